@@ -1,0 +1,1 @@
+"""Benchmarks, each beside the floor that bounds it."""

@@ -1,0 +1,64 @@
+"""The audit log: only ever added to, each entry carrying a digest over itself and the one before."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, select
+
+from database.tables import audit_log
+
+FIRST_DIGEST: Final = "0" * 64
+
+
+def add_entry(
+    connection: Connection,
+    *,
+    at: datetime,
+    actor: str,
+    action: str,
+    batch_number: int | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> str:
+    """Append one entry and return its digest, the new head of the chain."""
+    head = chain_head(connection)
+    text = json.dumps(details or {}, sort_keys=True, ensure_ascii=False)
+    digest = _digest(head, (at.astimezone(UTC).isoformat(), actor, action, batch_number, text))
+    connection.execute(
+        insert(audit_log).values(
+            at=at, actor=actor, action=action, batch_number=batch_number, details=text, digest=digest
+        )
+    )
+    return digest
+
+
+def chain_head(connection: Connection) -> str:
+    """Return the newest entry's digest."""
+    query = select(audit_log.c.digest).order_by(audit_log.c.id.desc()).limit(1)
+    return connection.scalars(query).one_or_none() or FIRST_DIGEST
+
+
+def broken_entries(connection: Connection) -> Iterator[str]:
+    """Name each entry whose digest does not follow from itself and the one before, or whose number leaves a gap."""
+    before, expected_id = FIRST_DIGEST, 1
+    for row in connection.execute(select(audit_log).order_by(audit_log.c.id)).yield_per(1000):
+        if row.id != expected_id:
+            yield f"audit entry {expected_id} is missing"
+        if row.digest != _digest(before, (row.at.isoformat(), row.actor, row.action, row.batch_number, row.details)):
+            yield f"audit entry {row.id} ({row.action} by {row.actor}) was changed, or one before it removed"
+        before, expected_id = row.digest, row.id + 1
+
+
+def entries(connection: Connection, *, limit: int, batch_number: int | None = None) -> list[dict[str, Any]]:
+    """List the newest entries first, of one batch if asked."""
+    query = select(audit_log).order_by(audit_log.c.id.desc()).limit(limit)
+    if batch_number is not None:
+        query = query.where(audit_log.c.batch_number == batch_number)
+    return [{**row, "details": json.loads(row["details"])} for row in connection.execute(query).mappings()]
+
+
+def _digest(before: str, entry: tuple[str, str, str, int | None, str]) -> str:
+    """Digest an entry (its moment in ISO, actor, action, batch and details) together with the digest before it."""
+    return hashlib.sha256(json.dumps((before, *entry)).encode()).hexdigest()

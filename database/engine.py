@@ -1,0 +1,114 @@
+"""The one door to the database: one writer at a time, readers beside it, all of it in worker threads.
+
+SQLite in WAL mode: readers see the last commit and never wait for the writer. Writers of other processes wait for each
+other in `BEGIN IMMEDIATE`, up to the busy timeout.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from database.errors import DRIVER_ERRORS, translated
+
+READERS: Final = 4
+BUSY_TIMEOUT_SECONDS: Final = 30
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Failpoint = Callable[[str], None]
+"""Called in the door with "before commit" and "after commit"; tests end the process or raise there."""
+
+
+def no_failpoint(_moment: str) -> None:
+    """Do nothing."""
+
+
+class Door:
+    """Runs functions of a connection: `write` inside one immediate transaction, `read` inside one snapshot."""
+
+    def __init__(self, path: Path, *, inline: bool = False, failpoint: Failpoint = no_failpoint) -> None:
+        """Take the file. `inline` runs SQL in the caller's thread, for tests on a virtual clock."""
+        self.path = path
+        self.failpoint = failpoint
+        self._inline = inline
+        self._writing = anyio.Lock()
+        self._write_limiter = anyio.CapacityLimiter(1)
+        self._read_limiter = anyio.CapacityLimiter(READERS)
+        self._writer = _engine(path, begin="BEGIN IMMEDIATE", connections=1)
+        self._reader = _engine(path, begin="BEGIN", connections=READERS)
+
+    async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function(connection, …)` in a transaction: commits when it returns, rolls back when it raises."""
+
+        def work() -> T:
+            with self._writer.connect() as connection, connection.begin() as transaction:
+                result = function(connection, *args, **kwargs)
+                self.failpoint("before commit")
+                transaction.commit()
+                self.failpoint("after commit")
+                return result
+
+        async with self._writing:
+            return await self._run(work, self._write_limiter)
+
+    async def read(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function(connection, …)` on one consistent snapshot, beside the writer."""
+
+        def work() -> T:
+            with self._reader.connect() as connection, connection.begin():
+                return function(connection, *args, **kwargs)
+
+        return await self._run(work, self._read_limiter)
+
+    async def _run(self, work: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
+        try:
+            if self._inline:
+                await anyio.lowlevel.checkpoint()
+                return work()
+            return await anyio.to_thread.run_sync(work, limiter=limiter)
+        except DRIVER_ERRORS as error:
+            raise translated(error, self.path) from error
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+def _engine(path: Path, *, begin: str, connections: int) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions on its own: this module says how each begins.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-16000",
+            "temp_store=MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

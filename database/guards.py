@@ -1,0 +1,43 @@
+"""Triggers that uphold what SQLite has no constraint for: what is settled stays, and paid never passes earned."""
+
+from typing import Final
+
+from sqlalchemy import Connection
+
+_REFUSED: Final = {
+    "wallet_transactions_fixed": (
+        "UPDATE ON wallet_transactions WHEN OLD.transaction_type = 'referral_cashback'",
+        "cashback transactions are only ever added to",
+    ),
+    "wallet_transactions_kept": (
+        "DELETE ON wallet_transactions WHEN OLD.transaction_type = 'referral_cashback'",
+        "cashback transactions are only ever added to",
+    ),
+    "audit_log_fixed": ("UPDATE ON audit_log", "the audit log is only ever added to"),
+    "audit_log_kept": ("DELETE ON audit_log", "the audit log is only ever added to"),
+    "payout_batches_fixed": (
+        (
+            "UPDATE ON payout_batches WHEN OLD.status IN ('completed', 'cancelled', 'expired')"
+            " OR (OLD.status = 'completed_with_failures' AND NEW.status <> 'running')"
+        ),
+        "a finished batch is never changed",
+    ),
+    "payout_batches_kept": ("DELETE ON payout_batches", "batches are only ever added to"),
+    "payouts_fixed": (
+        "UPDATE ON payouts WHEN OLD.status IN ('credited', 'skipped')",
+        "a settled payout is never changed",
+    ),
+    "payouts_kept": ("DELETE ON payouts", "payouts are only ever added to"),
+    "referrals_never_overpaid": (
+        "UPDATE OF cashback_paid_cents ON referrals WHEN NEW.cashback_paid_cents > NEW.cashback_earned_cents",
+        "more would be paid than was earned",
+    ),
+}
+
+
+def create_guards(connection: Connection) -> None:
+    """Create the triggers that are not there yet."""
+    for name, (occasion, refusal) in _REFUSED.items():
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {occasion} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
+        )

@@ -1,0 +1,1 @@
+"""Alembic migrations. They run inside one transaction of the caller's connection."""

@@ -1,0 +1,86 @@
+"""The outbox: direct messages that a committed payout has queued. Sending one never touches the payout."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+
+from database.tables import dm_channels, is_queued, notifications, payout_batches, payouts, wallet_transactions
+from pipeline.messages import NotificationStatus, PayoutNotice
+
+
+def due(connection: Connection, *, now: datetime, limit: int) -> list[PayoutNotice]:
+    """List queued messages whose moment has come, oldest first, with all that their texts need."""
+    query = (
+        select(
+            notifications.c.id.label("notification_id"),
+            notifications.c.user_id,
+            payout_batches.c.batch_id,
+            payouts.c.paid_cents.label("amount_cents"),
+            payouts.c.referral_count,
+            wallet_transactions.c.balance_after_cents,
+            notifications.c.attempts,
+            dm_channels.c.channel_id.label("dm_channel_id"),
+        )
+        .join_from(notifications, payout_batches, payout_batches.c.number == notifications.c.batch_number)
+        .join(
+            payouts,
+            and_(
+                payouts.c.batch_number == notifications.c.batch_number,
+                payouts.c.referrer_id == notifications.c.user_id,
+            ),
+        )
+        .join(
+            wallet_transactions,
+            and_(
+                wallet_transactions.c.payout_batch_number == notifications.c.batch_number,
+                wallet_transactions.c.user_discord_id == notifications.c.user_id,
+            ),
+        )
+        .outerjoin(dm_channels, dm_channels.c.user_id == notifications.c.user_id)
+        .where(is_queued)
+        .where(or_(notifications.c.next_attempt_at.is_(None), notifications.c.next_attempt_at <= now))
+        .order_by(notifications.c.id)
+        .limit(limit)
+    )
+    return [PayoutNotice(**row) for row in connection.execute(query).mappings()]
+
+
+def next_due_at(connection: Connection) -> datetime | None:
+    """Tell when the next postponed message comes due; None where none is postponed."""
+    due_at: datetime | None = connection.scalars(
+        select(func.min(notifications.c.next_attempt_at)).where(is_queued)
+    ).one()
+    return due_at
+
+
+def settle(
+    connection: Connection, notification_id: int, status: NotificationStatus, *, error: str | None, now: datetime
+) -> None:
+    """Record how a queued message ended."""
+    sent_at = now if status is NotificationStatus.SENT else None
+    connection.execute(
+        update(notifications)
+        .where(notifications.c.id == notification_id, notifications.c.status == NotificationStatus.QUEUED)
+        .values(status=status, attempts=notifications.c.attempts + 1, last_error=error, sent_at=sent_at)
+    )
+
+
+def postpone(connection: Connection, notification_id: int, *, error: str | None, until: datetime) -> None:
+    """Leave a message queued for another attempt at `until`."""
+    connection.execute(
+        update(notifications)
+        .where(notifications.c.id == notification_id, notifications.c.status == NotificationStatus.QUEUED)
+        .values(attempts=notifications.c.attempts + 1, last_error=error, next_attempt_at=until)
+    )
+
+
+def remember_channel(connection: Connection, user_id: int, channel_id: int) -> None:
+    """Keep a member's direct-message channel, so that the next message needs one request instead of two."""
+    connection.execute(
+        insert(dm_channels).prefix_with("OR REPLACE", dialect="sqlite").values(user_id=user_id, channel_id=channel_id)
+    )
+
+
+def depth(connection: Connection) -> int:
+    """Count the messages that are queued."""
+    return connection.scalars(select(func.count()).select_from(notifications).where(is_queued)).one()

@@ -1,0 +1,250 @@
+"""Reconciliation: proves from the rows that the books balance, or names what does not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, and_, case, func, or_, select
+
+from database.audit_log import broken_entries, chain_head
+from database.tables import (
+    cashback_origin,
+    notifications,
+    payout_batches,
+    payouts,
+    referrals,
+    users,
+    wallet_transactions,
+)
+from pipeline.messages import BatchStatus, PayoutStatus
+
+BREACHES_SHOWN: Final = 100
+FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What reconciliation found. The books balance where there are no breaches.
+
+    `remarks` are differences that another bot on an adopted file made; `audit_head` is the newest entry's digest.
+    """
+
+    breaches: tuple[str, ...]
+    remarks: tuple[str, ...]
+    payouts_checked: int
+    credited_cents: int
+    audit_head: str
+
+    @property
+    def balanced(self) -> bool:
+        """True where nothing is wrong."""
+        return not self.breaches
+
+
+def verify(connection: Connection) -> Verdict:
+    """Check every balance, payout, transaction, total and audit entry. Each breach is one line that names its row."""
+    adopted = bool(connection.scalars(select(cashback_origin.c.adopted)).one())
+    marked = [*_wrong_payout_sums(connection)]
+    # On an adopted file another bot may move balances and mark referrals as paid; taking back is a breach everywhere.
+    elsewhere = [*_limited(_unexplained_balances(connection)), *(line for less, line in marked if not less)]
+    breaches = [line for less, line in marked if less]
+    breaches += [] if adopted else elsewhere
+    for check in (
+        _payouts_without_transaction,
+        _transactions_without_payout,
+        _overpaid_referrals,
+        _wrong_batch_totals,
+        _missing_notifications,
+        broken_entries,
+    ):
+        breaches += _limited(check(connection))
+    count, cents = connection.execute(
+        select(func.count(), func.coalesce(func.sum(payouts.c.paid_cents), 0)).where(
+            payouts.c.status == PayoutStatus.CREDITED
+        )
+    ).one()
+    return Verdict(
+        breaches=tuple(breaches),
+        remarks=tuple(elsewhere) if adopted else (),
+        payouts_checked=count,
+        credited_cents=cents,
+        audit_head=chain_head(connection),
+    )
+
+
+def _limited(lines: Iterator[str]) -> Iterator[str]:
+    for count, line in enumerate(lines, start=1):
+        if count > BREACHES_SHOWN:
+            yield f"and more of the kind: {line}"
+            return
+        yield line
+
+
+def _rows(connection: Connection, query: Select[Any]) -> Iterator[Any]:
+    yield from connection.execute(query.limit(BREACHES_SHOWN + 1))
+
+
+def _unexplained_balances(connection: Connection) -> Iterator[str]:
+    """Find balances that do not follow from the user's transactions."""
+    moved = (
+        select(
+            wallet_transactions.c.user_discord_id.label("user_id"),
+            func.sum(wallet_transactions.c.amount_cents).label("cents"),
+        )
+        .group_by(wallet_transactions.c.user_discord_id)
+        .subquery("moved")
+    )
+    cents = func.coalesce(moved.c.cents, 0)
+    query = (
+        select(users.c.discord_id, users.c.wallet_balance_cents, cents.label("cents"))
+        .join_from(users, moved, moved.c.user_id == users.c.discord_id, isouter=True)
+        .where(users.c.wallet_balance_cents != cents)
+    )
+    for row in _rows(connection, query):
+        yield f"wallet of {row.discord_id} holds {row.wallet_balance_cents} cents, its transactions make {row.cents}"
+
+
+def _payouts_without_transaction(connection: Connection) -> Iterator[str]:
+    """Find credited payouts whose transaction is missing or moves another amount."""
+    query = (
+        select(payouts.c.batch_number, payouts.c.referrer_id, payouts.c.paid_cents, wallet_transactions.c.amount_cents)
+        .join_from(payouts, wallet_transactions, _same_payout(), isouter=True)
+        .where(payouts.c.status == PayoutStatus.CREDITED)
+        .where(
+            or_(
+                wallet_transactions.c.amount_cents.is_(None),
+                wallet_transactions.c.amount_cents != payouts.c.paid_cents,
+                wallet_transactions.c.transaction_type != "referral_cashback",
+            )
+        )
+    )
+    for row in _rows(connection, query):
+        yield (
+            f"payout of batch {row.batch_number} to {row.referrer_id} paid {row.paid_cents} cents,"
+            f" its transaction moves {row.amount_cents}"
+        )
+
+
+def _transactions_without_payout(connection: Connection) -> Iterator[str]:
+    """Find cashback transactions of a batch that no credited payout stands behind."""
+    query = (
+        select(
+            wallet_transactions.c.id, wallet_transactions.c.user_discord_id, wallet_transactions.c.payout_batch_number
+        )
+        .join_from(wallet_transactions, payouts, _same_payout(), isouter=True)
+        .where(wallet_transactions.c.payout_batch_number.is_not(None))
+        .where(or_(payouts.c.status.is_(None), payouts.c.status != PayoutStatus.CREDITED))
+    )
+    for row in _rows(connection, query):
+        yield (
+            f"transaction {row.id} credits {row.user_discord_id} for batch {row.payout_batch_number}"
+            " without a credited payout"
+        )
+
+
+def _same_payout() -> Any:  # noqa: ANN401 -- a join condition
+    return and_(
+        wallet_transactions.c.payout_batch_number == payouts.c.batch_number,
+        wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
+    )
+
+
+def _wrong_payout_sums(connection: Connection) -> Iterator[tuple[bool, str]]:
+    """Find referrers whose referrals have another amount marked as paid than was credited; True where it is less.
+
+    What was paid before the file was adopted, or marked by another bot through `mark_cashback_paid`, is set apart.
+    """
+    credited = (
+        select(payouts.c.referrer_id, func.sum(payouts.c.paid_cents).label("cents"))
+        .where(payouts.c.status == PayoutStatus.CREDITED)
+        .group_by(payouts.c.referrer_id)
+        .subquery("credited")
+    )
+    ours = referrals.c.cashback_paid_cents - referrals.c.cashback_paid_elsewhere_cents
+    marked = (
+        select(referrals.c.referrer_user_id.label("referrer_id"), func.sum(ours).label("cents"))
+        .group_by(referrals.c.referrer_user_id)
+        .subquery("marked")
+    )
+    credited_cents = func.coalesce(credited.c.cents, 0)
+    query = (
+        select(marked.c.referrer_id, credited_cents.label("credited"), marked.c.cents.label("marked"))
+        .join_from(marked, credited, credited.c.referrer_id == marked.c.referrer_id, isouter=True)
+        .where(credited_cents != marked.c.cents)
+    )
+    for row in _rows(connection, query):
+        yield (
+            row.marked < row.credited,
+            f"referrer {row.referrer_id} was credited {row.credited} cents, {row.marked} are marked as paid",
+        )
+
+
+def _overpaid_referrals(connection: Connection) -> Iterator[str]:
+    """Find referrals that were paid more than they earned."""
+    query = select(referrals.c.id, referrals.c.cashback_earned_cents, referrals.c.cashback_paid_cents).where(
+        referrals.c.cashback_paid_cents > referrals.c.cashback_earned_cents
+    )
+    for row in _rows(connection, query):
+        yield f"referral {row.id} earned {row.cashback_earned_cents} cents and was paid {row.cashback_paid_cents}"
+
+
+def _wrong_batch_totals(connection: Connection) -> Iterator[str]:
+    """Find batches whose stored totals do not add up to their payouts."""
+    is_credited = payouts.c.status == PayoutStatus.CREDITED
+    sums = (
+        select(
+            payouts.c.batch_number,
+            func.count().label("planned"),
+            func.sum(payouts.c.approved_cents).label("approved_cents"),
+            func.count(case((is_credited, 1))).label("credited"),
+            func.sum(payouts.c.paid_cents).label("credited_cents"),
+            func.count(case((payouts.c.status == PayoutStatus.FAILED, 1))).label("failed"),
+            func.count(case((payouts.c.status == PayoutStatus.SKIPPED, 1))).label("skipped"),
+        )
+        .group_by(payouts.c.batch_number)
+        .subquery("sums")
+    )
+    batch = payout_batches.c
+    stored = (
+        batch.planned_count,
+        batch.planned_cents,
+        batch.credited_count,
+        batch.credited_cents,
+        batch.failed_count,
+        batch.skipped_count,
+    )
+    summed = (
+        sums.c.planned,
+        sums.c.approved_cents,
+        sums.c.credited,
+        sums.c.credited_cents,
+        sums.c.failed,
+        sums.c.skipped,
+    )
+    query = select(
+        batch.number, *(column.label(f"stored_{n}") for n, column in enumerate(stored)), *summed, batch.status
+    ).join_from(payout_batches, sums, sums.c.batch_number == batch.number, isouter=True)
+    for row in connection.execute(query):
+        planned = row[1:3] == row[7:9]
+        settled = row[3:7] == row[9:13] or row.status not in FINISHED
+        if not planned or not settled:
+            yield f"batch {row.number} stores totals {tuple(row[1:7])}, its payouts make {tuple(row[7:13])}"
+
+
+def _missing_notifications(connection: Connection) -> Iterator[str]:
+    """Find credited payouts whose direct message was never queued."""
+    query = (
+        select(payouts.c.batch_number, payouts.c.referrer_id)
+        .join_from(
+            payouts,
+            notifications,
+            and_(
+                notifications.c.batch_number == payouts.c.batch_number,
+                notifications.c.user_id == payouts.c.referrer_id,
+            ),
+            isouter=True,
+        )
+        .where(payouts.c.status == PayoutStatus.CREDITED, notifications.c.id.is_(None))
+    )
+    for row in _rows(connection, query):
+        yield f"payout of batch {row.batch_number} to {row.referrer_id} has no direct message queued"

@@ -1,0 +1,46 @@
+"""Brings a file to this program's schema: creates a new one, adopts an Apex Core bot's, upgrades ours."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, inspect, text
+
+from pipeline.errors import DatabaseUnavailableError
+
+NEWEST: Final = "0001"
+"""The revision that this program works with; a test holds it to the newest migration."""
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision that the file stands at; None where this program has never used it."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalars(text("SELECT version_num FROM alembic_version")).one_or_none()
+
+
+def upgrade(connection: Connection, path: Path, now: datetime) -> bool:
+    """Bring the file to the newest revision inside the caller's transaction; False where it was there already.
+
+    Raises DatabaseUnavailableError for a file that a newer version of this program has written.
+    """
+    current = revision_of(connection)
+    if current == NEWEST:
+        return False
+    if current is not None and not list(MIGRATIONS.glob(f"versions/{current}_*.py")):
+        message = (
+            f"Database {path} has the schema {current} of a newer version; update this program (it knows {NEWEST})."
+        )
+        raise DatabaseUnavailableError(message)
+    # Imported here: who opens a file that is up to date does not wait for Alembic.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    config.attributes["now"] = now
+    command.upgrade(config, NEWEST)
+    return True

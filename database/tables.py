@@ -1,0 +1,271 @@
+"""The tables. `users`, `referrals` and `wallet_transactions` have an Apex Core bot's columns; the rest is ours.
+
+Money is whole cents, ids of people are Discord snowflakes, moments are UTC. What guards the money stands here as
+constraints and, where SQLite has no constraint for it, in `database/guards.py` as triggers.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
+
+from pipeline.messages import BatchMode, BatchStatus, NotificationStatus, PayoutStatus
+
+metadata = MetaData()
+
+Key = BigInteger().with_variant(Integer, "sqlite")
+"""A 64-bit integer that SQLite takes as an alias of the rowid where it is the primary key."""
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime, kept as text `YYYY-MM-DD HH:MM:SS.ffffff` in SQLite. A naive one is an error."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive moment and turn any other to UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            message = f"{value!r} has no time zone"
+            raise ValueError(message)
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give every moment its time zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _one_of(column: str, values: type[BatchMode | BatchStatus | PayoutStatus | NotificationStatus]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+NOW = text("CURRENT_TIMESTAMP")
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("discord_id", BigInteger, nullable=False, unique=True),
+    Column("wallet_balance_cents", BigInteger, nullable=False, server_default="0"),
+    Column("total_lifetime_spent_cents", BigInteger, nullable=False, server_default="0"),
+    Column("has_client_role", Integer, nullable=False, server_default="0"),
+    Column("manually_assigned_roles", Text),
+    Column("created_at", Moment, server_default=NOW),
+    Column("updated_at", Moment, server_default=NOW),
+    sqlite_autoincrement=True,
+)
+
+referrals = Table(
+    "referrals",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("referrer_user_id", BigInteger, ForeignKey("users.discord_id"), nullable=False),
+    Column("referred_user_id", BigInteger, ForeignKey("users.discord_id"), nullable=False, unique=True),
+    Column("referred_total_spend_cents", BigInteger, nullable=False, server_default="0"),
+    Column("cashback_earned_cents", BigInteger, nullable=False, server_default="0"),
+    Column("cashback_paid_cents", BigInteger, nullable=False, server_default="0"),
+    Column("is_blacklisted", Integer, nullable=False, server_default="0"),
+    Column("created_at", Moment, server_default=NOW),
+    # Ours: millionths of a cent that purchases earned beyond the whole cents; carried to the next purchase.
+    Column("cashback_carry_ppm", Integer, nullable=False, server_default="0"),
+    # Ours: what of the paid cents no payout of ours stands behind: paid before adoption, or marked by another bot.
+    Column("cashback_paid_elsewhere_cents", BigInteger, nullable=False, server_default="0"),
+    sqlite_autoincrement=True,
+)
+
+wallet_transactions = Table(
+    "wallet_transactions",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("user_discord_id", BigInteger, ForeignKey("users.discord_id"), nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("balance_after_cents", BigInteger, nullable=False),
+    Column("transaction_type", Text, nullable=False),
+    Column("description", Text),
+    Column("order_id", Integer),
+    Column("ticket_id", Integer),
+    Column("staff_discord_id", BigInteger),
+    Column("metadata", Text, key="details"),
+    Column("created_at", Moment, server_default=NOW),
+    # Ours: the batch that a payout's transaction belongs to; unique with the user, see below.
+    Column("payout_batch_number", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+payout_batches = Table(
+    "payout_batches",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("batch_id", Text, unique=True),
+    Column("mode", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("target_user_id", BigInteger),
+    Column("slot_at", Moment, unique=True),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("approved_by", Text),
+    Column("approved_at", Moment),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    Column("planned_count", BigInteger, nullable=False, server_default="0"),
+    Column("planned_cents", BigInteger, nullable=False, server_default="0"),
+    Column("credited_count", BigInteger, nullable=False, server_default="0"),
+    Column("credited_cents", BigInteger, nullable=False, server_default="0"),
+    Column("failed_count", BigInteger, nullable=False, server_default="0"),
+    Column("skipped_count", BigInteger, nullable=False, server_default="0"),
+    _one_of("mode", BatchMode),
+    _one_of("status", BatchStatus),
+    CheckConstraint("(mode = 'individual') = (target_user_id IS NOT NULL)", name="target_matches_mode"),
+    CheckConstraint("batch_id IS NOT NULL OR status IN ('proposed', 'cancelled', 'expired')", name="paid_has_id"),
+    sqlite_autoincrement=True,
+)
+
+payouts = Table(
+    "payouts",
+    metadata,
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), primary_key=True),
+    Column("referrer_id", BigInteger, ForeignKey("users.discord_id"), primary_key=True),
+    Column("status", Text, nullable=False, server_default="planned"),
+    Column("approved_cents", BigInteger, nullable=False),
+    Column("referral_count", BigInteger, nullable=False),
+    Column("paid_cents", BigInteger, nullable=False, server_default="0"),
+    Column("reason", Text),
+    Column("settled_at", Moment),
+    _one_of("status", PayoutStatus),
+    CheckConstraint("approved_cents > 0", name="approves_something"),
+    CheckConstraint("paid_cents BETWEEN 0 AND approved_cents", name="never_more_than_approved"),
+    CheckConstraint("(status = 'credited') = (paid_cents > 0)", name="credited_means_paid"),
+    sqlite_with_rowid=False,
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("status", Text, nullable=False, server_default="queued"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", Moment),
+    Column("last_error", Text),
+    Column("sent_at", Moment),
+    _one_of("status", NotificationStatus),
+    UniqueConstraint("batch_number", "user_id", name="one_notice_per_payout"),
+)
+
+dm_channels = Table(
+    "dm_channels",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel_id", BigInteger, nullable=False),
+)
+
+notification_preferences = Table(
+    "notification_preferences",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("payout_dm", Integer, nullable=False, server_default="1"),
+)
+
+referral_blacklist = Table(
+    "referral_blacklist",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text),
+    Column("blacklisted_by", Text, nullable=False),
+    Column("blacklisted_at", Moment, nullable=False),
+)
+
+referral_purchases = Table(
+    "referral_purchases",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("buyer_id", BigInteger, nullable=False),
+    # NULL where nobody had referred the buyer: such a purchase earns nothing, now and when it is sent again.
+    Column("referral_id", BigInteger, ForeignKey("referrals.id")),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("rate_ppm", Integer, nullable=False),
+    Column("earned_cents", BigInteger, nullable=False),
+    Column("purchased_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
+    CheckConstraint("rate_ppm BETWEEN 0 AND 1000000", name="rate_is_a_share"),
+    sqlite_with_rowid=False,
+)
+
+schedule_slots = Table(
+    "schedule_slots",
+    metadata,
+    Column("slot_at", Moment, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), unique=True),
+    Column("reason", Text),
+    Column("decided_by", Text),
+    Column("decided_at", Moment, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("batch_number", BigInteger),
+    Column("details", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+)
+
+cashback_origin = Table(
+    "cashback_origin",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("adopted", Integer, nullable=False),
+    Column("started_at", Moment, nullable=False),
+)
+
+pending = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
+
+# Discovery and crediting cost what is pending, not what is stored.
+Index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, sqlite_where=pending, postgresql_where=pending)
+Index("referrals_by_referrer", referrals.c.referrer_user_id)
+is_flagged = referrals.c.is_blacklisted != literal_column("0")
+Index("referrals_blacklisted", referrals.c.referrer_user_id, sqlite_where=is_flagged, postgresql_where=is_flagged)
+# One transaction for one payout, by constraint; in key order, so that a batch appends to the index.
+_of_batch = wallet_transactions.c.payout_batch_number.is_not(None)
+Index(
+    "wallet_transactions_one_per_payout",
+    wallet_transactions.c.payout_batch_number,
+    wallet_transactions.c.user_discord_id,
+    unique=True,
+    sqlite_where=_of_batch,
+    postgresql_where=_of_batch,
+)
+Index("wallet_transactions_by_user", wallet_transactions.c.user_discord_id)
+# SQLite takes a partial index only where the query says its condition with the same constants, not with parameters.
+is_queued = notifications.c.status == literal_column("'queued'")
+Index("notifications_queued", notifications.c.id, sqlite_where=is_queued, postgresql_where=is_queued)
+is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
+Index("payout_batches_open", payout_batches.c.number, sqlite_where=is_open, postgresql_where=is_open)

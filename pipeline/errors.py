@@ -1,0 +1,45 @@
+"""The errors that a person may see. Each carries one line: what is wrong, with what value, what to do."""
+
+
+class CashbackError(RuntimeError):
+    """Something is wrong that a person can mend."""
+
+    def __init__(self, message: str | None = None) -> None:
+        """Take `message`, or the first line of the class's own docstring."""
+        super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
+
+
+class ReferralRefusedError(CashbackError):
+    """This referral cannot be made."""
+
+
+class PurchaseRefusedError(CashbackError):
+    """This purchase cannot be recorded."""
+
+
+class NothingPendingError(CashbackError):
+    """No cashback is pending."""
+
+
+class BlacklistedError(CashbackError):
+    """This member is blacklisted from referral cashback."""
+
+
+class NotAllowedError(CashbackError):
+    """Only an admin may do this."""
+
+
+class StaleBatchError(CashbackError):
+    """This batch is no longer in the state that the action needs."""
+
+
+class UnknownBatchError(CashbackError):
+    """There is no such batch."""
+
+
+class BusyError(CashbackError):
+    """Too many batches are waiting; try again when one is done."""
+
+
+class DatabaseUnavailableError(CashbackError):
+    """The database cannot be used."""

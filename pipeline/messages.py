@@ -1,0 +1,184 @@
+"""What travels between the floors: requests in the imperative, facts in the past tense, and the states of the money.
+
+Amounts are whole cents, ids are Discord snowflakes (positive 63-bit integers), moments are aware UTC datetimes.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class BatchMode(StrEnum):
+    """Whom a batch pays."""
+
+    BATCH = "batch"
+    INDIVIDUAL = "individual"
+
+
+class BatchStatus(StrEnum):
+    """Where a batch stands. The arrows between these are drawn in docs/architecture.md."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    COMPLETED = "completed"
+    COMPLETED_WITH_FAILURES = "completed_with_failures"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class PayoutStatus(StrEnum):
+    """Where one referrer's payout stands."""
+
+    PLANNED = "planned"
+    CREDITED = "credited"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class NotificationStatus(StrEnum):
+    """Where one direct message stands."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    UNDELIVERABLE = "undeliverable"
+    FAILED = "failed"
+    MUTED = "muted"
+
+
+class SkipReason(StrEnum):
+    """Why a planned payout paid nothing although nothing failed."""
+
+    NOTHING_PENDING = "nothing_pending"
+    BLACKLISTED = "blacklisted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBatch:
+    """Request: pay the approved batch with this number."""
+
+    batch_number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkDiscovered:
+    """Discovery found planned payouts: those of this batch from first to last referrer, both included."""
+
+    batch_number: int
+    first_referrer_id: int
+    last_referrer_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkCredited:
+    """Crediting settled a chunk. Its commit lies behind it."""
+
+    batch_number: int
+    credited: int
+    credited_cents: int
+    failed: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPayout:
+    """One line of a summary: what the batch would pay to whom, from how many referrals."""
+
+    referrer_id: int
+    approved_cents: int
+    referral_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSummary:
+    """What an admin sees before the Confirm, read from the stored plan."""
+
+    batch_number: int
+    mode: BatchMode
+    target_user_id: int | None
+    users: int
+    total_cents: int
+    top: tuple[PlannedPayout, ...]
+    proposed_at: datetime
+    expires_at: datetime | None
+
+    @property
+    def average_cents(self) -> int:
+        """The mean payout in whole cents, half a cent rounding up."""
+        return (2 * self.total_cents + self.users) // (2 * self.users) if self.users else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutFailure:
+    """A payout that could not be made; its cashback is still pending."""
+
+    referrer_id: int
+    approved_cents: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchReport:
+    """A batch as its rows tell it, at the moment of reading.
+
+    `failures` holds at most the number of failures that was asked for; `failed` counts them all. `approved_by` and
+    `proposed_by` are actors ("discord:<id>", "cli", "schedule"). `dm_*` count the batch's direct messages by state.
+    """
+
+    batch_number: int
+    batch_id: str | None
+    status: BatchStatus
+    mode: BatchMode
+    target_user_id: int | None
+    proposed_by: str
+    approved_by: str | None
+    proposed_at: datetime
+    finished_at: datetime | None
+    users_planned: int
+    approved_cents: int
+    users_paid: int
+    total_cents: int
+    failed: int
+    skipped: int
+    failures: tuple[PayoutFailure, ...] = ()
+    dm_queued: int = 0
+    dm_sent: int = 0
+    dm_undeliverable: int = 0
+    dm_failed: int = 0
+    dm_muted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutNotice:
+    """One queued direct message about a payout, with everything its text needs."""
+
+    notification_id: int
+    user_id: int
+    batch_id: str
+    amount_cents: int
+    referral_count: int
+    balance_after_cents: int
+    attempts: int
+    dm_channel_id: int | None
+
+
+class DeliveryStatus(StrEnum):
+    """How one attempt to send a direct message ended."""
+
+    SENT = "sent"
+    UNDELIVERABLE = "undeliverable"
+    RETRY = "retry"
+    BACK_OFF = "back_off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The outcome of one attempt to send a direct message.
+
+    BACK_OFF means that the whole run of direct messages must pause: the service asked for it.
+    """
+
+    status: DeliveryStatus
+    reason: str | None = None
+    dm_channel_id: int | None = None

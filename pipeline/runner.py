@@ -1,0 +1,114 @@
+"""The runner: takes approved batches from its inbox, one at a time, and sends each through the four stages."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from pipeline.actor import CHANNEL_SIZE, Stage, run_actor
+from pipeline.errors import BusyError, CashbackError
+from pipeline.messages import BatchReport, ChunkCredited, ChunkDiscovered, RunBatch
+from pipeline.ports import Observer
+
+INBOX_SIZE = 16
+"""Batches that may wait for the one that runs. One more is refused with a word, it does not wait unseen."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """The four stages of one run, in the order of the work."""
+
+    discovery: Stage[RunBatch, ChunkDiscovered]
+    crediting: Stage[ChunkDiscovered, ChunkCredited]
+    notification: Stage[ChunkCredited, ChunkCredited]
+    audit: Stage[ChunkCredited, BatchReport]
+
+    async def run(self, request: RunBatch) -> BatchReport:
+        """Pay one batch and return its report. An exception leaves the batch as its rows say, to be resumed."""
+        requests, discovery_inbox = anyio.create_memory_object_stream[RunBatch](1)
+        discovered, crediting_inbox = anyio.create_memory_object_stream[ChunkDiscovered](CHANNEL_SIZE)
+        credited, notification_inbox = anyio.create_memory_object_stream[ChunkCredited](CHANNEL_SIZE)
+        queued, audit_inbox = anyio.create_memory_object_stream[ChunkCredited](CHANNEL_SIZE)
+        audited, reports = anyio.create_memory_object_stream[BatchReport](1)
+        async with requests:
+            await requests.send(request)
+        async with reports:
+            async with anyio.create_task_group() as stages:
+                stages.start_soon(run_actor, self.discovery, discovery_inbox, discovered, name="discovery")
+                stages.start_soon(run_actor, self.crediting, crediting_inbox, credited, name="crediting")
+                stages.start_soon(run_actor, self.notification, notification_inbox, queued, name="notification")
+                stages.start_soon(run_actor, self.audit, audit_inbox, audited, name="audit")
+            return await reports.receive()
+
+
+class Runner:
+    """The one who decides when a batch runs. Start `run` in a task group; `submit` from anywhere in the loop."""
+
+    def __init__(self, make_pipeline: Callable[[RunBatch], Pipeline], observer: Observer) -> None:
+        """Take a maker of pipelines, one for each run, and the observer who is told how the runs end."""
+        self._make_pipeline = make_pipeline
+        self._observer = observer
+        self._send, self._inbox = anyio.create_memory_object_stream[RunBatch](INBOX_SIZE)
+        self._busy = False
+
+    def submit(self, batch_number: int) -> int:
+        """Queue an approved batch and return how many are ahead of it.
+
+        Raises BusyError where the inbox is full: the batch stays approved in the database and `resume` finds it.
+        """
+        ahead = self._inbox.statistics().current_buffer_used + self._busy
+        try:
+            self._send.send_nowait(RunBatch(batch_number=batch_number))
+        except anyio.WouldBlock as full:
+            message = (
+                f"{ahead} batches are waiting already; batch {batch_number} is approved and will run after a resume."
+            )
+            raise BusyError(message) from full
+        return ahead
+
+    def close(self) -> None:
+        """Take no more batches; `run` returns when those that wait are done."""
+        self._send.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the runner itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close both ends of the inbox."""
+        self._send.close()
+        self._inbox.close()
+
+    async def run(self) -> None:
+        """Pay batch after batch until `close`. A run that fails is reported and does not end the runner."""
+        async for request in self._inbox:
+            self._busy = True
+            try:
+                await self._run_one(request)
+            finally:
+                self._busy = False
+
+    async def _run_one(self, request: RunBatch) -> None:
+        try:
+            report = await self._make_pipeline(request).run(request)
+        except Exception as error:
+            reason = explain(error)
+            logger.exception("batch %d: the run ended early: %s", request.batch_number, reason)
+            await self._observer.interrupted(request.batch_number, reason)
+        else:
+            await self._observer.finished(report)
+
+
+def explain(error: BaseException) -> str:
+    """Put an error, or the first one inside a group, into one line for a person."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    text = " ".join(str(error).split()) or "no more is known"
+    return text if isinstance(error, CashbackError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,261 @@
+"""Settings: config.json and the environment, parsed into frozen, validated objects.
+
+The file is an Apex Core bot's: keys that this program does not use are accepted and left alone. Secrets come from the
+environment only. Every refusal is one line that names the file, the key, its value and what it may be.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+LARGEST_ID: Final = 2**63 - 1
+PPM_PER_PERCENT: Final = 10_000
+TOKEN_KEYS: Final = ("token", "bot_token", "discord_token")
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the one line says which, with what value, and what it may be."""
+
+
+def _to_id(value: object) -> object:
+    """Take an id as a whole number or, as JSON files often hold it, as a text of digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    return value
+
+
+def _to_percent(value: object) -> Decimal:
+    """Take a percentage exactly as it is written; a text is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        raise ValueError
+    percent = Decimal(str(value))
+    if not percent.is_finite() or not 0 <= percent <= 100 or percent * PPM_PER_PERCENT % 1:  # noqa: PLR2004
+        raise ValueError
+    return percent
+
+
+def _to_pace(value: object) -> float:
+    """Take a number that is not a text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        raise ValueError
+    return float(value)
+
+
+def _lowered(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Id = Annotated[StrictInt, BeforeValidator(_to_id), Field(gt=0, le=LARGEST_ID, description="a Discord id: 1 to 2^63-1")]
+Percent = Annotated[
+    Decimal,
+    BeforeValidator(_to_percent),
+    Field(description="a number from 0 to 100 with at most four decimals"),
+]
+
+
+def _whole(least: int, most: int, unit: str = "") -> Any:  # noqa: ANN401 -- pydantic's Field is typed so
+    return Field(ge=least, le=most, description=f"a whole number{unit} from {least} to {most}")
+
+
+class _Section(BaseModel):
+    """A part of the file. Keys that are not ours are left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ReferralSettings(_Section):
+    """What is earned, and when and how it is paid."""
+
+    cashback_percent: Percent = Decimal("0.5")
+    auto_batch_enabled: Annotated[StrictBool, Field(description="true or false")] = True
+    batch_day: Annotated[
+        Weekday,
+        BeforeValidator(_lowered),
+        Field(description="one of monday, tuesday, wednesday, thursday, friday, saturday, sunday"),
+    ] = "friday"
+    batch_hour_utc: Annotated[StrictInt, _whole(0, 23)] = 15
+    batch_minute_utc: Annotated[StrictInt, _whole(0, 59)] = 0
+    misfire_grace_hours: Annotated[StrictInt, _whole(0, 168, " of hours")] = 24
+    notice_hours: Annotated[StrictInt, _whole(0, 168, " of hours")] = 24
+    min_payout_cents: Annotated[StrictInt, _whole(1, 10**9, " of cents")] = 1
+    dm_per_second: Annotated[
+        float, BeforeValidator(_to_pace), Field(gt=0, le=50, description="a number above 0, at most 50")
+    ] = 1.0
+    retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
+    chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500
+    confirm_seconds: Annotated[StrictInt, _whole(10, 900, " of seconds")] = 120
+    progress_seconds: Annotated[StrictInt, _whole(5, 60, " of seconds")] = 5
+
+    @property
+    def rate_ppm(self) -> int:
+        """What a purchase earns, in parts per million of its amount: 0.5 percent are 5,000."""
+        return int(self.cashback_percent * PPM_PER_PERCENT)
+
+
+class RoleIds(_Section):
+    """Discord roles. Without `admin` nobody on Discord may pay."""
+
+    admin: Id | None = None
+
+
+class LoggingChannels(_Section):
+    """Discord channels. Without `audit` the audit log in the database is the only one."""
+
+    audit: Id | None = None
+
+
+class Settings(_Section):
+    """All that the program is told. `database` is where the ledger is: a path or a URL."""
+
+    bot_prefix: Annotated[StrictStr, Field(min_length=1, max_length=10, description="a text of 1 to 10 characters")] = (
+        "!"
+    )
+    brand_name: Annotated[StrictStr, Field(min_length=1, max_length=80, description="a text of 1 to 80 characters")] = (
+        "Apex Core"
+    )
+    guild_ids: tuple[Id, ...] = ()
+    role_ids: RoleIds = RoleIds()
+    logging_channels: LoggingChannels = LoggingChannels()
+    referral_settings: ReferralSettings = ReferralSettings()
+    database: str = "cashback.db"
+    discord_token: SecretStr | None = None
+    discord_api_url: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+_FROM_ENVIRONMENT: Final = ("database", "discord_token", "discord_api_url", "warnings")
+
+
+def load(
+    config_path: Path | None = None, database: str | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings: an argument goes before the environment, the environment before `config.json` and `.env`.
+
+    A missing config.json means the defaults, but one that was named must be there. Raises SettingsError.
+    """
+    environ = {**_dot_env(Path(".env")), **(os.environ if environ is None else environ)}
+    named = config_path or (Path(environ["CASHBACK_CONFIG"]) if environ.get("CASHBACK_CONFIG") else None)
+    path = named or Path("config.json")
+    content = _read(path, must_exist=named is not None)
+    tokens = [key for key in TOKEN_KEYS if key in content]
+    ours: dict[str, Any] = {key: value for key, value in content.items() if key not in _FROM_ENVIRONMENT}
+    ours["warnings"] = tuple(
+        f"{path.name}: {key} is not used: the token comes from DISCORD_TOKEN only; remove it from the file."
+        for key in tokens
+    )
+    ours["database"] = database or environ.get("CASHBACK_DATABASE") or "cashback.db"
+    ours["discord_token"] = environ.get("DISCORD_TOKEN", "").strip() or None
+    ours["discord_api_url"] = _api_url(environ.get("DISCORD_API_URL", "").strip())
+    try:
+        return Settings.model_validate(ours)
+    except ValidationError as error:
+        raise SettingsError(_one_line(path, error)) from error
+
+
+def _api_url(text: str) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SettingsError(
+            f'DISCORD_API_URL is "{text}", but may be an http or https address, say http://127.0.0.1:8931/api/v10.'
+        )
+    return text.rstrip("/")
+
+
+def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    """Read the file into a dict; a missing one is empty unless it was named."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        if must_exist:
+            raise SettingsError(f"{path} does not exist; create it, or name another with --config.") from error
+        return {}
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror}); name another with --config.") from error
+    try:
+        content = json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_no_repeats)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} is not usable: {error}.") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no JSON object; it must begin with {{.")
+    return content
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number that JSON knows")
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'the key "{repeated}" stands there twice')
+    return content
+
+
+def _dot_env(path: Path) -> dict[str, str]:
+    """Read KEY=VALUE lines; `export`, quotes, empty lines and comments are understood."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    found = {}
+    for line in lines:
+        key, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not key.startswith("#"):
+            value = value.strip()
+            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+            found[key.strip()] = value[1:-1] if quoted else value
+    return found
+
+
+def _one_line(path: Path, error: ValidationError) -> str:
+    """Name the first wrong key, its value, and what it may be."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    value = json.dumps(first["input"], default=str)
+    return f"{path.name}: {key} is {value[:80]}, but may be {_meaning(first['loc'])}."
+
+
+def _meaning(location: tuple[int | str, ...]) -> str:
+    """Look up what the key at this place in the file may be."""
+    model: type[BaseModel] = Settings
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            break
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+            if part == location[-1]:
+                return "an object in braces"
+            continue
+        return field.description or _described_by_kind(str(part))
+    return "something else"
+
+
+def _described_by_kind(name: str) -> str:
+    return "a list of Discord ids" if name == "guild_ids" else "a Discord id: a whole number from 1 to 2^63-1, or null"

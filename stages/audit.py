@@ -1,0 +1,24 @@
+"""Audit: follows a run to its end, closes the batch with its audit entry, and emits the report."""
+
+from database import Database, batches
+from pipeline.actor import Emit
+from pipeline.messages import BatchReport, ChunkCredited, RunBatch
+from pipeline.ports import Observer
+
+
+class Audit:
+    """Follows one run. The report is built from the rows, never from what was counted on the way."""
+
+    def __init__(self, database: Database, observer: Observer, request: RunBatch) -> None:
+        """Take the ledger, who watches, and the run that is followed."""
+        self._database = database
+        self._observer = observer
+        self._request = request
+
+    async def handle(self, message: ChunkCredited, emit: Emit[BatchReport]) -> None:
+        """Tell the observer that another chunk is settled."""
+        await self._observer.progressed(message)
+
+    async def finish(self, emit: Emit[BatchReport]) -> None:
+        """Close the batch and emit its report. Raises StaleBatchError where payouts are still planned."""
+        await emit(await self._database.write(batches.finish, self._request.batch_number, now=self._database.now()))

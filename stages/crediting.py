@@ -1,0 +1,55 @@
+"""Crediting: moves the money of a chunk in one transaction; where that fails, payee by payee."""
+
+import logging
+
+from database import Database, crediting
+from database.errors import RowRefusedError
+from pipeline.actor import Emit
+from pipeline.messages import ChunkCredited, ChunkDiscovered
+
+logger = logging.getLogger(__name__)
+
+
+class Crediting:
+    """Credits chunks. One bad row fails alone, with its reason; the others of its chunk are paid."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the ledger."""
+        self._database = database
+
+    async def handle(self, message: ChunkDiscovered, emit: Emit[ChunkCredited]) -> None:
+        """Credit a chunk and emit what became of it. A database that cannot be used at all ends the run."""
+        try:
+            credited = await self._database.write(crediting.credit_chunk, message, now=self._database.now())
+        except RowRefusedError as error:
+            logger.warning("batch %d: a chunk failed and is replayed payee by payee: %s", message.batch_number, error)
+            credited = await self._replay(message)
+        await emit(credited)
+
+    async def _replay(self, chunk: ChunkDiscovered) -> ChunkCredited:
+        settled = [
+            await self._credit_one(chunk.batch_number, referrer_id)
+            for referrer_id in await self._database.read(crediting.planned_referrers, chunk)
+        ]
+        return ChunkCredited(
+            batch_number=chunk.batch_number,
+            credited=sum(one.credited for one in settled),
+            credited_cents=sum(one.credited_cents for one in settled),
+            failed=sum(one.failed for one in settled),
+            skipped=sum(one.skipped for one in settled),
+        )
+
+    async def _credit_one(self, batch_number: int, referrer_id: int) -> ChunkCredited:
+        alone = ChunkDiscovered(batch_number=batch_number, first_referrer_id=referrer_id, last_referrer_id=referrer_id)
+        now = self._database.now()
+        try:
+            return await self._database.write(crediting.credit_chunk, alone, now=now)
+        except RowRefusedError as error:
+            logger.warning("batch %d: the payout to %d failed: %s", batch_number, referrer_id, error)
+            failed = await self._database.write(
+                crediting.fail_payout, batch_number, referrer_id, reason=str(error), now=now
+            )
+            return ChunkCredited(batch_number=batch_number, credited=0, credited_cents=0, failed=failed, skipped=0)
+
+    async def finish(self, emit: Emit[ChunkCredited]) -> None:
+        """Do nothing: what was credited has been emitted."""
