@@ -237,7 +237,7 @@ def _one_line(path: Path, error: ValidationError) -> str:
     """Name the first wrong key, its value, and what it may be."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    value = json.dumps(first["input"], default=str)
+    value = json.dumps(first["input"], default=float)
     return f"{path.name}: {key} is {value[:80]}, but may be {_meaning(first['loc'])}."
 
 
