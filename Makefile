@@ -21,10 +21,12 @@ bench: .venv/.installed
 run: .venv/.installed
 	$(BIN)/cashback bot
 
+# The compat mode puts this folder on the path: a module that is added later needs no new install.
 .venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--config-settings editable_mode=compat --editable .
 	touch $@
 
 # Writes requirements.lock anew from pyproject.toml. Resolved by the newest Python, whose one extra need gets a marker.

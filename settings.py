@@ -26,6 +26,7 @@ from pydantic import (
 
 LARGEST_ID: Final = 2**63 - 1
 PPM_PER_PERCENT: Final = 10_000
+SMALLEST_PERCENT: Final = Decimal("0.0001")
 TOKEN_KEYS: Final = ("token", "bot_token", "discord_token")
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -47,7 +48,10 @@ def _to_percent(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError
     percent = Decimal(str(value))
-    if not percent.is_finite() or not 0 <= percent <= 100 or percent * PPM_PER_PERCENT % 1:  # noqa: PLR2004
+    if not percent.is_finite() or not 0 <= percent <= 100:  # noqa: PLR2004
+        raise ValueError
+    # Compared, not multiplied: arithmetic rounds to 28 digits, and would take 0.5000…01 for 0.5.
+    if percent != percent.quantize(SMALLEST_PERCENT):
         raise ValueError
     return percent
 
@@ -173,12 +177,21 @@ def load(
 def _api_url(text: str) -> str | None:
     if not text:
         return None
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _is_web_address(text):
         raise SettingsError(
-            f'DISCORD_API_URL is "{text}", but may be an http or https address, say http://127.0.0.1:8931/api/v10.'
+            f"DISCORD_API_URL is {json.dumps(text)}, but may be an http or https address, "
+            "say http://127.0.0.1:8931/api/v10."
         )
     return text.rstrip("/")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        # Reading the port checks it.
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and text.split() == [text]
+    except ValueError:
+        return False
 
 
 def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -227,10 +240,15 @@ def _dot_env(path: Path) -> dict[str, str]:
     for line in lines:
         key, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and not key.startswith("#"):
-            value = value.strip()
-            quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-            found[key.strip()] = value[1:-1] if quoted else value
+            found[key.strip()] = _unquoted(value.strip())
     return found
+
+
+def _unquoted(value: str) -> str:
+    """Take what is between quotes, or else what stands before a comment."""
+    if value[:1] in {'"', "'"} and value.find(value[0], 1) > 0:
+        return value[1 : value.index(value[0], 1)]
+    return "" if value.startswith("#") else value.partition(" #")[0].rstrip()
 
 
 def _one_line(path: Path, error: ValidationError) -> str:

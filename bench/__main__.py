@@ -2,6 +2,7 @@
 
 Each measurement is a process of its own, so that its peak memory is its own. Floor and program alternate, so that a
 slow moment of the machine hits both; the medians are printed.
+"""
 
 import argparse
 import json

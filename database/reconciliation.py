@@ -1,5 +1,6 @@
 """Reconciliation: proves from the rows that the books balance, or names what does not."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Select, and_, case, func, or_, select
 
 from database.audit_log import broken_entries, chain_head
 from database.tables import (
+    audit_log,
     cashback_origin,
     notifications,
     payout_batches,
@@ -47,6 +49,8 @@ def verify(connection: Connection) -> Verdict:
     marked = [*_wrong_payout_sums(connection)]
     # On an adopted file another bot may move balances and mark referrals as paid; taking back is a breach everywhere.
     elsewhere = [*_limited(_unexplained_balances(connection)), *(line for less, line in marked if not less)]
+    if not adopted:
+        elsewhere += [*_limited(_broken_balances(connection)), *_limited(_transactions_without_batch(connection))]
     breaches = [line for less, line in marked if less]
     breaches += [] if adopted else elsewhere
     for check in (
@@ -56,6 +60,7 @@ def verify(connection: Connection) -> Verdict:
         _wrong_batch_totals,
         _missing_notifications,
         broken_entries,
+        _unaudited_batches,
     ):
         breaches += _limited(check(connection))
     count, cents = connection.execute(
@@ -102,6 +107,30 @@ def _unexplained_balances(connection: Connection) -> Iterator[str]:
     )
     for row in _rows(connection, query):
         yield f"wallet of {row.discord_id} holds {row.wallet_balance_cents} cents, its transactions make {row.cents}"
+
+
+def _broken_balances(connection: Connection) -> Iterator[str]:
+    """Find transactions whose balance does not follow from the user's one before."""
+    moves = wallet_transactions.c
+    before = func.lag(moves.balance_after_cents, 1, 0).over(partition_by=moves.user_discord_id, order_by=moves.id)
+    steps = select(
+        moves.id, moves.user_discord_id, moves.balance_after_cents, (before + moves.amount_cents).label("cents")
+    ).subquery("steps")
+    for row in _rows(connection, select(steps).where(steps.c.balance_after_cents != steps.c.cents)):
+        yield (
+            f"transaction {row.id} of {row.user_discord_id} tells a balance of {row.balance_after_cents} cents,"
+            f" those up to it make {row.cents}"
+        )
+
+
+def _transactions_without_batch(connection: Connection) -> Iterator[str]:
+    """Find cashback transactions that belong to no batch; on an adopted file another bot has made such."""
+    query = select(wallet_transactions.c.id, wallet_transactions.c.user_discord_id).where(
+        wallet_transactions.c.transaction_type == "referral_cashback",
+        wallet_transactions.c.payout_batch_number.is_(None),
+    )
+    for row in _rows(connection, query):
+        yield f"transaction {row.id} credits {row.user_discord_id} with cashback of no batch"
 
 
 def _payouts_without_transaction(connection: Connection) -> Iterator[str]:
@@ -248,3 +277,27 @@ def _missing_notifications(connection: Connection) -> Iterator[str]:
     )
     for row in _rows(connection, query):
         yield f"payout of batch {row.batch_number} to {row.referrer_id} has no direct message queued"
+
+
+def _unaudited_batches(connection: Connection) -> Iterator[str]:
+    """Find finished batches whose last entry in the audit log is missing, or tells of another result."""
+    query = (
+        select(audit_log.c.batch_number, audit_log.c.details)
+        .where(audit_log.c.action == "batch_finished")
+        .order_by(audit_log.c.id)
+    )
+    told = {number: json.loads(details) for number, details in connection.execute(query)}
+    batch = payout_batches.c
+    finished = select(
+        batch.number,
+        batch.batch_id,
+        batch.credited_count,
+        batch.credited_cents,
+        batch.failed_count,
+        batch.skipped_count,
+    ).where(batch.status.in_(FINISHED))
+    for row in connection.execute(finished):
+        entry = told.get(row.number, {})
+        expected = tuple(entry.get(key) for key in ("batch_id", "users_paid", "total_cents", "failed", "skipped"))
+        if tuple(row[1:]) != expected:
+            yield f"batch {row.number} stores the result {tuple(row[1:])}, the audit log tells {expected}"

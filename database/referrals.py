@@ -349,6 +349,21 @@ def referrer_of(connection: Connection, referred_id: int) -> int | None:
     ).one_or_none()
 
 
+def referrers_of(connection: Connection, referred_ids: Iterable[int]) -> dict[int, int]:
+    """Tell who referred these members; those whom nobody did are left out."""
+    rows = connection.execute(
+        select(referrals.c.referred_user_id, referrals.c.referrer_user_id).where(
+            referrals.c.referred_user_id.in_(list(referred_ids))
+        )
+    )
+    return {row.referred_user_id: row.referrer_user_id for row in rows}
+
+
+def any_referral(connection: Connection) -> bool:
+    """Tell whether anybody was ever referred."""
+    return connection.scalars(select(referrals.c.id).limit(1)).one_or_none() is not None
+
+
 def referrals_of(connection: Connection, referrer_id: int) -> list[dict[str, Any]]:
     """List a referrer's referrals, oldest first, as the rows stand."""
     query = select(referrals).where(referrals.c.referrer_user_id == referrer_id).order_by(referrals.c.id)

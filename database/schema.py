@@ -21,6 +21,11 @@ def revision_of(connection: Connection) -> str | None:
     return connection.scalars(text("SELECT version_num FROM alembic_version")).one_or_none()
 
 
+def count_tables(connection: Connection) -> int:
+    """Count the file's tables, whosever they are."""
+    return len(inspect(connection).get_table_names())
+
+
 def upgrade(connection: Connection, path: Path, now: datetime) -> bool:
     """Bring the file to the newest revision inside the caller's transaction; False where it was there already.
 

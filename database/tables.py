@@ -5,6 +5,7 @@ constraints and, where SQLite has no constraint for it, in `database/guards.py` 
 """
 
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
@@ -24,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from pipeline.messages import BatchMode, BatchStatus, NotificationStatus, PayoutStatus
+from pipeline.messages import BatchMode, BatchStatus, NotificationStatus, PayoutStatus, SlotStatus
 
 metadata = MetaData()
 
@@ -55,7 +56,7 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _one_of(column: str, values: type[BatchMode | BatchStatus | PayoutStatus | NotificationStatus]) -> CheckConstraint:
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
@@ -222,8 +223,23 @@ schedule_slots = Table(
     Column("status", Text, nullable=False),
     Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), unique=True),
     Column("reason", Text),
-    Column("decided_by", Text),
+    Column("decided_by", Text, nullable=False),
     Column("decided_at", Moment, nullable=False),
+    _one_of("status", SlotStatus),
+    CheckConstraint("(status = 'batched') = (batch_number IS NOT NULL)", name="batched_has_batch"),
+)
+
+schedule_state = Table(
+    "schedule_state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # The rule in force, as "friday 15:00" or "off", and since when: slots before that moment are nobody's.
+    Column("rule", Text, nullable=False),
+    Column("in_force_since", Moment, nullable=False),
+    Column("paused_by", Text),
+    Column("paused_reason", Text),
+    Column("paused_at", Moment),
+    CheckConstraint("id = 1", name="one_schedule"),
 )
 
 audit_log = Table(

@@ -47,6 +47,15 @@ class NotificationStatus(StrEnum):
     MUTED = "muted"
 
 
+class SlotStatus(StrEnum):
+    """What became of a scheduled moment."""
+
+    BATCHED = "batched"
+    NOTHING_PENDING = "nothing_pending"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+
+
 class SkipReason(StrEnum):
     """Why a planned payout paid nothing although nothing failed."""
 

@@ -15,6 +15,12 @@ from settings import LARGEST_ID, ReferralSettings, Settings, SettingsError
 DOCS = Path(__file__).parent.parent / "docs" / "configuration.md"
 
 
+@pytest.fixture(autouse=True)
+def _no_env_file_of_the_developer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the checkout's own .env and config.json out of these tests."""
+    monkeypatch.chdir(tmp_path)
+
+
 def write(folder: Path, content: object) -> Path:
     path = folder / "config.json"
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -164,10 +170,23 @@ def test_a_token_from_the_environment_is_not_shown() -> None:
     assert "s3cret" not in repr(settings.load(environ={"DISCORD_TOKEN": "s3cret"}))
 
 
-@pytest.mark.parametrize("address", ["localhost:8931", "ftp://127.0.0.1", "http://", "8931"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:8931",
+        "ftp://127.0.0.1",
+        "http://",
+        "8931",
+        "http://[::1",
+        "http://h:99999",
+        "http://a b",
+        "http://a\nb",
+    ],
+)
 def test_an_api_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(SettingsError, match="DISCORD_API_URL"):
+    with pytest.raises(SettingsError, match="DISCORD_API_URL") as caught:
         settings.load(environ={"DISCORD_API_URL": address})
+    assert "\n" not in str(caught.value)
 
 
 @given(ppm=st.integers(min_value=0, max_value=1_000_000))
@@ -175,6 +194,30 @@ def test_every_percentage_of_four_decimals_is_exact(ppm: int) -> None:
     percent = Decimal(ppm) / 10_000
     assert ReferralSettings(cashback_percent=percent).rate_ppm == ppm
     assert ReferralSettings.model_validate({"cashback_percent": float(percent)}).rate_ppm == ppm
+
+
+@pytest.mark.parametrize("raw", ["0.5" + "0" * 30 + "1", "1e-5", "1e-999999999", "1e999999999", "99.99999"])
+def test_a_percentage_is_never_rounded_into_range(tmp_path: Path, raw: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(f'{{"referral_settings": {{"cashback_percent": {raw}}}}}', encoding="utf-8")
+    with pytest.raises(SettingsError, match="at most four decimals"):
+        settings.load(path, environ={})
+
+
+@pytest.mark.parametrize(
+    ("line", "token"),
+    [
+        ("DISCORD_TOKEN=abc # mine", "abc"),
+        ("DISCORD_TOKEN='a # b' # mine", "a # b"),
+        ("DISCORD_TOKEN=a#b", "a#b"),
+        ("  export DISCORD_TOKEN = abc", "abc"),
+    ],
+)
+def test_a_comment_in_the_env_file_is_no_part_of_the_token(tmp_path: Path, line: str, token: str) -> None:
+    (tmp_path / ".env").write_text(line, encoding="utf-8")
+    loaded = settings.load(environ={})
+    assert loaded.discord_token is not None
+    assert loaded.discord_token.get_secret_value() == token
 
 
 def fields_of(model: type[BaseModel]) -> list[str]:

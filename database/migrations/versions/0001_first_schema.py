@@ -260,11 +260,24 @@ def _create_ours() -> None:
         Column("status", Text(), nullable=False),
         Column("batch_number", BigInteger(), nullable=True),
         Column("reason", Text(), nullable=True),
-        Column("decided_by", Text(), nullable=True),
+        Column("decided_by", Text(), nullable=False),
         Column("decided_at", Moment(), nullable=False),
+        CheckConstraint("status IN ('batched', 'nothing_pending', 'skipped', 'missed')", name="status_known"),
+        CheckConstraint("(status = 'batched') = (batch_number IS NOT NULL)", name="batched_has_batch"),
         ForeignKeyConstraint(["batch_number"], ["payout_batches.number"]),
         PrimaryKeyConstraint("slot_at"),
         UniqueConstraint("batch_number"),
+    )
+    op.create_table(
+        "schedule_state",
+        Column("id", Integer(), nullable=False),
+        Column("rule", Text(), nullable=False),
+        Column("in_force_since", Moment(), nullable=False),
+        Column("paused_by", Text(), nullable=True),
+        Column("paused_reason", Text(), nullable=True),
+        Column("paused_at", Moment(), nullable=True),
+        CheckConstraint("id = 1", name="one_schedule"),
+        PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "audit_log",

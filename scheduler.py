@@ -1,0 +1,140 @@
+"""The weekly batch. APScheduler is the bell; the slot's row in the ledger decides.
+
+A slot is the scheduled moment. Ringing late, twice, or in two processes at once asks the same question of the same row,
+and gets one batch.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import anyio
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+
+from database import Database, slots
+from desk import Desk
+from pipeline.errors import CashbackError
+
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+WEEK: Final = timedelta(weeks=1)
+RETRY_SECONDS: Final = 60
+"""The pause after a slot that could not be decided: a locked database, a full disk."""
+
+logger = logging.getLogger(__name__)
+
+Tell = Callable[[str], Awaitable[None]]
+"""Says one line in the audit channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """When the weekly batch is due: a weekday by its name, and a time of day in UTC."""
+
+    weekday: str
+    hour: int
+    minute: int
+
+    def __str__(self) -> str:
+        """Return the rule as the ledger keeps it."""
+        return f"{self.weekday} {self.hour:02}:{self.minute:02}"
+
+    def latest_slot(self, moment: datetime) -> datetime:
+        """Return the latest slot that is not after a moment."""
+        days_since = (moment.weekday() - WEEKDAYS.index(self.weekday)) % 7
+        day = moment.astimezone(UTC) - timedelta(days=days_since)
+        slot_at = day.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
+        return slot_at if slot_at <= moment else slot_at - WEEK
+
+    def next_slot(self, moment: datetime) -> datetime:
+        """Return the first slot after a moment."""
+        return self.latest_slot(moment) + WEEK
+
+    def slots_between(self, after: datetime, until: datetime) -> list[datetime]:
+        """List the slots after one moment, up to and with another, oldest first."""
+        slots = []
+        slot_at = self.latest_slot(until)
+        while slot_at > after:
+            slots.append(slot_at)
+            slot_at -= WEEK
+        return slots[::-1]
+
+
+class Scheduler:
+    """Rings at each slot, catches up what was missed, and never dies of a slot that fails."""
+
+    def __init__(self, desk: Desk, database: Database, rule: Rule | None, *, grace: timedelta, tell: Tell) -> None:
+        """Take the desk, the ledger for reading, the rule (None where the weekly batch is off), and who is told."""
+        self._desk = desk
+        self._database = database
+        self._rule = rule
+        self._grace = grace
+        self._tell = tell
+        self._rung = anyio.Event()
+        self._bell = AsyncIOScheduler(timezone=UTC)
+
+    async def run(self) -> None:
+        """Put the rule in force, decide what passed while nothing ran, then wait for the bell; until cancelled."""
+        self._set_bell()
+        self._bell.start()
+        try:
+            while True:
+                self._rung = anyio.Event()
+                with anyio.move_on_after(await self._decide_or_report()):
+                    await self._rung.wait()
+        finally:
+            self._bell.shutdown(wait=False)
+
+    def _set_bell(self) -> None:
+        if self._rule is not None:
+            # The weekday by its name: for APScheduler 0 is Monday. The zone is the trigger's own, not the machine's.
+            trigger = CronTrigger(
+                day_of_week=self._rule.weekday[:3], hour=self._rule.hour, minute=self._rule.minute, timezone=UTC
+            )
+            self._bell.add_job(self.ring, trigger, misfire_grace_time=None, coalesce=True, max_instances=1)
+
+    def look_at_the_clock(self) -> None:
+        """Make APScheduler look at the clock now, where the clock was moved instead of waited for."""
+        self._bell.wakeup()
+
+    async def ring(self) -> None:
+        """Ask the ledger whether a slot is due. Ringing once too often is harmless."""
+        self._rung.set()
+
+    async def _decide_or_report(self) -> float | None:
+        """Decide what is due; return the seconds until another try where that failed, None where it did not."""
+        try:
+            await self.decide_due()
+        except CashbackError as error:
+            logger.warning("the weekly batch waits: %s", error)
+            await self._tell(f"The weekly batch could not be started and is tried again: {error}")
+            return RETRY_SECONDS
+        return None
+
+    async def decide_due(self) -> list[int]:
+        """Pay the latest due slot if it is within the grace time, record older ones as missed; return batch numbers."""
+        state = await self._desk.open_schedule(str(self._rule) if self._rule else "off")
+        if self._rule is None:
+            return []
+        now = self._database.now()
+        # A slot that was skipped ahead of its time lies in the future and hides nothing that is past.
+        newest = await self._database.read(slots.newest_slot, until=now)
+        since = max(state.in_force_since, newest) if newest else state.in_force_since
+        passed = self._rule.slots_between(since, now)
+        due = await self._database.read(slots.undecided, passed)
+        paid = []
+        for slot_at in due:
+            if slot_at == passed[-1] and now - slot_at <= self._grace:
+                number = await self._desk.pay_slot(slot_at)
+                paid += [number] if number is not None else []
+            elif await self._desk.miss_slot(slot_at, _reason(slot_at, passed[-1], self._grace)):
+                await self._tell(f"The weekly batch of {slot_at:%A %Y-%m-%d %H:%M} UTC was missed: nothing ran then.")
+        return paid
+
+
+def _reason(slot_at: datetime, latest: datetime, grace: timedelta) -> str:
+    if slot_at != latest:
+        return "nothing ran then; the cashback is part of a later batch"
+    return f"nothing ran then, nor within the grace time of {grace.total_seconds() / 3600:g} hours"
