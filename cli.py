@@ -1,0 +1,314 @@
+"""The `cashback` command: options and exit codes. What each command does stands in `console/`, imported when it runs.
+
+Exit codes: 0 done, 1 an error in one line on standard error, 2 wrong usage, 3 done with failures.
+"""
+
+# ruff: noqa: PLC0415 -- each command imports what it needs when it runs: `--help` waits for nothing
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.options import (
+    ConfigOption,
+    DatabaseOption,
+    JsonOption,
+    LimitOption,
+    MemberArgument,
+    UserOption,
+    parse_amount,
+    parse_id,
+)
+from console.output import UsageError, complain, one_line
+from pipeline.errors import CashbackError
+
+if TYPE_CHECKING:
+    from console.session import Place
+
+app = typer.Typer(
+    name="cashback",
+    help="Pay a community the referral cashback that it has earned.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 -- Typer calls it so
+    if wanted:
+        from importlib import metadata
+
+        try:
+            typer.echo(f"cashback {metadata.version('cashback')}")
+        except metadata.PackageNotFoundError:
+            typer.echo("cashback (not installed)")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    context: typer.Context,
+    *,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,  # noqa: ARG001
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Pay a community the referral cashback that it has earned."""
+    context.obj = (config, database)
+
+
+def _place(context: typer.Context, config: Path | None, database: str | None) -> "Place":
+    """Join the options before the command and after it; those after it go first."""
+    from console.session import Place
+
+    general_config, general_database = context.obj
+    return Place(config=config or general_config, database=database or general_database)
+
+
+@app.command()
+def pay(
+    context: typer.Context,
+    *,
+    user: UserOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Pay without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be paid, and pay nothing.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Pay what is pending, to everyone or to one member."""
+    from console import paying
+
+    place = _place(context, config, database)
+    return paying.pay(place, user_id=user, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def pending(
+    context: typer.Context,
+    *,
+    user: UserOption = None,
+    limit: LimitOption = 10,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Show what would be paid now."""
+    from console import reading
+
+    return reading.pending(_place(context, config, database), user_id=user, limit=limit, as_json=as_json)
+
+
+@app.command()
+def history(
+    context: typer.Context,
+    *,
+    limit: LimitOption = 20,
+    page: Annotated[int, typer.Option("--page", metavar="N", min=1, max=10**9, help="The page, from 1.")] = 1,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """List the batches, newest first."""
+    from console import reading
+
+    return reading.history(_place(context, config, database), limit=limit, page=page, as_json=as_json)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    *,
+    batch_id: Annotated[str, typer.Argument(metavar="BATCH-ID", help="The batch's ID, or its number.")],
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Payouts to list; 0 lists all.")] = 25,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Show one batch and its payouts."""
+    from console import reading
+
+    return reading.show(_place(context, config, database), batch_id, limit=limit, as_json=as_json)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Prove from the rows that the books balance."""
+    from console import reading
+
+    return reading.verify(_place(context, config, database), as_json=as_json)
+
+
+@app.command()
+def resume(
+    context: typer.Context,
+    *,
+    batch_id: Annotated[str | None, typer.Argument(metavar="[BATCH-ID]", help="Only this batch.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Finish the batches that were approved and are not finished."""
+    from console import paying
+
+    return paying.resume(_place(context, config, database), batch_id, as_json=as_json)
+
+
+@app.command()
+def seed(
+    context: typer.Context,
+    *,
+    referrers: Annotated[
+        int | None, typer.Option("--referrers", metavar="N", min=1, max=1_000_000, help="A random one of this size.")
+    ] = None,
+    referrals: Annotated[
+        int | None, typer.Option("--referrals", metavar="M", min=1, max=5_000_000, help="Its referrals in all [3 N].")
+    ] = None,
+    random_seed: Annotated[
+        int | None, typer.Option("--seed", metavar="S", help="The same seed makes the same community [0].")
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Fill an empty ledger with a sample community."""
+    from console import seeding
+
+    place = _place(context, config, database)
+    return seeding.seed(place, referrers=referrers, referrals=referrals, random_seed=random_seed, as_json=as_json)
+
+
+@app.command("import")
+def import_files(
+    context: typer.Context,
+    *,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="CSV: order_id,buyer_id,amount.")] = None,
+    referrals: Annotated[
+        Path | None, typer.Option("--referrals", metavar="FILE", help="CSV: referrer_id,referred_id; goes first.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Take nothing unless every row is good.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Import purchases and referrals from CSV files; importing again changes nothing."""
+    from console import importing
+
+    place = _place(context, config, database)
+    return importing.import_files(place, purchases=file, referrals=referrals, strict=strict, as_json=as_json)
+
+
+@app.command()
+def purchase(
+    context: typer.Context,
+    *,
+    order_id: Annotated[str, typer.Argument(metavar="ORDER-ID", help="The shop's id of the order.")],
+    buyer_id: Annotated[int, typer.Argument(metavar="BUYER-ID", parser=parse_id, help="Who bought.")],
+    amount: Annotated[int, typer.Argument(metavar="AMOUNT", parser=parse_amount, help="Dollars, say 12.34.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Record one purchase and show what it earned."""
+    from console import recording
+
+    return recording.purchase(_place(context, config, database), order_id, buyer_id, amount, as_json=as_json)
+
+
+@app.command()
+def blacklist(
+    context: typer.Context,
+    *,
+    user_id: MemberArgument,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Let the member earn again.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Bar a member from referral cashback."""
+    from console import recording
+
+    return recording.blacklist(
+        _place(context, config, database), user_id, reason=reason, remove=remove, as_json=as_json
+    )
+
+
+@app.command()
+def migrate(
+    context: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Create the ledger, adopt another bot's, or upgrade it."""
+    from console import recording
+
+    return recording.migrate(_place(context, config, database), as_json=as_json)
+
+
+@app.command()
+def demo() -> int:
+    """Show the whole way of a payout in a temporary folder; needs no configuration."""
+    from console import demo as story
+
+    return story.demo()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit code. The one place where an error becomes a line on standard error."""
+    _accept_any_text()
+    try:
+        code = app(list(arguments), prog_name="cashback", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:
+        complain(f"{error.format_message().rstrip('.')}. See `cashback --help`.")
+        return 2
+    except UsageError as error:
+        complain(error)
+        return 2
+    except CashbackError as error:
+        complain(error)
+    except (KeyboardInterrupt, typer.Abort):
+        complain("interrupted; what was committed before stays.")
+    except BrokenPipeError:
+        # Whoever read the output has gone; what is left in the buffer must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        complain(f"unexpected {type(error).__name__}: {one_line(error)} (`cashback --debug …` shows where).")
+    else:
+        return int(code or 0)
+    return 1
+
+
+def _accept_any_text() -> None:
+    """Write a replacement where the terminal's encoding lacks a character, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def main() -> None:
+    """Run the command that this process was started with."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

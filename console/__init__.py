@@ -1,0 +1,1 @@
+"""What the command line does and says. `cli.py` alone imports it."""

@@ -1,0 +1,50 @@
+"""The options that commands share, and how their values are read. Imports nothing but Typer until a value is there."""
+
+# ruff: noqa: PLC0415 -- `--help` must not wait for the database package
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+T = TypeVar("T")
+
+
+def checked(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Turn a parser's refusal into a usage error."""
+
+    def parsed(text: str) -> T:
+        try:
+            return parse(text)
+        except RuntimeError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return parsed
+
+
+@checked
+def parse_id(text: str) -> int:
+    """Read a Discord id."""
+    from console.csvfile import to_id
+
+    return to_id(text)
+
+
+@checked
+def parse_amount(text: str) -> int:
+    """Read an amount in dollars as cents."""
+    from pipeline.money import parse_dollars
+
+    return parse_dollars(text)
+
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="The configuration; else CASHBACK_CONFIG, config.json.")
+]
+DatabaseOption = Annotated[
+    str | None, typer.Option("--database", metavar="FILE", help="The ledger; else CASHBACK_DATABASE, cashback.db.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+UserOption = Annotated[int | None, typer.Option("--user", metavar="ID", parser=parse_id, help="Only this member.")]
+MemberArgument = Annotated[int, typer.Argument(metavar="ID", parser=parse_id, help="The member's Discord id.")]
+LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="List at most so many.")]

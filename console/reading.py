@@ -1,0 +1,196 @@
+"""The commands that read: `pending`, `history`, `show` and `verify`."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import anyio
+
+from console.output import complain, counted, moment, progress, say, say_json, stream_json
+from console.paying import find_batch
+from console.session import Place, ledger
+from console.text import full_report_json, ranking, report_lines
+from database import batches, reconciliation
+from database.database import Database
+from database.reconciliation import Verdict
+from pipeline.messages import BatchReport, BatchStatus, PayoutStatus
+from pipeline.money import dollars
+from settings import Settings
+
+PAGE_SIZE: Final = 1_000
+ENDED: Final = (
+    BatchStatus.COMPLETED,
+    BatchStatus.COMPLETED_WITH_FAILURES,
+    BatchStatus.CANCELLED,
+    BatchStatus.EXPIRED,
+    BatchStatus.PROPOSED,
+)
+
+
+def pending(place: Place, *, user_id: int | None, limit: int, as_json: bool) -> int:
+    """Say what would be paid now, to everyone or to one referrer."""
+    settings = place.settings()
+    if user_id is not None:
+        _say_pending_of(user_id, anyio.run(_pending_of, settings, user_id), limit=limit, as_json=as_json)
+        return 0
+    rows = anyio.run(_all_pending, settings)
+    total_cents = sum(row["pending_cents"] for row in rows)
+    if as_json:
+        say_json({"users": len(rows), "total_cents": total_cents, "referrers": rows})
+    elif not rows:
+        say("No referral cashback is pending.")
+    else:
+        top = [(row["referrer_id"], row["pending_cents"], row["referral_count"]) for row in rows[:limit]]
+        say(f"Pending: {dollars(total_cents)} to {counted(len(rows), 'user')}", "", *ranking(top, len(rows)))
+    return 0
+
+
+def _say_pending_of(user_id: int, found: dict[str, Any], *, limit: int, as_json: bool) -> None:
+    if as_json:
+        say_json({"referrer_id": user_id, **found})
+    elif found["is_blacklisted"]:
+        say(f"Member {user_id} is blacklisted from referral cashback.")
+    elif not found["pending_cents"]:
+        say(f"Member {user_id} has no pending cashback.")
+    else:
+        details = found["referral_details"]
+        say(f"Member {user_id}: {dollars(found['pending_cents'])} from {counted(found['referral_count'], 'referral')}")
+        say(*(f"  {detail['user_id']}: {dollars(detail['amount_cents'])}" for detail in details[:limit]))
+        if len(details) > limit:
+            say(f"  …and {len(details) - limit:,} more")
+
+
+async def _all_pending(settings: Settings) -> list[dict[str, int]]:
+    async with ledger(settings) as database:
+        return await database.get_all_pending_referral_cashbacks()
+
+
+async def _pending_of(settings: Settings, user_id: int) -> dict[str, Any]:
+    async with ledger(settings) as database:
+        return await database.get_pending_cashback_for_user(user_id)
+
+
+def history(place: Place, *, limit: int, page: int, as_json: bool) -> int:
+    """List batches, newest first."""
+    found = anyio.run(_history, place.settings(), limit, page)
+    if as_json:
+        say_json({"batches": found})
+        return 0
+    if not found:
+        say("There is no batch on this page." if page > 1 else "No batch was ever proposed.")
+    for batch in found:
+        say(
+            f"{batch['batch_id'] or 'number ' + str(batch['number']):<22}  {batch['status'].replace('_', ' ')}"
+            f"  {dollars(batch['total_cents'])} to {counted(batch['users_paid'], 'user')}"
+            f"  (planned {dollars(batch['planned_cents'])} to {batch['planned_count']:,},"
+            f" failed {batch['failed']:,}, skipped {batch['skipped']:,})"
+            f"  by {batch['approved_by'] or batch['proposed_by']}  {moment(batch['proposed_at'])}"
+        )
+    return 0
+
+
+async def _history(settings: Settings, limit: int, page: int) -> list[dict[str, Any]]:
+    async with ledger(settings) as database:
+        rows = await database.read(batches.history, limit=limit, offset=(page - 1) * limit)
+        return [await _listed(database, row) for row in rows]
+
+
+async def _listed(database: Database, row: dict[str, Any]) -> dict[str, Any]:
+    """Name a batch's totals; those of one that has not ended are counted from its payouts."""
+    totals = {
+        "users_paid": row["credited_count"],
+        "total_cents": row["credited_cents"],
+        "failed": row["failed_count"],
+        "skipped": row["skipped_count"],
+    }
+    if row["status"] not in ENDED:
+        report = await database.read(batches.report, row["number"], failures=0)
+        totals = {name: getattr(report, name) for name in totals}
+    names = ("batch_id", "number", "mode", "status", "proposed_by", "approved_by", "proposed_at", "finished_at")
+    return {**{name: row[name] for name in (*names, "planned_count", "planned_cents")}, **totals}
+
+
+def show(place: Place, batch_id: str, *, limit: int, as_json: bool) -> int:
+    """Say how one batch stands, and list its payouts in the order of their referrers; a limit of 0 lists all."""
+    anyio.run(_show, place.settings(), batch_id, limit, as_json)
+    return 0
+
+
+async def _show(settings: Settings, batch_id: str, limit: int, as_json: bool) -> None:  # noqa: FBT001
+    async with ledger(settings) as database:
+        report = await database.read(batches.report, await find_batch(database, batch_id))
+        if as_json:
+            await _show_json(database, report, limit or report.users_planned)
+        else:
+            await _show_text(database, report, limit or report.users_planned)
+
+
+async def _show_json(database: Database, report: BatchReport, limit: int) -> None:
+    with stream_json(full_report_json(report), "payouts") as write:
+        async for payout in _payouts(database, report.batch_number, limit):
+            write({name: value for name, value in payout.items() if name != "batch_number"})
+
+
+async def _show_text(database: Database, report: BatchReport, limit: int) -> None:
+    say(*report_lines(report))
+    say(f"  Proposed: {moment(report.proposed_at)} by {report.proposed_by}")
+    if report.finished_at:
+        say(f"  Ended:    {moment(report.finished_at)}")
+    say("")
+    async for payout in _payouts(database, report.batch_number, limit):
+        reason = f": {payout['reason']}" if payout["reason"] else ""
+        cents = payout["paid_cents"] if payout["status"] == PayoutStatus.CREDITED else payout["approved_cents"]
+        referrals = counted(payout["referral_count"], "referral")
+        say(f"  {payout['referrer_id']} - {dollars(cents)} ({referrals}) {payout['status']}{reason}")
+    if report.users_planned > limit:
+        say(f"  …and {report.users_planned - limit:,} more (--limit 0 lists all)")
+
+
+async def _payouts(database: Database, number: int, limit: int) -> AsyncIterator[dict[str, Any]]:
+    """Read a batch's payouts a page at a time."""
+    last = 0
+    while limit > 0:
+        page = await database.read(batches.payouts_of, number, limit=min(limit, PAGE_SIZE), after_referrer_id=last)
+        if not page:
+            return
+        for payout in page:
+            yield payout
+        last, limit = page[-1]["referrer_id"], limit - len(page)
+
+
+def verify(place: Place, *, as_json: bool) -> int:
+    """Prove from the rows that the books balance, or name what does not."""
+    settings = place.settings()
+    with progress("Checking the books", None):
+        verdict = anyio.run(_verify, settings)
+    if as_json:
+        say_json(
+            {
+                "balanced": verdict.balanced,
+                "breaches": verdict.breaches,
+                "remarks": verdict.remarks,
+                "payouts_checked": verdict.payouts_checked,
+                "credited_cents": verdict.credited_cents,
+                "audit_head": verdict.audit_head,
+            }
+        )
+    else:
+        say(*verdict_lines(verdict))
+    if not verdict.balanced:
+        complain(f"the books do not balance: {counted(len(verdict.breaches), 'breach', 'breaches')}")
+    return 0 if verdict.balanced else 1
+
+
+async def _verify(settings: Settings) -> Verdict:
+    async with ledger(settings) as database:
+        return await database.read(reconciliation.verify)
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """Say what reconciliation found."""
+    lines = [f"breach: {breach}" for breach in verdict.breaches] + [f"remark: {remark}" for remark in verdict.remarks]
+    if verdict.balanced:
+        lines.append(
+            f"The books balance: {counted(verdict.payouts_checked, 'payout')}, {dollars(verdict.credited_cents)}"
+            " credited, every cent accounted for."
+        )
+    return [*lines, f"Audit head: {verdict.audit_head}"]

@@ -1,0 +1,261 @@
+"""A ledger on a real file, a clock that is moved by hand, and a till: what a test does with the two."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import anyio
+import pytest
+
+from database import Database, batches, reconciliation, referrals
+from database.engine import Failpoint, no_failpoint
+from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, RunBatch
+from pipeline.runner import Pipeline, Runner
+from stages import Bell, make_pipeline
+
+FRIDAY = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
+FIRST_BUYER = 900_000
+ALL_OF_IT_PPM = 1_000_000
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, moment: datetime = FRIDAY) -> None:
+        self.moment = moment
+
+    def __call__(self) -> datetime:
+        """Tell the moment."""
+        return self.moment
+
+    def advance(self, seconds: float) -> datetime:
+        """Move on, or back, and tell the moment."""
+        self.moment += timedelta(seconds=seconds)
+        return self.moment
+
+
+class Recorder:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.chunks: list[ChunkCredited] = []
+        self.reports: list[BatchReport] = []
+        self.interruptions: list[tuple[int, str]] = []
+
+    async def progressed(self, chunk: ChunkCredited) -> None:
+        """Keep the chunk."""
+        self.chunks.append(chunk)
+
+    async def finished(self, report: BatchReport) -> None:
+        """Keep the report."""
+        self.reports.append(report)
+
+    async def interrupted(self, batch_number: int, reason: str) -> None:
+        """Keep the reason."""
+        self.interruptions.append((batch_number, reason))
+
+
+@contextmanager
+def raw(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the file as another program would: each statement commits by itself, foreign keys are not looked at."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+    connection.row_factory = sqlite3.Row
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def rows(path: Path, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Read rows as another program would."""
+    with raw(path) as connection:
+        return [tuple(row) for row in connection.execute(query, parameters)]
+
+
+def drop_guards(path: Path) -> None:
+    """Remove the triggers, as somebody who tampers would."""
+    with raw(path) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+
+
+async def run_batches(database: Database, *numbers: int, chunk_size: int = 500, bell: Bell | None = None) -> Recorder:
+    """Send batches through the real runner and the real stages, one after the other, until all are done."""
+    recorder = Recorder()
+
+    def pipeline(request: RunBatch) -> Pipeline:
+        return make_pipeline(request, database=database, observer=recorder, bell=bell or Bell(), chunk_size=chunk_size)
+
+    async with Runner(pipeline, recorder) as runner:
+        for number in numbers:
+            runner.submit(number)
+        runner.close()
+        with anyio.fail_after(50):
+            await runner.run()
+    return recorder
+
+
+class Till:
+    """What a test does with a ledger. When the test is over the books must balance, unless it took `honest` away."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.database = database
+        self.clock = clock
+        self.honest = True
+        self._orders = 0
+        self._buyers = FIRST_BUYER
+
+    @property
+    def path(self) -> Path:
+        """Tell where the file is."""
+        return self.database.path
+
+    async def earn(self, referrer_id: int, *amounts_cents: int) -> list[int]:
+        """Give a referrer one new referral for each amount, with so many cents pending; return the buyers."""
+        return await self.earn_all((referrer_id, amount_cents) for amount_cents in amounts_cents)
+
+    async def earn_all(self, pairs: Iterable[tuple[int, int]]) -> list[int]:
+        """Give each (referrer, cents) a new referral with so much pending; return the buyers."""
+        pairs = list(pairs)
+        buyers = [self._buyers + n for n in range(len(pairs))]
+        self._buyers += len(pairs)
+        people = [(referrer, buyer) for (referrer, _), buyer in zip(pairs, buyers, strict=True)]
+        refusals = await self.database.write(referrals.create_referrals, people, self.clock())
+        assert not any(refusals)
+        await self.buy((buyer, cents) for buyer, (_, cents) in zip(buyers, pairs, strict=True))
+        return buyers
+
+    async def buy(self, purchases: Iterable[tuple[int, int]]) -> None:
+        """Let buyers earn their referrers so many cents more."""
+        recorded = []
+        for buyer_id, amount_cents in purchases:
+            self._orders += 1
+            recorded.append(
+                referrals.Purchase(order_id=f"till-{self._orders}", buyer_id=buyer_id, amount_cents=amount_cents)
+            )
+        await self.database.write(referrals.record_purchases, recorded, ALL_OF_IT_PPM, self.clock())
+
+    async def propose(self, *, actor: str = "cli", target_user_id: int | None = None) -> BatchSummary:
+        """Plan a batch that can be approved for two minutes."""
+        now = self.clock()
+        return await self.database.write(
+            batches.propose,
+            actor=actor,
+            now=now,
+            expires_at=now + timedelta(seconds=120),
+            target_user_id=target_user_id,
+        )
+
+    async def approve(self, number: int, *, actor: str = "cli") -> str:
+        """Approve a batch; return its id."""
+        return await self.database.write(batches.approve, number, actor=actor, now=self.clock())
+
+    async def approved(self, *, target_user_id: int | None = None) -> int:
+        """Plan and approve a batch; return its number."""
+        number = (await self.propose(target_user_id=target_user_id)).batch_number
+        await self.approve(number)
+        return number
+
+    async def run(self, *numbers: int, chunk_size: int = 500) -> Recorder:
+        """Run approved batches."""
+        return await run_batches(self.database, *numbers, chunk_size=chunk_size)
+
+    async def pay(self, *, target_user_id: int | None = None, chunk_size: int = 500) -> BatchReport:
+        """Plan, approve and run a batch; return its report."""
+        recorder = await self.run(await self.approved(target_user_id=target_user_id), chunk_size=chunk_size)
+        assert recorder.interruptions == []
+        return recorder.reports[0]
+
+    async def report(self, number: int) -> BatchReport:
+        """Read how a batch stands."""
+        return await self.database.read(batches.report, number)
+
+    async def pending(self, referrer_id: int) -> int:
+        """Tell what one referrer would be paid now."""
+        return int((await self.database.get_pending_cashback_for_user(referrer_id))["pending_cents"])
+
+    async def verify(self) -> reconciliation.Verdict:
+        """Reconcile the books."""
+        return await self.database.read(reconciliation.verify)
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Read rows beside the program."""
+        return rows(self.path, query, *parameters)
+
+    def balance(self, user_id: int) -> int:
+        """Tell what is in a wallet."""
+        return int(self.rows("SELECT wallet_balance_cents FROM users WHERE discord_id = ?", user_id)[0][0])
+
+    def payouts(self, number: int) -> list[tuple[Any, ...]]:
+        """List a batch's payouts: referrer, status, paid cents, reason."""
+        query = (
+            "SELECT referrer_id, status, paid_cents, reason FROM payouts WHERE batch_number = ? ORDER BY referrer_id"
+        )
+        return self.rows(query, number)
+
+    def money(self) -> dict[str, Sequence[tuple[Any, ...]]]:
+        """Read all rows that a payout touches, to see whether anything moved."""
+        tables = ("users", "referrals", "wallet_transactions", "payouts", "notifications")
+        return {table: self.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}
+
+
+@pytest.fixture
+def anyio_backend() -> Any:  # noqa: ANN401 -- a name, or a name with options
+    """Run on asyncio, as discord.py and aiohttp do; what is pure anyio runs on trio too."""
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Stand at a Friday, three in the afternoon."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def new_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a new ledger once; each test gets its own copy of the file."""
+    path = tmp_path_factory.mktemp("ledger") / "new.db"
+
+    async def create() -> None:
+        async with Database(path, clock=Clock()):
+            pass
+
+    anyio.run(create)
+    return path
+
+
+OpenDatabase = Callable[..., Database]
+
+
+@pytest.fixture
+def open_database(tmp_path: Path, new_ledger: Path, clock: Clock) -> OpenDatabase:
+    """Return a maker of ledgers, all on one file; each is still to be connected."""
+    path = tmp_path / "cashback.db"
+    copyfile(new_ledger, path)
+
+    def make(*, inline: bool = False, failpoint: Failpoint = no_failpoint) -> Database:
+        return Database(path, clock=clock, inline=inline, failpoint=failpoint)
+
+    return make
+
+
+@pytest.fixture
+async def database(open_database: OpenDatabase) -> AsyncIterator[Database]:
+    """Open a new ledger."""
+    async with open_database() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def till(database: Database, clock: Clock) -> AsyncIterator[Till]:
+    """Open a till on a new ledger, and see at the end that the books balance."""
+    opened = Till(database, clock)
+    yield opened
+    if opened.honest:
+        assert (await opened.verify()).breaches == ()
