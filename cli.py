@@ -50,6 +50,10 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 -- Typer calls it so
         raise typer.Exit
 
 
+NEGATIVE_IS_A_VALUE = {"ignore_unknown_options": True}
+"""So that `-5` is refused as an amount, with what it may be, instead of as an unknown option."""
+
+
 @app.callback()
 def main_options(
     context: typer.Context,
@@ -212,7 +216,7 @@ def import_files(
     return importing.import_files(place, purchases=file, referrals=referrals, strict=strict, as_json=as_json)
 
 
-@app.command()
+@app.command(context_settings=NEGATIVE_IS_A_VALUE)
 def purchase(
     context: typer.Context,
     *,
@@ -229,7 +233,7 @@ def purchase(
     return recording.purchase(_place(context, config, database), order_id, buyer_id, amount, as_json=as_json)
 
 
-@app.command()
+@app.command(context_settings=NEGATIVE_IS_A_VALUE)
 def blacklist(
     context: typer.Context,
     *,

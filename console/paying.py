@@ -1,12 +1,13 @@
 """`pay` and `resume`: the desk and the pipeline are Discord's; the direct messages stay queued for the bot."""
 
+import sys
 from typing import Any, NoReturn
 
 import anyio
 import typer
 
 from console.output import Advance, UsageError, counted, progress, say, say_json
-from console.session import Place, Watch, can_ask, ledger, open_office
+from console.session import Place, Watch, ledger, open_office
 from console.text import exit_code, report_json, report_lines, summary_lines, unpaid_json
 from database import batches
 from database.database import Database
@@ -20,11 +21,8 @@ from settings import Settings
 
 def pay(place: Place, *, user_id: int | None, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Show what would be paid, ask, pay, and say how it went; return the exit code."""
-    if not yes and not dry_run:
-        if as_json:
-            raise UsageError("--json cannot ask; give --yes or --dry-run with it.")
-        if not can_ask():
-            raise UsageError("There is no terminal to ask on; give --yes or --dry-run.")
+    if as_json and not yes and not dry_run:
+        raise UsageError("--json cannot ask; give --yes or --dry-run with it.")
     settings = place.settings()
     try:
         summary = anyio.run(_preview if dry_run else _propose, settings, user_id)
@@ -38,9 +36,12 @@ def pay(place: Place, *, user_id: int | None, yes: bool, dry_run: bool, as_json:
     if dry_run:
         _say_preview(summary, as_json=as_json)
         return 0
-    if not yes and not _confirmed(summary):
+    confirmed = yes or _confirmed(summary)
+    if not confirmed:
         anyio.run(_cancel, settings, summary.batch_number)
         say("The batch was cancelled; nothing was paid.")
+        if confirmed is None:
+            raise UsageError("Nobody answered; give --yes or --dry-run where nobody can.")
         return 0
     with progress("Paying", summary.users) as advance:
         report = _run(settings, summary.batch_number, advance, approve=True)
@@ -55,13 +56,14 @@ def _say_preview(summary: BatchSummary, *, as_json: bool) -> None:
         say("This was a dry run; nothing was paid.")
 
 
-def _confirmed(summary: BatchSummary) -> bool:
+def _confirmed(summary: BatchSummary) -> bool | None:
+    """Ask on the terminal, or take the answer from standard input; None where that ends without one."""
     question = f"Pay {dollars(summary.total_cents)} to {counted(summary.users, 'user')}?"
     try:
         return typer.confirm(question, default=False)
     except (typer.Abort, KeyboardInterrupt, EOFError):
         say("")
-        return False
+        return False if sys.stdin.isatty() else None
 
 
 async def _propose(settings: Settings, user_id: int | None) -> BatchSummary:

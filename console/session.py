@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -105,8 +104,3 @@ async def open_office(settings: Settings, observer: Observer) -> AsyncIterator[O
         )
         async with runner:
             yield Office(database=database, desk=Desk(database, settings, runner.submit), runner=runner)
-
-
-def can_ask() -> bool:
-    """Tell whether somebody sits at a terminal and can answer."""
-    return sys.stdin is not None and sys.stdin.isatty()

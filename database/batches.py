@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, exists, func, insert, literal, not_, select, update
 
 from database.audit_log import add_entry
 from database.referrals import blacklisted, check_id, pending_by_referrer
-from database.tables import is_open, notifications, payout_batches, payouts
+from database.tables import is_open, notifications, payout_batches, payouts, pending, referrals, users
 from pipeline.errors import BlacklistedError, NothingPendingError, StaleBatchError, UnknownBatchError
 from pipeline.messages import (
     BatchMode,
@@ -55,6 +55,7 @@ def propose(
         )
         .returning(payout_batches.c.number)
     ).one()
+    _give_wallets(connection, now)
     owed = pending_by_referrer()
     columns = owed.selected_columns
     plan = owed.with_only_columns(literal(number), columns.referrer_id, columns.pending_cents, columns.referral_count)
@@ -80,6 +81,16 @@ def propose(
         details={"mode": mode, "users": count, "total_cents": cents, "target_user_id": target_user_id},
     )
     return summary(connection, number)
+
+
+def _give_wallets(connection: Connection, now: datetime) -> None:
+    """Give each referrer who is owed something and has no row one: a bot may look at no foreign keys."""
+    owed = select(referrals.c.referrer_user_id).where(pending).distinct().subquery("owed")
+    moment = literal(now, users.c.created_at.type)
+    without = select(owed.c.referrer_user_id, moment, moment).where(
+        not_(exists().where(users.c.discord_id == owed.c.referrer_user_id))
+    )
+    connection.execute(insert(users).from_select(["discord_id", "created_at", "updated_at"], without))
 
 
 def _check_target(connection: Connection, target_user_id: int) -> None:

@@ -47,8 +47,10 @@ def verify(connection: Connection) -> Verdict:
     """Check every balance, payout, transaction, total and audit entry. Each breach is one line that names its row."""
     adopted = bool(connection.scalars(select(cashback_origin.c.adopted)).one())
     marked = [*_wrong_payout_sums(connection)]
-    # On an adopted file another bot may move balances and mark referrals as paid; taking back is a breach everywhere.
+    # On an adopted file another bot may move balances, mark referrals as paid and lower what they earned; taking back
+    # what is marked is a breach everywhere.
     elsewhere = [*_limited(_unexplained_balances(connection)), *(line for less, line in marked if not less)]
+    elsewhere += _limited(_overpaid_referrals(connection))
     if not adopted:
         elsewhere += [*_limited(_broken_balances(connection)), *_limited(_transactions_without_batch(connection))]
     breaches = [line for less, line in marked if less]
@@ -56,7 +58,6 @@ def verify(connection: Connection) -> Verdict:
     for check in (
         _payouts_without_transaction,
         _transactions_without_payout,
-        _overpaid_referrals,
         _wrong_batch_totals,
         _missing_notifications,
         broken_entries,

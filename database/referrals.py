@@ -214,15 +214,17 @@ def _known_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str,
 
 
 def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
-    rows = connection.execute(
-        select(
-            referrals.c.referred_user_id,
-            referrals.c.id,
-            referrals.c.cashback_carry_ppm,
-            is_blacklisted(referrals.c.referrer_user_id),
-        ).where(referrals.c.referred_user_id.in_(buyers))
+    columns = (
+        referrals.c.referred_user_id,
+        referrals.c.id,
+        referrals.c.cashback_carry_ppm,
+        referrals.c.referrer_user_id,
     )
-    return {buyer: _Accrual(referral_id, not blacklisted, carry) for buyer, referral_id, carry, blacklisted in rows}
+    rows = connection.execute(select(*columns).where(referrals.c.referred_user_id.in_(buyers))).all()
+    barred = _blacklisted_among(connection, {row[3] for row in rows})
+    return {
+        buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows
+    }
 
 
 def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:

@@ -1,5 +1,6 @@
 """Brings a file to this program's schema: creates a new one, adopts an Apex Core bot's, upgrades ours."""
 
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,9 @@ from pipeline.errors import DatabaseUnavailableError
 
 NEWEST: Final = "0001"
 """The revision that this program works with; a test holds it to the newest migration."""
+
+_ALEMBIC: Final = threading.Lock()
+"""Alembic keeps what it works on in module globals, one for all threads: upgrades of several files take turns."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -47,5 +51,6 @@ def upgrade(connection: Connection, path: Path, now: datetime) -> bool:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     config.attributes["now"] = now
-    command.upgrade(config, NEWEST)
+    with _ALEMBIC:
+        command.upgrade(config, NEWEST)
     return True

@@ -4,8 +4,10 @@ Money is whole cents, ids of people are Discord snowflakes, moments are UTC. Wha
 constraints and, where SQLite has no constraint for it, in `database/guards.py` as triggers.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -33,6 +35,19 @@ Key = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit integer that SQLite takes as an alias of the rowid where it is the primary key."""
 
 
+def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is UTC:
+        return value
+    if value.tzinfo is None:
+        message = f"{value!r} has no time zone"
+        raise ValueError(message)
+    return value.astimezone(UTC)
+
+
+def _as_text(value: datetime | None) -> str | None:
+    return None if value is None else _in_utc(value).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware UTC datetime, kept as text `YYYY-MM-DD HH:MM:SS.ffffff` in SQLite. A naive one is an error."""
 
@@ -41,13 +56,11 @@ class Moment(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse a naive moment and turn any other to UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            message = f"{value!r} has no time zone"
-            raise ValueError(message)
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+        return None if value is None else _in_utc(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """For SQLite write the text at once: SQLAlchemy's own way costs an import a tenth of its time."""
+        return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give every moment its time zone back."""
@@ -252,6 +265,20 @@ audit_log = Table(
     Column("batch_number", BigInteger),
     Column("details", Text, nullable=False),
     Column("digest", Text, nullable=False),
+)
+
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), primary_key=True),
+    # A batch's summary, which is brought up to date until it is final, or its one entry in the audit channel.
+    Column("kind", Text, primary_key=True),
+    Column("channel_id", BigInteger, nullable=False),
+    # NULL from the moment that somebody is about to post until the post is known to be there.
+    Column("message_id", BigInteger),
+    Column("is_final", Integer, nullable=False, server_default="0"),
+    CheckConstraint("kind IN ('summary', 'audit')", name="kind_known"),
+    sqlite_with_rowid=False,
 )
 
 cashback_origin = Table(

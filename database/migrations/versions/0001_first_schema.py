@@ -1,6 +1,7 @@
 """The first schema: creates a new file, or adopts an Apex Core bot's file in place.
 
-Of an adopted file nothing is changed but by adding: columns with defaults, indexes, triggers and our own tables.
+Of an adopted file nothing is changed but by adding: columns with defaults, indexes, triggers and our own tables. The
+one exception is an amount that is NULL, which becomes the 0 that it means.
 """
 
 from alembic import context, op
@@ -68,6 +69,9 @@ def upgrade() -> None:
         op.add_column(
             "referrals", Column("cashback_paid_elsewhere_cents", BigInteger(), server_default="0", nullable=False)
         )
+        # An explicit NULL means what the column's default says; a sum with it would lose cents.
+        for column in ("referred_total_spend_cents", "cashback_earned_cents", "cashback_paid_cents", "is_blacklisted"):
+            op.execute(f"UPDATE referrals SET {column} = 0 WHERE {column} IS NULL")  # noqa: S608 -- our own names
         # What stands as paid already has no payout of ours behind it.
         op.execute(
             "UPDATE referrals SET cashback_paid_elsewhere_cents = cashback_paid_cents WHERE cashback_paid_cents <> 0"
@@ -289,6 +293,18 @@ def _create_ours() -> None:
         Column("details", Text(), nullable=False),
         Column("digest", Text(), nullable=False),
         PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "announcements",
+        Column("batch_number", BigInteger(), nullable=False),
+        Column("kind", Text(), nullable=False),
+        Column("channel_id", BigInteger(), nullable=False),
+        Column("message_id", BigInteger(), nullable=True),
+        Column("is_final", Integer(), server_default="0", nullable=False),
+        CheckConstraint("kind IN ('summary', 'audit')", name="kind_known"),
+        ForeignKeyConstraint(["batch_number"], ["payout_batches.number"]),
+        PrimaryKeyConstraint("batch_number", "kind"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "cashback_origin",

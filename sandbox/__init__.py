@@ -1,0 +1,28 @@
+"""A local Discord on loopback: REST v10, Gateway and a chat page on one port, for demos, tests and development.
+
+It imports nothing of the program it serves, so it can be wrong only about Discord. Start it with `python -m sandbox`,
+or in a test with `async with Sandbox() as sandbox:`.
+"""
+
+from sandbox.clock import ManualClock
+from sandbox.errors import SandboxError
+from sandbox.interactions import Answer, AnswerKind, Interaction, InteractionKind
+from sandbox.model import Attachment, Button, Channel, Member, Message, Role
+from sandbox.server import RequestRecord, Sandbox
+
+__all__ = [
+    "Answer",
+    "AnswerKind",
+    "Attachment",
+    "Button",
+    "Channel",
+    "Interaction",
+    "InteractionKind",
+    "ManualClock",
+    "Member",
+    "Message",
+    "RequestRecord",
+    "Role",
+    "Sandbox",
+    "SandboxError",
+]

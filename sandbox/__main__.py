@@ -1,0 +1,49 @@
+"""`python -m sandbox`: a local Discord with a few example members, until it is interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+import anyio
+
+from sandbox import Sandbox
+
+ADMINISTRATOR = 1 << 3
+
+
+async def serve(port: int, token: str | None) -> None:
+    """Serve an empty guild and say where; ends with an interrupt or a request to terminate."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with Sandbox(port=port, token=token) as sandbox:
+            admin = sandbox.add_role("Admin", permissions=ADMINISTRATOR, color=0xE67E22)
+            sandbox.add_channel("general")
+            sandbox.add_channel("admin")
+            sandbox.add_channel("audit-log")
+            sandbox.add_member("Ada", role_ids=[admin.id])
+            for name in ("Ben", "Cleo", "Dan"):
+                sandbox.add_member(name)
+            sys.stdout.write(
+                f"chat page   {sandbox.url}/chat/\n"
+                f"API         {sandbox.api_url}\n"
+                f"bot token   {sandbox.token}\n"
+                f"guild       {sandbox.guild_id}\n"
+                f"admin role  {admin.id}\n"
+            )
+            sys.stdout.flush()
+            async for _ in signals:
+                break
+
+
+def main() -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A local Discord on loopback.")
+    parser.add_argument("--port", type=int, default=8931, help="the port on 127.0.0.1; 0 takes a free one")
+    parser.add_argument("--token", help="the bot token to accept; a random one where it is left out")
+    options = parser.parse_args()
+    anyio.run(serve, options.port, options.token, backend="asyncio")
+
+
+if __name__ == "__main__":
+    main()

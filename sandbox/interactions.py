@@ -1,0 +1,271 @@
+"""Interactions: a person's slash command, click or form, and the one answer within three seconds that it wants."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from sandbox import errors, payloads
+from sandbox.model import EPHEMERAL, LOADING, EventName, Invocation
+from sandbox.state import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.model import Json, Message
+    from sandbox.sessions import Hub
+    from sandbox.state import State
+
+ANSWER_SECONDS = 3.0
+TOKEN_SECONDS = 900.0
+
+
+class InteractionKind(enum.IntEnum):
+    """What a person did."""
+
+    COMMAND = 2
+    COMPONENT = 3
+    AUTOCOMPLETE = 4
+    MODAL = 5
+
+
+class AnswerKind(enum.IntEnum):
+    """How a bot answered first."""
+
+    PONG = 1
+    MESSAGE = 4
+    DEFERRED_MESSAGE = 5
+    DEFERRED_UPDATE = 6
+    UPDATE = 7
+    CHOICES = 8
+    MODAL = 9
+
+
+WRITES = {AnswerKind.MESSAGE, AnswerKind.DEFERRED_MESSAGE}
+ALLOWED = {
+    InteractionKind.COMMAND: WRITES | {AnswerKind.MODAL},
+    InteractionKind.COMPONENT: WRITES | {AnswerKind.MODAL, AnswerKind.DEFERRED_UPDATE, AnswerKind.UPDATE},
+    InteractionKind.MODAL: WRITES | {AnswerKind.DEFERRED_UPDATE, AnswerKind.UPDATE},
+    InteractionKind.AUTOCOMPLETE: {AnswerKind.CHOICES},
+}
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class Answer:
+    """A bot's first answer; `message` is what it wrote or updated, `data` its JSON as sent."""
+
+    kind: AnswerKind
+    data: Json
+    message: Message | None = None
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether only the person sees it."""
+        return self.message is not None and self.message.ephemeral
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Interaction:
+    """What a person did, and what became of it. `refused` counts answers that came late or a second time."""
+
+    id: int
+    token: str
+    kind: InteractionKind
+    member_id: int
+    channel_id: int
+    data: Json
+    created_at: float
+    message: Message | None = None
+    answer: Answer | None = None
+    original: Message | None = None
+    followups: list[Message] = field(default_factory=list)
+    refused: int = 0
+    _answered: anyio.Event = field(default_factory=anyio.Event)
+    _completed: anyio.Event = field(default_factory=anyio.Event)
+
+    async def answered(self, timeout_seconds: float = 5.0) -> Answer:
+        """Wait for the first answer, which may be a deferral; TimeoutError where none comes in real seconds."""
+        with anyio.fail_after(timeout_seconds):
+            await self._answered.wait()
+        if self.answer is None:  # pragma: no cover — the event is set with the answer
+            raise errors.SandboxError
+        return self.answer
+
+    async def replied(self, timeout_seconds: float = 5.0) -> Message | None:
+        """Wait until there is more than a deferral; returns the message written or updated, the original first."""
+        with anyio.fail_after(timeout_seconds):
+            await self._completed.wait()
+        return self.original or next(iter(self.followups), None)
+
+    def settle(self, answer: Answer) -> None:
+        """Keep the first answer."""
+        self.answer = answer
+        self.original = answer.message
+        self._answered.set()
+        if answer.kind not in {AnswerKind.DEFERRED_MESSAGE, AnswerKind.DEFERRED_UPDATE}:
+            self.complete()
+
+    def complete(self) -> None:
+        """Note that the bot has done more than defer."""
+        self._completed.set()
+
+
+class Interactions:
+    """Starts interactions and holds bots to their rules."""
+
+    def __init__(self, state: State, hub: Hub) -> None:
+        """Nothing has been done yet."""
+        self._state = state
+        self._hub = hub
+        self._by_id: dict[int, Interaction] = {}
+        self._by_token: dict[str, Interaction] = {}
+
+    def start(
+        self,
+        kind: InteractionKind,
+        *,
+        channel_id: int,
+        member_id: int,
+        data: Json,
+        message: Message | None = None,
+    ) -> Interaction:
+        """Tell the bots what a person did."""
+        interaction = Interaction(
+            id=self._state.new_id(),
+            token=secrets.token_urlsafe(48),
+            kind=kind,
+            member_id=member_id,
+            channel_id=channel_id,
+            data=data,
+            created_at=self._state.clock(),
+            message=message,
+        )
+        self._by_id[interaction.id] = self._by_token[interaction.token] = interaction
+        self._hub.dispatch(EventName.INTERACTION_CREATE, self._payload(interaction))
+        return interaction
+
+    def answer(
+        self,
+        interaction_id: int,
+        token: str,
+        kind_number: int,
+        data: Json,
+        write: Callable[[Interaction, AnswerKind], Draft],
+    ) -> Interaction:
+        """Take a bot's first answer, or refuse it as late, doubled or out of place; `write` reads what it says."""
+        interaction = self._by_id.get(interaction_id)
+        if interaction is None or interaction.token != token:
+            raise errors.unknown_interaction()
+        if interaction.answer is not None:
+            interaction.refused += 1
+            raise errors.already_acknowledged()
+        if self._state.clock() - interaction.created_at > ANSWER_SECONDS:
+            interaction.refused += 1
+            raise errors.unknown_interaction()
+        if kind_number not in set(ALLOWED[interaction.kind]):
+            reason = f"Value must be one of {sorted(int(each) for each in ALLOWED[interaction.kind])}."
+            raise errors.invalid_form({"type": {"_errors": [{"code": "BASE_TYPE_CHOICES", "message": reason}]}})
+        kind = AnswerKind(kind_number)
+        message = self._first_message(interaction, kind, write(interaction, kind))
+        interaction.settle(Answer(kind=kind, data=data, message=message))
+        return interaction
+
+    def by_token(self, token: str) -> Interaction:
+        """Find the answered interaction behind a webhook token, while its fifteen minutes last."""
+        interaction = self._by_token.get(token)
+        if interaction is None:
+            raise errors.invalid_webhook_token()
+        if self._state.clock() - interaction.created_at > TOKEN_SECONDS:
+            raise errors.invalid_webhook_token()
+        if interaction.answer is None:
+            raise errors.unknown_webhook()
+        return interaction
+
+    def follow_up(self, interaction: Interaction, draft: Draft) -> Message:
+        """Write one more message; the first one after a deferral takes the announced answer's place."""
+        original = interaction.original
+        if original is not None and original.loading and not original.deleted:
+            self.edit(interaction, original, draft)
+            return original
+        message = self._write(interaction, draft)
+        interaction.followups.append(message)
+        interaction.complete()
+        return message
+
+    def edit(self, interaction: Interaction, message: Message, draft: Draft) -> None:
+        """Change one of its messages; an announced answer stops loading."""
+        first_fill = message.loading
+        message.flags &= ~LOADING
+        self._state.edit(message, draft, first_fill=first_fill)
+        interaction.complete()
+
+    def find(self, interaction: Interaction, message_id: str) -> Message:
+        """Find the message of a webhook route: `@original`, a follow-up, or the clicked message."""
+        own = [interaction.original, *interaction.followups]
+        if message_id == "@original":
+            own = [interaction.original]
+        for message in own:
+            if message is not None and not message.deleted and message_id in {"@original", str(message.id)}:
+                return message
+        raise errors.unknown_message()
+
+    def _first_message(self, interaction: Interaction, kind: AnswerKind, draft: Draft) -> Message | None:
+        if kind is AnswerKind.DEFERRED_MESSAGE:
+            return self._write(interaction, Draft(flags=draft.flags | LOADING))
+        if kind is AnswerKind.MESSAGE:
+            return self._write(interaction, draft)
+        if kind is AnswerKind.UPDATE and interaction.message is not None:
+            self._state.edit(interaction.message, draft)
+        return interaction.message if kind in {AnswerKind.UPDATE, AnswerKind.DEFERRED_UPDATE} else None
+
+    def _write(self, interaction: Interaction, draft: Draft) -> Message:
+        private = bool(draft.flags & EPHEMERAL)
+        command = interaction.kind is InteractionKind.COMMAND
+        return self._state.post(
+            interaction.channel_id,
+            self._state.bot.id,
+            draft,
+            ephemeral_to=interaction.member_id if private else None,
+            invocation=Invocation(
+                id=interaction.id,
+                kind=interaction.kind,
+                name=interaction.data.get("name") if command else None,
+                user_id=interaction.member_id,
+                message_id=interaction.message.id if interaction.message is not None else None,
+            ),
+        )
+
+    def _payload(self, interaction: Interaction) -> Json:
+        state = self._state
+        channel = state.channel(interaction.channel_id)
+        person = state.user(interaction.member_id)
+        shape: Json = {
+            "id": str(interaction.id),
+            "application_id": str(state.bot.id),
+            "type": int(interaction.kind),
+            "data": interaction.data,
+            "channel": payloads.channel(state, channel),
+            "channel_id": str(channel.id),
+            "token": interaction.token,
+            "version": 1,
+            "locale": "en-US",
+            "app_permissions": payloads.BOT_PERMISSIONS,
+            "entitlements": [],
+            "authorizing_integration_owners": {"0": str(state.guild_id)},
+            "context": 1 if channel.is_direct else 0,
+            "attachment_size_limit": payloads.ATTACHMENT_BYTES,
+        }
+        if channel.is_direct:
+            shape["user"] = payloads.user(person)
+        else:
+            shape["member"] = {**payloads.member(person), "permissions": str(state.permissions_of(person))}
+            shape["guild_id"] = str(state.guild_id)
+            shape["guild"] = {"id": str(state.guild_id), "locale": "en-US", "features": []}
+            shape["guild_locale"] = "en-US"
+        if interaction.message is not None:
+            shape["message"] = payloads.message(state, interaction.message)
+        return shape

@@ -1,0 +1,160 @@
+"""What people do in the local Discord: type, press buttons, choose from menus, use commands, send forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from sandbox.errors import SandboxError
+from sandbox.interactions import AnswerKind, InteractionKind
+from sandbox.model import BUTTON, EventName, Message
+from sandbox.state import Draft
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sandbox.commands import Commands
+    from sandbox.interactions import Interaction, Interactions
+    from sandbox.model import Change, Json
+    from sandbox.state import State
+
+REACTION_SECONDS = 0.02
+
+
+class People:
+    """Acts for members, within what their clients would let them do, and watches messages for them."""
+
+    def __init__(self, state: State, commands: Commands, interactions: Interactions) -> None:
+        """Act on this state."""
+        self._state = state
+        self._commands = commands
+        self._interactions = interactions
+
+    def say(self, channel_id: int, member_id: int, content: str, *, reply_to: int | None = None) -> Message:
+        """Type a message in a channel, or in one's own DM with the bot."""
+        self._check_presence(channel_id, member_id)
+        if not content.strip():
+            message = "nothing was typed"
+            raise SandboxError(message)
+        return self._state.post(channel_id, member_id, Draft(content=content, reference_id=reply_to))
+
+    async def click(
+        self, message_id: int, custom_id: str, member_id: int, values: Sequence[str] | None = None
+    ) -> Interaction:
+        """Press a button, or choose `values` from a menu, of a message that this member sees."""
+        message = self._state.messages.get(message_id)
+        if message is None or not message.seen_by(member_id):
+            reason = f"{member_id} sees no message {message_id}"
+            raise SandboxError(reason)
+        await self._reach(message)
+        self._check_presence(message.channel_id, member_id)
+        part = next((each for each in message.parts() if each.get("custom_id") == custom_id), None)
+        if part is None or part.get("disabled"):
+            there = [each.get("custom_id") for each in message.parts()]
+            reason = f"{custom_id} cannot be pressed; there: {there}, it is {part}"
+            raise SandboxError(reason)
+        data: Json = {"custom_id": custom_id, "component_type": part["type"], "id": part.get("id", 1)}
+        if part["type"] != BUTTON:
+            data["values"] = list(values or [])
+        return self._interactions.start(
+            InteractionKind.COMPONENT,
+            channel_id=message.channel_id,
+            member_id=member_id,
+            data=data,
+            message=message,
+        )
+
+    def slash(self, channel_id: int, member_id: int, path: str, options: Mapping[str, Any]) -> Interaction:
+        """Use a slash command; `path` holds a subcommand's words too."""
+        self._check_presence(channel_id, member_id)
+        data = self._commands.invocation(path, options)
+        return self._interactions.start(InteractionKind.COMMAND, channel_id=channel_id, member_id=member_id, data=data)
+
+    async def autocomplete(
+        self, channel_id: int, member_id: int, path: str, focused: str, options: Mapping[str, Any]
+    ) -> list[Json]:
+        """Type in one option of a slash command and see what the bot suggests: dictionaries of `name` and `value`."""
+        self._check_presence(channel_id, member_id)
+        data = self._commands.invocation(path, {focused: "", **options}, focused=focused)
+        interaction = self._interactions.start(
+            InteractionKind.AUTOCOMPLETE, channel_id=channel_id, member_id=member_id, data=data
+        )
+        answer = await interaction.answered()
+        choices: list[Json] = answer.data.get("choices", [])
+        return choices
+
+    def submit(self, interaction: Interaction, values: Mapping[str, str]) -> Interaction:
+        """Send the form with which the bot answered an interaction, its texts by custom id."""
+        if interaction.answer is None or interaction.answer.kind is not AnswerKind.MODAL:
+            reason = "the bot showed no form"
+            raise SandboxError(reason)
+        form = interaction.answer.data
+        data: Json = {
+            "custom_id": form["custom_id"],
+            "components": [_filled(row, values) for row in form["components"]],
+        }
+        return self._interactions.start(
+            InteractionKind.MODAL,
+            channel_id=interaction.channel_id,
+            member_id=interaction.member_id,
+            data=data,
+            message=interaction.message,
+        )
+
+    async def wait_for(
+        self, predicate: Callable[[Message], bool], timeout_seconds: float, after: Message | int | None
+    ) -> Message:
+        """Wait for a message, new or edited, that the predicate is true of; the newest where there are several."""
+        least = after.id if isinstance(after, Message) else after or 0
+        news: list[Message] = []
+        happened = anyio.Event()
+
+        def listen(change: Change) -> None:
+            if isinstance(change.subject, Message) and change.event is not EventName.MESSAGE_DELETE:
+                news.append(change.subject)
+                happened.set()
+
+        self._state.listeners.append(listen)
+        try:
+            candidates = list(self._state.messages.values())
+            with anyio.fail_after(timeout_seconds):
+                while True:
+                    for message in reversed(candidates):
+                        if message.id > least and not message.deleted and predicate(message):
+                            return message
+                    await happened.wait()
+                    happened = anyio.Event()
+                    candidates, news = news, []
+        finally:
+            self._state.listeners.remove(listen)
+
+    async def _reach(self, message: Message) -> None:
+        """Take the time that a person takes: the bot must have been told that its message is written.
+
+        A client that is pressed before it read the answer to its request does not know the button yet and drops the
+        click. Nobody is that fast, and no event tells when the bot has read what was sent.
+        """
+        if message.settled is not None:
+            await message.settled.wait()
+            await anyio.sleep(max(0.0, message.settled_at + REACTION_SECONDS - anyio.current_time()))
+
+    def _check_presence(self, channel_id: int, member_id: int) -> None:
+        channel = self._state.channel(channel_id)
+        person = self._state.user(member_id)
+        if channel.recipient_id not in {None, member_id}:
+            reason = f"this is not {person.name}'s DM"
+            raise SandboxError(reason)
+        if not channel.is_direct and not person.in_guild:
+            reason = f"{person.name} is not in the guild"
+            raise SandboxError(reason)
+
+
+def _filled(part: Json, values: Mapping[str, str]) -> Json:
+    """Fill a form's row or label with what was typed."""
+    if "components" in part:
+        return {"type": part["type"], "components": [_filled(each, values) for each in part["components"]]}
+    if "component" in part:
+        return {"type": part["type"], "component": _filled(part["component"], values)}
+    custom_id = part.get("custom_id", "")
+    return {"type": part["type"], "custom_id": custom_id, "value": values.get(custom_id, "")}

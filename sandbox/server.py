@@ -1,0 +1,261 @@
+"""The local Discord as one object: it serves on loopback while its `async with` block runs."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+from aiohttp import web
+
+from sandbox.bodies import Drafts
+from sandbox.chat import Chat
+from sandbox.clock import real_time
+from sandbox.commands import Commands
+from sandbox.errors import SandboxError
+from sandbox.faults import Faults
+from sandbox.front import PREFIX, Front, RequestRecord
+from sandbox.gateway import Gateway
+from sandbox.interactions import Interactions
+from sandbox.model import Member
+from sandbox.people import People
+from sandbox.ratelimits import RateLimits
+from sandbox.rest import Rest
+from sandbox.rest_interactions import Callbacks
+from sandbox.rest_messages import Messages
+from sandbox.sessions import Hub, Intents
+from sandbox.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from sandbox.interactions import Interaction
+    from sandbox.model import Channel, Json, Message, Role
+
+__all__ = ["RequestRecord", "Sandbox"]
+
+LARGEST_BODY = 128 * 1024 * 1024
+
+
+class Sandbox:
+    """A local Discord: `async with Sandbox() as sandbox:`.
+
+    `clock` gives Unix seconds for ids, timestamps and deadlines; by default it is `time.time` at the moment of asking.
+    `message_content_granted` and `members_granted` are the privileged intents switched on in the portal.
+    `real_rate_limits` counts requests as Discord does. `request_check` gets method, path and JSON body of every request
+    and returns what is wrong with it; that is collected in `complaints`, with every failure of this server itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        guild_id: int | None = None,
+        guild_name: str = "Sandbox",
+        bot_name: str = "sandbox-bot",
+        clock: Callable[[], float] = real_time,
+        message_content_granted: bool = True,
+        members_granted: bool = True,
+        real_rate_limits: bool = False,
+        request_check: Callable[[str, str, object], list[str]] | None = None,
+    ) -> None:
+        """Found the guild; nothing is served yet."""
+        self._host = host
+        self._port = port
+        self.token = token or secrets.token_urlsafe(32)
+        self.faults = Faults()
+        self.state = State(clock=clock, guild_id=guild_id, guild_name=guild_name, bot_name=bot_name)
+        privileged = Intents.MESSAGE_CONTENT if message_content_granted else Intents.NONE
+        privileged |= Intents.GUILD_MEMBERS if members_granted else Intents.NONE
+        hub = Hub(self.state, self.faults)
+        self.gateway = Gateway(self.state, hub, token=self.token, privileged=privileged)
+        self.commands = Commands(self.state)
+        self._rate_limits = RateLimits(clock, enabled=real_rate_limits)
+        self._front = Front(self.faults, self._rate_limits, token=self.token, request_check=request_check)
+        self._drafts = Drafts(self.state)
+        interactions = Interactions(self.state, hub)
+        self._people = People(self.state, self.commands, interactions)
+        self._chat = Chat(host, self.state, self._people, self.commands, self.faults, self.gateway)
+        self._handlers = (
+            self._chat,
+            Rest(self.state, self.faults, self.gateway, self.commands),
+            Messages(self.state, self.faults, self._drafts, self._rate_limits),
+            Callbacks(self.state, self._drafts, interactions),
+        )
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start serving."""
+        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._host, self._port).start()
+        self._port = self._runner.addresses[0][1]
+        self._drafts.base_url = self.url
+        self.gateway.url = f"ws://{self._host}:{self._port}/gateway"
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let held requests go, close the connections and stop, even where the caller was cancelled."""
+        with anyio.CancelScope(shield=True):
+            self.faults.release_all()
+            self._chat.close()
+            await self.gateway.close()
+            if self._runner is not None:
+                await self._runner.cleanup()
+
+    def _application(self) -> web.Application:
+        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[self._split])
+        app.router.add_get("/gateway", self.gateway.handle)
+        for handlers in self._handlers:
+            handlers.add_routes(app)
+        return app
+
+    @web.middleware
+    async def _split(self, request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401 — aiohttp's own type
+        """Send the REST API alone through the front."""
+        if request.path.startswith(PREFIX + "/"):
+            return await self._front.middleware(request, handler)
+        if not self._chat.admits(request):
+            raise web.HTTPForbidden
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    @property
+    def url(self) -> str:
+        """The server's address, where the chat page is."""
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def api_url(self) -> str:
+        """The address of the REST API, for `discord.http.Route.BASE`."""
+        return self.url + PREFIX
+
+    @property
+    def gateway_url(self) -> str:
+        """The address of the Gateway, as `GET /gateway/bot` tells it."""
+        return self.gateway.url
+
+    @property
+    def guild_id(self) -> int:
+        """The guild."""
+        return self.state.guild_id
+
+    @property
+    def bot_user_id(self) -> int:
+        """The bot's user and application."""
+        return self.state.bot.id
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """The REST requests so far, oldest first."""
+        return self._front.requests
+
+    @property
+    def complaints(self) -> list[str]:
+        """What `request_check` found, and failures of this server itself; a test wants it empty."""
+        return self._front.complaints
+
+    @property
+    def invalid_requests(self) -> int:
+        """How many answers counted towards the 10,000 refusals after which Discord blocks an address."""
+        return self._rate_limits.invalid_requests
+
+    def add_role(
+        self,
+        name: str,
+        *,
+        id: int | None = None,  # noqa: A002 — it is one
+        permissions: int = 0,
+        color: int = 0,
+    ) -> Role:
+        """Add a role."""
+        return self.state.add_role(name, permissions=permissions, color=color, role_id=id)
+
+    def add_channel(self, name: str, *, id: int | None = None) -> Channel:  # noqa: A002 — it is one
+        """Add a text channel that everybody sees."""
+        return self.state.add_channel(name, channel_id=id)
+
+    def add_member(
+        self,
+        name: str,
+        role_ids: Iterable[int] = (),
+        id: int | None = None,  # noqa: A002 — it is one
+        *,
+        bot: bool = False,
+    ) -> Member:
+        """Let somebody join."""
+        return self.state.add_member(name, role_ids=role_ids, member_id=id, bot=bot)
+
+    def remove_member(self, member_id: int) -> None:
+        """Let somebody leave; DMs to them are refused with 50278 from now on."""
+        self.state.remove_member(member_id)
+
+    def set_roles(self, member: Member | int, roles: Iterable[Role | int]) -> None:
+        """Give a member exactly these roles."""
+        member_id = member.id if isinstance(member, Member) else member
+        self.state.set_roles(member_id, [role if isinstance(role, int) else role.id for role in roles])
+
+    async def say(self, channel_id: int, member_id: int, content: str, *, reply_to: int | None = None) -> Message:
+        """Type a message as that member."""
+        return self._people.say(channel_id, member_id, content, reply_to=reply_to)
+
+    async def click(
+        self, message_id: int, custom_id: str, member_id: int, values: Sequence[str] | None = None
+    ) -> Interaction:
+        """Press a button, or choose from a menu; `await interaction.answered()` for what the bot says."""
+        return await self._people.click(message_id, custom_id, member_id, values)
+
+    async def slash(
+        self, channel_id: int, member_id: int, name: str, options: Mapping[str, Any] | None = None
+    ) -> Interaction:
+        """Use a slash command, `name` with a subcommand's words; people, channels and roles in `options` by id."""
+        return self._people.slash(channel_id, member_id, name, options or {})
+
+    async def autocomplete(
+        self, channel_id: int, member_id: int, name: str, focused: str, options: Mapping[str, Any] | None = None
+    ) -> list[Json]:
+        """Ask what the bot suggests for the option `focused`, whose beginning is in `options`."""
+        return await self._people.autocomplete(channel_id, member_id, name, focused, options or {})
+
+    async def submit(self, interaction: Interaction, values: Mapping[str, str]) -> Interaction:
+        """Send the form with which the bot answered, its texts by custom id."""
+        return self._people.submit(interaction, values)
+
+    async def wait_for(
+        self,
+        predicate: Callable[[Message], bool],
+        timeout_seconds: float = 5.0,
+        *,
+        after: Message | int | None = None,
+    ) -> Message:
+        """Wait for a message, already there, new or edited, that the predicate is true of; TimeoutError where none is.
+
+        `after` leaves out that message and all older ones.
+        """
+        return await self._people.wait_for(predicate, timeout_seconds, after)
+
+    async def wait_connected(self, count: int = 1, timeout_seconds: float = 10.0) -> None:
+        """Wait until that many bots are connected and identified."""
+        with anyio.fail_after(timeout_seconds):
+            await self.gateway.wait_connected(count)
+
+    def messages(self, channel_id: int) -> list[Message]:
+        """Read a channel's messages, oldest first, those for one member's eyes included."""
+        return self.state.history(channel_id)
+
+    def direct_messages(self, user_id: int) -> list[Message]:
+        """Read the DMs between the bot and that person, oldest first."""
+        channel = self.state.find_direct_channel(user_id)
+        return [] if channel is None else self.state.history(channel.id)
+
+    def open_direct_channel(self, user_id: int) -> Channel:
+        """Let a person open their conversation with the bot."""
+        if self.state.user(user_id).bot:
+            message = "bots do not write to each other"
+            raise SandboxError(message)
+        return self.state.direct_channel(user_id)

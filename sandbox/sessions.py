@@ -1,0 +1,135 @@
+"""Gateway sessions: what each bot is to hear, numbered, and kept so that a RESUME can replay what it missed."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from sandbox import payloads
+from sandbox.model import EventName, Member, Message, Role
+
+if TYPE_CHECKING:
+    from sandbox.faults import Faults
+    from sandbox.model import Change, Json
+    from sandbox.state import State
+
+KEPT_EVENTS = 10_000
+SETUP_EVENTS = {"READY", "RESUMED", "GUILD_CREATE"}
+
+
+class Intents(enum.IntFlag):
+    """The intents that decide which events a session hears; an event without one goes to all."""
+
+    NONE = 0
+    GUILDS = 1 << 0
+    GUILD_MEMBERS = 1 << 1
+    GUILD_PRESENCES = 1 << 8
+    GUILD_MESSAGES = 1 << 9
+    GUILD_MESSAGE_TYPING = 1 << 11
+    DIRECT_MESSAGES = 1 << 12
+    MESSAGE_CONTENT = 1 << 15
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One bot's stream of events; it outlives its connections. `events` holds (sequence, name, payload)."""
+
+    intents: Intents
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    sequence: int = 0
+    delivered: int = 0
+    rewind: int = 0
+    events: deque[tuple[int, str, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
+    wake: anyio.Event = field(default_factory=anyio.Event)
+
+    def append(self, name: str, payload: Json) -> None:
+        """Queue one event for the connection that there is, or for the next."""
+        self.sequence += 1
+        self.events.append((self.sequence, name, payload))
+        self.rouse()
+
+    def rouse(self) -> None:
+        """Let the connection look for what is new."""
+        self.wake.set()
+        self.wake = anyio.Event()
+
+    def can_replay_from(self, sequence: int) -> bool:
+        """Whether everything after that event is still kept."""
+        oldest = self.events[0][0] if self.events else self.sequence + 1
+        return oldest - 1 <= sequence <= self.sequence
+
+    def pending(self) -> list[tuple[int, str, Json]]:
+        """Find what the connection has not been sent yet."""
+        missing = self.sequence - self.delivered
+        return list(self.events)[-missing:] if missing > 0 else []
+
+    def start_replay(self, sequence: int) -> list[tuple[int, str, Json]]:
+        """Take up after that event; returns the events to send a second time, where a fault asked for that."""
+        self.delivered = sequence
+        again = [each for each in self.events if each[0] <= sequence and each[1] not in SETUP_EVENTS]
+        twice, self.rewind = again[len(again) - min(self.rewind, len(again)) :], 0
+        return twice
+
+
+class Hub:
+    """All sessions, and the way from a change of the state to the events that each of them hears."""
+
+    def __init__(self, state: State, faults: Faults) -> None:
+        """Listen to the state."""
+        self._state = state
+        self._faults = faults
+        self.sessions: dict[str, Session] = {}
+        state.listeners.append(self._on_change)
+
+    def dispatch(self, name: str, payload: Json, intent: Intents = Intents.NONE) -> None:
+        """Send an event to every session that asked for it."""
+        copies = 2 if self._faults.take_duplicate(name) else 1
+        for session in self.sessions.values():
+            if intent in session.intents:
+                for _ in range(copies):
+                    session.append(name, payload)
+
+    def _on_change(self, change: Change) -> None:
+        subject = change.subject
+        guild_id = str(self._state.guild_id)
+        if change.event is EventName.PRESENCE_UPDATE:
+            # Told to the chat page alone: no bot asks for presences here.
+            return
+        if isinstance(subject, Message):
+            self._message(change.event, subject)
+        elif isinstance(subject, Member):
+            shape = payloads.member(subject)
+            if change.event is EventName.GUILD_MEMBER_REMOVE:
+                shape = {"user": payloads.user(subject)}
+            self.dispatch(change.event, {**shape, "guild_id": guild_id}, Intents.GUILD_MEMBERS)
+        elif isinstance(subject, Role):
+            self.dispatch(change.event, {"guild_id": guild_id, "role": payloads.role(subject)}, Intents.GUILDS)
+        elif change.event is EventName.CHANNEL_CREATE and not subject.is_direct:
+            self.dispatch(change.event, payloads.channel(self._state, subject), Intents.GUILDS)
+
+    def _message(self, event: EventName, message: Message) -> None:
+        if message.ephemeral:
+            return
+        direct = self._state.channel(message.channel_id).is_direct
+        intent = Intents.DIRECT_MESSAGES if direct else Intents.GUILD_MESSAGES
+        if event is EventName.MESSAGE_DELETE:
+            shape: Json = {"id": str(message.id), "channel_id": str(message.channel_id)}
+            self.dispatch(event, shape if direct else {**shape, "guild_id": str(self._state.guild_id)}, intent)
+            return
+        full = payloads.gateway_message(self._state, message)
+        readable = direct or message.author_id == self._state.bot.id or self._state.bot.id in message.pinged
+        if readable:
+            self.dispatch(event, full, intent)
+            return
+        # Without the privileged intent a bot learns that somebody wrote, not what.
+        blank = {**full, "content": "", "embeds": [], "attachments": [], "components": []}
+        copies = 2 if self._faults.take_duplicate(event) else 1
+        for session in self.sessions.values():
+            if intent in session.intents:
+                for _ in range(copies):
+                    session.append(event, full if Intents.MESSAGE_CONTENT in session.intents else blank)

@@ -1,0 +1,255 @@
+"""The state of the local Discord and the changes to it: one guild, its people, channels and all messages.
+
+Every change is told to the listeners at once and in order: the Gateway, the chat page, and who waits for a message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sandbox import errors
+from sandbox.clock import real_time
+from sandbox.model import Change, Channel, EventName, Member, Message, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from sandbox.model import Attachment, Invocation, Json
+
+DISCORD_EPOCH_MS = 1_420_070_400_000
+# A clock that starts at zero would give ids of too few digits for a mention to parse.
+EARLIEST_MS = 1_577_836_800_000
+NONCE_SECONDS = 300
+EVERYONE_PERMISSIONS = 1_071_698_660_929
+USER_MENTION = re.compile(r"<@!?(\d{15,20})>")
+ROLE_MENTION = re.compile(r"<@&(\d{15,20})>")
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """What a new message or an edit says; None leaves a field as it is."""
+
+    content: str | None = None
+    embeds: list[Json] | None = None
+    components: list[Json] | None = None
+    attachments: list[Attachment] | None = None
+    allowed_mentions: Json | None = None
+    flags: int = 0
+    tts: bool = False
+    nonce: str | int | None = None
+    enforce_nonce: bool = False
+    reference_id: int | None = None
+
+
+class State:
+    """Everything the local Discord knows. Its methods refuse what is unknown with Discord's own errors."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = real_time,
+        guild_id: int | None = None,
+        guild_name: str = "Sandbox",
+        bot_name: str = "sandbox-bot",
+    ) -> None:
+        """Found a guild with one role for everyone and one bot in it."""
+        self.clock = clock
+        self.listeners: list[Callable[[Change], None]] = []
+        self.roles: dict[int, Role] = {}
+        self.members: dict[int, Member] = {}
+        self.channels: dict[int, Channel] = {}
+        self.messages: dict[int, Message] = {}
+        self._by_channel: defaultdict[int, dict[int, Message]] = defaultdict(dict)
+        self._direct: dict[int, Channel] = {}
+        self._nonces: dict[tuple[int, str], tuple[float, Message]] = {}
+        self._last_id = 0
+        self.guild_id = guild_id or self.new_id()
+        self.guild_name = guild_name
+        self.roles[self.guild_id] = Role(
+            id=self.guild_id, name="@everyone", position=0, permissions=EVERYONE_PERMISSIONS
+        )
+        self.bot = Member(id=self.new_id(), name=bot_name, bot=True, joined_at=self.now())
+        self.members[self.bot.id] = self.bot
+
+    def now(self) -> datetime:
+        """Read the clock, in UTC."""
+        return datetime.fromtimestamp(self.clock(), tz=UTC)
+
+    def new_id(self) -> int:
+        """Make a snowflake: later than every one before it, and carrying the clock's time."""
+        moment_ms = max(int(self.clock() * 1000), EARLIEST_MS)
+        self._last_id = max(self._last_id + 1, (moment_ms - DISCORD_EPOCH_MS) << 22)
+        return self._last_id
+
+    def publish(self, event: EventName, subject: Message | Channel | Role | Member) -> None:
+        """Tell every listener."""
+        change = Change(event=event, subject=subject)
+        for listener in tuple(self.listeners):
+            listener(change)
+
+    def guild_channels(self) -> list[Channel]:
+        """Find the guild's channels, in order."""
+        return [channel for channel in self.channels.values() if not channel.is_direct]
+
+    def guild_members(self) -> list[Member]:
+        """Who is in the guild now, the bot included."""
+        return [member for member in self.members.values() if member.in_guild]
+
+    def channel(self, channel_id: int) -> Channel:
+        """Find the channel or DM with this id."""
+        if channel_id not in self.channels:
+            raise errors.unknown_channel()
+        return self.channels[channel_id]
+
+    def member(self, member_id: int) -> Member:
+        """Who is in the guild under this id."""
+        member = self.members.get(member_id)
+        if member is None or not member.in_guild:
+            raise errors.unknown_member()
+        return member
+
+    def user(self, user_id: int) -> Member:
+        """Whoever has this id, in the guild or not."""
+        if user_id not in self.members:
+            raise errors.unknown_user()
+        return self.members[user_id]
+
+    def message(self, channel_id: int, message_id: int) -> Message:
+        """Find the message, unless it was deleted."""
+        message = self._by_channel[self.channel(channel_id).id].get(message_id)
+        if message is None or message.deleted:
+            raise errors.unknown_message()
+        return message
+
+    def history(self, channel_id: int) -> list[Message]:
+        """Find a channel's messages, oldest first, without deleted ones."""
+        return [message for message in self._by_channel[channel_id].values() if not message.deleted]
+
+    def permissions_of(self, member: Member) -> int:
+        """Add up the permission bits of a member's roles."""
+        bits = self.roles[self.guild_id].permissions
+        for role_id in member.role_ids:
+            bits |= self.roles[role_id].permissions
+        return bits
+
+    def add_role(self, name: str, *, permissions: int = 0, color: int = 0, role_id: int | None = None) -> Role:
+        """Add a role above the others."""
+        role = Role(
+            id=role_id or self.new_id(), name=name, position=len(self.roles), permissions=permissions, color=color
+        )
+        self.roles[role.id] = role
+        self.publish(EventName.GUILD_ROLE_CREATE, role)
+        return role
+
+    def add_channel(self, name: str, *, channel_id: int | None = None) -> Channel:
+        """Add a text channel below the others."""
+        channel = Channel(id=channel_id or self.new_id(), name=name, position=len(self.guild_channels()))
+        self.channels[channel.id] = channel
+        self.publish(EventName.CHANNEL_CREATE, channel)
+        return channel
+
+    def add_member(self, name: str, *, role_ids: Iterable[int], member_id: int | None, bot: bool) -> Member:
+        """Let somebody join; one who was here before comes back under the same id."""
+        member = Member(
+            id=member_id or self.new_id(), name=name, role_ids=list(role_ids), bot=bot, joined_at=self.now()
+        )
+        self.members[member.id] = member
+        self.publish(EventName.GUILD_MEMBER_ADD, member)
+        return member
+
+    def remove_member(self, member_id: int) -> None:
+        """Let somebody leave."""
+        member = self.member(member_id)
+        member.in_guild = False
+        self.publish(EventName.GUILD_MEMBER_REMOVE, member)
+
+    def set_roles(self, member_id: int, role_ids: Iterable[int]) -> None:
+        """Give a member exactly these roles."""
+        member = self.member(member_id)
+        member.role_ids = list(role_ids)
+        self.publish(EventName.GUILD_MEMBER_UPDATE, member)
+
+    def direct_channel(self, recipient_id: int) -> Channel:
+        """Find the bot's conversation with that person, or open it."""
+        if recipient_id not in self._direct:
+            channel = Channel(id=self.new_id(), name=self.user(recipient_id).name, recipient_id=recipient_id)
+            self.channels[channel.id] = self._direct[recipient_id] = channel
+            self.publish(EventName.CHANNEL_CREATE, channel)
+        return self._direct[recipient_id]
+
+    def find_direct_channel(self, recipient_id: int) -> Channel | None:
+        """Find the bot's conversation with that person, if it was ever opened."""
+        return self._direct.get(recipient_id)
+
+    def post(
+        self,
+        channel_id: int,
+        author_id: int,
+        draft: Draft,
+        *,
+        ephemeral_to: int | None = None,
+        invocation: Invocation | None = None,
+    ) -> Message:
+        """Write a message; an enforced nonce seen within a few minutes returns the message that it stands for."""
+        channel = self.channel(channel_id)
+        nonce_key = (author_id, str(draft.nonce))
+        if draft.enforce_nonce and nonce_key in self._nonces:
+            written_at, earlier = self._nonces[nonce_key]
+            if self.clock() - written_at < NONCE_SECONDS:
+                return earlier
+        message = Message(
+            id=self.new_id(),
+            channel_id=channel_id,
+            author_id=author_id,
+            created_at=self.now(),
+            flags=draft.flags,
+            tts=draft.tts,
+            nonce=draft.nonce,
+            reference_id=draft.reference_id,
+            ephemeral_to=ephemeral_to,
+            invocation=invocation,
+        )
+        self._fill(message, draft)
+        self.messages[message.id] = self._by_channel[channel_id][message.id] = message
+        channel.last_message_id = message.id
+        if draft.enforce_nonce:
+            self._nonces[nonce_key] = (self.clock(), message)
+        self.publish(EventName.MESSAGE_CREATE, message)
+        return message
+
+    def edit(self, message: Message, draft: Draft, *, first_fill: bool = False) -> None:
+        """Change a message; `first_fill`: an announced answer gets its text, which is no edit in people's eyes."""
+        self._fill(message, draft)
+        if not first_fill:
+            message.edited_at = self.now()
+            message.edit_count += 1
+        self.publish(EventName.MESSAGE_UPDATE, message)
+
+    def delete(self, message: Message) -> None:
+        """Take a message away; tests that hold it see `deleted`."""
+        message.deleted = True
+        self.publish(EventName.MESSAGE_DELETE, message)
+
+    def _fill(self, message: Message, draft: Draft) -> None:
+        if draft.content is not None:
+            message.content = draft.content.strip()
+            self._ping(message, draft.allowed_mentions)
+        if draft.embeds is not None:
+            message.embeds = draft.embeds
+        if draft.components is not None:
+            message.components = draft.components
+        if draft.attachments is not None:
+            message.attachments = draft.attachments
+
+    def _ping(self, message: Message, allowed: Json | None) -> None:
+        """Work out whom the content notifies: whoever is mentioned and allowed; mentions in embeds never notify."""
+        rules = {"parse": ["users", "roles", "everyone"]} if allowed is None else allowed
+        kinds = rules.get("parse", [])
+        listed = {int(user_id) for user_id in rules.get("users", [])}
+        mentioned = dict.fromkeys(int(user_id) for user_id in USER_MENTION.findall(message.content))
+        message.pinged = [each for each in mentioned if each in self.members and ("users" in kinds or each in listed)]
+        message.pings_everyone = "everyone" in kinds and ("@everyone" in message.content or "@here" in message.content)
