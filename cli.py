@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -250,6 +251,34 @@ def blacklist(
     return recording.blacklist(
         _place(context, config, database), user_id, reason=reason, remove=remove, as_json=as_json
     )
+
+
+class ScheduleAction(StrEnum):
+    """What may be done to the schedule."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    SKIP = "skip"
+
+
+@app.command()
+def schedule(
+    context: typer.Context,
+    *,
+    action: Annotated[
+        ScheduleAction | None, typer.Argument(metavar="[pause|resume|skip]", help="Skip is the next slot's.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Put the rule of config.json in force now.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Show the weekly batch, or pause, resume or skip it."""
+    from console import scheduling
+
+    place = _place(context, config, database)
+    return scheduling.schedule(place, action=action, reason=reason, reload=reload, as_json=as_json)
 
 
 @app.command()

@@ -14,12 +14,15 @@ import anyio
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from database import Database, slots
+from database import Database, referrals, slots
 from desk import Desk
 from pipeline.errors import CashbackError
+from pipeline.messages import ScheduleOverview
+from settings import ReferralSettings
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 WEEK: Final = timedelta(weeks=1)
+SLOTS_SHOWN: Final = 8
 RETRY_SECONDS: Final = 60
 """The pause after a slot that could not be decided: a locked database, a full disk."""
 
@@ -60,6 +63,37 @@ class Rule:
             slots.append(slot_at)
             slot_at -= WEEK
         return slots[::-1]
+
+
+def rule_of(settings: ReferralSettings) -> Rule | None:
+    """Read the rule from the settings; None where the weekly batch is off."""
+    if not settings.auto_batch_enabled:
+        return None
+    return Rule(weekday=settings.batch_day, hour=settings.batch_hour_utc, minute=settings.batch_minute_utc)
+
+
+async def overview(database: Database, settings: ReferralSettings) -> ScheduleOverview:
+    """Tell when the weekly batch comes next, what it would pay now, and what became of the last slots."""
+    rule = rule_of(settings)
+    state = await database.read(slots.find_state)
+    users, cents = await database.read(referrals.pending_totals, min_payout_cents=settings.min_payout_cents)
+    return ScheduleOverview(
+        rule=str(rule) if rule else "off",
+        next_slot_at=await next_open_slot(database, rule) if rule else None,
+        paused_by=state.paused_by if state else None,
+        paused_reason=state.paused_reason if state else None,
+        pending_users=users,
+        pending_cents=cents,
+        latest=tuple(await database.read(slots.latest, limit=SLOTS_SHOWN)),
+    )
+
+
+async def next_open_slot(database: Database, rule: Rule) -> datetime:
+    """Return the next slot that nobody has skipped ahead of its time."""
+    slot_at = rule.next_slot(database.now())
+    while not await database.read(slots.undecided, [slot_at]):
+        slot_at += WEEK
+    return slot_at
 
 
 class Scheduler:

@@ -23,12 +23,14 @@ from sqlalchemy import (
 )
 
 from database.audit_log import add_entry
+from database.bulk import execute_many
 from database.tables import is_flagged, pending, referral_blacklist, referral_purchases, referrals, users
 from pipeline.errors import CashbackError, PurchaseRefusedError, ReferralRefusedError
 
 LARGEST_ID: Final = 2**63 - 1
 LARGEST_PURCHASE_CENTS: Final = 10**12
 PPM: Final = 1_000_000
+PURCHASE_COLUMNS: Final = tuple(column.name for column in referral_purchases.c)
 
 owed_cents = referrals.c.cashback_earned_cents - referrals.c.cashback_paid_cents
 
@@ -190,20 +192,19 @@ def record_purchases(
         outcome = PurchaseOutcome.EARNED if earns else PurchaseOutcome.NOBODY_EARNS
         answers.append(RecordedPurchase(outcome=outcome, earned_cents=earned))
         rows.append(
-            {
-                "order_id": purchase.order_id,
-                "buyer_id": purchase.buyer_id,
-                "referral_id": accrual.referral_id if accrual else None,
-                "amount_cents": purchase.amount_cents,
-                "rate_ppm": rate_ppm if earns else 0,
-                "earned_cents": earned,
-                "purchased_at": purchase.purchased_at or now,
-                "recorded_at": now,
-            }
+            (
+                purchase.order_id,
+                purchase.buyer_id,
+                accrual.referral_id if accrual else None,
+                purchase.amount_cents,
+                rate_ppm if earns else 0,
+                earned,
+                purchase.purchased_at or now,
+                now,
+            )
         )
-    if rows:
-        connection.execute(insert(referral_purchases), rows)
-        _store_accruals(connection, accruals.values())
+    execute_many(connection, insert(referral_purchases), PURCHASE_COLUMNS, rows)
+    _store_accruals(connection, accruals.values())
     return answers
 
 
@@ -222,33 +223,26 @@ def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
     )
     rows = connection.execute(select(*columns).where(referrals.c.referred_user_id.in_(buyers))).all()
     barred = _blacklisted_among(connection, {row[3] for row in rows})
-    return {
-        buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows
-    }
+    return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}
 
 
 def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:
-    changed = [
-        {
-            "which": accrual.referral_id,
-            "spent": accrual.spend_cents,
-            "earned": accrual.earned_cents,
-            "carry": accrual.carry,
-        }
+    changed = sorted(
+        (accrual.referral_id, accrual.spend_cents, accrual.earned_cents, accrual.carry)
         for accrual in accruals
         if accrual.spend_cents
-    ]
-    if changed:
-        connection.execute(
-            update(referrals)
-            .where(referrals.c.id == bindparam("which"))
-            .values(
-                referred_total_spend_cents=referrals.c.referred_total_spend_cents + bindparam("spent"),
-                cashback_earned_cents=referrals.c.cashback_earned_cents + bindparam("earned"),
-                cashback_carry_ppm=bindparam("carry"),
-            ),
-            changed,
+    )
+    statement = (
+        update(referrals)
+        .where(referrals.c.id == bindparam("which"))
+        .values(
+            referred_total_spend_cents=referrals.c.referred_total_spend_cents + bindparam("spent"),
+            cashback_earned_cents=referrals.c.cashback_earned_cents + bindparam("earned"),
+            cashback_carry_ppm=bindparam("carry"),
         )
+    )
+    rows = [(spent, earned, carry, which) for which, spent, earned, carry in changed]
+    execute_many(connection, statement, ("spent", "earned", "carry", "which"), rows)
 
 
 def log_purchase(connection: Connection, purchase: Purchase, rate_ppm: int, now: datetime) -> int | None:
@@ -298,6 +292,14 @@ def all_pending(connection: Connection) -> list[dict[str, int]]:
     query = pending_by_referrer()
     amount, referrer = query.selected_columns.pending_cents, query.selected_columns.referrer_id
     return [dict(row) for row in connection.execute(query.order_by(amount.desc(), referrer)).mappings()]
+
+
+def pending_totals(connection: Connection, *, min_payout_cents: int) -> tuple[int, int]:
+    """Count who would be paid now, and the cents in all."""
+    owed = pending_by_referrer().subquery()
+    query = select(func.count(), func.coalesce(func.sum(owed.c.pending_cents), 0))
+    users_count, cents = connection.execute(query.where(owed.c.pending_cents >= min_payout_cents)).one()
+    return users_count, cents
 
 
 def pending_for(connection: Connection, referrer_id: int) -> dict[str, Any]:

@@ -6,15 +6,14 @@ A slot's row and its batch are written in one transaction: there is no moment be
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
 from database import batches
 from database.audit_log import add_entry
-from database.tables import schedule_slots, schedule_state
+from database.tables import payout_batches, schedule_slots, schedule_state
 from pipeline.errors import NothingPendingError, StaleBatchError
-from pipeline.messages import SlotStatus
+from pipeline.messages import SlotRecord, SlotStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +158,24 @@ def resume(connection: Connection, *, actor: str, reason: str | None, now: datet
     return True
 
 
-def latest(connection: Connection, *, limit: int) -> list[dict[str, Any]]:
+def latest(connection: Connection, *, limit: int) -> list[SlotRecord]:
     """List the newest slots first, with what became of them."""
-    query = select(schedule_slots).order_by(schedule_slots.c.slot_at.desc()).limit(limit)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    query = (
+        select(schedule_slots, payout_batches.c.batch_id)
+        .join_from(schedule_slots, payout_batches, isouter=True)
+        .order_by(schedule_slots.c.slot_at.desc())
+        .limit(limit)
+    )
+    return [
+        SlotRecord(
+            slot_at=row.slot_at,
+            status=SlotStatus(row.status),
+            batch_id=row.batch_id,
+            reason=row.reason,
+            decided_by=row.decided_by,
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def newest_slot(connection: Connection, *, until: datetime) -> datetime | None:

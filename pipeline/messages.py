@@ -191,3 +191,27 @@ class Delivery:
     status: DeliveryStatus
     reason: str | None = None
     dm_channel_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRecord:
+    """A scheduled moment that was decided, and how: with the batch that it made, or the reason why there is none."""
+
+    slot_at: datetime
+    status: SlotStatus
+    batch_id: str | None
+    reason: str | None
+    decided_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleOverview:
+    """The weekly batch at a glance. `rule` is "off" where it is switched off; then there is no next slot."""
+
+    rule: str
+    next_slot_at: datetime | None
+    paused_by: str | None
+    paused_reason: str | None
+    pending_users: int
+    pending_cents: int
+    latest: tuple[SlotRecord, ...]

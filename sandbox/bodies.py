@@ -123,7 +123,8 @@ class Drafts:
         if reference is None:
             return None
         message_id = int(reference.get("message_id") or 0)
-        if any(each.id == message_id for each in self._state.history(channel_id)):
+        referred = self._state.messages.get(message_id)
+        if referred is not None and referred.channel_id == channel_id and not referred.deleted:
             return message_id
         if reference.get("fail_if_not_exists", True):
             fault = {"code": "REPLIES_UNKNOWN_MESSAGE", "message": "Unknown message"}

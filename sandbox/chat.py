@@ -35,6 +35,7 @@ FILES = {
     "text.js": "text.js",
 }
 HISTORY = 200
+LISTED_MEMBERS = 500
 BACKLOG = 500
 ALIVE_SECONDS = 20.0
 ANSWER_SECONDS = 3.0
@@ -52,10 +53,7 @@ HEADERS = {
 class Chat:
     """Serves the page and acts for the member that it names."""
 
-    def __init__(
-        self, host: str, state: State, people: People, commands: Commands, faults: Faults, gateway: Gateway
-    ) -> None:
-        self._host = host
+    def __init__(self, state: State, people: People, commands: Commands, faults: Faults, gateway: Gateway) -> None:
         self._state = state
         self._people = people
         self._commands = commands
@@ -75,13 +73,10 @@ class Chat:
                 web.get("/chat/view/events", self.events),
                 web.post("/chat/do/say", self.say),
                 web.post("/chat/do/click", self.click),
+                web.post("/chat/do/open-direct", self.open_direct),
                 web.post("/chat/do/direct-messages", self.direct_messages),
             ]
         )
-
-    def admits(self, request: web.Request) -> bool:
-        """Tell whether a request was meant for this server, and not for a name that somebody made lead here."""
-        return request.host.rpartition(":")[0] in {self._host, "localhost", "127.0.0.1"}
 
     def close(self) -> None:
         """End the streams of events."""
@@ -110,7 +105,7 @@ class Chat:
                 "channels": [{"id": str(each.id), "name": each.name} for each in self._state.guild_channels()],
                 "direct": None if direct is None else str(direct.id),
                 "directOpen": member_id not in self._faults.dm_refusals,
-                "members": [self._person(each.id) for each in self._state.guild_members() if not each.bot],
+                "members": self._people_to_be(member_id),
                 "names": {str(each.id): each.name for each in self._state.members.values()},
                 "roles": {str(each.id): each.name for each in self._state.roles.values()},
                 "commands": self._commands.usable(),
@@ -195,6 +190,15 @@ class Chat:
             return json_response({"problem": str(error)}, headers=HEADERS)
         return json_response({"problem": "This interaction failed"} if limit.cancelled_caught else {}, headers=HEADERS)
 
+    async def open_direct(self, request: web.Request) -> web.Response:
+        """Open a member's conversation with the bot."""
+        asked = await self._asked(request)
+        try:
+            channel = self._state.direct_channel(_number(asked.get("member")))
+        except ApiError as error:
+            return json_response({"problem": str(error)}, headers=HEADERS)
+        return json_response({"channel": str(channel.id)}, headers=HEADERS)
+
     async def direct_messages(self, request: web.Request) -> web.Response:
         """Open or close a member's DMs to the bot."""
         asked = await self._asked(request)
@@ -241,6 +245,13 @@ class Chat:
             "usedBy": None if invocation is None else self._state.user(invocation.user_id).name,
             "usedById": None if invocation is None else str(invocation.user_id),
         }
+
+    def _people_to_be(self, chosen_id: int) -> list[Json]:
+        """List whom one can type as: the first so many, and who is chosen."""
+        people = [each for each in self._state.guild_members() if not each.bot]
+        listed = people[:LISTED_MEMBERS]
+        listed += [each for each in people[LISTED_MEMBERS:] if each.id == chosen_id]
+        return [self._person(each.id) for each in listed]
 
     def _person(self, member_id: int) -> Json:
         person = self._state.member(member_id)

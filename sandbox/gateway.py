@@ -244,9 +244,10 @@ class Gateway:
         people: list[Member]
         if asked_ids is not None:
             asked = [int(each) for each in (asked_ids if isinstance(asked_ids, list) else [asked_ids])]
-            known = {each.id: each for each in self._state.guild_members()}
-            people = [known[each] for each in asked if each in known]
-            missing = [str(each) for each in asked if each not in known]
+            known = [self._state.members.get(each) for each in asked]
+            people = [each for each in known if each is not None and each.in_guild]
+            present = {each.id for each in people}
+            missing = [str(each) for each in asked if each not in present]
         else:
             prefix = str(data.get("query", "")).casefold()
             people = [each for each in self._state.guild_members() if each.name.casefold().startswith(prefix)]

@@ -134,6 +134,7 @@ class Interactions:
         message: Message | None = None,
     ) -> Interaction:
         """Tell the bots what a person did."""
+        self._forget_old()
         interaction = Interaction(
             id=self._state.new_id(),
             token=secrets.token_urlsafe(48),
@@ -212,6 +213,13 @@ class Interactions:
             if message is not None and not message.deleted and message_id in {"@original", str(message.id)}:
                 return message
         raise errors.unknown_message()
+
+    def _forget_old(self) -> None:
+        """Let go of interactions whose tokens are dead; they are answered as unknown ones."""
+        for old in list(self._by_id.values()):
+            if self._state.clock() - old.created_at <= TOKEN_SECONDS:
+                break
+            del self._by_id[old.id], self._by_token[old.token]
 
     def _first_message(self, interaction: Interaction, kind: AnswerKind, draft: Draft) -> Message | None:
         if kind is AnswerKind.DEFERRED_MESSAGE:

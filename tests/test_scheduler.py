@@ -73,7 +73,7 @@ async def database(tmp_path: Path, clock: TestClock) -> AsyncIterator[Database]:
 
 async def decided(database: Database) -> list[tuple[datetime, str]]:
     rows = await database.read(slots.latest, limit=1000)
-    return [(row["slot_at"], row["status"]) for row in reversed(rows)]
+    return [(row.slot_at, row.status) for row in reversed(rows)]
 
 
 async def earn(database: Database, order_id: str) -> None:
@@ -242,7 +242,7 @@ async def test_a_paused_schedule_skips_its_slots_and_says_who_paused_it(database
     clock.moment = SLOT
     assert await Bot(database).scheduler.decide_due() == []
     [row] = await database.read(slots.latest, limit=5)
-    assert (row["status"], row["reason"]) == (SlotStatus.SKIPPED, "paused by cli: holidays")
+    assert (row.status, row.reason) == (SlotStatus.SKIPPED, "paused by cli: holidays")
     assert await bot.desk.resume_schedule(CLI)
     clock.moment = SLOT + WEEK
     assert len(await bot.scheduler.decide_due()) == 1

@@ -13,6 +13,7 @@ const state = {
   unread: new Map(),
   stream: null,
   typingTimer: 0,
+  overviewTimer: 0,
 };
 
 async function ask(path, body) {
@@ -42,7 +43,7 @@ function showOverview() {
   document.title = `${guild} – sandbox chat`;
   $("guild").textContent = guild;
   $("channels").replaceChildren(...channels.map((each) => placeNode(each.id, each.name, element("span", { className: "sign", ariaHidden: "true" }, "#"))));
-  $("direct").replaceChildren(direct ? placeNode(direct, bot.name, avatar(bot.id, bot.name, "tiny")) : element("li", { className: "none" }, "None yet"));
+  $("direct").replaceChildren(direct ? placeNode(direct, bot.name, avatar(bot.id, bot.name, "tiny")) : firstDirect());
   $("member").replaceChildren(...members.map((each) => element("option", { value: each.id, selected: each.id === state.member }, each.roles.length ? `${each.name} (${each.roles.join(", ")})` : each.name)));
   $("direct-open").checked = directOpen;
   $("status").textContent = bot.online ? `${bot.name} is online` : `${bot.name} is offline`;
@@ -52,6 +53,17 @@ function showOverview() {
   $("my-name").textContent = me?.name ?? "";
   $("my-roles").textContent = me?.roles.join(", ") ?? "";
   showPlace();
+}
+
+function firstDirect() {
+  const { bot } = state.overview;
+  const button = element("button", { type: "button" }, avatar(bot.id, bot.name, "tiny"), `Message ${bot.name}`);
+  button.addEventListener("click", async () => {
+    const { channel } = await act("open-direct", {});
+    await loadOverview();
+    if (channel) await openPlace(channel);
+  });
+  return element("li", {}, button);
 }
 
 function placeNode(id, name, sign) {
@@ -121,7 +133,8 @@ async function press(node, message, customId, values) {
 
 function hear(note) {
   if (note.kind === "overview") {
-    loadOverview();
+    clearTimeout(state.overviewTimer);
+    state.overviewTimer = setTimeout(loadOverview, 100);
   } else if (note.kind === "typing") {
     if (note.channel === state.channel) tellTyping();
   } else if (note.kind === "deleted") {

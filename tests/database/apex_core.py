@@ -99,7 +99,7 @@ def old_rows(path: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 def work_on(path: Path) -> None:
-    """Do what the old bot does on any day, with its own statements: a purchase, a referral, a payout, a blacklisting."""
+    """Do what the old bot does with its own statements: a purchase, a referral, a payout, a blacklisting."""
     with raw(path) as connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.executescript("""

@@ -11,6 +11,7 @@ import discord
 import pytest
 from discord import app_commands
 from discord.ext import commands
+from freezegun import freeze_time
 
 from sandbox import AnswerKind, Channel, Interaction, ManualClock, Member, Sandbox, SandboxError
 
@@ -89,6 +90,34 @@ async def test_a_token_dies_after_fifteen_minutes_but_the_message_can_still_be_e
     assert clicked.original is not None
     own = await api("PATCH", f"/channels/{clicked.channel_id}/messages/{clicked.original.id}", {"content": "by token"})
     assert own.status == 200
+
+
+async def test_frozen_time_moves_the_deadline(bot: Bot, point: Callable[[Sandbox], None]) -> None:
+    """Without a clock of its own the server goes by `time.time`, frozen or not."""
+    with freeze_time("2026-07-03 15:00:00", real_asyncio=True) as frozen:
+        async with Sandbox() as sandbox, bot:
+            point(sandbox)
+            channel, alice = sandbox.add_channel("admin"), sandbox.add_member("Alice")
+            late = anyio.Event()
+
+            @bot.tree.command()
+            async def slow(interaction: discord.Interaction) -> None:
+                """Answer too late."""
+                frozen.tick(4)
+                with pytest.raises(discord.NotFound):
+                    await interaction.response.send_message("late")
+                late.set()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(bot.start, sandbox.token)
+                await sandbox.wait_connected()
+                await bot.tree.sync()
+                used = await sandbox.slash(channel.id, alice.id, "slow")
+                with anyio.fail_after(5):
+                    await late.wait()
+                await bot.close()
+        assert (used.answer, used.refused) == (None, 1)
+        assert alice.joined_at.isoformat() == "2026-07-03T15:00:00+00:00"
 
 
 async def test_a_follow_up_before_the_answer_is_refused(sandbox: Sandbox, api: Api, clicked: Interaction) -> None:
