@@ -296,6 +296,18 @@ def migrate(
 
 
 @app.command()
+def simulate(
+    *,
+    weeks: Annotated[int, typer.Option("--weeks", min=1, max=5_200, help="How long.")] = 520,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed prints the same bytes.")] = 1,
+) -> int:
+    """Live years of a community on a virtual clock, with crashes, and prove the books at the end."""
+    from console import simulating
+
+    return simulating.simulate(weeks=weeks, seed=seed)
+
+
+@app.command()
 def demo() -> int:
     """Show the whole way of a payout in a temporary folder; needs no configuration."""
     from console import demo as story

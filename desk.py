@@ -60,6 +60,10 @@ class Desk:
         """Raise NotAllowedError, and put the attempt into the audit log, where the actor is no admin."""
         if self.may_pay(actor):
             return
+        await self._note_refusal(actor, action)
+        raise NotAllowedError
+
+    async def _note_refusal(self, actor: Actor, action: str) -> None:
         await self._database.write(
             audit_log.add_entry,
             at=self._database.now(),
@@ -67,7 +71,6 @@ class Desk:
             action="refused",
             details={"wanted": action},
         )
-        raise NotAllowedError
 
     async def propose(self, actor: Actor, *, target_user_id: int | None = None) -> BatchSummary:
         """Plan a batch for everyone, or for one referrer, and return what it would pay.
@@ -91,21 +94,21 @@ class Desk:
         Only who proposed it may. Raises NotAllowedError or StaleBatchError; then nothing is paid. Raises BusyError
         where the runner is full: the batch is approved and waits for the next start or `resume`.
         """
-        await self.require_admin(actor, f"approve batch number {batch_number}")
-        await self._require_issuer(actor, batch_number)
+        await self._require_issuer(actor, batch_number, f"approve batch number {batch_number}")
         await self._database.write(batches.approve, batch_number, actor=str(actor), now=self._database.now())
         self._submit(batch_number)
         return await self._database.read(batches.report, batch_number)
 
     async def cancel(self, actor: Actor, batch_number: int) -> None:
         """Cancel a proposed batch. Only who proposed it may. Raises NotAllowedError or StaleBatchError."""
-        await self.require_admin(actor, f"cancel batch number {batch_number}")
-        await self._require_issuer(actor, batch_number)
+        await self._require_issuer(actor, batch_number, f"cancel batch number {batch_number}")
         await self._database.write(batches.cancel, batch_number, actor=str(actor), now=self._database.now())
 
-    async def _require_issuer(self, actor: Actor, batch_number: int) -> None:
+    async def _require_issuer(self, actor: Actor, batch_number: int, action: str) -> None:
+        await self.require_admin(actor, action)
         proposed_by = (await self._database.read(batches.report, batch_number)).proposed_by
         if proposed_by != str(actor):
+            await self._note_refusal(actor, action)
             message = f"Only {proposed_by}, who asked for this summary, may decide on it."
             raise NotAllowedError(message)
 

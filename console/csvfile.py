@@ -8,6 +8,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -58,7 +59,8 @@ class CsvFile(Generic[T]):
     """The header."""
     parse: Callable[[Sequence[str]], T]
     """Makes a row from the cells of the wanted columns; raises CashbackError with the reason where it cannot."""
-    wanted: tuple[int, ...]
+    pick: Callable[[Cells], Sequence[str]]
+    """Takes the wanted cells out of a row."""
     line_count: int
 
     def chunks(self, size: int) -> Iterator[Chunk[T]]:
@@ -76,7 +78,7 @@ class CsvFile(Generic[T]):
         rows: list[T] = []
         lines: list[int] = []
         bad: list[BadRow] = []
-        width, wanted, parse = len(self.columns), self.wanted, self.parse
+        width, pick, parse = len(self.columns), self.pick, self.parse
         while len(rows) + len(bad) < size:
             line = reader.line_num + 1
             try:
@@ -85,7 +87,7 @@ class CsvFile(Generic[T]):
                     if not cells:
                         continue
                     raise CashbackError(f"the row has {len(cells)} cells, the header names {width}")  # noqa: TRY301
-                rows.append(parse([cells[place] for place in wanted]))
+                rows.append(parse(pick(cells)))
                 lines.append(line)
             except StopIteration:
                 break
@@ -125,8 +127,8 @@ def _open(
     for column in present:
         if columns.count(column) > 1:
             raise CashbackError(f"{path} names the column {column} twice; which one counts?")
-    wanted = tuple(columns.index(column) for column in present)
-    return CsvFile(path=path, columns=columns, parse=parse, wanted=wanted, line_count=line_count)
+    pick = itemgetter(*(columns.index(column) for column in present))
+    return CsvFile(path=path, columns=columns, parse=parse, pick=pick, line_count=line_count)
 
 
 def _header(reader: "Reader") -> list[str]:

@@ -17,6 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from database.errors import DRIVER_ERRORS, translated
+from pipeline.errors import DatabaseUnavailableError
 
 READERS: Final = 4
 BUSY_TIMEOUT_SECONDS: Final = 30
@@ -39,6 +40,7 @@ class Door:
         self.path = path
         self.failpoint = failpoint
         self._inline = inline
+        self._identity: tuple[int, int] | None = None
         self._writing = anyio.Lock()
         self._write_limiter = anyio.CapacityLimiter(1)
         self._read_limiter = anyio.CapacityLimiter(READERS)
@@ -50,8 +52,10 @@ class Door:
 
         def work() -> T:
             with self._writer.connect() as connection, connection.begin() as transaction:
+                self._require_same_file()
                 result = function(connection, *args, **kwargs)
                 self.failpoint("before commit")
+                self._require_same_file()
                 transaction.commit()
                 self.failpoint("after commit")
                 return result
@@ -64,6 +68,7 @@ class Door:
 
         def work() -> T:
             with self._reader.connect() as connection, connection.begin():
+                self._require_same_file()
                 return function(connection, *args, **kwargs)
 
         return await self._run(work, self._read_limiter)
@@ -76,6 +81,25 @@ class Door:
             return await anyio.to_thread.run_sync(work, limiter=limiter)
         except DRIVER_ERRORS as error:
             raise translated(error, self.path) from error
+
+    def _require_same_file(self) -> None:
+        """Raise where the path names another file than at the first use, or none.
+
+        SQLite goes on writing into a file that was removed: what is paid there is lost when the program ends.
+        """
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            found = None
+        identity = (found.st_dev, found.st_ino) if found else None
+        if self._identity is None:
+            self._identity = identity
+        if identity is None or identity != self._identity:
+            message = (
+                f"Database {self.path} is no longer the file that was opened: it was moved, removed or replaced;"
+                " put it back or restart the program."
+            )
+            raise DatabaseUnavailableError(message)
 
     def close(self) -> None:
         """Close every connection."""

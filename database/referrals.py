@@ -1,6 +1,6 @@
 """Who referred whom, what their purchases earned, and what of it is pending. Rates are parts per million."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -113,10 +113,15 @@ def create_referral(connection: Connection, referrer_id: int, referred_id: int, 
     return int(connection.scalars(query).one())
 
 
-def _blacklisted_among(connection: Connection, people: Iterable[int]) -> set[int]:
-    listed = select(referral_blacklist.c.user_id).where(referral_blacklist.c.user_id.in_(people))
-    flagged = select(referrals.c.referrer_user_id).where(referrals.c.referrer_user_id.in_(people), is_flagged)
-    return {*connection.scalars(listed), *connection.scalars(flagged)}
+def _blacklisted_among(connection: Connection, people: Collection[int]) -> set[int]:
+    everyone_listed = select(referral_blacklist.c.user_id)
+    everyone_flagged = select(referrals.c.referrer_user_id).where(is_flagged)
+    found: set[int] = set()
+    for everyone in (everyone_listed, everyone_flagged):
+        # Most often nobody is blacklisted, and a look costs less than asking for thousands of people.
+        if connection.execute(everyone.limit(1)).one_or_none() is not None:
+            found.update(connection.scalars(everyone.where(everyone.selected_columns[0].in_(people))))
+    return found
 
 
 class PurchaseOutcome(StrEnum):

@@ -1,8 +1,10 @@
 """Stages as actors: each owns its ends of two bounded memory channels, and the end of work is a channel closing."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
+import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 CHANNEL_SIZE = 4
@@ -32,8 +34,12 @@ class Stage(Protocol[Received_contra, Emitted_co]):
 async def run_actor(
     stage: Stage[In, Out], inbox: MemoryObjectReceiveStream[In], outbox: MemoryObjectSendStream[Out]
 ) -> None:
-    """Feed a stage from its inbox, one message at a time, until that closes; then close its outbox."""
+    """Feed a stage from its inbox, one message at a time, until that closes; then close its outbox.
+
+    Where the next stage has ended early, this one just ends: the next one's error is what a person is told.
+    """
     async with inbox, outbox:
-        async for message in inbox:
-            await stage.handle(message, outbox.send)
-        await stage.finish(outbox.send)
+        with suppress(anyio.BrokenResourceError):
+            async for message in inbox:
+                await stage.handle(message, outbox.send)
+            await stage.finish(outbox.send)

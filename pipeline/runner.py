@@ -35,8 +35,9 @@ class Pipeline:
         credited, notification_inbox = anyio.create_memory_object_stream[ChunkCredited](CHANNEL_SIZE)
         queued, audit_inbox = anyio.create_memory_object_stream[ChunkCredited](CHANNEL_SIZE)
         audited, reports = anyio.create_memory_object_stream[BatchReport](1)
-        async with requests:
-            await requests.send(request)
+        # Nothing may be awaited before the stages own their ends: a cancellation there would leave the ends open.
+        with requests:
+            requests.send_nowait(request)
         async with reports:
             async with anyio.create_task_group() as stages:
                 stages.start_soon(run_actor, self.discovery, discovery_inbox, discovered, name="discovery")
@@ -54,14 +55,15 @@ class Runner:
         self._make_pipeline = make_pipeline
         self._observer = observer
         self._send, self._inbox = anyio.create_memory_object_stream[RunBatch](INBOX_SIZE)
-        self._busy = False
+        self._unsettled = 0
 
     def submit(self, batch_number: int) -> int:
         """Queue an approved batch and return how many are ahead of it.
 
-        Raises BusyError where the inbox is full: the batch stays approved in the database and `resume` finds it.
+        Raises BusyError where the inbox is full or the runner is closed: the batch stays approved in the database, and
+        `resume` finds it.
         """
-        ahead = self._inbox.statistics().current_buffer_used + self._busy
+        ahead = self._unsettled
         try:
             self._send.send_nowait(RunBatch(batch_number=batch_number))
         except anyio.WouldBlock as full:
@@ -69,6 +71,10 @@ class Runner:
                 f"{ahead} batches are waiting already; batch {batch_number} is approved and will run after a resume."
             )
             raise BusyError(message) from full
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError) as closed:
+            message = f"The program is stopping; batch {batch_number} is approved and will run after a resume."
+            raise BusyError(message) from closed
+        self._unsettled += 1
         return ahead
 
     def close(self) -> None:
@@ -89,11 +95,10 @@ class Runner:
     async def run(self) -> None:
         """Pay batch after batch until `close`. A run that fails is reported and does not end the runner."""
         async for request in self._inbox:
-            self._busy = True
             try:
                 await self._run_one(request)
             finally:
-                self._busy = False
+                self._unsettled -= 1
 
     async def _run_one(self, request: RunBatch) -> None:
         try:

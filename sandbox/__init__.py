@@ -4,9 +4,9 @@ It imports nothing of the program it serves, so it can be wrong only about Disco
 or in a test with `async with Sandbox() as sandbox:`.
 """
 
+from sandbox.answers import Answer, AnswerKind, Interaction, InteractionKind
 from sandbox.clock import ManualClock
 from sandbox.errors import SandboxError
-from sandbox.interactions import Answer, AnswerKind, Interaction, InteractionKind
 from sandbox.model import Attachment, Button, Channel, Member, Message, Role
 from sandbox.server import RequestRecord, Sandbox
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from aiohttp import web
 
-from sandbox import payloads, typed
+from sandbox import message_payloads, typed
 from sandbox.errors import ApiError, SandboxError
 from sandbox.front import json_response
 from sandbox.model import Channel, EventName, Message
@@ -238,7 +238,7 @@ class Chat:
     def _message(self, message: Message) -> Json:
         invocation = message.invocation
         return {
-            **payloads.message(self._state, message),
+            **message_payloads.message(self._state, message),
             "ephemeral": message.ephemeral,
             "loading": message.loading,
             "usedCommand": None if invocation is None else invocation.name,

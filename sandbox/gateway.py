@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from sandbox import payloads
+from sandbox.frames import (
+    DISPATCH,
+    HEARTBEAT,
+    HEARTBEAT_ACK,
+    HELLO,
+    IDENTIFY,
+    INVALID_SESSION,
+    PRESENCE,
+    RECONNECT,
+    REQUEST_MEMBERS,
+    RESUME,
+    VOICE_STATE,
+    CloseError,
+    Connection,
+    decode,
+)
 from sandbox.model import EventName
 from sandbox.sessions import Intents, Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from aiohttp import WSMessage
 
     from sandbox.model import Json, Member
     from sandbox.sessions import Hub
@@ -29,38 +41,6 @@ LARGE_THRESHOLD = 50
 ALL_INTENTS = (1 << 26) - 1
 # A bot that says goodbye with one of these does not come back to its session.
 ENDS_SESSION = {1000, 1001}
-
-DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT = 0, 1, 2, 3, 4, 6, 7
-REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 8, 9, 10, 11
-
-
-class CloseError(Exception):
-    """The connection is to be closed with this code."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        """Keep what the bot will be told."""
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-
-
-@dataclass(slots=True, eq=False)
-class Connection:
-    """One websocket and the session that it carries, once there is one; `stop` ends it from outside."""
-
-    socket: web.WebSocketResponse
-    request: web.Request
-    session: Session | None = None
-    stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-
-    async def send(self, op: int, data: object = None, *, name: str | None = None, sequence: int | None = None) -> None:
-        """Send one frame; where the bot has gone away, nothing."""
-        if not self.socket.closed:
-            frame = json.dumps({"op": op, "d": data, "s": sequence, "t": name})
-            try:
-                await self.socket.send_str(frame)
-            except ConnectionError:
-                self.stop.cancel()
 
 
 class Gateway:
@@ -152,7 +132,7 @@ class Gateway:
     async def _read(self, connection: Connection, tasks: anyio.abc.TaskGroup) -> None:
         async for frame in connection.socket:
             try:
-                await self._handle(connection, _decode(frame), tasks)
+                await self._handle(connection, decode(frame), tasks)
             except CloseError as close:
                 await connection.socket.close(code=close.code, message=close.reason.encode())
                 return
@@ -271,13 +251,3 @@ def _identified(connection: Connection) -> Session:
     if connection.session is None:
         raise CloseError(4003, "Not authenticated.")
     return connection.session
-
-
-def _decode(message: WSMessage) -> Json:
-    try:
-        frame = json.loads(message.data) if message.type is WSMsgType.TEXT else None
-    except ValueError:
-        frame = None
-    if not isinstance(frame, dict):
-        raise CloseError(4002, "Error while decoding payload")
-    return frame

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 import secrets
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import anyio
-
-from sandbox import errors, payloads
+from sandbox import errors, message_payloads, payloads
+from sandbox.answers import ALLOWED, Answer, AnswerKind, Interaction, InteractionKind
 from sandbox.model import EPHEMERAL, LOADING, EventName, Invocation
 from sandbox.state import Draft
 
@@ -22,96 +19,6 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS = 3.0
 TOKEN_SECONDS = 900.0
-
-
-class InteractionKind(enum.IntEnum):
-    """What a person did."""
-
-    COMMAND = 2
-    COMPONENT = 3
-    AUTOCOMPLETE = 4
-    MODAL = 5
-
-
-class AnswerKind(enum.IntEnum):
-    """How a bot answered first."""
-
-    PONG = 1
-    MESSAGE = 4
-    DEFERRED_MESSAGE = 5
-    DEFERRED_UPDATE = 6
-    UPDATE = 7
-    CHOICES = 8
-    MODAL = 9
-
-
-WRITES = {AnswerKind.MESSAGE, AnswerKind.DEFERRED_MESSAGE}
-ALLOWED = {
-    InteractionKind.COMMAND: WRITES | {AnswerKind.MODAL},
-    InteractionKind.COMPONENT: WRITES | {AnswerKind.MODAL, AnswerKind.DEFERRED_UPDATE, AnswerKind.UPDATE},
-    InteractionKind.MODAL: WRITES | {AnswerKind.DEFERRED_UPDATE, AnswerKind.UPDATE},
-    InteractionKind.AUTOCOMPLETE: {AnswerKind.CHOICES},
-}
-
-
-@dataclass(slots=True, kw_only=True, frozen=True)
-class Answer:
-    """A bot's first answer; `message` is what it wrote or updated, `data` its JSON as sent."""
-
-    kind: AnswerKind
-    data: Json
-    message: Message | None = None
-
-    @property
-    def ephemeral(self) -> bool:
-        """Whether only the person sees it."""
-        return self.message is not None and self.message.ephemeral
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Interaction:
-    """What a person did, and what became of it. `refused` counts answers that came late or a second time."""
-
-    id: int
-    token: str
-    kind: InteractionKind
-    member_id: int
-    channel_id: int
-    data: Json
-    created_at: float
-    message: Message | None = None
-    answer: Answer | None = None
-    original: Message | None = None
-    followups: list[Message] = field(default_factory=list)
-    refused: int = 0
-    _answered: anyio.Event = field(default_factory=anyio.Event)
-    _completed: anyio.Event = field(default_factory=anyio.Event)
-
-    async def answered(self, timeout_seconds: float = 5.0) -> Answer:
-        """Wait for the first answer, which may be a deferral; TimeoutError where none comes in real seconds."""
-        with anyio.fail_after(timeout_seconds):
-            await self._answered.wait()
-        if self.answer is None:  # pragma: no cover — the event is set with the answer
-            raise errors.SandboxError
-        return self.answer
-
-    async def replied(self, timeout_seconds: float = 5.0) -> Message | None:
-        """Wait until there is more than a deferral; returns the message written or updated, the original first."""
-        with anyio.fail_after(timeout_seconds):
-            await self._completed.wait()
-        return self.original or next(iter(self.followups), None)
-
-    def settle(self, answer: Answer) -> None:
-        """Keep the first answer."""
-        self.answer = answer
-        self.original = answer.message
-        self._answered.set()
-        if answer.kind not in {AnswerKind.DEFERRED_MESSAGE, AnswerKind.DEFERRED_UPDATE}:
-            self.complete()
-
-    def complete(self) -> None:
-        """Note that the bot has done more than defer."""
-        self._completed.set()
 
 
 class Interactions:
@@ -275,5 +182,5 @@ class Interactions:
             shape["guild"] = {"id": str(state.guild_id), "locale": "en-US", "features": []}
             shape["guild_locale"] = "en-US"
         if interaction.message is not None:
-            shape["message"] = payloads.message(state, interaction.message)
+            shape["message"] = message_payloads.message(state, interaction.message)
         return shape

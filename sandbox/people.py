@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from sandbox.answers import AnswerKind, InteractionKind
 from sandbox.errors import SandboxError
-from sandbox.interactions import AnswerKind, InteractionKind
 from sandbox.model import BUTTON, EventName, Message
 from sandbox.state import Draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from sandbox.answers import Interaction
     from sandbox.commands import Commands
-    from sandbox.interactions import Interaction, Interactions
+    from sandbox.interactions import Interactions
     from sandbox.model import Change, Json
     from sandbox.state import State
 

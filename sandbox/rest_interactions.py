@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from sandbox import errors, payloads
+from sandbox import errors, message_payloads
+from sandbox.answers import AnswerKind
 from sandbox.front import BODY, PREFIX, json_response
-from sandbox.interactions import AnswerKind
 from sandbox.model import EPHEMERAL, LOADING
 from sandbox.rest import number
 from sandbox.rest_messages import track
 
 if TYPE_CHECKING:
+    from sandbox.answers import Interaction
     from sandbox.bodies import Body, Drafts
-    from sandbox.interactions import Interaction, Interactions
+    from sandbox.interactions import Interactions
     from sandbox.model import Json, Message
     from sandbox.state import Draft, State
 
@@ -70,11 +71,11 @@ class Callbacks:
         draft = self._drafts.new(interaction.channel_id, body.fields, body.files)
         message = self._interactions.follow_up(interaction, draft)
         track(request, message)
-        return json_response(payloads.message(self._state, message))
+        return json_response(message_payloads.message(self._state, message))
 
     async def get(self, request: web.Request) -> web.Response:
         """One of the answers."""
-        return json_response(payloads.message(self._state, self._message(request)))
+        return json_response(message_payloads.message(self._state, self._message(request)))
 
     async def edit(self, request: web.Request) -> web.Response:
         """Change one of the answers, or the clicked message."""
@@ -84,7 +85,7 @@ class Callbacks:
             self._interaction(request), message, self._drafts.change(message, body.fields, body.files)
         )
         track(request, message)
-        return json_response(payloads.message(self._state, message))
+        return json_response(message_payloads.message(self._state, message))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Take one of the answers away."""
@@ -116,5 +117,5 @@ class Callbacks:
             told["response_message_loading"] = bool(message.flags & LOADING)
             told["response_message_ephemeral"] = bool(message.flags & EPHEMERAL)
             if kind in {AnswerKind.MESSAGE, AnswerKind.UPDATE}:
-                shape["resource"] = {"type": kind, "message": payloads.message(self._state, message)}
+                shape["resource"] = {"type": kind, "message": message_payloads.message(self._state, message)}
         return shape

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 from aiohttp import web
 
-from sandbox import errors, payloads
+from sandbox import errors, message_payloads
 from sandbox.front import BODY, PREFIX, WRITTEN, json_response
 from sandbox.model import EventName
 from sandbox.rest import number, query_number
@@ -72,7 +72,7 @@ class Messages:
             older = [each for each in messages if each.id <= int(request.query["around"])][-(limit // 2 + 1) :]
             newer = [each for each in messages if each.id > int(request.query["around"])][: limit // 2]
             messages = older + newer
-        return json_response([payloads.message(self._state, each) for each in messages[-limit:][::-1]])
+        return json_response([message_payloads.message(self._state, each) for each in messages[-limit:][::-1]])
 
     async def create(self, request: web.Request) -> web.Response:
         """Write a message."""
@@ -81,11 +81,11 @@ class Messages:
         draft = self._drafts.new(channel.id, body.fields, body.files)
         message = self._state.post(channel.id, self._state.bot.id, draft)
         track(request, message)
-        return json_response(payloads.message(self._state, message))
+        return json_response(message_payloads.message(self._state, message))
 
     async def get(self, request: web.Request) -> web.Response:
         """One message."""
-        return json_response(payloads.message(self._state, self._public(request)))
+        return json_response(message_payloads.message(self._state, self._public(request)))
 
     async def edit(self, request: web.Request) -> web.Response:
         """Change one of the bot's own messages."""
@@ -96,7 +96,7 @@ class Messages:
         body = request[BODY]
         self._state.edit(message, self._drafts.change(message, body.fields, body.files))
         track(request, message)
-        return json_response(payloads.message(self._state, message))
+        return json_response(message_payloads.message(self._state, message))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Take a message away; in a DM only one's own."""

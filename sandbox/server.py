@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from sandbox.interactions import Interaction
+    from sandbox.answers import Interaction
     from sandbox.model import Channel, Json, Message, Role
 
 __all__ = ["RequestRecord", "Sandbox"]

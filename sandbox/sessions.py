@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from sandbox import payloads
+from sandbox import message_payloads, payloads
 from sandbox.model import EventName, Member, Message, Role
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Hub:
             shape: Json = {"id": str(message.id), "channel_id": str(message.channel_id)}
             self.dispatch(event, shape if direct else {**shape, "guild_id": str(self._state.guild_id)}, intent)
             return
-        full = payloads.gateway_message(self._state, message)
+        full = message_payloads.gateway_message(self._state, message)
         readable = direct or message.author_id == self._state.bot.id or self._state.bot.id in message.pinged
         if readable:
             self.dispatch(event, full, intent)

@@ -142,9 +142,11 @@ function hear(note) {
   } else {
     const { message } = note;
     if (message.channel_id === state.channel) {
+      const mine = !state.messages.has(message.id) && [message.author.id, message.usedById].includes(state.member);
       state.messages.set(message.id, message);
       $("typing").textContent = "";
       showMessages();
+      if (mine) $("messages").scrollTop = $("messages").scrollHeight;
     } else if (!message.edited_timestamp) {
       state.unread.set(message.channel_id, (state.unread.get(message.channel_id) ?? 0) + 1);
       showOverview();

@@ -18,8 +18,8 @@ from discord.ext import commands
 
 from sandbox import ManualClock, Sandbox
 
-# Discord's own description of its API, where the machine has it; the tests of the shapes are skipped elsewhere.
-DESCRIPTION = pathlib.Path("/work/shared/discord/validate.py")
+# Discord's own description of its API, where it lies beside the checkout; else tests of shapes are skipped.
+DESCRIPTION = pathlib.Path(__file__).parents[3] / "shared" / "discord" / "validate.py"
 
 Connect = Callable[[discord.Client], AbstractAsyncContextManager[None]]
 
