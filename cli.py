@@ -34,7 +34,6 @@ app = typer.Typer(
     name="cashback",
     help="Pay a community the referral cashback that it has earned.",
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -210,7 +209,7 @@ def import_files(
     config: ConfigOption = None,
     database: DatabaseOption = None,
 ) -> int:
-    """Import purchases and referrals from CSV files; importing again changes nothing."""
+    """Import purchases and referrals from CSV files."""
     from console import importing
 
     place = _place(context, config, database)
@@ -309,7 +308,7 @@ def simulate(
 
 @app.command()
 def demo() -> int:
-    """Show the whole way of a payout in a temporary folder; needs no configuration."""
+    """Show the whole way of a payout."""
     from console import demo as story
 
     return story.demo()
@@ -331,9 +330,11 @@ def run(arguments: Sequence[str]) -> int:
         complain(error)
     except (KeyboardInterrupt, typer.Abort):
         complain("interrupted; what was committed before stays.")
-    except BrokenPipeError:
-        # Whoever read the output has gone; what is left in the buffer must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # Where whoever read the output has gone, nobody is left to be told.
+        if not isinstance(error, BrokenPipeError):
+            complain(f"{error.filename or 'the output'}: {error.strerror or error}.")
+        _give_up_output()
     except Exception as error:
         if "--debug" in arguments:
             raise
@@ -341,6 +342,14 @@ def run(arguments: Sequence[str]) -> int:
     else:
         return int(code or 0)
     return 1
+
+
+def _give_up_output() -> None:
+    """Where standard output takes no more, drop what is left: it must not be tried again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _accept_any_text() -> None:

@@ -12,6 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from console.output import counted
 from database.referrals import LARGEST_ID, Purchase
 from pipeline.errors import CashbackError
 from pipeline.money import parse_dollars
@@ -86,7 +87,7 @@ class CsvFile(Generic[T]):
                 if len(cells) != width:
                     if not cells:
                         continue
-                    raise CashbackError(f"the row has {len(cells)} cells, the header names {width}")  # noqa: TRY301
+                    raise CashbackError(_wrong_width(cells, width))  # noqa: TRY301
                 rows.append(parse(pick(cells)))
                 lines.append(line)
             except StopIteration:
@@ -96,6 +97,10 @@ class CsvFile(Generic[T]):
             except csv.Error as error:
                 bad.append(BadRow(line=line, reason=f"the row is no CSV ({error})"))
         return Chunk(rows, lines, bad)
+
+
+def _wrong_width(cells: Cells, width: int) -> str:
+    return f"the row has {counted(len(cells), 'cell')}, the header names {counted(width, 'column')}"
 
 
 def open_purchases(path: Path) -> CsvFile[Purchase]:

@@ -58,6 +58,8 @@ def _say_preview(summary: BatchSummary, *, as_json: bool) -> None:
 
 def _confirmed(summary: BatchSummary) -> bool | None:
     """Ask on the terminal, or take the answer from standard input; None where that ends without one."""
+    if sys.stdin is None:
+        return None
     question = f"Pay {dollars(summary.total_cents)} to {counted(summary.users, 'user')}?"
     try:
         return typer.confirm(question, default=False)

@@ -104,7 +104,7 @@ async def run_batches(database: Database, *numbers: int, chunk_size: int = 500, 
 class Till:
     """What a test does with a ledger. When the test is over the books must balance, unless it took `honest` away."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         self.database = database
         self.clock = clock
         self.honest = True
