@@ -307,11 +307,23 @@ def simulate(
 
 
 @app.command()
-def demo() -> int:
-    """Show the whole way of a payout."""
+def demo(
+    *,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep the local Discord open as a chat page.")] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Its port; 0 is any free one.")] = 0,
+) -> int:
+    """Show the whole way of a payout on a local Discord."""
     from console import demo as story
 
-    return story.demo()
+    return story.demo(serve=serve, port=port)
+
+
+@app.command()
+def bot(context: typer.Context, *, config: ConfigOption = None, database: DatabaseOption = None) -> int:
+    """Run the bot until it is told to stop."""
+    import bot as program
+
+    return program.main(_place(context, config, database).settings())
 
 
 def run(arguments: Sequence[str]) -> int:

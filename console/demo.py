@@ -1,148 +1,190 @@
-"""`demo`: the whole way of a payout in a temporary folder, from summary to proof. Needs nothing and keeps nothing."""
+"""`demo`: the whole way of a payout on a local Discord, from the command to the proof. Needs nothing and keeps nothing.
 
+The bot is the real one, connected to the local Discord by address alone; the ledger is a real file in a temporary
+folder.
+"""
+
+import re
+import signal
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import anyio
 
-from console.output import counted, say
+import bot
+from console.output import counted, moment, say
 from console.reading import verdict_lines
 from console.seeding import plant, sample_members
-from console.session import Office, open_office
-from console.text import audit_line, direct_message_lines, report_lines, summary_lines
-from database import audit_log, batches, reconciliation
-from desk import CLI
-from pipeline.errors import CashbackError, NothingPendingError
-from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, Delivery, DeliveryStatus, PayoutNotice
+from console.session import ledger, quiet_logging
+from console.text import audit_line
+from database import Database, audit_log, reconciliation
 from pipeline.money import dollars
-from settings import ReferralSettings, Settings
-from stages.notification import Bell, Postman
+from sandbox import Channel, Member, Message, Sandbox
+from settings import Settings
 
-MESSAGES_SHOWN: Final = 3
-MESSAGES_PER_SECOND: Final = 1_000
-CHUNK_SIZE: Final = 5
-BAR_WIDTH: Final = 30
-
-
-class Narrator:
-    """An observer that writes a run's progress line by line: the same in a terminal and in a log."""
-
-    def __init__(self) -> None:
-        """Start before the first payout."""
-        self.planned = 0
-        self._settled = 0
-        self._cents = 0
-
-    async def progressed(self, chunk: ChunkCredited) -> None:
-        """Write how far the run is."""
-        self._settled += chunk.credited + chunk.failed + chunk.skipped
-        self._cents += chunk.credited_cents
-        filled = BAR_WIDTH * self._settled // max(self.planned, 1)
-        bar = "█" * filled + "░" * (BAR_WIDTH - filled)
-        say(f"  {bar}  {self._settled:>2} of {self.planned} paid, {dollars(self._cents)}")
-
-    async def finished(self, report: BatchReport) -> None:
-        """Leave the report to the one who tells the story."""
-
-    async def interrupted(self, batch_number: int, reason: str) -> None:
-        """Stop the story."""
-        raise CashbackError(f"The demo's batch {batch_number} ended early: {reason}")
+DIRECT_MESSAGES_SHOWN: Final = 3
+WAIT_SECONDS: Final = 30
+READY_SECONDS: Final = 0.02
+COMMAND: Final = "!sendref-cashb"
+COMPLETE: Final = "Batch Complete"
+FIRST_BATCH: Final = 1
 
 
-class Letterbox:
-    """A messenger that writes the first few direct messages and counts the others."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Town:
+    """A local Discord with the sample community, an admin, and the bot online."""
 
-    def __init__(self, brand_name: str) -> None:
-        """Take the name that the messages are signed with."""
-        self._brand_name = brand_name
-        self.delivered = 0
+    sandbox: Sandbox
+    database: Database
+    admin: Member
+    channel: Channel
+    audit: Channel
+    payees: tuple[Member, ...]
 
-    async def send(self, notice: PayoutNotice) -> Delivery:
-        """Deliver one message to the screen."""
-        self.delivered += 1
-        if self.delivered <= MESSAGES_SHOWN:
-            say(f"  To {notice.user_id}:")
-            say(*(f"    │ {line}" for line in direct_message_lines(notice, self._brand_name)), "")
-        return Delivery(status=DeliveryStatus.SENT)
+    def named(self, text: str) -> str:
+        """Put names in the place of mentions."""
+        names = {member.id: member.name for member in (*self.payees, self.admin)}
+        named = re.sub(r"(?:<@!?|discord:)(\d+)>?", lambda found: f"@{names.get(int(found[1]), found[1])}", text)
+        return re.sub(r"<t:(\d+):\w>", lambda found: moment(datetime.fromtimestamp(int(found[1]), UTC)), named)
 
 
-def demo() -> int:
-    """Tell the story."""
+def demo(*, serve: bool, port: int) -> int:
+    """Tell the story, or serve the town for people to try."""
+    quiet_logging()
     with tempfile.TemporaryDirectory(prefix="cashback-demo-") as folder:
-        settings = Settings(
-            database=str(Path(folder) / "demo.db"), referral_settings=ReferralSettings(chunk_size=CHUNK_SIZE)
+        return anyio.run(_serve if serve else _tell, Path(folder) / "demo.db", port)
+
+
+@asynccontextmanager
+async def _town(path: Path, port: int) -> AsyncIterator[Town]:
+    """Found the town, plant its purchases, and bring the bot online; it leaves at the end."""
+    async with Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox:
+        role = sandbox.add_role("Admin", color=0xE67E22)
+        channel, audit = sandbox.add_channel("admin"), sandbox.add_channel("audit-log")
+        admin = sandbox.add_member("admin", role_ids=[role.id])
+        members = list(sample_members())
+        referrers = dict.fromkeys(member.referrer_id for member in members)
+        payees = tuple(
+            sandbox.add_member(f"referrer-{place:02}", id=referrer_id)
+            for place, referrer_id in enumerate(referrers, start=1)
         )
-        return anyio.run(_demo, settings)
+        settings = Settings.model_validate(
+            {
+                "database": str(path),
+                "guild_ids": [sandbox.guild_id],
+                "role_ids": {"admin": role.id},
+                "logging_channels": {"audit": audit.id},
+                "referral_settings": {"dm_per_second": 20},
+                "discord_token": sandbox.token,
+                "discord_api_url": sandbox.api_url,
+            }
+        )
+        async with ledger(settings) as database, anyio.create_task_group() as tasks:
+            facts = await plant(database, iter(members), lambda _count: None)
+            _chapter("A community whose members refer friends who buy")
+            say(
+                f"  {counted(facts['referrers'], 'member')} referred {facts['referrals']} friends."
+                f" At 0.5% their purchases earned {dollars(facts['pending_cents'])}."
+            )
+            stop = anyio.Event()
+            tasks.start_soon(_run_bot, settings, database, stop, name="bot")
+            await sandbox.wait_connected()
+            yield Town(sandbox=sandbox, database=database, admin=admin, channel=channel, audit=audit, payees=payees)
+            stop.set()
 
 
-async def _demo(settings: Settings) -> int:
-    narrator = Narrator()
-    async with open_office(settings, narrator) as office:
-        await _seed(office)
-        summary = await _summarize(office)
-        await _pay(office, narrator, summary)
-        await _deliver(office, settings)
-        await _audit(office, summary.batch_number)
-        balanced = await _verify(office)
-        await _ask_again(office)
-    return 0 if balanced else 1
+async def _run_bot(settings: Settings, database: Database, stop: anyio.Event) -> None:
+    await bot.serve(settings, database, stop, guild_ready_timeout=READY_SECONDS)
+
+
+async def _serve(path: Path, port: int) -> int:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with _town(path, port) as town:
+            say("", f"Open {town.sandbox.url}/chat/ and type {COMMAND} as admin in #admin. Ctrl-C ends it.")
+            async for _ in signals:
+                break
+    return 0
+
+
+async def _tell(path: Path, port: int) -> int:
+    async with _town(path, port) as town:
+        with anyio.fail_after(WAIT_SECONDS):
+            summary = await _ask(town)
+            await _confirm(town, summary)
+            await _read_direct_messages(town)
+            await _read_audit_channel(town)
+            await _read_audit_log(town)
+            _chapter("cashback verify")
+            verdict = await town.database.read(reconciliation.verify)
+            say(*(f"  {line}" for line in verdict_lines(verdict)))
+            await _ask(town)
+            say("", "Try it yourself: `.venv/bin/cashback demo --serve` opens the same town as a chat page.")
+    return 0 if verdict.balanced else 1
 
 
 def _chapter(title: str) -> None:
     say("", f"── {title} {'─' * max(4, 72 - len(title))}", "")
 
 
-async def _seed(office: Office) -> None:
-    _chapter("A community whose members refer friends who buy")
-    facts = await plant(office.database, sample_members(), lambda _count: None)
-    say(
-        f"  {counted(facts['referrers'], 'member')} referred {facts['referrals']} friends."
-        f" At 0.5% their purchases earned {dollars(facts['pending_cents'])}."
-    )
+async def _ask(town: Town) -> Message:
+    """Type the command as the admin and show the bot's answer."""
+    _chapter(f"#{town.channel.name}")
+    say(f"  {town.admin.name}: {COMMAND}")
+    said = await town.sandbox.say(town.channel.id, town.admin.id, COMMAND)
+    answer = await town.sandbox.wait_for(lambda each: bool(each.embeds) and not each.loading, WAIT_SECONDS, after=said)
+    _show(town, answer)
+    return answer
 
 
-async def _summarize(office: Office) -> BatchSummary:
-    _chapter("Admin: !sendref-cashb")
-    summary = await office.desk.propose(CLI)
-    say(*(f"  {line}".rstrip() for line in summary_lines(summary)))
-    return summary
+async def _confirm(town: Town, summary: Message) -> None:
+    """Press Confirm as the admin and show what the message becomes."""
+    say("", f"  {town.admin.name} presses [Confirm]")
+    [custom_id] = [button.custom_id or "" for button in summary.buttons if button.label == "Confirm"]
+    await town.sandbox.click(summary.id, custom_id, town.admin.id)
+    _show(town, await town.sandbox.wait_for(lambda each: each.id == summary.id and COMPLETE in each.text, WAIT_SECONDS))
 
 
-async def _pay(office: Office, narrator: Narrator, summary: BatchSummary) -> None:
-    _chapter("Admin: [Confirm]")
-    narrator.planned = summary.users
-    await office.desk.approve(CLI, summary.batch_number)
-    await office.run()
-    _chapter("Result")
-    report = await office.database.read(batches.report, summary.batch_number)
-    say(*(f"  {line}" for line in report_lines(report)[:5]))
-
-
-async def _deliver(office: Office, settings: Settings) -> None:
+async def _read_direct_messages(town: Town) -> None:
     _chapter("Direct messages")
-    letterbox = Letterbox(settings.brand_name)
-    postman = Postman(office.database, letterbox, Bell(), per_second=MESSAGES_PER_SECOND, retry_attempts=0)
-    await postman.deliver_due()
-    say(f"  …and {letterbox.delivered - MESSAGES_SHOWN} more: {letterbox.delivered} delivered.")
+    for place, payee in enumerate(town.payees):
+        received = await _first_message(town, town.sandbox.open_direct_channel(payee.id).id)
+        if place < DIRECT_MESSAGES_SHOWN:
+            say(f"  To {payee.name}:")
+            _show(town, received)
+    say("", f"  …and {len(town.payees) - DIRECT_MESSAGES_SHOWN} more: {len(town.payees)} delivered.")
 
 
-async def _audit(office: Office, batch_number: int) -> None:
-    _chapter("Audit log")
-    entries = await office.database.read(audit_log.entries, limit=10, batch_number=batch_number)
-    say(*(audit_line(entry) for entry in reversed(entries)))
+async def _read_audit_channel(town: Town) -> None:
+    _chapter(f"#{town.audit.name}")
+    _show(town, await _first_message(town, town.audit.id))
 
 
-async def _verify(office: Office) -> bool:
-    _chapter("cashback verify")
-    verdict = await office.database.read(reconciliation.verify)
-    say(*(f"  {line}" for line in verdict_lines(verdict)))
-    return verdict.balanced
+async def _first_message(town: Town, channel_id: int) -> Message:
+    return await town.sandbox.wait_for(lambda each: each.channel_id == channel_id, WAIT_SECONDS)
 
 
-async def _ask_again(office: Office) -> None:
-    _chapter("Admin: !sendref-cashb, once more")
-    try:
-        await office.desk.propose(CLI)
-    except NothingPendingError as nothing:
-        say(f"  {nothing} Nobody is paid twice.", "")
+async def _read_audit_log(town: Town) -> None:
+    _chapter("The audit log in the database")
+    entries = await town.database.read(audit_log.entries, limit=10, batch_number=FIRST_BATCH)
+    say(*(town.named(audit_line(entry)) for entry in reversed(entries)))
+
+
+def _show(town: Town, message: Message) -> None:
+    """Write a message of the bot as a person reads it."""
+    lines: list[str] = []
+    for embed in message.embeds:
+        lines += [str(embed["title"])] if "title" in embed else []
+        lines += str(embed.get("description", "")).splitlines()
+        for field in embed.get("fields", []):
+            name, value = str(field["name"]), str(field["value"]).splitlines()
+            lines += [f"{name}: {value[0]}"] if len(value) == 1 else [name, *(f"  {line}" for line in value)]
+        lines += [str(embed["footer"]["text"])] if "footer" in embed else []
+    say(*(f"    │ {town.named(line).replace('**', '')}".rstrip() for line in lines))
+    buttons = [f"[{button.label}]" for button in message.buttons if not button.disabled]
+    if buttons:
+        say(f"    {' '.join(buttons)}")

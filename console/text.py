@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from console.output import counted, moment
-from pipeline.messages import BatchMode, BatchReport, BatchStatus, BatchSummary, PayoutNotice
+from pipeline.messages import BatchMode, BatchReport, BatchStatus, BatchSummary
 from pipeline.money import dollars
 
 FAILURES_SHOWN: Final = 25
@@ -111,18 +111,6 @@ def full_report_json(report: BatchReport) -> dict[str, Any]:
             "muted": report.dm_muted,
         },
     }
-
-
-def direct_message_lines(notice: PayoutNotice, brand_name: str) -> list[str]:
-    """Write a payout's direct message as a text."""
-    return [
-        "💰 Referral Cashback Received!",
-        f"  Amount Credited:    {dollars(notice.amount_cents)}",
-        f"  From Referrals:     {counted(notice.referral_count, 'user')}",
-        f"  New Wallet Balance: {dollars(notice.balance_after_cents)}",
-        "  Thank you for referring users to our community!",
-        f"  {brand_name} • Batch ID: {notice.batch_id}",
-    ]
 
 
 def audit_line(entry: dict[str, Any]) -> str:

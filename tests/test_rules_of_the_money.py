@@ -25,6 +25,10 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+on_one_backend = pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+"""For what the file alone decides."""
+
+
 class Crash(Exception):  # noqa: N818 -- it stands for the end of the process
     """The process ends here."""
 
@@ -103,6 +107,7 @@ async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
     assert (await till.pay()).total_cents == 350
 
 
+@on_one_backend
 @pytest.mark.parametrize(
     "statement",
     [
@@ -287,6 +292,7 @@ async def test_what_nobody_approved_is_not_paid(till: Till, *, cancelled: bool) 
     assert till.balance(1) == 0
 
 
+@on_one_backend
 @pytest.mark.parametrize(
     "statement",
     [
@@ -326,6 +332,7 @@ async def test_one_schedule_slot_is_one_batch(till: Till) -> None:
 # 5. The books are only ever added to.
 
 
+@on_one_backend
 @pytest.mark.parametrize(
     "statement",
     [
@@ -475,6 +482,7 @@ TAMPERINGS = {
 }
 
 
+@on_one_backend
 @pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=TAMPERINGS.keys())
 async def test_verify_finds(till: Till, tampering: str) -> None:
     await till.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3))

@@ -1,0 +1,228 @@
+"""The bot: one process, one task group with the connection, the runner, the postman and the announcer.
+
+The money does not depend on Discord: a batch runs on while the connection is gone, and a stop finishes the chunk in
+hand.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final, Self
+
+import anyio
+
+from cogs.announcer import Announcer
+from cogs.client import CashbackClient
+from cogs.confirm import Decisions
+from cogs.connection import Needs, StartError, point_at, stay_connected
+from cogs.messenger import DirectMessenger
+from cogs.payouts import Payouts
+from cogs.runs import Runs
+from database import Database, batches
+from desk import Desk
+from pipeline.errors import CashbackError
+from pipeline.runner import Runner
+from scheduler import Scheduler, rule_of
+from settings import Settings, SettingsError, load
+from stages import Bell, make_pipeline
+from stages.notification import Postman
+
+GUILD_READY_SECONDS: Final = 2.0
+FAREWELL_SECONDS: Final = 3
+LAST_RESORT_SECONDS: Final = 8
+"""A stop may take ten seconds. What still waits then, say for a locked file, is rolled back and goes on later."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Everything that runs, wired together."""
+
+    client: CashbackClient
+    runner: Runner
+    runs: Runs
+    postman: Postman
+    announcer: Announcer
+    scheduler: Scheduler
+    needs: Needs
+
+    @classmethod
+    async def build(cls, settings: Settings, database: Database, *, guild_ready_timeout: float) -> Self:
+        """Wire the house. Raises StartError where nobody is configured who may pay."""
+        needs = Needs(
+            admin_role_id=required_admin_role(settings),
+            audit_channel_id=settings.logging_channels.audit,
+            guild_ids=settings.guild_ids,
+        )
+        referral = settings.referral_settings
+        mail, news = Bell(), Bell()
+        client = CashbackClient(
+            news, prefix=settings.bot_prefix, guild_ids=settings.guild_ids, guild_ready_timeout=guild_ready_timeout
+        )
+        runs = Runs(database, news=news, work=Bell())
+        make = partial(make_pipeline, database=database, observer=runs, bell=mail, chunk_size=referral.chunk_size)
+        runner = Runner(make, runs)
+        desk = Desk(database, settings, runs.guard(runner.submit))
+        client.decisions = Decisions(database, desk, news)
+        await client.add_cog(Payouts(database, desk, news))
+        announcer = Announcer(
+            client,
+            database,
+            desk,
+            news,
+            reasons=runs.reasons,
+            audit_channel_id=settings.logging_channels.audit,
+            progress_seconds=referral.progress_seconds,
+        )
+        return cls(
+            client=client,
+            runner=runner,
+            runs=runs,
+            postman=Postman(
+                database,
+                DirectMessenger(client, brand_name=settings.brand_name),
+                mail,
+                per_second=referral.dm_per_second,
+                retry_attempts=referral.retry_attempts,
+            ),
+            announcer=announcer,
+            scheduler=Scheduler(
+                desk,
+                database,
+                rule_of(referral),
+                grace=timedelta(hours=referral.misfire_grace_hours),
+                tell=announcer.tell,
+            ),
+            needs=needs,
+        )
+
+
+def required_admin_role(settings: Settings) -> int:
+    """Return the role that may pay. Raises StartError where none is configured."""
+    if settings.role_ids.admin is None:
+        raise StartError("role_ids.admin is not set in config.json; without it nobody may pay. Set it to a role's id.")
+    return settings.role_ids.admin
+
+
+def required_token(settings: Settings) -> str:
+    """Return the token. Raises StartError where there is none."""
+    if settings.discord_token is None:
+        raise StartError("DISCORD_TOKEN is not set; put the bot's token into the environment or into .env.")
+    return settings.discord_token.get_secret_value()
+
+
+async def serve(
+    settings: Settings,
+    database: Database,
+    stop: anyio.Event,
+    *,
+    guild_ready_timeout: float = GUILD_READY_SECONDS,
+) -> None:
+    """Run the bot on an open ledger until `stop` is set; then finish the chunk in hand and leave.
+
+    Raises StartError, alone or in a group, where Discord or the configuration does not let the bot start.
+    """
+    token = required_token(settings)
+    if settings.discord_api_url is not None:
+        point_at(settings.discord_api_url)
+    house = await House.build(settings, database, guild_ready_timeout=guild_ready_timeout)
+    connect = partial(stay_connected, asks_for_gateway=settings.discord_api_url is not None)
+    async with house.runner, anyio.create_task_group() as around:
+        await house.runs.take_up_unfinished()
+        around.start_soon(connect, house.client, token, house.needs, name="discord")
+        around.start_soon(house.announcer.run, name="announcer")
+        around.start_soon(house.postman.run, name="postman")
+        async with anyio.create_task_group() as money:
+            money.start_soon(house.runner.run, name="runner")
+            money.start_soon(house.scheduler.run, name="weekly batch")
+            money.start_soon(house.runs.run, house.runner.submit, name="resumption")
+            await stop.wait()
+            money.cancel_scope.cancel()
+        # The chunk in hand was finished: a worker thread's transaction is waited for, also by who is cancelled.
+        await _say_what_is_left(database)
+        with anyio.move_on_after(FAREWELL_SECONDS):
+            await house.announcer.farewell()
+        around.cancel_scope.cancel()
+
+
+async def _say_what_is_left(database: Database) -> None:
+    for number in await database.read(batches.unfinished):
+        report = await database.read(batches.report, number)
+        logger.info(
+            "stopped: batch %s has paid %d of %d; it goes on at the next start",
+            report.batch_id,
+            report.users_paid,
+            report.users_planned,
+        )
+
+
+async def _serve_until_signal(settings: Settings, *, guild_ready_timeout: float) -> None:
+    stop = anyio.Event()
+    location, rate_ppm = settings.database, settings.referral_settings.rate_ppm
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with Database(location, rate_ppm=rate_ppm) as database, anyio.create_task_group() as tasks:
+
+            async def listen() -> None:
+                async for received in signals:
+                    logger.info("%s: stopping when the chunk in hand is finished", received.name)
+                    _leave_at_last()
+                    stop.set()
+
+            tasks.start_soon(listen, name="signals")
+            await serve(settings, database, stop, guild_ready_timeout=guild_ready_timeout)
+            tasks.cancel_scope.cancel()
+
+
+def _leave_at_last() -> None:
+    """End the process when a stop takes too long. As after a crash, the ledger holds all that the next start needs."""
+    last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, [0])
+    last_resort.daemon = True
+    last_resort.start()
+
+
+def main(settings: Settings, *, guild_ready_timeout: float = GUILD_READY_SECONDS) -> int:
+    """Run the bot until SIGTERM or SIGINT; return the exit code. What is wrong is one line on standard error."""
+    _log_to_stderr()
+    try:
+        required_token(settings)
+        required_admin_role(settings)
+        anyio.run(partial(_serve_until_signal, settings, guild_ready_timeout=guild_ready_timeout), backend="asyncio")
+    except Exception as error:
+        reason = _first_of(error)
+        if not isinstance(reason, CashbackError):
+            raise
+        sys.stderr.write(f"error: {' '.join(str(reason).split())}\n")
+        return 1
+    logger.info("stopped")
+    return 0
+
+
+def _first_of(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    # The libraries say at INFO what is of use to their own developers.
+    for library in ("discord", "apscheduler"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(load()))
+    except SettingsError as wrong:
+        sys.stderr.write(f"error: {wrong}\n")
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""The Discord side: commands, buttons, embeds, direct messages, announcements. No rule of the money is here."""

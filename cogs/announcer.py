@@ -1,0 +1,282 @@
+"""Keeps Discord in step with the ledger: summaries, progress, results, and one audit entry for each finished batch.
+
+It looks at the rows, whoever changed them and whenever: a batch of the command line, a batch of hours, a batch that an
+earlier process began. Nothing depends on an interaction's token, and the money waits for none of this.
+"""
+
+import io
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+import anyio
+import discord
+
+from cogs import embeds
+from cogs.client import CashbackClient
+from cogs.confirm import CashbackConfirmView
+from cogs.errors import DISCORD_FAILURES
+from cogs.messenger import nonce_of
+from cogs.runs import Bell
+from database import Database, announcements, batches
+from database.announcements import OpenSummary
+from desk import Desk
+from pipeline.errors import CashbackError
+from pipeline.messages import BatchStatus
+
+LOOK_SECONDS: Final = 60
+"""How often the ledger is looked at when nothing happens: another process may have paid a batch."""
+
+SHORTEST_LOOK_SECONDS: Final = 0.05
+DM_PROGRESS_SECONDS: Final = 60
+EDIT_SECONDS: Final = 30
+RETRY_SECONDS: Final = 5
+LONGEST_RETRY_SECONDS: Final = 300
+AUDIT_DAYS: Final = 7
+"""A batch that finished longer ago is not announced: a file that is new to the bot may hold years of them."""
+
+AUDITS_AT_ONCE: Final = 20
+LINES_KEPT: Final = 50
+HISTORY_LOOKED_AT: Final = 100
+FAILURES_LISTED: Final = 50_000
+UNKNOWN_CHANNEL: Final = 10003
+UNKNOWN_MESSAGE: Final = 10008
+STOPPING_NOTE: Final = "The bot is stopping. What is paid stays paid, and the rest follows after its next start."
+
+DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES})
+CLOSED: Final = frozenset({BatchStatus.CANCELLED, BatchStatus.EXPIRED})
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What a summary's message shows now; `file` is the full list of failures where they do not fit."""
+
+    embed: discord.Embed
+    file: str | None = None
+    is_final: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Shown:
+    """What was shown last, and when to look again."""
+
+    status: BatchStatus | None = None
+    has_queued: bool = False
+    embed: Mapping[str, Any] | None = None
+    next_at: float = 0.0
+    failures: int = 0
+
+
+class Announcer:
+    """Run `run` in a task group; ring its bell when there is something new to show."""
+
+    def __init__(
+        self,
+        client: CashbackClient,
+        database: Database,
+        desk: Desk,
+        bell: Bell,
+        *,
+        reasons: Mapping[int, str],
+        audit_channel_id: int | None,
+        progress_seconds: float,
+    ) -> None:
+        """Take the connection, the ledger, the desk, the bell, why batches stand still, and where and how often."""
+        self._client = client
+        self._database = database
+        self._desk = desk
+        self._bell = bell
+        self._reasons = reasons
+        self._audit_channel_id = audit_channel_id
+        self._progress_seconds = progress_seconds
+        self._shown: dict[int, Shown] = {}
+        self._audit = Shown()
+        self._stopping = False
+        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._passing = anyio.Lock()
+
+    async def run(self) -> None:
+        """Keep up for ever. A ledger that cannot be used for a while is looked at again; it ends nothing."""
+        while True:
+            try:
+                pause = await self._pass()
+            except CashbackError as error:
+                logger.warning("announcements wait: %s", error)
+                pause = LOOK_SECONDS
+            await self._bell.wait(pause)
+
+    async def tell(self, text: str) -> None:
+        """Say one line in the audit channel, as soon as Discord takes it; nobody waits for that here."""
+        self._lines.append(text)
+        self._bell.ring()
+
+    async def farewell(self) -> None:
+        """Say at unfinished batches that the bot is stopping."""
+        self._stopping = True
+        await self._pass()
+
+    async def _pass(self) -> float:
+        """Bring everything up to date once; return the seconds until the next look."""
+        async with self._passing:
+            await self._desk.expire()
+            summaries = await self._database.read(announcements.open_summaries)
+            if self._client.is_online:
+                async with anyio.create_task_group() as tasks:
+                    for summary in summaries:
+                        name = f"summary {summary.batch_number}"
+                        tasks.start_soon(self._update_safely, summary, name=name)
+                    tasks.start_soon(self._post_audits, name="audit entries")
+            return self._pause(summaries)
+
+    def _pause(self, summaries: list[OpenSummary]) -> float:
+        now, moment = self._database.now(), anyio.current_time()
+        pauses: list[float] = [LOOK_SECONDS]
+        if self._audit.failures:
+            pauses.append(self._audit.next_at - moment)
+        for summary in summaries:
+            if summary.status is BatchStatus.PROPOSED and summary.expires_at is not None:
+                pauses.append((summary.expires_at - now).total_seconds())
+            elif summary.status is not BatchStatus.PROPOSED:
+                pauses.append(self._progress_seconds)
+        return max(min(pauses), SHORTEST_LOOK_SECONDS)
+
+    async def _update_safely(self, summary: OpenSummary) -> None:
+        """Show one batch as it stands; what Discord refuses is tried again, less and less often."""
+        shown = self._shown.setdefault(summary.batch_number, Shown())
+        if not self._is_due(summary, shown):
+            return
+        try:
+            with anyio.fail_after(EDIT_SECONDS):
+                await self._update(summary, shown)
+            shown.failures = 0
+        except (*DISCORD_FAILURES, CashbackError) as error:
+            _postpone(shown)
+            logger.warning("the message of batch number %d is not up to date: %s", summary.batch_number, error)
+
+    def _is_due(self, summary: OpenSummary, shown: Shown) -> bool:
+        if summary.status is BatchStatus.PROPOSED:
+            return False
+        if self._stopping:
+            return summary.status not in DONE | CLOSED
+        is_news = (summary.status, summary.has_queued) != (shown.status, shown.has_queued)
+        return (is_news and not shown.failures) or anyio.current_time() >= shown.next_at
+
+    async def _update(self, summary: OpenSummary, shown: Shown) -> None:
+        rendered = await self._render(summary)
+        content = rendered.embed.to_dict()
+        if content != shown.embed:
+            await self._edit(summary, rendered)
+        shown.status, shown.has_queued, shown.embed = summary.status, summary.has_queued, content
+        pause = DM_PROGRESS_SECONDS if summary.status in DONE else self._progress_seconds
+        shown.next_at = anyio.current_time() + pause
+        if rendered.is_final:
+            await self._close(summary)
+
+    async def _close(self, summary: OpenSummary) -> None:
+        await self._database.write(announcements.close_summary, summary.batch_number)
+        self._shown.pop(summary.batch_number, None)
+
+    async def _render(self, summary: OpenSummary) -> Rendered:
+        number = summary.batch_number
+        if summary.status in CLOSED:
+            plan = await self._database.read(batches.summary, number)
+            return Rendered(embed=embeds.closed_summary(plan, summary.status), is_final=True)
+        report = await self._database.read(batches.report, number)
+        if report.status not in DONE:
+            note = STOPPING_NOTE if self._stopping else self._interruption(number)
+            return Rendered(embed=embeds.progress(report, note))
+        embed, is_clipped = embeds.result(report)
+        if not is_clipped:
+            return Rendered(embed=embed, is_final=not report.dm_queued)
+        full = await self._database.read(batches.report, number, failures=FAILURES_LISTED)
+        return Rendered(embed=embed, file=embeds.failures_file(full), is_final=not report.dm_queued)
+
+    def _interruption(self, number: int) -> str | None:
+        reason = self._reasons.get(number)
+        if reason is None:
+            return None
+        return f"The batch stopped: {embeds.escaped(reason)}\nWhat is paid stays paid; the rest is tried again soon."
+
+    async def _edit(self, summary: OpenSummary, rendered: Rendered) -> None:
+        """Change the message; where it was deleted, the result is written anew and nothing else."""
+        channel = self._client.get_partial_messageable(summary.channel_id)
+        files = _files(rendered, summary.batch_number)
+        view = CashbackConfirmView(summary.batch_number, disabled=True)
+        try:
+            await channel.get_partial_message(summary.message_id).edit(
+                embed=rendered.embed, view=view, attachments=files
+            )
+        except discord.HTTPException as error:
+            if error.code == UNKNOWN_CHANNEL or (error.code == UNKNOWN_MESSAGE and summary.status in CLOSED):
+                logger.warning("the message of batch number %d is gone", summary.batch_number)
+                await self._close(summary)
+            elif error.code != UNKNOWN_MESSAGE:
+                raise
+            elif summary.status in DONE:
+                nonce = nonce_of(summary.batch_number, summary.message_id, "result")
+                message = await channel.send(
+                    embed=rendered.embed, files=_files(rendered, summary.batch_number), nonce=nonce
+                )
+                await self._database.write(
+                    announcements.remember_summary,
+                    summary.batch_number,
+                    channel_id=summary.channel_id,
+                    message_id=message.id,
+                )
+
+    async def _post_audits(self) -> None:
+        """Post the missing audit entries in order; the first that fails stops this round, and all wait for the next."""
+        if self._audit_channel_id is None or (self._audit.failures and anyio.current_time() < self._audit.next_at):
+            return
+        try:
+            since = self._database.now() - timedelta(days=AUDIT_DAYS)
+            for number in await self._database.read(announcements.audits_due, since=since, limit=AUDITS_AT_ONCE):
+                with anyio.fail_after(EDIT_SECONDS):
+                    await self._post_audit(number, self._audit_channel_id)
+            with anyio.fail_after(EDIT_SECONDS):
+                await self._say_lines(self._audit_channel_id)
+            self._audit.failures = 0
+        except (*DISCORD_FAILURES, CashbackError) as error:
+            _postpone(self._audit)
+            logger.warning("the audit channel %d does not show all batches yet: %s", self._audit_channel_id, error)
+
+    async def _say_lines(self, channel_id: int) -> None:
+        channel = self._client.get_partial_messageable(channel_id)
+        while self._lines:
+            await channel.send(embed=embeds.notice(embeds.readable(self._lines[0])))
+            self._lines.popleft()
+
+    async def _post_audit(self, number: int, channel_id: int) -> None:
+        report = await self._database.read(batches.report, number)
+        embed = embeds.audit(report)
+        is_first = await self._database.write(announcements.claim_audit, number, channel_id=channel_id)
+        message_id = None if is_first else await self._find_posted(channel_id, embed)
+        if message_id is None:
+            channel = self._client.get_partial_messageable(channel_id)
+            message_id = (await channel.send(embed=embed, nonce=nonce_of(report.batch_id, "audit"))).id
+        await self._database.write(announcements.mark_audit_posted, number, message_id=message_id)
+
+    async def _find_posted(self, channel_id: int, embed: discord.Embed) -> int | None:
+        """Look whether an attempt of which nothing is known did post the entry."""
+        channel = self._client.get_partial_messageable(channel_id)
+        async for message in channel.history(limit=HISTORY_LOOKED_AT):
+            if any((each.title, each.footer.text) == (embed.title, embed.footer.text) for each in message.embeds):
+                return message.id
+        return None
+
+
+def _files(rendered: Rendered, number: int) -> list[discord.File]:
+    if rendered.file is None:
+        return []
+    return [discord.File(io.BytesIO(rendered.file.encode()), filename=f"failures-{number}.txt")]
+
+
+def _postpone(shown: Shown) -> None:
+    pause = min(RETRY_SECONDS * 2**shown.failures, LONGEST_RETRY_SECONDS)
+    shown.failures += 1
+    shown.next_at = anyio.current_time() + pause

@@ -1,0 +1,131 @@
+"""The bot's client: what it listens to, what it remembers to do only once, and whether it is online."""
+
+import logging
+from collections import OrderedDict
+from typing import Any, Final
+
+import anyio
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from cogs.confirm import DecisionButton, Decisions
+from cogs.errors import DISCORD_FAILURES, answer_command_error
+from cogs.runs import Bell
+
+# The library warns of what it lacks for voice; this bot listens to nobody.
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+
+REMEMBERED_EVENTS: Final = 10_000
+RATE_LIMIT_SECONDS: Final = 60
+
+logger = logging.getLogger(__name__)
+
+
+class Once:
+    """Remembers the newest ids, so that an event that Discord sends again is acted on once."""
+
+    def __init__(self, size: int = REMEMBERED_EVENTS) -> None:
+        """Take how many ids to remember."""
+        self._size = size
+        self._seen: OrderedDict[int, None] = OrderedDict()
+
+    def is_first(self, event_id: int) -> bool:
+        """Tell whether this id is new, and remember it."""
+        if event_id in self._seen:
+            return False
+        self._seen[event_id] = None
+        if len(self._seen) > self._size:
+            self._seen.popitem(last=False)
+        return True
+
+
+class OnceTree(app_commands.CommandTree["CashbackClient"]):
+    """Slash commands, each interaction once."""
+
+    async def interaction_check(self, interaction: "discord.Interaction[CashbackClient]", /) -> bool:
+        """Let an interaction pass the first time."""
+        return interaction.client.once.is_first(interaction.id)
+
+    async def on_error(
+        self, interaction: "discord.Interaction[CashbackClient]", error: app_commands.AppCommandError, /
+    ) -> None:
+        """Log what no command answered for: all of ours answer for themselves."""
+        logger.warning("interaction %d: %s", interaction.id, error)
+
+
+class CashbackClient(commands.Bot):
+    """The connection to Discord. It pings nobody, keeps no members in memory and answers no other bot."""
+
+    decisions: Decisions
+
+    def __init__(self, bell: Bell, *, prefix: str, guild_ids: tuple[int, ...], guild_ready_timeout: float) -> None:
+        """Take the bell of who waits for a connection, the prefix, the servers that get the slash commands, and a time.
+
+        Without `guild_ids` all servers get them. READY may take `guild_ready_timeout` seconds to settle.
+        """
+        super().__init__(
+            command_prefix=prefix,
+            intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            help_command=None,
+            tree_cls=OnceTree,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            guild_ready_timeout=guild_ready_timeout,
+            max_ratelimit_timeout=RATE_LIMIT_SECONDS,
+        )
+        self.once = Once()
+        self._bell = bell
+        self._guild_ids = guild_ids
+        self._online = anyio.Event()
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the gateway is connected, so that requests are worth trying."""
+        return self._online.is_set()
+
+    async def wait_online(self) -> None:
+        """Wait for the gateway's connection."""
+        await self._online.wait()
+
+    def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- the library's
+        """Pass an event on, unless the client is closed: a READY that settles later than that would raise."""
+        if not self.is_closed():
+            super().dispatch(event_name, *args, **kwargs)
+
+    async def setup_hook(self) -> None:
+        """Listen to the buttons of every summary, old ones too, and register the slash commands."""
+        self.add_dynamic_items(DecisionButton)
+        scopes: list[discord.Object | None] = [discord.Object(guild_id) for guild_id in self._guild_ids]
+        for scope in scopes or [None]:
+            if scope is not None:
+                self.tree.copy_global_to(guild=scope)
+            try:
+                await self.tree.sync(guild=scope)
+            except DISCORD_FAILURES as error:
+                logger.warning("the slash commands could not be registered, the others work: %s", error)
+
+    async def on_connect(self) -> None:
+        """Note that the gateway is connected."""
+        self._online.set()
+        self._bell.ring()
+
+    async def on_resumed(self) -> None:
+        """Note that the gateway is connected again."""
+        await self.on_connect()
+
+    async def on_disconnect(self) -> None:
+        """Note that the gateway is gone; the library connects anew by itself."""
+        if self._online.is_set():
+            self._online = anyio.Event()
+
+    async def on_message(self, message: discord.Message, /) -> None:
+        """Run the command in a message, once."""
+        if self.once.is_first(message.id):
+            await self.process_commands(message)
+
+    async def on_command_error(self, context: commands.Context[Any], exception: commands.CommandError, /) -> None:
+        """Answer for a command that failed."""
+        await answer_command_error(context, exception)

@@ -1,0 +1,73 @@
+"""The one place where an exception becomes a reply, for prefix and slash commands and for buttons."""
+
+import logging
+from typing import Any, Final
+
+import aiohttp
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from cogs import embeds
+from pipeline.errors import CashbackError
+
+DISCORD_FAILURES: Final = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError)
+"""All that a request to Discord may end with: its own answers, a dropped connection, no answer."""
+
+logger = logging.getLogger(__name__)
+
+
+class RefusedError(commands.CheckFailure):
+    """A check said no, with a sentence for whoever asked."""
+
+
+async def answer_command_error(context: commands.Context[Any], error: Exception) -> None:
+    """Tell who typed a command what went wrong. Raises nothing: where even that fails, the log says so."""
+    error = _inner(error)
+    if isinstance(error, commands.CommandNotFound):
+        # Another bot may listen to the same prefix.
+        return
+    text = _explained(context, error)
+    try:
+        await context.send(embed=embeds.error(text), ephemeral=True)
+    except DISCORD_FAILURES as failure:
+        logger.warning("an error could not be told in channel %s: %s", context.channel.id, failure)
+
+
+def _inner(error: Exception) -> Exception:
+    """Take the library's wrappings off."""
+    wrappings = (commands.HybridCommandError, commands.CommandInvokeError, app_commands.CommandInvokeError)
+    while isinstance(error, wrappings):
+        error = error.original
+    return error
+
+
+def _explained(context: commands.Context[Any], error: Exception) -> str:
+    if isinstance(error, (commands.NoPrivateMessage, app_commands.NoPrivateMessage)):
+        return "This command works in the server only, not in direct messages."
+    if isinstance(error, (commands.UserInputError, app_commands.TransformerError)):
+        return f"{_input_detail(error)} Nothing was done. {_usage(context)}"
+    return explained(error)
+
+
+def explained(error: Exception) -> str:
+    """Put an error into a sentence for a person; one that nobody expected goes to the log."""
+    if isinstance(error, (CashbackError, RefusedError)):
+        return embeds.readable(str(error))
+    logger.error("an unexpected error on Discord's side of the program", exc_info=error)
+    return "Something went wrong; the bot's log says what."
+
+
+def _input_detail(error: Exception) -> str:
+    if isinstance(error, commands.TooManyArguments):
+        return "There are more words than this command takes."
+    if isinstance(error, commands.BadArgument):
+        return str(error)
+    return "This command cannot be understood."
+
+
+def _usage(context: commands.Context[Any]) -> str:
+    if context.command is None:
+        return ""
+    name = f"{context.prefix or '/'}{context.command.qualified_name}"
+    return f"Usage: `{name}` or `{name} {context.command.usage}`." if context.command.usage else f"Usage: `{name}`."

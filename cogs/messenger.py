@@ -1,0 +1,82 @@
+"""Delivers payouts' direct messages. Every failure that Discord can answer with is an outcome, never an exception."""
+
+import hashlib
+import logging
+from typing import Final
+
+import anyio
+import discord
+
+from cogs import embeds
+from cogs.client import CashbackClient
+from cogs.errors import DISCORD_FAILURES
+from pipeline.messages import Delivery, DeliveryStatus, PayoutNotice
+
+UNDELIVERABLE_CODES: Final = frozenset({50007, 50278, 10013, 50033})
+"""The member takes no direct messages, shares no server with the bot, or does not exist: trying again is no use."""
+
+BACK_OFF_CODES: Final = frozenset({40003, 20026})
+"""Direct messages are opened too fast, or the bot is flagged for it."""
+
+UNKNOWN_CHANNEL: Final = 10003
+SEND_SECONDS: Final = 60
+NONCE_LENGTH: Final = 24
+
+logger = logging.getLogger(__name__)
+
+
+def nonce_of(*parts: object) -> str:
+    """Digest what a message is about: the same message sent again within minutes is recognised by Discord."""
+    return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:NONCE_LENGTH]
+
+
+class DirectMessenger:
+    """Sends embeds to members. It waits while there is no connection to Discord: an outage uses up no attempts."""
+
+    def __init__(self, client: CashbackClient, *, brand_name: str) -> None:
+        """Take the client and the name in the footer."""
+        self._client = client
+        self._brand_name = brand_name
+
+    async def send(self, notice: PayoutNotice) -> Delivery:
+        """Send one payout's direct message once."""
+        await self._client.wait_online()
+        channel_id = notice.dm_channel_id
+        try:
+            with anyio.fail_after(SEND_SECONDS):
+                channel_id = channel_id or await self._open(notice.user_id)
+                try:
+                    await self._write(channel_id, notice)
+                except discord.HTTPException as error:
+                    if error.code != UNKNOWN_CHANNEL or notice.dm_channel_id is None:
+                        raise
+                    channel_id = await self._open(notice.user_id)
+                    await self._write(channel_id, notice)
+        except DISCORD_FAILURES as error:
+            return Delivery(status=_status_of(error), reason=_reason(error), dm_channel_id=channel_id)
+        except Exception as error:
+            logger.exception("the direct message %d could not be written", notice.notification_id)
+            return Delivery(status=DeliveryStatus.RETRY, reason=_reason(error), dm_channel_id=channel_id)
+        return Delivery(status=DeliveryStatus.SENT, dm_channel_id=channel_id)
+
+    async def _open(self, user_id: int) -> int:
+        return (await self._client.create_dm(discord.Object(user_id))).id
+
+    async def _write(self, channel_id: int, notice: PayoutNotice) -> None:
+        channel = self._client.get_partial_messageable(channel_id, type=discord.ChannelType.private)
+        nonce = nonce_of(notice.batch_id, notice.user_id, "payout")
+        await channel.send(embed=embeds.received(notice, self._brand_name), nonce=nonce)
+
+
+def _status_of(error: Exception) -> DeliveryStatus:
+    """Judge by Discord's code, not by the class: the same refusal comes as 400 and as 403."""
+    code = error.code if isinstance(error, discord.HTTPException) else None
+    if code in UNDELIVERABLE_CODES:
+        return DeliveryStatus.UNDELIVERABLE
+    return DeliveryStatus.BACK_OFF if code in BACK_OFF_CODES else DeliveryStatus.RETRY
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, discord.HTTPException):
+        return f"Discord answered {error.status} {error.code}: {error.text}"
+    return f"{type(error).__name__}: {error}"

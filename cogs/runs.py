@@ -1,0 +1,127 @@
+"""Watches the runner, and hands it again what it could not finish: after a restart, a fault, or a full inbox."""
+
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import anyio
+
+from database import Database, announcements, batches
+from pipeline.errors import BusyError, CashbackError
+from pipeline.messages import BatchReport, ChunkCredited
+
+RESUME_SECONDS: Final = 30
+"""The pause before an interrupted batch is tried again; each further one waits twice as long, up to the longest."""
+
+LONGEST_RESUME_SECONDS: Final = 600
+IDLE_SECONDS: Final = 3600
+
+logger = logging.getLogger(__name__)
+
+
+class Bell(Protocol):
+    """Wakes one who waits."""
+
+    def ring(self) -> None:
+        """Wake whoever waits."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for the next ring, or so long."""
+        ...
+
+
+class Runs:
+    """The runner's observer, and the one who resumes batches."""
+
+    def __init__(self, database: Database, *, news: Bell, work: Bell, resume_seconds: float = RESUME_SECONDS) -> None:
+        """Take the ledger, the bell that wakes the announcer, and the bell that this one listens to."""
+        self._database = database
+        self._news = news
+        self._work = work
+        self._resume_seconds = resume_seconds
+        self._due: dict[int, float] = {}
+        self._stops: dict[int, int] = {}
+        self.reasons: dict[int, str] = {}
+        """Why a batch stands still, by its number."""
+
+    async def progressed(self, chunk: ChunkCredited) -> None:
+        """Forget why the batch stood still: it moves again."""
+        self.reasons.pop(chunk.batch_number, None)
+
+    async def finished(self, report: BatchReport) -> None:
+        """Have the result shown."""
+        self.reasons.pop(report.batch_number, None)
+        self._stops.pop(report.batch_number, None)
+        logger.info(
+            "batch %s is %s: %d paid, %d failed", report.batch_id, report.status, report.users_paid, report.failed
+        )
+        try:
+            await self._database.write(announcements.reopen_summary, report.batch_number)
+        except CashbackError as error:
+            logger.warning("batch %s: its summary may stay as it is: %s", report.batch_id, error)
+        self._news.ring()
+
+    async def interrupted(self, batch_number: int, reason: str) -> None:
+        """Have the reason shown, and try the batch again later."""
+        stops = self._stops.get(batch_number, 0)
+        self._stops[batch_number] = stops + 1
+        pause = min(self._resume_seconds * 2**stops, LONGEST_RESUME_SECONDS)
+        self.reasons[batch_number] = reason
+        logger.warning("batch number %d stopped (%s); it is resumed in %.0f s", batch_number, reason, pause)
+        self.take_up(batch_number, after_seconds=pause)
+        self._news.ring()
+
+    def guard(self, submit: Callable[[int], int]) -> Callable[[int], int]:
+        """Wrap the runner's `submit`: a batch that it refuses because it is full is taken up when there is room."""
+
+        def submit_or_take_up(batch_number: int) -> int:
+            try:
+                return submit(batch_number)
+            except BusyError:
+                self.take_up(batch_number, after_seconds=self._resume_seconds)
+                raise
+
+        return submit_or_take_up
+
+    def take_up(self, batch_number: int, *, after_seconds: float = 0.0) -> None:
+        """Hand an approved batch to the runner as soon as it takes it."""
+        self._due[batch_number] = anyio.current_time() + after_seconds
+        self._work.ring()
+
+    async def take_up_unfinished(self) -> list[int]:
+        """Take up all that an earlier process left unfinished; return the batch numbers."""
+        numbers = await self._database.read(batches.unfinished)
+        for number in numbers:
+            logger.info("batch number %d was left unfinished; it goes on", number)
+            self.take_up(number)
+        return numbers
+
+    async def run(self, submit: Callable[[int], int]) -> None:
+        """Submit what is due, for ever."""
+        while True:
+            try:
+                await self._submit_due(submit)
+            except CashbackError as error:
+                logger.warning("unfinished batches wait: %s", error)
+                await anyio.sleep(self._resume_seconds)
+            nearest = min(self._due.values(), default=anyio.current_time() + IDLE_SECONDS)
+            await self._work.wait(max(nearest - anyio.current_time(), 0.0))
+
+    async def _submit_due(self, submit: Callable[[int], int]) -> None:
+        now = anyio.current_time()
+        due = sorted(number for number, moment in self._due.items() if moment <= now)
+        if not due:
+            return
+        unfinished = await self._database.read(batches.unfinished)
+        for number in due:
+            del self._due[number]
+            if number not in unfinished:
+                # Somebody else settled it meanwhile.
+                self.reasons.pop(number, None)
+                self._news.ring()
+                continue
+            try:
+                submit(number)
+            except BusyError:
+                self._due[number] = now + self._resume_seconds

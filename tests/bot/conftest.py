@@ -1,0 +1,175 @@
+"""A local Discord, a ledger, and the real bot between them: nothing is replaced but the address."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import pathlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+import anyio
+import discord
+import pytest
+
+import bot
+from database import Database
+from sandbox import Channel, Interaction, Member, Message, Role, Sandbox
+from settings import Settings
+from tests.conftest import Clock, Till
+
+# Discord's own description of its API, where the machine has it.
+DESCRIPTION = pathlib.Path(__file__).parents[3] / "shared" / "discord" / "validate.py"
+
+SUMMARY = "💰 Referral Cashback Batch Summary"
+INDIVIDUAL = "💰 Individual Referral Cashback Payout"
+COMPLETE = "✅ Referral Cashback Batch Complete"
+PROCESSED = "💰 Referral Cashback Batch Processed"
+RECEIVED = "💰 Referral Cashback Received!"
+
+READY_SECONDS = 0.02
+
+
+def titled(title: str) -> Callable[[Message], bool]:
+    """Match messages whose embed has this title."""
+    return lambda message: message.embed.get("title") == title
+
+
+def saying(*words: str) -> Callable[[Message], bool]:
+    """Match messages in which all these words stand."""
+    return lambda message: all(word in message.text for word in words)
+
+
+def field(message: Message, name: str) -> str:
+    """Return the text of an embed's field."""
+    return next(str(each["value"]) for each in message.embed["fields"] if each["name"] == name)
+
+
+def button(message: Message, label: str) -> str:
+    """Return the custom id of a button."""
+    return next(each.custom_id or "" for each in message.buttons if each.label == label)
+
+
+class Town:
+    """A server with an admin, an audit channel and a shop's members, and the bot's settings for it."""
+
+    def __init__(self, sandbox: Sandbox, till: Till, clock: Clock) -> None:
+        self.sandbox = sandbox
+        self.clock = clock
+        self.till = till
+        self.admin_role: Role = sandbox.add_role("Admin")
+        self.channel: Channel = sandbox.add_channel("admins")
+        self.audit: Channel = sandbox.add_channel("audit")
+        self.admin: Member = sandbox.add_member("Ada", role_ids=[self.admin_role.id])
+        self.settings = Settings.model_validate(
+            {
+                "guild_ids": [sandbox.guild_id],
+                "role_ids": {"admin": self.admin_role.id},
+                "logging_channels": {"audit": self.audit.id},
+                "referral_settings": {"auto_batch_enabled": False, "dm_per_second": 50},
+                "discord_token": sandbox.token,
+                "discord_api_url": sandbox.api_url,
+            }
+        )
+        self.adjust(progress_seconds=0.2)
+
+    def adjust(self, **changes: float) -> None:
+        """Change referral settings, also to what a file may not say: a test does not wait for two minutes."""
+        referral = self.settings.referral_settings.model_copy(update=changes)
+        self.settings = self.settings.model_copy(update={"referral_settings": referral})
+
+    async def referrer(self, name: str, *amounts_cents: int) -> Member:
+        """Add a member with a referral for each amount, pending."""
+        member = self.sandbox.add_member(name)
+        await self.till.earn(member.id, *amounts_cents)
+        return member
+
+    @asynccontextmanager
+    async def bot(self, database: Database | None = None) -> AsyncIterator[anyio.Event]:
+        """Run the bot inside the block; it is told to stop at the end, or when the event is set."""
+        stop = anyio.Event()
+        async with anyio.create_task_group() as tasks:
+            serve = partial(bot.serve, guild_ready_timeout=READY_SECONDS)
+            tasks.start_soon(serve, self.settings, database or self.till.database, stop, name="bot")
+            await self.sandbox.wait_connected()
+            yield stop
+            stop.set()
+
+    async def say(self, text: str, by: Member | None = None, channel: Channel | None = None) -> Message:
+        """Type in the admins' channel."""
+        return await self.sandbox.say((channel or self.channel).id, (by or self.admin).id, text)
+
+    async def ask(self, text: str = "!sendref-cashb", by: Member | None = None) -> Message:
+        """Type the command and wait for the summary."""
+        said = await self.say(text, by)
+        return await self.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
+
+    async def answer(self, text: str, by: Member | None = None) -> Message:
+        """Type something and wait for the bot's first answer."""
+        said = await self.say(text, by)
+        return await self.sandbox.wait_for(lambda each: each.author_id == self.sandbox.bot_user_id, after=said)
+
+    async def press(self, message: Message, label: str, by: Member | None = None) -> Interaction:
+        """Press a button."""
+        return await self.sandbox.click(message.id, button(message, label), (by or self.admin).id)
+
+    async def shows(self, message: Message, *words: str, seconds: float = 5) -> Message:
+        """Wait until a message, edited, has these words."""
+        matches = saying(*words)
+        return await self.sandbox.wait_for(lambda each: each.id == message.id and matches(each), seconds)
+
+    async def audit_entry(self, *words: str) -> Message:
+        """Wait for an entry in the audit channel."""
+        matches = saying("Batch Processed", *words)
+        return await self.sandbox.wait_for(lambda each: each.channel_id == self.audit.id and matches(each))
+
+    def audit_actions(self) -> list[str]:
+        """List what people did, as the ledger's audit log has it."""
+        query = "SELECT action FROM audit_log WHERE action NOT LIKE 'schedule%' ORDER BY id"
+        return [action for (action,) in self.till.rows(query)]
+
+    def batches(self) -> list[str]:
+        """List the batches' states."""
+        return [status for (status,) in self.till.rows("SELECT status FROM payout_batches ORDER BY number")]
+
+
+async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+    """Wait for what no event tells: a row, an answer that only one member sees."""
+    with anyio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 -- see above
+            await anyio.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def request_check() -> Callable[[str, str, object], list[str]] | None:
+    """Return what holds requests against Discord's description, where there is one."""
+    if not DESCRIPTION.exists():
+        return None
+    specification = importlib.util.spec_from_file_location("discord_description", DESCRIPTION)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    check: Callable[[str, str, object], list[str]] = module.check_request
+    return check
+
+
+@pytest.fixture
+async def sandbox(
+    monkeypatch: pytest.MonkeyPatch, request_check: Callable[[str, str, object], list[str]] | None
+) -> AsyncIterator[Sandbox]:
+    """Serve a local Discord; where the bot pointed the library at it, the library is pointed back."""
+    monkeypatch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
+    default = discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
+    monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", default)
+    async with Sandbox(request_check=request_check) as server:
+        yield server
+        assert server.complaints == []
+
+
+@pytest.fixture
+async def town(sandbox: Sandbox, till: Till, clock: Clock, caplog: pytest.LogCaptureFixture) -> Town:
+    """Found a town; what the bot logs is shown where a test fails."""
+    caplog.set_level(logging.INFO)
+    return Town(sandbox, till, clock)

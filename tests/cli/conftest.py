@@ -1,0 +1,77 @@
+"""The command line on real files: `cashback(...)` runs a command in this process, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cli
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 -- whatever JSON holds
+        """Read the standard output as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> str:
+        """Return the one line on standard error that a refused command leaves, and nothing else."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("error: ")
+        assert "Traceback" not in self.err
+        return lines[0].removeprefix("error: ")
+
+
+Cashback = Callable[..., Answer]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in an empty folder, with nothing set in the environment."""
+    for name in ("CASHBACK_CONFIG", "CASHBACK_DATABASE", "DISCORD_TOKEN", "DISCORD_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def cashback(folder: Path, capfd: pytest.CaptureFixture[str]) -> Cashback:
+    """Run `cashback` with arguments; the ledger is cashback.db in the test's folder."""
+
+    def run(*arguments: object) -> Answer:
+        capfd.readouterr()
+        code = cli.run([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return Answer(code, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sample_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seed the sample community once."""
+    path = tmp_path_factory.mktemp("sample") / "sample.db"
+    assert cli.run(["--database", str(path), "seed"]) == 0
+    return path
+
+
+@pytest.fixture
+def seeded(cashback: Cashback, folder: Path, sample_ledger: Path) -> Cashback:
+    """Run `cashback` on a copy of the sample community."""
+    shutil.copyfile(sample_ledger, folder / "cashback.db")
+    return cashback

@@ -1,0 +1,210 @@
+"""What is wrong is one line on standard error, with no traceback, and nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cli
+from console import reading
+from tests.cli.conftest import Cashback
+from tests.conftest import raw
+
+ROOT = Path(__file__).parents[2]
+
+WRONG_SETTINGS = [
+    {"referral_settings": {"cashback_percent": "half"}},
+    {"referral_settings": {"cashback_percent": 101}},
+    {"referral_settings": {"min_payout_cents": 0}},
+    {"referral_settings": {"chunk_size": True}},
+    {"referral_settings": {"dm_per_second": "fast"}},
+    {"referral_settings": []},
+    {"role_ids": {"admin": "nobody"}},
+    {"brand_name": 5},
+]
+COMMANDS = [["pay", "--yes"], ["pending", "--json"], ["verify"], ["resume"], ["history"], ["migrate"]]
+
+
+@pytest.mark.parametrize("settings", WRONG_SETTINGS, ids=json.dumps)
+def test_a_wrong_setting_stops_a_command(seeded: Cashback, folder: Path, settings: object) -> None:
+    (folder / "config.json").write_text(json.dumps(settings))
+    answer = seeded("pay", "--yes")
+    assert (answer.code, answer.out) == (1, "")
+    assert "config.json" in answer.error
+    (folder / "config.json").unlink()
+    assert seeded("pending", "--json").json["total_cents"] == 12_750
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1, "a": 2}', "\ufffe"])
+def test_a_config_that_is_no_object_stops_a_command(cashback: Cashback, folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+    answer = cashback("pending")
+    assert (answer.code, answer.out) == (1, "")
+    assert "config.json" in answer.error
+
+
+def test_a_token_in_the_config_is_one_warning(cashback: Cashback, folder: Path) -> None:
+    (folder / "config.json").write_text('{"token": "not-a-real-one"}')
+    answer = cashback("pending")
+    assert answer.code == 0
+    assert answer.err.startswith("warning: ")
+    assert "not-a-real-one" not in answer.err
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_database_that_is_none_is_left_as_it_is(cashback: Cashback, folder: Path, command: list[str]) -> None:
+    text = "This is a letter and not a ledger.\n" * 100
+    (folder / "letter.db").write_text(text)
+    answer = cashback(*command, "--database", "letter.db")
+    assert (answer.code, answer.out) == (1, "")
+    assert "is not an SQLite database" in answer.error
+    assert (folder / "letter.db").read_text() == text
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_missing_folder_is_named(cashback: Cashback, command: list[str]) -> None:
+    answer = cashback("--database", "nowhere/cashback.db", *command)
+    assert (answer.code, answer.out) == (1, "")
+    assert "nowhere does not exist" in answer.error
+
+
+@pytest.mark.parametrize("location", [".", "postgresql://user:secret@host/name"])
+def test_a_location_that_is_no_file_is_refused(cashback: Cashback, location: str) -> None:
+    answer = cashback("pending", "--database", location)
+    assert (answer.code, answer.out) == (1, "")
+    assert "secret" not in answer.error
+
+
+def test_a_newer_schema_is_left_alone(seeded: Cashback, folder: Path) -> None:
+    with raw(folder / "cashback.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    answer = seeded("pay", "--yes")
+    assert (answer.code, answer.out) == (1, "")
+    assert "update this program" in answer.error
+    assert seeded("migrate").code == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_named(seeded: Cashback, folder: Path) -> None:
+    locked = folder / "locked"
+    locked.mkdir()
+    locked.chmod(0o500)
+    try:
+        answer = seeded("pending", "--database", "locked/cashback.db")
+        assert answer.code == 1
+        assert "locked/cashback.db" in answer.error
+    finally:
+        locked.chmod(0o700)
+
+
+def test_a_locked_ledger_is_one_line(seeded: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("database.engine.BUSY_TIMEOUT_SECONDS", 0.1)
+    with raw(folder / "cashback.db") as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        answer = seeded("pay", "--yes")
+    assert (answer.code, answer.out) == (1, "")
+    assert "in use by another program" in answer.error
+
+
+BAD_VALUES = [
+    (["pay", "--yes", "--user", "abc"], 1),
+    (["pay", "--yes", "--user", "0"], 1),
+    (["pay", "--yes", "--user", "-1"], 1),
+    (["pay", "--yes", "--user", "9223372036854775808"], 1),
+    (["pending", "--user", "1.5"], 1),
+    (["blacklist", "１２"], 1),
+    (["blacklist", ""], 1),
+    (["purchase", "A", "5", "12.345"], 1),
+    (["purchase", "A", "5", "-5"], 1),
+    (["purchase", "A", "5", "1e9"], 1),
+    (["purchase", "A", "5", "10000000000.01"], 1),
+    (["purchase", "A", "zero", "5"], 1),
+    (["purchase", " ", "5", "5"], 1),
+    (["purchase", "a\nb", "5", "5"], 1),
+    (["purchase", "a\udcffb", "5", "5"], 1),
+    (["show", "BATCH-1"], 1),
+    (["show", "77"], 1),
+    (["show", "9" * 30], 1),
+    (["resume", "BATCH-1"], 1),
+    (["resume", "77"], 1),
+    (["pending", "--config", "nowhere.json"], 1),
+    (["history", "--limit", "0"], 2),
+    (["history", "--page", "x"], 2),
+    (["seed", "--referrers", "0"], 2),
+    (["purchase", "A", "5"], 2),
+    (["pay", "now"], 2),
+    (["pay", "--nope"], 2),
+    (["nope"], 2),
+    ([], 2),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code"), BAD_VALUES, ids=[" ".join(a)[:40] or "nothing" for a, _ in BAD_VALUES])
+def test_a_value_that_is_none_is_one_line(seeded: Cashback, arguments: list[str], code: int) -> None:
+    answer = seeded(*arguments)
+    assert (answer.code, answer.out) == (code, "")
+    assert answer.error
+    assert seeded("pending", "--json").json["total_cents"] == 12_750
+
+
+def test_an_unexpected_error_is_one_line_and_debug_shows_where(
+    seeded: Cashback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
+        message = "a thing\nthat nobody expected"
+        raise ZeroDivisionError(message)
+
+    monkeypatch.setattr(reading, "history", broken)
+    answer = seeded("history")
+    assert answer.code == 1
+    assert answer.error == (
+        "unexpected ZeroDivisionError: a thing that nobody expected (`cashback --debug …` shows where)."
+    )
+    with pytest.raises(ZeroDivisionError):
+        cli.run(["--debug", "history"])
+
+
+def process(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", command.replace("cashback", f"'{sys.executable}' -m cli")],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=50,
+    )
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(seeded: Cashback, folder: Path) -> None:
+    seeded("seed", "--database", "large.db", "--referrers", 5_000, "--referrals", 5_000)
+    done = process(folder, "cashback pending --json --database large.db | head -1")
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_behind_the_output_is_one_line(seeded: Cashback, folder: Path) -> None:
+    done = process(folder, "cashback pending > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr == "error: the output: No space left on device.\n"
+
+
+def test_a_terminal_without_the_characters_gets_replacements(seeded: Cashback, folder: Path) -> None:
+    done = process(folder, "PYTHONIOENCODING=latin-1 cashback pending")
+    assert done.returncode == 0
+    assert "?and 5 more" in done.stdout
+
+
+def test_without_standard_input_nothing_is_paid(seeded: Cashback, folder: Path) -> None:
+    done = process(folder, "cashback pay <&-")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: Nobody answered")
+    with sqlite3.connect(folder / "cashback.db") as connection:
+        assert connection.execute("SELECT count(*) FROM wallet_transactions").fetchone() == (0,)
+    connection.close()
