@@ -4,6 +4,8 @@ SQLite in WAL mode: readers see the last commit and never wait for the writer. W
 other in `BEGIN IMMEDIATE`, up to the busy timeout.
 """
 
+import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
@@ -13,7 +15,7 @@ import anyio.lowlevel
 import anyio.to_thread
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from database.errors import DRIVER_ERRORS, translated
@@ -21,6 +23,7 @@ from pipeline.errors import DatabaseUnavailableError
 
 READERS: Final = 4
 BUSY_TIMEOUT_SECONDS: Final = 30
+WAL_RETRY_SECONDS: Final = 0.01
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -121,8 +124,8 @@ def _engine(path: Path, *, begin: str, connections: int) -> Engine:
         # The driver must not begin transactions on its own: this module says how each begins.
         connection.isolation_level = None
         cursor = connection.cursor()
+        _use_wal(cursor)
         for pragma in (
-            "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
             "cache_size=-16000",
@@ -136,3 +139,17 @@ def _engine(path: Path, *, begin: str, connections: int) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _use_wal(cursor: DBAPICursor) -> None:
+    """Put a file into WAL mode; it stays so. While others do the same SQLite says "locked" at once: we try again."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(WAL_RETRY_SECONDS)
+        else:
+            return

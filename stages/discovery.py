@@ -1,9 +1,13 @@
 """Discovery: streams a batch's planned payouts in key order, a chunk at a time."""
 
+from typing import Final
+
 from database import Database, batches, crediting
 from pipeline.actor import Emit
 from pipeline.errors import StaleBatchError
-from pipeline.messages import ChunkDiscovered, RunBatch
+from pipeline.messages import BatchStatus, ChunkDiscovered, RunBatch
+
+FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
 
 
 class Discovery:
@@ -18,7 +22,11 @@ class Discovery:
         """Move the batch to running and emit its chunks. Raises StaleBatchError where it may not run."""
         number = message.batch_number
         if not await self._database.write(batches.start, number, now=self._database.now()):
-            refusal = f"Batch number {number} is not approved, or it is finished already; it was not run."
+            status = (await self._database.read(batches.report, number, failures=0)).status
+            if status in FINISHED:
+                # Handed in twice, or another process was first: its report is the answer.
+                return
+            refusal = f"Batch number {number} is {status}, not approved; it was not run."
             raise StaleBatchError(refusal)
         last = 0
         while True:
