@@ -216,11 +216,21 @@ async def test_second_confirm_is_refused_and_credits_nothing(till: Till) -> None
     await till.approve(summary.batch_number)
     with pytest.raises(StaleBatchError, match="confirmed already by cli as BATCH-20260703-150000"):
         await till.approve(summary.batch_number)
-    await till.run(summary.batch_number)
+    first = await till.run(summary.batch_number)
     again = await till.run(summary.batch_number)
-    assert again.reports == []
-    assert "finished already" in again.interruptions[0][1]
+    # A batch that is handed in twice answers with the report that it has.
+    assert (again.reports, again.chunks, again.interruptions) == (first.reports, [], [])
     assert till.balance(1) == 100
+    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+
+
+async def test_a_batch_that_nobody_approved_is_not_run(till: Till) -> None:
+    await till.earn(1, 100)
+    number = (await till.propose()).batch_number
+    recorder = await till.run(number)
+    assert recorder.reports == []
+    assert "proposed, not approved" in recorder.interruptions[0][1]
+    assert till.balance(1) == 0
 
 
 async def test_of_many_confirms_at_once_one_wins(till: Till, open_database: OpenDatabase) -> None:
