@@ -17,6 +17,7 @@ from typing import Final, Self
 import anyio
 
 from cogs.announcer import Announcer
+from cogs.audit_channel import AuditChannel
 from cogs.client import CashbackClient
 from cogs.confirm import Decisions
 from cogs.connection import Needs, StartError, point_at, stay_connected
@@ -71,13 +72,14 @@ class House:
         desk = Desk(database, settings, runs.guard(runner.submit))
         client.decisions = Decisions(database, desk, news)
         await client.add_cog(Payouts(database, desk, news))
+        audit_channel = AuditChannel(client, database, news, channel_id=settings.logging_channels.audit)
         announcer = Announcer(
             client,
             database,
             desk,
             news,
+            audit_channel,
             reasons=runs.reasons,
-            audit_channel_id=settings.logging_channels.audit,
             progress_seconds=referral.progress_seconds,
         )
         return cls(
@@ -97,7 +99,7 @@ class House:
                 database,
                 rule_of(referral),
                 grace=timedelta(hours=referral.misfire_grace_hours),
-                tell=announcer.tell,
+                tell=audit_channel.tell,
             ),
             needs=needs,
         )
@@ -145,21 +147,25 @@ async def serve(
             await stop.wait()
             money.cancel_scope.cancel()
         # The chunk in hand was finished: a worker thread's transaction is waited for, also by who is cancelled.
-        await _say_what_is_left(database)
-        with anyio.move_on_after(FAREWELL_SECONDS):
-            await house.announcer.farewell()
+        await _say_goodbye(database, house.announcer)
         around.cancel_scope.cancel()
 
 
-async def _say_what_is_left(database: Database) -> None:
-    for number in await database.read(batches.unfinished):
-        report = await database.read(batches.report, number)
-        logger.info(
-            "stopped: batch %s has paid %d of %d; it goes on at the next start",
-            report.batch_id,
-            report.users_paid,
-            report.users_planned,
-        )
+async def _say_goodbye(database: Database, announcer: Announcer) -> None:
+    """Say in the log and on Discord what is left for the next start. A stop never fails for it."""
+    try:
+        for number in await database.read(batches.unfinished):
+            report = await database.read(batches.report, number)
+            logger.info(
+                "stopped: batch %s has paid %d of %d; it goes on at the next start",
+                report.batch_id,
+                report.users_paid,
+                report.users_planned,
+            )
+        with anyio.move_on_after(FAREWELL_SECONDS):
+            await announcer.farewell()
+    except CashbackError as error:
+        logger.warning("stopped; what is left could not be said: %s", error)
 
 
 async def _serve_until_signal(settings: Settings, *, guild_ready_timeout: float) -> None:

@@ -6,25 +6,24 @@ earlier process began. Nothing depends on an interaction's token, and the money 
 
 import io
 import logging
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
 import discord
 
 from cogs import embeds
+from cogs.audit_channel import AuditChannel
 from cogs.client import CashbackClient
 from cogs.confirm import CashbackConfirmView
-from cogs.errors import DISCORD_FAILURES
+from cogs.errors import is_unexpected
 from cogs.messenger import nonce_of
+from cogs.pace import REQUEST_SECONDS, Pace
 from cogs.runs import Bell
 from database import Database, announcements, batches
 from database.announcements import OpenSummary
 from desk import Desk
-from pipeline.errors import CashbackError
 from pipeline.messages import BatchStatus
 
 LOOK_SECONDS: Final = 60
@@ -32,15 +31,6 @@ LOOK_SECONDS: Final = 60
 
 SHORTEST_LOOK_SECONDS: Final = 0.05
 DM_PROGRESS_SECONDS: Final = 60
-EDIT_SECONDS: Final = 30
-RETRY_SECONDS: Final = 5
-LONGEST_RETRY_SECONDS: Final = 300
-AUDIT_DAYS: Final = 7
-"""A batch that finished longer ago is not announced: a file that is new to the bot may hold years of them."""
-
-AUDITS_AT_ONCE: Final = 20
-LINES_KEPT: Final = 50
-HISTORY_LOOKED_AT: Final = 100
 FAILURES_LISTED: Final = 50_000
 UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
@@ -69,7 +59,7 @@ class Shown:
     has_queued: bool = False
     embed: Mapping[str, Any] | None = None
     next_at: float = 0.0
-    failures: int = 0
+    pace: Pace = field(default_factory=Pace)
 
 
 class Announcer:
@@ -81,39 +71,35 @@ class Announcer:
         database: Database,
         desk: Desk,
         bell: Bell,
+        audit_channel: AuditChannel,
         *,
         reasons: Mapping[int, str],
-        audit_channel_id: int | None,
         progress_seconds: float,
     ) -> None:
-        """Take the connection, the ledger, the desk, the bell, why batches stand still, and where and how often."""
+        """Take the connection, the ledger, the desk, the bell that it listens to, and the audit channel.
+
+        `reasons` say why batches stand still, by number; `progress_seconds` is how often a message is edited.
+        """
         self._client = client
         self._database = database
         self._desk = desk
         self._bell = bell
         self._reasons = reasons
-        self._audit_channel_id = audit_channel_id
+        self._audit_channel = audit_channel
         self._progress_seconds = progress_seconds
         self._shown: dict[int, Shown] = {}
-        self._audit = Shown()
         self._stopping = False
-        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._passing = anyio.Lock()
 
     async def run(self) -> None:
-        """Keep up for ever. A ledger that cannot be used for a while is looked at again; it ends nothing."""
+        """Keep up for ever. Whatever fails here is tried again; it must not end the money's work."""
         while True:
             try:
                 pause = await self._pass()
-            except CashbackError as error:
-                logger.warning("announcements wait: %s", error)
+            except Exception as error:
+                logger.warning("announcements wait: %s", error, exc_info=is_unexpected(error))
                 pause = LOOK_SECONDS
             await self._bell.wait(pause)
-
-    async def tell(self, text: str) -> None:
-        """Say one line in the audit channel, as soon as Discord takes it; nobody waits for that here."""
-        self._lines.append(text)
-        self._bell.ring()
 
     async def farewell(self) -> None:
         """Say at unfinished batches that the bot is stopping."""
@@ -130,14 +116,14 @@ class Announcer:
                     for summary in summaries:
                         name = f"summary {summary.batch_number}"
                         tasks.start_soon(self._update_safely, summary, name=name)
-                    tasks.start_soon(self._post_audits, name="audit entries")
+                    tasks.start_soon(self._audit_channel.post_due, name="audit entries")
             return self._pause(summaries)
 
     def _pause(self, summaries: list[OpenSummary]) -> float:
-        now, moment = self._database.now(), anyio.current_time()
+        now = self._database.now()
         pauses: list[float] = [LOOK_SECONDS]
-        if self._audit.failures:
-            pauses.append(self._audit.next_at - moment)
+        if self._audit_channel.pace.is_waiting:
+            pauses.append(self._audit_channel.pace.seconds_left)
         for summary in summaries:
             if summary.status is BatchStatus.PROPOSED and summary.expires_at is not None:
                 pauses.append((summary.expires_at - now).total_seconds())
@@ -151,12 +137,17 @@ class Announcer:
         if not self._is_due(summary, shown):
             return
         try:
-            with anyio.fail_after(EDIT_SECONDS):
+            with anyio.fail_after(REQUEST_SECONDS):
                 await self._update(summary, shown)
-            shown.failures = 0
-        except (*DISCORD_FAILURES, CashbackError) as error:
-            _postpone(shown)
-            logger.warning("the message of batch number %d is not up to date: %s", summary.batch_number, error)
+            shown.pace.succeed()
+        except Exception as error:
+            shown.pace.fail()
+            logger.warning(
+                "the message of batch number %d is not up to date: %s",
+                summary.batch_number,
+                str(error) or type(error).__name__,
+                exc_info=is_unexpected(error),
+            )
 
     def _is_due(self, summary: OpenSummary, shown: Shown) -> bool:
         if summary.status is BatchStatus.PROPOSED:
@@ -164,7 +155,7 @@ class Announcer:
         if self._stopping:
             return summary.status not in DONE | CLOSED
         is_news = (summary.status, summary.has_queued) != (shown.status, shown.has_queued)
-        return (is_news and not shown.failures) or anyio.current_time() >= shown.next_at
+        return not shown.pace.is_waiting and (is_news or anyio.current_time() >= shown.next_at)
 
     async def _update(self, summary: OpenSummary, shown: Shown) -> None:
         rendered = await self._render(summary)
@@ -229,54 +220,8 @@ class Announcer:
                     message_id=message.id,
                 )
 
-    async def _post_audits(self) -> None:
-        """Post the missing audit entries in order; the first that fails stops this round, and all wait for the next."""
-        if self._audit_channel_id is None or (self._audit.failures and anyio.current_time() < self._audit.next_at):
-            return
-        try:
-            since = self._database.now() - timedelta(days=AUDIT_DAYS)
-            for number in await self._database.read(announcements.audits_due, since=since, limit=AUDITS_AT_ONCE):
-                with anyio.fail_after(EDIT_SECONDS):
-                    await self._post_audit(number, self._audit_channel_id)
-            with anyio.fail_after(EDIT_SECONDS):
-                await self._say_lines(self._audit_channel_id)
-            self._audit.failures = 0
-        except (*DISCORD_FAILURES, CashbackError) as error:
-            _postpone(self._audit)
-            logger.warning("the audit channel %d does not show all batches yet: %s", self._audit_channel_id, error)
-
-    async def _say_lines(self, channel_id: int) -> None:
-        channel = self._client.get_partial_messageable(channel_id)
-        while self._lines:
-            await channel.send(embed=embeds.notice(embeds.readable(self._lines[0])))
-            self._lines.popleft()
-
-    async def _post_audit(self, number: int, channel_id: int) -> None:
-        report = await self._database.read(batches.report, number)
-        embed = embeds.audit(report)
-        is_first = await self._database.write(announcements.claim_audit, number, channel_id=channel_id)
-        message_id = None if is_first else await self._find_posted(channel_id, embed)
-        if message_id is None:
-            channel = self._client.get_partial_messageable(channel_id)
-            message_id = (await channel.send(embed=embed, nonce=nonce_of(report.batch_id, "audit"))).id
-        await self._database.write(announcements.mark_audit_posted, number, message_id=message_id)
-
-    async def _find_posted(self, channel_id: int, embed: discord.Embed) -> int | None:
-        """Look whether an attempt of which nothing is known did post the entry."""
-        channel = self._client.get_partial_messageable(channel_id)
-        async for message in channel.history(limit=HISTORY_LOOKED_AT):
-            if any((each.title, each.footer.text) == (embed.title, embed.footer.text) for each in message.embeds):
-                return message.id
-        return None
-
 
 def _files(rendered: Rendered, number: int) -> list[discord.File]:
     if rendered.file is None:
         return []
     return [discord.File(io.BytesIO(rendered.file.encode()), filename=f"failures-{number}.txt")]
-
-
-def _postpone(shown: Shown) -> None:
-    pause = min(RETRY_SECONDS * 2**shown.failures, LONGEST_RETRY_SECONDS)
-    shown.failures += 1
-    shown.next_at = anyio.current_time() + pause

@@ -42,10 +42,7 @@ def point_at(api_url: str) -> None:
 async def stay_connected(client: CashbackClient, token: str, needs: Needs, *, asks_for_gateway: bool) -> None:
     """Hold the connection for ever. Raises StartError where no amount of trying would help."""
     try:
-        await _log_in(client, token)
-        if asks_for_gateway:
-            _, url, _ = await client.http.get_bot_gateway()
-            discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
+        await _log_in(client, token, asks_for_gateway=asks_for_gateway)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_check, client, needs, name="configuration check")
             await _connect(client)
@@ -54,18 +51,23 @@ async def stay_connected(client: CashbackClient, token: str, needs: Needs, *, as
             await client.close()
 
 
-async def _log_in(client: CashbackClient, token: str) -> None:
+async def _log_in(client: CashbackClient, token: str, *, asks_for_gateway: bool) -> None:
     """Log in, however long Discord cannot be reached."""
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
             await client.login(token)
+            if asks_for_gateway:
+                _, url, _ = await client.http.get_bot_gateway()
+                discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
         except discord.LoginFailure as error:
             raise StartError(
                 "DISCORD_TOKEN is not a token that Discord knows; copy it anew from the developer portal."
             ) from error
         except DISCORD_FAILURES as error:
-            logger.warning("Discord cannot be reached (%s); trying again in %d s", error, pause)
+            logger.warning(
+                "Discord cannot be reached (%s); trying again in %d s", str(error) or type(error).__name__, pause
+            )
             await client.http.close()
             # The library would use the closed connector again.
             client.http.connector = discord.utils.MISSING
@@ -91,7 +93,8 @@ async def _connect(client: CashbackClient) -> None:
         except Exception:
             logger.exception("the gateway sent what cannot be read; connecting anew in %d s", pause)
             await client.on_disconnect()
-            await client.ws.close(GATEWAY_CLOSE_CODE)
+            if client.ws is not None:
+                await client.ws.close(GATEWAY_CLOSE_CODE)
         else:
             return
         if anyio.current_time() - began_at > STEADY_SECONDS:

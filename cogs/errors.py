@@ -17,6 +17,11 @@ DISCORD_FAILURES: Final = (discord.DiscordException, aiohttp.ClientError, Timeou
 logger = logging.getLogger(__name__)
 
 
+def is_unexpected(error: Exception) -> bool:
+    """Tell whether an error is none of those that Discord or the ledger may always answer with."""
+    return not isinstance(error, (*DISCORD_FAILURES, CashbackError))
+
+
 class RefusedError(commands.CheckFailure):
     """A check said no, with a sentence for whoever asked."""
 

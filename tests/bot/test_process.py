@@ -163,3 +163,15 @@ async def reconnected(town: Town) -> None:
     """Wait until the bot has gone and come back."""
     await until(lambda: not town.sandbox.gateway.connected)
     await town.sandbox.wait_connected()
+
+
+async def test_the_money_does_not_wait_for_discord(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+    """Discord is away when the bot starts: what was approved is paid, and said as soon as Discord is there."""
+    bob = await town.referrer("Bob", 2500)
+    await town.till.approved()
+    town.sandbox.faults.fail("GET", "/users/@me$", status=503)
+    async with town.bot():
+        entry = await town.audit_entry()
+    assert "Discord cannot be reached" in caplog.text
+    assert "$25.00" in entry.text
+    assert town.till.balance(bob.id) == 2500
