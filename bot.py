@@ -16,13 +16,13 @@ from typing import Final, Self
 
 import anyio
 
+from cogs.admin import AdminCommands
 from cogs.announcer import Announcer
 from cogs.audit_channel import AuditChannel
 from cogs.client import CashbackClient
 from cogs.confirm import Decisions
 from cogs.connection import Needs, StartError, point_at, stay_connected
 from cogs.messenger import DirectMessenger
-from cogs.payouts import Payouts
 from cogs.runs import Runs
 from database import Database, batches
 from desk import Desk
@@ -71,7 +71,7 @@ class House:
         runner = Runner(make, runs)
         desk = Desk(database, settings, runs.guard(runner.submit))
         client.decisions = Decisions(database, desk, news)
-        await client.add_cog(Payouts(database, desk, news))
+        await client.add_cog(AdminCommands(database, desk, news))
         audit_channel = AuditChannel(client, database, news, channel_id=settings.logging_channels.audit)
         announcer = Announcer(
             client,

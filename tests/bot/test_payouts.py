@@ -78,13 +78,13 @@ async def test_slash_commands_do_the_same(town: Town) -> None:
     bob = await town.referrer("Bob", 2500)
     await town.referrer("Eve", 1000)
     async with town.bot():
-        asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb", {"user": bob.id})
+        asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay", {"user": bob.id})
         alone = await asked.replied()
         assert alone is not None
         assert alone.embed["title"] == INDIVIDUAL
         await town.press(alone, "Confirm")
         await town.shows(alone, COMPLETE)
-        everyone = await (await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb")).replied()
+        everyone = await (await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")).replied()
         assert everyone is not None
         assert "Users Receiving Payment:** 1" in everyone.text
         await town.press(everyone, "Confirm")
@@ -139,7 +139,7 @@ async def test_only_an_admin_may_ask_and_the_attempt_is_recorded(town: Town) -> 
     async with town.bot():
         refused = await town.answer("!sendref-cashb", by=bob)
         assert "Only an admin may do this." in refused.text
-        asked = await town.sandbox.slash(town.channel.id, bob.id, "sendref-cashb", {"user": bob.id})
+        asked = await town.sandbox.slash(town.channel.id, bob.id, "sendref-cashb pay", {"user": bob.id})
         answer = await asked.answered()
         assert answer.ephemeral
         # Who is no admin learns nothing from a wrong word either.
@@ -166,7 +166,7 @@ async def test_a_message_that_discord_sends_twice_is_acted_on_once(town: Town) -
         # Commands of one author run in the order of their arrival: whatever the repeat did is done by now.
         await town.answer("!sendref-cashb nonsense")
         town.sandbox.faults.duplicate_events("INTERACTION_CREATE")
-        asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb")
+        asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")
         await asked.replied()
         assert asked.refused == 0
         await town.answer("!sendref-cashb nonsense")

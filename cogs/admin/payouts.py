@@ -8,12 +8,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from cogs import embeds
+from cogs.admin.base import AdminCog
 from cogs.confirm import CashbackConfirmView, actor_of
-from cogs.errors import RefusedError
-from cogs.runs import Bell
-from database import Database, announcements
-from desk import Desk
-from pipeline.errors import NotAllowedError, NothingPendingError
+from database import announcements
+from pipeline.errors import NothingPendingError
 
 ARGUMENT_LENGTH: Final = 60
 _ID_OR_MENTION: Final = re.compile(r"<@!?[0-9]{15,20}>|[0-9]{15,20}")
@@ -42,28 +40,16 @@ class Referrer(commands.Converter[discord.User], app_commands.Transformer):
         return value  # type: ignore[no-any-return]
 
 
-class Payouts(commands.Cog):
-    """The command that proposes a batch. Paying is the desk's matter and starts with a press of Confirm."""
+class Payouts(AdminCog):
+    """The command that proposes a batch. Paying is the desk's matter and starts with a press of Confirm.
 
-    def __init__(self, database: Database, desk: Desk, bell: Bell) -> None:
-        """Take the ledger, the desk, and the bell that wakes the announcer."""
-        self._database = database
-        self._desk = desk
-        self._bell = bell
-
-    async def cog_check(self, ctx: commands.Context[Any]) -> bool:
-        """Refuse whoever is no admin, before anything of the command is looked at; the audit log knows of it."""
-        if ctx.guild is None:
-            raise commands.NoPrivateMessage
-        try:
-            await self._desk.require_admin(actor_of(ctx.author), "use sendref-cashb")
-        except NotAllowedError as error:
-            raise RefusedError(f"{error} Your attempt was recorded.") from error
-        return True
+    It is also the group of all other commands for admins: their cogs add to it.
+    """
 
     # A user that is None by default and an error otherwise: with `User | None` a mistyped mention would pay everyone.
-    @commands.hybrid_command(  # type: ignore[arg-type]  # mypy does not see through the library's union of callbacks
+    @commands.hybrid_group(  # type: ignore[arg-type]  # mypy does not see through the library's union of callbacks
         name="sendref-cashb",
+        fallback="pay",
         description="Pay pending referral cashback to everyone, or to one referrer.",
         usage="@user",
         ignore_extra=False,
