@@ -1,0 +1,1 @@
+"""Proof under fire: real processes pay real files, and are ended by SIGKILL or get in each other's way."""

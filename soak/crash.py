@@ -1,0 +1,165 @@
+"""The crash harness: victims are ended by SIGKILL again and again, started again, and looked at after each death.
+
+A campaign is one ledger, paid by one life after the other until a life gets to the end. Each life is a real process;
+a fork server has loaded the modules already, so that a start costs milliseconds.
+"""
+
+import itertools
+import multiprocessing
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from shutil import copyfile, rmtree
+from typing import Final
+
+from soak.inspection import inspect, read_sends
+from soak.ledger import Expected, make_ledger
+from soak.life import COUNTS, ERROR, LEDGER, Ending, Kind, live
+
+LONGEST_LIFE_SECONDS: Final = 60.0
+KILLS_PER_CAMPAIGN: Final = 12
+_PRELOADED: Final = ["soak.life", "soak.crowd", "anyio._backends._asyncio", "sqlalchemy.dialects.sqlite"]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a number of campaigns came to."""
+
+    kills: Counter[Kind] = field(default_factory=Counter)
+    campaigns: int = 0
+    lives: int = 0
+    credited_cents: int = 0
+    sends: int = 0
+    repeated_sends: int = 0
+    violations: list[str] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        """Add another tally to this one."""
+        self.kills += other.kills
+        self.campaigns += other.campaigns
+        self.lives += other.lives
+        self.credited_cents += other.credited_cents
+        self.sends += other.sends
+        self.repeated_sends += other.repeated_sends
+        self.violations += other.violations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Victim:
+    """What every campaign starts from, and how long an undisturbed life is, in seconds and in occasions to die."""
+
+    template: Path
+    expected: Expected
+    life_seconds: float
+    occasions: dict[Kind, int]
+
+
+def context() -> multiprocessing.context.ForkServerContext:
+    """Return the fork server's context, with the modules of a victim loaded beforehand."""
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload(_PRELOADED)
+    return forkserver
+
+
+def raise_victim(folder: Path) -> Victim:
+    """Make the ledger, and let one life pass undisturbed to measure it. Raises RuntimeError where that life fails."""
+    template = folder / "template.db"
+    expected = make_ledger(template)
+    campaign = folder / "undisturbed"
+    for _ in range(2):  # The first start pays for the fork server's.
+        rmtree(campaign, ignore_errors=True)
+        campaign.mkdir()
+        copyfile(template, campaign / LEDGER)
+        began = time.perf_counter()
+        _live_once(campaign, 0, expected, None)
+        life_seconds = time.perf_counter() - began
+    violations = inspect(campaign, expected, done=True)
+    if violations:
+        message = f"an undisturbed life went wrong: {violations}"
+        raise RuntimeError(message)
+    counts = (campaign / COUNTS).read_text(encoding="utf-8").split()
+    occasions = dict(zip(Kind, map(int, counts), strict=True))
+    return Victim(template=template, expected=expected, life_seconds=life_seconds, occasions=occasions)
+
+
+def choose_ending(chance: Random, victim: Victim) -> Ending:
+    """Choose a kind, then a moment in the first half of a whole life: a life that resumes has less to do."""
+    kind = chance.choice(list(Kind))
+    if kind is Kind.RANDOM_MOMENT:
+        return Ending(kind=kind, seconds=chance.uniform(0, victim.life_seconds / 2))
+    return Ending(kind=kind, nth=chance.randint(1, max(1, victim.occasions[kind] // 2)))
+
+
+def run_campaign(folder: Path, victim: Victim, chance: Random) -> Tally:
+    """Pay one ledger, killed up to twelve times on the way; inspect it after each life."""
+    copyfile(victim.template, folder / LEDGER)
+    tally = Tally(campaigns=1)
+    for life in itertools.count():
+        ending = choose_ending(chance, victim) if life < KILLS_PER_CAMPAIGN else None
+        killed = _live_once(folder, life, victim.expected, ending)
+        tally.lives += 1
+        violations = inspect(folder, victim.expected, done=not killed)
+        tally.violations += [f"life {life}, {ending}: {violation}" for violation in violations]
+        if ending is not None and killed:
+            tally.kills[ending.kind] += 1
+        if not killed or violations:
+            break
+    sends = read_sends(folder)
+    tally.sends, tally.repeated_sends = len(sends.lines), sends.repeats
+    tally.credited_cents = sum(victim.expected.credited_cents.values())
+    return tally
+
+
+def _live_once(folder: Path, life: int, expected: Expected, ending: Ending | None) -> bool:
+    """Let a victim live once; True where SIGKILL ended it. Raises RuntimeError where it failed by itself."""
+    process = context().Process(target=live, args=(str(folder), life, expected.skipped, ending))
+    process.start()
+    by_clock = ending is not None and ending.kind is Kind.RANDOM_MOMENT
+    process.join(ending.seconds if ending is not None and by_clock else LONGEST_LIFE_SECONDS)
+    hung = process.is_alive() and not by_clock
+    process.kill()
+    process.join()
+    exit_code = process.exitcode
+    process.close()
+    if hung or exit_code not in {0, -signal.SIGKILL}:
+        error = folder / ERROR
+        told = error.read_text(encoding="utf-8") if error.exists() else f"exit code {exit_code}, hung: {hung}"
+        message = f"life {life} with {ending} did not end as it must: {told}"
+        raise RuntimeError(message)
+    return exit_code != 0
+
+
+def run_campaigns(
+    folder: Path, *, kills: int, seed: int, workers: int, watch: Callable[[Tally], None] = lambda _: None
+) -> Tally:
+    """Run campaigns, `workers` at a time, until so many kills have been survived; return what they came to.
+
+    The same seed chooses the same endings. What stands in `violations` names the campaign; none is what is claimed.
+    """
+    victim = raise_victim(folder)
+    numbers, total = itertools.count(), Tally()
+    # Processes, not threads: multiprocessing's children are not to be waited for by two threads at once.
+    with ProcessPoolExecutor(workers, mp_context=context()) as pool:
+        running = {pool.submit(_campaign, folder, victim, seed, next(numbers)) for _ in range(workers)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for campaign in done:
+                total.add(campaign.result())
+                watch(total)
+                if total.kills.total() < kills and not total.violations:
+                    running.add(pool.submit(_campaign, folder, victim, seed, next(numbers)))
+    return total
+
+
+def _campaign(folder: Path, victim: Victim, seed: int, number: int) -> Tally:
+    campaign = folder / f"campaign-{number}"
+    campaign.mkdir()
+    tally = run_campaign(campaign, victim, Random(f"{seed}/{number}"))  # noqa: S311 -- repeatable chance
+    tally.violations = [f"campaign {number}, {violation}" for violation in tally.violations]
+    rmtree(campaign)
+    return tally

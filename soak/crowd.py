@@ -1,0 +1,112 @@
+"""A crowd on one file: processes that propose, confirm, pay and resume at once, and a shop that logs purchases."""
+
+import functools
+import logging
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from database import Database, batches
+from pipeline.errors import NothingPendingError, StaleBatchError
+from pipeline.messages import BatchStatus, RunBatch
+from pipeline.ports import Silence, utc_now
+from pipeline.runner import explain
+from stages import Bell, make_pipeline
+
+Order = tuple[str, int, int]
+"""What the shop tells: order id, buyer, cents."""
+
+
+class Witness:
+    """Notes what a person would have been told, and how long the longest action took."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.refusals = 0
+        self.errors: list[str] = []
+        self.longest_seconds = 0.0
+
+    async def see(self, action: Callable[[], Awaitable[Any]]) -> None:
+        """Act; losing a race to another process is an answer, everything else that goes wrong is an error."""
+        began = time.perf_counter()
+        try:
+            await action()
+        except* (NothingPendingError, StaleBatchError):
+            self.refusals += 1
+        except* Exception as error:  # noqa: BLE001 -- whatever reaches a person is what is looked for
+            self.errors.append(explain(error))
+        self.longest_seconds = max(self.longest_seconds, time.perf_counter() - began)
+
+
+def pay_in_rounds(path: str, rounds: int, testimony: str) -> None:
+    """Be one of the payers: in each round propose, confirm whatever is proposed, run whatever is unfinished."""
+    _testify(functools.partial(_pay_in_rounds, Path(path), rounds), testimony)
+
+
+def log_purchases(path: str, orders: list[Order], testimony: str) -> None:
+    """Be the shop: log every order, each one twice."""
+    _testify(functools.partial(_log_purchases, Path(path), orders), testimony)
+
+
+def _testify(work: Callable[[Witness], Awaitable[None]], testimony: str) -> None:
+    """Do the work, and write to the file `testimony`: seconds, refusals, and each error on a line."""
+    logging.disable(logging.CRITICAL)
+    witness = Witness()
+    try:
+        anyio.run(work, witness)
+    except BaseException:
+        witness.errors.append(" ".join(traceback.format_exc().split()))
+        raise
+    finally:
+        lines = [f"{witness.longest_seconds:.3f}", str(witness.refusals), *witness.errors]
+        Path(testimony).write_text("\n".join(lines), encoding="utf-8")
+
+
+async def _pay_in_rounds(path: Path, rounds: int, witness: Witness) -> None:
+    async with Database(path) as database:
+        for _ in range(rounds):
+            await witness.see(functools.partial(_propose, database))
+            for batch in await database.read(batches.history, limit=20):
+                if batch["status"] == BatchStatus.PROPOSED:
+                    await witness.see(functools.partial(_approve, database, batch["number"]))
+            for number in await database.read(batches.unfinished):
+                await witness.see(functools.partial(_run, database, number))
+
+
+async def _propose(database: Database) -> None:
+    await database.write(batches.propose, actor="crowd", now=utc_now(), expires_at=None)
+
+
+async def _approve(database: Database, number: int) -> None:
+    await database.write(batches.approve, number, actor="crowd", now=utc_now())
+
+
+async def _run(database: Database, number: int) -> None:
+    request = RunBatch(batch_number=number)
+    await make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=3).run(request)
+
+
+async def _log_purchases(path: Path, orders: list[Order], witness: Witness) -> None:
+    async with Database(path) as database:
+        for order_id, buyer_id, amount_cents in orders:
+            for _ in range(2):
+                await witness.see(
+                    functools.partial(database.log_referral_purchase, buyer_id, order_id, amount_cents, 100)
+                )
+
+
+async def pay_the_rest(path: Path) -> None:
+    """Pay what the crowd has left: what is unfinished, then what is pending."""
+    async with Database(path) as database:
+        for number in await database.read(batches.unfinished):
+            await _run(database, number)
+        try:
+            summary = await database.write(batches.propose, actor="crowd", now=utc_now(), expires_at=None)
+        except NothingPendingError:
+            return
+        await _approve(database, summary.batch_number)
+        await _run(database, summary.batch_number)

@@ -1,0 +1,147 @@
+"""What must be true of a victim's files after each of its deaths, and when it is done.
+
+The files are looked at in a copy, so that the next life recovers from the crash by itself.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import anyio
+
+from database import Database, reconciliation
+from soak.ledger import Expected
+from soak.life import LEDGER, SENDS
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sends:
+    """The direct messages that people saw, in order: (notification id, nonce, number of the life that sent it)."""
+
+    lines: tuple[tuple[int, str, int], ...]
+
+    @property
+    def repeats(self) -> int:
+        """How many were sent after they had been sent already."""
+        return len(self.lines) - len({line[0] for line in self.lines})
+
+
+def read_sends(folder: Path) -> Sends:
+    """Read the file of sends; none where nothing was sent yet."""
+    path = folder / SENDS
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    words = [line.split() for line in lines]
+    return Sends(lines=tuple((int(notification), nonce, int(life)) for notification, nonce, life in words))
+
+
+def inspect(folder: Path, expected: Expected, *, done: bool) -> list[str]:
+    """Name everything that is wrong with a victim's files; nothing where all is well."""
+    copies = folder / "copy"
+    copies.mkdir(exist_ok=True)
+    for suffix in ("", "-wal"):
+        (copies / f"{LEDGER}{suffix}").unlink(missing_ok=True)
+        if (folder / f"{LEDGER}{suffix}").exists():
+            copyfile(folder / f"{LEDGER}{suffix}", copies / f"{LEDGER}{suffix}")
+    found = list(anyio.run(_verify, copies / LEDGER))
+    connection = sqlite3.connect(copies / LEDGER)
+    try:
+        found += _wrong_money(connection, expected)
+        found += _wrong_messages(connection, read_sends(folder))
+        if done:
+            found += _unfinished(connection, expected, read_sends(folder))
+    finally:
+        connection.close()
+    return found
+
+
+async def _verify(path: Path) -> tuple[str, ...]:
+    async with Database(path, inline=True) as database:
+        return (await database.read(reconciliation.verify)).breaches
+
+
+def _rows(connection: sqlite3.Connection, query: str) -> Rows:
+    return connection.execute(query).fetchall()
+
+
+def _wrong_money(connection: sqlite3.Connection, expected: Expected) -> Iterator[str]:
+    """Compare each row with what was known beforehand; asks nothing of the program's own reconciliation."""
+    credited: dict[int, int] = dict(
+        _rows(connection, "SELECT referrer_id, paid_cents FROM payouts WHERE status = 'credited'")
+    )
+    moved = _rows(connection, "SELECT user_discord_id, amount_cents FROM wallet_transactions")
+    if sorted(moved) != sorted(credited.items()):
+        yield f"the wallet transactions {sorted(moved)} are not the credited payouts {sorted(credited.items())}"
+    for person, cents in credited.items():
+        if expected.credited_cents.get(person) != cents:
+            yield f"{person} was paid {cents} cents, expected were {expected.credited_cents.get(person)}"
+    balances = _rows(connection, "SELECT discord_id, wallet_balance_cents FROM users WHERE wallet_balance_cents <> 0")
+    if dict(balances) != credited:
+        yield f"the balances {balances} are not what was credited {credited}"
+    left = _rows(
+        connection,
+        "SELECT referrer_user_id, sum(cashback_earned_cents), sum(cashback_paid_cents) FROM referrals GROUP BY 1",
+    )
+    for person, earned, paid in left:
+        if earned != expected.planned_cents[person] or paid != credited.get(person, 0):
+            yield f"the referrals of {person} earned {earned} cents and {paid} are marked as paid"
+    queued = _rows(connection, "SELECT user_id FROM notifications")
+    if sorted(queued) != [(person,) for person in sorted(credited)]:
+        yield f"direct messages are queued for {sorted(queued)}, credited were {sorted(credited)}"
+    for action in ("batch_proposed", "batch_approved", "batch_finished"):
+        [(count,)] = connection.execute("SELECT count(*) FROM audit_log WHERE action = ?", (action,))
+        if count > 1:
+            yield f"the audit log tells {count} times of {action}"
+
+
+def _wrong_messages(connection: sqlite3.Connection, sends: Sends) -> Iterator[str]:
+    """Hold the outbox to "at least once", and to "at most once" outside the window between a send and its mark.
+
+    A message may be sent again only where the send before was the very last that its life did.
+    """
+    marked = {row[0] for row in _rows(connection, "SELECT id FROM notifications WHERE status = 'sent'")}
+    sent = {line[0] for line in sends.lines}
+    if marked - sent:
+        yield f"the direct messages {marked - sent} are marked as sent and were not"
+    last_of_life = {life: number for number, (_, _, life) in enumerate(sends.lines)}
+    before: dict[int, int] = {}
+    for number, (notification, _, life) in enumerate(sends.lines):
+        earlier = before.get(notification)
+        if earlier is not None and (
+            sends.lines[earlier][2] == life or last_of_life[sends.lines[earlier][2]] != earlier
+        ):
+            yield f"direct message {notification} was sent again outside the window"
+        before[notification] = number
+    if len(sent - marked) > 1 or (sent - marked and sends.lines[-1][0] not in sent - marked):
+        yield f"the direct messages {sent - marked} were sent and are not marked, the last one sent was another"
+    if len({(notification, nonce) for notification, nonce, _ in sends.lines}) != len(sent):
+        yield "a direct message was sent again with another nonce"
+
+
+def _unfinished(connection: sqlite3.Connection, expected: Expected, sends: Sends) -> Iterator[str]:
+    """Find what a victim that ended by itself has left undone."""
+    credited: dict[int, int] = dict(
+        _rows(connection, "SELECT referrer_id, paid_cents FROM payouts WHERE status = 'credited'")
+    )
+    if credited != expected.credited_cents:
+        yield f"credited is {credited}, expected was {expected.credited_cents}"
+    others = _rows(
+        connection, "SELECT referrer_id, status FROM payouts WHERE status <> 'credited' ORDER BY referrer_id"
+    )
+    if others != sorted([(expected.failed, "failed"), (expected.skipped, "skipped")]):
+        yield f"not credited are {others}"
+    batches = _rows(connection, "SELECT number, status FROM payout_batches")
+    if batches != [(1, "completed_with_failures")]:
+        yield f"the batches are {batches}"
+    counted = Counter(row[0] for row in _rows(connection, "SELECT action FROM audit_log"))
+    if counted != Counter(batch_proposed=1, blacklisted=1, batch_approved=1, batch_finished=1):
+        yield f"the audit log holds {dict(counted)}"
+    people = {nonce.split(":")[1] for _, nonce, _ in sends.lines}
+    states = Counter(row[0] for row in _rows(connection, "SELECT status FROM notifications"))
+    if people != set(map(str, expected.notified)) or states != Counter(sent=len(expected.notified), muted=1):
+        yield f"direct messages reached {sorted(people)}, the outbox holds {dict(states)}"

@@ -1,0 +1,79 @@
+"""The ledger that the victims pay, and what must be in it when they are done: known before the first one starts."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from database import Database, referrals
+from pipeline.ports import utc_now
+
+FIRST_REFERRER: Final = 1_001
+FIRST_BUYER: Final = 900_001
+REFERRERS: Final = 24
+ALL_OF_IT_PPM: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a finished batch must have done: cents by referrer, and who fails, is skipped, or wants no message."""
+
+    credited_cents: dict[int, int]
+    failed: int
+    failed_cents: int
+    skipped: int
+    skipped_cents: int
+    muted: int
+
+    @property
+    def notified(self) -> set[int]:
+        """Who gets a direct message."""
+        return set(self.credited_cents) - {self.muted}
+
+    @property
+    def planned_cents(self) -> dict[int, int]:
+        """What the plan holds, by referrer."""
+        return {**self.credited_cents, self.failed: self.failed_cents, self.skipped: self.skipped_cents}
+
+
+def make_ledger(path: Path) -> Expected:
+    """Write a ledger with cashback pending for each referrer; return what paying it must come to.
+
+    One referrer's wallet refuses to be written, so that a chunk is replayed payee by payee; one wants no direct
+    messages; one is blacklisted by the victim between the summary and the confirmation.
+    """
+    owed = {FIRST_REFERRER + n: [100 + 7 * n + k for k in range(1 + n % 3)] for n in range(REFERRERS)}
+    anyio.run(_earn, path, owed)
+    people = list(owed)
+    muted, failed, skipped = people[3], people[9], people[14]
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("INSERT INTO notification_preferences (user_id, payout_dm) VALUES (?, 0)", (muted,))
+    connection.execute(
+        f"CREATE TRIGGER broken_wallet BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = {failed}"
+        " BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
+    )
+    connection.close()
+    sums = {person: sum(amounts) for person, amounts in owed.items()}
+    return Expected(
+        credited_cents={person: cents for person, cents in sums.items() if person not in {failed, skipped}},
+        failed=failed,
+        failed_cents=sums[failed],
+        skipped=skipped,
+        skipped_cents=sums[skipped],
+        muted=muted,
+    )
+
+
+async def _earn(path: Path, owed: dict[int, list[int]]) -> None:
+    pairs = [(person, cents) for person, amounts in owed.items() for cents in amounts]
+    buyers = range(FIRST_BUYER, FIRST_BUYER + len(pairs))
+    purchases = [
+        referrals.Purchase(order_id=f"order-{buyer}", buyer_id=buyer, amount_cents=cents)
+        for buyer, (_, cents) in zip(buyers, pairs, strict=True)
+    ]
+    people = [(person, buyer) for buyer, (person, _) in zip(buyers, pairs, strict=True)]
+    async with Database(path) as database:
+        await database.write(referrals.create_referrals, people, utc_now())
+        await database.write(referrals.record_purchases, purchases, ALL_OF_IT_PPM, utc_now())

@@ -1,0 +1,152 @@
+"""One life of a victim: a process that pays a batch, or goes on with it, and delivers its direct messages.
+
+It ends when all is done, or by SIGKILL at the moment that was chosen for it. The file of sends stands for Discord: what
+is in it was seen by a person, whatever the ledger says.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import anyio
+
+import database as ledger
+from database import Database, batches, referrals
+from pipeline.messages import BatchStatus, Delivery, DeliveryStatus, PayoutNotice, RunBatch
+from pipeline.ports import Silence, utc_now
+from stages import Bell, make_pipeline
+from stages.notification import Postman
+
+CHUNK_SIZE: Final = 3
+LEDGER: Final = "ledger.db"
+SENDS: Final = "sends.log"
+ERROR: Final = "error.txt"
+COUNTS: Final = "counts.txt"
+_LEDGER: Final = Path(ledger.__file__).parent
+_WRITING_CODE: Final = frozenset(
+    str(_LEDGER / name) for name in ("audit_log.py", "batches.py", "crediting.py", "outbox.py", "referrals.py")
+)
+
+
+class Kind(StrEnum):
+    """What decides the moment of a SIGKILL. All but the first are counted and triggered inside the victim."""
+
+    RANDOM_MOMENT = "at a random moment"
+    BEFORE_COMMIT = "just before a commit"
+    AFTER_COMMIT = "just after a commit"
+    BETWEEN_STATEMENTS = "between two statements"
+    AFTER_SEND = "after a send, before its mark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The n-th occasion of a kind ends the process; for a random moment, `seconds` after its start do."""
+
+    kind: Kind
+    nth: int = 0
+    seconds: float = 0.0
+
+
+class Fate:
+    """Counts the occasions of a life, and ends it at the chosen one."""
+
+    def __init__(self, ending: Ending | None) -> None:
+        """Take the ending; None lets the victim live."""
+        self.counts = dict.fromkeys(Kind, 0)
+        self._ending = ending
+
+    def meet(self, kind: Kind) -> None:
+        """Count an occasion, and die where it is the one."""
+        self.counts[kind] += 1
+        if self._ending is not None and self._ending.kind is kind and self._ending.nth == self.counts[kind]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def at_commit(self, moment: str) -> None:
+        """Be the failpoint in the ledger's door."""
+        self.meet(Kind.BEFORE_COMMIT if moment == "before commit" else Kind.AFTER_COMMIT)
+
+    def watch_statements(self) -> None:
+        """Meet each return of a function that writes statements: before and after each statement there is one."""
+
+        def returned(frame: FrameType, event: str, _argument: Any) -> None:  # noqa: ANN401 -- whatever was returned
+            if event == "return" and frame.f_code.co_filename in _WRITING_CODE:
+                self.meet(Kind.BETWEEN_STATEMENTS)
+
+        threading.setprofile(returned)
+        sys.setprofile(returned)
+
+
+class FileMessenger:
+    """Delivers into a file that survives the process: one line "notification id, nonce, life" for each send."""
+
+    def __init__(self, path: Path, life: int, fate: Fate) -> None:
+        """Take the file, the number of this life, and what to tell about a send."""
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._life = life
+        self._fate = fate
+
+    async def send(self, notice: PayoutNotice) -> Delivery:
+        """Write the line and wait until the disk has it."""
+        os.write(self._file, f"{notice.notification_id} {notice.batch_id}:{notice.user_id} {self._life}\n".encode())
+        os.fsync(self._file)
+        self._fate.meet(Kind.AFTER_SEND)
+        return Delivery(status=DeliveryStatus.SENT)
+
+
+def live(folder: str, life: int, blacklisted_id: int, ending: Ending | None) -> None:
+    """Live once: the body of the process. What goes wrong is written beside the ledger, for the harness to read."""
+    logging.disable(logging.CRITICAL)
+    fate = Fate(ending)
+    if ending is None or ending.kind is Kind.BETWEEN_STATEMENTS:
+        fate.watch_statements()
+    try:
+        anyio.run(_live, Path(folder), life, blacklisted_id, fate)
+    except BaseException:
+        (Path(folder) / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
+        raise
+    (Path(folder) / COUNTS).write_text("\n".join(map(str, fate.counts.values())), encoding="utf-8")
+
+
+async def _live(folder: Path, life: int, blacklisted_id: int, fate: Fate) -> None:
+    bell, settled = Bell(), anyio.Event()
+    async with Database(folder / LEDGER, failpoint=fate.at_commit) as database:
+        messenger = FileMessenger(folder / SENDS, life, fate)
+        postman = Postman(database, messenger, bell, per_second=1e9, retry_attempts=3)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_deliver, postman, bell, settled)
+            await _propose_and_approve(database, blacklisted_id)
+            for number in await database.read(batches.unfinished):
+                request = RunBatch(batch_number=number)
+                await make_pipeline(
+                    request, database=database, observer=Silence(), bell=bell, chunk_size=CHUNK_SIZE
+                ).run(request)
+            settled.set()
+            bell.ring()
+
+
+async def _deliver(postman: Postman, bell: Bell, settled: anyio.Event) -> None:
+    """Deliver beside the run, and once more when everything is settled."""
+    while True:
+        last = settled.is_set()
+        await postman.deliver_due()
+        if last:
+            return
+        await bell.wait(60)
+
+
+async def _propose_and_approve(database: Database, blacklisted_id: int) -> None:
+    """Bring the one batch to `approved`, from wherever the last life left it."""
+    if not await database.read(batches.history, limit=1):
+        await database.write(batches.propose, actor="soak", now=utc_now(), expires_at=None)
+    [batch] = await database.read(batches.history, limit=1)
+    if batch["status"] == BatchStatus.PROPOSED:
+        await database.write(referrals.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
+        await database.write(batches.approve, batch["number"], actor="soak", now=utc_now())

@@ -1,0 +1,124 @@
+"""A payout survives the end of its process at any moment."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from shutil import copytree
+
+import pytest
+
+from soak.crash import Victim, choose_ending, raise_victim, run_campaigns
+from soak.inspection import inspect
+from soak.life import LEDGER, SENDS, Kind
+from tests.conftest import drop_guards, raw
+
+KILLS = 50
+
+
+def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path) -> None:
+    tally = run_campaigns(tmp_path, kills=KILLS, seed=7, workers=4)
+    assert tally.violations == []
+    assert tally.kills.total() >= KILLS
+    assert set(tally.kills) == set(Kind)
+
+
+def test_a_direct_message_is_repeated_where_the_process_dies_between_send_and_mark(tmp_path: Path) -> None:
+    """The documented window is real: the harness sees it, so it would see one that is not documented."""
+    tally = run_campaigns(tmp_path, kills=10, seed=8, workers=2)
+    assert 0 < tally.repeated_sends <= tally.kills.total()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Victim]:
+    """Let one victim live undisturbed; return its folder's parent and what was expected of it."""
+    folder = tmp_path_factory.mktemp("victim")
+    return folder, raise_victim(folder)
+
+
+def test_endings_come_from_the_seed_alone(undisturbed: tuple[Path, Victim]) -> None:
+    _, victim = undisturbed
+    assert choose_ending(Random(5), victim) == choose_ending(Random(5), victim)
+
+
+def _tamper(*statements: str) -> Callable[[Path], None]:
+    def tamper(folder: Path) -> None:
+        drop_guards(folder / LEDGER)
+        with raw(folder / LEDGER) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return tamper
+
+
+def _send_again(folder: Path) -> None:
+    path = folder / SENDS
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([*lines, lines[0]]) + "\n", encoding="utf-8")
+
+
+def _forget_a_send(folder: Path) -> None:
+    path = folder / SENDS
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[1:]), encoding="utf-8")
+
+
+def _change_a_nonce(folder: Path) -> None:
+    path = folder / SENDS
+    lines = path.read_text(encoding="utf-8").splitlines()
+    notification, nonce, _ = lines[-1].split()
+    path.write_text("\n".join([*lines, f"{notification} other-{nonce} 1"]) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (
+            _tamper("UPDATE users SET wallet_balance_cents = 2 * wallet_balance_cents WHERE discord_id = 1001"),
+            "balance",
+        ),
+        (_tamper("DELETE FROM wallet_transactions WHERE user_discord_id = 1001"), "wallet transactions"),
+        (
+            _tamper(
+                "DROP INDEX wallet_transactions_one_per_payout",
+                "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
+                " payout_batch_number) SELECT user_discord_id, amount_cents, 2 * amount_cents, transaction_type, 1"
+                " FROM wallet_transactions WHERE user_discord_id = 1001",
+            ),
+            "wallet transactions",
+        ),
+        (_tamper("UPDATE payouts SET status = 'failed', paid_cents = 0 WHERE referrer_id = 1001"), "expected was"),
+        (_tamper("UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 1001"), "marked as paid"),
+        (_tamper("UPDATE payout_batches SET status = 'running'"), "the batches are"),
+        (_tamper("DELETE FROM audit_log WHERE action = 'batch_finished'"), "the audit log holds"),
+        (
+            _tamper(
+                "INSERT INTO audit_log (at, actor, action, details, digest)"
+                " SELECT at, actor, action, details, digest FROM audit_log WHERE action = 'batch_finished'"
+            ),
+            "tells 2 times of batch_finished",
+        ),
+        (_tamper("DELETE FROM notifications WHERE user_id = 1001"), "direct messages are queued"),
+        (_tamper("UPDATE notifications SET status = 'queued' WHERE user_id = 1001"), "are not marked"),
+        (_send_again, "outside the window"),
+        (_forget_a_send, "marked as sent and were not"),
+        (_change_a_nonce, "another nonce"),
+    ],
+)
+def test_inspection_finds(
+    undisturbed: tuple[Path, Victim], tmp_path: Path, harm: Callable[[Path], None], told: str
+) -> None:
+    folder, victim = undisturbed
+    harmed = tmp_path / "harmed"
+    copytree(folder / "undisturbed", harmed)
+    assert inspect(harmed, victim.expected, done=True) == []
+    harm(harmed)
+    assert told in " | ".join(inspect(harmed, victim.expected, done=True))
+
+
+def test_the_victims_file_has_a_wallet_that_refuses(undisturbed: tuple[Path, Victim]) -> None:
+    """So that the replay of a chunk, payee by payee, is killed as well."""
+    folder, victim = undisturbed
+    with raw(folder / "undisturbed" / LEDGER) as connection, pytest.raises(sqlite3.IntegrityError, match="broken"):
+        connection.execute("UPDATE users SET wallet_balance_cents = 1 WHERE discord_id = ?", (victim.expected.failed,))

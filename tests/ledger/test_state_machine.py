@@ -1,0 +1,492 @@
+"""The ledger beside a model of it: whatever is done in whatever order, rows and model agree and the books balance."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from shutil import copyfile
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import Connection
+
+from database import Database, batches, crediting, reconciliation, referrals
+from pipeline.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError
+from pipeline.messages import BatchStatus, BatchSummary, PayoutStatus
+from tests.conftest import Clock
+
+P = ParamSpec("P")
+T = TypeVar("T")
+PPM: Final = 1_000_000
+CONFIRM_SECONDS: Final = 120
+REFERRERS = st.integers(1, 3)
+PEOPLE = st.integers(1, 8)
+AMOUNTS = st.sampled_from([250, 199, 999, 1, 0])
+RATES = st.sampled_from([PPM, 333_333, 5_000, 0])
+ORDERS = st.integers(1, 40).map(str)
+EVENTS = st.tuples(
+    st.sampled_from(["waits", "buys", "is paid elsewhere", "is blacklisted", "is not blacklisted"]), st.integers(1, 5)
+)
+WHICH = st.integers(0, 2)
+"""A batch, counted back from the newest."""
+
+
+@dataclass(slots=True)
+class Referral:
+    referrer: int
+    referred: int
+    spend: int = 0
+    earned: int = 0
+    paid: int = 0
+    elsewhere: int = 0
+    carry: int = 0
+
+
+@dataclass(slots=True)
+class Payout:
+    approved: int
+    status: str = PayoutStatus.PLANNED
+    paid: int = 0
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    expires_at: datetime
+    payouts: dict[int, Payout]
+    status: str = BatchStatus.PROPOSED
+
+
+@dataclass(slots=True)
+class Model:
+    """What the ledger must hold. Knows the rules of the money, and nothing of SQL."""
+
+    referrals: list[Referral] = field(default_factory=list)
+    blacklisted: set[int] = field(default_factory=set)
+    orders: dict[str, tuple[int, int]] = field(default_factory=dict)
+    balances: dict[int, int] = field(default_factory=dict)
+    moves: list[tuple[int, int, int, int]] = field(default_factory=list)
+    batches: dict[int, Batch] = field(default_factory=dict)
+    audit: list[tuple[str, int | None]] = field(default_factory=list)
+
+    def move(self, number: int, status: str, action: str) -> None:
+        """Move a batch to another state, with the entry that the audit log gets."""
+        self.batches[number].status = status
+        self.audit.append((action, number))
+
+    def of(self, referrer: int) -> list[Referral]:
+        """List a referrer's referrals, oldest first."""
+        return [one for one in self.referrals if one.referrer == referrer]
+
+    def referral_to(self, referred: int) -> Referral | None:
+        """Find the referral that brought a member."""
+        return next((one for one in self.referrals if one.referred == referred), None)
+
+    def pending(self, referrer: int) -> int:
+        """Tell what a referrer would be paid now."""
+        if referrer in self.blacklisted:
+            return 0
+        return sum(one.earned - one.paid for one in self.of(referrer))
+
+    def take(self, referrer: int, cents: int) -> list[tuple[Referral, int]]:
+        """Mark cents as paid, oldest referral first; tell how much of each."""
+        taken = []
+        for one in self.of(referrer):
+            share = min(cents, one.earned - one.paid)
+            one.paid += share
+            cents -= share
+            taken.append((one, share))
+        assert not cents
+        return taken
+
+    def credit(self, number: int, referrers: list[int]) -> tuple[int, int, int]:
+        """Settle planned payouts; return credited, cents, skipped."""
+        paid: list[int] = []
+        for referrer in sorted(referrers):
+            payout = self.batches[number].payouts[referrer]
+            cents = min(payout.approved, self.pending(referrer))
+            if not cents:
+                payout.status = PayoutStatus.SKIPPED
+                payout.reason = "blacklisted" if referrer in self.blacklisted else "nothing_pending"
+                continue
+            self.take(referrer, cents)
+            self.balances[referrer] += cents
+            self.moves.append((number, referrer, cents, self.balances[referrer]))
+            payout.status, payout.paid = PayoutStatus.CREDITED, cents
+            paid.append(cents)
+        return len(paid), sum(paid), len(referrers) - len(paid)
+
+
+def _make_template(path: Path) -> None:
+    async def create() -> None:
+        async with Database(path, clock=Clock()):
+            pass
+
+    anyio.run(create)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Does to a real file and to the model the same, and compares."""
+
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = Model()
+        self.clock = Clock()
+        self._closing = ExitStack()
+        folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory(dir=self.template.parent)))
+        self.path = folder / "ledger.db"
+        copyfile(self.template, self.path)
+        self._portal = self._closing.enter_context(start_blocking_portal())
+        self.database = Database(self.path, clock=self.clock, inline=True)
+        self._portal.call(self.database.connect)
+        self._closing.callback(lambda: self._portal.call(self.database.close))
+        self._raw = sqlite3.connect(self.path)
+        self._closing.callback(self._raw.close)
+
+    def teardown(self) -> None:
+        """Close the file and remove it."""
+        self._closing.close()
+
+    def write(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one transaction."""
+        return self._portal.call(functools.partial(self.database.write, function, *args, **kwargs))
+
+    def read(self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Read one snapshot."""
+        return self._portal.call(functools.partial(self.database.read, function, *args, **kwargs))
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Read rows beside the program."""
+        return self._raw.execute(query).fetchall()
+
+    # Members and purchases.
+
+    @initialize(referrers=st.lists(REFERRERS, min_size=3, max_size=7))
+    def begin(self, referrers: list[int]) -> None:
+        for referred, referrer in enumerate(referrers, start=2):
+            self.refer(referrer, referred)
+            self.purchase(f"first-{referred}", referred, 250, PPM)
+
+    @rule(referrer=REFERRERS, referred=PEOPLE)
+    def refer(self, referrer: int, referred: int) -> None:
+        if referrer == referred or self.model.referral_to(referred):
+            with pytest.raises(RuntimeError, match="refer"):
+                self.write(referrals.create_referral, referrer, referred, self.clock())
+            return
+        self.write(referrals.create_referral, referrer, referred, self.clock())
+        self.model.referrals.append(Referral(referrer, referred))
+        for person in (referrer, referred):
+            self.model.balances.setdefault(person, 0)
+
+    @rule(order=ORDERS, buyer=PEOPLE, amount=AMOUNTS, rate_ppm=RATES)
+    def purchase(self, order: str, buyer: int, amount: int, rate_ppm: int) -> None:
+        bought = referrals.Purchase(order_id=order, buyer_id=buyer, amount_cents=amount)
+        known = self.model.orders.setdefault(order, (buyer, amount)) if order in self.model.orders else None
+        if known is not None and known != (buyer, amount):
+            with pytest.raises(CashbackError, match="known with another buyer or amount"):
+                self.write(referrals.log_purchase, bought, rate_ppm, self.clock())
+            return
+        earned = self.write(referrals.log_purchase, bought, rate_ppm, self.clock())
+        referral = self.model.referral_to(buyer)
+        if known is not None or referral is None:
+            assert earned is None
+            self.model.orders[order] = (buyer, amount)
+            return
+        self.model.orders[order] = (buyer, amount)
+        referral.spend += amount
+        if referral.referrer in self.model.blacklisted:
+            assert earned is None
+            return
+        expected, referral.carry = divmod(referral.carry + amount * rate_ppm, PPM)
+        referral.earned += expected
+        assert earned == expected
+
+    @rule(person=REFERRERS, back=st.booleans())
+    def blacklist_or_back(self, person: int, *, back: bool) -> None:
+        if back:
+            self.unblacklist(person)
+        else:
+            self.blacklist(person)
+
+    def blacklist(self, person: int) -> None:
+        done = self.write(referrals.blacklist, person, reason=None, actor="cli", now=self.clock())
+        assert done == (person not in self.model.blacklisted)
+        self.model.blacklisted.add(person)
+        self.model.audit += [("blacklisted", None)] * done
+
+    def unblacklist(self, person: int) -> None:
+        done = self.write(referrals.unblacklist, person, actor="cli", now=self.clock())
+        assert done == (person in self.model.blacklisted)
+        self.model.blacklisted.discard(person)
+        self.model.audit += [("unblacklisted", None)] * done
+
+    @rule(person=REFERRERS, share=st.integers(1, 3), more=st.booleans())
+    def mark_paid_elsewhere(self, person: int, share: int, *, more: bool) -> None:
+        pending = self.model.pending(person)
+        cents = pending + 1 if more else pending // share
+        if not 0 < cents <= pending:
+            with pytest.raises(CashbackError, match="cannot be marked as paid"):
+                self.write(referrals.mark_paid, person, cents)
+            return
+        self.write(referrals.mark_paid, person, cents)
+        for referral, taken in self.model.take(person, cents):
+            referral.elsewhere += taken
+
+    # Batches.
+
+    @rule(payee=st.none() | st.none() | REFERRERS)
+    def propose(self, payee: int | None) -> None:
+        now = self.clock()
+        expires_at = now + timedelta(seconds=CONFIRM_SECONDS)
+
+        def propose() -> BatchSummary:
+            return self.write(batches.propose, actor="cli", now=now, expires_at=expires_at, target_user_id=payee)
+
+        everyone = {one.referrer for one in self.model.referrals}
+        wanted = everyone if payee is None else {payee}
+        plan = {person: self.model.pending(person) for person in wanted if self.model.pending(person)}
+        if payee in self.model.blacklisted:
+            with pytest.raises(BlacklistedError):
+                propose()
+        elif not plan:
+            with pytest.raises(NothingPendingError):
+                propose()
+        else:
+            summary = propose()
+            assert (summary.users, summary.total_cents) == (len(plan), sum(plan.values()))
+            payouts = {person: Payout(cents) for person, cents in plan.items()}
+            self.model.batches[summary.batch_number] = Batch(expires_at, payouts)
+            self.model.audit.append(("batch_proposed", summary.batch_number))
+
+    @rule(seconds=st.sampled_from([1, 60, 119, 120]))
+    def time_passes(self, seconds: int) -> None:
+        self.clock.advance(seconds)
+
+    def pick(self, which: int) -> tuple[int, Batch]:
+        """Pick one of the newest batches."""
+        numbers = sorted(self.model.batches, reverse=True)
+        number = numbers[which % len(numbers)]
+        return number, self.model.batches[number]
+
+    @precondition(lambda self: self.model.batches)
+    @rule(which=WHICH)
+    def approve(self, which: int) -> None:
+        number, batch = self.pick(which)
+        if batch.status != BatchStatus.PROPOSED or self.clock() >= batch.expires_at:
+            with pytest.raises(StaleBatchError):
+                self.write(batches.approve, number, actor="cli", now=self.clock())
+            return
+        self.write(batches.approve, number, actor="cli", now=self.clock())
+        self.model.move(number, BatchStatus.APPROVED, "batch_approved")
+
+    @precondition(lambda self: self.model.batches)
+    @rule(which=WHICH)
+    def cancel(self, which: int) -> None:
+        number, batch = self.pick(which)
+        if batch.status != BatchStatus.PROPOSED:
+            with pytest.raises(StaleBatchError):
+                self.write(batches.cancel, number, actor="cli", now=self.clock())
+            return
+        self.write(batches.cancel, number, actor="cli", now=self.clock())
+        self.model.move(number, BatchStatus.CANCELLED, "batch_cancelled")
+
+    @rule()
+    def expire(self) -> None:
+        overdue = [
+            number
+            for number, batch in sorted(self.model.batches.items())
+            if batch.status == BatchStatus.PROPOSED and batch.expires_at <= self.clock()
+        ]
+        assert sorted(self.write(batches.expire, now=self.clock())) == overdue
+        for number in overdue:
+            self.model.move(number, BatchStatus.EXPIRED, "batch_expired")
+
+    @precondition(lambda self: self.model.batches)
+    @rule(which=WHICH)
+    def start(self, which: int) -> None:
+        number, batch = self.pick(which)
+        may = batch.status in {BatchStatus.APPROVED, BatchStatus.RUNNING}
+        assert self.write(batches.start, number, now=self.clock()) == may
+        if may:
+            batch.status = BatchStatus.RUNNING
+
+    @precondition(lambda self: self.model.batches)
+    @rule(which=WHICH, after=st.integers(0, 2), size=st.integers(1, 4))
+    def credit(self, which: int, after: int, size: int) -> None:
+        number, batch = self.pick(which)
+        planned = sorted(
+            person
+            for person, payout in batch.payouts.items()
+            if payout.status == PayoutStatus.PLANNED and person > after
+        )[:size]
+        chunk = self.read(crediting.next_chunk, number, after_referrer_id=after, size=size)
+        if chunk is None:
+            assert not planned
+            return
+        assert (chunk.first_referrer_id, chunk.last_referrer_id) == (planned[0], planned[-1])
+        if batch.status != BatchStatus.RUNNING:
+            with pytest.raises(StaleBatchError):
+                self.write(crediting.credit_chunk, chunk, now=self.clock())
+            return
+        done = self.write(crediting.credit_chunk, chunk, now=self.clock())
+        assert (done.credited, done.credited_cents, done.skipped) == self.model.credit(number, planned)
+        again = self.write(crediting.credit_chunk, chunk, now=self.clock())
+        assert (again.credited, again.credited_cents, again.skipped) == (0, 0, 0)
+
+    @precondition(lambda self: self.running())
+    @rule(which=WHICH, person=REFERRERS)
+    def fail(self, which: int, person: int) -> None:
+        number = self.running()[which % len(self.running())]
+        payout = self.model.batches[number].payouts.get(person)
+        may = payout is not None and payout.status == PayoutStatus.PLANNED
+        assert self.write(crediting.fail_payout, number, person, reason="no", now=self.clock()) == int(may)
+        if payout is not None and may:
+            payout.status, payout.reason = PayoutStatus.FAILED, "no"
+
+    def running(self) -> list[int]:
+        """List the running batches."""
+        return [number for number, batch in self.model.batches.items() if batch.status == BatchStatus.RUNNING]
+
+    @precondition(lambda self: self.model.batches)
+    @rule(which=WHICH)
+    def finish(self, which: int) -> None:
+        number, batch = self.pick(which)
+        states = {payout.status for payout in batch.payouts.values()}
+        if PayoutStatus.PLANNED in states:
+            with pytest.raises(StaleBatchError):
+                self.write(batches.finish, number, now=self.clock())
+            return
+        report = self.write(batches.finish, number, now=self.clock())
+        failed = PayoutStatus.FAILED in states
+        if batch.status == BatchStatus.RUNNING:
+            status = BatchStatus.COMPLETED_WITH_FAILURES if failed else BatchStatus.COMPLETED
+            self.model.move(number, status, "batch_finished")
+        assert (report.status, report.total_cents) == (batch.status, sum(p.paid for p in batch.payouts.values()))
+
+    @rule(events=st.lists(EVENTS, min_size=1, max_size=6), size=st.integers(1, 4))
+    def go_on(self, events: list[tuple[str, int]], size: int) -> None:
+        """Take the steps that come next, with something between them, so that finished batches are not rare.
+
+        Hypothesis leaves some rules out of each example; this one alone gets a batch to its end.
+        """
+        for event, person in events:
+            if event == "buys":
+                self.purchase(f"extra-{len(self.model.orders)}", person, 250, PPM)
+            elif event == "is paid elsewhere":
+                self.mark_paid_elsewhere(person, share=2, more=False)
+            elif event == "is blacklisted":
+                self.blacklist(person)
+            elif event == "is not blacklisted":
+                self.unblacklist(person)
+            self.take_next_step(size)
+
+    def take_next_step(self, size: int) -> None:
+        """Bring the newest batch that is not settled one step on, or propose one."""
+        unsettled = {BatchStatus.PROPOSED, BatchStatus.APPROVED, BatchStatus.RUNNING}
+        newest_first = sorted(self.model.batches.items(), reverse=True)
+        open_ones = [(which, batch) for which, (_, batch) in enumerate(newest_first) if batch.status in unsettled]
+        if not open_ones:
+            self.propose(None)
+            return
+        which, batch = open_ones[0]
+        if batch.status == BatchStatus.PROPOSED and self.clock() >= batch.expires_at:
+            self.expire()
+        elif batch.status == BatchStatus.PROPOSED:
+            self.approve(which)
+        elif batch.status == BatchStatus.APPROVED:
+            self.start(which)
+        elif any(payout.status == PayoutStatus.PLANNED for payout in batch.payouts.values()):
+            self.credit(which, after=0, size=size)
+        else:
+            self.finish(which)
+
+    # What always holds.
+
+    @invariant()
+    def rows_are_the_model(self) -> None:
+        model = self.model
+        assert self.rows(
+            "SELECT referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents,"
+            " cashback_paid_cents, cashback_paid_elsewhere_cents, cashback_carry_ppm FROM referrals ORDER BY id"
+        ) == [(r.referrer, r.referred, r.spend, r.earned, r.paid, r.elsewhere, r.carry) for r in model.referrals]
+        assert dict(self.rows("SELECT discord_id, wallet_balance_cents FROM users")) == model.balances
+        assert (
+            self.rows(
+                "SELECT payout_batch_number, user_discord_id, amount_cents, balance_after_cents"
+                " FROM wallet_transactions ORDER BY id"
+            )
+            == model.moves
+        )
+        assert dict(self.rows("SELECT number, status FROM payout_batches")) == {
+            number: batch.status for number, batch in model.batches.items()
+        }
+        assert self.rows(
+            "SELECT batch_number, referrer_id, approved_cents, status, paid_cents, reason FROM payouts ORDER BY 1, 2"
+        ) == [
+            (number, person, payout.approved, payout.status, payout.paid, payout.reason)
+            for number, batch in sorted(model.batches.items())
+            for person, payout in sorted(batch.payouts.items())
+        ]
+        assert sorted(self.rows("SELECT batch_number, user_id FROM notifications")) == sorted(
+            (number, person) for number, person, _, _ in model.moves
+        )
+        assert self.rows("SELECT action, batch_number FROM audit_log ORDER BY id") == model.audit
+        pending = {person: cents for person in model.balances if (cents := model.pending(person))}
+        listed = self.read(referrals.all_pending)
+        assert {one["referrer_id"]: one["pending_cents"] for one in listed} == pending
+
+    @invariant()
+    def rules_of_the_money_hold(self) -> None:
+        assert self.rows("SELECT 1 FROM referrals WHERE cashback_paid_cents > cashback_earned_cents") == []
+        assert self.rows("SELECT 1 FROM payouts WHERE paid_cents > approved_cents") == []
+        assert self.rows("SELECT 1 FROM payouts WHERE paid_cents > 0 AND status <> 'credited'") == []
+        [(credited, moved, wallets)] = self.rows(
+            "SELECT (SELECT coalesce(sum(paid_cents), 0) FROM payouts),"
+            " (SELECT coalesce(sum(amount_cents), 0) FROM wallet_transactions),"
+            " (SELECT coalesce(sum(wallet_balance_cents), 0) FROM users)"
+        )
+        assert credited == moved == wallets
+        spent_ppm = sum(one.earned * PPM + one.carry for one in self.model.referrals)
+        bought = self.rows("SELECT coalesce(sum(amount_cents * rate_ppm), 0) FROM referral_purchases")
+        assert [(spent_ppm,)] == bought
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        verdict = self.read(reconciliation.verify)
+        assert verdict.breaches == ()
+        assert verdict.remarks == ()
+
+
+@pytest.mark.timeout(120)
+def test_rows_and_model_agree_whatever_is_done(tmp_path: Path) -> None:
+    _make_template(tmp_path / "template.db")
+    LedgerMachine.template = tmp_path / "template.db"
+    run_state_machine_as_test(
+        LedgerMachine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
