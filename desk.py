@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from database import Database, audit_log, batches, slots
+from database import Database, approvals, audit_log, batches, proposals, slots
 from database.slots import ScheduleState
 from pipeline.errors import NotAllowedError, StaleBatchError
 from pipeline.messages import BatchReport, BatchSummary, SlotStatus
@@ -80,7 +80,7 @@ class Desk:
         await self.require_admin(actor, "propose a batch")
         now = self._database.now()
         return await self._database.write(
-            batches.propose,
+            proposals.propose,
             actor=str(actor),
             now=now,
             expires_at=now + timedelta(seconds=self._settings.referral_settings.confirm_seconds),
@@ -95,14 +95,14 @@ class Desk:
         where the runner is full: the batch is approved and waits for the next start or `resume`.
         """
         await self._require_issuer(actor, batch_number, f"approve batch number {batch_number}")
-        await self._database.write(batches.approve, batch_number, actor=str(actor), now=self._database.now())
+        await self._database.write(approvals.approve, batch_number, actor=str(actor), now=self._database.now())
         self._submit(batch_number)
         return await self._database.read(batches.report, batch_number)
 
     async def cancel(self, actor: Actor, batch_number: int) -> None:
         """Cancel a proposed batch. Only who proposed it may. Raises NotAllowedError or StaleBatchError."""
         await self._require_issuer(actor, batch_number, f"cancel batch number {batch_number}")
-        await self._database.write(batches.cancel, batch_number, actor=str(actor), now=self._database.now())
+        await self._database.write(proposals.cancel, batch_number, actor=str(actor), now=self._database.now())
 
     async def _require_issuer(self, actor: Actor, batch_number: int, action: str) -> None:
         await self.require_admin(actor, action)
@@ -114,7 +114,7 @@ class Desk:
 
     async def expire(self) -> list[int]:
         """Move every overdue proposal to expired; return the batch numbers."""
-        return await self._database.write(batches.expire, now=self._database.now())
+        return await self._database.write(proposals.expire, now=self._database.now())
 
     async def resume(self, actor: Actor, batch_number: int | None = None) -> list[int]:
         """Hand every approved but unfinished batch to the runner, or the one that is named; return their numbers.

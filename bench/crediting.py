@@ -5,7 +5,7 @@ from pathlib import Path
 
 import anyio
 
-from database import Database, batches
+from database import Database, approvals, proposals
 from pipeline.messages import BatchReport, RunBatch
 from pipeline.ports import Silence
 from stages import Bell, make_pipeline
@@ -31,8 +31,8 @@ async def _pay(path: Path) -> tuple[BatchReport, float, list[float]]:
     async with Database(path) as database, anyio.create_task_group() as tasks:
         tasks.start_soon(watch.run)
         start = time.perf_counter()
-        summary = await database.write(batches.propose, actor="bench", now=database.now(), expires_at=None)
-        await database.write(batches.approve, summary.batch_number, actor="bench", now=database.now())
+        summary = await database.write(proposals.propose, actor="bench", now=database.now(), expires_at=None)
+        await database.write(approvals.approve, summary.batch_number, actor="bench", now=database.now())
         request = RunBatch(batch_number=summary.batch_number)
         pipeline = make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=500)
         report = await pipeline.run(request)

@@ -21,7 +21,7 @@ from cogs.errors import is_unexpected
 from cogs.messenger import nonce_of
 from cogs.pace import REQUEST_SECONDS, Pace
 from cogs.runs import Bell
-from database import Database, announcements, batches
+from database import Database, announcements, batches, proposals
 from database.announcements import OpenSummary
 from desk import Desk
 from pipeline.messages import BatchStatus
@@ -175,7 +175,7 @@ class Announcer:
     async def _render(self, summary: OpenSummary) -> Rendered:
         number = summary.batch_number
         if summary.status in CLOSED:
-            plan = await self._database.read(batches.summary, number)
+            plan = await self._database.read(proposals.summary, number)
             return Rendered(embed=embeds.closed_summary(plan, summary.status), is_final=True)
         report = await self._database.read(batches.report, number)
         if report.status not in DONE:

@@ -9,7 +9,7 @@ import typer
 from console.output import Advance, UsageError, counted, progress, say, say_json
 from console.session import Place, Watch, ledger, open_office
 from console.text import exit_code, report_json, report_lines, summary_lines, unpaid_json
-from database import batches
+from database import batches, proposals
 from database.database import Database
 from desk import CLI
 from pipeline.errors import CashbackError, NothingPendingError, StaleBatchError
@@ -87,7 +87,7 @@ async def _preview(settings: Settings, user_id: int | None) -> BatchSummary:
 
         def plan_and_undo(connection: Any) -> NoReturn:  # noqa: ANN401 -- its type is the database package's
             raise _PreviewError(
-                batches.propose(
+                proposals.propose(
                     connection,
                     actor=str(CLI),
                     now=now,

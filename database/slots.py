@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
-from database import batches
+from database import approvals, proposals
 from database.audit_log import add_entry
 from database.tables import payout_batches, schedule_slots, schedule_state
 from pipeline.errors import NothingPendingError, StaleBatchError
@@ -82,7 +82,7 @@ def pay(connection: Connection, slot_at: datetime, *, now: datetime, min_payout_
         return None
     try:
         with connection.begin_nested():
-            summary = batches.propose(
+            summary = proposals.propose(
                 connection,
                 actor="schedule",
                 now=now,
@@ -93,7 +93,7 @@ def pay(connection: Connection, slot_at: datetime, *, now: datetime, min_payout_
     except NothingPendingError:
         decide(connection, slot_at, SlotStatus.NOTHING_PENDING, actor="schedule", reason=None, now=now)
         return None
-    batches.approve(connection, summary.batch_number, actor="schedule", now=now)
+    approvals.approve(connection, summary.batch_number, actor="schedule", now=now)
     decide(
         connection,
         slot_at,

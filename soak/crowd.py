@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from database import Database, batches
+from database import Database, approvals, batches, proposals
 from pipeline.errors import NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus, RunBatch
 from pipeline.ports import Silence, utc_now
@@ -78,11 +78,11 @@ async def _pay_in_rounds(path: Path, rounds: int, witness: Witness) -> None:
 
 
 async def _propose(database: Database) -> None:
-    await database.write(batches.propose, actor="crowd", now=utc_now(), expires_at=None)
+    await database.write(proposals.propose, actor="crowd", now=utc_now(), expires_at=None)
 
 
 async def _approve(database: Database, number: int) -> None:
-    await database.write(batches.approve, number, actor="crowd", now=utc_now())
+    await database.write(approvals.approve, number, actor="crowd", now=utc_now())
 
 
 async def _run(database: Database, number: int) -> None:
@@ -105,7 +105,7 @@ async def pay_the_rest(path: Path) -> None:
         for number in await database.read(batches.unfinished):
             await _run(database, number)
         try:
-            summary = await database.write(batches.propose, actor="crowd", now=utc_now(), expires_at=None)
+            summary = await database.write(proposals.propose, actor="crowd", now=utc_now(), expires_at=None)
         except NothingPendingError:
             return
         await _approve(database, summary.batch_number)

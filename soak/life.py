@@ -19,7 +19,7 @@ from typing import Any, Final
 import anyio
 
 import database as ledger
-from database import Database, batches, referrals
+from database import Database, approvals, batches, proposals, referrals
 from pipeline.messages import BatchStatus, Delivery, DeliveryStatus, PayoutNotice, RunBatch
 from pipeline.ports import Silence, utc_now
 from stages import Bell, make_pipeline
@@ -145,8 +145,8 @@ async def _deliver(postman: Postman, bell: Bell, settled: anyio.Event) -> None:
 async def _propose_and_approve(database: Database, blacklisted_id: int) -> None:
     """Bring the one batch to `approved`, from wherever the last life left it."""
     if not await database.read(batches.history, limit=1):
-        await database.write(batches.propose, actor="soak", now=utc_now(), expires_at=None)
+        await database.write(proposals.propose, actor="soak", now=utc_now(), expires_at=None)
     [batch] = await database.read(batches.history, limit=1)
     if batch["status"] == BatchStatus.PROPOSED:
         await database.write(referrals.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
-        await database.write(batches.approve, batch["number"], actor="soak", now=utc_now())
+        await database.write(approvals.approve, batch["number"], actor="soak", now=utc_now())

@@ -1,6 +1,6 @@
 """Audit: follows a run to its end, closes the batch with its audit entry, and emits the report."""
 
-from database import Database, batches
+from database import Database, runs
 from pipeline.actor import Emit
 from pipeline.messages import BatchReport, ChunkCredited, RunBatch
 from pipeline.ports import Observer
@@ -21,4 +21,4 @@ class Audit:
 
     async def finish(self, emit: Emit[BatchReport]) -> None:
         """Close the batch and emit its report. Raises StaleBatchError where payouts are still planned."""
-        await emit(await self._database.write(batches.finish, self._request.batch_number, now=self._database.now()))
+        await emit(await self._database.write(runs.finish, self._request.batch_number, now=self._database.now()))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from database import Database, batches, crediting
+from database import Database, batches, crediting, runs
 from pipeline.actor import Emit
 from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchStatus, ChunkDiscovered, RunBatch
@@ -21,7 +21,7 @@ class Discovery:
     async def handle(self, message: RunBatch, emit: Emit[ChunkDiscovered]) -> None:
         """Move the batch to running and emit its chunks. Raises StaleBatchError where it may not run."""
         number = message.batch_number
-        if not await self._database.write(batches.start, number, now=self._database.now()):
+        if not await self._database.write(runs.start, number, now=self._database.now()):
             status = (await self._database.read(batches.report, number, failures=0)).status
             if status in FINISHED:
                 # Handed in twice, or another process was first: its report is the answer.

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from database import Database, batches, reconciliation, referrals
+from database import Database, approvals, batches, proposals, reconciliation, referrals
 from database.engine import Failpoint, no_failpoint
 from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner
@@ -145,7 +145,7 @@ class Till:
         """Plan a batch that can be approved for two minutes."""
         now = self.clock()
         return await self.database.write(
-            batches.propose,
+            proposals.propose,
             actor=actor,
             now=now,
             expires_at=now + timedelta(seconds=120),
@@ -154,7 +154,7 @@ class Till:
 
     async def approve(self, number: int, *, actor: str = "cli") -> str:
         """Approve a batch; return its id."""
-        return await self.database.write(batches.approve, number, actor=actor, now=self.clock())
+        return await self.database.write(approvals.approve, number, actor=actor, now=self.clock())
 
     async def approved(self, *, target_user_id: int | None = None) -> int:
         """Plan and approve a batch; return its number."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from database import Database, batches, crediting, outbox
+from database import Database, approvals, crediting, outbox, proposals, runs
 from pipeline.errors import CashbackError, DatabaseUnavailableError, StaleBatchError
 from pipeline.messages import BatchStatus, ChunkDiscovered, Delivery, DeliveryStatus, PayoutNotice
 from stages import Bell
@@ -241,7 +241,7 @@ async def test_of_many_confirms_at_once_one_wins(till: Till, open_database: Open
 
     async def confirm(database: Database, actor: str) -> None:
         try:
-            won.append(await database.write(batches.approve, number, actor=actor, now=FRIDAY))
+            won.append(await database.write(approvals.approve, number, actor=actor, now=FRIDAY))
         except StaleBatchError as error:
             lost.append(str(error))
 
@@ -280,7 +280,7 @@ async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(till: Till) 
     await till.earn(1, 100)
     await till.earn(2, 5)
     number = await till.approved()
-    await till.database.write(batches.start, number, now=FRIDAY)
+    await till.database.write(runs.start, number, now=FRIDAY)
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
     first = await till.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
     second = await till.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
@@ -293,7 +293,7 @@ async def test_what_nobody_approved_is_not_paid(till: Till, *, cancelled: bool) 
     await till.earn(1, 100)
     number = (await till.propose()).batch_number
     if cancelled:
-        await till.database.write(batches.cancel, number, actor="cli", now=FRIDAY)
+        await till.database.write(proposals.cancel, number, actor="cli", now=FRIDAY)
     recorder = await till.run(number)
     assert "was not run" in recorder.interruptions[0][1]
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
@@ -331,7 +331,7 @@ async def test_one_schedule_slot_is_one_batch(till: Till) -> None:
     await till.earn(1, 100)
 
     async def propose() -> None:
-        await till.database.write(batches.propose, actor="schedule", now=FRIDAY, expires_at=None, slot_at=FRIDAY)
+        await till.database.write(proposals.propose, actor="schedule", now=FRIDAY, expires_at=None, slot_at=FRIDAY)
 
     await propose()
     with pytest.raises(CashbackError):
@@ -536,7 +536,7 @@ async def test_verify_holds_in_every_state_of_a_batch(till: Till, open_database:
     await holds()
     expired = await till.propose()
     clock.advance(121)
-    await till.database.write(batches.expire, now=clock())
+    await till.database.write(proposals.expire, now=clock())
     await holds()
     assert (await till.report(expired.batch_number)).status is BatchStatus.EXPIRED
     number = await till.approved()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from database import batches, crediting
+from database import batches, crediting, proposals, runs
 from pipeline.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError, UnknownBatchError
 from pipeline.messages import BatchMode, BatchStatus, ChunkDiscovered
 from tests.conftest import FRIDAY, Clock, Till
@@ -28,7 +28,7 @@ async def test_a_summary_tells_exactly_what_is_stored(till: Till) -> None:
     assert len(summary.top) == 10
     assert summary.expires_at == FRIDAY + timedelta(seconds=120)
     assert till.rows("SELECT sum(approved_cents), count(*) FROM payouts WHERE batch_number = 1") == [(1280, 12)]
-    assert await till.database.read(batches.summary, summary.batch_number) == summary
+    assert await till.database.read(proposals.summary, summary.batch_number) == summary
 
 
 async def test_nothing_pending_plans_nothing(till: Till) -> None:
@@ -64,7 +64,9 @@ async def test_a_target_is_an_id(till: Till, target: int) -> None:
 
 async def test_who_is_owed_less_than_the_least_payout_waits(till: Till) -> None:
     await till.earn_all([(1, 499), (2, 500)])
-    summary = await till.database.write(batches.propose, actor="cli", now=FRIDAY, expires_at=None, min_payout_cents=500)
+    summary = await till.database.write(
+        proposals.propose, actor="cli", now=FRIDAY, expires_at=None, min_payout_cents=500
+    )
     assert (summary.users, summary.total_cents) == (1, 500)
 
 
@@ -92,7 +94,7 @@ async def test_a_batch_is_found_by_its_id(till: Till) -> None:
     assert await till.database.read(batches.find_by_id, await till.approve(number)) == number
     with pytest.raises(UnknownBatchError, match="There is no batch BATCH-X"):
         await till.database.read(batches.find_by_id, "BATCH-X")
-    for call in (batches.report, batches.summary):
+    for call in (batches.report, proposals.summary):
         with pytest.raises(UnknownBatchError, match="There is no batch number 99"):
             await till.database.read(call, 99)
 
@@ -116,8 +118,8 @@ async def test_overdue_proposals_expire_and_others_stay(till: Till, clock: Clock
     clock.advance(60)
     young = (await till.propose()).batch_number
     clock.advance(60)
-    assert await till.database.write(batches.expire, now=clock()) == [old]
-    assert await till.database.write(batches.expire, now=clock()) == []
+    assert await till.database.write(proposals.expire, now=clock()) == [old]
+    assert await till.database.write(proposals.expire, now=clock()) == []
     assert [(await till.report(number)).status for number in (old, approved, young)] == [
         BatchStatus.EXPIRED,
         BatchStatus.APPROVED,
@@ -130,11 +132,11 @@ async def test_overdue_proposals_expire_and_others_stay(till: Till, clock: Clock
 async def test_a_cancelled_batch_stays_cancelled(till: Till) -> None:
     await till.earn(1, 100)
     number = (await till.propose()).batch_number
-    await till.database.write(batches.cancel, number, actor="cli", now=FRIDAY)
-    for act in (till.approve(number), till.database.write(batches.cancel, number, actor="cli", now=FRIDAY)):
+    await till.database.write(proposals.cancel, number, actor="cli", now=FRIDAY)
+    for act in (till.approve(number), till.database.write(proposals.cancel, number, actor="cli", now=FRIDAY)):
         with pytest.raises(StaleBatchError, match="was cancelled; nothing was paid"):
             await act
-    assert not await till.database.write(batches.start, number, now=FRIDAY)
+    assert not await till.database.write(runs.start, number, now=FRIDAY)
     assert till.rows("SELECT action FROM audit_log") == [("batch_proposed",), ("batch_cancelled",)]
 
 
@@ -142,17 +144,17 @@ async def test_what_is_approved_can_no_longer_be_cancelled(till: Till) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     with pytest.raises(StaleBatchError, match="confirmed already by cli"):
-        await till.database.write(batches.cancel, number, actor="cli", now=FRIDAY)
+        await till.database.write(proposals.cancel, number, actor="cli", now=FRIDAY)
 
 
 async def test_a_batch_is_not_finished_while_payouts_are_planned(till: Till) -> None:
     await till.earn_all([(1, 1), (2, 2)])
     number = await till.approved()
-    await till.database.write(batches.start, number, now=FRIDAY)
+    await till.database.write(runs.start, number, now=FRIDAY)
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
     await till.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
     with pytest.raises(StaleBatchError, match="still has 1 planned payouts"):
-        await till.database.write(batches.finish, number, now=FRIDAY)
+        await till.database.write(runs.finish, number, now=FRIDAY)
     assert await till.database.read(batches.unfinished) == [number]
 
 
@@ -195,13 +197,13 @@ async def test_a_moment_without_a_time_zone_is_an_error(till: Till) -> None:
     await till.earn(1, 100)
     naive = datetime(2026, 7, 3, 15)  # noqa: DTZ001 -- this is what must fail
     with pytest.raises(Exception, match="has no time zone"):
-        await till.database.write(batches.propose, actor="cli", now=naive, expires_at=None)
+        await till.database.write(proposals.propose, actor="cli", now=naive, expires_at=None)
     assert till.rows("SELECT * FROM payout_batches") == []
 
 
 async def test_a_moment_of_another_zone_is_kept_in_utc(till: Till) -> None:
     await till.earn(1, 100)
     summer = datetime.fromisoformat("2026-07-03T17:00:00+02:00")
-    summary = await till.database.write(batches.propose, actor="cli", now=summer, expires_at=None)
+    summary = await till.database.write(proposals.propose, actor="cli", now=summer, expires_at=None)
     assert summary.proposed_at == FRIDAY
     assert till.rows("SELECT proposed_at FROM payout_batches") == [("2026-07-03 15:00:00.000000",)]

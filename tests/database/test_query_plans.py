@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from database import Database, batches, crediting, outbox, referrals
+from database import Database, batches, crediting, outbox, proposals, referrals, runs
 from pipeline.messages import ChunkDiscovered
 from tests.conftest import FRIDAY, Clock, Till, raw
 from tests.database import apex_core
@@ -78,7 +78,7 @@ async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path
             with raw(path) as connection:
                 connection.execute("ANALYZE")
         number = await till.approved()
-        await database.write(batches.start, number, now=FRIDAY)
+        await database.write(runs.start, number, now=FRIDAY)
         yield till
 
 
@@ -113,7 +113,7 @@ async def test_what_is_pending_is_read_from_its_index(large: Till, function: Cal
 
 
 async def test_proposing_reads_what_is_pending_from_its_index(large: Till) -> None:
-    plans = await large.database.write(explained, batches.propose, actor="cli", now=FRIDAY, expires_at=None)
+    plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
     assert full_scans(plans) == [], plans
 
 
@@ -132,6 +132,6 @@ async def test_the_outbox_is_read_from_its_index(large: Till) -> None:
 
 @small_tables
 async def test_open_batches_are_read_from_their_index(large: Till) -> None:
-    for function, arguments in ((batches.unfinished, {}), (batches.expire, {"now": FRIDAY})):
+    for function, arguments in ((batches.unfinished, {}), (proposals.expire, {"now": FRIDAY})):
         plans = await large.database.write(explained, function, **arguments)
         assert any("payout_batches_open" in step for plan in plans.values() for step in plan), plans

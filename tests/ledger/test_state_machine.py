@@ -28,7 +28,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection
 
-from database import Database, batches, crediting, reconciliation, referrals
+from database import Database, approvals, crediting, proposals, reconciliation, referrals, runs
 from pipeline.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus, BatchSummary, PayoutStatus
 from tests.conftest import Clock
@@ -260,7 +260,7 @@ class LedgerMachine(RuleBasedStateMachine):
         expires_at = now + timedelta(seconds=CONFIRM_SECONDS)
 
         def propose() -> BatchSummary:
-            return self.write(batches.propose, actor="cli", now=now, expires_at=expires_at, target_user_id=payee)
+            return self.write(proposals.propose, actor="cli", now=now, expires_at=expires_at, target_user_id=payee)
 
         everyone = {one.referrer for one in self.model.referrals}
         wanted = everyone if payee is None else {payee}
@@ -294,9 +294,9 @@ class LedgerMachine(RuleBasedStateMachine):
         number, batch = self.pick(which)
         if batch.status != BatchStatus.PROPOSED or self.clock() >= batch.expires_at:
             with pytest.raises(StaleBatchError):
-                self.write(batches.approve, number, actor="cli", now=self.clock())
+                self.write(approvals.approve, number, actor="cli", now=self.clock())
             return
-        self.write(batches.approve, number, actor="cli", now=self.clock())
+        self.write(approvals.approve, number, actor="cli", now=self.clock())
         self.model.move(number, BatchStatus.APPROVED, "batch_approved")
 
     @precondition(lambda self: self.model.batches)
@@ -305,9 +305,9 @@ class LedgerMachine(RuleBasedStateMachine):
         number, batch = self.pick(which)
         if batch.status != BatchStatus.PROPOSED:
             with pytest.raises(StaleBatchError):
-                self.write(batches.cancel, number, actor="cli", now=self.clock())
+                self.write(proposals.cancel, number, actor="cli", now=self.clock())
             return
-        self.write(batches.cancel, number, actor="cli", now=self.clock())
+        self.write(proposals.cancel, number, actor="cli", now=self.clock())
         self.model.move(number, BatchStatus.CANCELLED, "batch_cancelled")
 
     @rule()
@@ -317,7 +317,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for number, batch in sorted(self.model.batches.items())
             if batch.status == BatchStatus.PROPOSED and batch.expires_at <= self.clock()
         ]
-        assert sorted(self.write(batches.expire, now=self.clock())) == overdue
+        assert sorted(self.write(proposals.expire, now=self.clock())) == overdue
         for number in overdue:
             self.model.move(number, BatchStatus.EXPIRED, "batch_expired")
 
@@ -326,7 +326,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def start(self, which: int) -> None:
         number, batch = self.pick(which)
         may = batch.status in {BatchStatus.APPROVED, BatchStatus.RUNNING}
-        assert self.write(batches.start, number, now=self.clock()) == may
+        assert self.write(runs.start, number, now=self.clock()) == may
         if may:
             batch.status = BatchStatus.RUNNING
 
@@ -374,9 +374,9 @@ class LedgerMachine(RuleBasedStateMachine):
         states = {payout.status for payout in batch.payouts.values()}
         if PayoutStatus.PLANNED in states:
             with pytest.raises(StaleBatchError):
-                self.write(batches.finish, number, now=self.clock())
+                self.write(runs.finish, number, now=self.clock())
             return
-        report = self.write(batches.finish, number, now=self.clock())
+        report = self.write(runs.finish, number, now=self.clock())
         failed = PayoutStatus.FAILED in states
         if batch.status == BatchStatus.RUNNING:
             status = BatchStatus.COMPLETED_WITH_FAILURES if failed else BatchStatus.COMPLETED
