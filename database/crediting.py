@@ -5,13 +5,19 @@ their state and their key range, and a chunk that is credited a second time find
 """
 
 from datetime import datetime
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 from sqlalchemy import (
-    ColumnElement,
+    BigInteger,
     Connection,
+    Insert,
+    Select,
     String,
+    Text,
+    Update,
     and_,
+    bindparam,
     case,
     cast,
     func,
@@ -68,7 +74,7 @@ def next_chunk(
 
 def planned_referrers(connection: Connection, chunk: ChunkDiscovered) -> list[int]:
     """List the referrers of a chunk whose payouts are still planned."""
-    return list(connection.scalars(select(payouts.c.referrer_id).where(_planned(chunk))))
+    return list(connection.scalars(select(payouts.c.referrer_id).where(_PLANNED), _key_range(chunk)))
 
 
 def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
@@ -82,12 +88,14 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
     if batch.status != BatchStatus.RUNNING:
         message = f"Batch {batch.batch_id} is {batch.status}, not running; nothing more is paid."
         raise StaleBatchError(message)
-    _insert_transactions(connection, chunk, batch.batch_id, now)
-    _mark_referrals_paid(connection, chunk)
-    _raise_balances(connection, chunk, now)
-    _queue_notifications(connection, chunk)
-    credited, credited_cents = _settle_credited(connection, chunk, now)
-    skipped = _settle_skipped(connection, chunk, now)
+    values = {**_key_range(chunk), "now": now, "batch_id": batch.batch_id}
+    connection.execute(_insert_transactions(), values)
+    connection.execute(_mark_referrals_paid(), values)
+    connection.execute(_raise_balances(), values)
+    connection.execute(_queue_notifications(), values)
+    credited, credited_cents = connection.execute(_count_credited(), values).one()
+    connection.execute(_settle_credited(), values)
+    skipped = connection.execute(_settle_skipped(), values).rowcount
     return ChunkCredited(
         batch_number=chunk.batch_number, credited=credited, credited_cents=credited_cents, failed=0, skipped=skipped
     )
@@ -104,28 +112,38 @@ def fail_payout(connection: Connection, batch_number: int, referrer_id: int, *, 
     return failed.rowcount
 
 
-def _planned(chunk: ChunkDiscovered) -> ColumnElement[bool]:
-    return and_(
-        payouts.c.batch_number == chunk.batch_number,
-        payouts.c.referrer_id.between(chunk.first_referrer_id, chunk.last_referrer_id),
-        payouts.c.status == PayoutStatus.PLANNED,
-    )
+# The statements of a chunk are built once: building them anew for each took longer than SQLite takes for most of them.
+_NUMBER: Final = bindparam("number", type_=BigInteger)
+_FIRST: Final = bindparam("first", type_=BigInteger)
+_LAST: Final = bindparam("last", type_=BigInteger)
+_BATCH_ID: Final = bindparam("batch_id", type_=Text)
+_NOW: Final = bindparam("now", type_=payouts.c.settled_at.type)
+
+_PLANNED: Final = and_(
+    payouts.c.batch_number == _NUMBER,
+    payouts.c.referrer_id.between(_FIRST, _LAST),
+    payouts.c.status == PayoutStatus.PLANNED,
+)
+"""The payouts of this transaction."""
+
+_WITH_TRANSACTION: Final = and_(
+    _PLANNED,
+    wallet_transactions.c.payout_batch_number == _NUMBER,
+    wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
+)
+"""The payouts of this transaction, joined to the wallet transactions that it has just written."""
 
 
-def _with_transaction(chunk: ChunkDiscovered) -> ColumnElement[bool]:
-    """Select this transaction's payouts, joined to the wallet transactions that it has just written."""
-    return and_(
-        _planned(chunk),
-        wallet_transactions.c.payout_batch_number == chunk.batch_number,
-        wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
-    )
+def _key_range(chunk: ChunkDiscovered) -> dict[str, Any]:
+    return {"number": chunk.batch_number, "first": chunk.first_referrer_id, "last": chunk.last_referrer_id}
 
 
-def _insert_transactions(connection: Connection, chunk: ChunkDiscovered, batch_id: str, now: datetime) -> None:
+@cache
+def _insert_transactions() -> Insert:
     """Write each payee's wallet transaction: min(approved, still owed), where that is anything."""
     owed = (
         select(referrals.c.referrer_user_id.label("referrer_id"), func.sum(owed_cents).label("cents"))
-        .where(pending, referrals.c.referrer_user_id.between(chunk.first_referrer_id, chunk.last_referrer_id))
+        .where(pending, referrals.c.referrer_user_id.between(_FIRST, _LAST))
         .group_by(referrals.c.referrer_user_id)
         .subquery("owed")
     )
@@ -136,7 +154,7 @@ def _insert_transactions(connection: Connection, chunk: ChunkDiscovered, batch_i
         + count
         + case((payouts.c.referral_count == 1, " active referral"), else_=" active referrals")
     )
-    details = literal(f'{{"batch_id": "{batch_id}", "referral_count": ') + count + "}"
+    details = literal('{"batch_id": "') + _BATCH_ID + '", "referral_count": ' + count + "}"
     rows = (
         select(
             payouts.c.referrer_id,
@@ -145,12 +163,12 @@ def _insert_transactions(connection: Connection, chunk: ChunkDiscovered, batch_i
             literal(TRANSACTION_TYPE),
             described,
             details,
-            literal(now, wallet_transactions.c.created_at.type),
-            literal(chunk.batch_number),
+            _NOW,
+            _NUMBER,
         )
         .join_from(payouts, owed, owed.c.referrer_id == payouts.c.referrer_id)
         .join(users, users.c.discord_id == payouts.c.referrer_id)
-        .where(_planned(chunk), not_(is_blacklisted(payouts.c.referrer_id)))
+        .where(_PLANNED, not_(is_blacklisted(payouts.c.referrer_id)))
         .order_by(payouts.c.referrer_id)
     )
     names = [
@@ -163,10 +181,11 @@ def _insert_transactions(connection: Connection, chunk: ChunkDiscovered, batch_i
         "created_at",
         "payout_batch_number",
     ]
-    connection.execute(insert(wallet_transactions).from_select(names, rows))
+    return insert(wallet_transactions).from_select(names, rows)
 
 
-def _mark_referrals_paid(connection: Connection, chunk: ChunkDiscovered) -> None:
+@cache
+def _mark_referrals_paid() -> Update:
     """Take what was credited from each payee's referrals, oldest first."""
     owed_before = (
         func.sum(owed_cents).over(partition_by=referrals.c.referrer_user_id, order_by=referrals.c.id) - owed_cents
@@ -174,27 +193,29 @@ def _mark_referrals_paid(connection: Connection, chunk: ChunkDiscovered) -> None
     left = wallet_transactions.c.amount_cents - owed_before
     shares = (
         select(referrals.c.id, case((left < owed_cents, left), else_=owed_cents).label("cents"))
-        .join_from(payouts, wallet_transactions, _with_transaction(chunk))
+        .join_from(payouts, wallet_transactions, _WITH_TRANSACTION)
         .join(referrals, referrals.c.referrer_user_id == payouts.c.referrer_id)
         .where(pending)
         .subquery("shares")
     )
-    connection.execute(
+    return (
         update(referrals)
         .where(referrals.c.id == shares.c.id, shares.c.cents > 0)
         .values(cashback_paid_cents=referrals.c.cashback_paid_cents + shares.c.cents)
     )
 
 
-def _raise_balances(connection: Connection, chunk: ChunkDiscovered, now: datetime) -> None:
-    connection.execute(
+@cache
+def _raise_balances() -> Update:
+    return (
         update(users)
-        .where(_with_transaction(chunk), users.c.discord_id == payouts.c.referrer_id)
-        .values(wallet_balance_cents=users.c.wallet_balance_cents + wallet_transactions.c.amount_cents, updated_at=now)
+        .where(_WITH_TRANSACTION, users.c.discord_id == payouts.c.referrer_id)
+        .values(wallet_balance_cents=users.c.wallet_balance_cents + wallet_transactions.c.amount_cents, updated_at=_NOW)
     )
 
 
-def _queue_notifications(connection: Connection, chunk: ChunkDiscovered) -> None:
+@cache
+def _queue_notifications() -> Insert:
     wanted = func.coalesce(notification_preferences.c.payout_dm, 1) != 0
     rows = (
         select(
@@ -202,33 +223,36 @@ def _queue_notifications(connection: Connection, chunk: ChunkDiscovered) -> None
             payouts.c.referrer_id,
             case((wanted, NotificationStatus.QUEUED), else_=NotificationStatus.MUTED),
         )
-        .join_from(payouts, wallet_transactions, _with_transaction(chunk))
+        .join_from(payouts, wallet_transactions, _WITH_TRANSACTION)
         .outerjoin(notification_preferences, notification_preferences.c.user_id == payouts.c.referrer_id)
         .order_by(payouts.c.referrer_id)
     )
-    connection.execute(insert(notifications).from_select(["batch_number", "user_id", "status"], rows))
+    return insert(notifications).from_select(["batch_number", "user_id", "status"], rows)
 
 
-def _settle_credited(connection: Connection, chunk: ChunkDiscovered, now: datetime) -> tuple[int, int]:
-    """Move the credited payouts on; return how many there are and their cents."""
-    count, cents = connection.execute(
+@cache
+def _count_credited() -> Select[int, int]:
+    """Count the payees and their cents."""
+    return (
         select(func.count(), func.coalesce(func.sum(wallet_transactions.c.amount_cents), 0))
         .select_from(payouts)
-        .join(wallet_transactions, _with_transaction(chunk))
-    ).one()
-    connection.execute(
+        .join(wallet_transactions, _WITH_TRANSACTION)
+    )
+
+
+@cache
+def _settle_credited() -> Update:
+    return (
         update(payouts)
-        .where(_with_transaction(chunk))
+        .where(_WITH_TRANSACTION)
         .values(
-            status=PayoutStatus.CREDITED, paid_cents=wallet_transactions.c.amount_cents, settled_at=now, reason=None
+            status=PayoutStatus.CREDITED, paid_cents=wallet_transactions.c.amount_cents, settled_at=_NOW, reason=None
         )
     )
-    return count, cents
 
 
-def _settle_skipped(connection: Connection, chunk: ChunkDiscovered, now: datetime) -> int:
+@cache
+def _settle_skipped() -> Update:
+    """Move on whom no transaction was written for, with the reason."""
     reason = case((is_blacklisted(payouts.c.referrer_id), SkipReason.BLACKLISTED), else_=SkipReason.NOTHING_PENDING)
-    skipped = connection.execute(
-        update(payouts).where(_planned(chunk)).values(status=PayoutStatus.SKIPPED, reason=reason, settled_at=now)
-    )
-    return skipped.rowcount
+    return update(payouts).where(_PLANNED).values(status=PayoutStatus.SKIPPED, reason=reason, settled_at=_NOW)
