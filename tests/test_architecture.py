@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "pipeline": {"pipeline", "anyio"},
     "database": {"database", "sqlalchemy", "alembic", "anyio"} | WORDS,
     "stages": {"stages", "pipeline", "database", "anyio"},
-    "desk": {"pipeline", "database", "settings"},
+    "desk": {"desk", "pipeline", "database", "settings"},
     "scheduler": {"desk", "database", "settings", "anyio", "apscheduler"} | WORDS,
     "cogs": {"cogs", "desk", "database", "settings", "anyio", "discord", "aiohttp", "yarl"} | WORDS,
     "dashboard": {"dashboard", "desk", "database", "settings", "anyio", "aiohttp", "yarl"} | WORDS,

@@ -1,0 +1,16 @@
+"""The desk: what an admin may do and until when. The one door for Discord, the command line and the calendar.
+
+Every rule of who may is here, not in a view; every refusal is in the audit log. A file is one part of what may be done.
+"""
+
+from desk.actors import CLI, SCHEDULE, Actor, Source
+from desk.proposals import Proposals
+from desk.runs import Runs
+from desk.schedule import Schedule
+
+
+class Desk(Proposals, Runs, Schedule):
+    """Takes admins' requests, checks them, and hands approved batches to the runner."""
+
+
+__all__ = ["CLI", "SCHEDULE", "Actor", "Desk", "Source"]

@@ -1,0 +1,30 @@
+"""Who acts at the desk, and from where."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Source(StrEnum):
+    """Where an action comes from."""
+
+    DISCORD = "discord"
+    CLI = "cli"
+    SCHEDULE = "schedule"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts. A Discord actor carries the roles that the member has at this very moment."""
+
+    source: Source
+    user_id: int | None = None
+    role_ids: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        """Return the name that batches and the audit log keep."""
+        return f"{self.source}:{self.user_id}" if self.user_id is not None else str(self.source)
+
+
+CLI: Final = Actor(source=Source.CLI)
+SCHEDULE: Final = Actor(source=Source.SCHEDULE)
