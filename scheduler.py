@@ -14,7 +14,7 @@ import anyio
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from database import Database, referrals, slots
+from database import Database, pending, slots
 from desk import Desk
 from pipeline.errors import CashbackError
 from pipeline.messages import ScheduleOverview
@@ -76,7 +76,7 @@ async def overview(database: Database, settings: ReferralSettings) -> ScheduleOv
     """Tell when the weekly batch comes next, what it would pay now, and what became of the last slots."""
     rule = rule_of(settings)
     state = await database.read(slots.find_state)
-    users, cents = await database.read(referrals.pending_totals, min_payout_cents=settings.min_payout_cents)
+    users, cents = await database.read(pending.pending_totals, min_payout_cents=settings.min_payout_cents)
     return ScheduleOverview(
         rule=str(rule) if rule else "off",
         next_slot_at=await next_open_slot(database, rule) if rule else None,

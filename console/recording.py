@@ -7,9 +7,10 @@ import anyio
 from console.csvfile import check_order_id
 from console.output import say, say_json
 from console.session import Place, ledger
-from database import referrals, schema
+from database import schema
+from database.blacklist import unblacklist
 from database.engine import Door
-from database.referrals import Purchase, PurchaseOutcome, RecordedPurchase
+from database.purchases import Purchase, PurchaseOutcome, RecordedPurchase, record_purchases
 from pipeline.errors import PurchaseRefusedError
 from pipeline.money import dollars
 from settings import Settings
@@ -42,7 +43,7 @@ def purchase(place: Place, order_id: str, buyer_id: int, amount_cents: int, *, a
 async def _record(settings: Settings, bought: Purchase) -> RecordedPurchase:
     async with ledger(settings) as database:
         rate_ppm = settings.referral_settings.rate_ppm
-        [recorded] = await database.write(referrals.record_purchases, [bought], rate_ppm, database.now())
+        [recorded] = await database.write(record_purchases, [bought], rate_ppm, database.now())
         return recorded
 
 
@@ -63,7 +64,7 @@ def blacklist(place: Place, user_id: int, *, reason: str | None, remove: bool, a
 async def _blacklist(settings: Settings, user_id: int, reason: str | None, remove: bool) -> bool:  # noqa: FBT001
     async with ledger(settings) as database:
         if remove:
-            return await database.write(referrals.unblacklist, user_id, actor="cli", now=database.now())
+            return await database.write(unblacklist, user_id, actor="cli", now=database.now())
         return await database.blacklist_referral_user(user_id, reason=reason, actor="cli")
 
 

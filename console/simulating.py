@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import anyio
 
 from console.output import progress, say
-from database import Database, batches, reconciliation, referrals, slots
+from database import Database, batches, blacklist, purchases, reconciliation, referrals, slots
 from database.reconciliation import Verdict
 from desk import Desk
 from pipeline.messages import Delivery, DeliveryStatus, PayoutNotice, RunBatch, SlotRecord, SlotStatus
@@ -141,9 +141,9 @@ class World:
         for index in range(self._chance.randint(0, 4) if self.tally.members else 0):
             buyer = FIRST_MEMBER + self._chance.randint(1, self.tally.members)
             rate_ppm, cents = self._chance.choice(RATES_PPM), self._chance.randint(1, 50_000)
-            purchase = referrals.Purchase(order_id=f"{name}-{index}", buyer_id=buyer, amount_cents=cents)
+            purchase = purchases.Purchase(order_id=f"{name}-{index}", buyer_id=buyer, amount_cents=cents)
             await self._write(
-                partial(referrals.record_purchases, purchases=[purchase], rate_ppm=rate_ppm, now=self._moment)
+                partial(purchases.record_purchases, purchases=[purchase], rate_ppm=rate_ppm, now=self._moment)
             )
             self.tally.purchases += 1
             if self.tally.referrer_of[buyer] not in self.tally.barred:
@@ -155,11 +155,11 @@ class World:
         member = FIRST_MEMBER + self._chance.randint(0, self.tally.members)
         if member in self.tally.barred:
             self.tally.barred.remove(member)
-            await self._write(partial(referrals.unblacklist, user_id=member, actor="simulation", now=self._moment))
+            await self._write(partial(blacklist.unblacklist, user_id=member, actor="simulation", now=self._moment))
         else:
             self.tally.barred.add(member)
             await self._write(
-                partial(referrals.blacklist, user_id=member, reason="drawn", actor="simulation", now=self._moment)
+                partial(blacklist.blacklist, user_id=member, reason="drawn", actor="simulation", now=self._moment)
             )
 
     async def _write(self, function: Callable[..., object]) -> None:

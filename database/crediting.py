@@ -28,7 +28,8 @@ from sqlalchemy import (
     update,
 )
 
-from database.referrals import is_blacklisted, owed_cents
+from database.blacklist import is_blacklisted
+from database.pending import owed_cents
 from database.tables import (
     notification_preferences,
     notifications,

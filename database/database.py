@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from database import referrals, schema
+from database import blacklist, pending, people, purchases, referrals, schema
 from database.engine import Door, Failpoint, no_failpoint
 from pipeline.errors import CashbackError, DatabaseUnavailableError
 from pipeline.ports import Clock, utc_now
@@ -106,8 +106,8 @@ class Database:
 
     async def ensure_user(self, discord_id: int) -> None:
         """Make sure that a person has a row."""
-        referrals.check_id(discord_id)
-        await self.write(referrals.ensure_users, [discord_id], self.now())
+        people.check_id(discord_id)
+        await self.write(people.ensure_users, [discord_id], self.now())
 
     async def create_referral(self, referrer_id: int, referred_id: int) -> int:
         """Record who brought whom and return the referral's id. Raises ReferralRefusedError, a RuntimeError."""
@@ -122,8 +122,8 @@ class Database:
         known with another buyer or amount.
         """
         rate_ppm = self._rate_ppm if cashback_percent is None else rate_of(cashback_percent)
-        purchase = referrals.Purchase(order_id=str(order_id), buyer_id=referred_id, amount_cents=amount_cents)
-        return await self.write(referrals.log_purchase, purchase, rate_ppm, self.now())
+        purchase = purchases.Purchase(order_id=str(order_id), buyer_id=referred_id, amount_cents=amount_cents)
+        return await self.write(purchases.log_purchase, purchase, rate_ppm, self.now())
 
     async def get_referral_stats(self, referrer_id: int) -> dict[str, int]:
         """Sum up one referrer's referrals: count, spend, earned, paid, pending."""
@@ -139,19 +139,19 @@ class Database:
 
     async def blacklist_referral_user(self, user_id: int, *, reason: str | None = None, actor: str = "bot") -> bool:
         """Bar a member from referral cashback; False where it was so already."""
-        return await self.write(referrals.blacklist, user_id, reason=reason, actor=actor, now=self.now())
+        return await self.write(blacklist.blacklist, user_id, reason=reason, actor=actor, now=self.now())
 
     async def get_all_pending_referral_cashbacks(self) -> list[dict[str, int]]:
         """List what each referrer would be paid now: referrer_id, pending_cents, referral_count; largest first."""
-        return await self.read(referrals.all_pending)
+        return await self.read(pending.all_pending)
 
     async def get_pending_cashback_for_user(self, referrer_id: int) -> dict[str, Any]:
         """Tell what one referrer would be paid now: pending_cents, referral_count, is_blacklisted, referral_details."""
-        return await self.read(referrals.pending_for, referrer_id)
+        return await self.read(pending.pending_for, referrer_id)
 
     async def mark_cashback_paid(self, referrer_id: int, amount_cents: int) -> None:
         """Mark exactly this much as paid, oldest referral first, where another bot has paid it into the wallet."""
-        await self.write(referrals.mark_paid, referrer_id, amount_cents)
+        await self.write(pending.mark_paid, referrer_id, amount_cents)
 
 
 def rate_of(percent: float | str) -> int:

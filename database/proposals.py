@@ -7,7 +7,9 @@ from sqlalchemy import Connection, exists, func, insert, literal, not_, select
 
 from database import approvals, batches
 from database.audit_log import add_entry
-from database.referrals import blacklisted, check_id, pending_by_referrer
+from database.blacklist import blacklisted
+from database.pending import pending_by_referrer
+from database.people import check_id
 from database.tables import is_open, payout_batches, payouts, pending, referrals, users
 from pipeline.errors import BlacklistedError, NothingPendingError, StaleBatchError
 from pipeline.messages import BatchMode, BatchStatus, BatchSummary, PlannedPayout

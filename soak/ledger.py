@@ -8,6 +8,7 @@ from typing import Final
 import anyio
 
 from database import Database, referrals
+from database.purchases import Purchase, record_purchases
 from pipeline.ports import utc_now
 
 FIRST_REFERRER: Final = 1_001
@@ -70,10 +71,10 @@ async def _earn(path: Path, owed: dict[int, list[int]]) -> None:
     pairs = [(person, cents) for person, amounts in owed.items() for cents in amounts]
     buyers = range(FIRST_BUYER, FIRST_BUYER + len(pairs))
     purchases = [
-        referrals.Purchase(order_id=f"order-{buyer}", buyer_id=buyer, amount_cents=cents)
+        Purchase(order_id=f"order-{buyer}", buyer_id=buyer, amount_cents=cents)
         for buyer, (_, cents) in zip(buyers, pairs, strict=True)
     ]
     people = [(person, buyer) for buyer, (person, _) in zip(buyers, pairs, strict=True)]
     async with Database(path) as database:
         await database.write(referrals.create_referrals, people, utc_now())
-        await database.write(referrals.record_purchases, purchases, ALL_OF_IT_PPM, utc_now())
+        await database.write(record_purchases, purchases, ALL_OF_IT_PPM, utc_now())

@@ -19,7 +19,7 @@ from typing import Any, Final
 import anyio
 
 import database as ledger
-from database import Database, approvals, batches, proposals, referrals
+from database import Database, approvals, batches, blacklist, proposals
 from pipeline.messages import BatchStatus, Delivery, DeliveryStatus, PayoutNotice, RunBatch
 from pipeline.ports import Silence, utc_now
 from stages import Bell, make_pipeline
@@ -32,7 +32,11 @@ ERROR: Final = "error.txt"
 COUNTS: Final = "counts.txt"
 _LEDGER: Final = Path(ledger.__file__).parent
 _WRITING_CODE: Final = frozenset(
-    str(_LEDGER / name) for name in ("audit_log.py", "batches.py", "crediting.py", "outbox.py", "referrals.py")
+    str(_LEDGER / name)
+    for name in (
+        *("approvals.py", "audit_log.py", "crediting.py", "outbox.py", "pending.py", "proposals.py", "purchases.py"),
+        *("referrals.py", "runs.py"),
+    )
 )
 
 
@@ -148,5 +152,5 @@ async def _propose_and_approve(database: Database, blacklisted_id: int) -> None:
         await database.write(proposals.propose, actor="soak", now=utc_now(), expires_at=None)
     [batch] = await database.read(batches.history, limit=1)
     if batch["status"] == BatchStatus.PROPOSED:
-        await database.write(referrals.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
+        await database.write(blacklist.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
         await database.write(approvals.approve, batch["number"], actor="soak", now=utc_now())

@@ -15,6 +15,7 @@ import pytest
 
 from database import Database, approvals, batches, proposals, reconciliation, referrals
 from database.engine import Failpoint, no_failpoint
+from database.purchases import Purchase, record_purchases
 from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import Bell, make_pipeline
@@ -136,10 +137,8 @@ class Till:
         recorded = []
         for buyer_id, amount_cents in purchases:
             self._orders += 1
-            recorded.append(
-                referrals.Purchase(order_id=f"till-{self._orders}", buyer_id=buyer_id, amount_cents=amount_cents)
-            )
-        await self.database.write(referrals.record_purchases, recorded, ALL_OF_IT_PPM, self.clock())
+            recorded.append(Purchase(order_id=f"till-{self._orders}", buyer_id=buyer_id, amount_cents=amount_cents))
+        await self.database.write(record_purchases, recorded, ALL_OF_IT_PPM, self.clock())
 
     async def propose(self, *, actor: str = "cli", target_user_id: int | None = None) -> BatchSummary:
         """Plan a batch that can be approved for two minutes."""

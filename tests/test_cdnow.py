@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from database import referrals
-from database.referrals import Purchase
+from database.purchases import Purchase, PurchaseOutcome, record_purchases
 from pipeline.errors import NothingPendingError
 from tests.conftest import FRIDAY, Till
 
@@ -69,7 +69,7 @@ async def record(till: Till, rows: list[Row]) -> None:
     ]
     for start in range(0, len(purchases), ROWS_AT_ONCE):
         some_purchases = purchases[start : start + ROWS_AT_ONCE]
-        await till.database.write(referrals.record_purchases, some_purchases, RATE_PPM, FRIDAY)
+        await till.database.write(record_purchases, some_purchases, RATE_PPM, FRIDAY)
 
 
 def chunks(people: list[int]) -> Iterator[list[int]]:
@@ -105,8 +105,8 @@ async def record_again(till: Till, rows: list[Row]) -> None:
         Purchase(order_id=str(number), buyer_id=buyer, amount_cents=cents)
         for number, (buyer, cents, _) in enumerate(rows[:ROWS_AT_ONCE], start=1)
     ]
-    answers = await till.database.write(referrals.record_purchases, purchases, RATE_PPM, FRIDAY)
-    assert {answer.outcome for answer in answers} == {referrals.PurchaseOutcome.REPEATED}
+    answers = await till.database.write(record_purchases, purchases, RATE_PPM, FRIDAY)
+    assert {answer.outcome for answer in answers} == {PurchaseOutcome.REPEATED}
     with pytest.raises(NothingPendingError):
         await till.propose()
 

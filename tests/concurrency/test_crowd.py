@@ -11,6 +11,7 @@ import pytest
 
 from database import Database, reconciliation, referrals
 from database.engine import BUSY_TIMEOUT_SECONDS
+from database.purchases import Purchase, record_purchases
 from pipeline.ports import utc_now
 from soak.crash import context
 from soak.crowd import Order, log_purchases, pay_in_rounds, pay_the_rest
@@ -55,10 +56,10 @@ def _let_loose(folder: Path, path: Path, orders: list[Order]) -> list[Seen]:
 
 
 async def _fill(path: Path) -> None:
-    purchases = [referrals.Purchase(order_id=f"early-{n}", buyer_id=FIRST_BUYER + n, amount_cents=n) for n in REFERRERS]
+    purchases = [Purchase(order_id=f"early-{n}", buyer_id=FIRST_BUYER + n, amount_cents=n) for n in REFERRERS]
     async with Database(path) as database:
         await database.write(referrals.create_referrals, [(n, FIRST_BUYER + n) for n in REFERRERS], utc_now())
-        await database.write(referrals.record_purchases, purchases, ALL_OF_IT_PPM, utc_now())
+        await database.write(record_purchases, purchases, ALL_OF_IT_PPM, utc_now())
 
 
 async def _verify(path: Path) -> tuple[str, ...]:

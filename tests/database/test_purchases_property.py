@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from database import Database
-from database.referrals import Purchase, create_referrals, record_purchases
+from database.purchases import Purchase, record_purchases
+from database.referrals import create_referrals
 from tests.conftest import FRIDAY, Clock
 
 REFERRERS = {10: 1, 11: 1, 12: 2}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from database import Database, batches, crediting, outbox, proposals, referrals, runs
+from database import Database, batches, crediting, outbox, pending, proposals, referrals, runs
 from pipeline.messages import ChunkDiscovered
 from tests.conftest import FRIDAY, Clock, Till, raw
 from tests.database import apex_core
@@ -100,12 +100,12 @@ async def test_discovery_goes_along_the_key(large: Till) -> None:
     assert list(plans.values()) == [["SEARCH payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"]]
 
 
-@pytest.mark.parametrize("function", [referrals.all_pending, referrals.pending_by_referrer])
+@pytest.mark.parametrize("function", [pending.all_pending, pending.pending_by_referrer])
 async def test_what_is_pending_is_read_from_its_index(large: Till, function: Callable[..., Any]) -> None:
     def execute(connection: Connection) -> None:
-        connection.execute(referrals.pending_by_referrer())
+        connection.execute(pending.pending_by_referrer())
 
-    chosen = referrals.all_pending if function is referrals.all_pending else execute
+    chosen = pending.all_pending if function is pending.all_pending else execute
     plans = await large.database.read(explained, chosen)
     [plan] = plans.values()
     assert any("referrals USING INDEX referrals_pending" in step for step in plan), plan
@@ -118,7 +118,7 @@ async def test_proposing_reads_what_is_pending_from_its_index(large: Till) -> No
 
 
 async def test_one_members_pending_is_a_search(large: Till) -> None:
-    for function in (referrals.pending_for, referrals.referral_stats):
+    for function in (pending.pending_for, referrals.referral_stats):
         assert full_scans(await large.database.read(explained, function, 1010)) == []
 
 

@@ -7,8 +7,10 @@ from datetime import datetime
 import pytest
 
 from database import referrals
+from database.blacklist import unblacklist
 from database.database import rate_of
-from database.referrals import LARGEST_ID, LARGEST_PURCHASE_CENTS, Purchase, PurchaseOutcome
+from database.people import LARGEST_ID
+from database.purchases import LARGEST_PURCHASE_CENTS, Purchase, PurchaseOutcome, record_purchases
 from pipeline.errors import CashbackError, PurchaseRefusedError, ReferralRefusedError
 from tests.conftest import FRIDAY, Till
 
@@ -141,7 +143,7 @@ async def test_orders_repeat_within_one_call_too(till: Till) -> None:
         Purchase(order_id="a", buyer_id=3, amount_cents=20_000),
         Purchase(order_id="b", buyer_id=9, amount_cents=20_000),
     ]
-    answers = await till.database.write(referrals.record_purchases, purchases, 5_000, FRIDAY)
+    answers = await till.database.write(record_purchases, purchases, 5_000, FRIDAY)
     assert [answer.outcome for answer in answers] == [
         PurchaseOutcome.EARNED,
         PurchaseOutcome.REPEATED,
@@ -214,8 +216,8 @@ async def test_who_is_no_longer_blacklisted_has_what_was_pending_before(till: Ti
     [buyer] = await till.earn(1, 100)
     await till.database.blacklist_referral_user(1, reason="fraud", actor="discord:5")
     await till.database.log_referral_purchase(buyer, "meanwhile", 20_000)
-    assert await till.database.write(referrals.unblacklist, 1, actor="discord:5", now=FRIDAY)
-    assert not await till.database.write(referrals.unblacklist, 1, actor="discord:5", now=FRIDAY)
+    assert await till.database.write(unblacklist, 1, actor="discord:5", now=FRIDAY)
+    assert not await till.database.write(unblacklist, 1, actor="discord:5", now=FRIDAY)
     assert await till.pending(1) == 100
     assert till.rows("SELECT actor, action FROM audit_log") == [
         ("discord:5", "blacklisted"),

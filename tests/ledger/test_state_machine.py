@@ -28,7 +28,18 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection
 
-from database import Database, approvals, crediting, proposals, reconciliation, referrals, runs
+from database import (
+    Database,
+    approvals,
+    blacklist,
+    crediting,
+    proposals,
+    purchases,
+    reconciliation,
+    referrals,
+    runs,
+)
+from database.pending import all_pending, mark_paid
 from pipeline.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus, BatchSummary, PayoutStatus
 from tests.conftest import Clock
@@ -200,13 +211,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(order=ORDERS, buyer=PEOPLE, amount=AMOUNTS, rate_ppm=RATES)
     def purchase(self, order: str, buyer: int, amount: int, rate_ppm: int) -> None:
-        bought = referrals.Purchase(order_id=order, buyer_id=buyer, amount_cents=amount)
+        bought = purchases.Purchase(order_id=order, buyer_id=buyer, amount_cents=amount)
         known = self.model.orders.setdefault(order, (buyer, amount)) if order in self.model.orders else None
         if known is not None and known != (buyer, amount):
             with pytest.raises(CashbackError, match="known with another buyer or amount"):
-                self.write(referrals.log_purchase, bought, rate_ppm, self.clock())
+                self.write(purchases.log_purchase, bought, rate_ppm, self.clock())
             return
-        earned = self.write(referrals.log_purchase, bought, rate_ppm, self.clock())
+        earned = self.write(purchases.log_purchase, bought, rate_ppm, self.clock())
         referral = self.model.referral_to(buyer)
         if known is not None or referral is None:
             assert earned is None
@@ -229,13 +240,13 @@ class LedgerMachine(RuleBasedStateMachine):
             self.blacklist(person)
 
     def blacklist(self, person: int) -> None:
-        done = self.write(referrals.blacklist, person, reason=None, actor="cli", now=self.clock())
+        done = self.write(blacklist.blacklist, person, reason=None, actor="cli", now=self.clock())
         assert done == (person not in self.model.blacklisted)
         self.model.blacklisted.add(person)
         self.model.audit += [("blacklisted", None)] * done
 
     def unblacklist(self, person: int) -> None:
-        done = self.write(referrals.unblacklist, person, actor="cli", now=self.clock())
+        done = self.write(blacklist.unblacklist, person, actor="cli", now=self.clock())
         assert done == (person in self.model.blacklisted)
         self.model.blacklisted.discard(person)
         self.model.audit += [("unblacklisted", None)] * done
@@ -246,9 +257,9 @@ class LedgerMachine(RuleBasedStateMachine):
         cents = pending + 1 if more else pending // share
         if not 0 < cents <= pending:
             with pytest.raises(CashbackError, match="cannot be marked as paid"):
-                self.write(referrals.mark_paid, person, cents)
+                self.write(mark_paid, person, cents)
             return
-        self.write(referrals.mark_paid, person, cents)
+        self.write(mark_paid, person, cents)
         for referral, taken in self.model.take(person, cents):
             referral.elsewhere += taken
 
@@ -452,7 +463,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         assert self.rows("SELECT action, batch_number FROM audit_log ORDER BY id") == model.audit
         pending = {person: cents for person in model.balances if (cents := model.pending(person))}
-        listed = self.read(referrals.all_pending)
+        listed = self.read(all_pending)
         assert {one["referrer_id"]: one["pending_cents"] for one in listed} == pending
 
     @invariant()

@@ -1,0 +1,170 @@
+"""Purchases and what they earn. Each keeps the rate that it earned at; rates are parts per million."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from database.blacklist import blacklisted_among
+from database.bulk import execute_many
+from database.people import check_id
+from database.tables import referral_purchases, referrals
+from pipeline.errors import PurchaseRefusedError
+
+LARGEST_PURCHASE_CENTS: Final = 10**12
+PPM: Final = 1_000_000
+PURCHASE_COLUMNS: Final = tuple(column.name for column in referral_purchases.c)
+
+
+class PurchaseOutcome(StrEnum):
+    """What became of a purchase that was handed in."""
+
+    EARNED = "earned"
+    NOBODY_EARNS = "nobody_earns"
+    REPEATED = "repeated"
+    CONFLICTING = "conflicting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """A purchase as the shop tells it. `order_id` is the idempotency key; `purchased_at` is None for "just now"."""
+
+    order_id: str
+    buyer_id: int
+    amount_cents: int
+    purchased_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedPurchase:
+    """What became of one purchase, and the whole cents that it earned its buyer's referrer."""
+
+    outcome: PurchaseOutcome
+    earned_cents: int = 0
+
+
+@dataclass(slots=True)
+class _Accrual:
+    """What the purchases of one call add to one referral."""
+
+    referral_id: int
+    earns: bool
+    carry: int
+    spend_cents: int = 0
+    earned_cents: int = 0
+
+    def add(self, amount_cents: int, rate_ppm: int) -> int:
+        """Add a purchase; return the whole cents that it earns. What is left below a cent is carried to the next."""
+        self.spend_cents += amount_cents
+        if not self.earns:
+            return 0
+        earned, self.carry = divmod(self.carry + amount_cents * rate_ppm, PPM)
+        self.earned_cents += earned
+        return earned
+
+
+def record_purchases(
+    connection: Connection, purchases: Sequence[Purchase], rate_ppm: int, now: datetime
+) -> list[RecordedPurchase]:
+    """Record purchases in the order given and accrue what they earn; answers what became of each.
+
+    An order that is known already counts once; one that is known with another buyer or amount is left out as
+    conflicting. Where nobody had referred the buyer, or the referrer is blacklisted, nobody earns.
+    """
+    known = _known_orders(connection, [purchase.order_id for purchase in purchases])
+    accruals = _accruals(connection, {purchase.buyer_id for purchase in purchases})
+    answers: list[RecordedPurchase] = []
+    rows = []
+    for purchase in purchases:
+        fact = (purchase.buyer_id, purchase.amount_cents)
+        before = known.setdefault(purchase.order_id, None)
+        if before is not None:
+            same = before == fact
+            answers.append(RecordedPurchase(outcome=PurchaseOutcome.REPEATED if same else PurchaseOutcome.CONFLICTING))
+            continue
+        known[purchase.order_id] = fact
+        accrual = accruals.get(purchase.buyer_id)
+        earned = accrual.add(purchase.amount_cents, rate_ppm) if accrual else 0
+        earns = accrual is not None and accrual.earns
+        outcome = PurchaseOutcome.EARNED if earns else PurchaseOutcome.NOBODY_EARNS
+        answers.append(RecordedPurchase(outcome=outcome, earned_cents=earned))
+        rows.append(
+            (
+                purchase.order_id,
+                purchase.buyer_id,
+                accrual.referral_id if accrual else None,
+                purchase.amount_cents,
+                rate_ppm if earns else 0,
+                earned,
+                purchase.purchased_at or now,
+                now,
+            )
+        )
+    execute_many(connection, insert(referral_purchases), PURCHASE_COLUMNS, rows)
+    _store_accruals(connection, accruals.values())
+    return answers
+
+
+def _known_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[int, int] | None]:
+    columns = (referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents)
+    rows = connection.execute(select(*columns).where(referral_purchases.c.order_id.in_(order_ids)))
+    return {order_id: (buyer_id, amount_cents) for order_id, buyer_id, amount_cents in rows}
+
+
+def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
+    columns = (
+        referrals.c.referred_user_id,
+        referrals.c.id,
+        referrals.c.cashback_carry_ppm,
+        referrals.c.referrer_user_id,
+    )
+    rows = connection.execute(select(*columns).where(referrals.c.referred_user_id.in_(buyers))).all()
+    barred = blacklisted_among(connection, {row[3] for row in rows})
+    return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}
+
+
+def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:
+    changed = sorted(
+        (accrual.referral_id, accrual.spend_cents, accrual.earned_cents, accrual.carry)
+        for accrual in accruals
+        if accrual.spend_cents
+    )
+    statement = (
+        update(referrals)
+        .where(referrals.c.id == bindparam("which"))
+        .values(
+            referred_total_spend_cents=referrals.c.referred_total_spend_cents + bindparam("spent"),
+            cashback_earned_cents=referrals.c.cashback_earned_cents + bindparam("earned"),
+            cashback_carry_ppm=bindparam("carry"),
+        )
+    )
+    rows = [(spent, earned, carry, which) for which, spent, earned, carry in changed]
+    execute_many(connection, statement, ("spent", "earned", "carry", "which"), rows)
+
+
+def log_purchase(connection: Connection, purchase: Purchase, rate_ppm: int, now: datetime) -> int | None:
+    """Record one purchase; return the whole cents that it earned, None where nobody earns or it was known already."""
+    check_id(purchase.buyer_id, "Buyer")
+    check_amount(purchase.amount_cents)
+    if not purchase.order_id:
+        message = "The order id is empty; give the shop's id of this order."
+        raise PurchaseRefusedError(message)
+    [answer] = record_purchases(connection, [purchase], rate_ppm, now)
+    if answer.outcome is PurchaseOutcome.CONFLICTING:
+        message = f"Order {purchase.order_id} is known with another buyer or amount; nothing was changed."
+        raise PurchaseRefusedError(message)
+    return answer.earned_cents if answer.outcome is PurchaseOutcome.EARNED else None
+
+
+def check_amount(amount_cents: int) -> int:
+    """Return a purchase's amount if it is one: whole cents from 0 to ten thousand million dollars."""
+    if isinstance(amount_cents, bool) or not isinstance(amount_cents, int):
+        message = f"The amount {amount_cents!r} is not a whole number of cents."
+        raise PurchaseRefusedError(message)
+    if not 0 <= amount_cents <= LARGEST_PURCHASE_CENTS:
+        message = f"The amount of {amount_cents} cents is not between 0 and {LARGEST_PURCHASE_CENTS}."
+        raise PurchaseRefusedError(message)
+    return amount_cents
