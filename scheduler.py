@@ -110,16 +110,20 @@ class Scheduler:
         self._bell = AsyncIOScheduler(timezone=UTC)
 
     async def run(self) -> None:
-        """Put the rule in force, decide what passed while nothing ran, then wait for the bell; until cancelled."""
+        """Set APScheduler's bell and listen to it; until cancelled."""
         self._set_bell()
         self._bell.start()
         try:
-            while True:
-                self._rung = anyio.Event()
-                with anyio.move_on_after(await self._decide_or_report()):
-                    await self._rung.wait()
+            await self.listen()
         finally:
             self._bell.shutdown(wait=False)
+
+    async def listen(self) -> None:
+        """Put the rule in force, decide what passed while nothing ran, then wait for `ring`; until cancelled."""
+        while True:
+            self._rung = anyio.Event()
+            with anyio.move_on_after(await self._decide_or_report()):
+                await self._rung.wait()
 
     def _set_bell(self) -> None:
         if self._rule is not None:

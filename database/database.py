@@ -45,6 +45,7 @@ class Database:
         self._inline = inline
         self._failpoint = failpoint
         self._opened: Door | None = None
+        self._closed: Door | None = None
 
     async def connect(self) -> None:
         """Open the file, create or adopt it where that is needed, and bring it to this program's schema.
@@ -59,7 +60,8 @@ class Database:
                 f"Database {self.path} cannot be opened: the folder {self.path.parent} does not exist; create it first."
             )
             raise DatabaseUnavailableError(message)
-        door = Door(self.path, inline=self._inline, failpoint=self._failpoint)
+        # A door that was closed opens again, and has not forgotten the statements that it compiled.
+        door = self._closed or Door(self.path, inline=self._inline, failpoint=self._failpoint)
         try:
             if await door.read(schema.revision_of) != schema.NEWEST:
                 await door.write(schema.upgrade, self.path, self._clock())
@@ -72,7 +74,7 @@ class Database:
         """Close the file. Closing twice is harmless."""
         if self._opened is not None:
             self._opened.close()
-            self._opened = None
+            self._opened, self._closed = None, self._opened
 
     async def __aenter__(self) -> Self:
         """Connect."""

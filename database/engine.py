@@ -105,9 +105,11 @@ class Door:
             raise DatabaseUnavailableError(message)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection. The next use opens the file anew, whichever file that is then."""
         self._writer.dispose()
         self._reader.dispose()
+        self._identity = None
+        self._identity = None
 
 
 def _engine(path: Path, *, begin: str, connections: int) -> Engine:

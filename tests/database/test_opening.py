@@ -157,6 +157,21 @@ async def test_nothing_is_done_before_connect_or_after_close(tmp_path: Path) -> 
         await database.get_referral_stats(1)
 
 
+async def test_what_was_closed_opens_again_whichever_file_is_there_then(tmp_path: Path) -> None:
+    """While it is open, a file that is replaced is refused; a restore from a backup goes through close and connect."""
+    path = tmp_path / "cashback.db"
+    async with Database(tmp_path / "backup.db") as backup:
+        await backup.ensure_user(7)
+    database = Database(path)
+    async with database:
+        await database.ensure_user(5)
+    path.unlink()
+    (tmp_path / "backup.db").rename(path)
+    async with database:
+        await database.ensure_user(6)
+    assert rows(path, "SELECT discord_id FROM users ORDER BY 1") == [(6,), (7,)]
+
+
 async def test_a_file_that_another_program_holds_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("database.engine.BUSY_TIMEOUT_SECONDS", 0.05)
     async with Database(tmp_path / "cashback.db") as database:
