@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench run lock clean
+.PHONY: demo test check bench soak run lock clean
 
 demo: .venv/.installed
 	$(BIN)/cashback demo
@@ -17,6 +17,10 @@ check: .venv/.installed
 
 bench: .venv/.installed
 	$(BIN)/python -m bench
+
+# Hours of kills, crowds and chance; writes docs/reliability.md.
+soak: .venv/.installed
+	$(BIN)/python -m soak
 
 run: .venv/.installed
 	$(BIN)/cashback bot

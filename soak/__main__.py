@@ -1,93 +1,82 @@
-"""`make soak`: survives thousands of kills, prints what they came to, and writes the figures into docs/reliability.md.
+"""`make soak`: puts the program under fire for as long as is asked for, and writes what came of it into a page.
 
-Ends with 1 where anything was violated; then the campaign and the ending are printed, and the seed repeats them.
+Ends with 1 where anything was violated; each violation is printed with the seed that repeats it.
 """
 
 import argparse
 import os
-import platform
-import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from soak.crash import Tally, run_campaigns
-from soak.life import Kind
+from soak.crash import run_campaigns
+from soak.findings import Findings
+from soak.page import verdict, write_page
+from soak.rush import run_rushes
 
-PAGE: Final = Path(__file__).parent.parent / "docs" / "reliability.md"
-BEGIN: Final = "<!-- soak: written by `python -m soak` -->\n"
-END: Final = "<!-- soak: end -->\n"
-
-
-def _figures(tally: Tally) -> list[tuple[str, str]]:
-    rows = [(f"kills {kind}", f"{tally.kills[kind]:,}") for kind in Kind]
-    return [
-        *rows,
-        ("kills in all", f"{tally.kills.total():,}"),
-        ("batches paid to the end", f"{tally.campaigns:,}"),
-        ("processes started", f"{tally.lives:,}"),
-        ("cents credited, each once", f"{tally.credited_cents:,}"),
-        ("direct messages sent", f"{tally.sends:,}"),
-        ("of these repeats, all inside the window", f"{tally.repeated_sends:,}"),
-        ("violations", f"{len(tally.violations):,}"),
-    ]
+Say = Callable[[str], None]
+DEFAULTS: Final = {"kills": 5_000, "crowds": 50, "seed": 1}
 
 
-def _commit() -> str:
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(PAGE.parent), *words]
-        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()  # noqa: S603 -- git
-
-    changed = " with changes" if git("status", "--porcelain") else ""
-    return f"{git('rev-parse', '--short', 'HEAD') or 'unknown'}{changed}"
-
-
-def _write_page(tally: Tally, command: str, seconds: float) -> None:
-    """Replace what stands between the marks by these figures."""
-    machine = (
-        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()},"
-        f" SQLite {sqlite3.sqlite_version}"
+def _crash(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    began = time.perf_counter()
+    tally = run_campaigns(
+        folder,
+        kills=wanted.kills,
+        seed=wanted.seed,
+        workers=wanted.workers,
+        watch=lambda so_far: say(f"{so_far.kills.total():,} of {wanted.kills:,} kills"),
     )
-    lines = [f"`{command}` in {seconds:,.0f} s, commit {_commit()}, {machine}:", "", "| what | figure |", "|---|---|"]
-    lines += [f"| {what} | {figure} |" for what, figure in _figures(tally)]
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text("\n".join([before + BEGIN, *lines, "", END + after]), encoding="utf-8")
+    return tally.findings(time.perf_counter() - began)
+
+
+def _crowd(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    return run_rushes(folder, rushes=wanted.crowds, watch=lambda done: say(f"{done:,} of {wanted.crowds:,} crowds"))
+
+
+def _soak(wanted: argparse.Namespace, say: Say) -> Iterator[Findings]:
+    """Run each part of which any is wanted."""
+    for count, part in ((wanted.kills, _crash), (wanted.crowds, _crowd)):
+        if count:
+            with tempfile.TemporaryDirectory() as folder:
+                yield part(Path(folder), wanted, say)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="soak", description=__doc__)
+    for name, default in DEFAULTS.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"[{default}]")
+    parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1), help="campaigns at a time")
+    parser.add_argument("--no-page", action="store_true", help="leave docs/reliability.md as it is")
+    return parser.parse_args()
 
 
 def main() -> int:
     """Run the soak that is asked for; 0 where nothing was violated."""
-    parser = argparse.ArgumentParser(prog="soak", description=__doc__)
-    parser.add_argument("--kills", type=int, default=5_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
-    parser.add_argument("--no-page", action="store_true", help="leave docs/reliability.md as it is")
-    arguments = parser.parse_args()
+    wanted = _parse()
     console = Console(width=110)
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, console.status("starting") as status:
-        tally = run_campaigns(
-            Path(folder),
-            kills=arguments.kills,
-            seed=arguments.seed,
-            workers=arguments.workers,
-            watch=lambda so_far: status.update(f"{so_far.kills.total():,} of {arguments.kills:,} kills"),
-        )
-    seconds = time.perf_counter() - began
-    table = Table("what", "figure", title=f"{seconds:,.0f} s, seed {arguments.seed}")
-    for row in _figures(tally):
-        table.add_row(*row)
-    console.print(table, *tally.violations, sep="\n")
-    if not arguments.no_page and not tally.violations:
-        command = f"python -m soak --kills {arguments.kills} --seed {arguments.seed}"
-        _write_page(tally, command, seconds)
-    return 1 if tally.violations else 0
+    parts = []
+    with console.status("starting") as status:
+        for part in _soak(wanted, status.update):
+            parts.append(part)
+            table = Table("what", "how often", title=f"{part.part}: {part.seconds:,.0f} s", title_justify="left")
+            for what, count in part.figures:
+                table.add_row(what, f"{count:,}")
+            console.print(table)
+    table = Table("what was looked for", "found")
+    for what, found in verdict(parts):
+        table.add_row(what, f"{found:,}")
+    violations = [violation for part in parts for violation in part.violations]
+    console.print(table, *violations, sep="\n", markup=False)
+    if not wanted.no_page:
+        write_page(parts, " ".join(["python -m soak", *(f"--{name} {getattr(wanted, name)}" for name in DEFAULTS)]))
+    return 1 if violations else 0
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from random import Random
 from shutil import copyfile, rmtree
 from typing import Final
 
+from soak.findings import Findings, Losses
 from soak.inspection import inspect, read_sends
-from soak.ledger import Expected, make_ledger
+from soak.ledger import Expected, Origin, make_ledger
 from soak.life import COUNTS, ERROR, LEDGER, Ending, Kind, live
 
 LONGEST_LIFE_SECONDS: Final = 60.0
@@ -31,22 +32,42 @@ class Tally:
     """What a number of campaigns came to."""
 
     kills: Counter[Kind] = field(default_factory=Counter)
-    campaigns: int = 0
+    batches: Counter[Origin] = field(default_factory=Counter)
     lives: int = 0
     credited_cents: int = 0
     sends: int = 0
     repeated_sends: int = 0
+    losses: Losses = field(default_factory=Losses)
     violations: list[str] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
         """Add another tally to this one."""
         self.kills += other.kills
-        self.campaigns += other.campaigns
+        self.batches += other.batches
         self.lives += other.lives
         self.credited_cents += other.credited_cents
         self.sends += other.sends
         self.repeated_sends += other.repeated_sends
+        self.losses += other.losses
         self.violations += other.violations
+
+    def findings(self, seconds: float) -> Findings:
+        """Hand in what this tally holds."""
+        return Findings(
+            part="the process is ended by SIGKILL",
+            seconds=seconds,
+            figures=(
+                *((f"kills {kind}", self.kills[kind]) for kind in Kind),
+                ("kills in all", self.kills.total()),
+                *((f"batches {origin}, paid to the end", self.batches[origin]) for origin in Origin),
+                ("processes started", self.lives),
+                ("cents credited, each once", self.credited_cents),
+                ("direct messages sent", self.sends),
+                ("of these repeats, all inside the documented window", self.repeated_sends),
+            ),
+            losses=self.losses,
+            violations=tuple(self.violations),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +97,9 @@ def raise_victim(folder: Path) -> Victim:
         campaign.mkdir()
         copyfile(template, campaign / LEDGER)
         began = time.perf_counter()
-        _live_once(campaign, 0, expected, None)
+        _live_once(campaign, 0, expected, Origin.ADMIN, None)
         life_seconds = time.perf_counter() - began
-    violations = inspect(campaign, expected, done=True)
+    violations = inspect(campaign, expected, Origin.ADMIN, done=True).violations
     if violations:
         message = f"an undisturbed life went wrong: {violations}"
         raise RuntimeError(message)
@@ -98,26 +119,29 @@ def choose_ending(chance: Random, victim: Victim) -> Ending:
 def run_campaign(folder: Path, victim: Victim, chance: Random) -> Tally:
     """Pay one ledger, killed up to twelve times on the way; inspect it after each life."""
     copyfile(victim.template, folder / LEDGER)
-    tally = Tally(campaigns=1)
+    origin = chance.choice(list(Origin))
+    tally = Tally()
     for life in itertools.count():
         ending = choose_ending(chance, victim) if life < KILLS_PER_CAMPAIGN else None
-        killed = _live_once(folder, life, victim.expected, ending)
+        killed = _live_once(folder, life, victim.expected, origin, ending)
         tally.lives += 1
-        violations = inspect(folder, victim.expected, done=not killed)
-        tally.violations += [f"life {life}, {ending}: {violation}" for violation in violations]
+        found = inspect(folder, victim.expected, origin, done=not killed)
+        tally.violations += [f"batch {origin}, life {life}, {ending}: {violation}" for violation in found.violations]
+        tally.losses += found.losses
         if ending is not None and killed:
             tally.kills[ending.kind] += 1
-        if not killed or violations:
+        if not killed or found.violations:
             break
     sends = read_sends(folder)
     tally.sends, tally.repeated_sends = len(sends.lines), sends.repeats
+    tally.batches[origin] += 1
     tally.credited_cents = sum(victim.expected.credited_cents.values())
     return tally
 
 
-def _live_once(folder: Path, life: int, expected: Expected, ending: Ending | None) -> bool:
+def _live_once(folder: Path, life: int, expected: Expected, origin: Origin, ending: Ending | None) -> bool:
     """Let a victim live once; True where SIGKILL ended it. Raises RuntimeError where it failed by itself."""
-    process = context().Process(target=live, args=(str(folder), life, expected.skipped, ending))
+    process = context().Process(target=live, args=(str(folder), life, expected.skipped, origin, ending))
     process.start()
     by_clock = ending is not None and ending.kind is Kind.RANDOM_MOMENT
     process.join(ending.seconds if ending is not None and by_clock else LONGEST_LIFE_SECONDS)

@@ -1,4 +1,7 @@
-"""A crowd on one file: processes that propose, confirm, pay and resume at once, and a shop that logs purchases."""
+"""A crowd on one file: processes that propose, confirm, pay and resume at once, and a shop that logs purchases.
+
+What one member of the crowd does; `soak/rush.py` lets them loose.
+"""
 
 import functools
 import logging

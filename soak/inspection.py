@@ -9,15 +9,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
 from database import Database, reconciliation
-from soak.ledger import Expected
+from soak.findings import Losses
+from soak.ledger import Expected, Origin
 from soak.life import LEDGER, SENDS
 
 Rows = list[tuple[Any, ...]]
+
+_ALWAYS: Final = ("schedule_changed", "batch_proposed", "blacklisted", "batch_approved", "batch_finished")
+AUDITED: Final = {Origin.ADMIN: _ALWAYS, Origin.SLOT: (*_ALWAYS, "slot_batched")}
+"""What the audit log must tell, each once, when a victim is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What is wrong with a victim's files, each in a line, and what of it was lost or paid twice."""
+
+    violations: tuple[str, ...]
+    losses: Losses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +53,8 @@ def read_sends(folder: Path) -> Sends:
     return Sends(lines=tuple((int(notification), nonce, int(life)) for notification, nonce, life in words))
 
 
-def inspect(folder: Path, expected: Expected, *, done: bool) -> list[str]:
-    """Name everything that is wrong with a victim's files; nothing where all is well."""
+def inspect(folder: Path, expected: Expected, origin: Origin, *, done: bool) -> Inspection:
+    """Look at a victim's files after one of its deaths, or when it is done."""
     copies = folder / "copy"
     copies.mkdir(exist_ok=True)
     for suffix in ("", "-wal"):
@@ -49,15 +62,40 @@ def inspect(folder: Path, expected: Expected, *, done: bool) -> list[str]:
         if (folder / f"{LEDGER}{suffix}").exists():
             copyfile(folder / f"{LEDGER}{suffix}", copies / f"{LEDGER}{suffix}")
     found = list(anyio.run(_verify, copies / LEDGER))
+    sends = read_sends(folder)
     connection = sqlite3.connect(copies / LEDGER)
     try:
         found += _wrong_money(connection, expected)
-        found += _wrong_messages(connection, read_sends(folder))
+        found += _wrong_messages(connection, sends)
         if done:
-            found += _unfinished(connection, expected, read_sends(folder))
+            found += _unfinished(connection, expected, origin, sends)
+        losses = _count_losses(connection, expected, sends, done=done)
     finally:
         connection.close()
-    return found
+    return Inspection(violations=tuple(found), losses=losses)
+
+
+def _count_losses(connection: sqlite3.Connection, expected: Expected, sends: Sends, *, done: bool) -> Losses:
+    """Count by person: what is in the wallet and what is still pending must be what was earned, no more and no less."""
+    left: dict[int, int] = dict(
+        _rows(
+            connection,
+            "SELECT referrer_user_id, sum(cashback_earned_cents - cashback_paid_cents) FROM referrals GROUP BY 1",
+        )
+    )
+    wallets: dict[int, int] = dict(_rows(connection, "SELECT discord_id, wallet_balance_cents FROM users"))
+    surplus = {
+        person: wallets.get(person, 0) + left.get(person, 0) - cents for person, cents in expected.planned_cents.items()
+    }
+    marked = {row[0] for row in _rows(connection, "SELECT id FROM notifications WHERE status = 'sent'")}
+    lost = len(marked - {line[0] for line in sends.lines})
+    if done:
+        lost = len(expected.notified - {int(nonce.split(":")[1]) for _, nonce, _ in sends.lines})
+    return Losses(
+        double_payments=sum(cents > 0 for cents in surplus.values()),
+        lost_cents=-sum(cents for cents in surplus.values() if cents < 0),
+        lost_messages=lost,
+    )
 
 
 async def _verify(path: Path) -> tuple[str, ...]:
@@ -93,7 +131,7 @@ def _wrong_money(connection: sqlite3.Connection, expected: Expected) -> Iterator
     queued = _rows(connection, "SELECT user_id FROM notifications")
     if sorted(queued) != [(person,) for person in sorted(credited)]:
         yield f"direct messages are queued for {sorted(queued)}, credited were {sorted(credited)}"
-    for action in ("batch_proposed", "batch_approved", "batch_finished"):
+    for action in AUDITED[Origin.SLOT]:
         [(count,)] = connection.execute("SELECT count(*) FROM audit_log WHERE action = ?", (action,))
         if count > 1:
             yield f"the audit log tells {count} times of {action}"
@@ -123,7 +161,7 @@ def _wrong_messages(connection: sqlite3.Connection, sends: Sends) -> Iterator[st
         yield "a direct message was sent again with another nonce"
 
 
-def _unfinished(connection: sqlite3.Connection, expected: Expected, sends: Sends) -> Iterator[str]:
+def _unfinished(connection: sqlite3.Connection, expected: Expected, origin: Origin, sends: Sends) -> Iterator[str]:
     """Find what a victim that ended by itself has left undone."""
     credited: dict[int, int] = dict(
         _rows(connection, "SELECT referrer_id, paid_cents FROM payouts WHERE status = 'credited'")
@@ -139,7 +177,7 @@ def _unfinished(connection: sqlite3.Connection, expected: Expected, sends: Sends
     if batches != [(1, "completed_with_failures")]:
         yield f"the batches are {batches}"
     counted = Counter(row[0] for row in _rows(connection, "SELECT action FROM audit_log"))
-    if counted != Counter(batch_proposed=1, blacklisted=1, batch_approved=1, batch_finished=1):
+    if counted != Counter(AUDITED[origin]):
         yield f"the audit log holds {dict(counted)}"
     people = {nonce.split(":")[1] for _, nonce, _ in sends.lines}
     states = Counter(row[0] for row in _rows(connection, "SELECT status FROM notifications"))

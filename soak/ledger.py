@@ -2,12 +2,14 @@
 
 import sqlite3
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import anyio
 
-from database import Database, referrals
+from database import Database, referrals, slots
 from database.purchases import Purchase, record_purchases
 from pipeline.ports import utc_now
 
@@ -15,6 +17,14 @@ FIRST_REFERRER: Final = 1_001
 FIRST_BUYER: Final = 900_001
 REFERRERS: Final = 24
 ALL_OF_IT_PPM: Final = 1_000_000
+SLOT_AT: Final = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
+
+
+class Origin(StrEnum):
+    """Who wants the batch: an admin in two steps, or the calendar, which writes slot, batch and approval in one."""
+
+    ADMIN = "confirmed by an admin"
+    SLOT = "of a scheduled slot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +88,4 @@ async def _earn(path: Path, owed: dict[int, list[int]]) -> None:
     async with Database(path) as database:
         await database.write(referrals.create_referrals, people, utc_now())
         await database.write(record_purchases, purchases, ALL_OF_IT_PPM, utc_now())
+        await database.write(slots.put_rule_in_force, "friday 15:00", now=SLOT_AT)

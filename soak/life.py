@@ -19,9 +19,10 @@ from typing import Any, Final
 import anyio
 
 import database as ledger
-from database import Database, approvals, batches, blacklist, proposals
+from database import Database, approvals, batches, blacklist, proposals, slots
 from pipeline.messages import BatchStatus, Delivery, DeliveryStatus, PayoutNotice, RunBatch
 from pipeline.ports import Silence, utc_now
+from soak.ledger import SLOT_AT, Origin
 from stages import Bell, make_pipeline
 from stages.notification import Postman
 
@@ -31,13 +32,8 @@ SENDS: Final = "sends.log"
 ERROR: Final = "error.txt"
 COUNTS: Final = "counts.txt"
 _LEDGER: Final = Path(ledger.__file__).parent
-_WRITING_CODE: Final = frozenset(
-    str(_LEDGER / name)
-    for name in (
-        *("approvals.py", "audit_log.py", "crediting.py", "outbox.py", "pending.py", "proposals.py", "purchases.py"),
-        *("referrals.py", "runs.py"),
-    )
-)
+_NO_STATEMENTS: Final = {"engine.py", "database.py", "tables.py", "errors.py"}
+_WRITING_CODE: Final = frozenset(str(path) for path in _LEDGER.glob("*.py") if path.name not in _NO_STATEMENTS)
 
 
 class Kind(StrEnum):
@@ -105,28 +101,28 @@ class FileMessenger:
         return Delivery(status=DeliveryStatus.SENT)
 
 
-def live(folder: str, life: int, blacklisted_id: int, ending: Ending | None) -> None:
+def live(folder: str, life: int, blacklisted_id: int, origin: Origin, ending: Ending | None) -> None:
     """Live once: the body of the process. What goes wrong is written beside the ledger, for the harness to read."""
     logging.disable(logging.CRITICAL)
     fate = Fate(ending)
     if ending is None or ending.kind is Kind.BETWEEN_STATEMENTS:
         fate.watch_statements()
     try:
-        anyio.run(_live, Path(folder), life, blacklisted_id, fate)
+        anyio.run(_live, Path(folder), life, blacklisted_id, origin, fate)
     except BaseException:
         (Path(folder) / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
         raise
     (Path(folder) / COUNTS).write_text("\n".join(map(str, fate.counts.values())), encoding="utf-8")
 
 
-async def _live(folder: Path, life: int, blacklisted_id: int, fate: Fate) -> None:
+async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, fate: Fate) -> None:
     bell, settled = Bell(), anyio.Event()
     async with Database(folder / LEDGER, failpoint=fate.at_commit) as database:
         messenger = FileMessenger(folder / SENDS, life, fate)
         postman = Postman(database, messenger, bell, per_second=1e9, retry_attempts=3)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_deliver, postman, bell, settled)
-            await _propose_and_approve(database, blacklisted_id)
+            await APPROVING[origin](database, blacklisted_id)
             for number in await database.read(batches.unfinished):
                 request = RunBatch(batch_number=number)
                 await make_pipeline(
@@ -146,11 +142,20 @@ async def _deliver(postman: Postman, bell: Bell, settled: anyio.Event) -> None:
         await bell.wait(60)
 
 
-async def _propose_and_approve(database: Database, blacklisted_id: int) -> None:
-    """Bring the one batch to `approved`, from wherever the last life left it."""
+async def _confirm(database: Database, blacklisted_id: int) -> None:
+    """Bring an admin's batch to `approved`, from wherever the last life left it; somebody is blacklisted in between."""
     if not await database.read(batches.history, limit=1):
         await database.write(proposals.propose, actor="soak", now=utc_now(), expires_at=None)
     [batch] = await database.read(batches.history, limit=1)
     if batch["status"] == BatchStatus.PROPOSED:
         await database.write(blacklist.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
         await database.write(approvals.approve, batch["number"], actor="soak", now=utc_now())
+
+
+async def _ring(database: Database, blacklisted_id: int) -> None:
+    """Ring for the slot, as every start does; somebody is blacklisted before anybody is paid."""
+    await database.write(slots.pay, SLOT_AT, now=utc_now(), min_payout_cents=1)
+    await database.write(blacklist.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
+
+
+APPROVING: Final = {Origin.ADMIN: _confirm, Origin.SLOT: _ring}

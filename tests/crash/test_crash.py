@@ -11,7 +11,9 @@ from shutil import copytree
 import pytest
 
 from soak.crash import Victim, choose_ending, raise_victim, run_campaigns
-from soak.inspection import inspect
+from soak.findings import Losses
+from soak.inspection import Inspection, inspect
+from soak.ledger import Origin
 from soak.life import LEDGER, SENDS, Kind
 from tests.conftest import drop_guards, raw
 
@@ -19,15 +21,16 @@ KILLS = 50
 
 
 def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path) -> None:
+    """A direct message is repeated where the process dies between the send and its mark: the documented window is real.
+
+    The harness sees it, so it would see one that is not documented.
+    """
     tally = run_campaigns(tmp_path, kills=KILLS, seed=7, workers=4)
     assert tally.violations == []
+    assert tally.losses == Losses()
     assert tally.kills.total() >= KILLS
     assert set(tally.kills) == set(Kind)
-
-
-def test_a_direct_message_is_repeated_where_the_process_dies_between_send_and_mark(tmp_path: Path) -> None:
-    """The documented window is real: the harness sees it, so it would see one that is not documented."""
-    tally = run_campaigns(tmp_path, kills=10, seed=8, workers=2)
+    assert set(tally.batches) == set(Origin)
     assert 0 < tally.repeated_sends <= tally.kills.total()
 
 
@@ -112,9 +115,35 @@ def test_inspection_finds(
     folder, victim = undisturbed
     harmed = tmp_path / "harmed"
     copytree(folder / "undisturbed", harmed)
-    assert inspect(harmed, victim.expected, done=True) == []
+    assert inspect(harmed, victim.expected, Origin.ADMIN, done=True) == Inspection(violations=(), losses=Losses())
     harm(harmed)
-    assert told in " | ".join(inspect(harmed, victim.expected, done=True))
+    assert told in " | ".join(inspect(harmed, victim.expected, Origin.ADMIN, done=True).violations)
+
+
+@pytest.mark.parametrize(
+    ("harm", "losses"),
+    [
+        (
+            _tamper("UPDATE users SET wallet_balance_cents = 2 * wallet_balance_cents WHERE discord_id = 1001"),
+            Losses(double_payments=1),
+        ),
+        (
+            _tamper("UPDATE users SET wallet_balance_cents = wallet_balance_cents - 3 WHERE discord_id < 1003"),
+            Losses(lost_cents=6),
+        ),
+        (_tamper("UPDATE referrals SET cashback_paid_cents = 0 WHERE id = 1"), Losses(double_payments=1)),
+        (_forget_a_send, Losses(lost_messages=1)),
+    ],
+    ids=["paid twice", "lost", "to be paid again", "not sent and marked as sent"],
+)
+def test_inspection_counts(
+    undisturbed: tuple[Path, Victim], tmp_path: Path, harm: Callable[[Path], None], losses: Losses
+) -> None:
+    folder, victim = undisturbed
+    harmed = tmp_path / "harmed"
+    copytree(folder / "undisturbed", harmed)
+    harm(harmed)
+    assert inspect(harmed, victim.expected, Origin.ADMIN, done=True).losses == losses
 
 
 def test_the_victims_file_has_a_wallet_that_refuses(undisturbed: tuple[Path, Victim]) -> None:

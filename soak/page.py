@@ -1,0 +1,64 @@
+"""Writes what the soak came to into docs/reliability.md, between its marks; the prose around them is by hand."""
+
+import os
+import platform
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from soak.findings import Findings, all_losses
+
+PAGE: Final = Path(__file__).parent.parent / "docs" / "reliability.md"
+BEGIN: Final = "<!-- soak: written by `make soak` -->\n"
+END: Final = "<!-- soak: end -->\n"
+
+
+def write_page(parts: Sequence[Findings], command: str, page: Path = PAGE) -> None:
+    """Replace what stands between the marks by these findings."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    page.write_text(before + BEGIN + "\n" + "\n".join(_lines(parts, command)) + "\n\n" + END + after, encoding="utf-8")
+
+
+def _lines(parts: Sequence[Findings], command: str) -> Iterator[str]:
+    seconds = sum(part.seconds for part in parts)
+    yield f"`{command}`, {seconds:,.0f} s, commit {_commit()}, {_machine()}."
+    yield ""
+    yield "| what was looked for | found |"
+    yield "|---|---|"
+    for what, found in verdict(parts):
+        yield f"| {what} | **{found:,}** |"
+    for part in parts:
+        yield ""
+        yield f"| {part.part} | {part.seconds:,.0f} s |"
+        yield "|---|---|"
+        yield from (f"| {what} | {count:,} |" for what, count in part.figures)
+
+
+def verdict(parts: Sequence[Findings]) -> list[tuple[str, int]]:
+    """Tell what was found of all that must not be."""
+    losses = all_losses(parts)
+    return [
+        ("double payments", losses.double_payments),
+        ("cents lost", losses.lost_cents),
+        ("direct messages lost", losses.lost_messages),
+        ("violations of any kind", sum(len(part.violations) for part in parts)),
+    ]
+
+
+def _machine() -> str:
+    return (
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()},"
+        f" SQLite {sqlite3.sqlite_version}"
+    )
+
+
+def _commit() -> str:
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(PAGE.parent), *words]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()  # noqa: S603 -- git
+
+    changed = " with changes" if git("status", "--porcelain") else ""
+    return f"{git('rev-parse', '--short', 'HEAD') or 'unknown'}{changed}"
