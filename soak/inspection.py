@@ -17,6 +17,7 @@ from database import Database, reconciliation
 from soak.findings import Losses
 from soak.ledger import Expected, Origin
 from soak.life import LEDGER, SENDS
+from stages.notification import IN_FLIGHT
 
 Rows = list[tuple[Any, ...]]
 
@@ -140,23 +141,25 @@ def _wrong_money(connection: sqlite3.Connection, expected: Expected) -> Iterator
 def _wrong_messages(connection: sqlite3.Connection, sends: Sends) -> Iterator[str]:
     """Hold the outbox to "at least once", and to "at most once" outside the window between a send and its mark.
 
-    A message may be sent again only where the send before was the very last that its life did.
+    A message may be sent again only where it was in flight when the life that sent it ended. Sends are marked in their
+    order, so those in flight are among the last few of a life.
     """
     marked = {row[0] for row in _rows(connection, "SELECT id FROM notifications WHERE status = 'sent'")}
     sent = {line[0] for line in sends.lines}
     if marked - sent:
         yield f"the direct messages {marked - sent} are marked as sent and were not"
-    last_of_life = {life: number for number, (_, _, life) in enumerate(sends.lines)}
+    sends_of_life: dict[int, list[int]] = {}
+    for notification, _, life in sends.lines:
+        sends_of_life.setdefault(life, []).append(notification)
     before: dict[int, int] = {}
-    for number, (notification, _, life) in enumerate(sends.lines):
+    for notification, _, life in sends.lines:
         earlier = before.get(notification)
-        if earlier is not None and (
-            sends.lines[earlier][2] == life or last_of_life[sends.lines[earlier][2]] != earlier
-        ):
+        if earlier is not None and (earlier == life or notification not in sends_of_life[earlier][-IN_FLIGHT:]):
             yield f"direct message {notification} was sent again outside the window"
-        before[notification] = number
-    if len(sent - marked) > 1 or (sent - marked and sends.lines[-1][0] not in sent - marked):
-        yield f"the direct messages {sent - marked} were sent and are not marked, the last one sent was another"
+        before[notification] = life
+    last_sent = {notification for notification, _, _ in sends.lines[-IN_FLIGHT:]}
+    if sent - marked - last_sent:
+        yield f"the direct messages {sent - marked} were sent and are not marked, the last ones sent were {last_sent}"
     if len({(notification, nonce) for notification, nonce, _ in sends.lines}) != len(sent):
         yield "a direct message was sent again with another nonce"
 

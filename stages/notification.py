@@ -5,10 +5,13 @@ through the outbox, whoever filled it and whenever.
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from database import Database, outbox
 from pipeline.actor import Emit
@@ -16,8 +19,11 @@ from pipeline.errors import CashbackError
 from pipeline.messages import ChunkCredited, Delivery, DeliveryStatus, NotificationStatus, PayoutNotice
 from pipeline.ports import Messenger
 
-LETTERS_AT_ONCE: Final = 50
+NOTICES_READ: Final = 50
 """Notices read from the outbox at a time."""
+
+IN_FLIGHT: Final = 4
+"""Messages under way at once: a slow one holds up no other, and an end leaves no more than these in doubt."""
 
 RETRY_SECONDS: Final = 30
 """The pause before the second attempt; each further one waits twice as long."""
@@ -27,6 +33,8 @@ BACK_OFF_SECONDS: Final = 600
 
 LOOK_SECONDS: Final = 60
 """How often the outbox is looked at when nobody wakes the postman: another process may have filled it."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +75,7 @@ class Notification:
 
 
 class Postman:
-    """Delivers the outbox, one message at a time. At least once: docs/architecture.md has the window."""
+    """Delivers the outbox, a few messages at a time. At least once: docs/architecture.md has the window."""
 
     def __init__(
         self, database: Database, messenger: Messenger, bell: Bell, *, per_second: float, retry_attempts: int
@@ -79,49 +87,81 @@ class Postman:
         self._interval = 1 / per_second
         self._retry_attempts = retry_attempts
         self._next_send = 0.0
+        self._turn = anyio.Lock()
+        self._attempts = 0
 
     async def run(self) -> None:
         """Deliver for ever. A ledger that cannot be used for a while is tried again; it ends nothing."""
         while True:
-            try:
-                await self.deliver_due()
-                pause = await self._seconds_to_next()
-            except CashbackError as error:
-                logger.warning("direct messages wait: %s", error)
-                pause = RETRY_SECONDS
-            await self._bell.wait(pause)
+            await self.deliver_due()
+            await self._bell.wait(await self._seconds_to_next())
 
     async def deliver_due(self) -> int:
         """Deliver all that is due now; return how many attempts that took."""
-        attempts = 0
-        while notices := await self._database.read(outbox.due, now=self._database.now(), limit=LETTERS_AT_ONCE):
-            for notice in notices:
-                await self._pace()
+        before = self._attempts
+        while await self._deliver_round():
+            pass
+        return self._attempts - before
+
+    async def _deliver_round(self) -> bool:
+        """Hand out what is due to those who carry, until all of that is done; False where nothing was due."""
+        under_way: set[int] = set()
+        was_due = False
+        sender, receiver = anyio.create_memory_object_stream[PayoutNotice](0)
+        async with anyio.create_task_group() as carriers:
+            async with receiver:
+                for number in range(IN_FLIGHT):
+                    carriers.start_soon(self._carry, receiver.clone(), under_way, name=f"carrier {number}")
+            async with sender:
+                while notices := await self._free_notices(under_way):
+                    was_due = True
+                    for notice in notices:
+                        under_way.add(notice.notification_id)
+                        await sender.send(notice)
+        return was_due
+
+    async def _free_notices(self, under_way: set[int]) -> list[PayoutNotice]:
+        """Read what is due and not under way. What was under way as the reading began may be read as it was then."""
+        taken = frozenset(under_way)
+        read = partial(self._database.read, outbox.due, now=self._database.now(), limit=NOTICES_READ)
+        return [notice for notice in await self._ask(read) if notice.notification_id not in taken]
+
+    async def _carry(self, notices: MemoryObjectReceiveStream[PayoutNotice], under_way: set[int]) -> None:
+        """Deliver one message after the other, each at its turn."""
+        async with notices:
+            async for notice in notices:
+                await self._wait_for_turn()
+                self._attempts += 1
                 delivery = await self._messenger.send(notice)
-                attempts += 1
-                await self._record(notice, delivery)
                 if delivery.status is DeliveryStatus.BACK_OFF:
                     logger.warning("all direct messages pause for %d s: %s", BACK_OFF_SECONDS, delivery.reason)
-                    await anyio.sleep(BACK_OFF_SECONDS)
-        return attempts
+                    self._next_send = anyio.current_time() + BACK_OFF_SECONDS
+                await self._record(notice, delivery)
+                under_way.discard(notice.notification_id)
 
-    async def _pace(self) -> None:
-        """Keep the sends an interval apart; a late one does not push the next ones back."""
-        now = anyio.current_time()
-        self._next_send = max(self._next_send, now - self._interval)
-        if self._next_send > now:
-            await anyio.sleep(self._next_send - now)
-        self._next_send += self._interval
+    async def _wait_for_turn(self) -> None:
+        """Keep the sends an interval apart, in order; a late one does not push the next ones back."""
+        async with self._turn:
+            while self._next_send > anyio.current_time():  # noqa: ASYNC110 -- a back-off moves the turn meanwhile
+                await anyio.sleep_until(self._next_send)
+            self._next_send = max(self._next_send, anyio.current_time() - self._interval) + self._interval
 
     async def _record(self, notice: PayoutNotice, delivery: Delivery) -> None:
+        """Note how an attempt ended."""
         now = self._database.now()
         if delivery.dm_channel_id is not None and delivery.dm_channel_id != notice.dm_channel_id:
-            await self._database.write(outbox.remember_channel, notice.user_id, delivery.dm_channel_id)
+            await self._write(
+                partial(self._database.write, outbox.remember_channel, notice.user_id, delivery.dm_channel_id)
+            )
         if delivery.status is DeliveryStatus.BACK_OFF:
             return
         if delivery.status is DeliveryStatus.RETRY and notice.attempts < self._retry_attempts:
             until = now + timedelta(seconds=RETRY_SECONDS * 2**notice.attempts)
-            await self._database.write(outbox.postpone, notice.notification_id, error=delivery.reason, until=until)
+            await self._write(
+                partial(
+                    self._database.write, outbox.postpone, notice.notification_id, error=delivery.reason, until=until
+                )
+            )
             return
         status = {
             DeliveryStatus.SENT: NotificationStatus.SENT,
@@ -130,10 +170,30 @@ class Postman:
         }[delivery.status]
         if status is not NotificationStatus.SENT:
             logger.info("direct message to %d: %s: %s", notice.user_id, status, delivery.reason)
-        await self._database.write(outbox.settle, notice.notification_id, status, error=delivery.reason, now=now)
+        await self._write(
+            partial(self._database.write, outbox.settle, notice.notification_id, status, error=delivery.reason, now=now)
+        )
+
+    async def _write(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write also where the end is called for meanwhile: what is not noted is sent again."""
+
+        async def shielded() -> None:
+            with anyio.CancelScope(shield=True):
+                await write()
+
+        await self._ask(shielded)
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the ledger until it answers."""
+        while True:
+            try:
+                return await ask()
+            except CashbackError as error:
+                logger.warning("direct messages wait: %s", error)
+                await anyio.sleep(RETRY_SECONDS)
 
     async def _seconds_to_next(self) -> float:
-        due_at = await self._database.read(outbox.next_due_at)
+        due_at = await self._ask(partial(self._database.read, outbox.next_due_at))
         if due_at is None:
             return LOOK_SECONDS
         return min(max((due_at - self._database.now()).total_seconds(), 0.0), LOOK_SECONDS)

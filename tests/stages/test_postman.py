@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from database import Database
 from pipeline.messages import Delivery, DeliveryStatus, PayoutNotice
 from stages import Bell
-from stages.notification import BACK_OFF_SECONDS, LOOK_SECONDS, Postman
+from stages.notification import BACK_OFF_SECONDS, IN_FLIGHT, LOOK_SECONDS, RETRY_SECONDS, Postman
 from tests.conftest import FRIDAY, Till, raw, run_batches
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +42,10 @@ class Post:
         self.notices: list[PayoutNotice] = []
         self._start = anyio.current_time()
         self.on_send: Callable[[], None] | None = None
+        self.on_answer: Callable[[], None] | None = None
+        self.takes_seconds: dict[int, float] = {}
+        self.under_way: list[int] = []
+        self.most_under_way = 0
 
     async def send(self, notice: PayoutNotice) -> Delivery:
         """Answer what is written for this person; SENT where nothing more is."""
@@ -49,8 +53,19 @@ class Post:
         self.notices.append(notice)
         if self.on_send is not None:
             self.on_send()
+        await self._take_time(notice.user_id)
+        if self.on_answer is not None:
+            self.on_answer()
         answers = self._answers.get(notice.user_id, [])
         return answers.pop(0) if answers else SENT
+
+    async def _take_time(self, person: int) -> None:
+        """Be under way for as long as is written for this person."""
+        assert person not in self.under_way
+        self.under_way.append(person)
+        self.most_under_way = max(self.most_under_way, len(self.under_way))
+        await anyio.sleep(self.takes_seconds.get(person, 0))
+        self.under_way.remove(person)
 
 
 @pytest.fixture
@@ -235,22 +250,93 @@ async def test_a_restart_delivers_what_is_left_and_nothing_twice(office: Till) -
     assert [person for _, person in post.sends] == list(range(1, 11))
 
 
-async def test_an_end_between_sending_and_noting_repeats_that_one_message_only(office: Till) -> None:
-    """At least once: the one window in which a message may come twice."""
-    await paid(office, 3)
-    post = Post()
+async def ended_at(office: Till, post: Post, when: str) -> None:
+    """Let a postman begin and be ended as the second message is sent, or as it is answered."""
     async with anyio.create_task_group() as tasks:
 
         def end() -> None:
             if len(post.sends) == 2:
                 tasks.cancel_scope.cancel()
 
-        post.on_send = end
+        setattr(post, when, end)
         tasks.start_soon(postman(office, post).run, name="postman")
-    post.on_send = None
+    setattr(post, when, None)
+    post.under_way.clear()
+
+
+async def test_an_end_between_sending_and_the_answer_repeats_that_one_message_only(office: Till) -> None:
+    """At least once: the one window in which a message may come twice."""
+    await paid(office, 3)
+    post = Post()
+    await ended_at(office, post, "on_send")
     async with at_work(postman(office, post)):
         await anyio.sleep(60)
     assert [person for _, person in post.sends] == [1, 2, 2, 3]
+
+
+async def test_what_was_answered_is_noted_although_the_end_was_called_for(office: Till) -> None:
+    await paid(office, 3)
+    post = Post()
+    await ended_at(office, post, "on_answer")
+    assert [state for _, state, _ in states(office)] == ["sent", "sent", "queued"]
+    async with at_work(postman(office, post)):
+        await anyio.sleep(60)
+    assert [person for _, person in post.sends] == [1, 2, 3]
+
+
+async def test_a_slow_message_holds_up_nobody_and_is_sent_once(office: Till) -> None:
+    await paid(office, 200)
+    post = Post()
+    post.takes_seconds = {3: 1000}
+    async with at_work(postman(office, post, per_second=10)):
+        await anyio.sleep(21)
+        assert [person for _, person in post.sends] == list(range(1, 201))
+        assert [row for row in states(office) if row[1] != "sent"] == [(3, "queued", 0)]
+        await anyio.sleep(1000)
+    assert len(post.sends) == 200
+    assert states(office)[2] == (3, "sent", 1)
+
+
+async def test_a_few_messages_are_under_way_at_once_and_never_more(office: Till) -> None:
+    await paid(office, 60)
+    post = Post()
+    post.takes_seconds = dict.fromkeys(range(1, 61), 2)
+    assert await postman(office, post, per_second=10).deliver_due() == 60
+    assert post.most_under_way == IN_FLIGHT
+    assert post.sends[-1][0] == pytest.approx((60 / IN_FLIGHT - 1) * 2, abs=1)
+    assert [state for _, state, _ in states(office)] == ["sent"] * 60
+
+
+async def test_a_back_off_stops_those_too_who_wait_for_their_turn(office: Till) -> None:
+    """One answer comes while three others are under way and the next ones wait: nothing new goes out."""
+    await paid(office, 20)
+    post = Post({1: [BACK_OFF]})
+    post.takes_seconds = dict.fromkeys(range(1, 21), 1)
+    async with at_work(postman(office, post, per_second=10)):
+        await anyio.sleep(BACK_OFF_SECONDS)
+        assert [person for _, person in post.sends] == [1, 2, 3, 4]
+        await anyio.sleep(60)
+    assert sorted(person for _, person in post.sends[4:]) == [1, *range(5, 21)]
+    assert min(time for time, _ in post.sends[4:]) == 1 + BACK_OFF_SECONDS
+    assert [state for _, state, _ in states(office)] == ["sent"] * 20
+
+
+async def test_what_was_sent_while_the_ledger_is_away_is_noted_when_it_is_back(office: Till) -> None:
+    await paid(office, 2)
+    post = Post()
+    with raw(office.path) as connection:
+
+        def take_away() -> None:
+            connection.execute("ALTER TABLE notifications RENAME TO away")
+            post.on_answer = None
+
+        post.on_answer = take_away
+        async with at_work(postman(office, post)):
+            await anyio.sleep(RETRY_SECONDS / 2)
+            connection.execute("ALTER TABLE away RENAME TO notifications")
+            await anyio.sleep(RETRY_SECONDS)
+    assert [person for _, person in post.sends] == [1, 2]
+    assert [state for _, state, _ in states(office)] == ["sent", "sent"]
 
 
 async def test_a_channel_is_remembered_for_the_next_message(office: Till) -> None:
