@@ -33,7 +33,6 @@ from settings import Settings, SettingsError, load
 from stages import Bell, make_pipeline
 from stages.notification import Postman
 
-GUILD_READY_SECONDS: Final = 2.0
 FAREWELL_SECONDS: Final = 3
 LAST_RESORT_SECONDS: Final = 8
 """A stop may take ten seconds. What still waits then, say for a locked file, is rolled back and goes on later."""
@@ -54,7 +53,7 @@ class House:
     needs: Needs
 
     @classmethod
-    async def build(cls, settings: Settings, database: Database, *, guild_ready_timeout: float) -> Self:
+    async def build(cls, settings: Settings, database: Database) -> Self:
         """Wire the house. Raises StartError where nobody is configured who may pay."""
         needs = Needs(
             admin_role_id=required_admin_role(settings),
@@ -63,9 +62,7 @@ class House:
         )
         referral = settings.referral_settings
         mail, news = Bell(), Bell()
-        client = CashbackClient(
-            news, prefix=settings.bot_prefix, guild_ids=settings.guild_ids, guild_ready_timeout=guild_ready_timeout
-        )
+        client = CashbackClient(news, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
         runs = Runs(database, news=news, work=Bell())
         make = partial(make_pipeline, database=database, observer=runs, bell=mail, chunk_size=referral.chunk_size)
         runner = Runner(make, runs)
@@ -119,13 +116,7 @@ def required_token(settings: Settings) -> str:
     return settings.discord_token.get_secret_value()
 
 
-async def serve(
-    settings: Settings,
-    database: Database,
-    stop: anyio.Event,
-    *,
-    guild_ready_timeout: float = GUILD_READY_SECONDS,
-) -> None:
+async def serve(settings: Settings, database: Database, stop: anyio.Event) -> None:
     """Run the bot on an open ledger until `stop` is set; then finish the chunk in hand and leave.
 
     Raises StartError, alone or in a group, where Discord or the configuration does not let the bot start.
@@ -133,7 +124,7 @@ async def serve(
     token = required_token(settings)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
-    house = await House.build(settings, database, guild_ready_timeout=guild_ready_timeout)
+    house = await House.build(settings, database)
     connect = partial(stay_connected, asks_for_gateway=settings.discord_api_url is not None)
     async with house.runner, anyio.create_task_group() as around:
         await house.runs.take_up_unfinished()
@@ -168,7 +159,7 @@ async def _say_goodbye(database: Database, announcer: Announcer) -> None:
         logger.warning("stopped; what is left could not be said: %s", error)
 
 
-async def _serve_until_signal(settings: Settings, *, guild_ready_timeout: float) -> None:
+async def _serve_until_signal(settings: Settings) -> None:
     stop = anyio.Event()
     location, rate_ppm = settings.database, settings.referral_settings.rate_ppm
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -181,7 +172,7 @@ async def _serve_until_signal(settings: Settings, *, guild_ready_timeout: float)
                     stop.set()
 
             tasks.start_soon(listen, name="signals")
-            await serve(settings, database, stop, guild_ready_timeout=guild_ready_timeout)
+            await serve(settings, database, stop)
             tasks.cancel_scope.cancel()
 
 
@@ -192,13 +183,13 @@ def _leave_at_last() -> None:
     last_resort.start()
 
 
-def main(settings: Settings, *, guild_ready_timeout: float = GUILD_READY_SECONDS) -> int:
+def main(settings: Settings) -> int:
     """Run the bot until SIGTERM or SIGINT; return the exit code. What is wrong is one line on standard error."""
     _log_to_stderr()
     try:
         required_token(settings)
         required_admin_role(settings)
-        anyio.run(partial(_serve_until_signal, settings, guild_ready_timeout=guild_ready_timeout), backend="asyncio")
+        anyio.run(_serve_until_signal, settings, backend="asyncio")
     except Exception as error:
         reason = _first_of(error)
         if not isinstance(reason, CashbackError):

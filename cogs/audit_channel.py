@@ -14,7 +14,7 @@ from cogs.errors import is_unexpected
 from cogs.messenger import nonce_of
 from cogs.pace import REQUEST_SECONDS, Pace
 from cogs.runs import Bell
-from database import Database, announcements, batches
+from database import Database, announcements, audit_log, batches
 
 ANNOUNCED_DAYS: Final = 7
 """A batch that finished longer ago is not announced: a file that is new to the bot may hold years of them."""
@@ -73,7 +73,7 @@ class AuditChannel:
 
     async def _post(self, number: int, channel_id: int) -> None:
         report = await self._database.read(batches.report, number)
-        embed = embeds.audit(report)
+        embed = embeds.audit(report, await self._database.read(audit_log.head_at_end_of, number))
         is_first = await self._database.write(announcements.claim_audit, number, channel_id=channel_id)
         message_id = None if is_first else await self._find_posted(channel_id, embed)
         if message_id is None:

@@ -59,10 +59,10 @@ class CashbackClient(commands.Bot):
 
     decisions: Decisions
 
-    def __init__(self, bell: Bell, *, prefix: str, guild_ids: tuple[int, ...], guild_ready_timeout: float) -> None:
-        """Take the bell of who waits for a connection, the prefix, the servers that get the slash commands, and a time.
+    def __init__(self, bell: Bell, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
+        """Take the bell of who waits for a connection, the prefix, and the servers that get the slash commands.
 
-        Without `guild_ids` all servers get them. READY may take `guild_ready_timeout` seconds to settle.
+        Without `guild_ids` all servers get them.
         """
         super().__init__(
             command_prefix=prefix,
@@ -73,13 +73,13 @@ class CashbackClient(commands.Bot):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
-            guild_ready_timeout=guild_ready_timeout,
             max_ratelimit_timeout=RATE_LIMIT_SECONDS,
         )
         self.once = Once()
         self._bell = bell
         self._guild_ids = guild_ids
         self._online = anyio.Event()
+        self._guilds_known = anyio.Event()
 
     @property
     def is_online(self) -> bool:
@@ -89,6 +89,14 @@ class CashbackClient(commands.Bot):
     async def wait_online(self) -> None:
         """Wait for the gateway's connection."""
         await self._online.wait()
+
+    async def wait_guilds_known(self, seconds: float) -> None:
+        """Wait until Discord has told of each server that the bot is in, or so long.
+
+        The library's own "ready" comes two seconds after the last of them.
+        """
+        with anyio.move_on_after(seconds):
+            await self._guilds_known.wait()
 
     def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- the library's
         """Pass an event on, unless the client is closed: a READY that settles later than that would raise."""
@@ -111,6 +119,15 @@ class CashbackClient(commands.Bot):
         """Note that the gateway is connected."""
         self._online.set()
         self._bell.ring()
+        self._look_at_guilds()
+
+    async def on_guild_available(self, _guild: discord.Guild) -> None:
+        """Note that Discord has told of one more server."""
+        self._look_at_guilds()
+
+    def _look_at_guilds(self) -> None:
+        if not any(guild.unavailable for guild in self.guilds):
+            self._guilds_known.set()
 
     async def on_resumed(self) -> None:
         """Note that the gateway is connected again."""

@@ -17,6 +17,7 @@ FIRST_PAUSE_SECONDS: Final = 1
 LONGEST_PAUSE_SECONDS: Final = 60
 STEADY_SECONDS: Final = 60
 GATEWAY_CLOSE_CODE: Final = 4000
+GUILDS_SECONDS: Final = 10
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ async def _connect(client: CashbackClient) -> None:
 
 async def _check(client: CashbackClient, needs: Needs) -> None:
     """Look once, when the servers are known, whether what the configuration names exists."""
-    await client.wait_until_ready()
+    await client.wait_guilds_known(GUILDS_SECONDS)
     guilds = [guild for guild in client.guilds if not needs.guild_ids or guild.id in needs.guild_ids]
     if any(guild.unavailable for guild in guilds):
         logger.warning("a server is unavailable; the configured role and channel were not checked")

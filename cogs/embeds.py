@@ -196,8 +196,12 @@ def failures_file(report: BatchReport) -> str:
     return "\n".join([f"Failed payouts of {report.batch_id}; their cashback is still pending.", "", *lines, ""])
 
 
-def audit(report: BatchReport) -> discord.Embed:
-    """Show a finished batch to those who watch the audit channel."""
+def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
+    """Show a finished batch to those who watch the audit channel.
+
+    `audit_head` is the digest that the database's audit log ended with as the batch did: here it is out of reach of
+    whoever can change the database.
+    """
     embed = discord.Embed(
         title="💰 Referral Cashback Batch Processed", colour=discord.Colour.gold(), timestamp=report.finished_at
     )
@@ -213,6 +217,8 @@ def audit(report: BatchReport) -> discord.Embed:
         entries["Target User"] = f"{mention(report.target_user_id)} (`{report.target_user_id}`)"
     for name, value in entries.items():
         embed.add_field(name=name, value=clip(value, FIELD_LENGTH), inline=True)
+    if audit_head is not None:
+        embed.add_field(name="Audit Head", value=f"`{audit_head}`", inline=False)
     return embed.set_footer(text=f"Batch ID: {report.batch_id}")
 
 

@@ -29,7 +29,6 @@ from settings import Settings
 
 DIRECT_MESSAGES_SHOWN: Final = 3
 WAIT_SECONDS: Final = 30
-READY_SECONDS: Final = 0.02
 COMMAND: Final = "!sendref-cashb"
 COMPLETE: Final = "Batch Complete"
 FIRST_BATCH: Final = 1
@@ -92,14 +91,10 @@ async def _town(path: Path, port: int) -> AsyncIterator[Town]:
                 f" At 0.5% their purchases earned {dollars(facts['pending_cents'])}."
             )
             stop = anyio.Event()
-            tasks.start_soon(_run_bot, settings, database, stop, name="bot")
+            tasks.start_soon(bot.serve, settings, database, stop, name="bot")
             await sandbox.wait_connected()
             yield Town(sandbox=sandbox, database=database, admin=admin, channel=channel, audit=audit, payees=payees)
             stop.set()
-
-
-async def _run_bot(settings: Settings, database: Database, stop: anyio.Event) -> None:
-    await bot.serve(settings, database, stop, guild_ready_timeout=READY_SECONDS)
 
 
 async def _serve(path: Path, port: int) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select
 from database.tables import audit_log
 
 FIRST_DIGEST: Final = "0" * 64
+BATCH_FINISHED: Final = "batch_finished"
 
 
 def add_entry(
@@ -38,6 +39,12 @@ def chain_head(connection: Connection) -> str:
     """Return the newest entry's digest."""
     query = select(audit_log.c.digest).order_by(audit_log.c.id.desc()).limit(1)
     return connection.scalars(query).one_or_none() or FIRST_DIGEST
+
+
+def head_at_end_of(connection: Connection, batch_number: int) -> str | None:
+    """Return the digest of the entry with which a batch was finished last; None where it is not finished."""
+    query = select(audit_log.c.digest).filter_by(batch_number=batch_number, action=BATCH_FINISHED)
+    return connection.scalars(query.order_by(audit_log.c.id.desc()).limit(1)).one_or_none()
 
 
 def broken_entries(connection: Connection) -> Iterator[str]:

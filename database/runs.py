@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from database import batches
-from database.audit_log import add_entry
+from database.audit_log import BATCH_FINISHED, add_entry
 from database.tables import payout_batches
 from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchReport, BatchStatus, PayoutStatus
@@ -68,7 +68,7 @@ def finish(connection: Connection, number: int, *, now: datetime) -> BatchReport
             connection,
             at=now,
             actor=finished.approved_by or "system",
-            action="batch_finished",
+            action=BATCH_FINISHED,
             batch_number=number,
             details=details,
         )

@@ -7,7 +7,6 @@ import logging
 import pathlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 import anyio
 import discord
@@ -27,8 +26,6 @@ INDIVIDUAL = "💰 Individual Referral Cashback Payout"
 COMPLETE = "✅ Referral Cashback Batch Complete"
 PROCESSED = "💰 Referral Cashback Batch Processed"
 RECEIVED = "💰 Referral Cashback Received!"
-
-READY_SECONDS = 0.02
 
 
 def titled(title: str) -> Callable[[Message], bool]:
@@ -90,8 +87,7 @@ class Town:
         """Run the bot inside the block; it is told to stop at the end, or when the event is set."""
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            serve = partial(bot.serve, guild_ready_timeout=READY_SECONDS)
-            tasks.start_soon(serve, self.settings, database or self.till.database, stop, name="bot")
+            tasks.start_soon(bot.serve, self.settings, database or self.till.database, stop, name="bot")
             await self.sandbox.wait_connected()
             yield stop
             stop.set()

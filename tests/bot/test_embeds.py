@@ -75,7 +75,7 @@ def test_a_result_with_many_long_failures_fits_and_says_that_it_is_not_all(count
 
 def test_the_other_embeds_fit() -> None:
     assert_fits(embeds.progress(report(), "why " * 5000))
-    assert_fits(embeds.audit(report()))
+    assert_fits(embeds.audit(report(), "f" * 64))
     assert_fits(embeds.error("no " * 5000))
     assert_fits(embeds.notice("so " * 5000))
 

@@ -14,7 +14,7 @@ from cogs.messenger import DirectMessenger, nonce_of
 from pipeline.messages import DeliveryStatus, PayoutNotice
 from sandbox import Member
 from stages import Bell
-from tests.bot.conftest import READY_SECONDS, Town
+from tests.bot.conftest import Town
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 async def messenger(town: Town) -> AsyncIterator[DirectMessenger]:
     """Connect a messenger."""
     point_at(town.sandbox.api_url)
-    client = CashbackClient(Bell(), prefix="!", guild_ids=(), guild_ready_timeout=READY_SECONDS)
+    client = CashbackClient(Bell(), prefix="!", guild_ids=())
     needs = Needs(admin_role_id=town.admin_role.id, audit_channel_id=None, guild_ids=())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(partial(stay_connected, asks_for_gateway=True), client, town.sandbox.token, needs)

@@ -38,6 +38,8 @@ async def test_a_confirmed_batch_pays_and_tells_everyone(town: Town) -> None:
         assert field(entry, "Processed By") == f"<@{town.admin.id}>"
         assert field(entry, "Mode") == "Batch"
         assert entry.embed["footer"]["text"] == f"Batch ID: {batch_id}"
+        head = town.till.rows("SELECT digest FROM audit_log WHERE action = 'batch_finished'")[0][0]
+        assert field(entry, "Audit Head") == f"`{head}`"
     (note,) = town.sandbox.direct_messages(eve.id)
     assert note.embed["title"] == RECEIVED
     assert field(note, "Amount Credited") == "$15.00"
