@@ -76,7 +76,9 @@ async def overview(database: Database, settings: ReferralSettings) -> ScheduleOv
     """Tell when the weekly batch comes next, what it would pay now, and what became of the last slots."""
     rule = rule_of(settings)
     state = await database.read(slots.find_state)
-    users, cents = await database.read(pending.pending_totals, min_payout_cents=settings.min_payout_cents)
+    users, cents = await database.read(
+        pending.pending_totals, database.now(), min_payout_cents=settings.min_payout_cents
+    )
     return ScheduleOverview(
         rule=str(rule) if rule else "off",
         next_slot_at=await next_open_slot(database, rule) if rule else None,

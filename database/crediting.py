@@ -29,13 +29,12 @@ from sqlalchemy import (
 )
 
 from database.blacklist import is_blacklisted
-from database.pending import owed_cents
+from database.pending import is_pending, pending_cents
 from database.tables import (
     notification_preferences,
     notifications,
     payout_batches,
     payouts,
-    pending,
     referrals,
     users,
     wallet_transactions,
@@ -141,10 +140,10 @@ def _key_range(chunk: ChunkDiscovered) -> dict[str, Any]:
 
 @cache
 def _insert_transactions() -> Insert:
-    """Write each payee's wallet transaction: min(approved, still owed), where that is anything."""
+    """Write each payee's wallet transaction: min(approved, still pending), where that is anything."""
     owed = (
-        select(referrals.c.referrer_user_id.label("referrer_id"), func.sum(owed_cents).label("cents"))
-        .where(pending, referrals.c.referrer_user_id.between(_FIRST, _LAST))
+        select(referrals.c.referrer_user_id.label("referrer_id"), func.sum(pending_cents(_NOW)).label("cents"))
+        .where(is_pending(_NOW), referrals.c.referrer_user_id.between(_FIRST, _LAST))
         .group_by(referrals.c.referrer_user_id)
         .subquery("owed")
     )
@@ -188,6 +187,7 @@ def _insert_transactions() -> Insert:
 @cache
 def _mark_referrals_paid() -> Update:
     """Take what was credited from each payee's referrals, oldest first."""
+    owed_cents = pending_cents(_NOW)
     owed_before = (
         func.sum(owed_cents).over(partition_by=referrals.c.referrer_user_id, order_by=referrals.c.id) - owed_cents
     )
@@ -196,7 +196,7 @@ def _mark_referrals_paid() -> Update:
         select(referrals.c.id, case((left < owed_cents, left), else_=owed_cents).label("cents"))
         .join_from(payouts, wallet_transactions, _WITH_TRANSACTION)
         .join(referrals, referrals.c.referrer_user_id == payouts.c.referrer_id)
-        .where(pending)
+        .where(is_pending(_NOW))
         .subquery("shares")
     )
     return (

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from database import blacklist, pending, people, purchases, referrals, schema
+from database import blacklist, pending, people, purchases, referrals, refunds, schema
 from database.engine import Door, Failpoint, no_failpoint
 from pipeline.errors import CashbackError, DatabaseUnavailableError
 from pipeline.ports import Clock, utc_now
@@ -30,17 +30,20 @@ class Database:
         location: str | Path,
         *,
         rate_ppm: int = DEFAULT_RATE_PPM,
+        holding_days: int = 0,
         clock: Clock = utc_now,
         inline: bool = False,
         failpoint: Failpoint = no_failpoint,
     ) -> None:
         """Take a path, or a URL of the form `sqlite:///path`; nothing is opened yet.
 
-        `rate_ppm` is what a purchase earns where none is given, in parts per million. `inline` and `failpoint` are for
+        `rate_ppm` is what a purchase earns where none is given, in parts per million; it becomes payable after
+        `holding_days`. `inline` and `failpoint` are for
         tests: SQL in the caller's thread, and a call before and after each commit.
         """
         self.path = _path_of(location)
         self._rate_ppm = rate_ppm
+        self._holding_days = holding_days
         self._clock = clock
         self._inline = inline
         self._failpoint = failpoint
@@ -125,11 +128,35 @@ class Database:
         """
         rate_ppm = self._rate_ppm if cashback_percent is None else rate_of(cashback_percent)
         purchase = purchases.Purchase(order_id=str(order_id), buyer_id=referred_id, amount_cents=amount_cents)
-        return await self.write(purchases.log_purchase, purchase, rate_ppm, self.now())
+        return await self.write(purchases.log_purchase, purchase, rate_ppm, self.now(), holding_days=self._holding_days)
+
+    async def log_referral_refund(
+        self,
+        order_id: str | int,
+        amount_cents: int | None = None,
+        refund_id: str | int | None = None,
+        reason: str | None = None,
+        *,
+        actor: str = "bot",
+    ) -> int | None:
+        """Record a refund of an order, of what is left where no amount is given.
+
+        Returns the whole cents that it took off the referrer's cashback, None where nobody had earned or the refund was
+        known already. Raises RefundRefusedError for an order that is not known, for more than is left of it, and for a
+        refund id that is known with another order or amount.
+        """
+        refund = refunds.Refund(
+            order_id=str(order_id),
+            amount_cents=amount_cents,
+            refund_id=None if refund_id is None else str(refund_id),
+            reason=reason,
+        )
+        recorded = await self.write(refunds.record_refund, refund, actor=actor, now=self.now())
+        return recorded.taken_cents if recorded.outcome is refunds.RefundOutcome.TAKEN_BACK else None
 
     async def get_referral_stats(self, referrer_id: int) -> dict[str, int]:
         """Sum up one referrer's referrals: count, spend, earned, paid, pending."""
-        return await self.read(referrals.referral_stats, referrer_id)
+        return await self.read(referrals.referral_stats, referrer_id, self.now())
 
     async def get_referrer_for_user(self, referred_id: int) -> int | None:
         """Tell who referred a member, None where nobody did."""
@@ -145,15 +172,15 @@ class Database:
 
     async def get_all_pending_referral_cashbacks(self) -> list[dict[str, int]]:
         """List what each referrer would be paid now: referrer_id, pending_cents, referral_count; largest first."""
-        return await self.read(pending.all_pending)
+        return await self.read(pending.all_pending, self.now())
 
     async def get_pending_cashback_for_user(self, referrer_id: int) -> dict[str, Any]:
         """Tell what one referrer would be paid now: pending_cents, referral_count, is_blacklisted, referral_details."""
-        return await self.read(pending.pending_for, referrer_id)
+        return await self.read(pending.pending_for, referrer_id, self.now())
 
     async def mark_cashback_paid(self, referrer_id: int, amount_cents: int) -> None:
         """Mark exactly this much as paid, oldest referral first, where another bot has paid it into the wallet."""
-        await self.write(pending.mark_paid, referrer_id, amount_cents)
+        await self.write(pending.mark_paid, referrer_id, amount_cents, self.now())
 
 
 def rate_of(percent: float | str) -> int:

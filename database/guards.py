@@ -28,6 +28,19 @@ _REFUSED: Final = {
         "a settled payout is never changed",
     ),
     "payouts_kept": ("DELETE ON payouts", "payouts are only ever added to"),
+    "referral_purchases_fixed": (
+        (
+            "UPDATE ON referral_purchases WHEN NEW.refunded_cents < OLD.refunded_cents"
+            " OR (NEW.order_id, NEW.buyer_id, NEW.referral_id, NEW.amount_cents, NEW.rate_ppm, NEW.earned_cents,"
+            " NEW.purchased_at, NEW.recorded_at, NEW.payable_at)"
+            " IS NOT (OLD.order_id, OLD.buyer_id, OLD.referral_id, OLD.amount_cents, OLD.rate_ppm, OLD.earned_cents,"
+            " OLD.purchased_at, OLD.recorded_at, OLD.payable_at)"
+        ),
+        "a purchase is never changed but by a refund",
+    ),
+    "referral_purchases_kept": ("DELETE ON referral_purchases", "purchases are only ever added to"),
+    "referral_refunds_fixed": ("UPDATE ON referral_refunds", "refunds are only ever added to"),
+    "referral_refunds_kept": ("DELETE ON referral_refunds", "refunds are only ever added to"),
     "referrals_never_overpaid": (
         "UPDATE OF cashback_paid_cents ON referrals WHEN NEW.cashback_paid_cents > NEW.cashback_earned_cents",
         "more would be paid than was earned",

@@ -10,7 +10,7 @@ from database.audit_log import add_entry
 from database.blacklist import blacklisted
 from database.pending import pending_by_referrer
 from database.people import check_id
-from database.tables import is_open, payout_batches, payouts, pending, referrals, users
+from database.tables import is_open, payout_batches, payouts, referrals, unpaid, users
 from pipeline.errors import BlacklistedError, NothingPendingError, StaleBatchError
 from pipeline.messages import BatchMode, BatchStatus, BatchSummary, PlannedPayout
 
@@ -48,7 +48,7 @@ def propose(
         .returning(payout_batches.c.number)
     ).one()
     _give_wallets(connection, now)
-    owed = pending_by_referrer()
+    owed = pending_by_referrer(now)
     columns = owed.selected_columns
     plan = owed.with_only_columns(literal(number), columns.referrer_id, columns.pending_cents, columns.referral_count)
     plan = plan.where(columns.pending_cents >= min_payout_cents)
@@ -77,7 +77,7 @@ def propose(
 
 def _give_wallets(connection: Connection, now: datetime) -> None:
     """Give each referrer who is owed something and has no row one: a bot may look at no foreign keys."""
-    owed = select(referrals.c.referrer_user_id).where(pending).distinct().subquery("owed")
+    owed = select(referrals.c.referrer_user_id).where(unpaid).distinct().subquery("owed")
     moment = literal(now, users.c.created_at.type)
     without = select(owed.c.referrer_user_id, moment, moment).where(
         not_(exists().where(users.c.discord_id == owed.c.referrer_user_id))

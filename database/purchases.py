@@ -1,21 +1,22 @@
-"""Purchases and what they earn. Each keeps the rate that it earned at; rates are parts per million."""
+"""Purchases and what they earn. Each keeps the rate that it earned at, and when that becomes payable."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Update, bindparam, insert, or_, select, update
 
 from database.blacklist import blacklisted_among
 from database.bulk import execute_many
+from database.pending import PPM
 from database.people import check_id
 from database.tables import referral_purchases, referrals
 from pipeline.errors import PurchaseRefusedError
 
 LARGEST_PURCHASE_CENTS: Final = 10**12
-PPM: Final = 1_000_000
 PURCHASE_COLUMNS: Final = tuple(column.name for column in referral_purchases.c)
 
 
@@ -55,6 +56,7 @@ class _Accrual:
     carry: int
     spend_cents: int = 0
     earned_cents: int = 0
+    held_until: datetime | None = None
 
     def add(self, amount_cents: int, rate_ppm: int) -> int:
         """Add a purchase; return the whole cents that it earns. What is left below a cent is carried to the next."""
@@ -65,15 +67,21 @@ class _Accrual:
         self.earned_cents += earned
         return earned
 
+    def hold(self, payable_at: datetime) -> None:
+        """Hold what a purchase earned, unless something is held longer."""
+        self.held_until = max(payable_at, self.held_until or payable_at)
+
 
 def record_purchases(
-    connection: Connection, purchases: Sequence[Purchase], rate_ppm: int, now: datetime
+    connection: Connection, purchases: Sequence[Purchase], rate_ppm: int, now: datetime, *, holding_days: int = 0
 ) -> list[RecordedPurchase]:
     """Record purchases in the order given and accrue what they earn; answers what became of each.
 
     An order that is known already counts once; one that is known with another buyer or amount is left out as
-    conflicting. Where nobody had referred the buyer, or the referrer is blacklisted, nobody earns.
+    conflicting. Where nobody had referred the buyer, or the referrer is blacklisted, nobody earns. What is earned is
+    payable so many days after the purchase.
     """
+    holding = timedelta(days=holding_days)
     known = _known_orders(connection, [purchase.order_id for purchase in purchases])
     accruals = _accruals(connection, {purchase.buyer_id for purchase in purchases})
     answers: list[RecordedPurchase] = []
@@ -90,6 +98,11 @@ def record_purchases(
         earned = accrual.add(purchase.amount_cents, rate_ppm) if accrual else 0
         earns = accrual is not None and accrual.earns
         outcome = PurchaseOutcome.EARNED if earns else PurchaseOutcome.NOBODY_EARNS
+        purchased_at = purchase.purchased_at or now
+        payable_at = None
+        if accrual is not None and earns and holding_days and purchased_at + holding > now:
+            payable_at = purchased_at + holding
+            accrual.hold(payable_at)
         answers.append(RecordedPurchase(outcome=outcome, earned_cents=earned))
         rows.append(
             (
@@ -99,8 +112,10 @@ def record_purchases(
                 purchase.amount_cents,
                 rate_ppm if earns else 0,
                 earned,
-                purchase.purchased_at or now,
+                purchased_at,
                 now,
+                payable_at,
+                0,
             )
         )
     execute_many(connection, insert(referral_purchases), PURCHASE_COLUMNS, rows)
@@ -121,16 +136,21 @@ def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
         referrals.c.cashback_carry_ppm,
         referrals.c.referrer_user_id,
     )
-    rows = connection.execute(select(*columns).where(referrals.c.referred_user_id.in_(buyers))).all()
+    rows = connection.execute(
+        select(*columns).where(referrals.c.referred_user_id.in_(buyers), referrals.c.unlinked_at.is_(None))
+    ).all()
     barred = blacklisted_among(connection, {row[3] for row in rows})
     return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}
 
 
 def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:
     changed = sorted(
-        (accrual.referral_id, accrual.spend_cents, accrual.earned_cents, accrual.carry)
-        for accrual in accruals
-        if accrual.spend_cents
+        (
+            (accrual.referral_id, accrual.spend_cents, accrual.earned_cents, accrual.carry, accrual.held_until)
+            for accrual in accruals
+            if accrual.spend_cents
+        ),
+        key=itemgetter(0),
     )
     statement = (
         update(referrals)
@@ -141,18 +161,33 @@ def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> Non
             cashback_carry_ppm=bindparam("carry"),
         )
     )
-    rows = [(spent, earned, carry, which) for which, spent, earned, carry in changed]
+    rows = [(spent, earned, carry, which) for which, spent, earned, carry, _ in changed]
     execute_many(connection, statement, ("spent", "earned", "carry", "which"), rows)
+    held = [(until, until, which) for which, *_, until in changed if until is not None]
+    execute_many(connection, _hold(), ("until", "least", "which"), held)
 
 
-def log_purchase(connection: Connection, purchase: Purchase, rate_ppm: int, now: datetime) -> int | None:
+def _hold() -> Update:
+    """Keep the latest moment until which something of a referral is held."""
+    until, least = (bindparam(name, type_=referrals.c.cashback_held_until.type) for name in ("until", "least"))
+    stands = referrals.c.cashback_held_until
+    return (
+        update(referrals)
+        .where(or_(stands.is_(None), stands < least), referrals.c.id == bindparam("which"))
+        .values(cashback_held_until=until)
+    )
+
+
+def log_purchase(
+    connection: Connection, purchase: Purchase, rate_ppm: int, now: datetime, *, holding_days: int = 0
+) -> int | None:
     """Record one purchase; return the whole cents that it earned, None where nobody earns or it was known already."""
     check_id(purchase.buyer_id, "Buyer")
     check_amount(purchase.amount_cents)
     if not purchase.order_id:
         message = "The order id is empty; give the shop's id of this order."
         raise PurchaseRefusedError(message)
-    [answer] = record_purchases(connection, [purchase], rate_ppm, now)
+    [answer] = record_purchases(connection, [purchase], rate_ppm, now, holding_days=holding_days)
     if answer.outcome is PurchaseOutcome.CONFLICTING:
         message = f"Order {purchase.order_id} is known with another buyer or amount; nothing was changed."
         raise PurchaseRefusedError(message)

@@ -11,9 +11,13 @@ from database.audit_log import broken_entries, chain_head
 from database.tables import (
     audit_log,
     cashback_origin,
+    is_refunded,
     notifications,
+    overpaid,
     payout_batches,
     payouts,
+    referral_purchases,
+    referral_refunds,
     referrals,
     users,
     wallet_transactions,
@@ -58,6 +62,8 @@ def verify(connection: Connection) -> Verdict:
     for check in (
         _payouts_without_transaction,
         _transactions_without_payout,
+        _wrong_refund_sums,
+        _released_early,
         _wrong_batch_totals,
         _missing_notifications,
         broken_entries,
@@ -210,12 +216,63 @@ def _wrong_payout_sums(connection: Connection) -> Iterator[tuple[bool, str]]:
 
 
 def _overpaid_referrals(connection: Connection) -> Iterator[str]:
-    """Find referrals that were paid more than they earned."""
+    """Find referrals that were paid more than they earned, beyond what refunds took back after the payout."""
+    taken = (
+        select(func.coalesce(func.sum(referral_refunds.c.taken_cents), 0))
+        .where(referral_refunds.c.referral_id == referrals.c.id)
+        .correlate(referrals)
+        .scalar_subquery()
+    )
     query = select(referrals.c.id, referrals.c.cashback_earned_cents, referrals.c.cashback_paid_cents).where(
-        referrals.c.cashback_paid_cents > referrals.c.cashback_earned_cents
+        overpaid, referrals.c.cashback_paid_cents > referrals.c.cashback_earned_cents + taken
     )
     for row in _rows(connection, query):
         yield f"referral {row.id} earned {row.cashback_earned_cents} cents and was paid {row.cashback_paid_cents}"
+
+
+def _wrong_refund_sums(connection: Connection) -> Iterator[str]:
+    """Find orders of which another amount stands as refunded than their refunds make."""
+    refunded = (
+        select(referral_refunds.c.order_id, func.sum(referral_refunds.c.amount_cents).label("cents"))
+        .group_by(referral_refunds.c.order_id)
+        .subquery("refunded")
+    )
+    of_order = (
+        select(func.sum(referral_refunds.c.amount_cents))
+        .where(referral_refunds.c.order_id == referral_purchases.c.order_id)
+        .correlate(referral_purchases)
+        .scalar_subquery()
+    )
+    stands = referral_purchases.c.refunded_cents
+    without = select(referral_purchases.c.order_id, stands, func.coalesce(of_order, 0).label("cents")).where(
+        is_refunded, stands != func.coalesce(of_order, 0)
+    )
+    unmarked = (
+        select(referral_purchases.c.order_id, stands, refunded.c.cents)
+        .join_from(refunded, referral_purchases, referral_purchases.c.order_id == refunded.c.order_id)
+        .where(stands == 0)
+    )
+    for query in (without, unmarked):
+        for row in _rows(connection, query):
+            yield f"order {row.order_id} stands as refunded by {row.refunded_cents} cents, its refunds make {row.cents}"
+
+
+def _released_early(connection: Connection) -> Iterator[str]:
+    """Find referrals that would pay what a purchase earned before its holding period is over."""
+    last = (
+        select(referral_purchases.c.referral_id, func.max(referral_purchases.c.payable_at).label("payable_at"))
+        .where(referral_purchases.c.payable_at.is_not(None))
+        .group_by(referral_purchases.c.referral_id)
+        .subquery("last")
+    )
+    until = referrals.c.cashback_held_until
+    query = (
+        select(referrals.c.id, until, last.c.payable_at)
+        .join_from(last, referrals, referrals.c.id == last.c.referral_id)
+        .where(or_(until.is_(None), until < last.c.payable_at))
+    )
+    for row in _rows(connection, query):
+        yield f"referral {row.id} is held until {row.cashback_held_until}, a purchase of it until {row.payable_at}"
 
 
 def _wrong_batch_totals(connection: Connection) -> Iterator[str]:

@@ -62,7 +62,7 @@ def create_referral(connection: Connection, referrer_id: int, referred_id: int, 
     return int(connection.scalars(query).one())
 
 
-def referral_stats(connection: Connection, referrer_id: int) -> dict[str, int]:
+def referral_stats(connection: Connection, referrer_id: int, now: datetime) -> dict[str, int]:
     """Sum up one referrer's referrals; a blacklisted one has nothing pending."""
     check_id(referrer_id, "Referrer")
     count, spend, earned, paid = connection.execute(
@@ -78,7 +78,7 @@ def referral_stats(connection: Connection, referrer_id: int) -> dict[str, int]:
         "total_spend_cents": spend,
         "total_earned_cents": earned,
         "total_paid_cents": paid,
-        "pending_cents": pending_for(connection, referrer_id)["pending_cents"],
+        "pending_cents": pending_for(connection, referrer_id, now)["pending_cents"],
     }
 
 

@@ -27,7 +27,7 @@ from sqlalchemy import (
     text,
 )
 
-from pipeline.messages import BatchMode, BatchStatus, NotificationStatus, PayoutStatus, SlotStatus
+from pipeline.messages import Absence, BatchMode, BatchStatus, NotificationStatus, PayoutStatus, SlotStatus
 
 metadata = MetaData()
 
@@ -105,6 +105,10 @@ referrals = Table(
     Column("cashback_carry_ppm", Integer, nullable=False, server_default="0"),
     # Ours: what of the paid cents no payout of ours stands behind: paid before adoption, or marked by another bot.
     Column("cashback_paid_elsewhere_cents", BigInteger, nullable=False, server_default="0"),
+    # Ours: until when some of what purchases earned is held; NULL where nothing ever was.
+    Column("cashback_held_until", Moment),
+    # Ours: when an admin unlinked the two. What was earned stays; later purchases earn nothing.
+    Column("unlinked_at", Moment),
     sqlite_autoincrement=True,
 )
 
@@ -224,9 +228,39 @@ referral_purchases = Table(
     Column("earned_cents", BigInteger, nullable=False),
     Column("purchased_at", Moment, nullable=False),
     Column("recorded_at", Moment, nullable=False),
+    # NULL where what it earned was payable at once.
+    Column("payable_at", Moment),
+    Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
+    CheckConstraint("refunded_cents BETWEEN 0 AND amount_cents", name="never_refunded_beyond_its_amount"),
     CheckConstraint("rate_ppm BETWEEN 0 AND 1000000", name="rate_is_a_share"),
     sqlite_with_rowid=False,
+)
+
+referral_refunds = Table(
+    "referral_refunds",
+    metadata,
+    Column("refund_id", Text, primary_key=True),
+    Column("order_id", Text, ForeignKey("referral_purchases.order_id"), nullable=False),
+    Column("referral_id", BigInteger, ForeignKey("referrals.id")),
+    Column("amount_cents", BigInteger, nullable=False),
+    # By how many whole cents the referral's earnings fell; the rest of what it takes is in the carry.
+    Column("taken_cents", BigInteger, nullable=False),
+    Column("reason", Text),
+    Column("refunded_by", Text, nullable=False),
+    Column("refunded_at", Moment, nullable=False),
+    CheckConstraint("amount_cents > 0", name="refunds_something"),
+    CheckConstraint("taken_cents >= 0", name="never_gives"),
+    sqlite_with_rowid=False,
+)
+
+absent_members = Table(
+    "absent_members",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("noted_at", Moment, nullable=False),
+    _one_of("kind", Absence),
 )
 
 schedule_slots = Table(
@@ -289,10 +323,32 @@ cashback_origin = Table(
     Column("started_at", Moment, nullable=False),
 )
 
-pending = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
+unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
+"""Whether a referral earned more than was paid; what of that may be paid now is asked in `database/pending.py`."""
 
 # Discovery and crediting cost what is pending, not what is stored.
-Index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, sqlite_where=pending, postgresql_where=pending)
+Index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, sqlite_where=unpaid, postgresql_where=unpaid)
+overpaid = referrals.c.cashback_earned_cents < referrals.c.cashback_paid_cents
+Index("referrals_overpaid", referrals.c.referrer_user_id, sqlite_where=overpaid, postgresql_where=overpaid)
+_was_held = referrals.c.cashback_held_until.is_not(None)
+Index("referrals_held", referrals.c.cashback_held_until, sqlite_where=_was_held, postgresql_where=_was_held)
+_is_held = referral_purchases.c.payable_at.is_not(None)
+Index(
+    "referral_purchases_held",
+    referral_purchases.c.referral_id,
+    referral_purchases.c.payable_at,
+    sqlite_where=_is_held,
+    postgresql_where=_is_held,
+)
+is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
+Index(
+    "referral_purchases_refunded",
+    referral_purchases.c.order_id,
+    sqlite_where=is_refunded,
+    postgresql_where=is_refunded,
+)
+Index("referral_refunds_by_order", referral_refunds.c.order_id)
+Index("referral_refunds_by_referral", referral_refunds.c.referral_id)
 Index("referrals_by_referrer", referrals.c.referrer_user_id)
 is_flagged = referrals.c.is_blacklisted != literal_column("0")
 Index("referrals_blacklisted", referrals.c.referrer_user_id, sqlite_where=is_flagged, postgresql_where=is_flagged)

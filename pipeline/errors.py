@@ -17,6 +17,10 @@ class PurchaseRefusedError(CashbackError):
     """This purchase cannot be recorded."""
 
 
+class RefundRefusedError(CashbackError):
+    """This refund cannot be recorded."""
+
+
 class NothingPendingError(CashbackError):
     """No cashback is pending."""
 

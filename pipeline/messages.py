@@ -63,6 +63,13 @@ class SkipReason(StrEnum):
     BLACKLISTED = "blacklisted"
 
 
+class Absence(StrEnum):
+    """How a member is absent: no longer in the server, or the Discord account is gone."""
+
+    LEFT = "left"
+    GONE = "gone"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunBatch:
     """Request: pay the approved batch with this number."""

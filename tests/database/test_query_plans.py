@@ -102,11 +102,11 @@ async def test_discovery_goes_along_the_key(large: Till) -> None:
 
 @pytest.mark.parametrize("function", [pending.all_pending, pending.pending_by_referrer])
 async def test_what_is_pending_is_read_from_its_index(large: Till, function: Callable[..., Any]) -> None:
-    def execute(connection: Connection) -> None:
-        connection.execute(pending.pending_by_referrer())
+    def execute(connection: Connection, _now: object) -> None:
+        connection.execute(pending.pending_by_referrer(FRIDAY))
 
     chosen = pending.all_pending if function is pending.all_pending else execute
-    plans = await large.database.read(explained, chosen)
+    plans = await large.database.read(explained, chosen, FRIDAY)
     [plan] = plans.values()
     assert any("referrals USING INDEX referrals_pending" in step for step in plan), plan
     assert full_scans(plans) == []
@@ -119,7 +119,7 @@ async def test_proposing_reads_what_is_pending_from_its_index(large: Till) -> No
 
 async def test_one_members_pending_is_a_search(large: Till) -> None:
     for function in (pending.pending_for, referrals.referral_stats):
-        assert full_scans(await large.database.read(explained, function, 1010)) == []
+        assert full_scans(await large.database.read(explained, function, 1010, FRIDAY)) == []
 
 
 @small_tables

@@ -257,9 +257,9 @@ class LedgerMachine(RuleBasedStateMachine):
         cents = pending + 1 if more else pending // share
         if not 0 < cents <= pending:
             with pytest.raises(CashbackError, match="cannot be marked as paid"):
-                self.write(mark_paid, person, cents)
+                self.write(mark_paid, person, cents, self.clock())
             return
-        self.write(mark_paid, person, cents)
+        self.write(mark_paid, person, cents, self.clock())
         for referral, taken in self.model.take(person, cents):
             referral.elsewhere += taken
 
@@ -463,7 +463,7 @@ class LedgerMachine(RuleBasedStateMachine):
         )
         assert self.rows("SELECT action, batch_number FROM audit_log ORDER BY id") == model.audit
         pending = {person: cents for person in model.balances if (cents := model.pending(person))}
-        listed = self.read(all_pending)
+        listed = self.read(all_pending, self.clock())
         assert {one["referrer_id"]: one["pending_cents"] for one in listed} == pending
 
     @invariant()

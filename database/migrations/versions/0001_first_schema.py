@@ -69,6 +69,8 @@ def upgrade() -> None:
         op.add_column(
             "referrals", Column("cashback_paid_elsewhere_cents", BigInteger(), server_default="0", nullable=False)
         )
+        op.add_column("referrals", Column("cashback_held_until", Moment(), nullable=True))
+        op.add_column("referrals", Column("unlinked_at", Moment(), nullable=True))
         # An explicit NULL means what the column's default says; a sum with it would lose cents.
         for column in ("referred_total_spend_cents", "cashback_earned_cents", "cashback_paid_cents", "is_blacklisted"):
             op.execute(f"UPDATE referrals SET {column} = 0 WHERE {column} IS NULL")  # noqa: S608 -- our own names
@@ -124,6 +126,8 @@ def _create_referrals() -> None:
         Column("created_at", Moment(), server_default=text("CURRENT_TIMESTAMP"), nullable=True),
         Column("cashback_carry_ppm", Integer(), server_default="0", nullable=False),
         Column("cashback_paid_elsewhere_cents", BigInteger(), server_default="0", nullable=False),
+        Column("cashback_held_until", Moment(), nullable=True),
+        Column("unlinked_at", Moment(), nullable=True),
         ForeignKeyConstraint(["referred_user_id"], ["users.discord_id"]),
         ForeignKeyConstraint(["referrer_user_id"], ["users.discord_id"]),
         PrimaryKeyConstraint("id"),
@@ -252,11 +256,39 @@ def _create_ours() -> None:
         Column("earned_cents", BigInteger(), nullable=False),
         Column("purchased_at", Moment(), nullable=False),
         Column("recorded_at", Moment(), nullable=False),
+        Column("payable_at", Moment(), nullable=True),
+        Column("refunded_cents", BigInteger(), server_default="0", nullable=False),
         CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
+        CheckConstraint("refunded_cents BETWEEN 0 AND amount_cents", name="never_refunded_beyond_its_amount"),
         CheckConstraint("rate_ppm BETWEEN 0 AND 1000000", name="rate_is_a_share"),
         ForeignKeyConstraint(["referral_id"], ["referrals.id"]),
         PrimaryKeyConstraint("order_id"),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "referral_refunds",
+        Column("refund_id", Text(), nullable=False),
+        Column("order_id", Text(), nullable=False),
+        Column("referral_id", BigInteger(), nullable=True),
+        Column("amount_cents", BigInteger(), nullable=False),
+        Column("taken_cents", BigInteger(), nullable=False),
+        Column("reason", Text(), nullable=True),
+        Column("refunded_by", Text(), nullable=False),
+        Column("refunded_at", Moment(), nullable=False),
+        CheckConstraint("amount_cents > 0", name="refunds_something"),
+        CheckConstraint("taken_cents >= 0", name="never_gives"),
+        ForeignKeyConstraint(["order_id"], ["referral_purchases.order_id"]),
+        ForeignKeyConstraint(["referral_id"], ["referrals.id"]),
+        PrimaryKeyConstraint("refund_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "absent_members",
+        Column("user_id", BigInteger(), autoincrement=False, nullable=False),
+        Column("kind", Text(), nullable=False),
+        Column("noted_at", Moment(), nullable=False),
+        CheckConstraint("kind IN ('left', 'gone')", name="kind_known"),
+        PrimaryKeyConstraint("user_id"),
     )
     op.create_table(
         "schedule_slots",
@@ -349,6 +381,40 @@ def _create_indexes() -> None:
         sqlite_where=text("cashback_earned_cents > cashback_paid_cents"),
         postgresql_where=text("cashback_earned_cents > cashback_paid_cents"),
     )
+    op.create_index(
+        "referrals_overpaid",
+        "referrals",
+        ["referrer_user_id"],
+        unique=False,
+        sqlite_where=text("cashback_earned_cents < cashback_paid_cents"),
+        postgresql_where=text("cashback_earned_cents < cashback_paid_cents"),
+    )
+    op.create_index(
+        "referrals_held",
+        "referrals",
+        ["cashback_held_until"],
+        unique=False,
+        sqlite_where=text("cashback_held_until IS NOT NULL"),
+        postgresql_where=text("cashback_held_until IS NOT NULL"),
+    )
+    op.create_index(
+        "referral_purchases_held",
+        "referral_purchases",
+        ["referral_id", "payable_at"],
+        unique=False,
+        sqlite_where=text("payable_at IS NOT NULL"),
+        postgresql_where=text("payable_at IS NOT NULL"),
+    )
+    op.create_index(
+        "referral_purchases_refunded",
+        "referral_purchases",
+        ["order_id"],
+        unique=False,
+        sqlite_where=text("refunded_cents > 0"),
+        postgresql_where=text("refunded_cents > 0"),
+    )
+    op.create_index("referral_refunds_by_order", "referral_refunds", ["order_id"], unique=False)
+    op.create_index("referral_refunds_by_referral", "referral_refunds", ["referral_id"], unique=False)
     op.create_index("wallet_transactions_by_user", "wallet_transactions", ["user_discord_id"], unique=False)
     op.create_index(
         "wallet_transactions_one_per_payout",
