@@ -22,6 +22,7 @@ from console.options import (
     MemberArgument,
     UserOption,
     parse_amount,
+    parse_digest,
     parse_id,
 )
 from console.output import UsageError, complain, one_line
@@ -147,6 +148,10 @@ def show(
 def verify(
     context: typer.Context,
     *,
+    head: Annotated[
+        str | None,
+        typer.Option("--head", metavar="DIGEST", parser=parse_digest, help="Find this head of the audit log, too."),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -154,7 +159,23 @@ def verify(
     """Prove from the rows that the books balance."""
     from console import reading
 
-    return reading.verify(_place(context, config, database), as_json=as_json)
+    return reading.verify(_place(context, config, database), head=head, as_json=as_json)
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file that is there.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Copy the ledger, also while a batch runs."""
+    from console import safekeeping
+
+    return safekeeping.backup(_place(context, config, database), file, overwrite=overwrite, as_json=as_json)
 
 
 @app.command()

@@ -5,9 +5,11 @@ A value that is none is a clear error (exit code 1), not wrong usage: the comman
 
 # ruff: noqa: PLC0415 -- `--help` must not wait for the database package
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+DIGEST_DIGITS: Final = 64
 
 
 def parse_id(text: str) -> int:
@@ -22,6 +24,16 @@ def parse_amount(text: str) -> int:
     from pipeline.money import parse_dollars
 
     return parse_dollars(text)
+
+
+def parse_digest(text: str) -> str:
+    """Read a digest of the audit log, as it stands in the audit channel."""
+    from pipeline.errors import CashbackError
+
+    digest = text.strip().strip("`").lower()
+    if len(digest) != DIGEST_DIGITS or not set(digest) <= set("0123456789abcdef"):
+        raise CashbackError(f"The head {text!r} is none: it has {DIGEST_DIGITS} hexadecimal digits.")
+    return digest
 
 
 ConfigOption = Annotated[

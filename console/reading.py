@@ -9,7 +9,7 @@ from console.output import complain, counted, moment, progress, say, say_json, s
 from console.paying import find_batch
 from console.session import Place, ledger
 from console.text import full_report_json, ranking, report_lines
-from database import batches, reconciliation
+from database import audit_log, batches, reconciliation, soundness
 from database.database import Database
 from database.reconciliation import Verdict
 from pipeline.messages import BatchReport, BatchStatus, PayoutStatus
@@ -157,11 +157,11 @@ async def _payouts(database: Database, number: int, limit: int) -> AsyncIterator
         last, limit = page[-1]["referrer_id"], limit - len(page)
 
 
-def verify(place: Place, *, as_json: bool) -> int:
-    """Prove from the rows that the books balance, or name what does not."""
+def verify(place: Place, *, head: str | None, as_json: bool) -> int:
+    """Prove from the rows that the books balance, or name what does not; find a head that was kept elsewhere."""
     settings = place.settings()
     with progress("Checking the books", None):
-        verdict = anyio.run(_verify, settings)
+        verdict, head_entry = anyio.run(_verify, settings, head)
     if as_json:
         say_json(
             {
@@ -171,18 +171,25 @@ def verify(place: Place, *, as_json: bool) -> int:
                 "payouts_checked": verdict.payouts_checked,
                 "credited_cents": verdict.credited_cents,
                 "audit_head": verdict.audit_head,
+                **({"head_entry": head_entry} if head else {}),
             }
         )
     else:
         say(*verdict_lines(verdict))
+        say(*[f"Head {head} is entry {head_entry} of the audit log; all up to it is as it was."] * bool(head_entry))
     if not verdict.balanced:
         complain(f"the books do not balance: {counted(len(verdict.breaches), 'breach', 'breaches')}")
+    if head and head_entry is None:
+        complain(f"no entry of the audit log has the head {head}: what it told of was changed or removed.")
+        return 1
     return 0 if verdict.balanced else 1
 
 
-async def _verify(settings: Settings) -> Verdict:
+async def _verify(settings: Settings, head: str | None) -> tuple[Verdict, int | None]:
     async with ledger(settings) as database:
-        return await database.read(reconciliation.verify)
+        await database.read(soundness.require_sound, database.path)
+        head_entry = await database.read(audit_log.find_head, head) if head else None
+        return await database.read(reconciliation.verify), head_entry
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:

@@ -47,6 +47,14 @@ def head_at_end_of(connection: Connection, batch_number: int) -> str | None:
     return connection.scalars(query.order_by(audit_log.c.id.desc()).limit(1)).one_or_none()
 
 
+def find_head(connection: Connection, digest: str) -> int | None:
+    """Return the number of the entry that has this digest; None where no entry has: then the chain is another one.
+
+    A digest that was written down elsewhere proves every entry up to its own.
+    """
+    return connection.scalars(select(audit_log.c.id).where(audit_log.c.digest == digest)).first()
+
+
 def broken_entries(connection: Connection) -> Iterator[str]:
     """Name each entry whose digest does not follow from itself and the one before, or whose number leaves a gap."""
     before, expected_id = FIRST_DIGEST, 1

@@ -79,11 +79,28 @@ def rows(path: Path, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in connection.execute(query, parameters)]
 
 
+def names_in(folder: Path) -> list[str]:
+    """List what is in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def drop_guards(path: Path) -> None:
     """Remove the triggers, as somebody who tampers would."""
     with raw(path) as connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
+
+
+def lose_index_rows(path: Path, name: str = "wallet_transactions_one_per_payout") -> None:
+    """Let an index forget its rows, as a disk does that loses a write. The file opens, and most of it reads well."""
+    with raw(path) as connection:
+        [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,))
+        [(size,)] = connection.execute("PRAGMA page_size")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    empty_leaf = b"\x0a" + b"\0" * 4 + int(size).to_bytes(2, "big") + b"\0"
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(empty_leaf)
 
 
 async def run_batches(database: Database, *numbers: int, chunk_size: int = 500, bell: Bell | None = None) -> Recorder:

@@ -11,10 +11,10 @@ from shutil import copyfile, move, rmtree
 
 import pytest
 
-from database import Database
+from database import Database, backup
 from pipeline.errors import CashbackError, DatabaseUnavailableError
 from pipeline.messages import BatchStatus
-from tests.conftest import Clock, OpenDatabase, Till, run_batches
+from tests.conftest import Clock, OpenDatabase, Till, names_in, run_batches
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +104,13 @@ async def test_a_disk_that_fills_in_the_middle_of_a_batch_loses_nothing(
         (small_disk / "ballast").unlink()
         assert (await till.run(number, chunk_size=CHUNK_SIZE)).reports[0].total_cents == 100 * PAYEES
         assert (await till.verify()).breaches == ()
+
+
+async def test_no_space_for_a_backup_is_told_and_leaves_nothing(till: Till, small_disk: Path) -> None:
+    _fill(small_disk)
+    with pytest.raises(backup.BackupRefusedError, match="no space for a backup"):
+        backup.make(till.path, small_disk / "copy.db")
+    assert names_in(small_disk) == ["ballast"]
 
 
 async def test_a_disk_that_refuses_to_write_ends_the_run_with_its_own_line(till: Till) -> None:
