@@ -1,8 +1,6 @@
 """`import`: purchases and referrals from CSV files. Importing a file again changes nothing."""
 
-import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +19,6 @@ from settings import Settings
 
 CHUNK_ROWS: Final = 5_000
 ERRORS_LISTED: Final = 100
-COLLECT_AFTER: Final = 50_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,17 +140,6 @@ class _Import:
         tally.refuse(sorted(bad, key=lambda row: row.line))
 
 
-@contextmanager
-def rare_collections() -> Iterator[None]:
-    """Let the garbage collector look seldom: rows make no cycles, and looking for them was a sixth of the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(COLLECT_AFTER)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 def import_files(place: Place, *, purchases: Path | None, referrals: Path | None, strict: bool, as_json: bool) -> int:
     """Take what the files hold, say what became of it, and return the exit code."""
     if purchases is None and referrals is None:
@@ -163,7 +149,7 @@ def import_files(place: Place, *, purchases: Path | None, referrals: Path | None
     referral_file = open_referrals(referrals) if referrals is not None else None
     purchase_file = open_purchases(purchases) if purchases is not None else None
     lines = sum(file.line_count for file in (referral_file, purchase_file) if file is not None)
-    with progress("Importing", lines) as advance, rare_collections():
+    with progress("Importing", lines) as advance:
         run = anyio.run(_import, settings, referral_file, purchase_file, strict, advance)
     taken = not (strict and run.bad)
     for kind, tally in run.tallies.items():

@@ -6,11 +6,11 @@ from typing import Any, NoReturn
 import anyio
 import typer
 
+from console.office import Watch, open_office
 from console.output import Advance, UsageError, counted, progress, say, say_json
-from console.session import Place, Watch, ledger, open_office
+from console.session import Place, find_batch, ledger
 from console.text import exit_code, report_json, report_lines, summary_lines, unpaid_json
 from database import batches, proposals
-from database.database import Database
 from desk import CLI
 from pipeline.errors import CashbackError, NothingPendingError, StaleBatchError
 from pipeline.messages import BatchMode, BatchReport, BatchSummary
@@ -177,10 +177,3 @@ async def _unfinished_batches(settings: Settings, batch_id: str | None) -> list[
             numbers = [await find_batch(database, batch_id)]
         reports = [await database.read(batches.report, number) for number in numbers]
         return [(r.batch_number, r.users_planned - r.users_paid - r.failed - r.skipped) for r in reports]
-
-
-async def find_batch(database: Database, batch_id: str) -> int:
-    """Return the number of the batch with this ID; one that was never approved has its number only."""
-    if batch_id.isascii() and batch_id.isdigit() and len(batch_id) < 19:  # noqa: PLR2004 -- what fits 63 bits
-        return int(batch_id)
-    return await database.read(batches.find_by_id, batch_id)

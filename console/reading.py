@@ -6,8 +6,7 @@ from typing import Any, Final
 import anyio
 
 from console.output import complain, counted, moment, progress, say, say_json, stream_json
-from console.paying import find_batch
-from console.session import Place, ledger
+from console.session import Place, find_batch, ledger
 from console.text import full_report_json, ranking, report_lines
 from database import audit_log, batches, reconciliation, soundness
 from database.database import Database

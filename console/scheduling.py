@@ -3,8 +3,9 @@
 import anyio
 
 import scheduler
+from console.office import open_office
 from console.output import moment, say, say_json
-from console.session import Place, open_office
+from console.session import Place
 from desk import CLI
 from pipeline.errors import CashbackError
 from pipeline.messages import ScheduleOverview

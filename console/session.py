@@ -1,23 +1,15 @@
-"""Opens what a command needs: the settings, the ledger, and the desk with a runner that nobody else shares."""
+"""What every command needs: the settings, the ledger, and finding a batch by its ID."""
 
 import logging
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import settings as configuration
-from console.output import Advance, remark
-from database import Database
-from desk import Desk
+from console.output import remark
+from database import Database, batches
 from pipeline.errors import CashbackError
-from pipeline.messages import BatchReport, ChunkCredited
-from pipeline.ports import Observer
-from pipeline.runner import Runner
 from settings import Settings, SettingsError
-from stages import make_pipeline
-from stages.notification import Bell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,63 +36,15 @@ def ledger(settings: Settings) -> Database:
     return Database(settings.database, rate_ppm=settings.referral_settings.rate_ppm)
 
 
+async def find_batch(database: Database, batch_id: str) -> int:
+    """Return the number of the batch with this ID; one that was never approved has its number only."""
+    if batch_id.isascii() and batch_id.isdigit() and len(batch_id) < 19:  # noqa: PLR2004 -- what fits 63 bits
+        return int(batch_id)
+    return await database.read(batches.find_by_id, batch_id)
+
+
 def quiet_logging() -> None:
     """Keep log records off the terminal: what a person must know, a command says itself."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.NullHandler())
-
-
-class Watch:
-    """An observer that moves a progress bar and keeps how the run ended."""
-
-    def __init__(self, advance: Advance) -> None:
-        """Take what moves the bar."""
-        self._advance = advance
-        self.report: BatchReport | None = None
-        self.reason = "the run did not start"
-
-    async def progressed(self, chunk: ChunkCredited) -> None:
-        """Move the bar by the payouts that are settled."""
-        self._advance(chunk.credited + chunk.failed + chunk.skipped)
-
-    async def finished(self, report: BatchReport) -> None:
-        """Keep the report."""
-        self.report = report
-
-    async def interrupted(self, batch_number: int, reason: str) -> None:
-        """Keep the reason."""
-        self.reason = reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
-    """An open ledger with a desk and the runner behind it."""
-
-    database: Database
-    desk: Desk
-    runner: Runner
-
-    async def run(self) -> None:
-        """Pay what was submitted, then return."""
-        self.runner.close()
-        await self.runner.run()
-
-
-@asynccontextmanager
-async def open_office(settings: Settings, observer: Observer) -> AsyncIterator[Office]:
-    """Open the ledger, and a desk whose runner tells the observer."""
-    bell = Bell()
-    async with ledger(settings) as database:
-        runner = Runner(
-            lambda request: make_pipeline(
-                request,
-                database=database,
-                observer=observer,
-                bell=bell,
-                chunk_size=settings.referral_settings.chunk_size,
-            ),
-            observer,
-        )
-        async with runner:
-            yield Office(database=database, desk=Desk(database, settings, runner.submit), runner=runner)

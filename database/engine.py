@@ -22,6 +22,10 @@ from database.errors import DRIVER_ERRORS, translated
 from pipeline.errors import DatabaseUnavailableError
 
 READERS: Final = 4
+WRITER_CACHE_KIB: Final = 16_384
+READER_CACHE_KIB: Final = 2_048
+"""Memory for pages of the file, for each connection; what a batch takes at most follows from these."""
+
 BUSY_TIMEOUT_SECONDS: Final = 30
 WAL_RETRY_SECONDS: Final = 0.01
 
@@ -47,8 +51,8 @@ class Door:
         self._writing = anyio.Lock()
         self._write_limiter = anyio.CapacityLimiter(1)
         self._read_limiter = anyio.CapacityLimiter(READERS)
-        self._writer = _engine(path, begin="BEGIN IMMEDIATE", connections=1)
-        self._reader = _engine(path, begin="BEGIN", connections=READERS)
+        self._writer = _engine(path, begin="BEGIN IMMEDIATE", connections=1, cache_kib=WRITER_CACHE_KIB)
+        self._reader = _engine(path, begin="BEGIN", connections=READERS, cache_kib=READER_CACHE_KIB)
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, …)` in a transaction: commits when it returns, rolls back when it raises."""
@@ -109,10 +113,9 @@ class Door:
         self._writer.dispose()
         self._reader.dispose()
         self._identity = None
-        self._identity = None
 
 
-def _engine(path: Path, *, begin: str, connections: int) -> Engine:
+def _engine(path: Path, *, begin: str, connections: int, cache_kib: int) -> Engine:
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         poolclass=QueuePool,
@@ -130,7 +133,7 @@ def _engine(path: Path, *, begin: str, connections: int) -> Engine:
         for pragma in (
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-16000",
+            f"cache_size=-{cache_kib}",
             "temp_store=MEMORY",
         ):
             cursor.execute(f"PRAGMA {pragma}")
