@@ -17,6 +17,7 @@ check: .venv/.installed
 
 bench: .venv/.installed
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.conversation
 
 # Hours of kills, crowds and chance; writes docs/reliability.md.
 soak: .venv/.installed

@@ -17,13 +17,18 @@ class LoopWatch:
     def __init__(self) -> None:
         """Start with nothing seen."""
         self.late_seconds: list[float] = []
+        self.moments: list[float] = []
+        self.computed_seconds: list[float] = []
 
     async def run(self) -> None:
         """Measure until cancelled."""
         while True:
-            before = time.perf_counter()
+            before, computed_before = time.perf_counter(), time.process_time()
             await anyio.sleep(0.002)
-            self.late_seconds.append(time.perf_counter() - before - 0.002)
+            late = time.perf_counter() - before - 0.002
+            self.late_seconds.append(late)
+            self.computed_seconds.append(min(late, time.process_time() - computed_before))
+            self.moments.append(time.monotonic())
 
 
 async def _pay(path: Path) -> tuple[BatchReport, float, list[float]]:

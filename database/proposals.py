@@ -47,7 +47,7 @@ def propose(
         )
         .returning(payout_batches.c.number)
     ).one()
-    _give_wallets(connection, now)
+    _give_wallets(connection, now, target_user_id)
     owed = pending_by_referrer(now)
     columns = owed.selected_columns
     plan = owed.with_only_columns(literal(number), columns.referrer_id, columns.pending_cents, columns.referral_count)
@@ -75,9 +75,12 @@ def propose(
     return summary(connection, number)
 
 
-def _give_wallets(connection: Connection, now: datetime) -> None:
-    """Give each referrer who is owed something and has no row one: a bot may look at no foreign keys."""
-    owed = select(referrals.c.referrer_user_id).where(unpaid).distinct().subquery("owed")
+def _give_wallets(connection: Connection, now: datetime, target_user_id: int | None) -> None:
+    """Give each referrer who is to be paid and has no row one: a bot may look at no foreign keys."""
+    payable = select(referrals.c.referrer_user_id).where(unpaid).distinct()
+    if target_user_id is not None:
+        payable = payable.where(referrals.c.referrer_user_id == target_user_id)
+    owed = payable.subquery("owed")
     moment = literal(now, users.c.created_at.type)
     without = select(owed.c.referrer_user_id, moment, moment).where(
         not_(exists().where(users.c.discord_id == owed.c.referrer_user_id))
