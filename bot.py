@@ -166,9 +166,10 @@ async def serve_until_signal(settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     stop = anyio.Event()
-    location, rate_ppm = settings.database, settings.referral_settings.rate_ppm
+    terms = settings.referral_settings
+    ledger = Database(settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days)
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with Database(location, rate_ppm=rate_ppm) as database, anyio.create_task_group() as tasks:
+        async with ledger as database, anyio.create_task_group() as tasks:
 
             async def listen() -> None:
                 async for received in signals:

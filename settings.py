@@ -89,6 +89,10 @@ class ReferralSettings(_Section):
     """What is earned, and when and how it is paid."""
 
     cashback_percent: Percent = Decimal("0.5")
+    holding_days: Annotated[StrictInt, _whole(0, 90, " of days")] = 0
+    leaver_policy: Annotated[
+        Literal["pay", "hold"], BeforeValidator(_lowered), Field(description="one of pay, hold")
+    ] = "pay"
     auto_batch_enabled: Annotated[StrictBool, Field(description="true or false")] = True
     batch_day: Annotated[
         Weekday,

@@ -94,6 +94,7 @@ async def _preview(settings: Settings, user_id: int | None) -> BatchSummary:
                     expires_at=None,
                     target_user_id=user_id,
                     min_payout_cents=settings.referral_settings.min_payout_cents,
+                    hold_leavers=settings.referral_settings.leaver_policy == "hold",
                 )
             )
 

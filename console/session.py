@@ -33,7 +33,8 @@ class Place:
 
 def ledger(settings: Settings) -> Database:
     """Return the ledger that the settings name; it is opened by `async with`."""
-    return Database(settings.database, rate_ppm=settings.referral_settings.rate_ppm)
+    terms = settings.referral_settings
+    return Database(settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days)
 
 
 async def find_batch(database: Database, batch_id: str) -> int:

@@ -28,6 +28,8 @@ _REFUSED: Final = {
         "a settled payout is never changed",
     ),
     "payouts_kept": ("DELETE ON payouts", "payouts are only ever added to"),
+    "payout_exclusions_fixed": ("UPDATE ON payout_exclusions", "who was left out is only ever added to"),
+    "payout_exclusions_kept": ("DELETE ON payout_exclusions", "who was left out is only ever added to"),
     "referral_purchases_fixed": (
         (
             "UPDATE ON referral_purchases WHEN NEW.refunded_cents < OLD.refunded_cents"

@@ -7,7 +7,19 @@ the purchases and never stored, so nothing has to release it, and nothing is ask
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, ColumnElement, Connection, Select, and_, case, func, not_, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from database.blacklist import blacklisted, is_blacklisted
 from database.people import check_id
@@ -50,15 +62,21 @@ def is_pending(now: Moment) -> ColumnElement[bool]:
     return and_(unpaid, pending_cents(now) > 0)
 
 
-def pending_by_referrer(now: Moment) -> Select[tuple[int, int, int]]:
-    """Select what is payable: referrer, cents and number of referrals, for each who has any and is not blacklisted."""
+def pending_by_referrer(now: Moment, *, among: Select[tuple[int]] | None = None) -> Select[tuple[int, int, int]]:
+    """Select what is payable: referrer, cents and number of referrals, for each who has any and is not blacklisted.
+
+    `among` selects the referrers in question; else it is everyone.
+    """
+    wanted = [is_pending(now)]
+    if among is not None:
+        wanted.append(referrals.c.referrer_user_id.in_(among))
     owed = (
         select(
             referrals.c.referrer_user_id.label("referrer_id"),
             func.sum(pending_cents(now)).label("pending_cents"),
             func.count().label("referral_count"),
         )
-        .where(is_pending(now))
+        .where(*wanted)
         .group_by(referrals.c.referrer_user_id)
         .subquery("owed")
     )

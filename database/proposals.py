@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection, exists, func, insert, literal, not_, select
 
-from database import approvals, batches
+from database import absences, approvals, batches, exclusions
 from database.audit_log import add_entry
 from database.blacklist import blacklisted
 from database.pending import pending_by_referrer
@@ -26,9 +26,11 @@ def propose(
     target_user_id: int | None = None,
     min_payout_cents: int = 1,
     slot_at: datetime | None = None,
+    hold_leavers: bool = False,
 ) -> BatchSummary:
     """Write a batch and its plan: one payout for each referrer with cashback pending, or for the one who is named.
 
+    Who is left out is written beside it, with the reason: whose account is gone and, where they are held, who left.
     Raises NothingPendingError or, for one who is named, BlacklistedError; then nothing is written.
     """
     if target_user_id is not None:
@@ -52,6 +54,8 @@ def propose(
     columns = owed.selected_columns
     plan = owed.with_only_columns(literal(number), columns.referrer_id, columns.pending_cents, columns.referral_count)
     plan = plan.where(columns.pending_cents >= min_payout_cents)
+    if absences.leave_out(connection, number, now, hold_leavers=hold_leavers, only=target_user_id):
+        plan = plan.where(not_(exclusions.is_left_out(number, columns.referrer_id)))
     if target_user_id is not None:
         plan = plan.where(columns.referrer_id == target_user_id)
     names = ["batch_number", "referrer_id", "approved_cents", "referral_count"]
@@ -62,7 +66,7 @@ def propose(
         )
     ).one()
     if not count:
-        raise NothingPendingError(_nothing_pending(target_user_id))
+        raise NothingPendingError(_nothing_pending(connection, number, target_user_id))
     connection.execute(batches.moving(number).values(planned_count=count, planned_cents=cents))
     add_entry(
         connection,
@@ -95,9 +99,12 @@ def _check_target(connection: Connection, target_user_id: int) -> None:
         raise BlacklistedError(message)
 
 
-def _nothing_pending(target_user_id: int | None) -> str:
+def _nothing_pending(connection: Connection, number: int, target_user_id: int | None) -> str:
+    left_out = exclusions.of_batch(connection, number, limit=1)
     if target_user_id is None:
-        return "No referral cashback is pending."
+        return f"No referral cashback is pending{' but that of members who are left out' if left_out else ''}."
+    if left_out:
+        return f"Member {target_user_id} is left out: {left_out[0].reason.replace('_', ' ')}."
     return f"Member {target_user_id} has no pending cashback."
 
 

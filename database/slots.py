@@ -68,7 +68,9 @@ def undecided(connection: Connection, slots: Iterable[datetime]) -> list[datetim
     return [slot_at for slot_at in wanted if slot_at not in decided]
 
 
-def pay(connection: Connection, slot_at: datetime, *, now: datetime, min_payout_cents: int) -> int | None:
+def pay(
+    connection: Connection, slot_at: datetime, *, now: datetime, min_payout_cents: int, hold_leavers: bool = False
+) -> int | None:
     """Decide a due slot: propose and approve its batch, and return the batch's number.
 
     None where the slot was decided before, the schedule is paused, or nothing is pending; the row says which.
@@ -89,6 +91,7 @@ def pay(connection: Connection, slot_at: datetime, *, now: datetime, min_payout_
                 expires_at=None,
                 min_payout_cents=min_payout_cents,
                 slot_at=slot_at,
+                hold_leavers=hold_leavers,
             )
     except NothingPendingError:
         decide(connection, slot_at, SlotStatus.NOTHING_PENDING, actor="schedule", reason=None, now=now)

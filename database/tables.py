@@ -178,6 +178,17 @@ payouts = Table(
     sqlite_with_rowid=False,
 )
 
+payout_exclusions = Table(
+    "payout_exclusions",
+    metadata,
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), primary_key=True),
+    Column("referrer_id", BigInteger, primary_key=True),
+    # What would have been paid, had the referrer not been left out of this batch.
+    Column("pending_cents", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 notifications = Table(
     "notifications",
     metadata,

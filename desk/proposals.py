@@ -26,6 +26,7 @@ class Proposals(Door):
             expires_at=now + timedelta(seconds=self._settings.referral_settings.confirm_seconds),
             target_user_id=target_user_id,
             min_payout_cents=self._settings.referral_settings.min_payout_cents,
+            hold_leavers=self._settings.referral_settings.leaver_policy == "hold",
         )
 
     async def approve(self, actor: Actor, batch_number: int) -> BatchReport:

@@ -26,6 +26,7 @@ class Schedule(Door):
             slot_at,
             now=self._database.now(),
             min_payout_cents=self._settings.referral_settings.min_payout_cents,
+            hold_leavers=self._settings.referral_settings.leaver_policy == "hold",
         )
         if number is not None:
             self._submit(number)

@@ -63,6 +63,13 @@ class SkipReason(StrEnum):
     BLACKLISTED = "blacklisted"
 
 
+class ExclusionReason(StrEnum):
+    """Why a referrer with pending cashback was left out of a batch; the cashback stays pending."""
+
+    LEFT_SERVER = "left_server"
+    ACCOUNT_GONE = "account_gone"
+
+
 class Absence(StrEnum):
     """How a member is absent: no longer in the server, or the Discord account is gone."""
 

@@ -84,6 +84,10 @@ def test_an_apex_core_file_with_all_its_other_sections_loads(tmp_path: Path) -> 
         ("retry_attempts", 11, "0 to 10"),
         ("chunk_size", 0, "1 to"),
         ("confirm_seconds", 9, "10 to 900"),
+        ("holding_days", 91, "0 to 90"),
+        ("holding_days", -1, "0 to 90"),
+        ("leaver_policy", "keep", "one of pay, hold"),
+        ("leaver_policy", None, "one of pay, hold"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_key_and_what_it_may_be(

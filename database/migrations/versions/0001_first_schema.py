@@ -212,6 +212,16 @@ def _create_ours() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "payout_exclusions",
+        Column("batch_number", BigInteger(), nullable=False),
+        Column("referrer_id", BigInteger(), nullable=False),
+        Column("pending_cents", BigInteger(), nullable=False),
+        Column("reason", Text(), nullable=False),
+        ForeignKeyConstraint(["batch_number"], ["payout_batches.number"]),
+        PrimaryKeyConstraint("batch_number", "referrer_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "notifications",
         Column("id", Key, autoincrement=True, nullable=False),
         Column("batch_number", BigInteger(), nullable=False),
