@@ -1,6 +1,7 @@
 """Who is barred from referral cashback: by us, or by the flag that an Apex Core bot sets on referrals."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, literal_column, or_, select, update
@@ -8,6 +9,15 @@ from sqlalchemy import ColumnElement, Connection, delete, exists, insert, litera
 from database.audit_log import add_entry
 from database.people import check_id
 from database.tables import is_flagged, referral_blacklist, referrals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blacklisting:
+    """Why, by whom (an actor) and since when a member is barred, as far as that is known."""
+
+    reason: str | None
+    blacklisted_by: str | None
+    blacklisted_at: datetime | None
 
 
 def is_blacklisted(referrer_id: ColumnElement[int]) -> ColumnElement[bool]:
@@ -39,6 +49,19 @@ def blacklisted_among(connection: Connection, people: Collection[int]) -> set[in
 def blacklisted(connection: Connection, referrer_id: int) -> bool:
     """Tell whether a referrer is blacklisted."""
     return bool(blacklisted_among(connection, [referrer_id]))
+
+
+def blacklisting_of(connection: Connection, user_id: int) -> Blacklisting | None:
+    """Tell why, by whom and since when a member is blacklisted; None for one who is not.
+
+    Of a flag that another bot has set only the fact is known.
+    """
+    if not blacklisted(connection, user_id):
+        return None
+    row = connection.execute(select(referral_blacklist).where(referral_blacklist.c.user_id == user_id)).one_or_none()
+    if row is None:
+        return Blacklisting(reason=None, blacklisted_by=None, blacklisted_at=None)
+    return Blacklisting(reason=row.reason, blacklisted_by=row.blacklisted_by, blacklisted_at=row.blacklisted_at)
 
 
 def blacklist(connection: Connection, user_id: int, *, reason: str | None, actor: str, now: datetime) -> bool:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     case,
     func,
     not_,
-    or_,
     select,
     update,
 )
@@ -129,9 +128,15 @@ def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | N
     query = select(
         func.coalesce(func.sum(held_cents(now)), 0).label("held_cents"),
         func.coalesce(func.sum(case((debt > 0, debt), else_=0)), 0).label("owed_cents"),
-    ).where(or_(overpaid, referrals.c.cashback_held_until > now))
+    )
     if referrer_id is not None:
         query = query.where(referrals.c.referrer_user_id == check_id(referrer_id, "Referrer"))
+    else:
+        # Each half is found by an index of its own; of all others neither is anything.
+        ids = select(referrals.c.id)
+        query = query.where(
+            referrals.c.id.in_(ids.where(overpaid).union(ids.where(referrals.c.cashback_held_until > now)))
+        )
     return dict(connection.execute(query).mappings().one())
 
 

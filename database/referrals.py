@@ -83,9 +83,11 @@ def referral_stats(connection: Connection, referrer_id: int, now: datetime) -> d
 
 
 def referrer_of(connection: Connection, referred_id: int) -> int | None:
-    """Tell who referred a member, None where nobody did."""
+    """Tell who referred a member, None where nobody did or the two were unlinked."""
     return connection.scalars(
-        select(referrals.c.referrer_user_id).where(referrals.c.referred_user_id == referred_id)
+        select(referrals.c.referrer_user_id).where(
+            referrals.c.referred_user_id == referred_id, referrals.c.unlinked_at.is_(None)
+        )
     ).one_or_none()
 
 

@@ -4,13 +4,14 @@ Every rule of who may is here, not in a view; every refusal is in the audit log.
 """
 
 from desk.actors import CLI, SCHEDULE, Actor, Source
+from desk.members import Members, read_code
 from desk.proposals import Proposals
 from desk.runs import Runs
 from desk.schedule import Schedule
 
 
-class Desk(Proposals, Runs, Schedule):
+class Desk(Members, Proposals, Runs, Schedule):
     """Takes admins' requests, checks them, and hands approved batches to the runner."""
 
 
-__all__ = ["CLI", "SCHEDULE", "Actor", "Desk", "Source"]
+__all__ = ["CLI", "SCHEDULE", "Actor", "Desk", "Source", "read_code"]

@@ -10,8 +10,24 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from database import Database, batches, crediting, outbox, pending, proposals, referrals, runs
-from pipeline.messages import ChunkDiscovered
+from database import (
+    Database,
+    absences,
+    batches,
+    crediting,
+    links,
+    members,
+    outbox,
+    pending,
+    proposals,
+    purchases,
+    referrals,
+    refunds,
+    runs,
+)
+from database.purchases import Purchase
+from database.refunds import Refund
+from pipeline.messages import Absence, ChunkDiscovered
 from tests.conftest import FRIDAY, Clock, Till, raw
 from tests.database import apex_core
 
@@ -42,7 +58,7 @@ def full_scans(plans: Plans) -> list[str]:
 
     An INSERT's plan names the tables that refer to its own too; SQLite looks there only while a violation is open.
     """
-    tables = ("referrals", "users", "wallet_transactions", "payouts")
+    tables = ("referrals", "users", "wallet_transactions", "payouts", "referral_purchases", "referral_refunds")
     return [
         step
         for statement, plan in plans.items()
@@ -53,7 +69,7 @@ def full_scans(plans: Plans) -> list[str]:
     ]
 
 
-PARTIAL = ("referrals_pending", "referrals_blacklisted")
+PARTIAL = ("referrals_pending", "referrals_blacklisted", "referrals_overpaid", "referrals_held")
 """These hold only the rows that they are asked for."""
 
 FORMS = ["new", "adopted", "analyzed"]
@@ -118,8 +134,35 @@ async def test_proposing_reads_what_is_pending_from_its_index(large: Till) -> No
 
 
 async def test_one_members_pending_is_a_search(large: Till) -> None:
-    for function in (pending.pending_for, referrals.referral_stats):
+    for function in (pending.pending_for, referrals.referral_stats, members.standing):
         assert full_scans(await large.database.read(explained, function, 1010, FRIDAY)) == []
+
+
+async def test_what_a_member_is_told_is_searched(large: Till) -> None:
+    read = large.database.read
+    for plans in (
+        await read(explained, members.past_payouts, 1010, limit=10),
+        await read(explained, members.taken_back, 1010, limit=10),
+        await read(explained, members.referrals_page, 1010, FRIDAY, limit=10),
+        await read(explained, links.closes_circle, 1010, 900_001),
+        await read(explained, pending.held_and_owed, FRIDAY),
+        await large.database.write(
+            explained, refunds.record_refund, Refund(order_id="till-1"), actor="cli", now=FRIDAY
+        ),
+    ):
+        assert full_scans(plans) == [], plans
+
+
+async def test_a_purchase_on_a_large_ledger_is_searched(large: Till) -> None:
+    bought = Purchase(order_id="new", buyer_id=900_001, amount_cents=100)
+    plans = await large.database.write(explained, purchases.log_purchase, bought, 5_000, FRIDAY, holding_days=5)
+    assert full_scans(plans) == [], plans
+
+
+async def test_who_is_absent_is_left_out_by_a_search(large: Till) -> None:
+    await large.database.write(absences.note, 1010, Absence.GONE, FRIDAY)
+    plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
+    assert full_scans(plans) == [], plans
 
 
 @small_tables
