@@ -19,6 +19,7 @@ BACK_OFF_CODES: Final = frozenset({40003, 20026})
 """Direct messages are opened too fast, or the bot is flagged for it."""
 
 UNKNOWN_CHANNEL: Final = 10003
+TOO_MANY_REQUESTS: Final = 429
 SEND_SECONDS: Final = 60
 NONCE_LENGTH: Final = 24
 
@@ -69,11 +70,15 @@ class DirectMessenger:
 
 
 def _status_of(error: Exception) -> DeliveryStatus:
-    """Judge by Discord's code, not by the class: the same refusal comes as 400 and as 403."""
+    """Judge by Discord's code, not by the class: the same refusal comes as 400 and as 403.
+
+    A 429 that the library raises at once has no `Via` header and comes from Discord's front: the address is blocked.
+    """
     code = error.code if isinstance(error, discord.HTTPException) else None
     if code in UNDELIVERABLE_CODES:
         return DeliveryStatus.UNDELIVERABLE
-    return DeliveryStatus.BACK_OFF if code in BACK_OFF_CODES else DeliveryStatus.RETRY
+    is_blocked = isinstance(error, discord.HTTPException) and error.status == TOO_MANY_REQUESTS
+    return DeliveryStatus.BACK_OFF if is_blocked or code in BACK_OFF_CODES else DeliveryStatus.RETRY
 
 
 def _reason(error: Exception) -> str:

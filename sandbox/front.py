@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +99,10 @@ class Front:
             response = await self._answer(request, path, handler)
             status = response.status
             self._log(request, path, status, arrived_at)
-            await response.prepare(request)
-            await response.write_eof()
+            # A client that left meanwhile gets no answer, and that is no failure of this server's.
+            with suppress(ConnectionResetError):
+                await response.prepare(request)
+                await response.write_eof()
         except ConnectionDroppedError:
             self._log(request, path, 0, arrived_at)
             if request.transport is not None:

@@ -18,6 +18,7 @@ from pipeline.actor import Emit
 from pipeline.errors import CashbackError
 from pipeline.messages import ChunkCredited, Delivery, DeliveryStatus, NotificationStatus, PayoutNotice
 from pipeline.ports import Messenger
+from pipeline.turns import Turns
 
 NOTICES_READ: Final = 50
 """Notices read from the outbox at a time."""
@@ -84,10 +85,8 @@ class Postman:
         self._database = database
         self._messenger = messenger
         self._bell = bell
-        self._interval = 1 / per_second
+        self._turns = Turns(per_second=per_second)
         self._retry_attempts = retry_attempts
-        self._next_send = 0.0
-        self._turn = anyio.Lock()
         self._attempts = 0
 
     async def run(self) -> None:
@@ -130,21 +129,20 @@ class Postman:
         """Deliver one message after the other, each at its turn."""
         async with notices:
             async for notice in notices:
-                await self._wait_for_turn()
+                await self._turns.wait()
                 self._attempts += 1
                 delivery = await self._messenger.send(notice)
-                if delivery.status is DeliveryStatus.BACK_OFF:
-                    logger.warning("all direct messages pause for %d s: %s", BACK_OFF_SECONDS, delivery.reason)
-                    self._next_send = anyio.current_time() + BACK_OFF_SECONDS
+                self._pause_where_asked(delivery)
                 await self._record(notice, delivery)
                 under_way.discard(notice.notification_id)
 
-    async def _wait_for_turn(self) -> None:
-        """Keep the sends an interval apart, in order; a late one does not push the next ones back."""
-        async with self._turn:
-            while self._next_send > anyio.current_time():  # noqa: ASYNC110 -- a back-off moves the turn meanwhile
-                await anyio.sleep_until(self._next_send)
-            self._next_send = max(self._next_send, anyio.current_time() - self._interval) + self._interval
+    def _pause_where_asked(self, delivery: Delivery) -> None:
+        """Stop all of it for a while where the service says so, or would soon."""
+        if delivery.status is DeliveryStatus.BACK_OFF:
+            logger.warning("all direct messages pause for %d s: %s", BACK_OFF_SECONDS, delivery.reason)
+            self._turns.pause(BACK_OFF_SECONDS)
+        elif delivery.status is DeliveryStatus.UNDELIVERABLE and self._turns.note_refusal():
+            logger.warning("direct messages pause: so many were refused of late that Discord might block the bot")
 
     async def _record(self, notice: PayoutNotice, delivery: Delivery) -> None:
         """Note how an attempt ended."""

@@ -14,7 +14,8 @@ import pytest
 
 import bot
 from database import Database
-from sandbox import Channel, Interaction, Member, Message, Role, Sandbox
+from sandbox import Channel, Interaction, ManualClock, Member, Message, Role, Sandbox
+from sandbox.clock import real_time
 from settings import Settings
 from tests.conftest import Clock, Till
 
@@ -152,14 +153,22 @@ def request_check() -> Callable[[str, str, object], list[str]] | None:
 
 
 @pytest.fixture
+def discord_clock() -> ManualClock | None:
+    """Return the local Discord's own clock; None is the machine's."""
+    return None
+
+
+@pytest.fixture
 async def sandbox(
-    monkeypatch: pytest.MonkeyPatch, request_check: Callable[[str, str, object], list[str]] | None
+    monkeypatch: pytest.MonkeyPatch,
+    request_check: Callable[[str, str, object], list[str]] | None,
+    discord_clock: ManualClock | None,
 ) -> AsyncIterator[Sandbox]:
     """Serve a local Discord; where the bot pointed the library at it, the library is pointed back."""
     monkeypatch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
     default = discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", default)
-    async with Sandbox(request_check=request_check) as server:
+    async with Sandbox(request_check=request_check, clock=discord_clock or real_time) as server:
         yield server
         assert server.complaints == []
 

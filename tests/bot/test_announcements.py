@@ -211,7 +211,9 @@ async def test_a_result_whose_message_was_deleted_is_written_anew(town: Town) ->
         assert again.channel_id == town.channel.id
 
 
-async def test_a_missing_audit_channel_holds_nothing_up(town: Town) -> None:
+async def test_a_missing_audit_channel_is_one_line_and_holds_nothing_up(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = town.settings.model_copy(
         update={"logging_channels": town.settings.logging_channels.model_copy(update={"audit": 123456789012345678})}
     )
@@ -222,3 +224,6 @@ async def test_a_missing_audit_channel_holds_nothing_up(town: Town) -> None:
         await town.press(summary, "Confirm")
         await town.shows(summary, COMPLETE, "Sent:** 1")
     assert town.till.balance(bob.id) == 2500
+    told = [each.getMessage() for each in caplog.records if "logging_channels.audit" in each.getMessage()]
+    assert len(told) == 1
+    assert "there is no such channel" in told[0]

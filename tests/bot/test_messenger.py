@@ -115,9 +115,10 @@ async def test_a_dropped_connection_is_tried_again_and_shown_once(town: Town, me
     assert len(town.sandbox.direct_messages(bob.id)) == 1
 
 
-async def test_a_rate_limit_is_waited_for(town: Town, messenger: DirectMessenger) -> None:
+@pytest.mark.parametrize("scope", ["user", "shared", "global"])
+async def test_a_rate_limit_is_waited_for(town: Town, messenger: DirectMessenger, scope: str) -> None:
     bob = town.sandbox.add_member("Bob")
-    town.sandbox.faults.rate_limit("POST", "/channels/[0-9]+/messages", retry_after=0.05, times=2)
+    town.sandbox.faults.rate_limit("POST", "/channels/[0-9]+/messages", retry_after=0.05, scope=scope, times=2)
     assert (await messenger.send(notice(bob))).status is DeliveryStatus.SENT
 
 
@@ -125,3 +126,24 @@ async def test_a_rate_limit_that_is_too_long_is_an_outcome(town: Town, messenger
     town.sandbox.faults.rate_limit("POST", "/users/@me/channels", retry_after=600)
     delivery = await messenger.send(notice(town.sandbox.add_member("Bob")))
     assert delivery.status is DeliveryStatus.RETRY
+
+
+async def test_a_block_by_discords_front_backs_off(town: Town, messenger: DirectMessenger) -> None:
+    """A 429 without `Via`: each further request would prolong the block."""
+    bob = town.sandbox.add_member("Bob")
+    town.sandbox.faults.fail("POST", "/channels/[0-9]+/messages", status=429, message="You are being blocked.")
+    assert (await messenger.send(notice(bob))).status is DeliveryStatus.BACK_OFF
+    sends = [each for each in town.sandbox.requests if each.path.endswith("/messages")]
+    assert len(sends) == 1
+
+
+@pytest.mark.parametrize("status", [500, 503])
+async def test_a_server_error_that_passes_is_no_failure(town: Town, messenger: DirectMessenger, status: int) -> None:
+    """The library tries most of them again; where it does not, the outbox does."""
+    bob = town.sandbox.add_member("Bob")
+    town.sandbox.faults.fail("POST", "/channels/[0-9]+/messages", status=status)
+    first = await messenger.send(notice(bob))
+    if first.status is not DeliveryStatus.SENT:
+        assert (first.status, status) == (DeliveryStatus.RETRY, 503)
+        assert (await messenger.send(notice(bob))).status is DeliveryStatus.SENT
+    assert len(town.sandbox.direct_messages(bob.id)) == 1

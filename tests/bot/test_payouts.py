@@ -124,7 +124,7 @@ async def test_a_blacklisted_referrer_is_refused_by_name_of_the_reason(town: Tow
 
 
 @pytest.mark.parametrize(
-    "words", ["@ghost", "<@123456789012345678>", "everyone", "Bob", "<@{bob}> now", '"', "<@&{bob}>"]
+    "words", ["@ghost", "<@123456789012345678>", "everyone", "Bob", "12345", "<@{bob}> now", '"', "<@&{bob}>"]
 )
 async def test_a_word_that_is_no_member_never_pays_everyone(town: Town, words: str) -> None:
     bob = await town.referrer("Bob", 2500)

@@ -106,6 +106,17 @@ async def test_a_missing_intent_is_one_line(tmp_path: Path, sandbox: Sandbox) ->
         assert "Message Content Intent" in await refused(tmp_path, strict)
 
 
+async def test_a_ledger_that_cannot_be_opened_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    configure(tmp_path, role_ids={"admin": 1})
+    said = await refused(tmp_path, sandbox, CASHBACK_DATABASE=str(tmp_path / "nowhere" / "cashback.db"))
+    assert "the folder" in said
+
+
+async def test_a_wrong_setting_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    configure(tmp_path, role_ids={"admin": 1}, referral_settings={"dm_per_second": 1000})
+    assert "dm_per_second" in await refused(tmp_path, sandbox)
+
+
 async def test_sigterm_in_the_middle_of_a_batch_loses_and_doubles_nothing(town: Town, tmp_path: Path) -> None:
     people = [town.sandbox.add_member(f"Member {n}").id for n in range(2000)]
     await town.till.earn_all((person, 100) for person in people)
@@ -134,6 +145,32 @@ async def test_sigterm_in_the_middle_of_a_batch_loses_and_doubles_nothing(town: 
     async with town.bot():
         await town.shows(summary, COMPLETE, "Users Paid:** 2,000", seconds=20)
     assert {town.till.balance(person) for person in people} == {100}
+
+
+async def test_sigterm_does_not_wait_for_a_discord_that_does_not_answer(town: Town, tmp_path: Path) -> None:
+    """Direct messages, the edit of the summary and the audit entry are under way, and none is ever answered."""
+    people = [await town.referrer(f"Member {number}", 100) for number in range(10)]
+    configure(
+        tmp_path,
+        role_ids={"admin": town.admin_role.id},
+        logging_channels={"audit": town.audit.id},
+        guild_ids=[town.sandbox.guild_id],
+        referral_settings={"auto_batch_enabled": False, "dm_per_second": 50},
+    )
+    async with running(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
+        summary = await town.ask()
+        hold = town.sandbox.faults.hold("*", "^/(channels|users)/", times=100)
+        await town.press(summary, "Confirm")
+        with anyio.fail_after(5):
+            await hold.arrived.wait()
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(10):
+            assert await process.wait() == 0
+    town.sandbox.faults.clear()
+    async with town.bot():
+        await town.shows(summary, COMPLETE, "Sent:** 10")
+    assert [len(town.sandbox.direct_messages(each.id)) for each in people] == [1] * 10
+    assert [town.till.balance(each.id) for each in people] == [100] * 10
 
 
 async def test_a_frame_that_nobody_can_read_ends_nothing(town: Town) -> None:
