@@ -24,12 +24,14 @@ from cogs.client import CashbackClient
 from cogs.confirm import Decisions
 from cogs.connection import Needs, StartError, point_at, stay_connected
 from cogs.messenger import DirectMessenger
+from cogs.roles import Roles
 from cogs.runs import Runs
+from dashboard import Dashboard, World
 from database import Database, batches
 from desk import Desk
 from pipeline.errors import CashbackError
 from pipeline.runner import Runner
-from scheduler import Scheduler, rule_of
+from scheduler import Scheduler, open_slots, rule_of
 from settings import Settings, SettingsError, load
 from stages import Bell, make_pipeline
 from stages.notification import Postman
@@ -51,6 +53,7 @@ class House:
     postman: Postman
     announcer: Announcer
     scheduler: Scheduler
+    dashboard: Dashboard | None
     needs: Needs
 
     @classmethod
@@ -99,8 +102,21 @@ class House:
                 grace=timedelta(hours=referral.misfire_grace_hours),
                 tell=audit_channel.tell,
             ),
+            dashboard=_dashboard(settings, database, desk, client),
             needs=needs,
         )
+
+
+def _dashboard(settings: Settings, database: Database, desk: Desk, client: CashbackClient) -> Dashboard | None:
+    """Wire the dashboard; None where it is switched off."""
+    if not settings.dashboard.enabled:
+        return None
+    world = World(
+        roles_of=Roles(client, settings.guild_ids).of,
+        next_slots=partial(open_slots, database, rule_of(settings.referral_settings)),
+        is_online=lambda: client.is_online,
+    )
+    return Dashboard(database, desk, settings, world)
 
 
 def required_admin_role(settings: Settings) -> int:
@@ -132,6 +148,8 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event) -> No
         around.start_soon(connect, house.client, token, house.needs, name="discord")
         around.start_soon(house.announcer.run, name="announcer")
         around.start_soon(house.postman.run, name="postman")
+        if house.dashboard is not None:
+            around.start_soon(house.dashboard.run, name="dashboard")
         async with anyio.create_task_group() as money:
             money.start_soon(house.runner.run, name="runner")
             money.start_soon(house.scheduler.run, name="weekly batch")

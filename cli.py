@@ -345,6 +345,20 @@ def demo(
 
 
 @app.command()
+def dashboard(
+    context: typer.Context,
+    *,
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="Its port; 0 is any free one.")] = 0,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Look at the ledger in a browser, without Discord."""
+    from console import looking
+
+    return looking.dashboard(_place(context, config, database), port=port)
+
+
+@app.command()
 def bot(context: typer.Context, *, config: ConfigOption = None, database: DatabaseOption = None) -> int:
     """Run the bot until it is told to stop."""
     import bot as program

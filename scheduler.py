@@ -92,10 +92,17 @@ async def overview(database: Database, settings: ReferralSettings) -> ScheduleOv
 
 async def next_open_slot(database: Database, rule: Rule) -> datetime:
     """Return the next slot that nobody has skipped ahead of its time."""
-    slot_at = rule.next_slot(database.now())
-    while not await database.read(slots.undecided, [slot_at]):
+    return (await open_slots(database, rule, 1))[0]
+
+
+async def open_slots(database: Database, rule: Rule | None, count: int) -> list[datetime]:
+    """Return so many slots to come that nobody has skipped ahead of their time; none where there is no rule."""
+    found: list[datetime] = []
+    slot_at = rule.next_slot(database.now()) if rule else None
+    while slot_at is not None and len(found) < count:
+        found += await database.read(slots.undecided, [slot_at])
         slot_at += WEEK
-    return slot_at
+    return found
 
 
 class Scheduler:

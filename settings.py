@@ -28,6 +28,11 @@ LARGEST_ID: Final = 2**63 - 1
 PPM_PER_PERCENT: Final = 10_000
 SMALLEST_PERCENT: Final = Decimal("0.0001")
 TOKEN_KEYS: Final = ("token", "bot_token", "discord_token")
+INTAKE_KEY_PREFIX: Final = "CASHBACK_INTAKE_KEY_"
+INTAKE_SECRETS: Final = 2
+"""A key's secrets that are valid at a time: the new one and, while the shop changes over, the old one."""
+
+INTAKE_SECRET_LENGTH: Final = 32
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -119,15 +124,54 @@ class ReferralSettings(_Section):
 
 
 class RoleIds(_Section):
-    """Discord roles. Without `admin` nobody on Discord may pay."""
+    """Discord roles. Without `admin` nobody on Discord may pay; `dashboard_viewer` may look at the dashboard."""
 
     admin: Id | None = None
+    dashboard_viewer: Id | None = None
 
 
 class LoggingChannels(_Section):
     """Discord channels. Without `audit` the audit log in the database is the only one."""
 
     audit: Id | None = None
+
+
+def _to_web_address(value: object) -> object:
+    """Take an http or https address that names a server and nothing on it, without a stroke at its end."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _is_web_address(value):
+        raise ValueError
+    parts = urlsplit(value)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+class DashboardSettings(_Section):
+    """The web pages for admins, the purchase intake and the metrics: one server, off unless it is switched on."""
+
+    enabled: Annotated[StrictBool, Field(description="true or false")] = False
+    host: Annotated[
+        StrictStr, Field(min_length=1, max_length=255, description="an address or a name of this machine")
+    ] = "127.0.0.1"
+    port: Annotated[StrictInt, _whole(1, 65_535)] = 8930
+    public_url: Annotated[
+        str | None,
+        BeforeValidator(_to_web_address),
+        Field(description="an http or https address without a path, or null: http:// with host and port"),
+    ] = None
+
+    @property
+    def address(self) -> str:
+        """Where people reach it, without a stroke at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def is_proxied(self) -> bool:
+        """Whether requests come through somebody else's server, which adds the address that it had them from."""
+        return self.public_url is not None
 
 
 class Settings(_Section):
@@ -143,13 +187,23 @@ class Settings(_Section):
     role_ids: RoleIds = RoleIds()
     logging_channels: LoggingChannels = LoggingChannels()
     referral_settings: ReferralSettings = ReferralSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     database: str = "cashback.db"
     discord_token: SecretStr | None = None
     discord_api_url: str | None = None
+    intake_keys: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
+    metrics_token: SecretStr | None = None
     warnings: tuple[str, ...] = ()
 
 
-_FROM_ENVIRONMENT: Final = ("database", "discord_token", "discord_api_url", "warnings")
+_FROM_ENVIRONMENT: Final = (
+    "database",
+    "discord_token",
+    "discord_api_url",
+    "intake_keys",
+    "metrics_token",
+    "warnings",
+)
 
 
 def load(
@@ -172,10 +226,28 @@ def load(
     ours["database"] = database or environ.get("CASHBACK_DATABASE") or "cashback.db"
     ours["discord_token"] = environ.get("DISCORD_TOKEN", "").strip() or None
     ours["discord_api_url"] = _api_url(environ.get("DISCORD_API_URL", "").strip())
+    ours["intake_keys"] = _intake_keys(environ)
+    ours["metrics_token"] = environ.get("CASHBACK_METRICS_TOKEN", "").strip() or None
     try:
         return Settings.model_validate(ours)
     except ValidationError as error:
         raise SettingsError(_one_line(path, error)) from error
+
+
+def _intake_keys(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Read the shops' secrets: CASHBACK_INTAKE_KEY_SHOP holds those of the key "shop", the newest first."""
+    keys = {}
+    for variable, value in environ.items():
+        name = variable.removeprefix(INTAKE_KEY_PREFIX).lower()
+        if variable.startswith(INTAKE_KEY_PREFIX) and name and value.strip():
+            secrets = tuple(value.split())
+            if len(secrets) > INTAKE_SECRETS or min(map(len, secrets)) < INTAKE_SECRET_LENGTH:
+                raise SettingsError(
+                    f"{variable} may be one secret, or two with a space between, each of at least "
+                    f"{INTAKE_SECRET_LENGTH} characters."
+                )
+            keys[name] = secrets
+    return keys
 
 
 def _api_url(text: str) -> str | None:

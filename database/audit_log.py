@@ -66,9 +66,13 @@ def broken_entries(connection: Connection) -> Iterator[str]:
         before, expected_id = row.digest, row.id + 1
 
 
-def entries(connection: Connection, *, limit: int, batch_number: int | None = None) -> list[dict[str, Any]]:
-    """List the newest entries first, of one batch if asked."""
+def entries(
+    connection: Connection, *, limit: int, batch_number: int | None = None, before_id: int | None = None
+) -> list[dict[str, Any]]:
+    """List the newest entries first, of one batch if asked, and only those before one if that is named."""
     query = select(audit_log).order_by(audit_log.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(audit_log.c.id < before_id)
     if batch_number is not None:
         query = query.where(audit_log.c.batch_number == batch_number)
     return [{**row, "details": json.loads(row["details"])} for row in connection.execute(query).mappings()]

@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Update, func, select, update
 
-from database.tables import is_open, notifications, payout_batches, payouts
+from database.tables import is_open, is_settled, notifications, payout_batches, payouts
 from pipeline.errors import UnknownBatchError
 from pipeline.messages import BatchMode, BatchReport, BatchStatus, NotificationStatus, PayoutFailure, PayoutStatus
 
 FAILURES_SHOWN: Final = 25
+FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
 
 
 def find(connection: Connection, number: int) -> Row[Any]:
@@ -47,8 +48,9 @@ def totals_of(connection: Connection, number: int) -> dict[PayoutStatus, tuple[i
 def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOWN) -> BatchReport:
     """Tell from the rows how a batch stands, with at most `failures` of its failed payouts."""
     batch = find(connection, number)
-    totals = totals_of(connection, number)
-    direct_messages = _count_notifications(connection, number)
+    totals = _stored_totals(batch) if batch.status in FINISHED else totals_of(connection, number)
+    direct_messages = _count_notifications(connection, number, credited=totals[PayoutStatus.CREDITED][0])
+    failed = totals[PayoutStatus.FAILED][0]
     return BatchReport(
         batch_number=number,
         batch_id=batch.batch_id,
@@ -63,9 +65,9 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
         approved_cents=batch.planned_cents,
         users_paid=totals[PayoutStatus.CREDITED][0],
         total_cents=totals[PayoutStatus.CREDITED][1],
-        failed=totals[PayoutStatus.FAILED][0],
+        failed=failed,
         skipped=totals[PayoutStatus.SKIPPED][0],
-        failures=tuple(failed_payouts(connection, number, limit=failures)),
+        failures=tuple(failed_payouts(connection, number, limit=min(failures, failed))) if failed else (),
         dm_queued=direct_messages.get(NotificationStatus.QUEUED, 0),
         dm_sent=direct_messages.get(NotificationStatus.SENT, 0),
         dm_undeliverable=direct_messages.get(NotificationStatus.UNDELIVERABLE, 0),
@@ -74,10 +76,21 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
     )
 
 
-def _count_notifications(connection: Connection, number: int) -> dict[str, int]:
-    """Count a batch's direct messages by state."""
-    query = select(notifications.c.status, func.count()).where(notifications.c.batch_number == number)
-    return {status: count for status, count in connection.execute(query.group_by(notifications.c.status))}  # noqa: C416 -- dict() has no types here
+def _stored_totals(batch: Row[Any]) -> dict[PayoutStatus, tuple[int, int]]:
+    """Take the totals that a finished batch stores, so that an old one costs nothing to read however large it is."""
+    return {
+        PayoutStatus.PLANNED: (0, 0),
+        PayoutStatus.CREDITED: (batch.credited_count, batch.credited_cents),
+        PayoutStatus.FAILED: (batch.failed_count, 0),
+        PayoutStatus.SKIPPED: (batch.skipped_count, 0),
+    }
+
+
+def _count_notifications(connection: Connection, number: int, *, credited: int) -> dict[str, int]:
+    """Count a batch's direct messages by state, from an index: each credited payout has one; the rest is queued."""
+    query = select(notifications.c.status, func.count()).where(is_settled, notifications.c.batch_number == number)
+    settled = {status: count for status, count in connection.execute(query.group_by(notifications.c.status))}  # noqa: C416 -- dict() has no types here
+    return {**settled, NotificationStatus.QUEUED: max(credited - sum(settled.values()), 0)}
 
 
 def failed_payouts(connection: Connection, number: int, *, limit: int) -> Iterable[PayoutFailure]:

@@ -1,6 +1,6 @@
 """`Database`: the one door to the ledger, for this program and for another bot in the same process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -129,6 +129,12 @@ class Database:
         rate_ppm = self._rate_ppm if cashback_percent is None else rate_of(cashback_percent)
         purchase = purchases.Purchase(order_id=str(order_id), buyer_id=referred_id, amount_cents=amount_cents)
         return await self.write(purchases.log_purchase, purchase, rate_ppm, self.now(), holding_days=self._holding_days)
+
+    async def record_purchases(self, reported: Sequence[purchases.Purchase]) -> list[purchases.RecordedPurchase]:
+        """Record purchases in one transaction; answers what became of each, in the order given."""
+        return await self.write(
+            purchases.record_purchases, reported, self._rate_ppm, self.now(), holding_days=self._holding_days
+        )
 
     async def log_referral_refund(
         self,

@@ -4,6 +4,7 @@ What was not paid yet is no longer pending. What was paid already the referral o
 earnings of the same referral go against it. A wallet is never touched.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -101,6 +102,22 @@ def record_refund(connection: Connection, refund: Refund, *, actor: str, now: da
     outcome = RefundOutcome.TAKEN_BACK if earned else RefundOutcome.NOBODY_EARNED
     recorded = connection.execute(select(referral_refunds).where(referral_refunds.c.refund_id == refund_id)).one()
     return _answer(connection, recorded, order, outcome, now)
+
+
+def record_refunds(
+    connection: Connection, refunds: Sequence[Refund], *, actor: str, now: datetime
+) -> list[RecordedRefund | RefundRefusedError]:
+    """Record refunds in the order given; answers what became of each, an error where it was refused.
+
+    A refund is refused before anything of it is written: the others of the same transaction stand.
+    """
+    answers: list[RecordedRefund | RefundRefusedError] = []
+    for refund in refunds:
+        try:
+            answers.append(record_refund(connection, refund, actor=actor, now=now))
+        except RefundRefusedError as refusal:
+            answers.append(refusal)
+    return answers
 
 
 def _id_of(refund: Refund, order: Row[Any]) -> str:

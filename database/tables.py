@@ -326,6 +326,30 @@ announcements = Table(
     sqlite_with_rowid=False,
 )
 
+dashboard_links = Table(
+    "dashboard_links",
+    metadata,
+    # What is in the link is kept as a digest only: who reads the file signs in nowhere.
+    Column("digest", Text, primary_key=True),
+    # NULL for whoever sits at the program's own terminal.
+    Column("user_id", BigInteger),
+    Column("issued_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    sqlite_with_rowid=False,
+)
+
+dashboard_sessions = Table(
+    "dashboard_sessions",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("user_id", BigInteger),
+    Column("began_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    sqlite_with_rowid=False,
+)
+
 cashback_origin = Table(
     "cashback_origin",
     metadata,
@@ -379,3 +403,13 @@ is_queued = notifications.c.status == literal_column("'queued'")
 Index("notifications_queued", notifications.c.id, sqlite_where=is_queued, postgresql_where=is_queued)
 is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
 Index("payout_batches_open", payout_batches.c.number, sqlite_where=is_open, postgresql_where=is_open)
+# Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.
+is_settled = notifications.c.status != literal_column("'queued'")
+Index(
+    "notifications_settled",
+    notifications.c.batch_number,
+    notifications.c.status,
+    sqlite_where=is_settled,
+    postgresql_where=is_settled,
+)
+Index("audit_log_by_batch", audit_log.c.batch_number, audit_log.c.id)

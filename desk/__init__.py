@@ -4,13 +4,15 @@ Every rule of who may is here, not in a view; every refusal is in the audit log.
 """
 
 from desk.actors import CLI, SCHEDULE, Actor, Source
+from desk.books import Books
 from desk.members import Members, read_code
 from desk.proposals import Proposals
 from desk.runs import Runs
 from desk.schedule import Schedule
+from desk.sign_ins import SignIns
 
 
-class Desk(Members, Proposals, Runs, Schedule):
+class Desk(Books, Members, Proposals, Runs, Schedule, SignIns):
     """Takes admins' requests, checks them, and hands approved batches to the runner."""
 
 

@@ -11,11 +11,12 @@ class Source(StrEnum):
     DISCORD = "discord"
     CLI = "cli"
     SCHEDULE = "schedule"
+    DASHBOARD = "dashboard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts. A Discord actor carries the roles that the member has at this very moment."""
+    """Who acts. One of Discord or the dashboard carries the roles that the member has at this moment."""
 
     source: Source
     user_id: int | None = None

@@ -47,3 +47,7 @@ class BusyError(CashbackError):
 
 class DatabaseUnavailableError(CashbackError):
     """The database cannot be used."""
+
+
+class RolesUnknownError(CashbackError):
+    """Discord cannot be asked for your roles just now; nothing was done. Try again in a minute."""

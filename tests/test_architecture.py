@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "desk": {"desk", "pipeline", "database", "settings"},
     "scheduler": {"desk", "database", "settings", "anyio", "apscheduler"} | WORDS,
     "cogs": {"cogs", "desk", "database", "settings", "anyio", "discord", "aiohttp", "yarl"} | WORDS,
-    "dashboard": {"dashboard", "desk", "database", "settings", "anyio", "aiohttp", "yarl"} | WORDS,
+    "dashboard": {"dashboard", "desk", "database", "settings", "anyio", "aiohttp", "aiohttp_jinja2", "jinja2"} | WORDS,
     "sandbox": {"sandbox", "aiohttp", "anyio", "yarl"},
 }
 """The table of the design."""

@@ -235,8 +235,52 @@ def fields_of(model: type[BaseModel]) -> list[str]:
 
 def test_every_setting_is_in_the_documentation() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    of_the_environment = {"database", "discord_token", "discord_api_url", "warnings"}
+    of_the_environment = {
+        *("database", "discord_token", "discord_api_url", "intake_keys", "metrics_token", "warnings"),
+    }
     missing = [name for name in fields_of(Settings) if name not in of_the_environment and name not in text]
     assert missing == []
-    for variable in ("CASHBACK_CONFIG", "CASHBACK_DATABASE", "DISCORD_TOKEN", "DISCORD_API_URL"):
+    variables = ["CASHBACK_CONFIG", "CASHBACK_DATABASE", "DISCORD_TOKEN", "DISCORD_API_URL", "CASHBACK_METRICS_TOKEN"]
+    for variable in [*variables, settings.INTAKE_KEY_PREFIX]:
         assert variable in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "may_be"),
+    [
+        ("enabled", "yes", "true or false"),
+        ("host", "", "an address or a name"),
+        ("port", 0, "1 to 65535"),
+        ("port", "8930", "1 to 65535"),
+        ("public_url", "cashback.example.org", "http or https address without a path"),
+        ("public_url", "https://cashback.example.org/pay", "http or https address without a path"),
+        ("public_url", "https://me:word@cashback.example.org", "http or https address without a path"),
+    ],
+)
+def test_a_wrong_dashboard_setting_is_one_line(tmp_path: Path, key: str, value: object, may_be: str) -> None:
+    said = refusal(tmp_path, {"dashboard": {key: value}})
+    assert f"dashboard.{key} is" in said
+    assert may_be in said
+
+
+def test_the_dashboard_is_off_and_on_loopback_unless_told_otherwise(tmp_path: Path) -> None:
+    assert (Settings().dashboard.enabled, Settings().dashboard.address) == (False, "http://127.0.0.1:8930")
+    loaded = settings.load(write(tmp_path, {"dashboard": {"host": "::1", "port": 80}}), environ={})
+    assert loaded.dashboard.address == "http://[::1]:80"
+    loaded = settings.load(write(tmp_path, {"dashboard": {"public_url": "https://pay.example.org/"}}), environ={})
+    assert (loaded.dashboard.address, loaded.dashboard.is_proxied) == ("https://pay.example.org", True)
+
+
+def test_a_shops_secrets_come_from_the_environment_and_are_not_shown() -> None:
+    new, old = "n" * 32, "o" * 40
+    loaded = settings.load(environ={"CASHBACK_INTAKE_KEY_SHOP": f"{new} {old}", "CASHBACK_INTAKE_KEY_OTHER": ""})
+    assert [secret.get_secret_value() for secret in loaded.intake_keys["shop"]] == [new, old]
+    assert list(loaded.intake_keys) == ["shop"]
+    assert new not in repr(loaded)
+
+
+@pytest.mark.parametrize("value", ["short", "n" * 31, "a" * 32 + " " + "b" * 32 + " " + "c" * 32, "a" * 32 + " short"])
+def test_a_secret_that_is_none_is_refused_and_not_shown(value: str) -> None:
+    with pytest.raises(SettingsError, match="CASHBACK_INTAKE_KEY_SHOP may be one secret") as caught:
+        settings.load(environ={"CASHBACK_INTAKE_KEY_SHOP": value})
+    assert value not in str(caught.value)

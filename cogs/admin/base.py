@@ -1,6 +1,6 @@
 """What the commands for admins share: what they act on, and the check that comes before all else."""
 
-from typing import Any
+from typing import Any, Final
 
 from discord.ext import commands
 
@@ -10,6 +10,9 @@ from cogs.runs import Bell
 from database import Database
 from desk import Desk
 from pipeline.errors import NotAllowedError
+
+VIEWERS_TOO: Final = {"viewers_too": True}
+"""What a command's `extras` say where who only looks may use it."""
 
 
 class AdminCog(commands.Cog):
@@ -22,12 +25,17 @@ class AdminCog(commands.Cog):
         self._bell = bell
 
     async def cog_check(self, ctx: commands.Context[Any]) -> bool:
-        """Refuse whoever is no admin, before anything of the command is looked at; the audit log knows of it."""
+        """Refuse whoever is no admin, or no viewer where that is enough, before anything of the command is looked at.
+
+        The audit log knows of the attempt.
+        """
         if ctx.guild is None:
             raise commands.NoPrivateMessage
         name = ctx.command.qualified_name if ctx.command else "a command"
         try:
-            await self._desk.require_admin(actor_of(ctx.author), f"use {name}")
+            for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
+            require = self._desk.require_viewer if for_viewers else self._desk.require_admin
+            await require(actor_of(ctx.author), f"use {name}")
         except NotAllowedError as error:
             raise RefusedError(f"{error} Your attempt was recorded.") from error
         return True

@@ -349,6 +349,26 @@ def _create_ours() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "dashboard_links",
+        Column("digest", Text(), nullable=False),
+        Column("user_id", BigInteger(), nullable=True),
+        Column("issued_at", Moment(), nullable=False),
+        Column("expires_at", Moment(), nullable=False),
+        Column("used_at", Moment(), nullable=True),
+        PrimaryKeyConstraint("digest"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "dashboard_sessions",
+        Column("digest", Text(), nullable=False),
+        Column("user_id", BigInteger(), nullable=True),
+        Column("began_at", Moment(), nullable=False),
+        Column("expires_at", Moment(), nullable=False),
+        Column("ended_at", Moment(), nullable=True),
+        PrimaryKeyConstraint("digest"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "cashback_origin",
         Column("id", Integer(), nullable=False),
         Column("adopted", Integer(), nullable=False),
@@ -374,6 +394,15 @@ def _create_indexes() -> None:
         sqlite_where=text("status = 'queued'"),
         postgresql_where=text("status = 'queued'"),
     )
+    op.create_index(
+        "notifications_settled",
+        "notifications",
+        ["batch_number", "status"],
+        unique=False,
+        sqlite_where=text("status != 'queued'"),
+        postgresql_where=text("status != 'queued'"),
+    )
+    op.create_index("audit_log_by_batch", "audit_log", ["batch_number", "id"], unique=False)
     op.create_index(
         "referrals_blacklisted",
         "referrals",

@@ -1,0 +1,5 @@
+"""The dashboard: web pages for admins, the purchase intake and the metrics, as one server in the bot's process."""
+
+from dashboard.server import Dashboard, World
+
+__all__ = ["Dashboard", "World"]

@@ -1,0 +1,42 @@
+"""Charts as numbers: where a bar stands and how high it is. The template draws them, and says them as a table too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+WIDTH: Final = 720
+HEIGHT: Final = 160
+GAP: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One week: its Monday, what was paid, and the rectangle for it, in units of a drawing of WIDTH by HEIGHT."""
+
+    monday: datetime
+    cents: int
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+def bars(weeks: Sequence[tuple[datetime, int]]) -> list[Bar]:
+    """Place a bar for each week. What was anything is at least one unit high."""
+    most = max((cents for _, cents in weeks), default=0)
+    width = WIDTH // max(len(weeks), 1)
+    placed = []
+    for position, (monday, cents) in enumerate(weeks):
+        height = max(cents * HEIGHT // most, 1) if most and cents > 0 else 0
+        placed.append(
+            Bar(
+                monday=monday,
+                cents=cents,
+                x=position * width + GAP // 2,
+                y=HEIGHT - height,
+                width=width - GAP,
+                height=height,
+            )
+        )
+    return placed

@@ -1,0 +1,39 @@
+"""How often somebody may knock: a bucket of attempts for each address, refilled steadily."""
+
+from collections import OrderedDict
+from typing import Final
+
+import anyio
+from aiohttp import web
+
+ADDRESSES: Final = 10_000
+"""Addresses that are remembered; the one that was quiet longest is forgotten first."""
+
+
+class Limit:
+    """Admits a number of attempts at once, and as many again in each minute."""
+
+    def __init__(self, *, per_minute: int) -> None:
+        """Take the number."""
+        self._most = float(per_minute)
+        self._per_second = per_minute / 60
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def admits(self, address: str) -> bool:
+        """Take one attempt of an address; False where it has none left."""
+        now = anyio.current_time()
+        left, at = self._left.pop(address, (self._most, now))
+        left = min(self._most, left + (now - at) * self._per_second)
+        admitted = left >= 1
+        self._left[address] = (left - 1 if admitted else left, now)
+        if len(self._left) > ADDRESSES:
+            self._left.popitem(last=False)
+        return admitted
+
+
+def address_of(request: web.Request, *, is_proxied: bool) -> str:
+    """Tell where a request comes from; behind a proxy that is the address that the proxy itself has added last."""
+    forwarded = request.headers.get("X-Forwarded-For", "")
+    if is_proxied and forwarded:
+        return forwarded.rpartition(",")[2].strip()[:64]
+    return request.remote or "unknown"

@@ -1,0 +1,63 @@
+"""The first page: what is pending, when the next batch comes, what the last ones paid, and whether all is well."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from dashboard import charts
+from dashboard.health import Health
+from dashboard.live import Live
+from dashboard.pages import fragment, page
+from dashboard.schedule import NextSlots
+from dashboard.snapshot import Snapshot
+from database import Database, browsing, slots
+
+BATCHES_SHOWN: Final = 8
+
+
+class OverviewPage:
+    """Shows the ledger at a glance, live."""
+
+    def __init__(
+        self, database: Database, snapshot: Snapshot, health: Health, next_slots: NextSlots, live: Live
+    ) -> None:
+        """Take the ledger for reading, the sums, the state of the program, the calendar, and what keeps pages live."""
+        self._database = database
+        self._snapshot = snapshot
+        self._health = health
+        self._next_slots = next_slots
+        self._live = live
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the addresses."""
+        return [web.get("/", self.show), web.get("/live", self.stream)]
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """Show the page."""
+        return page(request, "overview.html", **await self._shown())
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Send what changes on it."""
+
+        async def render() -> Mapping[str, str]:
+            return {"overview": fragment(request, "overview_parts.html", await self._shown())}
+
+        return await self._live.stream(request, render)
+
+    async def _shown(self) -> dict[str, Any]:
+        glance = await self._snapshot.get()
+        state = await self._database.read(slots.find_state)
+        coming = await self._next_slots(1)
+        newest = await self._database.read(browsing.batches_page, before=None, limit=BATCHES_SHOWN)
+        return {
+            "now": self._database.now(),
+            "glance": glance,
+            "bars": charts.bars(glance.weeks),
+            "chart_width": charts.WIDTH,
+            "chart_height": charts.HEIGHT,
+            "next_slot": coming[0] if coming else None,
+            "paused_by": state.paused_by if state else None,
+            "batches": newest.rows,
+            "health": await self._health.checks(),
+        }

@@ -1,0 +1,64 @@
+"""Answers of the API that say what is wrong, as RFC 9457 has it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of problem: its name in addresses, the status, and its title. The page of the API explains each."""
+
+    name: str
+    status: int
+    title: str
+
+
+MALFORMED = Kind(name="malformed", status=400, title="The request cannot be read")
+UNSIGNED = Kind(name="unsigned", status=401, title="The request is not signed by a key that is known")
+STALE = Kind(name="stale", status=401, title="The request's timestamp is too old or too new")
+REFUSED = Kind(name="refused", status=403, title="This may not be done")
+NOT_FOUND = Kind(name="not-found", status=404, title="There is nothing here")
+METHOD = Kind(name="method-not-allowed", status=405, title="This cannot be done here")
+SLOW = Kind(name="slow", status=408, title="The request took too long to arrive")
+CONFLICTING = Kind(name="conflicting", status=409, title="This id is known with other contents")
+REPLAYED = Kind(name="replayed", status=409, title="This very request was taken in before")
+TOO_LARGE = Kind(name="too-large", status=413, title="The request is too large")
+MEDIA_TYPE = Kind(name="media-type", status=415, title="The request is not JSON")
+INVALID = Kind(name="invalid", status=422, title="A value is not what it may be")
+TOO_MANY = Kind(name="too-many", status=429, title="Too many refused requests from this address")
+UNAVAILABLE = Kind(name="unavailable", status=503, title="The ledger cannot be used just now")
+
+KINDS = (
+    *(MALFORMED, UNSIGNED, STALE, REFUSED, NOT_FOUND, METHOD, SLOW, CONFLICTING, REPLAYED, TOO_LARGE, MEDIA_TYPE),
+    *(INVALID, TOO_MANY, UNAVAILABLE),
+)
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem. `pointer` is the JSON pointer of the value that is wrong."""
+
+    def __init__(self, kind: Kind, detail: str, *, pointer: str | None = None) -> None:
+        """Take the kind, and one line about this very case."""
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.pointer = pointer
+
+
+def problem(kind: Kind, detail: str, *, pointer: str | None = None) -> web.Response:
+    """Answer with a problem."""
+    body: dict[str, Any] = {
+        "type": f"/api/docs#{kind.name}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+    }
+    if pointer is not None:
+        body["pointer"] = pointer
+    headers = {"Retry-After": "60"} if kind in {TOO_MANY, UNAVAILABLE} else None
+    return web.Response(
+        body=json.dumps(body).encode(), status=kind.status, content_type="application/problem+json", headers=headers
+    )
