@@ -216,7 +216,8 @@ def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
     if report.target_user_id is not None:
         entries["Target User"] = f"{mention(report.target_user_id)} (`{report.target_user_id}`)"
     for name, value in entries.items():
-        embed.add_field(name=name, value=clip(value, FIELD_LENGTH), inline=True)
+        # The ID has a row of its own: it would not fit into a third of one.
+        embed.add_field(name=name, value=clip(value, FIELD_LENGTH), inline=name != "Batch ID")
     if audit_head is not None:
         embed.add_field(name="Audit Head", value=f"`{audit_head}`", inline=False)
     return embed.set_footer(text=f"Batch ID: {report.batch_id}")

@@ -32,6 +32,7 @@ WAIT_SECONDS: Final = 30
 COMMAND: Final = "!sendref-cashb"
 COMPLETE: Final = "Batch Complete"
 FIRST_BATCH: Final = 1
+MARKUP: Final = str.maketrans("", "", "*`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +180,7 @@ def _show(town: Town, message: Message) -> None:
             name, value = str(field["name"]), str(field["value"]).splitlines()
             lines += [f"{name}: {value[0]}"] if len(value) == 1 else [name, *(f"  {line}" for line in value)]
         lines += [str(embed["footer"]["text"])] if "footer" in embed else []
-    say(*(f"    │ {town.named(line).replace('**', '')}".rstrip() for line in lines))
+    say(*(f"    │ {town.named(line).translate(MARKUP)}".rstrip() for line in lines))
     buttons = [f"[{button.label}]" for button in message.buttons if not button.disabled]
     if buttons:
         say(f"    {' '.join(buttons)}")

@@ -182,3 +182,12 @@ def _scalar(option: Json, value: object) -> object:
         message = f"{option['name']} must be from {low} to {high}"
         raise SandboxError(message)
     return value
+
+
+def used_name(data: Json) -> str:
+    """Name the command that an interaction's `data` used, with the words of its group and subcommand."""
+    words, inner = [str(data["name"])], data.get("options") or []
+    while inner and inner[0]["type"] <= SUB_COMMAND_GROUP:
+        words.append(inner[0]["name"])
+        inner = inner[0].get("options") or []
+    return " ".join(words)

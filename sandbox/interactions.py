@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandbox import errors, message_payloads, payloads
 from sandbox.answers import ALLOWED, Answer, AnswerKind, Interaction, InteractionKind
+from sandbox.commands import used_name
 from sandbox.model import EPHEMERAL, LOADING, EventName, Invocation
 from sandbox.state import Draft
 
@@ -148,7 +149,7 @@ class Interactions:
             invocation=Invocation(
                 id=interaction.id,
                 kind=interaction.kind,
-                name=interaction.data.get("name") if command else None,
+                name=used_name(interaction.data) if command else None,
                 user_id=interaction.member_id,
                 message_id=interaction.message.id if interaction.message is not None else None,
             ),

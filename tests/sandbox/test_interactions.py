@@ -197,6 +197,8 @@ async def test_a_subcommand_gets_its_options(
         message = (await used.answered()).message
         assert message is not None
         assert message.content == "Alice 5 none"
+        assert message.invocation is not None
+        assert message.invocation.name == "cashback pay"
         refused: list[tuple[str, dict[str, object], str]] = [
             ("nothing", {}, "no command"),
             ("cashback", {}, "wants one of"),
