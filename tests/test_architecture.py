@@ -13,7 +13,7 @@ PROJECT = Path(__file__).parents[1]
 
 OURS = {
     *("bench", "bot", "cli", "cogs", "console", "dashboard", "database", "desk", "pipeline", "sandbox", "scheduler"),
-    *("settings", "soak", "stages", "tests"),
+    *("settings", "simulation", "soak", "stages", "tests"),
 }
 """Every folder and file of code at the top."""
 
@@ -30,6 +30,10 @@ MAY_IMPORT = {
     "cogs": {"cogs", "desk", "database", "settings", "anyio", "discord", "aiohttp", "yarl"} | WORDS,
     "dashboard": {"dashboard", "desk", "database", "settings", "anyio", "aiohttp", "aiohttp_jinja2", "jinja2"} | WORDS,
     "sandbox": {"sandbox", "aiohttp", "anyio", "yarl"},
+    "simulation": {
+        *("simulation", "scheduler", "stages", "desk", "database", "settings", "pipeline", "cogs.runs"),
+        *("anyio", "trio", "sqlalchemy", "rich"),
+    },
 }
 """The table of the design."""
 
@@ -39,7 +43,13 @@ NARROW = {f"{word.replace('.', '/')}.py": WORDS - {word} for word in WORDS} | {"
 ONLY_IN = {"discord": {"cogs", "bot"}, "sqlalchemy": {"database"}, "alembic": {"database"}}
 """Libraries that stay behind one door."""
 
-NOT_IMPORTED = {"cli": set[str](), "bot": {"cli", "console"}, "console": {"cli", "console"}, "tests": {"tests"}}
+NOT_IMPORTED = {
+    "cli": set[str](),
+    "bot": {"cli", "console"},
+    "console": {"cli", "console"},
+    "simulation": {"console"},
+    "tests": {"tests"},
+}
 """What stands on the top floors, and who may use it."""
 
 

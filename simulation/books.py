@@ -1,0 +1,214 @@
+"""The books: an independent model of the ledger. It knows the rules of the money, and nothing of SQL.
+
+What was earned is kept in exact fractions of a cent, and what is payable is worked out from the purchases each time.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from fractions import Fraction
+from typing import Final
+
+from pipeline.messages import Absence, BatchStatus, NotificationStatus, PayoutStatus, SkipReason, SlotStatus
+
+PPM: Final = 1_000_000
+OPEN: Final = (BatchStatus.PROPOSED, BatchStatus.APPROVED, BatchStatus.RUNNING)
+
+
+@dataclass(slots=True)
+class Purchase:
+    """What somebody bought; what of it was not refunded earns at its rate, and is payable from a moment on."""
+
+    buyer: int
+    cents: int
+    rate_ppm: int = 0
+    payable_at: datetime | None = None
+    refunded: int = 0
+
+    @property
+    def exact(self) -> Fraction:
+        """What it earns, in cents."""
+        return Fraction((self.cents - self.refunded) * self.rate_ppm, PPM)
+
+
+@dataclass(slots=True)
+class Referral:
+    """Who brought whom, what the referred has bought, and what was paid of what that earned."""
+
+    referrer: int
+    referred: int
+    purchases: list[Purchase] = field(default_factory=list)
+    paid: int = 0
+    elsewhere: int = 0
+    unlinked: bool = False
+
+    @property
+    def spend(self) -> int:
+        """The cents that were spent and not refunded."""
+        return sum(one.cents - one.refunded for one in self.purchases)
+
+    @property
+    def exact(self) -> Fraction:
+        """The cents that were earned, with what is below a whole one."""
+        return sum((one.exact for one in self.purchases), Fraction())
+
+    @property
+    def earned(self) -> int:
+        """The whole cents that were earned."""
+        return int(self.exact)
+
+    def pending(self, now: datetime) -> int:
+        """Tell the whole cents that may be paid now; below zero where more was paid than is earned."""
+        payable = (one.exact for one in self.purchases if one.payable_at is None or one.payable_at <= now)
+        return int(sum(payable, Fraction())) - self.paid
+
+
+@dataclass(slots=True)
+class Payout:
+    """One line of a plan, and what became of it."""
+
+    approved: int
+    status: PayoutStatus = PayoutStatus.PLANNED
+    paid: int = 0
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """A plan, who made it, and until when it may be approved."""
+
+    proposed_by: str
+    expires_at: datetime | None
+    payouts: dict[int, Payout]
+    status: BatchStatus = BatchStatus.PROPOSED
+    ends: int = 0
+
+
+@dataclass(slots=True)
+class Books:
+    """What the rows must be. `found` are the breaches of the rules that a commit itself has shown."""
+
+    min_payout_cents: int = 1
+    referrals: list[Referral] = field(default_factory=list)
+    barred: set[int] = field(default_factory=set)
+    absent: dict[int, Absence] = field(default_factory=dict)
+    orders: dict[str, Purchase] = field(default_factory=dict)
+    refunds: set[str] = field(default_factory=set)
+    balances: dict[int, int] = field(default_factory=dict)
+    moves: list[tuple[int, int, int, int]] = field(default_factory=list)
+    batches: dict[int, Batch] = field(default_factory=dict)
+    slots: dict[datetime, tuple[SlotStatus, int | None]] = field(default_factory=dict)
+    letters: dict[int, NotificationStatus] = field(default_factory=dict)
+    paused: bool = False
+    broken_wallet: int | None = None
+    entitled: set[tuple[str, int | None]] = field(default_factory=set)
+    latest: datetime | None = None
+    found: list[str] = field(default_factory=list)
+
+    def breach(self, text: str) -> None:
+        """Note that a rule was broken."""
+        self.found.append(text)
+
+    def require(self, holds: bool, text: str) -> None:  # noqa: FBT001 -- reads as an assertion
+        """Note that a rule was broken, unless it holds."""
+        if not holds:
+            self.breach(text)
+
+    def pending(self, referrer: int, now: datetime) -> int:
+        """Tell what a referrer would be paid now, in cents."""
+        if referrer in self.barred:
+            return 0
+        return sum(max(one.pending(now), 0) for one in self.referrals if one.referrer == referrer)
+
+    def take(self, referrer: int, cents: int, now: datetime) -> Iterable[tuple[Referral, int]]:
+        """Mark cents as paid, oldest referral first; tell how much of each."""
+        for one in self.referrals:
+            share = min(cents, one.pending(now))
+            if one.referrer == referrer and share > 0:
+                one.paid += share
+                cents -= share
+                yield one, share
+
+    def plan(
+        self, now: datetime, *, target: int | None = None, least: int = 1, hold_leavers: bool = False
+    ) -> dict[int, Payout]:
+        """Work out what a batch that is proposed now would pay."""
+        people = {one.referrer for one in self.referrals} if target is None else {target}
+        left_out = {Absence.GONE, Absence.LEFT} if hold_leavers else {Absence.GONE}
+        wanted = sorted(person for person in people if self.absent.get(person) not in left_out)
+        return {person: Payout(cents) for person in wanted if (cents := self.pending(person, now)) >= least}
+
+    # The programme.
+
+    def refer(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Record who brought whom, once each."""
+        taken = {one.referred for one in self.referrals}
+        for referrer, referred in pairs:
+            if referrer != referred and referred not in taken:
+                taken.add(referred)
+                self.referrals.append(Referral(referrer, referred))
+                for person in (referrer, referred):
+                    self.balances.setdefault(person, 0)
+
+    def buy(self, order: str, purchase: Purchase) -> int | None:
+        """Record a purchase; tell the whole cents that it earned, None where nobody earns by it."""
+        if order in self.orders:
+            return None
+        self.orders[order] = purchase
+        one = next((one for one in self.referrals if one.referred == purchase.buyer and not one.unlinked), None)
+        if one is None or one.referrer in self.barred:
+            purchase.rate_ppm = 0
+        if one is None:
+            return None
+        before = one.earned
+        one.purchases.append(purchase)
+        return one.earned - before if one.referrer not in self.barred else None
+
+    def refund(self, order: str, refund_id: str, cents: int) -> int:
+        """Refund a part of a purchase, each refund once; tell by how many whole cents the earnings fell."""
+        if refund_id in self.refunds:
+            return 0
+        self.refunds.add(refund_id)
+        purchase = self.orders[order]
+        one = next((one for one in self.referrals if purchase in one.purchases), None)
+        before = one.earned if one else 0
+        purchase.refunded += cents
+        self.require(purchase.refunded <= purchase.cents, f"of {order} more was refunded than was paid for it")
+        return before - one.earned if one else 0
+
+    # Batches.
+
+    def approve(self, number: int, actor: str, now: datetime) -> None:
+        """Approve a batch; whoever may not, or too late, has broken the rules."""
+        batch = self.batches[number]
+        self.require(batch.status is BatchStatus.PROPOSED, f"batch {number} was approved, it is {batch.status}")
+        in_time = batch.expires_at is None or now < batch.expires_at
+        self.require(in_time, f"batch {number} was approved at {now}, its deadline was {batch.expires_at}")
+        self.require((actor, number) in self.entitled, f"batch {number} was approved by {actor}, who may not")
+        batch.status = BatchStatus.APPROVED
+
+    def credit(self, number: int, first: int, last: int, now: datetime) -> tuple[int, int, int]:
+        """Settle the planned payouts of a range; tell how many were credited, their cents, and how many skipped."""
+        batch = self.batches[number]
+        self.require(batch.status is BatchStatus.RUNNING, f"batch {number} pays, it is {batch.status}")
+        credited = cents = skipped = 0
+        for person, payout in sorted(batch.payouts.items()):
+            if not first <= person <= last or payout.status is not PayoutStatus.PLANNED:
+                continue
+            paid = min(payout.approved, self.pending(person, now))
+            if paid <= 0:
+                barred = person in self.barred
+                payout.reason = SkipReason.BLACKLISTED if barred else SkipReason.NOTHING_PENDING
+                payout.status = PayoutStatus.SKIPPED
+                skipped += 1
+                continue
+            list(self.take(person, paid, now))
+            self.balances[person] += paid
+            self.moves.append((number, person, paid, self.balances[person]))
+            payout.status, payout.paid = PayoutStatus.CREDITED, paid
+            credited, cents = credited + 1, cents + paid
+        return credited, cents, skipped
+
+    def open_batches(self) -> list[int]:
+        """List the batches that are not at their end."""
+        return [number for number, batch in self.batches.items() if batch.status in OPEN]

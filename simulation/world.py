@@ -1,0 +1,238 @@
+"""A world: one file, the computers that run the program on it, the clock on the wall, and what everybody has seen."""
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, Final, TypeVar
+
+import anyio
+
+from desk import Actor, Source
+from pipeline.errors import CashbackError, DatabaseUnavailableError
+from pipeline.runner import explain
+from scheduler import Rule, rule_of
+from settings import Settings
+from simulation.books import Books
+from simulation.chance import CALM, Odds
+from simulation.entries import enter
+from simulation.fate import Fate
+from simulation.inspection import inspect, inspect_end
+from simulation.ledger import Committed, SimulatedLedger
+from simulation.life import GoneError, Life
+from simulation.post import Post
+
+T = TypeVar("T")
+
+START: Final = datetime(2026, 1, 5, tzinfo=UTC)
+ADMIN_ROLE: Final = 10**17 + 77
+RESTART_SECONDS: Final = 5
+PATIENCE_SECONDS: Final = 20
+
+
+class ViolationError(BaseException):
+    """A promise was broken; the story up to here is the proof. The program under test has no part in handling it."""
+
+
+class Clock:
+    """The clock on the wall: it goes with the virtual time, and somebody may move it, also back."""
+
+    def __init__(self, start: datetime) -> None:
+        """Start at a moment; needs a running loop."""
+        self._start = start
+        self._began = anyio.current_time()
+        self._offset = self._passed = timedelta()
+        self.latest = start
+
+    def __call__(self) -> datetime:
+        """Tell the moment."""
+        moment = self._start + self._offset + timedelta(seconds=anyio.current_time() - self._began)
+        self.latest = max(self.latest, moment)
+        return moment
+
+    def move(self, by: timedelta) -> None:
+        """Move the hands."""
+        self._offset += by
+
+    def move_to(self, moment: datetime) -> None:
+        """Let time pass until a moment; while nothing runs, or while it sleeps."""
+        missing = max(moment - self(), timedelta())
+        self._offset += missing
+        self._passed += missing
+
+    def seconds(self) -> float:
+        """Tell how long the world has lived, whatever the hands of the clock show."""
+        return anyio.current_time() - self._began + self._passed.total_seconds()
+
+
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """What a world came to, in figures."""
+
+    lives: int = 0
+    deaths: int = 0
+    commits: int = 0
+
+
+class World:
+    """Everything of one seed."""
+
+    def __init__(
+        self,
+        computers: Sequence[SimulatedLedger],
+        chance: Random,
+        settings: Settings,
+        odds: Odds,
+        *,
+        watch_closely: bool = False,
+    ) -> None:
+        """Take the computers, on which one empty ledger lies. `watch_closely` inspects it after each commit."""
+        self.chance = chance
+        self.settings = settings
+        self.odds = odds
+        self.clock = Clock(START)
+        self.books = Books(min_payout_cents=settings.referral_settings.min_payout_cents)
+        self.post = Post(books=self.books, seconds=self.clock.seconds)
+        self.story: list[str] = []
+        self.lives: list[Life] = []
+        self.seen = Seen()
+        self._watch_closely = watch_closely
+        # Its name is drawn anew for each run, and the same seed tells the same story.
+        self._folder = f"{computers[0].path.parent}/"
+        self._rows = sqlite3.connect(computers[0].path, isolation_level=None)
+        self._computers = computers
+        for computer in computers:
+            computer.clock, computer.witness = self.clock, self._witness
+
+    @property
+    def rule(self) -> Rule:
+        """The rule of the weekly batch."""
+        rule = rule_of(self.settings.referral_settings)
+        assert rule is not None  # noqa: S101 -- the worlds have one
+        return rule
+
+    def tell(self, text: str) -> None:
+        """Add a line to the story."""
+        self.story.append(f"{self.clock():%Y-%m-%d %H:%M:%S.%f} {text.replace(self._folder, '')}")
+
+    def count_step(self) -> None:
+        """Let each process take note that some task goes on."""
+        for life in self.lives:
+            life.fate.count_step()
+
+    def close(self) -> None:
+        """Close the inspector's connection."""
+        self._rows.close()
+
+    def execute(self, statement: str, *parameters: Any) -> None:  # noqa: ANN401 -- whatever the row holds
+        """Change the file as somebody else would."""
+        self._rows.execute(statement, parameters)
+
+    def queued(self) -> int:
+        """Count the direct messages that are still to be sent."""
+        [(count,)] = self._rows.execute("SELECT count(*) FROM notifications WHERE status = 'queued'").fetchall()
+        return int(count)
+
+    def calm_ledger(self) -> SimulatedLedger:
+        """Return a ledger with which nothing goes wrong."""
+        self._computers[0].fate = Fate(self.chance, CALM, self.tell)
+        return self._computers[0]
+
+    # What is proved.
+
+    def _witness(self, done: Committed) -> None:
+        self.seen.commits += 1
+        self.books.latest = self.clock.latest
+        self.tell(f"  committed {done.function}{_shown(done)}")
+        enter(self.books, done)
+        if self._watch_closely:
+            self.inspect()
+
+    def inspect(self) -> None:
+        """Compare the rows with the books. Raises ViolationError."""
+        self._judge([*self.books.found, *self.post.found, *inspect(self._rows, self.books)])
+
+    async def inspect_end(self) -> None:
+        """Look for what has not come to its end, and let the program prove its own books. Raises ViolationError."""
+        self.inspect()
+        self._judge(list(inspect_end(self._rows, self)))
+
+    def _judge(self, found: list[str]) -> None:
+        if found:
+            for line in found:
+                self.tell(f"VIOLATION: {line}")
+            raise ViolationError(found[0])
+
+    # Processes.
+
+    async def live(self, computer: int, *, odds: Odds) -> None:
+        """Live once on a computer; what the program falls with is a violation, unless the ledger cannot be opened."""
+        self.seen.lives += 1
+        name = f"process {self.seen.lives}"
+        self.tell(f"{name} starts on computer {computer}")
+        fate = Fate(self.chance, odds, self.tell)
+        life = Life(self._computers[computer], self.settings, self.post, self.chance, fate, self._hear)
+        self.lives.append(life)
+        fell: list[str] = []
+        try:
+            await life.run()
+        except* Exception as group:  # noqa: BLE001 -- whatever it fell with is the finding
+            reason = f"{name} fell: {explain(group)}"
+            self.tell(reason)
+            refused_to_start = group.split(CashbackError)[1] is None and not life.was_up
+            fell += [] if refused_to_start else [reason]
+        finally:
+            self.lives.remove(life)
+        self._judge(fell)
+        self.seen.deaths += fate.is_dead
+        self.tell(f"{name} has {'died' if fate.is_dead else 'ended'}")
+        self.inspect()
+
+    async def _hear(self, line: str) -> None:
+        self.tell(f"  audit channel: {line}")
+
+    async def keep_alive(self, computer: int, *, odds: Odds) -> None:
+        """Start the program again and again, until cancelled."""
+        while True:
+            await self.live(computer, odds=odds)
+            await anyio.sleep(self.chance.uniform(0, RESTART_SECONDS))
+
+    # People.
+
+    def admin(self, user_id: int) -> Actor:
+        """Make an actor who has the role."""
+        return Actor(source=Source.DISCORD, user_id=user_id, role_ids=frozenset({ADMIN_ROLE}))
+
+    async def ask(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
+        """Have a running process do something once; None where it did not, whatever the reason."""
+        running = [life for life in self.lives if life.up]
+        if not running:
+            return None
+        self.tell(what)
+        try:
+            return await self.chance.choice(running).ask(work)
+        except (CashbackError, GoneError) as error:
+            self.tell(f"  {what}: {type(error).__name__} {error}")
+            return None
+
+    async def insist(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
+        """Have something done whatever happens, as a shop does: again and again until there is an answer."""
+        while True:
+            running = [life for life in self.lives if life.up]
+            if running:
+                self.tell(what)
+                try:
+                    return await self.chance.choice(running).ask(work)
+                except (GoneError, DatabaseUnavailableError) as error:
+                    self.tell(f"  {what}: {type(error).__name__} {error}, again")
+                except CashbackError as error:
+                    self.tell(f"  {what}: {error}")
+                    return None
+            await anyio.sleep(self.chance.uniform(0, PATIENCE_SECONDS))
+
+
+def _shown(done: Committed) -> str:
+    hidden = {"now", "connection"}
+    words = [f"{name}={value}" for name, value in done.arguments.items() if name not in hidden]
+    return f"({', '.join(words)}) -> {done.result}"

@@ -1,0 +1,200 @@
+"""The checker is checked: a program that is broken on purpose breaks a promise in one of the first worlds."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, Update, update
+
+from cogs.runs import Runs
+from database import approvals, batches, crediting, outbox, proposals, purchases, slots
+from database.tables import payouts, users, wallet_transactions
+from desk import Actor
+from desk.proposals import Proposals
+from pipeline.messages import NotificationStatus
+from simulation.laboratory import Laboratory
+from simulation.seeds import run_seed
+from stages.notification import Postman
+
+WORLDS = 150
+
+Sabotage = Callable[[pytest.MonkeyPatch], str]
+"""Breaks the program, and returns words of what must be found."""
+
+
+def forgets_the_mark(patch: pytest.MonkeyPatch) -> str:
+    """Leave what was credited pending, so that the next batch would pay it again."""
+    patch.setattr(crediting, "_mark_referrals_paid", crediting._count_credited)
+    return "referrals (referrer, referred"
+
+
+def credits_twice(patch: pytest.MonkeyPatch) -> str:
+    moved, wallet = wallet_transactions.c.amount_cents, users.c.wallet_balance_cents
+
+    def twice() -> Update:
+        payee = users.c.discord_id == payouts.c.referrer_id
+        return update(users).where(crediting._WITH_TRANSACTION, payee).values({wallet: wallet + 2 * moved})
+
+    patch.setattr(crediting, "_raise_balances", twice)
+    return "wallets (member, cents)"
+
+
+def forgets_the_message(patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(crediting, "_queue_notifications", crediting._count_credited)
+    return "direct messages (batch, member)"
+
+
+def looks_at_no_deadline(patch: pytest.MonkeyPatch) -> str:
+    approve = approvals.approve
+
+    @functools.wraps(approve)
+    def late(connection: Connection, number: int, *, actor: str, now: datetime) -> str:
+        return approve(connection, number, actor=actor, now=min(now, batches.report(connection, number).proposed_at))
+
+    patch.setattr(approvals, "approve", late)
+    return "its deadline was"
+
+
+def lets_any_admin_decide(patch: pytest.MonkeyPatch) -> str:
+    async def require_admin(desk: Proposals, actor: Actor, _batch_number: int, action: str) -> None:
+        await desk.require_admin(actor, action)
+
+    patch.setattr(Proposals, "_require_issuer", require_admin)
+    return "who may not"
+
+
+def lets_anybody_pay(patch: pytest.MonkeyPatch) -> str:
+    async def ask_nobody(*_args: object) -> None:
+        return
+
+    patch.setattr(Proposals, "require_admin", ask_nobody)
+    patch.setattr(Proposals, "_require_issuer", ask_nobody)
+    return "who may not"
+
+
+def forgets_what_is_below_a_cent(patch: pytest.MonkeyPatch) -> str:
+    add = purchases._Accrual.add
+
+    def forget(accrual: purchases._Accrual, amount_cents: int, rate_ppm: int) -> int:
+        accrual.carry = 0
+        return add(accrual, amount_cents, rate_ppm)
+
+    patch.setattr(purchases._Accrual, "add", forget)
+    return "referrals (referrer, referred"
+
+
+def knows_no_order(patch: pytest.MonkeyPatch) -> str:
+    """Earn by an order that was told twice; the constraint alone is left to refuse it."""
+    store = purchases._store_accruals
+
+    def twice(connection: Connection, accruals: list[purchases._Accrual]) -> None:
+        store(connection, accruals)
+        store(connection, accruals)
+
+    patch.setattr(purchases, "_store_accruals", twice)
+    return "referrals (referrer, referred"
+
+
+def pays_what_is_still_held(patch: pytest.MonkeyPatch) -> str:
+    propose = proposals.propose
+
+    @functools.wraps(propose)
+    def early(connection: Connection, *, actor: str, now: datetime, **how: object) -> object:
+        return propose(connection, actor=actor, now=now + timedelta(days=30), **how)  # type: ignore[arg-type]
+
+    patch.setattr(proposals, "propose", early)
+    return "the summary of batch"
+
+
+def leaves_batches_where_a_crash_left_them(patch: pytest.MonkeyPatch) -> str:
+    async def take_up_nothing(_runs: Runs) -> list[int]:
+        return []
+
+    patch.setattr(Runs, "take_up_unfinished", take_up_nothing)
+    return "for ever"
+
+
+def notes_no_message_as_sent(patch: pytest.MonkeyPatch) -> str:
+    settle = outbox.settle
+
+    @functools.wraps(settle)
+    def forget(
+        connection: Connection, notification_id: int, status: NotificationStatus, *, error: str | None, now: datetime
+    ) -> None:
+        if status is not NotificationStatus.SENT:
+            settle(connection, notification_id, status, error=error, now=now)
+
+    patch.setattr(outbox, "settle", forget)
+    return "was sent again by who knew"
+
+
+def sends_nothing(patch: pytest.MonkeyPatch) -> str:
+    async def sleep_on(_postman: Postman) -> int:
+        return 0
+
+    patch.setattr(Postman, "deliver_due", sleep_on)
+    return "queued for ever"
+
+
+def forgets_a_missed_slot(patch: pytest.MonkeyPatch) -> str:
+    def just_decided(_connection: Connection, *, until: datetime) -> datetime:
+        return until
+
+    patch.setattr(slots, "newest_slot", just_decided)
+    return "was never decided"
+
+
+def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
+    """Make batches that no slot has; the slot's own uniqueness is got round."""
+
+    def pay(
+        connection: Connection, slot_at: datetime, *, now: datetime, min_payout_cents: int, hold_leavers: bool = False
+    ) -> int | None:
+        assert slot_at <= now + timedelta(days=2)
+        summary = proposals.propose(
+            connection,
+            actor="schedule",
+            now=now,
+            expires_at=None,
+            min_payout_cents=min_payout_cents,
+            hold_leavers=hold_leavers,
+        )
+        approvals.approve(connection, summary.batch_number, actor="schedule", now=now)
+        return summary.batch_number
+
+    patch.setattr(slots, "pay", functools.update_wrapper(pay, slots.pay))
+    return "slots (moment, status, batch)"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "sabotage",
+    [
+        forgets_the_mark,
+        credits_twice,
+        forgets_the_message,
+        looks_at_no_deadline,
+        lets_any_admin_decide,
+        lets_anybody_pay,
+        forgets_what_is_below_a_cent,
+        knows_no_order,
+        pays_what_is_still_held,
+        leaves_batches_where_a_crash_left_them,
+        notes_no_message_as_sent,
+        sends_nothing,
+        forgets_a_missed_slot,
+        pays_again_at_every_ring,
+    ],
+    ids=lambda sabotage: sabotage.__name__,
+)
+def test_a_program_that(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of these is found in one of the first worlds, and its story says what was found."""
+    expected = sabotage(monkeypatch)
+    with Laboratory() as laboratory:
+        outcomes = (run_seed(seed, laboratory) for seed in range(1, WORLDS + 1))
+        found = next((outcome for outcome in outcomes if outcome.violation is not None), None)
+    assert found is not None
+    assert any("VIOLATION" in line and expected in line for line in found.story), found.violation
