@@ -25,6 +25,8 @@ BLOCK_BYTES: Final = 1 << 20
 LONGEST_ORDER_ID: Final = 200
 LONGEST_ID: Final = 19
 VALUE_SHOWN: Final = 40
+LAST_YEAR: Final = 9998
+"""What is bought later could not be held for some days: the calendar ends."""
 
 Cells = list[str]
 T = TypeVar("T")
@@ -173,10 +175,10 @@ def _check_text(path: Path) -> int:
 
 def _to_purchase(cells: Sequence[str]) -> Purchase:
     return Purchase(
-        order_id=check_order_id(cells[0]),
-        buyer_id=to_id(cells[1], "buyer_id"),
-        amount_cents=parse_dollars(cells[2].strip()),
-        purchased_at=_to_moment(cells[3]) if len(cells) > 3 else None,  # noqa: PLR2004 -- the optional column
+        check_order_id(cells[0]),
+        to_id(cells[1], "buyer_id"),
+        parse_dollars(cells[2].strip()),
+        _to_moment(cells[3]) if len(cells) > 3 else None,  # noqa: PLR2004 -- the optional column
     )
 
 
@@ -211,6 +213,8 @@ def _to_moment(text: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(stripped)
+        if moment.year > LAST_YEAR:
+            raise ValueError  # noqa: TRY301 -- the same refusal
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise CashbackError(

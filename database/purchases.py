@@ -4,20 +4,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from operator import itemgetter
-from typing import Final
+from functools import lru_cache
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Update, bindparam, insert, or_, select, update
 
 from database.blacklist import blacklisted_among
-from database.bulk import execute_many
+from database.bulk import execute_many, is_among
 from database.pending import PPM
 from database.people import check_id
 from database.tables import referral_purchases, referrals
 from pipeline.errors import PurchaseRefusedError
 
 LARGEST_PURCHASE_CENTS: Final = 10**12
-PURCHASE_COLUMNS: Final = tuple(column.name for column in referral_purchases.c)
+PURCHASE_COLUMNS: Final = tuple(column.name for column in referral_purchases.c if column.name != "refunded_cents")
 
 
 class PurchaseOutcome(StrEnum):
@@ -29,9 +30,11 @@ class PurchaseOutcome(StrEnum):
     CONFLICTING = "conflicting"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purchase:
-    """A purchase as the shop tells it. `order_id` is the idempotency key; `purchased_at` is None for "just now"."""
+class Purchase(NamedTuple):
+    """A purchase as the shop tells it. `order_id` is the idempotency key; `purchased_at` is None for "just now".
+
+    A tuple, because an import makes a million of them: a frozen dataclass takes twice as long to make.
+    """
 
     order_id: str
     buyer_id: int
@@ -41,10 +44,25 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedPurchase:
-    """What became of one purchase, and the whole cents that it earned its buyer's referrer."""
+    """What became of one purchase, and the whole cents that it earned its buyer's referrer.
+
+    `payable_at` is when that becomes payable; None where it is so at once.
+    """
 
     outcome: PurchaseOutcome
     earned_cents: int = 0
+    payable_at: datetime | None = None
+
+
+NOBODY_EARNS: Final = RecordedPurchase(outcome=PurchaseOutcome.NOBODY_EARNS)
+REPEATED: Final = RecordedPurchase(outcome=PurchaseOutcome.REPEATED)
+CONFLICTING: Final = RecordedPurchase(outcome=PurchaseOutcome.CONFLICTING)
+
+
+@lru_cache(maxsize=4096)
+def _earned(cents: int, payable_at: datetime | None) -> RecordedPurchase:
+    """Tell what a purchase earned. Of the many that earn the same there is one answer."""
+    return RecordedPurchase(outcome=PurchaseOutcome.EARNED, earned_cents=cents, payable_at=payable_at)
 
 
 @dataclass(slots=True)
@@ -58,12 +76,9 @@ class _Accrual:
     earned_cents: int = 0
     held_until: datetime | None = None
 
-    def add(self, amount_cents: int, rate_ppm: int) -> int:
-        """Add a purchase; return the whole cents that it earns. What is left below a cent is carried to the next."""
-        self.spend_cents += amount_cents
-        if not self.earns:
-            return 0
-        earned, self.carry = divmod(self.carry + amount_cents * rate_ppm, PPM)
+    def earn(self, millionths: int) -> int:
+        """Add what a purchase earns, in millionths of a cent; return the whole cents and carry the rest to the next."""
+        earned, self.carry = divmod(self.carry + millionths, PPM)
         self.earned_cents += earned
         return earned
 
@@ -86,46 +101,38 @@ def record_purchases(
     accruals = _accruals(connection, {purchase.buyer_id for purchase in purchases})
     answers: list[RecordedPurchase] = []
     rows = []
-    for purchase in purchases:
-        fact = (purchase.buyer_id, purchase.amount_cents)
-        before = known.setdefault(purchase.order_id, None)
+    for order_id, buyer_id, amount_cents, told_at in purchases:
+        fact = (buyer_id, amount_cents)
+        before = known.get(order_id)
         if before is not None:
-            same = before == fact
-            answers.append(RecordedPurchase(outcome=PurchaseOutcome.REPEATED if same else PurchaseOutcome.CONFLICTING))
+            answers.append(REPEATED if before == fact else CONFLICTING)
             continue
-        known[purchase.order_id] = fact
-        accrual = accruals.get(purchase.buyer_id)
-        earned = accrual.add(purchase.amount_cents, rate_ppm) if accrual else 0
-        earns = accrual is not None and accrual.earns
-        outcome = PurchaseOutcome.EARNED if earns else PurchaseOutcome.NOBODY_EARNS
-        purchased_at = purchase.purchased_at or now
-        payable_at = None
-        if accrual is not None and earns and holding_days and purchased_at + holding > now:
-            payable_at = purchased_at + holding
-            accrual.hold(payable_at)
-        answers.append(RecordedPurchase(outcome=outcome, earned_cents=earned))
+        known[order_id] = fact
+        purchased_at = told_at or now
+        accrual = accruals.get(buyer_id)
+        earned, payable_at, earned_at_ppm = 0, None, 0
+        if accrual is None or not accrual.earns:
+            answers.append(NOBODY_EARNS)
+        else:
+            earned, earned_at_ppm = accrual.earn(amount_cents * rate_ppm), rate_ppm
+            if holding and purchased_at + holding > now:
+                payable_at = purchased_at + holding
+                accrual.hold(payable_at)
+            answers.append(_earned(earned, payable_at))
+        if accrual is not None:
+            accrual.spend_cents += amount_cents
+        referral_id = accrual.referral_id if accrual is not None else None
         rows.append(
-            (
-                purchase.order_id,
-                purchase.buyer_id,
-                accrual.referral_id if accrual else None,
-                purchase.amount_cents,
-                rate_ppm if earns else 0,
-                earned,
-                purchased_at,
-                now,
-                payable_at,
-                0,
-            )
+            (order_id, buyer_id, referral_id, amount_cents, earned_at_ppm, earned, purchased_at, now, payable_at)
         )
     execute_many(connection, insert(referral_purchases), PURCHASE_COLUMNS, rows)
     _store_accruals(connection, accruals.values())
     return answers
 
 
-def _known_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[int, int] | None]:
+def _known_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
     columns = (referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents)
-    rows = connection.execute(select(*columns).where(referral_purchases.c.order_id.in_(order_ids)))
+    rows = connection.execute(select(*columns).where(is_among(referral_purchases.c.order_id, order_ids)))
     return {order_id: (buyer_id, amount_cents) for order_id, buyer_id, amount_cents in rows}
 
 
@@ -137,21 +144,14 @@ def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
         referrals.c.referrer_user_id,
     )
     rows = connection.execute(
-        select(*columns).where(referrals.c.referred_user_id.in_(buyers), referrals.c.unlinked_at.is_(None))
+        select(*columns).where(is_among(referrals.c.referred_user_id, buyers), referrals.c.unlinked_at.is_(None))
     ).all()
     barred = blacklisted_among(connection, {row[3] for row in rows})
     return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}
 
 
 def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:
-    changed = sorted(
-        (
-            (accrual.referral_id, accrual.spend_cents, accrual.earned_cents, accrual.carry, accrual.held_until)
-            for accrual in accruals
-            if accrual.spend_cents
-        ),
-        key=itemgetter(0),
-    )
+    changed = sorted((one for one in accruals if one.spend_cents), key=attrgetter("referral_id"))
     statement = (
         update(referrals)
         .where(referrals.c.id == bindparam("which"))
@@ -161,9 +161,9 @@ def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> Non
             cashback_carry_ppm=bindparam("carry"),
         )
     )
-    rows = [(spent, earned, carry, which) for which, spent, earned, carry, _ in changed]
+    rows = [(one.spend_cents, one.earned_cents, one.carry, one.referral_id) for one in changed]
     execute_many(connection, statement, ("spent", "earned", "carry", "which"), rows)
-    held = [(until, until, which) for which, *_, until in changed if until is not None]
+    held = [(one.held_until, one.held_until, one.referral_id) for one in changed if one.held_until is not None]
     execute_many(connection, _hold(), ("until", "least", "which"), held)
 
 

@@ -7,7 +7,7 @@ constraints and, where SQLite has no constraint for it, in `database/guards.py` 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -35,6 +35,9 @@ Key = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit integer that SQLite takes as an alias of the rowid where it is the primary key."""
 
 
+LENGTH_WITHOUT_ZONE: Final = len("2026-01-31 15:00:00.000000")
+
+
 def _in_utc(value: datetime) -> datetime:
     if value.tzinfo is UTC:
         return value
@@ -45,7 +48,7 @@ def _in_utc(value: datetime) -> datetime:
 
 
 def _as_text(value: datetime | None) -> str | None:
-    return None if value is None else _in_utc(value).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return None if value is None else _in_utc(value).isoformat(" ", "microseconds")[:LENGTH_WITHOUT_ZONE]
 
 
 class Moment(TypeDecorator[datetime]):

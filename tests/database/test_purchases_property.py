@@ -11,13 +11,14 @@ from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 import anyio
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from database import Database
 from database.purchases import Purchase, record_purchases
 from database.referrals import create_referrals
-from tests.conftest import FRIDAY, Clock
+from tests.conftest import FRIDAY, Clock, Till
 
 REFERRERS = {10: 1, 11: 1, 12: 2}
 BUYERS = [*REFERRERS, 13]
@@ -88,3 +89,14 @@ def test_nothing_below_a_cent_is_lost_or_invented(new_ledger: Path, amounts: lis
         copyfile(new_ledger, path)
         stored = anyio.run(_record, path, [recorded])
     assert stored[10] == (sum(amounts), sum(amounts) * rate // 1_000_000)
+
+
+@pytest.mark.anyio
+async def test_an_order_id_of_any_text_is_known_again(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    orders = ["\U0001f600", 'a"b\\c', "[1, 2]", "é\t\n", "007", "7", "null", "1e3", "a" * 200]
+    for order in orders:
+        assert await till.database.log_referral_purchase(2, order, 20_000) == 100
+    for order in orders:
+        assert await till.database.log_referral_purchase(2, order, 20_000) is None
+    assert await till.pending(1) == 900
