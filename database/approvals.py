@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from database import batches
-from database.audit_log import add_entry
+from database import batches, fingerprints
+from database.audit_log import BATCH_APPROVED, add_entry
 from database.tables import payout_batches
 from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchStatus
@@ -37,9 +37,14 @@ def approve(connection: Connection, number: int, *, actor: str, now: datetime) -
         connection,
         at=now,
         actor=actor,
-        action="batch_approved",
+        action=BATCH_APPROVED,
         batch_number=number,
-        details={"batch_id": batch_id, "users": batch.planned_count, "total_cents": batch.planned_cents},
+        details={
+            "batch_id": batch_id,
+            "users": batch.planned_count,
+            "total_cents": batch.planned_cents,
+            "payouts": fingerprints.of_batch(connection, number, fingerprints.PLAN),
+        },
     )
     return batch_id
 

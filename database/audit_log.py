@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select
 from database.tables import audit_log
 
 FIRST_DIGEST: Final = "0" * 64
+BATCH_APPROVED: Final = "batch_approved"
 BATCH_FINISHED: Final = "batch_finished"
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from database import batches
+from database import batches, fingerprints
 from database.audit_log import BATCH_FINISHED, add_entry
 from database.tables import payout_batches
 from pipeline.errors import StaleBatchError
@@ -63,6 +63,7 @@ def finish(connection: Connection, number: int, *, now: datetime) -> BatchReport
             "total_cents": credited_cents,
             "failed": failed,
             "skipped": skipped,
+            "payouts": fingerprints.of_batch(connection, number, fingerprints.RESULT),
         }
         add_entry(
             connection,

@@ -461,6 +461,32 @@ TAMPERINGS = {
         " payout_batch_number) VALUES (900000, 5, 5, 'referral_cashback', 1);"
         "UPDATE users SET wallet_balance_cents = 5 WHERE discord_id = 900000"
     ),
+    "two payouts against each other, with all that hangs on them": (
+        "UPDATE payouts SET paid_cents = 500 - paid_cents, approved_cents = 500 - approved_cents"
+        " WHERE referrer_id IN (2, 3);"
+        "UPDATE wallet_transactions SET amount_cents = 500 - amount_cents, balance_after_cents = 500 - amount_cents"
+        " WHERE user_discord_id IN (2, 3);"
+        "UPDATE users SET wallet_balance_cents = 500 - wallet_balance_cents WHERE discord_id IN (2, 3);"
+        "UPDATE referrals SET cashback_earned_cents = 500 - cashback_earned_cents,"
+        " cashback_paid_cents = 500 - cashback_paid_cents,"
+        " referred_total_spend_cents = 500 - referred_total_spend_cents"
+        " WHERE referrer_user_id IN (2, 3);"
+        "UPDATE referral_purchases SET amount_cents = 500 - amount_cents, earned_cents = 500 - earned_cents"
+        " WHERE amount_cents > 100"
+    ),
+    "a wallet removed": "DELETE FROM users WHERE discord_id = 2",
+    "a referral removed": "DELETE FROM referrals WHERE referrer_user_id = 2",
+    "earnings raised": "UPDATE referrals SET cashback_earned_cents = cashback_earned_cents + 1 WHERE id = 2",
+    "earnings below a cent": "UPDATE referrals SET cashback_carry_ppm = 1 WHERE id = 2",
+    "what a buyer spent": "UPDATE referrals SET referred_total_spend_cents = 1 WHERE id = 2",
+    "a purchase raised": "UPDATE referral_purchases SET amount_cents = amount_cents + 1 WHERE amount_cents = 200",
+    "a purchase's rate": "UPDATE referral_purchases SET rate_ppm = rate_ppm - 1 WHERE amount_cents = 200",
+    "a purchase removed": "DELETE FROM referral_purchases WHERE amount_cents = 200",
+    "who approved": "UPDATE payout_batches SET approved_by = 'somebody'",
+    "a batch that nobody approved": (
+        "INSERT INTO payout_batches (mode, status, batch_id, proposed_by, approved_by, proposed_at)"
+        " VALUES ('batch', 'running', 'BATCH-1', 'cli', 'cli', '2026-07-03 15:00:00.000000')"
+    ),
     "paid marks taken back": "UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 2",
     "paid marks added": (
         "UPDATE referrals SET cashback_earned_cents = cashback_earned_cents + 5,"
@@ -476,6 +502,11 @@ TAMPERINGS = {
     "an audit entry changed": "UPDATE audit_log SET actor = 'somebody' WHERE id = 2",
     "an audit entry's moment": "UPDATE audit_log SET at = '2026-07-03 15:00:01.000000' WHERE id = 2",
     "an audit entry's details": "UPDATE audit_log SET details = '{}' WHERE id = 3",
+    "an audit entry's details, to what is no JSON": "UPDATE audit_log SET details = 'x' WHERE id = 3",
+    "an audit entry's moment, to what is none": "UPDATE audit_log SET at = 'never' WHERE id = 2",
+    "a batch's moment, to what is none": "UPDATE payout_batches SET approved_at = 'never'",
+    "a balance, to what is none": "UPDATE users SET wallet_balance_cents = 'much' WHERE discord_id = 2",
+    "an amount, to what is none": "UPDATE payouts SET paid_cents = 'much' WHERE referrer_id = 2",
     "the first audit entry removed": "DELETE FROM audit_log WHERE id = 1",
     "an audit entry removed": "DELETE FROM audit_log WHERE id = 2",
     "the newest audit entry removed": "DELETE FROM audit_log WHERE id = 3",

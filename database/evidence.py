@@ -1,0 +1,122 @@
+"""Reconciliation's second half: the batches are what the audit log tells, the earnings what the purchases make."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, not_, or_, select
+
+from database import fingerprints
+from database.audit_log import BATCH_APPROVED, BATCH_FINISHED
+from database.pending import PPM
+from database.tables import (
+    audit_log,
+    payout_batches,
+    payouts,
+    referral_purchases,
+    referrals,
+    users,
+    wallet_transactions,
+)
+from pipeline.messages import BatchStatus, PayoutStatus
+
+FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
+
+
+def wrong_batches(connection: Connection) -> Iterator[str]:
+    """Find batches that were not approved as they stand, and finished ones that ended otherwise than was told."""
+    approved, finished = _told(connection, BATCH_APPROVED), _told(connection, BATCH_FINISHED)
+    paid = select(payout_batches).where(payout_batches.c.batch_id.is_not(None)).order_by(payout_batches.c.number)
+    for row in connection.execute(paid).all():
+        plan = fingerprints.of_batch(connection, row.number, fingerprints.PLAN)
+        stored = (row.batch_id, row.approved_by, row.planned_count, row.planned_cents, plan)
+        entry = _told_of(approved, row.number, ("batch_id", "actor", "users", "total_cents", "payouts"))
+        if stored != entry:
+            yield f"batch {row.number} stands as approved as {stored}, the audit log tells {entry}"
+        if row.status not in FINISHED:
+            continue
+        totals = (row.batch_id, row.credited_count, row.credited_cents, row.failed_count, row.skipped_count)
+        entry = _told_of(finished, row.number, ("batch_id", "users_paid", "total_cents", "failed", "skipped"))
+        if totals != entry:
+            yield f"batch {row.number} stores the result {totals}, the audit log tells {entry}"
+            continue
+        result = fingerprints.of_batch(connection, row.number, fingerprints.RESULT)
+        if (result,) != _told_of(finished, row.number, ("payouts",)):
+            yield f"batch {row.number}: its payouts have another fingerprint than when it was finished"
+
+
+def _told(connection: Connection, action: str) -> dict[int, dict[str, Any]]:
+    """Read the last entry of this kind about each batch: its details, and its actor."""
+    query = select(audit_log).where(audit_log.c.action == action).order_by(audit_log.c.id)
+    return {row.batch_number: {**json.loads(row.details), "actor": row.actor} for row in connection.execute(query)}
+
+
+def _told_of(entries: dict[int, dict[str, Any]], number: int, names: tuple[str, ...]) -> tuple[Any, ...]:
+    entry = entries.get(number, {})
+    return tuple(entry.get(name) for name in names)
+
+
+def missing_people(connection: Connection) -> Iterator[str]:
+    """Find money whose owner's row is gone: transactions without a wallet, and payouts without a referral."""
+    moves = wallet_transactions.c
+    without_wallet = select(moves.id, moves.user_discord_id).where(
+        not_(exists().where(users.c.discord_id == moves.user_discord_id))
+    )
+    for row in connection.execute(without_wallet):
+        yield f"transaction {row.id} moves money of {row.user_discord_id}, who has no wallet"
+    without_referral = (
+        select(payouts.c.batch_number, payouts.c.referrer_id)
+        .where(payouts.c.status == PayoutStatus.CREDITED)
+        .where(not_(exists().where(referrals.c.referrer_user_id == payouts.c.referrer_id)))
+    )
+    for row in connection.execute(without_referral):
+        yield f"payout of batch {row.batch_number} to {row.referrer_id} stands for no referral"
+
+
+def unexplained_earnings(connection: Connection) -> Iterator[str]:
+    """Find referrals that earned, or whose buyers spent, another amount than their purchases make, to the millionth.
+
+    Whole cents and millionths are summed apart: the product of a large purchase and its rate nearly fills 63 bits.
+    """
+    bought = referral_purchases.c
+    kept = bought.amount_cents - bought.refunded_cents
+    product = kept * bought.rate_ppm
+    per_cent: ColumnElement[int] = literal_column(str(PPM))
+    made = (
+        select(
+            bought.referral_id,
+            func.sum(kept).label("spend"),
+            func.sum(product // per_cent).label("cents"),
+            func.sum(product % per_cent).label("millionths"),
+        )
+        .where(bought.referral_id.is_not(None))
+        .group_by(bought.referral_id)
+        .subquery("made")
+    )
+    referral = referrals.c
+    carry = referral.cashback_carry_ppm
+    millionths = func.coalesce(made.c.millionths, 0)
+    cents = func.coalesce(made.c.cents, 0) + (millionths - carry) // per_cent
+    spend = func.coalesce(made.c.spend, 0)
+    query = (
+        select(
+            referral.id,
+            referral.cashback_earned_cents.label("earned"),
+            referral.referred_total_spend_cents.label("spent"),
+            cents.label("cents"),
+            spend.label("spend"),
+        )
+        .join_from(referrals, made, made.c.referral_id == referral.id, isouter=True)
+        .where(
+            or_(
+                referral.cashback_earned_cents != cents,
+                referral.referred_total_spend_cents != spend,
+                (millionths - carry) % per_cent != 0,
+            )
+        )
+    )
+    for row in connection.execute(query):
+        yield (
+            f"referral {row.id} spent {row.spent} and earned {row.earned} cents,"
+            f" its purchases make {row.spend} and {row.cents}"
+        )
