@@ -495,7 +495,7 @@ def test_rows_and_model_agree_whatever_is_done(tmp_path: Path) -> None:
     run_state_machine_as_test(
         LedgerMachine,
         settings=settings(
-            max_examples=40,
+            max_examples=15,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
