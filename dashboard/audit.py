@@ -3,14 +3,13 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
-from http import HTTPStatus
 from typing import Final
 
 import anyio
 from aiohttp import web
 
 from dashboard.doorman import VISITOR
-from dashboard.pages import number_in, page
+from dashboard.pages import number_in, page, see_other
 from database import Database, audit_log
 from database.reconciliation import Verdict
 from desk import Desk
@@ -87,4 +86,4 @@ class AuditPage:
     async def verify(self, request: web.Request) -> web.StreamResponse:
         """Prove the books, then show the result."""
         await self._proofs.prove(request)
-        return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/audit"})
+        return see_other("/audit")

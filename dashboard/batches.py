@@ -1,7 +1,6 @@
 """Batches: the list of them, and one with its progress, its payouts, and what may be done to it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -10,7 +9,7 @@ from dashboard import payout_file
 from dashboard.doorman import VISITOR
 from dashboard.fresh import Fresh
 from dashboard.live import Live
-from dashboard.pages import fragment, number_in, page
+from dashboard.pages import fragment, number_in, page, see_other
 from database import Database, audit_log, batches, browsing, proposals
 from database.browsing import Page
 from desk import Actor, Desk
@@ -65,7 +64,7 @@ class Batches:
         if text and not (text.isascii() and text.isdigit()):
             raise CashbackError(f"{text[:40]!r} is not a Discord id; nothing was planned.")
         summary = await self._desk.propose(request[VISITOR].actor, target_user_id=int(text) if text else None)
-        return _see(f"/batches/{summary.batch_number}")
+        return see_other(f"/batches/{summary.batch_number}")
 
     def _decision(
         self, decide: Callable[[Actor, int], Awaitable[Any]]
@@ -76,12 +75,15 @@ class Batches:
             number = number_in(request, "number")
             await decide(request[VISITOR].actor, number)
             await self._reports.renew(number)
-            return _see(f"/batches/{number}")
+            return see_other(f"/batches/{number}")
 
         return handle
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """Show one batch."""
+        """Show one batch; one that is named by its ID is found first."""
+        named = request.match_info["number"]
+        if not named.isdigit():
+            raise web.HTTPFound(f"/batches/{await self._database.read(batches.find_by_id, named)}")
         return page(request, "batch.html", **await self._shown(request))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
@@ -150,7 +152,3 @@ class Batches:
         async for lines in payout_file.csv_of(self._database, report):
             await response.write(lines.encode())
         return response
-
-
-def _see(address: str) -> web.Response:
-    return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})

@@ -50,7 +50,7 @@ STATUS_OF: Final[dict[type[CashbackError], int]] = {
     RolesUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-PROBLEM_OF: Final = {404: problems.NOT_FOUND, 405: problems.METHOD, 413: problems.TOO_LARGE}
+PROBLEM_OF: Final = {404: problems.NOT_FOUND, 405: problems.METHOD, 500: problems.FAILED}
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,19 @@ class Limit:
         self._per_second = per_minute / 60
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def has_left(self, address: str) -> bool:
+        """Tell whether an address has an attempt left, and take none."""
+        return self._left_of(address, anyio.current_time()) >= 1
+
+    def _left_of(self, address: str, now: float) -> float:
+        left, at = self._left.get(address, (self._most, now))
+        return min(self._most, left + (now - at) * self._per_second)
+
     def admits(self, address: str) -> bool:
         """Take one attempt of an address; False where it has none left."""
         now = anyio.current_time()
-        left, at = self._left.pop(address, (self._most, now))
-        left = min(self._most, left + (now - at) * self._per_second)
+        left = self._left_of(address, now)
+        self._left.pop(address, None)
         admitted = left >= 1
         self._left[address] = (left - 1 if admitted else left, now)
         if len(self._left) > ADDRESSES:

@@ -46,6 +46,11 @@ def error_page(request: web.Request, status: int, text: str) -> web.Response:
     return aiohttp_jinja2.render_template("error.html", request, shown, status=status)
 
 
+def see_other(address: str) -> web.Response:
+    """Lead to another page after an act, so that loading it again acts no more."""
+    return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
+
+
 def _frame(request: web.Request) -> dict[str, Any]:
     """Give what the frame around every page shows."""
     return {"visitor": request.get(VISITOR), "path": request.path}

@@ -19,21 +19,22 @@ class Kind:
 MALFORMED = Kind(name="malformed", status=400, title="The request cannot be read")
 UNSIGNED = Kind(name="unsigned", status=401, title="The request is not signed by a key that is known")
 STALE = Kind(name="stale", status=401, title="The request's timestamp is too old or too new")
-REFUSED = Kind(name="refused", status=403, title="This may not be done")
 NOT_FOUND = Kind(name="not-found", status=404, title="There is nothing here")
 METHOD = Kind(name="method-not-allowed", status=405, title="This cannot be done here")
 SLOW = Kind(name="slow", status=408, title="The request took too long to arrive")
 CONFLICTING = Kind(name="conflicting", status=409, title="This id is known with other contents")
+NOT_DONE = Kind(name="not-done", status=409, title="This refund cannot be made")
 REPLAYED = Kind(name="replayed", status=409, title="This very request was taken in before")
 TOO_LARGE = Kind(name="too-large", status=413, title="The request is too large")
 MEDIA_TYPE = Kind(name="media-type", status=415, title="The request is not JSON")
 INVALID = Kind(name="invalid", status=422, title="A value is not what it may be")
 TOO_MANY = Kind(name="too-many", status=429, title="Too many refused requests from this address")
+FAILED = Kind(name="failed", status=500, title="Something went wrong here")
 UNAVAILABLE = Kind(name="unavailable", status=503, title="The ledger cannot be used just now")
 
 KINDS = (
-    *(MALFORMED, UNSIGNED, STALE, REFUSED, NOT_FOUND, METHOD, SLOW, CONFLICTING, REPLAYED, TOO_LARGE, MEDIA_TYPE),
-    *(INVALID, TOO_MANY, UNAVAILABLE),
+    *(MALFORMED, UNSIGNED, STALE, NOT_FOUND, METHOD, SLOW, CONFLICTING, NOT_DONE, REPLAYED, TOO_LARGE, MEDIA_TYPE),
+    *(INVALID, TOO_MANY, FAILED, UNAVAILABLE),
 )
 
 

@@ -4,29 +4,40 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from dashboard.pages import number_in, page
+from dashboard import words
+from dashboard.doorman import VISITOR
+from dashboard.pages import number_in, page, see_other
 from dashboard.snapshot import Snapshot
-from database import Database, browsing, pending, referrals
+from database import Database, browsing, members, referrals
 from database.browsing import ReferrerFilter
+from database.members import Standing
+from desk import Desk
 from pipeline.money import dollars
 from settings import Settings
 
 ON_A_PAGE: Final = 50
 NEWEST_SHOWN: Final = 25
+REASON_LENGTH: Final = 200
 
 
 class Referrers:
     """Shows referrers."""
 
-    def __init__(self, database: Database, snapshot: Snapshot, settings: Settings) -> None:
-        """Take the ledger for reading, the sums, and the settings."""
+    def __init__(self, database: Database, desk: Desk, snapshot: Snapshot, settings: Settings) -> None:
+        """Take the ledger for reading, the desk, the sums, and the settings."""
         self._database = database
+        self._desk = desk
         self._snapshot = snapshot
         self._min_payout_cents = settings.referral_settings.min_payout_cents
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses."""
-        return [web.get("/referrers", self.show_all), web.get("/referrers/{id}", self.show)]
+        return [
+            web.get("/referrers", self.show_all),
+            web.get("/referrers/{id}", self.show),
+            web.post("/referrers/{id}/blacklist", self.blacklist),
+            web.post("/referrers/{id}/unblacklist", self.unblacklist),
+        ]
 
     async def show_all(self, request: web.Request) -> web.StreamResponse:
         """List referrers in the order of their ids, or go to the one whose id is sought."""
@@ -57,37 +68,51 @@ class Referrers:
 
     async def _shown(self, request: web.Request) -> dict[str, Any]:
         referrer_id = number_in(request, "id")
-        read = self._database.read
-        now = self._database.now()
-        owing = await self._database.get_pending_cashback_for_user(referrer_id)
-        beside = await read(pending.held_and_owed, now, referrer_id=referrer_id)
+        page_number = max(number_in(request, "page"), 1)
+        now, read = self._database.now(), self._database.read
+        standing = await read(members.standing, referrer_id, now)
+        listed = await read(
+            members.referrals_page, referrer_id, now, limit=ON_A_PAGE + 1, offset=(page_number - 1) * ON_A_PAGE
+        )
         return {
             "now": now,
-            "referrer_id": referrer_id,
-            "stats": await self._database.get_referral_stats(referrer_id),
-            "pending": owing,
-            "beside": beside,
-            "balance_cents": await read(browsing.balance_of, referrer_id),
+            "standing": standing,
             "referred_by": await read(referrals.referrer_of, referrer_id),
-            "reasons": self._why_not_paid(owing, beside),
-            "found": await read(
-                browsing.referrals_page, referrer_id, after_id=number_in(request, "after"), limit=ON_A_PAGE
-            ),
-            "payouts": await read(browsing.payouts_to, referrer_id, limit=NEWEST_SHOWN),
+            "reasons": why_not_paid(standing, min_payout_cents=self._min_payout_cents),
+            "referrals": listed[:ON_A_PAGE],
+            "next_page": page_number + 1 if len(listed) > ON_A_PAGE else None,
+            "payouts": await read(members.past_payouts, referrer_id, limit=NEWEST_SHOWN),
             "transactions": await read(browsing.transactions_of, referrer_id, limit=NEWEST_SHOWN),
         }
 
-    def _why_not_paid(self, owing: dict[str, Any], beside: dict[str, int]) -> list[str]:
-        """Say why the next batch would not pay this referrer all that was earned; nothing where it would."""
-        if owing["is_blacklisted"]:
-            return ["This member is blacklisted from referral cashback."]
-        reasons = []
-        if beside["held_cents"]:
-            reasons.append(f"{dollars(beside['held_cents'])} are held: their purchases are too young to be paid for.")
-        if beside["owed_cents"]:
-            reasons.append(f"{dollars(beside['owed_cents'])} were paid and refunded since; new earnings go against it.")
-        if 0 < owing["pending_cents"] < self._min_payout_cents:
-            reasons.append(f"What is pending is below the smallest payout ({dollars(self._min_payout_cents)}).")
-        if not owing["pending_cents"] and not reasons:
-            reasons.append("Nothing is pending: all that the referrals have earned is paid, or they earned nothing.")
-        return reasons
+    async def blacklist(self, request: web.Request) -> web.StreamResponse:
+        """Bar a member."""
+        reason = str((await request.post()).get("reason", "")).strip()[:REASON_LENGTH] or None
+        await self._desk.blacklist(request[VISITOR].actor, number_in(request, "id"), reason=reason)
+        return see_other(f"/referrers/{number_in(request, 'id')}")
+
+    async def unblacklist(self, request: web.Request) -> web.StreamResponse:
+        """Let a member earn again."""
+        await self._desk.unblacklist(request[VISITOR].actor, number_in(request, "id"))
+        return see_other(f"/referrers/{number_in(request, 'id')}")
+
+
+def why_not_paid(standing: Standing, *, min_payout_cents: int) -> list[str]:
+    """Say why the next batch would not pay a referrer all that was earned; nothing where it would."""
+    if standing.blacklisting is not None:
+        barred = standing.blacklisting
+        by = f" by {barred.blacklisted_by}" if barred.blacklisted_by else ""
+        return [f"Blacklisted{by} since {words.moment(barred.blacklisted_at)}: {barred.reason or 'no reason given'}."]
+    reasons = []
+    if standing.absence is not None:
+        reasons.append(f"The member is absent ({words.state(standing.absence)}); leaver_policy says what that means.")
+    if standing.held_cents:
+        until = words.moment(standing.held_until)
+        reasons.append(f"{dollars(standing.held_cents)} are held until their purchases are old enough: {until}.")
+    if standing.owed_cents:
+        reasons.append(f"{dollars(standing.owed_cents)} were paid and refunded since; later earnings go against it.")
+    if 0 < standing.pending_cents < min_payout_cents:
+        reasons.append(f"What is pending is below the smallest payout, {dollars(min_payout_cents)}; it rolls over.")
+    if not standing.pending_cents and not reasons:
+        reasons.append("Nothing is pending: all that the referrals have earned is paid, or they earned nothing.")
+    return reasons

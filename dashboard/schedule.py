@@ -2,13 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
 from dashboard.doorman import VISITOR
-from dashboard.pages import page
+from dashboard.pages import page, see_other
 from database import Database, slots
 from desk import Desk
 from pipeline.errors import CashbackError
@@ -53,12 +52,12 @@ class SchedulePage:
     async def pause(self, request: web.Request) -> web.StreamResponse:
         """Pause the schedule."""
         await self._desk.pause_schedule(request[VISITOR].actor, await _reason(request))
-        return _back()
+        return see_other("/schedule")
 
     async def resume(self, request: web.Request) -> web.StreamResponse:
         """End the pause."""
         await self._desk.resume_schedule(request[VISITOR].actor, await _reason(request))
-        return _back()
+        return see_other("/schedule")
 
     async def skip(self, request: web.Request) -> web.StreamResponse:
         """Skip the slot that the form names, if it is one of those to come."""
@@ -66,7 +65,7 @@ class SchedulePage:
         for slot_at in await self._next_slots(COMING_SHOWN):
             if slot_at.isoformat() == wanted:
                 await self._desk.skip_slot(request[VISITOR].actor, slot_at, await _reason(request))
-                return _back()
+                return see_other("/schedule")
         # Also who names no slot is told by the desk whether they might.
         await self._desk.require_admin(request[VISITOR].actor, "skip a slot")
         raise CashbackError("This is none of the slots to come, or somebody has decided it meanwhile.")
@@ -74,7 +73,3 @@ class SchedulePage:
 
 async def _reason(request: web.Request) -> str | None:
     return str((await request.post()).get("reason", "")).strip()[:REASON_LENGTH] or None
-
-
-def _back() -> web.Response:
-    return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/schedule"})

@@ -13,7 +13,9 @@ from dashboard.audit import AuditPage, Proofs
 from dashboard.batches import Batches
 from dashboard.doorman import Doorman, RolesOf
 from dashboard.health import Health
+from dashboard.intake import Intake
 from dashboard.live import Live
+from dashboard.openapi import Description
 from dashboard.overview import OverviewPage
 from dashboard.referrers import Referrers
 from dashboard.schedule import NextSlots, SchedulePage
@@ -49,13 +51,16 @@ class Dashboard:
         self._live = Live(self._doorman)
         self._snapshot = Snapshot(database, min_payout_cents=settings.referral_settings.min_payout_cents)
         self._health = Health(database, world.is_online)
+        self._intake = Intake(database, desk, settings)
         self._rooms = (
             OverviewPage(database, self._snapshot, self._health, world.next_slots, self._live),
             Batches(database, desk, self._live),
-            Referrers(database, self._snapshot, settings),
+            Referrers(database, desk, self._snapshot, settings),
             SchedulePage(database, desk, world.next_slots),
             AuditPage(database, Proofs(database, desk)),
             SignIn(database, self._doorman, settings),
+            self._intake,
+            Description(database, settings),
             self._health,
         )
         self.listening = anyio.Event()

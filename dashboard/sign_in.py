@@ -7,7 +7,7 @@ from aiohttp import web
 
 from dashboard.doorman import VISITOR, Doorman
 from dashboard.limits import Limit, address_of
-from dashboard.pages import error_page, page
+from dashboard.pages import error_page, page, see_other
 from database import Database
 from settings import Settings
 
@@ -46,12 +46,12 @@ class SignIn:
         """Use up the link. Too many attempts from one address are refused without a look at the link."""
         if not self._knocks.admits(address_of(request, is_proxied=self._settings.dashboard.is_proxied)):
             return error_page(request, HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts; wait a minute.")
-        response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/"})
+        response = see_other("/")
         await self._doorman.let_in(request.match_info["token"], response)
         return response
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """End the session."""
-        response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/sign-in"})
+        response = see_other("/sign-in")
         await self._doorman.let_out(request[VISITOR], response)
         return response

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, case, func, select
+from sqlalchemy import Connection, Select, case, func, select
 
 from database.blacklist import is_blacklisted
 from database.pending import held_cents, is_pending, pending_cents
@@ -14,7 +14,6 @@ from database.tables import (
     payouts,
     referral_blacklist,
     referrals,
-    users,
     wallet_transactions,
 )
 from pipeline.messages import PayoutStatus
@@ -107,39 +106,11 @@ def _summed(now: datetime) -> Select[Any]:
     ).group_by(referrals.c.referrer_user_id)
 
 
-def referrals_page(connection: Connection, referrer_id: int, *, after_id: int, limit: int) -> Page:
-    """List one referrer's referrals, oldest first."""
-    query = select(referrals).where(referrals.c.referrer_user_id == referrer_id, referrals.c.id > after_id)
-    return _page(connection, query.order_by(referrals.c.id), limit, key="id")
-
-
-def payouts_to(connection: Connection, referrer_id: int, *, limit: int) -> list[dict[str, Any]]:
-    """List one referrer's payouts, those of the newest batches first."""
-    query = (
-        select(payouts, payout_batches.c.batch_id, payout_batches.c.status.label("batch_status"))
-        .join_from(
-            payout_batches,
-            payouts,
-            and_(payouts.c.batch_number == payout_batches.c.number, payouts.c.referrer_id == referrer_id),
-        )
-        .order_by(payout_batches.c.number.desc())
-        .limit(limit)
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
 def transactions_of(connection: Connection, user_id: int, *, limit: int) -> list[dict[str, Any]]:
     """List the newest entries of one wallet."""
     query = select(wallet_transactions).where(wallet_transactions.c.user_discord_id == user_id)
     rows = connection.execute(query.order_by(wallet_transactions.c.id.desc()).limit(limit))
     return [dict(row) for row in rows.mappings()]
-
-
-def balance_of(connection: Connection, user_id: int) -> int | None:
-    """Tell what is in a wallet; None where the person has none."""
-    query = select(users.c.wallet_balance_cents).where(users.c.discord_id == user_id)
-    balance: int | None = connection.scalars(query).one_or_none()
-    return balance
 
 
 def _page(connection: Connection, query: Select[Any], limit: int, *, key: str) -> Page:

@@ -12,6 +12,7 @@ class Source(StrEnum):
     CLI = "cli"
     SCHEDULE = "schedule"
     DASHBOARD = "dashboard"
+    SHOP = "shop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +22,12 @@ class Actor:
     source: Source
     user_id: int | None = None
     role_ids: frozenset[int] = frozenset()
+    key: str | None = None
 
     def __str__(self) -> str:
         """Return the name that batches and the audit log keep."""
-        return f"{self.source}:{self.user_id}" if self.user_id is not None else str(self.source)
+        who = self.key if self.user_id is None else self.user_id
+        return f"{self.source}:{who}" if who is not None else str(self.source)
 
 
 CLI: Final = Actor(source=Source.CLI)

@@ -195,8 +195,14 @@ async def test_a_referrer_learns_why_nothing_is_paid(office: Office) -> None:
     await office.till.database.blacklist_referral_user(5, reason="fraud")
     async with office.signed_in() as browser:
         _, text = await browser.get("/referrers/5")
-        assert "This member is blacklisted" in text
+        assert "Blacklisted by bot since 2026-07-03 15:00:00 UTC: fraud." in text
         _, text = await browser.get("/referrers/6")
         assert "Nothing is pending" in text
         _, text = await browser.get("/referrers?show=blacklisted")
         assert "fraud" in text
+        assert (await browser.post("/referrers/5/unblacklist"))[0] == 303
+        _, text = await browser.get("/referrers/5")
+        assert "The next batch pays what is pending" in text
+        assert (await browser.post("/referrers/5/blacklist", reason="again"))[0] == 303
+        _, text = await browser.get("/referrers/5")
+        assert f"Blacklisted by dashboard:{ADA} since" in text

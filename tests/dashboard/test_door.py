@@ -19,6 +19,8 @@ ACTIONS = [
     "/batches/1/confirm",
     "/batches/1/cancel",
     "/batches/1/resume",
+    "/referrers/1/blacklist",
+    "/referrers/1/unblacklist",
     "/schedule/pause",
     "/schedule/resume",
     "/schedule/skip",
