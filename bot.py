@@ -24,6 +24,7 @@ from cogs.client import CashbackClient
 from cogs.confirm import Decisions
 from cogs.connection import Needs, StartError, point_at, stay_connected
 from cogs.messenger import DirectMessenger
+from cogs.retrying import keep_retrying
 from cogs.roles import Roles
 from cogs.runs import Runs
 from dashboard import Dashboard, World
@@ -54,6 +55,7 @@ class House:
     announcer: Announcer
     scheduler: Scheduler
     dashboard: Dashboard | None
+    desk: Desk
     needs: Needs
 
     @classmethod
@@ -103,6 +105,7 @@ class House:
                 tell=audit_channel.tell,
             ),
             dashboard=_dashboard(settings, database, desk, client),
+            desk=desk,
             needs=needs,
         )
 
@@ -154,6 +157,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event) -> No
             money.start_soon(house.runner.run, name="runner")
             money.start_soon(house.scheduler.run, name="weekly batch")
             money.start_soon(house.runs.run, house.runner.submit, name="resumption")
+            money.start_soon(keep_retrying, house.desk, name="retries")
             await stop.wait()
             money.cancel_scope.cancel()
         # The chunk in hand was finished: a worker thread's transaction is waited for, also by who is cancelled.

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.options import (
+    BatchArgument,
     ConfigOption,
     DatabaseOption,
     JsonOption,
     LimitOption,
     MemberArgument,
+    ReasonOption,
     UserOption,
     parse_amount,
     parse_digest,
@@ -137,7 +139,7 @@ def history(
 def show(
     context: typer.Context,
     *,
-    batch_id: Annotated[str, typer.Argument(metavar="BATCH-ID", help="The batch's ID, or its number.")],
+    batch_id: BatchArgument,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Payouts to list; 0 lists all.")] = 25,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -193,9 +195,69 @@ def resume(
     database: DatabaseOption = None,
 ) -> int:
     """Finish the batches that were approved and are not finished."""
-    from console import paying
+    from console import running
 
-    return paying.resume(_place(context, config, database), batch_id, as_json=as_json)
+    return running.resume(_place(context, config, database), batch_id, as_json=as_json)
+
+
+@app.command()
+def retry(
+    context: typer.Context,
+    *,
+    batch_id: BatchArgument,
+    reason: ReasonOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Try a batch's failed payouts again."""
+    from console import running
+
+    return running.retry(_place(context, config, database), batch_id, why=reason, as_json=as_json)
+
+
+@app.command()
+def failures(
+    context: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """List the failed payouts that nobody has dealt with yet."""
+    from console import running
+
+    return running.failures(_place(context, config, database), as_json=as_json)
+
+
+@app.command()
+def stop(
+    context: typer.Context,
+    *,
+    batch_id: BatchArgument,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Stop a batch after the chunk in hand, in whichever process it runs."""
+    from console import running
+
+    return running.stop(_place(context, config, database), batch_id, as_json=as_json)
+
+
+@app.command("give-up")
+def give_up(
+    context: typer.Context,
+    *,
+    batch_id: BatchArgument,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """End a stopped batch, or give up a finished one's failed payouts; the cashback stays pending."""
+    from console import running
+
+    return running.give_up(_place(context, config, database), batch_id, as_json=as_json)
 
 
 @app.command()
@@ -264,7 +326,7 @@ def blacklist(
     context: typer.Context,
     *,
     user_id: MemberArgument,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")] = None,
+    reason: ReasonOption = None,
     remove: Annotated[bool, typer.Option("--remove", help="Let the member earn again.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -293,7 +355,7 @@ def schedule(
     action: Annotated[
         ScheduleAction | None, typer.Argument(metavar="[pause|resume|skip]", help="Skip is the next slot's.")
     ] = None,
-    reason: Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")] = None,
+    reason: ReasonOption = None,
     reload: Annotated[bool, typer.Option("--reload", help="Put the rule of config.json in force now.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,

@@ -113,6 +113,8 @@ class ReferralSettings(_Section):
         float, BeforeValidator(_to_pace), Field(gt=0, le=50, description="a number above 0, at most 50")
     ] = 1.0
     retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
+    payout_retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
+    payout_retry_minutes: Annotated[StrictInt, _whole(1, 1_440, " of minutes")] = 10
     chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500
     confirm_seconds: Annotated[StrictInt, _whole(10, 900, " of seconds")] = 120
     progress_seconds: Annotated[StrictInt, _whole(5, 60, " of seconds")] = 5

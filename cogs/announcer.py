@@ -16,7 +16,7 @@ import discord
 from cogs import embeds
 from cogs.audit_channel import AuditChannel
 from cogs.client import CashbackClient
-from cogs.confirm import CashbackConfirmView
+from cogs.confirm import view_of
 from cogs.errors import is_unexpected
 from cogs.messenger import nonce_of
 from cogs.pace import REQUEST_SECONDS, Pace
@@ -38,6 +38,7 @@ STOPPING_NOTE: Final = "The bot is stopping. What is paid stays paid, and the re
 
 DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES})
 CLOSED: Final = frozenset({BatchStatus.CANCELLED, BatchStatus.EXPIRED})
+UNDER_WAY: Final = frozenset({BatchStatus.APPROVED, BatchStatus.RUNNING})
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Rendered:
     """What a summary's message shows now; `file` is the full list of failures where they do not fit."""
 
     embed: discord.Embed
+    status: BatchStatus
     file: str | None = None
     is_final: bool = False
 
@@ -127,7 +129,7 @@ class Announcer:
         for summary in summaries:
             if summary.status is BatchStatus.PROPOSED and summary.expires_at is not None:
                 pauses.append((summary.expires_at - now).total_seconds())
-            elif summary.status is not BatchStatus.PROPOSED:
+            elif summary.status not in {BatchStatus.PROPOSED, BatchStatus.STOPPED}:
                 pauses.append(self._progress_seconds)
         return max(min(pauses), SHORTEST_LOOK_SECONDS)
 
@@ -153,7 +155,7 @@ class Announcer:
         if summary.status is BatchStatus.PROPOSED:
             return False
         if self._stopping:
-            return summary.status not in DONE | CLOSED
+            return summary.status in UNDER_WAY
         is_news = (summary.status, summary.has_queued) != (shown.status, shown.has_queued)
         return not shown.pace.is_waiting and (is_news or anyio.current_time() >= shown.next_at)
 
@@ -176,16 +178,19 @@ class Announcer:
         number = summary.batch_number
         if summary.status in CLOSED:
             plan = await self._database.read(proposals.summary, number)
-            return Rendered(embed=embeds.closed_summary(plan, summary.status), is_final=True)
+            return Rendered(embed=embeds.closed_summary(plan, summary.status), status=summary.status, is_final=True)
         report = await self._database.read(batches.report, number)
+        if report.status is BatchStatus.STOPPED:
+            return Rendered(embed=embeds.stopped(report), status=report.status)
         if report.status not in DONE:
             note = STOPPING_NOTE if self._stopping else self._interruption(number)
-            return Rendered(embed=embeds.progress(report, note))
+            return Rendered(embed=embeds.progress(report, note), status=report.status)
         embed, is_clipped = embeds.result(report)
         if not is_clipped:
-            return Rendered(embed=embed, is_final=not report.dm_queued)
+            return Rendered(embed=embed, status=report.status, is_final=not report.dm_queued)
         full = await self._database.read(batches.report, number, failures=FAILURES_LISTED)
-        return Rendered(embed=embed, file=embeds.failures_file(full), is_final=not report.dm_queued)
+        file = embeds.failures_file(full)
+        return Rendered(embed=embed, status=report.status, file=file, is_final=not report.dm_queued)
 
     def _interruption(self, number: int) -> str | None:
         reason = self._reasons.get(number)
@@ -197,7 +202,7 @@ class Announcer:
         """Change the message; where it was deleted, the result is written anew and nothing else."""
         channel = self._client.get_partial_messageable(summary.channel_id)
         files = _files(rendered, summary.batch_number)
-        view = CashbackConfirmView(summary.batch_number, disabled=True)
+        view = view_of(summary.batch_number, rendered.status)
         try:
             await channel.get_partial_message(summary.message_id).edit(
                 embed=rendered.embed, view=view, attachments=files

@@ -1,4 +1,4 @@
-"""The two buttons under a summary. They carry the batch's number, so that they work after a restart too."""
+"""The buttons under a batch's message. They carry the batch's number, so that they work after a restart too."""
 
 import logging
 import re
@@ -15,6 +15,7 @@ from cogs.runs import Bell
 from database import Database, announcements
 from desk import Actor, Desk, Source
 from pipeline.errors import StaleBatchError
+from pipeline.messages import BatchStatus
 
 UNKNOWN_ROLES: Final[frozenset[int]] = frozenset()
 
@@ -36,25 +37,18 @@ class Decisions:
         self._desk = desk
         self._bell = bell
 
-    async def confirm(self, interaction: discord.Interaction[Any], batch_number: int) -> None:
-        """Approve a batch for whoever pressed Confirm, or tell them why not."""
+    def _act(self, action: "Action") -> Callable[[Actor, int], Awaitable[object]]:
+        """Find what the desk does for a button."""
+        acts: dict[Action, Callable[[Actor, int], Awaitable[object]]] = {
+            Action.CONFIRM: self._desk.approve,
+            Action.CANCEL: self._desk.cancel,
+            Action.STOP: self._desk.stop,
+            Action.RESUME: self._desk.resume,
+            Action.GIVE_UP: self._desk.give_up,
+        }
+        return acts[action]
 
-        async def approve(actor: Actor) -> None:
-            await self._desk.approve(actor, batch_number)
-
-        await self._decide(interaction, batch_number, approve)
-
-    async def cancel(self, interaction: discord.Interaction[Any], batch_number: int) -> None:
-        """Cancel a batch for whoever pressed Cancel, or tell them why not."""
-
-        async def cancel(actor: Actor) -> None:
-            await self._desk.cancel(actor, batch_number)
-
-        await self._decide(interaction, batch_number, cancel)
-
-    async def _decide(
-        self, interaction: discord.Interaction[Any], batch_number: int, act: Callable[[Actor], Awaitable[None]]
-    ) -> None:
+    async def decide(self, interaction: discord.Interaction[Any], action: "Action", batch_number: int) -> None:
         """Answer within Discord's three seconds, then act. Whatever fails is told to who pressed, and to them alone."""
         try:
             await interaction.response.defer()
@@ -63,7 +57,7 @@ class Decisions:
             logger.warning("a click on batch number %d could not be acknowledged: %s", batch_number, failure)
         try:
             await self._require_its_summary(interaction, batch_number)
-            await act(actor_of(interaction.user))
+            await self._act(action)(actor_of(interaction.user), batch_number)
         except Exception as error:  # noqa: BLE001 -- the one boundary of a button; the unexpected goes to the log
             await self._tell(interaction, explained(error))
         self._bell.ring()
@@ -91,22 +85,26 @@ class Action(StrEnum):
 
     CONFIRM = "confirm"
     CANCEL = "cancel"
+    STOP = "stop"
+    RESUME = "resume"
+    GIVE_UP = "give-up"
 
 
-STYLES: Final = {Action.CONFIRM: discord.ButtonStyle.success, Action.CANCEL: discord.ButtonStyle.danger}
+GREEN: Final = frozenset({Action.CONFIRM, Action.RESUME})
 
 
 class DecisionButton(
-    DynamicItem[Button[View]], template=r"cashback:(?P<action>confirm|cancel):(?P<batch_number>[0-9]{1,18})"
+    DynamicItem[Button[View]],
+    template=r"cashback:(?P<action>confirm|cancel|stop|resume|give-up):(?P<batch_number>[0-9]{1,18})",
 ):
-    """Confirm, green, or Cancel, red. Discord hands the custom id back with each press."""
+    """Green what pays, red what does not. Discord hands the custom id back with each press."""
 
     def __init__(self, action: Action, batch_number: int, *, disabled: bool = False) -> None:
         """Take what a press does, to which batch, and whether that is decided already."""
         super().__init__(
             Button(
-                label=action.capitalize(),
-                style=STYLES[action],
+                label=action.replace("-", " ").capitalize(),
+                style=discord.ButtonStyle.success if action in GREEN else discord.ButtonStyle.danger,
                 custom_id=f"cashback:{action}:{batch_number}",
                 disabled=disabled,
             )
@@ -130,8 +128,7 @@ class DecisionButton(
         if not interaction.client.once.is_first(interaction.id):
             return
         decisions: Decisions = interaction.client.decisions
-        decide = decisions.confirm if self.action is Action.CONFIRM else decisions.cancel
-        await decide(interaction, self.batch_number)
+        await decisions.decide(interaction, self.action, self.batch_number)
 
 
 class CashbackConfirmView(View):
@@ -140,5 +137,29 @@ class CashbackConfirmView(View):
     def __init__(self, batch_number: int, *, disabled: bool = False) -> None:
         """Take the batch, and whether it is decided already."""
         super().__init__(timeout=None)
-        for action in Action:
+        for action in (Action.CONFIRM, Action.CANCEL):
             self.add_item(DecisionButton(action, batch_number, disabled=disabled))
+
+
+RUN_ACTIONS: Final = {
+    BatchStatus.APPROVED: (Action.STOP,),
+    BatchStatus.RUNNING: (Action.STOP,),
+    BatchStatus.STOPPED: (Action.RESUME, Action.GIVE_UP),
+}
+
+
+class RunView(View):
+    """What may be done to a batch that was approved and is not finished."""
+
+    def __init__(self, batch_number: int, status: BatchStatus) -> None:
+        """Take the batch, and how it stands."""
+        super().__init__(timeout=None)
+        for action in RUN_ACTIONS[status]:
+            self.add_item(DecisionButton(action, batch_number))
+
+
+def view_of(batch_number: int, status: BatchStatus) -> View:
+    """Return the buttons of a batch that was decided, as it stands."""
+    if status in RUN_ACTIONS:
+        return RunView(batch_number, status)
+    return CashbackConfirmView(batch_number, disabled=True)

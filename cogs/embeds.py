@@ -4,7 +4,7 @@ People are shown as mentions, which never ping from an embed. Text that somebody
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import discord
@@ -14,16 +14,19 @@ from pipeline.messages import (
     BatchReport,
     BatchStatus,
     BatchSummary,
+    OpenFailure,
     PayoutFailure,
     PayoutNotice,
     PlannedPayout,
 )
 from pipeline.money import dollars
+from pipeline.reasons import counted_reasons
 
 FIELD_LENGTH: Final = 1024
 DESCRIPTION_LENGTH: Final = 4096
 FOOTER_LENGTH: Final = 2048
 REASON_LENGTH: Final = 200
+FIELDS_SHOWN: Final = 5
 
 _PERSON: Final = re.compile(r"\b(?:Member |discord:)([0-9]{15,20})\b")
 _NAMES: Final = {"cli": "the command line", "schedule": "the weekly schedule", "system": "the program"}
@@ -128,17 +131,32 @@ def progress(report: BatchReport, note: str | None = None) -> discord.Embed:
     if note is not None:
         embed.title, embed.colour = "⚠️ Referral Cashback Batch Interrupted", discord.Colour.orange()
         embed.description = clip(note, DESCRIPTION_LENGTH)
-    _field(
-        embed,
-        "📊 Progress",
-        [
-            f"**Users Paid:** {report.users_paid:,} of {report.users_planned:,}",
-            f"**Distributed:** {dollars(report.total_cents)} of {dollars(report.approved_cents)}",
-            f"**Failed:** {report.failed:,}",
-            f"**Skipped:** {report.skipped:,}",
-            f"**Batch ID:** {report.batch_id}",
-        ],
+    _field(embed, "📊 Progress", _so_far(report))
+    return embed
+
+
+def _so_far(report: BatchReport) -> list[str]:
+    return [
+        f"**Users Paid:** {report.users_paid:,} of {report.users_planned:,}",
+        f"**Distributed:** {dollars(report.total_cents)} of {dollars(report.approved_cents)}",
+        f"**Failed:** {report.failed:,}",
+        f"**Skipped:** {report.skipped:,}",
+        f"**Batch ID:** {report.batch_id}",
+    ]
+
+
+def stopped(report: BatchReport) -> discord.Embed:
+    """Show a batch that an admin has stopped, and what may be done with the rest of it."""
+    left = report.users_planned - report.users_paid - report.failed - report.skipped
+    embed = discord.Embed(
+        title="⏸️ Referral Cashback Batch Stopped",
+        description=(
+            f"What is paid stays paid; {counted(left, 'payout')} {'is' if left == 1 else 'are'} left.\n"
+            "**Resume** pays the rest. **Give up** ends the batch: the rest stays pending for a later one."
+        ),
+        colour=discord.Colour.orange(),
     )
+    _field(embed, "📊 Progress", _so_far(report))
     return embed
 
 
@@ -153,7 +171,7 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
         f"**Batch ID:** {report.batch_id}",
     ]
     if report.skipped:
-        lines.insert(3, f"**Skipped:** {report.skipped:,} (nothing was owed any more, or blacklisted meanwhile)")
+        lines.insert(3, f"**Skipped:** {report.skipped:,} ({counted_reasons(report.skips)})")
     _field(embed, "📊 Results", lines)
     shown = _fitting([_failure_line(each) for each in report.failures], FIELD_LENGTH - len("...and 1,000,000 more"))
     hidden = report.failed - len(shown)
@@ -188,6 +206,34 @@ def _fitting(lines: Iterable[str], length: int) -> list[str]:
             break
         taken.append(line)
     return taken
+
+
+def open_failures(failures: Sequence[OpenFailure], count: int) -> discord.Embed:
+    """List the failed payouts that nobody has dealt with yet; `count` is how many there are in all."""
+    if not count:
+        return notice("No failed payout waits for anybody.")
+    embed = discord.Embed(
+        title="⚠️ Failed Payouts",
+        description=(
+            "Their cashback is still pending. `retry BATCH-ID` tries a batch's again, `give-up BATCH-ID` leaves them"
+            " to a later batch."
+        ),
+        colour=discord.Colour.orange(),
+    )
+    by_batch: dict[str, list[str]] = {}
+    for each in failures:
+        tried = "" if each.attempts == 1 else f" (tried {each.attempts} times)"
+        reason = escaped(clip(each.reason, REASON_LENGTH))
+        line = f"{mention(each.referrer_id)} - {dollars(each.approved_cents)}{tried}: {reason}"
+        by_batch.setdefault(each.batch_id, []).append(line)
+    shown = 0
+    for batch_id, lines in list(by_batch.items())[:FIELDS_SHOWN]:
+        fitting = _fitting(lines, FIELD_LENGTH)
+        shown += len(fitting)
+        _field(embed, batch_id, fitting)
+    if count > shown:
+        embed.set_footer(text=f"...and {count - shown:,} more; `cashback failures` lists them all.")
+    return embed
 
 
 def failures_file(report: BatchReport) -> str:

@@ -46,3 +46,5 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JS
 UserOption = Annotated[int | None, typer.Option("--user", metavar="ID", parser=parse_id, help="Only this member.")]
 MemberArgument = Annotated[int, typer.Argument(metavar="ID", parser=parse_id, help="The member's Discord id.")]
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="List at most so many.")]
+BatchArgument = Annotated[str, typer.Argument(metavar="BATCH-ID", help="The batch's ID, or its number.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")]

@@ -6,7 +6,7 @@ from typing import Any, Final
 import anyio
 
 from console.output import complain, counted, moment, progress, say, say_json, stream_json
-from console.session import Place, find_batch, ledger
+from console.session import Place, ledger
 from console.text import full_report_json, ranking, report_lines
 from database import audit_log, batches, reconciliation, soundness
 from database.database import Database
@@ -116,7 +116,7 @@ def show(place: Place, batch_id: str, *, limit: int, as_json: bool) -> int:
 
 async def _show(settings: Settings, batch_id: str, limit: int, as_json: bool) -> None:  # noqa: FBT001
     async with ledger(settings) as database:
-        report = await database.read(batches.report, await find_batch(database, batch_id))
+        report = await database.read(batches.report, await database.read(batches.find_named, batch_id))
         if as_json:
             await _show_json(database, report, limit or report.users_planned)
         else:

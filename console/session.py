@@ -7,7 +7,7 @@ from pathlib import Path
 
 import settings as configuration
 from console.output import remark
-from database import Database, batches
+from database import Database
 from pipeline.errors import CashbackError
 from settings import Settings, SettingsError
 
@@ -35,13 +35,6 @@ def ledger(settings: Settings) -> Database:
     """Return the ledger that the settings name; it is opened by `async with`."""
     terms = settings.referral_settings
     return Database(settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days)
-
-
-async def find_batch(database: Database, batch_id: str) -> int:
-    """Return the number of the batch with this ID; one that was never approved has its number only."""
-    if batch_id.isascii() and batch_id.isdigit() and len(batch_id) < 19:  # noqa: PLR2004 -- what fits 63 bits
-        return int(batch_id)
-    return await database.read(batches.find_by_id, batch_id)
 
 
 def quiet_logging() -> None:

@@ -5,6 +5,7 @@ from typing import Any, Final
 from console.output import counted, moment
 from pipeline.messages import BatchMode, BatchReport, BatchStatus, BatchSummary
 from pipeline.money import dollars
+from pipeline.reasons import counted_reasons
 
 FAILURES_SHOWN: Final = 25
 
@@ -39,7 +40,7 @@ def report_lines(report: BatchReport) -> list[str]:
         f"  Paid:     {dollars(report.total_cents)} to {counted(report.users_paid, 'user')}",
         f"  Approved: {dollars(report.approved_cents)} to {counted(report.users_planned, 'user')}",
         f"  Failed:   {report.failed:,}",
-        f"  Skipped:  {report.skipped:,}",
+        f"  Skipped:  {report.skipped:,}{f' ({counted_reasons(report.skips)})' if report.skips else ''}",
     ]
     lines += [f"    failed: {f.referrer_id} - {dollars(f.approved_cents)}: {f.reason}" for f in report.failures]
     if report.failed > len(report.failures):

@@ -7,10 +7,20 @@ from sqlalchemy import Connection, Row, Update, func, select, update
 
 from database.tables import is_open, is_settled, notifications, payout_batches, payouts
 from pipeline.errors import UnknownBatchError
-from pipeline.messages import BatchMode, BatchReport, BatchStatus, NotificationStatus, PayoutFailure, PayoutStatus
+from pipeline.messages import (
+    BatchMode,
+    BatchReport,
+    BatchStatus,
+    NotificationStatus,
+    PayoutFailure,
+    PayoutStatus,
+    ReasonCount,
+)
 
 FAILURES_SHOWN: Final = 25
 FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
+NUMBER_LENGTH: Final = 19
+"""A text of so many digits may be too large for 63 bits."""
 
 
 def find(connection: Connection, number: int) -> Row[Any]:
@@ -51,6 +61,7 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
     totals = _stored_totals(batch) if batch.status in FINISHED else totals_of(connection, number)
     direct_messages = _count_notifications(connection, number, credited=totals[PayoutStatus.CREDITED][0])
     failed = totals[PayoutStatus.FAILED][0]
+    skips = _skips_of(connection, number) if totals[PayoutStatus.SKIPPED][0] else ()
     return BatchReport(
         batch_number=number,
         batch_id=batch.batch_id,
@@ -67,12 +78,26 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
         total_cents=totals[PayoutStatus.CREDITED][1],
         failed=failed,
         skipped=totals[PayoutStatus.SKIPPED][0],
+        skips=skips,
         failures=tuple(failed_payouts(connection, number, limit=min(failures, failed))) if failed else (),
         dm_queued=direct_messages.get(NotificationStatus.QUEUED, 0),
         dm_sent=direct_messages.get(NotificationStatus.SENT, 0),
         dm_undeliverable=direct_messages.get(NotificationStatus.UNDELIVERABLE, 0),
         dm_failed=direct_messages.get(NotificationStatus.FAILED, 0),
         dm_muted=direct_messages.get(NotificationStatus.MUTED, 0),
+    )
+
+
+def _skips_of(connection: Connection, number: int) -> tuple[ReasonCount, ...]:
+    """Count a batch's skipped payouts by reason, with the cents that were approved for them."""
+    query = (
+        select(payouts.c.reason, func.count(), func.sum(payouts.c.approved_cents))
+        .where(payouts.c.batch_number == number, payouts.c.status == PayoutStatus.SKIPPED)
+        .group_by(payouts.c.reason)
+        .order_by(payouts.c.reason)
+    )
+    return tuple(
+        ReasonCount(reason=reason or "", count=count, cents=cents) for reason, count, cents in connection.execute(query)
     )
 
 
@@ -114,6 +139,13 @@ def find_by_id(connection: Connection, batch_id: str) -> int:
         message = f"There is no batch {batch_id}; `cashback history` lists those that there are."
         raise UnknownBatchError(message)
     return number
+
+
+def find_named(connection: Connection, name: str) -> int:
+    """Return the number of the batch that a person names by its ID, or by its number. Raises UnknownBatchError."""
+    if name.isascii() and name.isdigit() and len(name) < NUMBER_LENGTH:
+        return int(find(connection, int(name)).number)
+    return find_by_id(connection, name.upper())
 
 
 def history(connection: Connection, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:

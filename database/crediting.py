@@ -39,7 +39,7 @@ from database.tables import (
     users,
     wallet_transactions,
 )
-from pipeline.errors import StaleBatchError
+from pipeline.errors import StaleBatchError, StoppedError
 from pipeline.messages import (
     BatchStatus,
     ChunkCredited,
@@ -55,10 +55,12 @@ TRANSACTION_TYPE: Final = "referral_cashback"
 def next_chunk(
     connection: Connection, batch_number: int, *, after_referrer_id: int, size: int
 ) -> ChunkDiscovered | None:
-    """Find the next planned payouts of a batch in key order, at most `size`; None where there are no more."""
+    """Find the next planned payouts of a running batch in key order, at most `size`; None where there are no more."""
     query = (
         select(payouts.c.referrer_id)
+        .join(payout_batches, payout_batches.c.number == payouts.c.batch_number)
         .where(
+            payout_batches.c.status == BatchStatus.RUNNING,
             payouts.c.batch_number == batch_number,
             payouts.c.referrer_id > after_referrer_id,
             payouts.c.status == PayoutStatus.PLANNED,
@@ -80,11 +82,14 @@ def planned_referrers(connection: Connection, chunk: ChunkDiscovered) -> list[in
 def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
     """Settle a chunk's planned payouts: credit what is approved and still owed, skip the rest with the reason.
 
-    Raises StaleBatchError where the batch is not running: nothing is paid that nobody approved.
+    Raises StoppedError where an admin has stopped the batch, and StaleBatchError where it is not running at all:
+    nothing is paid that nobody approved.
     """
     batch = connection.execute(
         select(payout_batches.c.batch_id, payout_batches.c.status).where(payout_batches.c.number == chunk.batch_number)
     ).one()
+    if batch.status == BatchStatus.STOPPED:
+        raise StoppedError
     if batch.status != BatchStatus.RUNNING:
         message = f"Batch {batch.batch_id} is {batch.status}, not running; nothing more is paid."
         raise StaleBatchError(message)

@@ -22,6 +22,16 @@ _REFUSED: Final = {
         ),
         "a finished batch is never changed",
     ),
+    "payout_batches_move_as_declared": (
+        (
+            "UPDATE OF status ON payout_batches WHEN OLD.status <> NEW.status AND ("
+            "(OLD.status = 'proposed' AND NEW.status NOT IN ('approved', 'cancelled', 'expired'))"
+            " OR (OLD.status = 'approved' AND NEW.status NOT IN ('running', 'stopped'))"
+            " OR (OLD.status = 'running' AND NEW.status NOT IN ('stopped', 'completed', 'completed_with_failures'))"
+            " OR (OLD.status = 'stopped' AND NEW.status <> 'running'))"
+        ),
+        "a batch moves only as docs/architecture.md draws it",
+    ),
     "payout_batches_kept": ("DELETE ON payout_batches", "batches are only ever added to"),
     "payouts_fixed": (
         "UPDATE ON payouts WHEN OLD.status IN ('credited', 'skipped')",
@@ -43,6 +53,15 @@ _REFUSED: Final = {
     "referral_purchases_kept": ("DELETE ON referral_purchases", "purchases are only ever added to"),
     "referral_refunds_fixed": ("UPDATE ON referral_refunds", "refunds are only ever added to"),
     "referral_refunds_kept": ("DELETE ON referral_refunds", "refunds are only ever added to"),
+    "payouts_retried_or_given_up": (
+        "UPDATE ON payouts WHEN OLD.status = 'failed' AND NEW.status NOT IN ('planned', 'skipped')",
+        "a failed payout is planned anew or given up, nothing else",
+    ),
+    "payout_attempts_fixed": (
+        "UPDATE ON payout_attempts WHEN OLD.outcome IS NOT NULL",
+        "an attempt that has ended is never changed",
+    ),
+    "payout_attempts_kept": ("DELETE ON payout_attempts", "attempts are only ever added to"),
     "referrals_never_overpaid": (
         "UPDATE OF cashback_paid_cents ON referrals WHEN NEW.cashback_paid_cents > NEW.cashback_earned_cents",
         "more would be paid than was earned",

@@ -16,6 +16,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -189,6 +190,29 @@ payout_exclusions = Table(
     # What would have been paid, had the referrer not been left out of this batch.
     Column("pending_cents", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+payout_attempts = Table(
+    "payout_attempts",
+    metadata,
+    Column("batch_number", BigInteger, primary_key=True),
+    Column("referrer_id", BigInteger, primary_key=True),
+    # The retries of a payout, from 1; its first attempt was the batch's own run.
+    Column("attempt", Integer, primary_key=True),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", Moment, nullable=False),
+    Column("why", Text),
+    # Why the attempt before this one failed: the payout itself keeps only its last reason.
+    Column("failed_before", Text),
+    # NULL while the retry is under way.
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("settled_at", Moment),
+    ForeignKeyConstraint(["batch_number", "referrer_id"], ["payouts.batch_number", "payouts.referrer_id"]),
+    CheckConstraint("attempt > 0", name="retries_count_from_one"),
+    CheckConstraint("outcome IN ('credited', 'failed', 'skipped')", name="outcome_known"),
+    CheckConstraint("(outcome IS NULL) = (settled_at IS NULL)", name="settled_has_moment"),
     sqlite_with_rowid=False,
 )
 
@@ -416,3 +440,5 @@ Index(
     postgresql_where=is_settled,
 )
 Index("audit_log_by_batch", audit_log.c.batch_number, audit_log.c.id)
+has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
+Index("payout_batches_failed", payout_batches.c.number, sqlite_where=has_failures, postgresql_where=has_failures)

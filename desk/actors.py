@@ -13,6 +13,7 @@ class Source(StrEnum):
     SCHEDULE = "schedule"
     DASHBOARD = "dashboard"
     SHOP = "shop"
+    SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +33,4 @@ class Actor:
 
 CLI: Final = Actor(source=Source.CLI)
 SCHEDULE: Final = Actor(source=Source.SCHEDULE)
+SYSTEM: Final = Actor(source=Source.SYSTEM)

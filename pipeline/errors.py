@@ -37,6 +37,10 @@ class StaleBatchError(CashbackError):
     """This batch is no longer in the state that the action needs."""
 
 
+class StoppedError(StaleBatchError):
+    """An admin has stopped this batch; nothing more of it is paid until one resumes it."""
+
+
 class UnknownBatchError(CashbackError):
     """There is no such batch."""
 

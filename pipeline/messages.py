@@ -61,6 +61,7 @@ class SkipReason(StrEnum):
 
     NOTHING_PENDING = "nothing_pending"
     BLACKLISTED = "blacklisted"
+    GIVEN_UP = "given_up"
 
 
 class ExclusionReason(StrEnum):
@@ -142,10 +143,33 @@ class PayoutFailure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCount:
+    """How many referrers one reason left unpaid, and how many cents in all were theirs; those stay pending."""
+
+    reason: str
+    count: int
+    cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFailure:
+    """A failed payout that nobody has dealt with yet; `attempts` counts the runs that tried it."""
+
+    batch_number: int
+    batch_id: str
+    referrer_id: int
+    approved_cents: int
+    attempts: int
+    reason: str
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReport:
     """A batch as its rows tell it, at the moment of reading.
 
-    `failures` holds at most the number of failures that was asked for; `failed` counts them all. `approved_by` and
+    `failures` holds at most the number of failures that was asked for; `failed` counts them all. `skips` are the
+    skipped ones by reason. `approved_by` and
     `proposed_by` are actors ("discord:<id>", "cli", "schedule"). `dm_*` count the batch's direct messages by state.
     """
 
@@ -164,6 +188,7 @@ class BatchReport:
     total_cents: int
     failed: int
     skipped: int
+    skips: tuple[ReasonCount, ...] = ()
     failures: tuple[PayoutFailure, ...] = ()
     dm_queued: int = 0
     dm_sent: int = 0

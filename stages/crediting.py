@@ -5,6 +5,7 @@ import logging
 from database import Database, crediting
 from database.errors import RowRefusedError
 from pipeline.actor import Emit
+from pipeline.errors import StoppedError
 from pipeline.messages import ChunkCredited, ChunkDiscovered
 
 logger = logging.getLogger(__name__)
@@ -18,13 +19,21 @@ class Crediting:
         self._database = database
 
     async def handle(self, message: ChunkDiscovered, emit: Emit[ChunkCredited]) -> None:
-        """Credit a chunk and emit what became of it. A database that cannot be used at all ends the run."""
+        """Credit a chunk and emit what became of it. A database that cannot be used at all ends the run.
+
+        Of a batch that an admin has stopped nothing more is settled: the chunk stays planned.
+        """
         try:
-            credited = await self._database.write(crediting.credit_chunk, message, now=self._database.now())
+            await emit(await self._credit(message))
+        except StoppedError:
+            logger.info("batch %d was stopped; a chunk of it stays planned", message.batch_number)
+
+    async def _credit(self, chunk: ChunkDiscovered) -> ChunkCredited:
+        try:
+            return await self._database.write(crediting.credit_chunk, chunk, now=self._database.now())
         except RowRefusedError as error:
-            logger.warning("batch %d: a chunk failed and is replayed payee by payee: %s", message.batch_number, error)
-            credited = await self._replay(message)
-        await emit(credited)
+            logger.warning("batch %d: a chunk failed and is replayed payee by payee: %s", chunk.batch_number, error)
+            return await self._replay(chunk)
 
     async def _replay(self, chunk: ChunkDiscovered) -> ChunkCredited:
         settled = [

@@ -7,7 +7,8 @@ from pipeline.actor import Emit
 from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchStatus, ChunkDiscovered, RunBatch
 
-FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
+ANSWERED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.STOPPED)
+"""What a batch may have come to while it waited for the runner. Its report is the answer."""
 
 
 class Discovery:
@@ -23,8 +24,8 @@ class Discovery:
         number = message.batch_number
         if not await self._database.write(runs.start, number, now=self._database.now()):
             status = (await self._database.read(batches.report, number, failures=0)).status
-            if status in FINISHED:
-                # Handed in twice, or another process was first: its report is the answer.
+            if status in ANSWERED:
+                # Handed in twice, another process was first, or an admin has stopped it.
                 return
             refusal = f"Batch number {number} is {status}, not approved; it was not run."
             raise StaleBatchError(refusal)

@@ -17,7 +17,7 @@ OURS = {
 }
 """Every folder and file of code at the top."""
 
-WORDS = {"pipeline.messages", "pipeline.errors", "pipeline.ports", "pipeline.money"}
+WORDS = {"pipeline.messages", "pipeline.errors", "pipeline.ports", "pipeline.money", "pipeline.reasons"}
 """What all floors speak: the messages with the errors, the clock and the way of writing money. They know nothing."""
 
 MAY_IMPORT = {

@@ -12,7 +12,7 @@ from desk import CLI, SCHEDULE, Actor, Desk, Source
 from pipeline.errors import BlacklistedError, BusyError, NotAllowedError, NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus
 from settings import RoleIds, Settings
-from tests.conftest import FRIDAY, Clock, Till
+from tests.conftest import FRIDAY, Clock, Till, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -79,6 +79,9 @@ async def test_who_has_not_the_role_may_nothing_and_is_noted(till: Till, desk: D
         desk.approve(actor, number),
         desk.cancel(actor, number),
         desk.resume(actor),
+        desk.stop(actor, number),
+        desk.give_up(actor, number),
+        desk.retry(actor, number),
         desk.pause_schedule(actor),
         desk.resume_schedule(actor),
         desk.skip_slot(actor, FRIDAY),
@@ -227,3 +230,54 @@ async def test_a_pause_skips_a_slot_until_it_ends(till: Till, desk: Desk, queue:
 
 def test_actors_are_named_by_where_they_come_from() -> None:
     assert [str(actor) for actor in (ADMIN, CLI, SCHEDULE)] == ["discord:7", "cli", "schedule"]
+
+
+def refuse_payouts(till: Till, condition: str) -> None:
+    """Let the ledger refuse the wallet transactions for which this holds."""
+    with raw(till.path) as connection:
+        connection.execute("DROP TRIGGER IF EXISTS refused")
+        connection.execute(
+            f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"
+            " BEGIN SELECT RAISE(ABORT, 'the bank is closed'); END"
+        )
+
+
+async def test_a_stopped_batch_goes_on_only_where_it_is_named(till: Till, desk: Desk, queue: Queue) -> None:
+    await till.earn(1, 100)
+    number = await till.approved()
+    assert (await desk.stop(OTHER_ADMIN, number)).status is BatchStatus.STOPPED
+    assert await desk.resume(ADMIN) == []
+    assert queue.numbers == []
+    assert await desk.resume(ADMIN, number) == [number]
+    assert queue.numbers == [number]
+    assert (await till.report(number)).status is BatchStatus.RUNNING
+    query = "SELECT actor, action FROM audit_log WHERE action LIKE 'batch_%ed' AND actor LIKE 'discord:%' ORDER BY id"
+    assert till.rows(query) == [("discord:8", "batch_stopped"), ("discord:7", "batch_resumed")]
+
+
+async def test_retries_of_the_program_come_after_twice_as_long_each_and_end(
+    till: Till, desk: Desk, queue: Queue, clock: Clock
+) -> None:
+    referral = SETTINGS.referral_settings
+    minutes = referral.payout_retry_minutes
+    await till.earn_all([(1, 100), (2, 100)])
+    refuse_payouts(till, "NEW.user_discord_id = 2")
+    number = (await till.pay()).batch_number
+    for attempt in range(referral.payout_retry_attempts):
+        clock.advance(60 * minutes * 2**attempt - 1)
+        assert await desk.retry_due() == []
+        clock.advance(1)
+        assert await desk.retry_due() == [number]
+        assert await desk.retry_due() == [], "while it runs it is not retried again"
+        await till.run(number)
+    clock.advance(10**7)
+    assert await desk.retry_due() == []
+    assert queue.numbers == [number] * referral.payout_retry_attempts
+    assert till.rows("SELECT requested_by, attempt, outcome FROM payout_attempts") == [
+        ("system", 1, "failed"),
+        ("system", 2, "failed"),
+        ("system", 3, "failed"),
+    ]
+    refuse_payouts(till, "0")
+    await desk.retry(ADMIN, number, why="mended")
+    assert (await till.run(number)).reports[0].status is BatchStatus.COMPLETED

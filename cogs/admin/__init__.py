@@ -2,9 +2,10 @@
 
 from cogs.admin.dashboard import DashboardLink
 from cogs.admin.payouts import Payouts
+from cogs.admin.runs import RunCommands
 
 
-class AdminCommands(Payouts, DashboardLink):
+class AdminCommands(Payouts, RunCommands, DashboardLink):
     """All of them as one cog."""
 
 

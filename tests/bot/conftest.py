@@ -103,9 +103,10 @@ class Town:
         return await self.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
 
     async def answer(self, text: str, by: Member | None = None) -> Message:
-        """Type something and wait for the bot's first answer."""
+        """Type something and wait for the bot's first answer there."""
         said = await self.say(text, by)
-        return await self.sandbox.wait_for(lambda each: each.author_id == self.sandbox.bot_user_id, after=said)
+        here = (self.sandbox.bot_user_id, said.channel_id)
+        return await self.sandbox.wait_for(lambda each: (each.author_id, each.channel_id) == here, after=said)
 
     async def press(self, message: Message, label: str, by: Member | None = None) -> Interaction:
         """Press a button."""

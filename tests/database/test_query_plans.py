@@ -113,7 +113,8 @@ async def test_crediting_a_chunk_searches_its_own_rows_only(large: Till) -> None
 
 async def test_discovery_goes_along_the_key(large: Till) -> None:
     plans = await large.database.read(explained, crediting.next_chunk, 2, after_referrer_id=1100, size=50)
-    assert list(plans.values()) == [["SEARCH payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"]]
+    batch = "SEARCH payout_batches USING INTEGER PRIMARY KEY (rowid=?)"
+    assert list(plans.values()) == [[batch, "SEARCH payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"]]
 
 
 @pytest.mark.parametrize("function", [pending.all_pending, pending.pending_by_referrer])

@@ -37,11 +37,12 @@ from database import (
     purchases,
     reconciliation,
     referrals,
+    retries,
     runs,
 )
 from database.pending import all_pending, mark_paid
 from pipeline.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError
-from pipeline.messages import BatchStatus, BatchSummary, PayoutStatus
+from pipeline.messages import BatchStatus, BatchSummary, ChunkDiscovered, PayoutStatus
 from tests.conftest import Clock
 
 P = ParamSpec("P")
@@ -350,15 +351,17 @@ class LedgerMachine(RuleBasedStateMachine):
             for person, payout in batch.payouts.items()
             if payout.status == PayoutStatus.PLANNED and person > after
         )[:size]
-        chunk = self.read(crediting.next_chunk, number, after_referrer_id=after, size=size)
-        if chunk is None:
-            assert not planned
+        found = self.read(crediting.next_chunk, number, after_referrer_id=after, size=size)
+        if not planned:
+            assert found is None
             return
-        assert (chunk.first_referrer_id, chunk.last_referrer_id) == (planned[0], planned[-1])
+        chunk = ChunkDiscovered(batch_number=number, first_referrer_id=planned[0], last_referrer_id=planned[-1])
         if batch.status != BatchStatus.RUNNING:
+            assert found is None
             with pytest.raises(StaleBatchError):
                 self.write(crediting.credit_chunk, chunk, now=self.clock())
             return
+        assert found == chunk
         done = self.write(crediting.credit_chunk, chunk, now=self.clock())
         assert (done.credited, done.credited_cents, done.skipped) == self.model.credit(number, planned)
         again = self.write(crediting.credit_chunk, chunk, now=self.clock())
@@ -383,7 +386,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def finish(self, which: int) -> None:
         number, batch = self.pick(which)
         states = {payout.status for payout in batch.payouts.values()}
-        if PayoutStatus.PLANNED in states:
+        if PayoutStatus.PLANNED in states and batch.status != BatchStatus.STOPPED:
             with pytest.raises(StaleBatchError):
                 self.write(runs.finish, number, now=self.clock())
             return
@@ -393,6 +396,65 @@ class LedgerMachine(RuleBasedStateMachine):
             status = BatchStatus.COMPLETED_WITH_FAILURES if failed else BatchStatus.COMPLETED
             self.model.move(number, status, "batch_finished")
         assert (report.status, report.total_cents) == (batch.status, sum(p.paid for p in batch.payouts.values()))
+
+    @precondition(lambda self: self.model.batches)
+    @rule(which=WHICH, then=st.sampled_from(["resume", "give up", "nothing"]))
+    def stop(self, which: int, then: str) -> None:
+        """Stop a batch, and perhaps decide at once what becomes of the rest."""
+        number, batch = self.pick(which)
+        planned = [p for p in batch.payouts.values() if p.status == PayoutStatus.PLANNED]
+        if batch.status not in {BatchStatus.APPROVED, BatchStatus.RUNNING} or not planned:
+            with pytest.raises(StaleBatchError):
+                self.write(runs.stop, number, actor="cli", now=self.clock())
+        else:
+            self.write(runs.stop, number, actor="cli", now=self.clock())
+            self.model.move(number, BatchStatus.STOPPED, "batch_stopped")
+        if then == "give up":
+            self.give_up(which)
+        elif then == "resume":
+            self.resume(which)
+
+    def resume(self, which: int) -> None:
+        number, batch = self.pick(which)
+        if batch.status != BatchStatus.STOPPED:
+            with pytest.raises(StaleBatchError):
+                self.write(runs.resume, number, actor="cli", now=self.clock())
+            return
+        self.write(runs.resume, number, actor="cli", now=self.clock())
+        self.model.move(number, BatchStatus.RUNNING, "batch_resumed")
+
+    def give_up(self, which: int) -> None:
+        number, batch = self.pick(which)
+        lost = {
+            BatchStatus.STOPPED: PayoutStatus.PLANNED,
+            BatchStatus.COMPLETED_WITH_FAILURES: PayoutStatus.FAILED,
+        }.get(BatchStatus(batch.status))
+        if lost is None:
+            with pytest.raises(StaleBatchError):
+                self.write(runs.give_up, number, actor="cli", now=self.clock())
+            return
+        self.write(runs.give_up, number, actor="cli", now=self.clock())
+        for payout in batch.payouts.values():
+            if payout.status == lost:
+                payout.status, payout.reason = PayoutStatus.SKIPPED, "given_up"
+        self.model.audit.append(("batch_given_up", number))
+        failed = any(payout.status == PayoutStatus.FAILED for payout in batch.payouts.values())
+        status = BatchStatus.COMPLETED_WITH_FAILURES if failed else BatchStatus.COMPLETED
+        self.model.move(number, status, "batch_finished")
+
+    @precondition(lambda self: self.model.batches)
+    @rule(which=WHICH)
+    def retry(self, which: int) -> None:
+        number, batch = self.pick(which)
+        if batch.status != BatchStatus.COMPLETED_WITH_FAILURES:
+            with pytest.raises(StaleBatchError):
+                self.write(retries.begin, number, actor="cli", why=None, now=self.clock())
+            return
+        failed = [payout for payout in batch.payouts.values() if payout.status == PayoutStatus.FAILED]
+        assert self.write(retries.begin, number, actor="cli", why=None, now=self.clock()) == len(failed)
+        for payout in failed:
+            payout.status, payout.reason = PayoutStatus.PLANNED, None
+        self.model.move(number, BatchStatus.RUNNING, "retry_started")
 
     @rule(events=st.lists(EVENTS, min_size=1, max_size=6), size=st.integers(1, 4))
     def go_on(self, events: list[tuple[str, int]], size: int) -> None:

@@ -222,6 +222,25 @@ def _create_ours() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "payout_attempts",
+        Column("batch_number", BigInteger(), nullable=False),
+        Column("referrer_id", BigInteger(), nullable=False),
+        Column("attempt", Integer(), nullable=False),
+        Column("requested_by", Text(), nullable=False),
+        Column("requested_at", Moment(), nullable=False),
+        Column("why", Text(), nullable=True),
+        Column("failed_before", Text(), nullable=True),
+        Column("outcome", Text(), nullable=True),
+        Column("reason", Text(), nullable=True),
+        Column("settled_at", Moment(), nullable=True),
+        CheckConstraint("attempt > 0", name="retries_count_from_one"),
+        CheckConstraint("outcome IN ('credited', 'failed', 'skipped')", name="outcome_known"),
+        CheckConstraint("(outcome IS NULL) = (settled_at IS NULL)", name="settled_has_moment"),
+        ForeignKeyConstraint(["batch_number", "referrer_id"], ["payouts.batch_number", "payouts.referrer_id"]),
+        PrimaryKeyConstraint("batch_number", "referrer_id", "attempt"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "notifications",
         Column("id", Key, autoincrement=True, nullable=False),
         Column("batch_number", BigInteger(), nullable=False),
@@ -378,6 +397,14 @@ def _create_ours() -> None:
 
 
 def _create_indexes() -> None:
+    op.create_index(
+        "payout_batches_failed",
+        "payout_batches",
+        ["number"],
+        unique=False,
+        sqlite_where=text("status = 'completed_with_failures'"),
+        postgresql_where=text("status = 'completed_with_failures'"),
+    )
     op.create_index(
         "payout_batches_open",
         "payout_batches",

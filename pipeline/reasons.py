@@ -1,0 +1,22 @@
+"""Reasons in words, the same on Discord, on the command line and in files."""
+
+from typing import Final
+
+from pipeline.messages import ReasonCount
+from pipeline.money import dollars
+
+SKIPPED: Final = {
+    "nothing_pending": "nothing was owed any more",
+    "blacklisted": "blacklisted meanwhile",
+    "given_up": "given up, still pending",
+}
+
+
+def in_words(reason: str) -> str:
+    """Say a reason in words; one that is a sentence already stays as it is."""
+    return SKIPPED.get(reason, reason)
+
+
+def counted_reasons(reasons: tuple[ReasonCount, ...]) -> str:
+    """Say how many each reason left unpaid, and their cents: "given up, still pending: 2, $3.00"."""
+    return "; ".join(f"{in_words(each.reason)}: {each.count:,}, {dollars(each.cents)}" for each in reasons)

@@ -1,0 +1,104 @@
+"""`retry`, `stop`, `give-up`, `resume` and `failures` on the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cashback
+from tests.cli.test_paying import LARGEST, PAY_KEYS, ROOT, balances
+from tests.conftest import raw, rows
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def refuse(condition: str) -> None:
+    """Let the ledger refuse the wallet transactions for which this holds."""
+    with raw(Path("cashback.db")) as connection:
+        connection.execute("DROP TRIGGER IF EXISTS broken")
+        connection.execute(
+            f"CREATE TRIGGER broken BEFORE INSERT ON wallet_transactions WHEN {condition}"
+            " BEGIN SELECT RAISE(ABORT, 'broken on purpose'); END"
+        )
+
+
+def failed_batch(seeded: Cashback) -> str:
+    """Pay the sample community, but the largest payout fails."""
+    refuse(f"NEW.user_discord_id = {LARGEST}")
+    return str(seeded("pay", "--yes", "--json").json["batch_id"])
+
+
+def test_retry_says_by_its_exit_code_whether_some_still_fail(seeded: Cashback) -> None:
+    batch_id = failed_batch(seeded)
+    again = seeded("retry", batch_id, "--reason", "try", "--json")
+    assert (again.code, list(again.json)) == (3, [*PAY_KEYS, "retried"])
+    assert (again.json["retried"], again.json["failed"], again.json["users_paid"]) == (1, 1, 14)
+    [failure] = seeded("failures", "--json").json["failures"]
+    assert (failure["batch_id"], failure["referrer_id"], failure["approved_cents"]) == (batch_id, LARGEST, 2_500)
+    assert failure["attempts"] == 2
+    assert f"{batch_id}  {LARGEST} - $25.00 (2 attempts" in seeded("failures").out
+
+    refuse("0")
+    mended = seeded("retry", batch_id)
+    assert mended.code == 0
+    assert "Retried 1 payout." in mended.out
+    assert "Paid:     $127.50 to 15 users" in mended.out
+    assert balances() == 12_750
+    assert seeded("failures").out == "No failed payout waits for anybody.\n"
+    assert seeded("verify").code == 0
+    query = "SELECT requested_by, why, outcome FROM payout_attempts"
+    assert rows(Path("cashback.db"), query) == [("cli", "try", "failed"), ("cli", None, "credited")]
+    refused = seeded("retry", batch_id)
+    assert refused.code == 1
+    assert f"Batch {batch_id} is completed; there is no failed payout to retry" in refused.error
+
+
+def test_failed_payouts_can_be_given_up(seeded: Cashback) -> None:
+    batch_id = failed_batch(seeded)
+    given = seeded("give-up", batch_id)
+    assert given.code == 0
+    assert "Skipped:  1 (given up, still pending: 1, $25.00)" in given.out
+    assert seeded("pending", "--json").json["total_cents"] == 2_500
+    assert seeded("show", batch_id, "--json").json["status"] == "completed"
+    assert seeded("verify").code == 0
+
+
+@pytest.mark.parametrize("command", ["retry", "stop", "give-up", "resume"])
+def test_a_batch_that_is_none_is_one_line(seeded: Cashback, command: str) -> None:
+    for name in ("BATCH-NONE", "77"):
+        refused = seeded(command, name)
+        assert refused.code == 1
+        assert "There is no batch" in refused.error
+    assert balances() == 0
+
+
+def test_stop_in_one_process_ends_the_run_of_another(cashback: Cashback, folder: Path) -> None:
+    assert cashback("seed", "--referrers", 2_000, "--referrals", 2_000).code == 0
+    Path("config.json").write_text('{"referral_settings": {"chunk_size": 1}}')
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli", "pay", "--yes"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not rows(folder / "cashback.db", "SELECT 1 FROM wallet_transactions LIMIT 1"):
+            assert process.poll() is None
+        stopped = cashback("stop", 1)
+        _, err = process.communicate(timeout=30)
+    assert (stopped.code, process.returncode) == (0, 1), err
+    assert "is not finished: it was stopped" in err
+    assert err.count("\n") == 1
+    assert "payouts left: `cashback resume BATCH-" in stopped.out
+    paid = len(rows(folder / "cashback.db", "SELECT 1 FROM wallet_transactions"))
+    assert 0 < paid < 2_000
+    assert cashback("resume").out == "No batch is unfinished; there is nothing to resume.\n"
+    assert len(rows(folder / "cashback.db", "SELECT 1 FROM wallet_transactions")) == paid
+    Path("config.json").unlink()
+    assert cashback("resume", 1, "--json").json["batches"][0]["users_paid"] == 2_000
+    assert cashback("verify").code == 0

@@ -1,0 +1,182 @@
+"""Stop, resume and give up in the middle of a run, and the retry of what failed, through the real stages."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from database import Database, batches, retries, runs
+from pipeline.errors import StaleBatchError
+from pipeline.messages import BatchStatus, ChunkCredited, RunBatch
+from pipeline.runner import Pipeline, Runner
+from stages import Bell, make_pipeline
+from tests.conftest import Recorder, Till, raw
+
+pytestmark = pytest.mark.anyio
+
+
+class StopsAfter(Recorder):
+    """Watches a run, and stops the batch after so many chunks, as another process would."""
+
+    def __init__(self, database: Database, chunks: int) -> None:
+        super().__init__()
+        self._database = database
+        self._chunks = chunks
+
+    async def progressed(self, chunk: ChunkCredited) -> None:
+        """Keep the chunk; stop."""
+        await super().progressed(chunk)
+        if len(self.chunks) == self._chunks:
+            await self._database.write(runs.stop, chunk.batch_number, actor="discord:7", now=self._database.now())
+
+
+async def run_and_stop(till: Till, number: int, *, after_chunks: int = 1) -> StopsAfter:
+    """Run a batch payout by payout and stop it on the way."""
+    watch = StopsAfter(till.database, after_chunks)
+
+    def pipeline(request: RunBatch) -> Pipeline:
+        return make_pipeline(request, database=till.database, observer=watch, bell=Bell(), chunk_size=1)
+
+    async with Runner(pipeline, watch) as runner:
+        runner.submit(number)
+        runner.close()
+        with anyio.fail_after(20):
+            await runner.run()
+    return watch
+
+
+async def test_a_stop_ends_the_run_after_the_chunk_in_hand_and_a_resume_pays_the_rest(till: Till) -> None:
+    await till.earn_all((referrer, 100) for referrer in range(1, 41))
+    number = await till.approved()
+    watch = await run_and_stop(till, number)
+    assert watch.interruptions == []
+    [report] = watch.reports
+    assert report.status is BatchStatus.STOPPED
+    assert 0 < report.users_paid < 40
+    assert len(watch.chunks) == report.users_paid
+    assert (await till.verify()).balanced
+
+    again = await till.run(number)
+    assert again.reports[0].users_paid == report.users_paid, "a stopped batch is set going by a resume only"
+    assert await till.database.read(batches.unfinished) == []
+
+    await till.database.write(runs.resume, number, actor="cli", now=till.clock())
+    assert await till.database.read(batches.unfinished) == [number]
+    [done] = (await till.run(number)).reports
+    assert (done.status, done.users_paid, done.total_cents) == (BatchStatus.COMPLETED, 40, 4000)
+    assert [till.balance(referrer) for referrer in range(1, 41)] == [100] * 40
+
+
+async def test_what_is_given_up_stays_pending_for_the_next_batch(till: Till) -> None:
+    await till.earn_all((referrer, 100) for referrer in range(1, 41))
+    number = await till.approved()
+    paid = (await run_and_stop(till, number)).reports[0].users_paid
+    report = await till.database.write(runs.give_up, number, actor="discord:7", now=till.clock())
+    assert (report.status, report.users_paid, report.skipped) == (BatchStatus.COMPLETED, paid, 40 - paid)
+    assert [(each.reason, each.count, each.cents) for each in report.skips] == [
+        ("given_up", 40 - paid, (40 - paid) * 100)
+    ]
+    assert sum([await till.pending(referrer) for referrer in range(1, 41)]) == (40 - paid) * 100
+    assert (await till.pay()).users_paid == 40 - paid
+
+
+async def test_a_batch_that_waits_for_the_runner_can_be_stopped(till: Till) -> None:
+    await till.earn(1, 100)
+    number = await till.approved()
+    await till.database.write(runs.stop, number, actor="cli", now=till.clock())
+    [report] = (await till.run(number)).reports
+    assert (report.status, report.users_paid) == (BatchStatus.STOPPED, 0)
+    await till.database.write(runs.resume, number, actor="cli", now=till.clock())
+    assert (await till.run(number)).reports[0].users_paid == 1
+
+
+def refuse(till: Till, condition: str) -> None:
+    """Let the ledger refuse the wallet transactions for which this holds."""
+    with raw(till.path) as connection:
+        connection.execute("DROP TRIGGER IF EXISTS refused")
+        connection.execute(
+            f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"
+            " BEGIN SELECT RAISE(ABORT, 'the bank is closed'); END"
+        )
+
+
+async def test_a_retry_pays_what_failed_and_nothing_else(till: Till) -> None:
+    await till.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3, 4))
+    refuse(till, "NEW.user_discord_id > 2")
+    number = (await till.pay()).batch_number
+    await till.earn_all((referrer, 5) for referrer in (1, 2, 3, 4))
+    refuse(till, "NEW.user_discord_id > 3")
+
+    assert await till.database.write(retries.begin, number, actor="discord:7", why="mended", now=till.clock()) == 2
+    [report] = (await till.run(number)).reports
+    assert (report.status, report.users_paid, report.total_cents, report.failed) == (
+        BatchStatus.COMPLETED_WITH_FAILURES,
+        3,
+        600,
+        1,
+    )
+    assert [till.balance(referrer) for referrer in (1, 2, 3, 4)] == [100, 200, 300, 0]
+    assert [await till.pending(referrer) for referrer in (1, 2, 3, 4)] == [5, 5, 5, 405]
+
+    refuse(till, "0")
+    await till.database.write(retries.begin, number, actor="system", why=None, now=till.clock())
+    [report] = (await till.run(number)).reports
+    assert (report.status, report.users_paid, report.total_cents) == (BatchStatus.COMPLETED, 4, 1000)
+    closed = "The ledger refused a row: the bank is closed."
+    assert till.rows(
+        "SELECT referrer_id, attempt, requested_by, why, failed_before, outcome, reason FROM payout_attempts"
+    ) == [
+        (3, 1, "discord:7", "mended", closed, "credited", None),
+        (4, 1, "discord:7", "mended", closed, "failed", closed),
+        (4, 2, "system", None, closed, "credited", None),
+    ]
+    with pytest.raises(StaleBatchError, match=f"{report.batch_id} is completed; there is no failed payout to retry"):
+        await till.database.write(retries.begin, number, actor="cli", why=None, now=till.clock())
+
+
+async def test_a_retry_pays_never_more_than_is_still_owed(till: Till) -> None:
+    await till.earn_all([(1, 100), (2, 100)])
+    refuse(till, "1")
+    number = (await till.pay()).batch_number
+    refuse(till, "NEW.user_discord_id = 2")
+    assert (await till.pay()).total_cents == 100, "the next batch pays what is pending"
+    refuse(till, "0")
+    await till.database.mark_cashback_paid(2, 40)
+    await till.database.write(retries.begin, number, actor="cli", why=None, now=till.clock())
+    [report] = (await till.run(number)).reports
+    assert till.payouts(number) == [(1, "skipped", 0, "nothing_pending"), (2, "credited", 60, None)]
+    assert (report.skipped, report.total_cents) == (1, 60)
+
+
+async def test_failed_payouts_that_are_given_up_close_the_batch(till: Till) -> None:
+    await till.earn_all([(1, 100), (2, 100)])
+    refuse(till, "NEW.user_discord_id = 2")
+    number = (await till.pay()).batch_number
+    [failure] = await till.database.read(retries.open_failures, limit=10)
+    assert (failure.referrer_id, failure.attempts, failure.approved_cents) == (2, 1, 100)
+    report = await till.database.write(runs.give_up, number, actor="discord:7", now=till.clock())
+    assert (report.status, report.failed, report.skipped) == (BatchStatus.COMPLETED, 0, 1)
+    assert await till.database.read(retries.open_failures, limit=10) == []
+    assert await till.database.read(retries.count_open_failures) == 0
+    assert await till.pending(2) == 100
+
+
+@pytest.mark.parametrize("act", [runs.stop, runs.resume, runs.give_up])
+async def test_a_finished_batch_can_be_neither_stopped_nor_resumed_nor_given_up(till: Till, act: object) -> None:
+    await till.earn(1, 100)
+    report = await till.pay()
+    before = till.money()
+    with pytest.raises(StaleBatchError, match=rf"^Batch {report.batch_id} is completed; there is nothing to"):
+        await till.database.write(act, report.batch_number, actor="cli", now=till.clock())  # type: ignore[arg-type]
+    assert till.money() == before
+
+
+async def test_a_batch_whose_payouts_are_all_settled_is_not_stopped(till: Till) -> None:
+    await till.earn(1, 100)
+    number = await till.approved()
+    await till.database.write(runs.start, number, now=till.clock())
+    with raw(till.path) as connection:
+        connection.execute("UPDATE payouts SET status = 'skipped', reason = 'nothing_pending'")
+    with pytest.raises(StaleBatchError, match="is running; there is nothing to stop"):
+        await till.database.write(runs.stop, number, actor="cli", now=till.clock())
+    assert (await till.run(number)).reports[0].status is BatchStatus.COMPLETED
