@@ -76,13 +76,13 @@ def lets_anybody_pay(patch: pytest.MonkeyPatch) -> str:
 
 
 def forgets_what_is_below_a_cent(patch: pytest.MonkeyPatch) -> str:
-    add = purchases._Accrual.add
+    earn = purchases._Accrual.earn
 
-    def forget(accrual: purchases._Accrual, amount_cents: int, rate_ppm: int) -> int:
+    def forget(accrual: purchases._Accrual, millionths: int) -> int:
         accrual.carry = 0
-        return add(accrual, amount_cents, rate_ppm)
+        return earn(accrual, millionths)
 
-    patch.setattr(purchases._Accrual, "add", forget)
+    patch.setattr(purchases._Accrual, "earn", forget)
     return "referrals (referrer, referred"
 
 
