@@ -1,14 +1,52 @@
-"""Communities to measure on: written by raw statements, because making them is not what is measured."""
+"""Ledgers to measure on: written by raw statements, because making them is not what is measured."""
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import anyio
 
-from bench.floor import open_raw
 from database import Database
 
-FIRST_REFERRER = 10**17
-FIRST_BUYER = 2 * 10**17
+FIRST_REFERRER: Final = 10**17
+FIRST_BUYER: Final = 2 * 10**17
+REFERRALS_EACH: Final = 3
+STORED_EACH: Final = 100
+PENDING: Final = 1_000
+
+
+def open_raw(path: Path) -> sqlite3.Connection:
+    """Open a ledger as database/engine.py does, without anything above the driver."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16384", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def all_pending(path: Path, referrers: int) -> None:
+    """Write a ledger in which each referrer has three referrals, made in turns, each with cashback pending."""
+    buyers = referrers * REFERRALS_EACH
+    rows = ((FIRST_REFERRER + n % referrers, FIRST_BUYER + n, 200 * (n % 97 + 1), n % 97 + 1, 0) for n in range(buyers))
+    with _new_ledger(path) as connection:
+        _insert_people(connection, FIRST_REFERRER, referrers)
+        _insert_people(connection, FIRST_BUYER, buyers)
+        _insert_referrals(connection, rows)
+
+
+def few_pending(path: Path, referrals: int) -> None:
+    """Write a ledger of so many referrals, a hundred for each referrer, of which a thousand are pending."""
+    referrers = referrals // STORED_EACH
+    pending_every = referrals // PENDING
+    rows = (
+        (FIRST_REFERRER + n % referrers, FIRST_BUYER + n, 20_000, 100, 100 if n % pending_every else 0)
+        for n in range(referrals)
+    )
+    with _new_ledger(path) as connection:
+        _insert_people(connection, FIRST_REFERRER, referrers)
+        _insert_people(connection, FIRST_BUYER, referrals)
+        _insert_referrals(connection, rows)
 
 
 async def _create(path: Path) -> None:
@@ -16,21 +54,34 @@ async def _create(path: Path) -> None:
         pass
 
 
-def make_community(path: Path, *, referrers: int, referrals_each: int = 3) -> None:
-    """Write a new ledger in which each referrer has so many referrals, each with cashback pending."""
+@contextmanager
+def _new_ledger(path: Path) -> Iterator[sqlite3.Connection]:
+    """Create a ledger and fill it in one transaction; the indexes of `referrals` are made at its end."""
     anyio.run(_create, path)
     connection = open_raw(path)
     connection.execute("PRAGMA foreign_keys=OFF")
     connection.execute("BEGIN IMMEDIATE")
-    people = [FIRST_REFERRER + n for n in range(referrers)]
-    buyers = referrers * referrals_each
-    connection.executemany("INSERT INTO users (discord_id) VALUES (?)", ((person,) for person in people))
-    connection.executemany("INSERT INTO users (discord_id) VALUES (?)", ((FIRST_BUYER + n,) for n in range(buyers)))
-    connection.executemany(
-        "INSERT INTO referrals (referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents)"
-        " VALUES (?, ?, ?, ?)",
-        ((people[n % referrers], FIRST_BUYER + n, 200 * (n % 97 + 1), n % 97 + 1) for n in range(buyers)),
-    )
+    indexes = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'referrals' AND sql IS NOT NULL"
+    ).fetchall()
+    for name, _ in indexes:
+        connection.execute(f"DROP INDEX {name}")
+    yield connection
+    for _, statement in indexes:
+        connection.execute(statement)
     connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
+
+
+def _insert_people(connection: sqlite3.Connection, first: int, count: int) -> None:
+    people = ((first + n,) for n in range(count))
+    connection.executemany("INSERT INTO users (discord_id) VALUES (?)", people)
+
+
+def _insert_referrals(connection: sqlite3.Connection, rows: Iterator[tuple[int, ...]]) -> None:
+    connection.executemany(
+        "INSERT INTO referrals (referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents,"
+        " cashback_paid_cents, cashback_paid_elsewhere_cents) VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+        rows,
+    )

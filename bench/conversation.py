@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 import bot
-from bench.community import FIRST_REFERRER, make_community
-from bench.crediting import LoopWatch
+from bench.community import FIRST_REFERRER, all_pending
+from bench.loop import LoopWatch
 from database import Database, outbox
 from sandbox import Channel, Member, Message, Sandbox
 from settings import load
@@ -155,7 +155,7 @@ async def _town(*, real_rate_limits: bool) -> AsyncIterator[Town]:
 async def _answers(referrers: int) -> list[tuple[str, str, str]]:
     """Ask again and again while everyone is paid, for one who is owed nothing: that needs the ledger's writer too."""
     async with _town(real_rate_limits=False) as town:
-        await anyio.to_thread.run_sync(lambda: make_community(town.ledger, referrers=referrers))
+        await anyio.to_thread.run_sync(all_pending, town.ledger, referrers)
         async with town.bot():
             summary = await town.ask(COMMAND, town.channel)
             waits: list[float] = []
@@ -194,7 +194,7 @@ async def _answers(referrers: int) -> list[tuple[str, str, str]]:
 async def _pace(people: int) -> list[tuple[str, str, str]]:
     """Pay people whose channels are known, under Discord's limits, and look at when their messages arrived."""
     async with _town(real_rate_limits=True) as town:
-        await anyio.to_thread.run_sync(lambda: make_community(town.ledger, referrers=people))
+        await anyio.to_thread.run_sync(all_pending, town.ledger, people)
         async with Database(town.ledger) as database:
             for number in range(people):
                 member = town.sandbox.add_member(f"Member {number}", id=FIRST_REFERRER + number)

@@ -1,52 +1,185 @@
-"""Crediting through the whole pipeline: propose, approve, discover, credit, queue, audit."""
+"""Crediting through the whole pipeline (propose, approve, discover, credit, queue, audit) beside the same rows, raw.
 
+The floor decides nothing: who is paid what is known before its clock starts, and it only writes: the same schema, with
+its indexes and triggers, the same pragmas, chunks and rows. What the program takes beyond it is the price of finding
+out, and of knowing at the moment of writing that it is right.
+"""
+
+import json
+import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import anyio
 
+from bench.community import all_pending, open_raw
+from bench.measuring import Case, Result
 from database import Database, approvals, proposals
 from pipeline.messages import BatchReport, RunBatch
 from pipeline.ports import Silence
 from stages import Bell, make_pipeline
 
+CHUNK: Final = 500
+NOW: Final = "2026-01-02 15:00:00.000000"
+BATCH_ID: Final = "BATCH-20260102-150000"
+SMALL: Final = 10_000
+LARGEST: Final = 1_000_000
+TIMES_FLOOR: Final = 1.25
+"""0.8 of its speed."""
 
-class LoopWatch:
-    """Measures how long the event loop is held: a task that wakes every two milliseconds."""
-
-    def __init__(self) -> None:
-        """Start with nothing seen."""
-        self.late_seconds: list[float] = []
-        self.moments: list[float] = []
-        self.computed_seconds: list[float] = []
-
-    async def run(self) -> None:
-        """Measure until cancelled."""
-        while True:
-            before, computed_before = time.perf_counter(), time.process_time()
-            await anyio.sleep(0.002)
-            late = time.perf_counter() - before - 0.002
-            self.late_seconds.append(late)
-            self.computed_seconds.append(min(late, time.process_time() - computed_before))
-            self.moments.append(time.monotonic())
+Planned = tuple[int, int, int, int]
+"""Referrer, cents, number of referrals, balance before."""
 
 
-async def _pay(path: Path) -> tuple[BatchReport, float, list[float]]:
-    watch = LoopWatch()
-    async with Database(path) as database, anyio.create_task_group() as tasks:
-        tasks.start_soon(watch.run)
+async def pay(database: Database) -> BatchReport:
+    """Pay everything that is pending."""
+    now = database.now()
+    summary = await database.write(proposals.propose, actor="bench", now=now, expires_at=None)
+    await database.write(approvals.approve, summary.batch_number, actor="bench", now=now)
+    request = RunBatch(batch_number=summary.batch_number)
+    pipeline = make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=CHUNK)
+    return await pipeline.run(request)
+
+
+async def _pay(path: Path) -> float:
+    async with Database(path) as database:
         start = time.perf_counter()
-        summary = await database.write(proposals.propose, actor="bench", now=database.now(), expires_at=None)
-        await database.write(approvals.approve, summary.batch_number, actor="bench", now=database.now())
-        request = RunBatch(batch_number=summary.batch_number)
-        pipeline = make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=500)
-        report = await pipeline.run(request)
-        seconds = time.perf_counter() - start
-        tasks.cancel_scope.cancel()
-    return report, seconds, watch.late_seconds
+        await pay(database)
+        return time.perf_counter() - start
 
 
-def credit(path: Path) -> tuple[int, float, list[float]]:
-    """Pay everything pending; return the number of payouts, the seconds, and how late the loop was each time."""
-    report, seconds, late = anyio.run(_pay, path)
-    return report.users_paid, seconds, late
+def credit(path: Path) -> dict[str, float]:
+    """Pay everything that is pending through the pipeline."""
+    return {"": anyio.run(_pay, path)}
+
+
+def credit_raw(path: Path) -> dict[str, float]:
+    """Write the same rows."""
+    connection = open_raw(path)
+    plan: list[Planned] = connection.execute(
+        "SELECT r.referrer_user_id, sum(r.cashback_earned_cents - r.cashback_paid_cents), count(*),"
+        " u.wallet_balance_cents"
+        " FROM referrals r JOIN users u ON u.discord_id = r.referrer_user_id"
+        " WHERE r.cashback_earned_cents > r.cashback_paid_cents GROUP BY r.referrer_user_id ORDER BY r.referrer_user_id"
+    ).fetchall()
+    owed: dict[int, list[int]] = {}
+    for referral_id, referrer_id in connection.execute(
+        "SELECT id, referrer_user_id FROM referrals WHERE cashback_earned_cents > cashback_paid_cents ORDER BY id"
+    ):
+        owed.setdefault(referrer_id, []).append(referral_id)
+    start = time.perf_counter()
+    _write_plan(connection, plan)
+    for first in range(0, len(plan), CHUNK):
+        _write_chunk(connection, plan[first : first + CHUNK], owed)
+    _write_end(connection, plan)
+    seconds = time.perf_counter() - start
+    connection.close()
+    return {"": seconds}
+
+
+def _write_plan(connection: sqlite3.Connection, plan: Sequence[Planned]) -> None:
+    cents = sum(row[1] for row in plan)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(
+        "INSERT INTO payout_batches (number, mode, status, proposed_by, proposed_at, planned_count, planned_cents)"
+        " VALUES (1, 'batch', 'proposed', 'floor', ?, ?, ?)",
+        (NOW, len(plan), cents),
+    )
+    connection.executemany(
+        "INSERT INTO payouts (batch_number, referrer_id, approved_cents, referral_count) VALUES (1, ?, ?, ?)",
+        ((referrer, cents, count) for referrer, cents, count, _ in plan),
+    )
+    _write_audit(connection, "batch_proposed", len(plan), cents)
+    connection.execute("COMMIT")
+    for status in ("approved", "running"):
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE payout_batches SET status = ?, batch_id = ?", (status, BATCH_ID))
+        _write_audit(connection, f"batch_{status}", len(plan), cents)
+        connection.execute("COMMIT")
+
+
+def _write_chunk(connection: sqlite3.Connection, chunk: Sequence[Planned], owed: dict[int, list[int]]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(
+        "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
+        " description, metadata, created_at, payout_batch_number) VALUES (?, ?, ?, 'referral_cashback', ?, ?, ?, 1)",
+        [
+            (
+                referrer,
+                cents,
+                balance + cents,
+                f"Referral cashback - {count} active referrals",
+                f'{{"batch_id": "{BATCH_ID}", "referral_count": {count}}}',
+                NOW,
+            )
+            for referrer, cents, count, balance in chunk
+        ],
+    )
+    connection.executemany(
+        "UPDATE referrals SET cashback_paid_cents = cashback_earned_cents WHERE id = ?",
+        [(referral_id,) for row in chunk for referral_id in owed[row[0]]],
+    )
+    connection.executemany(
+        "UPDATE users SET wallet_balance_cents = ?, updated_at = ? WHERE discord_id = ?",
+        [(balance + cents, NOW, referrer) for referrer, cents, _, balance in chunk],
+    )
+    connection.executemany(
+        "INSERT INTO notifications (batch_number, user_id, status) VALUES (1, ?, 'queued')",
+        [(row[0],) for row in chunk],
+    )
+    connection.executemany(
+        "UPDATE payouts SET status = 'credited', paid_cents = ?, settled_at = ?"
+        " WHERE batch_number = 1 AND referrer_id = ?",
+        [(cents, NOW, referrer) for referrer, cents, _, _ in chunk],
+    )
+    connection.execute("COMMIT")
+
+
+def _write_end(connection: sqlite3.Connection, plan: Sequence[Planned]) -> None:
+    cents = sum(row[1] for row in plan)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(
+        "UPDATE payout_batches SET status = 'completed', finished_at = ?, credited_count = ?, credited_cents = ?",
+        (NOW, len(plan), cents),
+    )
+    _write_audit(connection, "batch_finished", len(plan), cents)
+    connection.execute("COMMIT")
+
+
+def _write_audit(connection: sqlite3.Connection, action: str, users: int, cents: int) -> None:
+    details = json.dumps({"batch_id": BATCH_ID, "users": users, "total_cents": cents})
+    connection.execute(
+        "INSERT INTO audit_log (at, actor, action, batch_number, details, digest) VALUES (?, 'floor', ?, 1, ?, ?)",
+        (NOW, action, details, "0" * 64),
+    )
+
+
+def cases(*, full: bool) -> list[Case]:
+    """Pay communities of growing size."""
+    sizes = [(SMALL, 5), (100_000, 3)] + ([(LARGEST, 2)] if full else [])
+    return [
+        Case(
+            name="credit",
+            rows=referrers,
+            prepare=all_pending,
+            program=credit,
+            floor=credit_raw,
+            times={"": TIMES_FLOOR},
+            rounds=rounds,
+        )
+        for referrers, rounds in sizes
+    ]
+
+
+def growth(results: Sequence[Result]) -> str:
+    """Say how the time for a payout and the memory grow from the smallest community to the largest."""
+    found = [result for result in results if result.case.name == "credit"]
+    small, large = found[0], found[-1]
+    times = (large.program.seconds[""] / large.case.rows) / (small.program.seconds[""] / small.case.rows)
+    more_mb = large.program.peak_mb - small.program.peak_mb
+    return (
+        f"From {small.case.rows:,} to {large.case.rows:,} payouts the time for one grows {times:.2f} times (at most"
+        f" 1.2) and the peak memory by {more_mb:.0f} MB (at most 30) to {large.program.peak_mb:.0f} MB (at most 150)."
+    )

@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     func,
     not_,
+    or_,
     select,
     update,
 )
@@ -57,8 +58,11 @@ def pending_cents(now: Moment) -> ColumnElement[int]:
 
 
 def is_pending(now: Moment) -> ColumnElement[bool]:
-    """Tell in SQL whether anything of a referral is pending; the first half is the condition of the index on these."""
-    return and_(unpaid, pending_cents(now) > 0)
+    """Tell in SQL whether anything of a referral is pending; the first part is the condition of the index on these.
+
+    Where nothing was ever held the answer is that condition, and the sum need not be made twice.
+    """
+    return and_(unpaid, or_(referrals.c.cashback_held_until.is_(None), pending_cents(now) > 0))
 
 
 def pending_by_referrer(now: Moment, *, among: Select[tuple[int]] | None = None) -> Select[tuple[int, int, int]]:

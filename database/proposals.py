@@ -59,7 +59,7 @@ def propose(
     if target_user_id is not None:
         plan = plan.where(columns.referrer_id == target_user_id)
     names = ["batch_number", "referrer_id", "approved_cents", "referral_count"]
-    connection.execute(insert(payouts).from_select(names, plan.order_by(columns.referrer_id)))
+    connection.execute(insert(payouts).from_select(names, plan))
     count, cents = connection.execute(
         select(func.count(), func.coalesce(func.sum(payouts.c.approved_cents), 0)).where(
             payouts.c.batch_number == number

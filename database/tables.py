@@ -7,6 +7,7 @@ constraints and, where SQLite has no constraint for it, in `database/guards.py` 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -48,7 +49,9 @@ def _in_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+@lru_cache(maxsize=1024)
 def _as_text(value: datetime | None) -> str | None:
+    """Write a moment; the rows of one transaction share theirs."""
     return None if value is None else _in_utc(value).isoformat(" ", "microseconds")[:LENGTH_WITHOUT_ZONE]
 
 

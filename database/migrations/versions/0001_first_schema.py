@@ -430,14 +430,6 @@ def _create_indexes() -> None:
         postgresql_where=text("status != 'queued'"),
     )
     op.create_index("audit_log_by_batch", "audit_log", ["batch_number", "id"], unique=False)
-    op.create_index(
-        "referrals_blacklisted",
-        "referrals",
-        ["referrer_user_id"],
-        unique=False,
-        sqlite_where=text("is_blacklisted != 0"),
-        postgresql_where=text("is_blacklisted != 0"),
-    )
     op.create_index("referrals_by_referrer", "referrals", ["referrer_user_id"], unique=False)
     op.create_index(
         "referrals_pending",
@@ -462,6 +454,15 @@ def _create_indexes() -> None:
         unique=False,
         sqlite_where=text("cashback_held_until IS NOT NULL"),
         postgresql_where=text("cashback_held_until IS NOT NULL"),
+    )
+    # The last of its table: of indexes that SQLite holds for equal it takes the youngest, and this one is small.
+    op.create_index(
+        "referrals_blacklisted",
+        "referrals",
+        ["referrer_user_id"],
+        unique=False,
+        sqlite_where=text("is_blacklisted != 0"),
+        postgresql_where=text("is_blacklisted != 0"),
     )
     op.create_index(
         "referral_purchases_held",
