@@ -115,7 +115,7 @@ def record_purchases(
             answers.append(NOBODY_EARNS)
         else:
             earned, earned_at_ppm = accrual.earn(amount_cents * rate_ppm), rate_ppm
-            if holding and purchased_at + holding > now:
+            if holding and amount_cents and purchased_at + holding > now:
                 payable_at = purchased_at + holding
                 accrual.hold(payable_at)
             answers.append(_earned(earned, payable_at))

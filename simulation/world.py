@@ -151,14 +151,15 @@ class World:
 
     def inspect(self) -> None:
         """Compare the rows with the books. Raises ViolationError."""
-        self._judge([*self.books.found, *self.post.found, *inspect(self._rows, self.books)])
+        self.judge([*self.books.found, *self.post.found, *inspect(self._rows, self.books)])
 
-    async def inspect_end(self) -> None:
-        """Look for what has not come to its end, and let the program prove its own books. Raises ViolationError."""
+    def inspect_end(self) -> None:
+        """Look also for what has not come to its end. Raises ViolationError."""
         self.inspect()
-        self._judge(list(inspect_end(self._rows, self)))
+        self.judge(list(inspect_end(self._rows, self)))
 
-    def _judge(self, found: list[str]) -> None:
+    def judge(self, found: list[str]) -> None:
+        """Raise ViolationError where something was found."""
         if found:
             for line in found:
                 self.tell(f"VIOLATION: {line}")
@@ -184,7 +185,7 @@ class World:
             fell += [] if refused_to_start else [reason]
         finally:
             self.lives.remove(life)
-        self._judge(fell)
+        self.judge(fell)
         self.seen.deaths += fate.is_dead
         self.tell(f"{name} has {'died' if fate.is_dead else 'ended'}")
         self.inspect()
@@ -197,6 +198,15 @@ class World:
         while True:
             await self.live(computer, odds=odds)
             await anyio.sleep(self.chance.uniform(0, RESTART_SECONDS))
+
+    async def end_lives(self, *, gently: bool) -> None:
+        """End all processes: by asking them to stop, or as if the power failed."""
+        if gently:
+            for life in self.lives:
+                life.stop()
+            await anyio.sleep(1)
+        for life in self.lives:
+            life.fate.die("as the power fails")
 
     # People.
 

@@ -248,6 +248,16 @@ async def test_a_held_carry_is_not_paid_early(open_database: OpenDatabase, clock
         assert (await till.pending(1), await beside(till)) == (1, (0, 0))
 
 
+async def test_nothing_is_held_of_what_was_free(open_database: OpenDatabase, clock: Clock) -> None:
+    """A world of the simulation found it: verify took the purchase as held, and the referral did not know of it."""
+    async with Database(open_database().path, clock=clock, holding_days=1) as database:
+        till = Till(database, clock)
+        await database.create_referral(1, 2)
+        await database.log_referral_purchase(2, "A", 0)
+        assert await beside(till, 1) == (0, 0)
+        assert (await till.verify()).breaches == ()
+
+
 async def test_the_dearest_purchases_held_together_are_exact(open_database: OpenDatabase, clock: Clock) -> None:
     """A sum of their products would not fit 64 bits."""
     async with Database(open_database().path, clock=clock, holding_days=1) as database:

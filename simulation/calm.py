@@ -1,0 +1,67 @@
+"""The calm after the scenes: nothing goes wrong any more, and everything must come to its end."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import anyio
+
+from database import reconciliation
+from pipeline.messages import BatchSummary
+from simulation.chance import CALM
+from simulation.life import Life
+from simulation.people import FIRST_ADMIN, People
+from simulation.world import World
+
+LOOKS: Final = 200
+LOOK_SECONDS: Final = 90.0
+
+
+async def calm_down(world: World, people: People) -> None:
+    """Nothing goes wrong any more: what was begun comes to its end, and one last batch pays all that is pending."""
+    world.tell("calm")
+    held = timedelta(days=world.settings.referral_settings.holding_days)
+    world.clock.move_to(world.clock.latest + held + timedelta(hours=1))
+    async with anyio.create_task_group() as computers:
+        computers.start_soon(partial(world.keep_alive, 0, odds=CALM), name="computer 0")
+        await _wait(world, lambda: not people.busy and _is_quiet(world))
+        await _pay_the_rest(world)
+        await _wait(world, partial(_is_quiet, world))
+        world.inspect_end()
+        await world.insist("the ledger is asked to prove itself", partial(_verify, world))
+        computers.cancel_scope.cancel()
+
+
+async def _wait(world: World, done: Callable[[], bool]) -> None:
+    """Wait until something is so; not for ever, for then the inspection says what is stuck."""
+    for _ in range(LOOKS):
+        if done():
+            return
+        await anyio.sleep(LOOK_SECONDS)
+    world.tell("nobody waits any longer")
+
+
+def _is_quiet(world: World) -> bool:
+    return not world.books.open_batches() and not world.queued()
+
+
+async def _pay_the_rest(world: World) -> None:
+    issuer = world.admin(FIRST_ADMIN)
+
+    async def propose(life: Life) -> BatchSummary:
+        return await life.desk.propose(issuer)
+
+    summary = await world.insist("the last batch is proposed", propose)
+    if summary is not None:
+        world.books.entitled.add((str(issuer), summary.batch_number))
+
+        async def approve(life: Life) -> object:
+            return await life.desk.approve(issuer, summary.batch_number)
+
+        await world.insist("the last batch is approved", approve)
+
+
+async def _verify(world: World, life: Life) -> None:
+    verdict = await life.ledger.read(reconciliation.verify)
+    world.judge([f"verify: {breach}" for breach in verdict.breaches])
