@@ -322,6 +322,29 @@ def purchase(
 
 
 @app.command(context_settings=NEGATIVE_IS_A_VALUE)
+def refund(
+    context: typer.Context,
+    *,
+    order_id: Annotated[str, typer.Argument(metavar="ORDER-ID", help="The shop's id of the order.")],
+    amount: Annotated[
+        int | None, typer.Argument(metavar="[AMOUNT]", parser=parse_amount, help="Dollars; else what is left of it.")
+    ] = None,
+    refund_id: Annotated[
+        str | None, typer.Option("--refund-id", metavar="ID", help="The shop's id of the refund; it counts once.")
+    ] = None,
+    reason: ReasonOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Record a refund and show what it takes off whose cashback."""
+    from console import recording
+
+    place = _place(context, config, database)
+    return recording.refund(place, order_id, amount, refund_id=refund_id, reason=reason, as_json=as_json)
+
+
+@app.command(context_settings=NEGATIVE_IS_A_VALUE)
 def blacklist(
     context: typer.Context,
     *,

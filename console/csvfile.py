@@ -196,12 +196,12 @@ def to_id(text: str, what: str = "id") -> int:
     raise CashbackError(f"{what} {text[:VALUE_SHOWN]!r} is not a Discord id (a whole number from 1 to {LARGEST_ID})")
 
 
-def check_order_id(text: str) -> str:
-    """Return an order id without the spaces around it. Raises CashbackError where it is none."""
+def check_order_id(text: str, what: str = "order_id") -> str:
+    """Return a shop's id without the spaces around it. Raises CashbackError where it is none."""
     order_id = text.strip()
     if not order_id or len(order_id) > LONGEST_ORDER_ID or not order_id.isprintable():
         raise CashbackError(
-            f"order_id {text[:VALUE_SHOWN]!r} is not an order id (1 to {LONGEST_ORDER_ID} printable characters)"
+            f"{what} {text[:VALUE_SHOWN]!r} is no id of a shop (1 to {LONGEST_ORDER_ID} printable characters)"
         )
     return order_id
 

@@ -66,6 +66,7 @@ class _Import:
     referrals: CsvFile[tuple[int, int]] | None
     purchases: CsvFile[Purchase] | None
     rate_ppm: int
+    holding_days: int
     now: datetime
     tallies: dict[str, Tally] = field(default_factory=dict)
 
@@ -118,7 +119,7 @@ class _Import:
         tally.refuse(sorted(bad, key=lambda row: row.line))
 
     def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401
-        answers = record_purchases(connection, chunk.rows, self.rate_ppm, self.now)
+        answers = record_purchases(connection, chunk.rows, self.rate_ppm, self.now, holding_days=self.holding_days)
         bad = list(chunk.bad)
         earned = nobody_earns = known = 0
         for number, answer in enumerate(answers):
@@ -175,6 +176,7 @@ async def _import(
             referrals=referrals,
             purchases=purchases,
             rate_ppm=settings.referral_settings.rate_ppm,
+            holding_days=settings.referral_settings.holding_days,
             now=database.now(),
         )
         if strict:

@@ -10,6 +10,7 @@ from console.session import Place, ledger
 from console.text import full_report_json, ranking, report_lines
 from database import audit_log, batches, reconciliation, soundness
 from database.database import Database
+from database.pending import held_and_owed
 from database.reconciliation import Verdict
 from pipeline.messages import BatchReport, BatchStatus, PayoutStatus
 from pipeline.money import dollars
@@ -29,24 +30,36 @@ def pending(place: Place, *, user_id: int | None, limit: int, as_json: bool) -> 
     """Say what would be paid now, to everyone or to one referrer."""
     settings = place.settings()
     if user_id is not None:
-        _say_pending_of(user_id, anyio.run(_pending_of, settings, user_id), limit=limit, as_json=as_json)
+        _say_pending_of(user_id, *anyio.run(_pending_of, settings, user_id), limit=limit, as_json=as_json)
         return 0
-    rows = anyio.run(_all_pending, settings)
+    rows, beside = anyio.run(_all_pending, settings)
     total_cents = sum(row["pending_cents"] for row in rows)
     if as_json:
-        say_json({"users": len(rows), "total_cents": total_cents, "referrers": rows})
-    elif not rows:
+        say_json({"users": len(rows), "total_cents": total_cents, **beside, "referrers": rows})
+        return 0
+    if not rows:
         say("No referral cashback is pending.")
     else:
         top = [(row["referrer_id"], row["pending_cents"], row["referral_count"]) for row in rows[:limit]]
         say(f"Pending: {dollars(total_cents)} to {counted(len(rows), 'user')}", "", *ranking(top, len(rows)))
+    say(*_beside_lines(beside))
     return 0
 
 
-def _say_pending_of(user_id: int, found: dict[str, Any], *, limit: int, as_json: bool) -> None:
+def _beside_lines(beside: dict[str, int]) -> list[str]:
+    """Say what stands beside the pending cents, where there is any."""
+    said = {
+        "held_cents": "Held until the holding period is over: {}",
+        "owed_cents": "Owed after refunds, against later earnings of the same referral: {}",
+    }
+    return [line.format(dollars(beside[key])) for key, line in said.items() if beside[key]]
+
+
+def _say_pending_of(user_id: int, found: dict[str, Any], beside: dict[str, int], *, limit: int, as_json: bool) -> None:
     if as_json:
-        say_json({"referrer_id": user_id, **found})
-    elif found["is_blacklisted"]:
+        say_json({"referrer_id": user_id, **found, **beside})
+        return
+    if found["is_blacklisted"]:
         say(f"Member {user_id} is blacklisted from referral cashback.")
     elif not found["pending_cents"]:
         say(f"Member {user_id} has no pending cashback.")
@@ -56,16 +69,19 @@ def _say_pending_of(user_id: int, found: dict[str, Any], *, limit: int, as_json:
         say(*(f"  {detail['user_id']}: {dollars(detail['amount_cents'])}" for detail in details[:limit]))
         if len(details) > limit:
             say(f"  …and {len(details) - limit:,} more")
+    say(*_beside_lines(beside))
 
 
-async def _all_pending(settings: Settings) -> list[dict[str, int]]:
+async def _all_pending(settings: Settings) -> tuple[list[dict[str, int]], dict[str, int]]:
     async with ledger(settings) as database:
-        return await database.get_all_pending_referral_cashbacks()
+        rows = await database.get_all_pending_referral_cashbacks()
+        return rows, await database.read(held_and_owed, database.now())
 
 
-async def _pending_of(settings: Settings, user_id: int) -> dict[str, Any]:
+async def _pending_of(settings: Settings, user_id: int) -> tuple[dict[str, Any], dict[str, int]]:
     async with ledger(settings) as database:
-        return await database.get_pending_cashback_for_user(user_id)
+        found = await database.get_pending_cashback_for_user(user_id)
+        return found, await database.read(held_and_owed, database.now(), referrer_id=user_id)
 
 
 def history(place: Place, *, limit: int, page: int, as_json: bool) -> int:

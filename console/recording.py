@@ -1,16 +1,18 @@
-"""The small commands that write: `purchase`, `blacklist` and `migrate`."""
+"""The small commands that write: `purchase`, `refund`, `blacklist` and `migrate`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import anyio
 
 from console.csvfile import check_order_id
-from console.output import say, say_json
+from console.output import moment, say, say_json
 from console.session import Place, ledger
 from database import schema
 from database.blacklist import unblacklist
 from database.engine import Door
-from database.purchases import Purchase, PurchaseOutcome, RecordedPurchase, record_purchases
+from database.purchases import Purchase, PurchaseOutcome, RecordedPurchase
+from database.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
 from pipeline.errors import PurchaseRefusedError
 from pipeline.money import dollars
 from settings import Settings
@@ -19,6 +21,11 @@ OUTCOMES = {
     PurchaseOutcome.EARNED: "It earned the buyer's referrer {}.",
     PurchaseOutcome.NOBODY_EARNS: "It earned nothing: nobody referred the buyer, or the referrer is blacklisted.",
     PurchaseOutcome.REPEATED: "It was known already and counts once.",
+}
+REFUND_OUTCOMES = {
+    RefundOutcome.TAKEN_BACK: "It takes {taken} off the cashback of {referrer}{owed}.",
+    RefundOutcome.NOBODY_EARNED: "It takes nothing off anybody: the purchase earned nobody cashback.",
+    RefundOutcome.REPEATED: "It was known already and counts once.",
 }
 
 
@@ -33,18 +40,47 @@ def purchase(place: Place, order_id: str, buyer_id: int, amount_cents: int, *, a
     if as_json:
         earned_cents = recorded.earned_cents if recorded.outcome is PurchaseOutcome.EARNED else None
         facts = {"order_id": bought.order_id, "buyer_id": buyer_id, "amount_cents": amount_cents}
-        say_json({**facts, "earned_cents": earned_cents, "outcome": recorded.outcome})
+        outcome = {"earned_cents": earned_cents, "payable_at": recorded.payable_at, "outcome": recorded.outcome}
+        say_json({**facts, **outcome})
     else:
+        held = f" It is payable from {moment(recorded.payable_at)}." if recorded.payable_at else ""
         said = OUTCOMES[recorded.outcome].format(dollars(recorded.earned_cents))
-        say(f"Order {bought.order_id} of {dollars(amount_cents)} by {buyer_id}. {said}")
+        say(f"Order {bought.order_id} of {dollars(amount_cents)} by {buyer_id}. {said}{held}")
     return 0
 
 
 async def _record(settings: Settings, bought: Purchase) -> RecordedPurchase:
     async with ledger(settings) as database:
-        rate_ppm = settings.referral_settings.rate_ppm
-        [recorded] = await database.write(record_purchases, [bought], rate_ppm, database.now())
+        [recorded] = await database.record_purchases([bought])
         return recorded
+
+
+def refund(
+    place: Place, order_id: str, amount_cents: int | None, *, refund_id: str | None, reason: str | None, as_json: bool
+) -> int:
+    """Record a refund of an order, of what is left where no amount is given, and say what it takes off whom."""
+    wanted = Refund(
+        order_id=check_order_id(order_id),
+        amount_cents=amount_cents,
+        refund_id=None if refund_id is None else check_order_id(refund_id, "refund_id"),
+        reason=reason,
+    )
+    recorded = anyio.run(_refund, place.settings(), wanted)
+    if as_json:
+        say_json(asdict(recorded))
+    else:
+        said = REFUND_OUTCOMES[recorded.outcome].format(
+            taken=dollars(recorded.taken_cents),
+            referrer=recorded.referrer_id,
+            owed=f", who owes {dollars(recorded.owed_cents)} against later earnings" if recorded.owed_cents else "",
+        )
+        say(f"Refund {recorded.refund_id}: {dollars(recorded.amount_cents)} of order {recorded.order_id}. {said}")
+    return 0
+
+
+async def _refund(settings: Settings, wanted: Refund) -> RecordedRefund:
+    async with ledger(settings) as database:
+        return await database.write(record_refund, wanted, actor="cli", now=database.now())
 
 
 def blacklist(place: Place, user_id: int, *, reason: str | None, remove: bool, as_json: bool) -> int:

@@ -99,7 +99,7 @@ BAD_PURCHASES = [
     ("A,1.5,5", "buyer_id '1.5'"),
     ("A,９,5", "buyer_id"),
     ("A,,5", "buyer_id ''"),
-    (",200,5", "order_id '' is not an order id"),
+    (",200,5", "order_id '' is no id of a shop"),
     ("  ,200,5", "order_id"),
     ("x" * 201 + ",200,5", "order_id"),
     ("a\x07b,200,5", "order_id"),

@@ -36,7 +36,7 @@ HISTORY_KEYS = {
 
 def test_pending_lists_the_largest_first(seeded: Cashback) -> None:
     found = seeded("pending", "--json").json
-    assert list(found) == ["users", "total_cents", "referrers"]
+    assert list(found) == ["users", "total_cents", "held_cents", "owed_cents", "referrers"]
     assert (found["users"], found["total_cents"]) == (15, 12_750)
     top = [(one["pending_cents"], one["referral_count"]) for one in found["referrers"]]
     assert top[:3] == [(2_500, 50), (1_850, 37), (1_525, 30)]
@@ -58,7 +58,8 @@ def test_pending_of_one_member_names_the_referrals(seeded: Cashback) -> None:
 
 def test_an_empty_ledger_reads_as_empty(cashback: Cashback) -> None:
     assert cashback("pending").out == "No referral cashback is pending.\n"
-    assert cashback("pending", "--json").json == {"users": 0, "total_cents": 0, "referrers": []}
+    nothing = {"users": 0, "total_cents": 0, "held_cents": 0, "owed_cents": 0, "referrers": []}
+    assert cashback("pending", "--json").json == nothing
     assert cashback("history").out == "No batch was ever proposed.\n"
     assert cashback("history", "--json").json == {"batches": []}
     assert cashback("verify").code == 0
