@@ -17,6 +17,7 @@ from typing import Final, Self
 
 import anyio
 
+import logs
 from cogs.admin import AdminCommands
 from cogs.announcer import Announcer
 from cogs.audit_channel import AuditChannel
@@ -27,7 +28,7 @@ from cogs.messenger import DirectMessenger
 from cogs.retrying import keep_retrying
 from cogs.roles import Roles
 from cogs.runs import Runs
-from dashboard import Dashboard, World
+from dashboard import CountingMessenger, CountingObserver, Dashboard, Metrics, World
 from database import Database, batches
 from desk import Desk
 from pipeline.errors import CashbackError
@@ -54,7 +55,7 @@ class House:
     postman: Postman
     announcer: Announcer
     scheduler: Scheduler
-    dashboard: Dashboard | None
+    dashboard: Dashboard
     desk: Desk
     needs: Needs
 
@@ -70,8 +71,10 @@ class House:
         mail, news = Bell(), Bell()
         client = CashbackClient(news, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
         runs = Runs(database, news=news, work=Bell())
-        make = partial(make_pipeline, database=database, observer=runs, bell=mail, chunk_size=referral.chunk_size)
-        runner = Runner(make, runs)
+        metrics = Metrics()
+        observer = CountingObserver(metrics, runs)
+        make = partial(make_pipeline, database=database, observer=observer, bell=mail, chunk_size=referral.chunk_size)
+        runner = Runner(make, observer)
         desk = Desk(database, settings, runs.guard(runner.submit))
         client.decisions = Decisions(database, desk, news)
         await client.add_cog(AdminCommands(database, desk, news))
@@ -91,7 +94,7 @@ class House:
             runs=runs,
             postman=Postman(
                 database,
-                DirectMessenger(client, brand_name=settings.brand_name),
+                CountingMessenger(metrics, DirectMessenger(client, brand_name=settings.brand_name)),
                 mail,
                 per_second=referral.dm_per_second,
                 retry_attempts=referral.retry_attempts,
@@ -104,22 +107,21 @@ class House:
                 grace=timedelta(hours=referral.misfire_grace_hours),
                 tell=audit_channel.tell,
             ),
-            dashboard=_dashboard(settings, database, desk, client),
+            dashboard=Dashboard(
+                database,
+                desk,
+                settings,
+                World(
+                    roles_of=Roles(client, settings.guild_ids).of,
+                    next_slots=partial(open_slots, database, rule_of(referral)),
+                    is_online=lambda: client.is_online,
+                    waiting=lambda: runner.unsettled,
+                    metrics=metrics,
+                ),
+            ),
             desk=desk,
             needs=needs,
         )
-
-
-def _dashboard(settings: Settings, database: Database, desk: Desk, client: CashbackClient) -> Dashboard | None:
-    """Wire the dashboard; None where it is switched off."""
-    if not settings.dashboard.enabled:
-        return None
-    world = World(
-        roles_of=Roles(client, settings.guild_ids).of,
-        next_slots=partial(open_slots, database, rule_of(settings.referral_settings)),
-        is_online=lambda: client.is_online,
-    )
-    return Dashboard(database, desk, settings, world)
 
 
 def required_admin_role(settings: Settings) -> int:
@@ -151,7 +153,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event) -> No
         around.start_soon(connect, house.client, token, house.needs, name="discord")
         around.start_soon(house.announcer.run, name="announcer")
         around.start_soon(house.postman.run, name="postman")
-        if house.dashboard is not None:
+        if settings.dashboard.enabled:
             around.start_soon(house.dashboard.run, name="dashboard")
         async with anyio.create_task_group() as money:
             money.start_soon(house.runner.run, name="runner")
@@ -175,6 +177,7 @@ async def _say_goodbye(database: Database, announcer: Announcer) -> None:
                 report.batch_id,
                 report.users_paid,
                 report.users_planned,
+                extra={"batch_id": report.batch_id, "batch_number": number},
             )
         with anyio.move_on_after(FAREWELL_SECONDS):
             await announcer.farewell()
@@ -213,7 +216,7 @@ def _leave_at_last() -> None:
 
 def main(settings: Settings) -> int:
     """Run the bot until SIGTERM or SIGINT; return the exit code. What is wrong is one line on standard error."""
-    _log_to_stderr()
+    logs.set_up()
     try:
         required_token(settings)
         required_admin_role(settings)
@@ -232,17 +235,6 @@ def _first_of(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    # The libraries say at INFO what is of use to their own developers.
-    for library in ("discord", "apscheduler"):
-        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

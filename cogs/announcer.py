@@ -149,6 +149,7 @@ class Announcer:
                 summary.batch_number,
                 str(error) or type(error).__name__,
                 exc_info=is_unexpected(error),
+                extra={"batch_number": summary.batch_number},
             )
 
     def _is_due(self, summary: OpenSummary, shown: Shown) -> bool:
@@ -209,7 +210,11 @@ class Announcer:
             )
         except discord.HTTPException as error:
             if error.code == UNKNOWN_CHANNEL or (error.code == UNKNOWN_MESSAGE and summary.status in CLOSED):
-                logger.warning("the message of batch number %d is gone", summary.batch_number)
+                logger.warning(
+                    "the message of batch number %d is gone",
+                    summary.batch_number,
+                    extra={"batch_number": summary.batch_number},
+                )
                 await self._close(summary)
             elif error.code != UNKNOWN_MESSAGE:
                 raise

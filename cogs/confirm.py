@@ -54,7 +54,12 @@ class Decisions:
             await interaction.response.defer()
         except DISCORD_FAILURES as failure:
             # They pressed; that Discord did not hear the answer changes nothing about what they decided.
-            logger.warning("a click on batch number %d could not be acknowledged: %s", batch_number, failure)
+            logger.warning(
+                "a click on batch number %d could not be acknowledged: %s",
+                batch_number,
+                failure,
+                extra={"batch_number": batch_number},
+            )
         try:
             await self._require_its_summary(interaction, batch_number)
             await self._act(action)(actor_of(interaction.user), batch_number)

@@ -56,7 +56,11 @@ class DirectMessenger:
         except DISCORD_FAILURES as error:
             return Delivery(status=_status_of(error), reason=_reason(error), dm_channel_id=channel_id)
         except Exception as error:
-            logger.exception("the direct message %d could not be written", notice.notification_id)
+            logger.exception(
+                "the direct message %d could not be written",
+                notice.notification_id,
+                extra={"batch_id": notice.batch_id},
+            )
             return Delivery(status=DeliveryStatus.RETRY, reason=_reason(error), dm_channel_id=channel_id)
         return Delivery(status=DeliveryStatus.SENT, dm_channel_id=channel_id)
 

@@ -93,7 +93,7 @@ class Runs:
         """Take up all that an earlier process left unfinished; return the batch numbers."""
         numbers = await self._database.read(batches.unfinished)
         for number in numbers:
-            logger.info("batch number %d was left unfinished; it goes on", number)
+            logger.info("batch number %d was left unfinished; it goes on", number, extra={"batch_number": number})
             self.take_up(number)
         return numbers
 

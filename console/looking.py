@@ -10,7 +10,7 @@ import anyio
 from console.office import open_office
 from console.output import say
 from console.session import Place
-from dashboard import Dashboard, World
+from dashboard import Dashboard, Metrics, World
 from desk import CLI
 from pipeline.errors import CashbackError, RolesUnknownError
 from pipeline.ports import Silence
@@ -54,6 +54,8 @@ async def _serve(settings: Settings) -> None:
             roles_of=_roles_of,
             next_slots=partial(open_slots, office.database, rule_of(settings.referral_settings)),
             is_online=None,
+            waiting=lambda: 0,
+            metrics=Metrics(),
         )
         server = Dashboard(office.database, office.desk, settings, world)
         tasks.start_soon(_listen, server, settings.dashboard.port)

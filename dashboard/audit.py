@@ -9,6 +9,7 @@ import anyio
 from aiohttp import web
 
 from dashboard.doorman import VISITOR
+from dashboard.metrics import Metrics
 from dashboard.pages import number_in, page, see_other
 from database import Database, audit_log
 from database.reconciliation import Verdict
@@ -33,8 +34,9 @@ class Proof:
 class Proofs:
     """Proves the books, one proof at a time, and remembers the last one."""
 
-    def __init__(self, database: Database, desk: Desk) -> None:
-        """Take the ledger's clock and the desk."""
+    def __init__(self, database: Database, desk: Desk, metrics: Metrics) -> None:
+        """Take the ledger's clock, the desk, and the numbers that tell of the last proof."""
+        self._metrics = metrics
         self._database = database
         self._desk = desk
         self._proving = anyio.Lock()
@@ -52,6 +54,7 @@ class Proofs:
             began = anyio.current_time()
             at = self._database.now()
             verdict = await self._desk.verify(actor)
+            self._metrics.note_verdict(verdict, at.timestamp())
             self.last = Proof(at=at, actor=str(actor), seconds=anyio.current_time() - began, verdict=verdict)
         finally:
             self._proving.release()

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from dashboard import problems
 from dashboard.doorman import VISITOR, Doorman, Visitor, is_same
+from dashboard.metrics import Metrics
 from dashboard.pages import error_page
 from dashboard.problems import ProblemError
 from pipeline.errors import (
@@ -67,12 +68,19 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 class Front:
     """Stands before all pages and the API."""
 
-    def __init__(self, doorman: Doorman) -> None:
-        """Take who knows the sessions."""
+    def __init__(self, doorman: Doorman, metrics: Metrics) -> None:
+        """Take who knows the sessions, and the numbers that count the intake's requests."""
         self._doorman = doorman
+        self._metrics = metrics
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serve one request; whatever happens inside becomes an answer here."""
+        response = await self._answer(request, handler)
+        if request.path.startswith(API):
+            self._metrics.taken_in.labels(response.status).inc()
+        return response
+
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if not request.path.startswith(OPEN_TO_ALL):
                 acts = request.method not in {"GET", "HEAD"}

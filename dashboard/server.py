@@ -15,6 +15,7 @@ from dashboard.doorman import Doorman, RolesOf
 from dashboard.health import Health
 from dashboard.intake import Intake
 from dashboard.live import Live
+from dashboard.metrics import Metrics, MetricsPage
 from dashboard.openapi import Description
 from dashboard.overview import OverviewPage
 from dashboard.referrers import Referrers
@@ -34,11 +35,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What the dashboard asks of the rest of the program. `is_online` is None where nobody means to connect."""
+    """What the dashboard asks of the rest of the program.
+
+    `is_online` is None where nobody means to connect to Discord; `waiting` counts the batches that the runner has.
+    """
 
     roles_of: RolesOf
     next_slots: NextSlots
     is_online: Callable[[], bool] | None
+    waiting: Callable[[], int]
+    metrics: Metrics
 
 
 class Dashboard:
@@ -47,6 +53,7 @@ class Dashboard:
     def __init__(self, database: Database, desk: Desk, settings: Settings, world: World) -> None:
         """Take the ledger for reading, the desk, the settings, and the rest of the program."""
         self._settings = settings.dashboard
+        self._metrics = world.metrics
         self._doorman = Doorman(desk, world.roles_of, settings.dashboard)
         self._live = Live(self._doorman)
         self._snapshot = Snapshot(database, min_payout_cents=settings.referral_settings.min_payout_cents)
@@ -57,17 +64,24 @@ class Dashboard:
             Batches(database, desk, self._live),
             Referrers(database, desk, self._snapshot, settings),
             SchedulePage(database, desk, world.next_slots),
-            AuditPage(database, Proofs(database, desk)),
+            AuditPage(database, Proofs(database, desk, world.metrics)),
             SignIn(database, self._doorman, settings),
             self._intake,
             Description(database, settings),
             self._health,
+            MetricsPage(
+                world.metrics,
+                self._snapshot,
+                self._health,
+                world.waiting,
+                settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+            ),
         )
         self.listening = anyio.Event()
 
     def application(self) -> web.Application:
         """Put the rooms behind the front."""
-        before_all = front.Front(self._doorman)
+        before_all = front.Front(self._doorman, self._metrics)
 
         @web.middleware
         async def answer(request: web.Request, handler: front.Handler) -> web.StreamResponse:

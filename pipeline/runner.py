@@ -10,6 +10,7 @@ import anyio
 
 from pipeline.actor import CHANNEL_SIZE, Stage, run_actor
 from pipeline.errors import BusyError, CashbackError
+from pipeline.in_hand import BatchInHand, in_hand
 from pipeline.messages import BatchReport, ChunkCredited, ChunkDiscovered, RunBatch
 from pipeline.ports import Observer
 
@@ -57,6 +58,11 @@ class Runner:
         self._send, self._inbox = anyio.create_memory_object_stream[RunBatch](INBOX_SIZE)
         self._unsettled = 0
 
+    @property
+    def unsettled(self) -> int:
+        """How many batches are in hand or wait."""
+        return self._unsettled
+
     def submit(self, batch_number: int) -> int:
         """Queue an approved batch and return how many are ahead of it.
 
@@ -101,6 +107,7 @@ class Runner:
                 self._unsettled -= 1
 
     async def _run_one(self, request: RunBatch) -> None:
+        before = in_hand.set(BatchInHand(number=request.batch_number))
         try:
             report = await self._make_pipeline(request).run(request)
         except Exception as error:
@@ -109,6 +116,8 @@ class Runner:
             await self._observer.interrupted(request.batch_number, reason)
         else:
             await self._observer.finished(report)
+        finally:
+            in_hand.reset(before)
 
 
 def explain(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 from database import Database, batches, crediting, runs
 from pipeline.actor import Emit
 from pipeline.errors import StaleBatchError
+from pipeline.in_hand import in_hand
 from pipeline.messages import BatchStatus, ChunkDiscovered, RunBatch
 
 ANSWERED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.STOPPED)
@@ -29,6 +30,9 @@ class Discovery:
                 return
             refusal = f"Batch number {number} is {status}, not approved; it was not run."
             raise StaleBatchError(refusal)
+        batch = in_hand.get()
+        if batch is not None:
+            batch.batch_id = (await self._database.read(batches.find, number)).batch_id
         last = 0
         while True:
             chunk = await self._database.read(

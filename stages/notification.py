@@ -167,7 +167,13 @@ class Postman:
             DeliveryStatus.RETRY: NotificationStatus.FAILED,
         }[delivery.status]
         if status is not NotificationStatus.SENT:
-            logger.info("direct message to %d: %s: %s", notice.user_id, status, delivery.reason)
+            logger.info(
+                "direct message to %d: %s: %s",
+                notice.user_id,
+                status,
+                delivery.reason,
+                extra={"batch_id": notice.batch_id},
+            )
         await self._write(
             partial(self._database.write, outbox.settle, notice.notification_id, status, error=delivery.reason, now=now)
         )

@@ -17,7 +17,7 @@ import aiohttp
 import anyio
 import pytest
 
-from dashboard import Dashboard, World
+from dashboard import CountingObserver, Dashboard, Metrics, World
 from database import Database
 from desk import Actor, Desk, Source
 from pipeline.errors import RolesUnknownError
@@ -155,18 +155,26 @@ def office_settings(path: Path, **referral: object) -> Settings:
 @asynccontextmanager
 async def serving(database: Database, settings: Settings, guild: Guild, till: Till) -> AsyncIterator[Office]:
     """Serve a dashboard inside the block."""
+    metrics = Metrics()
+    observer = CountingObserver(metrics, Silence())
     make = partial(
         make_pipeline,
         database=database,
-        observer=Silence(),
+        observer=observer,
         bell=Bell(),
         chunk_size=settings.referral_settings.chunk_size,
     )
-    runner = Runner(make, Silence())
+    runner = Runner(make, observer)
     desk = Desk(database, settings, runner.submit)
     rule = rule_of(settings.referral_settings)
     await desk.open_schedule(str(rule))
-    world = World(roles_of=guild.of, next_slots=partial(open_slots, database, rule), is_online=lambda: True)
+    world = World(
+        roles_of=guild.of,
+        next_slots=partial(open_slots, database, rule),
+        is_online=lambda: not guild.is_away,
+        waiting=lambda: runner.unsettled,
+        metrics=metrics,
+    )
     dashboard = Dashboard(database, desk, settings, world)
     async with runner, anyio.create_task_group() as tasks:
         tasks.start_soon(runner.run, name="runner")

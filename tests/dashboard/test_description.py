@@ -22,12 +22,14 @@ from tests.dashboard.conftest import Office, signed
 pytestmark = pytest.mark.anyio
 
 load_all_checks()
-CHECKED = CHECKS.get_by_names(
+CHECKED: Any = CHECKS.get_by_names(
     ["not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance"]
 )
 
 
-def sent(session: requests.Session, case: Case, address: str, clock: Clock, *, is_signed: bool) -> requests.Response:
+def sent(
+    session: requests.Session, case: Case[Any], address: str, clock: Clock, *, is_signed: bool
+) -> requests.Response:
     """Send a case as it is, or signed as a shop does."""
     wanted: dict[str, Any] = case.as_transport_kwargs(base_url=address)
     body = json.dumps(wanted["json"]).encode() if "json" in wanted else wanted.get("data") or b""
@@ -40,12 +42,12 @@ async def test_every_answer_is_one_that_the_document_tells_of(office: Office, cl
     # Refusals are what is looked for here: who is refused must go on being listened to.
     office.dashboard._intake._refusals._most = office.dashboard._intake._refusals._per_second = 1e9
     operation = schemathesis.openapi.from_dict(openapi.document(office.address))[path]["POST"]
-    statuses = set()
+    statuses: set[int] = set()
 
     def check(mode: GenerationMode, *, examples: int, is_signed: st.SearchStrategy[bool]) -> None:
         @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(generation_mode=mode), is_signed=is_signed)
-        def answered(case: Case, is_signed: bool) -> None:
+        def answered(case: Case[Any], is_signed: bool) -> None:
             answer = sent(session, case, office.address, clock, is_signed=is_signed)
             statuses.add(answer.status_code)
             case.validate_response(answer, checks=CHECKED)
