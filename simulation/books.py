@@ -24,6 +24,8 @@ class Purchase:
     rate_ppm: int = 0
     payable_at: datetime | None = None
     refunded: int = 0
+    counts: bool = False
+    """Whether it counts for a referral; one that was bought before the buyer was referred does not."""
 
     @property
     def exact(self) -> Fraction:
@@ -38,19 +40,25 @@ class Referral:
     referrer: int
     referred: int
     purchases: list[Purchase] = field(default_factory=list)
+    spend: int = 0
+    exact: Fraction = Fraction(0)
     paid: int = 0
     elsewhere: int = 0
     unlinked: bool = False
 
-    @property
-    def spend(self) -> int:
-        """The cents that were spent and not refunded."""
-        return sum(one.cents - one.refunded for one in self.purchases)
+    def add(self, purchase: Purchase) -> None:
+        """Take a purchase of the referred into account."""
+        purchase.counts = True
+        self.purchases.append(purchase)
+        self.spend += purchase.cents
+        self.exact += purchase.exact
 
-    @property
-    def exact(self) -> Fraction:
-        """The cents that were earned, with what is below a whole one."""
-        return sum((one.exact for one in self.purchases), Fraction())
+    def take_back(self, purchase: Purchase, cents: int) -> None:
+        """Refund a part of a purchase."""
+        self.exact -= purchase.exact
+        purchase.refunded += cents
+        self.exact += purchase.exact
+        self.spend -= cents
 
     @property
     def earned(self) -> int:
@@ -59,8 +67,8 @@ class Referral:
 
     def pending(self, now: datetime) -> int:
         """Tell the whole cents that may be paid now; below zero where more was paid than is earned."""
-        payable = (one.exact for one in self.purchases if one.payable_at is None or one.payable_at <= now)
-        return int(sum(payable, Fraction())) - self.paid
+        held = (one.exact for one in self.purchases if one.payable_at is not None and one.payable_at > now)
+        return int(self.exact - sum(held, Fraction())) - self.paid
 
 
 @dataclass(slots=True)
@@ -90,6 +98,8 @@ class Books:
 
     min_payout_cents: int = 1
     referrals: list[Referral] = field(default_factory=list)
+    referral_of: dict[int, Referral] = field(default_factory=dict)
+    referrals_by: dict[int, list[Referral]] = field(default_factory=dict)
     barred: set[int] = field(default_factory=set)
     absent: dict[int, Absence] = field(default_factory=dict)
     orders: dict[str, Purchase] = field(default_factory=dict)
@@ -118,13 +128,13 @@ class Books:
         """Tell what a referrer would be paid now, in cents."""
         if referrer in self.barred:
             return 0
-        return sum(max(one.pending(now), 0) for one in self.referrals if one.referrer == referrer)
+        return sum(max(one.pending(now), 0) for one in self.referrals_by.get(referrer, ()))
 
     def take(self, referrer: int, cents: int, now: datetime) -> Iterable[tuple[Referral, int]]:
         """Mark cents as paid, oldest referral first; tell how much of each."""
-        for one in self.referrals:
+        for one in self.referrals_by.get(referrer, ()):
             share = min(cents, one.pending(now))
-            if one.referrer == referrer and share > 0:
+            if share > 0:
                 one.paid += share
                 cents -= share
                 yield one, share
@@ -133,7 +143,7 @@ class Books:
         self, now: datetime, *, target: int | None = None, least: int = 1, hold_leavers: bool = False
     ) -> dict[int, Payout]:
         """Work out what a batch that is proposed now would pay."""
-        people = {one.referrer for one in self.referrals} if target is None else {target}
+        people = self.referrals_by if target is None else {target}
         left_out = {Absence.GONE, Absence.LEFT} if hold_leavers else {Absence.GONE}
         wanted = sorted(person for person in people if self.absent.get(person) not in left_out)
         return {person: Payout(cents) for person in wanted if (cents := self.pending(person, now)) >= least}
@@ -142,11 +152,11 @@ class Books:
 
     def refer(self, pairs: Iterable[tuple[int, int]]) -> None:
         """Record who brought whom, once each."""
-        taken = {one.referred for one in self.referrals}
         for referrer, referred in pairs:
-            if referrer != referred and referred not in taken:
-                taken.add(referred)
-                self.referrals.append(Referral(referrer, referred))
+            if referrer != referred and referred not in self.referral_of:
+                one = self.referral_of[referred] = Referral(referrer, referred)
+                self.referrals.append(one)
+                self.referrals_by.setdefault(referrer, []).append(one)
                 for person in (referrer, referred):
                     self.balances.setdefault(person, 0)
 
@@ -155,13 +165,15 @@ class Books:
         if order in self.orders:
             return None
         self.orders[order] = purchase
-        one = next((one for one in self.referrals if one.referred == purchase.buyer and not one.unlinked), None)
+        one = self.referral_of.get(purchase.buyer)
+        if one is not None and one.unlinked:
+            one = None
         if one is None or one.referrer in self.barred:
             purchase.rate_ppm = 0
         if one is None:
             return None
         before = one.earned
-        one.purchases.append(purchase)
+        one.add(purchase)
         return one.earned - before if one.referrer not in self.barred else None
 
     def refund(self, order: str, refund_id: str, cents: int) -> int:
@@ -170,11 +182,14 @@ class Books:
             return 0
         self.refunds.add(refund_id)
         purchase = self.orders[order]
-        one = next((one for one in self.referrals if purchase in one.purchases), None)
-        before = one.earned if one else 0
-        purchase.refunded += cents
-        self.require(purchase.refunded <= purchase.cents, f"of {order} more was refunded than was paid for it")
-        return before - one.earned if one else 0
+        self.require(purchase.refunded + cents <= purchase.cents, f"more of {order} was refunded than was paid for it")
+        if not purchase.counts:
+            purchase.refunded += cents
+            return 0
+        one = self.referral_of[purchase.buyer]
+        before = one.earned
+        one.take_back(purchase, cents)
+        return before - one.earned
 
     # Batches.
 

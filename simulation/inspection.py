@@ -102,7 +102,7 @@ def inspect_end(rows: sqlite3.Connection, world: "World") -> Iterator[str]:
         yield f"direct messages are queued for ever: {queued}"
     if world.post.unseen():
         yield f"direct messages are marked as sent and nobody saw them: {world.post.unseen()}"
-    for person in sorted({one.referrer for one in books.referrals} - {books.broken_wallet} - set(books.absent)):
+    for person in sorted(set(books.referrals_by) - {books.broken_wallet} - set(books.absent)):
         cents = books.pending(person, world.clock())
         if cents >= books.min_payout_cents:
             yield f"{cents} cents of {person} are pending for ever"

@@ -29,6 +29,11 @@ class Committed:
     arguments: Mapping[str, Any]
     result: Any
 
+    def __str__(self) -> str:
+        """Write it as a line of a story."""
+        words = [f"{name}={value}" for name, value in self.arguments.items() if name not in {"connection", "now"}]
+        return f"  committed {self.function}({', '.join(words)}) -> {self.result}"
+
 
 class SimulatedLedger(Database):
     """One computer's ledger, for one world after another, so that each statement is compiled once.

@@ -76,7 +76,7 @@ def _outcome(seed: int, world: World, violation: str | None) -> Outcome:
     return Outcome(
         seed=seed,
         violation=violation,
-        story=tuple(world.story),
+        story=tuple(world.story()),
         lives=world.seen.lives,
         deaths=world.seen.deaths,
         commits=world.seen.commits,

@@ -1,6 +1,7 @@
 """A world: one file, the computers that run the program on it, the clock on the wall, and what everybody has seen."""
 
 import sqlite3
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -86,15 +87,19 @@ class World:
         odds: Odds,
         *,
         watch_closely: bool = False,
+        story_lines: int | None = None,
     ) -> None:
-        """Take the computers, on which one empty ledger lies. `watch_closely` inspects it after each commit."""
+        """Take the computers, on which one empty ledger lies. `watch_closely` inspects it after each commit.
+
+        `story_lines` is how much of the story is kept, counted from its end; None for all of it.
+        """
         self.chance = chance
         self.settings = settings
         self.odds = odds
         self.clock = Clock(START)
         self.books = Books(min_payout_cents=settings.referral_settings.min_payout_cents)
         self.post = Post(books=self.books, seconds=self.clock.seconds)
-        self.story: list[str] = []
+        self._story: deque[tuple[datetime, str | Committed]] = deque(maxlen=story_lines)
         self.lives: list[Life] = []
         self.seen = Seen()
         self._watch_closely = watch_closely
@@ -112,9 +117,13 @@ class World:
         assert rule is not None  # noqa: S101 -- the worlds have one
         return rule
 
-    def tell(self, text: str) -> None:
+    def tell(self, line: str | Committed) -> None:
         """Add a line to the story."""
-        self.story.append(f"{self.clock():%Y-%m-%d %H:%M:%S.%f} {text.replace(self._folder, '')}")
+        self._story.append((self.clock(), line))
+
+    def story(self) -> list[str]:
+        """Write the story down."""
+        return [f"{at:%Y-%m-%d %H:%M:%S.%f} {str(line).replace(self._folder, '')}" for at, line in self._story]
 
     def count_step(self) -> None:
         """Let each process take note that some task goes on."""
@@ -144,7 +153,7 @@ class World:
     def _witness(self, done: Committed) -> None:
         self.seen.commits += 1
         self.books.latest = self.clock.latest
-        self.tell(f"  committed {done.function}{_shown(done)}")
+        self.tell(done)
         enter(self.books, done)
         if self._watch_closely:
             self.inspect()
@@ -240,9 +249,3 @@ class World:
                     self.tell(f"  {what}: {error}")
                     return None
             await anyio.sleep(self.chance.uniform(0, PATIENCE_SECONDS))
-
-
-def _shown(done: Committed) -> str:
-    hidden = {"now", "connection"}
-    words = [f"{name}={value}" for name, value in done.arguments.items() if name not in hidden]
-    return f"({', '.join(words)}) -> {done.result}"
