@@ -10,8 +10,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Final, Self
 
@@ -24,16 +24,18 @@ from cogs.audit_channel import AuditChannel
 from cogs.client import CashbackClient
 from cogs.confirm import Decisions
 from cogs.connection import Needs, StartError, point_at, stay_connected
+from cogs.hold import Holds
 from cogs.messenger import DirectMessenger
 from cogs.retrying import keep_retrying
 from cogs.roles import Roles
 from cogs.runs import Runs
+from cogs.slot_posts import SlotPosts
 from dashboard import CountingMessenger, CountingObserver, Dashboard, Metrics, World
 from database import Database, batches
 from desk import Desk
 from pipeline.errors import CashbackError
 from pipeline.runner import Runner
-from scheduler import Scheduler, open_slots, rule_of
+from scheduler import Scheduler
 from settings import Settings, SettingsError, load
 from stages import Bell, make_pipeline
 from stages.notification import Postman
@@ -41,6 +43,9 @@ from stages.notification import Postman
 FAREWELL_SECONDS: Final = 3
 LAST_RESORT_SECONDS: Final = 8
 """A stop may take ten seconds. What still waits then, say for a locked file, is rolled back and goes on later."""
+
+Reread = Callable[[], Settings]
+"""Reads the configuration anew."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +65,7 @@ class House:
     needs: Needs
 
     @classmethod
-    async def build(cls, settings: Settings, database: Database) -> Self:
+    async def build(cls, settings: Settings, database: Database, *, reread: Reread | None = None) -> Self:
         """Wire the house. Raises StartError where nobody is configured who may pay."""
         needs = Needs(
             admin_role_id=required_admin_role(settings),
@@ -70,15 +75,16 @@ class House:
         referral = settings.referral_settings
         mail, news = Bell(), Bell()
         client = CashbackClient(news, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
-        runs = Runs(database, news=news, work=Bell())
+        audit_channel = AuditChannel(client, database, news, channel_id=settings.logging_channels.audit)
+        runs = Runs(database, news=news, work=Bell(), tell=audit_channel.tell)
         metrics = Metrics()
         observer = CountingObserver(metrics, runs)
         make = partial(make_pipeline, database=database, observer=observer, bell=mail, chunk_size=referral.chunk_size)
         runner = Runner(make, observer)
-        desk = Desk(database, settings, runs.guard(runner.submit))
-        client.decisions = Decisions(database, desk, news)
+        desk = Desk(database, settings, runs.guard(runner.submit), reread=reread)
+        audit_channel.slot_posts = SlotPosts(client, database, desk)
+        client.decisions, client.holds = Decisions(database, desk, news), Holds(desk, news)
         await client.add_cog(AdminCommands(database, desk, news))
-        audit_channel = AuditChannel(client, database, news, channel_id=settings.logging_channels.audit)
         announcer = Announcer(
             client,
             database,
@@ -100,26 +106,19 @@ class House:
                 retry_attempts=referral.retry_attempts,
             ),
             announcer=announcer,
-            scheduler=Scheduler(
-                desk,
-                database,
-                rule_of(referral),
-                grace=timedelta(hours=referral.misfire_grace_hours),
-                tell=audit_channel.tell,
-            ),
             dashboard=Dashboard(
                 database,
                 desk,
                 settings,
                 World(
                     roles_of=Roles(client, settings.guild_ids).of,
-                    next_slots=partial(open_slots, database, rule_of(referral)),
                     is_online=lambda: client.is_online,
                     waiting=lambda: runner.unsettled,
                     metrics=metrics,
                 ),
             ),
             desk=desk,
+            scheduler=Scheduler(desk, database, tell=audit_channel.tell, wake=news.ring),
             needs=needs,
         )
 
@@ -138,15 +137,17 @@ def required_token(settings: Settings) -> str:
     return settings.discord_token.get_secret_value()
 
 
-async def serve(settings: Settings, database: Database, stop: anyio.Event) -> None:
+async def serve(settings: Settings, database: Database, stop: anyio.Event, *, reread: Reread | None = None) -> None:
     """Run the bot on an open ledger until `stop` is set; then finish the chunk in hand and leave.
+
+    `reread` reads the configuration anew when an admin asks for it; without it, it never changes.
 
     Raises StartError, alone or in a group, where Discord or the configuration does not let the bot start.
     """
     token = required_token(settings)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
-    house = await House.build(settings, database)
+    house = await House.build(settings, database, reread=reread)
     connect = partial(stay_connected, asks_for_gateway=settings.discord_api_url is not None)
     async with house.runner, anyio.create_task_group() as around:
         await house.runs.take_up_unfinished()
@@ -185,7 +186,7 @@ async def _say_goodbye(database: Database, announcer: Announcer) -> None:
         logger.warning("stopped; what is left could not be said: %s", error)
 
 
-async def serve_until_signal(settings: Settings) -> None:
+async def serve_until_signal(settings: Settings, *, reread: Reread | None = None) -> None:
     """Open the ledger and run the bot until SIGTERM or SIGINT. Raises what `serve` raises, alone or in a group."""
     # What is loaded by now lives as long as the process. The collector's walk through it held the loop for 50 ms.
     gc.collect()
@@ -203,7 +204,7 @@ async def serve_until_signal(settings: Settings) -> None:
                     stop.set()
 
             tasks.start_soon(listen, name="signals")
-            await serve(settings, database, stop)
+            await serve(settings, database, stop, reread=reread)
             tasks.cancel_scope.cancel()
 
 
@@ -214,13 +215,13 @@ def _leave_at_last() -> None:
     last_resort.start()
 
 
-def main(settings: Settings) -> int:
+def main(settings: Settings, *, reread: Reread | None = None) -> int:
     """Run the bot until SIGTERM or SIGINT; return the exit code. What is wrong is one line on standard error."""
     logs.set_up()
     try:
         required_token(settings)
         required_admin_role(settings)
-        anyio.run(serve_until_signal, settings, backend="asyncio")
+        anyio.run(partial(serve_until_signal, settings, reread=reread), backend="asyncio")
     except Exception as error:
         reason = _first_of(error)
         if not isinstance(reason, CashbackError):
@@ -239,7 +240,7 @@ def _first_of(error: BaseException) -> BaseException:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(load()))
+        sys.exit(main(load(), reread=load))
     except SettingsError as wrong:
         sys.stderr.write(f"error: {wrong}\n")
         sys.exit(1)

@@ -448,7 +448,8 @@ def bot(context: typer.Context, *, config: ConfigOption = None, database: Databa
     """Run the bot until it is told to stop."""
     import bot as program
 
-    return program.main(_place(context, config, database).settings())
+    place = _place(context, config, database)
+    return program.main(place.settings(), reread=place.settings)
 
 
 def run(arguments: Sequence[str]) -> int:

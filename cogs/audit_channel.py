@@ -1,4 +1,4 @@
-"""The audit channel: one entry for each finished batch, whoever paid it, and lines that somebody wants said there."""
+"""The audit channel: an entry for each finished batch, what is to be known of slots, and lines for somebody."""
 
 import logging
 from collections import deque
@@ -6,14 +6,15 @@ from datetime import timedelta
 from typing import Final
 
 import anyio
-import discord
 
 from cogs import embeds
 from cogs.client import CashbackClient
 from cogs.errors import is_unexpected
 from cogs.messenger import nonce_of
 from cogs.pace import REQUEST_SECONDS, Pace
+from cogs.posting import post_once
 from cogs.runs import Bell
+from cogs.slot_posts import SlotPosts
 from database import Database, announcements, audit_log, batches
 
 ANNOUNCED_DAYS: Final = 7
@@ -21,13 +22,14 @@ ANNOUNCED_DAYS: Final = 7
 
 ENTRIES_AT_ONCE: Final = 20
 LINES_KEPT: Final = 50
-HISTORY_LOOKED_AT: Final = 100
 
 logger = logging.getLogger(__name__)
 
 
 class AuditChannel:
     """Posts what is missing, in order. What Discord refuses is posted later, also after a restart."""
+
+    slot_posts: SlotPosts
 
     def __init__(self, client: CashbackClient, database: Database, bell: Bell, *, channel_id: int | None) -> None:
         """Take the connection, the ledger, the bell that wakes the announcer, and the channel, if there is one."""
@@ -53,6 +55,8 @@ class AuditChannel:
                 with anyio.fail_after(REQUEST_SECONDS):
                     await self._post(number, self._channel_id)
             with anyio.fail_after(REQUEST_SECONDS):
+                await self.slot_posts.post_due(self._channel_id)
+            with anyio.fail_after(REQUEST_SECONDS):
                 await self._say_lines(self._channel_id)
             self.pace.succeed()
         except Exception as error:
@@ -75,16 +79,6 @@ class AuditChannel:
         report = await self._database.read(batches.report, number)
         embed = embeds.audit(report, await self._database.read(audit_log.head_at_end_of, number))
         is_first = await self._database.write(announcements.claim_audit, number, channel_id=channel_id)
-        message_id = None if is_first else await self._find_posted(channel_id, embed)
-        if message_id is None:
-            channel = self._client.get_partial_messageable(channel_id)
-            message_id = (await channel.send(embed=embed, nonce=nonce_of(report.batch_id, "audit"))).id
-        await self._database.write(announcements.mark_audit_posted, number, message_id=message_id)
-
-    async def _find_posted(self, channel_id: int, embed: discord.Embed) -> int | None:
-        """Look whether an attempt of which nothing is known did post the entry."""
         channel = self._client.get_partial_messageable(channel_id)
-        async for message in channel.history(limit=HISTORY_LOOKED_AT):
-            if any((each.title, each.footer.text) == (embed.title, embed.footer.text) for each in message.embeds):
-                return message.id
-        return None
+        message_id = await post_once(channel, embed, nonce=nonce_of(report.batch_id, "audit"), is_first=is_first)
+        await self._database.write(announcements.mark_audit_posted, number, message_id=message_id)

@@ -11,6 +11,7 @@ from discord.ext import commands
 
 from cogs.confirm import DecisionButton, Decisions
 from cogs.errors import DISCORD_FAILURES, answer_command_error
+from cogs.hold import HoldButton, Holds
 from cogs.runs import Bell
 
 # The library warns of what it lacks for voice; this bot listens to nobody.
@@ -58,6 +59,7 @@ class CashbackClient(commands.Bot):
     """The connection to Discord. It pings nobody, keeps no members in memory and answers no other bot."""
 
     decisions: Decisions
+    holds: Holds
 
     def __init__(self, bell: Bell, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
         """Take the bell of who waits for a connection, the prefix, and the servers that get the slash commands.
@@ -105,7 +107,7 @@ class CashbackClient(commands.Bot):
 
     async def setup_hook(self) -> None:
         """Listen to the buttons of every summary, old ones too, and register the slash commands."""
-        self.add_dynamic_items(DecisionButton)
+        self.add_dynamic_items(DecisionButton, HoldButton)
         scopes: list[discord.Object | None] = [discord.Object(guild_id) for guild_id in self._guild_ids]
         for scope in scopes or [None]:
             if scope is not None:

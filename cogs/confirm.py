@@ -1,6 +1,5 @@
 """The buttons under a batch's message. They carry the batch's number, so that they work after a restart too."""
 
-import logging
 import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
@@ -9,23 +8,12 @@ from typing import Any, Final, Self
 import discord
 from discord.ui import Button, DynamicItem, View
 
-from cogs import embeds
-from cogs.errors import DISCORD_FAILURES, explained
+from cogs.presses import act_on_press
 from cogs.runs import Bell
 from database import Database, announcements
-from desk import Actor, Desk, Source
+from desk import Actor, Desk
 from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchStatus
-
-UNKNOWN_ROLES: Final[frozenset[int]] = frozenset()
-
-logger = logging.getLogger(__name__)
-
-
-def actor_of(person: discord.User | discord.Member) -> Actor:
-    """Make the actor of a person, with the roles that the event about them carries: those of this moment."""
-    roles = frozenset(role.id for role in person.roles) if isinstance(person, discord.Member) else UNKNOWN_ROLES
-    return Actor(source=Source.DISCORD, user_id=person.id, role_ids=roles)
 
 
 class Decisions:
@@ -49,22 +37,13 @@ class Decisions:
         return acts[action]
 
     async def decide(self, interaction: discord.Interaction[Any], action: "Action", batch_number: int) -> None:
-        """Answer within Discord's three seconds, then act. Whatever fails is told to who pressed, and to them alone."""
-        try:
-            await interaction.response.defer()
-        except DISCORD_FAILURES as failure:
-            # They pressed; that Discord did not hear the answer changes nothing about what they decided.
-            logger.warning(
-                "a click on batch number %d could not be acknowledged: %s",
-                batch_number,
-                failure,
-                extra={"batch_number": batch_number},
-            )
-        try:
+        """Act for who pressed, on the batch that the message shows."""
+
+        async def act(actor: Actor) -> None:
             await self._require_its_summary(interaction, batch_number)
-            await self._act(action)(actor_of(interaction.user), batch_number)
-        except Exception as error:  # noqa: BLE001 -- the one boundary of a button; the unexpected goes to the log
-            await self._tell(interaction, explained(error))
+            await self._act(action)(actor, batch_number)
+
+        await act_on_press(interaction, act, extra={"batch_number": batch_number})
         self._bell.ring()
 
     async def _require_its_summary(self, interaction: discord.Interaction[Any], batch_number: int) -> None:
@@ -77,12 +56,6 @@ class Decisions:
             announcements.is_summary_of, batch_number, channel_id=message.channel.id, message_id=message.id
         ):
             raise StaleBatchError("This message no longer shows its batch; nothing was done. Ask for a new summary.")
-
-    async def _tell(self, interaction: discord.Interaction[Any], text: str) -> None:
-        try:
-            await interaction.followup.send(embed=embeds.error(text), ephemeral=True)
-        except DISCORD_FAILURES as failure:
-            logger.warning("%d could not be told: %s (%s)", interaction.user.id, text, failure)
 
 
 class Action(StrEnum):

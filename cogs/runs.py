@@ -1,7 +1,7 @@
 """Watches the runner, and hands it again what it could not finish: after a restart, a fault, or a full inbox."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 import anyio
@@ -17,6 +17,9 @@ LONGEST_RESUME_SECONDS: Final = 600
 IDLE_SECONDS: Final = 3600
 
 logger = logging.getLogger(__name__)
+
+Tell = Callable[[str], Awaitable[None]]
+"""Says one line in the audit channel."""
 
 
 class Bell(Protocol):
@@ -34,9 +37,12 @@ class Bell(Protocol):
 class Runs:
     """The runner's observer, and the one who resumes batches."""
 
-    def __init__(self, database: Database, *, news: Bell, work: Bell, resume_seconds: float = RESUME_SECONDS) -> None:
-        """Take the ledger, the bell that wakes the announcer, and the bell that this one listens to."""
+    def __init__(
+        self, database: Database, *, news: Bell, work: Bell, tell: Tell, resume_seconds: float = RESUME_SECONDS
+    ) -> None:
+        """Take the ledger, the bells that wake the announcer and this one, and what speaks in the audit channel."""
         self._database = database
+        self._tell = tell
         self._news = news
         self._work = work
         self._resume_seconds = resume_seconds
@@ -67,8 +73,14 @@ class Runs:
         stops = self._stops.get(batch_number, 0)
         self._stops[batch_number] = stops + 1
         pause = min(self._resume_seconds * 2**stops, LONGEST_RESUME_SECONDS)
+        is_news = self.reasons.get(batch_number) != reason
         self.reasons[batch_number] = reason
         logger.warning("batch number %d stopped (%s); it is resumed in %.0f s", batch_number, reason, pause)
+        if is_news:
+            # A batch of the calendar or of the command line has no message of its own that could say so.
+            await self._tell(
+                f"Batch number {batch_number} stopped: {reason}. What is paid stays paid; the rest is tried again soon."
+            )
         self.take_up(batch_number, after_seconds=pause)
         self._news.ring()
 

@@ -2,7 +2,6 @@
 
 import signal
 import socket
-from functools import partial
 from typing import Final
 
 import anyio
@@ -14,7 +13,6 @@ from dashboard import Dashboard, Metrics, World
 from desk import CLI
 from pipeline.errors import CashbackError, RolesUnknownError
 from pipeline.ports import Silence
-from scheduler import open_slots, rule_of
 from settings import Settings
 
 HOST: Final = "127.0.0.1"
@@ -52,7 +50,6 @@ async def _serve(settings: Settings) -> None:
     async with open_office(settings, Silence()) as office, anyio.create_task_group() as tasks:
         world = World(
             roles_of=_roles_of,
-            next_slots=partial(open_slots, office.database, rule_of(settings.referral_settings)),
             is_online=None,
             waiting=lambda: 0,
             metrics=Metrics(),

@@ -1,13 +1,13 @@
-"""`schedule`: when the weekly batch comes, what became of the last ones, and pausing, resuming and skipping."""
+"""`schedule`: when the weekly batch comes, what became of the last ones, and pausing, resuming, skipping, reloading."""
 
 import anyio
 
-import scheduler
 from console.office import open_office
-from console.output import moment, say, say_json
+from console.output import counted, moment, remark, say, say_json
 from console.session import Place
-from desk import CLI
-from pipeline.errors import CashbackError
+from desk import CLI, Desk
+from desk.schedule import schedule_of
+from pipeline.calendar import OFF
 from pipeline.messages import ScheduleOverview
 from pipeline.money import dollars
 from pipeline.ports import Silence
@@ -17,33 +17,40 @@ from settings import Settings
 def schedule(place: Place, *, action: str | None, reason: str | None, reload: bool, as_json: bool) -> int:
     """Do what is asked, then show the schedule."""
     settings = place.settings()
-    overview = anyio.run(_act_and_read, settings, "reload" if reload and action is None else action, reason)
+    overview = anyio.run(_act_and_read, settings, action, reason, reload)
     say_json(_json(overview)) if as_json else say(*_lines(overview))
+    configured = schedule_of(settings.referral_settings).rule_text
+    if overview.rule != configured:
+        remark(
+            f"The configuration says {configured}, but {overview.rule} is in force;"
+            " `cashback schedule --reload` or a start of the bot changes that."
+        )
     return 0
 
 
-async def _act_and_read(settings: Settings, action: str | None, reason: str | None) -> ScheduleOverview:
+async def _act_and_read(settings: Settings, action: str | None, reason: str | None, reload: bool) -> ScheduleOverview:  # noqa: FBT001 -- anyio.run passes positions
     async with open_office(settings, Silence()) as office:
-        rule = scheduler.rule_of(settings.referral_settings)
-        if action is not None:
-            await office.desk.open_schedule(str(rule) if rule else "off")
-        if action == "pause" and not await office.desk.pause_schedule(CLI, reason):
-            raise CashbackError("The schedule is paused already.")
-        if action == "resume" and not await office.desk.resume_schedule(CLI, reason):
-            raise CashbackError("The schedule is not paused.")
-        if action == "skip":
-            if rule is None:
-                raise CashbackError("The weekly batch is switched off (auto_batch_enabled); there is no slot to skip.")
-            await office.desk.skip_slot(CLI, await scheduler.next_open_slot(office.database, rule), reason)
-        return await scheduler.overview(office.database, settings.referral_settings)
+        if reload:
+            await office.desk.reload_schedule(CLI)
+        await _act(office.desk, action, reason)
+        return await office.desk.schedule_overview()
+
+
+async def _act(desk: Desk, action: str | None, reason: str | None) -> None:
+    if action == "pause":
+        await desk.pause_schedule(CLI, reason)
+    elif action == "resume":
+        await desk.resume_schedule(CLI, reason)
+    elif action == "skip":
+        await desk.skip_next(CLI, reason)
 
 
 def _lines(overview: ScheduleOverview) -> list[str]:
-    when = moment(overview.next_slot_at) if overview.next_slot_at else "never: auto_batch_enabled is false"
+    is_off = overview.rule == OFF
     lines = [
-        f"Rule:      {overview.rule}" + (" UTC" if overview.next_slot_at else ""),
-        f"Next:      {when}",
-        f"Would pay: {dollars(overview.pending_cents)} to {overview.pending_users:,} now",
+        f"Rule:      {overview.rule}" + ("" if is_off else " UTC"),
+        f"Next:      {'never: auto_batch_enabled is false' if is_off else moment(overview.next_slot_at)}",
+        f"Would pay: {dollars(overview.pending.total_cents)} to {counted(overview.pending.users, 'user')} now",
     ]
     if overview.paused_by:
         lines.append(f"Paused:    by {overview.paused_by}: {overview.paused_reason or 'no reason given'}")
@@ -55,12 +62,14 @@ def _lines(overview: ScheduleOverview) -> list[str]:
 
 def _json(overview: ScheduleOverview) -> dict[str, object]:
     return {
-        "enabled": overview.next_slot_at is not None,
+        "enabled": overview.rule != OFF,
         "rule": overview.rule,
+        "grace_hours": overview.grace_hours,
+        "notice_hours": overview.notice_hours,
         "next_run": overview.next_slot_at,
         "paused_by": overview.paused_by,
         "paused_reason": overview.paused_reason,
-        "would_pay": {"users": overview.pending_users, "total_cents": overview.pending_cents},
+        "would_pay": {"users": overview.pending.users, "total_cents": overview.pending.total_cents},
         "slots": [
             {
                 "slot_at": slot.slot_at,

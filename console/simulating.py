@@ -21,10 +21,11 @@ from console.output import progress, say
 from database import Database, batches, blacklist, purchases, reconciliation, referrals, slots
 from database.reconciliation import Verdict
 from desk import Desk
+from pipeline.calendar import WEEK, Rule
 from pipeline.messages import Delivery, DeliveryStatus, PayoutNotice, RunBatch, SlotRecord, SlotStatus
 from pipeline.money import dollars
 from pipeline.ports import Silence
-from scheduler import WEEK, Rule, Scheduler
+from scheduler import Scheduler
 from settings import Settings
 from stages import Bell, make_pipeline
 from stages.notification import Postman
@@ -33,7 +34,6 @@ T = TypeVar("T")
 
 START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 RULE: Final = Rule(weekday="friday", hour=15, minute=0)
-GRACE: Final = timedelta(hours=24)
 FIRST_MEMBER: Final = 10**17
 CRASH_CHANCE: Final = 0.01
 DOWN_CHANCE: Final = 0.08
@@ -173,7 +173,7 @@ class World:
     async def friday(self, database: Database) -> None:
         """Start the program: go on with what a crash left, ring the bell, pay, deliver."""
         desk = Desk(database, Settings(), lambda _number: 0)
-        await Scheduler(desk, database, RULE, grace=GRACE, tell=_say_nothing).decide_due()
+        await Scheduler(desk, database, tell=_say_nothing, wake=lambda: None).decide_due()
         for number in await database.read(batches.unfinished):
             request = RunBatch(batch_number=number)
             await make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=CHUNK_SIZE).run(

@@ -9,7 +9,7 @@ from typing import Final
 import anyio
 from aiohttp import web
 
-from database import Database, slots
+from database import Database, schedule
 from pipeline.errors import CashbackError
 
 LAG_SECONDS: Final = 0.5
@@ -55,7 +55,7 @@ class Health:
 
     async def _ledger(self) -> Check:
         try:
-            await self._database.read(slots.find_state)
+            await self._database.read(schedule.find_state)
         except CashbackError as error:
             return Check(name="Ledger", is_well=False, text=str(error))
         return Check(name="Ledger", is_well=True, text="readable")

@@ -9,9 +9,8 @@ from dashboard import charts
 from dashboard.health import Health
 from dashboard.live import Live
 from dashboard.pages import fragment, page
-from dashboard.schedule import NextSlots
 from dashboard.snapshot import Snapshot
-from database import Database, browsing, slots
+from database import Database, browsing, schedule, slots
 
 BATCHES_SHOWN: Final = 8
 
@@ -19,14 +18,11 @@ BATCHES_SHOWN: Final = 8
 class OverviewPage:
     """Shows the ledger at a glance, live."""
 
-    def __init__(
-        self, database: Database, snapshot: Snapshot, health: Health, next_slots: NextSlots, live: Live
-    ) -> None:
+    def __init__(self, database: Database, snapshot: Snapshot, health: Health, live: Live) -> None:
         """Take the ledger for reading, the sums, the state of the program, the calendar, and what keeps pages live."""
         self._database = database
         self._snapshot = snapshot
         self._health = health
-        self._next_slots = next_slots
         self._live = live
 
     def routes(self) -> list[web.RouteDef]:
@@ -47,8 +43,8 @@ class OverviewPage:
 
     async def _shown(self) -> dict[str, Any]:
         glance = await self._snapshot.get()
-        state = await self._database.read(slots.find_state)
-        coming = await self._next_slots(1)
+        state = await self._database.read(schedule.find_state)
+        coming = await self._database.read(slots.coming, now=self._database.now(), count=1)
         newest = await self._database.read(browsing.batches_page, before=None, limit=BATCHES_SHOWN)
         return {
             "now": self._database.now(),

@@ -1,6 +1,5 @@
 """The weekly batch: when it comes, whether it is paused, what became of past ones, and pause, resume and skip."""
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
 
@@ -8,7 +7,7 @@ from aiohttp import web
 
 from dashboard.doorman import VISITOR
 from dashboard.pages import page, see_other
-from database import Database, slots
+from database import Database, schedule, slots
 from desk import Desk
 from pipeline.errors import CashbackError
 
@@ -16,18 +15,14 @@ COMING_SHOWN: Final = 5
 PAST_SHOWN: Final = 50
 REASON_LENGTH: Final = 200
 
-NextSlots = Callable[[int], Awaitable[list[datetime]]]
-"""Answers the next so many scheduled moments that nobody has decided yet; none where the weekly batch is off."""
-
 
 class SchedulePage:
     """Shows the schedule, and hands what an admin decides to the desk."""
 
-    def __init__(self, database: Database, desk: Desk, next_slots: NextSlots) -> None:
-        """Take the ledger for reading, the desk, and the calendar."""
+    def __init__(self, database: Database, desk: Desk) -> None:
+        """Take the ledger for reading, and the desk."""
         self._database = database
         self._desk = desk
-        self._next_slots = next_slots
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses."""
@@ -44,8 +39,8 @@ class SchedulePage:
             request,
             "schedule.html",
             now=self._database.now(),
-            state=await self._database.read(slots.find_state),
-            coming=await self._next_slots(COMING_SHOWN),
+            state=await self._database.read(schedule.find_state),
+            coming=await self._coming(),
             past=await self._database.read(slots.latest, limit=PAST_SHOWN),
         )
 
@@ -62,13 +57,16 @@ class SchedulePage:
     async def skip(self, request: web.Request) -> web.StreamResponse:
         """Skip the slot that the form names, if it is one of those to come."""
         wanted = str((await request.post()).get("slot_at", ""))
-        for slot_at in await self._next_slots(COMING_SHOWN):
+        for slot_at in await self._coming():
             if slot_at.isoformat() == wanted:
                 await self._desk.skip_slot(request[VISITOR].actor, slot_at, await _reason(request))
                 return see_other("/schedule")
         # Also who names no slot is told by the desk whether they might.
         await self._desk.require_admin(request[VISITOR].actor, "skip a slot")
         raise CashbackError("This is none of the slots to come, or somebody has decided it meanwhile.")
+
+    async def _coming(self) -> list[datetime]:
+        return await self._database.read(slots.coming, now=self._database.now(), count=COMING_SHOWN)
 
 
 async def _reason(request: web.Request) -> str | None:

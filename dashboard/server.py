@@ -19,7 +19,7 @@ from dashboard.metrics import Metrics, MetricsPage
 from dashboard.openapi import Description
 from dashboard.overview import OverviewPage
 from dashboard.referrers import Referrers
-from dashboard.schedule import NextSlots, SchedulePage
+from dashboard.schedule import SchedulePage
 from dashboard.sign_in import SignIn
 from dashboard.snapshot import Snapshot
 from database import Database
@@ -41,7 +41,6 @@ class World:
     """
 
     roles_of: RolesOf
-    next_slots: NextSlots
     is_online: Callable[[], bool] | None
     waiting: Callable[[], int]
     metrics: Metrics
@@ -60,10 +59,10 @@ class Dashboard:
         self._health = Health(database, world.is_online)
         self._intake = Intake(database, desk, settings)
         self._rooms = (
-            OverviewPage(database, self._snapshot, self._health, world.next_slots, self._live),
+            OverviewPage(database, self._snapshot, self._health, self._live),
             Batches(database, desk, self._live),
             Referrers(database, desk, self._snapshot, settings),
-            SchedulePage(database, desk, world.next_slots),
+            SchedulePage(database, desk),
             AuditPage(database, Proofs(database, desk, world.metrics)),
             SignIn(database, self._doorman, settings),
             self._intake,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
 
 from database import exclusions
 from database.tables import absent_members
@@ -36,14 +36,22 @@ def absence_of(connection: Connection, user_id: int) -> Absence | None:
 
 def leave_out(connection: Connection, number: int, now: datetime, *, hold_leavers: bool, only: int | None) -> int:
     """Leave absent members out of a batch, of one for a single member only that one; return how many."""
-    reasons = {Absence.GONE: ExclusionReason.ACCOUNT_GONE}
-    if hold_leavers:
-        reasons[Absence.LEFT] = ExclusionReason.LEFT_SERVER
     left_out = 0
-    for kind, reason in reasons.items():
+    for kind, reason in _reasons(hold_leavers=hold_leavers).items():
         among = select(absent_members.c.user_id).where(absent_members.c.kind == kind)
         if only is not None:
             among = among.where(absent_members.c.user_id == only)
         if connection.execute(among.limit(1)).first() is not None:
             left_out += exclusions.leave_out(connection, number, among, reason, now)
     return left_out
+
+
+def is_left_out(user_id: ColumnElement[int], *, hold_leavers: bool) -> ColumnElement[bool]:
+    """Tell in SQL whether a batch of this moment would leave a member out."""
+    kinds = list(_reasons(hold_leavers=hold_leavers))
+    return exists().where(absent_members.c.user_id == user_id, absent_members.c.kind.in_(kinds))
+
+
+def _reasons(*, hold_leavers: bool) -> dict[Absence, ExclusionReason]:
+    held = {Absence.LEFT: ExclusionReason.LEFT_SERVER} if hold_leavers else {}
+    return {Absence.GONE: ExclusionReason.ACCOUNT_GONE, **held}

@@ -5,60 +5,52 @@ A slot's row and its batch are written in one transaction: there is no moment be
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, exists, insert, not_, select
 
-from database import approvals, proposals
+from database import approvals, proposals, schedule
 from database.audit_log import add_entry
-from database.tables import payout_batches, schedule_slots, schedule_state
+from database.tables import payout_batches, schedule_slots, slot_posts
+from pipeline.calendar import WEEK, Rule
 from pipeline.errors import NothingPendingError, StaleBatchError
 from pipeline.messages import SlotRecord, SlotStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleState:
-    """The schedule as the ledger keeps it: which rule since when, and whether somebody has paused it."""
+class DueSlots:
+    """What the rule in force asks for at a moment: a slot to pay, if there is one, and slots that are missed, with why.
 
-    rule: str
-    in_force_since: datetime
-    paused_by: str | None
-    paused_reason: str | None
+    `rule` is None where the weekly batch is off; then nothing is due.
+    """
 
-
-def put_rule_in_force(connection: Connection, rule: str, *, now: datetime) -> ScheduleState:
-    """Make a rule the one in force; a new one begins now, so that nothing that is past fires."""
-    state = find_state(connection)
-    if state is None:
-        connection.execute(insert(schedule_state).values(id=1, rule=rule, in_force_since=now))
-    elif state.rule != rule:
-        connection.execute(update(schedule_state).values(rule=rule, in_force_since=now))
-    else:
-        return state
-    before = state.rule if state else None
-    add_entry(connection, at=now, actor="schedule", action="schedule_changed", details={"rule": rule, "before": before})
-    return _must_find(connection)
+    rule: Rule | None
+    payable: datetime | None
+    missed: tuple[tuple[datetime, str], ...]
 
 
-def find_state(connection: Connection) -> ScheduleState | None:
-    """Read the schedule's state; None before any rule was in force."""
-    row = connection.execute(select(schedule_state)).one_or_none()
-    if row is None:
-        return None
-    return ScheduleState(
-        rule=row.rule,
-        in_force_since=row.in_force_since,
-        paused_by=row.paused_by,
-        paused_reason=row.paused_reason,
-    )
+def due(connection: Connection, *, now: datetime) -> DueSlots:
+    """Find the slots that have passed and are not decided: the latest is paid within the grace time, older ones never.
 
-
-def _must_find(connection: Connection) -> ScheduleState:
-    state = find_state(connection)
-    if state is None:
-        message = "The schedule has never been set; start the bot once, or run `cashback schedule --reload`."
-        raise StaleBatchError(message)
-    return state
+    Where several weeks passed, what they earned is part of the one batch.
+    """
+    state = schedule.in_force(connection)
+    rule, grace = state.schedule.rule, timedelta(hours=state.schedule.grace_hours)
+    if rule is None:
+        return DueSlots(rule=None, payable=None, missed=())
+    # A slot that was skipped ahead of its time lies in the future and hides nothing that is past.
+    newest = newest_slot(connection, until=now)
+    since = max(state.in_force_since, newest) if newest else state.in_force_since
+    passed = rule.slots_between(since, now)
+    open_slots = undecided(connection, passed)
+    latest_at = open_slots.pop() if open_slots and open_slots[-1] == passed[-1] else None
+    missed = [(slot_at, "nothing ran then; the cashback is part of a later batch") for slot_at in open_slots]
+    if latest_at is not None and now - latest_at > grace:
+        hours = state.schedule.grace_hours
+        missed.append((latest_at, f"nothing was paid then, nor within the grace time of {hours} h"))
+        latest_at = None
+    return DueSlots(rule=rule, payable=latest_at, missed=tuple(missed))
 
 
 def undecided(connection: Connection, slots: Iterable[datetime]) -> list[datetime]:
@@ -73,13 +65,14 @@ def pay(
 ) -> int | None:
     """Decide a due slot: propose and approve its batch, and return the batch's number.
 
-    None where the slot was decided before, the schedule is paused, or nothing is pending; the row says which.
+    None where the slot was decided before, the schedule is paused, or nothing is pending; the row says which. None
+    too, and no row, where the rule was changed meanwhile and has no such slot.
     """
-    if not undecided(connection, [slot_at]):
+    state = schedule.in_force(connection)
+    if not state.owns(slot_at) or not undecided(connection, [slot_at]):
         return None
-    state = _must_find(connection)
     if state.paused_by is not None:
-        reason = f"paused by {state.paused_by}: {state.paused_reason or 'no reason given'}"
+        reason = f"paused {schedule.paused(state)}"
         decide(connection, slot_at, SlotStatus.SKIPPED, actor="schedule", reason=reason, now=now)
         return None
     try:
@@ -143,32 +136,73 @@ def decide(
     return True
 
 
-def pause(connection: Connection, *, actor: str, reason: str | None, now: datetime) -> bool:
-    """Pause the schedule: slots that come are skipped, with who and why. False where it was paused already."""
-    if _must_find(connection).paused_by is not None:
-        return False
-    connection.execute(update(schedule_state).values(paused_by=actor, paused_reason=reason, paused_at=now))
-    add_entry(connection, at=now, actor=actor, action="schedule_paused", details={"reason": reason})
-    return True
+def skip(connection: Connection, slot_at: datetime, *, actor: str, reason: str | None, now: datetime) -> None:
+    """Take a slot that is to come out of the schedule. Raises StaleBatchError where it is none, or none any more."""
+    state = schedule.in_force(connection)
+    name = f"The slot of {slot_at:%A %Y-%m-%d %H:%M} UTC"
+    for record in find(connection, [slot_at]):
+        by = f" by {record.decided_by}" if record.status is SlotStatus.SKIPPED else ""
+        raise StaleBatchError(f"{name} is {record.status.replace('_', ' ')}{by} already; nothing was changed.")
+    if slot_at <= now:
+        raise StaleBatchError(f"{name} has passed; it can no longer be skipped.")
+    if not state.owns(slot_at):
+        raise StaleBatchError(f"{name} is not in the schedule any more; nothing was changed.")
+    decide(connection, slot_at, SlotStatus.SKIPPED, actor=actor, reason=reason, now=now)
 
 
-def resume(connection: Connection, *, actor: str, reason: str | None, now: datetime) -> bool:
-    """End a pause. False where the schedule was not paused."""
-    if _must_find(connection).paused_by is None:
-        return False
-    connection.execute(update(schedule_state).values(paused_by=None, paused_reason=None, paused_at=None))
-    add_entry(connection, at=now, actor=actor, action="schedule_resumed", details={"reason": reason})
-    return True
+def skip_next(connection: Connection, *, actor: str, reason: str | None, now: datetime) -> datetime:
+    """Skip the next slot that is not skipped yet, and return it. Raises StaleBatchError where the schedule is off."""
+    rule = schedule.in_force(connection).schedule.rule
+    if rule is None:
+        raise StaleBatchError("The weekly batch is switched off (auto_batch_enabled); there is no slot to skip.")
+    [slot_at] = open_slots(connection, rule, now=now, count=1)
+    skip(connection, slot_at, actor=actor, reason=reason, now=now)
+    return slot_at
+
+
+def coming(connection: Connection, *, now: datetime, count: int) -> list[datetime]:
+    """List so many slots to come that nobody has skipped ahead of their time; none where the weekly batch is off."""
+    state = schedule.find_state(connection)
+    rule = state.schedule.rule if state else None
+    return open_slots(connection, rule, now=now, count=count) if rule else []
+
+
+def open_slots(connection: Connection, rule: Rule, *, now: datetime, count: int) -> list[datetime]:
+    """List so many slots of a rule to come that nobody has skipped ahead of their time."""
+    found: list[datetime] = []
+    slot_at = rule.next_slot(now)
+    while len(found) < count:
+        found += undecided(connection, [slot_at])
+        slot_at += WEEK
+    return found
 
 
 def latest(connection: Connection, *, limit: int) -> list[SlotRecord]:
     """List the newest slots first, with what became of them."""
-    query = (
-        select(schedule_slots, payout_batches.c.batch_id)
-        .join_from(schedule_slots, payout_batches, isouter=True)
-        .order_by(schedule_slots.c.slot_at.desc())
-        .limit(limit)
+    return _records(connection, _slots().order_by(schedule_slots.c.slot_at.desc()).limit(limit))
+
+
+def find(connection: Connection, wanted: Iterable[datetime]) -> list[SlotRecord]:
+    """List those of these slots that are decided."""
+    return _records(connection, _slots().where(schedule_slots.c.slot_at.in_(list(wanted))))
+
+
+def without_batch(connection: Connection, *, since: datetime, limit: int) -> list[SlotRecord]:
+    """List the slots decided since then that made no batch and that the audit channel does not show, oldest first."""
+    posted = exists().where(
+        slot_posts.c.slot_at == schedule_slots.c.slot_at,
+        slot_posts.c.kind == "outcome",
+        slot_posts.c.message_id.is_not(None),
     )
+    query = _slots().where(schedule_slots.c.status != SlotStatus.BATCHED, schedule_slots.c.decided_at >= since)
+    return _records(connection, query.where(not_(posted)).order_by(schedule_slots.c.slot_at).limit(limit))
+
+
+def _slots() -> Select[Any]:
+    return select(schedule_slots, payout_batches.c.batch_id).join_from(schedule_slots, payout_batches, isouter=True)
+
+
+def _records(connection: Connection, query: Select[Any]) -> list[SlotRecord]:
     return [
         SlotRecord(
             slot_at=row.slot_at,

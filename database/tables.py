@@ -324,6 +324,8 @@ schedule_state = Table(
     # The rule in force, as "friday 15:00" or "off", and since when: slots before that moment are nobody's.
     Column("rule", Text, nullable=False),
     Column("in_force_since", Moment, nullable=False),
+    Column("grace_hours", Integer, nullable=False),
+    Column("notice_hours", Integer, nullable=False),
     Column("paused_by", Text),
     Column("paused_reason", Text),
     Column("paused_at", Moment),
@@ -377,6 +379,20 @@ dashboard_sessions = Table(
     Column("began_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
     Column("ended_at", Moment),
+    sqlite_with_rowid=False,
+)
+
+slot_posts = Table(
+    "slot_posts",
+    metadata,
+    Column("slot_at", Moment, primary_key=True),
+    # The notice ahead of a slot, or the line that says why a slot made no batch.
+    Column("kind", Text, primary_key=True),
+    Column("channel_id", BigInteger, nullable=False),
+    # NULL from the moment that somebody is about to post until the post is known to be there.
+    Column("message_id", BigInteger),
+    Column("is_final", Integer, nullable=False, server_default="0"),
+    CheckConstraint("kind IN ('notice', 'outcome')", name="kind_known"),
     sqlite_with_rowid=False,
 )
 

@@ -14,11 +14,19 @@ TRUSTED: Final = ("cli", "schedule")
 class Door:
     """A part of the desk. `Desk` joins the parts."""
 
-    def __init__(self, database: Database, settings: Settings, submit: Callable[[int], int]) -> None:
-        """Take the ledger, the settings, and the runner's `submit`."""
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        submit: Callable[[int], int],
+        *,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
+        """Take the ledger, the settings, the runner's `submit`, and what reads the configuration anew."""
         self._database = database
         self._settings = settings
         self._submit = submit
+        self._reread = reread
 
     def may_pay(self, actor: Actor) -> bool:
         """Tell whether an actor may pay: who runs the program's command line or calendar, or has the admin role."""

@@ -244,13 +244,44 @@ class SlotRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingPreview:
+    """What a batch of this moment would pay: how many users, how much in all, and the largest payouts."""
+
+    users: int
+    total_cents: int
+    top: tuple[PlannedPayout, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleOverview:
-    """The weekly batch at a glance. `rule` is "off" where it is switched off; then there is no next slot."""
+    """The weekly batch at a glance. `rule` is "off" where it is switched off; then there is no next slot.
+
+    `next_slot_at` is the next slot that nobody has skipped; while the schedule is paused, it is skipped when it comes.
+    """
 
     rule: str
+    grace_hours: int
+    notice_hours: int
     next_slot_at: datetime | None
     paused_by: str | None
     paused_reason: str | None
-    pending_users: int
-    pending_cents: int
+    pending: PendingPreview
     latest: tuple[SlotRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotNotice:
+    """A slot that the admins are told of ahead of its time, and what it would pay by now."""
+
+    slot_at: datetime
+    pending: PendingPreview
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenNotice:
+    """A notice that was posted, whose slot is over: decided as `record` says, or None where the rule was changed."""
+
+    slot_at: datetime
+    channel_id: int
+    message_id: int
+    record: SlotRecord | None

@@ -2,15 +2,16 @@
 
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import anyio
 
-from database import Database, referrals, slots
+from database import Database, referrals, schedule
 from database.purchases import Purchase, record_purchases
+from pipeline.calendar import Rule, Schedule
 from pipeline.ports import utc_now
 
 FIRST_REFERRER: Final = 1_001
@@ -18,6 +19,7 @@ FIRST_BUYER: Final = 900_001
 REFERRERS: Final = 24
 ALL_OF_IT_PPM: Final = 1_000_000
 SLOT_AT: Final = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
+FRIDAYS: Final = Schedule(rule=Rule(weekday="friday", hour=15, minute=0), grace_hours=24, notice_hours=0)
 
 
 class Origin(StrEnum):
@@ -88,4 +90,4 @@ async def _earn(path: Path, owed: dict[int, list[int]]) -> None:
     async with Database(path) as database:
         await database.write(referrals.create_referrals, people, utc_now())
         await database.write(record_purchases, purchases, ALL_OF_IT_PPM, utc_now())
-        await database.write(slots.put_rule_in_force, "friday 15:00", now=SLOT_AT)
+        await database.write(schedule.put_in_force, FRIDAYS, actor="schedule", now=SLOT_AT - timedelta(hours=1))

@@ -19,6 +19,7 @@ from database.purchases import Purchase, record_purchases
 from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import Bell, make_pipeline
+from tests.frozen import FrozenTime, frozen_at
 
 FRIDAY = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 FIRST_BUYER = 900_000
@@ -231,6 +232,13 @@ def anyio_backend() -> Any:  # noqa: ANN401 -- a name, or a name with options
 def clock() -> Clock:
     """Stand at a Friday, three in the afternoon."""
     return Clock()
+
+
+@pytest.fixture
+async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTime]:
+    """Freeze time, for everything in this process, at a Friday, three in the afternoon; docs/frozen-time.md."""
+    async with frozen_at(FRIDAY, monkeypatch) as frozen:
+        yield frozen
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,9 @@ OURS = {
 
 WORDS = {
     *("pipeline.errors", "pipeline.in_hand", "pipeline.messages", "pipeline.money", "pipeline.ports"),
-    "pipeline.reasons",
+    *("pipeline.calendar", "pipeline.reasons"),
 }
-"""What all floors speak: the messages with the errors, the clock, the way of writing money. They know nothing."""
+"""What all floors speak: the messages with the errors, the clock, the calendar, the way of writing money."""
 
 MAY_IMPORT = {
     "settings": {"pydantic"},

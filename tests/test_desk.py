@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from database import slots
+from database import schedule
 from desk import CLI, SCHEDULE, Actor, Desk, Source
 from pipeline.errors import BlacklistedError, BusyError, NotAllowedError, NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus
@@ -85,6 +85,8 @@ async def test_who_has_not_the_role_may_nothing_and_is_noted(till: Till, desk: D
         desk.pause_schedule(actor),
         desk.resume_schedule(actor),
         desk.skip_slot(actor, FRIDAY),
+        desk.skip_next(actor),
+        desk.reload_schedule(actor),
     )
     for act in refused:
         with pytest.raises(NotAllowedError, match=r"^Only an admin may do this\.$"):
@@ -203,9 +205,16 @@ async def test_what_is_finished_or_never_approved_cannot_be_resumed(till: Till, 
         await desk.resume(CLI, number)
 
 
-async def test_a_slot_is_paid_once_whoever_rings(till: Till, desk: Desk, queue: Queue) -> None:
+async def open_before_friday(desk: Desk, clock: Clock) -> None:
+    """Put the schedule in force an hour before the slot of FRIDAY."""
+    clock.advance(-3600)
+    await desk.open_schedule()
+    clock.advance(3600)
+
+
+async def test_a_slot_is_paid_once_whoever_rings(till: Till, desk: Desk, queue: Queue, clock: Clock) -> None:
     await till.earn(1, 100)
-    await desk.open_schedule("friday 15:00")
+    await open_before_friday(desk, clock)
     number = await desk.pay_slot(FRIDAY)
     assert number is not None
     assert await desk.pay_slot(FRIDAY) is None
@@ -214,17 +223,19 @@ async def test_a_slot_is_paid_once_whoever_rings(till: Till, desk: Desk, queue: 
     assert till.rows("SELECT count(*) FROM payout_batches") == [(1,)]
 
 
-async def test_a_pause_skips_a_slot_until_it_ends(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_a_pause_skips_a_slot_until_it_ends(till: Till, desk: Desk, queue: Queue, clock: Clock) -> None:
     await till.earn(1, 100)
-    await desk.open_schedule("friday 15:00")
-    assert await desk.pause_schedule(ADMIN, "holidays")
-    assert not await desk.pause_schedule(OTHER_ADMIN)
-    state = await till.database.read(slots.find_state)
+    await open_before_friday(desk, clock)
+    await desk.pause_schedule(ADMIN, "holidays")
+    with pytest.raises(StaleBatchError, match="paused already, by discord:7: holidays"):
+        await desk.pause_schedule(OTHER_ADMIN)
+    state = await till.database.read(schedule.find_state)
     assert state is not None
     assert (state.paused_by, state.paused_reason) == ("discord:7", "holidays")
     assert await desk.pay_slot(FRIDAY) is None
-    assert await desk.resume_schedule(ADMIN)
-    assert not await desk.resume_schedule(ADMIN)
+    await desk.resume_schedule(ADMIN)
+    with pytest.raises(StaleBatchError, match="is not paused"):
+        await desk.resume_schedule(ADMIN)
     assert queue.numbers == []
 
 

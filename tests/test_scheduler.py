@@ -7,20 +7,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
-import freezegun
 import pytest
 
-from database import Database, audit_log, batches, slots
+from database import Database, audit_log, batches, schedule, slots
 from desk import CLI, Actor, Desk, Source
-from pipeline.errors import DatabaseUnavailableError, NotAllowedError
+from pipeline.calendar import WEEK, WEEKDAYS, Rule
+from pipeline.errors import BusyError, CashbackError, DatabaseUnavailableError, NotAllowedError, StaleBatchError
 from pipeline.messages import BatchStatus, SlotStatus
-from scheduler import WEEK, WEEKDAYS, Rule, Scheduler
-from settings import Settings
+from scheduler import Scheduler
+from settings import ReferralSettings, Settings, SettingsError
+from tests.frozen import FrozenTime
 
-FRIDAY = Rule(weekday="friday", hour=15, minute=0)
 # A Friday, 15:00 UTC.
 SLOT = datetime(2026, 1, 9, 15, tzinfo=UTC)
-GRACE = timedelta(hours=24)
+FRIDAYS = ReferralSettings()
 
 
 class TestClock:
@@ -38,13 +38,21 @@ class TestClock:
 class Bot:
     """One process: a desk and a scheduler on a ledger. What it hands to the runner is kept."""
 
-    def __init__(self, database: Database, rule: Rule | None = FRIDAY) -> None:
+    def __init__(self, database: Database, configured: ReferralSettings = FRIDAYS) -> None:
         self.submitted: list[int] = []
         self.told: list[str] = []
-        self.desk = Desk(database, Settings(), self._submit)
-        self.scheduler = Scheduler(self.desk, database, rule, grace=GRACE, tell=self._tell)
+        self.full = False
+        self.configured = configured
+        self.desk = Desk(database, Settings(referral_settings=configured), self._submit, reread=self.reread)
+        self.scheduler = Scheduler(self.desk, database, tell=self._tell, wake=lambda: None)
+
+    def reread(self) -> Settings:
+        """Read the configuration as it is now."""
+        return Settings(referral_settings=self.configured)
 
     def _submit(self, number: int) -> int:
+        if self.full:
+            raise BusyError
         self.submitted.append(number)
         return 0
 
@@ -178,10 +186,10 @@ async def test_a_slot_missed_beyond_the_grace_time_is_recorded_and_said(database
     bot = Bot(database)
     assert await bot.scheduler.decide_due() == []
     assert await decided(database) == [(SLOT, SlotStatus.MISSED)]
-    assert len(bot.told) == 1
-    assert "2026-01-09 15:00" in bot.told[0]
+    [record] = await database.read(slots.without_batch, since=clock.moment, limit=10)
+    assert record.reason == "nothing was paid then, nor within the grace time of 24 h"
     await bot.scheduler.decide_due()
-    assert len(bot.told) == 1
+    assert len(await database.read(audit_log.entries, limit=100)) == 2
 
 
 @pytest.mark.anyio
@@ -206,7 +214,7 @@ async def test_a_new_ledger_pays_no_slot_of_its_past(database: Database, clock: 
 async def test_a_changed_rule_fires_nothing_that_is_past(database: Database, clock: TestClock) -> None:
     await Bot(database).scheduler.decide_due()
     clock.moment = SLOT - timedelta(hours=1)
-    changed = Bot(database, Rule(weekday="friday", hour=13, minute=30))
+    changed = Bot(database, ReferralSettings(batch_hour_utc=13, batch_minute_utc=30))
     assert await changed.scheduler.decide_due() == []
     assert await decided(database) == []
     clock.moment = datetime(2026, 1, 16, 13, 30, tzinfo=UTC)
@@ -214,9 +222,89 @@ async def test_a_changed_rule_fires_nothing_that_is_past(database: Database, clo
 
 
 @pytest.mark.anyio
+async def test_a_reload_reaches_a_process_that_runs_and_fires_nothing_that_is_past(
+    database: Database, clock: TestClock
+) -> None:
+    bot, other = Bot(database), Bot(database)
+    await bot.scheduler.decide_due()
+    clock.moment = SLOT - timedelta(hours=1)
+    other.configured = ReferralSettings(batch_hour_utc=13, misfire_grace_hours=1)
+    await other.desk.reload_schedule(CLI)
+    assert await bot.scheduler.decide_due() == []
+    clock.moment = SLOT
+    assert await bot.scheduler.decide_due() == []
+    assert await decided(database) == []
+    clock.moment = datetime(2026, 1, 16, 13, 0, tzinfo=UTC)
+    assert len(await bot.scheduler.decide_due()) == 1
+    entries = await database.read(audit_log.entries, limit=50)
+    [changed, _] = [entry for entry in entries if entry["action"] == "schedule_changed"]
+    assert (changed["actor"], changed["details"]["rule"], changed["details"]["before"]) == (
+        "cli",
+        "friday 13:00",
+        "friday 15:00",
+    )
+
+
+@pytest.mark.anyio
+async def test_a_changed_grace_time_does_not_lose_the_slot_that_is_due(database: Database, clock: TestClock) -> None:
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    clock.moment = SLOT + timedelta(hours=30)
+    bot.configured = ReferralSettings(misfire_grace_hours=48)
+    await bot.desk.reload_schedule(CLI)
+    assert len(await bot.scheduler.decide_due()) == 1
+
+
+@pytest.mark.anyio
+async def test_a_configuration_that_is_wrong_changes_nothing(database: Database) -> None:
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+
+    def reread() -> Settings:
+        raise SettingsError('config.json: referral_settings.batch_day is "fryday", but may be one of monday.')
+
+    desk = Desk(database, Settings(), lambda _number: 0, reread=reread)
+    with pytest.raises(CashbackError, match=r"The schedule stays as it is: .*fryday"):
+        await desk.reload_schedule(CLI)
+    state = await database.read(schedule.in_force)
+    assert state.schedule.rule_text == "friday 15:00"
+
+
+@pytest.mark.anyio
+async def test_a_rule_that_was_changed_at_the_last_moment_takes_its_slot_along(
+    database: Database, clock: TestClock
+) -> None:
+    """Between a look at the ledger and the decision another process may change the rule."""
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    clock.moment = SLOT
+    assert (await database.read(slots.due, now=SLOT)).payable == SLOT
+    bot.configured = ReferralSettings(batch_day="monday")
+    await bot.desk.reload_schedule(CLI)
+    assert await bot.desk.pay_slot(SLOT) is None
+    assert await decided(database) == []
+
+
+@pytest.mark.anyio
+async def test_a_slot_whose_runner_is_full_has_its_batch_and_says_that_it_waits(
+    database: Database, clock: TestClock
+) -> None:
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    clock.moment, bot.full = SLOT, True
+    assert await bot.scheduler.decide_due() == []
+    assert await decided(database) == [(SLOT, SlotStatus.BATCHED)]
+    assert await database.read(batches.unfinished) == [1]
+    assert len(bot.told) == 1
+    assert "waits its turn" in bot.told[0]
+    await bot.scheduler.decide_due()
+    assert len(bot.told) == 1
+
+
+@pytest.mark.anyio
 async def test_switched_off_and_on_again_nothing_in_between_is_caught_up(database: Database, clock: TestClock) -> None:
     await Bot(database).scheduler.decide_due()
-    await Bot(database, None).scheduler.decide_due()
+    await Bot(database, ReferralSettings(auto_batch_enabled=False)).scheduler.decide_due()
     clock.moment = SLOT + timedelta(hours=1)
     assert await Bot(database).scheduler.decide_due() == []
     assert await decided(database) == []
@@ -237,13 +325,14 @@ async def test_a_slot_with_nothing_pending_leaves_its_row_and_no_batch(database:
 async def test_a_paused_schedule_skips_its_slots_and_says_who_paused_it(database: Database, clock: TestClock) -> None:
     bot = Bot(database)
     await bot.scheduler.decide_due()
-    assert await bot.desk.pause_schedule(CLI, "holidays")
-    assert not await bot.desk.pause_schedule(CLI, "again")
+    await bot.desk.pause_schedule(CLI, "holidays")
+    with pytest.raises(StaleBatchError, match="paused already, by cli: holidays"):
+        await bot.desk.pause_schedule(CLI, "again")
     clock.moment = SLOT
     assert await Bot(database).scheduler.decide_due() == []
     [row] = await database.read(slots.latest, limit=5)
     assert (row.status, row.reason) == (SlotStatus.SKIPPED, "paused by cli: holidays")
-    assert await bot.desk.resume_schedule(CLI)
+    await bot.desk.resume_schedule(CLI)
     clock.moment = SLOT + WEEK
     assert len(await bot.scheduler.decide_due()) == 1
 
@@ -252,7 +341,7 @@ async def test_a_paused_schedule_skips_its_slots_and_says_who_paused_it(database
 async def test_the_next_slot_can_be_skipped_and_only_that_one(database: Database, clock: TestClock) -> None:
     bot = Bot(database)
     await bot.scheduler.decide_due()
-    assert await bot.desk.skip_slot(CLI, SLOT, "audit week")
+    await bot.desk.skip_slot(CLI, SLOT, "audit week")
     clock.moment = SLOT
     assert await bot.scheduler.decide_due() == []
     clock.moment = SLOT + WEEK
@@ -331,44 +420,86 @@ async def running(scheduler: Scheduler) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
+class Failing(Desk):
+    """A desk whose slots cannot be paid as long as there are failures left."""
+
+    failures: list[Exception]
+
+    async def pay_slot(self, slot_at: datetime) -> int | None:
+        """Pay, or fail."""
+        if self.failures:
+            raise self.failures.pop(0)
+        return await super().pay_slot(slot_at)
+
+
+@pytest.fixture
+async def failing(frozen_time: FrozenTime, tmp_path: Path) -> AsyncIterator[tuple[Bot, Failing, Database]]:
+    """Stand an hour before a slot that will not be easy to pay."""
+    await frozen_time.jump_to(SLOT - timedelta(hours=1))
+    async with Database(tmp_path / "ledger.db") as database:
+        await database.create_referral(1001, 1002)
+        await earn(database, "one")
+        bot = Bot(database)
+        desk = Failing(database, Settings(), bot._submit)
+        bot.scheduler = Scheduler(desk, database, tell=bot._tell, wake=lambda: None)
+        yield bot, desk, database
+
+
 @pytest.mark.anyio
-async def test_a_ledger_that_is_locked_at_the_slot_is_said_and_tried_again(
-    database: Database, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+async def test_what_fails_at_the_slot_is_said_once_and_tried_again(
+    failing: tuple[Bot, Failing, Database], frozen_time: FrozenTime
 ) -> None:
-    bot = Bot(database)
-    await bot.scheduler.decide_due()
-    clock.moment = SLOT
-    real, failures = bot.desk.pay_slot, [DatabaseUnavailableError("locked")]
-
-    async def pay_slot(slot_at: datetime) -> int | None:
-        if failures:
-            raise failures.pop()
-        return await real(slot_at)
-
-    monkeypatch.setattr(bot.desk, "pay_slot", pay_slot)
-    monkeypatch.setattr("scheduler.RETRY_SECONDS", 0.01)
+    bot, desk, database = failing
+    locked = DatabaseUnavailableError("the file is locked")
+    desk.failures = [locked, locked, ZeroDivisionError("a mistake")]
     async with running(bot.scheduler):
-        with anyio.fail_after(10):
-            while not bot.submitted:
-                await anyio.lowlevel.checkpoint()
-    assert len(bot.told) == 1
-    assert "locked" in bot.told[0]
+        await frozen_time.run_to(SLOT + timedelta(minutes=2, seconds=30))
+        assert desk.failures == []
+        assert bot.submitted == []
+        await frozen_time.run(minutes=1)
+        assert bot.submitted == [1]
+        await frozen_time.run(minutes=10)
+    assert [line.rpartition("minute: ")[2] for line in bot.told] == [
+        "the file is locked",
+        "ZeroDivisionError: a mistake",
+    ]
+    assert await decided(database) == [(SLOT, SlotStatus.BATCHED)]
 
 
 @pytest.mark.anyio
-async def test_apschedulers_bell_rings_on_friday_at_15_utc_under_frozen_time(tmp_path: Path) -> None:
-    with freezegun.freeze_time(SLOT - timedelta(seconds=1), real_asyncio=True) as frozen:
-        async with Database(tmp_path / "ledger.db") as database:
-            await database.create_referral(1001, 1002)
-            await earn(database, "one")
-            bot = Bot(database)
-            async with running(bot.scheduler):
-                with anyio.fail_after(10):
-                    while await database.read(slots.find_state) is None:
-                        await anyio.lowlevel.checkpoint()
-                    assert bot.submitted == []
-                    frozen.move_to(SLOT)
-                    bot.scheduler.look_at_the_clock()
-                    while not bot.submitted:
-                        await anyio.lowlevel.checkpoint()
-            assert await decided(database) == [(SLOT, SlotStatus.BATCHED)]
+async def test_what_fails_for_the_whole_grace_time_is_missed_and_the_next_week_is_paid(
+    failing: tuple[Bot, Failing, Database], frozen_time: FrozenTime
+) -> None:
+    bot, desk, database = failing
+    desk.failures = [DatabaseUnavailableError("the disk is full")] * 10_000
+    async with running(bot.scheduler):
+        await frozen_time.run_to(SLOT + timedelta(hours=1))
+        await frozen_time.jump_to(SLOT + timedelta(hours=24, seconds=1))
+        await frozen_time.run(minutes=2)
+        assert await decided(database) == [(SLOT, SlotStatus.MISSED)]
+        assert len(bot.told) == 1
+        desk.failures = []
+        await frozen_time.jump_to(SLOT + WEEK)
+    assert await decided(database) == [(SLOT, SlotStatus.MISSED), (SLOT + WEEK, SlotStatus.BATCHED)]
+
+
+@pytest.mark.anyio
+async def test_apschedulers_bell_rings_on_friday_at_15_utc_under_frozen_time(
+    frozen_time: FrozenTime, tmp_path: Path
+) -> None:
+    await frozen_time.jump_to(SLOT - timedelta(hours=1))
+    async with Database(tmp_path / "ledger.db") as database:
+        await database.create_referral(1001, 1002)
+        await earn(database, "one")
+        bot = Bot(database)
+        async with running(bot.scheduler):
+            await frozen_time.jump_to(SLOT - timedelta(seconds=1))
+            assert bot.submitted == []
+            await frozen_time.run(seconds=1)
+            assert bot.submitted == [1]
+            await earn(database, "two")
+            await frozen_time.run(minutes=5)
+            await bot.scheduler.ring()
+            await frozen_time.rest()
+            assert bot.submitted == [1]
+        assert await decided(database) == [(SLOT, SlotStatus.BATCHED)]

@@ -3,9 +3,10 @@
 from cogs.admin.dashboard import DashboardLink
 from cogs.admin.payouts import Payouts
 from cogs.admin.runs import RunCommands
+from cogs.admin.schedule import ScheduleCommands
 
 
-class AdminCommands(Payouts, RunCommands, DashboardLink):
+class AdminCommands(Payouts, RunCommands, ScheduleCommands, DashboardLink):
     """All of them as one cog."""
 
 

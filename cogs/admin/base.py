@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from discord.ext import commands
 
-from cogs.confirm import actor_of
 from cogs.errors import RefusedError
+from cogs.presses import actor_of
 from cogs.runs import Bell
 from database import Database
 from desk import Desk

@@ -7,8 +7,8 @@ from discord.ext import commands
 from cogs import embeds
 from cogs.admin.base import VIEWERS_TOO, AdminCog
 from cogs.admin.payouts import Payouts
-from cogs.confirm import actor_of
 from cogs.errors import DISCORD_FAILURES, RefusedError
+from cogs.presses import actor_of
 
 
 class DashboardLink(AdminCog):

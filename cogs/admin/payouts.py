@@ -9,7 +9,8 @@ from discord.ext import commands
 
 from cogs import embeds
 from cogs.admin.base import AdminCog
-from cogs.confirm import CashbackConfirmView, actor_of
+from cogs.confirm import CashbackConfirmView
+from cogs.presses import actor_of
 from database import announcements
 from pipeline.errors import NothingPendingError
 

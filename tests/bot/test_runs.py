@@ -33,10 +33,14 @@ class Inbox:
         return 0
 
 
+async def say_nothing(_line: str) -> None:
+    """Have no audit channel."""
+
+
 async def test_an_interrupted_batch_is_submitted_again_after_a_pause(till: Till) -> None:
     await till.earn(10**17, 100)
     number = await till.approved()
-    runs, inbox = Runs(till.database, news=Bell(), work=Bell(), resume_seconds=0.01), Inbox(full=2)
+    runs, inbox = Runs(till.database, news=Bell(), work=Bell(), tell=say_nothing, resume_seconds=0.01), Inbox(full=2)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(runs.run, inbox.submit)
         await runs.interrupted(number, "the disk is full")
@@ -51,7 +55,7 @@ async def test_a_batch_that_was_settled_meanwhile_is_left_alone(till: Till) -> N
     await till.earn(10**17, 100)
     report = await till.pay()
     news, inbox = Bell(), Inbox()
-    runs = Runs(till.database, news=news, work=Bell())
+    runs = Runs(till.database, news=news, work=Bell(), tell=say_nothing)
     await runs.interrupted(report.batch_number, "somebody else was faster")
     await news.wait(0)
     runs.take_up(report.batch_number)
@@ -66,7 +70,7 @@ async def test_a_batch_that_was_settled_meanwhile_is_left_alone(till: Till) -> N
 async def test_a_batch_that_a_full_inbox_refused_is_submitted_later(till: Till) -> None:
     await till.earn(10**17, 100)
     number = await till.approved()
-    runs, inbox = Runs(till.database, news=Bell(), work=Bell(), resume_seconds=0.01), Inbox(full=1)
+    runs, inbox = Runs(till.database, news=Bell(), work=Bell(), tell=say_nothing, resume_seconds=0.01), Inbox(full=1)
     submit = runs.guard(inbox.submit)
     with pytest.raises(BusyError):
         submit(number)

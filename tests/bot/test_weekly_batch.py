@@ -34,6 +34,6 @@ async def test_a_slot_that_was_missed_is_said_in_the_audit_channel(town: Town) -
     await start_the_calendar(town)
     town.clock.advance(WEEK + 48 * HOUR)
     async with town.bot():
-        line = await town.sandbox.wait_for(saying("was missed"))
+        line = await town.sandbox.wait_for(saying("No Weekly Cashback Batch", "missed", "grace time"))
         assert line.channel_id == town.audit.id
     assert town.batches() == ["expired"]

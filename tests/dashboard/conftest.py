@@ -23,7 +23,6 @@ from desk import Actor, Desk, Source
 from pipeline.errors import RolesUnknownError
 from pipeline.ports import Silence
 from pipeline.runner import Runner
-from scheduler import open_slots, rule_of
 from settings import Settings
 from stages import Bell, make_pipeline
 from tests.conftest import Till
@@ -166,11 +165,9 @@ async def serving(database: Database, settings: Settings, guild: Guild, till: Ti
     )
     runner = Runner(make, observer)
     desk = Desk(database, settings, runner.submit)
-    rule = rule_of(settings.referral_settings)
-    await desk.open_schedule(str(rule))
+    await desk.open_schedule()
     world = World(
         roles_of=guild.of,
-        next_slots=partial(open_slots, database, rule),
         is_online=lambda: not guild.is_away,
         waiting=lambda: runner.unsettled,
         metrics=metrics,

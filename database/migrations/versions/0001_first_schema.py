@@ -338,6 +338,8 @@ def _create_ours() -> None:
         Column("id", Integer(), nullable=False),
         Column("rule", Text(), nullable=False),
         Column("in_force_since", Moment(), nullable=False),
+        Column("grace_hours", Integer(), nullable=False),
+        Column("notice_hours", Integer(), nullable=False),
         Column("paused_by", Text(), nullable=True),
         Column("paused_reason", Text(), nullable=True),
         Column("paused_at", Moment(), nullable=True),
@@ -385,6 +387,17 @@ def _create_ours() -> None:
         Column("expires_at", Moment(), nullable=False),
         Column("ended_at", Moment(), nullable=True),
         PrimaryKeyConstraint("digest"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "slot_posts",
+        Column("slot_at", Moment(), nullable=False),
+        Column("kind", Text(), nullable=False),
+        Column("channel_id", BigInteger(), nullable=False),
+        Column("message_id", BigInteger(), nullable=True),
+        Column("is_final", Integer(), server_default="0", nullable=False),
+        CheckConstraint("kind IN ('notice', 'outcome')", name="kind_known"),
+        PrimaryKeyConstraint("slot_at", "kind"),
         sqlite_with_rowid=False,
     )
     op.create_table(

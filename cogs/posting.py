@@ -1,0 +1,39 @@
+"""Posting a message that must be there once, whatever dies between the post and the ledger's knowing of it."""
+
+from typing import Final
+
+import discord
+
+HISTORY_LOOKED_AT: Final = 100
+UNKNOWN_CHANNEL: Final = 10003
+UNKNOWN_MESSAGE: Final = 10008
+
+
+async def post_once(
+    channel: discord.PartialMessageable,
+    embed: discord.Embed,
+    *,
+    nonce: str,
+    is_first: bool,
+    view: discord.ui.View | None = None,
+) -> int:
+    """Post an embed and return its message's id; where another attempt may have posted it, look for that first."""
+    message_id = None if is_first else await _find(channel, embed)
+    if message_id is not None:
+        return message_id
+    if view is None:
+        return (await channel.send(embed=embed, nonce=nonce)).id
+    return (await channel.send(embed=embed, nonce=nonce, view=view)).id
+
+
+async def _find(channel: discord.PartialMessageable, embed: discord.Embed) -> int | None:
+    """Look whether an attempt of which nothing is known did post it: title and footer tell."""
+    async for message in channel.history(limit=HISTORY_LOOKED_AT):
+        if any((each.title, each.footer.text) == (embed.title, embed.footer.text) for each in message.embeds):
+            return message.id
+    return None
+
+
+def is_gone(error: discord.HTTPException) -> bool:
+    """Tell whether the message, or its channel, was deleted."""
+    return error.code in {UNKNOWN_CHANNEL, UNKNOWN_MESSAGE}
