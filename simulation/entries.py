@@ -180,6 +180,12 @@ def _decide_slot(books: Books, done: Committed) -> None:
     books.slots.setdefault(slot_at, (done.arguments["status"], None))
 
 
+def _skip_slot(books: Books, done: Committed) -> None:
+    slot_at = done.arguments["slot_at"]
+    books.require(slot_at not in books.slots, f"the slot of {slot_at} was skipped, it was decided already")
+    books.slots[slot_at] = (SlotStatus.SKIPPED, None)
+
+
 def _pause(books: Books, _done: Committed) -> None:
     books.paused = True
 
@@ -210,8 +216,9 @@ HANDLERS: Final[dict[str, Handler]] = {
     "outbox.settle": _settle_letter,
     "slots.pay": _pay_slot,
     "slots.decide": _decide_slot,
-    "slots.pause": _pause,
-    "slots.resume": _unpause,
+    "slots.skip": _skip_slot,
+    "schedule.pause": _pause,
+    "schedule.resume": _unpause,
 }
 """What is done in the books for each function that writes money or decisions into the ledger."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Final, Generic, TypeVar
@@ -15,7 +14,7 @@ from cogs.runs import Runs
 from desk import Desk
 from pipeline.errors import CashbackError
 from pipeline.runner import Runner
-from scheduler import Scheduler, rule_of
+from scheduler import Scheduler
 from settings import Settings
 from simulation.fate import DiedError, Fate
 from simulation.ledger import SimulatedLedger
@@ -60,7 +59,7 @@ class Life:
         self._stopping = anyio.Event()
         referral = settings.referral_settings
         mail = Bell()
-        self._runs = Runs(ledger, news=Bell(), work=Bell())
+        self._runs = Runs(ledger, news=Bell(), work=Bell(), tell=tell)
         make = partial(make_pipeline, database=ledger, observer=self._runs, bell=mail, chunk_size=referral.chunk_size)
         self._runner = Runner(make, self._runs)
         self.desk = Desk(ledger, settings, self._runs.guard(self._runner.submit))
@@ -71,8 +70,7 @@ class Life:
             per_second=referral.dm_per_second,
             retry_attempts=referral.retry_attempts,
         )
-        grace = timedelta(hours=referral.misfire_grace_hours)
-        self.scheduler = Scheduler(self.desk, ledger, rule_of(referral), grace=grace, tell=tell)
+        self.scheduler = Scheduler(self.desk, ledger, tell=tell, wake=lambda: None)
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:

@@ -229,7 +229,7 @@ class People:
         """Pause or resume the schedule, or skip the next slot."""
         admin = self._world.admin(FIRST_ADMIN)
         slot_at = self._world.rule.next_slot(self._world.clock())
-        act: Callable[[Life], Coroutine[Any, Any, bool]] = self._chance.choice(
+        act: Callable[[Life], Coroutine[Any, Any, None]] = self._chance.choice(
             (
                 lambda life: life.desk.pause_schedule(admin, "a reason"),
                 lambda life: life.desk.resume_schedule(admin, "a reason"),

@@ -45,7 +45,7 @@ class Post:
         before = self.seen.setdefault(notice.notification_id, [])
         if any(one.answered and one.fate is letter.fate for one in before):
             self.found.append(f"direct message {notice.notification_id} was sent again by who knew that it had arrived")
-        if before and letter.at - before[0].at <= NONCE_SECONDS:
+        if before and letter.at - before[-1].at <= NONCE_SECONDS:
             self.recognised += 1
             return
         self.repeats += bool(before)

@@ -11,9 +11,10 @@ from typing import Any, Final, TypeVar
 import anyio
 
 from desk import Actor, Source
+from desk.schedule import schedule_of
+from pipeline.calendar import Rule
 from pipeline.errors import CashbackError, DatabaseUnavailableError
 from pipeline.runner import explain
-from scheduler import Rule, rule_of
 from settings import Settings
 from simulation.books import Books
 from simulation.chance import CALM, Odds
@@ -113,7 +114,7 @@ class World:
     @property
     def rule(self) -> Rule:
         """The rule of the weekly batch."""
-        rule = rule_of(self.settings.referral_settings)
+        rule = schedule_of(self.settings.referral_settings).rule
         assert rule is not None  # noqa: S101 -- the worlds have one
         return rule
 
