@@ -11,7 +11,8 @@ from discord.ext import commands
 from cogs import embeds
 from cogs.admin.base import VIEWERS_TOO, AdminCog
 from cogs.admin.payouts import Payouts
-from cogs.presses import actor_of, view_of
+from cogs.confirm import view_of
+from cogs.presses import actor_of
 from database import announcements, batches, retries
 from pipeline.messages import BatchReport, BatchStatus
 
