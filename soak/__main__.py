@@ -15,13 +15,14 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from simulation.campaign import run_seeds
 from soak.crash import run_campaigns
 from soak.findings import Findings
 from soak.page import verdict, write_page
 from soak.rush import run_rushes
 
 Say = Callable[[str], None]
-DEFAULTS: Final = {"kills": 5_000, "crowds": 50, "seed": 1}
+DEFAULTS: Final = {"kills": 5_000, "seeds": 100_000, "crowds": 50, "seed": 1}
 
 
 def _crash(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
@@ -36,13 +37,38 @@ def _crash(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
     return tally.findings(time.perf_counter() - began)
 
 
+def _chance(_folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    began = time.perf_counter()
+    tally = run_seeds(
+        wanted.seed,
+        wanted.seeds,
+        os.cpu_count() or 1,
+        lambda so_far: say(f"{so_far.seeds:,} of {wanted.seeds:,} seeds"),
+    )
+    return Findings(
+        part="the whole program lives in worlds of chance",
+        seconds=time.perf_counter() - began,
+        figures=(
+            ("seeds, each a world of its own", tally.seeds),
+            ("processes in them", tally.lives),
+            ("of these died", tally.deaths),
+            ("commits", tally.commits),
+            ("batches", tally.batches),
+            ("cents credited", tally.credited_cents),
+            ("direct messages seen by somebody", tally.messages),
+            ("of these repeats, all inside the documented window", tally.repeated_messages),
+        ),
+        violations=tuple(tally.violations),
+    )
+
+
 def _crowd(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
     return run_rushes(folder, rushes=wanted.crowds, watch=lambda done: say(f"{done:,} of {wanted.crowds:,} crowds"))
 
 
 def _soak(wanted: argparse.Namespace, say: Say) -> Iterator[Findings]:
     """Run each part of which any is wanted."""
-    for count, part in ((wanted.kills, _crash), (wanted.crowds, _crowd)):
+    for count, part in ((wanted.kills, _crash), (wanted.seeds, _chance), (wanted.crowds, _crowd)):
         if count:
             with tempfile.TemporaryDirectory() as folder:
                 yield part(Path(folder), wanted, say)
