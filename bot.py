@@ -24,12 +24,16 @@ from cogs.audit_channel import AuditChannel
 from cogs.client import CashbackClient
 from cogs.confirm import Decisions
 from cogs.connection import Needs, StartError, point_at, stay_connected
+from cogs.courier import Courier
 from cogs.hold import Holds
+from cogs.members import MemberCommands
 from cogs.messenger import DirectMessenger
+from cogs.programme import Programme
 from cogs.retrying import keep_retrying
 from cogs.roles import Roles
 from cogs.runs import Runs
 from cogs.slot_posts import SlotPosts
+from cogs.standing import Terms
 from dashboard import CountingMessenger, CountingObserver, Dashboard, Metrics, World
 from database import Database, batches
 from desk import Desk
@@ -58,6 +62,7 @@ class House:
     runner: Runner
     runs: Runs
     postman: Postman
+    courier: Courier
     announcer: Announcer
     scheduler: Scheduler
     dashboard: Dashboard
@@ -84,7 +89,18 @@ class House:
         desk = Desk(database, settings, runs.guard(runner.submit), reread=reread)
         audit_channel.slot_posts = SlotPosts(client, database, desk)
         client.decisions, client.holds = Decisions(database, desk, news), Holds(desk, news)
-        await client.add_cog(AdminCommands(database, desk, news))
+        messenger = DirectMessenger(client, brand_name=settings.brand_name)
+        postman = Postman(
+            database,
+            CountingMessenger(metrics, messenger),
+            mail,
+            per_second=referral.dm_per_second,
+            retry_attempts=referral.retry_attempts,
+        )
+        courier = Courier(database, messenger, postman.turns, Bell())
+        client.programme = Programme(database, terms_of(settings))
+        await client.add_cog(AdminCommands(database, desk, news, client.programme, courier, audit_channel.tell))
+        await client.add_cog(MemberCommands(database, desk, client.programme, courier))
         announcer = Announcer(
             client,
             database,
@@ -98,13 +114,8 @@ class House:
             client=client,
             runner=runner,
             runs=runs,
-            postman=Postman(
-                database,
-                CountingMessenger(metrics, DirectMessenger(client, brand_name=settings.brand_name)),
-                mail,
-                per_second=referral.dm_per_second,
-                retry_attempts=referral.retry_attempts,
-            ),
+            postman=postman,
+            courier=courier,
             announcer=announcer,
             dashboard=Dashboard(
                 database,
@@ -121,6 +132,17 @@ class House:
             scheduler=Scheduler(desk, database, tell=audit_channel.tell, wake=news.ring),
             needs=needs,
         )
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Collect what the programme promises its members."""
+    referral = settings.referral_settings
+    return Terms(
+        cashback_percent=referral.cashback_percent,
+        min_payout_cents=referral.min_payout_cents,
+        holding_days=referral.holding_days,
+        holds_leavers=referral.leaver_policy == "hold",
+    )
 
 
 def required_admin_role(settings: Settings) -> int:
@@ -154,6 +176,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
         around.start_soon(connect, house.client, token, house.needs, name="discord")
         around.start_soon(house.announcer.run, name="announcer")
         around.start_soon(house.postman.run, name="postman")
+        around.start_soon(house.courier.run, name="courier")
         if settings.dashboard.enabled:
             around.start_soon(house.dashboard.run, name="dashboard")
         async with anyio.create_task_group() as money:

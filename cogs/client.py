@@ -12,6 +12,8 @@ from discord.ext import commands
 from cogs.confirm import DecisionButton, Decisions
 from cogs.errors import DISCORD_FAILURES, answer_command_error
 from cogs.hold import HoldButton, Holds
+from cogs.paging import PageButton
+from cogs.programme import Programme
 from cogs.runs import Bell
 
 # The library warns of what it lacks for voice; this bot listens to nobody.
@@ -60,6 +62,7 @@ class CashbackClient(commands.Bot):
 
     decisions: Decisions
     holds: Holds
+    programme: Programme
 
     def __init__(self, bell: Bell, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
         """Take the bell of who waits for a connection, the prefix, and the servers that get the slash commands.
@@ -107,7 +110,7 @@ class CashbackClient(commands.Bot):
 
     async def setup_hook(self) -> None:
         """Listen to the buttons of every summary, old ones too, and register the slash commands."""
-        self.add_dynamic_items(DecisionButton, HoldButton)
+        self.add_dynamic_items(DecisionButton, HoldButton, PageButton)
         scopes: list[discord.Object | None] = [discord.Object(guild_id) for guild_id in self._guild_ids]
         for scope in scopes or [None]:
             if scope is not None:

@@ -75,6 +75,16 @@ def notice(text: str) -> discord.Embed:
     return discord.Embed(description=clip(f"ℹ️ {text}", DESCRIPTION_LENGTH), colour=discord.Colour.blurple())
 
 
+def success(title: str, text: str) -> discord.Embed:
+    """Say that something was done."""
+    return discord.Embed(title=f"✅ {title}", description=clip(text, DESCRIPTION_LENGTH), colour=discord.Colour.green())
+
+
+def warning(title: str, text: str) -> discord.Embed:
+    """Say something that whoever reads it will not like."""
+    return discord.Embed(title=f"⚠️ {title}", description=clip(text, DESCRIPTION_LENGTH), colour=discord.Colour.orange())
+
+
 def summary(batch: BatchSummary) -> discord.Embed:
     """Show what a batch would pay, to whoever may confirm it."""
     if batch.mode is BatchMode.INDIVIDUAL:

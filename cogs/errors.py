@@ -39,6 +39,22 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
         logger.warning("an error could not be told in channel %s: %s", context.channel.id, failure)
 
 
+async def answer_interaction_error(interaction: discord.Interaction[Any], error: Exception) -> None:
+    """Tell who used a slash command what went wrong. Raises nothing: where even that fails, the log says so."""
+    error = _inner(error)
+    if isinstance(error, app_commands.NoPrivateMessage):
+        text = "This command works in the server only, not in direct messages."
+    else:
+        text = explained(error)
+    try:
+        if interaction.response.is_done():
+            await interaction.followup.send(embed=embeds.error(text), ephemeral=True)
+        else:
+            await interaction.response.send_message(embed=embeds.error(text), ephemeral=True)
+    except DISCORD_FAILURES as failure:
+        logger.warning("%d could not be told: %s (%s)", interaction.user.id, text, failure)
+
+
 def _inner(error: Exception) -> Exception:
     """Take the library's wrappings off."""
     wrappings = (commands.HybridCommandError, commands.CommandInvokeError, app_commands.CommandInvokeError)
@@ -66,6 +82,8 @@ def explained(error: Exception) -> str:
 def _input_detail(error: Exception) -> str:
     if isinstance(error, commands.TooManyArguments):
         return "There are more words than this command takes."
+    if isinstance(error, commands.MissingRequiredArgument):
+        return f"The {error.param.name} is missing."
     if isinstance(error, commands.BadArgument):
         return str(error)
     return "This command cannot be understood."
@@ -75,4 +93,6 @@ def _usage(context: commands.Context[Any]) -> str:
     if context.command is None:
         return ""
     name = f"{context.prefix or '/'}{context.command.qualified_name}"
-    return f"Usage: `{name}` or `{name} {context.command.usage}`." if context.command.usage else f"Usage: `{name}`."
+    forms = [name] if not any(each.required for each in context.command.clean_params.values()) else []
+    forms += [f"{name} {context.command.usage}"] if context.command.usage else []
+    return f"Usage: {' or '.join(f'`{form}`' for form in forms or [name])}."

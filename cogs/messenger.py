@@ -2,6 +2,8 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import anyio
@@ -10,10 +12,12 @@ import discord
 from cogs import embeds
 from cogs.client import CashbackClient
 from cogs.errors import DISCORD_FAILURES
-from pipeline.messages import Delivery, DeliveryStatus, PayoutNotice
+from pipeline.messages import Absence, Delivery, DeliveryStatus, PayoutNotice
 
 UNDELIVERABLE_CODES: Final = frozenset({50007, 50278, 10013, 50033})
 """The member takes no direct messages, shares no server with the bot, or does not exist: trying again is no use."""
+
+ABSENCE_CODES: Final = {50278: Absence.LEFT, 10013: Absence.GONE}
 
 BACK_OFF_CODES: Final = frozenset({40003, 20026})
 """Direct messages are opened too fast, or the bot is flagged for it."""
@@ -41,36 +45,55 @@ class DirectMessenger:
 
     async def send(self, notice: PayoutNotice) -> Delivery:
         """Send one payout's direct message once."""
+        return await self.deliver(
+            notice.user_id,
+            partial(embeds.received, notice, self._brand_name),
+            nonce=nonce_of(notice.batch_id, notice.user_id, "payout"),
+            dm_channel_id=notice.dm_channel_id,
+            batch_id=notice.batch_id,
+        )
+
+    async def deliver(
+        self,
+        user_id: int,
+        write: Callable[[], discord.Embed],
+        *,
+        nonce: str,
+        dm_channel_id: int | None,
+        batch_id: str | None = None,
+    ) -> Delivery:
+        """Send somebody what `write` makes, once, into the channel that is known or one that is opened.
+
+        `batch_id` is what the log says it is about.
+        """
         await self._client.wait_online()
-        channel_id = notice.dm_channel_id
+        channel_id = dm_channel_id
         try:
+            embed = write()
             with anyio.fail_after(SEND_SECONDS):
-                channel_id = channel_id or await self._open(notice.user_id)
+                channel_id = channel_id or await self._open(user_id)
                 try:
-                    await self._write(channel_id, notice)
+                    await self._write(channel_id, embed, nonce)
                 except discord.HTTPException as error:
-                    if error.code != UNKNOWN_CHANNEL or notice.dm_channel_id is None:
+                    if error.code != UNKNOWN_CHANNEL or dm_channel_id is None:
                         raise
-                    channel_id = await self._open(notice.user_id)
-                    await self._write(channel_id, notice)
+                    channel_id = await self._open(user_id)
+                    await self._write(channel_id, embed, nonce)
         except DISCORD_FAILURES as error:
-            return Delivery(status=_status_of(error), reason=_reason(error), dm_channel_id=channel_id)
-        except Exception as error:
-            logger.exception(
-                "the direct message %d could not be written",
-                notice.notification_id,
-                extra={"batch_id": notice.batch_id},
+            return Delivery(
+                status=_status_of(error), reason=_reason(error), dm_channel_id=channel_id, absence=_absence_of(error)
             )
+        except Exception as error:
+            logger.exception("a direct message to %d could not be written", user_id, extra={"batch_id": batch_id})
             return Delivery(status=DeliveryStatus.RETRY, reason=_reason(error), dm_channel_id=channel_id)
         return Delivery(status=DeliveryStatus.SENT, dm_channel_id=channel_id)
 
     async def _open(self, user_id: int) -> int:
         return (await self._client.create_dm(discord.Object(user_id))).id
 
-    async def _write(self, channel_id: int, notice: PayoutNotice) -> None:
+    async def _write(self, channel_id: int, embed: discord.Embed, nonce: str) -> None:
         channel = self._client.get_partial_messageable(channel_id, type=discord.ChannelType.private)
-        nonce = nonce_of(notice.batch_id, notice.user_id, "payout")
-        await channel.send(embed=embeds.received(notice, self._brand_name), nonce=nonce)
+        await channel.send(embed=embed, nonce=nonce)
 
 
 def _status_of(error: Exception) -> DeliveryStatus:
@@ -83,6 +106,11 @@ def _status_of(error: Exception) -> DeliveryStatus:
         return DeliveryStatus.UNDELIVERABLE
     is_blocked = isinstance(error, discord.HTTPException) and error.status == TOO_MANY_REQUESTS
     return DeliveryStatus.BACK_OFF if is_blocked or code in BACK_OFF_CODES else DeliveryStatus.RETRY
+
+
+def _absence_of(error: Exception) -> Absence | None:
+    """Tell what a refusal says about the member: gone from the server, or from Discord."""
+    return ABSENCE_CODES.get(error.code) if isinstance(error, discord.HTTPException) else None
 
 
 def _reason(error: Exception) -> str:

@@ -34,7 +34,9 @@ def set_referrer(connection: Connection, referrer_id: int, referred_id: int, now
     check_id(referrer_id, "Referrer")
     check_id(referred_id, "Referred member")
     if referrer_id != referred_id and closes_circle(connection, referrer_id, referred_id):
-        message = f"{referrer_id} was brought by {referred_id}, directly or through others; a circle is refused"
+        message = (
+            f"Member {referrer_id} was brought by Member {referred_id}, perhaps through others; a circle is refused."
+        )
         raise ReferralRefusedError(message)
     return create_referral(connection, referrer_id, referred_id, now)
 
@@ -66,7 +68,7 @@ def unlink(
     """
     referral = _find(connection, referred_id)
     if referral is None or referral.referrer_user_id != referrer_id or referral.unlinked_at is not None:
-        message = f"{referred_id} is not linked to {referrer_id}; nothing was changed."
+        message = f"Member {referred_id} is not linked to Member {referrer_id}; nothing was changed."
         raise ReferralRefusedError(message)
     if _is_unused(connection, referral):
         connection.execute(delete(referrals).where(referrals.c.id == referral.id))
@@ -84,12 +86,12 @@ def _find(connection: Connection, referred_id: int) -> Row[Any] | None:
 def _link_again(connection: Connection, before: Row[Any], referrer_id: int) -> int:
     if before.referrer_user_id != referrer_id:
         message = (
-            f"{before.referred_user_id} bought under {before.referrer_user_id}, and that stays so:"
-            f" link the two again, or leave {before.referred_user_id} unlinked."
+            f"Member {before.referred_user_id} bought under Member {before.referrer_user_id}, and that stays so:"
+            f" link the two again, or leave the member unlinked."
         )
         raise ReferralRefusedError(message)
     if closes_circle(connection, referrer_id, before.referred_user_id):
-        message = f"{referrer_id} was brought by {before.referred_user_id} meanwhile; a circle is refused"
+        message = f"Member {before.referred_user_id} brought Member {referrer_id} meanwhile; a circle is refused."
         raise ReferralRefusedError(message)
     connection.execute(update(referrals).where(referrals.c.id == before.id).values(unlinked_at=None))
     return int(before.id)

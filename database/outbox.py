@@ -4,7 +4,15 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
-from database.tables import dm_channels, is_queued, notifications, payout_batches, payouts, wallet_transactions
+from database.tables import (
+    absent_members,
+    dm_channels,
+    is_queued,
+    notifications,
+    payout_batches,
+    payouts,
+    wallet_transactions,
+)
 from pipeline.messages import NotificationStatus, PayoutNotice
 
 
@@ -20,6 +28,7 @@ def due(connection: Connection, *, now: datetime, limit: int) -> list[PayoutNoti
             wallet_transactions.c.balance_after_cents,
             notifications.c.attempts,
             dm_channels.c.channel_id.label("dm_channel_id"),
+            absent_members.c.user_id.is_not(None).label("was_absent"),
         )
         .join_from(notifications, payout_batches, payout_batches.c.number == notifications.c.batch_number)
         .join(
@@ -37,6 +46,7 @@ def due(connection: Connection, *, now: datetime, limit: int) -> list[PayoutNoti
             ),
         )
         .outerjoin(dm_channels, dm_channels.c.user_id == notifications.c.user_id)
+        .outerjoin(absent_members, absent_members.c.user_id == notifications.c.user_id)
         .where(is_queued)
         .where(or_(notifications.c.next_attempt_at.is_(None), notifications.c.next_attempt_at <= now))
         .order_by(notifications.c.id)
@@ -79,6 +89,11 @@ def remember_channel(connection: Connection, user_id: int, channel_id: int) -> N
     connection.execute(
         insert(dm_channels).prefix_with("OR REPLACE", dialect="sqlite").values(user_id=user_id, channel_id=channel_id)
     )
+
+
+def channel_of(connection: Connection, user_id: int) -> int | None:
+    """Tell a member's direct-message channel, None where none is known."""
+    return connection.scalars(select(dm_channels.c.channel_id).where(dm_channels.c.user_id == user_id)).one_or_none()
 
 
 def depth(connection: Connection) -> int:

@@ -84,5 +84,5 @@ def _require_person(referrer_id: int, *, in_server: bool, is_bot: bool) -> None:
 
 
 def _refuse_bot(bot_id: int) -> NoReturn:
-    message = f"{bot_id} is a bot; bots refer nobody and are referred by nobody."
+    message = f"Member {bot_id} is a bot; bots refer nobody and are referred by nobody."
     raise ReferralRefusedError(message)

@@ -199,7 +199,10 @@ class BatchReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutNotice:
-    """One queued direct message about a payout, with everything its text needs."""
+    """One queued direct message about a payout, with everything its text needs.
+
+    `was_absent`: the member is noted as gone; a message that arrives says otherwise.
+    """
 
     notification_id: int
     user_id: int
@@ -209,6 +212,7 @@ class PayoutNotice:
     balance_after_cents: int
     attempts: int
     dm_channel_id: int | None
+    was_absent: bool = False
 
 
 class DeliveryStatus(StrEnum):
@@ -224,12 +228,14 @@ class DeliveryStatus(StrEnum):
 class Delivery:
     """The outcome of one attempt to send a direct message.
 
-    BACK_OFF means that the whole run of direct messages must pause: the service asked for it.
+    BACK_OFF means that the whole run of direct messages must pause: the service asked for it. `absence` is what a
+    refusal says about the member.
     """
 
     status: DeliveryStatus
     reason: str | None = None
     dm_channel_id: int | None = None
+    absence: Absence | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from database import Database, outbox
+from database import Database, absences, outbox
 from pipeline.actor import Emit
 from pipeline.errors import CashbackError
 from pipeline.messages import ChunkCredited, Delivery, DeliveryStatus, NotificationStatus, PayoutNotice
@@ -85,7 +85,7 @@ class Postman:
         self._database = database
         self._messenger = messenger
         self._bell = bell
-        self._turns = Turns(per_second=per_second)
+        self.turns = Turns(per_second=per_second)
         self._retry_attempts = retry_attempts
         self._attempts = 0
 
@@ -129,7 +129,7 @@ class Postman:
         """Deliver one message after the other, each at its turn."""
         async with notices:
             async for notice in notices:
-                await self._turns.wait()
+                await self.turns.wait()
                 self._attempts += 1
                 delivery = await self._messenger.send(notice)
                 self._pause_where_asked(delivery)
@@ -140,8 +140,8 @@ class Postman:
         """Stop all of it for a while where the service says so, or would soon."""
         if delivery.status is DeliveryStatus.BACK_OFF:
             logger.warning("all direct messages pause for %d s: %s", BACK_OFF_SECONDS, delivery.reason)
-            self._turns.pause(BACK_OFF_SECONDS)
-        elif delivery.status is DeliveryStatus.UNDELIVERABLE and self._turns.note_refusal():
+            self.turns.pause(BACK_OFF_SECONDS)
+        elif delivery.status is DeliveryStatus.UNDELIVERABLE and self.turns.note_refusal():
             logger.warning("direct messages pause: so many were refused of late that Discord might block the bot")
 
     async def _record(self, notice: PayoutNotice, delivery: Delivery) -> None:
@@ -174,11 +174,20 @@ class Postman:
                 delivery.reason,
                 extra={"batch_id": notice.batch_id},
             )
+        await self._note_presence(notice, delivery)
         await self._write(
             partial(self._database.write, outbox.settle, notice.notification_id, status, error=delivery.reason, now=now)
         )
 
-    async def _write(self, write: Callable[[], Awaitable[None]]) -> None:
+    async def _note_presence(self, notice: PayoutNotice, delivery: Delivery) -> None:
+        """Note what an answer says about whether the member is still there."""
+        if delivery.absence is not None:
+            now = self._database.now()
+            await self._write(partial(self._database.write, absences.note, notice.user_id, delivery.absence, now))
+        elif delivery.status is DeliveryStatus.SENT and notice.was_absent:
+            await self._write(partial(self._database.write, absences.note_return, notice.user_id))
+
+    async def _write(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write also where the end is called for meanwhile: what is not noted is sent again."""
 
         async def shielded() -> None:

@@ -114,7 +114,7 @@ async def test_after_an_unlink_purchases_earn_nothing_and_what_was_earned_is_pai
     assert await till.database.log_referral_purchase(buyer, "later", 20_000) is None
     with pytest.raises(ReferralRefusedError, match="already been referred"):
         await enter(desk, buyer, 3)
-    with pytest.raises(ReferralRefusedError, match=f"{buyer} bought under 1"):
+    with pytest.raises(ReferralRefusedError, match=f"Member {buyer} bought under Member 1"):
         await desk.link(ADMIN, 3, buyer)
     assert (await till.pay()).total_cents == 70
     assert await desk.link(ADMIN, 1, buyer) == 1

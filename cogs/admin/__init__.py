@@ -1,12 +1,13 @@
-"""The commands for admins, one group: `sendref-cashb` and what may follow it. A file is one part of them."""
+"""The commands for admins, `sendref-cashb` and what may follow it, and `referral-…`. A file is one part of them."""
 
 from cogs.admin.dashboard import DashboardLink
 from cogs.admin.payouts import Payouts
+from cogs.admin.referrals import Referrals
 from cogs.admin.runs import RunCommands
 from cogs.admin.schedule import ScheduleCommands
 
 
-class AdminCommands(Payouts, RunCommands, ScheduleCommands, DashboardLink):
+class AdminCommands(Payouts, RunCommands, ScheduleCommands, DashboardLink, Referrals):
     """All of them as one cog."""
 
 

@@ -1,15 +1,20 @@
 """What the commands for admins share: what they act on, and the check that comes before all else."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from discord.ext import commands
 
+from cogs.courier import Courier
 from cogs.errors import RefusedError
 from cogs.presses import actor_of
+from cogs.programme import Programme
 from cogs.runs import Bell
 from database import Database
 from desk import Desk
 from pipeline.errors import NotAllowedError
+
+Tell = Callable[[str], Awaitable[None]]
 
 VIEWERS_TOO: Final = {"viewers_too": True}
 """What a command's `extras` say where who only looks may use it."""
@@ -18,11 +23,20 @@ VIEWERS_TOO: Final = {"viewers_too": True}
 class AdminCog(commands.Cog):
     """A part of the commands for admins. `AdminCommands` joins the parts: the library binds a group within one cog."""
 
-    def __init__(self, database: Database, desk: Desk, bell: Bell) -> None:
-        """Take the ledger, the desk, and the bell that wakes the announcer."""
+    def __init__(
+        self, database: Database, desk: Desk, bell: Bell, programme: Programme, courier: Courier, tell: Tell
+    ) -> None:
+        """Take the ledger, the desk, the bell that wakes the announcer, and those who know and tell.
+
+        `programme` knows the facts about a member, `courier` sends notes to members, `tell` says a line in the audit
+        channel.
+        """
         self._database = database
         self._desk = desk
         self._bell = bell
+        self._programme = programme
+        self._courier = courier
+        self._tell = tell
 
     async def cog_check(self, ctx: commands.Context[Any]) -> bool:
         """Refuse whoever is no admin, or no viewer where that is enough, before anything of the command is looked at.

@@ -7,6 +7,7 @@ import logging
 import pathlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import anyio
 import discord
@@ -72,7 +73,7 @@ class Town:
         )
         self.adjust(progress_seconds=0.2)
 
-    def adjust(self, **changes: float) -> None:
+    def adjust(self, **changes: float | Decimal) -> None:
         """Change referral settings, also to what a file may not say: a test does not wait for two minutes."""
         referral = self.settings.referral_settings.model_copy(update=changes)
         self.settings = self.settings.model_copy(update={"referral_settings": referral})
