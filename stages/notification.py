@@ -87,6 +87,7 @@ class Postman:
         self._bell = bell
         self.turns = Turns(per_second=per_second)
         self._retry_attempts = retry_attempts
+        self._taking = anyio.Lock()
         self._attempts = 0
 
     async def run(self) -> None:
@@ -128,13 +129,22 @@ class Postman:
     async def _carry(self, notices: MemoryObjectReceiveStream[PayoutNotice], under_way: set[int]) -> None:
         """Deliver one message after the other, each at its turn."""
         async with notices:
-            async for notice in notices:
-                await self.turns.wait()
+            while (notice := await self._take(notices)) is not None:
                 self._attempts += 1
                 delivery = await self._messenger.send(notice)
                 self._pause_where_asked(delivery)
                 await self._record(notice, delivery)
                 under_way.discard(notice.notification_id)
+
+    async def _take(self, notices: MemoryObjectReceiveStream[PayoutNotice]) -> PayoutNotice | None:
+        """Take the next message and its turn, one carrier at a time, so that the order is kept; None at last."""
+        async with self._taking:
+            try:
+                notice = await notices.receive()
+            except anyio.EndOfStream:
+                return None
+            await self.turns.wait()
+            return notice
 
     def _pause_where_asked(self, delivery: Delivery) -> None:
         """Stop all of it for a while where the service says so, or would soon."""
