@@ -135,7 +135,7 @@ def run_campaign(folder: Path, victim: Victim, chance: Random) -> Tally:
     sends = read_sends(folder)
     tally.sends, tally.repeated_sends = len(sends.lines), sends.repeats
     tally.batches[origin] += 1
-    tally.credited_cents = sum(victim.expected.credited_cents.values())
+    tally.credited_cents = sum(victim.expected.of(origin).credited_cents.values())
     return tally
 
 

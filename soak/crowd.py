@@ -1,4 +1,4 @@
-"""A crowd on one file: processes that propose, confirm, pay and resume at once, and a shop that logs purchases.
+"""A crowd on one file: processes that propose, confirm, pay, stop, resume and retry at once, beside a busy shop.
 
 What one member of the crowd does; `soak/rush.py` lets them loose.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 
-from database import Database, approvals, batches, proposals
+from database import Database, approvals, batches, proposals, retries, runs
 from pipeline.errors import NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus, RunBatch
 from pipeline.ports import Silence, utc_now
@@ -46,7 +46,7 @@ class Witness:
 
 
 def pay_in_rounds(path: str, rounds: int, testimony: str) -> None:
-    """Be one of the payers: in each round propose, confirm whatever is proposed, run whatever is unfinished."""
+    """Be one of the payers: in each round propose, decide on whatever waits for it, run whatever is unfinished."""
     _testify(functools.partial(_pay_in_rounds, Path(path), rounds), testimony)
 
 
@@ -71,13 +71,25 @@ def _testify(work: Callable[[Witness], Awaitable[None]], testimony: str) -> None
 
 async def _pay_in_rounds(path: Path, rounds: int, witness: Witness) -> None:
     async with Database(path) as database:
-        for _ in range(rounds):
+        for number in range(rounds):
             await witness.see(functools.partial(_propose, database))
-            for batch in await database.read(batches.history, limit=20):
-                if batch["status"] == BatchStatus.PROPOSED:
-                    await witness.see(functools.partial(_approve, database, batch["number"]))
-            for number in await database.read(batches.unfinished):
-                await witness.see(functools.partial(_run, database, number))
+            await _decide(database, witness, stopping=number % 2 == 1)
+            for unfinished in await database.read(batches.unfinished):
+                await witness.see(functools.partial(_run, database, unfinished))
+
+
+async def _decide(database: Database, witness: Witness, *, stopping: bool) -> None:
+    """Do to each batch what its state asks for, and in every second round stop what runs."""
+    acts: dict[str, Callable[[Database, int], Awaitable[Any]]] = {
+        BatchStatus.PROPOSED: _approve,
+        BatchStatus.STOPPED: _resume,
+        BatchStatus.COMPLETED_WITH_FAILURES: _retry,
+    }
+    if stopping:
+        acts[BatchStatus.RUNNING] = _stop
+    for batch in await database.read(batches.history, limit=20):
+        if batch["status"] in acts:
+            await witness.see(functools.partial(acts[batch["status"]], database, batch["number"]))
 
 
 async def _propose(database: Database) -> None:
@@ -86,6 +98,18 @@ async def _propose(database: Database) -> None:
 
 async def _approve(database: Database, number: int) -> None:
     await database.write(approvals.approve, number, actor="crowd", now=utc_now())
+
+
+async def _stop(database: Database, number: int) -> None:
+    await database.write(runs.stop, number, actor="crowd", now=utc_now())
+
+
+async def _resume(database: Database, number: int) -> None:
+    await database.write(runs.resume, number, actor="crowd", now=utc_now())
+
+
+async def _retry(database: Database, number: int) -> None:
+    await database.write(retries.begin, number, actor="crowd", why=None, now=utc_now())
 
 
 async def _run(database: Database, number: int) -> None:
@@ -103,13 +127,11 @@ async def _log_purchases(path: Path, orders: list[Order], witness: Witness) -> N
 
 
 async def pay_the_rest(path: Path) -> None:
-    """Pay what the crowd has left: what is unfinished, then what is pending."""
+    """Pay what the crowd has left: what is stopped, unfinished or failed, then what is pending."""
+    witness = Witness()
     async with Database(path) as database:
-        for number in await database.read(batches.unfinished):
-            await _run(database, number)
-        try:
-            summary = await database.write(proposals.propose, actor="crowd", now=utc_now(), expires_at=None)
-        except NothingPendingError:
-            return
-        await _approve(database, summary.batch_number)
-        await _run(database, summary.batch_number)
+        await witness.see(functools.partial(_propose, database))
+        for _ in range(2):  # What fails in the first round is retried in the second.
+            await _decide(database, witness, stopping=False)
+            for number in await database.read(batches.unfinished):
+                await _run(database, number)

@@ -1,7 +1,7 @@
 """The ledger that the victims pay, and what must be in it when they are done: known before the first one starts."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -17,16 +17,21 @@ from pipeline.ports import utc_now
 FIRST_REFERRER: Final = 1_001
 FIRST_BUYER: Final = 900_001
 REFERRERS: Final = 24
+BROKEN_WALLET: Final = "broken_wallet"
 ALL_OF_IT_PPM: Final = 1_000_000
 SLOT_AT: Final = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 FRIDAYS: Final = Schedule(rule=Rule(weekday="friday", hour=15, minute=0), grace_hours=24, notice_hours=0)
 
 
 class Origin(StrEnum):
-    """Who wants the batch: an admin in two steps, or the calendar, which writes slot, batch and approval in one."""
+    """Who wants the batch: an admin in two steps, or the calendar, which writes slot, batch and approval in one.
+
+    The third is stopped while it runs, resumed, and retried when the wallet that refused to be written is mended.
+    """
 
     ADMIN = "confirmed by an admin"
     SLOT = "of a scheduled slot"
+    DESK = "stopped, resumed and retried"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,20 @@ class Expected:
     skipped: int
     skipped_cents: int
     muted: int
+    is_mended: bool = False
+
+    def of(self, origin: Origin) -> "Expected":
+        """Tell what a batch of this origin must have done: one that is retried pays who failed at first."""
+        if origin is not Origin.DESK:
+            return self
+        credited_cents = {**self.credited_cents, self.failed: self.failed_cents}
+        return replace(self, credited_cents=credited_cents, is_mended=True)
+
+    @property
+    def unpaid(self) -> list[tuple[int, str]]:
+        """List who was not paid, and in which state that payout is."""
+        failed = [] if self.is_mended else [(self.failed, "failed")]
+        return sorted([*failed, (self.skipped, "skipped")])
 
     @property
     def notified(self) -> set[int]:
@@ -64,7 +83,7 @@ def make_ledger(path: Path) -> Expected:
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("INSERT INTO notification_preferences (user_id, payout_dm) VALUES (?, 0)", (muted,))
     connection.execute(
-        f"CREATE TRIGGER broken_wallet BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = {failed}"
+        f"CREATE TRIGGER {BROKEN_WALLET} BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = {failed}"
         " BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
     )
     connection.close()

@@ -7,9 +7,11 @@ is in it was seen by a person, whatever the ledger says.
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import traceback
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,10 +21,12 @@ from typing import Any, Final
 import anyio
 
 import database as ledger
-from database import Database, approvals, batches, blacklist, proposals, slots
-from pipeline.messages import BatchStatus, Delivery, DeliveryStatus, PayoutNotice, RunBatch
+from database import Database, approvals, audit_log, batches, blacklist, proposals, retries, runs, slots
+from database.engine import BUSY_TIMEOUT_SECONDS
+from pipeline.errors import StaleBatchError
+from pipeline.messages import BatchStatus, ChunkCredited, Delivery, DeliveryStatus, PayoutNotice, RunBatch
 from pipeline.ports import Silence, utc_now
-from soak.ledger import SLOT_AT, Origin
+from soak.ledger import BROKEN_WALLET, SLOT_AT, Origin
 from stages import Bell, make_pipeline
 from stages.notification import Postman
 
@@ -123,13 +127,53 @@ async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, fa
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_deliver, postman, bell, settled)
             await APPROVING[origin](database, blacklisted_id)
-            for number in await database.read(batches.unfinished):
-                request = RunBatch(batch_number=number)
-                await make_pipeline(
-                    request, database=database, observer=Silence(), bell=bell, chunk_size=CHUNK_SIZE
-                ).run(request)
+            while await _step(database, bell, is_desk=origin is Origin.DESK):
+                pass
             settled.set()
             bell.ring()
+
+
+async def _step(database: Database, bell: Bell, *, is_desk: bool) -> bool:
+    """Take the step that the batch's state asks for; False where there is none."""
+    [batch] = await database.read(batches.history, limit=1)
+    number, status = batch["number"], batch["status"]
+    if status in {BatchStatus.APPROVED, BatchStatus.RUNNING}:
+        observer = Stopper(database) if is_desk and not await _was_stopped(database) else Silence()
+        request = RunBatch(batch_number=number)
+        pipeline = make_pipeline(request, database=database, observer=observer, bell=bell, chunk_size=CHUNK_SIZE)
+        await pipeline.run(request)
+        return True
+    if status == BatchStatus.STOPPED:
+        await database.write(runs.resume, number, actor="soak", now=utc_now())
+        return True
+    if is_desk and status == BatchStatus.COMPLETED_WITH_FAILURES:
+        _mend_wallet(database.path)
+        await database.write(retries.begin, number, actor="soak", why="the wallet is mended", now=utc_now())
+        return True
+    return False
+
+
+class Stopper(Silence):
+    """An admin who stops the batch when the first chunk is paid, unless that was the last."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the ledger."""
+        self._database = database
+
+    async def progressed(self, chunk: ChunkCredited) -> None:
+        """Stop the batch."""
+        with suppress(StaleBatchError):
+            await self._database.write(runs.stop, chunk.batch_number, actor="soak", now=utc_now())
+
+
+async def _was_stopped(database: Database) -> bool:
+    entries = await database.read(audit_log.entries, limit=100)
+    return any(entry["action"] == "batch_stopped" for entry in entries)
+
+
+def _mend_wallet(path: Path) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
+        connection.execute(f"DROP TRIGGER IF EXISTS {BROKEN_WALLET}")
 
 
 async def _deliver(postman: Postman, bell: Bell, settled: anyio.Event) -> None:
@@ -158,4 +202,4 @@ async def _ring(database: Database, blacklisted_id: int) -> None:
     await database.write(blacklist.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
 
 
-APPROVING: Final = {Origin.ADMIN: _confirm, Origin.SLOT: _ring}
+APPROVING: Final = {Origin.ADMIN: _confirm, Origin.DESK: _confirm, Origin.SLOT: _ring}

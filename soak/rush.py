@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
@@ -66,11 +66,19 @@ def _read(file: Path) -> Testimony:
 
 
 async def fill(path: Path) -> None:
-    """Make a ledger in which every referrer has something pending."""
+    """Make a ledger in which every referrer has something pending, and one wallet refuses until it is tried again."""
     purchases = [Purchase(order_id=f"early-{n}", buyer_id=FIRST_BUYER + n, amount_cents=n) for n in REFERRERS]
     async with Database(path) as database:
         await database.write(referrals.create_referrals, [(n, FIRST_BUYER + n) for n in REFERRERS], utc_now())
+        await database.write(_break_a_wallet)
         await database.write(record_purchases, purchases, ALL_OF_IT_PPM, utc_now())
+
+
+def _break_a_wallet(connection: Any) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
+    connection.exec_driver_sql(
+        "CREATE TRIGGER broken_wallet BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = 7"
+        " AND NOT EXISTS (SELECT 1 FROM payout_attempts) BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
+    )
 
 
 def earned_cents() -> dict[int, int]:
@@ -94,8 +102,8 @@ def look(path: Path) -> tuple[Losses, list[str]]:
     try:
         wallets = dict(connection.execute("SELECT discord_id, wallet_balance_cents FROM users").fetchall())
         twice = connection.execute(
-            "SELECT batch_number, count(*) FROM audit_log WHERE action = 'batch_finished' GROUP BY 1"
-            " HAVING count(*) > 1"
+            "SELECT batch_number, sum(action = 'batch_finished') FROM audit_log GROUP BY 1"
+            " HAVING sum(action = 'batch_finished') > 1 + sum(action = 'retry_started')"
         ).fetchall()
         open_batches = connection.execute("SELECT number FROM payout_batches WHERE status <> 'completed'").fetchall()
     finally:

@@ -24,6 +24,7 @@ def test_nine_processes_on_one_file_pay_every_cent_once(tmp_path: Path) -> None:
     assert look(path) == (Losses(), [])
     balances = rows(path, "SELECT discord_id, wallet_balance_cents FROM users WHERE wallet_balance_cents > 0")
     assert dict(balances) == earned_cents()
+    assert rows(path, "SELECT count(*) > 0 FROM audit_log WHERE action = 'retry_started'") == [(1,)]
 
 
 def test_who_looks_at_the_crowds_file_sees_what_is_wrong(tmp_path: Path) -> None:
@@ -59,5 +60,5 @@ def test_who_waits_longer_than_the_limit_is_told_so_in_one_line(
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(RuntimeError, match="is in use by another program; try again in a moment"):
-        anyio.run(pay_the_rest, path)
+        anyio.run(fill, path)
     holder.close()
