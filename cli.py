@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.options import (
+    ApproverOption,
     BatchArgument,
     ConfigOption,
     DatabaseOption,
+    ExcludeOption,
     JsonOption,
     LimitOption,
     MemberArgument,
+    OnlyOption,
     ReasonOption,
+    SecondApproverOption,
     UserOption,
     parse_amount,
     parse_digest,
@@ -90,17 +94,39 @@ def pay(
     context: typer.Context,
     *,
     user: UserOption = None,
+    only: OnlyOption = None,
+    exclude: ExcludeOption = None,
+    approved_by: ApproverOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Pay without asking.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be paid, and pay nothing.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
 ) -> int:
-    """Pay what is pending, to everyone or to one member."""
+    """Pay what is pending, to everyone, to one member or to some."""
     from console import paying
+    from pipeline.messages import Selection
 
     place = _place(context, config, database)
-    return paying.pay(place, user_id=user, yes=yes, dry_run=dry_run, as_json=as_json)
+    selection = Selection(only=frozenset(only or ()), exclude=frozenset(exclude or ()))
+    order = paying.Order(user_id=user, selection=selection, approved_by=approved_by)
+    return paying.pay(place, order, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    *,
+    batch_id: BatchArgument,
+    approved_by: SecondApproverOption,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Approve, as the second admin, a batch that waits for one, and pay it."""
+    from console import running
+
+    return running.approve(_place(context, config, database), batch_id, approved_by=approved_by, as_json=as_json)
 
 
 @app.command()

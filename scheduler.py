@@ -101,6 +101,11 @@ class Scheduler:
             # The slot has its batch: it waits its turn, and so does whoever looks for it.
             await self._tell(f"The weekly batch of {slot_at:%A %Y-%m-%d %H:%M} UTC waits its turn. {busy}")
             return []
+        if number is not None and await self._desk.is_waiting(number):
+            await self._tell(
+                f"The weekly batch, number {number}, waits for an admin: approve it here, or with"
+                f" `cashback approve {number}`. Until then nothing is paid."
+            )
         return [number] if number is not None else []
 
     def _set_bell(self, rule: Rule | None) -> None:

@@ -84,6 +84,10 @@ def _whole(least: int, most: int, unit: str = "") -> Any:  # noqa: ANN401 -- pyd
     return Field(ge=least, le=most, description=f"a whole number{unit} from {least} to {most}")
 
 
+def _or_null(least: int, most: int, unit: str = "") -> Any:  # noqa: ANN401 -- as above
+    return Field(ge=least, le=most, description=f"a whole number{unit} from {least} to {most}, or null")
+
+
 class _Section(BaseModel):
     """A part of the file. Keys that are not ours are left alone."""
 
@@ -113,6 +117,15 @@ class ReferralSettings(_Section):
         float, BeforeValidator(_to_pace), Field(gt=0, le=50, description="a number above 0, at most 50")
     ] = 1.0
     retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
+    max_users_per_batch: Annotated[StrictInt, _or_null(1, 10**9)] | None = None
+    max_total_cents_per_batch: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
+    approval_threshold_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
+    approval_hours: Annotated[StrictInt, _whole(1, 168, " of hours")] = 24
+    gate_unusual: Annotated[StrictBool, Field(description="true or false")] = False
+    unusual_factor: Annotated[StrictInt, _or_null(2, 1_000)] | None = 5
+    unusual_share_percent: Annotated[StrictInt, _or_null(1, 99)] | None = 50
+    new_account_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = 5_000
+    new_account_days: Annotated[StrictInt, _whole(1, 365, " of days")] = 7
     payout_retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
     payout_retry_minutes: Annotated[StrictInt, _whole(1, 1_440, " of minutes")] = 10
     chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500

@@ -59,6 +59,7 @@ class Shown:
 
     status: BatchStatus | None = None
     has_queued: bool = False
+    is_waiting: bool = False
     embed: Mapping[str, Any] | None = None
     next_at: float = 0.0
     pace: Pace = field(default_factory=Pace)
@@ -153,11 +154,15 @@ class Announcer:
             )
 
     def _is_due(self, summary: OpenSummary, shown: Shown) -> bool:
-        if summary.status is BatchStatus.PROPOSED:
+        if summary.status is BatchStatus.PROPOSED and not summary.is_waiting:
             return False
         if self._stopping:
             return summary.status in UNDER_WAY
-        is_news = (summary.status, summary.has_queued) != (shown.status, shown.has_queued)
+        is_news = (summary.status, summary.has_queued, summary.is_waiting) != (
+            shown.status,
+            shown.has_queued,
+            shown.is_waiting,
+        )
         return not shown.pace.is_waiting and (is_news or anyio.current_time() >= shown.next_at)
 
     async def _update(self, summary: OpenSummary, shown: Shown) -> None:
@@ -166,6 +171,7 @@ class Announcer:
         if content != shown.embed:
             await self._edit(summary, rendered)
         shown.status, shown.has_queued, shown.embed = summary.status, summary.has_queued, content
+        shown.is_waiting = summary.is_waiting
         pause = DM_PROGRESS_SECONDS if summary.status in DONE else self._progress_seconds
         shown.next_at = anyio.current_time() + pause
         if rendered.is_final:
@@ -177,6 +183,9 @@ class Announcer:
 
     async def _render(self, summary: OpenSummary) -> Rendered:
         number = summary.batch_number
+        if summary.status is BatchStatus.PROPOSED:
+            plan = await self._database.read(proposals.summary, number)
+            return Rendered(embed=embeds.summary(plan), status=plan.status)
         if summary.status in CLOSED:
             plan = await self._database.read(proposals.summary, number)
             return Rendered(embed=embeds.closed_summary(plan, summary.status), status=summary.status, is_final=True)

@@ -9,13 +9,14 @@ import anyio
 
 from cogs import embeds
 from cogs.client import CashbackClient
+from cogs.confirm import view_of
 from cogs.errors import is_unexpected
 from cogs.messenger import nonce_of
 from cogs.pace import REQUEST_SECONDS, Pace
 from cogs.posting import post_once
 from cogs.runs import Bell
 from cogs.slot_posts import SlotPosts
-from database import Database, announcements, audit_log, batches
+from database import Database, announcements, audit_log, batches, proposals
 
 ANNOUNCED_DAYS: Final = 7
 """A batch that finished longer ago is not announced: a file that is new to the bot may hold years of them."""
@@ -54,6 +55,9 @@ class AuditChannel:
             for number in await self._database.read(announcements.audits_due, since=since, limit=ENTRIES_AT_ONCE):
                 with anyio.fail_after(REQUEST_SECONDS):
                     await self._post(number, self._channel_id)
+            for number in await self._database.read(announcements.waiting_unseen):
+                with anyio.fail_after(REQUEST_SECONDS):
+                    await self._ask_for_approval(number, self._channel_id)
             with anyio.fail_after(REQUEST_SECONDS):
                 await self.slot_posts.post_due(self._channel_id)
             with anyio.fail_after(REQUEST_SECONDS):
@@ -82,3 +86,11 @@ class AuditChannel:
         channel = self._client.get_partial_messageable(channel_id)
         message_id = await post_once(channel, embed, nonce=nonce_of(report.batch_id, "audit"), is_first=is_first)
         await self._database.write(announcements.mark_audit_posted, number, message_id=message_id)
+
+    async def _ask_for_approval(self, number: int, channel_id: int) -> None:
+        """Show a batch that nobody typed a command for, with the buttons by which an admin decides on it."""
+        plan = await self._database.read(proposals.summary, number)
+        message = await self._client.get_partial_messageable(channel_id).send(
+            embed=embeds.summary(plan), view=view_of(number, plan.status), nonce=nonce_of(number, "approval")
+        )
+        await self._database.write(announcements.remember_summary, number, channel_id=channel_id, message_id=message.id)

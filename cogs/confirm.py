@@ -29,6 +29,7 @@ class Decisions:
         """Find what the desk does for a button."""
         acts: dict[Action, Callable[[Actor, int], Awaitable[object]]] = {
             Action.CONFIRM: self._desk.approve,
+            Action.APPROVE: self._desk.approve,
             Action.CANCEL: self._desk.cancel,
             Action.STOP: self._desk.stop,
             Action.RESUME: self._desk.resume,
@@ -62,18 +63,19 @@ class Action(StrEnum):
     """What a button does."""
 
     CONFIRM = "confirm"
+    APPROVE = "approve"
     CANCEL = "cancel"
     STOP = "stop"
     RESUME = "resume"
     GIVE_UP = "give-up"
 
 
-GREEN: Final = frozenset({Action.CONFIRM, Action.RESUME})
+GREEN: Final = frozenset({Action.CONFIRM, Action.APPROVE, Action.RESUME})
 
 
 class DecisionButton(
     DynamicItem[Button[View]],
-    template=r"cashback:(?P<action>confirm|cancel|stop|resume|give-up):(?P<batch_number>[0-9]{1,18})",
+    template=r"cashback:(?P<action>confirm|approve|cancel|stop|resume|give-up):(?P<batch_number>[0-9]{1,18})",
 ):
     """Green what pays, red what does not. Discord hands the custom id back with each press."""
 
@@ -119,25 +121,26 @@ class CashbackConfirmView(View):
             self.add_item(DecisionButton(action, batch_number, disabled=disabled))
 
 
-RUN_ACTIONS: Final = {
+ACTIONS: Final = {
+    BatchStatus.PROPOSED: (Action.APPROVE, Action.CANCEL),
     BatchStatus.APPROVED: (Action.STOP,),
     BatchStatus.RUNNING: (Action.STOP,),
     BatchStatus.STOPPED: (Action.RESUME, Action.GIVE_UP),
 }
 
 
-class RunView(View):
-    """What may be done to a batch that was approved and is not finished."""
+class StandingView(View):
+    """What may be done to a batch that waits for a second approval, or was approved and is not finished."""
 
     def __init__(self, batch_number: int, status: BatchStatus) -> None:
         """Take the batch, and how it stands."""
         super().__init__(timeout=None)
-        for action in RUN_ACTIONS[status]:
+        for action in ACTIONS[status]:
             self.add_item(DecisionButton(action, batch_number))
 
 
 def view_of(batch_number: int, status: BatchStatus) -> View:
-    """Return the buttons of a batch that was decided, as it stands."""
-    if status in RUN_ACTIONS:
-        return RunView(batch_number, status)
+    """Return the buttons of a batch that was confirmed, as it stands."""
+    if status in ACTIONS:
+        return StandingView(batch_number, status)
     return CashbackConfirmView(batch_number, disabled=True)

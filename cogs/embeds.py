@@ -5,6 +5,7 @@ People are shown as mentions, which never ping from an embed. Text that somebody
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 import discord
@@ -18,9 +19,10 @@ from pipeline.messages import (
     PayoutFailure,
     PayoutNotice,
     PlannedPayout,
+    ReasonCount,
 )
 from pipeline.money import dollars
-from pipeline.reasons import counted_reasons
+from pipeline.reasons import counted_reasons, in_words
 
 FIELD_LENGTH: Final = 1024
 DESCRIPTION_LENGTH: Final = 4096
@@ -57,7 +59,9 @@ def named(actor: str | None) -> str:
     if actor is None:
         return "nobody"
     kind, _, user_id = actor.partition(":")
-    return mention(int(user_id)) if kind == "discord" else _NAMES.get(actor, escaped(actor))
+    if not user_id:
+        return _NAMES.get(actor, escaped(actor))
+    return mention(int(user_id)) if kind == "discord" else f"{mention(int(user_id))} ({_NAMES.get(kind, kind)})"
 
 
 def counted(count: int, noun: str) -> str:
@@ -114,9 +118,33 @@ def summary(batch: BatchSummary) -> discord.Embed:
         if batch.users > len(batch.top):
             lines.append(f"...and {batch.users - len(batch.top):,} more")
         _field(embed, "🏆 Top Payouts", lines)
+    if batch.unusual:
+        _field(embed, "⚠️ Unusual", [readable(sentence) for sentence in batch.unusual])
+    if batch.left_out:
+        _field(embed, "🚧 Left Out", [_left_out_line(each) for each in batch.left_out])
     if batch.expires_at is not None:
-        embed.description = f"Confirm or cancel before {discord.utils.format_dt(batch.expires_at, 'T')}."
+        embed.description = _until_when(batch, batch.expires_at)
     return embed
+
+
+def _until_when(batch: BatchSummary, expires_at: datetime) -> str:
+    moment = discord.utils.format_dt(expires_at, "T")
+    if batch.first_approved_by is not None:
+        moment = discord.utils.format_dt(expires_at, "f")
+        return (
+            f"⏳ **Approved by {named(batch.first_approved_by)}; another admin must approve it before {moment}.**\n"
+            f"{batch.needs_second_approver}"
+        )
+    lines = [f"Confirm or cancel before {moment}."]
+    if batch.selected_count:
+        lines.insert(0, f"**Only {counted(batch.selected_count, 'member')} named by you, nobody else.**")
+    if batch.needs_second_approver:
+        lines.append(f"👥 {batch.needs_second_approver} Your Confirm is the first of the two.")
+    return "\n".join(lines)
+
+
+def _left_out_line(each: ReasonCount) -> str:
+    return f"{in_words(each.reason).capitalize()}: {each.count:,}, {dollars(each.cents)}"
 
 
 def _ranked(place: int, payout: PlannedPayout) -> str:
@@ -180,6 +208,8 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
         f"**Failed:** {report.failed:,}",
         f"**Batch ID:** {report.batch_id}",
     ]
+    if report.first_approved_by is not None:
+        lines.append(f"**Approved By:** {named(report.first_approved_by)} and {named(report.approved_by)}")
     if report.skipped:
         lines.insert(3, f"**Skipped:** {report.skipped:,} ({counted_reasons(report.skips)})")
     _field(embed, "📊 Results", lines)
@@ -187,6 +217,8 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
     hidden = report.failed - len(shown)
     if report.failed:
         _field(embed, "⚠️ Failed Payouts", [*shown, *([f"...and {hidden:,} more"] if hidden else [])])
+    if report.left_out:
+        _field(embed, "🚧 Left Out", [_left_out_line(each) for each in report.left_out])
     _field(embed, "✉️ Direct Messages", _direct_messages(report))
     return embed, bool(hidden)
 
@@ -266,9 +298,11 @@ def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
         "Users Paid": f"{report.users_paid:,}",
         "Total Amount": dollars(report.total_cents),
         "Failed": f"{report.failed:,}",
-        "Processed By": named(report.approved_by),
+        "Processed By": named(report.first_approved_by or report.approved_by),
         "Mode": report.mode.capitalize(),
     }
+    if report.first_approved_by is not None:
+        entries["Approved By"] = named(report.approved_by)
     if report.target_user_id is not None:
         entries["Target User"] = f"{mention(report.target_user_id)} (`{report.target_user_id}`)"
     for name, value in entries.items():

@@ -84,8 +84,20 @@ def _input_detail(error: Exception) -> str:
         return "There are more words than this command takes."
     if isinstance(error, commands.MissingRequiredArgument):
         return f"The {error.param.name} is missing."
+    if isinstance(error, commands.FlagError):
+        return _flag_detail(error)
     if isinstance(error, commands.BadArgument):
         return str(error)
+    return "This command cannot be understood."
+
+
+def _flag_detail(error: commands.FlagError) -> str:
+    if isinstance(error, commands.BadFlagArgument):
+        return str(error.original)
+    if isinstance(error, commands.MissingFlagArgument):
+        return f"--{error.flag.name} names nobody."
+    if isinstance(error, commands.TooManyFlags):
+        return f"--{error.flag.name} stands there twice."
     return "This command cannot be understood."
 
 
@@ -93,6 +105,12 @@ def _usage(context: commands.Context[Any]) -> str:
     if context.command is None:
         return ""
     name = f"{context.prefix or '/'}{context.command.qualified_name}"
-    forms = [name] if not any(each.required for each in context.command.clean_params.values()) else []
+    forms = [name] if not any(_is_required(each) for each in context.command.clean_params.values()) else []
     forms += [f"{name} {context.command.usage}"] if context.command.usage else []
     return f"Usage: {' or '.join(f'`{form}`' for form in forms or [name])}."
+
+
+def _is_required(parameter: commands.Parameter) -> bool:
+    """Tell whether a command needs this argument; of flags each has its default."""
+    kind = parameter.converter
+    return parameter.required and not (isinstance(kind, type) and issubclass(kind, commands.FlagConverter))

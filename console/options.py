@@ -48,3 +48,12 @@ MemberArgument = Annotated[int, typer.Argument(metavar="ID", parser=parse_id, he
 LimitOption = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="List at most so many.")]
 BatchArgument = Annotated[str, typer.Argument(metavar="BATCH-ID", help="The batch's ID, or its number.")]
 ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")]
+OnlyOption = Annotated[
+    list[int] | None, typer.Option("--only", metavar="ID", parser=parse_id, help="Only these members; repeat it.")
+]
+ExcludeOption = Annotated[
+    list[int] | None, typer.Option("--exclude", metavar="ID", parser=parse_id, help="Everyone but these; repeat it.")
+]
+_APPROVER = typer.Option("--approved-by", metavar="ID", parser=parse_id, help="The other admin, if two must approve.")
+ApproverOption = Annotated[int | None, _APPROVER]
+SecondApproverOption = Annotated[int, _APPROVER]

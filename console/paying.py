@@ -1,6 +1,8 @@
 """`pay`: the desk and the pipeline are Discord's; the direct messages stay queued for the bot."""
 
 import sys
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import anyio
@@ -12,23 +14,37 @@ from console.running import run
 from console.session import Place, ledger
 from console.text import exit_code, report_json, report_lines, summary_lines, unpaid_json
 from database import proposals
-from desk import CLI, Desk
-from pipeline.errors import NothingPendingError, StaleBatchError
-from pipeline.messages import BatchMode, BatchSummary
+from desk import CLI, EVERYONE, Actor, Desk, Source, terms_of
+from pipeline.errors import NothingPendingError, SecondApproverError, StaleBatchError
+from pipeline.messages import BatchMode, BatchSummary, Selection
 from pipeline.money import dollars
 from pipeline.ports import Silence
 from settings import Settings
 
 
-def pay(place: Place, *, user_id: int | None, yes: bool, dry_run: bool, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What `pay` is to do: for whom, and which other admin approves it where two must."""
+
+    user_id: int | None = None
+    selection: Selection = EVERYONE
+    approved_by: int | None = None
+
+    @property
+    def is_for_everyone(self) -> bool:
+        """Whether nobody is named."""
+        return self.user_id is None and self.selection == EVERYONE
+
+
+def pay(place: Place, order: Order, *, yes: bool, dry_run: bool, as_json: bool) -> int:
     """Show what would be paid, ask, pay, and say how it went; return the exit code."""
     if as_json and not yes and not dry_run:
         raise UsageError("--json cannot ask; give --yes or --dry-run with it.")
     settings = place.settings()
     try:
-        summary = anyio.run(_preview if dry_run else _propose, settings, user_id)
+        summary = anyio.run(_preview if dry_run else _propose, settings, order)
     except NothingPendingError as nothing:
-        if user_id is not None:
+        if not order.is_for_everyone:
             raise
         say_json(unpaid_json("nothing_pending", BatchMode.BATCH)) if as_json else say(str(nothing))
         return 0
@@ -37,6 +53,11 @@ def pay(place: Place, *, user_id: int | None, yes: bool, dry_run: bool, as_json:
     if dry_run:
         _say_preview(summary, as_json=as_json)
         return 0
+    if summary.needs_second_approver and order.approved_by is None:
+        anyio.run(_cancel, settings, summary.batch_number)
+        raise SecondApproverError(
+            f"{summary.needs_second_approver} Nothing was paid; name the other one with --approved-by ID."
+        )
     confirmed = yes or _confirmed(summary)
     if not confirmed:
         anyio.run(_cancel, settings, summary.batch_number)
@@ -45,7 +66,7 @@ def pay(place: Place, *, user_id: int | None, yes: bool, dry_run: bool, as_json:
             raise UsageError("Nobody answered; give --yes or --dry-run where nobody can.")
         return 0
     with progress("Paying", summary.users) as advance:
-        report = run(settings, summary.batch_number, advance, _approve)
+        report = run(settings, summary.batch_number, advance, partial(_approve, order))
     say_json(report_json(report)) if as_json else say(*report_lines(report))
     return exit_code(report)
 
@@ -69,17 +90,20 @@ def _confirmed(summary: BatchSummary) -> bool | None:
         return False if sys.stdin.isatty() else None
 
 
-async def _approve(desk: Desk, number: int) -> None:
+async def _approve(order: Order, desk: Desk, number: int) -> None:
+    """Approve, and where two must, as the other one too."""
     try:
-        await desk.approve(CLI, number)
+        report = await desk.approve(CLI, number)
+        if report.approved_by is None:
+            await desk.approve(Actor(source=Source.CLI, user_id=order.approved_by), number)
     except StaleBatchError:
         await desk.expire()
         raise
 
 
-async def _propose(settings: Settings, user_id: int | None) -> BatchSummary:
+async def _propose(settings: Settings, order: Order) -> BatchSummary:
     async with open_office(settings, Silence()) as office:
-        return await office.desk.propose(CLI, target_user_id=user_id)
+        return await office.desk.propose(CLI, target_user_id=order.user_id, selection=order.selection)
 
 
 class _PreviewError(Exception):
@@ -89,7 +113,7 @@ class _PreviewError(Exception):
         self.summary = summary
 
 
-async def _preview(settings: Settings, user_id: int | None) -> BatchSummary:
+async def _preview(settings: Settings, order: Order) -> BatchSummary:
     """Plan a batch by the same rules as a real one, inside a transaction that is rolled back."""
     async with ledger(settings) as database:
         now = database.now()
@@ -101,9 +125,11 @@ async def _preview(settings: Settings, user_id: int | None) -> BatchSummary:
                     actor=str(CLI),
                     now=now,
                     expires_at=None,
-                    target_user_id=user_id,
+                    target_user_id=order.user_id,
                     min_payout_cents=settings.referral_settings.min_payout_cents,
                     hold_leavers=settings.referral_settings.leaver_policy == "hold",
+                    selection=order.selection,
+                    terms=terms_of(settings.referral_settings),
                 )
             )
 

@@ -10,7 +10,7 @@ from console.output import Advance, counted, moment, progress, say, say_json
 from console.session import Place, ledger
 from console.text import exit_code, report_json, report_lines
 from database import batches, retries
-from desk import CLI, Desk
+from desk import CLI, Actor, Desk, Source
 from pipeline.errors import CashbackError
 from pipeline.messages import BatchReport, BatchStatus, OpenFailure
 from pipeline.money import dollars
@@ -76,6 +76,20 @@ def resume(place: Place, batch_id: str | None, *, as_json: bool) -> int:
     elif not reports:
         say("No batch is unfinished; there is nothing to resume.")
     return max((exit_code(report) for report in reports), default=0)
+
+
+def approve(place: Place, batch_id: str, *, approved_by: int, as_json: bool) -> int:
+    """Approve, as the second admin, a batch that waits for one, and pay it; return the exit code."""
+    settings = place.settings()
+    waiting = anyio.run(_named, settings, batch_id)
+
+    async def begin(desk: Desk, number: int) -> None:
+        await desk.approve(Actor(source=Source.CLI, user_id=approved_by), number)
+
+    with progress("Paying", waiting.users_planned) as advance:
+        report = run(settings, waiting.batch_number, advance, begin)
+    say_json(report_json(report)) if as_json else say(*report_lines(report))
+    return exit_code(report)
 
 
 async def _resume(desk: Desk, number: int) -> None:

@@ -29,8 +29,22 @@ def summary_lines(summary: BatchSummary) -> list[str]:
         f"  Total:    {dollars(summary.total_cents)}",
         f"  Average:  {dollars(summary.average_cents)}",
         "",
+        *summary_notes(summary),
         *ranking([(p.referrer_id, p.approved_cents, p.referral_count) for p in summary.top], summary.users),
     ]
+
+
+def summary_notes(summary: BatchSummary) -> list[str]:
+    """Say what else an admin must know before the Confirm: who is left out, what is unusual, who must approve."""
+    notes = []
+    if summary.selected_count:
+        notes.append(f"  Only:     {counted(summary.selected_count, 'member')} named")
+    if summary.left_out:
+        notes.append(f"  Left out: {counted_reasons(summary.left_out)}")
+    notes += [f"  Unusual:  {sentence}" for sentence in summary.unusual]
+    if summary.needs_second_approver:
+        notes.append(f"  Approval: {summary.needs_second_approver}")
+    return [*notes, ""] if notes else []
 
 
 def report_lines(report: BatchReport) -> list[str]:
@@ -42,6 +56,10 @@ def report_lines(report: BatchReport) -> list[str]:
         f"  Failed:   {report.failed:,}",
         f"  Skipped:  {report.skipped:,}{f' ({counted_reasons(report.skips)})' if report.skips else ''}",
     ]
+    if report.left_out:
+        lines.append(f"  Left out: {counted_reasons(report.left_out)}")
+    if report.first_approved_by:
+        lines.append(f"  By:       {report.first_approved_by}, and {report.approved_by or 'nobody yet'}")
     lines += [f"    failed: {f.referrer_id} - {dollars(f.approved_cents)}: {f.reason}" for f in report.failures]
     if report.failed > len(report.failures):
         lines.append(f"    …and {report.failed - len(report.failures):,} more")
@@ -100,6 +118,9 @@ def full_report_json(report: BatchReport) -> dict[str, Any]:
         "target_user_id": report.target_user_id,
         "proposed_by": report.proposed_by,
         "approved_by": report.approved_by,
+        "first_approved_by": report.first_approved_by,
+        "needs_second_approver": report.needs_second_approver,
+        "left_out": [{"reason": each.reason, "count": each.count, "cents": each.cents} for each in report.left_out],
         "proposed_at": report.proposed_at,
         "finished_at": report.finished_at,
         "planned_count": report.users_planned,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, insert, select, update
 
 from database import exclusions
 from database.tables import absent_members
@@ -34,13 +34,15 @@ def absence_of(connection: Connection, user_id: int) -> Absence | None:
     return None if kind is None else Absence(kind)
 
 
-def leave_out(connection: Connection, number: int, now: datetime, *, hold_leavers: bool, only: int | None) -> int:
-    """Leave absent members out of a batch, of one for a single member only that one; return how many."""
+def leave_out(
+    connection: Connection, number: int, now: datetime, *, hold_leavers: bool, only: Select[tuple[int]] | None
+) -> int:
+    """Leave absent members out of a batch, of one for some members only those; return how many."""
     left_out = 0
     for kind, reason in _reasons(hold_leavers=hold_leavers).items():
         among = select(absent_members.c.user_id).where(absent_members.c.kind == kind)
         if only is not None:
-            among = among.where(absent_members.c.user_id == only)
+            among = among.where(absent_members.c.user_id.in_(only))
         if connection.execute(among.limit(1)).first() is not None:
             left_out += exclusions.leave_out(connection, number, among, reason, now)
     return left_out

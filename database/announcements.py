@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, and_, exists, insert, not_, select, update
 
-from database.tables import announcements, is_queued, notifications, payout_batches
+from database.tables import announcements, is_open, is_queued, notifications, payout_batches
 from pipeline.errors import UnknownBatchError
 from pipeline.messages import BatchStatus
 
@@ -20,7 +20,7 @@ class AnnouncementKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSummary:
-    """A summary that may still change, with the state of its batch and whether direct messages of it are queued."""
+    """A summary that may still change: its batch's state, whether messages are queued, whether it waits."""
 
     batch_number: int
     channel_id: int
@@ -28,6 +28,7 @@ class OpenSummary:
     status: BatchStatus
     expires_at: datetime | None
     has_queued: bool
+    is_waiting: bool
 
 
 def remember_summary(connection: Connection, batch_number: int, *, channel_id: int, message_id: int) -> None:
@@ -72,13 +73,21 @@ def open_summaries(connection: Connection) -> list[OpenSummary]:
             payout_batches.c.status,
             payout_batches.c.expires_at,
             queued.label("has_queued"),
+            payout_batches.c.first_approved_by.is_not(None).label("is_waiting"),
         )
         .join_from(announcements, payout_batches, payout_batches.c.number == announcements.c.batch_number)
         .where(announcements.c.kind == AnnouncementKind.SUMMARY, announcements.c.is_final == 0)
         .order_by(payout_batches.c.number)
     )
     return [
-        OpenSummary(**{**row, "status": BatchStatus(row["status"]), "has_queued": bool(row["has_queued"])})
+        OpenSummary(
+            **{
+                **row,
+                "status": BatchStatus(row["status"]),
+                "has_queued": bool(row["has_queued"]),
+                "is_waiting": bool(row["is_waiting"]),
+            }
+        )
         for row in connection.execute(query).mappings()
     ]
 
@@ -98,6 +107,20 @@ def audits_due(connection: Connection, *, since: datetime, limit: int) -> list[i
         .limit(limit)
     )
     return list(connection.scalars(query))
+
+
+def waiting_unseen(connection: Connection) -> list[int]:
+    """List the batches that wait for a second approval and that no message shows: the calendar asks for such."""
+    shown = exists().where(
+        announcements.c.batch_number == payout_batches.c.number, announcements.c.kind == AnnouncementKind.SUMMARY
+    )
+    query = select(payout_batches.c.number).where(
+        is_open,
+        payout_batches.c.status == BatchStatus.PROPOSED,
+        payout_batches.c.first_approved_by.is_not(None),
+        not_(shown),
+    )
+    return list(connection.scalars(query.order_by(payout_batches.c.number)))
 
 
 def claim_audit(connection: Connection, batch_number: int, *, channel_id: int) -> bool:

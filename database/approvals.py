@@ -1,21 +1,34 @@
 """Approvals: a proposed batch is approved in time, once; who finds the old state gone has lost the race."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
 
 from database import batches, fingerprints
 from database.audit_log import BATCH_APPROVED, add_entry
 from database.tables import payout_batches
-from pipeline.errors import StaleBatchError
+from pipeline.errors import SecondApproverError, StaleBatchError
 from pipeline.messages import BatchStatus
 
+WAIT: Final = timedelta(hours=24)
+"""How long a second approval is waited for where nobody says otherwise."""
 
-def approve(connection: Connection, number: int, *, actor: str, now: datetime) -> str:
+
+def approve(
+    connection: Connection,
+    number: int,
+    *,
+    actor: str,
+    now: datetime,
+    approver_id: int | None = None,
+    wait: timedelta = WAIT,
+) -> str | None:
     """Move a proposed batch to approved, in time, once, and return the batch ID that it gets.
 
-    Raises StaleBatchError where it is no longer proposed or its deadline has passed (`expire` ends it).
+    Where two admins must approve, the first approval is noted, the batch may be approved for `wait` longer, and None is
+    returned; the second must be another person's, whose id is `approver_id`. Raises SecondApproverError where it is
+    not, and StaleBatchError where the batch is no longer proposed or its deadline has passed (`expire` ends it).
     """
     batch = batches.find(connection, number)
     if batch.status != BatchStatus.PROPOSED:
@@ -25,28 +38,58 @@ def approve(connection: Connection, number: int, *, actor: str, now: datetime) -
             f"This summary expired at {batch.expires_at:%Y-%m-%d %H:%M:%S} UTC; nothing was paid. Ask for a new one."
         )
         raise StaleBatchError(message)
+    if batch.needs_second_approver is not None and batch.first_approved_by is None:
+        _note_first(connection, batch, actor=actor, now=now, wait=wait)
+        return None
+    if batch.needs_second_approver is not None and not _is_another(batch, approver_id):
+        raise SecondApproverError
     batch_id = _free_batch_id(connection, now)
     moved = connection.execute(
         batches.moving(number)
         .where(payout_batches.c.status == BatchStatus.PROPOSED)
-        .values(status=BatchStatus.APPROVED, batch_id=batch_id, approved_by=actor, approved_at=now)
+        .values(
+            status=BatchStatus.APPROVED, batch_id=batch_id, approved_by=actor, approver_id=approver_id, approved_at=now
+        )
     )
     if moved.rowcount != 1:
         raise StaleBatchError(decided(batches.find(connection, number)))
-    add_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action=BATCH_APPROVED,
-        batch_number=number,
-        details={
-            "batch_id": batch_id,
-            "users": batch.planned_count,
-            "total_cents": batch.planned_cents,
-            "payouts": fingerprints.of_batch(connection, number, fingerprints.PLAN),
-        },
-    )
+    details = {
+        "batch_id": batch_id,
+        "users": batch.planned_count,
+        "total_cents": batch.planned_cents,
+        "payouts": fingerprints.of_batch(connection, number, fingerprints.PLAN),
+    }
+    if batch.first_approved_by is not None:
+        details["first_approved_by"] = batch.first_approved_by
+    add_entry(connection, at=now, actor=actor, action=BATCH_APPROVED, batch_number=number, details=details)
     return batch_id
+
+
+def _note_first(connection: Connection, batch: Row[Any], *, actor: str, now: datetime, wait: timedelta) -> None:
+    """Note the first of two approvals, once, and give the second admin time."""
+    noted = connection.execute(
+        batches.moving(batch.number)
+        .where(payout_batches.c.status == BatchStatus.PROPOSED, payout_batches.c.first_approved_by.is_(None))
+        .values(first_approved_by=actor, first_approved_at=now, expires_at=now + wait)
+    )
+    if noted.rowcount != 1:
+        raise StaleBatchError(decided(batches.find(connection, batch.number)))
+    details = {
+        "users": batch.planned_count,
+        "total_cents": batch.planned_cents,
+        "why_two": batch.needs_second_approver,
+        "until": (now + wait).isoformat(),
+    }
+    add_entry(
+        connection, at=now, actor=actor, action="batch_first_approved", batch_number=batch.number, details=details
+    )
+
+
+def _is_another(batch: Row[Any], approver_id: int | None) -> bool:
+    """Tell whether this is a person, and neither who asked for the batch nor who approved it first."""
+    return approver_id is not None and not any(
+        actor.endswith(f":{approver_id}") for actor in (batch.proposed_by, batch.first_approved_by)
+    )
 
 
 def _free_batch_id(connection: Connection, now: datetime) -> str:

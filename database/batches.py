@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Update, func, select, update
 
+from database import exclusions
 from database.tables import is_open, is_settled, notifications, payout_batches, payouts
 from pipeline.errors import UnknownBatchError
 from pipeline.messages import (
@@ -79,6 +80,9 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
         failed=failed,
         skipped=totals[PayoutStatus.SKIPPED][0],
         skips=skips,
+        left_out=exclusions.counted(connection, number) if batch.left_out_count else (),
+        needs_second_approver=batch.needs_second_approver,
+        first_approved_by=batch.first_approved_by,
         failures=tuple(failed_payouts(connection, number, limit=min(failures, failed))) if failed else (),
         dm_queued=direct_messages.get(NotificationStatus.QUEUED, 0),
         dm_sent=direct_messages.get(NotificationStatus.SENT, 0),

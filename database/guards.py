@@ -32,6 +32,14 @@ _REFUSED: Final = {
         ),
         "a batch moves only as docs/architecture.md draws it",
     ),
+    "payout_batches_plan_fixed": (
+        (
+            "UPDATE ON payout_batches WHEN NEW.proposed_by <> OLD.proposed_by"
+            " OR NEW.first_approved_by IS NOT coalesce(OLD.first_approved_by, NEW.first_approved_by)"
+            " OR (NEW.needs_second_approver IS NOT OLD.needs_second_approver AND OLD.planned_count <> 0)"
+        ),
+        "who asked for a batch, and whether a second admin must approve, is never changed",
+    ),
     "payout_batches_kept": ("DELETE ON payout_batches", "batches are only ever added to"),
     "payouts_fixed": (
         "UPDATE ON payouts WHEN OLD.status IN ('credited', 'skipped')",

@@ -3,17 +3,18 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, exists, func, insert, literal, not_, select
+from sqlalchemy import Connection, insert, select
 
-from database import absences, approvals, batches, exclusions
+from database import approvals, batches, exclusions, plans, unusual
 from database.audit_log import add_entry
-from database.blacklist import blacklisted
-from database.pending import pending_by_referrer
-from database.people import check_id
-from database.tables import is_open, payout_batches, payouts, referrals, unpaid, users
-from pipeline.errors import BlacklistedError, NothingPendingError, StaleBatchError
-from pipeline.messages import BatchMode, BatchStatus, BatchSummary, PlannedPayout
+from database.tables import is_open, payout_batches, payouts
+from pipeline.errors import NothingPendingError, StaleBatchError
+from pipeline.messages import BatchMode, BatchStatus, BatchSummary, PlannedPayout, Selection, Terms
+from pipeline.money import dollars
+from pipeline.reasons import in_words
 
+EVERYONE: Final = Selection()
+UNLIMITED: Final = Terms()
 TOP_PAYOUTS: Final = 10
 
 
@@ -27,14 +28,16 @@ def propose(
     min_payout_cents: int = 1,
     slot_at: datetime | None = None,
     hold_leavers: bool = False,
+    selection: Selection = EVERYONE,
+    terms: Terms = UNLIMITED,
 ) -> BatchSummary:
-    """Write a batch and its plan: one payout for each referrer with cashback pending, or for the one who is named.
+    """Write a batch and its plan: one payout for each referrer with cashback pending, or for those who are named.
 
-    Who is left out is written beside it, with the reason: whose account is gone and, where they are held, who left.
+    Who is left out is written beside it, with the reason, and why the plan is unusual or needs a second admin.
     Raises NothingPendingError or, for one who is named, BlacklistedError; then nothing is written.
     """
-    if target_user_id is not None:
-        _check_target(connection, target_user_id)
+    named = selection.only if target_user_id is None else frozenset({target_user_id})
+    plans.check_named(connection, named | selection.exclude, now)
     mode = BatchMode.BATCH if target_user_id is None else BatchMode.INDIVIDUAL
     number: int = connection.scalars(
         insert(payout_batches)
@@ -46,57 +49,43 @@ def propose(
             proposed_by=actor,
             proposed_at=now,
             expires_at=expires_at,
+            selected_count=len(selection.only) or None,
         )
         .returning(payout_batches.c.number)
     ).one()
-    _give_wallets(connection, now, target_user_id)
-    owed = pending_by_referrer(now)
-    columns = owed.selected_columns
-    plan = owed.with_only_columns(literal(number), columns.referrer_id, columns.pending_cents, columns.referral_count)
-    plan = plan.where(columns.pending_cents >= min_payout_cents)
-    if absences.leave_out(connection, number, now, hold_leavers=hold_leavers, only=target_user_id):
-        plan = plan.where(not_(exclusions.is_left_out(number, columns.referrer_id)))
-    if target_user_id is not None:
-        plan = plan.where(columns.referrer_id == target_user_id)
-    names = ["batch_number", "referrer_id", "approved_cents", "referral_count"]
-    connection.execute(insert(payouts).from_select(names, plan))
-    count, cents = connection.execute(
-        select(func.count(), func.coalesce(func.sum(payouts.c.approved_cents), 0)).where(
-            payouts.c.batch_number == number
-        )
-    ).one()
+    scope = plans.Scope(number=number, now=now, only=named, exclude=selection.exclude)
+    left_out = plans.leave_out(
+        connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms
+    )
+    count, cents = plans.write(connection, scope, min_payout_cents=min_payout_cents, left_out=left_out)
     if not count:
         raise NothingPendingError(_nothing_pending(connection, number, target_user_id))
-    connection.execute(batches.moving(number).values(planned_count=count, planned_cents=cents))
-    add_entry(
-        connection,
-        at=now,
-        actor=actor,
-        action="batch_proposed",
-        batch_number=number,
-        details={"mode": mode, "users": count, "total_cents": cents, "target_user_id": target_user_id},
+    strange = unusual.find(connection, number, now, terms)
+    connection.execute(
+        batches.moving(number).values(
+            planned_count=count,
+            planned_cents=cents,
+            left_out_count=left_out,
+            unusual="\n".join(strange) or None,
+            needs_second_approver=_why_two(cents, strange, terms),
+        )
     )
+    details = {"mode": mode, "users": count, "total_cents": cents, "target_user_id": target_user_id}
+    if selection != EVERYONE:
+        details |= {"only": sorted(selection.only), "exclude": sorted(selection.exclude)}
+    if left_out:
+        details["left_out"] = {each.reason: each.count for each in exclusions.counted(connection, number)}
+    add_entry(connection, at=now, actor=actor, action="batch_proposed", batch_number=number, details=details)
     return summary(connection, number)
 
 
-def _give_wallets(connection: Connection, now: datetime, target_user_id: int | None) -> None:
-    """Give each referrer who is to be paid and has no row one: a bot may look at no foreign keys."""
-    payable = select(referrals.c.referrer_user_id).where(unpaid).distinct()
-    if target_user_id is not None:
-        payable = payable.where(referrals.c.referrer_user_id == target_user_id)
-    owed = payable.subquery("owed")
-    moment = literal(now, users.c.created_at.type)
-    without = select(owed.c.referrer_user_id, moment, moment).where(
-        not_(exists().where(users.c.discord_id == owed.c.referrer_user_id))
-    )
-    connection.execute(insert(users).from_select(["discord_id", "created_at", "updated_at"], without))
-
-
-def _check_target(connection: Connection, target_user_id: int) -> None:
-    check_id(target_user_id, "Member")
-    if blacklisted(connection, target_user_id):
-        message = f"Member {target_user_id} is blacklisted from referral cashback."
-        raise BlacklistedError(message)
+def _why_two(cents: int, strange: list[str], terms: Terms) -> str | None:
+    """Say why a second admin must approve; None where one is enough."""
+    if terms.approval_threshold_cents is not None and cents >= terms.approval_threshold_cents:
+        return f"From {dollars(terms.approval_threshold_cents)} on, two admins must approve."
+    if terms.gate_unusual and strange:
+        return "What is unusual, two admins must approve."
+    return None
 
 
 def _nothing_pending(connection: Connection, number: int, target_user_id: int | None) -> str:
@@ -104,7 +93,7 @@ def _nothing_pending(connection: Connection, number: int, target_user_id: int | 
     if target_user_id is None:
         return f"No referral cashback is pending{' but that of members who are left out' if left_out else ''}."
     if left_out:
-        return f"Member {target_user_id} is left out: {left_out[0].reason.replace('_', ' ')}."
+        return f"Member {target_user_id} is left out: {in_words(left_out[0].reason)}."
     return f"Member {target_user_id} has no pending cashback."
 
 
@@ -120,6 +109,7 @@ def summary(connection: Connection, number: int) -> BatchSummary:
     return BatchSummary(
         batch_number=number,
         mode=BatchMode(batch.mode),
+        status=BatchStatus(batch.status),
         target_user_id=batch.target_user_id,
         users=batch.planned_count,
         total_cents=batch.planned_cents,
@@ -131,6 +121,12 @@ def summary(connection: Connection, number: int) -> BatchSummary:
         ),
         proposed_at=batch.proposed_at,
         expires_at=batch.expires_at,
+        proposed_by=batch.proposed_by,
+        selected_count=batch.selected_count,
+        left_out=exclusions.counted(connection, number) if batch.left_out_count else (),
+        unusual=tuple(batch.unusual.split("\n")) if batch.unusual else (),
+        needs_second_approver=batch.needs_second_approver,
+        first_approved_by=batch.first_approved_by,
     )
 
 

@@ -15,7 +15,7 @@ from database.audit_log import add_entry
 from database.tables import payout_batches, schedule_slots, slot_posts
 from pipeline.calendar import WEEK, Rule
 from pipeline.errors import NothingPendingError, StaleBatchError
-from pipeline.messages import SlotRecord, SlotStatus
+from pipeline.messages import SlotRecord, SlotStatus, Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,13 @@ def undecided(connection: Connection, slots: Iterable[datetime]) -> list[datetim
 
 
 def pay(
-    connection: Connection, slot_at: datetime, *, now: datetime, min_payout_cents: int, hold_leavers: bool = False
+    connection: Connection,
+    slot_at: datetime,
+    *,
+    now: datetime,
+    min_payout_cents: int,
+    hold_leavers: bool = False,
+    terms: Terms = proposals.UNLIMITED,
 ) -> int | None:
     """Decide a due slot: propose and approve its batch, and return the batch's number.
 
@@ -85,11 +91,14 @@ def pay(
                 min_payout_cents=min_payout_cents,
                 slot_at=slot_at,
                 hold_leavers=hold_leavers,
+                terms=terms,
             )
     except NothingPendingError:
         decide(connection, slot_at, SlotStatus.NOTHING_PENDING, actor="schedule", reason=None, now=now)
         return None
-    approvals.approve(connection, summary.batch_number, actor="schedule", now=now)
+    # Where two must approve, the calendar's word is the first, and an admin's the second: the slot is decided already.
+    wait = timedelta(hours=terms.approval_hours)
+    approvals.approve(connection, summary.batch_number, actor="schedule", now=now, wait=wait)
     decide(
         connection,
         slot_at,

@@ -138,6 +138,13 @@ wallet_transactions = Table(
     sqlite_autoincrement=True,
 )
 
+APPROVED_BY_TWO: Final = (
+    "needs_second_approver IS NULL OR status IN ('proposed', 'cancelled', 'expired')"
+    " OR (first_approved_by IS NOT NULL AND approved_by IS NOT NULL AND approver_id IS NOT NULL"
+    " AND proposed_by NOT LIKE '%:' || approver_id AND first_approved_by NOT LIKE '%:' || approver_id)"
+)
+"""Actors are "discord:<id>", "cli:<id>" and the like: the same person from elsewhere is the same person."""
+
 payout_batches = Table(
     "payout_batches",
     metadata,
@@ -150,10 +157,19 @@ payout_batches = Table(
     Column("proposed_by", Text, nullable=False),
     Column("proposed_at", Moment, nullable=False),
     Column("expires_at", Moment),
+    # Why a second admin must approve, NULL where one is enough; the first approval then only waits for it.
+    Column("needs_second_approver", Text),
+    Column("first_approved_by", Text),
+    Column("first_approved_at", Moment),
     Column("approved_by", Text),
+    Column("approver_id", BigInteger),
     Column("approved_at", Moment),
     Column("started_at", Moment),
     Column("finished_at", Moment),
+    # How many an admin named where the batch is for nobody else; what is unusual about it, a line each.
+    Column("selected_count", BigInteger),
+    Column("unusual", Text),
+    Column("left_out_count", BigInteger, nullable=False, server_default="0"),
     Column("planned_count", BigInteger, nullable=False, server_default="0"),
     Column("planned_cents", BigInteger, nullable=False, server_default="0"),
     Column("credited_count", BigInteger, nullable=False, server_default="0"),
@@ -164,6 +180,7 @@ payout_batches = Table(
     _one_of("status", BatchStatus),
     CheckConstraint("(mode = 'individual') = (target_user_id IS NOT NULL)", name="target_matches_mode"),
     CheckConstraint("batch_id IS NOT NULL OR status IN ('proposed', 'cancelled', 'expired')", name="paid_has_id"),
+    CheckConstraint(APPROVED_BY_TWO, name="approved_by_two"),
     sqlite_autoincrement=True,
 )
 
@@ -193,6 +210,8 @@ payout_exclusions = Table(
     # What would have been paid, had the referrer not been left out of this batch.
     Column("pending_cents", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
+    # How many batches in a row a limit has left the referrer out; the longest goes first in the next.
+    Column("turns", Integer, nullable=False, server_default="0"),
     sqlite_with_rowid=False,
 )
 

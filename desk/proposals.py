@@ -1,23 +1,33 @@
 """Proposing a batch, and deciding on it."""
 
 from datetime import timedelta
+from typing import Final
 
 from database import approvals, batches, proposals
 from desk.actors import Actor
 from desk.door import Door
-from pipeline.errors import NotAllowedError
-from pipeline.messages import BatchReport, BatchSummary
+from desk.terms import terms_of
+from pipeline.errors import CashbackError, NotAllowedError, SecondApproverError
+from pipeline.messages import BatchReport, BatchSummary, Selection
+
+EVERYONE: Final = Selection()
 
 
 class Proposals(Door):
     """Plans batches; who planned one decides on it."""
 
-    async def propose(self, actor: Actor, *, target_user_id: int | None = None) -> BatchSummary:
-        """Plan a batch for everyone, or for one referrer, and return what it would pay.
+    async def propose(
+        self, actor: Actor, *, target_user_id: int | None = None, selection: Selection = EVERYONE
+    ) -> BatchSummary:
+        """Plan a batch for everyone, for one referrer or for a selection, and return what it would pay.
 
         Raises NotAllowedError, NothingPendingError or BlacklistedError; then nothing is planned.
         """
         await self.require_admin(actor, "propose a batch")
+        if target_user_id is not None and selection != EVERYONE:
+            raise CashbackError("Name one member, or some with only or exclude, not both.")
+        if both := selection.only & selection.exclude:
+            raise CashbackError(f"Member {min(both)} is named by both only and exclude.")
         now = self._database.now()
         return await self._database.write(
             proposals.propose,
@@ -27,31 +37,58 @@ class Proposals(Door):
             target_user_id=target_user_id,
             min_payout_cents=self._settings.referral_settings.min_payout_cents,
             hold_leavers=self._settings.referral_settings.leaver_policy == "hold",
+            selection=selection,
+            terms=terms_of(self._settings.referral_settings),
         )
 
     async def approve(self, actor: Actor, batch_number: int) -> BatchReport:
         """Approve a proposed batch in time, once, and hand it to the runner; return how it stands.
 
-        Only who proposed it may. Raises NotAllowedError or StaleBatchError; then nothing is paid. Raises BusyError
-        where the runner is full: the batch is approved and waits for the next start or `resume`.
+        Only who proposed it may. Where two must approve, that only has it wait for any other admin, who then approves
+        it here too. Raises NotAllowedError or StaleBatchError; then nothing is paid. Raises BusyError where the runner
+        is full: the batch is approved and waits for the next start or `resume`.
         """
-        await self._require_issuer(actor, batch_number, f"approve batch number {batch_number}")
-        await self._database.write(approvals.approve, batch_number, actor=str(actor), now=self._database.now())
-        self._submit(batch_number)
+        action = f"approve batch number {batch_number}"
+        await self._require_issuer(actor, batch_number, action)
+        try:
+            batch_id = await self._database.write(
+                approvals.approve,
+                batch_number,
+                actor=str(actor),
+                now=self._database.now(),
+                approver_id=actor.user_id,
+                wait=timedelta(hours=self._settings.referral_settings.approval_hours),
+            )
+        except SecondApproverError:
+            await self._note_refusal(actor, action)
+            raise
+        if batch_id is not None:
+            self._submit(batch_number)
         return await self._database.read(batches.report, batch_number)
 
     async def cancel(self, actor: Actor, batch_number: int) -> None:
-        """Cancel a proposed batch. Only who proposed it may. Raises NotAllowedError or StaleBatchError."""
+        """Cancel a proposed batch. Only who proposed it may, or any admin where it waits for a second approval.
+
+        Raises NotAllowedError or StaleBatchError.
+        """
         await self._require_issuer(actor, batch_number, f"cancel batch number {batch_number}")
         await self._database.write(proposals.cancel, batch_number, actor=str(actor), now=self._database.now())
 
     async def _require_issuer(self, actor: Actor, batch_number: int, action: str) -> None:
         await self.require_admin(actor, action)
-        proposed_by = (await self._database.read(batches.report, batch_number)).proposed_by
-        if proposed_by != str(actor):
+        report = await self._database.read(batches.report, batch_number)
+        if report.first_approved_by is not None:
+            # It waits for any other admin; the ledger itself refuses who was the first.
+            return
+        if report.proposed_by != str(actor):
             await self._note_refusal(actor, action)
-            message = f"Only {proposed_by}, who asked for this summary, may decide on it."
+            message = f"Only {report.proposed_by}, who asked for this summary, may decide on it."
             raise NotAllowedError(message)
+
+    async def is_waiting(self, batch_number: int) -> bool:
+        """Tell whether a batch waits for a second admin."""
+        report = await self._database.read(batches.report, batch_number, failures=0)
+        return report.first_approved_by is not None and report.approved_by is None
 
     async def expire(self) -> list[int]:
         """Move every overdue proposal to expired; return the batch numbers."""

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, TypeVar
 
-from database import outlook, schedule, slots
+from database import batches, outlook, schedule, slots
 from database.schedule import ScheduleState
 from desk.actors import SCHEDULE, Actor
 from desk.door import Door
+from desk.terms import terms_of
 from pipeline import calendar
 from pipeline.calendar import Rule
 from pipeline.errors import CashbackError
@@ -75,6 +76,7 @@ class Schedule(Door):
     async def pay_slot(self, slot_at: datetime) -> int | None:
         """Decide a due slot and hand its batch to the runner; None where there is no batch: the slot's row says why.
 
+        A batch that a second admin must approve waits for one, and is handed on by the approval.
         Raises BusyError where the runner is full: the batch is approved and waits for the next `resume`.
         """
         number = await self._database.write(
@@ -83,8 +85,9 @@ class Schedule(Door):
             now=self._database.now(),
             min_payout_cents=self._settings.referral_settings.min_payout_cents,
             hold_leavers=self._settings.referral_settings.leaver_policy == "hold",
+            terms=terms_of(self._settings.referral_settings),
         )
-        if number is not None:
+        if number is not None and (await self._database.read(batches.report, number)).approved_by is not None:
             self._submit(number)
         return number
 

@@ -37,6 +37,10 @@ class StaleBatchError(CashbackError):
     """This batch is no longer in the state that the action needs."""
 
 
+class SecondApproverError(NotAllowedError):
+    """Another admin must approve this batch as well: neither who asked for it, nor somebody without a name."""
+
+
 class StoppedError(StaleBatchError):
     """An admin has stopped this batch; nothing more of it is paid until one resumes it."""
 

@@ -69,6 +69,39 @@ class ExclusionReason(StrEnum):
 
     LEFT_SERVER = "left_server"
     ACCOUNT_GONE = "account_gone"
+    EXCLUDED = "excluded"
+    BELOW_MINIMUM = "below_minimum"
+    OVER_USER_LIMIT = "over_user_limit"
+    OVER_TOTAL_LIMIT = "over_total_limit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Whom an admin names for a batch: nobody but these, or everyone but those. Both empty: everyone."""
+
+    only: frozenset[int] = frozenset()
+    exclude: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """Under which terms a batch is planned. None switches a limit, or a reason to look twice, off.
+
+    `max_*` leave out what does not fit. From `approval_threshold_cents` on, and with `gate_unusual` where anything is
+    unusual, a second admin must approve within `approval_hours`. Unusual is a total of more than `unusual_factor` times
+    the median of the last batches, one referrer with more than `unusual_share_percent` of it, or `new_account_cents`
+    for accounts that are known for less than `new_account_days`.
+    """
+
+    max_users: int | None = None
+    max_total_cents: int | None = None
+    approval_threshold_cents: int | None = None
+    approval_hours: int = 24
+    gate_unusual: bool = False
+    unusual_factor: int | None = None
+    unusual_share_percent: int | None = None
+    new_account_cents: int | None = None
+    new_account_days: int = 7
 
 
 class Absence(StrEnum):
@@ -106,6 +139,15 @@ class ChunkCredited:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCount:
+    """How many referrers one reason left unpaid, and how many cents in all were theirs; those stay pending."""
+
+    reason: str
+    count: int
+    cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedPayout:
     """One line of a summary: what the batch would pay to whom, from how many referrals."""
 
@@ -116,7 +158,11 @@ class PlannedPayout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSummary:
-    """What an admin sees before the Confirm, read from the stored plan."""
+    """What an admin sees before the Confirm, read from the stored plan.
+
+    `selected_count` is how many an admin named where it was only them, `left_out` counts who was left out by reason,
+    `unusual` says what is unusual in words, and `needs_second_approver` why another admin must approve as well, if so.
+    """
 
     batch_number: int
     mode: BatchMode
@@ -126,6 +172,18 @@ class BatchSummary:
     top: tuple[PlannedPayout, ...]
     proposed_at: datetime
     expires_at: datetime | None
+    status: BatchStatus = BatchStatus.PROPOSED
+    proposed_by: str = ""
+    selected_count: int | None = None
+    left_out: tuple[ReasonCount, ...] = ()
+    unusual: tuple[str, ...] = ()
+    needs_second_approver: str | None = None
+    first_approved_by: str | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the first approval is there and another admin's is waited for."""
+        return self.first_approved_by is not None
 
     @property
     def average_cents(self) -> int:
@@ -140,15 +198,6 @@ class PayoutFailure:
     referrer_id: int
     approved_cents: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonCount:
-    """How many referrers one reason left unpaid, and how many cents in all were theirs; those stay pending."""
-
-    reason: str
-    count: int
-    cents: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +218,8 @@ class BatchReport:
     """A batch as its rows tell it, at the moment of reading.
 
     `failures` holds at most the number of failures that was asked for; `failed` counts them all. `skips` are the
-    skipped ones by reason. `approved_by` and
+    skipped ones by reason, `left_out` who was not planned at all. Where a second approver was needed, `approved_by` is
+    that one and `first_approved_by` who asked for the batch. `approved_by` and
     `proposed_by` are actors ("discord:<id>", "cli", "schedule"). `dm_*` count the batch's direct messages by state.
     """
 
@@ -189,6 +239,9 @@ class BatchReport:
     failed: int
     skipped: int
     skips: tuple[ReasonCount, ...] = ()
+    left_out: tuple[ReasonCount, ...] = ()
+    needs_second_approver: str | None = None
+    first_approved_by: str | None = None
     failures: tuple[PayoutFailure, ...] = ()
     dm_queued: int = 0
     dm_sent: int = 0

@@ -5,7 +5,13 @@ from typing import Final
 from pipeline.messages import ReasonCount
 from pipeline.money import dollars
 
-SKIPPED: Final = {
+WORDS: Final = {
+    "left_server": "left the server",
+    "account_gone": "the Discord account is gone",
+    "excluded": "excluded by the admin",
+    "below_minimum": "below the smallest payout",
+    "over_user_limit": "over the limit of members in a batch",
+    "over_total_limit": "over the limit of a batch's total",
     "nothing_pending": "nothing was owed any more",
     "blacklisted": "blacklisted meanwhile",
     "given_up": "given up, still pending",
@@ -14,7 +20,7 @@ SKIPPED: Final = {
 
 def in_words(reason: str) -> str:
     """Say a reason in words; one that is a sentence already stays as it is."""
-    return SKIPPED.get(reason, reason)
+    return WORDS.get(reason, reason)
 
 
 def counted_reasons(reasons: tuple[ReasonCount, ...]) -> str:

@@ -171,7 +171,9 @@ class Till:
 
     async def approve(self, number: int, *, actor: str = "cli") -> str:
         """Approve a batch; return its id."""
-        return await self.database.write(approvals.approve, number, actor=actor, now=self.clock())
+        batch_id = await self.database.write(approvals.approve, number, actor=actor, now=self.clock())
+        assert batch_id is not None, "another admin must approve it too"
+        return batch_id
 
     async def approved(self, *, target_user_id: int | None = None) -> int:
         """Plan and approve a batch; return its number."""

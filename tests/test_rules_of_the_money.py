@@ -236,7 +236,7 @@ async def test_a_batch_that_nobody_approved_is_not_run(till: Till) -> None:
 async def test_of_many_confirms_at_once_one_wins(till: Till, open_database: OpenDatabase) -> None:
     await till.earn(1, 100)
     number = (await till.propose()).batch_number
-    won: list[str] = []
+    won: list[str | None] = []
     lost: list[str] = []
 
     async def confirm(database: Database, actor: str) -> None:

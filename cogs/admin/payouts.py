@@ -1,44 +1,19 @@
 """`sendref-cashb`: shows what everyone, or one referrer, would be paid, with the two buttons that decide it."""
 
-import re
-from typing import Annotated, Any, Final
+from typing import Any
 
-import discord
 from discord import app_commands
 from discord.ext import commands
 
 from cogs import embeds
 from cogs.admin.base import AdminCog
+from cogs.admin.people import Payees
 from cogs.confirm import CashbackConfirmView
 from cogs.presses import actor_of
 from database import announcements
+from desk import EVERYONE
 from pipeline.errors import NothingPendingError
-
-ARGUMENT_LENGTH: Final = 60
-_ID_OR_MENTION: Final = re.compile(r"<@!?[0-9]{15,20}>|[0-9]{15,20}")
-
-
-class Referrer(commands.Converter[discord.User], app_commands.Transformer):
-    """A person by mention or id, in the server or not. Never by name: two people may share one."""
-
-    @property
-    def type(self) -> discord.AppCommandOptionType:
-        """Let Discord's own picker choose the person of a slash command."""
-        return discord.AppCommandOptionType.user
-
-    async def convert(self, ctx: commands.Context[Any], argument: str) -> discord.User:
-        """Find the person that a message names. Raises BadArgument where there is none."""
-        if not _ID_OR_MENTION.fullmatch(argument):
-            shown = embeds.escaped(embeds.clip(argument, ARGUMENT_LENGTH))
-            raise commands.BadArgument(f"“{shown}” is neither a mention nor an id.")
-        try:
-            return await commands.UserConverter().convert(ctx, argument)
-        except commands.UserNotFound as error:
-            raise commands.BadArgument(f"There is no user {embeds.escaped(argument)}.") from error
-
-    async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> discord.User:  # noqa: ANN401
-        """Take the person that Discord has found already."""
-        return value  # type: ignore[no-any-return]
+from pipeline.messages import Selection
 
 
 class Payouts(AdminCog):
@@ -47,27 +22,24 @@ class Payouts(AdminCog):
     It is also the group of all other commands for admins: their cogs add to it.
     """
 
-    # A user that is None by default and an error otherwise: with `User | None` a mistyped mention would pay everyone.
+    # Whom to pay are flags: what is neither a person nor a flag is an error, and never a batch for everyone.
     @commands.hybrid_group(  # type: ignore[arg-type]  # mypy does not see through the library's union of callbacks
         name="sendref-cashb",
         fallback="pay",
         description="Pay pending referral cashback to everyone, or to one referrer.",
-        usage="@user",
+        usage="@user`, `--only @user …`, `--exclude @user …",
         ignore_extra=False,
     )
-    @app_commands.describe(user="The one referrer to pay; leave it out to pay everyone.")
     @app_commands.guild_only()
-    async def sendref_cashb(
-        self,
-        ctx: commands.Context[Any],
-        user: Annotated[discord.User, Referrer] = None,  # type: ignore[assignment]
-    ) -> None:
+    async def sendref_cashb(self, ctx: commands.Context[Any], *, payees: Payees) -> None:
         """Plan a batch and show its summary."""
         await ctx.defer()
+        user_id = payees.user.id if payees.user else None
+        selection = Selection(only=payees.only, exclude=payees.exclude)
         try:
-            summary = await self._desk.propose(actor_of(ctx.author), target_user_id=user.id if user else None)
+            summary = await self._desk.propose(actor_of(ctx.author), target_user_id=user_id, selection=selection)
         except NothingPendingError as nothing:
-            if user is not None:
+            if user_id is not None or selection != EVERYONE:
                 raise
             await ctx.send(embed=embeds.notice(str(nothing)))
             return

@@ -8,7 +8,7 @@ from discord.ext import commands
 
 from cogs import embeds, standing
 from cogs.admin.base import AdminCog
-from cogs.admin.payouts import Referrer
+from cogs.admin.people import Referrer
 from cogs.presses import actor_of
 from database import referrals
 from pipeline.errors import ReferralRefusedError

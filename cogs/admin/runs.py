@@ -1,10 +1,11 @@
-"""`sendref-cashb stop`, `resume`, `give-up`, `retry` and `failures`: what becomes of a batch after its approval.
+"""What becomes of a batch after its Confirm: `sendref-cashb approve`, `stop`, `resume`, `give-up`, `retry`, `failures`.
 
 The answer to each is a message that shows the batch from then on, with the buttons that it has.
 """
 
 from typing import Any, Final
 
+import discord
 from discord import app_commands
 from discord.ext import commands
 
@@ -13,7 +14,8 @@ from cogs.admin.base import VIEWERS_TOO, AdminCog
 from cogs.admin.payouts import Payouts
 from cogs.confirm import view_of
 from cogs.presses import actor_of
-from database import announcements, batches, retries
+from database import announcements, batches, proposals, retries
+from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchReport, BatchStatus
 
 FAILURES_SHOWN: Final = 20
@@ -32,6 +34,23 @@ class RunCommands(AdminCog):
         """Stop a batch and show what may be done with the rest."""
         await ctx.defer()
         await self._show(ctx, await self._desk.stop(actor_of(ctx.author), await self._number_of(batch)))
+
+    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
+        name="approve",
+        description="Show a batch that waits for a second admin, with the buttons that decide on it.",
+        usage="BATCH-ID",
+        ignore_extra=False,
+    )
+    @app_commands.describe(batch="The batch's ID, or its number.")
+    @app_commands.guild_only()
+    async def approve(self, ctx: commands.Context[Any], batch: str) -> None:
+        """Show what the second admin is to approve; the press of the button approves it."""
+        await ctx.defer()
+        number = await self._number_of(batch)
+        plan = await self._database.read(proposals.summary, number)
+        if plan.status is not BatchStatus.PROPOSED or not plan.is_waiting:
+            raise StaleBatchError(f"Batch {batch} waits for no second admin.")
+        await self._remember(number, await ctx.send(embed=embeds.summary(plan), view=view_of(number, plan.status)))
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
         name="resume", description="Go on with a stopped or unfinished batch.", usage="BATCH-ID", ignore_extra=False
@@ -96,6 +115,9 @@ class RunCommands(AdminCog):
             message = await ctx.send(embed=embeds.progress(report), view=view_of(number, report.status))
         else:
             message = await ctx.send(embed=embeds.result(report)[0])
+        await self._remember(number, message)
+
+    async def _remember(self, number: int, message: discord.Message) -> None:
         await self._database.write(
             announcements.remember_summary, number, channel_id=message.channel.id, message_id=message.id
         )

@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
+from database import Database
+from desk import Actor, Desk, Source
+from settings import ReferralSettings, RoleIds, Settings
 from tests.cli.conftest import Cashback
 from tests.cli.test_paying import LARGEST, PAY_KEYS, ROOT, balances
 from tests.conftest import raw, rows
@@ -102,3 +106,71 @@ def test_stop_in_one_process_ends_the_run_of_another(cashback: Cashback, folder:
     Path("config.json").unlink()
     assert cashback("resume", 1, "--json").json["batches"][0]["users_paid"] == 2_000
     assert cashback("verify").code == 0
+
+
+def two_must_approve() -> None:
+    Path("config.json").write_text('{"referral_settings": {"approval_threshold_cents": 12750}}')
+
+
+def test_from_the_threshold_on_pay_asks_for_the_other_admin_and_records_both(seeded: Cashback) -> None:
+    two_must_approve()
+    refused = seeded("pay", "--yes", "--json")
+    assert refused.code == 1
+    assert "two admins must approve. Nothing was paid; name the other one with --approved-by ID." in refused.error
+    assert rows(Path("cashback.db"), "SELECT status FROM payout_batches") == [("cancelled",)]
+    assert seeded("pay", "--dry-run").code == 0
+
+    paid = seeded("pay", "--yes", "--approved-by", 7)
+    assert paid.code == 0
+    assert "By:       cli, and cli:7" in paid.out
+    assert balances() == 12_750
+    query = "SELECT actor FROM audit_log WHERE action IN ('batch_first_approved', 'batch_approved') ORDER BY id"
+    assert rows(Path("cashback.db"), query) == [("cli",), ("cli:7",)]
+    assert seeded("verify").code == 0
+
+
+def test_approve_is_for_what_waits_and_for_nobody_who_asked_for_it(seeded: Cashback) -> None:
+    two_must_approve()
+
+    async def ask_on_discord() -> None:
+        settings = Settings(
+            role_ids=RoleIds(admin=1), referral_settings=ReferralSettings(approval_threshold_cents=12_750)
+        )
+        ada = Actor(source=Source.DISCORD, user_id=7, role_ids=frozenset({1}))
+        async with Database("cashback.db") as database:
+            desk = Desk(database, settings, lambda number: number)
+            await desk.approve(ada, (await desk.propose(ada)).batch_number)
+
+    anyio.run(ask_on_discord)
+    assert seeded("approve", 1).code == 2
+    refused = seeded("approve", 1, "--approved-by", 7)
+    assert refused.code == 1
+    assert "Another admin must approve this batch" in refused.error
+    assert seeded("resume", 1).code == 1
+    assert balances() == 0
+    approved = seeded("approve", 1, "--approved-by", 8, "--json")
+    assert (approved.code, approved.json["users_paid"]) == (0, 15)
+    shown = seeded("show", 1, "--json").json
+    assert (shown["first_approved_by"], shown["approved_by"]) == ("discord:7", "cli:8")
+    assert "confirmed already" in seeded("approve", 1, "--approved-by", 9).error
+    assert balances() == 12_750
+
+
+def test_only_and_exclude_choose_who_is_paid(seeded: Cashback) -> None:
+    only = seeded("pay", "--only", LARGEST, "--yes")
+    assert "Only:     1 member named" in only.out
+    assert balances() == 2_500
+    refused = seeded("pay", "--exclude", LARGEST, "--yes")
+    assert refused.code == 1
+    assert f"Member {LARGEST} has no pending cashback" in refused.error
+    both = seeded("pay", "--user", LARGEST, "--only", LARGEST, "--yes")
+    assert both.code == 1
+    assert "not both" in both.error
+    [(next_one,)] = rows(
+        Path("cashback.db"),
+        "SELECT referrer_user_id FROM referrals WHERE cashback_earned_cents > cashback_paid_cents LIMIT 1",
+    )
+    excluded = seeded("pay", "--exclude", next_one, "--yes", "--json").json
+    assert (excluded["users_paid"], excluded["failed"]) == (13, 0)
+    assert "Left out: excluded by the admin: 1, " in seeded("show", excluded["batch_id"]).out
+    assert seeded("pending", "--json").json["users"] == 1

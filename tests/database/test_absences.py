@@ -66,7 +66,7 @@ async def test_who_returns_is_paid_what_was_held(community: Till) -> None:
     assert (await community.pay()).total_cents == 65
 
 
-@pytest.mark.parametrize(("user_id", "reason"), [(2, "left server"), (3, "account gone")])
+@pytest.mark.parametrize(("user_id", "reason"), [(2, "left the server"), (3, "the Discord account is gone")])
 async def test_a_payout_for_one_who_is_held_says_why(community: Till, user_id: int, reason: str) -> None:
     with pytest.raises(NothingPendingError, match=f"Member {user_id} is left out: {reason}"):
         await propose(community, hold_leavers=True, target_user_id=user_id)

@@ -14,7 +14,7 @@ from database import approvals, batches, crediting, outbox, proposals, purchases
 from database.tables import payouts, users, wallet_transactions
 from desk import Actor
 from desk.proposals import Proposals
-from pipeline.messages import NotificationStatus
+from pipeline.messages import NotificationStatus, Terms
 from simulation.laboratory import Laboratory
 from simulation.seeds import run_seed
 from stages.notification import Postman
@@ -51,8 +51,17 @@ def looks_at_no_deadline(patch: pytest.MonkeyPatch) -> str:
     approve = approvals.approve
 
     @functools.wraps(approve)
-    def late(connection: Connection, number: int, *, actor: str, now: datetime) -> str:
-        return approve(connection, number, actor=actor, now=min(now, batches.report(connection, number).proposed_at))
+    def late(
+        connection: Connection,
+        number: int,
+        *,
+        actor: str,
+        now: datetime,
+        approver_id: int | None = None,
+        wait: timedelta = approvals.WAIT,
+    ) -> str | None:
+        proposed_at = batches.report(connection, number).proposed_at
+        return approve(connection, number, actor=actor, now=min(now, proposed_at), approver_id=approver_id, wait=wait)
 
     patch.setattr(approvals, "approve", late)
     return "its deadline was"
@@ -151,7 +160,13 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
     """Make batches that no slot has; the slot's own uniqueness is got round."""
 
     def pay(
-        connection: Connection, slot_at: datetime, *, now: datetime, min_payout_cents: int, hold_leavers: bool = False
+        connection: Connection,
+        slot_at: datetime,
+        *,
+        now: datetime,
+        min_payout_cents: int,
+        hold_leavers: bool = False,
+        terms: Terms = proposals.UNLIMITED,
     ) -> int | None:
         assert slot_at <= now + timedelta(days=2)
         summary = proposals.propose(
@@ -161,6 +176,7 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
             expires_at=None,
             min_payout_cents=min_payout_cents,
             hold_leavers=hold_leavers,
+            terms=terms,
         )
         approvals.approve(connection, summary.batch_number, actor="schedule", now=now)
         return summary.batch_number

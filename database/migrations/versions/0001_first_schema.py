@@ -169,10 +169,17 @@ def _create_ours() -> None:
         Column("proposed_by", Text(), nullable=False),
         Column("proposed_at", Moment(), nullable=False),
         Column("expires_at", Moment(), nullable=True),
+        Column("needs_second_approver", Text(), nullable=True),
+        Column("first_approved_by", Text(), nullable=True),
+        Column("first_approved_at", Moment(), nullable=True),
         Column("approved_by", Text(), nullable=True),
+        Column("approver_id", BigInteger(), nullable=True),
         Column("approved_at", Moment(), nullable=True),
         Column("started_at", Moment(), nullable=True),
         Column("finished_at", Moment(), nullable=True),
+        Column("selected_count", BigInteger(), nullable=True),
+        Column("unusual", Text(), nullable=True),
+        Column("left_out_count", BigInteger(), server_default="0", nullable=False),
         Column("planned_count", BigInteger(), server_default="0", nullable=False),
         Column("planned_cents", BigInteger(), server_default="0", nullable=False),
         Column("credited_count", BigInteger(), server_default="0", nullable=False),
@@ -181,6 +188,12 @@ def _create_ours() -> None:
         Column("skipped_count", BigInteger(), server_default="0", nullable=False),
         CheckConstraint("(mode = 'individual') = (target_user_id IS NOT NULL)", name="target_matches_mode"),
         CheckConstraint("batch_id IS NOT NULL OR status IN ('proposed', 'cancelled', 'expired')", name="paid_has_id"),
+        CheckConstraint(
+            "needs_second_approver IS NULL OR status IN ('proposed', 'cancelled', 'expired')"
+            " OR (first_approved_by IS NOT NULL AND approved_by IS NOT NULL AND approver_id IS NOT NULL"
+            " AND proposed_by NOT LIKE '%:' || approver_id AND first_approved_by NOT LIKE '%:' || approver_id)",
+            name="approved_by_two",
+        ),
         CheckConstraint("mode IN ('batch', 'individual')", name="mode_known"),
         CheckConstraint(
             "status IN ('proposed', 'approved', 'running', 'stopped', 'completed', 'completed_with_failures',"
@@ -217,6 +230,7 @@ def _create_ours() -> None:
         Column("referrer_id", BigInteger(), nullable=False),
         Column("pending_cents", BigInteger(), nullable=False),
         Column("reason", Text(), nullable=False),
+        Column("turns", Integer(), server_default="0", nullable=False),
         ForeignKeyConstraint(["batch_number"], ["payout_batches.number"]),
         PrimaryKeyConstraint("batch_number", "referrer_id"),
         sqlite_with_rowid=False,
