@@ -17,12 +17,13 @@ from rich.table import Table
 
 from simulation.campaign import run_seeds
 from soak.crash import run_campaigns
+from soak.doors import doors, try_door
 from soak.findings import Findings
 from soak.page import verdict, write_page
 from soak.rush import run_rushes
 
 Say = Callable[[str], None]
-DEFAULTS: Final = {"kills": 5_000, "seeds": 100_000, "crowds": 50, "seed": 1}
+DEFAULTS: Final = {"kills": 5_000, "seeds": 100_000, "crowds": 50, "inputs": 20_000, "seed": 1}
 
 
 def _crash(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
@@ -66,9 +67,32 @@ def _crowd(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
     return run_rushes(folder, rushes=wanted.crowds, watch=lambda done: say(f"{done:,} of {wanted.crowds:,} crowds"))
 
 
+def _hostile(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    began = time.perf_counter()
+    violations, ways = [], doors(folder)
+    each = -(-wanted.inputs // len(ways))
+    for door in ways:
+        say(f"{each:,} inputs as {door.name}")
+        try:
+            try_door(door, each, wanted.seed)
+        except AssertionError as error:
+            violations.append(f"{door.name}: {' '.join(str(error).split())}")
+    return Findings(
+        part="bad inputs, each answered clearly",
+        seconds=time.perf_counter() - began,
+        figures=tuple((door.name, each) for door in ways),
+        violations=tuple(violations),
+    )
+
+
 def _soak(wanted: argparse.Namespace, say: Say) -> Iterator[Findings]:
     """Run each part of which any is wanted."""
-    for count, part in ((wanted.kills, _crash), (wanted.seeds, _chance), (wanted.crowds, _crowd)):
+    for count, part in (
+        (wanted.kills, _crash),
+        (wanted.seeds, _chance),
+        (wanted.crowds, _crowd),
+        (wanted.inputs, _hostile),
+    ):
         if count:
             with tempfile.TemporaryDirectory() as folder:
                 yield part(Path(folder), wanted, say)
