@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from tests.conftest import raw
@@ -118,3 +119,34 @@ def work_on(path: Path) -> None:
             UPDATE users SET wallet_balance_cents = wallet_balance_cents - 34 WHERE discord_id = 10;
             COMMIT;
         """)
+
+
+def go_on_working(path: Path, rounds: int) -> None:
+    """Do the old bot's everyday work, each act a transaction of its own: members join, buy, spend; cashback accrues.
+
+    Each round, referrer 10 earns 7 cents on an old referral, 20 spends a cent, and a new member of 50's earns 3 cents.
+    """
+    connection = sqlite3.connect(path, timeout=30)
+    for number in range(rounds):
+        member = 5_000 + number
+        with connection:
+            connection.execute("INSERT OR IGNORE INTO users (discord_id) VALUES (?), (50)", (member,))
+        with connection:
+            connection.execute("INSERT INTO referrals (referrer_user_id, referred_user_id) VALUES (50, ?)", (member,))
+        for referred, cents in ((11, 7), (member, 3)):
+            with connection:
+                connection.execute(
+                    "UPDATE referrals SET referred_total_spend_cents = referred_total_spend_cents + ?,"
+                    " cashback_earned_cents = cashback_earned_cents + ? WHERE referred_user_id = ?",
+                    (200 * cents, cents, referred),
+                )
+        with connection:
+            connection.execute(
+                "UPDATE users SET wallet_balance_cents = wallet_balance_cents - 1, updated_at = CURRENT_TIMESTAMP"
+                " WHERE discord_id = 20"
+            )
+            connection.execute(
+                "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
+                " SELECT discord_id, -1, wallet_balance_cents, 'purchase' FROM users WHERE discord_id = 20"
+            )
+    connection.close()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from database import Database
-from pipeline.errors import DatabaseUnavailableError
+from pipeline.errors import DatabaseUnavailableError, NothingPendingError
 from tests.conftest import Clock, Till, raw, rows
 from tests.database import apex_core
 
@@ -172,3 +175,30 @@ async def test_a_file_with_some_of_the_tables_gets_the_others(tmp_path: Path, cl
         await till.pay()
         assert till.balance(1) == 520
         assert (await till.verify()).balanced
+
+
+async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_next_batch(adopted: Till) -> None:
+    rounds = 60
+    finished = anyio.Event()
+
+    async def work() -> None:
+        await anyio.to_thread.run_sync(apex_core.go_on_working, adopted.path, rounds)
+        finished.set()
+
+    with anyio.fail_after(50):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            number = 0
+            while not finished.is_set():
+                number += 1
+                assert await adopted.database.log_referral_purchase(12, f"ours-{number}", 400) == 2
+                assert await adopted.database.log_referral_refund(f"ours-{number}", 200) == 1
+                with suppress(NothingPendingError):
+                    assert (await adopted.pay(chunk_size=1)).failed == 0
+        with suppress(NothingPendingError):
+            await adopted.pay()
+    assert await adopted.database.get_all_pending_referral_cashbacks() == []
+    assert adopted.balance(10) == 1234 + 250 + 7 * rounds + number
+    assert adopted.balance(20) == 90 - rounds
+    assert adopted.balance(50) == 3 * rounds
+    assert (await adopted.verify()).breaches == ()
