@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, delete, exists, insert, literal_column, or_, select, update
 
 from database.audit_log import add_entry
-from database.bulk import is_among
+from database.bulk import among, is_among
 from database.people import check_id
 from database.tables import is_flagged, referral_blacklist, referrals
 
@@ -43,7 +43,7 @@ def blacklisted_among(connection: Connection, people: Collection[int]) -> set[in
     for everyone in (everyone_listed, everyone_flagged):
         # Most often nobody is blacklisted, and a look costs less than asking for thousands of people.
         if connection.execute(everyone.limit(1)).one_or_none() is not None:
-            found.update(connection.scalars(everyone.where(is_among(everyone.selected_columns[0], people))))
+            found.update(connection.scalars(everyone.where(is_among(everyone.selected_columns[0])), among(people)))
     return found
 
 

@@ -5,7 +5,7 @@ of its own of every number of values, of which the driver keeps the last 128 wit
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Insert, Text, Update, bindparam, func, select
@@ -39,7 +39,15 @@ def _processed(values: Sequence[Any], processor: Callable[[Any], Any]) -> Iterat
         yield prepared
 
 
-def is_among(column: ColumnElement[Any], values: Collection[Any]) -> ColumnElement[bool]:
-    """Tell in SQL whether a column is one of these numbers or texts, however many they are."""
-    listed = func.json_each(bindparam(None, json.dumps(list(values)), type_=Text)).table_valued("value")
+def is_among(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Tell in SQL whether a column is one of the values that `among` hands over, however many they are."""
+    listed = func.json_each(bindparam("among", type_=Text)).table_valued("value")
     return column.in_(select(listed.c.value))
+
+
+def among(values: Iterable[Any]) -> dict[str, str]:
+    """Hand numbers or texts over to the statement that asks `is_among`.
+
+    The statement itself holds none of them: it is part of a cycle, and would keep them until cycles are looked for.
+    """
+    return {"among": json.dumps(list(values))}

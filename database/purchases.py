@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import Connection, Update, bindparam, insert, or_, select, update
 
 from database.blacklist import blacklisted_among
-from database.bulk import execute_many, is_among
+from database.bulk import among, execute_many, is_among
 from database.pending import PPM
 from database.people import check_id
 from database.tables import referral_purchases, referrals
@@ -132,7 +132,7 @@ def record_purchases(
 
 def _known_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
     columns = (referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents)
-    rows = connection.execute(select(*columns).where(is_among(referral_purchases.c.order_id, order_ids)))
+    rows = connection.execute(select(*columns).where(is_among(referral_purchases.c.order_id)), among(order_ids))
     return {order_id: (buyer_id, amount_cents) for order_id, buyer_id, amount_cents in rows}
 
 
@@ -144,7 +144,7 @@ def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
         referrals.c.referrer_user_id,
     )
     rows = connection.execute(
-        select(*columns).where(is_among(referrals.c.referred_user_id, buyers), referrals.c.unlinked_at.is_(None))
+        select(*columns).where(is_among(referrals.c.referred_user_id), referrals.c.unlinked_at.is_(None)), among(buyers)
     ).all()
     barred = blacklisted_among(connection, {row[3] for row in rows})
     return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}

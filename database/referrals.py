@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select
 
 from database.blacklist import blacklisted_among
-from database.bulk import is_among
+from database.bulk import among, is_among
 from database.pending import pending_for
 from database.people import check_id, ensure_users
 from database.tables import referrals
@@ -21,7 +21,8 @@ def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], n
     """
     taken = set(
         connection.scalars(
-            select(referrals.c.referred_user_id).where(is_among(referrals.c.referred_user_id, [b for _, b in pairs]))
+            select(referrals.c.referred_user_id).where(is_among(referrals.c.referred_user_id)),
+            among(b for _, b in pairs),
         )
     )
     referrers = {referrer for referrer, _ in pairs}
@@ -96,8 +97,9 @@ def referrers_of(connection: Connection, referred_ids: Iterable[int]) -> dict[in
     """Tell who referred these members; those whom nobody did are left out."""
     rows = connection.execute(
         select(referrals.c.referred_user_id, referrals.c.referrer_user_id).where(
-            is_among(referrals.c.referred_user_id, list(referred_ids))
-        )
+            is_among(referrals.c.referred_user_id)
+        ),
+        among(referred_ids),
     )
     return {row.referred_user_id: row.referrer_user_id for row in rows}
 
