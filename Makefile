@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench soak run lock clean
+.PHONY: demo test check bench soak pictures run lock clean
 
 demo: .venv/.installed
 	$(BIN)/cashback demo
@@ -22,6 +22,10 @@ bench: .venv/.installed
 # Hours of kills, crowds and chance; writes docs/reliability.md.
 soak: .venv/.installed
 	$(BIN)/python -m soak
+
+# Takes the documentation's pictures anew; needs Chromium and a font with emoji.
+pictures: .venv/.installed
+	$(BIN)/python -m docs.pictures
 
 run: .venv/.installed
 	$(BIN)/cashback bot

@@ -53,8 +53,8 @@ class OnceTree(app_commands.CommandTree["CashbackClient"]):
     async def on_error(
         self, interaction: "discord.Interaction[CashbackClient]", error: app_commands.AppCommandError, /
     ) -> None:
-        """Log what no command answered for: all of ours answer for themselves."""
-        logger.warning("interaction %d: %s", interaction.id, error)
+        """Leave it to the commands: all of ours answer for their errors."""
+        logger.debug("interaction %d: %s", interaction.id, error)
 
 
 class CashbackClient(commands.Bot):

@@ -52,7 +52,7 @@ class Facts:
 
 def how_it_works(terms: Terms) -> str:
     """Say what is earned, when it is due, and from which amount it is paid."""
-    lines = [f"You earn **{terms.percent}** of everything that a member buys who entered your code."]
+    lines = [f"Each purchase of a member who entered your code earns you **{terms.percent}** of it."]
     if terms.holding_days:
         lines.append(f"It becomes payable {counted(terms.holding_days, 'day')} after the purchase.")
     if terms.min_payout_cents > 1:
@@ -103,7 +103,7 @@ def _referral_line(place: int, referral: dict[str, Any]) -> str:
     notes += [f"{dollars(-referral['pending_cents'])} owed after a refund"] if referral["pending_cents"] < 0 else []
     notes += ["unlinked"] if referral["unlinked_at"] is not None else []
     spent, earned = dollars(referral["spend_cents"]), dollars(referral["earned_cents"])
-    text = f"{place}. {mention(referral['referred_user_id'])} - {earned} of {spent}"
+    text = f"{place}. {mention(referral['referred_user_id'])} - {earned} earned, {spent} spent"
     return f"{text} ({', '.join(notes)})" if notes else text
 
 

@@ -61,7 +61,7 @@ def demo(*, serve: bool, port: int) -> int:
 
 
 @asynccontextmanager
-async def _town(path: Path, port: int) -> AsyncIterator[Town]:
+async def found_town(path: Path, port: int) -> AsyncIterator[Town]:
     """Found the town, plant its purchases, and bring the bot online; it leaves at the end."""
     async with Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox:
         role = sandbox.add_role("Admin", color=0xE67E22)
@@ -73,6 +73,8 @@ async def _town(path: Path, port: int) -> AsyncIterator[Town]:
             sandbox.add_member(f"referrer-{place:02}", id=referrer_id)
             for place, referrer_id in enumerate(referrers, start=1)
         )
+        for place, member in enumerate(members, start=1):
+            sandbox.add_member(f"friend-{place:03}", id=member.member_id)
         settings = Settings.model_validate(
             {
                 "database": str(path),
@@ -100,7 +102,7 @@ async def _town(path: Path, port: int) -> AsyncIterator[Town]:
 
 async def _serve(path: Path, port: int) -> int:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with _town(path, port) as town:
+        async with found_town(path, port) as town:
             say("", f"Open {town.sandbox.url}/chat/ and type {COMMAND} as admin in #admin. Ctrl-C ends it.")
             async for _ in signals:
                 break
@@ -108,7 +110,7 @@ async def _serve(path: Path, port: int) -> int:
 
 
 async def _tell(path: Path, port: int) -> int:
-    async with _town(path, port) as town:
+    async with found_town(path, port) as town:
         with anyio.fail_after(WAIT_SECONDS):
             summary = await _ask(town)
             await _confirm(town, summary)

@@ -72,7 +72,7 @@ async def test_invites_turns_pages_of_ten(town: Town) -> None:
         assert field(page, "Referrals") == "23"
         lines = field(page, "Who Came, and What You Earned").splitlines()
         assert len(lines) == 10
-        assert lines[0].startswith("1. <@900000> - $1.00 of $1.00 ($1.00 pending)")
+        assert lines[0].startswith("1. <@900000> - $1.00 earned, $1.00 spent ($1.00 pending)")
         assert [(each.label, each.disabled) for each in page.buttons] == [("Previous", True), ("Next", False)]
         await turn(town, bob, page, "Next", "Page 2 of 3", "11. ")
     async with town.bot():

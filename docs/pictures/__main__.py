@@ -1,0 +1,173 @@
+"""Takes the pictures of docs/discord-commands.md: real commands, typed into the real bot, on the chat page.
+
+Needs Chromium, and a font with emoji. Run it as `make pictures`, and look at what changed.
+"""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+from sqlalchemy import Connection
+
+from console.demo import Town, found_town
+from database.database import DEFAULT_RATE_PPM
+from database.purchases import Purchase, record_purchases
+from docs.pictures.browser import Page, browser
+from sandbox import Member, Message
+
+FOLDER: Final = Path(__file__).parent
+WIDTH: Final = 900
+HEIGHT: Final = 1400
+WAIT_SECONDS: Final = 60
+HELD_DAYS: Final = 14
+BOUGHT_CENTS: Final = 40_000
+REFUSES: Final = "CREATE TRIGGER closed BEFORE INSERT ON wallet_transactions BEGIN SELECT RAISE(ABORT, 'closed'); END"
+
+
+class Photographer:
+    """Types, waits for the answer, and takes the picture of both."""
+
+    def __init__(self, town: Town, page: Page) -> None:
+        """Take the town and the page."""
+        self._town = town
+        self._page = page
+
+    async def type(self, text: str, *, shows: str, by: Member | None = None) -> Message:
+        """Type as a member into the admins' channel; return the bot's answer that has these words."""
+        town, who = self._town, by or self._town.admin
+        if text.startswith("/"):
+            name, options = _read(text)
+            await town.sandbox.slash(town.channel.id, who.id, name, options)
+        else:
+            await town.sandbox.say(town.channel.id, who.id, text)
+        return await self.wait(shows)
+
+    async def wait(self, shows: str) -> Message:
+        """Wait for a message of the bot with these words."""
+        sandbox = self._town.sandbox
+
+        def is_it(message: Message) -> bool:
+            return message.author_id == sandbox.bot_user_id and shows in message.text and not message.loading
+
+        return await sandbox.wait_for(is_it, WAIT_SECONDS)
+
+    async def press(self, message: Message, label: str) -> None:
+        """Press a button as the admin."""
+        [custom_id] = [each.custom_id or "" for each in message.buttons if each.label == label]
+        await self._town.sandbox.click(message.id, custom_id, self._town.admin.id)
+
+    async def take(self, name: str, message: Message, *, by: Member | None = None, before: int = 0) -> None:
+        """Take the picture of a message, and of so many before it, as a member sees them."""
+        who = by or self._town.admin
+        address = f"{self._town.sandbox.url}/chat/#member={who.id}&channel={message.channel_id}"
+        await self._page.open(address, width=WIDTH, height=HEIGHT)
+        node = f'.message[data-id="{message.id}"]'
+        await self._page.until(f"document.querySelector({node!r}) !== null")
+        # Only what the picture shows stays on the page.
+        await self._page.evaluate(
+            f"(() => {{ const all = [...document.querySelectorAll('.message')];"
+            f" const last = all.findIndex((each) => each.matches({node!r}));"
+            f" all.forEach((each, place) => {{ if (place < last - {before} || place > last) each.remove(); }});"
+            " document.querySelector('.start').remove(); })()"
+        )
+        await self._page.picture(FOLDER / f"{name}.png", of=".message")
+
+
+def _read(text: str) -> tuple[str, dict[str, object]]:
+    """Read "/setref code:1" as the command's words and its options."""
+    words = text.removeprefix("/").split()
+    options = dict(word.split(":", 1) for word in words if ":" in word)
+    return " ".join(word for word in words if ":" not in word), dict(options)
+
+
+async def _payouts(town: Town, photographer: Photographer) -> None:
+    payee = town.payees[2]
+    one = await photographer.type(f"!sendref-cashb <@{payee.id}>", shows="Individual Referral Cashback")
+    await photographer.take("individual", one, before=1)
+    await photographer.press(one, "Cancel")
+    await photographer.take("cancelled", await photographer.wait("This batch was cancelled"))
+    wrong = await photographer.type("!sendref-cashb @ghost", shows="neither a mention nor an id")
+    await photographer.take("mistyped", wrong, before=1)
+    stranger = town.payees[0]
+    refused = await photographer.type("/sendref-cashb pay", shows="Only an admin", by=stranger)
+    await photographer.take("refused", refused, by=stranger)
+    summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
+    await photographer.take("summary", summary, before=1)
+    await photographer.press(summary, "Confirm")
+    await photographer.take("result", await photographer.wait(f"Sent:** {len(town.payees)}"))
+    await photographer.take("audit", await photographer.wait("Batch Processed"))
+    direct = town.sandbox.direct_messages(stranger.id)[0]
+    await photographer.take("received", direct, by=stranger)
+
+
+async def _failures(town: Town, photographer: Photographer) -> None:
+    ours = town.payees[3:6]
+    await _buy(town, ours)
+    async with _closed_wallets(town):
+        summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
+        await photographer.press(summary, "Confirm")
+        await photographer.take("failures", await photographer.wait("Failed Payouts"))
+
+
+@asynccontextmanager
+async def _closed_wallets(town: Town) -> AsyncIterator[None]:
+    """Let the ledger refuse every credit inside the block."""
+    await town.database.write(Connection.exec_driver_sql, REFUSES)
+    yield
+    await town.database.write(Connection.exec_driver_sql, "DROP TRIGGER closed")
+
+
+async def _buy(town: Town, referrers: tuple[Member, ...], *, held_days: int = 0) -> None:
+    """Let a friend of each of these referrers buy something."""
+    for referrer in referrers:
+        friend = (await town.database.get_referrals(referrer.id))[0]["referred_user_id"]
+        bought = Purchase(order_id=f"picture-{friend}-{held_days}", buyer_id=friend, amount_cents=BOUGHT_CENTS)
+        await town.database.write(
+            record_purchases, [bought], DEFAULT_RATE_PPM, town.database.now(), holding_days=held_days
+        )
+
+
+async def _members(town: Town, photographer: Photographer) -> None:
+    me, friend = town.payees[6], town.sandbox.add_member("newcomer")
+
+    async def picture(name: str, text: str, shows: str, by: Member) -> None:
+        await photographer.take(name, await photographer.type(text, shows=shows, by=by), by=by)
+
+    await picture("invite", "/invite", "Your Referral Code", me)
+    await picture("invites", "/invites", "Page 1 of", me)
+    await picture("setref", f"/setref code:{me.id}", "You were invited by", friend)
+    await picture("setref-refused", f"/setref code:{me.id}", "already been referred", friend)
+    await picture("profile", "/profile", "Referral Profile", me)
+    await _buy(town, (me,), held_days=HELD_DAYS)
+    await picture("cashback", "/cashback show", "Your Referral Cashback", me)
+    await picture("notifications", "/cashback notifications off", "now off", me)
+
+
+async def _referrals(town: Town, photographer: Photographer) -> None:
+    member, other = town.payees[7], town.payees[8]
+    newcomer = town.sandbox.add_member("other-newcomer")
+    for name, text, shows in (
+        ("referral-stats", f"!referral-stats <@{member.id}>", "Referral Statistics"),
+        ("referral-blacklist", f"!referral-blacklist <@{member.id}> own second account", "is blacklisted"),
+        ("referral-unblacklist", f"!referral-unblacklist <@{member.id}>", "may earn"),
+        ("referral-link", f"!referral-link <@{other.id}> <@{newcomer.id}> forgot the code", "is linked to"),
+        ("referral-unlink", f"!referral-unlink <@{newcomer.id}> was a mistake", "no longer linked"),
+        ("schedule", "!sendref-cashb schedule", "Weekly Referral Cashback"),
+    ):
+        await photographer.take(name, await photographer.type(text, shows=shows), before=1)
+
+
+async def main() -> None:
+    """Take all of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with found_town(Path(folder) / "pictures.db", 0) as town, browser() as page:
+            photographer = Photographer(town, page)
+            for scene in (_payouts, _failures, _members, _referrals):
+                await scene(town, photographer)
+
+
+if __name__ == "__main__":
+    anyio.run(main)
