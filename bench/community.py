@@ -1,4 +1,4 @@
-"""Ledgers to measure on: written by raw statements, because making them is not what is measured."""
+"""Ledgers to measure on; their books balance. Written by raw statements: making them is not what is measured."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -15,6 +15,15 @@ FIRST_BUYER: Final = 2 * 10**17
 REFERRALS_EACH: Final = 3
 STORED_EACH: Final = 100
 PENDING: Final = 1_000
+NOW: Final = "2026-01-02 15:00:00.000000"
+
+PURCHASES: Final = (
+    "INSERT INTO referral_purchases"
+    " (order_id, buyer_id, referral_id, amount_cents, rate_ppm, earned_cents, purchased_at, recorded_at)"
+    " SELECT 'order-' || referred_user_id, referred_user_id, id, referred_total_spend_cents, 5000,"
+    " cashback_earned_cents, ?1, ?1 FROM referrals"
+)
+"""One purchase for each referral, which earned what stands there."""
 
 
 def open_raw(path: Path) -> sqlite3.Connection:
@@ -26,13 +35,14 @@ def open_raw(path: Path) -> sqlite3.Connection:
 
 
 def all_pending(path: Path, referrers: int) -> None:
-    """Write a ledger in which each referrer has three referrals, made in turns, each with cashback pending."""
+    """Write a ledger in which each referrer has three referrals, made in turns, each with one purchase, all pending."""
     buyers = referrers * REFERRALS_EACH
     rows = ((FIRST_REFERRER + n % referrers, FIRST_BUYER + n, 200 * (n % 97 + 1), n % 97 + 1, 0) for n in range(buyers))
     with _new_ledger(path) as connection:
         _insert_people(connection, FIRST_REFERRER, referrers)
         _insert_people(connection, FIRST_BUYER, buyers)
         _insert_referrals(connection, rows)
+        connection.execute(PURCHASES, (NOW,))
 
 
 def few_pending(path: Path, referrals: int) -> None:

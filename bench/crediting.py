@@ -14,7 +14,7 @@ from typing import Final
 
 import anyio
 
-from bench.community import all_pending, open_raw
+from bench.community import NOW, all_pending, open_raw
 from bench.measuring import Case, Result
 from database import Database, approvals, proposals
 from pipeline.messages import BatchReport, RunBatch
@@ -22,7 +22,6 @@ from pipeline.ports import Silence
 from stages import Bell, make_pipeline
 
 CHUNK: Final = 500
-NOW: Final = "2026-01-02 15:00:00.000000"
 BATCH_ID: Final = "BATCH-20260102-150000"
 SMALL: Final = 10_000
 LARGEST: Final = 1_000_000

@@ -11,14 +11,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Final
 
-from bench.community import FIRST_BUYER, REFERRALS_EACH, all_pending, open_raw
+from bench.community import FIRST_BUYER, NOW, REFERRALS_EACH, all_pending, open_raw
 from bench.measuring import Case
 from console import importing
 from console.session import Place
 
 TIMES_FLOOR: Final = 2.0
 """0.5 of its speed."""
-NOW: Final = "2026-01-02 15:00:00.000000"
 RATE_PPM: Final = 5_000
 
 Bought = tuple[str, int, int]
@@ -30,7 +29,7 @@ def _purchases(path: Path) -> Iterator[Bought]:
     connection = open_raw(path)
     [(buyers,)] = connection.execute("SELECT count(*) FROM referrals")
     connection.close()
-    return ((f"order-{n:010}", FIRST_BUYER + n, 200 * (n % 97 + 1)) for n in range(buyers))
+    return ((f"again-{n:010}", FIRST_BUYER + n, 200 * (n % 97 + 1)) for n in range(buyers))
 
 
 def import_file(path: Path) -> dict[str, float]:

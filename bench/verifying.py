@@ -24,6 +24,7 @@ PASS: Final = (
         "referrer_user_id, cashback_earned_cents, cashback_paid_cents, cashback_paid_elsewhere_cents",
         "referrer_user_id",
     ),
+    ("referral_purchases", "order_id, referral_id, amount_cents, refunded_cents, rate_ppm", "referral_id"),
     (
         "wallet_transactions",
         "user_discord_id, id, amount_cents, balance_after_cents, transaction_type, payout_batch_number",

@@ -6,7 +6,7 @@ other in `BEGIN IMMEDIATE`, up to the busy timeout.
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -22,9 +22,10 @@ from database.errors import DRIVER_ERRORS, translated
 from pipeline.errors import DatabaseUnavailableError
 
 READERS: Final = 4
-WRITER_CACHE_KIB: Final = 16_384
-READER_CACHE_KIB: Final = 2_048
-"""Memory for pages of the file, for each connection; what a batch takes at most follows from these."""
+FOR_ALL: Final = ("synchronous=FULL", "foreign_keys=ON")
+FOR_THE_WRITER: Final = ("cache_size=-16384", "temp_store=MEMORY")
+FOR_READERS: Final = ("cache_size=-2048", "temp_store=FILE")
+"""Pragmas. A reader keeps little, and what a large question sorts or joins goes into a temporary file."""
 
 BUSY_TIMEOUT_SECONDS: Final = 30
 WAL_RETRY_SECONDS: Final = 0.01
@@ -51,8 +52,8 @@ class Door:
         self._writing = anyio.Lock()
         self._write_limiter = anyio.CapacityLimiter(1)
         self._read_limiter = anyio.CapacityLimiter(READERS)
-        self._writer = _engine(path, begin="BEGIN IMMEDIATE", connections=1, cache_kib=WRITER_CACHE_KIB)
-        self._reader = _engine(path, begin="BEGIN", connections=READERS, cache_kib=READER_CACHE_KIB)
+        self._writer = _engine(path, begin="BEGIN IMMEDIATE", connections=1, pragmas=FOR_THE_WRITER)
+        self._reader = _engine(path, begin="BEGIN", connections=READERS, pragmas=FOR_READERS)
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, …)` in a transaction: commits when it returns, rolls back when it raises."""
@@ -115,7 +116,7 @@ class Door:
         self._identity = None
 
 
-def _engine(path: Path, *, begin: str, connections: int, cache_kib: int) -> Engine:
+def _engine(path: Path, *, begin: str, connections: int, pragmas: Sequence[str]) -> Engine:
     engine = create_engine(
         URL.create("sqlite+pysqlite", database=str(path)),
         poolclass=QueuePool,
@@ -130,12 +131,7 @@ def _engine(path: Path, *, begin: str, connections: int, cache_kib: int) -> Engi
         connection.isolation_level = None
         cursor = connection.cursor()
         _use_wal(cursor)
-        for pragma in (
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"cache_size=-{cache_kib}",
-            "temp_store=MEMORY",
-        ):
+        for pragma in (*FOR_ALL, *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
