@@ -185,6 +185,9 @@ def verify(
         str | None,
         typer.Option("--head", metavar="DIGEST", parser=parse_digest, help="Find this head of the audit log, too."),
     ] = None,
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="BATCH_ID", help="Check this batch only; costs what it paid.")
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -192,7 +195,7 @@ def verify(
     """Prove from the rows that the books balance."""
     from console import reading
 
-    return reading.verify(_place(context, config, database), head=head, as_json=as_json)
+    return reading.verify(_place(context, config, database), head=head, batch_id=batch, as_json=as_json)
 
 
 @app.command()
@@ -467,6 +470,19 @@ def dashboard(
     from console import looking
 
     return looking.dashboard(_place(context, config, database), port=port)
+
+
+@app.command()
+def bench(
+    *,
+    full: Annotated[bool, typer.Option("--full", help="Measure the largest sizes too; takes half an hour.")] = False,
+    only: Annotated[str, typer.Option("--only", metavar="NAME", help="Measure the cases whose name begins so.")] = "",
+) -> int:
+    """Measure this program beside the floor of what the machine can do."""
+    from bench.__main__ import run as measure
+
+    measure(full=full, only=only)
+    return 0
 
 
 @app.command()

@@ -21,6 +21,14 @@ def _measure_all(cases: list[Case]) -> list[Result]:
         return [measure(case, Path(folder)) for case in cases]
 
 
+def run(*, full: bool, only: str) -> None:
+    """Measure the cases whose name begins with `only`, and print the table."""
+    results = _measure_all([case for case in _cases(full=full) if case.name.startswith(only)])
+    show(results, title=f"Program and floor, the best of each (Python {platform.python_version()})")
+    if any(result.case.name == "credit" for result in results):
+        print(crediting.growth(results))
+
+
 def main() -> None:
     """Print the table, or run the one measurement that is asked for."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
@@ -33,11 +41,7 @@ def main() -> None:
         [case, *_] = [case for full in (True, False) for case in _cases(full=full) if case.key == key]
         run_once(case, who, Path(file))
         return
-    chosen = [case for case in _cases(full=arguments.full) if case.name.startswith(arguments.only)]
-    results = _measure_all(chosen)
-    show(results, title=f"Program and floor, the best of each (Python {platform.python_version()})")
-    if any(result.case.name == "credit" for result in results):
-        print(crediting.growth(results))
+    run(full=arguments.full, only=arguments.only)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reconciliation beside one raw pass: every row of the same tables is read once, in the order it is checked in.
+"""Reconciliation beside one raw pass: every row of the same tables is read once, in the order of a key.
 
 The pass only reads what the checks compare. What the program takes beyond it is the comparing.
 """
@@ -24,7 +24,7 @@ PASS: Final = (
         "referrer_user_id, cashback_earned_cents, cashback_paid_cents, cashback_paid_elsewhere_cents",
         "referrer_user_id",
     ),
-    ("referral_purchases", "order_id, referral_id, amount_cents, refunded_cents, rate_ppm", "referral_id"),
+    ("referral_purchases", "order_id, referral_id, amount_cents, refunded_cents, rate_ppm", "order_id"),
     (
         "wallet_transactions",
         "user_discord_id, id, amount_cents, balance_after_cents, transaction_type, payout_batch_number",
@@ -35,7 +35,7 @@ PASS: Final = (
     ("payout_batches", "*", "number"),
     ("audit_log", "*", "id"),
 )
-"""Tables, the columns that are checked, and the order of the key that they are checked by."""
+"""Tables, the columns that are checked, and the order in which they are read."""
 
 
 def paid(path: Path, referrers: int) -> None:
@@ -44,19 +44,22 @@ def paid(path: Path, referrers: int) -> None:
     credit(path)
 
 
-async def _verify(path: Path) -> float:
+async def _verify(path: Path) -> dict[str, float]:
     async with Database(path) as database:
         start = time.perf_counter()
         verdict = await database.read(reconciliation.verify)
         seconds = time.perf_counter() - start
+        start = time.perf_counter()
+        await database.read(reconciliation.verify_batch, 1)
+        batch_seconds = time.perf_counter() - start
     if not verdict.balanced:
         raise ValueError(verdict.breaches[0])
-    return seconds
+    return {"everything": seconds, "the batch": batch_seconds}
 
 
 def verify(path: Path) -> dict[str, float]:
-    """Prove that the books balance."""
-    return {"": anyio.run(_verify, path)}
+    """Prove that the books balance, then the one batch alone."""
+    return anyio.run(_verify, path)
 
 
 def read_raw(path: Path) -> dict[str, float]:
@@ -67,7 +70,7 @@ def read_raw(path: Path) -> dict[str, float]:
         _read(connection, f"SELECT {columns} FROM {table} ORDER BY {key}")
     seconds = time.perf_counter() - start
     connection.close()
-    return {"": seconds}
+    return {"everything": seconds, "the batch": seconds}
 
 
 def _read(connection: sqlite3.Connection, query: str) -> None:
@@ -84,7 +87,7 @@ def cases(*, full: bool) -> list[Case]:
             prepare=paid,
             program=verify,
             floor=read_raw,
-            times={"": TIMES_PASS},
+            times={"everything": TIMES_PASS},
             reads_only=True,
         )
     ]

@@ -172,11 +172,11 @@ async def _payouts(database: Database, number: int, limit: int) -> AsyncIterator
         last, limit = page[-1]["referrer_id"], limit - len(page)
 
 
-def verify(place: Place, *, head: str | None, as_json: bool) -> int:
-    """Prove from the rows that the books balance, or name what does not; find a head that was kept elsewhere."""
+def verify(place: Place, *, head: str | None, batch_id: str | None, as_json: bool) -> int:
+    """Prove from the rows that the books balance, or that one batch is right; find a head that was kept elsewhere."""
     settings = place.settings()
     with progress("Checking the books", None):
-        verdict, head_entry = anyio.run(_verify, settings, head)
+        verdict, head_entry = anyio.run(_verify, settings, head, batch_id)
     if as_json:
         say_json(
             {
@@ -200,10 +200,13 @@ def verify(place: Place, *, head: str | None, as_json: bool) -> int:
     return 0 if verdict.balanced else 1
 
 
-async def _verify(settings: Settings, head: str | None) -> tuple[Verdict, int | None]:
+async def _verify(settings: Settings, head: str | None, batch_id: str | None) -> tuple[Verdict, int | None]:
     async with ledger(settings) as database:
-        await database.read(soundness.require_sound, database.path)
         head_entry = await database.read(audit_log.find_head, head) if head else None
+        if batch_id is not None:
+            number = await database.read(batches.find_named, batch_id)
+            return await database.read(reconciliation.verify_batch, number), head_entry
+        await database.read(soundness.require_sound, database.path)
         return await database.read(reconciliation.verify), head_entry
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, not_, or_, select
+from sqlalchemy import BigInteger, Connection, exists, func, literal_column, not_, or_, select, union_all
 
 from database import fingerprints
 from database.audit_log import BATCH_APPROVED, BATCH_FINISHED
@@ -23,10 +23,15 @@ from pipeline.messages import BatchStatus, PayoutStatus
 FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
 
 
-def wrong_batches(connection: Connection) -> Iterator[str]:
-    """Find batches that were not approved as they stand, and finished ones that ended otherwise than was told."""
-    approved, finished = _told(connection, BATCH_APPROVED), _told(connection, BATCH_FINISHED)
+def wrong_batches(connection: Connection, number: int | None = None) -> Iterator[str]:
+    """Find batches that were not approved as they stand, and finished ones that ended otherwise than was told.
+
+    Among all, or look at one only.
+    """
+    approved, finished = _told(connection, BATCH_APPROVED, number), _told(connection, BATCH_FINISHED, number)
     paid = select(payout_batches).where(payout_batches.c.batch_id.is_not(None)).order_by(payout_batches.c.number)
+    if number is not None:
+        paid = paid.where(payout_batches.c.number == number)
     for row in connection.execute(paid).all():
         plan = fingerprints.of_batch(connection, row.number, fingerprints.PLAN)
         stored = (row.batch_id, row.approved_by, row.planned_count, row.planned_cents, plan)
@@ -45,9 +50,11 @@ def wrong_batches(connection: Connection) -> Iterator[str]:
             yield f"batch {row.number}: its payouts have another fingerprint than when it was finished"
 
 
-def _told(connection: Connection, action: str) -> dict[int, dict[str, Any]]:
-    """Read the last entry of this kind about each batch: its details, and its actor."""
+def _told(connection: Connection, action: str, number: int | None) -> dict[int, dict[str, Any]]:
+    """Read the last entry of this kind about each batch, or about one: its details, and its actor."""
     query = select(audit_log).where(audit_log.c.action == action).order_by(audit_log.c.id)
+    if number is not None:
+        query = query.where(audit_log.c.batch_number == number)
     return {row.batch_number: {**json.loads(row.details), "actor": row.actor} for row in connection.execute(query)}
 
 
@@ -76,44 +83,34 @@ def missing_people(connection: Connection) -> Iterator[str]:
 def unexplained_earnings(connection: Connection) -> Iterator[str]:
     """Find referrals that earned, or whose buyers spent, another amount than their purchases make, to the millionth.
 
-    Whole cents and millionths are summed apart: the product of a large purchase and its rate nearly fills 63 bits.
+    What stands at the referrals and what the purchases make goes into one list and is grouped once; nothing is looked
+    up. Whole cents and millionths are summed apart: the product of a large purchase and its rate nearly fills 63 bits.
     """
-    bought = referral_purchases.c
+    referral, bought = referrals.c, referral_purchases.c
     kept = bought.amount_cents - bought.refunded_cents
     product = kept * bought.rate_ppm
-    per_cent: ColumnElement[int] = literal_column(str(PPM))
-    made = (
-        select(
-            bought.referral_id,
-            func.sum(kept).label("spend"),
-            func.sum(product // per_cent).label("cents"),
-            func.sum(product % per_cent).label("millionths"),
-        )
-        .where(bought.referral_id.is_not(None))
-        .group_by(bought.referral_id)
-        .subquery("made")
+    # With its type told, the division is the database's own; without, it goes through a function for floats.
+    per_cent, nothing = literal_column(str(PPM), BigInteger), literal_column("0", BigInteger)
+    stands = select(
+        referral.id.label("id"),
+        referral.referred_total_spend_cents.label("spent"),
+        referral.cashback_earned_cents.label("earned"),
+        referral.cashback_carry_ppm.label("carry"),
+        nothing.label("spend"),
+        nothing.label("cents"),
+        nothing.label("millionths"),
     )
-    referral = referrals.c
-    carry = referral.cashback_carry_ppm
-    millionths = func.coalesce(made.c.millionths, 0)
-    cents = func.coalesce(made.c.cents, 0) + (millionths - carry) // per_cent
-    spend = func.coalesce(made.c.spend, 0)
+    made = select(bought.referral_id, nothing, nothing, nothing, kept, product // per_cent, product % per_cent).where(
+        bought.referral_id.is_not(None)
+    )
+    each = union_all(stands, made).subquery("each").c
+    spent, earned, carry = func.sum(each.spent), func.sum(each.earned), func.sum(each.carry)
+    spend, millionths = func.sum(each.spend), func.sum(each.millionths) - carry
+    cents = func.sum(each.cents) + millionths // per_cent
     query = (
-        select(
-            referral.id,
-            referral.cashback_earned_cents.label("earned"),
-            referral.referred_total_spend_cents.label("spent"),
-            cents.label("cents"),
-            spend.label("spend"),
-        )
-        .join_from(referrals, made, made.c.referral_id == referral.id, isouter=True)
-        .where(
-            or_(
-                referral.cashback_earned_cents != cents,
-                referral.referred_total_spend_cents != spend,
-                (millionths - carry) % per_cent != 0,
-            )
-        )
+        select(each.id, spent.label("spent"), earned.label("earned"), spend.label("spend"), cents.label("cents"))
+        .group_by(each.id)
+        .having(or_(spent != spend, earned != cents, millionths % per_cent != 0))
     )
     for row in connection.execute(query):
         yield (

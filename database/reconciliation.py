@@ -1,10 +1,10 @@
 """Reconciliation: proves from the rows that the books balance, or names what does not."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, not_, or_, select
 
 from database import evidence
 from database.audit_log import broken_entries, chain_head
@@ -70,18 +70,48 @@ def verify(connection: Connection) -> Verdict:
         evidence.missing_people,
     ):
         breaches += _limited(check(connection))
-    count, cents = connection.execute(
-        select(func.count(), func.coalesce(func.sum(payouts.c.paid_cents), 0)).where(
-            payouts.c.status == PayoutStatus.CREDITED
-        )
-    ).one()
+    return _verdict(connection, breaches, elsewhere if adopted else [])
+
+
+def verify_batch(connection: Connection, number: int) -> Verdict:
+    """Check one batch: payouts, their transactions and messages, the payees' wallets, totals and audit entries.
+
+    It costs what the batch's payouts cost, however much is stored beside them.
+    """
+    adopted = bool(connection.scalars(select(cashback_origin.c.adopted)).one())
+    breaches: list[str] = []
+    remarks: list[str] = []
+    (remarks if adopted else breaches).extend(_limited(_unexplained_balances(connection, number)))
+    for check in (
+        _payouts_without_transaction,
+        _transactions_without_payout,
+        _wrong_batch_totals,
+        _missing_notifications,
+        evidence.wrong_batches,
+    ):
+        breaches += _limited(check(connection, number))
+    return _verdict(connection, breaches, remarks, number)
+
+
+def _verdict(
+    connection: Connection, breaches: Sequence[str], remarks: Sequence[str], number: int | None = None
+) -> Verdict:
+    credited = select(func.count(), func.coalesce(func.sum(payouts.c.paid_cents), 0)).where(
+        payouts.c.status == PayoutStatus.CREDITED
+    )
+    count, cents = connection.execute(_of(number, credited, payouts.c.batch_number)).one()
     return Verdict(
         breaches=tuple(breaches),
-        remarks=tuple(elsewhere) if adopted else (),
+        remarks=tuple(remarks),
         payouts_checked=count,
         credited_cents=cents,
         audit_head=chain_head(connection),
     )
+
+
+def _of(number: int | None, query: Select[Any], column: ColumnElement[int]) -> Select[Any]:
+    """Narrow a question to the rows of one batch; None leaves it as it is."""
+    return query if number is None else query.where(column == number)
 
 
 def _limited(lines: Iterator[str]) -> Iterator[str]:
@@ -100,24 +130,28 @@ def _rows(connection: Connection, query: Select[Any]) -> Iterator[Any]:
     yield from connection.execute(query.limit(BREACHES_SHOWN + 1))
 
 
-def _unexplained_balances(connection: Connection) -> Iterator[str]:
-    """Find balances that do not follow from the user's transactions."""
-    moved = (
-        select(
-            wallet_transactions.c.user_discord_id.label("user_id"),
-            func.sum(wallet_transactions.c.amount_cents).label("cents"),
+def _unexplained_balances(connection: Connection, number: int | None = None) -> Iterator[str]:
+    """Find balances that do not follow from the user's transactions: of everyone, or of one batch's payees."""
+    moves = wallet_transactions.c
+    sums = select(moves.user_discord_id.label("user_id"), func.sum(moves.amount_cents).label("cents"))
+    if number is not None:
+        sums = sums.where(
+            moves.user_discord_id.in_(select(payouts.c.referrer_id).where(payouts.c.batch_number == number))
         )
-        .group_by(wallet_transactions.c.user_discord_id)
-        .subquery("moved")
+    moved = sums.group_by(moves.user_discord_id).subquery("moved")
+    held = users.c.wallet_balance_cents
+    other = (
+        select(users.c.discord_id, held, moved.c.cents)
+        .join_from(moved, users, users.c.discord_id == moved.c.user_id)
+        .where(held != moved.c.cents)
     )
-    cents = func.coalesce(moved.c.cents, 0)
-    query = (
-        select(users.c.discord_id, users.c.wallet_balance_cents, cents.label("cents"))
-        .join_from(users, moved, moved.c.user_id == users.c.discord_id, isouter=True)
-        .where(users.c.wallet_balance_cents != cents)
+    # Those who never had a transaction are asked for apart: joined to all sums, each of them costs a look for one.
+    none = select(users.c.discord_id, held, literal(0).label("cents")).where(
+        held != 0, not_(exists().where(moves.user_discord_id == users.c.discord_id))
     )
-    for row in _rows(connection, query):
-        yield f"wallet of {row.discord_id} holds {row.wallet_balance_cents} cents, its transactions make {row.cents}"
+    for query in (other, none) if number is None else (other,):
+        for user_id, balance, made in _rows(connection, query):
+            yield f"wallet of {user_id} holds {balance} cents, its transactions make {made}"
 
 
 def _broken_balances(connection: Connection) -> Iterator[str]:
@@ -144,7 +178,7 @@ def _transactions_without_batch(connection: Connection) -> Iterator[str]:
         yield f"transaction {row.id} credits {row.user_discord_id} with cashback of no batch"
 
 
-def _payouts_without_transaction(connection: Connection) -> Iterator[str]:
+def _payouts_without_transaction(connection: Connection, number: int | None = None) -> Iterator[str]:
     """Find credited payouts whose transaction is missing or moves another amount."""
     query = (
         select(payouts.c.batch_number, payouts.c.referrer_id, payouts.c.paid_cents, wallet_transactions.c.amount_cents)
@@ -158,14 +192,14 @@ def _payouts_without_transaction(connection: Connection) -> Iterator[str]:
             )
         )
     )
-    for row in _rows(connection, query):
+    for row in _rows(connection, _of(number, query, payouts.c.batch_number)):
         yield (
             f"payout of batch {row.batch_number} to {row.referrer_id} paid {row.paid_cents} cents,"
             f" its transaction moves {row.amount_cents}"
         )
 
 
-def _transactions_without_payout(connection: Connection) -> Iterator[str]:
+def _transactions_without_payout(connection: Connection, number: int | None = None) -> Iterator[str]:
     """Find cashback transactions of a batch that no credited payout stands behind."""
     query = (
         select(
@@ -175,7 +209,7 @@ def _transactions_without_payout(connection: Connection) -> Iterator[str]:
         .where(wallet_transactions.c.payout_batch_number.is_not(None))
         .where(or_(payouts.c.status.is_(None), payouts.c.status != PayoutStatus.CREDITED))
     )
-    for row in _rows(connection, query):
+    for row in _rows(connection, _of(number, query, wallet_transactions.c.payout_batch_number)):
         yield (
             f"transaction {row.id} credits {row.user_discord_id} for batch {row.payout_batch_number}"
             " without a credited payout"
@@ -279,22 +313,19 @@ def _released_early(connection: Connection) -> Iterator[str]:
         yield f"referral {row.id} is held until {row.cashback_held_until}, a purchase of it until {row.payable_at}"
 
 
-def _wrong_batch_totals(connection: Connection) -> Iterator[str]:
+def _wrong_batch_totals(connection: Connection, number: int | None = None) -> Iterator[str]:
     """Find batches whose stored totals do not add up to their payouts."""
     is_credited = payouts.c.status == PayoutStatus.CREDITED
-    sums = (
-        select(
-            payouts.c.batch_number,
-            func.count().label("planned"),
-            func.sum(payouts.c.approved_cents).label("approved_cents"),
-            func.count(case((is_credited, 1))).label("credited"),
-            func.sum(payouts.c.paid_cents).label("credited_cents"),
-            func.count(case((payouts.c.status == PayoutStatus.FAILED, 1))).label("failed"),
-            func.count(case((payouts.c.status == PayoutStatus.SKIPPED, 1))).label("skipped"),
-        )
-        .group_by(payouts.c.batch_number)
-        .subquery("sums")
+    counted = select(
+        payouts.c.batch_number,
+        func.count().label("planned"),
+        func.sum(payouts.c.approved_cents).label("approved_cents"),
+        func.count(case((is_credited, 1))).label("credited"),
+        func.sum(payouts.c.paid_cents).label("credited_cents"),
+        func.count(case((payouts.c.status == PayoutStatus.FAILED, 1))).label("failed"),
+        func.count(case((payouts.c.status == PayoutStatus.SKIPPED, 1))).label("skipped"),
     )
+    sums = _of(number, counted, payouts.c.batch_number).group_by(payouts.c.batch_number).subquery("sums")
     batch = payout_batches.c
     stored = (
         batch.planned_count,
@@ -315,14 +346,14 @@ def _wrong_batch_totals(connection: Connection) -> Iterator[str]:
     query = select(
         batch.number, *(column.label(f"stored_{n}") for n, column in enumerate(stored)), *summed, batch.status
     ).join_from(payout_batches, sums, sums.c.batch_number == batch.number, isouter=True)
-    for row in connection.execute(query):
+    for row in connection.execute(_of(number, query, batch.number)):
         planned = row[1:3] == row[7:9]
         settled = row[3:7] == row[9:13] or row.status not in evidence.FINISHED
         if not planned or not settled:
             yield f"batch {row.number} stores totals {tuple(row[1:7])}, its payouts make {tuple(row[7:13])}"
 
 
-def _missing_notifications(connection: Connection) -> Iterator[str]:
+def _missing_notifications(connection: Connection, number: int | None = None) -> Iterator[str]:
     """Find credited payouts whose direct message was never queued."""
     query = (
         select(payouts.c.batch_number, payouts.c.referrer_id)
@@ -337,5 +368,5 @@ def _missing_notifications(connection: Connection) -> Iterator[str]:
         )
         .where(payouts.c.status == PayoutStatus.CREDITED, notifications.c.id.is_(None))
     )
-    for row in _rows(connection, query):
+    for row in _rows(connection, _of(number, query, payouts.c.batch_number)):
         yield f"payout of batch {row.batch_number} to {row.referrer_id} has no direct message queued"

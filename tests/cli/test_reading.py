@@ -114,6 +114,17 @@ def test_verify_finds_a_changed_balance(seeded: Cashback, folder: Path) -> None:
     assert (found["balanced"], found["payouts_checked"], found["credited_cents"]) == (False, 15, 12_750)
 
 
+def test_verify_of_one_batch_leaves_the_others_alone(seeded: Cashback, folder: Path) -> None:
+    batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
+    assert seeded("verify", "--batch", batch_id, "--json").json["payouts_checked"] == 15
+    drop_guards(folder / "cashback.db")
+    with raw(folder / "cashback.db") as connection:
+        connection.execute("UPDATE referrals SET cashback_earned_cents = cashback_earned_cents + 1")
+    assert seeded("verify").code == 1
+    assert seeded("verify", "--batch", batch_id).code == 0
+    assert seeded("verify", "--batch", "BATCH-20000101-000000").code == 1
+
+
 def test_purchase_earns_once(seeded: Cashback) -> None:
     buyer = seeded("pending", "--user", LARGEST, "--json").json["referral_details"][0]["user_id"]
     found = seeded("purchase", "A-1", buyer, "20.00", "--json").json

@@ -21,6 +21,7 @@ from database import (
     pending,
     proposals,
     purchases,
+    reconciliation,
     referrals,
     refunds,
     runs,
@@ -107,6 +108,8 @@ async def test_crediting_a_chunk_searches_its_own_rows_only(large: Till) -> None
     assert by_flag == []
     [transactions] = [plan for text, plan in plans.items() if text.startswith("INSERT INTO wallet_transactions")]
     assert any("referrals_pending (referrer_user_id>" in step for step in transactions), transactions
+    barred = [step for step in transactions if " flagged " in step]
+    assert all("referrals_blacklisted" in step for step in barred), barred
     [marks] = [plan for text, plan in plans.items() if text.startswith("UPDATE referrals")]
     assert any("referrals_pending" in step for step in marks), marks
 
@@ -131,6 +134,12 @@ async def test_what_is_pending_is_read_from_its_index(large: Till, function: Cal
 
 async def test_proposing_reads_what_is_pending_from_its_index(large: Till) -> None:
     plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
+    assert full_scans(plans) == [], plans
+
+
+async def test_a_batch_is_verified_by_its_own_rows(large: Till) -> None:
+    plans = await large.database.read(explained, reconciliation.verify_batch, 2)
+    assert len(plans) >= 7
     assert full_scans(plans) == [], plans
 
 
