@@ -31,6 +31,7 @@ from cogs.messenger import DirectMessenger
 from cogs.programme import Programme
 from cogs.retrying import keep_retrying
 from cogs.roles import Roles
+from cogs.roll_call import RollCall
 from cogs.runs import Runs
 from cogs.slot_posts import SlotPosts
 from cogs.standing import Terms
@@ -177,6 +178,9 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
         around.start_soon(house.announcer.run, name="announcer")
         around.start_soon(house.postman.run, name="postman")
         around.start_soon(house.courier.run, name="courier")
+        if settings.referral_settings.leaver_policy == "hold":
+            roll_call = RollCall(house.client, database, settings.guild_ids)
+            around.start_soon(roll_call.run, name="roll call")
         if settings.dashboard.enabled:
             around.start_soon(house.dashboard.run, name="dashboard")
         async with anyio.create_task_group() as money:

@@ -14,10 +14,11 @@ from cogs.client import CashbackClient
 from cogs.errors import DISCORD_FAILURES
 from pipeline.messages import Absence, Delivery, DeliveryStatus, PayoutNotice
 
-UNDELIVERABLE_CODES: Final = frozenset({50007, 50278, 10013, 50033})
+INVALID_RECIPIENT: Final = 50033
+UNDELIVERABLE_CODES: Final = frozenset({50007, 50278, 10013, INVALID_RECIPIENT})
 """The member takes no direct messages, shares no server with the bot, or does not exist: trying again is no use."""
 
-ABSENCE_CODES: Final = {50278: Absence.LEFT, 10013: Absence.GONE}
+ABSENCE_CODES: Final[dict[int | None, Absence]] = {50278: Absence.LEFT, 10013: Absence.GONE}
 
 BACK_OFF_CODES: Final = frozenset({40003, 20026})
 """Direct messages are opened too fast, or the bot is flagged for it."""
@@ -80,13 +81,25 @@ class DirectMessenger:
                     channel_id = await self._open(user_id)
                     await self._write(channel_id, embed, nonce)
         except DISCORD_FAILURES as error:
-            return Delivery(
-                status=_status_of(error), reason=_reason(error), dm_channel_id=channel_id, absence=_absence_of(error)
-            )
+            absence = await self._absence_of(error, user_id)
+            return Delivery(status=_status_of(error), reason=_reason(error), dm_channel_id=channel_id, absence=absence)
         except Exception as error:
             logger.exception("a direct message to %d could not be written", user_id, extra={"batch_id": batch_id})
             return Delivery(status=DeliveryStatus.RETRY, reason=_reason(error), dm_channel_id=channel_id)
         return Delivery(status=DeliveryStatus.SENT, dm_channel_id=channel_id)
+
+    async def _absence_of(self, error: Exception, user_id: int) -> Absence | None:
+        """Tell what a refusal says about the member: gone from the server, or from Discord."""
+        code = error.code if isinstance(error, discord.HTTPException) else None
+        if code != INVALID_RECIPIENT:
+            return ABSENCE_CODES.get(code)
+        try:
+            await self._client.fetch_user(user_id)
+        except discord.NotFound:
+            return Absence.GONE
+        except DISCORD_FAILURES:
+            return None
+        return None
 
     async def _open(self, user_id: int) -> int:
         return (await self._client.create_dm(discord.Object(user_id))).id
@@ -106,11 +119,6 @@ def _status_of(error: Exception) -> DeliveryStatus:
         return DeliveryStatus.UNDELIVERABLE
     is_blocked = isinstance(error, discord.HTTPException) and error.status == TOO_MANY_REQUESTS
     return DeliveryStatus.BACK_OFF if is_blocked or code in BACK_OFF_CODES else DeliveryStatus.RETRY
-
-
-def _absence_of(error: Exception) -> Absence | None:
-    """Tell what a refusal says about the member: gone from the server, or from Discord."""
-    return ABSENCE_CODES.get(error.code) if isinstance(error, discord.HTTPException) else None
 
 
 def _reason(error: Exception) -> str:

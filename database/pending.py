@@ -95,6 +95,13 @@ def all_pending(connection: Connection, now: datetime) -> list[dict[str, int]]:
     return [dict(row) for row in connection.execute(query.order_by(amount.desc(), referrer)).mappings()]
 
 
+def unpaid_referrers(connection: Connection, *, after_id: int, limit: int) -> list[int]:
+    """List a page of the referrers who have anything unpaid, on hold or not, in the order of their ids."""
+    referrer_id = referrals.c.referrer_user_id
+    query = select(referrer_id).where(unpaid, referrer_id > after_id).distinct().order_by(referrer_id).limit(limit)
+    return list(connection.scalars(query))
+
+
 def pending_totals(connection: Connection, now: datetime, *, min_payout_cents: int) -> tuple[int, int]:
     """Count who would be paid now, and the cents in all."""
     owed = pending_by_referrer(now).subquery()

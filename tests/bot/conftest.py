@@ -73,7 +73,7 @@ class Town:
         )
         self.adjust(progress_seconds=0.2)
 
-    def adjust(self, **changes: float | Decimal) -> None:
+    def adjust(self, **changes: float | Decimal | str) -> None:
         """Change referral settings, also to what a file may not say: a test does not wait for two minutes."""
         referral = self.settings.referral_settings.model_copy(update=changes)
         self.settings = self.settings.model_copy(update={"referral_settings": referral})
