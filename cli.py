@@ -72,8 +72,8 @@ def main_options(
     *,
     config: ConfigOption = None,
     database: DatabaseOption = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,  # noqa: ARG001
-    version: Annotated[  # noqa: ARG001
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,  # noqa: ARG001 -- Typer reads it
+    version: Annotated[  # noqa: ARG001 -- Typer reads it
         bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and exit.")
     ] = False,
 ) -> None:

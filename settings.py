@@ -53,7 +53,7 @@ def _to_percent(value: object) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError
     percent = Decimal(str(value))
-    if not percent.is_finite() or not 0 <= percent <= 100:  # noqa: PLR2004
+    if not percent.is_finite() or not 0 <= percent <= 100:  # noqa: PLR2004 -- a percentage
         raise ValueError
     # Compared, not multiplied: arithmetic rounds to 28 digits, and would take 0.5000…01 for 0.5.
     if percent != percent.quantize(SMALLEST_PERCENT):

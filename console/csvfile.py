@@ -90,7 +90,7 @@ class CsvFile(Generic[T]):
                 if len(cells) != width:
                     if not cells:
                         continue
-                    raise CashbackError(_wrong_width(cells, width))  # noqa: TRY301
+                    raise CashbackError(_wrong_width(cells, width))  # noqa: TRY301 -- one row's fault is told as any other
                 rows.append(parse(pick(cells)))
                 lines.append(line)
             except StopIteration:

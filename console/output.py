@@ -82,8 +82,8 @@ def progress(title: str, total: int | None) -> Iterator[Advance]:
         yield lambda _count: None
         return
     # Imported here: only a terminal waits for Rich.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415 -- see above
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415 -- see above
 
     columns = [SpinnerColumn(), TextColumn("{task.description}")]
     if total is not None:

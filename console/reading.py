@@ -130,7 +130,7 @@ def show(place: Place, batch_id: str, *, limit: int, as_json: bool) -> int:
     return 0
 
 
-async def _show(settings: Settings, batch_id: str, limit: int, as_json: bool) -> None:  # noqa: FBT001
+async def _show(settings: Settings, batch_id: str, limit: int, as_json: bool) -> None:  # noqa: FBT001 -- anyio.run passes by position
     async with ledger(settings) as database:
         report = await database.read(batches.report, await database.read(batches.find_named, batch_id))
         if as_json:

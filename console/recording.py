@@ -97,7 +97,7 @@ def blacklist(place: Place, user_id: int, *, reason: str | None, remove: bool, a
     return 0
 
 
-async def _blacklist(settings: Settings, user_id: int, reason: str | None, remove: bool) -> bool:  # noqa: FBT001
+async def _blacklist(settings: Settings, user_id: int, reason: str | None, remove: bool) -> bool:  # noqa: FBT001 -- anyio.run passes by position
     async with ledger(settings) as database:
         if remove:
             return await database.write(unblacklist, user_id, actor="cli", now=database.now())

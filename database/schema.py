@@ -44,8 +44,8 @@ def upgrade(connection: Connection, path: Path, now: datetime) -> bool:
         )
         raise DatabaseUnavailableError(message)
     # Imported here: who opens a file that is up to date does not wait for Alembic.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415 -- see above
+    from alembic.config import Config  # noqa: PLC0415 -- see above
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

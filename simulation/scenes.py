@@ -31,7 +31,7 @@ async def play_scene(world: World, people: People) -> None:
     chance = world.chance
     seconds = chance.choice(SCENE_SECONDS)
     if chance.random() < 0.7:  # noqa: PLR2004 -- most happens around a slot
-        before = chance.uniform(-40 * 3_600, 0) if chance.random() < 0.2 else chance.uniform(0, seconds)  # noqa: PLR2004
+        before = chance.uniform(-40 * 3_600, 0) if chance.random() < 0.2 else chance.uniform(0, seconds)  # noqa: PLR2004 -- one chance in five
         world.clock.move_to(world.rule.next_slot(world.clock()) - timedelta(seconds=before))
     else:
         world.clock.move_to(world.clock() + timedelta(seconds=chance.uniform(0, 10 * 86_400)))

@@ -35,7 +35,7 @@ class Referrer(commands.Converter[discord.User], app_commands.Transformer):
         except commands.UserNotFound as error:
             raise commands.BadArgument(f"There is no user {embeds.escaped(argument)}.") from error
 
-    async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> discord.User:  # noqa: ANN401
+    async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> discord.User:  # noqa: ANN401 -- the library's own type
         """Take the person that Discord has found already."""
         return value  # type: ignore[no-any-return]
 
@@ -50,7 +50,7 @@ class Referrers(commands.Converter[frozenset[int]], app_commands.Transformer):
             raise commands.BadArgument(f"These are {len(words)} people; name at most {MOST_NAMED}.")
         return frozenset([(await Referrer().convert(ctx, word)).id for word in words])
 
-    async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> frozenset[int]:  # noqa: ANN401
+    async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> frozenset[int]:  # noqa: ANN401 -- the library's own type
         """Find the people that a slash command's text names."""
         return await self.convert(await commands.Context.from_interaction(interaction), str(value))
 

@@ -87,7 +87,7 @@ async def test_a_missing_admin_role_is_one_line(tmp_path: Path, sandbox: Sandbox
 
 async def test_a_wrong_token_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
     configure(tmp_path, role_ids={"admin": 1})
-    assert "DISCORD_TOKEN is not a token" in await refused(tmp_path, sandbox, DISCORD_TOKEN="wrong")  # noqa: S106
+    assert "DISCORD_TOKEN is not a token" in await refused(tmp_path, sandbox, DISCORD_TOKEN="wrong")  # noqa: S106 -- no secret
 
 
 async def test_an_admin_role_that_does_not_exist_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:

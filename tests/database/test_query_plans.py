@@ -37,11 +37,11 @@ pytestmark = pytest.mark.anyio
 Plans = dict[str, list[str]]
 
 
-def explained(connection: Connection, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Plans:  # noqa: ANN401
+def explained(connection: Connection, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Plans:  # noqa: ANN401 -- whatever the function takes
     """Run a function, and return the query plan of each statement that it executed, by the statement's text."""
     statements: list[tuple[str, Any]] = []
 
-    def note(_c: object, _cursor: object, statement: str, parameters: Any, _x: object, many: bool) -> None:  # noqa: ANN401
+    def note(_c: object, _cursor: object, statement: str, parameters: Any, _x: object, many: bool) -> None:  # noqa: ANN401 -- whatever the function takes
         if not many:
             statements.append((statement, parameters))
 
