@@ -30,6 +30,7 @@ from cogs.members import MemberCommands
 from cogs.messenger import DirectMessenger
 from cogs.programme import Programme
 from cogs.retrying import keep_retrying
+from cogs.reversing import Reversals
 from cogs.roles import Roles
 from cogs.roll_call import RollCall
 from cogs.runs import Runs
@@ -102,6 +103,7 @@ class House:
         client.programme = Programme(database, terms_of(settings))
         await client.add_cog(AdminCommands(database, desk, news, client.programme, courier, audit_channel.tell))
         await client.add_cog(MemberCommands(database, desk, client.programme, courier))
+        client.reversals = Reversals(desk, audit_channel.tell)
         announcer = Announcer(
             client,
             database,

@@ -246,6 +246,28 @@ def retry(
 
 
 @app.command()
+def reverse(
+    context: typer.Context,
+    *,
+    batch_id: BatchArgument,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept.")],
+    user: UserOption = None,
+    approved_by: ApproverOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Take it back without asking.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Take a batch's credited cashback back, as far as the wallets hold it."""
+    from console import reversing
+
+    place = _place(context, config, database)
+    return reversing.reverse(
+        place, batch_id, user_id=user, reason=reason, approved_by=approved_by, yes=yes, as_json=as_json
+    )
+
+
+@app.command()
 def failures(
     context: typer.Context,
     *,

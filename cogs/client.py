@@ -14,6 +14,7 @@ from cogs.errors import DISCORD_FAILURES, answer_command_error
 from cogs.hold import HoldButton, Holds
 from cogs.paging import PageButton
 from cogs.programme import Programme
+from cogs.reversing import ReversalButton, Reversals
 from cogs.runs import Bell
 
 # The library warns of what it lacks for voice; this bot listens to nobody.
@@ -61,6 +62,7 @@ class CashbackClient(commands.Bot):
     """The connection to Discord. It pings nobody, keeps no members in memory and answers no other bot."""
 
     decisions: Decisions
+    reversals: Reversals
     holds: Holds
     programme: Programme
 
@@ -110,7 +112,7 @@ class CashbackClient(commands.Bot):
 
     async def setup_hook(self) -> None:
         """Listen to the buttons of every summary, old ones too, and register the slash commands."""
-        self.add_dynamic_items(DecisionButton, HoldButton, PageButton)
+        self.add_dynamic_items(DecisionButton, HoldButton, PageButton, ReversalButton)
         scopes: list[discord.Object | None] = [discord.Object(guild_id) for guild_id in self._guild_ids]
         for scope in scopes or [None]:
             if scope is not None:

@@ -219,6 +219,9 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
         _field(embed, "⚠️ Failed Payouts", [*shown, *([f"...and {hidden:,} more"] if hidden else [])])
     if report.left_out:
         _field(embed, "🚧 Left Out", [_left_out_line(each) for each in report.left_out])
+    if report.reversed_count:
+        taken = f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')}"
+        _field(embed, "↩️ Taken Back", [f"{taken}, {dollars(report.shortfall_cents)} not held"])
     _field(embed, "✉️ Direct Messages", _direct_messages(report))
     return embed, bool(hidden)
 

@@ -47,6 +47,14 @@ def summary_notes(summary: BatchSummary) -> list[str]:
     return [*notes, ""] if notes else []
 
 
+def taken_back(report: BatchReport) -> str:
+    """Say what of a batch was taken back, and what the wallets did not hold."""
+    return (
+        f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')},"
+        f" {dollars(report.shortfall_cents)} not held"
+    )
+
+
 def report_lines(report: BatchReport) -> list[str]:
     """Say how a batch stands."""
     lines = [
@@ -60,6 +68,8 @@ def report_lines(report: BatchReport) -> list[str]:
         lines.append(f"  Left out: {counted_reasons(report.left_out)}")
     if report.first_approved_by:
         lines.append(f"  By:       {report.first_approved_by}, and {report.approved_by or 'nobody yet'}")
+    if report.reversed_count:
+        lines.append(f"  Taken back: {taken_back(report)}")
     lines += [f"    failed: {f.referrer_id} - {dollars(f.approved_cents)}: {f.reason}" for f in report.failures]
     if report.failed > len(report.failures):
         lines.append(f"    …and {report.failed - len(report.failures):,} more")
@@ -119,6 +129,9 @@ def full_report_json(report: BatchReport) -> dict[str, Any]:
         "proposed_by": report.proposed_by,
         "approved_by": report.approved_by,
         "first_approved_by": report.first_approved_by,
+        "reversed_count": report.reversed_count,
+        "reversed_cents": report.reversed_cents,
+        "shortfall_cents": report.shortfall_cents,
         "needs_second_approver": report.needs_second_approver,
         "left_out": [{"reason": each.reason, "count": each.count, "cents": each.cents} for each in report.left_out],
         "proposed_at": report.proposed_at,

@@ -41,7 +41,7 @@ def approve(
     if batch.needs_second_approver is not None and batch.first_approved_by is None:
         _note_first(connection, batch, actor=actor, now=now, wait=wait)
         return None
-    if batch.needs_second_approver is not None and not _is_another(batch, approver_id):
+    if batch.needs_second_approver is not None and not is_another(batch, approver_id):
         raise SecondApproverError
     batch_id = _free_batch_id(connection, now)
     moved = connection.execute(
@@ -85,8 +85,8 @@ def _note_first(connection: Connection, batch: Row[Any], *, actor: str, now: dat
     )
 
 
-def _is_another(batch: Row[Any], approver_id: int | None) -> bool:
-    """Tell whether this is a person, and neither who asked for the batch nor who approved it first."""
+def is_another(batch: Row[Any], approver_id: int | None) -> bool:
+    """Tell whether this is a person, and neither who asked for it nor who approved it first."""
     return approver_id is not None and not any(
         actor.endswith(f":{approver_id}") for actor in (batch.proposed_by, batch.first_approved_by)
     )

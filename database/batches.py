@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Update, func, select, update
 
 from database import exclusions
-from database.tables import is_open, is_settled, notifications, payout_batches, payouts
+from database.tables import is_open, is_settled, notifications, payout_batches, payout_reversals, payouts
 from pipeline.errors import UnknownBatchError
 from pipeline.messages import (
     BatchMode,
@@ -60,6 +60,7 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
     """Tell from the rows how a batch stands, with at most `failures` of its failed payouts."""
     batch = find(connection, number)
     totals = _stored_totals(batch) if batch.status in FINISHED else totals_of(connection, number)
+    taken_back = _taken_back(connection, number) if totals[PayoutStatus.CREDITED][0] else (0, 0, 0)
     direct_messages = _count_notifications(connection, number, credited=totals[PayoutStatus.CREDITED][0])
     failed = totals[PayoutStatus.FAILED][0]
     skips = _skips_of(connection, number) if totals[PayoutStatus.SKIPPED][0] else ()
@@ -83,6 +84,9 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
         left_out=exclusions.counted(connection, number) if batch.left_out_count else (),
         needs_second_approver=batch.needs_second_approver,
         first_approved_by=batch.first_approved_by,
+        reversed_count=taken_back[0],
+        reversed_cents=taken_back[1],
+        shortfall_cents=taken_back[2],
         failures=tuple(failed_payouts(connection, number, limit=min(failures, failed))) if failed else (),
         dm_queued=direct_messages.get(NotificationStatus.QUEUED, 0),
         dm_sent=direct_messages.get(NotificationStatus.SENT, 0),
@@ -103,6 +107,18 @@ def _skips_of(connection: Connection, number: int) -> tuple[ReasonCount, ...]:
     return tuple(
         ReasonCount(reason=reason or "", count=count, cents=cents) for reason, count, cents in connection.execute(query)
     )
+
+
+def _taken_back(connection: Connection, number: int) -> tuple[int, int, int]:
+    """Count a batch's payouts that were taken back, with the cents that the wallets held and did not hold."""
+    count, held, short = connection.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(payout_reversals.c.amount_cents), 0),
+            func.coalesce(func.sum(payout_reversals.c.shortfall_cents), 0),
+        ).where(payout_reversals.c.batch_number == number)
+    ).one()
+    return count, held, short
 
 
 def _stored_totals(batch: Row[Any]) -> dict[PayoutStatus, tuple[int, int]]:

@@ -6,11 +6,11 @@ from sqlalchemy import Connection
 
 _REFUSED: Final = {
     "wallet_transactions_fixed": (
-        "UPDATE ON wallet_transactions WHEN OLD.transaction_type = 'referral_cashback'",
+        "UPDATE ON wallet_transactions WHEN OLD.transaction_type LIKE 'referral_cashback%'",
         "cashback transactions are only ever added to",
     ),
     "wallet_transactions_kept": (
-        "DELETE ON wallet_transactions WHEN OLD.transaction_type = 'referral_cashback'",
+        "DELETE ON wallet_transactions WHEN OLD.transaction_type LIKE 'referral_cashback%'",
         "cashback transactions are only ever added to",
     ),
     "audit_log_fixed": ("UPDATE ON audit_log", "the audit log is only ever added to"),
@@ -70,6 +70,10 @@ _REFUSED: Final = {
         "an attempt that has ended is never changed",
     ),
     "payout_attempts_kept": ("DELETE ON payout_attempts", "attempts are only ever added to"),
+    "payout_reversals_fixed": ("UPDATE ON payout_reversals", "what was taken back is only ever added to"),
+    "payout_reversals_kept": ("DELETE ON payout_reversals", "what was taken back is only ever added to"),
+    "reversals_fixed": ("UPDATE ON reversals WHEN OLD.status <> 'proposed'", "a decided reversal is never changed"),
+    "reversals_kept": ("DELETE ON reversals", "reversals are only ever added to"),
     "referrals_never_overpaid": (
         "UPDATE OF cashback_paid_cents ON referrals WHEN NEW.cashback_paid_cents > NEW.cashback_earned_cents",
         "more would be paid than was earned",

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, not_, or_, select
 
-from database import evidence
+from database import counterentries, evidence
 from database.audit_log import broken_entries, chain_head
 from database.tables import (
     cashback_origin,
@@ -68,6 +68,7 @@ def verify(connection: Connection) -> Verdict:
         broken_entries,
         evidence.wrong_batches,
         evidence.missing_people,
+        counterentries.wrong_reversals,
     ):
         breaches += _limited(check(connection))
     return _verdict(connection, breaches, elsewhere if adopted else [])

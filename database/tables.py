@@ -29,7 +29,15 @@ from sqlalchemy import (
     text,
 )
 
-from pipeline.messages import Absence, BatchMode, BatchStatus, NotificationStatus, PayoutStatus, SlotStatus
+from pipeline.messages import (
+    Absence,
+    BatchMode,
+    BatchStatus,
+    NotificationStatus,
+    PayoutStatus,
+    ReversalStatus,
+    SlotStatus,
+)
 
 metadata = MetaData()
 
@@ -235,6 +243,59 @@ payout_attempts = Table(
     CheckConstraint("attempt > 0", name="retries_count_from_one"),
     CheckConstraint("outcome IN ('credited', 'failed', 'skipped')", name="outcome_known"),
     CheckConstraint("(outcome IS NULL) = (settled_at IS NULL)", name="settled_has_moment"),
+    sqlite_with_rowid=False,
+)
+
+reversals = Table(
+    "reversals",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), nullable=False),
+    # NULL where all that the batch credited is taken back.
+    Column("referrer_id", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("needs_second_approver", Text),
+    Column("first_approved_by", Text),
+    Column("approved_by", Text),
+    Column("approver_id", BigInteger),
+    Column("finished_at", Moment),
+    Column("planned_count", BigInteger, nullable=False),
+    Column("planned_cents", BigInteger, nullable=False),
+    Column("reversed_cents", BigInteger, nullable=False, server_default="0"),
+    Column("shortfall_cents", BigInteger, nullable=False, server_default="0"),
+    _one_of("status", ReversalStatus),
+    CheckConstraint("planned_count > 0 AND planned_cents > 0", name="takes_something"),
+    CheckConstraint(
+        "status <> 'done' OR (approved_by IS NOT NULL AND reversed_cents + shortfall_cents = planned_cents)",
+        name="done_adds_up",
+    ),
+    CheckConstraint(
+        "needs_second_approver IS NULL OR status <> 'done' OR (first_approved_by IS NOT NULL"
+        " AND approver_id IS NOT NULL AND proposed_by NOT LIKE '%:' || approver_id"
+        " AND first_approved_by NOT LIKE '%:' || approver_id)",
+        name="approved_by_two",
+    ),
+    sqlite_autoincrement=True,
+)
+
+payout_reversals = Table(
+    "payout_reversals",
+    metadata,
+    # The key of the payout: it is taken back once.
+    Column("batch_number", BigInteger, primary_key=True),
+    Column("referrer_id", BigInteger, primary_key=True),
+    Column("reversal_number", BigInteger, ForeignKey("reversals.number"), nullable=False),
+    # What the wallet held of the payout, and what it did not.
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("shortfall_cents", BigInteger, nullable=False),
+    Column("transaction_id", BigInteger, ForeignKey("wallet_transactions.id"), unique=True),
+    ForeignKeyConstraint(["batch_number", "referrer_id"], ["payouts.batch_number", "payouts.referrer_id"]),
+    CheckConstraint("amount_cents >= 0 AND shortfall_cents >= 0", name="takes_no_more_than_there_is"),
+    CheckConstraint("(amount_cents > 0) = (transaction_id IS NOT NULL)", name="taken_by_transaction"),
     sqlite_with_rowid=False,
 )
 

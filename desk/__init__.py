@@ -7,13 +7,14 @@ from desk.actors import CLI, SCHEDULE, Actor, Source
 from desk.books import Books
 from desk.members import Members, read_code
 from desk.proposals import EVERYONE, Proposals
+from desk.reversals import Reversals
 from desk.runs import Runs
 from desk.schedule import Schedule
 from desk.sign_ins import SignIns
 from desk.terms import terms_of
 
 
-class Desk(Books, Members, Proposals, Runs, Schedule, SignIns):
+class Desk(Books, Members, Proposals, Reversals, Runs, Schedule, SignIns):
     """Takes admins' requests, checks them, and hands approved batches to the runner."""
 
 

@@ -200,6 +200,40 @@ class PayoutFailure:
     reason: str
 
 
+class ReversalStatus(StrEnum):
+    """Where the taking back of payouts stands."""
+
+    PROPOSED = "proposed"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversal:
+    """Payouts that are to be taken back, or were: one, where there is a `referrer_id`, or all that a batch credited.
+
+    `planned_*` is what was credited, `reversed_cents` what the wallets held of it, and `shortfall_cents` the rest: what
+    `coverable_cents` says before. An actor stands in `proposed_by`, `first_approved_by` and `approved_by`.
+    """
+
+    number: int
+    batch_number: int
+    batch_id: str
+    referrer_id: int | None
+    reason: str
+    status: ReversalStatus
+    proposed_by: str
+    expires_at: datetime
+    needs_second_approver: str | None
+    first_approved_by: str | None
+    approved_by: str | None
+    planned_count: int
+    planned_cents: int
+    coverable_cents: int
+    reversed_cents: int
+    shortfall_cents: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFailure:
     """A failed payout that nobody has dealt with yet; `attempts` counts the runs that tried it."""
@@ -242,6 +276,9 @@ class BatchReport:
     left_out: tuple[ReasonCount, ...] = ()
     needs_second_approver: str | None = None
     first_approved_by: str | None = None
+    reversed_count: int = 0
+    reversed_cents: int = 0
+    shortfall_cents: int = 0
     failures: tuple[PayoutFailure, ...] = ()
     dm_queued: int = 0
     dm_sent: int = 0

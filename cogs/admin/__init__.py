@@ -3,11 +3,12 @@
 from cogs.admin.dashboard import DashboardLink
 from cogs.admin.payouts import Payouts
 from cogs.admin.referrals import Referrals
+from cogs.admin.reversals import ReversalCommands
 from cogs.admin.runs import RunCommands
 from cogs.admin.schedule import ScheduleCommands
 
 
-class AdminCommands(Payouts, RunCommands, ScheduleCommands, DashboardLink, Referrals):
+class AdminCommands(Payouts, ReversalCommands, RunCommands, ScheduleCommands, DashboardLink, Referrals):
     """All of them as one cog."""
 
 

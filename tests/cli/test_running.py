@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -174,3 +175,34 @@ def test_only_and_exclude_choose_who_is_paid(seeded: Cashback) -> None:
     assert (excluded["users_paid"], excluded["failed"]) == (13, 0)
     assert "Left out: excluded by the admin: 1, " in seeded("show", excluded["batch_id"]).out
     assert seeded("pending", "--json").json["users"] == 1
+
+
+def test_reverse_takes_back_what_the_wallets_hold(seeded: Cashback) -> None:
+    batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
+    assert seeded("reverse", batch_id).code == 2
+    one = seeded("reverse", batch_id, "--user", LARGEST, "--reason", "a stolen card", "--yes", "--json")
+    assert (one.code, one.json["reversed_cents"], one.json["shortfall_cents"]) == (0, 2_500, 0)
+    assert balances() == 10_250
+    again = seeded("reverse", batch_id, "--user", LARGEST, "--reason", "again", "--yes")
+    assert again.code == 1
+    assert "to take back" in again.error
+    Path("config.json").write_text('{"referral_settings": {"approval_threshold_cents": 10250}}')
+    refused = seeded("reverse", batch_id, "--reason", "all of it", "--yes")
+    assert refused.code == 1
+    assert "--approved-by ID" in refused.error
+    rest = seeded("reverse", batch_id, "--reason", "all of it", "--yes", "--approved-by", 7)
+    assert f"Taken back: $102.50 of {batch_id} from 14 users; the wallets did not hold $0.00." in rest.out
+    assert balances() == 0
+    shown = seeded("show", batch_id)
+    assert "Taken back: $127.50 from 15 users, $0.00 not held" in shown.out
+    assert seeded("verify").code == 0
+    assert seeded("pending", "--json").json["users"] == 0
+
+
+def test_nothing_is_taken_back_where_nobody_says_yes(seeded: Cashback, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    answer = seeded("reverse", batch_id, "--reason", "perhaps")
+    assert answer.code == 0
+    assert "Nothing was taken back." in answer.out
+    assert balances() == 12_750

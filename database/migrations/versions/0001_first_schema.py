@@ -255,6 +255,58 @@ def _create_ours() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "reversals",
+        Column("number", Key, autoincrement=True, nullable=False),
+        Column("batch_number", BigInteger(), nullable=False),
+        Column("referrer_id", BigInteger(), nullable=True),
+        Column("reason", Text(), nullable=False),
+        Column("status", Text(), nullable=False),
+        Column("proposed_by", Text(), nullable=False),
+        Column("proposed_at", Moment(), nullable=False),
+        Column("expires_at", Moment(), nullable=False),
+        Column("needs_second_approver", Text(), nullable=True),
+        Column("first_approved_by", Text(), nullable=True),
+        Column("approved_by", Text(), nullable=True),
+        Column("approver_id", BigInteger(), nullable=True),
+        Column("finished_at", Moment(), nullable=True),
+        Column("planned_count", BigInteger(), nullable=False),
+        Column("planned_cents", BigInteger(), nullable=False),
+        Column("reversed_cents", BigInteger(), server_default="0", nullable=False),
+        Column("shortfall_cents", BigInteger(), server_default="0", nullable=False),
+        CheckConstraint("status IN ('proposed', 'done', 'cancelled')", name="status_known"),
+        CheckConstraint("planned_count > 0 AND planned_cents > 0", name="takes_something"),
+        CheckConstraint(
+            "status <> 'done' OR (approved_by IS NOT NULL AND reversed_cents + shortfall_cents = planned_cents)",
+            name="done_adds_up",
+        ),
+        CheckConstraint(
+            "needs_second_approver IS NULL OR status <> 'done' OR (first_approved_by IS NOT NULL"
+            " AND approver_id IS NOT NULL AND proposed_by NOT LIKE '%:' || approver_id"
+            " AND first_approved_by NOT LIKE '%:' || approver_id)",
+            name="approved_by_two",
+        ),
+        ForeignKeyConstraint(["batch_number"], ["payout_batches.number"]),
+        PrimaryKeyConstraint("number"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "payout_reversals",
+        Column("batch_number", BigInteger(), nullable=False),
+        Column("referrer_id", BigInteger(), nullable=False),
+        Column("reversal_number", BigInteger(), nullable=False),
+        Column("amount_cents", BigInteger(), nullable=False),
+        Column("shortfall_cents", BigInteger(), nullable=False),
+        Column("transaction_id", BigInteger(), nullable=True),
+        CheckConstraint("amount_cents >= 0 AND shortfall_cents >= 0", name="takes_no_more_than_there_is"),
+        CheckConstraint("(amount_cents > 0) = (transaction_id IS NOT NULL)", name="taken_by_transaction"),
+        ForeignKeyConstraint(["batch_number", "referrer_id"], ["payouts.batch_number", "payouts.referrer_id"]),
+        ForeignKeyConstraint(["reversal_number"], ["reversals.number"]),
+        ForeignKeyConstraint(["transaction_id"], ["wallet_transactions.id"]),
+        PrimaryKeyConstraint("batch_number", "referrer_id"),
+        UniqueConstraint("transaction_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "notifications",
         Column("id", Key, autoincrement=True, nullable=False),
         Column("batch_number", BigInteger(), nullable=False),
