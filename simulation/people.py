@@ -20,6 +20,7 @@ FIRST_ADMIN: Final = 3 * 10**17
 STRANGER: Final = 4 * 10**17
 AMOUNTS_CENTS: Final = (0, 1, 99, 199, 1_000, 2_599, 49_999)
 RATES_PPM: Final = (5_000, 5_000, 100_000, 333_333, 1_000_000, 333, 0)
+RECENT_ORDERS: Final = 100
 FOUNDING_RATE_PPM: Final = 100_000
 THINKING_SECONDS: Final = (0.0, 1.0, 20.0, 118.0, 119.99, 121.0, 300.0)
 CLOCK_STEPS: Final = (-3_600.0, -60.0, -1.0, 1.0, 90.0, 3_600.0, 90_000.0)
@@ -28,13 +29,17 @@ CLOCK_STEPS: Final = (-3_600.0, -60.0, -1.0, 1.0, 90.0, 3_600.0, 90_000.0)
 class People:
     """Everybody outside. Each thing that somebody does is a task of its own, at its own moment."""
 
-    def __init__(self, world: World, crowd: TaskGroup, *, referrers: int) -> None:
-        """Take the world and the group of tasks in which people act."""
+    def __init__(self, world: World, crowd: TaskGroup, *, referrers: int, grows: bool = False) -> None:
+        """Take the world and the group of tasks in which people act.
+
+        So many members refer others from the beginning; where the community grows, whoever was referred may do so too.
+        """
         self._world = world
         self._crowd = crowd
         self._chance = world.chance
         self._referrers = [FIRST_REFERRER + n for n in range(referrers)]
         self._buyers: list[int] = []
+        self._grows = grows
         self._orders = self._refunds = 0
         self.busy = 0
 
@@ -48,6 +53,12 @@ class People:
             self.busy -= 1
 
         self._crowd.start_soon(acting, name="somebody")
+
+    def member(self) -> Callable[[], Awaitable[None]]:
+        """Choose what somebody does on a day on which no admin does anything."""
+        kinds = (self.join, self.buy, self.refund, self.bar_or_forgive, self.leave_or_return)
+        [kind] = self._chance.choices(kinds, weights=(6, 20, 2, 0.3, 0.3))
+        return kind
 
     def anybody(self) -> Callable[[], Awaitable[None]]:
         """Choose what somebody does."""
@@ -76,6 +87,8 @@ class People:
         referrer = self._chance.choice(self._referrers)
         referred = FIRST_BUYER + len(self._buyers)
         self._buyers.append(referred)
+        if self._grows:
+            self._referrers.append(referred)
         if self._chance.random() < 0.1:  # noqa: PLR2004 -- one in ten
             referred = self._chance.choice([referrer, *self._buyers, self._chance.choice(self._referrers)])
 
@@ -109,7 +122,9 @@ class People:
 
     async def refund(self) -> None:
         """Give an order's money back, or some of it."""
-        order = self._chance.choice(list(self._world.books.orders))
+        if not self._world.books.orders:
+            return
+        order = self._chance.choice(list(self._world.books.orders)[-RECENT_ORDERS:])
         self._refunds += 1
         refund_id, cents = f"refund-{self._refunds}", self._chance.choice((None, 1, 100, 1_299))
 
@@ -237,6 +252,11 @@ class People:
             )
         )
         await self._world.ask("an admin touches the schedule", act)
+
+    async def resume_schedule(self) -> None:
+        """End a pause of the schedule."""
+        admin = self._world.admin(FIRST_ADMIN)
+        await self._world.ask("an admin resumes the schedule", lambda life: life.desk.resume_schedule(admin, "enough"))
 
     async def move_clock(self) -> None:
         """Move the hands of the clock, forward or back."""

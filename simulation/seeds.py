@@ -4,16 +4,15 @@ from dataclasses import dataclass
 from random import Random
 
 import anyio
-from trio.abc import Instrument
-from trio.lowlevel import Task
 
 from settings import ReferralSettings, RoleIds, Settings
 from simulation.calm import calm_down
-from simulation.chance import Odds, run_by
+from simulation.chance import Odds
 from simulation.laboratory import Laboratory
 from simulation.people import People
+from simulation.running import run_world
 from simulation.scenes import play_scene, prepare
-from simulation.world import ADMIN_ROLE, ViolationError, World
+from simulation.world import ADMIN_ROLE, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,44 +31,16 @@ class Outcome:
     repeated_messages: int
 
 
-class _Steps(Instrument):
-    """Tells the world of each step of a task, so that a process can die at any of them."""
-
-    world: World | None = None
-
-    def before_task_step(self, task: Task) -> None:
-        """Count."""
-        if self.world is not None:
-            self.world.count_step()
-
-
 def run_seed(seed: int, laboratory: Laboratory, *, watch_closely: bool = False) -> Outcome:
     """Let a world live and tell what it came to. The same seed is the same world, to the byte."""
-    chance, steps = Random(seed), _Steps()  # noqa: S311 -- the seed is the point
+    chance = Random(seed)  # noqa: S311 -- the seed is the point
 
-    async def main() -> Outcome:
-        world = World(
-            laboratory.computers(), chance, _settings(chance), Odds.drawn(chance), watch_closely=watch_closely
-        )
-        steps.world = world
-        violation = None
-        try:
-            await _live(world)
-        except* ViolationError as group:
-            violation = str(_first(group))
-        finally:
-            steps.world = None
-            world.close()
-        return _outcome(seed, world, violation)
+    def make() -> World:
+        settings, odds = _settings(chance), Odds.drawn(chance)
+        return World(laboratory.computers(), chance, settings, odds, watch_closely=watch_closely)
 
-    return run_by(chance, main, steps)
-
-
-def _first(group: BaseExceptionGroup[ViolationError]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    world, violation = run_world(chance, make, _live)
+    return _outcome(seed, world, violation)
 
 
 def _outcome(seed: int, world: World, violation: str | None) -> Outcome:

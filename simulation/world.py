@@ -1,9 +1,9 @@
 """A world: one file, the computers that run the program on it, the clock on the wall, and what everybody has seen."""
 
 import sqlite3
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final, TypeVar
@@ -14,6 +14,7 @@ from desk import Actor, Source
 from desk.schedule import schedule_of
 from pipeline.calendar import Rule
 from pipeline.errors import CashbackError, DatabaseUnavailableError
+from pipeline.messages import ChunkCredited
 from pipeline.runner import explain
 from settings import Settings
 from simulation.books import Books
@@ -75,6 +76,23 @@ class Seen:
     lives: int = 0
     deaths: int = 0
     commits: int = 0
+    years: dict[int, Counter[str]] = field(default_factory=dict)
+    """By the calendar's years: commits by their function, `credited_cents`, and `deaths`."""
+
+    def count(self, year: int, what: str, amount: int = 1) -> None:
+        """Count something in a year."""
+        self.years.setdefault(year, Counter())[what] += amount
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What the rows say when a world has ended."""
+
+    at: datetime
+    paid_cents: int
+    paid_elsewhere_cents: int
+    carried_millionths: int
+    audit_head: str | None
 
 
 class World:
@@ -88,10 +106,13 @@ class World:
         odds: Odds,
         *,
         watch_closely: bool = False,
+        look_after_each_life: bool = True,
         story_lines: int | None = None,
     ) -> None:
         """Take the computers, on which one empty ledger lies. `watch_closely` inspects it after each commit.
 
+        Otherwise it is inspected after each life of a process, unless `look_after_each_life` says no: then whoever made
+        the world inspects it.
         `story_lines` is how much of the story is kept, counted from its end; None for all of it.
         """
         self.chance = chance
@@ -103,7 +124,9 @@ class World:
         self._story: deque[tuple[datetime, str | Committed]] = deque(maxlen=story_lines)
         self.lives: list[Life] = []
         self.seen = Seen()
+        self.end = End(START, 0, 0, 0, None)
         self._watch_closely = watch_closely
+        self._look_after_each_life = look_after_each_life
         # Its name is drawn anew for each run, and the same seed tells the same story.
         self._folder = f"{computers[0].path.parent}/"
         self._rows = sqlite3.connect(computers[0].path, isolation_level=None)
@@ -132,7 +155,13 @@ class World:
             life.fate.count_step()
 
     def close(self) -> None:
-        """Close the inspector's connection."""
+        """End the world: keep what is asked for afterwards, and close the inspector's connection."""
+        [sums] = self._rows.execute(
+            """SELECT coalesce(sum(cashback_paid_cents), 0), coalesce(sum(cashback_paid_elsewhere_cents), 0),
+            coalesce(sum(cashback_carry_ppm), 0), (SELECT digest FROM audit_log ORDER BY id DESC LIMIT 1)
+            FROM referrals"""
+        ).fetchall()
+        self.end = End(self.clock(), *sums)
         self._rows.close()
 
     def execute(self, statement: str, *parameters: Any) -> None:  # noqa: ANN401 -- whatever the row holds
@@ -153,6 +182,10 @@ class World:
 
     def _witness(self, done: Committed) -> None:
         self.seen.commits += 1
+        year = self.clock().year
+        self.seen.count(year, done.function)
+        if isinstance(done.result, ChunkCredited):
+            self.seen.count(year, "credited_cents", done.result.credited_cents)
         self.books.latest = self.clock.latest
         self.tell(done)
         enter(self.books, done)
@@ -197,8 +230,10 @@ class World:
             self.lives.remove(life)
         self.judge(fell)
         self.seen.deaths += fate.is_dead
+        self.seen.count(self.clock().year, "deaths", int(fate.is_dead))
         self.tell(f"{name} has {'died' if fate.is_dead else 'ended'}")
-        self.inspect()
+        if self._look_after_each_life:
+            self.inspect()
 
     async def _hear(self, line: str) -> None:
         self.tell(f"  audit channel: {line}")

@@ -182,7 +182,7 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
         return summary.batch_number
 
     patch.setattr(slots, "pay", functools.update_wrapper(pay, slots.pay))
-    return "slots (moment, status, batch)"
+    return "slot"
 
 
 @pytest.mark.timeout(120)
