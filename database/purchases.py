@@ -8,7 +8,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, Update, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from database.blacklist import blacklisted_among
 from database.bulk import among, execute_many, is_among
@@ -19,6 +19,7 @@ from pipeline.errors import PurchaseRefusedError
 
 LARGEST_PURCHASE_CENTS: Final = 10**12
 PURCHASE_COLUMNS: Final = tuple(column.name for column in referral_purchases.c if column.name != "refunded_cents")
+_INSERT: Final = insert(referral_purchases)
 
 
 class PurchaseOutcome(StrEnum):
@@ -125,57 +126,63 @@ def record_purchases(
         rows.append(
             (order_id, buyer_id, referral_id, amount_cents, earned_at_ppm, earned, purchased_at, now, payable_at)
         )
-    execute_many(connection, insert(referral_purchases), PURCHASE_COLUMNS, rows)
+    execute_many(connection, _INSERT, PURCHASE_COLUMNS, rows)
     _store_accruals(connection, accruals.values())
     return answers
 
 
-def _known_orders(connection: Connection, order_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-    columns = (referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents)
-    rows = connection.execute(select(*columns).where(is_among(referral_purchases.c.order_id)), among(order_ids))
+_KNOWN_ORDERS: Final = select(
+    referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents
+).where(is_among(referral_purchases.c.order_id))
+
+
+def _known_orders(connection: Connection, order_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+    rows = connection.execute(_KNOWN_ORDERS, among(order_ids))
     return {order_id: (buyer_id, amount_cents) for order_id, buyer_id, amount_cents in rows}
 
 
+_REFERRALS: Final = select(
+    referrals.c.referred_user_id, referrals.c.id, referrals.c.cashback_carry_ppm, referrals.c.referrer_user_id
+).where(is_among(referrals.c.referred_user_id), referrals.c.unlinked_at.is_(None))
+
+
 def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
-    columns = (
-        referrals.c.referred_user_id,
-        referrals.c.id,
-        referrals.c.cashback_carry_ppm,
-        referrals.c.referrer_user_id,
-    )
-    rows = connection.execute(
-        select(*columns).where(is_among(referrals.c.referred_user_id), referrals.c.unlinked_at.is_(None)), among(buyers)
-    ).all()
-    barred = blacklisted_among(connection, {row[3] for row in rows})
+    rows = connection.execute(_REFERRALS, among(buyers)).all()
+    barred = blacklisted_among(connection, [referrer for *_, referrer in rows])
     return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}
+
+
+_ADD: Final = (
+    update(referrals)
+    .where(referrals.c.id == bindparam("which"))
+    .values(
+        referred_total_spend_cents=referrals.c.referred_total_spend_cents + bindparam("spent"),
+        cashback_earned_cents=referrals.c.cashback_earned_cents + bindparam("earned"),
+        cashback_carry_ppm=bindparam("carry"),
+    )
+)
+"""Add what purchases bring to a referral."""
+
+_HOLD: Final = (
+    update(referrals)
+    .where(
+        or_(
+            referrals.c.cashback_held_until.is_(None),
+            referrals.c.cashback_held_until < bindparam("least", type_=referrals.c.cashback_held_until.type),
+        ),
+        referrals.c.id == bindparam("which"),
+    )
+    .values(cashback_held_until=bindparam("until", type_=referrals.c.cashback_held_until.type))
+)
+"""Keep the latest moment until which something of a referral is held."""
 
 
 def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:
     changed = sorted((one for one in accruals if one.spend_cents), key=attrgetter("referral_id"))
-    statement = (
-        update(referrals)
-        .where(referrals.c.id == bindparam("which"))
-        .values(
-            referred_total_spend_cents=referrals.c.referred_total_spend_cents + bindparam("spent"),
-            cashback_earned_cents=referrals.c.cashback_earned_cents + bindparam("earned"),
-            cashback_carry_ppm=bindparam("carry"),
-        )
-    )
     rows = [(one.spend_cents, one.earned_cents, one.carry, one.referral_id) for one in changed]
-    execute_many(connection, statement, ("spent", "earned", "carry", "which"), rows)
+    execute_many(connection, _ADD, ("spent", "earned", "carry", "which"), rows)
     held = [(one.held_until, one.held_until, one.referral_id) for one in changed if one.held_until is not None]
-    execute_many(connection, _hold(), ("until", "least", "which"), held)
-
-
-def _hold() -> Update:
-    """Keep the latest moment until which something of a referral is held."""
-    until, least = (bindparam(name, type_=referrals.c.cashback_held_until.type) for name in ("until", "least"))
-    stands = referrals.c.cashback_held_until
-    return (
-        update(referrals)
-        .where(or_(stands.is_(None), stands < least), referrals.c.id == bindparam("which"))
-        .values(cashback_held_until=until)
-    )
+    execute_many(connection, _HOLD, ("until", "least", "which"), held)
 
 
 def log_purchase(
