@@ -1,6 +1,7 @@
 """The one place where an exception becomes a reply, for prefix and slash commands and for buttons."""
 
 import logging
+import math
 from typing import Any, Final
 
 import aiohttp
@@ -44,6 +45,8 @@ async def answer_interaction_error(interaction: discord.Interaction[Any], error:
     error = _inner(error)
     if isinstance(error, app_commands.NoPrivateMessage):
         text = "This command works in the server only, not in direct messages."
+    elif isinstance(error, app_commands.CommandOnCooldown):
+        text = f"That is often; ask again in {math.ceil(error.retry_after)} s."
     else:
         text = explained(error)
     try:

@@ -1,6 +1,6 @@
 """`/invite`, `/invites` and `/setref`: a member's code, whom it brought, and entering somebody else's."""
 
-from typing import Any
+from typing import Any, Final
 
 import discord
 from discord import app_commands
@@ -11,12 +11,16 @@ from cogs.members.base import MemberCog
 from cogs.paging import show_page
 from desk import read_code
 
+INVITES_PER_SECONDS: Final = (3, 60.0)
+"""How often a member may have the code sent: each is a direct message, and takes a turn from the payouts'."""
+
 
 class Invitations(MemberCog):
     """The commands around a member's code."""
 
     @app_commands.command(name="invite", description="Your referral code, how it works, and what it has brought you.")
     @app_commands.guild_only()
+    @app_commands.checks.cooldown(*INVITES_PER_SECONDS)
     async def invite(self, interaction: discord.Interaction[Any]) -> None:
         """Show the code, here and by direct message."""
         user_id = interaction.user.id

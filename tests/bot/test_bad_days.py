@@ -65,6 +65,19 @@ async def test_edits_that_come_too_fast_are_waited_for(town: Town, scope: str) -
         await town.shows(summary, COMPLETE, "Sent:** 1")
 
 
+async def test_an_edit_of_an_old_message_that_is_refused_is_made_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages older than an hour may be edited three times in six seconds; 30046 comes with a 429."""
+    monkeypatch.setattr("cogs.pace.FIRST_RETRY_SECONDS", 0.05)
+    await town.referrer("Bob", 2500)
+    town.sandbox.faults.fail("PATCH", "/messages/[0-9]+$", status=429, code=30046, times=2)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE, "Sent:** 1")
+
+
 async def test_an_edit_whose_connection_drops_is_made_again(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dropped connection is no HTTPException: whoever catches only those shows the summary for ever."""
     monkeypatch.setattr("cogs.pace.FIRST_RETRY_SECONDS", 0.05)

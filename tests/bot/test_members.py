@@ -65,6 +65,19 @@ async def test_invite_works_for_whoever_takes_no_direct_messages(town: Town) -> 
     assert town.sandbox.direct_messages(bob.id) == []
 
 
+async def test_invite_sends_no_more_direct_messages_than_are_good_for_the_payouts(town: Town) -> None:
+    bob = town.sandbox.add_member("Bob")
+    async with town.bot():
+        for _ in range(3):
+            await ask(town, bob, "invite")
+        asked = await town.sandbox.slash(town.channel.id, bob.id, "invite")
+        answer = await asked.replied()
+        assert answer is not None
+        assert "ask again in" in answer.text
+        assert answer.ephemeral_to == bob.id
+        await until(lambda: len(town.sandbox.direct_messages(bob.id)) == 3)
+
+
 async def test_invites_turns_pages_of_ten(town: Town) -> None:
     bob = await town.referrer("Bob", *range(100, 123))
     async with town.bot():

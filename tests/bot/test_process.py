@@ -173,6 +173,18 @@ async def test_sigterm_does_not_wait_for_a_discord_that_does_not_answer(town: To
     assert [town.till.balance(each.id) for each in people] == [100] * 10
 
 
+async def test_a_token_that_is_reset_while_the_bot_runs_is_one_line(town: Town, tmp_path: Path) -> None:
+    configure(tmp_path, role_ids={"admin": town.admin_role.id})
+    async with running(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
+        town.sandbox.gateway._token = "another"  # noqa: S105 -- of this local Discord, for this test
+        await town.sandbox.gateway.disconnect(resumable=False)
+        with anyio.fail_after(20):
+            assert await process.wait() == 1
+    said = (tmp_path / "bot.log").read_text()
+    assert "error: Discord closed the connection for good (code 4004)." in said
+    assert "Traceback" not in said
+
+
 async def test_a_frame_that_nobody_can_read_ends_nothing(town: Town) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
