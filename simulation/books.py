@@ -5,7 +5,7 @@ What was earned is kept in exact fractions of a cent, and what is payable is wor
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
@@ -88,6 +88,8 @@ class Batch:
     proposed_by: str
     expires_at: datetime | None
     payouts: dict[int, Payout]
+    needs_two: bool = False
+    first_approved_by: str | None = None
     status: BatchStatus = BatchStatus.PROPOSED
     ends: int = 0
 
@@ -111,7 +113,8 @@ class Books:
     letters: dict[int, NotificationStatus] = field(default_factory=dict)
     paused: bool = False
     broken_wallet: int | None = None
-    entitled: set[tuple[str, int | None]] = field(default_factory=set)
+    entitled: set[tuple[str, int]] = field(default_factory=set)
+    """Who had the role at the moment of a press, and on which batch that was."""
     latest: datetime | None = None
     found: list[str] = field(default_factory=list)
 
@@ -193,14 +196,24 @@ class Books:
 
     # Batches.
 
-    def approve(self, number: int, actor: str, now: datetime) -> None:
-        """Approve a batch; whoever may not, or too late, has broken the rules."""
+    def approve(self, number: int, actor: str, now: datetime, wait: timedelta) -> bool:
+        """Approve a batch, or note the first of two approvals; whoever may not, or too late, has broken the rules.
+
+        Tell whether it is approved now.
+        """
         batch = self.batches[number]
         self.require(batch.status is BatchStatus.PROPOSED, f"batch {number} was approved, it is {batch.status}")
         in_time = batch.expires_at is None or now < batch.expires_at
         self.require(in_time, f"batch {number} was approved at {now}, its deadline was {batch.expires_at}")
-        self.require((actor, number) in self.entitled, f"batch {number} was approved by {actor}, who may not")
+        first = batch.first_approved_by
+        is_theirs = actor == batch.proposed_by if first is None else actor not in {batch.proposed_by, first}
+        may = is_theirs and (actor, number) in self.entitled
+        self.require(may, f"batch {number} was approved by {actor}, who may not")
+        if batch.needs_two and first is None:
+            batch.first_approved_by, batch.expires_at = actor, now + wait
+            return False
         batch.status = BatchStatus.APPROVED
+        return True
 
     def credit(self, number: int, first: int, last: int, now: datetime) -> tuple[int, int, int]:
         """Settle the planned payouts of a range; tell how many were credited, their cents, and how many skipped."""
@@ -223,6 +236,25 @@ class Books:
             payout.status, payout.paid = PayoutStatus.CREDITED, paid
             credited, cents = credited + 1, cents + paid
         return credited, cents, skipped
+
+    def settle_rest(self, number: int, before: PayoutStatus) -> None:
+        """Give up the payouts of a batch that are in a state; they are skipped, and the batch is closed."""
+        batch = self.batches[number]
+        for payout in batch.payouts.values():
+            if payout.status is before:
+                payout.status, payout.reason = PayoutStatus.SKIPPED, SkipReason.GIVEN_UP
+        batch.status = BatchStatus.RUNNING
+        self.finish(number)
+
+    def finish(self, number: int) -> None:
+        """Close a running batch."""
+        batch = self.batches[number]
+        states = {payout.status for payout in batch.payouts.values()}
+        if batch.status is BatchStatus.RUNNING:
+            self.require(PayoutStatus.PLANNED not in states, f"batch {number} was finished with payouts still planned")
+            failed = PayoutStatus.FAILED in states
+            batch.status = BatchStatus.COMPLETED_WITH_FAILURES if failed else BatchStatus.COMPLETED
+            batch.ends += 1
 
     def open_batches(self) -> list[int]:
         """List the batches that are not at their end."""

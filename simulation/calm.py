@@ -8,12 +8,14 @@ from typing import Final
 import anyio
 
 from database import reconciliation
-from pipeline.messages import BatchSummary
+from desk import CLI, Actor
+from pipeline.messages import BatchStatus, BatchSummary
 from simulation.chance import CALM
 from simulation.life import Life
 from simulation.people import FIRST_ADMIN, People
 from simulation.world import World
 
+SECOND_ADMIN: Final = FIRST_ADMIN + 7
 LOOKS: Final = 200
 LOOK_SECONDS: Final = 90.0
 
@@ -25,8 +27,11 @@ async def calm_down(world: World, people: People) -> None:
     world.clock.move_to(world.clock.latest + held + timedelta(hours=1))
     async with anyio.create_task_group() as computers:
         computers.start_soon(partial(world.keep_alive, 0, odds=CALM), name="computer 0")
-        await _wait(world, lambda: not people.busy and _is_quiet(world))
+        await _wait(world, lambda: not people.busy)
+        await _decide_what_waits(world)
+        await _wait(world, partial(_is_quiet, world))
         await _pay_the_rest(world)
+        await _decide_what_waits(world)
         await _wait(world, partial(_is_quiet, world))
         world.inspect_end()
         await world.insist("the ledger is asked to prove itself", partial(_verify, world))
@@ -46,6 +51,28 @@ def _is_quiet(world: World) -> bool:
     return not world.books.open_batches() and not world.queued()
 
 
+async def _decide_what_waits(world: World) -> None:
+    """Let a second admin approve what waits for one, and resume what an admin had stopped."""
+    for number, batch in list(world.books.batches.items()):
+        if batch.status is BatchStatus.PROPOSED and batch.first_approved_by is not None:
+            await _approve(world, world.admin(SECOND_ADMIN), number)
+        elif batch.status is BatchStatus.STOPPED:
+            await world.insist(f"batch {number} is resumed", partial(_resume, number))
+
+
+async def _resume(number: int, life: Life) -> None:
+    await life.desk.resume(CLI, number)
+
+
+async def _approve(world: World, admin: Actor, number: int) -> None:
+    world.books.entitled.add((str(admin), number))
+
+    async def approve(life: Life) -> object:
+        return await life.desk.approve(admin, number)
+
+    await world.insist(f"{admin} approves batch {number}", approve)
+
+
 async def _pay_the_rest(world: World) -> None:
     issuer = world.admin(FIRST_ADMIN)
 
@@ -54,12 +81,7 @@ async def _pay_the_rest(world: World) -> None:
 
     summary = await world.insist("the last batch is proposed", propose)
     if summary is not None:
-        world.books.entitled.add((str(issuer), summary.batch_number))
-
-        async def approve(life: Life) -> object:
-            return await life.desk.approve(issuer, summary.batch_number)
-
-        await world.insist("the last batch is approved", approve)
+        await _approve(world, issuer, summary.batch_number)
 
 
 async def _verify(world: World, life: Life) -> None:

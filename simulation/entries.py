@@ -4,14 +4,13 @@ A commit is told by the name of the function that wrote it. A function that does
 money and to decide nothing: where that is wrong, rows and books differ from then on.
 """
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from database import purchases, refunds
-from pipeline.messages import BatchStatus, PayoutStatus, SlotStatus
-from simulation.books import Batch, Books, Purchase
+from pipeline.messages import BatchStatus, PayoutStatus, SlotStatus, Terms
+from simulation.books import Batch, Books, Payout, Purchase
 from simulation.ledger import Committed
 
 Handler = Callable[[Books, Committed], None]
@@ -93,11 +92,19 @@ def _propose(books: Books, done: Committed) -> None:
         f"the summary of batch {summary.batch_number} shows {summary.users} payouts of {summary.total_cents} cents in"
         f" all, pending are {len(payouts)} of {total}",
     )
-    books.batches[summary.batch_number] = Batch(wanted["actor"], wanted["expires_at"], payouts)
+    needs_two = _needs_two(payouts, wanted["terms"])
+    books.batches[summary.batch_number] = Batch(wanted["actor"], wanted["expires_at"], payouts, needs_two=needs_two)
+
+
+def _needs_two(payouts: Mapping[int, Payout], terms: Terms) -> bool:
+    threshold = terms.approval_threshold_cents
+    return threshold is not None and sum(payout.approved for payout in payouts.values()) >= threshold
 
 
 def _approve(books: Books, done: Committed) -> None:
-    books.approve(done.arguments["number"], done.arguments["actor"], done.arguments["now"])
+    told = done.arguments
+    approved = books.approve(told["number"], told["actor"], told["now"], told["wait"])
+    books.require(approved == (done.result is not None), f"an approval of batch {told['number']} gave {done.result}")
 
 
 def _cancel(books: Books, done: Committed) -> None:
@@ -118,7 +125,7 @@ def _expire(books: Books, done: Committed) -> None:
 
 def _start(books: Books, done: Committed) -> None:
     batch = books.batches[done.arguments["number"]]
-    may = batch.status in {BatchStatus.APPROVED, BatchStatus.STOPPED, BatchStatus.RUNNING}
+    may = batch.status in {BatchStatus.APPROVED, BatchStatus.RUNNING}
     books.require(done.result == may, f"a batch that is {batch.status} was started: {done.result}")
     if done.result:
         batch.status = BatchStatus.RUNNING
@@ -138,14 +145,39 @@ def _fail(books: Books, done: Committed) -> None:
 
 
 def _finish(books: Books, done: Committed) -> None:
+    books.finish(done.arguments["number"])
+
+
+def _stop(books: Books, done: Committed) -> None:
+    batch = books.batches[done.arguments["number"]]
+    stoppable = batch.status in {BatchStatus.APPROVED, BatchStatus.RUNNING}
+    books.require(stoppable, f"a batch was stopped that is {batch.status}")
+    batch.status = BatchStatus.STOPPED
+
+
+def _resume(books: Books, done: Committed) -> None:
+    batch = books.batches[done.arguments["number"]]
+    books.require(batch.status is BatchStatus.STOPPED, f"a batch was resumed that is {batch.status}")
+    batch.status = BatchStatus.RUNNING
+
+
+def _give_up(books: Books, done: Committed) -> None:
     number = done.arguments["number"]
-    batch = books.batches[number]
-    states = Counter(payout.status for payout in batch.payouts.values())
-    books.require(not states[PayoutStatus.PLANNED], f"batch {number} was finished with payouts still planned")
-    if batch.status is BatchStatus.RUNNING:
-        failed = states[PayoutStatus.FAILED]
-        batch.status = BatchStatus.COMPLETED_WITH_FAILURES if failed else BatchStatus.COMPLETED
-        batch.ends += 1
+    before = books.batches[number].status
+    given_up = {BatchStatus.STOPPED: PayoutStatus.PLANNED, BatchStatus.COMPLETED_WITH_FAILURES: PayoutStatus.FAILED}
+    books.require(before in given_up, f"the rest of batch {number} was given up, it is {before}")
+    if before in given_up:
+        books.settle_rest(number, given_up[before])
+
+
+def _retry(books: Books, done: Committed) -> None:
+    batch = books.batches[done.arguments["number"]]
+    failed = [one for one in batch.payouts.values() if one.status is PayoutStatus.FAILED]
+    may = batch.status is BatchStatus.COMPLETED_WITH_FAILURES and len(failed) == done.result
+    books.require(may, f"{done.result} payouts are retried, failed are {len(failed)}, the batch is {batch.status}")
+    batch.status = BatchStatus.RUNNING
+    for one in failed:
+        one.status, one.reason = PayoutStatus.PLANNED, None
 
 
 def _settle_letter(books: Books, done: Committed) -> None:
@@ -169,7 +201,9 @@ def _pay_slot(books: Books, done: Committed) -> None:
     books.require(number is not None, f"the slot of {slot_at} got no batch, {len(payouts)} payouts are pending")
     if number is not None:
         books.slots[slot_at] = (SlotStatus.BATCHED, number)
-        books.batches[number] = Batch("schedule", None, payouts, BatchStatus.APPROVED)
+        books.batches[number] = Batch("schedule", None, payouts, needs_two=_needs_two(payouts, done.arguments["terms"]))
+        books.entitled.add(("schedule", number))
+        books.approve(number, "schedule", now, timedelta(hours=done.arguments["terms"].approval_hours))
 
 
 def _decide_slot(books: Books, done: Committed) -> None:
@@ -213,6 +247,10 @@ HANDLERS: Final[dict[str, Handler]] = {
     "crediting.credit_chunk": _credit,
     "crediting.fail_payout": _fail,
     "runs.finish": _finish,
+    "runs.stop": _stop,
+    "runs.resume": _resume,
+    "runs.give_up": _give_up,
+    "retries.begin": _retry,
     "outbox.settle": _settle_letter,
     "slots.pay": _pay_slot,
     "slots.decide": _decide_slot,

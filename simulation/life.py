@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
+from cogs.retrying import keep_retrying
 from cogs.runs import Runs
 from desk import Desk
 from pipeline.errors import CashbackError
@@ -96,6 +97,7 @@ class Life:
             tasks.start_soon(self._runs.run, self._runner.submit, name="resumption")
             tasks.start_soon(self.scheduler.listen, name="weekly batch")
             tasks.start_soon(self._expire, name="expiry")
+            tasks.start_soon(keep_retrying, self.desk, name="retries")
             self.up = self.was_up = True
             await self._stopping.wait()
             tasks.cancel_scope.cancel()

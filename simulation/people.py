@@ -12,7 +12,7 @@ from desk import CLI, Actor, Source
 from pipeline.messages import Absence, BatchSummary
 from simulation.ledger import SimulatedLedger
 from simulation.life import Life
-from simulation.world import World
+from simulation.world import ADMIN_ROLE, World
 
 FIRST_REFERRER: Final = 10**17
 FIRST_BUYER: Final = 2 * 10**17
@@ -62,8 +62,9 @@ class People:
 
     def anybody(self) -> Callable[[], Awaitable[None]]:
         """Choose what somebody does."""
-        kinds = (self.join, self.buy, self.refund, self.bar_or_forgive, self.pay, self.ring, self.something_rare)
-        [kind] = self._chance.choices(kinds, weights=(2, 4, 2, 1, 4, 2, 2))
+        members = (self.join, self.buy, self.refund, self.bar_or_forgive)
+        kinds = (*members, self.pay, self.manage, self.ring, self.something_rare)
+        [kind] = self._chance.choices(kinds, weights=(2, 4, 2, 1, 4, 2, 2, 2))
         return kind
 
     # The community.
@@ -186,9 +187,20 @@ class People:
         await anyio.sleep(self._chance.choice(THINKING_SECONDS))
         async with anyio.create_task_group() as clicks:
             for _ in range(self._chance.choice((1, 1, 2, 3))):
-                clicks.start_soon(self._press, issuer, issuer, number)
+                clicks.start_soon(self._press, issuer, number)
             if self._chance.random() < 0.3:  # noqa: PLR2004 -- three in ten
-                clicks.start_soon(self._press, issuer, self._somebody_else(issuer), number)
+                clicks.start_soon(self._press, self._somebody_else(issuer), number)
+        await self.second(number)
+
+    async def second(self, number: int) -> None:
+        """Approve as another admin what waits for one; now and then twice at once, and as who was the first too."""
+        batch = self._world.books.batches.get(number)
+        if batch is None or batch.first_approved_by is None:
+            return
+        await anyio.sleep(self._chance.choice(THINKING_SECONDS))
+        async with anyio.create_task_group() as clicks:
+            for admin in self._chance.choice(((2,), (2, 2), (0, 2), (1, 2))):
+                clicks.start_soon(self._press, self._world.admin(FIRST_ADMIN + admin), number)
 
     def _somebody_else(self, issuer: Actor) -> Actor:
         """Choose who presses without being asked: another admin, a stranger, or the issuer without the role."""
@@ -196,7 +208,7 @@ class People:
         stranger = Actor(source=Source.DISCORD, user_id=STRANGER, role_ids=frozenset({STRANGER}))
         return self._chance.choice((self._world.admin(FIRST_ADMIN + 2), stranger, without_role))
 
-    async def _press(self, issuer: Actor, actor: Actor, number: int) -> None:
+    async def _press(self, actor: Actor, number: int) -> None:
         """Press Confirm, or now and then Cancel."""
         await anyio.sleep(self._chance.choice((0.0, 0.0, 0.05)))
         if self._chance.random() < 0.15:  # noqa: PLR2004 -- one in seven
@@ -206,13 +218,28 @@ class People:
 
             await self._world.ask(f"{actor} presses Cancel on batch {number}", press)
             return
-        if actor == issuer:
+        if ADMIN_ROLE in actor.role_ids:
             self._world.books.entitled.add((str(actor), number))
 
         async def confirm(life: Life) -> object:
             return await life.desk.approve(actor, number)
 
         await self._world.ask(f"{actor} presses Confirm on batch {number}", confirm)
+
+    async def manage(self) -> None:
+        """Do to one of the newest batches what an admin may do to it, whether it is the moment for that or not."""
+        batches = list(self._world.books.batches)[-3:]
+        if not batches:
+            return
+        number, admin = self._chance.choice(batches), self._world.admin(FIRST_ADMIN + self._chance.randrange(3))
+        acts: dict[str, Callable[[Life], Awaitable[object]]] = {
+            "stops": lambda life: life.desk.stop(admin, number),
+            "resumes": lambda life: life.desk.resume(admin, number),
+            "gives up the rest of": lambda life: life.desk.give_up(admin, number),
+            "retries": lambda life: life.desk.retry(admin, number, why="a reason"),
+        }
+        name = self._chance.choice(list(acts))
+        await self._world.ask(f"{admin} {name} batch {number}", acts[name])
 
     # The calendar, the machine, and other accidents.
 

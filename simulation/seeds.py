@@ -64,6 +64,8 @@ def _settings(chance: Random) -> Settings:
         retry_attempts=chance.choice((0, 2)),
         dm_per_second=chance.choice((0.2, 1.0, 50.0)),
         min_payout_cents=chance.choice((1, 1, 50)),
+        approval_threshold_cents=chance.choice((None, None, 1_000)),
+        payout_retry_attempts=chance.choice((0, 1)),
         holding_days=chance.choice((0, 0, 1, 14)),
         leaver_policy=chance.choice(("pay", "hold")),
         misfire_grace_hours=chance.choice((0, 24, 24)),
