@@ -46,7 +46,17 @@ MAY_IMPORT = {
     | WORDS,
     "sandbox": {"sandbox", "aiohttp", "anyio", "yarl"},
     "simulation": {
-        *("simulation", "scheduler", "stages", "desk", "database", "settings", "pipeline", "cogs.runs"),
+        *(
+            "simulation",
+            "scheduler",
+            "stages",
+            "desk",
+            "database",
+            "settings",
+            "pipeline",
+            "cogs.runs",
+            "cogs.retrying",
+        ),
         *("anyio", "trio", "sqlalchemy", "rich"),
     },
 }
