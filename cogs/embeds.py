@@ -144,7 +144,7 @@ def _until_when(batch: BatchSummary, expires_at: datetime) -> str:
 
 
 def _left_out_line(each: ReasonCount) -> str:
-    return f"{in_words(each.reason).capitalize()}: {each.count:,}, {dollars(each.cents)}"
+    return f"{in_words(each.reason).capitalize()}: {counted(each.count, 'member')}, {dollars(each.cents)}"
 
 
 def _ranked(place: int, payout: PlannedPayout) -> str:

@@ -61,7 +61,7 @@ def demo(*, serve: bool, port: int) -> int:
 
 
 @asynccontextmanager
-async def found_town(path: Path, port: int) -> AsyncIterator[Town]:
+async def found_town(path: Path, port: int, **referral_settings: int) -> AsyncIterator[Town]:
     """Found the town, plant its purchases, and bring the bot online; it leaves at the end."""
     async with Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox:
         role = sandbox.add_role("Admin", color=0xE67E22)
@@ -81,7 +81,7 @@ async def found_town(path: Path, port: int) -> AsyncIterator[Town]:
                 "guild_ids": [sandbox.guild_id],
                 "role_ids": {"admin": role.id},
                 "logging_channels": {"audit": audit.id},
-                "referral_settings": {"dm_per_second": 20},
+                "referral_settings": {"dm_per_second": 20, **referral_settings},
                 "discord_token": sandbox.token,
                 "discord_api_url": sandbox.api_url,
             }

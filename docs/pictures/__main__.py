@@ -13,6 +13,7 @@ import anyio
 from sqlalchemy import Connection
 
 from console.demo import Town, found_town
+from database import approvals, proposals
 from database.database import DEFAULT_RATE_PPM
 from database.purchases import Purchase, record_purchases
 from docs.pictures.browser import Page, browser
@@ -54,10 +55,10 @@ class Photographer:
 
         return await sandbox.wait_for(is_it, WAIT_SECONDS)
 
-    async def press(self, message: Message, label: str) -> None:
-        """Press a button as the admin."""
+    async def press(self, message: Message, label: str, *, by: Member | None = None) -> None:
+        """Press a button, as the admin or as somebody else."""
         [custom_id] = [each.custom_id or "" for each in message.buttons if each.label == label]
-        await self._town.sandbox.click(message.id, custom_id, self._town.admin.id)
+        await self._town.sandbox.click(message.id, custom_id, (by or self._town.admin).id)
 
     async def take(self, name: str, message: Message, *, by: Member | None = None, before: int = 0) -> None:
         """Take the picture of a message, and of so many before it, as a member sees them."""
@@ -160,13 +161,55 @@ async def _referrals(town: Town, photographer: Photographer) -> None:
         await photographer.take(name, await photographer.type(text, shows=shows), before=1)
 
 
+async def _two_admins(town: Town, photographer: Photographer) -> None:
+    """Show a batch that leaves members out, is unusual and needs two; then its reversal."""
+    other = town.sandbox.add_member("other-admin", role_ids=town.admin.role_ids)
+    summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
+    await photographer.take("summary-for-two", summary)
+    await photographer.press(summary, "Confirm")
+    waits = await photographer.wait("another admin must approve")
+    await photographer.take("waiting", waits)
+    await photographer.press(waits, "Approve", by=other)
+    await photographer.take("result-of-two", await photographer.wait("Sent:** 12"))
+    [batch_id] = await town.database.write(_newest_batch)
+    asked = await photographer.type(
+        f"!sendref-cashb reverse {batch_id} {town.payees[0].id} bought with a stolen card", shows="Reversal"
+    )
+    await photographer.take("reversal", asked, before=1)
+    await photographer.press(asked, "Confirm")
+    await photographer.take("reversed", await photographer.wait("Taken Back"))
+
+
+def _newest_batch(connection: Connection) -> list[str]:
+    query = "SELECT batch_id FROM payout_batches ORDER BY number DESC LIMIT 1"
+    return [str(row[0]) for row in connection.exec_driver_sql(query)]
+
+
+async def _stopped(town: Town, photographer: Photographer) -> None:
+    """Show a batch that another process has approved, stopped here, and the failed payouts of one."""
+    await _buy(town, town.payees[3:6])
+    now = town.database.now()
+    planned = await town.database.write(proposals.propose, actor="cli", now=now, expires_at=None)
+    batch_id = await town.database.write(approvals.approve, planned.batch_number, actor="cli", now=now)
+    stopped = await photographer.type(f"!sendref-cashb stop {batch_id}", shows="Batch Stopped")
+    await photographer.take("stopped", stopped, before=1)
+    async with _closed_wallets(town):
+        await photographer.press(stopped, "Resume")
+        await photographer.wait(f"Failed:** 3\n**Batch ID:** {batch_id}")
+    listed = await photographer.type("!sendref-cashb failures", shows="give-up BATCH-ID")
+    await photographer.take("open-failures", listed, before=1)
+
+
 async def main() -> None:
     """Take all of them."""
     with tempfile.TemporaryDirectory() as folder:
         async with found_town(Path(folder) / "pictures.db", 0) as town, browser() as page:
             photographer = Photographer(town, page)
-            for scene in (_payouts, _failures, _members, _referrals):
+            for scene in (_payouts, _failures, _members, _referrals, _stopped):
                 await scene(town, photographer)
+        path, strict = Path(folder) / "two.db", {"approval_threshold_cents": 10_000, "unusual_share_percent": 15}
+        async with found_town(path, 0, max_users_per_batch=12, **strict) as town, browser() as page:
+            await _two_admins(town, Photographer(town, page))
 
 
 if __name__ == "__main__":

@@ -175,3 +175,14 @@ async def test_a_stop_from_another_process_ends_the_bots_run(town: Town) -> None
         assert b"stopped" in done.stdout
         await town.shows(summary, STOPPED)
     assert town.batches() == ["stopped"]
+
+
+async def test_the_bot_tries_failed_payouts_again_by_itself(town: Town) -> None:
+    async with town.bot():
+        bob, _ = await failed_batch(town)
+    refuse_payouts(town, "0")
+    town.clock.advance(60 * town.settings.referral_settings.payout_retry_minutes)
+    async with town.bot():
+        await until(lambda: town.batches() == ["completed"])
+    assert town.till.balance(bob.id) == 2500
+    assert town.till.rows("SELECT requested_by, outcome FROM payout_attempts") == [("system", "credited")]

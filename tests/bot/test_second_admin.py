@@ -108,7 +108,7 @@ async def test_only_and_exclude_choose_who_is_paid_and_the_summary_says_so(town:
     bob, cid, dan = [await town.referrer(name, 1000) for name in ("Bob", "Cid", "Dan")]
     async with town.bot():
         summary = await town.ask(f"!sendref-cashb --exclude <@{bob.id}> {cid.id}")
-        assert field(summary, "🚧 Left Out") == "Excluded by the admin: 2, $20.00"
+        assert field(summary, "🚧 Left Out") == "Excluded by the admin: 2 members, $20.00"
         assert "Users Receiving Payment:** 1" in summary.text
         await town.press(summary, "Cancel")
 

@@ -11,7 +11,7 @@ import pytest
 from database import reversals
 from pipeline.errors import SecondApproverError, StaleBatchError
 from pipeline.messages import BatchReport, Reversal, ReversalStatus, Terms
-from tests.conftest import Clock, Till, drop_guards, raw
+from tests.conftest import Clock, OpenDatabase, Till, drop_guards, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -155,6 +155,26 @@ async def test_from_the_threshold_on_another_admin_must_approve(till: Till) -> N
         ("reversal_first_approved", "discord:7"),
         ("payouts_reversed", "discord:8"),
     ]
+
+
+@pytest.mark.parametrize("moment", ["before commit", "after commit"])
+async def test_an_end_at_the_commit_takes_back_all_or_nothing(
+    till: Till, open_database: OpenDatabase, moment: str
+) -> None:
+    await till.earn_all([(1, 500), (2, 300)])
+    wanted = await propose(till, await till.pay())
+
+    def failpoint(at: str) -> None:
+        if at == moment:
+            raise ArithmeticError
+
+    async with open_database(failpoint=failpoint) as failing:
+        with pytest.raises(ArithmeticError):
+            await failing.write(reversals.approve, wanted.number, actor="discord:7", now=till.clock(), approver_id=7)
+    assert till.balance(1) == (500 if moment == "before commit" else 0)
+    if moment == "before commit":
+        await approve(till, wanted.number)
+    assert [till.balance(user) for user in (1, 2)] == [0, 0]
 
 
 @pytest.mark.parametrize(
