@@ -31,7 +31,7 @@ class ScheduleCommands(AdminCog):
         name="pause", description="Skip every weekly batch until the schedule is resumed.", usage="why"
     )
     @app_commands.describe(reason=WHY)
-    async def pause(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
+    async def pause_schedule(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
         """Pause the schedule."""
         await ctx.defer()
         await self._desk.pause_schedule(actor_of(ctx.author), reason)
@@ -41,7 +41,7 @@ class ScheduleCommands(AdminCog):
         name="resume", description="End a pause; slots that passed meanwhile stay skipped.", usage="why"
     )
     @app_commands.describe(reason=WHY)
-    async def resume(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
+    async def resume_schedule(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
         """End a pause."""
         await ctx.defer()
         await self._desk.resume_schedule(actor_of(ctx.author), reason)
@@ -51,7 +51,7 @@ class ScheduleCommands(AdminCog):
         name="skip", description="Skip the next weekly batch; its cashback stays pending.", usage="why"
     )
     @app_commands.describe(reason=WHY)
-    async def skip(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
+    async def skip_next_slot(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
         """Skip the next slot."""
         await ctx.defer()
         slot_at = await self._desk.skip_next(actor_of(ctx.author), reason)
@@ -60,7 +60,7 @@ class ScheduleCommands(AdminCog):
     @schedule.command(  # type: ignore[arg-type]
         name="reload", description="Put the schedule of config.json in force; nothing that is past fires.", usage=""
     )
-    async def reload(self, ctx: commands.Context[Any]) -> None:
+    async def reload_schedule(self, ctx: commands.Context[Any]) -> None:
         """Read config.json anew and put its schedule in force."""
         await ctx.defer()
         await self._desk.reload_schedule(actor_of(ctx.author))

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 
 import anyio
 import discord
@@ -18,7 +19,8 @@ from database import Database
 from sandbox import Channel, Interaction, ManualClock, Member, Message, Role, Sandbox
 from sandbox.clock import real_time
 from settings import Settings
-from tests.conftest import Clock, Till
+from tests.conftest import Clock, Till, raw
+from tests.frozen import FrozenTime
 
 # Discord's own description of its API, where the machine has it.
 DESCRIPTION = pathlib.Path(__file__).parents[3] / "shared" / "discord" / "validate.py"
@@ -85,12 +87,14 @@ class Town:
         return member
 
     @asynccontextmanager
-    async def bot(self, database: Database | None = None) -> AsyncIterator[anyio.Event]:
-        """Run the bot inside the block; it is told to stop at the end, or when the event is set."""
+    async def bot(self, database: Database | None = None, *, connected: bool = True) -> AsyncIterator[anyio.Event]:
+        """Run the bot inside the block, connected or not yet; it is told to stop at the end, or by the event."""
         stop = anyio.Event()
+        serve = partial(bot.serve, reread=lambda: self.settings)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(bot.serve, self.settings, database or self.till.database, stop, name="bot")
-            await self.sandbox.wait_connected()
+            tasks.start_soon(serve, self.settings, database or self.till.database, stop, name="bot")
+            if connected:
+                await self.sandbox.wait_connected()
             yield stop
             stop.set()
 
@@ -131,6 +135,18 @@ class Town:
     def batches(self) -> list[str]:
         """List the batches' states."""
         return [status for (status,) in self.till.rows("SELECT status FROM payout_batches ORDER BY number")]
+
+
+def break_ledger(town: Town) -> None:
+    """Take away what crediting needs and nobody else does."""
+    with raw(town.till.path) as connection:
+        connection.execute("ALTER TABLE notification_preferences RENAME TO taken_away")
+
+
+def mend_ledger(town: Town) -> None:
+    """Give it back."""
+    with raw(town.till.path) as connection:
+        connection.execute("ALTER TABLE taken_away RENAME TO notification_preferences")
 
 
 async def until(condition: Callable[[], object], seconds: float = 5) -> None:
@@ -180,3 +196,12 @@ async def town(sandbox: Sandbox, till: Till, clock: Clock, caplog: pytest.LogCap
     """Found a town; what the bot logs is shown where a test fails."""
     caplog.set_level(logging.INFO)
     return Town(sandbox, till, clock)
+
+
+@pytest.fixture
+async def frozen_town(frozen_time: FrozenTime, sandbox: Sandbox, tmp_path: pathlib.Path) -> AsyncIterator[Town]:
+    """Found a town where it is always the moment that the test says, for the bot and its ledger too."""
+    async with Database(tmp_path / "frozen.db") as database:
+        till = Till(database, frozen_time)
+        yield Town(sandbox, till, Clock())
+        assert (await till.verify()).breaches == ()

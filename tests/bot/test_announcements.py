@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from sandbox import Message
-from tests.bot.conftest import COMPLETE, PROCESSED, Town, field, titled, until
+from tests.bot.conftest import COMPLETE, PROCESSED, Town, break_ledger, field, mend_ledger, titled, until
 from tests.conftest import raw
 
 pytestmark = pytest.mark.anyio
@@ -23,18 +23,6 @@ def refuse_payouts(town: Town, condition: str = "1") -> None:
             f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"
             " BEGIN SELECT RAISE(ABORT, 'the *bank* is closed @everyone'); END"
         )
-
-
-def break_ledger(town: Town) -> None:
-    """Take away what crediting needs and nobody else does."""
-    with raw(town.till.path) as connection:
-        connection.execute("ALTER TABLE notification_preferences RENAME TO taken_away")
-
-
-def mend_ledger(town: Town) -> None:
-    """Give it back."""
-    with raw(town.till.path) as connection:
-        connection.execute("ALTER TABLE taken_away RENAME TO notification_preferences")
 
 
 async def crowd(town: Town, count: int) -> list[int]:
