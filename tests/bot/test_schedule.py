@@ -154,7 +154,9 @@ async def test_hold_skips_the_slot_and_only_for_an_admin(town: Town, frozen_time
         assert (told.ephemeral_to, "Only an admin may do this." in told.text) == (bob.id, True)
         assert town.till.rows("SELECT 1 FROM schedule_slots") == []
     async with town.bot():
+        await frozen_time.run(minutes=1)
         await town.press(notice, "Hold")
+        await frozen_time.run(minutes=1)
         await town.shows(notice, f"⏸️ skipped by <@{town.admin.id}>")
         told = await town.sandbox.wait_for(titled(NO_BATCH))
         assert told.channel_id == town.audit.id
@@ -211,6 +213,7 @@ async def test_a_batch_of_the_calendar_that_stops_is_said_in_the_audit_channel(
         await frozen_time.run(minutes=1)
         break_ledger(town)
         await frozen_time.jump_to(NEXT)
+        await frozen_time.run(seconds=20)
         told = await town.sandbox.wait_for(saying("stopped", "tried again soon"))
         assert told.channel_id == town.audit.id
         mend_ledger(town)
