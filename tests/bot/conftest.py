@@ -25,6 +25,8 @@ from tests.frozen import FrozenTime
 # Discord's own description of its API, where the machine has it.
 DESCRIPTION = pathlib.Path(__file__).parents[3] / "shared" / "discord" / "validate.py"
 
+LONG_SECONDS = 1e9
+
 SUMMARY = "💰 Referral Cashback Batch Summary"
 INDIVIDUAL = "💰 Individual Referral Cashback Payout"
 COMPLETE = "✅ Referral Cashback Batch Complete"
@@ -199,8 +201,13 @@ async def town(sandbox: Sandbox, till: Till, clock: Clock, caplog: pytest.LogCap
 
 
 @pytest.fixture
-async def frozen_town(frozen_time: FrozenTime, sandbox: Sandbox, tmp_path: pathlib.Path) -> AsyncIterator[Town]:
+async def frozen_town(
+    frozen_time: FrozenTime, sandbox: Sandbox, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Town]:
     """Found a town where it is always the moment that the test says, for the bot and its ledger too."""
+    # The heartbeat is a thread's and stays in real time: without this, each minute would look like a dead connection.
+    patient = property(lambda _socket: LONG_SECONDS, lambda _socket, _seconds: None)
+    monkeypatch.setattr(discord.gateway.DiscordWebSocket, "_max_heartbeat_timeout", patient, raising=False)
     async with Database(tmp_path / "frozen.db") as database:
         till = Till(database, frozen_time)
         yield Town(sandbox, till, Clock())

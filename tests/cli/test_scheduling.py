@@ -41,7 +41,12 @@ def test_pause_resume_and_skip_keep_who_and_why(seeded: Cashback, folder: Path) 
     skipped = seeded("schedule", "skip", "--reason", "holiday", "--json").json
     assert skipped["next_run"] > before
     [slot] = skipped["slots"]
-    assert (slot["slot_at"], slot["status"], slot["reason"], slot["decided_by"]) == (before, "skipped", "holiday", "cli")
+    assert (slot["slot_at"], slot["status"], slot["reason"], slot["decided_by"]) == (
+        before,
+        "skipped",
+        "holiday",
+        "cli",
+    )
     assert entries(folder, "schedule_paused") == [("cli", "counting")]
     assert entries(folder, "schedule_resumed") == [("cli", "counted")]
     assert entries(folder, "slot_skipped") == [("cli", "holiday")]
