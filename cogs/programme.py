@@ -39,6 +39,7 @@ class Programme:
             standing=await self.standing(user_id),
             payouts=await read(members.past_payouts, user_id, limit=PAYOUTS_SHOWN),
             taken_back=await read(members.taken_back, user_id, limit=REFUNDS_SHOWN),
+            reversed=await read(members.reversed_payouts, user_id, limit=REFUNDS_SHOWN),
             referrer_id=await read(referrals.referrer_of, user_id),
             wants_payout_dm=await read(members.wants_payout_dm, user_id),
             next_payout_at=await self._next_payout_at(),

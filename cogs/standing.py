@@ -15,11 +15,18 @@ from pipeline.money import dollars
 
 REFERRALS_PER_PAGE: Final = 10
 
+WHY: Final = "Why Something Is Not Paid"
+
 REASONS: Final[dict[str, str]] = {
     SkipReason.NOTHING_PENDING: "nothing was owed any more",
     SkipReason.BLACKLISTED: "blacklisted",
+    SkipReason.GIVEN_UP: "the batch was ended before its turn came",
     ExclusionReason.LEFT_SERVER: "not in the server at that time",
     ExclusionReason.ACCOUNT_GONE: "the Discord account could not be found",
+    ExclusionReason.EXCLUDED: "left out by an admin",
+    ExclusionReason.BELOW_MINIMUM: "below the least payout",
+    ExclusionReason.OVER_USER_LIMIT: "the batch had as many members as it may have",
+    ExclusionReason.OVER_TOTAL_LIMIT: "the batch paid as much as it may",
 }
 
 
@@ -45,6 +52,7 @@ class Facts:
     standing: Standing
     payouts: Sequence[PastPayout]
     taken_back: Sequence[dict[str, Any]]
+    reversed: Sequence[dict[str, Any]]
     referrer_id: int | None
     wants_payout_dm: bool
     next_payout_at: datetime | None
@@ -142,7 +150,7 @@ def cashback(facts: Facts, terms: Terms) -> discord.Embed:
     _field(embed, "Next Payout", [_next_payout(facts, terms)])
     reasons = list(why_not(facts, terms))
     if reasons:
-        _field(embed, "Why Something Is Not Paid Yet", [f"• {reason}" for reason in reasons])
+        _field(embed, WHY, [f"• {reason}" for reason in reasons])
     _field(embed, "Last Payouts", [_payout_line(payout) for payout in facts.payouts] or ["None yet."])
     switch = "on" if facts.wants_payout_dm else "off"
     return embed.set_footer(text=f"Messages about payouts are {switch}: /cashback notifications")
@@ -154,7 +162,7 @@ def admin_view(facts: Facts, terms: Terms) -> discord.Embed:
     embed.title = "📊 Referral Statistics"
     reasons = list(why_not(facts, terms))
     if reasons:
-        _field(embed, "Why Something Is Not Paid Yet", [f"• {reason}" for reason in reasons])
+        _field(embed, WHY, [f"• {reason}" for reason in reasons])
     _field(embed, "Last Payouts", [_payout_line(payout) for payout in facts.payouts] or ["None yet."])
     return embed
 
@@ -188,12 +196,16 @@ def why_not(facts: Facts, terms: Terms) -> Iterable[str]:
         yield f"{dollars(standing.held_cents)} is on hold until {until}, in case of a refund{some}."
     if standing.owed_cents:
         yield (
-            f"{dollars(standing.owed_cents)} that had been paid was taken back by a refund; what you earn next goes"
+            f"{dollars(standing.owed_cents)} that had been paid was taken back by a refund; what is earned next goes"
             " against it."
         )
     for taken in facts.taken_back:
         day = discord.utils.format_dt(taken["refunded_at"], "D")
-        yield f"A refund on {day} took back {dollars(taken['taken_cents'])} of what you had earned."
+        yield f"A refund on {day} took back {dollars(taken['taken_cents'])} of what had been earned."
+    for taken in facts.reversed:
+        day = discord.utils.format_dt(taken["reversed_at"], "D")
+        amount, reason = dollars(taken["taken_cents"]), escaped(clip(taken["reason"], 200))
+        yield f"An admin took back {amount} of `{taken['batch_id']}` on {day}: {reason}"
 
 
 def _obstacles(standing: Standing, terms: Terms) -> Iterable[str]:

@@ -15,10 +15,12 @@ from database.tables import (
     notification_preferences,
     payout_batches,
     payout_exclusions,
+    payout_reversals,
     payouts,
     referral_purchases,
     referral_refunds,
     referrals,
+    reversals,
     users,
     wallet_transactions,
 )
@@ -169,6 +171,24 @@ def taken_back(connection: Connection, user_id: int, *, limit: int) -> list[dict
         .join_from(referrals, referral_refunds, referral_refunds.c.referral_id == referrals.c.id)
         .where(referrals.c.referrer_user_id == user_id, referral_refunds.c.taken_cents > 0)
         .order_by(referral_refunds.c.refunded_at.desc())
+        .limit(limit)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def reversed_payouts(connection: Connection, user_id: int, *, limit: int) -> list[dict[str, Any]]:
+    """List the payouts to a member that were taken back, newest first: batch_id, taken_cents, reason, reversed_at."""
+    query = (
+        select(
+            payout_batches.c.batch_id,
+            payout_reversals.c.amount_cents.label("taken_cents"),
+            reversals.c.reason,
+            reversals.c.finished_at.label("reversed_at"),
+        )
+        .join_from(payout_reversals, reversals, reversals.c.number == payout_reversals.c.reversal_number)
+        .join(payout_batches, payout_batches.c.number == payout_reversals.c.batch_number)
+        .where(payout_reversals.c.referrer_id == user_id)
+        .order_by(payout_reversals.c.reversal_number.desc())
         .limit(limit)
     )
     return [dict(row) for row in connection.execute(query).mappings()]

@@ -8,9 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from cogs.standing import REASONS
 from database import absences, blacklist
 from database.purchases import Purchase, record_purchases
-from pipeline.messages import Absence
+from desk import CLI, Desk
+from pipeline.messages import Absence, ExclusionReason, SkipReason
 from sandbox import Member, Message
 from tests.bot.conftest import COMPLETE, Town, field, until
 from tests.conftest import ALL_OF_IT_PPM
@@ -215,7 +217,24 @@ async def test_cashback_shows_what_is_pending_and_what_was_paid(town: Town) -> N
         assert "nothing of yours is payable" in field(after, "Next Payout")
 
 
-WHY = "Why Something Is Not Paid Yet"
+WHY = "Why Something Is Not Paid"
+
+
+def test_every_reason_for_which_a_batch_pays_somebody_nothing_has_its_words() -> None:
+    assert set(REASONS) == {*SkipReason, *ExclusionReason}
+
+
+async def test_cashback_says_what_an_admin_took_back(town: Town) -> None:
+    bob = await town.referrer("Bob", 250)
+    report = await town.till.pay()
+    desk = Desk(town.till.database, town.settings, lambda _number: 0)
+    reversal = await desk.propose_reversal(CLI, report.batch_number, referrer_id=bob.id, reason="*stolen* card")
+    await desk.approve_reversal(CLI, reversal.number)
+    async with town.bot():
+        shown = await ask(town, bob, "cashback show")
+        assert field(shown, "Wallet Balance") == "$0.00"
+        assert rf"An admin took back $2.50 of `{report.batch_id}`" in field(shown, WHY)
+        assert r"\*stolen\* card" in field(shown, WHY)
 
 
 async def test_cashback_says_that_an_amount_is_below_the_least_payout(town: Town) -> None:

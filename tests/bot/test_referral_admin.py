@@ -54,7 +54,7 @@ async def test_statistics_say_all_of_a_member_and_why(town: Town) -> None:
     async with town.bot():
         shown = await town.answer(f"!referral-stats {bob.id}")
         assert (field(shown, "Referrals"), field(shown, "Earned"), field(shown, "Pending")) == ("2", "$26.00", "$0.00")
-        assert "own account" in field(shown, "Why Something Is Not Paid Yet")
+        assert "own account" in field(shown, "Why Something Is Not Paid")
 
 
 async def test_a_link_and_its_end_are_told_and_recorded(town: Town) -> None:
