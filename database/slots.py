@@ -39,7 +39,6 @@ def due(connection: Connection, *, now: datetime) -> DueSlots:
     rule, grace = state.schedule.rule, timedelta(hours=state.schedule.grace_hours)
     if rule is None:
         return DueSlots(rule=None, payable=None, missed=())
-    # A slot that was skipped ahead of its time lies in the future and hides nothing that is past.
     newest = newest_slot(connection, until=now)
     since = max(state.in_force_since, newest) if newest else state.in_force_since
     passed = rule.slots_between(since, now)
@@ -225,7 +224,12 @@ def _records(connection: Connection, query: Select[Any]) -> list[SlotRecord]:
 
 
 def newest_slot(connection: Connection, *, until: datetime) -> datetime | None:
-    """Return the latest slot up to a moment that has a row."""
-    query = select(schedule_slots.c.slot_at).where(schedule_slots.c.slot_at <= until)
+    """Return the latest slot up to a moment that was decided when it came.
+
+    One that was skipped ahead of its time says nothing of those before it: they may have been missed since.
+    """
+    query = select(schedule_slots.c.slot_at).where(
+        schedule_slots.c.slot_at <= until, schedule_slots.c.decided_at >= schedule_slots.c.slot_at
+    )
     newest: datetime | None = connection.scalars(query.order_by(schedule_slots.c.slot_at.desc()).limit(1)).one_or_none()
     return newest

@@ -351,6 +351,19 @@ async def test_the_next_slot_can_be_skipped_and_only_that_one(database: Database
 
 
 @pytest.mark.anyio
+async def test_a_slot_skipped_ahead_of_its_time_hides_none_that_was_missed(
+    database: Database, clock: TestClock
+) -> None:
+    """A world of the simulation found it: who looked only after both had passed never decided the first one."""
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    await bot.desk.skip_slot(CLI, SLOT + WEEK, "holidays")
+    clock.moment = SLOT + WEEK + timedelta(days=3)
+    await bot.scheduler.decide_due()
+    assert await decided(database) == [(SLOT, SlotStatus.MISSED), (SLOT + WEEK, SlotStatus.SKIPPED)]
+
+
+@pytest.mark.anyio
 async def test_who_is_no_admin_neither_pauses_nor_skips(database: Database) -> None:
     bot = Bot(database)
     await bot.scheduler.decide_due()
