@@ -79,6 +79,8 @@ class Payout:
     status: PayoutStatus = PayoutStatus.PLANNED
     paid: int = 0
     reason: str | None = None
+    taken_back: tuple[int, int] | None = None
+    """The cents that a reversal took from the wallet, and those that the wallet did not hold."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,19 @@ class Batch:
 
 
 @dataclass(slots=True)
+class Reversal:
+    """Payouts that are to be taken back, who asked for that, and until when it may be approved."""
+
+    batch: int
+    referrer: int | None
+    proposed_by: str
+    expires_at: datetime
+    needs_two: bool
+    first_approved_by: str | None = None
+    is_open: bool = True
+
+
+@dataclass(slots=True)
 class Books:
     """What the rows must be. `found` are the breaches of the rules that a commit itself has shown."""
 
@@ -107,8 +122,9 @@ class Books:
     orders: dict[str, Purchase] = field(default_factory=dict)
     refunds: set[str] = field(default_factory=set)
     balances: dict[int, int] = field(default_factory=dict)
-    moves: list[tuple[int, int, int, int]] = field(default_factory=list)
+    moves: list[tuple[int | None, int, int, int]] = field(default_factory=list)
     batches: dict[int, Batch] = field(default_factory=dict)
+    reversals: dict[int, Reversal] = field(default_factory=dict)
     slots: dict[datetime, tuple[SlotStatus, int | None]] = field(default_factory=dict)
     letters: dict[int, NotificationStatus] = field(default_factory=dict)
     paused: bool = False
@@ -231,8 +247,7 @@ class Books:
                 skipped += 1
                 continue
             list(self.take(person, paid, now))
-            self.balances[person] += paid
-            self.moves.append((number, person, paid, self.balances[person]))
+            self.move(number, person, paid)
             payout.status, payout.paid = PayoutStatus.CREDITED, paid
             credited, cents = credited + 1, cents + paid
         return credited, cents, skipped
@@ -255,6 +270,33 @@ class Books:
             failed = PayoutStatus.FAILED in states
             batch.status = BatchStatus.COMPLETED_WITH_FAILURES if failed else BatchStatus.COMPLETED
             batch.ends += 1
+
+    # What leaves a wallet again.
+
+    def move(self, batch: int | None, person: int, cents: int) -> None:
+        """Move money into a wallet, or out of it."""
+        self.balances[person] += cents
+        self.moves.append((batch, person, cents, self.balances[person]))
+
+    def reversible(self, batch: int, referrer: int | None) -> dict[int, Payout]:
+        """Find the credited payouts of a batch, or of one referrer in it, that were not taken back."""
+        return {
+            person: payout
+            for person, payout in sorted(self.batches[batch].payouts.items())
+            if payout.status is PayoutStatus.CREDITED and payout.taken_back is None and referrer in {None, person}
+        }
+
+    def take_back(self, reversal: Reversal) -> tuple[int, int]:
+        """Take payouts back as far as the wallets hold them; tell the cents taken, and those that were not there."""
+        taken = missing = 0
+        for person, payout in self.reversible(reversal.batch, reversal.referrer).items():
+            held = min(payout.paid, max(self.balances[person], 0))
+            payout.taken_back = (held, payout.paid - held)
+            taken, missing = taken + held, missing + payout.paid - held
+            if held:
+                self.move(None, person, -held)
+        reversal.is_open = False
+        return taken, missing
 
     def open_batches(self) -> list[int]:
         """List the batches that are not at their end."""

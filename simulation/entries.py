@@ -10,7 +10,7 @@ from typing import Final
 
 from database import purchases, refunds
 from pipeline.messages import BatchStatus, PayoutStatus, SlotStatus, Terms
-from simulation.books import Batch, Books, Payout, Purchase
+from simulation.books import Batch, Books, Payout, Purchase, Reversal
 from simulation.ledger import Committed
 
 Handler = Callable[[Books, Committed], None]
@@ -180,6 +180,47 @@ def _retry(books: Books, done: Committed) -> None:
         one.status, one.reason = PayoutStatus.PLANNED, None
 
 
+# Reversals.
+
+
+def _propose_reversal(books: Books, done: Committed) -> None:
+    told, wanted = done.result, done.arguments
+    payouts = books.reversible(wanted["batch_number"], wanted["referrer_id"])
+    cents = sum(payout.paid for payout in payouts.values())
+    books.require(
+        (told.planned_count, told.planned_cents) == (len(payouts), cents) and cents > 0,
+        f"reversal {told.number} shows {told.planned_count} payouts of {told.planned_cents} cents, there are"
+        f" {len(payouts)} of {cents}",
+    )
+    threshold = wanted["terms"].approval_threshold_cents
+    books.reversals[told.number] = Reversal(
+        wanted["batch_number"],
+        wanted["referrer_id"],
+        wanted["actor"],
+        wanted["expires_at"],
+        needs_two=threshold is not None and cents >= threshold,
+    )
+
+
+def _approve_reversal(books: Books, done: Committed) -> None:
+    number, actor, now = done.arguments["number"], done.arguments["actor"], done.arguments["now"]
+    one = books.reversals[number]
+    books.require(one.is_open and now < one.expires_at, f"reversal {number} was approved too late, or twice")
+    others = {one.proposed_by, one.first_approved_by}
+    may = actor == one.proposed_by if one.first_approved_by is None else actor not in others
+    books.require(may, f"reversal {number} was approved by {actor}, who may not")
+    if one.needs_two and one.first_approved_by is None:
+        one.first_approved_by, one.expires_at = actor, now + done.arguments["wait"]
+        return
+    expected = books.take_back(one)
+    told = (done.result.reversed_cents, done.result.shortfall_cents)
+    books.require(told == expected, f"reversal {number} took (cents, not there) {told}, it must be {expected}")
+
+
+def _cancel_reversal(books: Books, done: Committed) -> None:
+    books.reversals[done.arguments["number"]].is_open = False
+
+
 def _settle_letter(books: Books, done: Committed) -> None:
     books.letters.setdefault(done.arguments["notification_id"], done.arguments["status"])
 
@@ -251,6 +292,9 @@ HANDLERS: Final[dict[str, Handler]] = {
     "runs.resume": _resume,
     "runs.give_up": _give_up,
     "retries.begin": _retry,
+    "reversals.propose": _propose_reversal,
+    "reversals.approve": _approve_reversal,
+    "reversals.cancel": _cancel_reversal,
     "outbox.settle": _settle_letter,
     "slots.pay": _pay_slot,
     "slots.decide": _decide_slot,

@@ -61,7 +61,17 @@ def _tables(books: Books) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
     yield (
         "direct messages (batch, member)",
         "SELECT batch_number, user_id FROM notifications ORDER BY 1, 2",
-        sorted((number, person) for number, person, _, _ in books.moves),
+        sorted((number, person) for number, person, _, _ in books.moves if number is not None),
+    )
+    yield (
+        "payouts taken back (batch, referrer, cents, cents that were not there)",
+        "SELECT batch_number, referrer_id, amount_cents, shortfall_cents FROM payout_reversals ORDER BY 1, 2",
+        [
+            (number, person, *payout.taken_back)
+            for number, batch in sorted(books.batches.items())
+            for person, payout in sorted(batch.payouts.items())
+            if payout.taken_back is not None
+        ],
     )
     yield (
         "slots (moment, status, batch)",

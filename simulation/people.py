@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 
 from database import absences, blacklist, purchases, referrals
 from desk import CLI, Actor, Source
-from pipeline.messages import Absence, BatchSummary
+from pipeline.messages import Absence, BatchSummary, Reversal
 from simulation.ledger import SimulatedLedger
 from simulation.life import Life
 from simulation.world import ADMIN_ROLE, World
@@ -63,8 +63,8 @@ class People:
     def anybody(self) -> Callable[[], Awaitable[None]]:
         """Choose what somebody does."""
         members = (self.join, self.buy, self.refund, self.bar_or_forgive)
-        kinds = (*members, self.pay, self.manage, self.ring, self.something_rare)
-        [kind] = self._chance.choices(kinds, weights=(2, 4, 2, 1, 4, 2, 2, 2))
+        kinds = (*members, self.spend, self.pay, self.manage, self.take_back, self.ring, self.something_rare)
+        [kind] = self._chance.choices(kinds, weights=(2, 4, 2, 1, 1, 4, 2, 1, 2, 2))
         return kind
 
     # The community.
@@ -240,6 +240,42 @@ class People:
         }
         name = self._chance.choice(list(acts))
         await self._world.ask(f"{admin} {name} batch {number}", acts[name])
+
+    async def take_back(self) -> None:
+        """Take a batch's payouts back, or one of them; now and then as two who press, or twice at once."""
+        batches = list(self._world.books.batches)[-3:]
+        if not batches:
+            return
+        number, issuer = self._chance.choice(batches), self._world.admin(FIRST_ADMIN)
+        referrer = self._chance.choice((None, self._chance.choice(self._referrers)))
+
+        async def propose(life: Life) -> Reversal:
+            return await life.desk.propose_reversal(issuer, number, reason="paid by mistake", referrer_id=referrer)
+
+        reversal = await self._world.ask(f"{issuer} takes back batch {number}, {referrer or 'all of it'}", propose)
+        if reversal is None:
+            return
+        await anyio.sleep(self._chance.choice(THINKING_SECONDS))
+        async with anyio.create_task_group() as clicks:
+            for admin in self._chance.choice(((0,), (0, 0), (0, 1), (0, 1, 1))):
+                clicks.start_soon(self._decide_reversal, self._world.admin(FIRST_ADMIN + admin), reversal.number)
+
+    async def _decide_reversal(self, admin: Actor, number: int) -> None:
+        await anyio.sleep(self._chance.choice((0.0, 0.0, 5.0)))
+        acts: tuple[Callable[[Life], Awaitable[object]], ...] = (
+            lambda life: life.desk.approve_reversal(admin, number),
+            lambda life: life.desk.cancel_reversal(admin, number),
+        )
+        [act] = self._chance.choices(acts, weights=(5, 1))
+        await self._world.ask(f"{admin} decides on reversal {number}", act)
+
+    async def spend(self) -> None:
+        """Spend from a wallet, through another bot on the same file."""
+        balances = self._world.books.balances
+        rich = sorted(person for person, cents in balances.items() if cents > 0)
+        if rich:
+            person = self._chance.choice(rich)
+            self._world.spend(person, self._chance.randint(1, balances[person]))
 
     # The calendar, the machine, and other accidents.
 

@@ -52,7 +52,7 @@ def _outcome(seed: int, world: World, violation: str | None) -> Outcome:
         deaths=world.seen.deaths,
         commits=world.seen.commits,
         batches=len(world.books.batches),
-        credited_cents=sum(cents for _, _, cents, _ in world.books.moves),
+        credited_cents=sum(cents for number, _, cents, _ in world.books.moves if number is not None),
         messages=sum(map(len, world.post.seen.values())),
         repeated_messages=world.post.repeats,
     )

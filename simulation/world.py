@@ -168,6 +168,21 @@ class World:
         """Change the file as somebody else would."""
         self._rows.execute(statement, parameters)
 
+    def spend(self, person: int, cents: int) -> None:
+        """Take money out of a wallet as another bot does."""
+        self.tell(f"another bot takes {cents} cents from {person}")
+        self.books.move(None, person, -cents)
+        self.execute("BEGIN IMMEDIATE")
+        self.execute(
+            "UPDATE users SET wallet_balance_cents = wallet_balance_cents - ? WHERE discord_id = ?", cents, person
+        )
+        self.execute(
+            "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
+            " VALUES (?, ?, ?, 'purchase')",
+            *(person, -cents, self.books.balances[person]),
+        )
+        self.execute("COMMIT")
+
     def queued(self) -> int:
         """Count the direct messages that are still to be sent."""
         [(count,)] = self._rows.execute("SELECT count(*) FROM notifications WHERE status = 'queued'").fetchall()

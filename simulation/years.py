@@ -157,7 +157,7 @@ def _history(world: World, fridays_down: int, violation: str | None) -> History:
         slots=slots,
         account=_account(world),
         referrals=len(world.books.referrals),
-        payouts=len(world.books.moves),
+        payouts=sum(number is not None for number, *_ in world.books.moves),
         lives=world.seen.lives,
         messages=sum(map(len, world.post.seen.values())),
         fridays_down=fridays_down,
