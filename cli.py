@@ -177,6 +177,44 @@ def show(
     return reading.show(_place(context, config, database), batch_id, limit=limit, as_json=as_json)
 
 
+class FileFormat(StrEnum):
+    """What an export may be."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    *,
+    batch_id: Annotated[str | None, typer.Argument(metavar="[BATCH-ID]", help="The batch's ID, or its number.")] = None,
+    since: Annotated[str | None, typer.Option("--from", metavar="DAY", help="From this day, say 2026-07-03.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Up to this day, included.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", metavar="FILE", help="Where to.")] = None,
+    file_format: Annotated[FileFormat, typer.Option("--format", help="csv or xlsx.")] = FileFormat.CSV,
+    with_totals: Annotated[
+        bool, typer.Option("--totals", help="The totals as the last row, not in a file of their own.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Write payouts as a file for bookkeeping."""
+    from console import exporting
+
+    return exporting.export(
+        _place(context, config, database),
+        batch_id,
+        since=since,
+        until=until,
+        output=output,
+        file_format=file_format,
+        with_totals=with_totals,
+        as_json=as_json,
+    )
+
+
 @app.command()
 def verify(
     context: typer.Context,

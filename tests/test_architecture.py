@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "settings": {"pydantic"},
     "logs": {"structlog", "pipeline.in_hand"},
     "pipeline": {"pipeline", "anyio"},
-    "database": {"database", "sqlalchemy", "alembic", "anyio"} | WORDS,
+    "database": {"database", "sqlalchemy", "alembic", "anyio", "openpyxl"} | WORDS,
     "stages": {"stages", "pipeline", "database", "anyio"},
     "desk": {"desk", "pipeline", "database", "settings"},
     "scheduler": {"desk", "database", "settings", "anyio", "apscheduler"} | WORDS,

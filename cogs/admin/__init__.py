@@ -1,6 +1,7 @@
 """The commands for admins, `sendref-cashb` and what may follow it, and `referral-…`. A file is one part of them."""
 
 from cogs.admin.dashboard import DashboardLink
+from cogs.admin.exporting import ExportCommands
 from cogs.admin.payouts import Payouts
 from cogs.admin.referrals import Referrals
 from cogs.admin.reversals import ReversalCommands
@@ -8,7 +9,7 @@ from cogs.admin.runs import RunCommands
 from cogs.admin.schedule import ScheduleCommands
 
 
-class AdminCommands(Payouts, ReversalCommands, RunCommands, ScheduleCommands, DashboardLink, Referrals):
+class AdminCommands(Payouts, ExportCommands, ReversalCommands, RunCommands, ScheduleCommands, DashboardLink, Referrals):
     """All of them as one cog."""
 
 

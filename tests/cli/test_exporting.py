@@ -1,0 +1,74 @@
+"""`cashback export`: files for bookkeeping, with the numbers of the ledger."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import openpyxl
+
+from tests.cli.conftest import Cashback
+from tests.conftest import drop_guards, raw, rows
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Read a CSV."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_batch_is_exported_with_its_totals_beside_it(seeded: Cashback, folder: Path) -> None:
+    batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
+    told = seeded("export", batch_id, "--json").json
+    payouts = read(folder / f"{batch_id}.csv")
+    paid = rows(folder / "cashback.db", "SELECT referrer_id, paid_cents FROM payouts ORDER BY referrer_id")
+    assert [(int(row["referrer_id"]), int(row["paid_cents"])) for row in payouts] == paid
+    transactions = rows(folder / "cashback.db", "SELECT id FROM wallet_transactions ORDER BY user_discord_id")
+    assert [(int(row["transaction_id"]),) for row in payouts] == transactions
+    assert {(row["batch_id"], row["state"], row["dm_state"]) for row in payouts} == {(batch_id, "credited", "queued")}
+    [totals] = read(folder / f"{batch_id}-totals.csv")
+    assert (totals["payouts"], totals["paid_cents"]) == ("15", "12750")
+    assert (told["payouts"], told["paid_cents"], told["failed"]) == (15, 12_750, 0)
+
+
+def test_days_with_totals_in_one_file(seeded: Cashback, folder: Path) -> None:
+    seeded("pay", "--yes")
+    assert seeded("export", "--from", "2020-01-01", "--output", "all.csv", "--totals").code == 0
+    *payouts, totals = read(folder / "all.csv")
+    assert (len(payouts), totals["batch_id"], totals["paid_dollars"]) == (15, "TOTAL", "127.50")
+    assert seeded("export", "--to", "2020-01-01", "--output", "none.csv").code == 0
+    assert read(folder / "none.csv") == []
+
+
+def test_no_reason_is_taken_for_a_formula(seeded: Cashback, folder: Path) -> None:
+    with raw(folder / "cashback.db") as ledger:
+        ledger.execute(
+            "CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    assert seeded("pay", "--yes").code == 3
+    drop_guards(folder / "cashback.db")
+    with raw(folder / "cashback.db") as ledger:
+        ledger.execute("UPDATE payouts SET reason = '=1+1'")
+    seeded("export", 1)
+    assert {row["reason"] for row in read(folder / "1.csv")} == {"'=1+1"}
+
+
+def test_a_spreadsheet_keeps_every_digit_of_an_id(seeded: Cashback, folder: Path) -> None:
+    seeded("pay", "--yes")
+    assert seeded("export", 1, "--format", "xlsx", "--output", "one.xlsx").code == 0
+    sheet = openpyxl.load_workbook(folder / "one.xlsx").active
+    assert sheet is not None
+    head, first, *_ = sheet.iter_rows(values_only=True)
+    shown = dict(zip(head, first, strict=True))
+    [(referrer_id, cents)] = rows(
+        folder / "cashback.db", "SELECT referrer_id, paid_cents FROM payouts ORDER BY referrer_id LIMIT 1"
+    )
+    assert (shown["referrer_id"], shown["paid_cents"]) == (str(referrer_id), cents)
+
+
+def test_what_names_nothing_is_refused(seeded: Cashback) -> None:
+    assert seeded("export").code == 2
+    assert seeded("export", 1, "--from", "2026-01-01").code == 2
+    assert seeded("export", 1, "--output", "one.txt").code == 2
+    assert "There is no batch" in seeded("export", 7).error
+    assert "is not a day" in seeded("export", "--from", "yesterday").error
