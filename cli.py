@@ -216,6 +216,21 @@ def export(
 
 
 @app.command()
+def stats(
+    context: typer.Context,
+    *,
+    chart: Annotated[Path | None, typer.Option("--chart", metavar="FILE", help="Draw it too, as a PNG.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Show what was distributed, week by week, and to whom most."""
+    from console import statistics
+
+    return statistics.stats(_place(context, config, database), chart=chart, as_json=as_json)
+
+
+@app.command()
 def verify(
     context: typer.Context,
     *,

@@ -63,7 +63,7 @@ def overview(connection: Connection, *, now: datetime, min_payout_cents: int) ->
         payouts={"planned": planned, "credited": credited, "failed": failed, "skipped": skipped},
         paid_cents=paid_cents,
         slots=_counted(connection, select(schedule_slots.c.status, func.count()).group_by(schedule_slots.c.status)),
-        weeks=_weeks(connection, now),
+        weeks=paid_by_week(connection, now),
     )
 
 
@@ -81,7 +81,7 @@ def _top_pending(connection: Connection, now: datetime) -> tuple[PlannedPayout, 
     )
 
 
-def _weeks(connection: Connection, now: datetime) -> tuple[tuple[datetime, int], ...]:
+def paid_by_week(connection: Connection, now: datetime) -> tuple[tuple[datetime, int], ...]:
     """Sum up what was paid in each of the last weeks, this one last; a week in which nothing was is there too."""
     this_monday = monday_of(now)
     weeks = {this_monday - timedelta(weeks=n): 0 for n in reversed(range(WEEKS))}

@@ -12,7 +12,20 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 
 OURS = {
-    *("bench", "bot", "cli", "cogs", "console", "dashboard", "database", "desk", "pipeline", "sandbox", "scheduler"),
+    *(
+        "bench",
+        "bot",
+        "charts",
+        "cli",
+        "cogs",
+        "console",
+        "dashboard",
+        "database",
+        "desk",
+        "pipeline",
+        "sandbox",
+        "scheduler",
+    ),
     *("logs", "settings", "simulation", "soak", "stages", "tests"),
 }
 """Every folder and file of code at the top."""
@@ -27,11 +40,12 @@ MAY_IMPORT = {
     "settings": {"pydantic"},
     "logs": {"structlog", "pipeline.in_hand"},
     "pipeline": {"pipeline", "anyio"},
+    "charts": {"matplotlib"} | WORDS,
     "database": {"database", "sqlalchemy", "alembic", "anyio", "openpyxl"} | WORDS,
     "stages": {"stages", "pipeline", "database", "anyio"},
     "desk": {"desk", "pipeline", "database", "settings"},
     "scheduler": {"desk", "database", "settings", "anyio", "apscheduler"} | WORDS,
-    "cogs": {"cogs", "desk", "database", "settings", "anyio", "discord", "aiohttp", "yarl"} | WORDS,
+    "cogs": {"charts", "cogs", "desk", "database", "settings", "anyio", "discord", "aiohttp", "yarl"} | WORDS,
     "dashboard": {
         "dashboard",
         "desk",

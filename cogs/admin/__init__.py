@@ -7,9 +7,19 @@ from cogs.admin.referrals import Referrals
 from cogs.admin.reversals import ReversalCommands
 from cogs.admin.runs import RunCommands
 from cogs.admin.schedule import ScheduleCommands
+from cogs.admin.statistics import StatisticsCommands
 
 
-class AdminCommands(Payouts, ExportCommands, ReversalCommands, RunCommands, ScheduleCommands, DashboardLink, Referrals):
+class AdminCommands(
+    Payouts,
+    ExportCommands,
+    ReversalCommands,
+    RunCommands,
+    ScheduleCommands,
+    StatisticsCommands,
+    DashboardLink,
+    Referrals,
+):
     """All of them as one cog."""
 
 
