@@ -25,6 +25,7 @@ from cogs.client import CashbackClient
 from cogs.confirm import Decisions
 from cogs.connection import Needs, StartError, point_at, stay_connected
 from cogs.courier import Courier
+from cogs.doctor import Doctor
 from cogs.hold import Holds
 from cogs.members import MemberCommands
 from cogs.messenger import DirectMessenger
@@ -100,6 +101,7 @@ class House:
             retry_attempts=referral.retry_attempts,
         )
         courier = Courier(database, messenger, postman.turns, Bell())
+        client.doctor = Doctor(database, desk, settings)
         client.programme = Programme(database, terms_of(settings))
         await client.add_cog(AdminCommands(database, desk, news, client.programme, courier, audit_channel.tell))
         await client.add_cog(MemberCommands(database, desk, client.programme, courier))

@@ -231,6 +231,20 @@ def stats(
 
 
 @app.command()
+def doctor(
+    context: typer.Context,
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Look whether all is there that the bot needs, and say what to do where it is not."""
+    from console import doctor as practice
+
+    return practice.doctor(_place(context, config, database), as_json=as_json)
+
+
+@app.command()
 def verify(
     context: typer.Context,
     *,

@@ -10,6 +10,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from cogs.confirm import DecisionButton, Decisions
+from cogs.doctor import Doctor
 from cogs.errors import DISCORD_FAILURES, answer_command_error
 from cogs.hold import HoldButton, Holds
 from cogs.paging import PageButton
@@ -64,6 +65,7 @@ class CashbackClient(commands.Bot):
     decisions: Decisions
     reversals: Reversals
     holds: Holds
+    doctor: Doctor
     programme: Programme
 
     def __init__(self, bell: Bell, *, prefix: str, guild_ids: tuple[int, ...]) -> None:

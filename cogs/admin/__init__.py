@@ -8,6 +8,7 @@ from cogs.admin.reversals import ReversalCommands
 from cogs.admin.runs import RunCommands
 from cogs.admin.schedule import ScheduleCommands
 from cogs.admin.statistics import StatisticsCommands
+from cogs.admin.status import StatusCommands
 
 
 class AdminCommands(
@@ -17,6 +18,7 @@ class AdminCommands(
     RunCommands,
     ScheduleCommands,
     StatisticsCommands,
+    StatusCommands,
     DashboardLink,
     Referrals,
 ):

@@ -1,0 +1,36 @@
+"""`doctor`: whether all is there that the bot needs, and what to do where it is not."""
+
+import anyio
+
+from cogs import doctor as practice
+from cogs.connection import point_at
+from cogs.doctor import Doctor, Finding
+from console.office import open_office
+from console.output import say, say_json
+from console.session import Place
+from pipeline.errors import CashbackError
+from pipeline.ports import Silence
+from settings import Settings
+
+
+def doctor(place: Place, *, as_json: bool) -> int:
+    """Examine ledger and Discord; 1 where something is wrong."""
+    findings = anyio.run(_examine, place.settings())
+    is_well = all(finding.is_well for finding in findings)
+    if as_json:
+        checks = [{"name": each.name, "ok": each.is_well, "text": each.text} for each in findings]
+        say_json({"ok": is_well, "checks": checks})
+    else:
+        say(*(f"{'ok   ' if each.is_well else 'WRONG'}  {each.name:<9}  {each.text}" for each in findings))
+    return 0 if is_well else 1
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    if settings.discord_api_url is not None:
+        point_at(settings.discord_api_url)
+    try:
+        async with open_office(settings, Silence()) as office:
+            examined = Doctor(office.database, office.desk, settings)
+            return [*await examined.examine_ledger(), *await practice.visit(examined, settings)]
+    except CashbackError as error:
+        return [Finding(name="database", is_well=False, text=str(error))]
