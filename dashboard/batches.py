@@ -46,7 +46,10 @@ class Batches:
                 for name, decide in (
                     ("confirm", self._desk.approve),
                     ("cancel", self._desk.cancel),
+                    ("stop", self._desk.stop),
                     ("resume", self._desk.resume),
+                    ("retry", self._desk.retry),
+                    ("give-up", self._desk.give_up),
                 )
             ),
         ]

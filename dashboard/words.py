@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from pipeline.money import dollars
+from pipeline.reasons import counted_reasons, in_words
 
 SECONDS_OF: Final = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 
@@ -65,4 +66,6 @@ FILTERS: Final[dict[str, Callable[..., str]]] = {
     "state": state,
     "span": span,
     "details": details,
+    "reason": in_words,
+    "reasons": counted_reasons,
 }

@@ -9,6 +9,7 @@ import re
 import anyio
 import pytest
 
+from database import runs
 from tests.conftest import Clock, raw
 from tests.dashboard.conftest import ADA, STRANGER, Office
 
@@ -206,3 +207,37 @@ async def test_a_referrer_learns_why_nothing_is_paid(office: Office) -> None:
         assert (await browser.post("/referrers/5/blacklist", reason="again"))[0] == 303
         _, text = await browser.get("/referrers/5")
         assert f"Blacklisted by dashboard:{ADA} since" in text
+
+
+async def test_what_failed_is_retried_from_here_and_paid_once(office: Office) -> None:
+    await office.till.earn_all((person, 100) for person in range(1, 6))
+    refuse_wallets(office, 3)
+    number = (await office.till.pay()).batch_number
+    async with office.signed_in() as browser:
+        _, text = await browser.get(f"/batches/{number}")
+        assert "Retry 1 failed payout" in text
+        with raw(office.till.path) as file:
+            file.execute("DROP TRIGGER refuse_wallets")
+        assert (await browser.post(f"/batches/{number}/retry"))[0] == 303
+        await finished(office, number)
+        assert (await browser.post(f"/batches/{number}/retry"))[0] == 409
+    assert [office.till.balance(person) for person in range(1, 6)] == [100] * 5
+    assert (f"dashboard:{ADA}", "retry_started") in office.audit()
+
+
+async def test_a_batch_is_stopped_resumed_and_given_up_from_here(office: Office) -> None:
+    await office.till.earn_all((person, 100) for person in range(1, 6))
+    number = await office.till.approved()
+    await office.till.database.write(runs.start, number, now=office.till.clock())
+    async with office.signed_in() as browser:
+        _, text = await browser.get(f"/batches/{number}")
+        assert "Stop after the chunk in hand" in text
+        assert (await browser.post(f"/batches/{number}/stop"))[0] == 303
+        assert (await office.till.report(number)).status == "stopped"
+        _, text = await browser.get(f"/batches/{number}")
+        assert "Resume" in text
+        assert (await browser.post(f"/batches/{number}/give-up"))[0] == 303
+        _, text = await browser.get(f"/batches/{number}")
+        assert "given up, still pending: 5, $5.00" in text
+        assert (await browser.post(f"/batches/{number}/resume"))[0] == 409
+    assert office.till.balance(1) == 0
