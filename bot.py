@@ -21,6 +21,7 @@ import logs
 from cogs.admin import AdminCommands
 from cogs.announcer import Announcer
 from cogs.audit_channel import AuditChannel
+from cogs.browser import Browser
 from cogs.client import CashbackClient
 from cogs.confirm import Decisions
 from cogs.connection import Needs, StartError, point_at, stay_connected
@@ -101,6 +102,7 @@ class House:
             retry_attempts=referral.retry_attempts,
         )
         courier = Courier(database, messenger, postman.turns, Bell())
+        client.browser = Browser(database, desk)
         client.doctor = Doctor(database, desk, settings)
         client.programme = Programme(database, terms_of(settings))
         await client.add_cog(AdminCommands(database, desk, news, client.programme, courier, audit_channel.tell))

@@ -151,14 +151,20 @@ def history(
     *,
     limit: LimitOption = 20,
     page: Annotated[int, typer.Option("--page", metavar="N", min=1, max=10**9, help="The page, from 1.")] = 1,
+    state: Annotated[str | None, typer.Option("--state", metavar="STATE", help="Only in this state.")] = None,
+    user: UserOption = None,
+    since: Annotated[str | None, typer.Option("--from", metavar="DAY", help="From this day, say 2026-07-03.")] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Up to this day, included.")] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
 ) -> int:
     """List the batches, newest first."""
-    from console import reading
+    from console import reading, wanting
 
-    return reading.history(_place(context, config, database), limit=limit, page=page, as_json=as_json)
+    place = _place(context, config, database)
+    wanted = wanting.batches(state=state, user_id=user, since=since, until=until)
+    return reading.history(place, wanted, limit=limit, page=page, as_json=as_json)
 
 
 @app.command()

@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cogs.browser import Browser, HistoryButton, PayoutsButton
 from cogs.confirm import DecisionButton, Decisions
 from cogs.doctor import Doctor
 from cogs.errors import DISCORD_FAILURES, answer_command_error
@@ -66,6 +67,7 @@ class CashbackClient(commands.Bot):
     reversals: Reversals
     holds: Holds
     doctor: Doctor
+    browser: Browser
     programme: Programme
 
     def __init__(self, bell: Bell, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
@@ -114,7 +116,7 @@ class CashbackClient(commands.Bot):
 
     async def setup_hook(self) -> None:
         """Listen to the buttons of every summary, old ones too, and register the slash commands."""
-        self.add_dynamic_items(DecisionButton, HoldButton, PageButton, ReversalButton)
+        self.add_dynamic_items(DecisionButton, HistoryButton, HoldButton, PageButton, PayoutsButton, ReversalButton)
         scopes: list[discord.Object | None] = [discord.Object(guild_id) for guild_id in self._guild_ids]
         for scope in scopes or [None]:
             if scope is not None:

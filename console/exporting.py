@@ -1,7 +1,7 @@
 """`export`: payouts as a file for bookkeeping."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import anyio
@@ -10,7 +10,7 @@ from console.output import UsageError, counted, progress, say, say_json
 from console.session import Place, ledger
 from database import batches, exporting
 from database.exporting import ExportTotals, Period
-from pipeline.errors import CashbackError
+from pipeline.days import first_moment, moment_after
 from pipeline.money import dollars
 from settings import Settings
 
@@ -34,7 +34,7 @@ def export(
     if path.suffix != f".{file_format}":
         raise UsageError(f"{path} does not end in .{file_format}; name it so, or choose another --format")
     with progress(f"Writing {path}", None):
-        summed = anyio.run(_export, settings, batch_id, (_day(since), _day(until)), path, with_totals)
+        summed = anyio.run(_export, settings, batch_id, (first_moment(since), moment_after(until)), path, with_totals)
     beside = None if with_totals else exporting.totals_path(path)
     if as_json:
         files = {"file": str(path.absolute()), "totals_file": str(beside.absolute()) if beside else None}
@@ -59,16 +59,5 @@ async def _export(
         if batch_id is not None:
             period = Period(number=await database.read(batches.find_named, batch_id))
         else:
-            since, last = days
-            period = Period(since=since, until=last + timedelta(days=1) if last else None)
+            period = Period(since=days[0], until=days[1])
         return await database.read(exporting.write_file, period, path, with_totals=with_totals)
-
-
-def _day(text: str | None) -> datetime | None:
-    """Read a day as its first moment in UTC. Raises CashbackError."""
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise CashbackError(f"{text[:40]!r} is not a day; write it as 2026-07-03.") from error

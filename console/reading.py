@@ -9,21 +9,16 @@ from console.output import complain, counted, moment, progress, say, say_json, s
 from console.session import Place, ledger
 from console.text import full_report_json, ranking, report_lines
 from database import audit_log, batches, reconciliation, soundness
+from database import history as histories
 from database.database import Database
+from database.history import Wanted
 from database.pending import held_and_owed
 from database.reconciliation import Verdict
-from pipeline.messages import BatchReport, BatchStatus, PayoutStatus
+from pipeline.messages import BatchReport, PayoutStatus
 from pipeline.money import dollars
 from settings import Settings
 
 PAGE_SIZE: Final = 1_000
-ENDED: Final = (
-    BatchStatus.COMPLETED,
-    BatchStatus.COMPLETED_WITH_FAILURES,
-    BatchStatus.CANCELLED,
-    BatchStatus.EXPIRED,
-    BatchStatus.PROPOSED,
-)
 
 
 def pending(place: Place, *, user_id: int | None, limit: int, as_json: bool) -> int:
@@ -84,14 +79,15 @@ async def _pending_of(settings: Settings, user_id: int) -> tuple[dict[str, Any],
         return found, await database.read(held_and_owed, database.now(), referrer_id=user_id)
 
 
-def history(place: Place, *, limit: int, page: int, as_json: bool) -> int:
-    """List batches, newest first."""
-    found = anyio.run(_history, place.settings(), limit, page)
+def history(place: Place, wanted: Wanted, *, limit: int, page: int, as_json: bool) -> int:
+    """List the batches that are wanted, newest first."""
+    found = anyio.run(_history, place.settings(), wanted, limit, page)
     if as_json:
         say_json({"batches": found})
         return 0
     if not found:
-        say("There is no batch on this page." if page > 1 else "No batch was ever proposed.")
+        is_first = page == 1 and wanted == Wanted()
+        say("No batch was ever proposed." if is_first else "There is no batch on this page.")
     for batch in found:
         say(
             f"{batch['batch_id'] or 'number ' + str(batch['number']):<22}  {batch['status'].replace('_', ' ')}"
@@ -103,25 +99,9 @@ def history(place: Place, *, limit: int, page: int, as_json: bool) -> int:
     return 0
 
 
-async def _history(settings: Settings, limit: int, page: int) -> list[dict[str, Any]]:
+async def _history(settings: Settings, wanted: Wanted, limit: int, page: int) -> list[dict[str, Any]]:
     async with ledger(settings) as database:
-        rows = await database.read(batches.history, limit=limit, offset=(page - 1) * limit)
-        return [await _listed(database, row) for row in rows]
-
-
-async def _listed(database: Database, row: dict[str, Any]) -> dict[str, Any]:
-    """Name a batch's totals; those of one that has not ended are counted from its payouts."""
-    totals = {
-        "users_paid": row["credited_count"],
-        "total_cents": row["credited_cents"],
-        "failed": row["failed_count"],
-        "skipped": row["skipped_count"],
-    }
-    if row["status"] not in ENDED:
-        report = await database.read(batches.report, row["number"], failures=0)
-        totals = {name: getattr(report, name) for name in totals}
-    names = ("batch_id", "number", "mode", "status", "proposed_by", "approved_by", "proposed_at", "finished_at")
-    return {**{name: row[name] for name in (*names, "planned_count", "planned_cents")}, **totals}
+        return await database.read(histories.page, wanted, limit=limit, offset=(page - 1) * limit)
 
 
 def show(place: Place, batch_id: str, *, limit: int, as_json: bool) -> int:

@@ -32,7 +32,7 @@ OURS = {
 
 WORDS = {
     *("pipeline.errors", "pipeline.in_hand", "pipeline.messages", "pipeline.money", "pipeline.ports"),
-    *("pipeline.calendar", "pipeline.reasons"),
+    *("pipeline.calendar", "pipeline.days", "pipeline.reasons"),
 }
 """What all floors speak: the messages with the errors, the clock, the calendar, the way of writing money."""
 

@@ -2,6 +2,7 @@
 
 from cogs.admin.dashboard import DashboardLink
 from cogs.admin.exporting import ExportCommands
+from cogs.admin.history import HistoryCommands
 from cogs.admin.payouts import Payouts
 from cogs.admin.referrals import Referrals
 from cogs.admin.reversals import ReversalCommands
@@ -14,6 +15,7 @@ from cogs.admin.status import StatusCommands
 class AdminCommands(
     Payouts,
     ExportCommands,
+    HistoryCommands,
     ReversalCommands,
     RunCommands,
     ScheduleCommands,

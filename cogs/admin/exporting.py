@@ -1,6 +1,5 @@
 """`sendref-cashb export`: payouts as a file for bookkeeping, attached where it fits."""
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,6 +13,7 @@ from cogs.admin.base import AdminCog
 from cogs.admin.payouts import Payouts
 from database import batches, exporting
 from database.exporting import ExportTotals, Period
+from pipeline.days import first_moment, moment_after
 from pipeline.errors import CashbackError
 from pipeline.money import dollars
 
@@ -68,8 +68,7 @@ class ExportCommands(AdminCog):
             raise CashbackError("Name a batch, or days with --from and --to, and not both.")
         if name is not None:
             return Period(number=await self._database.read(batches.find_named, name))
-        last = _day(options.until)
-        return Period(since=_day(options.since), until=last + timedelta(days=1) if last else None)
+        return Period(since=first_moment(options.since), until=moment_after(options.until))
 
     async def _answer(self, ctx: commands.Context[Any], path: Path, summed: ExportTotals) -> None:
         said = (
@@ -82,12 +81,3 @@ class ExportCommands(AdminCog):
             await written.unlink()
         else:
             await ctx.send(embed=embeds.notice(f"{said}\nThe file is too large for Discord; it is at `{path}`."))
-
-
-def _day(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise CashbackError(f"“{embeds.escaped(text[:40])}” is not a day; write it as 2026-07-03.") from error

@@ -217,3 +217,18 @@ def test_help_and_version_import_no_database(folder: Path) -> None:
 def test_version_is_the_packages(cashback: Cashback, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda _name: "1.2.3")
     assert cashback("--version").out == "cashback 1.2.3\n"
+
+
+def test_history_is_narrowed_by_state_person_and_day(seeded: Cashback) -> None:
+    batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
+    member = seeded("show", batch_id, "--json").json["payouts"][0]["referrer_id"]
+
+    def found(*filters: object) -> list[str]:
+        return [batch["batch_id"] for batch in seeded("history", *filters, "--json").json["batches"]]
+
+    assert found("--state", "completed", "--user", member, "--from", "2020-01-01") == [batch_id]
+    assert found("--state", "expired") == []
+    assert found("--user", 12345) == []
+    assert found("--to", "2020-01-01") == []
+    assert "is no state of a batch" in seeded("history", "--state", "paid").error
+    assert "is not a day" in seeded("history", "--from", "today").error
