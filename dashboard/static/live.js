@@ -3,9 +3,17 @@
 
 const connection = document.getElementById("connection");
 
+// What each live part held when it was put there, as the browser writes it: what is the same is left alone, so that a
+// press on a button in it is not lost.
+const held = new Map();
+
 function replace(id, html) {
   const place = document.getElementById(id);
   if (!place) return;
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  if (held.get(id) === fresh.innerHTML.trim()) return;
+  held.set(id, fresh.innerHTML.trim());
   // Whoever stands on a button inside with the keyboard stays there.
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
   place.innerHTML = html;
@@ -57,5 +65,7 @@ document.addEventListener("submit", (event) => {
 // A page that is shown again from the browser's memory has its buttons back.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
+for (const place of document.querySelectorAll("[id]")) held.set(place.id, place.innerHTML.trim());
 if (document.body.dataset.live) listen(document.body.dataset.live);
+countDown();
 setInterval(countDown, 1000);
