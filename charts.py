@@ -21,9 +21,9 @@ Weeks = Sequence[tuple[datetime, int]]
 def weekly(weeks: Weeks) -> bytes:
     """Draw what was distributed in each week as bars; return a PNG."""
     # Imported here: only who draws waits for it. The figure is made without pyplot, which keeps state for one thread.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- only who draws waits for it
+    from matplotlib.figure import Figure  # noqa: PLC0415 -- only who draws waits for it
+    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 -- only who draws waits for it
 
     figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, facecolor=BACKGROUND, layout="constrained")
     axes = figure.add_subplot(facecolor=BACKGROUND)

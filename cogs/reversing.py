@@ -71,7 +71,7 @@ class ReversalButton(
     async def from_custom_id(
         cls,
         interaction: discord.Interaction[Any],  # noqa: ARG003 -- the library's signature
-        item: discord.ui.Item[Any],  # noqa: ARG003
+        item: discord.ui.Item[Any],  # noqa: ARG003 -- the library passes it
         match: re.Match[str],
         /,
     ) -> Self:

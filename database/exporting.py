@@ -223,7 +223,7 @@ def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any
 
 def _write_xlsx(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
     # Imported here: nobody else waits for it.
-    from openpyxl import Workbook  # noqa: PLC0415
+    from openpyxl import Workbook  # noqa: PLC0415 -- only who wants a workbook waits for it
 
     book = Workbook(write_only=True)
     sheet = book.create_sheet("payouts")
