@@ -8,7 +8,7 @@ import anyio
 from console.output import complain, counted, moment, progress, say, say_json, stream_json
 from console.session import Place, ledger
 from console.text import full_report_json, ranking, report_lines
-from database import audit_log, batches, reconciliation, soundness
+from database import audit_log, batches, reconciliation, retries, soundness
 from database import history as histories
 from database.database import Database
 from database.history import Wanted
@@ -19,6 +19,7 @@ from pipeline.money import dollars
 from settings import Settings
 
 PAGE_SIZE: Final = 1_000
+ATTEMPTS_LISTED: Final = 1_000
 
 
 def pending(place: Place, *, user_id: int | None, limit: int, as_json: bool) -> int:
@@ -120,7 +121,9 @@ async def _show(settings: Settings, batch_id: str, limit: int, as_json: bool) ->
 
 
 async def _show_json(database: Database, report: BatchReport, limit: int) -> None:
-    with stream_json(full_report_json(report), "payouts") as write:
+    attempts = await database.read(retries.attempts_of, report.batch_number, limit=ATTEMPTS_LISTED)
+    told = [{name: value for name, value in each.items() if name != "batch_number"} for each in attempts]
+    with stream_json({**full_report_json(report), "attempts": told}, "payouts") as write:
         async for payout in _payouts(database, report.batch_number, limit):
             write({name: value for name, value in payout.items() if name != "batch_number"})
 
@@ -138,6 +141,11 @@ async def _show_text(database: Database, report: BatchReport, limit: int) -> Non
         say(f"  {payout['referrer_id']} - {dollars(cents)} ({referrals}) {payout['status']}{reason}")
     if report.users_planned > limit:
         say(f"  …and {report.users_planned - limit:,} more (--limit 0 lists all)")
+    for each in await database.read(retries.attempts_of, report.batch_number, limit=ATTEMPTS_LISTED):
+        why = f": {each['why']}" if each["why"] else ""
+        outcome = each["outcome"] or "under way"
+        asked = f"{moment(each['requested_at'])} by {each['requested_by']}{why}"
+        say(f"  retry {each['attempt']} of {each['referrer_id']}, {asked}: {outcome}")
 
 
 async def _payouts(database: Database, number: int, limit: int) -> AsyncIterator[dict[str, Any]]:

@@ -60,8 +60,8 @@ def _waiting(connection: Connection, number: int, now: datetime, among: Select[t
     )
 
 
-def _batch_before(connection: Connection, number: int) -> int | None:
-    """Find the last finished batch that was for everyone."""
+def _batch_before(connection: Connection, number: int) -> int:
+    """Find the last finished batch that was for everyone; 0 where there is none, which no batch has as its number."""
     query = (
         select(payout_batches.c.number)
         .where(payout_batches.c.number < number, payout_batches.c.mode == BatchMode.BATCH)
@@ -70,7 +70,8 @@ def _batch_before(connection: Connection, number: int) -> int | None:
         .order_by(payout_batches.c.number.desc())
         .limit(1)
     )
-    return connection.scalars(query).one_or_none()
+    # None would be asked for as NULL, and NULL is sought in every row.
+    return connection.scalars(query).one_or_none() or 0
 
 
 def _insert(

@@ -57,6 +57,12 @@ def test_retry_says_by_its_exit_code_whether_some_still_fail(seeded: Cashback) -
     assert seeded("verify").code == 0
     query = "SELECT requested_by, why, outcome FROM payout_attempts"
     assert rows(Path("cashback.db"), query) == [("cli", "try", "failed"), ("cli", None, "credited")]
+    told = seeded("show", batch_id, "--json").json["attempts"]
+    assert [(each["attempt"], each["why"], each["outcome"]) for each in told] == [
+        (1, "try", "failed"),
+        (2, None, "credited"),
+    ]
+    assert f"retry 1 of {LARGEST}, " in seeded("show", batch_id).out
     refused = seeded("retry", batch_id)
     assert refused.code == 1
     assert f"Batch {batch_id} is completed; there is no failed payout to retry" in refused.error

@@ -28,7 +28,7 @@ from database import (
 )
 from database.purchases import Purchase
 from database.refunds import Refund
-from pipeline.messages import Absence, ChunkDiscovered
+from pipeline.messages import Absence, ChunkDiscovered, Terms
 from tests.conftest import FRIDAY, Clock, Till, raw
 from tests.database import apex_core
 
@@ -188,3 +188,15 @@ async def test_open_batches_are_read_from_their_index(large: Till) -> None:
     for function, arguments in ((batches.unfinished, {}), (proposals.expire, {"now": FRIDAY})):
         plans = await large.database.write(explained, function, **arguments)
         assert any("payout_batches_open" in step for plan in plans.values() for step in plan), plans
+
+
+async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(till: Till) -> None:
+    """Of no batch before, nobody was left out; asked for as NULL, every row would be looked at for every referrer."""
+    await till.earn_all((referrer, 100) for referrer in range(1, 9))
+    terms = Terms(max_users=10, max_total_cents=1000)
+    plans = await till.database.write(
+        explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None, terms=terms
+    )
+    steps = [step for text, plan in plans.items() if "before" in text for step in plan]
+    assert any(step.startswith("SEARCH before USING PRIMARY KEY") for step in steps), steps
+    assert not [step for step in steps if step.startswith("SCAN before")]
