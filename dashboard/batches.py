@@ -145,13 +145,13 @@ class Batches:
         )
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """Send all payouts of a batch as CSV, a page at a time."""
+        """Send all payouts of a batch as CSV."""
         report = await self._reports.get(number_in(request, "number"))
         name = report.batch_id or f"batch-{report.batch_number}"
         disposition = f'attachment; filename="{name}.csv"'
         headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": disposition}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        async for lines in payout_file.csv_of(self._database, report):
-            await response.write(lines.encode())
+        async for piece in payout_file.csv_of(self._database, report):
+            await response.write(piece)
         return response

@@ -1,36 +1,24 @@
-"""A batch's payouts as CSV."""
+"""A batch's payouts as CSV: the file that `cashback export` writes, sent a piece at a time."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
-from database import Database, batches
+import anyio
+
+from database import Database, exporting
+from database.exporting import Period
 from pipeline.messages import BatchReport
 
-COLUMNS: Final = ("referrer_id", "status", "approved_cents", "paid_cents", "referral_count", "reason", "settled_at")
-ROWS_AT_ONCE: Final = 1_000
+PIECE_BYTES: Final = 65_536
 
 
-async def csv_of(database: Database, report: BatchReport) -> AsyncIterator[str]:
-    """Write the payouts in the order of their referrers, some lines at a time. Moments are ISO 8601 in UTC."""
-    yield _lines([COLUMNS])
-    last = 0
-    while True:
-        rows = await database.read(batches.payouts_of, report.batch_number, limit=ROWS_AT_ONCE, after_referrer_id=last)
-        if not rows:
-            return
-        yield _lines([[_cell(row[column]) for column in COLUMNS] for row in rows])
-        last = rows[-1]["referrer_id"]
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
-    # A spreadsheet takes a text that begins so for a formula.
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text
-
-
-def _lines(rows: Sequence[Sequence[str]]) -> str:
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\r\n").writerows(rows)
-    return written.getvalue()
+async def csv_of(database: Database, report: BatchReport) -> AsyncIterator[bytes]:
+    """Write the payouts of a batch, and yield the file in pieces. One row for each payout, and no row of totals."""
+    with TemporaryDirectory(prefix="cashback-") as folder:
+        path = Path(folder) / "payouts.csv"
+        await database.read(exporting.write_file, Period(number=report.batch_number), path, with_totals=False)
+        async with await anyio.open_file(path, "rb") as file:
+            while piece := await file.read(PIECE_BYTES):
+                yield piece

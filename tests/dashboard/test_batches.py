@@ -146,7 +146,7 @@ async def test_payouts_are_gone_through_page_by_page_by_state_and_by_referrer(of
         lines = list(csv.DictReader(io.StringIO(text)))
         assert [line["referrer_id"] for line in lines] == [str(person) for person in range(1, 121)]
         assert sum(int(line["paid_cents"]) for line in lines) == 11_800
-        assert {line["status"] for line in lines if line["referrer_id"] in {"7", "90"}} == {"failed"}
+        assert {line["state"] for line in lines if line["referrer_id"] in {"7", "90"}} == {"failed"}
 
 
 async def test_foreign_text_is_shown_and_never_run(office: Office) -> None:
