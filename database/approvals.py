@@ -57,7 +57,7 @@ def approve(
         "batch_id": batch_id,
         "users": batch.planned_count,
         "total_cents": batch.planned_cents,
-        "payouts": fingerprints.of_batch(connection, number, fingerprints.PLAN),
+        "payouts": fingerprints.of_batch(connection, number, fingerprints.PLAN)[0],
     }
     if batch.first_approved_by is not None:
         details["first_approved_by"] = batch.first_approved_by

@@ -33,7 +33,7 @@ def wrong_batches(connection: Connection, number: int | None = None) -> Iterator
     if number is not None:
         paid = paid.where(payout_batches.c.number == number)
     for row in connection.execute(paid).all():
-        plan = fingerprints.of_batch(connection, row.number, fingerprints.PLAN)
+        plan, result = fingerprints.of_batch(connection, row.number, fingerprints.PLAN, fingerprints.RESULT)
         stored = (row.batch_id, row.approved_by, row.planned_count, row.planned_cents, plan)
         entry = _told_of(approved, row.number, ("batch_id", "actor", "users", "total_cents", "payouts"))
         if stored != entry:
@@ -45,7 +45,6 @@ def wrong_batches(connection: Connection, number: int | None = None) -> Iterator
         if totals != entry:
             yield f"batch {row.number} stores the result {totals}, the audit log tells {entry}"
             continue
-        result = fingerprints.of_batch(connection, row.number, fingerprints.RESULT)
         if (result,) != _told_of(finished, row.number, ("payouts",)):
             yield f"batch {row.number}: its payouts have another fingerprint than when it was finished"
 
@@ -83,37 +82,36 @@ def missing_people(connection: Connection) -> Iterator[str]:
 def unexplained_earnings(connection: Connection) -> Iterator[str]:
     """Find referrals that earned, or whose buyers spent, another amount than their purchases make, to the millionth.
 
-    What stands at the referrals and what the purchases make goes into one list and is grouped once; nothing is looked
-    up. Whole cents and millionths are summed apart: the product of a large purchase and its rate nearly fills 63 bits.
+    What stands at the referrals, negative, and what the purchases make goes into one list, which is grouped once: what
+    is right adds up to nothing. Whole cents and millionths are summed apart: the product of a large purchase and its
+    rate nearly fills 63 bits.
     """
     referral, bought = referrals.c, referral_purchases.c
     kept = bought.amount_cents - bought.refunded_cents
     product = kept * bought.rate_ppm
     # With its type told, the division is the database's own; without, it goes through a function for floats.
-    per_cent, nothing = literal_column(str(PPM), BigInteger), literal_column("0", BigInteger)
+    per_cent = literal_column(str(PPM), BigInteger)
     stands = select(
         referral.id.label("id"),
-        referral.referred_total_spend_cents.label("spent"),
-        referral.cashback_earned_cents.label("earned"),
-        referral.cashback_carry_ppm.label("carry"),
-        nothing.label("spend"),
-        nothing.label("cents"),
-        nothing.label("millionths"),
+        (-referral.referred_total_spend_cents).label("spend"),
+        (-referral.cashback_earned_cents).label("cents"),
+        (-referral.cashback_carry_ppm).label("millionths"),
     )
-    made = select(bought.referral_id, nothing, nothing, nothing, kept, product // per_cent, product % per_cent).where(
-        bought.referral_id.is_not(None)
-    )
-    each = union_all(stands, made).subquery("each").c
-    spent, earned, carry = func.sum(each.spent), func.sum(each.earned), func.sum(each.carry)
-    spend, millionths = func.sum(each.spend), func.sum(each.millionths) - carry
-    cents = func.sum(each.cents) + millionths // per_cent
-    query = (
-        select(each.id, spent.label("spent"), earned.label("earned"), spend.label("spend"), cents.label("cents"))
+    made = select(bought.referral_id, kept, product // per_cent, product % per_cent)
+    each = union_all(stands, made.where(bought.referral_id.is_not(None))).subquery("each").c
+    spend, cents, millionths = func.sum(each.spend), func.sum(each.cents), func.sum(each.millionths)
+    wrong = (
+        select(each.id, spend.label("spend"), (cents + millionths // per_cent).label("cents"))
         .group_by(each.id)
-        .having(or_(spent != spend, earned != cents, millionths % per_cent != 0))
+        .having(or_(spend != 0, cents + millionths // per_cent != 0, millionths % per_cent != 0))
+        .subquery("wrong")
     )
-    for row in connection.execute(query):
+    spent, earned = referral.referred_total_spend_cents, referral.cashback_earned_cents
+    query = select(
+        wrong.c.id, spent.label("spent"), earned.label("earned"), spent + wrong.c.spend, earned + wrong.c.cents
+    ).join_from(wrong, referrals, referral.id == wrong.c.id, isouter=True)
+    for referral_id, stands_spent, stands_earned, made_spend, made_cents in connection.execute(query):
         yield (
-            f"referral {row.id} spent {row.spent} and earned {row.earned} cents,"
-            f" its purchases make {row.spend} and {row.cents}"
+            f"referral {referral_id} spent {stands_spent} and earned {stands_earned} cents,"
+            f" its purchases make {made_spend} and {made_cents}"
         )

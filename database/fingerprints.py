@@ -5,6 +5,7 @@ entry stands for what was approved, the one in the end's for what became of it.
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, String, cast, func, select
@@ -20,33 +21,35 @@ PIECE: Final = 10_000
 """Payouts joined into one text."""
 
 
-def of_batch(connection: Connection, number: int, told: ColumnElement[str]) -> str:
-    """Digest one batch's payouts, in the order of the referrers.
+def of_batch(connection: Connection, number: int, *tellings: ColumnElement[str]) -> list[str]:
+    """Digest one batch's payouts, in the order of the referrers, once for each way of telling them.
 
     They are joined in the database, a piece at a time: a row for each in Python would take ten times as long, and one
     text of all would take memory that grows with the batch.
     """
-    digest = hashlib.sha256()
+    digests = [hashlib.sha256() for _ in tellings]
     separator, last = b"", 0
     while True:
-        text, last = _piece(connection, number, told, after_referrer_id=last)
-        if text is None:
-            return digest.hexdigest()
-        digest.update(separator + text.encode())
-        separator = b","
+        texts, found = _piece(connection, number, tellings, after_referrer_id=last)
+        if found is None:
+            return [digest.hexdigest() for digest in digests]
+        for digest, text in zip(digests, texts, strict=True):
+            digest.update(separator + text.encode())
+        separator, last = b",", found
 
 
 def _piece(
-    connection: Connection, number: int, told: ColumnElement[str], *, after_referrer_id: int
-) -> tuple[str | None, int]:
-    """Join the next payouts with commas; return the text, None where there are no more, and the last referrer."""
+    connection: Connection, number: int, tellings: Sequence[ColumnElement[str]], *, after_referrer_id: int
+) -> tuple[list[str], int | None]:
+    """Join the next payouts with commas: a text for each telling, and the last referrer; None where there are none."""
     lines = (
-        select(told.label("line"), payouts.c.referrer_id)
+        select(payouts.c.referrer_id, *(told.label(f"told_{place}") for place, told in enumerate(tellings)))
         .where(payouts.c.batch_number == number, payouts.c.referrer_id > after_referrer_id)
         .order_by(payouts.c.referrer_id)
         .limit(PIECE)
         .subquery("lines")
     )
-    joined = func.aggregate_strings(lines.c.line, ",")
-    text, last = connection.execute(select(joined, func.max(lines.c.referrer_id))).one()
-    return text, last or 0
+    referrers, *told = lines.c
+    joined = [func.aggregate_strings(each, ",") for each in told]
+    last, *texts = connection.execute(select(func.max(referrers), *joined)).one()
+    return texts, last

@@ -122,7 +122,7 @@ def finish(connection: Connection, number: int, *, now: datetime) -> BatchReport
             "total_cents": credited_cents,
             "failed": failed,
             "skipped": skipped,
-            "payouts": fingerprints.of_batch(connection, number, fingerprints.RESULT),
+            "payouts": fingerprints.of_batch(connection, number, fingerprints.RESULT)[0],
         }
         add_entry(
             connection,
