@@ -109,15 +109,21 @@ class Runner:
     async def _run_one(self, request: RunBatch) -> None:
         before = in_hand.set(BatchInHand(number=request.batch_number))
         try:
+            await self._run_and_tell(request)
+        finally:
+            in_hand.reset(before)
+
+    async def _run_and_tell(self, request: RunBatch) -> None:
+        report = None
+        try:
             report = await self._make_pipeline(request).run(request)
-        except Exception as error:
+        except* Exception as error:
+            # Where the program stops at this very moment, the cancellation travels on beside what is handled here.
             reason = explain(error)
             logger.exception("batch %d: the run ended early: %s", request.batch_number, reason)
             await self._observer.interrupted(request.batch_number, reason)
-        else:
+        if report is not None:
             await self._observer.finished(report)
-        finally:
-            in_hand.reset(before)
 
 
 def explain(error: BaseException) -> str:

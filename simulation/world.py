@@ -240,7 +240,8 @@ class World:
             reason = f"{name} fell: {explain(group)}"
             self.tell(reason)
             refused_to_start = group.split(CashbackError)[1] is None and not life.was_up
-            fell += [] if refused_to_start else [reason]
+            # With what the dead end nobody will ever know.
+            fell += [] if refused_to_start or fate.is_dead else [reason]
         finally:
             self.lives.remove(life)
         self.judge(fell)

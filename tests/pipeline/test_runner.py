@@ -46,6 +46,7 @@ class Line:
     begun: list[int] = field(default_factory=list)
     at_once: int = 0
     fails: dict[int, tuple[str, Exception]] = field(default_factory=dict)
+    on_failure: Callable[[], None] = lambda: None
 
     def make(self, request: RunBatch) -> Pipeline:
         """Put the stages of a run together."""
@@ -61,6 +62,7 @@ class Line:
         """Fail where the test asks for it."""
         where, error = self.fails.get(number, ("", ValueError()))
         if where == stage:
+            self.on_failure()
             raise error
 
 
@@ -217,3 +219,16 @@ async def test_cancellation_passes_and_reports_nothing() -> None:
 )
 def test_errors_are_explained_in_one_line(error: Callable[[], Exception], words: str) -> None:
     assert explain(error()) == words
+
+
+async def test_a_run_that_fails_as_the_program_stops_is_told_and_ends_nothing_else() -> None:
+    """A world of the simulation found it: beside a cancellation the error got past the runner, and the program fell."""
+    recorder = Recorder()
+    with anyio.CancelScope() as stop:
+        line = Line(fails={1: ("crediting", StaleBatchError("Gone."))}, on_failure=stop.cancel)
+        line.gate.set()
+        async with Runner(line.make, recorder) as runner:
+            runner.submit(1)
+            await runner.run()
+    assert recorder.interruptions == [(1, "Gone.")]
+    assert recorder.reports == []
