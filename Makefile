@@ -42,7 +42,7 @@ run: .venv/.installed
 lock:
 	python3.13 -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet pip-tools
-	.venv-lock/bin/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-header \
+	.venv-lock/bin/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --no-strip-extras --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements.lock pyproject.toml
 	sed -i 's/^audioop-lts==[0-9.]*/& ; python_version >= "3.13"/' requirements.lock
