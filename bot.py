@@ -19,27 +19,28 @@ import anyio
 
 import logs
 from cogs.admin import AdminCommands
-from cogs.announcer import Announcer
-from cogs.audit_channel import AuditChannel
-from cogs.browser import Browser
-from cogs.client import CashbackClient
-from cogs.confirm import Decisions
-from cogs.connection import Needs, StartError, point_at, stay_connected
-from cogs.courier import Courier
-from cogs.doctor import Doctor
-from cogs.hold import Holds
+from cogs.buttons.browser import Browser
+from cogs.buttons.confirm import Decisions
+from cogs.buttons.hold import Holds
+from cogs.buttons.reversing import Reversals
+from cogs.gateway.client import CashbackClient
+from cogs.gateway.connection import Needs, StartError, point_at, stay_connected
+from cogs.gateway.doctor import Doctor
+from cogs.gateway.roles import Roles
+from cogs.gateway.roll_call import RollCall
 from cogs.members import MemberCommands
-from cogs.messenger import DirectMessenger
+from cogs.posts.announcer import Announcer
+from cogs.posts.audit_channel import AuditChannel
+from cogs.posts.courier import Courier
+from cogs.posts.messenger import DirectMessenger
+from cogs.posts.slot_posts import SlotPosts
 from cogs.programme import Programme
 from cogs.retrying import keep_retrying
-from cogs.reversing import Reversals
-from cogs.roles import Roles
-from cogs.roll_call import RollCall
 from cogs.runs import Runs
-from cogs.slot_posts import SlotPosts
-from cogs.standing import Terms
+from cogs.texts.standing import Terms
 from dashboard import CountingMessenger, CountingObserver, Dashboard, Metrics, World
-from database import Database, batches
+from database import Database
+from database.payouts import batches
 from desk import Desk
 from pipeline.errors import CashbackError
 from pipeline.runner import Runner

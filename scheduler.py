@@ -13,7 +13,8 @@ import anyio
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from database import Database, slots
+from database import Database
+from database.calendar import slots
 from desk import Desk
 from pipeline.calendar import Rule
 from pipeline.errors import BusyError, CashbackError

@@ -25,7 +25,8 @@ from rich.table import Table
 import bot
 from bench.community import FIRST_REFERRER, all_pending
 from bench.loop import LoopWatch
-from database import Database, outbox
+from database import Database
+from database.payouts import outbox
 from sandbox import Channel, Member, Message, Sandbox
 from settings import load
 

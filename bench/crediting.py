@@ -16,7 +16,8 @@ import anyio
 
 from bench.community import NOW, all_pending, open_raw
 from bench.measuring import Case, Result
-from database import Database, approvals, proposals
+from database import Database
+from database.payouts import approvals, proposals
 from pipeline.messages import BatchReport, RunBatch
 from pipeline.ports import Silence
 from stages import Bell, make_pipeline

@@ -11,7 +11,8 @@ import anyio
 
 from bench.community import FIRST_REFERRER, all_pending, few_pending, open_raw
 from bench.measuring import Case
-from database import Database, proposals
+from database import Database
+from database.payouts import proposals
 
 TIMES_INSERT: Final = 1.3
 LOOKS: Final = 20

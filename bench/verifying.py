@@ -13,7 +13,8 @@ import anyio
 from bench.community import all_pending, open_raw
 from bench.crediting import credit
 from bench.measuring import Case
-from database import Database, reconciliation
+from database import Database
+from database.books import reconciliation
 
 TIMES_PASS: Final = 1.5
 

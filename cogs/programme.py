@@ -3,8 +3,11 @@
 from datetime import datetime
 from typing import Any, Final
 
-from cogs.standing import REFERRALS_PER_PAGE, Facts, Terms
-from database import Database, members, referrals, schedule, slots
+from cogs.texts.standing import REFERRALS_PER_PAGE, Facts, Terms
+from database import Database
+from database.calendar import schedule, slots
+from database.programme import preferences, referrals
+from database.reading import members
 
 PAYOUTS_SHOWN: Final = 5
 REFUNDS_SHOWN: Final = 3
@@ -41,7 +44,7 @@ class Programme:
             taken_back=await read(members.taken_back, user_id, limit=REFUNDS_SHOWN),
             reversed=await read(members.reversed_payouts, user_id, limit=REFUNDS_SHOWN),
             referrer_id=await read(referrals.referrer_of, user_id),
-            wants_payout_dm=await read(members.wants_payout_dm, user_id),
+            wants_payout_dm=await read(preferences.wants_payout_dm, user_id),
             next_payout_at=await self._next_payout_at(),
         )
 

@@ -6,7 +6,8 @@ from typing import Final, Protocol
 
 import anyio
 
-from database import Database, announcements, batches
+from database import Database
+from database.payouts import announcements, batches
 from pipeline.errors import BusyError, CashbackError
 from pipeline.messages import BatchReport, ChunkCredited
 

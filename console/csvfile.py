@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from console.output import counted
-from database.people import LARGEST_ID
-from database.purchases import Purchase
+from database.programme.people import LARGEST_ID
+from database.programme.purchases import Purchase
 from pipeline.errors import CashbackError
 from pipeline.money import parse_dollars
 

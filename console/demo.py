@@ -22,7 +22,8 @@ from console.reading import verdict_lines
 from console.seeding import plant, sample_members
 from console.session import ledger, quiet_logging
 from console.text import audit_line
-from database import Database, audit_log, reconciliation
+from database import Database, audit_log
+from database.books import reconciliation
 from pipeline.money import dollars
 from sandbox import Channel, Member, Message, Sandbox
 from settings import Settings

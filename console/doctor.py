@@ -2,9 +2,9 @@
 
 import anyio
 
-from cogs import doctor as practice
-from cogs.connection import point_at
-from cogs.doctor import Doctor, Finding
+from cogs.gateway import doctor as practice
+from cogs.gateway.connection import point_at
+from cogs.gateway.doctor import Doctor, Finding
 from console.office import open_office
 from console.output import say, say_json
 from console.session import Place

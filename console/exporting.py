@@ -8,8 +8,9 @@ import anyio
 
 from console.output import UsageError, counted, progress, say, say_json
 from console.session import Place, ledger
-from database import batches, exporting
-from database.exporting import ExportTotals, Period
+from database.payouts import batches
+from database.reading import exporting
+from database.reading.exporting import ExportTotals, Period
 from pipeline.days import first_moment, moment_after
 from pipeline.money import dollars
 from settings import Settings

@@ -12,8 +12,8 @@ from console.csvfile import BadRow, Chunk, CsvFile, open_purchases, open_referra
 from console.output import Advance, UsageError, complain, counted, progress, remark, say, say_json
 from console.session import Place, ledger
 from database.database import Database
-from database.purchases import Purchase, PurchaseOutcome, record_purchases
-from database.referrals import create_referrals, referrers_of
+from database.programme.purchases import Purchase, PurchaseOutcome, record_purchases
+from database.programme.referrals import create_referrals, referrers_of
 from pipeline.money import dollars
 from settings import Settings
 

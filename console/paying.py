@@ -13,7 +13,7 @@ from console.output import UsageError, counted, progress, say, say_json
 from console.running import run
 from console.session import Place, ledger
 from console.text import exit_code, report_json, report_lines, summary_lines, unpaid_json
-from database import proposals
+from database.payouts import proposals
 from desk import CLI, EVERYONE, Actor, Desk, Source, terms_of
 from pipeline.errors import NothingPendingError, SecondApproverError, StaleBatchError
 from pipeline.messages import BatchMode, BatchSummary, Selection

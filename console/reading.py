@@ -8,12 +8,14 @@ import anyio
 from console.output import complain, counted, moment, progress, say, say_json, stream_json
 from console.session import Place, ledger
 from console.text import full_report_json, ranking, report_lines
-from database import audit_log, batches, reconciliation, retries, soundness
-from database import history as histories
+from database import audit_log
+from database.books import reconciliation, soundness
+from database.books.reconciliation import Verdict
 from database.database import Database
-from database.history import Wanted
-from database.pending import held_and_owed
-from database.reconciliation import Verdict
+from database.payouts import batches, retries
+from database.programme.pending import held_and_owed
+from database.reading import history as histories
+from database.reading.history import Wanted
 from pipeline.messages import BatchReport, PayoutStatus
 from pipeline.money import dollars
 from settings import Settings

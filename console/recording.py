@@ -9,10 +9,10 @@ from console.csvfile import check_order_id
 from console.output import moment, say, say_json
 from console.session import Place, ledger
 from database import schema
-from database.blacklist import unblacklist
 from database.engine import Door
-from database.purchases import Purchase, PurchaseOutcome, RecordedPurchase
-from database.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
+from database.programme.blacklist import unblacklist
+from database.programme.purchases import Purchase, PurchaseOutcome, RecordedPurchase
+from database.programme.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
 from pipeline.errors import PurchaseRefusedError
 from pipeline.money import dollars
 from settings import Settings

@@ -9,7 +9,7 @@ import typer
 from console.office import open_office
 from console.output import UsageError, counted, say, say_json
 from console.session import Place
-from database import batches
+from database.payouts import batches
 from desk import CLI, Actor, Source
 from pipeline.errors import SecondApproverError
 from pipeline.messages import Reversal

@@ -9,7 +9,7 @@ from console.office import Watch, open_office
 from console.output import Advance, counted, moment, progress, say, say_json
 from console.session import Place, ledger
 from console.text import exit_code, report_json, report_lines
-from database import batches, retries
+from database.payouts import batches, retries
 from desk import CLI, Actor, Desk, Source
 from pipeline.errors import CashbackError
 from pipeline.messages import BatchReport, BatchStatus, OpenFailure

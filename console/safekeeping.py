@@ -6,8 +6,8 @@ import anyio
 
 from console.output import complain, counted, progress, remark, say, say_json
 from console.session import Place, ledger
-from database import backup as copies
-from database.backup import Backup
+from database.books import backup as copies
+from database.books.backup import Backup
 from settings import Settings
 
 

@@ -11,8 +11,8 @@ import anyio
 from console.output import Advance, UsageError, counted, progress, say, say_json
 from console.session import Place, ledger
 from database.database import DEFAULT_RATE_PPM, Database
-from database.purchases import Purchase, record_purchases
-from database.referrals import any_referral, create_referrals
+from database.programme.purchases import Purchase, record_purchases
+from database.programme.referrals import any_referral, create_referrals
 from pipeline.errors import CashbackError
 from pipeline.money import dollars
 from settings import Settings

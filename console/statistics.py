@@ -7,8 +7,8 @@ import anyio
 import charts
 from console.output import counted, say, say_json
 from console.session import Place, ledger
-from database import statistics
-from database.statistics import Statistics
+from database.reading import statistics
+from database.reading.statistics import Statistics
 from pipeline.money import dollars
 from settings import Settings
 

@@ -1,6 +1,6 @@
 """Which batches somebody at the terminal wants."""
 
-from database.history import Wanted, status_named
+from database.reading.history import Wanted, status_named
 from pipeline.days import first_moment, moment_after
 
 

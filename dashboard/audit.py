@@ -12,7 +12,7 @@ from dashboard.doorman import VISITOR
 from dashboard.metrics import Metrics
 from dashboard.pages import number_in, page, see_other
 from database import Database, audit_log
-from database.reconciliation import Verdict
+from database.books.reconciliation import Verdict
 from desk import Desk
 from pipeline.errors import BusyError
 

@@ -10,8 +10,10 @@ from dashboard.doorman import VISITOR
 from dashboard.fresh import Fresh
 from dashboard.live import Live
 from dashboard.pages import fragment, number_in, page, see_other
-from database import Database, audit_log, batches, browsing, proposals
-from database.browsing import Page
+from database import Database, audit_log
+from database.payouts import batches, proposals
+from database.reading import browsing
+from database.reading.browsing import Page
 from desk import Actor, Desk
 from pipeline.errors import CashbackError
 from pipeline.messages import BatchReport, BatchStatus, PayoutStatus

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from dashboard.problems import INVALID, MALFORMED, ProblemError
-from database.people import LARGEST_ID
-from database.purchases import LARGEST_PURCHASE_CENTS, Purchase
-from database.refunds import Refund
+from database.programme.people import LARGEST_ID
+from database.programme.purchases import LARGEST_PURCHASE_CENTS, Purchase
+from database.programme.refunds import Refund
 
 MOST_ENTRIES: Final = 1_000
 LONGEST_ID: Final = 200

@@ -9,7 +9,8 @@ from typing import Final
 import anyio
 from aiohttp import web
 
-from database import Database, schedule
+from database import Database
+from database.calendar import schedule
 from pipeline.errors import CashbackError
 
 LAG_SECONDS: Final = 0.5

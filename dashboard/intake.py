@@ -25,8 +25,8 @@ from dashboard.problems import (
 )
 from dashboard.signatures import Keyring, Signed
 from database import Database
-from database.purchases import Purchase, PurchaseOutcome, RecordedPurchase
-from database.refunds import RecordedRefund, Refund
+from database.programme.purchases import Purchase, PurchaseOutcome, RecordedPurchase
+from database.programme.refunds import RecordedRefund, Refund
 from desk import Actor, Desk, Source
 from pipeline.errors import RefundRefusedError
 from settings import Settings

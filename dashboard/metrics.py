@@ -11,8 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 
 from dashboard.health import Health
 from dashboard.snapshot import Snapshot
-from database.overview import Overview
-from database.reconciliation import Verdict
+from database.books.reconciliation import Verdict
+from database.reading.overview import Overview
 from pipeline.messages import BatchReport, BatchStatus, ChunkCredited, Delivery, PayoutNotice, SlotStatus
 from pipeline.ports import Messenger, Observer
 

@@ -12,9 +12,9 @@ from dashboard.pages import page
 from dashboard.problems import Kind
 from dashboard.signatures import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WINDOW_SECONDS
 from database import Database
-from database.people import LARGEST_ID
-from database.purchases import LARGEST_PURCHASE_CENTS, PurchaseOutcome
-from database.refunds import RefundOutcome
+from database.programme.people import LARGEST_ID
+from database.programme.purchases import LARGEST_PURCHASE_CENTS, PurchaseOutcome
+from database.programme.refunds import RefundOutcome
 from settings import Settings
 
 Json = dict[str, Any]

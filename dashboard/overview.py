@@ -10,7 +10,9 @@ from dashboard.health import Health
 from dashboard.live import Live
 from dashboard.pages import fragment, page
 from dashboard.snapshot import Snapshot
-from database import Database, browsing, schedule, slots
+from database import Database
+from database.calendar import schedule, slots
+from database.reading import browsing
 
 BATCHES_SHOWN: Final = 8
 

@@ -7,8 +7,9 @@ from typing import Final
 
 import anyio
 
-from database import Database, exporting
-from database.exporting import Period
+from database import Database
+from database.reading import exporting
+from database.reading.exporting import Period
 from pipeline.messages import BatchReport
 
 PIECE_BYTES: Final = 65_536

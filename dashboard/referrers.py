@@ -8,9 +8,11 @@ from dashboard import words
 from dashboard.doorman import VISITOR
 from dashboard.pages import number_in, page, see_other
 from dashboard.snapshot import Snapshot
-from database import Database, browsing, members, referrals
-from database.browsing import ReferrerFilter
-from database.members import Standing
+from database import Database
+from database.programme import referrals
+from database.reading import browsing, members
+from database.reading.browsing import ReferrerFilter
+from database.reading.members import Standing
 from desk import Desk
 from pipeline.money import dollars
 from settings import Settings

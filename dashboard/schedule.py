@@ -7,7 +7,8 @@ from aiohttp import web
 
 from dashboard.doorman import VISITOR
 from dashboard.pages import page, see_other
-from database import Database, schedule, slots
+from database import Database
+from database.calendar import schedule, slots
 from desk import Desk
 from pipeline.errors import CashbackError
 

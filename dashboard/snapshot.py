@@ -7,7 +7,7 @@ import anyio
 
 from dashboard.fresh import Fresh
 from database import Database
-from database.overview import Overview, overview
+from database.reading.overview import Overview, overview
 from pipeline.errors import CashbackError
 
 YOUNG_SECONDS: Final = 3

@@ -9,8 +9,9 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from database import blacklist, pending, people, purchases, referrals, refunds, schema
+from database import schema
 from database.engine import Door, Failpoint, no_failpoint
+from database.programme import blacklist, pending, people, purchases, referrals, refunds
 from pipeline.errors import CashbackError, DatabaseUnavailableError
 from pipeline.ports import Clock, utc_now
 

@@ -485,7 +485,7 @@ cashback_origin = Table(
 )
 
 unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
-"""Whether a referral earned more than was paid; what of that may be paid now is asked in `database/pending.py`."""
+"""Whether a referral earned more than was paid; what may be paid now is asked in `database/programme/pending.py`."""
 
 # Discovery and crediting cost what is pending, not what is stored.
 Index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, sqlite_where=unpaid, postgresql_where=unpaid)

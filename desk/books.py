@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from database import audit_log, reconciliation, refunds
-from database.purchases import Purchase, RecordedPurchase
-from database.reconciliation import Verdict
-from database.refunds import RecordedRefund, Refund
+from database import audit_log
+from database.books import reconciliation
+from database.books.reconciliation import Verdict
+from database.programme import refunds
+from database.programme.purchases import Purchase, RecordedPurchase
+from database.programme.refunds import RecordedRefund, Refund
 from desk.actors import Actor
 from desk.door import Door
 from pipeline.errors import RefundRefusedError

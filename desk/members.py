@@ -2,8 +2,8 @@
 
 from typing import NoReturn
 
-from database import blacklist, links
-from database.people import LARGEST_ID
+from database.programme import blacklist, links
+from database.programme.people import LARGEST_ID
 from desk.actors import Actor
 from desk.door import Door
 from pipeline.errors import ReferralRefusedError

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from database import approvals, batches, proposals
+from database.payouts import approvals, batches, proposals
 from desk.actors import Actor
 from desk.door import Door
 from desk.terms import terms_of

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from database import reversals
+from database.payouts import reversals
 from desk.actors import Actor
 from desk.door import Door
 from desk.terms import terms_of

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from database import batches, retries, runs
+from database.payouts import batches, retries, runs
 from desk.actors import SYSTEM, Actor
 from desk.door import Door
 from pipeline.errors import BusyError, StaleBatchError

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, TypeVar
 
-from database import batches, outlook, schedule, slots
-from database.schedule import ScheduleState
+from database.calendar import outlook, schedule, slots
+from database.calendar.schedule import ScheduleState
+from database.payouts import batches
 from desk.actors import SCHEDULE, Actor
 from desk.door import Door
 from desk.terms import terms_of

@@ -7,7 +7,7 @@ from typing import Final
 
 import anyio
 
-from database import reconciliation
+from database.books import reconciliation
 from desk import CLI, Actor
 from pipeline.messages import BatchStatus, BatchSummary
 from simulation.chance import CALM

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from database import purchases, refunds
+from database.programme import purchases, refunds
 from pipeline.messages import BatchStatus, PayoutStatus, SlotStatus, Terms
 from simulation.books import Batch, Books, Payout, Purchase, Reversal
 from simulation.ledger import Committed

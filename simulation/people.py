@@ -7,7 +7,8 @@ from typing import Any, Final
 import anyio
 from anyio.abc import TaskGroup
 
-from database import absences, blacklist, purchases, referrals
+from database.payouts import absences
+from database.programme import blacklist, purchases, referrals
 from desk import CLI, Actor, Source
 from pipeline.messages import Absence, BatchSummary, Reversal
 from simulation.ledger import SimulatedLedger

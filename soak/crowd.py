@@ -13,7 +13,8 @@ from typing import Any
 
 import anyio
 
-from database import Database, approvals, batches, proposals, retries, runs
+from database import Database
+from database.payouts import approvals, batches, proposals, retries, runs
 from pipeline.errors import NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus, RunBatch
 from pipeline.ports import Silence, utc_now

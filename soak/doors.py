@@ -24,7 +24,7 @@ import cli
 import settings as configuration
 from dashboard.entries import purchases_in, read_json, refunds_in
 from dashboard.problems import ProblemError
-from database.people import check_id
+from database.programme.people import check_id
 from pipeline.errors import CashbackError
 from settings import ReferralSettings, Settings, SettingsError
 

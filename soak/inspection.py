@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import anyio
 
-from database import Database, reconciliation
+from database import Database
+from database.books import reconciliation
 from soak.findings import Losses
 from soak.ledger import Expected, Origin
 from soak.life import LEDGER, SENDS

@@ -9,8 +9,10 @@ from typing import Final
 
 import anyio
 
-from database import Database, referrals, schedule
-from database.purchases import Purchase, record_purchases
+from database import Database
+from database.calendar import schedule
+from database.programme import referrals
+from database.programme.purchases import Purchase, record_purchases
 from pipeline.calendar import Rule, Schedule
 from pipeline.ports import utc_now
 

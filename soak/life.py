@@ -21,8 +21,11 @@ from typing import Any, Final
 import anyio
 
 import database as ledger
-from database import Database, approvals, audit_log, batches, blacklist, proposals, retries, runs, slots
+from database import Database, audit_log
+from database.calendar import slots
 from database.engine import BUSY_TIMEOUT_SECONDS
+from database.payouts import approvals, batches, proposals, retries, runs
+from database.programme import blacklist
 from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchStatus, ChunkCredited, Delivery, DeliveryStatus, PayoutNotice, RunBatch
 from pipeline.ports import Silence, utc_now
@@ -37,7 +40,7 @@ ERROR: Final = "error.txt"
 COUNTS: Final = "counts.txt"
 _LEDGER: Final = Path(ledger.__file__).parent
 _NO_STATEMENTS: Final = {"engine.py", "database.py", "tables.py", "errors.py"}
-_WRITING_CODE: Final = frozenset(str(path) for path in _LEDGER.glob("*.py") if path.name not in _NO_STATEMENTS)
+_WRITING_CODE: Final = frozenset(str(path) for path in _LEDGER.rglob("*.py") if path.name not in _NO_STATEMENTS)
 
 
 class Kind(StrEnum):

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import anyio
 
-from database import Database, reconciliation, referrals
-from database.purchases import Purchase, record_purchases
+from database import Database
+from database.books import reconciliation
+from database.programme import referrals
+from database.programme.purchases import Purchase, record_purchases
 from pipeline.ports import utc_now
 from soak.crash import context
 from soak.crowd import Order, log_purchases, pay_in_rounds, pay_the_rest

@@ -1,6 +1,7 @@
 """Audit: follows a run to its end, closes the batch with its audit entry, and emits the report."""
 
-from database import Database, runs
+from database import Database
+from database.payouts import runs
 from pipeline.actor import Emit
 from pipeline.messages import BatchReport, ChunkCredited, RunBatch
 from pipeline.ports import Observer

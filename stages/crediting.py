@@ -2,8 +2,9 @@
 
 import logging
 
-from database import Database, crediting
+from database import Database
 from database.errors import RowRefusedError
+from database.payouts import crediting
 from pipeline.actor import Emit
 from pipeline.errors import StoppedError
 from pipeline.messages import ChunkCredited, ChunkDiscovered

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from database import Database, batches, crediting, runs
+from database import Database
+from database.payouts import batches, crediting, runs
 from pipeline.actor import Emit
 from pipeline.errors import StaleBatchError
 from pipeline.in_hand import in_hand

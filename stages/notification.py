@@ -13,7 +13,8 @@ from typing import Final, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from database import Database, absences, outbox
+from database import Database
+from database.payouts import absences, outbox
 from pipeline.actor import Emit
 from pipeline.errors import CashbackError
 from pipeline.messages import ChunkCredited, Delivery, DeliveryStatus, NotificationStatus, PayoutNotice

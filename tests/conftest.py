@@ -13,9 +13,12 @@ from typing import Any
 import anyio
 import pytest
 
-from database import Database, approvals, batches, proposals, reconciliation, referrals
+from database import Database
+from database.books import reconciliation
 from database.engine import Failpoint, no_failpoint
-from database.purchases import Purchase, record_purchases
+from database.payouts import approvals, batches, proposals
+from database.programme import referrals
+from database.programme.purchases import Purchase, record_purchases
 from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import Bell, make_pipeline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -171,8 +171,30 @@ def test_no_stage_imports_another() -> None:
 def test_the_top_is_where_the_design_has_it() -> None:
     """The search of this file is worth nothing if it finds nothing."""
     assert {"pipeline", "stages", "database", "desk", "settings"} <= {package for package, _ in SOURCES}
-    assert "sqlalchemy" in imports(PROJECT / "database" / "batches.py")
-    assert "pipeline.messages" in imports(PROJECT / "database" / "batches.py")
+    assert "sqlalchemy" in imports(PROJECT / "database" / "payouts" / "batches.py")
+    assert "pipeline.messages" in imports(PROJECT / "database" / "payouts" / "batches.py")
     assert not allowed("pipeline.runner", MAY_IMPORT["database"])
     assert not allowed("stages", MAY_IMPORT["desk"])
     assert allowed("pipeline", MAY_IMPORT["database"])
+
+
+LEDGER_ROOMS = ("programme", "payouts", "calendar", "reading", "books")
+"""The rooms of the ledger in order: each uses only those before it."""
+
+
+def _ledger_room(parts: Sequence[str]) -> int:
+    return LEDGER_ROOMS.index(parts[1]) if len(parts) > 1 and parts[1] in LEDGER_ROOMS else -1
+
+
+def test_a_room_of_the_ledger_uses_only_those_before_it() -> None:
+    ahead = []
+    for path in sorted((PROJECT / "database").glob("*/*.py")):
+        room = _ledger_room(path.relative_to(PROJECT).parts)
+        used = [module for module in imports(path) if _ledger_room(module.split(".")) > room >= 0]
+        ahead += [f"{named(path)} uses {module}" for module in used]
+    assert ahead == []
+
+
+def test_what_looks_for_the_order_of_rooms_would_see_it() -> None:
+    assert _ledger_room(["database", "books", "backup"]) > _ledger_room(["database", "programme", "pending"])
+    assert {path.name for path in (PROJECT / "database").iterdir() if path.is_dir()} >= set(LEDGER_ROOMS)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from database import referrals
-from database.purchases import Purchase, PurchaseOutcome, record_purchases
+from database.programme import referrals
+from database.programme.purchases import Purchase, PurchaseOutcome, record_purchases
 from pipeline.errors import NothingPendingError
 from tests.conftest import FRIDAY, Till
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from database import schedule
+from database.calendar import schedule
 from desk import CLI, SCHEDULE, Actor, Desk, Source
 from pipeline.errors import BlacklistedError, BusyError, NotAllowedError, NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from database import Database, approvals, crediting, outbox, proposals, runs
+from database import Database
+from database.payouts import approvals, crediting, outbox, proposals, runs
 from pipeline.errors import CashbackError, DatabaseUnavailableError, StaleBatchError
 from pipeline.messages import BatchStatus, ChunkDiscovered, Delivery, DeliveryStatus, PayoutNotice
 from stages import Bell

@@ -9,7 +9,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from database import Database, audit_log, batches, schedule, slots
+from database import Database, audit_log
+from database.calendar import schedule, slots
+from database.payouts import batches
 from desk import CLI, Actor, Desk, Source
 from pipeline.calendar import WEEK, WEEKDAYS, Rule
 from pipeline.errors import BusyError, CashbackError, DatabaseUnavailableError, NotAllowedError, StaleBatchError

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from database import approvals, runs
+from database.payouts import approvals, runs
 from desk import CLI, SCHEDULE, Actor, Desk, Source
 from pipeline.errors import NotAllowedError, SecondApproverError, StaleBatchError
 from pipeline.messages import BatchStatus

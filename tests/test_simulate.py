@@ -3,7 +3,7 @@
 import pytest
 
 from console import simulating
-from database import crediting
+from database.payouts import crediting
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from discord.ext import commands
 
-from cogs.courier import Courier
+from cogs.buttons.presses import actor_of
 from cogs.errors import RefusedError
-from cogs.presses import actor_of
+from cogs.posts.courier import Courier
 from cogs.programme import Programme
 from cogs.runs import Bell
 from database import Database

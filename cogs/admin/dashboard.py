@@ -4,11 +4,11 @@ from typing import Any
 
 from discord.ext import commands
 
-from cogs import embeds
 from cogs.admin.base import VIEWERS_TOO, AdminCog
 from cogs.admin.payouts import Payouts
+from cogs.buttons.presses import actor_of
 from cogs.errors import DISCORD_FAILURES, RefusedError
-from cogs.presses import actor_of
+from cogs.texts import embeds
 
 
 class DashboardLink(AdminCog):

@@ -8,11 +8,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cogs import embeds
 from cogs.admin.base import AdminCog
 from cogs.admin.payouts import Payouts
-from database import batches, exporting
-from database.exporting import ExportTotals, Period
+from cogs.texts import embeds
+from database.payouts import batches
+from database.reading import exporting
+from database.reading.exporting import ExportTotals, Period
 from pipeline.days import first_moment, moment_after
 from pipeline.errors import CashbackError
 from pipeline.money import dollars

@@ -9,9 +9,10 @@ from discord.ext import commands
 from cogs.admin.base import VIEWERS_TOO, AdminCog
 from cogs.admin.payouts import Payouts
 from cogs.admin.people import Referrer
-from cogs.browser import Browser
-from database import batches, history
-from database.history import Wanted, status_named
+from cogs.buttons.browser import Browser
+from database.payouts import batches
+from database.reading import history
+from database.reading.history import Wanted, status_named
 from pipeline.days import first_moment, moment_after
 
 SUGGESTED: Final = 25

@@ -5,12 +5,12 @@ from typing import Any
 from discord import app_commands
 from discord.ext import commands
 
-from cogs import embeds
 from cogs.admin.base import AdminCog
 from cogs.admin.people import Payees
-from cogs.confirm import CashbackConfirmView
-from cogs.presses import actor_of
-from database import announcements
+from cogs.buttons.confirm import CashbackConfirmView
+from cogs.buttons.presses import actor_of
+from cogs.texts import embeds
+from database.payouts import announcements
 from desk import EVERYONE
 from pipeline.errors import NothingPendingError
 from pipeline.messages import Selection

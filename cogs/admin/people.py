@@ -7,7 +7,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cogs import embeds
+from cogs.texts import embeds
 
 ARGUMENT_LENGTH: Final = 60
 _ID_OR_MENTION: Final = re.compile(r"<@!?[0-9]{15,20}>|[0-9]{15,20}")

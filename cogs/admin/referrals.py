@@ -6,11 +6,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cogs import embeds, standing
 from cogs.admin.base import AdminCog
 from cogs.admin.people import Referrer
-from cogs.presses import actor_of
-from database import referrals
+from cogs.buttons.presses import actor_of
+from cogs.texts import embeds, standing
+from database.programme import referrals
 from pipeline.errors import ReferralRefusedError
 
 REASON_LENGTH: Final = 200

@@ -9,9 +9,9 @@ from discord.ext import commands
 from cogs.admin.base import AdminCog
 from cogs.admin.payouts import Payouts
 from cogs.admin.people import Referrer
-from cogs.presses import actor_of
-from cogs.reversing import ReversalView, show
-from database import batches
+from cogs.buttons.presses import actor_of
+from cogs.buttons.reversing import ReversalView, show
+from database.payouts import batches
 
 LONGEST_REASON: Final = 200
 Reason = commands.Range[str, 1, LONGEST_REASON]

@@ -9,12 +9,12 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cogs import embeds
 from cogs.admin.base import VIEWERS_TOO, AdminCog
 from cogs.admin.payouts import Payouts
-from cogs.confirm import view_of
-from cogs.presses import actor_of
-from database import announcements, batches, proposals, retries
+from cogs.buttons.confirm import view_of
+from cogs.buttons.presses import actor_of
+from cogs.texts import embeds
+from database.payouts import announcements, batches, proposals, retries
 from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchReport, BatchStatus
 

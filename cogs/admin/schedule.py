@@ -5,10 +5,10 @@ from typing import Any
 from discord import app_commands
 from discord.ext import commands
 
-from cogs import schedule_embeds
 from cogs.admin.base import AdminCog
 from cogs.admin.payouts import Payouts
-from cogs.presses import actor_of
+from cogs.buttons.presses import actor_of
+from cogs.texts import schedule_embeds
 
 WHY = "Why; it is kept in the audit log."
 

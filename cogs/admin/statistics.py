@@ -9,11 +9,11 @@ from discord import app_commands
 from discord.ext import commands
 
 import charts
-from cogs import embeds
 from cogs.admin.base import VIEWERS_TOO, AdminCog
 from cogs.admin.payouts import Payouts
-from database import statistics
-from database.statistics import Statistics
+from cogs.texts import embeds
+from database.reading import statistics
+from database.reading.statistics import Statistics
 from pipeline.money import dollars
 
 CHART: Final = "cashback-by-week.png"

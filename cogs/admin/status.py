@@ -6,10 +6,10 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cogs import embeds
 from cogs.admin.base import AdminCog
 from cogs.admin.payouts import Payouts
-from cogs.doctor import Doctor, Finding
+from cogs.gateway.doctor import Doctor, Finding
+from cogs.texts import embeds
 
 
 class StatusCommands(AdminCog):

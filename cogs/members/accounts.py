@@ -5,10 +5,10 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from cogs import embeds, standing
+from cogs.buttons.presses import actor_of
 from cogs.members.base import MemberCog
-from cogs.presses import actor_of
-from database import members
+from cogs.texts import embeds, standing
+from database.programme import preferences
 
 
 class Accounts(MemberCog):
@@ -47,7 +47,7 @@ class Accounts(MemberCog):
         await self._switch(interaction, wanted=False)
 
     async def _switch(self, interaction: discord.Interaction[Any], *, wanted: bool) -> None:
-        changed = await self._database.write(members.set_payout_dm, interaction.user.id, wanted=wanted)
+        changed = await self._database.write(preferences.set_payout_dm, interaction.user.id, wanted=wanted)
         switch = "on" if wanted else "off"
         text = f"Messages about your payouts are {'now' if changed else 'already'} {switch}."
         paid = "" if wanted else " You are paid all the same."

@@ -6,10 +6,11 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cogs.courier import Courier
 from cogs.errors import answer_interaction_error
+from cogs.posts.courier import Courier
 from cogs.programme import Programme
-from database import Database, absences
+from database import Database
+from database.payouts import absences
 from desk import Desk
 from pipeline.errors import CashbackError
 

@@ -5,10 +5,10 @@ from typing import Any, Final
 import discord
 from discord import app_commands
 
-from cogs import embeds, standing
+from cogs.buttons.paging import show_page
 from cogs.errors import DISCORD_FAILURES, RefusedError
 from cogs.members.base import MemberCog
-from cogs.paging import show_page
+from cogs.texts import embeds, standing
 from desk import read_code
 
 INVITES_PER_SECONDS: Final = (3, 60.0)

@@ -13,9 +13,9 @@ import anyio
 from sqlalchemy import Connection
 
 from console.demo import Town, found_town
-from database import approvals, proposals
 from database.database import DEFAULT_RATE_PPM
-from database.purchases import Purchase, record_purchases
+from database.payouts import approvals, proposals
+from database.programme.purchases import Purchase, record_purchases
 from docs.pictures.browser import Page, browser
 from sandbox import Member, Message
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from cogs.messenger import nonce_of
+from cogs.posts.messenger import nonce_of
 from sandbox import ManualClock
 from tests.bot.conftest import COMPLETE, PROCESSED, RECEIVED, Town, field, until
 
@@ -69,7 +69,7 @@ async def test_an_edit_of_an_old_message_that_is_refused_is_made_again(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Messages older than an hour may be edited three times in six seconds; 30046 comes with a 429."""
-    monkeypatch.setattr("cogs.pace.FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("cogs.posts.pace.FIRST_RETRY_SECONDS", 0.05)
     await town.referrer("Bob", 2500)
     town.sandbox.faults.fail("PATCH", "/messages/[0-9]+$", status=429, code=30046, times=2)
     async with town.bot():
@@ -80,7 +80,7 @@ async def test_an_edit_of_an_old_message_that_is_refused_is_made_again(
 
 async def test_an_edit_whose_connection_drops_is_made_again(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dropped connection is no HTTPException: whoever catches only those shows the summary for ever."""
-    monkeypatch.setattr("cogs.pace.FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("cogs.posts.pace.FIRST_RETRY_SECONDS", 0.05)
     await town.referrer("Bob", 2500)
     town.sandbox.faults.drop("PATCH", "/messages/[0-9]+$", times=2)
     async with town.bot():
@@ -93,7 +93,7 @@ async def test_an_audit_entry_whose_connection_drops_is_posted_once(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Discord took it, and nobody heard: it is looked for before it is posted again."""
-    monkeypatch.setattr("cogs.pace.FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("cogs.posts.pace.FIRST_RETRY_SECONDS", 0.05)
     await town.referrer("Bob", 2500)
     town.sandbox.faults.drop("POST", f"/channels/{town.audit.id}/messages$", after_effect=True)
     async with town.bot():

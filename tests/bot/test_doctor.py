@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cogs.connection import point_at
-from cogs.doctor import Doctor, Finding, visit
+from cogs.gateway.connection import point_at
+from cogs.gateway.doctor import Doctor, Finding, visit
 from desk import Desk
 from settings import LoggingChannels, RoleIds, Settings
 from tests.bot.conftest import Town

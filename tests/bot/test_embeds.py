@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import discord
 import pytest
 
-from cogs import embeds
+from cogs.texts import embeds
 from pipeline.messages import BatchMode, BatchReport, BatchStatus, BatchSummary, PayoutFailure, PlannedPayout
 
 NOW = datetime(2026, 7, 3, 15, tzinfo=UTC)

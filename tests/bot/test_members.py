@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from cogs.standing import REASONS
-from database import absences, blacklist
-from database.purchases import Purchase, record_purchases
+from cogs.texts.standing import REASONS
+from database.payouts import absences
+from database.programme import blacklist
+from database.programme.purchases import Purchase, record_purchases
 from desk import CLI, Desk
 from pipeline.messages import Absence, ExclusionReason, SkipReason
 from sandbox import Member, Message

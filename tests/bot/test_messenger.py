@@ -8,9 +8,9 @@ from functools import partial
 import anyio
 import pytest
 
-from cogs.client import CashbackClient
-from cogs.connection import Needs, point_at, stay_connected
-from cogs.messenger import DirectMessenger, nonce_of
+from cogs.gateway.client import CashbackClient
+from cogs.gateway.connection import Needs, point_at, stay_connected
+from cogs.posts.messenger import DirectMessenger, nonce_of
 from pipeline.messages import DeliveryStatus, PayoutNotice
 from sandbox import Member
 from stages import Bell

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from cogs.client import Once
+from cogs.gateway.client import Once
 from cogs.runs import Runs
 from pipeline.errors import BusyError
 from stages import Bell

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from database import crediting
+from database.payouts import crediting
 from pipeline.errors import DatabaseUnavailableError
 from tests.cli.conftest import Cashback
 from tests.conftest import raw, rows

@@ -11,7 +11,8 @@ from shutil import copyfile, move, rmtree
 
 import pytest
 
-from database import Database, backup
+from database import Database
+from database.books import backup
 from pipeline.errors import CashbackError, DatabaseUnavailableError
 from pipeline.messages import BatchStatus
 from tests.conftest import Clock, OpenDatabase, Till, names_in, run_batches

@@ -9,7 +9,7 @@ import re
 import anyio
 import pytest
 
-from database import runs
+from database.payouts import runs
 from tests.conftest import Clock, raw
 from tests.dashboard.conftest import ADA, STRANGER, Office
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from database import absences, exclusions, proposals
+from database.payouts import absences, exclusions, proposals
 from pipeline.errors import NothingPendingError
 from pipeline.messages import Absence, BatchSummary
 from tests.conftest import Till, raw

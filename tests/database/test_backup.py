@@ -8,7 +8,8 @@ from shutil import copyfile
 
 import pytest
 
-from database import Database, backup, reconciliation
+from database import Database
+from database.books import backup, reconciliation
 from pipeline.errors import DatabaseUnavailableError
 from tests.conftest import Clock, OpenDatabase, Till, drop_guards, lose_index_rows, names_in, raw, rows, run_batches
 from tests.database import apex_core

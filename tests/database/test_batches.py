@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from database import batches, crediting, proposals, runs
+from database.payouts import batches, crediting, proposals, runs
 from pipeline.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError, UnknownBatchError
 from pipeline.messages import BatchMode, BatchStatus, ChunkDiscovered
 from tests.conftest import FRIDAY, Clock, Till

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from database import exclusions, proposals
+from database.payouts import exclusions, proposals
 from pipeline.errors import BlacklistedError, CashbackError, NothingPendingError
 from pipeline.messages import BatchSummary, ReasonCount, Selection, Terms
 from tests.conftest import Till

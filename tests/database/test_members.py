@@ -6,9 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from database import Database, absences, blacklist, members
-from database.blacklist import Blacklisting
-from database.purchases import Purchase, record_purchases
+from database import Database
+from database.payouts import absences
+from database.programme import blacklist, preferences
+from database.programme.blacklist import Blacklisting
+from database.programme.purchases import Purchase, record_purchases
+from database.reading import members
 from pipeline.messages import Absence
 from tests.conftest import ALL_OF_IT_PPM, FRIDAY, Till, raw
 
@@ -116,15 +119,15 @@ async def test_a_page_of_referrals_is_the_oldest_first(till: Till) -> None:
 
 async def test_payout_messages_are_wanted_until_a_member_says_otherwise(till: Till) -> None:
     async def set_to(*, wanted: bool) -> bool:
-        return await till.database.write(members.set_payout_dm, 1, wanted=wanted)
+        return await till.database.write(preferences.set_payout_dm, 1, wanted=wanted)
 
-    assert await till.database.read(members.wants_payout_dm, 1)
+    assert await till.database.read(preferences.wants_payout_dm, 1)
     assert not await set_to(wanted=True)
     assert await set_to(wanted=False)
     assert not await set_to(wanted=False)
-    assert not await till.database.read(members.wants_payout_dm, 1)
+    assert not await till.database.read(preferences.wants_payout_dm, 1)
     await till.earn(1, 100)
     report = await till.pay()
     assert (report.users_paid, report.dm_muted, report.dm_queued) == (1, 1, 0)
     assert await set_to(wanted=True)
-    assert await till.database.read(members.wants_payout_dm, 1)
+    assert await till.database.read(preferences.wants_payout_dm, 1)

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from database import Database
-from database.members import referrals_page
-from database.pending import held_and_owed
-from database.purchases import Purchase, log_purchase
-from database.referrals import create_referrals
-from database.refunds import Refund, record_refund
+from database.programme.pending import held_and_owed
+from database.programme.purchases import Purchase, log_purchase
+from database.programme.referrals import create_referrals
+from database.programme.refunds import Refund, record_refund
+from database.reading.members import referrals_page
 from database.tables import referrals, users
 from pipeline.errors import CashbackError, NothingPendingError, RefundRefusedError
 from tests.conftest import Clock, Till

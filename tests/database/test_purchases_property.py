@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from database import Database
-from database.purchases import Purchase, record_purchases
-from database.referrals import create_referrals
+from database.programme.purchases import Purchase, record_purchases
+from database.programme.referrals import create_referrals
 from tests.conftest import FRIDAY, Clock, Till
 
 REFERRERS = {10: 1, 11: 1, 12: 2}

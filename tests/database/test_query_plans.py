@@ -10,24 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from database import (
-    Database,
-    absences,
-    batches,
-    crediting,
-    links,
-    members,
-    outbox,
-    pending,
-    proposals,
-    purchases,
-    reconciliation,
-    referrals,
-    refunds,
-    runs,
-)
-from database.purchases import Purchase
-from database.refunds import Refund
+from database import Database
+from database.books import reconciliation
+from database.payouts import absences, batches, crediting, outbox, proposals, runs
+from database.programme import links, pending, purchases, referrals, refunds
+from database.programme.purchases import Purchase
+from database.programme.refunds import Refund
+from database.reading import members
 from pipeline.messages import Absence, ChunkDiscovered, Terms
 from tests.conftest import FRIDAY, Clock, Till, raw
 from tests.database import apex_core

@@ -6,11 +6,11 @@ from datetime import datetime
 
 import pytest
 
-from database import referrals
-from database.blacklist import unblacklist
 from database.database import rate_of
-from database.people import LARGEST_ID
-from database.purchases import LARGEST_PURCHASE_CENTS, Purchase, PurchaseOutcome, record_purchases
+from database.programme import referrals
+from database.programme.blacklist import unblacklist
+from database.programme.people import LARGEST_ID
+from database.programme.purchases import LARGEST_PURCHASE_CENTS, Purchase, PurchaseOutcome, record_purchases
 from pipeline.errors import CashbackError, PurchaseRefusedError, ReferralRefusedError
 from tests.conftest import FRIDAY, Till
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from database import Database
-from database.pending import held_and_owed
-from database.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
+from database.programme.pending import held_and_owed
+from database.programme.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
 from pipeline.errors import NothingPendingError, RefundRefusedError
 from tests.conftest import FRIDAY, Clock, OpenDatabase, Till, raw
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from database import reversals
+from database.payouts import reversals
 from pipeline.errors import SecondApproverError, StaleBatchError
 from pipeline.messages import BatchReport, Reversal, ReversalStatus, Terms
 from tests.conftest import Clock, OpenDatabase, Till, drop_guards, raw

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from database import proposals
+from database.payouts import proposals
 from pipeline.messages import BatchSummary, Terms
 from tests.conftest import Clock, Till
 

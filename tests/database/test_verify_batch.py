@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from database import reconciliation
+from database.books import reconciliation
 from tests.conftest import Till, drop_guards, raw
 
 pytestmark = pytest.mark.anyio

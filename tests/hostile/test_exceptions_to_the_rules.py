@@ -43,13 +43,17 @@ def _built_at_run_time(node: ast.expr) -> bool:
 
 
 MAY_BUILD = {"database/guards.py", "database/tables.py", "database/bulk.py", "database/engine.py"}
-"""Where SQL is put together from this program's own names: of triggers, states, columns and ways to begin."""
+"""Where SQL is put together from this program's own names: of triggers, states, columns and ways to begin.
+
+So do the migrations, which take no value from anybody.
+"""
 
 
 def test_no_value_gets_into_sql_but_as_a_bound_parameter() -> None:
     found = []
-    for path in sorted((PROJECT / "database").glob("*.py")):
-        if f"database/{path.name}" in MAY_BUILD:
+    for path in sorted((PROJECT / "database").rglob("*.py")):
+        place = path.relative_to(PROJECT).as_posix()
+        if place in MAY_BUILD or place.startswith("database/migrations/"):
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             called = node.func if isinstance(node, ast.Call) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from database.exporting import COLUMNS, REASON, _harmless
+from database.reading.exporting import COLUMNS, REASON, _harmless
 
 
 @given(st.sampled_from(["=", "+", "-", "@", "\t", "\r", ""]), st.text(max_size=20))

@@ -23,20 +23,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection
 
-from database import (
-    Database,
-    approvals,
-    blacklist,
-    crediting,
-    proposals,
-    purchases,
-    reconciliation,
-    referrals,
-    refunds,
-    retries,
-    runs,
-)
-from database.pending import all_pending, mark_paid
+from database import Database
+from database.books import reconciliation
+from database.payouts import approvals, crediting, proposals, retries, runs
+from database.programme import blacklist, purchases, referrals, refunds
+from database.programme.pending import all_pending, mark_paid
 from pipeline.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus, BatchSummary, ChunkDiscovered, PayoutStatus
 from tests.conftest import Clock

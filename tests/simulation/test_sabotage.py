@@ -10,7 +10,9 @@ import pytest
 from sqlalchemy import Connection, Update, update
 
 from cogs.runs import Runs
-from database import approvals, batches, crediting, outbox, proposals, purchases, slots
+from database.calendar import slots
+from database.payouts import approvals, batches, crediting, outbox, proposals
+from database.programme import purchases
 from database.tables import payouts, users, wallet_transactions
 from desk import Actor
 from desk.proposals import Proposals

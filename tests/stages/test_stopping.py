@@ -5,7 +5,8 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from database import Database, batches, retries, runs
+from database import Database
+from database.payouts import batches, retries, runs
 from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchStatus, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner

@@ -1,0 +1,1 @@
+"""The connection to Discord, and what is asked of it about people."""

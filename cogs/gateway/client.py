@@ -1,0 +1,159 @@
+"""The bot's client: what it listens to, what it remembers to do only once, and whether it is online."""
+
+import logging
+from collections import OrderedDict
+from typing import Any, Final
+
+import anyio
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from cogs.buttons.browser import Browser, HistoryButton, PayoutsButton
+from cogs.buttons.confirm import DecisionButton, Decisions
+from cogs.buttons.hold import HoldButton, Holds
+from cogs.buttons.paging import PageButton
+from cogs.buttons.reversing import ReversalButton, Reversals
+from cogs.errors import DISCORD_FAILURES, answer_command_error
+from cogs.gateway.doctor import Doctor
+from cogs.programme import Programme
+from cogs.runs import Bell
+
+# The library warns of what it lacks for voice; this bot listens to nobody.
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+
+REMEMBERED_EVENTS: Final = 10_000
+RATE_LIMIT_SECONDS: Final = 60
+
+logger = logging.getLogger(__name__)
+
+
+class Once:
+    """Remembers the newest ids, so that an event that Discord sends again is acted on once."""
+
+    def __init__(self, size: int = REMEMBERED_EVENTS) -> None:
+        """Take how many ids to remember."""
+        self._size = size
+        self._seen: OrderedDict[int, None] = OrderedDict()
+
+    def is_first(self, event_id: int) -> bool:
+        """Tell whether this id is new, and remember it."""
+        if event_id in self._seen:
+            return False
+        self._seen[event_id] = None
+        if len(self._seen) > self._size:
+            self._seen.popitem(last=False)
+        return True
+
+
+class OnceTree(app_commands.CommandTree["CashbackClient"]):
+    """Slash commands, each interaction once."""
+
+    async def interaction_check(self, interaction: "discord.Interaction[CashbackClient]", /) -> bool:
+        """Let an interaction pass the first time."""
+        return interaction.client.once.is_first(interaction.id)
+
+    async def on_error(
+        self, interaction: "discord.Interaction[CashbackClient]", error: app_commands.AppCommandError, /
+    ) -> None:
+        """Leave it to the commands: all of ours answer for their errors."""
+        logger.debug("interaction %d: %s", interaction.id, error)
+
+
+class CashbackClient(commands.Bot):
+    """The connection to Discord. It pings nobody, keeps no members in memory and answers no other bot."""
+
+    decisions: Decisions
+    reversals: Reversals
+    holds: Holds
+    doctor: Doctor
+    browser: Browser
+    programme: Programme
+
+    def __init__(self, bell: Bell, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
+        """Take the bell of who waits for a connection, the prefix, and the servers that get the slash commands.
+
+        Without `guild_ids` all servers get them.
+        """
+        super().__init__(
+            command_prefix=prefix,
+            intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            help_command=None,
+            tree_cls=OnceTree,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            max_ratelimit_timeout=RATE_LIMIT_SECONDS,
+        )
+        self.once = Once()
+        self._bell = bell
+        self._guild_ids = guild_ids
+        self._online = anyio.Event()
+        self._guilds_known = anyio.Event()
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the gateway is connected, so that requests are worth trying."""
+        return self._online.is_set()
+
+    async def wait_online(self) -> None:
+        """Wait for the gateway's connection."""
+        await self._online.wait()
+
+    async def wait_guilds_known(self, seconds: float) -> None:
+        """Wait until Discord has told of each server that the bot is in, or so long.
+
+        The library's own "ready" comes two seconds after the last of them.
+        """
+        with anyio.move_on_after(seconds):
+            await self._guilds_known.wait()
+
+    def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 -- the library's
+        """Pass an event on, unless the client is closed: a READY that settles later than that would raise."""
+        if not self.is_closed():
+            super().dispatch(event_name, *args, **kwargs)
+
+    async def setup_hook(self) -> None:
+        """Listen to the buttons of every summary, old ones too, and register the slash commands."""
+        self.add_dynamic_items(DecisionButton, HistoryButton, HoldButton, PageButton, PayoutsButton, ReversalButton)
+        scopes: list[discord.Object | None] = [discord.Object(guild_id) for guild_id in self._guild_ids]
+        for scope in scopes or [None]:
+            if scope is not None:
+                self.tree.copy_global_to(guild=scope)
+            try:
+                await self.tree.sync(guild=scope)
+            except DISCORD_FAILURES as error:
+                logger.warning("the slash commands could not be registered, the others work: %s", error)
+
+    async def on_connect(self) -> None:
+        """Note that the gateway is connected."""
+        self._online.set()
+        self._bell.ring()
+        self._look_at_guilds()
+
+    async def on_guild_available(self, _guild: discord.Guild) -> None:
+        """Note that Discord has told of one more server."""
+        self._look_at_guilds()
+
+    def _look_at_guilds(self) -> None:
+        if not any(guild.unavailable for guild in self.guilds):
+            self._guilds_known.set()
+
+    async def on_resumed(self) -> None:
+        """Note that the gateway is connected again."""
+        await self.on_connect()
+
+    async def on_disconnect(self) -> None:
+        """Note that the gateway is gone; the library connects anew by itself."""
+        if self._online.is_set():
+            self._online = anyio.Event()
+
+    async def on_message(self, message: discord.Message, /) -> None:
+        """Run the command in a message, once."""
+        if self.once.is_first(message.id):
+            await self.process_commands(message)
+
+    async def on_command_error(self, context: commands.Context[Any], exception: commands.CommandError, /) -> None:
+        """Answer for a command that failed."""
+        await answer_command_error(context, exception)

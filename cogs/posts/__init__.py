@@ -1,0 +1,1 @@
+"""What the bot posts by itself: summaries kept up to date, the audit channel, direct messages."""

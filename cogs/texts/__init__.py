@@ -1,0 +1,1 @@
+"""What people read on Discord: pure functions from facts to embeds."""

@@ -1,0 +1,117 @@
+"""Reconciliation's second half: the batches are what the audit log tells, the earnings what the purchases make."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Connection, exists, func, literal_column, not_, or_, select, union_all
+
+from database.audit_log import BATCH_APPROVED, BATCH_FINISHED
+from database.payouts import fingerprints
+from database.programme.pending import PPM
+from database.tables import (
+    audit_log,
+    payout_batches,
+    payouts,
+    referral_purchases,
+    referrals,
+    users,
+    wallet_transactions,
+)
+from pipeline.messages import BatchStatus, PayoutStatus
+
+FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
+
+
+def wrong_batches(connection: Connection, number: int | None = None) -> Iterator[str]:
+    """Find batches that were not approved as they stand, and finished ones that ended otherwise than was told.
+
+    Among all, or look at one only.
+    """
+    approved, finished = _told(connection, BATCH_APPROVED, number), _told(connection, BATCH_FINISHED, number)
+    paid = select(payout_batches).where(payout_batches.c.batch_id.is_not(None)).order_by(payout_batches.c.number)
+    if number is not None:
+        paid = paid.where(payout_batches.c.number == number)
+    for row in connection.execute(paid).all():
+        plan, result = fingerprints.of_batch(connection, row.number, fingerprints.PLAN, fingerprints.RESULT)
+        stored = (row.batch_id, row.approved_by, row.planned_count, row.planned_cents, plan)
+        entry = _told_of(approved, row.number, ("batch_id", "actor", "users", "total_cents", "payouts"))
+        if stored != entry:
+            yield f"batch {row.number} stands as approved as {stored}, the audit log tells {entry}"
+        if row.status not in FINISHED:
+            continue
+        totals = (row.batch_id, row.credited_count, row.credited_cents, row.failed_count, row.skipped_count)
+        entry = _told_of(finished, row.number, ("batch_id", "users_paid", "total_cents", "failed", "skipped"))
+        if totals != entry:
+            yield f"batch {row.number} stores the result {totals}, the audit log tells {entry}"
+            continue
+        if (result,) != _told_of(finished, row.number, ("payouts",)):
+            yield f"batch {row.number}: its payouts have another fingerprint than when it was finished"
+
+
+def _told(connection: Connection, action: str, number: int | None) -> dict[int, dict[str, Any]]:
+    """Read the last entry of this kind about each batch, or about one: its details, and its actor."""
+    query = select(audit_log).where(audit_log.c.action == action).order_by(audit_log.c.id)
+    if number is not None:
+        query = query.where(audit_log.c.batch_number == number)
+    return {row.batch_number: {**json.loads(row.details), "actor": row.actor} for row in connection.execute(query)}
+
+
+def _told_of(entries: dict[int, dict[str, Any]], number: int, names: tuple[str, ...]) -> tuple[Any, ...]:
+    entry = entries.get(number, {})
+    return tuple(entry.get(name) for name in names)
+
+
+def missing_people(connection: Connection) -> Iterator[str]:
+    """Find money whose owner's row is gone: transactions without a wallet, and payouts without a referral."""
+    moves = wallet_transactions.c
+    without_wallet = select(moves.id, moves.user_discord_id).where(
+        not_(exists().where(users.c.discord_id == moves.user_discord_id))
+    )
+    for row in connection.execute(without_wallet):
+        yield f"transaction {row.id} moves money of {row.user_discord_id}, who has no wallet"
+    without_referral = (
+        select(payouts.c.batch_number, payouts.c.referrer_id)
+        .where(payouts.c.status == PayoutStatus.CREDITED)
+        .where(not_(exists().where(referrals.c.referrer_user_id == payouts.c.referrer_id)))
+    )
+    for row in connection.execute(without_referral):
+        yield f"payout of batch {row.batch_number} to {row.referrer_id} stands for no referral"
+
+
+def unexplained_earnings(connection: Connection) -> Iterator[str]:
+    """Find referrals that earned, or whose buyers spent, another amount than their purchases make, to the millionth.
+
+    What stands at the referrals, negative, and what the purchases make goes into one list, which is grouped once: what
+    is right adds up to nothing. Whole cents and millionths are summed apart: the product of a large purchase and its
+    rate nearly fills 63 bits.
+    """
+    referral, bought = referrals.c, referral_purchases.c
+    kept = bought.amount_cents - bought.refunded_cents
+    product = kept * bought.rate_ppm
+    # With its type told, the division is the database's own; without, it goes through a function for floats.
+    per_cent = literal_column(str(PPM), BigInteger)
+    stands = select(
+        referral.id.label("id"),
+        (-referral.referred_total_spend_cents).label("spend"),
+        (-referral.cashback_earned_cents).label("cents"),
+        (-referral.cashback_carry_ppm).label("millionths"),
+    )
+    made = select(bought.referral_id, kept, product // per_cent, product % per_cent)
+    each = union_all(stands, made.where(bought.referral_id.is_not(None))).subquery("each").c
+    spend, cents, millionths = func.sum(each.spend), func.sum(each.cents), func.sum(each.millionths)
+    wrong = (
+        select(each.id, spend.label("spend"), (cents + millionths // per_cent).label("cents"))
+        .group_by(each.id)
+        .having(or_(spend != 0, cents + millionths // per_cent != 0, millionths % per_cent != 0))
+        .subquery("wrong")
+    )
+    spent, earned = referral.referred_total_spend_cents, referral.cashback_earned_cents
+    query = select(
+        wrong.c.id, spent.label("spent"), earned.label("earned"), spent + wrong.c.spend, earned + wrong.c.cents
+    ).join_from(wrong, referrals, referral.id == wrong.c.id, isouter=True)
+    for referral_id, stands_spent, stands_earned, made_spend, made_cents in connection.execute(query):
+        yield (
+            f"referral {referral_id} spent {stands_spent} and earned {stands_earned} cents,"
+            f" its purchases make {made_spend} and {made_cents}"
+        )

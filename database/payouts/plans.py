@@ -1,0 +1,89 @@
+"""The plan of a batch: who is left out and why, and a payout for each of the others, set by set in one transaction."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, exists, func, insert, literal, not_, select
+
+from database.payouts import absences, exclusions, limits
+from database.programme.blacklist import blacklisted
+from database.programme.pending import pending_by_referrer, pending_for
+from database.programme.people import check_id
+from database.tables import payouts, referrals, unpaid, users
+from pipeline.errors import BlacklistedError, NothingPendingError
+from pipeline.messages import ExclusionReason, Terms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whom a batch is for: only those who are named, or everyone where nobody is, but never those who are excluded."""
+
+    number: int
+    now: datetime
+    only: frozenset[int] = field(default_factory=frozenset)
+    exclude: frozenset[int] = field(default_factory=frozenset)
+
+    @property
+    def among(self) -> Select[tuple[int]] | None:
+        """Select the referrers in question; None for everyone."""
+        return _these(self.only) if self.only else None
+
+
+def check_named(connection: Connection, people: Collection[int], now: datetime) -> None:
+    """Refuse a member who is named for a batch and has nothing pending: a mistake, and never a larger batch.
+
+    Raises BlacklistedError or NothingPendingError.
+    """
+    for person in sorted(people):
+        check_id(person, "Member")
+        if blacklisted(connection, person):
+            raise BlacklistedError(f"Member {person} is blacklisted from referral cashback.")
+        if not pending_for(connection, person, now)["pending_cents"]:
+            raise NothingPendingError(f"Member {person} has no pending cashback.")
+
+
+def leave_out(connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: Terms) -> int:
+    """Write who of those with cashback pending is left out, with the first reason that applies; return how many."""
+    _give_wallets(connection, scope)
+    number, now, among = scope.number, scope.now, scope.among
+    left_out = absences.leave_out(connection, number, now, hold_leavers=hold_leavers, only=among)
+    if scope.exclude:
+        left_out += exclusions.leave_out(connection, number, _these(scope.exclude), ExclusionReason.EXCLUDED, now)
+    if min_payout_cents > 1:
+        reason = ExclusionReason.BELOW_MINIMUM
+        left_out += exclusions.leave_out(connection, number, among, reason, now, below_cents=min_payout_cents)
+    return left_out + limits.leave_out(connection, number, now, terms, among=among)
+
+
+def write(connection: Connection, scope: Scope, *, min_payout_cents: int, left_out: int) -> tuple[int, int]:
+    """Write a payout for each who has cashback pending and is not left out; return how many, and the cents in all."""
+    columns = (owed := pending_by_referrer(scope.now, among=scope.among)).selected_columns
+    plan = owed.with_only_columns(
+        literal(scope.number), columns.referrer_id, columns.pending_cents, columns.referral_count
+    )
+    plan = plan.where(columns.pending_cents >= min_payout_cents)
+    if left_out:
+        plan = plan.where(not_(exclusions.is_left_out(scope.number, columns.referrer_id)))
+    names = ["batch_number", "referrer_id", "approved_cents", "referral_count"]
+    connection.execute(insert(payouts).from_select(names, plan))
+    sums = select(func.count(), func.coalesce(func.sum(payouts.c.approved_cents), 0))
+    count, cents = connection.execute(sums.where(payouts.c.batch_number == scope.number)).one()
+    return count, cents
+
+
+def _these(people: Collection[int]) -> Select[tuple[int]]:
+    return select(users.c.discord_id).where(users.c.discord_id.in_(sorted(people)))
+
+
+def _give_wallets(connection: Connection, scope: Scope) -> None:
+    """Give each referrer who is to be paid and has no row one: a bot may look at no foreign keys."""
+    payable = select(referrals.c.referrer_user_id).where(unpaid).distinct()
+    if scope.only:
+        payable = payable.where(referrals.c.referrer_user_id.in_(sorted(scope.only)))
+    owed = payable.subquery("owed")
+    moment = literal(scope.now, users.c.created_at.type)
+    without = select(owed.c.referrer_user_id, moment, moment).where(
+        not_(exists().where(users.c.discord_id == owed.c.referrer_user_id))
+    )
+    connection.execute(insert(users).from_select(["discord_id", "created_at", "updated_at"], without))

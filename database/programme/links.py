@@ -1,0 +1,111 @@
+"""Linking members: by a code that a member enters once, or by an admin with a reason. Circles are refused."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, exists, literal, select, update
+
+from database.audit_log import add_entry
+from database.programme.people import check_id
+from database.programme.referrals import create_referral
+from database.tables import referral_purchases, referrals
+from pipeline.errors import ReferralRefusedError
+
+
+def closes_circle(connection: Connection, referrer_id: int, referred_id: int) -> bool:
+    """Tell whether the referred member is above the referrer already, at any distance: A brought B, who brought A."""
+    itself = literal(referrer_id, referrals.c.referrer_user_id.type).label("user_id")
+    above = select(itself).cte("above", recursive=True)
+    # UNION, not UNION ALL: an adopted file may hold a circle, and the search must end.
+    above = above.union(
+        select(referrals.c.referrer_user_id)
+        .join_from(above, referrals, referrals.c.referred_user_id == above.c.user_id)
+        .where(referrals.c.unlinked_at.is_(None))
+    )
+    query = select(above.c.user_id).where(above.c.user_id == referred_id).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def set_referrer(connection: Connection, referrer_id: int, referred_id: int, now: datetime) -> int:
+    """Record whose code a member entered, once for ever; return the referral's id.
+
+    Raises ReferralRefusedError for oneself, a second time, and a circle.
+    """
+    check_id(referrer_id, "Referrer")
+    check_id(referred_id, "Referred member")
+    if referrer_id != referred_id and closes_circle(connection, referrer_id, referred_id):
+        message = (
+            f"Member {referrer_id} was brought by Member {referred_id}, perhaps through others; a circle is refused."
+        )
+        raise ReferralRefusedError(message)
+    return create_referral(connection, referrer_id, referred_id, now)
+
+
+def link(
+    connection: Connection, referrer_id: int, referred_id: int, *, reason: str | None, actor: str, now: datetime
+) -> int:
+    """Link two members as an admin does, or again after an unlink; return the referral's id.
+
+    Raises ReferralRefusedError as `set_referrer` does, and where what the member bought stays with another referrer.
+    """
+    before = _find(connection, referred_id)
+    if before is not None and before.unlinked_at is not None:
+        referral_id = _link_again(connection, before, referrer_id)
+    else:
+        referral_id = set_referrer(connection, referrer_id, referred_id, now)
+    details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
+    add_entry(connection, at=now, actor=actor, action="referral_linked", details=details)
+    return referral_id
+
+
+def unlink(
+    connection: Connection, referrer_id: int, referred_id: int, *, reason: str | None, actor: str, now: datetime
+) -> None:
+    """Unlink two members: later purchases earn nothing, what was earned stays and is paid.
+
+    Where nothing was bought the referral is as if it had never been, and the member may be linked to anybody. Raises
+    ReferralRefusedError where the two are not linked.
+    """
+    referral = _find(connection, referred_id)
+    if referral is None or referral.referrer_user_id != referrer_id or referral.unlinked_at is not None:
+        message = f"Member {referred_id} is not linked to Member {referrer_id}; nothing was changed."
+        raise ReferralRefusedError(message)
+    if _is_unused(connection, referral):
+        connection.execute(delete(referrals).where(referrals.c.id == referral.id))
+    else:
+        connection.execute(update(referrals).where(referrals.c.id == referral.id).values(unlinked_at=now))
+    details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
+    add_entry(connection, at=now, actor=actor, action="referral_unlinked", details=details)
+
+
+def _find(connection: Connection, referred_id: int) -> Row[Any] | None:
+    check_id(referred_id, "Referred member")
+    return connection.execute(select(referrals).where(referrals.c.referred_user_id == referred_id)).one_or_none()
+
+
+def _link_again(connection: Connection, before: Row[Any], referrer_id: int) -> int:
+    if before.referrer_user_id != referrer_id:
+        message = (
+            f"Member {before.referred_user_id} bought under Member {before.referrer_user_id}, and that stays so:"
+            f" link the two again, or leave the member unlinked."
+        )
+        raise ReferralRefusedError(message)
+    if closes_circle(connection, referrer_id, before.referred_user_id):
+        message = f"Member {before.referred_user_id} brought Member {referrer_id} meanwhile; a circle is refused."
+        raise ReferralRefusedError(message)
+    connection.execute(update(referrals).where(referrals.c.id == before.id).values(unlinked_at=None))
+    return int(before.id)
+
+
+def _is_unused(connection: Connection, referral: Row[Any]) -> bool:
+    """Tell whether no purchase and no cent stands on a referral, of ours or of another bot."""
+    sums = (
+        referral.referred_total_spend_cents,
+        referral.cashback_earned_cents,
+        referral.cashback_paid_cents,
+        referral.cashback_carry_ppm,
+    )
+    bought = exists().where(
+        referral_purchases.c.referral_id == referral.id, referral_purchases.c.buyer_id == referral.referred_user_id
+    )
+    return not any(sums) and not connection.scalars(select(bought)).one()

@@ -1,0 +1,1 @@
+"""What people look through: lists by page, sums and files. Nothing here writes."""
