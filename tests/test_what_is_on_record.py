@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from database import absences, crediting, runs
+from database.payouts import absences, crediting, runs
 from desk import Desk
 from pipeline.errors import CashbackError, NothingPendingError, StaleBatchError
 from pipeline.messages import Absence, BatchStatus, ChunkCredited, ChunkDiscovered, Selection

@@ -55,6 +55,7 @@ class Payout:
     status: str = PayoutStatus.PLANNED
     paid: int = 0
     reason: str | None = None
+    is_reversed: bool = False
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ class Model:
     orders: dict[str, Order] = field(default_factory=dict)
     refunds: dict[str, tuple[str, int]] = field(default_factory=dict)
     balances: dict[int, int] = field(default_factory=dict)
-    moves: list[tuple[int, int, int, int]] = field(default_factory=list)
+    moves: list[tuple[int | None, int, int, int]] = field(default_factory=list)
     batches: dict[int, Batch] = field(default_factory=dict)
     audit: list[tuple[str, int | None]] = field(default_factory=list)
 
@@ -127,3 +128,18 @@ class Model:
             payout.status, payout.paid = PayoutStatus.CREDITED, cents
             paid.append(cents)
         return len(paid), sum(paid), len(referrers) - len(paid)
+
+    def take_back(self, number: int, people: list[int]) -> tuple[int, int]:
+        """Take credited payouts back, as far as each wallet holds; return what they gave back and what they did not."""
+        reversed_cents = shortfall = 0
+        for person in people:
+            payout = self.batches[number].payouts[person]
+            cents = min(payout.paid, self.balances[person])
+            self.balances[person] -= cents
+            if cents:
+                self.moves.append((None, person, -cents, self.balances[person]))
+            payout.is_reversed = True
+            reversed_cents += cents
+            shortfall += payout.paid - cents
+        self.audit += [("reversal_proposed", number), ("payouts_reversed", number)]
+        return reversed_cents, shortfall

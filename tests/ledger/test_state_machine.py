@@ -25,11 +25,11 @@ from sqlalchemy import Connection
 
 from database import Database
 from database.books import reconciliation
-from database.payouts import approvals, crediting, proposals, retries, runs
+from database.payouts import approvals, crediting, proposals, retries, reversals, runs
 from database.programme import blacklist, purchases, referrals, refunds
 from database.programme.pending import all_pending, mark_paid
 from pipeline.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError
-from pipeline.messages import BatchStatus, BatchSummary, ChunkDiscovered, PayoutStatus
+from pipeline.messages import BatchStatus, BatchSummary, ChunkDiscovered, PayoutStatus, Terms
 from tests.conftest import Clock
 from tests.ledger.model import PPM, Batch, Model, Order, Payout, Referral
 
@@ -411,6 +411,41 @@ class LedgerMachine(RuleBasedStateMachine):
             payout.status, payout.reason = PayoutStatus.PLANNED, None
         self.model.move(number, BatchStatus.RUNNING, "retry_started")
 
+    @precondition(lambda self: self.model.batches)
+    @rule(which=WHICH, person=st.none() | REFERRERS)
+    def take_back(self, which: int, person: int | None) -> None:
+        """Take back what was credited to one, or to all of a batch, as far as the wallets hold it."""
+        number, batch = self.pick(which)
+        settled = batch.status in {BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.STOPPED}
+        credited = [
+            one
+            for one, payout in sorted(batch.payouts.items())
+            if payout.status == PayoutStatus.CREDITED and not payout.is_reversed and person in {None, one}
+        ]
+
+        def propose() -> int:
+            expires_at = self.clock() + timedelta(seconds=CONFIRM_SECONDS)
+            return self.write(
+                reversals.propose,
+                batch_number=number,
+                referrer_id=person,
+                reason="a mistake",
+                actor="cli",
+                now=self.clock(),
+                expires_at=expires_at,
+                terms=Terms(),
+            ).number
+
+        if not settled or not credited:
+            with pytest.raises(StaleBatchError):
+                propose()
+            return
+        reversal = propose()
+        done = self.write(reversals.approve, reversal, actor="cli", now=self.clock())
+        assert (done.reversed_cents, done.shortfall_cents) == self.model.take_back(number, credited)
+        with pytest.raises(StaleBatchError):
+            self.write(reversals.approve, reversal, actor="cli", now=self.clock())
+
     @rule(events=st.lists(EVENTS, min_size=1, max_size=6), size=st.integers(1, 4))
     def go_on(self, events: list[tuple[str, int]], size: int) -> None:
         """Take the steps that come next, with something between them, so that finished batches are not rare.
@@ -481,7 +516,7 @@ class LedgerMachine(RuleBasedStateMachine):
             for person, payout in sorted(batch.payouts.items())
         ]
         assert sorted(self.rows("SELECT batch_number, user_id FROM notifications")) == sorted(
-            (number, person) for number, person, _, _ in model.moves
+            (number, person) for number, person, _, _ in model.moves if number is not None
         )
         assert self.rows("SELECT action, batch_number FROM audit_log ORDER BY id") == model.audit
         pending = {person: cents for person in model.balances if (cents := model.pending(person, self.clock()))}
@@ -496,7 +531,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.rows("SELECT 1 FROM payouts WHERE paid_cents > approved_cents") == []
         assert self.rows("SELECT 1 FROM payouts WHERE paid_cents > 0 AND status <> 'credited'") == []
         [(credited, moved, wallets)] = self.rows(
-            "SELECT (SELECT coalesce(sum(paid_cents), 0) FROM payouts),"
+            "SELECT (SELECT coalesce(sum(paid_cents), 0) FROM payouts)"
+            " - (SELECT coalesce(sum(reversed_cents), 0) FROM reversals),"
             " (SELECT coalesce(sum(amount_cents), 0) FROM wallet_transactions),"
             " (SELECT coalesce(sum(wallet_balance_cents), 0) FROM users)"
         )
