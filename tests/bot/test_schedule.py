@@ -220,20 +220,3 @@ async def test_a_batch_of_the_calendar_that_stops_is_said_in_the_audit_channel(
         await frozen_time.run(minutes=2)
         assert town.batches() == ["completed"]
     assert town.till.balance(bob.id) == 2500
-
-
-async def test_a_slot_waits_for_the_batch_that_still_runs(town: Town, frozen_time: FrozenTime) -> None:
-    people = [town.sandbox.add_member(f"Member {number}").id for number in range(25)]
-    await town.till.earn_all((person, 100) for person in people)
-    town.adjust(chunk_size=1, notice_hours=0)
-    async with town.bot():
-        await frozen_time.run(minutes=1)
-        summary = await town.ask()
-        await frozen_time.jump_to(NEXT - timedelta(seconds=1))
-        summary = await town.ask()
-        await town.till.earn(people[0], 55)
-        await town.press(summary, "Confirm")
-        await frozen_time.run(seconds=1)
-        await frozen_time.run_until(lambda: town.batches()[1:] == ["completed", "completed"], minutes=5)
-    assert town.till.balance(people[0]) == 155
-    assert {town.till.balance(person) for person in people[1:]} == {100}
