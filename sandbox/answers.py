@@ -77,7 +77,7 @@ class Interaction:
     _answered: anyio.Event = field(default_factory=anyio.Event)
     _completed: anyio.Event = field(default_factory=anyio.Event)
 
-    async def answered(self, timeout_seconds: float = 5.0) -> Answer:
+    async def answered(self, timeout_seconds: float = 20.0) -> Answer:
         """Wait for the first answer, which may be a deferral; TimeoutError where none comes in real seconds."""
         with anyio.fail_after(timeout_seconds):
             await self._answered.wait()
@@ -85,7 +85,7 @@ class Interaction:
             raise errors.SandboxError
         return self.answer
 
-    async def replied(self, timeout_seconds: float = 5.0) -> Message | None:
+    async def replied(self, timeout_seconds: float = 20.0) -> Message | None:
         """Wait until there is more than a deferral; returns the message written or updated, the original first."""
         with anyio.fail_after(timeout_seconds):
             await self._completed.wait()

@@ -230,7 +230,7 @@ class Sandbox:
     async def wait_for(
         self,
         predicate: Callable[[Message], bool],
-        timeout_seconds: float = 5.0,
+        timeout_seconds: float = 20.0,
         *,
         after: Message | int | None = None,
     ) -> Message:

@@ -119,7 +119,7 @@ class Town:
         """Press a button."""
         return await self.sandbox.click(message.id, button(message, label), (by or self.admin).id)
 
-    async def shows(self, message: Message, *words: str, seconds: float = 5) -> Message:
+    async def shows(self, message: Message, *words: str, seconds: float = 20) -> Message:
         """Wait until a message, edited, has these words."""
         matches = saying(*words)
         return await self.sandbox.wait_for(lambda each: each.id == message.id and matches(each), seconds)
@@ -151,7 +151,7 @@ def mend_ledger(town: Town) -> None:
         connection.execute("ALTER TABLE taken_away RENAME TO notification_preferences")
 
 
-async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+async def until(condition: Callable[[], object], seconds: float = 20) -> None:
     """Wait for what no event tells: a row, an answer that only one member sees."""
     with anyio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 -- see above
