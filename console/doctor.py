@@ -6,7 +6,7 @@ from cogs.gateway import doctor as practice
 from cogs.gateway.connection import point_at
 from cogs.gateway.doctor import Doctor, Finding
 from console.office import open_office
-from console.output import say, say_json
+from console.output import complain, counted, say, say_json
 from console.session import Place
 from pipeline.errors import CashbackError
 from pipeline.ports import Silence
@@ -22,6 +22,9 @@ def doctor(place: Place, *, as_json: bool) -> int:
         say_json({"ok": is_well, "checks": checks})
     else:
         say(*(f"{'ok   ' if each.is_well else 'WRONG'}  {each.name:<9}  {each.text}" for each in findings))
+    if not is_well:
+        wrong = sum(not finding.is_well for finding in findings)
+        complain(f"the doctor found {counted(wrong, 'thing')} wrong; each line above says what to do.")
     return 0 if is_well else 1
 
 
