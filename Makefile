@@ -27,6 +27,13 @@ soak: .venv/.installed
 pictures: .venv/.installed
 	$(BIN)/python -m docs.pictures
 
+# Breaks the code that moves money in every small way and sees whether a test notices; docs/testing.md has the rest.
+mutants: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+		--config-settings editable_mode=compat --editable ".[mutants]"
+	$(BIN)/mutmut run
+	$(BIN)/mutmut results
+
 run: .venv/.installed
 	$(BIN)/cashback bot
 
@@ -49,4 +56,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
