@@ -38,6 +38,11 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
         await context.send(embed=embeds.error(text), ephemeral=True)
     except DISCORD_FAILURES as failure:
         logger.warning("an error could not be told in channel %s: %s", context.channel.id, failure)
+    except RuntimeError as failure:
+        # A stop that comes before the answer closes the library's session under it.
+        if not context.bot.is_closed():
+            raise
+        logger.warning("an error could not be told in channel %s: %s", context.channel.id, failure)
 
 
 async def answer_interaction_error(interaction: discord.Interaction[Any], error: Exception) -> None:

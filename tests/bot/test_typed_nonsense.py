@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from sandbox import Message
 from tests.bot.conftest import SUMMARY, Town, until
 
 pytestmark = pytest.mark.anyio
@@ -64,6 +65,11 @@ def _letter(chance: Random) -> str:
     return chance.choice(["", " ", "  "]).join([chance.choice(COMMANDS) + " ", *words])[:2000]
 
 
+def _answers(town: Town) -> list[Message]:
+    messages = town.sandbox.messages(town.channel.id)
+    return [message for message in messages if message.author_id == town.sandbox.bot_user_id]
+
+
 async def test_whatever_is_typed_the_bot_lives_answers_and_pays_nobody(
     town: Town, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -75,12 +81,7 @@ async def test_whatever_is_typed_the_bot_lives_answers_and_pays_nobody(
             await town.say(_letter(chance), by=chance.choice([town.admin, stranger]))
         summary = await town.ask()
         assert summary.embed["title"] == SUMMARY
-        answered = [
-            message
-            for message in town.sandbox.messages(town.channel.id)
-            if message.author_id == town.sandbox.bot_user_id
-        ]
-        assert len(answered) > LETTERS / 4
+        await until(lambda: len(_answers(town)) > LETTERS / 4)
         assert town.till.balance(bob.id) == 0
         assert town.till.rows("SELECT count(*) FROM payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
         await town.press(summary, "Confirm")
