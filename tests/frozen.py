@@ -7,11 +7,13 @@ timers run. Sockets and threads work as ever; nothing that waits for a time goes
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import freezegun
 import pytest
@@ -20,8 +22,14 @@ from freezegun import api
 QUIET_TURNS = 30
 """So many turns of the loop in which nothing happened, with no worker thread busy, are rest."""
 
+QUIET_SECONDS = 0.003
+"""Of real time, for which it must be quiet too: what was sent over a socket may be on its way."""
+
 RESTLESS_SECONDS = 20
 """Of real time: who has not come to rest by then never will."""
+
+STUCK_SECONDS = 1.0
+"""Of real time: when nobody has moved the clocks for so long and all rest, they go on to the next timer."""
 
 REAL_CLOCKS = ["discord.gateway", "_pytest"]
 """Whose clock stays real: heartbeats are a thread's, and the library takes a connection for dead where it jumps."""
@@ -35,6 +43,9 @@ class FrozenTime:
         loop: Any = asyncio.get_running_loop()
         self._loop = loop
         self._working = 0
+        self._moves = 0
+        # One at a time: two who look whether the loop is quiet would each be what the other hears.
+        self._listening = anyio.Lock()
         self._began_at = self()
         self._loop_began_at = self._loop.time()
         # Attributes of the loop come before its methods: timers, sleeps and deadlines all ask this one.
@@ -83,13 +94,26 @@ class FrozenTime:
 
     async def rest(self) -> None:
         """Let happen all that happens at this moment: queries, requests, events, and what follows from them."""
-        began = api.real_monotonic()
-        turns = 0
-        while turns < QUIET_TURNS:
-            await asyncio.sleep(0)
-            turns = 0 if self._working or self._loop._ready else turns + 1
-            if api.real_monotonic() - began > RESTLESS_SECONDS:
-                raise TimeoutError
+        async with self._listening:
+            began = quiet_since = api.real_monotonic()
+            turns = 0
+            while turns < QUIET_TURNS or api.real_monotonic() - quiet_since < QUIET_SECONDS:
+                await asyncio.sleep(0)
+                turns += 1
+                if self._working or self._loop._ready:
+                    turns, quiet_since = 0, api.real_monotonic()
+                if api.real_monotonic() - began > RESTLESS_SECONDS:
+                    raise TimeoutError
+
+    async def never_stand_still(self) -> None:
+        """Go on to the next timer when everybody waits, the test too: what it waits for may wait for a timer."""
+        while True:
+            moves = self._moves
+            await self._run_in_thread(time.sleep, STUCK_SECONDS, abandon_on_cancel=True)
+            if moves == self._moves:
+                await self.rest()
+            if moves == self._moves:
+                self._move(self._next_timer() - self())
 
     def _next_timer(self) -> datetime:
         """Find when the loop's next timer falls due; a late one is due now."""
@@ -99,6 +123,7 @@ class FrozenTime:
         return self() + timedelta(seconds=max(seconds, 0.0), microseconds=1)
 
     def _move(self, duration: timedelta) -> None:
+        self._moves += 1
         self._frozen.tick(duration)
 
     def _loop_time(self) -> float:
@@ -118,4 +143,8 @@ async def frozen_at(moment: datetime, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     """Freeze time at a moment inside the block."""
     with freezegun.freeze_time(moment, real_asyncio=True, ignore=REAL_CLOCKS) as frozen:
         assert isinstance(frozen, api.FrozenDateTimeFactory)
-        yield FrozenTime(frozen, monkeypatch)
+        clocks = FrozenTime(frozen, monkeypatch)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(clocks.never_stand_still, name="clocks")
+            yield clocks
+            tasks.cancel_scope.cancel()
