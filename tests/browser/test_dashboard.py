@@ -69,10 +69,14 @@ class Desktop:
         """Read what the page says."""
         return str(self.driver.execute_script("return document.body.innerText"))
 
-    def shows(self, *words: str) -> None:
-        """Wait until the page says all these words."""
+    def shows(self, *words: str, no: str = "\0") -> None:
+        """Wait until the page says all these words, and does not, or no longer, say `no`."""
+
+        def says(text: str) -> bool:
+            return all(word in text for word in words) and no not in text
+
         wait = WebDriverWait(self.driver, SECONDS, 0.05)
-        wait.until(lambda _: all(word in self.text for word in words), f"{words} did not appear")
+        wait.until(lambda _: says(self.text), f"{words} did not appear, or {no!r} stayed")
 
     def complaints(self) -> list[Any]:
         """Return what the browser complained of since it was asked last."""
@@ -125,7 +129,7 @@ def test_a_batch_is_proposed_confirmed_watched_and_its_failure_retried(desktop: 
     with raw(desktop.office.till.path) as file:
         file.execute("DROP TRIGGER refuse")
     desktop.press("retry-button")
-    desktop.shows("completed", f"to {PAYEES:,} referrers")
+    desktop.shows("completed", f"to {PAYEES:,} referrers", no="with failures")
     assert desktop.office.till.balance(FAILING) == 100 + FAILING
     assert desktop.complaints() == []
 
