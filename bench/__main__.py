@@ -5,11 +5,11 @@ import platform
 import tempfile
 from pathlib import Path
 
-from bench import crediting, importing, loop, starting, summing, verifying
+from bench import browsing, crediting, importing, loop, pages, shop, starting, summing, verifying
 from bench.measuring import Case, Result, measure, run_once
 from bench.table import show
 
-SUBJECTS = (crediting, loop, summing, verifying, importing, starting)
+SUBJECTS = (crediting, loop, summing, verifying, importing, browsing, pages, shop, starting)
 
 
 def _cases(*, full: bool) -> list[Case]:

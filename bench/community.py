@@ -17,6 +17,10 @@ STORED_EACH: Final = 100
 PENDING: Final = 1_000
 NOW: Final = "2026-01-02 15:00:00.000000"
 
+BATCHES: Final = 10
+PAID_CENTS: Final = 100
+"""What each batch of a history has paid to each referrer, and what is pending beyond it."""
+
 PURCHASES: Final = (
     "INSERT INTO referral_purchases"
     " (order_id, buyer_id, referral_id, amount_cents, rate_ppm, earned_cents, purchased_at, recorded_at)"
@@ -24,6 +28,28 @@ PURCHASES: Final = (
     " cashback_earned_cents, ?1, ?1 FROM referrals"
 )
 """One purchase for each referral, which earned what stands there."""
+
+
+PAID_PAYOUTS: Final = (
+    "INSERT INTO payouts"
+    " (batch_number, referrer_id, status, approved_cents, referral_count, paid_cents, settled_at)"
+    " SELECT :number, referrer_user_id, 'credited', :cents, 1, :cents, :now FROM referrals ORDER BY 2"
+)
+PAID_TRANSACTIONS: Final = (
+    "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
+    " description, metadata, created_at, payout_batch_number) SELECT referrer_user_id, :cents, :cents * :number,"
+    " 'referral_cashback', 'Referral cashback - 1 active referrals',"
+    " json_object('batch_id', :id, 'referral_count', 1), :now, :number FROM referrals ORDER BY 1"
+)
+SENT_MESSAGES: Final = (
+    "INSERT INTO notifications (batch_number, user_id, status, attempts, sent_at)"
+    " SELECT :number, referrer_user_id, 'sent', 1, :now FROM referrals ORDER BY 2"
+)
+FINISHED: Final = (
+    "INSERT INTO audit_log (at, actor, action, batch_number, details, digest)"
+    " VALUES (:now, 'bench', 'batch_finished', :number, '{}', printf('%064d', :number))"
+)
+"""What a batch of a history leaves: all that it paid was credited, and told."""
 
 
 def open_raw(path: Path) -> sqlite3.Connection:
@@ -57,6 +83,41 @@ def few_pending(path: Path, referrals: int) -> None:
         _insert_people(connection, FIRST_REFERRER, referrers)
         _insert_people(connection, FIRST_BUYER, referrals)
         _insert_referrals(connection, rows)
+
+
+def history(path: Path, payouts: int) -> None:
+    """Write a ledger of ten completed batches with so many payouts in all; as much as one paid is pending anew.
+
+    All of it balances but the audit log, which does not tell of the batches.
+    """
+    referrers = payouts // BATCHES
+    earned = PAID_CENTS * (BATCHES + 1)
+    paid = PAID_CENTS * BATCHES
+    rows = ((FIRST_REFERRER + n, FIRST_BUYER + n, 200 * earned, earned, paid) for n in range(referrers))
+    with _new_ledger(path) as connection:
+        _insert_people(connection, FIRST_REFERRER, referrers)
+        _insert_people(connection, FIRST_BUYER, referrers)
+        _insert_referrals(connection, rows)
+        connection.execute("UPDATE referrals SET cashback_paid_elsewhere_cents = 0")
+        connection.execute(PURCHASES, (NOW,))
+        for number in range(1, BATCHES + 1):
+            _insert_batch(connection, number, referrers)
+        connection.execute("UPDATE users SET wallet_balance_cents = ? WHERE discord_id < ?", (paid, FIRST_BUYER))
+
+
+def _insert_batch(connection: sqlite3.Connection, number: int, referrers: int) -> None:
+    """Write a completed batch that has paid every referrer, with transactions, messages and an audit entry."""
+    batch_id = f"BATCH-202601{number:02}-150000"
+    paid = {"number": number, "id": batch_id, "cents": PAID_CENTS, "now": f"2026-01-{number:02} 15:00:00.000000"}
+    connection.execute(
+        "INSERT INTO payout_batches (number, batch_id, mode, status, proposed_by, proposed_at, approved_by,"
+        " approved_at, started_at, finished_at, planned_count, planned_cents, credited_count, credited_cents)"
+        " VALUES (:number, :id, 'batch', 'completed', 'bench', :now, 'bench', :now, :now, :now, :count, :all, :count,"
+        " :all)",
+        {**paid, "count": referrers, "all": referrers * PAID_CENTS},
+    )
+    for statement in (PAID_PAYOUTS, PAID_TRANSACTIONS, SENT_MESSAGES, FINISHED):
+        connection.execute(statement, paid)
 
 
 async def _create(path: Path) -> None:

@@ -90,7 +90,7 @@ def cases(*, full: bool) -> list[Case]:
     return [
         Case(
             name=f"import, {REFERRALS_EACH} each",
-            rows=300_000 if full else 100_000,
+            rows=333_334 if full else 100_000,
             prepare=all_pending,
             program=import_file,
             floor=insert_raw,
