@@ -488,31 +488,29 @@ unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
 """Whether a referral earned more than was paid; what may be paid now is asked in `database/programme/pending.py`."""
 
 # Discovery and crediting cost what is pending, not what is stored.
-Index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, sqlite_where=unpaid, postgresql_where=unpaid)
+Index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, sqlite_where=unpaid)
 overpaid = referrals.c.cashback_earned_cents < referrals.c.cashback_paid_cents
-Index("referrals_overpaid", referrals.c.referrer_user_id, sqlite_where=overpaid, postgresql_where=overpaid)
+Index("referrals_overpaid", referrals.c.referrer_user_id, sqlite_where=overpaid)
 _was_held = referrals.c.cashback_held_until.is_not(None)
-Index("referrals_held", referrals.c.cashback_held_until, sqlite_where=_was_held, postgresql_where=_was_held)
+Index("referrals_held", referrals.c.cashback_held_until, sqlite_where=_was_held)
 _is_held = referral_purchases.c.payable_at.is_not(None)
 Index(
     "referral_purchases_held",
     referral_purchases.c.referral_id,
     referral_purchases.c.payable_at,
     sqlite_where=_is_held,
-    postgresql_where=_is_held,
 )
 is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
 Index(
     "referral_purchases_refunded",
     referral_purchases.c.order_id,
     sqlite_where=is_refunded,
-    postgresql_where=is_refunded,
 )
 Index("referral_refunds_by_order", referral_refunds.c.order_id)
 Index("referral_refunds_by_referral", referral_refunds.c.referral_id)
 Index("referrals_by_referrer", referrals.c.referrer_user_id)
 is_flagged = referrals.c.is_blacklisted != literal_column("0")
-Index("referrals_blacklisted", referrals.c.referrer_user_id, sqlite_where=is_flagged, postgresql_where=is_flagged)
+Index("referrals_blacklisted", referrals.c.referrer_user_id, sqlite_where=is_flagged)
 # One transaction for one payout, by constraint; in key order, so that a batch appends to the index.
 _of_batch = wallet_transactions.c.payout_batch_number.is_not(None)
 Index(
@@ -521,14 +519,13 @@ Index(
     wallet_transactions.c.user_discord_id,
     unique=True,
     sqlite_where=_of_batch,
-    postgresql_where=_of_batch,
 )
 Index("wallet_transactions_by_user", wallet_transactions.c.user_discord_id)
 # SQLite takes a partial index only where the query says its condition with the same constants, not with parameters.
 is_queued = notifications.c.status == literal_column("'queued'")
-Index("notifications_queued", notifications.c.id, sqlite_where=is_queued, postgresql_where=is_queued)
+Index("notifications_queued", notifications.c.id, sqlite_where=is_queued)
 is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
-Index("payout_batches_open", payout_batches.c.number, sqlite_where=is_open, postgresql_where=is_open)
+Index("payout_batches_open", payout_batches.c.number, sqlite_where=is_open)
 # Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.
 is_settled = notifications.c.status != literal_column("'queued'")
 Index(
@@ -536,8 +533,7 @@ Index(
     notifications.c.batch_number,
     notifications.c.status,
     sqlite_where=is_settled,
-    postgresql_where=is_settled,
 )
 Index("audit_log_by_batch", audit_log.c.batch_number, audit_log.c.id)
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
-Index("payout_batches_failed", payout_batches.c.number, sqlite_where=has_failures, postgresql_where=has_failures)
+Index("payout_batches_failed", payout_batches.c.number, sqlite_where=has_failures)
