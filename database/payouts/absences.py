@@ -35,7 +35,7 @@ def absence_of(connection: Connection, user_id: int) -> Absence | None:
 
 
 def leave_out(
-    connection: Connection, number: int, now: datetime, *, hold_leavers: bool, only: Select[tuple[int]] | None
+    connection: Connection, number: int, now: datetime, *, hold_leavers: bool, only: Select[int] | None
 ) -> int:
     """Leave absent members out of a batch, of one for some members only those; return how many."""
     left_out = 0

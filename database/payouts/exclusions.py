@@ -12,7 +12,7 @@ from pipeline.messages import ExclusionReason, ReasonCount
 def leave_out(
     connection: Connection,
     number: int,
-    among: Select[tuple[int]] | None,
+    among: Select[int] | None,
     reason: ExclusionReason,
     now: datetime,
     *,

@@ -16,9 +16,7 @@ from pipeline.messages import BatchMode, BatchStatus, ExclusionReason, Terms
 NAMES = ["batch_number", "referrer_id", "pending_cents", "reason", "turns"]
 
 
-def leave_out(
-    connection: Connection, number: int, now: datetime, terms: Terms, *, among: Select[tuple[int]] | None
-) -> int:
+def leave_out(connection: Connection, number: int, now: datetime, terms: Terms, *, among: Select[int] | None) -> int:
     """Leave out of a batch who does not fit into it; return how many. Who is left out already takes no place."""
     left_out = 0
     if terms.max_total_cents is not None:
@@ -37,7 +35,7 @@ def leave_out(
     return left_out
 
 
-def _waiting(connection: Connection, number: int, now: datetime, among: Select[tuple[int]] | None) -> Subquery:
+def _waiting(connection: Connection, number: int, now: datetime, among: Select[int] | None) -> Subquery:
     """Rank who would be paid: place, and the cents of all up to there."""
     owed = pending_by_referrer(now, among=among).subquery("owed")
     before = payout_exclusions.alias("before")

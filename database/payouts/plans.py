@@ -25,7 +25,7 @@ class Scope:
     exclude: frozenset[int] = field(default_factory=frozenset)
 
     @property
-    def among(self) -> Select[tuple[int]] | None:
+    def among(self) -> Select[int] | None:
         """Select the referrers in question; None for everyone."""
         return _these(self.only) if self.only else None
 
@@ -72,7 +72,7 @@ def write(connection: Connection, scope: Scope, *, min_payout_cents: int, left_o
     return count, cents
 
 
-def _these(people: Collection[int]) -> Select[tuple[int]]:
+def _these(people: Collection[int]) -> Select[int]:
     return select(users.c.discord_id).where(users.c.discord_id.in_(sorted(people)))
 
 

@@ -4,7 +4,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, exists, insert, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    delete,
+    exists,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from database.audit_log import add_entry
 from database.bulk import among, is_among
@@ -19,6 +30,12 @@ class Blacklisting:
     reason: str | None
     blacklisted_by: str | None
     blacklisted_at: datetime | None
+
+
+def everyone_blacklisted() -> CompoundSelect[int]:
+    """Select the ids of all who are blacklisted. Who asks about everybody asks once for these, not for each."""
+    flagged = select(referrals.c.referrer_user_id).where(is_flagged)
+    return flagged.union_all(select(referral_blacklist.c.user_id))
 
 
 def is_blacklisted(referrer_id: ColumnElement[int]) -> ColumnElement[bool]:

@@ -5,6 +5,7 @@ the purchases and never stored, so nothing has to release it, and nothing is ask
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -13,15 +14,15 @@ from sqlalchemy import (
     Connection,
     Select,
     and_,
+    bindparam,
     case,
     func,
-    not_,
     or_,
     select,
     update,
 )
 
-from database.programme.blacklist import blacklisted, is_blacklisted
+from database.programme.blacklist import blacklisted, everyone_blacklisted
 from database.programme.people import check_id
 from database.tables import overpaid, referral_purchases, referrals, unpaid
 from pipeline.errors import CashbackError
@@ -65,7 +66,7 @@ def is_pending(now: Moment) -> ColumnElement[bool]:
     return and_(unpaid, or_(referrals.c.cashback_held_until.is_(None), pending_cents(now) > 0))
 
 
-def pending_by_referrer(now: Moment, *, among: Select[tuple[int]] | None = None) -> Select[tuple[int, int, int]]:
+def pending_by_referrer(now: Moment, *, among: Select[int] | None = None) -> Select[int, int, int]:
     """Select what is payable: referrer, cents and number of referrals, for each who has any and is not blacklisted.
 
     `among` selects the referrers in question; else it is everyone.
@@ -84,7 +85,7 @@ def pending_by_referrer(now: Moment, *, among: Select[tuple[int]] | None = None)
         .subquery("owed")
     )
     return select(owed.c.referrer_id, owed.c.pending_cents, owed.c.referral_count).where(
-        not_(is_blacklisted(owed.c.referrer_id))
+        owed.c.referrer_id.not_in(everyone_blacklisted())
     )
 
 
@@ -115,18 +116,25 @@ def pending_for(connection: Connection, referrer_id: int, now: datetime) -> dict
     check_id(referrer_id, "Referrer")
     if blacklisted(connection, referrer_id):
         return {"pending_cents": 0, "referral_count": 0, "is_blacklisted": True, "referral_details": []}
-    rows = connection.execute(
-        select(referrals.c.referred_user_id, pending_cents(now))
-        .where(is_pending(now), referrals.c.referrer_user_id == referrer_id)
-        .order_by(referrals.c.id)
-    )
-    details = [{"user_id": user_id, "amount_cents": amount_cents} for user_id, amount_cents in rows]
+    owed = connection.execute(_owed_to_one(), {"referrer": referrer_id, "moment": now})
+    details = [{"user_id": user_id, "amount_cents": amount_cents} for _, user_id, amount_cents in owed]
     return {
         "pending_cents": sum(detail["amount_cents"] for detail in details),
         "referral_count": len(details),
         "is_blacklisted": False,
         "referral_details": details,
     }
+
+
+@cache
+def _owed_to_one() -> Select[int, int, int]:
+    """Select what one `referrer` is owed at a `moment`: referral, its member, cents. Built once: the bot often asks."""
+    moment = bindparam("moment", type_=referrals.c.cashback_held_until.type)
+    return (
+        select(referrals.c.id, referrals.c.referred_user_id, pending_cents(moment))
+        .where(is_pending(moment), referrals.c.referrer_user_id == bindparam("referrer"))
+        .order_by(referrals.c.id)
+    )
 
 
 def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | None = None) -> dict[str, int]:
@@ -157,13 +165,8 @@ def mark_paid(connection: Connection, referrer_id: int, amount_cents: int, now: 
     if amount_cents <= 0 or amount_cents > owed:
         message = f"{amount_cents} cents cannot be marked as paid to {referrer_id}: {owed} cents are pending."
         raise CashbackError(message)
-    query = (
-        select(referrals.c.id, pending_cents(now))
-        .where(is_pending(now), referrals.c.referrer_user_id == referrer_id)
-        .order_by(referrals.c.id)
-    )
     left = amount_cents
-    for referral_id, owed_here in connection.execute(query).all():
+    for referral_id, _, owed_here in connection.execute(_owed_to_one(), {"referrer": referrer_id, "moment": now}).all():
         share = min(left, owed_here)
         connection.execute(
             update(referrals)
