@@ -108,7 +108,7 @@ class House:
         client.programme = Programme(database, terms_of(settings))
         await client.add_cog(AdminCommands(database, desk, news, client.programme, courier, audit_channel.tell))
         await client.add_cog(MemberCommands(database, desk, client.programme, courier))
-        client.reversals = Reversals(desk, audit_channel.tell)
+        client.reversals = Reversals(database, desk, audit_channel.tell, courier)
         announcer = Announcer(
             client,
             database,

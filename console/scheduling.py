@@ -1,5 +1,7 @@
 """`schedule`: when the weekly batch comes, what became of the last ones, and pausing, resuming, skipping, reloading."""
 
+from dataclasses import asdict
+
 import anyio
 
 from console.office import open_office
@@ -11,6 +13,7 @@ from pipeline.calendar import OFF
 from pipeline.messages import ScheduleOverview
 from pipeline.money import dollars
 from pipeline.ports import Silence
+from pipeline.reasons import counted_reasons
 from settings import Settings
 
 
@@ -52,6 +55,8 @@ def _lines(overview: ScheduleOverview) -> list[str]:
         f"Next:      {'never: auto_batch_enabled is false' if is_off else moment(overview.next_slot_at)}",
         f"Would pay: {dollars(overview.pending.total_cents)} to {counted(overview.pending.users, 'user')} now",
     ]
+    if overview.pending.left_out:
+        lines.append(f"Left out:  {counted_reasons(overview.pending.left_out)}")
     if overview.paused_by:
         lines.append(f"Paused:    by {overview.paused_by}: {overview.paused_reason or 'no reason given'}")
     for slot in overview.latest:
@@ -69,7 +74,11 @@ def _json(overview: ScheduleOverview) -> dict[str, object]:
         "next_run": overview.next_slot_at,
         "paused_by": overview.paused_by,
         "paused_reason": overview.paused_reason,
-        "would_pay": {"users": overview.pending.users, "total_cents": overview.pending.total_cents},
+        "would_pay": {
+            "users": overview.pending.users,
+            "total_cents": overview.pending.total_cents,
+            "left_out": [asdict(each) for each in overview.pending.left_out],
+        },
         "slots": [
             {
                 "slot_at": slot.slot_at,

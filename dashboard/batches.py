@@ -118,6 +118,7 @@ class Batches:
             "now": self._database.now(),
             "report": report,
             "summary": summary,
+            "reversals": await self._database.read(browsing.reversals_of, number),
             "settled": settled,
             "percent": 100 * settled // report.users_planned,
             "found": await self._payouts(request, report),

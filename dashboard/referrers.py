@@ -84,6 +84,7 @@ class Referrers:
             "referrals": listed[:ON_A_PAGE],
             "next_page": page_number + 1 if len(listed) > ON_A_PAGE else None,
             "payouts": await read(members.past_payouts, referrer_id, limit=NEWEST_SHOWN),
+            "reversed": await read(members.reversed_payouts, referrer_id, limit=NEWEST_SHOWN),
             "transactions": await read(browsing.transactions_of, referrer_id, limit=NEWEST_SHOWN),
         }
 

@@ -5,7 +5,7 @@ of its own of every number of values, of which the driver keeps the last 128 wit
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
@@ -23,18 +23,20 @@ def execute_many(
     if not rows:
         return
     text, processors = _compiled(statement, tuple(names), connection.dialect)
-    columns: list[Any] = list(zip(*rows, strict=True))
+    width = len(names)
+    # In one long list a column is a slice: nothing is made anew of the rows but their order.
+    values = list(chain.from_iterable(rows))
     for place, processor in processors:
-        columns[place] = [*_processed(columns[place], processor)]
-    ready = list(zip(*columns, strict=True))
+        values[place::width] = _processed(values[place::width], processor)
     first = 0
     if isinstance(statement, Insert):
         together = text + f", {text[text.rindex('(') :]}" * (ROWS_TOGETHER - 1)
-        while first + ROWS_TOGETHER <= len(ready):
-            connection.exec_driver_sql(together, tuple(chain.from_iterable(ready[first : first + ROWS_TOGETHER])))
-            first += ROWS_TOGETHER
-    if first < len(ready):
-        connection.exec_driver_sql(text, ready[first:])
+        step = ROWS_TOGETHER * width
+        while first + step <= len(values):
+            connection.exec_driver_sql(together, tuple(values[first : first + step]))
+            first += step
+    if first < len(values):
+        connection.exec_driver_sql(text, list(zip(*[iter(values[first:])] * width, strict=True)))
 
 
 @lru_cache(maxsize=32)
@@ -51,13 +53,11 @@ def _compiled(
     return compiled.string, [(place, processor) for place, processor in found if processor is not None]
 
 
-def _processed(values: Sequence[Any], processor: Callable[[Any], Any]) -> Iterator[Any]:
-    """Prepare values for the driver; one that is the same as the one before is prepared once."""
-    before = prepared = None
-    for value in values:
-        if value is not before:
-            before, prepared = value, processor(value)
-        yield prepared
+def _processed(values: list[Any], processor: Callable[[Any], Any]) -> list[Any]:
+    """Prepare values for the driver; where all are the same one, as the moment of a transaction is, only that one."""
+    if len(set(map(id, values))) == 1:
+        return [processor(values[0])] * len(values)
+    return [processor(value) for value in values]
 
 
 def is_among(column: ColumnElement[Any]) -> ColumnElement[bool]:

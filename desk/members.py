@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from database.programme import blacklist, links
+from database.programme import blacklist, links, referrals
 from database.programme.people import LARGEST_ID
 from desk.actors import Actor
 from desk.door import Door
@@ -20,7 +20,7 @@ class Members(Door):
         """
         if member_id != referrer_id:
             _require_person(referrer_id, in_server=in_server, is_bot=is_bot)
-        return await self._database.write(links.set_referrer, referrer_id, member_id, self._database.now())
+        return await self._database.write(referrals.create_referral, referrer_id, member_id, self._database.now())
 
     async def link(
         self,

@@ -27,23 +27,25 @@ class Schedule(Door):
     async def schedule_overview(self) -> ScheduleOverview:
         """Tell when the weekly batch comes next, what it would pay now, and what became of the last slots."""
         referral = self._settings.referral_settings
-        return await self._database.read(
+        return await self._database.write(
             outlook.overview,
             configured=schedule_of(referral),
             now=self._database.now(),
             min_payout_cents=referral.min_payout_cents,
             hold_leavers=referral.leaver_policy == "hold",
+            terms=terms_of(referral),
         )
 
     async def slot_notice(self, slot_at: datetime) -> SlotNotice:
         """Tell what a slot would pay by now."""
         referral = self._settings.referral_settings
-        return await self._database.read(
+        return await self._database.write(
             outlook.notice,
             slot_at,
             now=self._database.now(),
             min_payout_cents=referral.min_payout_cents,
             hold_leavers=referral.leaver_policy == "hold",
+            terms=terms_of(referral),
         )
 
     async def open_schedule(self) -> ScheduleState:

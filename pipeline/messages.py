@@ -341,11 +341,15 @@ class SlotRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingPreview:
-    """What a batch of this moment would pay: how many users, how much in all, and the largest payouts."""
+    """What a batch of this moment would pay: how many users, how much in all, and the largest payouts.
+
+    `left_out` counts by reason who would be left out of it although cashback is pending.
+    """
 
     users: int
     total_cents: int
     top: tuple[PlannedPayout, ...]
+    left_out: tuple[ReasonCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 from desk import CLI, Actor, Desk, Source, read_code
 from pipeline.errors import NotAllowedError, ReferralRefusedError
 from settings import RoleIds, Settings
-from tests.conftest import Till
+from tests.conftest import Till, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -76,7 +76,8 @@ async def test_a_circle_of_any_length_is_refused(desk: Desk, till: Till, length:
 
 async def test_a_circle_that_another_bot_made_holds_up_nobody(desk: Desk, till: Till) -> None:
     await till.database.create_referral(1, 2)
-    await till.database.create_referral(2, 1)
+    with raw(till.path) as other_bot:
+        other_bot.execute("INSERT INTO referrals (referrer_user_id, referred_user_id) VALUES (2, 1)")
     await enter(desk, 3, 1)
 
 

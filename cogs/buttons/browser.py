@@ -66,6 +66,10 @@ class Browser:
         view = View(timeout=None)
         if after_referrer_id or page.next_after is not None:
             view.add_item(PayoutsButton("First", number, 0, disabled=not after_referrer_id))
+            before = await self._database.read(
+                browsing.page_before, number, after_referrer_id=after_referrer_id, limit=PAYOUTS_SHOWN
+            )
+            view.add_item(PayoutsButton("Previous", number, before, disabled=not after_referrer_id))
             view.add_item(PayoutsButton("Next", number, page.next_after or 0, disabled=page.next_after is None))
         return embed, view
 
@@ -145,7 +149,7 @@ class HistoryButton(
 
 class PayoutsButton(
     DynamicItem[Button[View]],
-    template=r"cashback:payouts:(?P<label>First|Next):(?P<number>[0-9]{1,18}):(?P<after>[0-9]{1,19})",
+    template=r"cashback:payouts:(?P<label>First|Previous|Next):(?P<number>[0-9]{1,18}):(?P<after>[0-9]{1,19})",
 ):
     """Leads to another page of a batch's payouts."""
 

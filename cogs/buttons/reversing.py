@@ -3,26 +3,41 @@
 import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import discord
 from discord.ui import Button, DynamicItem, View
 
 from cogs.buttons.presses import act_on_press
 from cogs.texts import embeds
+from database import Database
+from database.reading import members
 from desk import Actor, Desk
 from pipeline.errors import StaleBatchError
 from pipeline.messages import Reversal, ReversalStatus
 from pipeline.money import dollars
 
+MEMBERS_TOLD: Final = 100
+"""Of a reversal that concerns more, those who lose most are told; everyone reads it in `/cashback`."""
+
+
+class Notes(Protocol):
+    """Sends notes to members."""
+
+    def tell(self, user_id: int, embed: discord.Embed, *, cause: object) -> None:
+        """Have a note sent; nobody waits for it."""
+        ...
+
 
 class Reversals:
     """Acts on the buttons: asks the desk, and shows in the message how the reversal stands then."""
 
-    def __init__(self, desk: Desk, tell: Callable[[str], Awaitable[None]]) -> None:
-        """Take the desk, and who says one line in the audit channel."""
+    def __init__(self, database: Database, desk: Desk, tell: Callable[[str], Awaitable[None]], notes: Notes) -> None:
+        """Take the ledger for reading, the desk, who says one line in the audit channel, and who tells members."""
+        self._database = database
         self._desk = desk
         self._tell = tell
+        self._notes = notes
 
     async def decide(self, interaction: discord.Interaction[Any], action: "ReversalAction", number: int) -> None:
         """Act for who pressed."""
@@ -34,9 +49,21 @@ class Reversals:
             reversal = await decide(actor, number)
             if reversal.status is ReversalStatus.DONE:
                 await self._tell(_told(reversal))
+                await self._tell_members(reversal)
             await interaction.message.edit(embed=show(reversal), view=ReversalView(reversal))
 
         await act_on_press(interaction, act, extra={"reversal": number})
+
+    async def _tell_members(self, reversal: Reversal) -> None:
+        """Tell each of whom something was taken, but who wants no messages, what and why; of very many the first."""
+        taken = await self._database.read(members.told_of_reversal, reversal.number, limit=MEMBERS_TOLD)
+        for user_id, cents in taken:
+            embed = embeds.warning(
+                "Referral Cashback Taken Back",
+                f"{dollars(cents)} of {reversal.batch_id} was taken back from your wallet."
+                f"\n**Reason:** {embeds.escaped(reversal.reason)}",
+            )
+            self._notes.tell(user_id, embed, cause=f"reversal {reversal.number}")
 
 
 class ReversalAction(StrEnum):

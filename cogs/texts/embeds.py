@@ -121,7 +121,7 @@ def summary(batch: BatchSummary) -> discord.Embed:
     if batch.unusual:
         _field(embed, "⚠️ Unusual", [readable(sentence) for sentence in batch.unusual])
     if batch.left_out:
-        _field(embed, "🚧 Left Out", [_left_out_line(each) for each in batch.left_out])
+        _field(embed, "🚧 Left Out", [left_out_line(each) for each in batch.left_out])
     if batch.expires_at is not None:
         embed.description = _until_when(batch, batch.expires_at)
     return embed
@@ -143,7 +143,8 @@ def _until_when(batch: BatchSummary, expires_at: datetime) -> str:
     return "\n".join(lines)
 
 
-def _left_out_line(each: ReasonCount) -> str:
+def left_out_line(each: ReasonCount) -> str:
+    """Say how many a reason leaves out, and what stays pending by it."""
     return f"{in_words(each.reason).capitalize()}: {counted(each.count, 'member')}, {dollars(each.cents)}"
 
 
@@ -218,7 +219,7 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
     if report.failed:
         _field(embed, "⚠️ Failed Payouts", [*shown, *([f"...and {hidden:,} more"] if hidden else [])])
     if report.left_out:
-        _field(embed, "🚧 Left Out", [_left_out_line(each) for each in report.left_out])
+        _field(embed, "🚧 Left Out", [left_out_line(each) for each in report.left_out])
     if report.reversed_count:
         taken = f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')}"
         _field(embed, "↩️ Taken Back", [f"{taken}, {dollars(report.shortfall_cents)} not held"])

@@ -5,7 +5,17 @@ from typing import Final
 
 import discord
 
-from cogs.texts.embeds import DESCRIPTION_LENGTH, FIELD_LENGTH, clip, counted, escaped, mention, named, readable
+from cogs.texts.embeds import (
+    DESCRIPTION_LENGTH,
+    FIELD_LENGTH,
+    clip,
+    counted,
+    escaped,
+    left_out_line,
+    mention,
+    named,
+    readable,
+)
 from pipeline.messages import OpenNotice, PendingPreview, ScheduleOverview, SlotNotice, SlotRecord, SlotStatus
 from pipeline.money import dollars
 
@@ -34,6 +44,7 @@ def overview(schedule: ScheduleOverview, done: str | None = None) -> discord.Emb
         reason = escaped(schedule.paused_reason or "no reason given")
         _add(embed, "⏸️ Paused", f"by {named(schedule.paused_by)}: {reason}\nSlots that come are skipped.")
     _add(embed, "💰 Would Pay Now", _would_pay(schedule.pending))
+    _add_left_out(embed, schedule.pending)
     if schedule.latest:
         _add(embed, "🧾 Last Slots", "\n".join(_line(record) for record in schedule.latest))
     return embed
@@ -45,9 +56,15 @@ def _next_run(schedule: ScheduleOverview) -> str:
     return f"{moment(schedule.next_slot_at)}\nEvery {schedule.rule.capitalize()} UTC"
 
 
+def _add_left_out(embed: discord.Embed, pending: PendingPreview) -> None:
+    if pending.left_out:
+        _add(embed, "🚧 Left Out", "\n".join(left_out_line(each) for each in pending.left_out))
+
+
 def _would_pay(pending: PendingPreview) -> str:
     if not pending.users:
-        return "nothing: no referral cashback is pending"
+        but = " but that of members who are left out" if pending.left_out else ""
+        return f"nothing: no referral cashback is pending{but}"
     return f"**{dollars(pending.total_cents)}** to {counted(pending.users, 'user')}"
 
 
@@ -79,6 +96,7 @@ def notice(slot: SlotNotice) -> discord.Embed:
             for place, payout in enumerate(pending.top, start=1)
         ]
         _add(embed, "🏆 Top Payouts", "\n".join(lines))
+    _add_left_out(embed, pending)
     return embed.set_footer(text=_footer(slot.slot_at))
 
 

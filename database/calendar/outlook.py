@@ -3,24 +3,29 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, func, not_, select
+from sqlalchemy import Connection
 
 from database.calendar import schedule, slots
-from database.payouts import absences
-from database.programme.pending import pending_by_referrer
+from database.payouts import proposals
 from pipeline.calendar import Schedule
-from pipeline.messages import PendingPreview, PlannedPayout, ScheduleOverview, SlotNotice
+from pipeline.messages import ScheduleOverview, SlotNotice, Terms
 
 SLOTS_SHOWN: Final = 8
-TOP_SHOWN: Final = 3
 
 
 def overview(
-    connection: Connection, *, configured: Schedule, now: datetime, min_payout_cents: int, hold_leavers: bool
+    connection: Connection,
+    *,
+    configured: Schedule,
+    now: datetime,
+    min_payout_cents: int,
+    hold_leavers: bool,
+    terms: Terms = proposals.UNLIMITED,
 ) -> ScheduleOverview:
     """Tell when the weekly batch comes next, what it would pay now, and what became of the last slots.
 
-    Where no schedule was ever in force, it is the configured one that would be.
+    Where no schedule was ever in force, it is the configured one that would be. The batch is planned and undone, so
+    this needs a transaction that writes.
     """
     state = schedule.find_state(connection)
     in_force = state.schedule if state else configured
@@ -32,7 +37,9 @@ def overview(
         next_slot_at=slots.open_slots(connection, rule, now=now, count=1)[0] if rule else None,
         paused_by=state.paused_by if state else None,
         paused_reason=state.paused_reason if state else None,
-        pending=preview(connection, now, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers),
+        pending=proposals.preview(
+            connection, now=now, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms
+        ),
         latest=tuple(slots.latest(connection, limit=SLOTS_SHOWN)),
     )
 
@@ -52,30 +59,16 @@ def slot_to_notice(connection: Connection, *, now: datetime) -> datetime | None:
 
 
 def notice(
-    connection: Connection, slot_at: datetime, *, now: datetime, min_payout_cents: int, hold_leavers: bool
+    connection: Connection,
+    slot_at: datetime,
+    *,
+    now: datetime,
+    min_payout_cents: int,
+    hold_leavers: bool,
+    terms: Terms = proposals.UNLIMITED,
 ) -> SlotNotice:
-    """Read what a slot would pay by now."""
-    pending = preview(connection, now, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers)
-    return SlotNotice(slot_at=slot_at, pending=pending)
-
-
-def preview(connection: Connection, now: datetime, *, min_payout_cents: int, hold_leavers: bool) -> PendingPreview:
-    """Tell what a batch for everyone would pay now, with its largest payouts. Nothing is planned."""
-    payable = pending_by_referrer(now)
-    columns = payable.selected_columns
-    payable = payable.where(columns.pending_cents >= min_payout_cents)
-    payable = payable.where(not_(absences.is_left_out(columns.referrer_id, hold_leavers=hold_leavers)))
-    owed = payable.subquery()
-    totals = select(func.count(), func.coalesce(func.sum(owed.c.pending_cents), 0))
-    users_count, cents = connection.execute(totals).one()
-    largest = connection.execute(payable.order_by(columns.pending_cents.desc(), columns.referrer_id).limit(TOP_SHOWN))
-    return PendingPreview(
-        users=users_count,
-        total_cents=cents,
-        top=tuple(
-            PlannedPayout(
-                referrer_id=row.referrer_id, approved_cents=row.pending_cents, referral_count=row.referral_count
-            )
-            for row in largest
-        ),
+    """Tell what a slot would pay by now. The batch is planned and undone: this needs a transaction that writes."""
+    pending = proposals.preview(
+        connection, now=now, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms
     )
+    return SlotNotice(slot_at=slot_at, pending=pending)

@@ -1,7 +1,7 @@
 """Proposals: a batch and its plan are written at once, and shown as they are stored; then it waits for an answer."""
 
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
@@ -9,13 +9,14 @@ from database.audit_log import add_entry
 from database.payouts import approvals, batches, exclusions, plans, unusual
 from database.tables import is_open, payout_batches, payouts
 from pipeline.errors import NothingPendingError, StaleBatchError
-from pipeline.messages import BatchMode, BatchStatus, BatchSummary, PlannedPayout, Selection, Terms
+from pipeline.messages import BatchMode, BatchStatus, BatchSummary, PendingPreview, PlannedPayout, Selection, Terms
 from pipeline.money import dollars
 from pipeline.reasons import in_words
 
 EVERYONE: Final = Selection()
 UNLIMITED: Final = Terms()
 TOP_PAYOUTS: Final = 10
+PREVIEWED_PAYOUTS: Final = 3
 
 
 def propose(
@@ -39,20 +40,16 @@ def propose(
     named = selection.only if target_user_id is None else frozenset({target_user_id})
     plans.check_named(connection, named | selection.exclude, now)
     mode = BatchMode.BATCH if target_user_id is None else BatchMode.INDIVIDUAL
-    number: int = connection.scalars(
-        insert(payout_batches)
-        .values(
-            mode=mode,
-            status=BatchStatus.PROPOSED,
-            target_user_id=target_user_id,
-            slot_at=slot_at,
-            proposed_by=actor,
-            proposed_at=now,
-            expires_at=expires_at,
-            selected_count=len(selection.only) or None,
-        )
-        .returning(payout_batches.c.number)
-    ).one()
+    number = _insert(
+        connection,
+        mode=mode,
+        target_user_id=target_user_id,
+        slot_at=slot_at,
+        proposed_by=actor,
+        proposed_at=now,
+        expires_at=expires_at,
+        selected_count=len(selection.only) or None,
+    )
     scope = plans.Scope(number=number, now=now, only=named, exclude=selection.exclude)
     left_out = plans.leave_out(
         connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms
@@ -79,6 +76,36 @@ def propose(
     return summary(connection, number)
 
 
+def _insert(connection: Connection, **values: Any) -> int:  # noqa: ANN401 -- columns of several types
+    batch = insert(payout_batches).values(status=BatchStatus.PROPOSED, **values)
+    number: int = connection.scalars(batch.returning(payout_batches.c.number)).one()
+    return number
+
+
+def preview(
+    connection: Connection, *, now: datetime, min_payout_cents: int, hold_leavers: bool, terms: Terms
+) -> PendingPreview:
+    """Tell what a batch for everyone would pay now, and whom it would leave out, by planning it; nothing of it stays.
+
+    Needs a transaction that writes.
+    """
+    with connection.begin_nested() as planned:
+        number = _insert(connection, mode=BatchMode.BATCH, proposed_by="preview", proposed_at=now)
+        scope = plans.Scope(number=number, now=now)
+        left_out = plans.leave_out(
+            connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms
+        )
+        count, cents = plans.write(connection, scope, min_payout_cents=min_payout_cents, left_out=left_out)
+        found = PendingPreview(
+            users=count,
+            total_cents=cents,
+            top=_largest(connection, number, PREVIEWED_PAYOUTS),
+            left_out=exclusions.counted(connection, number),
+        )
+        planned.rollback()
+    return found
+
+
 def _why_two(cents: int, strange: list[str], terms: Terms) -> str | None:
     """Say why a second admin must approve; None where one is enough."""
     if terms.approval_threshold_cents is not None and cents >= terms.approval_threshold_cents:
@@ -100,12 +127,6 @@ def _nothing_pending(connection: Connection, number: int, target_user_id: int | 
 def summary(connection: Connection, number: int) -> BatchSummary:
     """Read a batch's plan as it is stored: what is confirmed is exactly this."""
     batch = batches.find(connection, number)
-    query = (
-        select(payouts.c.referrer_id, payouts.c.approved_cents, payouts.c.referral_count)
-        .where(payouts.c.batch_number == number)
-        .order_by(payouts.c.approved_cents.desc(), payouts.c.referrer_id)
-        .limit(TOP_PAYOUTS)
-    )
     return BatchSummary(
         batch_number=number,
         mode=BatchMode(batch.mode),
@@ -113,12 +134,7 @@ def summary(connection: Connection, number: int) -> BatchSummary:
         target_user_id=batch.target_user_id,
         users=batch.planned_count,
         total_cents=batch.planned_cents,
-        top=tuple(
-            PlannedPayout(
-                referrer_id=row.referrer_id, approved_cents=row.approved_cents, referral_count=row.referral_count
-            )
-            for row in connection.execute(query)
-        ),
+        top=_largest(connection, number, TOP_PAYOUTS),
         proposed_at=batch.proposed_at,
         expires_at=batch.expires_at,
         proposed_by=batch.proposed_by,
@@ -128,6 +144,16 @@ def summary(connection: Connection, number: int) -> BatchSummary:
         needs_second_approver=batch.needs_second_approver,
         first_approved_by=batch.first_approved_by,
     )
+
+
+def _largest(connection: Connection, number: int, limit: int) -> tuple[PlannedPayout, ...]:
+    query = (
+        select(payouts.c.referrer_id, payouts.c.approved_cents, payouts.c.referral_count)
+        .where(payouts.c.batch_number == number)
+        .order_by(payouts.c.approved_cents.desc(), payouts.c.referrer_id)
+        .limit(limit)
+    )
+    return tuple(PlannedPayout(**row) for row in connection.execute(query).mappings())
 
 
 def cancel(connection: Connection, number: int, *, actor: str, now: datetime) -> None:

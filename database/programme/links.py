@@ -3,42 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, literal, select, update
+from sqlalchemy import Connection, Row, delete, exists, select, update
 
 from database.audit_log import add_entry
 from database.programme.people import check_id
-from database.programme.referrals import create_referral
+from database.programme.referrals import Lineage, closing, create_referral
 from database.tables import referral_purchases, referrals
 from pipeline.errors import ReferralRefusedError
-
-
-def closes_circle(connection: Connection, referrer_id: int, referred_id: int) -> bool:
-    """Tell whether the referred member is above the referrer already, at any distance: A brought B, who brought A."""
-    itself = literal(referrer_id, referrals.c.referrer_user_id.type).label("user_id")
-    above = select(itself).cte("above", recursive=True)
-    # UNION, not UNION ALL: an adopted file may hold a circle, and the search must end.
-    above = above.union(
-        select(referrals.c.referrer_user_id)
-        .join_from(above, referrals, referrals.c.referred_user_id == above.c.user_id)
-        .where(referrals.c.unlinked_at.is_(None))
-    )
-    query = select(above.c.user_id).where(above.c.user_id == referred_id).limit(1)
-    return connection.execute(query).first() is not None
-
-
-def set_referrer(connection: Connection, referrer_id: int, referred_id: int, now: datetime) -> int:
-    """Record whose code a member entered, once for ever; return the referral's id.
-
-    Raises ReferralRefusedError for oneself, a second time, and a circle.
-    """
-    check_id(referrer_id, "Referrer")
-    check_id(referred_id, "Referred member")
-    if referrer_id != referred_id and closes_circle(connection, referrer_id, referred_id):
-        message = (
-            f"Member {referrer_id} was brought by Member {referred_id}, perhaps through others; a circle is refused."
-        )
-        raise ReferralRefusedError(message)
-    return create_referral(connection, referrer_id, referred_id, now)
 
 
 def link(
@@ -46,13 +17,13 @@ def link(
 ) -> int:
     """Link two members as an admin does, or again after an unlink; return the referral's id.
 
-    Raises ReferralRefusedError as `set_referrer` does, and where what the member bought stays with another referrer.
+    Raises ReferralRefusedError as `create_referral` does, and where what the member bought stays with another referrer.
     """
     before = _find(connection, referred_id)
     if before is not None and before.unlinked_at is not None:
         referral_id = _link_again(connection, before, referrer_id)
     else:
-        referral_id = set_referrer(connection, referrer_id, referred_id, now)
+        referral_id = create_referral(connection, referrer_id, referred_id, now)
     details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
     add_entry(connection, at=now, actor=actor, action="referral_linked", details=details)
     return referral_id
@@ -90,9 +61,8 @@ def _link_again(connection: Connection, before: Row[Any], referrer_id: int) -> i
             f" link the two again, or leave the member unlinked."
         )
         raise ReferralRefusedError(message)
-    if closes_circle(connection, referrer_id, before.referred_user_id):
-        message = f"Member {before.referred_user_id} brought Member {referrer_id} meanwhile; a circle is refused."
-        raise ReferralRefusedError(message)
+    if Lineage(connection, [referrer_id]).is_above(before.referred_user_id, referrer_id):
+        raise ReferralRefusedError(closing(referrer_id, before.referred_user_id))
     connection.execute(update(referrals).where(referrals.c.id == before.id).values(unlinked_at=None))
     return int(before.id)
 

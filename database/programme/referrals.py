@@ -14,10 +14,47 @@ from database.tables import referrals
 from pipeline.errors import ReferralRefusedError
 
 
+class Lineage:
+    """Who brought whom above some members: each was brought by one at most, so that it is a line for each of them."""
+
+    def __init__(self, connection: Connection, people: Iterable[int]) -> None:
+        """Read the lines of these members, in one statement, up to who was brought by nobody."""
+        columns = (referrals.c.referred_user_id, referrals.c.referrer_user_id)
+        linked = select(*columns).where(referrals.c.unlinked_at.is_(None))
+        above = linked.where(is_among(referrals.c.referred_user_id)).cte("above", recursive=True)
+        # UNION, not UNION ALL: an adopted file may hold a circle, and the search must end.
+        above = above.union(linked.join_from(above, referrals, columns[0] == above.c.referrer_user_id))
+        self._brought_by = {b: a for b, a in connection.execute(select(above), among(people))}  # noqa: C416 -- dict() has no types here
+        self._have_brought = set(self._brought_by.values())
+
+    def add(self, referrer_id: int, referred_id: int) -> None:
+        """Note that one more was brought."""
+        self._brought_by[referred_id] = referrer_id
+        self._have_brought.add(referrer_id)
+
+    def is_above(self, upper_id: int, member_id: int) -> bool:
+        """Tell whether a member is above another, at any distance. Who brought nobody is so without a look."""
+        if upper_id not in self._have_brought:
+            return False
+        seen = set()
+        above: int | None = member_id
+        while (above := self._brought_by.get(above)) is not None and above not in seen:
+            if above == upper_id:
+                return True
+            seen.add(above)
+        return False
+
+
+def closing(referrer_id: int, referred_id: int) -> str:
+    """Say that two members are not linked, because that would close a circle."""
+    return f"Member {referrer_id} was brought by Member {referred_id}, perhaps through others; a circle is refused"
+
+
 def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], now: datetime) -> list[str | None]:
     """Record who brought whom, as pairs (referrer, referred). Answers for each pair why it was refused, or None.
 
-    A member is referred once, for ever; a pair that stands already is refused too.
+    A member is referred once, for ever; a pair that stands already is refused too, and one that closes a circle: with
+    those before it in the list too.
     """
     taken = set(
         connection.scalars(
@@ -27,6 +64,7 @@ def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], n
     )
     referrers = {referrer for referrer, _ in pairs}
     blacklisted = blacklisted_among(connection, referrers)
+    lineage = Lineage(connection, referrers)
     refusals: list[str | None] = []
     accepted: list[tuple[int, int]] = []
     rows = []
@@ -35,9 +73,12 @@ def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], n
             refusals.append("Users cannot refer themselves")
         elif referred in taken:
             refusals.append("This user has already been referred by someone")
+        elif lineage.is_above(referred, referrer):
+            refusals.append(closing(referrer, referred))
         else:
             refusals.append(None)
             taken.add(referred)
+            lineage.add(referrer, referred)
             accepted.append((referrer, referred))
             rows.append(
                 {
@@ -54,7 +95,10 @@ def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], n
 
 
 def create_referral(connection: Connection, referrer_id: int, referred_id: int, now: datetime) -> int:
-    """Record that one member brought another, and return the referral's id."""
+    """Record that one member brought another, once for ever; return the referral's id.
+
+    Raises ReferralRefusedError for oneself, a second time, and a circle.
+    """
     check_id(referrer_id, "Referrer")
     check_id(referred_id, "Referred member")
     [refusal] = create_referrals(connection, [(referrer_id, referred_id)], now)

@@ -14,10 +14,12 @@ from database.tables import (
     payouts,
     referral_blacklist,
     referrals,
+    reversals,
     wallet_transactions,
 )
-from pipeline.messages import PayoutStatus
+from pipeline.messages import PayoutStatus, ReversalStatus
 
+REVERSALS_SHOWN: Final = 50
 LOOKED_THROUGH: Final = 20_000
 """Payouts that one page looks through for those in a state: a page that finds few says where to go on."""
 
@@ -57,6 +59,18 @@ def payouts_page(
         return found
     last = connection.scalars(in_order.with_only_columns(payouts.c.referrer_id).offset(LOOKED_THROUGH - 1).limit(1))
     return Page(rows=found.rows, next_after=last.one_or_none())
+
+
+def page_before(connection: Connection, number: int, *, after_referrer_id: int, limit: int) -> int:
+    """Tell after whom the page of a batch's payouts begins that comes before the one after this referrer; 0: nobody."""
+    query = (
+        select(payouts.c.referrer_id)
+        .where(payouts.c.batch_number == number, payouts.c.referrer_id <= after_referrer_id)
+        .order_by(payouts.c.referrer_id.desc())
+        .offset(limit)
+        .limit(1)
+    )
+    return connection.scalars(query).one_or_none() or 0
 
 
 def payout_of(connection: Connection, number: int, referrer_id: int) -> list[dict[str, Any]]:
@@ -104,6 +118,13 @@ def _summed(now: datetime) -> Select[Any]:
         func.sum(case((is_pending(now), pending_cents(now)), else_=0)).label("pending_cents"),
         func.sum(held_cents(now)).label("held_cents"),
     ).group_by(referrals.c.referrer_user_id)
+
+
+def reversals_of(connection: Connection, number: int) -> list[dict[str, Any]]:
+    """List the reversals of a batch that took something back, newest first."""
+    query = select(reversals).where(reversals.c.batch_number == number, reversals.c.status == ReversalStatus.DONE)
+    rows = connection.execute(query.order_by(reversals.c.number.desc()).limit(REVERSALS_SHOWN))
+    return [dict(row) for row in rows.mappings()]
 
 
 def transactions_of(connection: Connection, user_id: int, *, limit: int) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, exists, func, select
 
 from database.payouts.absences import absence_of
 from database.programme.blacklist import Blacklisting, blacklisting_of
@@ -12,6 +12,7 @@ from database.programme.pending import held_and_owed, held_cents, pending_cents,
 from database.programme.people import check_id
 from database.programme.referrals import referral_stats
 from database.tables import (
+    notification_preferences,
     payout_batches,
     payout_exclusions,
     payout_reversals,
@@ -191,6 +192,21 @@ def reversed_payouts(connection: Connection, user_id: int, *, limit: int) -> lis
         .limit(limit)
     )
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def told_of_reversal(connection: Connection, reversal_number: int, *, limit: int) -> list[tuple[int, int]]:
+    """List whom a reversal took something from, with the cents, the largest first, but who wants no messages."""
+    muted = notification_preferences.c.payout_dm == 0
+    of_member = notification_preferences.c.user_id == payout_reversals.c.referrer_id
+    query = (
+        select(payout_reversals.c.referrer_id, payout_reversals.c.amount_cents)
+        .join_from(reversals, payout_reversals, payout_reversals.c.batch_number == reversals.c.batch_number)
+        .where(reversals.c.number == reversal_number, payout_reversals.c.reversal_number == reversal_number)
+        .where(payout_reversals.c.amount_cents > 0, ~exists().where(of_member, muted))
+        .order_by(payout_reversals.c.amount_cents.desc(), payout_reversals.c.referrer_id)
+        .limit(limit)
+    )
+    return [(user_id, cents) for user_id, cents in connection.execute(query)]
 
 
 def referrals_page(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
+import discord
 import pytest
 
 from sandbox import Message
@@ -65,6 +66,23 @@ async def test_what_names_nothing_is_refused(town: Town, words: str, refusal: st
         answer = await town.answer("!sendref-cashb export" + words)
     assert refusal in answer.text
     assert answer.attachments == []
+
+
+async def test_a_file_that_is_too_large_for_discord_stays_and_its_place_is_named(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.referrer("Bob", 2500)
+    report = await town.till.pay()
+    monkeypatch.setattr(discord.Guild, "filesize_limit", 100)
+    async with town.bot():
+        answer = await town.answer(f"!sendref-cashb export {report.batch_id}")
+    assert answer.attachments == []
+    assert "1 payout, $25.00 paid" in answer.text
+    [file] = (town.till.path.parent / "exports").iterdir()
+    assert f"The file is too large for Discord; it is at `{file.absolute()}`" in answer.text
+    *payouts, totals = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8")))
+    assert [row["paid_cents"] for row in payouts] == ["2500"]
+    assert totals["batch_id"] == "TOTAL"
 
 
 async def test_who_is_no_admin_gets_no_file(town: Town) -> None:

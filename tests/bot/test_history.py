@@ -69,13 +69,31 @@ async def test_a_batch_is_shown_with_its_payouts_in_pages(town: Town) -> None:
         await town.press(shown, "Next")
         rest = await town.shows(shown, f"<@{people[19].id}>")
         assert len(field(rest, "Payouts").splitlines()) == 5
-        stranger = await town.press(rest, "First", by=people[0])
+        await town.press(rest, "Previous")
+        first = await town.shows(shown, f"<@{people[0].id}>")
+        assert field(first, "Payouts").splitlines() == lines
+        assert [each.disabled for each in first.buttons] == [True, True, False]
+        stranger = await town.press(first, "Next", by=people[0])
         answer = await stranger.answered()
         assert answer.ephemeral
         suggested = await town.sandbox.autocomplete(
             town.channel.id, town.admin.id, "sendref-cashb show", "batch", {"batch": "batch-2026"}
         )
         assert [each["value"] for each in suggested] == [report.batch_id]
+
+
+async def test_previous_leads_back_page_by_page(town: Town) -> None:
+    people = [await town.referrer(f"Member {number}", 100 + number) for number in range(40)]
+    report = await town.till.pay()
+    async with town.bot():
+        shown = await town.answer(f"!sendref-cashb show {report.batch_id}")
+        await town.press(shown, "Next")
+        second = field(await town.shows(shown, f"<@{people[15].id}>"), "Payouts")
+        await town.press(shown, "Next")
+        await town.shows(shown, f"<@{people[39].id}>")
+        await town.press(shown, "Previous")
+        back = await town.shows(shown, f"<@{people[15].id}>")
+        assert field(back, "Payouts") == second
 
 
 async def test_who_is_no_admin_sees_nothing(town: Town) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from database.programme import preferences
 from sandbox import Member
 from tests.bot.conftest import COMPLETE, Town, field, saying, until
 from tests.bot.test_second_admin import refusal
@@ -36,13 +37,28 @@ async def test_one_payout_is_shown_confirmed_and_taken_back(town: Town) -> None:
         await town.press(asked, "Confirm")
         done = await town.shows(asked, "Referral Cashback Taken Back", "**Taken Back:** $25.00", "**Shortfall:** $0.00")
         assert all(each.disabled for each in done.buttons)
-        line = await town.sandbox.wait_for(saying("was taken back from", batch_id))
+        line = await town.sandbox.wait_for(saying("was not held", batch_id))
         assert line.channel_id == town.audit.id
         assert f"by <@{town.admin.id}>" in line.text
         again = await town.answer(f"!sendref-cashb reverse {batch_id} {bob.id} once more")
         assert "has no credited payout to" in again.text
     assert [town.till.balance(each.id) for each in (bob, cid)] == [0, 1000]
     assert town.audit_actions()[-3:] == ["refused", "refused", "payouts_reversed"]
+
+
+async def test_members_are_told_what_was_taken_back_and_why_but_not_who_is_muted(town: Town) -> None:
+    async with town.bot():
+        bob, cid, batch_id = await paid(town)
+        await town.till.database.write(preferences.set_payout_dm, bob.id, wanted=False)
+        await until(lambda: len(town.sandbox.direct_messages(cid.id)) == 1)
+        asked = await town.answer(f"!sendref-cashb reverse-batch {batch_id} the *import* was wrong")
+        await town.press(asked, "Confirm")
+        await until(lambda: len(town.sandbox.direct_messages(cid.id)) == 2)
+        told = town.sandbox.direct_messages(cid.id)[-1]
+        assert "Referral Cashback Taken Back" in told.text
+        assert f"$10.00 of {batch_id} was taken back from your wallet" in told.text
+        assert r"the \*import\* was wrong" in told.text
+    assert ["Taken Back" in each.text for each in town.sandbox.direct_messages(bob.id)].count(True) == 0
 
 
 async def test_a_whole_batch_needs_another_admin_from_the_threshold_on(town: Town) -> None:

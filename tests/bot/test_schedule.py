@@ -56,6 +56,11 @@ async def test_the_schedule_shows_its_next_run_and_what_it_would_pay(town: Town)
         answer = await asked.replied()
         assert answer is not None
         assert answer.embed == shown.embed
+    town.adjust(max_users_per_batch=1)
+    async with town.bot():
+        limited = await town.answer("!sendref-cashb schedule")
+        assert field(limited, "💰 Would Pay Now") == "**$25.00** to 1 user"
+        assert field(limited, "🚧 Left Out") == "Over the limit of members in a batch: 1 member, $10.00"
 
 
 async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(town: Town) -> None:

@@ -54,6 +54,18 @@ def test_referrals_go_first_and_importing_again_changes_nothing(
     assert cashback("verify").code == 0
 
 
+def test_referrals_that_close_a_circle_are_bad_rows(cashback: Cashback, folder: Path) -> None:
+    (folder / "referrals.csv").write_text("referrer_id,referred_id\n1,2\n2,3\n3,1\n3,4\n")
+    answer = cashback("import", "--referrals", "referrals.csv", "--json")
+    assert (answer.code, answer.json["imported"], answer.json["bad"]) == (3, 3, 1)
+    [error] = answer.json["errors"]
+    assert error["line"] == 4
+    assert (
+        error["reason"] == "3 referred 1: Member 3 was brought by Member 1, perhaps through others; a circle is refused"
+    )
+    assert rows(LEDGER, "SELECT referred_user_id FROM referrals ORDER BY 1") == [(2,), (3,), (4,)]
+
+
 def test_what_excel_and_others_write_is_understood(cashback: Cashback, folder: Path) -> None:
     text = (
         "\ufeffNote, Amount ,ORDER_ID,buyer_id,purchased_at\r\n\r\n"

@@ -26,9 +26,19 @@ def test_a_new_ledger_shows_what_is_configured_and_puts_nothing_in_force(seeded:
     shown = seeded("schedule", "--json").json
     assert (shown["enabled"], shown["rule"], shown["slots"]) == (True, "tuesday 09:30", [])
     assert (shown["grace_hours"], shown["notice_hours"]) == (24, 2)
-    assert shown["would_pay"] == {"users": 15, "total_cents": 12_750}
+    assert shown["would_pay"] == {"users": 15, "total_cents": 12_750, "left_out": []}
     assert shown["next_run"].endswith("T09:30:00+00:00")
     assert rows(folder / "cashback.db", "SELECT 1 FROM schedule_state") == []
+
+
+def test_what_limits_would_leave_out_is_told_ahead(seeded: Cashback, folder: Path) -> None:
+    configure(folder, max_users_per_batch=4)
+    pays = seeded("schedule", "--json").json["would_pay"]
+    [out] = pays["left_out"]
+    assert (pays["users"], out["reason"], out["count"]) == (4, "over_user_limit", 11)
+    assert pays["total_cents"] + out["cents"] == 12_750
+    assert "Left out:  over the limit of members in a batch: 11" in seeded("schedule").out
+    assert seeded("history", "--json").json == {"batches": []}
 
 
 def test_pause_resume_and_skip_keep_who_and_why(seeded: Cashback, folder: Path) -> None:

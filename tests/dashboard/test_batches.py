@@ -10,8 +10,9 @@ import anyio
 import pytest
 
 from database.payouts import runs
+from desk import Actor, Source
 from tests.conftest import Clock, raw
-from tests.dashboard.conftest import ADA, STRANGER, Office
+from tests.dashboard.conftest import ADA, ADMIN_ROLE, STRANGER, Office
 
 pytestmark = pytest.mark.anyio
 
@@ -223,6 +224,23 @@ async def test_what_failed_is_retried_from_here_and_paid_once(office: Office) ->
         assert (await browser.post(f"/batches/{number}/retry"))[0] == 409
     assert [office.till.balance(person) for person in range(1, 6)] == [100] * 5
     assert (f"dashboard:{ADA}", "retry_started") in office.audit()
+
+
+async def test_what_was_taken_back_stands_on_the_page_of_the_batch_and_of_the_referrer(office: Office) -> None:
+    await office.till.earn(1, 2500)
+    report = await office.till.pay()
+    async with office.signed_in() as browser:
+        for path in (f"/batches/{report.batch_number}", "/referrers/1"):
+            assert "Taken back" not in (await browser.get(path))[1]
+        actor = Actor(source=Source.DISCORD, user_id=ADA, role_ids=frozenset({ADMIN_ROLE}))
+        wanted = await office.desk.propose_reversal(actor, report.batch_number, reason="a <b>stolen</b> card")
+        assert "Taken back" not in (await browser.get(f"/batches/{report.batch_number}"))[1], "nothing was, so far"
+        await office.desk.approve_reversal(actor, wanted.number)
+        for path in (f"/batches/{report.batch_number}", "/referrers/1"):
+            _, text = await browser.get(path)
+            assert "Taken back" in text
+            assert "a &lt;b&gt;stolen&lt;/b&gt; card" in text
+            assert "$25.00" in text
 
 
 async def test_a_batch_is_stopped_resumed_and_given_up_from_here(office: Office) -> None:

@@ -59,6 +59,31 @@ async def test_the_largest_go_first_and_who_waited_goes_before_them_next_time(ti
         assert await pay(till, terms) == expected, "nobody waits for ever"
 
 
+async def test_what_is_told_ahead_is_what_is_proposed_then_and_leaves_nothing_behind(till: Till) -> None:
+    await till.earn_all({1: 900, 2: 500, 3: 400, 4: 300, 5: 7}.items())
+    before = till.money(), till.rows("SELECT * FROM audit_log")
+    terms = Terms(max_users=3, max_total_cents=800)
+    ahead = await till.database.write(
+        proposals.preview, now=till.clock(), min_payout_cents=10, hold_leavers=False, terms=terms
+    )
+    assert (till.money(), till.rows("SELECT * FROM audit_log")) == before
+    for table in ("payout_batches", "payouts", "payout_exclusions"):
+        assert till.rows(f"SELECT * FROM {table}") == []
+    summary = await propose(till, terms, least=10)
+    assert (ahead.users, ahead.total_cents, ahead.left_out) == (summary.users, summary.total_cents, summary.left_out)
+    assert ahead.top == summary.top[: len(ahead.top)]
+    assert {each.reason for each in ahead.left_out} == {"over_total_limit", "below_minimum"}
+
+
+async def test_where_all_would_be_left_out_that_is_told_ahead(till: Till) -> None:
+    await till.earn(1, 900)
+    ahead = await till.database.write(
+        proposals.preview, now=till.clock(), min_payout_cents=1, hold_leavers=False, terms=Terms(max_total_cents=800)
+    )
+    assert (ahead.users, ahead.total_cents, ahead.top) == (0, 0, ())
+    assert ahead.left_out == (ReasonCount(reason="over_total_limit", count=1, cents=900),)
+
+
 async def test_who_is_left_out_stands_with_the_reason_in_summary_and_report(till: Till) -> None:
     await till.earn_all({1: 900, 2: 500, 3: 400, 4: 300, 5: 7, 6: 250}.items())
     terms = Terms(max_users=3, max_total_cents=800)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event
 from database import Database
 from database.books import reconciliation
 from database.payouts import absences, batches, crediting, outbox, proposals, runs
-from database.programme import links, pending, purchases, referrals, refunds
+from database.programme import pending, purchases, referrals, refunds
 from database.programme.purchases import Purchase
 from database.programme.refunds import Refund
 from database.reading import members
@@ -143,7 +143,7 @@ async def test_what_a_member_is_told_is_searched(large: Till) -> None:
         await read(explained, members.past_payouts, 1010, limit=10),
         await read(explained, members.taken_back, 1010, limit=10),
         await read(explained, members.referrals_page, 1010, FRIDAY, limit=10),
-        await read(explained, links.closes_circle, 1010, 900_001),
+        await read(explained, referrals.Lineage, [1010]),
         await read(explained, pending.held_and_owed, FRIDAY),
         await large.database.write(
             explained, refunds.record_refund, Refund(order_id="till-1"), actor="cli", now=FRIDAY

@@ -46,6 +46,24 @@ async def test_nobody_is_referred_a_second_time(till: Till, referrer: int) -> No
     assert await till.database.get_referrer_for_user(2) == 1
 
 
+@pytest.mark.parametrize("length", [2, 3, 7])
+async def test_nobody_is_referred_by_somebody_below(till: Till, length: int) -> None:
+    for member in range(1, length):
+        await till.database.create_referral(member, member + 1)
+    with pytest.raises(RuntimeError, match=rf"^Member {length} was brought by Member 1, .* a circle is refused$"):
+        await till.database.create_referral(length, 1)
+    assert await till.database.get_referrer_for_user(1) is None
+
+
+async def test_many_at_once_close_no_circle_with_each_other_or_with_what_stands(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    pairs = [(2, 3), (3, 1), (5, 6), (4, 5), (6, 4), (6, 7)]
+    refusals = await till.database.write(referrals.create_referrals, pairs, FRIDAY)
+    assert [bool(refusal) for refusal in refusals] == [False, True, False, False, True, False]
+    stand = till.rows("SELECT referrer_user_id, referred_user_id FROM referrals ORDER BY 2")
+    assert stand == [(1, 2), (2, 3), (4, 5), (5, 6), (6, 7)]
+
+
 @pytest.mark.parametrize("wrong", [0, -1, LARGEST_ID + 1, True, 1.5, "7"])
 async def test_an_id_is_a_positive_63_bit_integer(till: Till, wrong: int) -> None:
     database = till.database
