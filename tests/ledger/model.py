@@ -95,6 +95,11 @@ class Model:
         """Find the referral that brought a member."""
         return next((one for one in self.referrals if one.referred == referred), None)
 
+    def is_above(self, upper: int, member: int) -> bool:
+        """Tell whether somebody brought a member, perhaps through others."""
+        referral = self.referral_to(member)
+        return referral is not None and (referral.referrer == upper or self.is_above(upper, referral.referrer))
+
     def pending(self, referrer: int, now: datetime) -> int:
         """Tell what a referrer would be paid now."""
         if referrer in self.blacklisted:

@@ -129,6 +129,10 @@ class LedgerMachine(RuleBasedStateMachine):
             with pytest.raises(RuntimeError, match="refer"):
                 self.write(referrals.create_referral, referrer, referred, self.clock())
             return
+        if self.model.is_above(referred, referrer):
+            with pytest.raises(RuntimeError, match="a circle is refused"):
+                self.write(referrals.create_referral, referrer, referred, self.clock())
+            return
         self.write(referrals.create_referral, referrer, referred, self.clock())
         self.model.referrals.append(Referral(referrer, referred))
         for person in (referrer, referred):
