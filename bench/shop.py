@@ -22,7 +22,7 @@ from bench.office import ADMIN, opened, signed
 PER_SECOND: Final = 2_000
 IN_A_REQUEST: Final = 100
 LONGEST_SECONDS: Final = 0.100
-SECONDS: Final = 4
+SECONDS: Final = 2
 BUYERS: Final = 10_000
 
 
