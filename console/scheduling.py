@@ -10,7 +10,7 @@ from console.session import Place
 from desk import CLI, Desk
 from desk.schedule import schedule_of
 from pipeline.calendar import OFF
-from pipeline.messages import ScheduleOverview
+from pipeline.messages import PendingPreview, ScheduleOverview
 from pipeline.money import dollars
 from pipeline.ports import Silence
 from pipeline.reasons import counted_reasons
@@ -20,8 +20,8 @@ from settings import Settings
 def schedule(place: Place, *, action: str | None, reason: str | None, reload: bool, as_json: bool) -> int:
     """Do what is asked, then show the schedule."""
     settings = place.settings()
-    overview = anyio.run(_act_and_read, settings, action, reason, reload)
-    say_json(_json(overview)) if as_json else say(*_lines(overview))
+    overview, pending = anyio.run(_act_and_read, settings, action, reason, reload)
+    say_json(_json(overview, pending)) if as_json else say(*_lines(overview, pending))
     configured = schedule_of(settings.referral_settings).rule_text
     if overview.rule != configured:
         remark(
@@ -31,12 +31,17 @@ def schedule(place: Place, *, action: str | None, reason: str | None, reload: bo
     return 0
 
 
-async def _act_and_read(settings: Settings, action: str | None, reason: str | None, reload: bool) -> ScheduleOverview:  # noqa: FBT001 -- anyio.run passes positions
+async def _act_and_read(
+    settings: Settings,
+    action: str | None,
+    reason: str | None,
+    reload: bool,  # noqa: FBT001 -- anyio.run passes positions
+) -> tuple[ScheduleOverview, PendingPreview]:
     async with open_office(settings, Silence()) as office:
         if reload:
             await office.desk.reload_schedule(CLI)
         await _act(office.desk, action, reason)
-        return await office.desk.schedule_overview()
+        return await office.desk.schedule_overview(), await office.desk.preview()
 
 
 async def _act(desk: Desk, action: str | None, reason: str | None) -> None:
@@ -48,15 +53,15 @@ async def _act(desk: Desk, action: str | None, reason: str | None) -> None:
         await desk.skip_next(CLI, reason)
 
 
-def _lines(overview: ScheduleOverview) -> list[str]:
+def _lines(overview: ScheduleOverview, pending: PendingPreview) -> list[str]:
     is_off = overview.rule == OFF
     lines = [
         f"Rule:      {overview.rule}" + ("" if is_off else " UTC"),
         f"Next:      {'never: auto_batch_enabled is false' if is_off else moment(overview.next_slot_at)}",
-        f"Would pay: {dollars(overview.pending.total_cents)} to {counted(overview.pending.users, 'user')} now",
+        f"Would pay: {dollars(pending.total_cents)} to {counted(pending.users, 'user')} now",
     ]
-    if overview.pending.left_out:
-        lines.append(f"Left out:  {counted_reasons(overview.pending.left_out)}")
+    if pending.left_out:
+        lines.append(f"Left out:  {counted_reasons(pending.left_out)}")
     if overview.paused_by:
         lines.append(f"Paused:    by {overview.paused_by}: {overview.paused_reason or 'no reason given'}")
     for slot in overview.latest:
@@ -65,7 +70,7 @@ def _lines(overview: ScheduleOverview) -> list[str]:
     return lines
 
 
-def _json(overview: ScheduleOverview) -> dict[str, object]:
+def _json(overview: ScheduleOverview, pending: PendingPreview) -> dict[str, object]:
     return {
         "enabled": overview.rule != OFF,
         "rule": overview.rule,
@@ -75,9 +80,9 @@ def _json(overview: ScheduleOverview) -> dict[str, object]:
         "paused_by": overview.paused_by,
         "paused_reason": overview.paused_reason,
         "would_pay": {
-            "users": overview.pending.users,
-            "total_cents": overview.pending.total_cents,
-            "left_out": [asdict(each) for each in overview.pending.left_out],
+            "users": pending.users,
+            "total_cents": pending.total_cents,
+            "left_out": [asdict(each) for each in pending.left_out],
         },
         "slots": [
             {

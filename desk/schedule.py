@@ -6,14 +6,14 @@ from typing import Final, TypeVar
 
 from database.calendar import outlook, schedule, slots
 from database.calendar.schedule import ScheduleState
-from database.payouts import batches
+from database.payouts import batches, proposals
 from desk.actors import SCHEDULE, Actor
 from desk.door import Door
 from desk.terms import terms_of
 from pipeline import calendar
 from pipeline.calendar import Rule
 from pipeline.errors import CashbackError
-from pipeline.messages import ScheduleOverview, SlotNotice, SlotStatus
+from pipeline.messages import PendingPreview, ScheduleOverview, SlotStatus
 from settings import ReferralSettings, Settings, SettingsError
 
 REASON_LENGTH: Final = 200
@@ -25,23 +25,15 @@ class Schedule(Door):
     """Decides slots, each once, by the schedule that is in force in the ledger."""
 
     async def schedule_overview(self) -> ScheduleOverview:
-        """Tell when the weekly batch comes next, what it would pay now, and what became of the last slots."""
-        referral = self._settings.referral_settings
-        return await self._database.write(
-            outlook.overview,
-            configured=schedule_of(referral),
-            now=self._database.now(),
-            min_payout_cents=referral.min_payout_cents,
-            hold_leavers=referral.leaver_policy == "hold",
-            terms=terms_of(referral),
-        )
+        """Tell when the weekly batch comes next, and what became of the last slots."""
+        configured = schedule_of(self._settings.referral_settings)
+        return await self._database.read(outlook.overview, configured=configured, now=self._database.now())
 
-    async def slot_notice(self, slot_at: datetime) -> SlotNotice:
-        """Tell what a slot would pay by now."""
+    async def preview(self) -> PendingPreview:
+        """Tell what the weekly batch would pay now. It takes the writer for as long as planning such a batch does."""
         referral = self._settings.referral_settings
         return await self._database.write(
-            outlook.notice,
-            slot_at,
+            proposals.preview,
             now=self._database.now(),
             min_payout_cents=referral.min_payout_cents,
             hold_leavers=referral.leaver_policy == "hold",

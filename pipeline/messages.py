@@ -365,16 +365,7 @@ class ScheduleOverview:
     next_slot_at: datetime | None
     paused_by: str | None
     paused_reason: str | None
-    pending: PendingPreview
     latest: tuple[SlotRecord, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotNotice:
-    """A slot that the admins are told of ahead of its time, and what it would pay by now."""
-
-    slot_at: datetime
-    pending: PendingPreview
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,4 +76,5 @@ class ScheduleCommands(AdminCog):
 
     async def _show_schedule(self, ctx: commands.Context[Any], done: str | None) -> None:
         self._bell.ring()
-        await ctx.send(embed=schedule_embeds.overview(await self._desk.schedule_overview(), done))
+        schedule, pending = await self._desk.schedule_overview(), await self._desk.preview()
+        await ctx.send(embed=schedule_embeds.overview(schedule, pending, done))

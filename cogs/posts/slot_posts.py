@@ -43,7 +43,7 @@ class SlotPosts:
             await self._tell_outcome(record, channel_id)
 
     async def _post_notice(self, slot_at: datetime, channel_id: int) -> None:
-        embed = schedule_embeds.notice(await self._desk.slot_notice(slot_at))
+        embed = schedule_embeds.notice(slot_at, await self._desk.preview())
         is_first = await self._database.write(
             slot_posts.claim_notice, slot_at, channel_id=channel_id, now=self._database.now()
         )

@@ -16,7 +16,7 @@ from cogs.texts.embeds import (
     named,
     readable,
 )
-from pipeline.messages import OpenNotice, PendingPreview, ScheduleOverview, SlotNotice, SlotRecord, SlotStatus
+from pipeline.messages import OpenNotice, PendingPreview, ScheduleOverview, SlotRecord, SlotStatus
 from pipeline.money import dollars
 
 REASON_LENGTH: Final = 80
@@ -33,8 +33,8 @@ def moment(at: datetime) -> str:
     return f"{discord.utils.format_dt(at, 'F')} ({discord.utils.format_dt(at, 'R')})"
 
 
-def overview(schedule: ScheduleOverview, done: str | None = None) -> discord.Embed:
-    """Show the schedule; `done` says what was just done to it."""
+def overview(schedule: ScheduleOverview, pending: PendingPreview, done: str | None = None) -> discord.Embed:
+    """Show the schedule and what it would pay now; `done` says what was just done to it."""
     embed = discord.Embed(title="🗓️ Weekly Referral Cashback", colour=discord.Colour.blurple())
     if done is not None:
         embed.description = clip(done, DESCRIPTION_LENGTH)
@@ -43,8 +43,8 @@ def overview(schedule: ScheduleOverview, done: str | None = None) -> discord.Emb
         embed.colour = discord.Colour.orange()
         reason = escaped(schedule.paused_reason or "no reason given")
         _add(embed, "⏸️ Paused", f"by {named(schedule.paused_by)}: {reason}\nSlots that come are skipped.")
-    _add(embed, "💰 Would Pay Now", _would_pay(schedule.pending))
-    _add_left_out(embed, schedule.pending)
+    _add(embed, "💰 Would Pay Now", _would_pay(pending))
+    _add_left_out(embed, pending)
     if schedule.latest:
         _add(embed, "🧾 Last Slots", "\n".join(_line(record) for record in schedule.latest))
     return embed
@@ -83,11 +83,10 @@ def outcome(record: SlotRecord) -> str:
     return f"{said}: {reason}" if reason else said
 
 
-def notice(slot: SlotNotice) -> discord.Embed:
-    """Tell the admins of a slot that is to come."""
+def notice(slot_at: datetime, pending: PendingPreview) -> discord.Embed:
+    """Tell the admins of a slot that is to come, and what it would pay by now."""
     embed = discord.Embed(title="🗓️ Upcoming Weekly Cashback Batch", colour=discord.Colour.gold())
-    embed.description = f"{moment(slot.slot_at)}\nIt pays by itself. **Hold** skips it; the cashback stays pending."
-    pending = slot.pending
+    embed.description = f"{moment(slot_at)}\nIt pays by itself. **Hold** skips it; the cashback stays pending."
     _add(embed, "📊 So Far", f"**Users:** {pending.users:,}\n**Total:** {dollars(pending.total_cents)}")
     if pending.top:
         lines = [
@@ -97,7 +96,7 @@ def notice(slot: SlotNotice) -> discord.Embed:
         ]
         _add(embed, "🏆 Top Payouts", "\n".join(lines))
     _add_left_out(embed, pending)
-    return embed.set_footer(text=_footer(slot.slot_at))
+    return embed.set_footer(text=_footer(slot_at))
 
 
 def closed_notice(notice: OpenNotice) -> discord.Embed:

@@ -1,4 +1,4 @@
-"""What comes next: the schedule at a glance, and the notice ahead of a slot."""
+"""What comes next: the schedule at a glance, and the slot that admins are to be told of ahead."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -6,26 +6,16 @@ from typing import Final
 from sqlalchemy import Connection
 
 from database.calendar import schedule, slots
-from database.payouts import proposals
 from pipeline.calendar import Schedule
-from pipeline.messages import ScheduleOverview, SlotNotice, Terms
+from pipeline.messages import ScheduleOverview
 
 SLOTS_SHOWN: Final = 8
 
 
-def overview(
-    connection: Connection,
-    *,
-    configured: Schedule,
-    now: datetime,
-    min_payout_cents: int,
-    hold_leavers: bool,
-    terms: Terms = proposals.UNLIMITED,
-) -> ScheduleOverview:
-    """Tell when the weekly batch comes next, what it would pay now, and what became of the last slots.
+def overview(connection: Connection, *, configured: Schedule, now: datetime) -> ScheduleOverview:
+    """Tell when the weekly batch comes next, and what became of the last slots.
 
-    Where no schedule was ever in force, it is the configured one that would be. The batch is planned and undone, so
-    this needs a transaction that writes.
+    Where no schedule was ever in force, it is the configured one that would be.
     """
     state = schedule.find_state(connection)
     in_force = state.schedule if state else configured
@@ -37,9 +27,6 @@ def overview(
         next_slot_at=slots.open_slots(connection, rule, now=now, count=1)[0] if rule else None,
         paused_by=state.paused_by if state else None,
         paused_reason=state.paused_reason if state else None,
-        pending=proposals.preview(
-            connection, now=now, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms
-        ),
         latest=tuple(slots.latest(connection, limit=SLOTS_SHOWN)),
     )
 
@@ -56,19 +43,3 @@ def slot_to_notice(connection: Connection, *, now: datetime) -> datetime | None:
     if now < slot_at - timedelta(hours=state.schedule.notice_hours) or not slots.undecided(connection, [slot_at]):
         return None
     return slot_at
-
-
-def notice(
-    connection: Connection,
-    slot_at: datetime,
-    *,
-    now: datetime,
-    min_payout_cents: int,
-    hold_leavers: bool,
-    terms: Terms = proposals.UNLIMITED,
-) -> SlotNotice:
-    """Tell what a slot would pay by now. The batch is planned and undone: this needs a transaction that writes."""
-    pending = proposals.preview(
-        connection, now=now, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms
-    )
-    return SlotNotice(slot_at=slot_at, pending=pending)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from database.payouts import exclusions
 from database.tables import absent_members
@@ -46,12 +46,6 @@ def leave_out(
         if connection.execute(among.limit(1)).first() is not None:
             left_out += exclusions.leave_out(connection, number, among, reason, now)
     return left_out
-
-
-def is_left_out(user_id: ColumnElement[int], *, hold_leavers: bool) -> ColumnElement[bool]:
-    """Tell in SQL whether a batch of this moment would leave a member out."""
-    kinds = list(_reasons(hold_leavers=hold_leavers))
-    return exists().where(absent_members.c.user_id == user_id, absent_members.c.kind.in_(kinds))
 
 
 def _reasons(*, hold_leavers: bool) -> dict[Absence, ExclusionReason]:

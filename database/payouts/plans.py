@@ -43,7 +43,23 @@ def check_named(connection: Connection, people: Collection[int], now: datetime) 
             raise NothingPendingError(f"Member {person} has no pending cashback.")
 
 
-def leave_out(connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: Terms) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How many a batch pays, the cents in all, and how many it leaves out."""
+
+    count: int
+    cents: int
+    left_out: int
+
+
+def make(connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: Terms) -> Plan:
+    """Write who is left out, and a payout for each of the others."""
+    left_out = _leave_out(connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms)
+    count, cents = _write(connection, scope, min_payout_cents=min_payout_cents, left_out=left_out)
+    return Plan(count=count, cents=cents, left_out=left_out)
+
+
+def _leave_out(connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: Terms) -> int:
     """Write who of those with cashback pending is left out, with the first reason that applies; return how many."""
     _give_wallets(connection, scope)
     number, now, among = scope.number, scope.now, scope.among
@@ -56,7 +72,7 @@ def leave_out(connection: Connection, scope: Scope, *, min_payout_cents: int, ho
     return left_out + limits.leave_out(connection, number, now, terms, among=among)
 
 
-def write(connection: Connection, scope: Scope, *, min_payout_cents: int, left_out: int) -> tuple[int, int]:
+def _write(connection: Connection, scope: Scope, *, min_payout_cents: int, left_out: int) -> tuple[int, int]:
     """Write a payout for each who has cashback pending and is not left out; return how many, and the cents in all."""
     columns = (owed := pending_by_referrer(scope.now, among=scope.among)).selected_columns
     plan = owed.with_only_columns(

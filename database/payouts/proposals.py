@@ -51,26 +51,23 @@ def propose(
         selected_count=len(selection.only) or None,
     )
     scope = plans.Scope(number=number, now=now, only=named, exclude=selection.exclude)
-    left_out = plans.leave_out(
-        connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms
-    )
-    count, cents = plans.write(connection, scope, min_payout_cents=min_payout_cents, left_out=left_out)
-    if not count:
+    plan = plans.make(connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms)
+    if not plan.count:
         raise NothingPendingError(_nothing_pending(connection, number, target_user_id))
     strange = unusual.find(connection, number, now, terms)
     connection.execute(
         batches.moving(number).values(
-            planned_count=count,
-            planned_cents=cents,
-            left_out_count=left_out,
+            planned_count=plan.count,
+            planned_cents=plan.cents,
+            left_out_count=plan.left_out,
             unusual="\n".join(strange) or None,
-            needs_second_approver=_why_two(cents, strange, terms),
+            needs_second_approver=_why_two(plan.cents, strange, terms),
         )
     )
-    details = {"mode": mode, "users": count, "total_cents": cents, "target_user_id": target_user_id}
+    details = {"mode": mode, "users": plan.count, "total_cents": plan.cents, "target_user_id": target_user_id}
     if selection != EVERYONE:
         details |= {"only": sorted(selection.only), "exclude": sorted(selection.exclude)}
-    if left_out:
+    if plan.left_out:
         details["left_out"] = {each.reason: each.count for each in exclusions.counted(connection, number)}
     add_entry(connection, at=now, actor=actor, action="batch_proposed", batch_number=number, details=details)
     return summary(connection, number)
@@ -92,13 +89,10 @@ def preview(
     with connection.begin_nested() as planned:
         number = _insert(connection, mode=BatchMode.BATCH, proposed_by="preview", proposed_at=now)
         scope = plans.Scope(number=number, now=now)
-        left_out = plans.leave_out(
-            connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms
-        )
-        count, cents = plans.write(connection, scope, min_payout_cents=min_payout_cents, left_out=left_out)
+        plan = plans.make(connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms)
         found = PendingPreview(
-            users=count,
-            total_cents=cents,
+            users=plan.count,
+            total_cents=plan.cents,
             top=_largest(connection, number, PREVIEWED_PAYOUTS),
             left_out=exclusions.counted(connection, number),
         )
