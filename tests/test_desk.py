@@ -223,6 +223,14 @@ async def test_a_slot_is_paid_once_whoever_rings(till: Till, desk: Desk, queue: 
     assert till.rows("SELECT count(*) FROM payout_batches") == [(1,)]
 
 
+async def test_the_schedule_is_read_while_somebody_else_writes(till: Till, desk: Desk) -> None:
+    await desk.open_schedule()
+    with raw(till.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert (await desk.schedule_overview()).rule == "friday 15:00"
+        other.execute("ROLLBACK")
+
+
 async def test_a_pause_skips_a_slot_until_it_ends(till: Till, desk: Desk, queue: Queue, clock: Clock) -> None:
     await till.earn(1, 100)
     await open_before_friday(desk, clock)
