@@ -163,15 +163,17 @@ def _wrong_messages(connection: sqlite3.Connection, sends: Sends) -> Iterator[st
     sends_of_life: dict[int, list[int]] = {}
     for notification, _, life in sends.lines:
         sends_of_life.setdefault(life, []).append(notification)
+    in_flight = {life: set(notifications[-IN_FLIGHT:]) for life, notifications in sends_of_life.items()}
     before: dict[int, int] = {}
     for notification, _, life in sends.lines:
         earlier = before.get(notification)
-        if earlier is not None and (earlier == life or notification not in sends_of_life[earlier][-IN_FLIGHT:]):
+        if earlier is not None and (earlier == life or notification not in in_flight[earlier]):
             yield f"direct message {notification} was sent again outside the window"
         before[notification] = life
-    last_sent = {notification for notification, _, _ in sends.lines[-IN_FLIGHT:]}
-    if sent - marked - last_sent:
-        yield f"the direct messages {sent - marked} were sent and are not marked, the last ones sent were {last_sent}"
+    # Not only the last life's: what was in flight at one death may wait for its mark over several more.
+    forgotten = {notification for notification in sent - marked if notification not in in_flight[before[notification]]}
+    if forgotten:
+        yield f"the direct messages {forgotten} were sent and are not marked, and were not in flight at a death"
     if len({(notification, nonce) for notification, nonce, _ in sends.lines}) != len(sent):
         yield "a direct message was sent again with another nonce"
 

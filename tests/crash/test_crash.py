@@ -121,6 +121,25 @@ def test_inspection_finds(
     assert told in " | ".join(inspect(harmed, victim.expected, Origin.ADMIN, done=True).violations)
 
 
+def test_what_was_in_flight_may_wait_for_its_mark_over_several_deaths(
+    undisturbed: tuple[Path, Victim], tmp_path: Path
+) -> None:
+    """A life dies with four messages in flight; the next ones send two of them again, and die before the other two."""
+    folder, victim = undisturbed
+    later = tmp_path / "later"
+    copytree(folder / "undisturbed", later)
+    sends = [line.split() for line in (later / SENDS).read_text(encoding="utf-8").splitlines()]
+    first, *others = sends[:5]
+    again = [(*others[0][:2], "1"), (*others[0][:2], "2"), (*others[1][:2], "2")]
+    unmarked = ", ".join(notification for notification, _, _ in [*sends[5:], *others])
+    (later / SENDS).write_text("".join(f"{' '.join(line)}\n" for line in [*sends[:5], *again]), encoding="utf-8")
+    _tamper(f"UPDATE notifications SET status = 'queued' WHERE id IN ({unmarked})")(later)
+    assert inspect(later, victim.expected, Origin.ADMIN, done=False).violations == ()
+    _tamper(f"UPDATE notifications SET status = 'queued' WHERE id = {first[0]}")(later)
+    [told] = inspect(later, victim.expected, Origin.ADMIN, done=False).violations
+    assert told.startswith(f"the direct messages {{{first[0]}}} were sent and are not marked")
+
+
 @pytest.mark.parametrize(
     ("harm", "losses"),
     [
