@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection, Select, exists, func, insert, literal, not_, select
+from sqlalchemy.exc import IntegrityError
 
 from database.payouts import absences, exclusions, limits
 from database.programme.blacklist import blacklisted
@@ -45,23 +46,32 @@ def check_named(connection: Connection, people: Collection[int], now: datetime) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How many a batch pays, the cents in all, and how many it leaves out."""
+    """How many a batch pays, the cents in all and those of the largest payout, and how many it leaves out."""
 
     count: int
     cents: int
+    largest_cents: int
     left_out: int
 
 
 def make(connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: Terms) -> Plan:
     """Write who is left out, and a payout for each of the others."""
     left_out = _leave_out(connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms)
-    count, cents = _write(connection, scope, min_payout_cents=min_payout_cents, left_out=left_out)
-    return Plan(count=count, cents=cents, left_out=left_out)
+    try:
+        with connection.begin_nested():
+            _pay_others(connection, scope, min_payout_cents=min_payout_cents, left_out=left_out)
+    except IntegrityError:
+        # A bot that looks at no foreign keys wrote a referrer without a wallet: too rare to look for each time.
+        _give_wallets(connection, scope)
+        _pay_others(connection, scope, min_payout_cents=min_payout_cents, left_out=left_out)
+    amounts = payouts.c.approved_cents
+    sums = select(func.count(), func.coalesce(func.sum(amounts), 0), func.coalesce(func.max(amounts), 0))
+    count, cents, largest_cents = connection.execute(sums.where(payouts.c.batch_number == scope.number)).one()
+    return Plan(count=count, cents=cents, largest_cents=largest_cents, left_out=left_out)
 
 
 def _leave_out(connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: Terms) -> int:
     """Write who of those with cashback pending is left out, with the first reason that applies; return how many."""
-    _give_wallets(connection, scope)
     number, now, among = scope.number, scope.now, scope.among
     left_out = absences.leave_out(connection, number, now, hold_leavers=hold_leavers, only=among)
     if scope.exclude:
@@ -72,8 +82,8 @@ def _leave_out(connection: Connection, scope: Scope, *, min_payout_cents: int, h
     return left_out + limits.leave_out(connection, number, now, terms, among=among)
 
 
-def _write(connection: Connection, scope: Scope, *, min_payout_cents: int, left_out: int) -> tuple[int, int]:
-    """Write a payout for each who has cashback pending and is not left out; return how many, and the cents in all."""
+def _pay_others(connection: Connection, scope: Scope, *, min_payout_cents: int, left_out: int) -> None:
+    """Write a payout for each who has cashback pending and is not left out."""
     columns = (owed := pending_by_referrer(scope.now, among=scope.among)).selected_columns
     plan = owed.with_only_columns(
         literal(scope.number), columns.referrer_id, columns.pending_cents, columns.referral_count
@@ -83,17 +93,14 @@ def _write(connection: Connection, scope: Scope, *, min_payout_cents: int, left_
         plan = plan.where(not_(exclusions.is_left_out(scope.number, columns.referrer_id)))
     names = ["batch_number", "referrer_id", "approved_cents", "referral_count"]
     connection.execute(insert(payouts).from_select(names, plan))
-    sums = select(func.count(), func.coalesce(func.sum(payouts.c.approved_cents), 0))
-    count, cents = connection.execute(sums.where(payouts.c.batch_number == scope.number)).one()
-    return count, cents
 
 
 def _these(people: Collection[int]) -> Select[int]:
-    return select(users.c.discord_id).where(users.c.discord_id.in_(sorted(people)))
+    return select(referrals.c.referrer_user_id).where(referrals.c.referrer_user_id.in_(sorted(people)))
 
 
 def _give_wallets(connection: Connection, scope: Scope) -> None:
-    """Give each referrer who is to be paid and has no row one: a bot may look at no foreign keys."""
+    """Give each referrer who is to be paid and has no row one."""
     payable = select(referrals.c.referrer_user_id).where(unpaid).distinct()
     if scope.only:
         payable = payable.where(referrals.c.referrer_user_id.in_(sorted(scope.only)))

@@ -54,7 +54,7 @@ def propose(
     plan = plans.make(connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms)
     if not plan.count:
         raise NothingPendingError(_nothing_pending(connection, number, target_user_id))
-    strange = unusual.find(connection, number, now, terms)
+    strange = unusual.find(connection, number, plan, now, terms)
     connection.execute(
         batches.moving(number).values(
             planned_count=plan.count,

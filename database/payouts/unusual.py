@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from database.payouts.plans import Plan
 from database.tables import cashback_origin, payout_batches, payouts, users
 from pipeline.messages import BatchMode, BatchStatus, Terms
 from pipeline.money import dollars
@@ -16,16 +17,11 @@ FEWEST_SHARING = 3
 """Of two, one always has half."""
 
 
-def find(connection: Connection, number: int, now: datetime, terms: Terms) -> list[str]:
+def find(connection: Connection, number: int, plan: Plan, now: datetime, terms: Terms) -> list[str]:
     """Name what is unusual about a planned batch, a sentence each."""
-    count, cents, largest_cents = connection.execute(
-        select(func.count(), func.sum(payouts.c.approved_cents), func.max(payouts.c.approved_cents)).where(
-            payouts.c.batch_number == number
-        )
-    ).one()
     found = [
-        _larger_than_usual(connection, number, cents, terms),
-        _one_takes_most(connection, number, (count, cents, largest_cents), terms),
+        _larger_than_usual(connection, number, plan.cents, terms),
+        _one_takes_most(connection, number, plan, terms),
         _new_accounts(connection, number, now, terms),
     ]
     return [sentence for sentence in found if sentence is not None]
@@ -54,19 +50,18 @@ def _larger_than_usual(connection: Connection, number: int, cents: int, terms: T
     )
 
 
-def _one_takes_most(connection: Connection, number: int, sums: tuple[int, int, int], terms: Terms) -> str | None:
-    count, cents, largest_cents = sums
+def _one_takes_most(connection: Connection, number: int, plan: Plan, terms: Terms) -> str | None:
     share = terms.unusual_share_percent
-    if share is None or count < FEWEST_SHARING or 100 * largest_cents <= share * cents:
+    if share is None or plan.count < FEWEST_SHARING or 100 * plan.largest_cents <= share * plan.cents:
         return None
     largest = connection.scalars(
         select(payouts.c.referrer_id)
-        .where(payouts.c.batch_number == number, payouts.c.approved_cents == largest_cents)
+        .where(payouts.c.batch_number == number, payouts.c.approved_cents == plan.largest_cents)
         .order_by(payouts.c.referrer_id)
         .limit(1)
     ).one()
     return (
-        f"Member {largest} takes {100 * largest_cents // cents}% of it, {dollars(largest_cents)};"
+        f"Member {largest} takes {100 * plan.largest_cents // plan.cents}% of it, {dollars(plan.largest_cents)};"
         f" more than {share}% is unusual."
     )
 
