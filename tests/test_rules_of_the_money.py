@@ -540,6 +540,19 @@ async def test_verify_finds(till: Till, tampering: str) -> None:
     till.honest = False
 
 
+async def test_verify_finds_a_payout_that_stands_for_no_referral(till: Till) -> None:
+    """The referral is gone with all that it earned: nothing but the payout tells of it."""
+    await till.earn_all([(1, 100), (2, 200)])
+    await till.pay()
+    drop_guards(till.path)
+    with raw(till.path) as connection:
+        connection.executescript(
+            "DELETE FROM referral_purchases WHERE amount_cents = 200; DELETE FROM referrals WHERE referrer_user_id = 2"
+        )
+    assert (await till.verify()).breaches == ("referrer 2 was credited 200 cents, 0 are marked as paid",)
+    till.honest = False
+
+
 async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and_totals(till: Till) -> None:
     """The audit entry of the batch's end still tells what was paid."""
     await till.earn(1, 100)
