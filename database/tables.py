@@ -476,6 +476,21 @@ slot_posts = Table(
     sqlite_with_rowid=False,
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # NULL where it was given back: then the next one need not wait.
+    Column("holder", Text),
+    # Raised by each taking: what a holder writes is written under its own fence only.
+    Column("fence", BigInteger, nullable=False),
+    # Moved by its holder while that lives; one that has not moved for so many milliseconds is taken over.
+    Column("beat", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    CheckConstraint("fence > 0", name="fence_positive"),
+    sqlite_with_rowid=False,
+)
+
 cashback_origin = Table(
     "cashback_origin",
     metadata,

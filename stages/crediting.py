@@ -2,11 +2,11 @@
 
 import logging
 
-from database import Database
 from database.errors import RowRefusedError
+from database.fenced import Ledger
 from database.payouts import crediting
 from pipeline.actor import Emit
-from pipeline.errors import StoppedError
+from pipeline.errors import SettledError, StoppedError
 from pipeline.messages import ChunkCredited, ChunkDiscovered
 
 logger = logging.getLogger(__name__)
@@ -15,19 +15,24 @@ logger = logging.getLogger(__name__)
 class Crediting:
     """Credits chunks. One bad row fails alone, with its reason; the others of its chunk are paid."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Ledger) -> None:
         """Take the ledger."""
         self._database = database
 
     async def handle(self, message: ChunkDiscovered, emit: Emit[ChunkCredited]) -> None:
         """Credit a chunk and emit what became of it. A database that cannot be used at all ends the run.
 
-        Of a batch that an admin has stopped nothing more is settled: the chunk stays planned.
+        Of a batch that an admin has stopped nothing more is settled: the chunk stays planned. One that the command line
+        finished meanwhile, beside this process, has nothing left.
         """
         try:
             await emit(await self._credit(message))
         except StoppedError:
             logger.info("batch %d was stopped; a chunk of it stays planned", message.batch_number)
+        except SettledError:
+            logger.info(
+                "batch %d was finished by another process; a chunk of it was settled there", message.batch_number
+            )
 
     async def _credit(self, chunk: ChunkDiscovered) -> ChunkCredited:
         try:

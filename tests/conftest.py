@@ -95,6 +95,15 @@ def drop_guards(path: Path) -> None:
             connection.execute(f"DROP TRIGGER {name}")
 
 
+@contextmanager
+def break_writes(path: Path, table: str) -> Iterator[None]:
+    """Let every change of a table's rows fail inside the block."""
+    with raw(path) as connection:
+        connection.execute(f"ALTER TABLE {table} RENAME TO taken_away")
+        yield
+        connection.execute(f"ALTER TABLE taken_away RENAME TO {table}")
+
+
 def lose_index_rows(path: Path, name: str = "wallet_transactions_one_per_payout") -> None:
     """Let an index forget its rows, as a disk does that loses a write. The file opens, and most of it reads well."""
     with raw(path) as connection:

@@ -39,7 +39,7 @@ from database.tables import (
     users,
     wallet_transactions,
 )
-from pipeline.errors import StaleBatchError, StoppedError
+from pipeline.errors import SettledError, StaleBatchError, StoppedError
 from pipeline.messages import (
     BatchStatus,
     ChunkCredited,
@@ -82,14 +82,16 @@ def planned_referrers(connection: Connection, chunk: ChunkDiscovered) -> list[in
 def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
     """Settle a chunk's planned payouts: credit what is approved and still owed, skip the rest with the reason.
 
-    Raises StoppedError where an admin has stopped the batch, and StaleBatchError where it is not running at all:
-    nothing is paid that nobody approved.
+    Raises StoppedError where an admin has stopped the batch, SettledError where another process has finished it, and
+    StaleBatchError where it is not running at all: nothing is paid that nobody approved.
     """
     batch = connection.execute(
         select(payout_batches.c.batch_id, payout_batches.c.status).where(payout_batches.c.number == chunk.batch_number)
     ).one()
     if batch.status == BatchStatus.STOPPED:
         raise StoppedError
+    if batch.status in {BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES}:
+        raise SettledError
     if batch.status != BatchStatus.RUNNING:
         message = f"Batch {batch.batch_id} is {batch.status}, not running; nothing more is paid."
         raise StaleBatchError(message)

@@ -61,8 +61,10 @@ async def test_two_admins_with_a_summary_each_pay_once(town: Town) -> None:
         first, second = await town.ask(), await town.ask(by=zoe)
         await town.press(first, "Confirm")
         await town.press(second, "Confirm", by=zoe)
-        await town.shows(first, COMPLETE, "Users Paid:** 1")
-        await town.shows(second, COMPLETE, "Users Paid:** 0", "Skipped:** 1")
+        results = [await town.shows(each, COMPLETE) for each in (first, second)]
+    # Whose press came first is chance: the handlers run side by side.
+    assert sorted("Users Paid:** 1" in each.text for each in results) == [False, True]
+    assert sorted("Skipped:** 1" in each.text for each in results) == [False, True]
     assert town.till.balance(bob.id) == 2500
 
 

@@ -456,6 +456,17 @@ def _create_ours() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "leases",
+        Column("name", Text(), nullable=False),
+        Column("holder", Text(), nullable=True),
+        Column("fence", BigInteger(), nullable=False),
+        Column("beat", BigInteger(), nullable=False),
+        Column("milliseconds", BigInteger(), nullable=False),
+        CheckConstraint("fence > 0", name="fence_positive"),
+        PrimaryKeyConstraint("name"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "slot_posts",
         Column("slot_at", Moment(), nullable=False),
         Column("kind", Text(), nullable=False),
