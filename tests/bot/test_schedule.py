@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from sandbox import Message
-from tests.bot.conftest import Town, break_ledger, field, mend_ledger, saying, titled
+from tests.bot.conftest import Town, break_ledger, field, mend_ledger, saying, titled, until
 from tests.conftest import FRIDAY
 from tests.frozen import FrozenTime
 
@@ -94,6 +94,8 @@ async def test_who_is_no_admin_is_refused_and_recorded(town: Town, words: str) -
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         assert "Only an admin may do this." in (await town.answer(f"!sendref-cashb schedule{words}", by=bob)).text
+        # The answer may come before whoever pays has put the schedule in force.
+        await until(lambda: town.till.rows("SELECT 1 FROM schedule_state"))
     assert [actor for actor, _ in noted(town, "refused")] == [f"discord:{bob.id}"]
     assert town.till.rows("SELECT paused_by FROM schedule_state") == [(None,)]
     assert town.till.rows("SELECT 1 FROM schedule_slots") == []
