@@ -163,6 +163,14 @@ class House:
             news=news,
         )
 
+    async def begin(self) -> None:
+        """Where nobody else pays, do so from the first question on: it may ask for the schedule that is in force."""
+        try:
+            if await self.lease.take():
+                await self.desk.open_schedule()
+        except CashbackError as error:
+            logger.warning("the schedule waits: %s", error)
+
     async def pay(self) -> None:
         """Do what only one process on a ledger does: run batches, ring the slots, send payouts' direct messages."""
         try:
@@ -216,6 +224,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     house = await House.build(settings, database, reread=reread)
     connect = partial(stay_connected, asks_for_gateway=settings.discord_api_url is not None)
     async with house.lease, house.runner, anyio.create_task_group() as around:
+        await house.begin()
         around.start_soon(connect, house.client, token, house.needs, name="discord")
         around.start_soon(house.announcer.run, name="announcer")
         around.start_soon(house.courier.run, name="courier")

@@ -62,7 +62,7 @@ class Lease:
         """Take the lease whenever it is free and run the duties while it is held; until cancelled."""
         while True:
             try:
-                is_taken = await self.take()
+                is_taken = self.is_held or await self.take()
             except CashbackError as error:
                 is_taken = False
                 logger.warning("the lease on paying cannot be looked at: %s", error)
