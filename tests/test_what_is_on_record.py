@@ -68,6 +68,36 @@ async def test_a_replayed_chunk_tells_exactly_what_became_of_it(till: Till, capl
     ]
 
 
+async def test_who_fails_alone_fails_in_the_batch(till: Till) -> None:
+    await till.earn_all([(1, 100), (2, 200)])
+    number = await till.approved()
+    break_wallet(till, 1)
+    recorder = await till.run(number, chunk_size=1)
+    assert recorder.chunks == [
+        ChunkCredited(batch_number=number, credited=0, credited_cents=0, failed=1, skipped=0),
+        ChunkCredited(batch_number=number, credited=1, credited_cents=200, failed=0, skipped=0),
+    ]
+
+
+async def test_a_chunk_is_found_among_the_planned_payouts_of_its_own_running_batch(till: Till) -> None:
+    await till.earn_all([(1, 100), (2, 200), (3, 300), (4, 400)])
+    everyone, one = await till.approved(), await till.approved(target_user_id=3)
+
+    async def found(number: int, after: int = 0) -> tuple[int, int] | None:
+        chunk = await till.database.read(crediting.next_chunk, number, after_referrer_id=after, size=2)
+        return None if chunk is None else (chunk.first_referrer_id, chunk.last_referrer_id)
+
+    assert await found(one) is None, "it is approved, not running"
+    for each in (everyone, one):
+        await till.database.write(runs.start, each, now=FRIDAY)
+    assert await found(one) == (3, 3)
+    assert await found(everyone) == (1, 2)
+    assert await found(everyone, after=2) == (3, 4)
+    assert await found(everyone, after=4) is None
+    await till.database.write(crediting.fail_payout, everyone, 1, reason="no", now=FRIDAY)
+    assert await found(everyone) == (2, 3)
+
+
 async def test_a_stopped_batch_says_which_chunk_stays(till: Till, caplog: pytest.LogCaptureFixture) -> None:
     """The batch is stopped after discovery has found the chunk and before it is credited."""
     caplog.set_level(logging.INFO, "stages.crediting")

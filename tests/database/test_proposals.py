@@ -21,7 +21,7 @@ from pipeline.messages import (
     Selection,
     Terms,
 )
-from tests.conftest import FRIDAY, Clock, Till
+from tests.conftest import FRIDAY, Clock, Till, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -241,6 +241,40 @@ async def test_who_is_below_the_minimum_alone_is_told_so(till: Till) -> None:
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
         await propose(till, min_payout_cents=50)
     assert till.rows("SELECT * FROM payout_batches") == till.rows("SELECT * FROM payout_exclusions") == told(till) == []
+
+
+def lose_wallets(till: Till, *people: int) -> None:
+    """Take rows away as a bot does that looks at no foreign keys."""
+    with raw(till.path) as connection:
+        connection.executemany("DELETE FROM users WHERE discord_id = ?", [(person,) for person in people])
+
+
+def wallets(till: Till) -> list[tuple[Any, ...]]:
+    """Read the wallets of referrers: whose, how much, since when."""
+    return till.rows("SELECT discord_id, wallet_balance_cents, created_at, updated_at FROM users WHERE discord_id < 10")
+
+
+async def test_who_is_to_be_paid_and_has_no_wallet_gets_one(till: Till, clock: Clock) -> None:
+    await till.earn_all([(1, 300), (2, 500), (3, 40), (4, 100), (5, 70)])
+    await till.pay(target_user_id=5)
+    lose_wallets(till, 2, 3, 5)
+    since = text(clock.advance(60))
+    plan = {"min_payout_cents": 50, "selection": Selection(exclude=frozenset({4}))}
+    summary = await propose(till, expires_at=None, **plan)
+    assert [(one.referrer_id, one.approved_cents) for one in summary.top] == [(2, 500), (1, 300)]
+    assert {each.reason: each.cents for each in summary.left_out} == {"below_minimum": 40, "excluded": 100}
+    begin = text(FRIDAY)
+    kept = [(1, 0, begin, begin), (4, 0, begin, begin)]
+    assert wallets(till) == sorted([*kept, (2, 0, since, since), (3, 0, since, since)])
+    till.honest = False  # Who was paid before has lost the wallet for good.
+
+
+async def test_of_those_without_a_wallet_only_who_is_named_gets_one(till: Till) -> None:
+    await till.earn_all([(1, 300), (2, 500), (3, 40)])
+    lose_wallets(till, 2, 3)
+    summary = await propose(till, target_user_id=3)
+    assert (summary.users, summary.total_cents) == (1, 40)
+    assert [person for person, *_ in wallets(till)] == [1, 3]
 
 
 async def test_only_what_waits_for_an_answer_expires_and_at_its_last_moment(till: Till, clock: Clock) -> None:
