@@ -12,13 +12,12 @@ from database.programme.pending import PPM
 from database.tables import (
     audit_log,
     payout_batches,
-    payouts,
     referral_purchases,
     referrals,
     users,
     wallet_transactions,
 )
-from pipeline.messages import BatchStatus, PayoutStatus
+from pipeline.messages import BatchStatus
 
 FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
 
@@ -62,21 +61,14 @@ def _told_of(entries: dict[int, dict[str, Any]], number: int, names: tuple[str, 
     return tuple(entry.get(name) for name in names)
 
 
-def missing_people(connection: Connection) -> Iterator[str]:
-    """Find money whose owner's row is gone: transactions without a wallet, and payouts without a referral."""
+def missing_wallets(connection: Connection) -> Iterator[str]:
+    """Find transactions whose owner has no row."""
     moves = wallet_transactions.c
-    without_wallet = select(moves.id, moves.user_discord_id).where(
+    without = select(moves.id, moves.user_discord_id).where(
         not_(exists().where(users.c.discord_id == moves.user_discord_id))
     )
-    for row in connection.execute(without_wallet):
+    for row in connection.execute(without):
         yield f"transaction {row.id} moves money of {row.user_discord_id}, who has no wallet"
-    without_referral = (
-        select(payouts.c.batch_number, payouts.c.referrer_id)
-        .where(payouts.c.status == PayoutStatus.CREDITED)
-        .where(not_(exists().where(referrals.c.referrer_user_id == payouts.c.referrer_id)))
-    )
-    for row in connection.execute(without_referral):
-        yield f"payout of batch {row.batch_number} to {row.referrer_id} stands for no referral"
 
 
 def unexplained_earnings(connection: Connection) -> Iterator[str]:

@@ -4,7 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, literal, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 
 from database.audit_log import broken_entries, chain_head
 from database.books import counterentries, evidence
@@ -67,7 +80,7 @@ def verify(connection: Connection) -> Verdict:
         _missing_notifications,
         broken_entries,
         evidence.wrong_batches,
-        evidence.missing_people,
+        evidence.missing_wallets,
         counterentries.wrong_reversals,
     ):
         breaches += _limited(check(connection))
@@ -229,23 +242,19 @@ def _wrong_payout_sums(connection: Connection) -> Iterator[tuple[bool, str]]:
 
     What was paid before the file was adopted, or marked by another bot through `mark_cashback_paid`, is set apart.
     """
-    credited = (
-        select(payouts.c.referrer_id, func.sum(payouts.c.paid_cents).label("cents"))
-        .where(payouts.c.status == PayoutStatus.CREDITED)
-        .group_by(payouts.c.referrer_id)
-        .subquery("credited")
-    )
     ours = referrals.c.cashback_paid_cents - referrals.c.cashback_paid_elsewhere_cents
-    marked = (
-        select(referrals.c.referrer_user_id.label("referrer_id"), func.sum(ours).label("cents"))
-        .group_by(referrals.c.referrer_user_id)
-        .subquery("marked")
+    nothing = literal(0)
+    marked = select(referrals.c.referrer_user_id, nothing.label("credited"), ours.label("marked")).where(ours != 0)
+    credited = select(payouts.c.referrer_id, payouts.c.paid_cents, nothing).where(
+        payouts.c.status == PayoutStatus.CREDITED
     )
-    credited_cents = func.coalesce(credited.c.cents, 0)
+    # One list of both, grouped once: a join would sort both, and a payout that no referral stands for would be in none.
+    each = union_all(marked, credited).subquery("each").c
+    sums = func.sum(each.credited), func.sum(each.marked)
     query = (
-        select(marked.c.referrer_id, credited_cents.label("credited"), marked.c.cents.label("marked"))
-        .join_from(marked, credited, credited.c.referrer_id == marked.c.referrer_id, isouter=True)
-        .where(credited_cents != marked.c.cents)
+        select(each.referrer_user_id.label("referrer_id"), sums[0].label("credited"), sums[1].label("marked"))
+        .group_by(each.referrer_user_id)
+        .having(sums[0] != sums[1])
     )
     for row in _rows(connection, query):
         yield (
