@@ -131,8 +131,10 @@ def test_where_nobody_answers_nothing_is_paid(seeded: Cashback, monkeypatch: pyt
     assert rows(Path("cashback.db"), "SELECT status FROM payout_batches") == [("cancelled",)]
 
 
+# Whoever runs the tests in the background has Control-C ignored, and children inherit that.
+HEARING = "import cli, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 # Control-C reaches the one whose controlling terminal this is.
-AT_A_TERMINAL = "import cli, fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); cli.main()"
+AT_A_TERMINAL = HEARING + "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); cli.main()"
 
 
 def read_until(terminal: int, sign: str) -> str:
@@ -213,7 +215,7 @@ def test_control_c_during_a_run_keeps_the_books_whole(folder: Path, cashback: Ca
     Path("config.json").write_text('{"referral_settings": {"chunk_size": 1}}')
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        [sys.executable, "-m", "cli", "pay", "--yes"],
+        [sys.executable, "-c", HEARING + "cli.main()", "pay", "--yes"],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
