@@ -6,8 +6,10 @@ over when the holder has not moved for as long as the holder said. Time here is 
 
 import logging
 import os
+import re
 import socket
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -37,7 +39,7 @@ class Lease:
         self._database = database
         self._seconds = seconds
         self._name = name
-        self._holder = holder or f"{socket.gethostname()} process {os.getpid()}"
+        self._holder = holder or f"{socket.gethostname()} process {os.getpid()} of {room()}"
         self._fence: int | None = None
         self._until = 0.0
         self._seen: leases.Standing | None = None
@@ -100,7 +102,7 @@ class Lease:
         now = anyio.current_time()
         if seen != self._seen:
             self._seen, self._seen_at = seen, now
-        if seen is not None and seen.holder is not None and now - self._seen_at < seen.milliseconds / 1000:
+        if seen is not None and self._may_live(seen, now):
             return False
         # A cancellation must not lose the answer: nobody would give the lease back.
         with anyio.CancelScope(shield=True):
@@ -113,6 +115,12 @@ class Lease:
             )
         self._until = now + self._seconds
         return self.is_held
+
+    def _may_live(self, seen: leases.Standing, now: float) -> bool:
+        """Tell whether the lease's holder may still be at work."""
+        if seen.holder is None or _has_ended(seen.holder):
+            return False
+        return now - self._seen_at < seen.milliseconds / 1000
 
     async def renew(self) -> bool:
         """Renew the lease; False where it is lost."""
@@ -162,3 +170,20 @@ class Lease:
                 await self._database.write(leases.give_back, self._name, fence=fence)
             except CashbackError as failure:
                 logger.warning("the lease on paying was not given back; the next process waits for it: %s", failure)
+
+
+def room() -> str:
+    """Name where a process id means one process: this boot of this machine, and in it the container, as Linux tells."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return "a machine that does not tell"
+
+
+def _has_ended(holder: str) -> bool:
+    """Tell whether a holder is certainly dead: it lived where this process lives, and its id is nobody's there."""
+    found = re.fullmatch(rf".* process (\d+) of {re.escape(room())}", holder)
+    if found is None or not Path("/proc/self").exists():
+        return False
+    return not Path("/proc", found[1]).exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from functools import partial
@@ -16,7 +18,7 @@ from trio.testing import MockClock
 
 from database import Database, audit_log
 from database.fenced import Fenced
-from lease import Lease
+from lease import Lease, room
 from pipeline.errors import LeaseLostError
 from tests.conftest import FRIDAY, OpenDatabase, break_writes, raw
 
@@ -93,6 +95,25 @@ async def test_a_dead_holder_is_followed_within_fifteen_seconds(ledger: Database
         await pays.wait()
         tasks.cancel_scope.cancel()
     assert SECONDS <= anyio.current_time() - start <= 15
+
+
+def ended_process() -> int:
+    """Let a process end; return the id that it had."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        return process.pid
+
+
+async def test_a_holder_that_has_ended_on_this_machine_is_followed_at_once(ledger: Database) -> None:
+    dead = Lease(ledger, seconds=SECONDS, holder=f"here process {ended_process()} of {room()}")
+    assert await dead.take()
+    assert await Lease(ledger, seconds=SECONDS).take()
+    assert not await note(ledger, dead)
+
+
+@pytest.mark.parametrize("holder", ["there process {pid} of another boot pid:[1]", "here process {pid} of ", "process"])
+async def test_an_id_of_another_machine_or_container_says_nothing(ledger: Database, holder: str) -> None:
+    assert await Lease(ledger, seconds=SECONDS, holder=holder.format(pid=ended_process())).take()
+    assert not await Lease(ledger, seconds=SECONDS).take()
 
 
 async def test_a_holder_that_slept_past_its_lease_writes_nothing_and_sends_nothing(ledger: Database) -> None:

@@ -14,6 +14,7 @@ import anyio
 import anyio.abc
 import pytest
 
+from database.payouts import proposals
 from lease import Lease
 from sandbox import Member
 from tests.bot.conftest import COMPLETE, LONG_SECONDS, Town, until
@@ -71,7 +72,21 @@ def holder(town: Town) -> str | None:
 
 async def is_held_by(town: Town, bot: anyio.abc.Process) -> None:
     """Wait until a process holds the lease."""
-    await until(lambda: str(holder(town)).endswith(f" process {bot.pid}"), PATIENCE_SECONDS)
+    await until(lambda: f" process {bot.pid} of " in str(holder(town)), PATIENCE_SECONDS)
+
+
+def freeze(bot: anyio.abc.Process) -> None:
+    """Stop a process where it stands; return when it has stopped, which is later than the signal."""
+    os.kill(bot.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, bot.pid, os.WSTOPPED | os.WNOWAIT)
+
+
+async def approved(town: Town) -> int:
+    """Plan and approve a batch without a deadline: the bots' clock is the real one, and the till's is not."""
+    database, now = town.till.database, town.till.clock()
+    summary = await database.write(proposals.propose, actor="cli", now=now, expires_at=None)
+    await town.till.approve(summary.batch_number)
+    return summary.batch_number
 
 
 def credited(town: Town) -> int:
@@ -108,7 +123,7 @@ async def test_a_killed_bot_is_followed_by_another_and_everybody_is_paid_and_tol
     async with process(made(tmp_path / "first"), town) as first:
         await is_held_by(town, first)
         async with process(made(tmp_path / "second"), town) as second:
-            number = await town.till.approved()
+            number = await approved(town)
             await until(lambda: credited(town) > 0)
             # With the ledger locked the batch stands still, wherever it is.
             with raw(town.till.path) as connection:
@@ -134,14 +149,14 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
         Lease(town.till.database, seconds=LONG_SECONDS) as other,
     ):
         await is_held_by(town, frozen)
-        await town.till.approved()
+        await approved(town)
         await until(lambda: credited(town) > 0)
         with raw(town.till.path) as connection:
             connection.execute("BEGIN IMMEDIATE")
             # The one message so far is sent and waits for its answer: nothing is just about to be sent.
             with anyio.fail_after(PATIENCE_SECONDS):
                 await request.arrived.wait()
-            os.kill(frozen.pid, signal.SIGSTOP)
+            freeze(frozen)
             connection.execute("ROLLBACK")
         before = credited(town)
         assert 0 < before < 550
@@ -179,7 +194,7 @@ async def test_the_bot_that_pays_finds_what_another_process_approved(town: Town)
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         await until(lambda: holder(town))
-        await town.till.approved()
+        await approved(town)
         assert "$25.00" in (await town.audit_entry()).text
     assert town.till.balance(bob.id) == 2500
     assert holder(town) is None
