@@ -253,7 +253,7 @@ def test_actors_are_named_by_where_they_come_from() -> None:
 
 def refuse_payouts(till: Till, condition: str) -> None:
     """Let the ledger refuse the wallet transactions for which this holds."""
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
         connection.execute(
             f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"

@@ -197,7 +197,7 @@ async def test_a_refund_is_in_the_audit_log_with_who_and_why(bought: Till) -> No
 )
 async def test_what_was_bought_and_refunded_is_never_changed(bought: Till, tampering: str) -> None:
     await refund(bought, "A", 5_000)
-    with raw(bought.path) as connection, pytest.raises(Exception, match=r"only ever added to|never changed"):
+    with raw(bought.location) as connection, pytest.raises(Exception, match=r"only ever added to|never changed"):
         connection.execute(tampering)
 
 

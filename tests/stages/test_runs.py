@@ -116,7 +116,7 @@ async def test_a_cancellation_in_the_middle_of_a_chunk_loses_nothing(
 
 async def test_many_failing_payouts_fail_alone_each(till: Till) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 21))
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute(
             "CREATE TRIGGER bad BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id % 2"
             " BEGIN SELECT RAISE(ABORT, 'odd'); END"

@@ -93,7 +93,7 @@ async def test_a_batch_that_waits_for_the_runner_can_be_stopped(till: Till) -> N
 
 def refuse(till: Till, condition: str) -> None:
     """Let the ledger refuse the wallet transactions for which this holds."""
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
         connection.execute(
             f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"
@@ -176,7 +176,7 @@ async def test_a_batch_whose_payouts_are_all_settled_is_not_stopped(till: Till) 
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.write(runs.start, number, now=till.clock())
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute("UPDATE payouts SET status = 'skipped', reason = 'nothing_pending'")
     with pytest.raises(StaleBatchError, match="is running; there is nothing to stop"):
         await till.database.write(runs.stop, number, actor="cli", now=till.clock())
