@@ -330,21 +330,13 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ON_BOTH: Final = frozenset(
     {
         "tests/database/test_absences.py",
-        "tests/database/test_audit_log.py",
         "tests/database/test_batches.py",
         "tests/database/test_limits.py",
-        "tests/database/test_refunds.py",
-        "tests/database/test_reversals.py",
-        "tests/database/test_unusual.py",
-        "tests/database/test_verify_batch.py",
-        "tests/stages/test_runs.py",
-        "tests/stages/test_stopping.py",
         "tests/test_rules_of_the_money.py",
         "tests/test_second_approver.py",
-        "tests/test_what_is_on_record.py",
     }
 )
-"""The tests of the money run on both databases; what shows it, in Discord or in a browser, on SQLite."""
+"""These run on both databases; the other tests run on SQLite only."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -9,9 +9,8 @@ import pytest
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.engine import URL
 
-from database import Database
+from database import Database, schema
 from database.books import backup
-from database.database import schema
 from database.tables import users
 from pipeline.errors import DatabaseUnavailableError
 from tests.conftest import REFUSED, Clock, raw, rows
