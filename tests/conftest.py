@@ -17,9 +17,9 @@ import psycopg
 import pytest
 from sqlalchemy.engine import URL
 
-from database import Database
+from database import Database, schema
 from database.books import reconciliation
-from database.dialect import Location
+from database.dialect import Location, make_engine, name_of
 from database.engine import Failpoint, no_failpoint
 from database.payouts import approvals, batches, proposals
 from database.programme import referrals
@@ -359,16 +359,19 @@ def postgresql() -> Iterator[Server]:
         yield running
 
 
-async def _create(location: Location) -> None:
-    async with Database(location, clock=Clock()):
-        pass
+def _create(location: Location) -> None:
+    """Make a ledger without an event loop: whoever asks for the first one may be in one already."""
+    engine = make_engine(location, writes=True)
+    with engine.begin() as connection:
+        schema.upgrade(connection, name_of(location), FRIDAY)
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")
 def new_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a new ledger once; each test gets its own copy of the file."""
     path = tmp_path_factory.mktemp("ledger") / "new.db"
-    anyio.run(_create, path)
+    _create(path)
     return path
 
 
@@ -376,7 +379,7 @@ def new_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def new_ledger_on_server(postgresql: Server) -> Iterator[URL]:
     """Make a new ledger once on the server; each test gets its own copy."""
     url = postgresql.create()
-    anyio.run(_create, url)
+    _create(url)
     yield url
     postgresql.drop(url)
 
