@@ -288,6 +288,19 @@ def backup(
 
 
 @app.command()
+def move(
+    *,
+    source: Annotated[str, typer.Option("--from", metavar="DATABASE", help="The ledger: a file, or an address.")],
+    target: Annotated[str, typer.Option("--to", metavar="DATABASE", help="Where it goes; empty, or not there yet.")],
+    as_json: JsonOption = False,
+) -> int:
+    """Move the ledger to another database, and close the one it was in."""
+    from console import moving
+
+    return moving.move(source, target, as_json=as_json)
+
+
+@app.command()
 def resume(
     context: typer.Context,
     *,

@@ -53,13 +53,13 @@ LONGEST_PAUSE_SECONDS: Final = 0.5
 
 
 def located(location: str | Location) -> Location:
-    """Read a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`. Raises DatabaseUnavailableError."""
+    """Read a path, `sqlite:path`, or `postgresql+psycopg://user@host/name`. Raises DatabaseUnavailableError."""
     said = name_of(location, password=True) if isinstance(location, URL) else str(location)
     for prefix in ("sqlite+pysqlite:///", "sqlite:///"):
         if said.startswith(prefix):
             return Path(said.removeprefix(prefix))
     if "://" not in said:
-        return Path(said)
+        return Path(said.removeprefix("sqlite:"))
     kind = said.split("://", 1)[0]
     if kind not in {"postgresql", "postgresql+psycopg"}:
         raise DatabaseUnavailableError(
@@ -135,6 +135,8 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
             # A connection that was cut while nobody used it is replaced, not handed out.
             pool_pre_ping=True,
             isolation_level="SERIALIZABLE" if writes else "REPEATABLE READ",
+            # The driver forgets how many rows an INSERT … SELECT made, unless it is asked at once.
+            execution_options={"preserve_rowcount": True},
             connect_args={"options": SESSION, "connect_timeout": BUSY_TIMEOUT_SECONDS},
         )
     except ModuleNotFoundError as error:
@@ -201,6 +203,27 @@ def next_in_line(connection: Connection, column: Column[int]) -> dict[str, int]:
     if connection.dialect.name == "sqlite":
         return {}
     return {column.name: connection.scalars(select(func.coalesce(func.max(column), 0) + 1)).one()}
+
+
+def hold(connection: Connection, tables: Sequence[Table]) -> None:
+    """Let nobody else write these tables until the transaction ends. Its first statement: it then sees all before it.
+
+    SQLite's writer is alone already. PostgreSQL's server lets such a transaction wait for its other half.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    quoted = connection.dialect.identifier_preparer.format_table
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    connection.exec_driver_sql(f"LOCK TABLE {', '.join(map(quoted, tables))} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def number_on(connection: Connection, table: Table) -> None:
+    """Give a table's next rows numbers after those that brought theirs along; SQLite does so by itself."""
+    column = table.autoincrement_column
+    if connection.dialect.name == "sqlite" or column is None:
+        return
+    last = select(func.max(column)).scalar_subquery()
+    connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, column.name), last)))
 
 
 def create_refusal(connection: Connection, name: str, occasion: str, refusal: str) -> None:

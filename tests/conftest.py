@@ -336,12 +336,12 @@ ON_BOTH: Final = frozenset(
         "tests/test_second_approver.py",
     }
 )
-"""These run on both databases; the other tests run on SQLite only."""
+"""These always run on both databases; the others run on SQLite alone, unless DATABASE_URL is set: then all do."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test of the money on both databases, unless it says why it is about a file."""
-    ours = metafunc.definition.nodeid.partition("::")[0] in ON_BOTH
+    ours = os.environ.get("DATABASE_URL") or metafunc.definition.nodeid.partition("::")[0] in ON_BOTH
     if ours and "kind" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("about_a_file"):
         metafunc.parametrize("kind", [SQLITE, POSTGRESQL], indirect=True)
 

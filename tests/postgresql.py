@@ -52,9 +52,9 @@ def address(url: URL) -> str:
 
 @contextmanager
 def server() -> Iterator[Server]:
-    """Yield the server that DATABASE_URL names, or start one and remove it at the end."""
-    named = os.environ.get("DATABASE_URL")
-    if named:
+    """Yield the server that DATABASE_URL names, or start one and remove it at the end; "postgresql" names none."""
+    named = os.environ.get("DATABASE_URL", "")
+    if "://" in named:
         with closing(Server(make_url(named))) as found:
             yield found
         return

@@ -225,7 +225,7 @@ async def test_a_slot_is_paid_once_whoever_rings(till: Till, desk: Desk, queue: 
 
 async def test_the_schedule_is_read_while_somebody_else_writes(till: Till, desk: Desk) -> None:
     await desk.open_schedule()
-    with raw(till.path) as other:
+    with raw(till.location) as other:
         other.execute("BEGIN IMMEDIATE")
         assert (await desk.schedule_overview()).rule == "friday 15:00"
         other.execute("ROLLBACK")

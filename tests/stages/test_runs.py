@@ -177,7 +177,7 @@ anyio.run(main)
 async def test_a_process_that_dies_in_a_batch_is_followed_by_one_that_finishes_it(till: Till, moment: str) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
     number = await till.approved()
-    command = [sys.executable, "-c", KILLED, str(till.path), "3", moment]
+    command = [sys.executable, "-c", KILLED, name_of(till.location, password=True), "3", moment]
     died = await anyio.run_process(command, cwd=PROJECT, check=False, stderr=subprocess.STDOUT)
     assert died.returncode == 9, died.stdout
     assert till.rows("SELECT count(*) FROM wallet_transactions") == [(2 if moment == "before commit" else 4,)]
