@@ -332,6 +332,10 @@ ON_BOTH: Final = frozenset(
         "tests/database/test_absences.py",
         "tests/database/test_batches.py",
         "tests/database/test_limits.py",
+        "tests/database/test_refunds.py",
+        "tests/database/test_reversals.py",
+        "tests/stages/test_runs.py",
+        "tests/stages/test_stopping.py",
         "tests/test_rules_of_the_money.py",
         "tests/test_second_approver.py",
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import count
 
@@ -30,6 +32,27 @@ class Server:
                 self._control.execute(f"ALTER SYSTEM SET {setting} = off".encode())
             self._control.execute("SELECT pg_reload_conf()")
 
+    def crash(self) -> None:
+        """End one of its processes so that it gives up all others, and recovers from its log as after a loss of power.
+
+        Returns when it takes connections again.
+        """
+        if "://" in os.environ.get("DATABASE_URL", ""):
+            pytest.skip("the server that DATABASE_URL names is not this test's to crash")
+        witness = psycopg.connect(address(self._url), autocommit=True)
+        os.kill(self._control.info.backend_pid, signal.SIGKILL)
+        self._control.close()
+        # Only once others are thrown out too does it refuse whom it would throw out next.
+        _wait_until(lambda: not _answers(witness))
+        _wait_until(self._comes_back)
+
+    def _comes_back(self) -> bool:
+        try:
+            self._control = psycopg.connect(address(self._url), autocommit=True)
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def create(self, template: URL | None = None) -> URL:
         """Make a database, empty or a copy of another that nobody is connected to."""
         name = f"cashback_test_{os.getpid()}_{next(self._numbers)}"
@@ -48,6 +71,23 @@ class Server:
 def address(url: URL) -> str:
     """Write a database's address as PostgreSQL's own programs read it."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _answers(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        connection.close()
+        return False
+    return True
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    """Ask again and again: nothing tells of a server's end, nor of its return."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, "the server did not end or did not come back"
+        time.sleep(0.02)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from database import Database, schema
 from database.books import backup
 from database.tables import users
 from pipeline.errors import DatabaseUnavailableError
-from tests.conftest import REFUSED, Clock, raw, rows
+from tests.conftest import REFUSED, Clock, Till, raw, rows
 from tests.postgresql import Server
 
 pytestmark = pytest.mark.anyio
@@ -109,3 +109,43 @@ async def test_a_transaction_that_reads_cannot_write(address: URL) -> None:
     async with Database(address) as database:
         with pytest.raises(DatabaseUnavailableError):
             await database.read(lambda connection: connection.execute(update(users).values(wallet_balance_cents=1)))
+
+
+@pytest.mark.parametrize("harm", ["its connections are cut", "the server crashes"])
+async def test_a_batch_that_loses_its_server_has_paid_whole_chunks_and_is_finished(
+    postgresql: Server, address: URL, clock: Clock, harm: str
+) -> None:
+    """In the middle of the second chunk, when its rows are written and not committed."""
+    chunks = [0, 0]
+
+    def fail(moment: str) -> None:
+        if not number or moment != "before commit":
+            return
+        chunks[0] += bool(rows(address, "SELECT 1 FROM payout_batches WHERE status = 'running'"))
+        if chunks[0] == 2 and not chunks[1]:
+            chunks[1] = 1
+            if harm == "the server crashes":
+                postgresql.crash()
+                return
+            with raw(address) as server:
+                server.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+
+    number = 0
+    async with Database(address, clock=clock, failpoint=fail) as database:
+        till = Till(database, clock)
+        await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 8))
+        number = await till.approved()
+        cut = await till.run(number, chunk_size=2)
+        assert chunks[1] == 1
+        assert [told for told, _ in cut.interruptions] == [number]
+        assert (await till.verify()).breaches == ()
+        [(paid,)] = till.rows("SELECT count(*) FROM wallet_transactions")
+        assert (paid % 2, paid < 7) == (0, True)
+        report = (await till.run(number, chunk_size=2)).reports[0]
+        assert (report.users_paid, report.total_cents) == (7, 728)
+        assert [till.balance(referrer) for referrer in range(1, 8)] == [100 + referrer for referrer in range(1, 8)]
+        assert till.rows("SELECT count(*), count(DISTINCT user_id) FROM notifications") == [(7, 7)]
+        assert (await till.verify()).breaches == ()

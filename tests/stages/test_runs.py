@@ -11,6 +11,7 @@ import anyio.from_thread
 import pytest
 
 from database import Database
+from database.dialect import name_of
 from pipeline.messages import BatchStatus, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import Bell, make_pipeline
@@ -154,6 +155,7 @@ async def test_the_bell_rings_for_each_chunk_that_paid_and_for_no_other(till: Ti
 KILLED = """
 import os, sys, anyio
 from database import Database
+from database.dialect import name_of
 from tests.conftest import run_batches
 
 left = int(sys.argv[2])
