@@ -98,8 +98,10 @@ class Rows:
             return self._connection.execute(query, parameters)
         if query.startswith("DROP TRIGGER") and " ON " not in query:
             of = "SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = %s"
-            [(table,)] = self._connection.execute(of, [query.rsplit(maxsplit=1)[-1]]).fetchall()
-            query = f"{query} ON {table}"
+            tables = self._connection.execute(of, [query.rsplit(maxsplit=1)[-1]]).fetchall()
+            if not tables and "IF EXISTS" in query:
+                return None
+            query = f"{query} ON {tables[0][0]}"
         spoken = A_REFUSAL.sub(r"\1 FOR EACH ROW WHEN (\2) EXECUTE FUNCTION cashback_refuse('\3')", query)
         return self._connection.execute(spoken.replace("%", "%%").replace("?", "%s").encode(), parameters)
 

@@ -119,7 +119,7 @@ async def test_many_failing_payouts_fail_alone_each(till: Till) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 21))
     with raw(till.location) as connection:
         connection.execute(
-            "CREATE TRIGGER bad BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id % 2"
+            "CREATE TRIGGER bad BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id % 2 = 1"
             " BEGIN SELECT RAISE(ABORT, 'odd'); END"
         )
     recorder = await till.run(await till.approved(), chunk_size=7)
