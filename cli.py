@@ -602,6 +602,14 @@ def bot(context: typer.Context, *, config: ConfigOption = None, database: Databa
     return program.main(place.settings(), reread=place.settings)
 
 
+@app.command()
+def worker(context: typer.Context, *, config: ConfigOption = None, database: DatabaseOption = None) -> int:
+    """Help to credit running batches, beside the bot and other workers, until it is told to stop."""
+    from console import working
+
+    return working.work(_place(context, config, database))
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code. The one place where an error becomes a line on standard error."""
     _accept_any_text()

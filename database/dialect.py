@@ -257,6 +257,18 @@ def create_refusal(connection: Connection, name: str, occasion: str, refusal: st
         connection.execute(text(statement))
 
 
+def goes_on_beside_others(connection: Connection) -> bool:
+    """Begin a transaction that locks the rows it is about; False where a writer is alone anyway, as in SQLite.
+
+    It comes before all else in the transaction. Each of its statements sees one snapshot, and a row that somebody
+    changed since has it run again; SERIALIZABLE would also undo what merely stands on a page with another's rows.
+    """
+    if connection.dialect.name == "sqlite":
+        return False
+    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    return True
+
+
 def damages(connection: Connection, *, shown: int) -> Sequence[str]:
     """List what SQLite finds damaged in its file. PostgreSQL looks at its own pages, by checksums, as it reads them."""
     if connection.dialect.name != "sqlite":

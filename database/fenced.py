@@ -44,8 +44,10 @@ class Fenced:
         """Run a function in one transaction, unless the lease is lost."""
 
         def guarded(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            # The function goes first: it may have to say how the transaction begins.
+            result = function(connection, *args, **kwargs)
             self._require(connection)
-            return function(connection, *args, **kwargs)
+            return result
 
         return await self._database.write(guarded, *args, **kwargs)
 

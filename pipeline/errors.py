@@ -49,6 +49,10 @@ class SettledError(StaleBatchError):
     """Another process has settled all of this batch; nothing of it is left to pay."""
 
 
+class InHandError(CashbackError):
+    """Another process has some of these payouts in hand; they are settled there, or stay planned if it dies."""
+
+
 class LeaseLostError(CashbackError):
     """Another process has taken over; it pays what is left."""
 
