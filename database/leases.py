@@ -6,8 +6,9 @@ says takes the lease over. Each taking raises the fence, and what a holder write
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, Text, exists, insert, literal, select, update
+from sqlalchemy import Connection, select, update
 
+from database.dialect import insert_unless_there
 from database.tables import leases
 from pipeline.errors import LeaseLostError
 
@@ -32,11 +33,10 @@ def standing(connection: Connection, name: str) -> Standing | None:
 def take(connection: Connection, name: str, *, holder: str, milliseconds: int, seen: Standing | None) -> int | None:
     """Take a lease that stands as it was seen, and return its new fence; None where somebody was faster."""
     if seen is None:
-        values = select(
-            literal(name, Text), literal(holder, Text), literal(1), literal(0), literal(milliseconds, BigInteger)
-        ).where(~exists().where(leases.c.name == name))
-        columns = ["name", "holder", "fence", "beat", "milliseconds"]
-        return 1 if connection.execute(insert(leases).from_select(columns, values)).rowcount == 1 else None
+        first = insert_unless_there(connection, leases).values(
+            name=name, holder=holder, fence=1, beat=0, milliseconds=milliseconds
+        )
+        return 1 if connection.execute(first).rowcount == 1 else None
     moved = connection.execute(
         update(leases)
         .where(leases.c.name == name, leases.c.fence == seen.fence, leases.c.beat == seen.beat)

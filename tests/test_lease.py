@@ -161,11 +161,11 @@ async def test_duties_end_when_another_takes_over_and_begin_again_when_it_leaves
         tasks.start_soon(first.keep, duties)
         await anyio.sleep(SECONDS)
         assert (terms, first.is_held) == (1, True)
-        with raw(ledger.path) as connection:
+        with raw(ledger.location) as connection:
             connection.execute("UPDATE leases SET fence = fence + 1, holder = 'another'")
         await anyio.sleep(SECONDS / 2)
         assert (terms, first.is_held) == (1, False)
-        with raw(ledger.path) as connection:
+        with raw(ledger.location) as connection:
             connection.execute("UPDATE leases SET holder = NULL")
         await anyio.sleep(SECONDS / 2)
         assert (terms, first.is_held) == (2, True)
@@ -178,7 +178,7 @@ async def test_a_ledger_that_is_away_for_a_while_ends_no_term(ledger: Database) 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lease.keep, anyio.sleep_forever)
         await anyio.sleep(1)
-        with break_writes(ledger.path, "leases"):
+        with break_writes(ledger.location, "leases"):
             await anyio.sleep(3 * SECONDS)
             assert (lease.is_held, lease.is_fresh) == (True, False)
         await anyio.sleep(SECONDS)
@@ -192,7 +192,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_whatever_peers_do_and_when_only_the_last_who_took_the_lease_writes(
     steps: list[tuple[str, int, int]], new_ledger: Path
