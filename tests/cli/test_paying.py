@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -144,6 +145,16 @@ def read_until(terminal: int, sign: str) -> str:
     return seen.decode(errors="replace")
 
 
+def press_until(terminal: int, key: str, sign: str) -> str:
+    """Press a key until a sign is seen: Python loses a Control-C in the moment between its prompt and its reading."""
+    seen = ""
+    while sign not in seen:
+        os.write(terminal, key.encode())
+        while select.select([terminal], [], [], 1)[0] and sign not in seen:
+            seen += os.read(terminal, 1024).decode(errors="replace")
+    return seen
+
+
 @pytest.mark.parametrize("key", ["n\n", "\x03"])
 def test_no_or_control_c_at_the_terminal_cancels(seeded: Cashback, folder: Path, key: str) -> None:
     terminal, end = pty.openpty()
@@ -158,9 +169,8 @@ def test_no_or_control_c_at_the_terminal_cancels(seeded: Cashback, folder: Path,
         start_new_session=True,
     ) as process:
         os.close(end)
-        read_until(terminal, "[y/N]")
-        os.write(terminal, key.encode())
-        assert "cancelled" in read_until(terminal, "cancelled")
+        read_until(terminal, "[y/N]: ")
+        assert "The batch was cancelled; nothing was paid." in press_until(terminal, key, "paid.")
         assert process.wait(20) == 0
     os.close(terminal)
     assert rows(folder / "cashback.db", "SELECT status FROM payout_batches") == [("cancelled",)]
