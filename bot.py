@@ -1,4 +1,4 @@
-"""The bot: one process, one task group with the connection, the runner, the postman and the announcer.
+"""The bot: one process, one task group with the connection and the announcer, and the duties of whoever may pay.
 
 The money does not depend on Discord: a batch runs on while the connection is gone, and a stop finishes the chunk in
 hand.
@@ -40,8 +40,10 @@ from cogs.runs import Runs
 from cogs.texts.standing import Terms
 from dashboard import CountingMessenger, CountingObserver, Dashboard, Metrics, World
 from database import Database
+from database.fenced import Fenced
 from database.payouts import batches
 from desk import Desk
+from lease import Lease
 from pipeline.errors import CashbackError
 from pipeline.runner import Runner
 from scheduler import Scheduler
@@ -73,6 +75,8 @@ class House:
     dashboard: Dashboard
     desk: Desk
     needs: Needs
+    lease: Lease
+    news: Bell
 
     @classmethod
     async def build(cls, settings: Settings, database: Database, *, reread: Reread | None = None) -> Self:
@@ -85,16 +89,31 @@ class House:
         referral = settings.referral_settings
         mail, news = Bell(), Bell()
         client = CashbackClient(news, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
-        audit_channel = AuditChannel(client, database, news, channel_id=settings.logging_channels.audit)
-        runs = Runs(database, news=news, work=Bell(), tell=audit_channel.tell)
+        lease = Lease(database, seconds=referral.lease_seconds)
+        audit_channel = AuditChannel(
+            client,
+            database,
+            news,
+            channel_id=settings.logging_channels.audit,
+            is_on_duty=lambda: lease.is_held,
+        )
+        runs = Runs(database, news=news, work=Bell(), tell=audit_channel.tell, look_seconds=lease.look_seconds)
         metrics = Metrics()
         observer = CountingObserver(metrics, runs)
-        make = partial(make_pipeline, database=database, observer=observer, bell=mail, chunk_size=referral.chunk_size)
+        make = partial(
+            make_pipeline,
+            database=Fenced(database, lease.require),
+            observer=observer,
+            bell=mail,
+            chunk_size=referral.chunk_size,
+        )
         runner = Runner(make, observer)
-        desk = Desk(database, settings, runs.guard(runner.submit), reread=reread)
+        submit = runs.guard(runner.submit)
+        # Who does not pay leaves a batch approved in the ledger, where the one who does finds it.
+        desk = Desk(database, settings, lambda number: submit(number) if lease.is_held else 0, reread=reread)
         audit_channel.slot_posts = SlotPosts(client, database, desk)
         client.decisions, client.holds = Decisions(database, desk, news), Holds(desk, news)
-        messenger = DirectMessenger(client, brand_name=settings.brand_name)
+        messenger = DirectMessenger(client, brand_name=settings.brand_name, assure=lease.assure)
         postman = Postman(
             database,
             CountingMessenger(metrics, messenger),
@@ -117,6 +136,7 @@ class House:
             audit_channel,
             reasons=runs.reasons,
             progress_seconds=referral.progress_seconds,
+            is_on_duty=lambda: lease.is_held,
         )
         return cls(
             client=client,
@@ -139,7 +159,31 @@ class House:
             desk=desk,
             scheduler=Scheduler(desk, database, tell=audit_channel.tell, wake=news.ring),
             needs=needs,
+            lease=lease,
+            news=news,
         )
+
+    async def begin(self) -> None:
+        """Where nobody else pays, do so from the first question on: it may ask for the schedule that is in force."""
+        try:
+            if await self.lease.take():
+                await self.desk.open_schedule()
+        except CashbackError as error:
+            logger.warning("the schedule waits: %s", error)
+
+    async def pay(self) -> None:
+        """Do what only one process on a ledger does: run batches, ring the slots, send payouts' direct messages."""
+        try:
+            await self.runs.take_up_unfinished()
+        except CashbackError as error:
+            logger.warning("unfinished batches wait: %s", error)
+        self.news.ring()
+        async with anyio.create_task_group() as duties:
+            duties.start_soon(self.postman.run, name="postman")
+            duties.start_soon(self.runner.run, name="runner")
+            duties.start_soon(self.scheduler.run, name="weekly batch")
+            duties.start_soon(self.runs.run, self.runner.submit, name="resumption")
+            duties.start_soon(keep_retrying, self.desk, name="retries")
 
 
 def terms_of(settings: Settings) -> Terms:
@@ -179,11 +223,10 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
         point_at(settings.discord_api_url)
     house = await House.build(settings, database, reread=reread)
     connect = partial(stay_connected, asks_for_gateway=settings.discord_api_url is not None)
-    async with house.runner, anyio.create_task_group() as around:
-        await house.runs.take_up_unfinished()
+    async with house.lease, house.runner, anyio.create_task_group() as around:
+        await house.begin()
         around.start_soon(connect, house.client, token, house.needs, name="discord")
         around.start_soon(house.announcer.run, name="announcer")
-        around.start_soon(house.postman.run, name="postman")
         around.start_soon(house.courier.run, name="courier")
         if settings.referral_settings.leaver_policy == "hold":
             roll_call = RollCall(house.client, database, settings.guild_ids)
@@ -191,10 +234,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
         if settings.dashboard.enabled:
             around.start_soon(house.dashboard.run, name="dashboard")
         async with anyio.create_task_group() as money:
-            money.start_soon(house.runner.run, name="runner")
-            money.start_soon(house.scheduler.run, name="weekly batch")
-            money.start_soon(house.runs.run, house.runner.submit, name="resumption")
-            money.start_soon(keep_retrying, house.desk, name="retries")
+            money.start_soon(house.lease.keep, house.pay, name="paying")
             await stop.wait()
             money.cancel_scope.cancel()
         # The chunk in hand was finished: a worker thread's transaction is waited for, also by who is cancelled.

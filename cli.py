@@ -288,6 +288,19 @@ def backup(
 
 
 @app.command()
+def move(
+    *,
+    source: Annotated[str, typer.Option("--from", metavar="DATABASE", help="The ledger: a file, or an address.")],
+    target: Annotated[str, typer.Option("--to", metavar="DATABASE", help="Where it goes; empty, or not there yet.")],
+    as_json: JsonOption = False,
+) -> int:
+    """Move the ledger to another database, and close the one it was in."""
+    from console import moving
+
+    return moving.move(source, target, as_json=as_json)
+
+
+@app.command()
 def resume(
     context: typer.Context,
     *,
@@ -587,6 +600,14 @@ def bot(context: typer.Context, *, config: ConfigOption = None, database: Databa
 
     place = _place(context, config, database)
     return program.main(place.settings(), reread=place.settings)
+
+
+@app.command()
+def worker(context: typer.Context, *, config: ConfigOption = None, database: DatabaseOption = None) -> int:
+    """Help to credit running batches, beside the bot and other workers, until it is told to stop."""
+    from console import working
+
+    return working.work(_place(context, config, database))
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -46,6 +46,8 @@ class Scheduler:
 
     async def run(self) -> None:
         """Set APScheduler's bell and listen to it; until cancelled."""
+        # A new one each time: one that was shut down has lost its jobs, and ends only at the loop's next turn.
+        self._bell, self._rule = AsyncIOScheduler(timezone=UTC), None
         self._bell.start()
         try:
             await self.listen()

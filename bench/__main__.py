@@ -5,11 +5,11 @@ import platform
 import tempfile
 from pathlib import Path
 
-from bench import browsing, crediting, importing, loop, pages, shop, starting, summing, verifying
+from bench import browsing, crediting, importing, loop, pages, shop, starting, summing, verifying, workers
 from bench.measuring import Case, Result, measure, run_once
 from bench.table import show
 
-SUBJECTS = (crediting, loop, summing, verifying, importing, browsing, pages, shop, starting)
+SUBJECTS = (crediting, loop, summing, verifying, importing, browsing, pages, shop, starting, workers)
 
 
 def _cases(*, full: bool) -> list[Case]:

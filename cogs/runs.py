@@ -1,4 +1,7 @@
-"""Watches the runner, and hands it again what it could not finish: after a restart, a fault, or a full inbox."""
+"""Watches the runner, and hands it again what it could not finish: after a restart, a fault, or a full inbox.
+
+Where several bots share a ledger it also looks there, for what was approved at another one.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -8,6 +11,7 @@ import anyio
 
 from database import Database
 from database.payouts import announcements, batches
+from database.payouts.announcements import OpenSummary
 from pipeline.errors import BusyError, CashbackError
 from pipeline.messages import BatchReport, ChunkCredited
 
@@ -39,9 +43,22 @@ class Runs:
     """The runner's observer, and the one who resumes batches."""
 
     def __init__(
-        self, database: Database, *, news: Bell, work: Bell, tell: Tell, resume_seconds: float = RESUME_SECONDS
+        self,
+        database: Database,
+        *,
+        news: Bell,
+        work: Bell,
+        tell: Tell,
+        resume_seconds: float = RESUME_SECONDS,
+        look_seconds: float | None = None,
     ) -> None:
-        """Take the ledger, the bells that wake the announcer and this one, and what speaks in the audit channel."""
+        """Take the ledger, the bells that wake the announcer and this one, and what speaks in the audit channel.
+
+        `look_seconds` is how often the ledger is asked what other processes did; None where there are no others.
+        """
+        self._look_seconds = look_seconds
+        self._seen: list[OpenSummary] = []
+        self._submitted: set[int] = set()
         self._database = database
         self._tell = tell
         self._news = news
@@ -58,6 +75,7 @@ class Runs:
 
     async def finished(self, report: BatchReport) -> None:
         """Have the result shown."""
+        self._submitted.discard(report.batch_number)
         self.reasons.pop(report.batch_number, None)
         self._stops.pop(report.batch_number, None)
         logger.info(
@@ -71,6 +89,7 @@ class Runs:
 
     async def interrupted(self, batch_number: int, reason: str) -> None:
         """Have the reason shown, and try the batch again later."""
+        self._submitted.discard(batch_number)
         stops = self._stops.get(batch_number, 0)
         self._stops[batch_number] = stops + 1
         pause = min(self._resume_seconds * 2**stops, LONGEST_RESUME_SECONDS)
@@ -90,10 +109,12 @@ class Runs:
 
         def submit_or_take_up(batch_number: int) -> int:
             try:
-                return submit(batch_number)
+                ahead = submit(batch_number)
             except BusyError:
                 self.take_up(batch_number, after_seconds=self._resume_seconds)
                 raise
+            self._submitted.add(batch_number)
+            return ahead
 
         return submit_or_take_up
 
@@ -104,6 +125,7 @@ class Runs:
 
     async def take_up_unfinished(self) -> list[int]:
         """Take up all that an earlier process left unfinished; return the batch numbers."""
+        self._submitted.clear()
         numbers = await self._database.read(batches.unfinished)
         for number in numbers:
             logger.info("batch number %d was left unfinished; it goes on", number, extra={"batch_number": number})
@@ -114,12 +136,25 @@ class Runs:
         """Submit what is due, for ever."""
         while True:
             try:
+                if self._look_seconds is not None:
+                    await self._look()
                 await self._submit_due(submit)
             except CashbackError as error:
                 logger.warning("unfinished batches wait: %s", error)
                 await anyio.sleep(self._resume_seconds)
-            nearest = min(self._due.values(), default=anyio.current_time() + IDLE_SECONDS)
+            latest = anyio.current_time() + (self._look_seconds or IDLE_SECONDS)
+            nearest = min([latest, *self._due.values()])
             await self._work.wait(max(nearest - anyio.current_time(), 0.0))
+
+    async def _look(self) -> None:
+        """Take up what another process approved or resumed, and have shown what changed there."""
+        for number in await self._database.read(batches.unfinished):
+            if number not in self._submitted and number not in self._due:
+                self.take_up(number)
+        summaries = await self._database.read(announcements.open_summaries)
+        if summaries != self._seen:
+            self._seen = summaries
+            self._news.ring()
 
     async def _submit_due(self, submit: Callable[[int], int]) -> None:
         now = anyio.current_time()
@@ -136,5 +171,6 @@ class Runs:
                 continue
             try:
                 submit(number)
+                self._submitted.add(number)
             except BusyError:
                 self._due[number] = now + self._resume_seconds

@@ -196,7 +196,7 @@ async def _verify(settings: Settings, head: str | None, batch_id: str | None) ->
         if batch_id is not None:
             number = await database.read(batches.find_named, batch_id)
             return await database.read(reconciliation.verify_batch, number), head_entry
-        await database.read(soundness.require_sound, database.path)
+        await database.read(soundness.require_sound, database.name)
         return await database.read(reconciliation.verify), head_entry
 
 

@@ -9,6 +9,7 @@ from console.csvfile import check_order_id
 from console.output import moment, say, say_json
 from console.session import Place, ledger
 from database import schema
+from database.dialect import Location
 from database.engine import Door
 from database.programme.blacklist import unblacklist
 from database.programme.purchases import Purchase, PurchaseOutcome, RecordedPurchase
@@ -109,7 +110,9 @@ def migrate(place: Place, *, as_json: bool) -> int:
     settings = place.settings()
     action, before = anyio.run(_migrate, settings)
     if as_json:
-        say_json({"database": settings.database, "action": action, "schema": schema.NEWEST, "schema_before": before})
+        say_json(
+            {"database": ledger(settings).name, "action": action, "schema": schema.NEWEST, "schema_before": before}
+        )
     else:
         said = {
             "created": f"was created with schema {schema.NEWEST}",
@@ -117,15 +120,15 @@ def migrate(place: Place, *, as_json: bool) -> int:
             "upgraded": f"was upgraded from schema {before} to {schema.NEWEST}",
             "none": f"has the newest schema already ({schema.NEWEST}); nothing was changed",
         }
-        say(f"Database {settings.database} {said[action]}.")
+        say(f"Database {ledger(settings).name} {said[action]}.")
     return 0
 
 
 async def _migrate(settings: Settings) -> tuple[str, str | None]:
     database = ledger(settings)
     tables, before = 0, None
-    if _holds_something(database.path):
-        door = Door(database.path)
+    if _holds_something(database.location):
+        door = Door(database.location)
         try:
             before, tables = await door.read(schema.revision_of), await door.read(schema.count_tables)
         finally:
@@ -136,5 +139,6 @@ async def _migrate(settings: Settings) -> tuple[str, str | None]:
         return "none" if before == schema.NEWEST else "upgraded", before
 
 
-def _holds_something(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
+def _holds_something(location: Location) -> bool:
+    """Tell whether a look is worth it, and makes no file: a server is always there."""
+    return not isinstance(location, Path) or (location.is_file() and location.stat().st_size > 0)

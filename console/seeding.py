@@ -119,7 +119,7 @@ async def plant(database: Database, members: Iterator[Member], advance: Advance)
 
 def _plant(connection: Any, members: Iterator[Member], database: Database, advance: Advance) -> dict[str, int]:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
     if any_referral(connection):
-        raise CashbackError(f"Database {database.path} has referrals already; seed an empty one (--database FILE).")
+        raise CashbackError(f"Database {database.name} has referrals already; seed an empty one (--database FILE).")
     now = database.now()
     referrers: set[int] = set()
     referrals = pending_cents = 0

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
+from database.dialect import next_in_line
 from database.tables import audit_log
 
 FIRST_DIGEST: Final = "0" * 64
@@ -30,7 +31,13 @@ def add_entry(
     digest = _digest(head, (at.astimezone(UTC).isoformat(), actor, action, batch_number, text))
     connection.execute(
         insert(audit_log).values(
-            at=at, actor=actor, action=action, batch_number=batch_number, details=text, digest=digest
+            **next_in_line(connection, audit_log.c.id),
+            at=at,
+            actor=actor,
+            action=action,
+            batch_number=batch_number,
+            details=text,
+            digest=digest,
         )
     )
     return digest

@@ -10,7 +10,9 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Insert, Text, Update, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Dialect, Insert, Text, Update, bindparam, cast, select
+
+from database.dialect import json_values
 
 ROWS_TOGETHER: Final = 100
 """Rows that one INSERT takes: a statement for each row takes half as long again."""
@@ -21,6 +23,10 @@ def execute_many(
 ) -> None:
     """Execute an INSERT or UPDATE once for each row; `names` are its parameters, in the order of a row's values."""
     if not rows:
+        return
+    if not connection.dialect.positional:
+        # PostgreSQL's driver sends them all in one go by itself.
+        connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
         return
     text, processors = _compiled(statement, tuple(names), connection.dialect)
     width = len(names)
@@ -62,8 +68,8 @@ def _processed(values: list[Any], processor: Callable[[Any], Any]) -> list[Any]:
 
 def is_among(column: ColumnElement[Any]) -> ColumnElement[bool]:
     """Tell in SQL whether a column is one of the values that `among` hands over, however many they are."""
-    listed = func.json_each(bindparam("among", type_=Text)).table_valued("value")
-    return column.in_(select(listed.c.value))
+    listed = json_values(bindparam("among", type_=Text)).table_valued("value")
+    return column.in_(select(cast(listed.c.value, column.type)))
 
 
 def among(values: Iterable[Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 from sqlalchemy import Connection
 
 from database import schema
+from database.dialect import Location, located, name_of
 from database.engine import Door, Failpoint, no_failpoint
 from database.programme import blacklist, pending, people, purchases, referrals, refunds
 from pipeline.errors import CashbackError, DatabaseUnavailableError
@@ -24,11 +25,14 @@ LARGEST_RATE_PPM: Final = 1_000_000
 
 
 class Database:
-    """A ledger in one file. Use it as `async with Database(path) as database`, or call `connect` and `close`."""
+    """A ledger, in one file or on a PostgreSQL server.
+
+    Use it as `async with Database(path) as database`, or call `connect` and `close`.
+    """
 
     def __init__(
         self,
-        location: str | Path,
+        location: str | Location,
         *,
         rate_ppm: int = DEFAULT_RATE_PPM,
         holding_days: int = 0,
@@ -36,13 +40,13 @@ class Database:
         inline: bool = False,
         failpoint: Failpoint = no_failpoint,
     ) -> None:
-        """Take a path, or a URL of the form `sqlite:///path`; nothing is opened yet.
+        """Take a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`; nothing is opened yet.
 
         `rate_ppm` is what a purchase earns where none is given, in parts per million; it becomes payable after
         `holding_days`. `inline` and `failpoint` are for
         tests: SQL in the caller's thread, and a call before and after each commit.
         """
-        self.path = _path_of(location)
+        self.location = located(location)
         self._rate_ppm = rate_ppm
         self._holding_days = holding_days
         self._clock = clock
@@ -52,23 +56,24 @@ class Database:
         self._closed: Door | None = None
 
     async def connect(self) -> None:
-        """Open the file, create or adopt it where that is needed, and bring it to this program's schema.
+        """Open the ledger, create or adopt it where that is needed, and bring it to this program's schema.
 
         Raises DatabaseUnavailableError where the folder is missing, or the file is none of SQLite's, read-only, locked
-        or of a newer version.
+        or of a newer version; and where the server cannot be reached.
         """
         if self._opened is not None:
             return
-        if not self.path.parent.is_dir():
+        if isinstance(self.location, Path) and not self.location.parent.is_dir():
             message = (
-                f"Database {self.path} cannot be opened: the folder {self.path.parent} does not exist; create it first."
+                f"Database {self.name} cannot be opened: the folder {self.location.parent} does not exist;"
+                " create it first."
             )
             raise DatabaseUnavailableError(message)
         # A door that was closed opens again, and has not forgotten the statements that it compiled.
-        door = self._closed or Door(self.path, inline=self._inline, failpoint=self._failpoint)
+        door = self._closed or Door(self.location, inline=self._inline, failpoint=self._failpoint)
         try:
             if await door.read(schema.revision_of) != schema.NEWEST:
-                await door.write(schema.upgrade, self.path, self._clock())
+                await door.write(schema.upgrade, self.name, self._clock())
         except BaseException:
             door.close()
             raise
@@ -94,9 +99,27 @@ class Database:
     @property
     def _door(self) -> Door:
         if self._opened is None:
-            message = f"Database {self.path} is not open; connect() first."
+            message = f"Database {self.name} is not open; connect() first."
             raise DatabaseUnavailableError(message)
         return self._opened
+
+    @property
+    def name(self) -> str:
+        """Name the ledger to people: its path, or its address without the password."""
+        return name_of(self.location)
+
+    @property
+    def path(self) -> Path:
+        """Tell where the file is. Raises DatabaseUnavailableError where there is none."""
+        if not isinstance(self.location, Path):
+            message = f"Database {self.name} is no file; this is for files, on PostgreSQL use its own pg_dump."
+            raise DatabaseUnavailableError(message)
+        return self.location
+
+    @property
+    def folder(self) -> Path:
+        """Tell where files go that belong to the ledger: beside its file, else where the program was started."""
+        return self.location.absolute().parent if isinstance(self.location, Path) else Path.cwd()
 
     def now(self) -> datetime:
         """Tell the present moment by this ledger's clock."""
@@ -201,16 +224,3 @@ def rate_of(percent: float | str) -> int:
         message = f"The percentage {percent!r} is not a number from 0 to 100 with at most four decimals."
         raise CashbackError(message)
     return int(rate)
-
-
-def _path_of(location: str | Path) -> Path:
-    text = str(location)
-    for prefix in ("sqlite+pysqlite:///", "sqlite:///"):
-        if text.startswith(prefix):
-            return Path(text.removeprefix(prefix))
-    if "://" in text:
-        message = (
-            f"Database {text.split('://', 1)[0]}://… is of a kind that this program does not know; give a file's path."
-        )
-        raise DatabaseUnavailableError(message)
-    return Path(text)

@@ -1,8 +1,10 @@
-"""Triggers that uphold what SQLite has no constraint for: what is settled stays, and paid never passes earned."""
+"""Triggers that uphold what there is no constraint for: what is settled stays, and paid never passes earned."""
 
 from typing import Final
 
 from sqlalchemy import Connection
+
+from database.dialect import create_refusal
 
 _REFUSED: Final = {
     "wallet_transactions_fixed": (
@@ -35,8 +37,8 @@ _REFUSED: Final = {
     "payout_batches_plan_fixed": (
         (
             "UPDATE ON payout_batches WHEN NEW.proposed_by <> OLD.proposed_by"
-            " OR NEW.first_approved_by IS NOT coalesce(OLD.first_approved_by, NEW.first_approved_by)"
-            " OR (NEW.needs_second_approver IS NOT OLD.needs_second_approver AND OLD.planned_count <> 0)"
+            " OR NEW.first_approved_by IS DISTINCT FROM coalesce(OLD.first_approved_by, NEW.first_approved_by)"
+            " OR (NEW.needs_second_approver IS DISTINCT FROM OLD.needs_second_approver AND OLD.planned_count <> 0)"
         ),
         "who asked for a batch, and whether a second admin must approve, is never changed",
     ),
@@ -53,8 +55,8 @@ _REFUSED: Final = {
             "UPDATE ON referral_purchases WHEN NEW.refunded_cents < OLD.refunded_cents"
             " OR (NEW.order_id, NEW.buyer_id, NEW.referral_id, NEW.amount_cents, NEW.rate_ppm, NEW.earned_cents,"
             " NEW.purchased_at, NEW.recorded_at, NEW.payable_at)"
-            " IS NOT (OLD.order_id, OLD.buyer_id, OLD.referral_id, OLD.amount_cents, OLD.rate_ppm, OLD.earned_cents,"
-            " OLD.purchased_at, OLD.recorded_at, OLD.payable_at)"
+            " IS DISTINCT FROM (OLD.order_id, OLD.buyer_id, OLD.referral_id, OLD.amount_cents, OLD.rate_ppm,"
+            " OLD.earned_cents, OLD.purchased_at, OLD.recorded_at, OLD.payable_at)"
         ),
         "a purchase is never changed but by a refund",
     ),
@@ -84,6 +86,4 @@ _REFUSED: Final = {
 def create_guards(connection: Connection) -> None:
     """Create the triggers that are not there yet."""
     for name, (occasion, refusal) in _REFUSED.items():
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {occasion} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
-        )
+        create_refusal(connection, name, occasion, refusal)

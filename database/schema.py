@@ -30,8 +30,8 @@ def count_tables(connection: Connection) -> int:
     return len(inspect(connection).get_table_names())
 
 
-def upgrade(connection: Connection, path: Path, now: datetime) -> bool:
-    """Bring the file to the newest revision inside the caller's transaction; False where it was there already.
+def upgrade(connection: Connection, name: str, now: datetime) -> bool:
+    """Bring the database to the newest revision inside the caller's transaction; False where it was there already.
 
     Raises DatabaseUnavailableError for a file that a newer version of this program has written.
     """
@@ -40,7 +40,7 @@ def upgrade(connection: Connection, path: Path, now: datetime) -> bool:
         return False
     if current is not None and not list(MIGRATIONS.glob(f"versions/{current}_*.py")):
         message = (
-            f"Database {path} has the schema {current} of a newer version; update this program (it knows {NEWEST})."
+            f"Database {name} has the schema {current} of a newer version; update this program (it knows {NEWEST})."
         )
         raise DatabaseUnavailableError(message)
     # Imported here: who opens a file that is up to date does not wait for Alembic.

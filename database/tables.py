@@ -136,8 +136,8 @@ wallet_transactions = Table(
     Column("balance_after_cents", BigInteger, nullable=False),
     Column("transaction_type", Text, nullable=False),
     Column("description", Text),
-    Column("order_id", Integer),
-    Column("ticket_id", Integer),
+    Column("order_id", BigInteger),
+    Column("ticket_id", BigInteger),
     Column("staff_discord_id", BigInteger),
     Column("metadata", Text, key="details"),
     Column("created_at", Moment, server_default=NOW),
@@ -473,6 +473,21 @@ slot_posts = Table(
     Column("message_id", BigInteger),
     Column("is_final", Integer, nullable=False, server_default="0"),
     CheckConstraint("kind IN ('notice', 'outcome')", name="kind_known"),
+    sqlite_with_rowid=False,
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # NULL where it was given back: then the next one need not wait.
+    Column("holder", Text),
+    # Raised by each taking: what a holder writes is written under its own fence only.
+    Column("fence", BigInteger, nullable=False),
+    # Moved by its holder while that lives; one that has not moved for so many milliseconds is taken over.
+    Column("beat", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    CheckConstraint("fence > 0", name="fence_positive"),
     sqlite_with_rowid=False,
 )
 

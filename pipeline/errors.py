@@ -45,6 +45,18 @@ class StoppedError(StaleBatchError):
     """An admin has stopped this batch; nothing more of it is paid until one resumes it."""
 
 
+class SettledError(StaleBatchError):
+    """Another process has settled all of this batch; nothing of it is left to pay."""
+
+
+class InHandError(CashbackError):
+    """Another process has some of these payouts in hand; they are settled there, or stay planned if it dies."""
+
+
+class LeaseLostError(CashbackError):
+    """Another process has taken over; it pays what is left."""
+
+
 class UnknownBatchError(CashbackError):
     """There is no such batch."""
 

@@ -32,7 +32,7 @@ MONEY: Final = (
     *("users", "referrals", "wallet_transactions"),
     *("referral_purchases", "referral_refunds", "referral_blacklist"),
 )
-LONG_OR_FAR: Final = {"bot", "demo", "simulate", "dashboard", "seed", "backup", "export", "bench"}
+LONG_OR_FAR: Final = {"bot", "demo", "simulate", "dashboard", "seed", "backup", "export", "bench", "worker"}
 """Commands that serve, take long, or write files where they are told to: those have tests of their own."""
 
 _TEXT: Final = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), max_size=20)

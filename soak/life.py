@@ -23,7 +23,7 @@ import anyio
 import database as ledger
 from database import Database, audit_log
 from database.calendar import slots
-from database.engine import BUSY_TIMEOUT_SECONDS
+from database.dialect import BUSY_TIMEOUT_SECONDS
 from database.payouts import approvals, batches, proposals, retries, runs
 from database.programme import blacklist
 from pipeline.errors import StaleBatchError

@@ -1,6 +1,6 @@
 """The four stages of a run. Each stands alone: it knows the ledger and the messages, never another stage."""
 
-from database import Database
+from database.fenced import Ledger
 from pipeline.messages import RunBatch
 from pipeline.ports import Observer
 from pipeline.runner import Pipeline
@@ -10,9 +10,7 @@ from stages.discovery import Discovery
 from stages.notification import Bell, Notification
 
 
-def make_pipeline(
-    request: RunBatch, *, database: Database, observer: Observer, bell: Bell, chunk_size: int
-) -> Pipeline:
+def make_pipeline(request: RunBatch, *, database: Ledger, observer: Observer, bell: Bell, chunk_size: int) -> Pipeline:
     """Put the four stages of one run together."""
     return Pipeline(
         discovery=Discovery(database, chunk_size=chunk_size),

@@ -1,6 +1,6 @@
 """Audit: follows a run to its end, closes the batch with its audit entry, and emits the report."""
 
-from database import Database
+from database.fenced import Ledger
 from database.payouts import runs
 from pipeline.actor import Emit
 from pipeline.messages import BatchReport, ChunkCredited, RunBatch
@@ -10,7 +10,7 @@ from pipeline.ports import Observer
 class Audit:
     """Follows one run. The report is built from the rows, never from what was counted on the way."""
 
-    def __init__(self, database: Database, observer: Observer, request: RunBatch) -> None:
+    def __init__(self, database: Ledger, observer: Observer, request: RunBatch) -> None:
         """Take the ledger, who watches, and the run that is followed."""
         self._database = database
         self._observer = observer

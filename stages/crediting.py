@@ -1,13 +1,23 @@
-"""Crediting: moves the money of a chunk in one transaction; where that fails, payee by payee."""
+"""Crediting: moves the money of a chunk in one transaction; where that fails, payee by payee.
+
+Several processes may credit one batch: a chunk that another has in hand is passed over, and looked at again at the end.
+"""
 
 import logging
+from collections import deque
+from typing import Final
 
-from database import Database
+import anyio
+
 from database.errors import RowRefusedError
+from database.fenced import Ledger
 from database.payouts import crediting
 from pipeline.actor import Emit
-from pipeline.errors import StoppedError
+from pipeline.errors import InHandError, SettledError, StoppedError
 from pipeline.messages import ChunkCredited, ChunkDiscovered
+
+LOOK_SECONDS: Final = 0.1
+"""How often a chunk is looked at again that another process has in hand."""
 
 logger = logging.getLogger(__name__)
 
@@ -15,19 +25,27 @@ logger = logging.getLogger(__name__)
 class Crediting:
     """Credits chunks. One bad row fails alone, with its reason; the others of its chunk are paid."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Ledger) -> None:
         """Take the ledger."""
         self._database = database
+        self._passed_over: deque[ChunkDiscovered] = deque()
 
     async def handle(self, message: ChunkDiscovered, emit: Emit[ChunkCredited]) -> None:
         """Credit a chunk and emit what became of it. A database that cannot be used at all ends the run.
 
-        Of a batch that an admin has stopped nothing more is settled: the chunk stays planned.
+        Of a batch that an admin has stopped nothing more is settled: the chunk stays planned. One that the command line
+        finished meanwhile, beside this process, has nothing left.
         """
         try:
             await emit(await self._credit(message))
         except StoppedError:
             logger.info("batch %d was stopped; a chunk of it stays planned", message.batch_number)
+        except SettledError:
+            logger.info(
+                "batch %d was finished by another process; a chunk of it was settled there", message.batch_number
+            )
+        except InHandError:
+            self._passed_over.append(message)
 
     async def _credit(self, chunk: ChunkDiscovered) -> ChunkCredited:
         try:
@@ -60,6 +78,15 @@ class Crediting:
                 crediting.fail_payout, batch_number, referrer_id, reason=str(error), now=now
             )
             return ChunkCredited(batch_number=batch_number, credited=0, credited_cents=0, failed=failed, skipped=0)
+        except InHandError:
+            self._passed_over.append(alone)
+            return ChunkCredited(batch_number=batch_number, credited=0, credited_cents=0, failed=0, skipped=0)
 
     async def finish(self, emit: Emit[ChunkCredited]) -> None:
-        """Do nothing: what was credited has been emitted."""
+        """See to it that what other processes had in hand is settled: by them, or here where one of them died."""
+        while self._passed_over:
+            chunk = self._passed_over.popleft()
+            if await self._database.read(crediting.planned_referrers, chunk):
+                await self.handle(chunk, emit)
+            if chunk in self._passed_over:
+                await anyio.sleep(LOOK_SECONDS)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from database import Database
+from database.fenced import Ledger
 from database.payouts import batches, crediting, runs
 from pipeline.actor import Emit
 from pipeline.errors import StaleBatchError
@@ -16,7 +16,7 @@ ANSWERED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, B
 class Discovery:
     """Starts the batch, then finds what is still planned; after a crash that is what the crash left."""
 
-    def __init__(self, database: Database, *, chunk_size: int) -> None:
+    def __init__(self, database: Ledger, *, chunk_size: int) -> None:
         """Take the ledger and the number of payouts that share a transaction."""
         self._database = database
         self._chunk_size = chunk_size

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from shutil import copyfile
-from typing import Any
+from typing import Any, Final
 
 import anyio
+import psycopg
 import pytest
+from sqlalchemy.engine import URL
 
-from database import Database
+from database import Database, schema
 from database.books import reconciliation
+from database.dialect import Location, make_engine, name_of
 from database.engine import Failpoint, no_failpoint
 from database.payouts import approvals, batches, proposals
 from database.programme import referrals
@@ -23,10 +28,17 @@ from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import Bell, make_pipeline
 from tests.frozen import FrozenTime, frozen_at
+from tests.postgresql import Server, address, server
 
 FRIDAY = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 FIRST_BUYER = 900_000
 ALL_OF_IT_PPM = 1_000_000
+
+# Files in memory are as real, and nobody waits for a disk; where memory is scarce they stay on it.
+MEMORY = Path("/dev/shm")  # noqa: S108 -- pytest makes a folder of its own in it
+MEMORY_NEEDED = 4 << 30
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 class Clock:
@@ -66,21 +78,68 @@ class Recorder:
         self.interruptions.append((batch_number, reason))
 
 
+REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError)
+"""What a constraint or a trigger says to another program."""
+
+A_REFUSAL: Final = re.compile(
+    r"(CREATE TRIGGER \w+ BEFORE .+) WHEN (.+) BEGIN SELECT RAISE\(ABORT, '(.+)'\); END", re.DOTALL
+)
+
+
+class Rows:
+    """A connection past the program, to either database, that takes the one kind of parameters: `?`."""
+
+    def __init__(self, connection: sqlite3.Connection | psycopg.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, query: str, parameters: Sequence[object] = ()) -> Any:  # noqa: ANN401 -- either driver's cursor
+        """Execute one statement, which commits by itself."""
+        if isinstance(self._connection, sqlite3.Connection):
+            return self._connection.execute(query, parameters)
+        if query.startswith("DROP TRIGGER") and " ON " not in query:
+            of = "SELECT tgrelid::regclass FROM pg_trigger WHERE tgname = %s"
+            tables = self._connection.execute(of, [query.rsplit(maxsplit=1)[-1]]).fetchall()
+            if not tables and "IF EXISTS" in query:
+                return None
+            query = f"{query} ON {tables[0][0]}"
+        spoken = A_REFUSAL.sub(r"\1 FOR EACH ROW WHEN (\2) EXECUTE FUNCTION cashback_refuse('\3')", query)
+        return self._connection.execute(spoken.replace("%", "%%").replace("?", "%s").encode(), parameters)
+
+    def executescript(self, script: str) -> None:
+        """Execute statements that take no parameters, in one go, past SQLite's CHECK constraints."""
+        if isinstance(self._connection, sqlite3.Connection):
+            self._connection.execute("PRAGMA ignore_check_constraints = ON")
+            self._connection.executescript(script)
+        else:
+            self._connection.execute(script.encode())
+
+
 @contextmanager
-def raw(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open the file as another program would: each statement commits by itself, foreign keys are not looked at."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+def raw(location: Location) -> Iterator[Rows]:
+    """Open the ledger as another program would: each statement commits by itself.
+
+    In SQLite foreign keys are not looked at; PostgreSQL always does.
+    """
+    if isinstance(location, URL):
+        with psycopg.connect(address(location), autocommit=True, options="-c timezone=UTC") as connected:
+            yield Rows(connected)
+        return
+    connection = sqlite3.connect(location, isolation_level=None, timeout=10)
     connection.row_factory = sqlite3.Row
     try:
-        yield connection
+        yield Rows(connection)
     finally:
         connection.close()
 
 
-def rows(path: Path, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """Read rows as another program would."""
-    with raw(path) as connection:
-        return [tuple(row) for row in connection.execute(query, parameters)]
+def rows(location: Location, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """Read rows as another program would. A moment is the text that SQLite keeps."""
+    with raw(location) as connection:
+        return [tuple(map(_as_kept, row)) for row in connection.execute(query, parameters)]
+
+
+def _as_kept(value: object) -> object:
+    return f"{value:%Y-%m-%d %H:%M:%S.%f}" if isinstance(value, datetime) else value
 
 
 def names_in(folder: Path) -> list[str]:
@@ -88,11 +147,29 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def drop_guards(path: Path) -> None:
-    """Remove the triggers, as somebody who tampers would."""
-    with raw(path) as connection:
+def drop_guards(location: Location) -> None:
+    """Remove the triggers, and PostgreSQL's own checks, as somebody who tampers would."""
+    with raw(location) as connection:
+        if isinstance(location, URL):
+            triggers = "SELECT 'TRIGGER', tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
+            checks = "FROM pg_constraint WHERE contype IN ('c', 'f') AND conrelid <> 0"
+            keys = f"SELECT 'CONSTRAINT', conname, conrelid::regclass {checks}"
+            for what, name, table in connection.execute(f"{triggers} UNION ALL {keys}").fetchall():
+                alter = f"ALTER TABLE {table} " if what == "CONSTRAINT" else ""
+                on = f" ON {table}" if what == "TRIGGER" else ""
+                connection.execute(f"{alter}DROP {what} {name}{on}")
+            return
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {name}")
+
+
+@contextmanager
+def break_writes(location: Location, table: str) -> Iterator[None]:
+    """Let every change of a table's rows fail inside the block."""
+    with raw(location) as connection:
+        connection.execute(f"ALTER TABLE {table} RENAME TO taken_away")
+        yield
+        connection.execute(f"ALTER TABLE taken_away RENAME TO {table}")
 
 
 def lose_index_rows(path: Path, name: str = "wallet_transactions_one_per_payout") -> None:
@@ -135,8 +212,13 @@ class Till:
 
     @property
     def path(self) -> Path:
-        """Tell where the file is."""
+        """Tell where the file is, for what is about a file."""
         return self.database.path
+
+    @property
+    def location(self) -> Location:
+        """Tell where the ledger is."""
+        return self.database.location
 
     async def earn(self, referrer_id: int, *amounts_cents: int) -> list[int]:
         """Give a referrer one new referral for each amount, with so many cents pending; return the buyers."""
@@ -208,7 +290,7 @@ class Till:
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Read rows beside the program."""
-        return rows(self.path, query, *parameters)
+        return rows(self.location, query, *parameters)
 
     def balance(self, user_id: int) -> int:
         """Tell what is in a wallet."""
@@ -246,30 +328,86 @@ async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTi
         yield frozen
 
 
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+ON_BOTH: Final = frozenset(
+    {
+        "tests/database/test_limits.py",
+        "tests/test_lease.py",
+        "tests/test_rules_of_the_money.py",
+        "tests/test_second_approver.py",
+    }
+)
+"""These always run on both databases; the others run on SQLite alone, unless DATABASE_URL is set: then all do."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of the money on both databases, unless it says why it is about a file."""
+    ours = os.environ.get("DATABASE_URL") or metafunc.definition.nodeid.partition("::")[0] in ON_BOTH
+    if ours and "kind" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("about_a_file"):
+        metafunc.parametrize("kind", [SQLITE, POSTGRESQL], indirect=True)
+
+
+@pytest.fixture
+def kind(request: pytest.FixtureRequest) -> str:
+    """Tell on which database the test runs."""
+    return str(getattr(request, "param", SQLITE))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """Start a PostgreSQL server once, or use the one that DATABASE_URL names."""
+    with server() as running:
+        yield running
+
+
+def _create(location: Location) -> None:
+    """Make a ledger without an event loop: whoever asks for the first one may be in one already."""
+    engine = make_engine(location, writes=True)
+    with engine.begin() as connection:
+        schema.upgrade(connection, name_of(location), FRIDAY)
+    engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def new_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a new ledger once; each test gets its own copy of the file."""
     path = tmp_path_factory.mktemp("ledger") / "new.db"
-
-    async def create() -> None:
-        async with Database(path, clock=Clock()):
-            pass
-
-    anyio.run(create)
+    _create(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def new_ledger_on_server(postgresql: Server) -> Iterator[URL]:
+    """Make a new ledger once on the server; each test gets its own copy."""
+    url = postgresql.create()
+    _create(url)
+    yield url
+    postgresql.drop(url)
+
+
+@pytest.fixture
+def location(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Location]:
+    """Make a ledger that nobody has used, on the test's database; tell where it is."""
+    if kind == SQLITE:
+        path = tmp_path / "cashback.db"
+        shutil.copyfile(request.getfixturevalue("new_ledger"), path)
+        yield path
+        return
+    running: Server = request.getfixturevalue("postgresql")
+    url = running.create(request.getfixturevalue("new_ledger_on_server"))
+    yield url
+    running.drop(url)
 
 
 OpenDatabase = Callable[..., Database]
 
 
 @pytest.fixture
-def open_database(tmp_path: Path, new_ledger: Path, clock: Clock) -> OpenDatabase:
-    """Return a maker of ledgers, all on one file; each is still to be connected."""
-    path = tmp_path / "cashback.db"
-    copyfile(new_ledger, path)
+def open_database(location: Location, clock: Clock) -> OpenDatabase:
+    """Return a maker of ledgers, all on one file or server; each is still to be connected."""
 
     def make(*, inline: bool = False, failpoint: Failpoint = no_failpoint) -> Database:
-        return Database(path, clock=clock, inline=inline, failpoint=failpoint)
+        return Database(location, clock=clock, inline=inline, failpoint=failpoint)
 
     return make
 

@@ -22,6 +22,7 @@ OURS = {
         "dashboard",
         "database",
         "desk",
+        "lease",
         "pipeline",
         "sandbox",
         "scheduler",
@@ -44,6 +45,7 @@ MAY_IMPORT = {
     "database": {"database", "sqlalchemy", "alembic", "anyio", "openpyxl"} | WORDS,
     "stages": {"stages", "pipeline", "database", "anyio"},
     "desk": {"desk", "pipeline", "database", "settings"},
+    "lease": {"database", "anyio"} | WORDS,
     "scheduler": {"desk", "database", "settings", "anyio", "apscheduler"} | WORDS,
     "cogs": {"charts", "cogs", "desk", "database", "settings", "anyio", "discord", "aiohttp", "yarl"} | WORDS,
     "dashboard": {

@@ -225,7 +225,7 @@ async def test_a_slot_is_paid_once_whoever_rings(till: Till, desk: Desk, queue: 
 
 async def test_the_schedule_is_read_while_somebody_else_writes(till: Till, desk: Desk) -> None:
     await desk.open_schedule()
-    with raw(till.path) as other:
+    with raw(till.location) as other:
         other.execute("BEGIN IMMEDIATE")
         assert (await desk.schedule_overview()).rule == "friday 15:00"
         other.execute("ROLLBACK")
@@ -253,7 +253,7 @@ def test_actors_are_named_by_where_they_come_from() -> None:
 
 def refuse_payouts(till: Till, condition: str) -> None:
     """Let the ledger refuse the wallet transactions for which this holds."""
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
         connection.execute(
             f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"

@@ -76,7 +76,7 @@ async def test_a_circle_of_any_length_is_refused(desk: Desk, till: Till, length:
 
 async def test_a_circle_that_another_bot_made_holds_up_nobody(desk: Desk, till: Till) -> None:
     await till.database.create_referral(1, 2)
-    with raw(till.path) as other_bot:
+    with raw(till.location) as other_bot:
         other_bot.execute("INSERT INTO referrals (referrer_user_id, referred_user_id) VALUES (2, 1)")
     await enter(desk, 3, 1)
 

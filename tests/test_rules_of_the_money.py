@@ -15,7 +15,7 @@ from pipeline.errors import CashbackError, DatabaseUnavailableError, StaleBatchE
 from pipeline.messages import BatchStatus, ChunkDiscovered, Delivery, DeliveryStatus, PayoutNotice
 from stages import Bell
 from stages.notification import Postman
-from tests.conftest import FRIDAY, Clock, OpenDatabase, Till, drop_guards, raw, run_batches
+from tests.conftest import FRIDAY, REFUSED, Clock, OpenDatabase, Till, drop_guards, raw, run_batches
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +88,7 @@ async def test_an_end_before_the_commit_leaves_nothing_of_the_transaction(
 
 async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
     await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 501))
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute(
             "CREATE TRIGGER bad_row BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = 250"
             " BEGIN SELECT RAISE(ABORT, 'wallet is broken'); END"
@@ -103,7 +103,7 @@ async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
     assert await till.pending(250) == 350
     assert till.rows("SELECT count(*) FROM wallet_transactions WHERE user_discord_id = 250") == [(0,)]
     assert till.rows("SELECT count(*) FROM notifications WHERE user_id = 250") == [(0,)]
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute("DROP TRIGGER bad_row")
     assert (await till.pay()).total_cents == 350
 
@@ -122,7 +122,7 @@ async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
 async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: Till, statement: str) -> None:
     await till.earn_all((referrer, 10) for referrer in (1, 2, 3))
     number = await till.approved()
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute(f"CREATE TRIGGER bad BEFORE {statement} BEGIN SELECT RAISE(ABORT, 'no'); END")
     await till.run(number)
     assert [status for _, status, _, _ in till.payouts(number)] == ["credited", "failed", "credited"]
@@ -132,6 +132,7 @@ async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: 
     assert till.rows("SELECT user_id FROM notifications") == [(1,), (3,)]
 
 
+@pytest.mark.about_a_file("what a disk says; tests/database/test_postgresql.py has what a server does")
 async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(till: Till, open_database: OpenDatabase) -> None:
     await till.earn_all((referrer, 10) for referrer in range(1, 6))
     number = await till.approved()
@@ -191,7 +192,7 @@ async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
     await till.database.blacklist_referral_user(2)
-    with raw(till.path) as connection:  # as an Apex Core bot does it
+    with raw(till.location) as connection:  # as an Apex Core bot does it
         connection.execute("UPDATE referrals SET is_blacklisted = 1 WHERE referrer_user_id = 3")
     report = (await till.run(number)).reports[0]
     assert (report.users_paid, report.skipped) == (1, 2)
@@ -324,7 +325,7 @@ async def test_what_nobody_approved_is_not_paid(till: Till, *, cancelled: bool) 
 async def test_constraints_refuse_a_second_payment(till: Till, statement: str) -> None:
     await till.earn(1, 100)
     await till.pay()
-    with raw(till.path) as connection, pytest.raises(sqlite3.IntegrityError):
+    with raw(till.location) as connection, pytest.raises(REFUSED):
         connection.execute(statement)
 
 
@@ -362,13 +363,13 @@ async def test_one_schedule_slot_is_one_batch(till: Till) -> None:
 async def test_triggers_refuse_to_change_or_remove_what_is_settled(till: Till, statement: str) -> None:
     await till.earn(1, 100)
     await till.pay()
-    with raw(till.path) as connection, pytest.raises(sqlite3.IntegrityError, match=r"only ever added to|never changed"):
+    with raw(till.location) as connection, pytest.raises(REFUSED, match=r"only ever added to|never changed"):
         connection.execute(statement)
 
 
 async def test_transactions_of_other_kinds_are_the_other_bots_to_change(till: Till) -> None:
     await till.database.ensure_user(1)
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute(
             "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
             " VALUES (1, 0, 0, 'purchase')"
@@ -415,7 +416,7 @@ async def test_a_direct_message_is_queued_by_the_commit_that_pays(till: Till) ->
 
 async def test_who_wants_no_direct_messages_is_paid_without(till: Till) -> None:
     await till.earn(1, 100)
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute("INSERT INTO notification_preferences (user_id, payout_dm) VALUES (1, 0)")
     report = await till.pay()
     assert (report.total_cents, report.dm_muted, report.dm_queued) == (100, 1, 0)
@@ -504,17 +505,13 @@ TAMPERINGS = {
     "an audit entry's moment": "UPDATE audit_log SET at = '2026-07-03 15:00:01.000000' WHERE id = 2",
     "an audit entry's details": "UPDATE audit_log SET details = '{}' WHERE id = 3",
     "an audit entry's details, to what is no JSON": "UPDATE audit_log SET details = 'x' WHERE id = 3",
-    "an audit entry's moment, to what is none": "UPDATE audit_log SET at = 'never' WHERE id = 2",
-    "a batch's moment, to what is none": "UPDATE payout_batches SET approved_at = 'never'",
-    "a balance, to what is none": "UPDATE users SET wallet_balance_cents = 'much' WHERE discord_id = 2",
-    "an amount, to what is none": "UPDATE payouts SET paid_cents = 'much' WHERE referrer_id = 2",
     "the first audit entry removed": "DELETE FROM audit_log WHERE id = 1",
     "an audit entry removed": "DELETE FROM audit_log WHERE id = 2",
     "the newest audit entry removed": "DELETE FROM audit_log WHERE id = 3",
     "all audit entries removed": "DELETE FROM audit_log",
     "an audit entry added": (
-        "INSERT INTO audit_log (at, actor, action, details, digest)"
-        " SELECT at, actor, action, details, digest FROM audit_log WHERE id = 3"
+        "INSERT INTO audit_log (id, at, actor, action, details, digest)"
+        " SELECT 4, at, actor, action, details, digest FROM audit_log WHERE id = 3"
     ),
     "an audit entry inserted between": (
         "UPDATE audit_log SET id = 4 WHERE id = 3;"
@@ -524,15 +521,29 @@ TAMPERINGS = {
 }
 
 
+OF_ANOTHER_TYPE = {
+    "an audit entry's moment, to what is none": "UPDATE audit_log SET at = 'never' WHERE id = 2",
+    "a batch's moment, to what is none": "UPDATE payout_batches SET approved_at = 'never'",
+    "a balance, to what is none": "UPDATE users SET wallet_balance_cents = 'much' WHERE discord_id = 2",
+    "an amount, to what is none": "UPDATE payouts SET paid_cents = 'much' WHERE referrer_id = 2",
+}
+
+
+@on_one_backend
+@pytest.mark.about_a_file("only SQLite takes a value that is of another type than its column")
+@pytest.mark.parametrize("tampering", OF_ANOTHER_TYPE.values(), ids=OF_ANOTHER_TYPE.keys())
+async def test_verify_finds_what_cannot_be_read(till: Till, tampering: str) -> None:
+    await test_verify_finds(till, tampering)
+
+
 @on_one_backend
 @pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=TAMPERINGS.keys())
 async def test_verify_finds(till: Till, tampering: str) -> None:
     await till.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3))
     await till.pay()
     assert (await till.verify()).balanced
-    drop_guards(till.path)
-    with raw(till.path) as connection:
-        connection.execute("PRAGMA ignore_check_constraints = ON")
+    drop_guards(till.location)
+    with raw(till.location) as connection:
         connection.executescript(tampering)
     verdict = await till.verify()
     assert verdict.breaches
@@ -557,8 +568,8 @@ async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and
     """The audit entry of the batch's end still tells what was paid."""
     await till.earn(1, 100)
     await till.pay()
-    drop_guards(till.path)
-    with raw(till.path) as connection:
+    drop_guards(till.location)
+    with raw(till.location) as connection:
         connection.executescript(
             "UPDATE payouts SET paid_cents = 150, approved_cents = 150;"
             "UPDATE wallet_transactions SET amount_cents = 150, balance_after_cents = 150;"

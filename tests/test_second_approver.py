@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,7 @@ from desk import CLI, SCHEDULE, Actor, Desk, Source
 from pipeline.errors import NotAllowedError, SecondApproverError, StaleBatchError
 from pipeline.messages import BatchStatus
 from settings import ReferralSettings, RoleIds, Settings
-from tests.conftest import FRIDAY, Clock, Till, raw
+from tests.conftest import FRIDAY, REFUSED, Clock, Till, raw
 from tests.test_desk import (
     ADMIN,
     ADMIN_ROLE,
@@ -102,13 +101,13 @@ async def test_the_ledger_itself_refuses_what_the_desk_would_not(till: Till, des
             )
     assert not await till.database.write(runs.start, number, now=till.clock())
     for approver in ("NULL", str(ADMIN.user_id)):
-        with raw(till.path) as connection, pytest.raises(sqlite3.IntegrityError, match="approved_by_two"):
+        with raw(till.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
             connection.execute(
                 "UPDATE payout_batches SET status = 'approved', batch_id = 'BATCH-X', approved_by = 'discord:9',"
                 f" approver_id = {approver}"
             )
     for change in ("needs_second_approver = NULL", "proposed_by = 'discord:9'", "first_approved_by = 'discord:9'"):
-        with raw(till.path) as connection, pytest.raises(sqlite3.IntegrityError, match="is never changed"):
+        with raw(till.location) as connection, pytest.raises(REFUSED, match="is never changed"):
             connection.execute(f"UPDATE payout_batches SET {change}")
 
 
@@ -183,7 +182,7 @@ async def test_a_weekly_batch_waits_for_one_admin_and_its_slot_is_decided_once(
 async def test_a_retry_of_what_two_have_approved_needs_no_third(till: Till, desk: Desk, queue: Queue) -> None:
     number = await waiting(till, desk)
     await desk.approve(OTHER_ADMIN, number)
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute(
             "CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN NEW.user_discord_id = 2"
             " BEGIN SELECT RAISE(ABORT, 'the bank is closed'); END"

@@ -47,7 +47,7 @@ def moments(till: Till, number: int) -> tuple[Any, ...]:
 
 def break_wallet(till: Till, person: int) -> None:
     """Have a wallet refuse to be written."""
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute(
             f"CREATE TRIGGER broken_{person} BEFORE UPDATE OF wallet_balance_cents ON users"
             f" WHEN OLD.discord_id = {person} BEGIN SELECT RAISE(ABORT, 'no'); END"
@@ -271,7 +271,7 @@ async def test_a_free_batch_id_is_the_next_second(till: Till) -> None:
 
 def lose_every_race(till: Till) -> None:
     """Have another process always be a moment faster: an update of a batch finds nothing to move."""
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute("CREATE TRIGGER lost BEFORE UPDATE ON payout_batches BEGIN SELECT RAISE(IGNORE); END")
 
 
@@ -293,7 +293,7 @@ async def test_a_batch_that_planned_another_number_of_payouts_is_not_finished(ti
     number = await till.approved()
     break_wallet(till, 1)
     await till.database.blacklist_referral_user(2)
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute("UPDATE payout_batches SET planned_count = 5")
     recorder = await till.run(number)
     assert recorder.reports == []

@@ -57,7 +57,7 @@ class ExportCommands(AdminCog):
         await ctx.defer()
         name = str(batch) if batch is not None else None
         period = await self._period(name, options)
-        folder = self._database.path.absolute().parent / FOLDER
+        folder = self._database.folder / FOLDER
         await anyio.Path(folder).mkdir(exist_ok=True)
         # Two admins may export at once.
         path = folder / f"{(name or 'payouts').upper()}-{ctx.message.id}.{options.file_format}"

@@ -6,7 +6,7 @@ earlier process began. Nothing depends on an interaction's token, and the money 
 
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -79,10 +79,12 @@ class Announcer:
         *,
         reasons: Mapping[int, str],
         progress_seconds: float,
+        is_on_duty: Callable[[], bool],
     ) -> None:
         """Take the connection, the ledger, the desk, the bell that it listens to, and the audit channel.
 
         `reasons` say why batches stand still, by number; `progress_seconds` is how often a message is edited.
+        `is_on_duty` tells whether this is the process that edits them: two would overtake each other.
         """
         self._client = client
         self._database = database
@@ -90,6 +92,7 @@ class Announcer:
         self._bell = bell
         self._reasons = reasons
         self._audit_channel = audit_channel
+        self._is_on_duty = is_on_duty
         self._progress_seconds = progress_seconds
         self._shown: dict[int, Shown] = {}
         self._stopping = False
@@ -114,7 +117,7 @@ class Announcer:
         """Bring everything up to date once; return the seconds until the next look."""
         async with self._passing:
             await self._desk.expire()
-            summaries = await self._database.read(announcements.open_summaries)
+            summaries = await self._database.read(announcements.open_summaries) if self._is_on_duty() else []
             if self._client.is_online:
                 async with anyio.create_task_group() as tasks:
                     for summary in summaries:

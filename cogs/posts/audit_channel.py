@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -33,8 +34,20 @@ class AuditChannel:
 
     slot_posts: SlotPosts
 
-    def __init__(self, client: CashbackClient, database: Database, bell: Bell, *, channel_id: int | None) -> None:
-        """Take the connection, the ledger, the bell that wakes the announcer, and the channel, if there is one."""
+    def __init__(
+        self,
+        client: CashbackClient,
+        database: Database,
+        bell: Bell,
+        *,
+        channel_id: int | None,
+        is_on_duty: Callable[[], bool],
+    ) -> None:
+        """Take the connection, the ledger, the bell that wakes the announcer, and the channel, if there is one.
+
+        `is_on_duty` tells whether this is the process that posts what the ledger holds; lines of its own each says.
+        """
+        self._is_on_duty = is_on_duty
         self._client = client
         self._database = database
         self._bell = bell
@@ -52,15 +65,8 @@ class AuditChannel:
         if self._channel_id is None or self.pace.is_waiting:
             return
         try:
-            since = self._database.now() - timedelta(days=ANNOUNCED_DAYS)
-            for number in await self._database.read(announcements.audits_due, since=since, limit=ENTRIES_AT_ONCE):
-                with anyio.fail_after(REQUEST_SECONDS):
-                    await self._post(number, self._channel_id)
-            for number in await self._database.read(announcements.waiting_unseen):
-                with anyio.fail_after(REQUEST_SECONDS):
-                    await self._ask_for_approval(number, self._channel_id)
-            with anyio.fail_after(REQUEST_SECONDS):
-                await self.slot_posts.post_due(self._channel_id)
+            if self._is_on_duty():
+                await self._post_records(self._channel_id)
             with anyio.fail_after(REQUEST_SECONDS):
                 await self._say_lines(self._channel_id)
             self.pace.succeed()
@@ -73,6 +79,17 @@ class AuditChannel:
                 reason,
                 exc_info=is_unexpected(error),
             )
+
+    async def _post_records(self, channel_id: int) -> None:
+        since = self._database.now() - timedelta(days=ANNOUNCED_DAYS)
+        for number in await self._database.read(announcements.audits_due, since=since, limit=ENTRIES_AT_ONCE):
+            with anyio.fail_after(REQUEST_SECONDS):
+                await self._post(number, channel_id)
+        for number in await self._database.read(announcements.waiting_unseen):
+            with anyio.fail_after(REQUEST_SECONDS):
+                await self._ask_for_approval(number, channel_id)
+        with anyio.fail_after(REQUEST_SECONDS):
+            await self.slot_posts.post_due(channel_id)
 
     async def _say_lines(self, channel_id: int) -> None:
         channel = self._client.get_partial_messageable(channel_id)

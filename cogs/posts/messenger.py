@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -12,6 +12,7 @@ import discord
 from cogs.errors import DISCORD_FAILURES
 from cogs.gateway.client import CashbackClient
 from cogs.texts import embeds
+from pipeline.errors import LeaseLostError
 from pipeline.messages import Absence, Delivery, DeliveryStatus, PayoutNotice
 
 INVALID_RECIPIENT: Final = 50033
@@ -36,22 +37,34 @@ def nonce_of(*parts: object) -> str:
     return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:NONCE_LENGTH]
 
 
+Assure = Callable[[], Awaitable[object]]
+"""Returns when this process may send, and raises LeaseLostError where another does that now."""
+
+
+async def at_once() -> None:
+    """Let everything go out."""
+
+
 class DirectMessenger:
     """Sends embeds to members. It waits while there is no connection to Discord: an outage uses up no attempts."""
 
-    def __init__(self, client: CashbackClient, *, brand_name: str) -> None:
-        """Take the client and the name in the footer."""
+    def __init__(self, client: CashbackClient, *, brand_name: str, assure: Assure = at_once) -> None:
+        """Take the client, the name in the footer, and what is asked before a payout's message may go out."""
+        self._assure = assure
         self._client = client
         self._brand_name = brand_name
 
     async def send(self, notice: PayoutNotice) -> Delivery:
-        """Send one payout's direct message once."""
+        """Send one payout's direct message once. Raises LeaseLostError where that is another process's work now."""
+        await self._client.wait_online()
+        await self._assure()
         return await self.deliver(
             notice.user_id,
             partial(embeds.received, notice, self._brand_name),
             nonce=nonce_of(notice.batch_id, notice.user_id, "payout"),
             dm_channel_id=notice.dm_channel_id,
             batch_id=notice.batch_id,
+            assure=self._assure,
         )
 
     async def deliver(
@@ -62,10 +75,11 @@ class DirectMessenger:
         nonce: str,
         dm_channel_id: int | None,
         batch_id: str | None = None,
+        assure: Assure = at_once,
     ) -> Delivery:
         """Send somebody what `write` makes, once, into the channel that is known or one that is opened.
 
-        `batch_id` is what the log says it is about.
+        `batch_id` is what the log says it is about; `assure` is asked right before the request that sends.
         """
         await self._client.wait_online()
         channel_id = dm_channel_id
@@ -74,15 +88,17 @@ class DirectMessenger:
             with anyio.fail_after(SEND_SECONDS):
                 channel_id = channel_id or await self._open(user_id)
                 try:
-                    await self._write(channel_id, embed, nonce)
+                    await self._write(channel_id, embed, nonce, assure)
                 except discord.HTTPException as error:
                     if error.code != UNKNOWN_CHANNEL or dm_channel_id is None:
                         raise
                     channel_id = await self._open(user_id)
-                    await self._write(channel_id, embed, nonce)
+                    await self._write(channel_id, embed, nonce, assure)
         except DISCORD_FAILURES as error:
             absence = await self._absence_of(error, user_id)
             return Delivery(status=_status_of(error), reason=_reason(error), dm_channel_id=channel_id, absence=absence)
+        except LeaseLostError:
+            raise
         except Exception as error:
             logger.exception("a direct message to %d could not be written", user_id, extra={"batch_id": batch_id})
             return Delivery(status=DeliveryStatus.RETRY, reason=_reason(error), dm_channel_id=channel_id)
@@ -104,8 +120,9 @@ class DirectMessenger:
     async def _open(self, user_id: int) -> int:
         return (await self._client.create_dm(discord.Object(user_id))).id
 
-    async def _write(self, channel_id: int, embed: discord.Embed, nonce: str) -> None:
+    async def _write(self, channel_id: int, embed: discord.Embed, nonce: str, assure: Assure) -> None:
         channel = self._client.get_partial_messageable(channel_id, type=discord.ChannelType.private)
+        await assure()
         await channel.send(embed=embed, nonce=nonce)
 
 

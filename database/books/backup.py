@@ -18,7 +18,7 @@ from sqlalchemy import Connection, StaticPool, create_engine, select
 
 from database.audit_log import add_entry
 from database.books.reconciliation import Verdict, verify
-from database.engine import BUSY_TIMEOUT_SECONDS
+from database.dialect import BUSY_TIMEOUT_SECONDS
 from database.errors import translated
 from database.schema import NEWEST, revision_of
 from database.tables import audit_log

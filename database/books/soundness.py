@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from database import dialect
 from pipeline.errors import DatabaseUnavailableError
 
 SHOWN: Final = 10
@@ -15,8 +16,7 @@ def damages(connection: Connection) -> list[str]:
 
     An index that lacks a row counts: a constraint that is upheld by it would let a second payout pass.
     """
-    found = connection.exec_driver_sql(f"PRAGMA integrity_check({SHOWN})").scalars()
-    return [" ".join(line.split()) for line in found if line != "ok"]
+    return [*dialect.damages(connection, shown=SHOWN)]
 
 
 def require_sound(connection: Connection, name: object) -> None:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from database.dialect import goes_on_beside_others
 from database.programme.blacklist import is_blacklisted
 from database.programme.pending import is_pending, pending_cents
 from database.tables import (
@@ -39,7 +40,7 @@ from database.tables import (
     users,
     wallet_transactions,
 )
-from pipeline.errors import StaleBatchError, StoppedError
+from pipeline.errors import InHandError, SettledError, StaleBatchError, StoppedError
 from pipeline.messages import (
     BatchStatus,
     ChunkCredited,
@@ -82,14 +83,19 @@ def planned_referrers(connection: Connection, chunk: ChunkDiscovered) -> list[in
 def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
     """Settle a chunk's planned payouts: credit what is approved and still owed, skip the rest with the reason.
 
-    Raises StoppedError where an admin has stopped the batch, and StaleBatchError where it is not running at all:
-    nothing is paid that nobody approved.
+    Raises StoppedError where an admin has stopped the batch, SettledError where another process has finished it, and
+    StaleBatchError where it is not running at all: nothing is paid that nobody approved. Raises InHandError where
+    another process is about to settle some of these payouts.
     """
+    if goes_on_beside_others(connection):
+        _claim(connection, chunk)
     batch = connection.execute(
         select(payout_batches.c.batch_id, payout_batches.c.status).where(payout_batches.c.number == chunk.batch_number)
     ).one()
     if batch.status == BatchStatus.STOPPED:
         raise StoppedError
+    if batch.status in {BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES}:
+        raise SettledError
     if batch.status != BatchStatus.RUNNING:
         message = f"Batch {batch.batch_id} is {batch.status}, not running; nothing more is paid."
         raise StaleBatchError(message)
@@ -104,6 +110,14 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
     return ChunkCredited(
         batch_number=chunk.batch_number, credited=credited, credited_cents=credited_cents, failed=0, skipped=skipped
     )
+
+
+def _claim(connection: Connection, chunk: ChunkDiscovered) -> None:
+    """Lock a chunk's planned payouts until the end of the transaction: all of them, or raise InHandError."""
+    planned = select(payouts.c.referrer_id).where(_PLANNED).order_by(payouts.c.referrer_id)
+    claimed = connection.scalars(planned.with_for_update(skip_locked=True), _key_range(chunk)).all()
+    if len(claimed) != len(connection.scalars(planned, _key_range(chunk)).all()):
+        raise InHandError
 
 
 def fail_payout(connection: Connection, batch_number: int, referrer_id: int, *, reason: str, now: datetime) -> int:

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
+from database.dialect import insert_or_replace
 from database.tables import (
     absent_members,
     dm_channels,
@@ -86,9 +87,7 @@ def postpone(connection: Connection, notification_id: int, *, error: str | None,
 
 def remember_channel(connection: Connection, user_id: int, channel_id: int) -> None:
     """Keep a member's direct-message channel, so that the next message needs one request instead of two."""
-    connection.execute(
-        insert(dm_channels).prefix_with("OR REPLACE", dialect="sqlite").values(user_id=user_id, channel_id=channel_id)
-    )
+    connection.execute(insert_or_replace(connection, dm_channels, user_id=user_id, channel_id=channel_id))
 
 
 def channel_of(connection: Connection, user_id: int) -> int | None:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
+from database.dialect import insert_unless_there
 from database.tables import users
 from pipeline.errors import CashbackError
 
@@ -24,4 +25,4 @@ def ensure_users(connection: Connection, discord_ids: Iterable[int], now: dateti
     """Make sure that each person has a row, with an empty wallet where it is new."""
     rows = [{"discord_id": person, "created_at": now, "updated_at": now} for person in dict.fromkeys(discord_ids)]
     if rows:
-        connection.execute(insert(users).prefix_with("OR IGNORE", dialect="sqlite"), rows)
+        connection.execute(insert_unless_there(connection, users), rows)

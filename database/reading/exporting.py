@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, String, and_, func, literal, null, select
+from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, func, literal, null, select
 from sqlalchemy.types import Text
 
 from database.tables import notifications, payout_batches, payout_exclusions, payouts, wallet_transactions
@@ -174,7 +174,7 @@ def totals(connection: Connection, period: Period) -> ExportTotals:
 
 def _dollars(cents: ColumnElement[int]) -> ColumnElement[str]:
     """Write cents as dollars in SQL, without a float."""
-    return func.printf("%d.%02d", cents / 100, cents % 100, type_=String())
+    return cast(cents // 100, String) + "." + func.substr(cast(100 + cents % 100, String), 2, type_=String())
 
 
 def _iso(moment: ColumnElement[datetime]) -> ColumnElement[str]:

@@ -211,7 +211,8 @@ async def frozen_town(
     async with Database(tmp_path / "frozen.db") as database:
         till = Till(database, frozen_time)
         frozen = Town(sandbox, till, Clock())
-        # Each timer is a stop on the way through frozen time; a progress message every 0.2 seconds would be hundreds.
-        frozen.adjust(progress_seconds=10)
+        # Each timer is a stop on the way through frozen time: a progress message every 0.2 seconds would be hundreds,
+        # and so would the renewals of a lease that nobody else is there to take over.
+        frozen.adjust(progress_seconds=10, lease_seconds=LONG_SECONDS)
         yield frozen
         assert (await till.verify()).breaches == ()

@@ -104,7 +104,7 @@ def test_a_folder_that_cannot_be_written_is_named(seeded: Cashback, folder: Path
 
 
 def test_a_locked_ledger_is_one_line(seeded: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("database.engine.BUSY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("database.dialect.BUSY_TIMEOUT_SECONDS", 0.1)
     with raw(folder / "cashback.db") as connection:
         connection.execute("BEGIN IMMEDIATE")
         answer = seeded("pay", "--yes")

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from database.engine import BUSY_TIMEOUT_SECONDS
+from database.dialect import BUSY_TIMEOUT_SECONDS
 from soak.crowd import pay_the_rest
 from soak.findings import Losses
 from soak.rush import ORDERS, earned_cents, fill, let_loose, look
@@ -54,7 +54,7 @@ def test_who_waits_longer_than_the_limit_is_told_so_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer that never lets go is not ours; the limit is shortened, so that the test does not wait for it."""
-    monkeypatch.setattr("database.engine.BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("database.dialect.BUSY_TIMEOUT_SECONDS", 0.05)
     path = tmp_path / "held.db"
     anyio.run(fill, path)
     holder = sqlite3.connect(path, isolation_level=None)

@@ -105,5 +105,5 @@ async def test_a_blacklisted_or_paid_member_who_is_gone_is_not_reported_as_left_
 
 async def test_who_was_left_out_is_only_ever_added_to(community: Till) -> None:
     await community.propose()
-    with raw(community.path) as connection, pytest.raises(Exception, match="only ever added to"):
+    with raw(community.location) as connection, pytest.raises(Exception, match="only ever added to"):
         connection.execute("DELETE FROM payout_exclusions")

@@ -147,8 +147,8 @@ async def test_a_damaged_ledger_gives_no_backup(till: Till, tmp_path: Path) -> N
 async def test_books_that_do_not_balance_are_copied_and_told(till: Till, tmp_path: Path) -> None:
     await till.earn(1, 5)
     await till.pay()
-    drop_guards(till.path)
-    with raw(till.path) as connection:
+    drop_guards(till.location)
+    with raw(till.location) as connection:
         connection.execute("UPDATE users SET wallet_balance_cents = 6 WHERE discord_id = 1")
     till.honest = False
     made = backup.make(till.path, tmp_path / "copy.db")

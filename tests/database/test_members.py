@@ -74,7 +74,7 @@ async def test_a_blacklisting_is_told_with_its_reason(till: Till) -> None:
 
 async def test_a_flag_of_another_bot_is_a_blacklisting_without_a_reason(till: Till) -> None:
     await till.earn(1, 100)
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute("UPDATE referrals SET is_blacklisted = 1")
     found = await till.database.read(blacklist.blacklisting_of, 1)
     assert found == Blacklisting(reason=None, blacklisted_by=None, blacklisted_at=None)

@@ -141,7 +141,7 @@ async def test_a_url_names_the_file(tmp_path: Path) -> None:
 
 def test_a_url_of_another_kind_is_refused_without_its_password() -> None:
     with pytest.raises(DatabaseUnavailableError) as caught:
-        Database("postgresql://admin:secret@host/ledger")
+        Database("mysql://admin:secret@host/ledger")
     assert "secret" not in str(caught.value)
 
 
@@ -173,7 +173,7 @@ async def test_what_was_closed_opens_again_whichever_file_is_there_then(tmp_path
 
 
 async def test_a_file_that_another_program_holds_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("database.engine.BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr("database.dialect.BUSY_TIMEOUT_SECONDS", 0.05)
     async with Database(tmp_path / "cashback.db") as database:
         with raw(database.path) as connection:
             connection.execute("BEGIN IMMEDIATE")

@@ -246,7 +246,8 @@ async def test_who_is_below_the_minimum_alone_is_told_so(till: Till) -> None:
 def lose_wallets(till: Till, *people: int) -> None:
     """Take rows away as a bot does that looks at no foreign keys."""
     with raw(till.path) as connection:
-        connection.executemany("DELETE FROM users WHERE discord_id = ?", [(person,) for person in people])
+        for person in people:
+            connection.execute("DELETE FROM users WHERE discord_id = ?", [person])
 
 
 def wallets(till: Till) -> list[tuple[Any, ...]]:

@@ -197,12 +197,12 @@ async def test_a_refund_is_in_the_audit_log_with_who_and_why(bought: Till) -> No
 )
 async def test_what_was_bought_and_refunded_is_never_changed(bought: Till, tampering: str) -> None:
     await refund(bought, "A", 5_000)
-    with raw(bought.path) as connection, pytest.raises(Exception, match=r"only ever added to|never changed"):
+    with raw(bought.location) as connection, pytest.raises(Exception, match=r"only ever added to|never changed"):
         connection.execute(tampering)
 
 
 async def test_held_cashback_is_payable_after_so_many_days(open_database: OpenDatabase, clock: Clock) -> None:
-    async with Database(open_database().path, clock=clock, holding_days=14) as database:
+    async with Database(open_database().location, clock=clock, holding_days=14) as database:
         till = Till(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 20_000)
@@ -223,7 +223,7 @@ async def test_held_cashback_is_payable_after_so_many_days(open_database: OpenDa
 
 
 async def test_a_refund_of_what_is_held_costs_nobody_anything(open_database: OpenDatabase, clock: Clock) -> None:
-    async with Database(open_database().path, clock=clock, holding_days=14) as database:
+    async with Database(open_database().location, clock=clock, holding_days=14) as database:
         till = Till(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 20_000)
@@ -237,7 +237,7 @@ async def test_a_refund_of_what_is_held_costs_nobody_anything(open_database: Ope
 
 async def test_a_held_carry_is_not_paid_early(open_database: OpenDatabase, clock: Clock) -> None:
     """0.9 cents are payable and 0.9 held: together a cent, which is not payable yet."""
-    async with Database(open_database().path, clock=clock, holding_days=1) as database:
+    async with Database(open_database().location, clock=clock, holding_days=1) as database:
         till = Till(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 180)
@@ -250,7 +250,7 @@ async def test_a_held_carry_is_not_paid_early(open_database: OpenDatabase, clock
 
 async def test_nothing_is_held_of_what_was_free(open_database: OpenDatabase, clock: Clock) -> None:
     """A world of the simulation found it: verify took the purchase as held, and the referral did not know of it."""
-    async with Database(open_database().path, clock=clock, holding_days=1) as database:
+    async with Database(open_database().location, clock=clock, holding_days=1) as database:
         till = Till(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 0)
@@ -260,7 +260,7 @@ async def test_nothing_is_held_of_what_was_free(open_database: OpenDatabase, clo
 
 async def test_the_dearest_purchases_held_together_are_exact(open_database: OpenDatabase, clock: Clock) -> None:
     """A sum of their products would not fit 64 bits."""
-    async with Database(open_database().path, clock=clock, holding_days=1) as database:
+    async with Database(open_database().location, clock=clock, holding_days=1) as database:
         till = Till(database, clock)
         await database.create_referral(1, 2)
         for number in range(12):

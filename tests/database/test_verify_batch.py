@@ -43,8 +43,8 @@ async def test_a_batch_that_is_right_counts_its_own_payouts(paid: Till) -> None:
 )
 async def test_what_is_wrong_with_a_batch_is_found_in_it_alone(paid: Till, change: str, breach: str) -> None:
     paid.honest = False
-    drop_guards(paid.path)
-    with raw(paid.path) as connection:
+    drop_guards(paid.location)
+    with raw(paid.location) as connection:
         connection.execute(change)
     assert any(breach in line for line in (await verify(paid, 2)).breaches)
     assert (await verify(paid, 1)).breaches == ()

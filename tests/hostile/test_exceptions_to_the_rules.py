@@ -42,8 +42,8 @@ def _built_at_run_time(node: ast.expr) -> bool:
     return isinstance(node, ast.BinOp) and not isinstance(node.op, ast.Mult)
 
 
-MAY_BUILD = {"database/guards.py", "database/tables.py", "database/bulk.py", "database/engine.py"}
-"""Where SQL is put together from this program's own names: of triggers, states, columns and ways to begin.
+MAY_BUILD = {"database/dialect.py", "database/tables.py"}
+"""Where SQL is put together from this program's own names: of triggers and pragmas, and of states.
 
 So do the migrations, which take no value from anybody.
 """

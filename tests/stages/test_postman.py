@@ -324,7 +324,7 @@ async def test_a_back_off_stops_those_too_who_wait_for_their_turn(office: Till) 
 async def test_what_was_sent_while_the_ledger_is_away_is_noted_when_it_is_back(office: Till) -> None:
     await paid(office, 2)
     post = Post()
-    with raw(office.path) as connection:
+    with raw(office.location) as connection:
 
         def take_away() -> None:
             connection.execute("ALTER TABLE notifications RENAME TO away")
@@ -351,7 +351,7 @@ async def test_a_channel_is_remembered_for_the_next_message(office: Till) -> Non
 async def test_a_ledger_that_is_away_for_a_while_ends_nothing(office: Till) -> None:
     await paid(office, 2)
     post = Post()
-    with raw(office.path) as connection:
+    with raw(office.location) as connection:
         connection.execute("ALTER TABLE notifications RENAME TO away")
         async with at_work(postman(office, post)):
             await anyio.sleep(100)

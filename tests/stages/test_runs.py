@@ -11,6 +11,7 @@ import anyio.from_thread
 import pytest
 
 from database import Database
+from database.dialect import name_of
 from pipeline.messages import BatchStatus, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import Bell, make_pipeline
@@ -116,9 +117,9 @@ async def test_a_cancellation_in_the_middle_of_a_chunk_loses_nothing(
 
 async def test_many_failing_payouts_fail_alone_each(till: Till) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 21))
-    with raw(till.path) as connection:
+    with raw(till.location) as connection:
         connection.execute(
-            "CREATE TRIGGER bad BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id % 2"
+            "CREATE TRIGGER bad BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id % 2 = 1"
             " BEGIN SELECT RAISE(ABORT, 'odd'); END"
         )
     recorder = await till.run(await till.approved(), chunk_size=7)
@@ -154,6 +155,7 @@ async def test_the_bell_rings_for_each_chunk_that_paid_and_for_no_other(till: Ti
 KILLED = """
 import os, sys, anyio
 from database import Database
+from database.dialect import name_of
 from tests.conftest import run_batches
 
 left = int(sys.argv[2])
@@ -177,7 +179,7 @@ anyio.run(main)
 async def test_a_process_that_dies_in_a_batch_is_followed_by_one_that_finishes_it(till: Till, moment: str) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
     number = await till.approved()
-    command = [sys.executable, "-c", KILLED, str(till.path), "3", moment]
+    command = [sys.executable, "-c", KILLED, name_of(till.location, password=True), "3", moment]
     died = await anyio.run_process(command, cwd=PROJECT, check=False, stderr=subprocess.STDOUT)
     assert died.returncode == 9, died.stdout
     assert till.rows("SELECT count(*) FROM wallet_transactions") == [(2 if moment == "before commit" else 4,)]

@@ -145,8 +145,8 @@ def _create_wallet_transactions() -> None:
         Column("balance_after_cents", BigInteger(), nullable=False),
         Column("transaction_type", Text(), nullable=False),
         Column("description", Text(), nullable=True),
-        Column("order_id", Integer(), nullable=True),
-        Column("ticket_id", Integer(), nullable=True),
+        Column("order_id", BigInteger(), nullable=True),
+        Column("ticket_id", BigInteger(), nullable=True),
         Column("staff_discord_id", BigInteger(), nullable=True),
         Column("metadata", Text(), nullable=True),
         Column("created_at", Moment(), server_default=text("CURRENT_TIMESTAMP"), nullable=True),
@@ -453,6 +453,17 @@ def _create_ours() -> None:
         Column("expires_at", Moment(), nullable=False),
         Column("ended_at", Moment(), nullable=True),
         PrimaryKeyConstraint("digest"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "leases",
+        Column("name", Text(), nullable=False),
+        Column("holder", Text(), nullable=True),
+        Column("fence", BigInteger(), nullable=False),
+        Column("beat", BigInteger(), nullable=False),
+        Column("milliseconds", BigInteger(), nullable=False),
+        CheckConstraint("fence > 0", name="fence_positive"),
+        PrimaryKeyConstraint("name"),
         sqlite_with_rowid=False,
     )
     op.create_table(

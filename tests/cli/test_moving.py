@@ -1,0 +1,48 @@
+"""`cashback move`: what it says, to people and to programs, and what it refuses in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cashback
+from tests.conftest import raw
+from tests.postgresql import Server
+
+
+def test_a_ledger_moves_to_a_server_and_is_paid_there(seeded: Cashback, postgresql: Server) -> None:
+    target = postgresql.create().render_as_string(hide_password=False)
+    moved = seeded("move", "--from", "sqlite:cashback.db", "--to", target, "--json").json
+    assert (moved["action"], moved["rows"]["referrals"], moved["balanced"]) == ("moved", 253, True)
+    assert seeded("pay", "--yes", "--json", "--database", target).json["total_cents"] == 12_750
+    assert seeded("verify", "--database", target).code == 0
+    assert seeded("pay", "--yes").error.endswith("this ledger was moved to another database; name that one.")
+    assert seeded("verify").code == 0
+
+
+def test_it_says_what_it_did_and_what_stayed_behind(seeded: Cashback, folder: Path) -> None:
+    with raw(folder / "cashback.db") as connection:
+        connection.execute("CREATE TABLE tickets (id INTEGER)")
+    answer = seeded("move", "--from", "cashback.db", "--to", "sqlite:new.db")
+    assert (answer.code, answer.err) == (0, "tables of another program were left behind: tickets.\n")
+    assert "from cashback.db to new.db; each was read back, and the books balance in both." in answer.out
+    assert "was moved to new.db before" in seeded("move", "--from", "cashback.db", "--to", "new.db").out
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "told"),
+    [
+        ("none.db", "new.db", "none.db does not exist; there is nothing to move."),
+        ("cashback.db", "sqlite:./cashback.db", "name another target."),
+        ("cashback.db", "mysql://somewhere", "is of a kind that this program does not know"),
+        ("cashback.db", "no/such/folder.db", "does not exist; create it first."),
+    ],
+)
+def test_a_place_that_will_not_do_is_refused(
+    seeded: Cashback, folder: Path, source: str, target: str, told: str
+) -> None:
+    answer = seeded("move", "--from", source, "--to", target)
+    assert (answer.code, answer.out) == (1, "")
+    assert told in answer.error
+    assert not (folder / "new.db").exists()

