@@ -37,10 +37,13 @@ FOR_READERS: Final = ("cache_size=-2048", "temp_store=FILE")
 
 SESSION: Final = (
     "-c timezone=UTC"
+    " -c synchronous_commit=on"
     f" -c lock_timeout={BUSY_TIMEOUT_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={2 * BUSY_TIMEOUT_SECONDS}s"
 )
-"""Of a PostgreSQL session: moments are read in UTC; a lock is waited for, and a frozen holder endured, so long."""
+"""Of a PostgreSQL session. Moments are read in UTC. What is committed is on disk, also on a server whose own setting
+would lose the last commits in a crash. A lock is waited for, and a frozen holder endured, so long.
+"""
 
 MET_ANOTHER: Final = ("40001", "40P01")
 """SQLSTATEs of a transaction that met another one and did nothing: it is run again."""

@@ -16,8 +16,10 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 
-UNHARMED_BY_A_CRASH = ("fsync", "synchronous_commit", "full_page_writes")
-"""Switched off: only a loss of power asks for them, and each would cost every test a wait for the disk."""
+NOT_WAITED_FOR = ("fsync", "synchronous_commit", "full_page_writes")
+"""Switched off: each would cost every test a wait for the disk. Only a loss of power asks for the first and the last; a
+crash loses what the second does not wait for, and the program is to ask for that itself.
+"""
 
 
 class Server:
@@ -28,7 +30,7 @@ class Server:
         self._numbers = count(1)
         self._control = psycopg.connect(address(self._url), autocommit=True)
         if swift:
-            for setting in UNHARMED_BY_A_CRASH:
+            for setting in NOT_WAITED_FOR:
                 self._control.execute(f"ALTER SYSTEM SET {setting} = off".encode())
             self._control.execute("SELECT pg_reload_conf()")
 

@@ -555,8 +555,8 @@ async def test_verify_finds_a_payout_that_stands_for_no_referral(till: Till) -> 
     """The referral is gone with all that it earned: nothing but the payout tells of it."""
     await till.earn_all([(1, 100), (2, 200)])
     await till.pay()
-    drop_guards(till.path)
-    with raw(till.path) as connection:
+    drop_guards(till.location)
+    with raw(till.location) as connection:
         connection.executescript(
             "DELETE FROM referral_purchases WHERE amount_cents = 200; DELETE FROM referrals WHERE referrer_user_id = 2"
         )

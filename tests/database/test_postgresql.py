@@ -105,6 +105,12 @@ def test_a_backup_says_what_to_use_instead(address: URL, tmp_path: Path) -> None
         backup.make(Database(address).path, tmp_path / "copy.db")
 
 
+async def test_what_is_committed_is_on_disk_whatever_the_server_would_do(address: URL) -> None:
+    async with Database(address) as database:
+        asked = await database.write(lambda connection: connection.execute(text("SHOW synchronous_commit")).scalar())
+    assert asked == "on"
+
+
 async def test_a_transaction_that_reads_cannot_write(address: URL) -> None:
     async with Database(address) as database:
         with pytest.raises(DatabaseUnavailableError):
