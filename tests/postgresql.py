@@ -58,7 +58,9 @@ class Server:
     def create(self, template: URL | None = None) -> URL:
         """Make a database, empty or a copy of another that nobody is connected to."""
         name = f"cashback_test_{os.getpid()}_{next(self._numbers)}"
-        self._control.execute(f"CREATE DATABASE {name} TEMPLATE {template.database if template else 'template0'}")
+        # Files are copied, not rows written anew: half the time where there are few and nobody waits for the disk.
+        copied = f"{template.database} STRATEGY FILE_COPY" if template else "template0"
+        self._control.execute(f"CREATE DATABASE {name} TEMPLATE {copied}".encode())
         return self._url.set(database=name)
 
     def drop(self, url: URL) -> None:

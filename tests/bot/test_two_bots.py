@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anyio
 
 LEASE_SECONDS = 2
 PATIENCE_SECONDS = 30
+PEOPLE = 300
 
 
 @asynccontextmanager
@@ -119,7 +120,7 @@ def balances(town: Town, people: list[Member]) -> list[int]:
 async def test_a_killed_bot_is_followed_by_another_and_everybody_is_paid_and_told_once(
     town: Town, tmp_path: Path
 ) -> None:
-    people = await payees(town, 600, muted=slice(30, None))
+    people = await payees(town, PEOPLE, muted=slice(30, None))
     async with process(made(tmp_path / "first"), town) as first:
         await is_held_by(town, first)
         async with process(made(tmp_path / "second"), town) as second:
@@ -128,21 +129,21 @@ async def test_a_killed_bot_is_followed_by_another_and_everybody_is_paid_and_tol
             # With the ledger locked the batch stands still, wherever it is.
             with raw(town.till.path) as connection:
                 connection.execute("BEGIN IMMEDIATE")
-                assert 0 < credited(town) < 600
+                assert 0 < credited(town) < PEOPLE
                 first.kill()
                 await first.wait()
                 connection.execute("ROLLBACK")
             await is_held_by(town, second)
             await until(lambda: town.batches() == ["completed"], PATIENCE_SECONDS)
             await until(lambda: received(town, people[:31]) == [1] * 30 + [0], PATIENCE_SECONDS)
-    assert (await town.till.report(number)).users_paid == 600
-    assert balances(town, people) == [100] * 600
+    assert (await town.till.report(number)).users_paid == PEOPLE
+    assert balances(town, people) == [100] * PEOPLE
 
 
 async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothing_when_it_wakes(
     town: Town, tmp_path: Path
 ) -> None:
-    people = await payees(town, 600, muted=slice(1, 550))
+    people = await payees(town, PEOPLE, muted=slice(1, -50))
     request = town.sandbox.faults.hold("POST", "^/channels/[0-9]+/messages$", after_effect=True)
     async with (
         process(made(tmp_path / "frozen"), town) as frozen,
@@ -159,7 +160,7 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
             freeze(frozen)
             connection.execute("ROLLBACK")
         before = credited(town)
-        assert 0 < before < 550
+        assert 0 < before < PEOPLE - 50
         with anyio.fail_after(PATIENCE_SECONDS):
             while not await other.take():  # noqa: ASYNC110 -- no event tells when a lease runs out
                 await anyio.sleep(other.look_seconds / LONG_SECONDS)
@@ -168,12 +169,12 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
         log = tmp_path / "frozen" / "bot.log"
         await until(lambda: "another process pays from now on" in log.read_text(), PATIENCE_SECONDS)
         assert credited(town) == before
-        assert received(town, people[:1] + people[550:]) == [1] + [0] * 50
+        assert received(town, people[:1] + people[-50:]) == [1] + [0] * 50
         await other.__aexit__(None, None, None)
         await until(lambda: town.batches() == ["completed"], PATIENCE_SECONDS)
-        await until(lambda: received(town, people[549:]) == [0] + [1] * 50, PATIENCE_SECONDS)
+        await until(lambda: received(town, people[-51:]) == [0] + [1] * 50, PATIENCE_SECONDS)
     assert received(town, people[:2]) == [1, 0]
-    assert balances(town, people) == [100] * 600
+    assert balances(town, people) == [100] * PEOPLE
 
 
 async def test_a_confirm_at_a_bot_that_does_not_pay_is_paid_by_the_one_that_does(town: Town) -> None:

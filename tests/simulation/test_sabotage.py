@@ -187,32 +187,32 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
     return "slot"
 
 
+SHOWN_BY: dict[Sabotage, int] = {
+    forgets_the_mark: 1,
+    credits_twice: 1,
+    forgets_the_message: 1,
+    looks_at_no_deadline: 8,
+    lets_any_admin_decide: 32,
+    lets_anybody_pay: 32,
+    forgets_what_is_below_a_cent: 1,
+    knows_no_order: 1,
+    pays_what_is_still_held: 1,
+    leaves_batches_where_a_crash_left_them: 12,
+    notes_no_message_as_sent: 1,
+    sends_nothing: 1,
+    forgets_a_missed_slot: 1,
+    pays_again_at_every_ring: 2,
+}
+"""The first world that showed it when this was written: the search begins there and, where worlds changed, goes on."""
+
+
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(
-    "sabotage",
-    [
-        forgets_the_mark,
-        credits_twice,
-        forgets_the_message,
-        looks_at_no_deadline,
-        lets_any_admin_decide,
-        lets_anybody_pay,
-        forgets_what_is_below_a_cent,
-        knows_no_order,
-        pays_what_is_still_held,
-        leaves_batches_where_a_crash_left_them,
-        notes_no_message_as_sent,
-        sends_nothing,
-        forgets_a_missed_slot,
-        pays_again_at_every_ring,
-    ],
-    ids=lambda sabotage: sabotage.__name__,
-)
+@pytest.mark.parametrize("sabotage", SHOWN_BY, ids=lambda sabotage: sabotage.__name__)
 def test_a_program_that(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of these is found in one of the first worlds, and its story says what was found."""
     expected = sabotage(monkeypatch)
     with Laboratory() as laboratory:
-        outcomes = (run_seed(seed, laboratory) for seed in range(1, WORLDS + 1))
+        outcomes = (run_seed(seed, laboratory) for seed in range(SHOWN_BY[sabotage], WORLDS + 1))
         found = next((outcome for outcome in outcomes if outcome.violation is not None), None)
     assert found is not None
     assert any("VIOLATION" in line and expected in line for line in found.story), found.violation
