@@ -30,6 +30,8 @@ from stages import Bell, make_pipeline
 from tests.frozen import FrozenTime, frozen_at
 from tests.postgresql import Server, address, server
 
+pytest_plugins = ["tests.description"]
+
 FRIDAY = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 FIRST_BUYER = 900_000
 ALL_OF_IT_PPM = 1_000_000

@@ -37,6 +37,7 @@ class Crash(Exception):  # noqa: N818 -- it stands for the end of the process
 # 1. Cents are integers, rates are exact, and what is below a cent is carried.
 
 
+@on_one_backend
 async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(till: Till) -> None:
     await till.database.create_referral(1, 2)
     earned = [await till.database.log_referral_purchase(2, order, 199, 0.5) for order in range(1, 1001)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import pathlib
 from collections.abc import AsyncIterator, Callable
@@ -20,10 +19,8 @@ from sandbox import Channel, Interaction, ManualClock, Member, Message, Role, Sa
 from sandbox.clock import real_time
 from settings import Settings
 from tests.conftest import Clock, Till, raw
+from tests.description import RequestCheck
 from tests.frozen import FrozenTime
-
-# Discord's own description of its API, where the machine has it.
-DESCRIPTION = pathlib.Path(__file__).parents[3] / "shared" / "discord" / "validate.py"
 
 LONG_SECONDS = 1e9
 
@@ -158,20 +155,6 @@ async def until(condition: Callable[[], object], seconds: float = 20) -> None:
             await anyio.sleep(0.01)
 
 
-@pytest.fixture(scope="session")
-def request_check() -> Callable[[str, str, object], list[str]] | None:
-    """Return what holds requests against Discord's description, where there is one."""
-    if not DESCRIPTION.exists():
-        return None
-    specification = importlib.util.spec_from_file_location("discord_description", DESCRIPTION)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    check: Callable[[str, str, object], list[str]] = module.check_request
-    return check
-
-
 @pytest.fixture
 def discord_clock() -> ManualClock | None:
     """Return the local Discord's own clock; None is the machine's."""
@@ -181,7 +164,7 @@ def discord_clock() -> ManualClock | None:
 @pytest.fixture
 async def sandbox(
     monkeypatch: pytest.MonkeyPatch,
-    request_check: Callable[[str, str, object], list[str]] | None,
+    request_check: RequestCheck | None,
     discord_clock: ManualClock | None,
 ) -> AsyncIterator[Sandbox]:
     """Serve a local Discord; where the bot pointed the library at it, the library is pointed back."""

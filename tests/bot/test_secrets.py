@@ -78,7 +78,7 @@ async def test_a_reason_that_somebody_wrote_is_text_wherever_it_is_shown(town: T
     async with town.bot():
         summary = await town.ask()
         await town.press(summary, "Confirm")
-        shown = await town.shows(summary, "Failed:** 1")
+        shown = await town.shows(summary, COMPLETE, "Failed:** 1")
     assert "**Bold**" not in shown.text
     assert "\\*\\*Bold\\*\\*" in shown.text
     assert "@everyone" not in shown.text

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import pathlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, NamedTuple
@@ -17,9 +15,7 @@ import yarl
 from discord.ext import commands
 
 from sandbox import ManualClock, Sandbox
-
-# Discord's own description of its API, where it lies beside the checkout; else tests of shapes are skipped.
-DESCRIPTION = pathlib.Path(__file__).parents[3] / "shared" / "discord" / "validate.py"
+from tests.description import RequestCheck
 
 Connect = Callable[[discord.Client], AbstractAsyncContextManager[None]]
 
@@ -64,19 +60,6 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(scope="session")
-def description() -> Any:  # noqa: ANN401 — a module that is elsewhere, or None
-    """Discord's own description of its API, or None."""
-    if not DESCRIPTION.exists():
-        return None
-    specification = importlib.util.spec_from_file_location("discord_description", DESCRIPTION)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def point(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sandbox], None]:
     """Send discord.py to a server."""
@@ -91,12 +74,11 @@ def point(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sandbox], None]:
 @pytest.fixture
 async def sandbox(
     clock: ManualClock,
-    description: Any,  # noqa: ANN401 — see there
+    request_check: RequestCheck | None,
     point: Callable[[Sandbox], None],
 ) -> AsyncIterator[Sandbox]:
     """Point discord.py at a sandbox; the test fails where a request broke Discord's description."""
-    check = None if description is None else description.check_request
-    async with Sandbox(clock=clock, request_check=check) as server:
+    async with Sandbox(clock=clock, request_check=request_check) as server:
         point(server)
         yield server
     assert server.complaints == []
