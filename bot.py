@@ -222,10 +222,9 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     house = await House.build(settings, database, reread=reread)
-    connect = partial(stay_connected, asks_for_gateway=settings.discord_api_url is not None)
     async with house.lease, house.runner, anyio.create_task_group() as around:
         await house.begin()
-        around.start_soon(connect, house.client, token, house.needs, name="discord")
+        around.start_soon(stay_connected, house.client, token, house.needs, name="discord")
         around.start_soon(house.announcer.run, name="announcer")
         around.start_soon(house.courier.run, name="courier")
         if settings.referral_settings.leaver_policy == "hold":

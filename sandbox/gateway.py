@@ -46,11 +46,15 @@ ENDS_SESSION = {1000, 1001}
 class Gateway:
     """Serves the websocket, and breaks it on demand."""
 
-    def __init__(self, state: State, hub: Hub, *, token: str, privileged: Intents) -> None:
-        """Admit the one token; `privileged` are the privileged intents granted to the bot in the portal."""
+    def __init__(self, state: State, hub: Hub, *, token: str, privileged: Intents, shards: int) -> None:
+        """Admit the one token; `privileged` are the privileged intents granted to the bot in the portal.
+
+        `shards` is the smallest number of connections that a bot may divide its servers among.
+        """
         self._state = state
         self._hub = hub
         self._token = token
+        self.shards = shards
         self._refused = (Intents.MESSAGE_CONTENT | Intents.GUILD_MEMBERS | Intents.GUILD_PRESENCES) & ~privileged
         self._connections: set[Connection] = set()
         self._changed = anyio.Event()
@@ -175,10 +179,10 @@ class Gateway:
         if asked & self._refused:
             raise CloseError(4014, "Disallowed intent(s).")
         intents = Intents(asked)
-        session = Session(intents=intents)
+        session = Session(intents=intents, shard=self._shard(data.get("shard", [0, 1])))
         self._hub.sessions[session.id] = session
         session.append("READY", self._ready(session))
-        if Intents.GUILDS in intents:
+        if Intents.GUILDS in intents and session.hears_of(self._state.guild_id):
             threshold = int(data.get("large_threshold") or LARGE_THRESHOLD)
             with_members = Intents.GUILD_MEMBERS | Intents.GUILD_PRESENCES in intents
             guild = payloads.guild_create(self._state, large_threshold=threshold, with_members=with_members)
@@ -186,15 +190,25 @@ class Gateway:
         connection.session = session
         self._notify()
 
+    def _shard(self, asked: object) -> tuple[int, int]:
+        match asked:
+            case [int(number), int(count)] if 0 <= number < count:
+                if count < self.shards:
+                    raise CloseError(4011, "Sharding required.")
+                return number, count
+            case _:
+                raise CloseError(4010, "Invalid shard.")
+
     def _ready(self, session: Session) -> Json:
-        bot_id = str(self._state.bot.id)
+        bot_id, guild_id = str(self._state.bot.id), self._state.guild_id
         return {
             "v": 10,
             "user": payloads.current_user(self._state.bot),
-            "guilds": [{"id": str(self._state.guild_id), "unavailable": True}],
+            "guilds": [{"id": str(guild_id), "unavailable": True}] if session.hears_of(guild_id) else [],
             "private_channels": [],
             "session_id": session.id,
             "resume_gateway_url": self.url,
+            "shard": list(session.shard),
             "application": {"id": bot_id, "flags": payloads.application(self._state)["flags"]},
         }
 

@@ -86,7 +86,7 @@ class Rest:
     async def gateway_bot(self, _: web.Request) -> web.Response:
         """Where the Gateway is, and how often it may be identified to."""
         limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
-        return json_response({"url": self._gateway.url, "shards": 1, "session_start_limit": limit})
+        return json_response({"url": self._gateway.url, "shards": self._gateway.shards, "session_start_limit": limit})
 
     async def me(self, _: web.Request) -> web.Response:
         """Show the bot."""

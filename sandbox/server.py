@@ -43,8 +43,9 @@ class Sandbox:
 
     `clock` gives Unix seconds for ids, timestamps and deadlines; by default it is `time.time` at the moment of asking.
     `message_content_granted` and `members_granted` are the privileged intents switched on in the portal.
-    `real_rate_limits` counts requests as Discord does. `request_check` gets method, path and JSON body of every request
-    and returns what is wrong with it; that is collected in `complaints`, with every failure of this server itself.
+    `shards` is the number of gateway connections that it asks of a bot. `real_rate_limits` counts requests as Discord
+    does. `request_check` gets method, path and JSON body of every request and returns what is wrong with it; that is
+    collected in `complaints`, with every failure of this server itself.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Sandbox:
         clock: Callable[[], float] = real_time,
         message_content_granted: bool = True,
         members_granted: bool = True,
+        shards: int = 1,
         real_rate_limits: bool = False,
         request_check: Callable[[str, str, object], list[str]] | None = None,
     ) -> None:
@@ -71,7 +73,7 @@ class Sandbox:
         privileged = Intents.MESSAGE_CONTENT if message_content_granted else Intents.NONE
         privileged |= Intents.GUILD_MEMBERS if members_granted else Intents.NONE
         hub = Hub(self.state, self.faults)
-        self.gateway = Gateway(self.state, hub, token=self.token, privileged=privileged)
+        self.gateway = Gateway(self.state, hub, token=self.token, privileged=privileged, shards=shards)
         self.commands = Commands(self.state)
         self._rate_limits = RateLimits(clock, enabled=real_rate_limits)
         self._front = Front(self.faults, self._rate_limits, token=self.token, request_check=request_check)

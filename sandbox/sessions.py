@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sandbox.state import State
 
 KEPT_EVENTS = 10_000
+GUILD_ID_SHIFT = 22
 SETUP_EVENTS = {"READY", "RESUMED", "GUILD_CREATE"}
 
 
@@ -37,15 +38,24 @@ class Intents(enum.IntFlag):
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One bot's stream of events; it outlives its connections. `events` holds (sequence, name, payload)."""
+    """One bot's stream of events; it outlives its connections. `events` holds (sequence, name, payload).
+
+    `shard` is the shard's number and how many there are.
+    """
 
     intents: Intents
+    shard: tuple[int, int] = (0, 1)
     id: str = field(default_factory=lambda: secrets.token_hex(16))
     sequence: int = 0
     delivered: int = 0
     rewind: int = 0
     events: deque[tuple[int, str, Json]] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
     wake: anyio.Event = field(default_factory=anyio.Event)
+
+    def hears_of(self, guild_id: int | None) -> bool:
+        """Whether a server's events come to this shard; what belongs to none comes to the first."""
+        number, count = self.shard
+        return number == ((guild_id or 0) >> GUILD_ID_SHIFT) % count
 
     def append(self, name: str, payload: Json) -> None:
         """Queue one event for the connection that there is, or for the next."""
@@ -87,12 +97,15 @@ class Hub:
         state.listeners.append(self._on_change)
 
     def dispatch(self, name: str, payload: Json, intent: Intents = Intents.NONE) -> None:
-        """Send an event to every session that asked for it."""
+        """Send an event to every session that asked for it, and is the shard for it."""
         copies = 2 if self._faults.take_duplicate(name) else 1
-        for session in self.sessions.values():
-            if intent in session.intents:
-                for _ in range(copies):
-                    session.append(name, payload)
+        for session in self._hearers(payload, intent):
+            for _ in range(copies):
+                session.append(name, payload)
+
+    def _hearers(self, payload: Json, intent: Intents) -> list[Session]:
+        guild_id = self._state.guild_id if "guild_id" in payload else None
+        return [each for each in self.sessions.values() if intent in each.intents and each.hears_of(guild_id)]
 
     def _on_change(self, change: Change) -> None:
         subject = change.subject
@@ -129,7 +142,6 @@ class Hub:
         # Without the privileged intent a bot learns that somebody wrote, not what.
         blank = {**full, "content": "", "embeds": [], "attachments": [], "components": []}
         copies = 2 if self._faults.take_duplicate(event) else 1
-        for session in self.sessions.values():
-            if intent in session.intents:
-                for _ in range(copies):
-                    session.append(event, full if Intents.MESSAGE_CONTENT in session.intents else blank)
+        for session in self._hearers(full, intent):
+            for _ in range(copies):
+                session.append(event, full if Intents.MESSAGE_CONTENT in session.intents else blank)

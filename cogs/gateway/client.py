@@ -15,6 +15,7 @@ from cogs.buttons.hold import HoldButton, Holds
 from cogs.buttons.paging import PageButton
 from cogs.buttons.reversing import ReversalButton, Reversals
 from cogs.errors import DISCORD_FAILURES, answer_command_error
+from cogs.gateway import websocket  # noqa: F401 -- it puts itself into the library
 from cogs.gateway.doctor import Doctor
 from cogs.programme import Programme
 from cogs.runs import Bell
@@ -24,6 +25,8 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 REMEMBERED_EVENTS: Final = 10_000
 RATE_LIMIT_SECONDS: Final = 60
+IDENTIFY_SECONDS: Final = 5
+"""Discord asks bots for so long a pause from one IDENTIFY to the next."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +63,11 @@ class OnceTree(app_commands.CommandTree["CashbackClient"]):
         logger.debug("interaction %d: %s", interaction.id, error)
 
 
-class CashbackClient(commands.Bot):
-    """The connection to Discord. It pings nobody, keeps no members in memory and answers no other bot."""
+class CashbackClient(commands.AutoShardedBot):
+    """The connection to Discord. It pings nobody, keeps no members in memory and answers no other bot.
+
+    A bot in many servers has several connections, the shards, each with its part of the servers; Discord says how many.
+    """
 
     decisions: Decisions
     reversals: Reversals
@@ -89,16 +95,19 @@ class CashbackClient(commands.Bot):
         self.once = Once()
         self._bell = bell
         self._guild_ids = guild_ids
+        self._shards_online: set[int] = set()
         self._online = anyio.Event()
         self._guilds_known = anyio.Event()
+        self._identifying = anyio.Lock()
+        self._may_identify_at = 0.0
 
     @property
     def is_online(self) -> bool:
-        """Whether the gateway is connected, so that requests are worth trying."""
+        """Whether a shard is connected, so that requests are worth trying."""
         return self._online.is_set()
 
     async def wait_online(self) -> None:
-        """Wait for the gateway's connection."""
+        """Wait for a shard's connection."""
         await self._online.wait()
 
     async def wait_guilds_known(self, seconds: float) -> None:
@@ -126,8 +135,15 @@ class CashbackClient(commands.Bot):
             except DISCORD_FAILURES as error:
                 logger.warning("the slash commands could not be registered, the others work: %s", error)
 
-    async def on_connect(self) -> None:
-        """Note that the gateway is connected."""
+    async def before_identify_hook(self, _shard_id: int | None, *, initial: bool = False) -> None:
+        """Wait as long as Discord asks, and no longer: the library waits also where the last IDENTIFY was hours ago."""
+        async with self._identifying:
+            await anyio.sleep_until(self._may_identify_at)
+            self._may_identify_at = anyio.current_time() + IDENTIFY_SECONDS
+
+    async def on_shard_connect(self, shard_id: int) -> None:
+        """Note that a shard is connected."""
+        self._shards_online.add(shard_id)
         self._online.set()
         self._bell.ring()
         self._look_at_guilds()
@@ -137,16 +153,18 @@ class CashbackClient(commands.Bot):
         self._look_at_guilds()
 
     def _look_at_guilds(self) -> None:
-        if not any(guild.unavailable for guild in self.guilds):
+        all_connected = len(self._shards_online) == self.shard_count
+        if all_connected and not any(guild.unavailable for guild in self.guilds):
             self._guilds_known.set()
 
-    async def on_resumed(self) -> None:
-        """Note that the gateway is connected again."""
-        await self.on_connect()
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        """Note that a shard is connected again."""
+        await self.on_shard_connect(shard_id)
 
-    async def on_disconnect(self) -> None:
-        """Note that the gateway is gone; the library connects anew by itself."""
-        if self._online.is_set():
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        """Note that a shard is gone; the library connects it anew by itself."""
+        self._shards_online.discard(shard_id)
+        if not self._shards_online and self._online.is_set():
             self._online = anyio.Event()
 
     async def on_message(self, message: discord.Message, /) -> None:

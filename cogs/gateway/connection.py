@@ -15,8 +15,6 @@ from pipeline.errors import CashbackError
 CLOSE_SECONDS: Final = 2
 FIRST_PAUSE_SECONDS: Final = 1
 LONGEST_PAUSE_SECONDS: Final = 60
-STEADY_SECONDS: Final = 60
-GATEWAY_CLOSE_CODE: Final = 4000
 GUILDS_SECONDS: Final = 10
 
 logger = logging.getLogger(__name__)
@@ -40,10 +38,10 @@ def point_at(api_url: str) -> None:
     discord.http.Route.BASE = api_url
 
 
-async def stay_connected(client: CashbackClient, token: str, needs: Needs, *, asks_for_gateway: bool) -> None:
+async def stay_connected(client: CashbackClient, token: str, needs: Needs) -> None:
     """Hold the connection for ever. Raises StartError where no amount of trying would help."""
     try:
-        await _log_in(client, token, asks_for_gateway=asks_for_gateway)
+        await _log_in(client, token)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_check, client, needs, name="configuration check")
             await _connect(client)
@@ -52,15 +50,14 @@ async def stay_connected(client: CashbackClient, token: str, needs: Needs, *, as
             await client.close()
 
 
-async def _log_in(client: CashbackClient, token: str, *, asks_for_gateway: bool) -> None:
-    """Log in, however long Discord cannot be reached."""
+async def _log_in(client: CashbackClient, token: str) -> None:
+    """Log in and ask where the gateway is and how many shards it wants, however long Discord cannot be reached."""
     pause = FIRST_PAUSE_SECONDS
     while True:
         try:
             await client.login(token)
-            if asks_for_gateway:
-                _, url, _ = await client.http.get_bot_gateway()
-                discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
+            client.shard_count, url, _ = await client.http.get_bot_gateway()
+            discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
         except discord.LoginFailure as error:
             raise StartError(
                 "DISCORD_TOKEN is not a token that Discord knows; copy it anew from the developer portal."
@@ -79,29 +76,15 @@ async def _log_in(client: CashbackClient, token: str, *, asks_for_gateway: bool)
 
 
 async def _connect(client: CashbackClient) -> None:
-    """Read the gateway; a frame that the library cannot read costs the connection, never the process."""
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        began_at = anyio.current_time()
-        try:
-            await client.connect()
-        except discord.PrivilegedIntentsRequired as error:
-            raise StartError(
-                "The bot may not read messages: switch on the Message Content Intent for it in the developer portal."
-            ) from error
-        except discord.ConnectionClosed as error:
-            raise StartError(f"Discord closed the connection for good (code {error.code}).") from error
-        except Exception:
-            logger.exception("the gateway sent what cannot be read; connecting anew in %d s", pause)
-            await client.on_disconnect()
-            if client.ws is not None:
-                await client.ws.close(GATEWAY_CLOSE_CODE)
-        else:
-            return
-        if anyio.current_time() - began_at > STEADY_SECONDS:
-            pause = FIRST_PAUSE_SECONDS
-        await anyio.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    """Hold every shard's connection; each is made anew when it breaks, whatever broke it."""
+    try:
+        await client.connect()
+    except discord.PrivilegedIntentsRequired as error:
+        raise StartError(
+            "The bot may not read messages: switch on the Message Content Intent for it in the developer portal."
+        ) from error
+    except discord.ConnectionClosed as error:
+        raise StartError(f"Discord closed the connection for good (code {error.code}).") from error
 
 
 async def _check(client: CashbackClient, needs: Needs) -> None:

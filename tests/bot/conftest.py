@@ -23,6 +23,7 @@ from tests.description import RequestCheck
 from tests.frozen import FrozenTime
 
 LONG_SECONDS = 1e9
+GUILD_ID = 1_100_000_000_000_000_000
 
 SUMMARY = "💰 Referral Cashback Batch Summary"
 INDIVIDUAL = "💰 Individual Referral Cashback Payout"
@@ -162,16 +163,26 @@ def discord_clock() -> ManualClock | None:
 
 
 @pytest.fixture
+def shards() -> int:
+    """Tell how many connections the local Discord asks for."""
+    return 1
+
+
+@pytest.fixture
 async def sandbox(
     monkeypatch: pytest.MonkeyPatch,
     request_check: RequestCheck | None,
     discord_clock: ManualClock | None,
+    shards: int,
 ) -> AsyncIterator[Sandbox]:
     """Serve a local Discord; where the bot pointed the library at it, the library is pointed back."""
     monkeypatch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
+    # A test does not wait as long as Discord asks between two connections.
+    monkeypatch.setattr("cogs.gateway.client.IDENTIFY_SECONDS", 0.01)
     default = discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", default)
-    async with Sandbox(request_check=request_check, clock=discord_clock or real_time) as server:
+    clock = discord_clock or real_time
+    async with Sandbox(request_check=request_check, clock=clock, shards=shards, guild_id=GUILD_ID) as server:
         yield server
         assert server.complaints == []
 

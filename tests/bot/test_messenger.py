@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from functools import partial
 
 import anyio
 import pytest
@@ -26,7 +25,7 @@ async def messenger(town: Town) -> AsyncIterator[DirectMessenger]:
     client = CashbackClient(Bell(), prefix="!", guild_ids=())
     needs = Needs(admin_role_id=town.admin_role.id, audit_channel_id=None, guild_ids=())
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(stay_connected, asks_for_gateway=True), client, town.sandbox.token, needs)
+        tasks.start_soon(stay_connected, client, town.sandbox.token, needs)
         await town.sandbox.wait_connected()
         yield DirectMessenger(client, brand_name="The *Shop*")
         tasks.cancel_scope.cancel()

@@ -46,8 +46,7 @@ def _spoil(payload: dict[str, Any], chance: Random) -> dict[str, Any]:
 @pytest.fixture
 async def seen(town: Town, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str, dict[str, Any]]]]:
     """Keep what the local Discord sends; after a bad frame the bot connects anew at once."""
-    monkeypatch.setattr("cogs.gateway.connection.FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr("cogs.gateway.connection.LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("discord.backoff.ExponentialBackoff.delay", lambda _: 0.01)
     hub, kept = town.sandbox.gateway._hub, list[tuple[str, dict[str, Any]]]()
     dispatch = hub.dispatch
 

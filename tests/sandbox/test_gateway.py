@@ -44,6 +44,13 @@ class Listener:
         return self.heard
 
 
+class Sharded(discord.AutoShardedClient):
+    """A client with a connection for each shard, made without a pause between them."""
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Identify at once."""
+
+
 async def test_a_wrong_token_is_refused(sandbox: Sandbox, bot: commands.Bot) -> None:
     async with bot:
         with pytest.raises(discord.LoginFailure):
@@ -62,11 +69,15 @@ async def test_a_wrong_token_is_refused(sandbox: Sandbox, bot: commands.Bot) -> 
         ('{"op": 99}', 4001),
         ('{"op": 8, "d": {}}', 4003),
         ('{"op": 2, "d": {"token": "t", "intents": -1}}', 4013),
+        ('{"op": 2, "d": {"token": "t", "intents": 0, "shard": [3, 3]}}', 4010),
+        ('{"op": 2, "d": {"token": "t", "intents": 0, "shard": "1"}}', 4010),
+        ('{"op": 2, "d": {"token": "t", "intents": 0, "shard": [0, 1]}}', 4011),
+        ('{"op": 2, "d": {"token": "t", "intents": 0}}', 4011),
     ],
 )
 async def test_a_wrong_frame_closes_with_its_code(frame: str, code: int) -> None:
     async with (
-        Sandbox(token="t") as sandbox,  # noqa: S106 — no secret
+        Sandbox(token="t", shards=2) as sandbox,  # noqa: S106 — no secret
         aiohttp.ClientSession() as session,
         session.ws_connect(sandbox.gateway_url) as socket,
     ):
@@ -74,6 +85,35 @@ async def test_a_wrong_frame_closes_with_its_code(frame: str, code: int) -> None
         await socket.send_str(frame)
         await socket.receive()
         assert socket.close_code == code
+
+
+@pytest.mark.parametrize("shard", [0, 1])
+async def test_a_servers_events_come_over_one_shard_and_direct_messages_over_the_first(
+    point: Point, shard: int
+) -> None:
+    async with Sandbox(shards=2, guild_id=(10_000_000_000 + shard) << 22) as sandbox:
+        point(sandbox)
+        channel = sandbox.add_channel("general")
+        alice = sandbox.add_member("Alice")
+        intents = discord.Intents(guilds=True, messages=True, message_content=True)
+        client = Sharded(intents=intents, guild_ready_timeout=0.02, shard_count=2)
+        listener = Listener(client)
+        async with anyio.create_task_group() as tasks, client:
+            tasks.start_soon(client.start, sandbox.token, name="client")
+            await sandbox.wait_connected(2)
+            with anyio.fail_after(5):
+                await client.wait_until_ready()
+            assert [each.shard_id for each in client.guilds] == [shard]
+            await sandbox.say(channel.id, alice.id, "to all")
+            await listener.wait(1)
+            await sandbox.say(sandbox.open_direct_channel(alice.id).id, alice.id, "to one")
+            assert await listener.wait(2) == ["to all", "to one"]
+            heard = {
+                each.shard[0]: [name for _, name, _ in each.events] for each in sandbox.gateway._hub.sessions.values()
+            }
+            await client.close()
+    assert heard[shard].count("MESSAGE_CREATE") == (1 if shard else 2)
+    assert heard[1 - shard].count("MESSAGE_CREATE") == (1 if shard else 0)
 
 
 async def test_an_intent_that_was_not_granted_is_refused(point: Point, bot: commands.Bot) -> None:
