@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import URL
 
-from database import Database, schema
+from database import Database, dialect, schema
 from database.books import reconciliation
 from database.dialect import Location, make_engine, name_of
 from database.engine import Failpoint, no_failpoint
@@ -27,6 +27,7 @@ from database.programme.purchases import Purchase, record_purchases
 from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import Bell, make_pipeline
+from tests.compiled import create_engine_that_compiles_once
 from tests.frozen import FrozenTime, frozen_at
 from tests.postgresql import Server, address, server
 
@@ -41,6 +42,9 @@ MEMORY = Path("/dev/shm")  # noqa: S108 -- pytest makes a folder of its own in i
 MEMORY_NEEDED = 4 << 30
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+dialect.create_engine = create_engine_that_compiles_once  # type: ignore[attr-defined]
 
 
 class Clock:
