@@ -104,7 +104,7 @@ def _give_wallets(connection: Connection, scope: Scope) -> None:
     payable = select(referrals.c.referrer_user_id).where(unpaid).distinct()
     if scope.only:
         payable = payable.where(referrals.c.referrer_user_id.in_(sorted(scope.only)))
-    owed = payable.subquery("owed")
+    owed = payable.subquery()
     moment = literal(scope.now, users.c.created_at.type)
     without = select(owed.c.referrer_user_id, moment, moment).where(
         not_(exists().where(users.c.discord_id == owed.c.referrer_user_id))
