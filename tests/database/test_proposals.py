@@ -147,6 +147,26 @@ async def test_who_is_excluded_is_on_record(till: Till) -> None:
     assert (details["only"], details["exclude"], details["left_out"]) == ([], [2, 3], {"excluded": 2})
 
 
+async def test_of_those_left_out_only_who_is_named_is_on_record(till: Till) -> None:
+    """The others are in no batch either, but not for what is wrong with them: nobody asked for them."""
+    await till.earn_all([(1, 40), (2, 500), (3, 40), (4, 700), (5, 900), (6, 600), (7, 650)])
+    for gone in (4, 5):
+        await till.database.write(absences.note, gone, Absence.GONE, till.clock())
+    named = Selection(only=frozenset({1, 2, 4, 6}))
+    summary = await propose(till, selection=named, min_payout_cents=50, terms=Terms(max_users=1))
+    assert [one.referrer_id for one in summary.top] == [6]
+    reasons = {1: "below_minimum", 2: "over_user_limit", 4: "account_gone"}
+    assert dict(till.rows("SELECT referrer_id, reason FROM payout_exclusions")) == reasons
+    assert stored(till, summary.batch_number)["left_out_count"] == 3
+
+
+async def test_who_is_gone_and_who_is_excluded_are_counted_together(till: Till) -> None:
+    await till.earn_all([(1, 100), (2, 500), (3, 40)])
+    await till.database.write(absences.note, 1, Absence.GONE, till.clock())
+    summary = await propose(till, selection=Selection(exclude=frozenset({2})))
+    assert stored(till, summary.batch_number)["left_out_count"] == 2
+
+
 async def test_the_summary_shows_the_ten_largest(till: Till) -> None:
     await till.earn_all((person, 10 * person) for person in range(1, 13))
     summary = await propose(till)
