@@ -1,4 +1,4 @@
-"""Keeps the client connected: logs in, checks that the configured role and channel exist, and outlives bad frames."""
+"""Keeps the client connected: logs in, and checks that the configured role and channel exist."""
 
 import logging
 from dataclasses import dataclass

@@ -214,11 +214,12 @@ async def reconnected(town: Town) -> None:
     await town.sandbox.wait_connected()
 
 
-async def test_the_money_does_not_wait_for_discord(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("path", ["/users/@me$", "/gateway/bot$"])
+async def test_the_money_does_not_wait_for_discord(town: Town, caplog: pytest.LogCaptureFixture, path: str) -> None:
     """Discord is away when the bot starts: what was approved is paid, and said as soon as Discord is there."""
     bob = await town.referrer("Bob", 2500)
     await town.till.approved()
-    town.sandbox.faults.fail("GET", "/users/@me$", status=503)
+    town.sandbox.faults.fail("GET", path, status=503)
     async with town.bot():
         entry = await town.audit_entry()
     assert "Discord cannot be reached" in caplog.text

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 
 from tests.bot.conftest import COMPLETE, Town, until
@@ -21,10 +24,17 @@ def shards_connected(town: Town) -> set[int]:
     return {each.session.shard[0] for each in connections if each.session is not None}
 
 
-async def test_a_bot_with_two_connections_is_asked_and_pays_once(town: Town) -> None:
-    bob = await town.referrer("Bob", 2500)
+@asynccontextmanager
+async def connected_twice(town: Town) -> AsyncIterator[None]:
+    """Run the bot, with both connections inside the block."""
     async with town.bot(connected=False):
         await until(lambda: shards_connected(town) == {0, 1})
+        yield
+
+
+async def test_a_bot_with_two_connections_is_asked_and_pays_once(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with connected_twice(town):
         summary = await town.ask()
         await town.press(summary, "Confirm")
         await town.shows(summary, COMPLETE)
@@ -37,8 +47,7 @@ async def test_a_bot_with_two_connections_is_asked_and_pays_once(town: Town) -> 
 @pytest.mark.parametrize("lost", [0, 1])
 async def test_a_connection_that_carries_nonsense_is_made_anew_and_the_other_stays(town: Town, lost: int) -> None:
     bob = await town.referrer("Bob", 2500)
-    async with town.bot(connected=False):
-        await until(lambda: shards_connected(town) == {0, 1})
+    async with connected_twice(town):
         before = {each.session.shard[0]: each for each in town.sandbox.gateway._connections if each.session}
         # What names no server comes over the first.
         nonsense = {"nonsense": 1, "guild_id": "1"} if lost else {"nonsense": 1}
@@ -54,8 +63,7 @@ async def test_a_connection_that_carries_nonsense_is_made_anew_and_the_other_sta
 
 async def test_all_connections_lost_at_once_are_taken_up_again(town: Town) -> None:
     bob = await town.referrer("Bob", 2500)
-    async with town.bot(connected=False):
-        await until(lambda: shards_connected(town) == {0, 1})
+    async with connected_twice(town):
         summary = await town.ask()
         await town.sandbox.gateway.disconnect(how="drop")
         await until(lambda: shards_connected(town) == {0, 1})
