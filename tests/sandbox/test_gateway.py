@@ -112,6 +112,7 @@ async def test_a_servers_events_come_over_one_shard_and_direct_messages_over_the
                 each.shard[0]: [name for _, name, _ in each.events] for each in sandbox.gateway._hub.sessions.values()
             }
             await client.close()
+    assert [heard[each].count("GUILD_CREATE") for each in (shard, 1 - shard)] == [1, 0]
     assert heard[shard].count("MESSAGE_CREATE") == (1 if shard else 2)
     assert heard[1 - shard].count("MESSAGE_CREATE") == (1 if shard else 0)
 
