@@ -108,10 +108,11 @@ async def test_a_servers_events_come_over_one_shard_and_direct_messages_over_the
             await listener.wait(1)
             await sandbox.say(sandbox.open_direct_channel(alice.id).id, alice.id, "to one")
             assert await listener.wait(2) == ["to all", "to one"]
-            heard = {
-                each.shard[0]: [name for _, name, _ in each.events] for each in sandbox.gateway._hub.sessions.values()
-            }
+            sessions = {each.shard[0]: each for each in sandbox.gateway._hub.sessions.values()}
+            heard = {number: [name for _, name, _ in session.events] for number, session in sessions.items()}
+            ready = {number: session.events[0][2]["guilds"] for number, session in sessions.items()}
             await client.close()
+    assert [len(ready[each]) for each in (shard, 1 - shard)] == [1, 0]
     assert [heard[each].count("GUILD_CREATE") for each in (shard, 1 - shard)] == [1, 0]
     assert heard[shard].count("MESSAGE_CREATE") == (1 if shard else 2)
     assert heard[1 - shard].count("MESSAGE_CREATE") == (1 if shard else 0)
