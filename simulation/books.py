@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Final
 
-from pipeline.messages import Absence, BatchStatus, NotificationStatus, PayoutStatus, SkipReason, SlotStatus
+from pipeline.messages import Absence, BatchStatus, PayoutStatus, SkipReason, SlotStatus
 
 PPM: Final = 1_000_000
 OPEN: Final = (BatchStatus.PROPOSED, BatchStatus.APPROVED, BatchStatus.RUNNING)
@@ -126,7 +126,6 @@ class Books:
     batches: dict[int, Batch] = field(default_factory=dict)
     reversals: dict[int, Reversal] = field(default_factory=dict)
     slots: dict[datetime, tuple[SlotStatus, int | None]] = field(default_factory=dict)
-    letters: dict[int, NotificationStatus] = field(default_factory=dict)
     paused: bool = False
     broken_wallet: int | None = None
     entitled: set[tuple[str, int]] = field(default_factory=set)

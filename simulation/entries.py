@@ -221,10 +221,6 @@ def _cancel_reversal(books: Books, done: Committed) -> None:
     books.reversals[done.arguments["number"]].is_open = False
 
 
-def _settle_letter(books: Books, done: Committed) -> None:
-    books.letters.setdefault(done.arguments["notification_id"], done.arguments["status"])
-
-
 # The schedule.
 
 
@@ -295,7 +291,6 @@ HANDLERS: Final[dict[str, Handler]] = {
     "reversals.propose": _propose_reversal,
     "reversals.approve": _approve_reversal,
     "reversals.cancel": _cancel_reversal,
-    "outbox.settle": _settle_letter,
     "slots.pay": _pay_slot,
     "slots.decide": _decide_slot,
     "slots.skip": _skip_slot,

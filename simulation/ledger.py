@@ -23,8 +23,9 @@ BROKEN: Final = "disk I/O error"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """A transaction that is in the file: which function wrote it, with what arguments, and what it answered."""
+    """A transaction that is in the file: whose it is, which function wrote it, of what, and what it answered."""
 
+    by: Fate
     function: str
     arguments: Mapping[str, Any]
     result: Any
@@ -62,7 +63,7 @@ class SimulatedLedger(Database):
             self._fail_perhaps()
             self._written = None
             result = function(connection, *args, **kwargs)
-            self._written = _committed(function, args, kwargs, result)
+            self._written = _committed(self.fate, function, args, kwargs, result)
             return result
 
         return await super().write(work, *args, **kwargs)
@@ -104,8 +105,8 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def _committed(function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Committed:  # noqa: ANN401 -- any
+def _committed(by: Fate, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Committed:  # noqa: ANN401 -- any
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
     arguments = _signature(function).bind(None, *args, **kwargs)
     arguments.apply_defaults()
-    return Committed(function=name, arguments=arguments.arguments, result=result)
+    return Committed(by=by, function=name, arguments=arguments.arguments, result=result)

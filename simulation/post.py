@@ -1,6 +1,6 @@
 """Discord as a model: messages that arrive or do not, answers that come or do not, and what members have seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -25,6 +25,14 @@ class Letter:
     at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How a direct message was marked at last, and which processes lived beside the one that marked it."""
+
+    status: NotificationStatus
+    beside: Collection[Fate]
+
+
 @dataclass(slots=True, kw_only=True)
 class Post:
     """All that members have seen, by the number of the notification; `found` is what should not have come."""
@@ -32,6 +40,7 @@ class Post:
     books: Books
     seconds: Callable[[], float]
     seen: dict[int, list[Letter]] = field(default_factory=dict)
+    settled: dict[int, Settlement] = field(default_factory=dict)
     recognised: int = 0
     repeats: int = 0
     found: list[str] = field(default_factory=list)
@@ -40,7 +49,8 @@ class Post:
         """Let a member see a message. One that its sender knew to have arrived must not come again.
 
         Within the nonce's time a repeat is not shown; later than that only the unmarked message of a process that is
-        gone, or of which no answer came, may come again.
+        gone, or of which no answer came, may come again. Of two processes that then have it under way, because no lease
+        keeps them apart, one may give it up, and the other's comes; once marked as sent, none may.
         """
         before = self.seen.setdefault(notice.notification_id, [])
         if any(one.answered and one.fate is letter.fate for one in before):
@@ -49,18 +59,27 @@ class Post:
             self.recognised += 1
             return
         self.repeats += bool(before)
-        # Of two bots that have it in flight one may find the door closed, and the other's message comes, the only one.
-        if before and self.books.letters.get(notice.notification_id) is not None:
+        settlement = self.settled.get(notice.notification_id)
+        if before and settlement is not None and not _may_be_under_way(settlement, letter.fate):
             self.found.append(f"direct message {notice.notification_id} was shown again after it was settled")
         before.append(letter)
         told = (notice.user_id, notice.amount_cents, notice.balance_after_cents)
         if told not in [move[1:] for move in self.books.moves]:
             self.found.append(f"a direct message tells {told[0]} of {told[1]} cents that make {told[2]}")
 
+    def settle(self, number: int, status: NotificationStatus, beside: Collection[Fate]) -> None:
+        """Take note of a message's mark; of two, the first counts."""
+        self.settled.setdefault(number, Settlement(status=status, beside=beside))
+
     def unseen(self) -> list[int]:
         """List the messages that are marked as sent and that nobody saw."""
-        sent = [number for number, status in self.books.letters.items() if status is NotificationStatus.SENT]
+        sent = [number for number, one in self.settled.items() if one.status is NotificationStatus.SENT]
         return [number for number in sent if number not in self.seen]
+
+
+def _may_be_under_way(settlement: Settlement, fate: Fate) -> bool:
+    """Tell whether a process may still send what another gave up: it had read it before, and knew of no arrival."""
+    return settlement.status is not NotificationStatus.SENT and fate in settlement.beside
 
 
 class SimulatedMessenger:

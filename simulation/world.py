@@ -204,6 +204,9 @@ class World:
         self.books.latest = self.clock.latest
         self.tell(done)
         enter(self.books, done)
+        if done.function == "outbox.settle":
+            beside = [life.fate for life in self.lives if life.fate is not done.by]
+            self.post.settle(done.arguments["notification_id"], done.arguments["status"], beside)
         if self._watch_closely:
             self.inspect()
 
