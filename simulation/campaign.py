@@ -1,6 +1,7 @@
 """Many seeds on several cores, and what they came to."""
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -53,20 +54,44 @@ class Tally:
         self.violations += other.violations
 
 
-def run_seeds(first: int, count: int, workers: int, watch: Callable[[Tally], None] = lambda _: None) -> Tally:
-    """Run `count` seeds from `first` on, in so many processes; `watch` is told what they have come to so far."""
+def run_seeds(
+    first: int,
+    count: int,
+    workers: int,
+    watch: Callable[[Tally], None] = lambda _: None,
+    is_enough: Callable[[], bool] = lambda: False,
+) -> Tally:
+    """Run `count` seeds from `first` on, in so many processes; `watch` is told what they have come to so far.
+
+    `is_enough` is asked after each part: when it says so, what is under way is finished, and the rest is left out. The
+    seeds that were run are the first ones either way.
+    """
     total = Tally()
     # Not by fork: a test's process has threads and event loops.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_the_parent) as pool:
         seeds = range(first, first + count)
-        parts = [seeds[start : start + SEEDS_AT_ONCE] for start in range(0, count, SEEDS_AT_ONCE)]
-        for part in as_completed([pool.submit(_run_part, part) for part in parts]):
+        parts = [
+            pool.submit(_run_part, seeds[start : start + SEEDS_AT_ONCE]) for start in range(0, count, SEEDS_AT_ONCE)
+        ]
+        for part in as_completed(parts):
+            total.join(part.result())
+            parts.remove(part)
+            watch(total)
+            if is_enough():
+                break
+        # From the last one back: what starts meanwhile comes before all that is left out.
+        for part in [one for one in reversed(parts) if not one.cancel()]:
             total.join(part.result())
             watch(total)
     total.violations.sort()
     return total
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Go on at a Control-C, which the terminal sends to every process: who asked for the seeds decides when to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run_part(seeds: Iterable[int]) -> Tally:

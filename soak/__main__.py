@@ -1,14 +1,17 @@
 """`make soak`: puts the program under fire for as long as is asked for, and writes what came of it into a page.
 
-Ends with 1 where anything was violated; each violation is printed with the seed that repeats it.
+Ends with 1 where anything was violated; each violation is printed with the seed that repeats it. The seeds come last
+and take the longest: a Control-C among them ends the soak with what was tried until then.
 """
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +27,7 @@ from soak.rush import run_rushes
 
 Say = Callable[[str], None]
 DEFAULTS: Final = {"kills": 5_000, "seeds": 100_000, "crowds": 50, "inputs": 20_000, "seed": 1}
+ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def _crash(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
@@ -39,13 +43,17 @@ def _crash(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
 
 
 def _chance(_folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    """Run the seeds. A Control-C or SIGTERM leaves out the rest of them, and the soak is one of those that were run."""
     began = time.perf_counter()
-    tally = run_seeds(
-        wanted.seed,
-        wanted.seeds,
-        os.cpu_count() or 1,
-        lambda so_far: say(f"{so_far.seeds:,} of {wanted.seeds:,} seeds"),
-    )
+    with _interrupts_noted() as noted:
+        tally = run_seeds(
+            wanted.seed,
+            wanted.seeds,
+            os.cpu_count() or 1,
+            lambda so_far: say(f"{so_far.seeds:,} of {wanted.seeds:,} seeds"),
+            lambda: bool(noted),
+        )
+    wanted.seeds = tally.seeds
     return Findings(
         part="the whole program lives in worlds of chance",
         seconds=time.perf_counter() - began,
@@ -61,6 +69,18 @@ def _chance(_folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
         ),
         violations=tuple(tally.violations),
     )
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[list[int]]:
+    """Collect Control-C and SIGTERM instead of ending by them."""
+    noted: list[int] = []
+    before = {one: signal.signal(one, lambda number, _frame: noted.append(number)) for one in ENDINGS}
+    try:
+        yield noted
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _crowd(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
@@ -89,9 +109,9 @@ def _soak(wanted: argparse.Namespace, say: Say) -> Iterator[Findings]:
     """Run each part of which any is wanted."""
     for count, part in (
         (wanted.kills, _crash),
-        (wanted.seeds, _chance),
         (wanted.crowds, _crowd),
         (wanted.inputs, _hostile),
+        (wanted.seeds, _chance),
     ):
         if count:
             with tempfile.TemporaryDirectory() as folder:

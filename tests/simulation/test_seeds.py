@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from simulation import campaign
 from simulation.campaign import run_seeds
 from simulation.laboratory import Laboratory
 from simulation.seeds import run_seed
@@ -25,6 +26,13 @@ def test_in_three_hundred_worlds_every_promise_is_kept() -> None:
     assert tally.credited_cents > 0
     assert tally.messages > SEEDS
     assert tally.repeated_messages > 0
+
+
+def test_a_campaign_that_is_ended_early_has_run_the_first_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign, "SEEDS_AT_ONCE", 1)
+    ended = run_seeds(1, SEEDS, workers=1, is_enough=lambda: True)
+    assert 1 <= ended.seeds < SEEDS
+    assert ended == run_seeds(1, ended.seeds, workers=1)
 
 
 def test_the_same_seed_tells_the_same_story() -> None:
