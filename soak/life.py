@@ -7,7 +7,6 @@ is in it was seen by a person, whatever the ledger says.
 import logging
 import os
 import signal
-import sqlite3
 import sys
 import threading
 import traceback
@@ -23,18 +22,17 @@ import anyio
 import database as ledger
 from database import Database, audit_log
 from database.calendar import slots
-from database.dialect import BUSY_TIMEOUT_SECONDS
 from database.payouts import approvals, batches, proposals, retries, runs
 from database.programme import blacklist
 from pipeline.errors import StaleBatchError
 from pipeline.messages import BatchStatus, ChunkCredited, Delivery, DeliveryStatus, PayoutNotice, RunBatch
 from pipeline.ports import Silence, utc_now
-from soak.ledger import BROKEN_WALLET, SLOT_AT, Origin
+from soak.grounds import connect, ledger_of, mend_wallet
+from soak.ledger import SLOT_AT, Origin
 from stages import Bell, make_pipeline
 from stages.notification import Postman
 
 CHUNK_SIZE: Final = 3
-LEDGER: Final = "ledger.db"
 SENDS: Final = "sends.log"
 ERROR: Final = "error.txt"
 COUNTS: Final = "counts.txt"
@@ -124,7 +122,7 @@ def live(folder: str, life: int, blacklisted_id: int, origin: Origin, ending: En
 
 async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, fate: Fate) -> None:
     bell, settled = Bell(), anyio.Event()
-    async with Database(folder / LEDGER, failpoint=fate.at_commit) as database:
+    async with Database(ledger_of(folder), failpoint=fate.at_commit) as database:
         messenger = FileMessenger(folder / SENDS, life, fate)
         postman = Postman(database, messenger, bell, per_second=1e9, retry_attempts=3)
         async with anyio.create_task_group() as tasks:
@@ -150,7 +148,8 @@ async def _step(database: Database, bell: Bell, *, is_desk: bool) -> bool:
         await database.write(runs.resume, number, actor="soak", now=utc_now())
         return True
     if is_desk and status == BatchStatus.COMPLETED_WITH_FAILURES:
-        _mend_wallet(database.path)
+        with closing(connect(database.location)) as connection:
+            mend_wallet(connection)
         await database.write(retries.begin, number, actor="soak", why="the wallet is mended", now=utc_now())
         return True
     return False
@@ -172,11 +171,6 @@ class Stopper(Silence):
 async def _was_stopped(database: Database) -> bool:
     entries = await database.read(audit_log.entries, limit=100)
     return any(entry["action"] == "batch_stopped" for entry in entries)
-
-
-def _mend_wallet(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)) as connection:
-        connection.execute(f"DROP TRIGGER IF EXISTS {BROKEN_WALLET}")
 
 
 async def _deliver(postman: Postman, bell: Bell, settled: anyio.Event) -> None:

@@ -1,23 +1,24 @@
 """Lets the crowd loose on one file and looks at what it leaves behind: every cent once, and nobody told of a lock."""
 
-import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
-from typing import Any, Final
+from typing import Final
 
 import anyio
 
 from database import Database
 from database.books import reconciliation
+from database.dialect import Location, name_of
 from database.programme import referrals
 from database.programme.purchases import Purchase, record_purchases
 from pipeline.ports import utc_now
 from soak.crash import context
 from soak.crowd import Order, log_purchases, pay_in_rounds, pay_the_rest
 from soak.findings import Findings, Losses
+from soak.grounds import NOT_YET_RETRIED, Files, Ground, break_wallet, connect
 from soak.ledger import ALL_OF_IT_PPM, FIRST_BUYER
 
 PAYERS: Final = 8
@@ -36,16 +37,15 @@ class Testimony:
     errors: tuple[str, ...]
 
 
-def let_loose(folder: Path, path: Path, orders: list[Order]) -> list[Testimony]:
-    """Start eight payers and the shop at once on one file; return what each has seen.
+def let_loose(folder: Path, location: Location, orders: list[Order]) -> list[Testimony]:
+    """Start eight payers and the shop at once on one ledger; return what each has seen.
 
     Raises RuntimeError where one fails, or is not done in time.
     """
     files = [folder / f"testimony-{n}" for n in range(PAYERS + 1)]
-    processes = [
-        context().Process(target=pay_in_rounds, args=(str(path), ROUNDS, str(file))) for file in files[:PAYERS]
-    ]
-    processes.append(context().Process(target=log_purchases, args=(str(path), orders, str(files[PAYERS]))))
+    name = name_of(location, password=True)
+    processes = [context().Process(target=pay_in_rounds, args=(name, ROUNDS, str(file))) for file in files[:PAYERS]]
+    processes.append(context().Process(target=log_purchases, args=(name, orders, str(files[PAYERS]))))
     for process in processes:
         process.start()
     try:
@@ -67,20 +67,14 @@ def _read(file: Path) -> Testimony:
     return Testimony(longest_seconds=float(seconds), refusals=int(refusals), errors=tuple(errors))
 
 
-async def fill(path: Path) -> None:
+async def fill(location: Location) -> None:
     """Make a ledger in which every referrer has something pending, and one wallet refuses until it is tried again."""
     purchases = [Purchase(order_id=f"early-{n}", buyer_id=FIRST_BUYER + n, amount_cents=n) for n in REFERRERS]
-    async with Database(path) as database:
+    async with Database(location) as database:
         await database.write(referrals.create_referrals, [(n, FIRST_BUYER + n) for n in REFERRERS], utc_now())
-        await database.write(_break_a_wallet)
+        with closing(connect(location)) as connection:
+            break_wallet(connection, 7, condition=NOT_YET_RETRIED)
         await database.write(record_purchases, purchases, ALL_OF_IT_PPM, utc_now())
-
-
-def _break_a_wallet(connection: Any) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
-    connection.exec_driver_sql(
-        "CREATE TRIGGER broken_wallet BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = 7"
-        " AND NOT EXISTS (SELECT 1 FROM payout_attempts) BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
-    )
 
 
 def earned_cents() -> dict[int, int]:
@@ -92,26 +86,24 @@ def earned_cents() -> dict[int, int]:
     return earned
 
 
-async def _breaches(path: Path) -> tuple[str, ...]:
-    async with Database(path) as database:
+async def _breaches(location: Location) -> tuple[str, ...]:
+    async with Database(location) as database:
         return (await database.read(reconciliation.verify)).breaches
 
 
-def look(path: Path) -> tuple[Losses, list[str]]:
+def look(location: Location) -> tuple[Losses, list[str]]:
     """Pay what the crowd has left, then compare the wallets with what was earned, and read the books."""
-    anyio.run(pay_the_rest, path)
-    connection = sqlite3.connect(path)
-    try:
+    anyio.run(pay_the_rest, location)
+    with closing(connect(location)) as connection:
         wallets = dict(connection.execute("SELECT discord_id, wallet_balance_cents FROM users").fetchall())
         twice = connection.execute(
-            "SELECT batch_number, sum(action = 'batch_finished') FROM audit_log GROUP BY 1"
-            " HAVING sum(action = 'batch_finished') > 1 + sum(action = 'retry_started')"
+            "SELECT batch_number, count(*) FILTER (WHERE action = 'batch_finished') FROM audit_log GROUP BY 1"
+            " HAVING count(*) FILTER (WHERE action = 'batch_finished')"
+            " > 1 + count(*) FILTER (WHERE action = 'retry_started')"
         ).fetchall()
         open_batches = connection.execute("SELECT number FROM payout_batches WHERE status <> 'completed'").fetchall()
-    finally:
-        connection.close()
     surplus = [wallets.get(person, 0) - cents for person, cents in earned_cents().items()]
-    violations = list(anyio.run(_breaches, path))
+    violations = list(anyio.run(_breaches, location))
     violations += [f"batch {number} was finished {count} times" for number, count in twice]
     violations += [f"batch {number} was not finished" for (number,) in open_batches]
     violations += ["a wallet does not hold what was earned"] * any(surplus)
@@ -121,22 +113,25 @@ def look(path: Path) -> tuple[Losses, list[str]]:
     return losses, violations
 
 
-def run_rushes(folder: Path, *, rushes: int, watch: Callable[[int], None] = lambda _: None) -> Findings:
-    """Let a new crowd loose on a new file so many times; hand in what was found."""
+def run_rushes(
+    folder: Path, *, rushes: int, ground: Ground | None = None, watch: Callable[[int], None] = lambda _: None
+) -> Findings:
+    """Let a new crowd loose on a new ledger so many times; hand in what was found."""
+    ground = ground or Files()
     began = time.perf_counter()
     losses, violations, refusals, longest = Losses(), list[str](), 0, 0.0
     for number in range(rushes):
         here = folder / f"rush-{number}"
-        here.mkdir()
-        anyio.run(fill, here / "crowd.db")
-        testimonies = let_loose(here, here / "crowd.db", ORDERS)
-        lost, wrong = look(here / "crowd.db")
+        location = ground.create(here)
+        anyio.run(fill, location)
+        testimonies = let_loose(here, location, ORDERS)
+        lost, wrong = look(location)
         losses += lost
         wrong += [f"a person was told: {error}" for one in testimonies for error in one.errors]
         violations += [f"crowd {number}: {line}" for line in wrong]
         refusals += sum(one.refusals for one in testimonies)
         longest = max(longest, *(one.longest_seconds for one in testimonies))
-        rmtree(here)
+        ground.clear(here)
         watch(number + 1)
     return Findings(
         part="processes crowd on one file",

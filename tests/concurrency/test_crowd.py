@@ -1,4 +1,4 @@
-"""Nine processes on one file: every cent once, nobody waits for ever, and no locked database reaches a person."""
+"""Nine processes on one ledger: every cent once, nobody waits for ever, and no locked database reaches a person."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ import pytest
 from database.dialect import BUSY_TIMEOUT_SECONDS
 from soak.crowd import pay_the_rest
 from soak.findings import Losses
+from soak.grounds import Ground
 from soak.rush import ORDERS, earned_cents, fill, let_loose, look
 from tests.conftest import drop_guards, raw, rows
 
 
-def test_nine_processes_on_one_file_pay_every_cent_once(tmp_path: Path) -> None:
-    path = tmp_path / "crowd.db"
-    anyio.run(fill, path)
-    testimonies = let_loose(tmp_path, path, ORDERS)
+def test_nine_processes_on_one_ledger_pay_every_cent_once(tmp_path: Path, ground: Ground) -> None:
+    here = tmp_path / "crowd"
+    location = ground.create(here)
+    anyio.run(fill, location)
+    testimonies = let_loose(here, location, ORDERS)
     assert [error for testimony in testimonies for error in testimony.errors] == []
     assert max(testimony.longest_seconds for testimony in testimonies) < BUSY_TIMEOUT_SECONDS
-    assert look(path) == (Losses(), [])
-    balances = rows(path, "SELECT discord_id, wallet_balance_cents FROM users WHERE wallet_balance_cents > 0")
+    assert look(location) == (Losses(), [])
+    balances = rows(location, "SELECT discord_id, wallet_balance_cents FROM users WHERE wallet_balance_cents > 0")
     assert dict(balances) == earned_cents()
-    assert rows(path, "SELECT count(*) > 0 FROM audit_log WHERE action = 'retry_started'") == [(1,)]
+    assert rows(location, "SELECT count(*) > 0 FROM audit_log WHERE action = 'retry_started'") == [(True,)]
 
 
 def test_who_looks_at_the_crowds_file_sees_what_is_wrong(tmp_path: Path) -> None:
@@ -43,11 +45,12 @@ def test_who_looks_at_the_crowds_file_sees_what_is_wrong(tmp_path: Path) -> None
     assert any("wallet of 1 holds 1000000 cents" in line for line in violations)
 
 
-def test_nine_processes_that_start_on_a_file_that_is_not_there_yet_share_it(tmp_path: Path) -> None:
+def test_nine_processes_that_start_on_a_ledger_that_is_not_there_yet_share_it(tmp_path: Path, ground: Ground) -> None:
     """The first start creates the schema; the others wait for it, and find it done."""
-    testimonies = let_loose(tmp_path, tmp_path / "new.db", [])
+    location = ground.create(tmp_path / "new")
+    testimonies = let_loose(tmp_path, location, [])
     assert [error for testimony in testimonies for error in testimony.errors] == []
-    assert rows(tmp_path / "new.db", "SELECT count(*) FROM cashback_origin") == [(1,)]
+    assert rows(location, "SELECT count(*) FROM cashback_origin") == [(1,)]
 
 
 def test_who_waits_longer_than_the_limit_is_told_so_in_one_line(

@@ -12,21 +12,22 @@ import pytest
 
 from soak.crash import Victim, choose_ending, raise_victim, run_campaigns
 from soak.findings import Losses
+from soak.grounds import LEDGER, Files, Ground
 from soak.inspection import Inspection, inspect
 from soak.ledger import Origin
-from soak.life import LEDGER, SENDS, Kind
+from soak.life import SENDS, Kind
 from stages.notification import IN_FLIGHT
 from tests.conftest import drop_guards, raw
 
 KILLS = 50
 
 
-def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path) -> None:
+def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path, ground: Ground) -> None:
     """A direct message is repeated where the process dies between the send and its mark: the documented window is real.
 
     The harness sees it, so it would see one that is not documented.
     """
-    tally = run_campaigns(tmp_path, kills=KILLS, seed=7, workers=4)
+    tally = run_campaigns(tmp_path, kills=KILLS, seed=7, workers=4, ground=ground)
     assert tally.violations == []
     assert tally.losses == Losses()
     assert tally.kills.total() >= KILLS
@@ -39,7 +40,7 @@ def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path) -> None:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Victim]:
     """Let one victim live undisturbed; return its folder's parent and what was expected of it."""
     folder = tmp_path_factory.mktemp("victim")
-    return folder, raise_victim(folder)
+    return folder, raise_victim(folder, Files())
 
 
 def test_endings_come_from_the_seed_alone(undisturbed: tuple[Path, Victim]) -> None:
