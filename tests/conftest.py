@@ -90,7 +90,7 @@ REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError)
 """What a constraint or a trigger says to another program."""
 
 A_REFUSAL: Final = re.compile(
-    r"(CREATE TRIGGER \w+ BEFORE .+) WHEN (.+) BEGIN SELECT RAISE\(ABORT, '(.+)'\); END", re.DOTALL
+    r"(CREATE TRIGGER \w+ BEFORE .+?)(?: WHEN (.+))? BEGIN SELECT RAISE\(ABORT, '(.+)'\); END", re.DOTALL
 )
 
 
@@ -110,7 +110,7 @@ class Rows:
             if not tables and "IF EXISTS" in query:
                 return None
             query = f"{query} ON {tables[0][0]}"
-        spoken = A_REFUSAL.sub(r"\1 FOR EACH ROW WHEN (\2) EXECUTE FUNCTION cashback_refuse('\3')", query)
+        spoken = A_REFUSAL.sub(_as_postgresql_refuses, query)
         return self._connection.execute(spoken.replace("%", "%%").replace("?", "%s").encode(), parameters)
 
     def executescript(self, script: str) -> None:
@@ -120,6 +120,11 @@ class Rows:
             self._connection.executescript(script)
         else:
             self._connection.execute(script.encode())
+
+
+def _as_postgresql_refuses(found: re.Match[str]) -> str:
+    occasion, condition, reason = found.groups()
+    return f"{occasion} FOR EACH ROW WHEN ({condition or 'TRUE'}) EXECUTE FUNCTION cashback_refuse('{reason}')"
 
 
 @contextmanager

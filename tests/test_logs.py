@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import logs
-from tests.conftest import Till
+from tests.conftest import Till, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -72,11 +72,10 @@ def test_a_line_for_people_is_no_json(root: logging.Logger) -> None:
 async def test_every_line_of_a_run_names_its_batch(till: Till, root: logging.Logger) -> None:
     """The payout to 5 fails within the run, deep in a stage; nobody there says which batch it is."""
     await till.earn(5, 100)
-    await till.database.write(
-        lambda connection: connection.exec_driver_sql(
+    with raw(till.location) as connection:
+        connection.execute(
             "CREATE TRIGGER refuse BEFORE UPDATE OF wallet_balance_cents ON users BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
-    )
     stream = io.StringIO()
     logs.set_up(stream)
     number = await till.approved()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -37,12 +37,11 @@ def entries(till: Till, action: str) -> list[tuple[str, int | None, dict[str, An
 
 def moments(till: Till, number: int) -> tuple[Any, ...]:
     """Read when a batch was approved first, approved, started and finished, in seconds from the first Friday."""
-    query = (
-        "SELECT strftime('%s', first_approved_at), strftime('%s', approved_at), strftime('%s', started_at),"
-        " strftime('%s', finished_at) FROM payout_batches WHERE number = ?"
+    query = "SELECT first_approved_at, approved_at, started_at, finished_at FROM payout_batches WHERE number = ?"
+    return tuple(
+        None if one is None else (datetime.fromisoformat(one).replace(tzinfo=UTC) - FRIDAY).total_seconds()
+        for one in till.rows(query, number)[0]
     )
-    begin = int(FRIDAY.timestamp())
-    return tuple(None if one is None else int(one) - begin for one in till.rows(query, number)[0])
 
 
 def break_wallet(till: Till, person: int) -> None:
@@ -275,6 +274,7 @@ def lose_every_race(till: Till) -> None:
         connection.execute("CREATE TRIGGER lost BEFORE UPDATE ON payout_batches BEGIN SELECT RAISE(IGNORE); END")
 
 
+@pytest.mark.about_a_file("its trigger can have an update find nothing")
 @pytest.mark.parametrize("threshold_cents", [None, 100])
 async def test_who_loses_the_race_for_an_approval_is_told_and_nothing_is_on_record(
     till: Till, threshold_cents: int | None

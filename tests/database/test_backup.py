@@ -14,7 +14,7 @@ from pipeline.errors import DatabaseUnavailableError
 from tests.conftest import Clock, OpenDatabase, Till, drop_guards, lose_index_rows, names_in, raw, rows, run_batches
 from tests.database import apex_core
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("a server's backups are its own")]
 
 PAYEES = 60
 

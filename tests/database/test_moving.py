@@ -165,11 +165,11 @@ async def test_books_that_do_not_balance_are_not_moved(lived: Till, target: Loca
         await move(lived.location, target, clock)
 
 
+@pytest.mark.about_a_file("only SQLite keeps any value in any column")
 @pytest.mark.parametrize("harm", ["'a' || char(0) || 'b'", "'x' || 1.5"])
 async def test_a_value_that_arrives_as_another_moves_nothing(
     lived: Till, postgresql: Server, clock: Clock, harm: str
 ) -> None:
-    """SQLite keeps any value in any column."""
     lived.honest = False
     column = "manually_assigned_roles" if "char" in harm else "has_client_role"
     with raw(lived.location) as connection:

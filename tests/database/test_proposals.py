@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from database.payouts import absences, approvals, proposals
+from database.tables import payout_batches
 from pipeline.errors import NothingPendingError, StaleBatchError
 from pipeline.messages import (
     Absence,
@@ -36,8 +37,8 @@ async def propose(till: Till, **wishes: Any) -> BatchSummary:  # noqa: ANN401 --
 
 def stored(till: Till, number: int) -> dict[str, Any]:
     """Read a batch's row, without what was left empty."""
-    columns = [name for _, name, *_ in till.rows("PRAGMA table_info(payout_batches)")]
-    [row] = till.rows("SELECT * FROM payout_batches WHERE number = ?", number)
+    columns = payout_batches.c.keys()
+    [row] = till.rows(f"SELECT {', '.join(columns)} FROM payout_batches WHERE number = ?", number)
     return {name: value for name, value in zip(columns, row, strict=True) if value is not None}
 
 
@@ -275,6 +276,7 @@ def wallets(till: Till) -> list[tuple[Any, ...]]:
     return till.rows("SELECT discord_id, wallet_balance_cents, created_at, updated_at FROM users WHERE discord_id < 10")
 
 
+@pytest.mark.about_a_file("a server does not let go of a wallet that a referral names")
 async def test_who_is_to_be_paid_and_has_no_wallet_gets_one(till: Till, clock: Clock) -> None:
     await till.earn_all([(1, 300), (2, 500), (3, 40), (4, 100), (5, 70)])
     await till.pay(target_user_id=5)
@@ -290,6 +292,7 @@ async def test_who_is_to_be_paid_and_has_no_wallet_gets_one(till: Till, clock: C
     till.honest = False  # Who was paid before has lost the wallet for good.
 
 
+@pytest.mark.about_a_file("a server does not let go of a wallet that a referral names")
 async def test_of_those_without_a_wallet_only_who_is_named_gets_one(till: Till) -> None:
     await till.earn_all([(1, 300), (2, 500), (3, 40)])
     lose_wallets(till, 2, 3)

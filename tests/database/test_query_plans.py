@@ -179,6 +179,9 @@ async def test_open_batches_are_read_from_their_index(large: Till) -> None:
         assert any("payout_batches_open" in step for plan in plans.values() for step in plan), plans
 
 
+@pytest.mark.about_a_file(
+    "SQLite says how it goes about a statement before there are rows; a server's plan depends on them"
+)
 async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(till: Till) -> None:
     """Of no batch before, nobody was left out; asked for as NULL, every row would be looked at for every referrer."""
     await till.earn_all((referrer, 100) for referrer in range(1, 9))

@@ -59,12 +59,14 @@ def test_newest_is_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [schema.NEWEST]
 
 
+@pytest.mark.about_a_file("of a server tests/database/test_postgresql.py asks the same")
 async def test_every_guard_is_in_the_file(till: Till) -> None:
     assert till.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1") == [
         (name,) for name in sorted(_REFUSED)
     ]
 
 
+@pytest.mark.about_a_file("a server keeps its files by its own settings")
 async def test_the_file_is_kept_the_way_that_survives_a_power_cut(till: Till) -> None:
     pragmas = {
         pragma: await till.database.write(
