@@ -120,7 +120,9 @@ class Runner:
         except* Exception as error:
             # Where the program stops at this very moment, the cancellation travels on beside what is handled here.
             reason = explain(error)
-            logger.exception("batch %d: the run ended early: %s", request.batch_number, reason)
+            # Where the line says all that there is to know, nobody needs to read how the program came to it.
+            is_told = error.split(CashbackError)[1] is None
+            logger.exception("batch %d: the run ended early: %s", request.batch_number, reason, exc_info=not is_told)
             await self._observer.interrupted(request.batch_number, reason)
         if report is not None:
             await self._observer.finished(report)

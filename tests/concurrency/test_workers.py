@@ -119,6 +119,33 @@ async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to
     assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
 
 
+async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_and_each_cent_is_paid_once(
+    till: Till, postgresql: Server, tmp_path: Path
+) -> None:
+    number = await till.approved()
+    names = ["one", "two"]
+    assert isinstance(till.location, URL)
+    async with AsyncExitStack() as stack:
+        holder = psycopg.connect(address(till.location))
+        locked = [FIRST + n * 4 * CHUNK + 5 for n in range(len(names))]
+        holder.execute("SELECT 1 FROM users WHERE discord_id = ANY(%s) FOR UPDATE", [locked])
+        workers = {name: await stack.enter_async_context(worker(name, till, tmp_path)) for name in names}
+        await until(lambda: waiting(till) == names)
+        before = payouts(till)
+        postgresql.crash()
+        holder.close()
+        assert before["credited"] <= payouts(till)["credited"] < PEOPLE
+        await until(lambda: till.rows("SELECT status FROM payout_batches") == [("completed",)])
+        for name in names:
+            workers[name].send_signal(signal.SIGTERM)
+            assert await workers[name].wait() == 0
+    assert (await till.report(number)).users_paid == PEOPLE
+    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+    query = "SELECT wallet_balance_cents FROM users WHERE discord_id BETWEEN ? AND ? ORDER BY discord_id"
+    assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
+    assert "Traceback" not in "".join((tmp_path / f"{name}.log").read_text() for name in names)
+
+
 async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_dies(till: Till) -> None:
     number = await till.approved()
     assert isinstance(till.location, URL)

@@ -170,7 +170,10 @@ async def test_a_closed_runner_takes_no_more_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("stage", ["discovery", "crediting", "notification", "audit", "finish"])
-async def test_a_failing_run_is_reported_in_one_line_and_the_next_one_runs(stage: str) -> None:
+async def test_a_failing_run_is_reported_in_one_line_and_the_next_one_runs(
+    stage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """How the program came there is logged only where the line does not say what is wrong and what to do."""
     line, recorder = Line(), Recorder()
     line.gate.set()
     line.fails = {1: (stage, StaleBatchError("Somebody was\nfaster.")), 2: (stage, KeyError("x"))}
@@ -181,6 +184,7 @@ async def test_a_failing_run_is_reported_in_one_line_and_the_next_one_runs(stage
             runner.close()
             await runner.run()
     assert recorder.interruptions == [(1, "Somebody was faster."), (2, "KeyError: 'x'")]
+    assert [bool(record.exc_info) for record in caplog.records] == [False, True]
     assert [report.batch_number for report in recorder.reports] == [3]
 
 
