@@ -60,7 +60,7 @@ class Bell:
 
 
 class Notification:
-    """The stage: rings the bell for each chunk that credited anyone, and passes the message on."""
+    """The stage: rings the bell for each chunk that credited anyone and at the end, and passes the messages on."""
 
     def __init__(self, bell: Bell) -> None:
         """Take the bell that the postman listens to."""
@@ -73,7 +73,8 @@ class Notification:
         await emit(message)
 
     async def finish(self, emit: Emit[ChunkCredited]) -> None:
-        """Do nothing: the outbox holds what is to be delivered."""
+        """Wake the postman also for what other processes have credited of this batch: of that no message came by."""
+        self._bell.ring()
 
 
 class Postman:

@@ -9,14 +9,16 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+import anyio
 import pytest
 from sqlalchemy import Connection
 
-from database.payouts import crediting
+from database.payouts import crediting, runs
 from pipeline.errors import InHandError
 from pipeline.messages import BatchStatus, ChunkCredited, ChunkDiscovered
+from stages import Bell
 from stages.crediting import Crediting
-from tests.conftest import Till, raw
+from tests.conftest import Till, raw, run_batches
 
 pytestmark = pytest.mark.anyio
 
@@ -117,3 +119,16 @@ async def test_a_chunk_of_a_batch_that_another_process_has_finished_is_left_alon
     assert emitted == []
     assert f"batch {number} was finished by another process; a chunk of it was settled there" in caplog.text
     assert till.balance(1) == 100
+
+
+async def test_what_others_have_credited_wakes_the_postman_at_the_end(till: Till) -> None:
+    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    number = await till.approved()
+    await till.database.write(runs.start, number, now=till.clock())
+    everybody = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=3)
+    await till.database.write(crediting.credit_chunk, everybody, now=till.clock())
+    bell = Bell()
+    recorder = await run_batches(till.database, number, bell=bell)
+    assert (recorder.chunks, recorder.reports[0].users_paid) == ([], 3)
+    with anyio.fail_after(5):
+        await bell.wait(3_600)
