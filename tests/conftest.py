@@ -342,22 +342,25 @@ async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTi
 
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
-ON_BOTH: Final = frozenset(
-    {
-        "tests/concurrency/test_crowd.py",
-        "tests/crash/test_crash.py",
-        "tests/database/test_limits.py",
-        "tests/test_lease.py",
-        "tests/test_rules_of_the_money.py",
-        "tests/test_second_approver.py",
-    }
+ON_BOTH: Final = (
+    "tests/concurrency/",
+    "tests/crash/",
+    "tests/database/",
+    "tests/pipeline/",
+    "tests/stages/",
+    "tests/test_desk",
+    "tests/test_lease",
+    "tests/test_rules_of_the_money",
+    "tests/test_scheduler",
+    "tests/test_second_approver",
+    "tests/test_what_is_on_record",
 )
 """These always run on both databases; the others run on SQLite alone, unless DATABASE_URL is set: then all do."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test of the money on both databases, unless it says why it is about a file."""
-    ours = os.environ.get("DATABASE_URL") or metafunc.definition.nodeid.partition("::")[0] in ON_BOTH
+    ours = os.environ.get("DATABASE_URL") or metafunc.definition.nodeid.startswith(ON_BOTH)
     if ours and "kind" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("about_a_file"):
         metafunc.parametrize("kind", [SQLITE, POSTGRESQL], indirect=True)
 
