@@ -8,8 +8,9 @@ WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch
 demo: .venv/.installed
 	$(BIN)/cashback demo
 
+# In the order of the files: sorted by their number of tests, the few that take longest would come last.
 test: .venv/.installed
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/.installed
 	$(BIN)/ruff check .

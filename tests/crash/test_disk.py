@@ -17,7 +17,7 @@ from pipeline.errors import CashbackError, DatabaseUnavailableError
 from pipeline.messages import BatchStatus
 from tests.conftest import Clock, OpenDatabase, Till, names_in, run_batches
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("what a disk says")]
 
 PAYEES = 300
 CHUNK_SIZE = 10
