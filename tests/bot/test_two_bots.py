@@ -6,14 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
 import anyio.abc
 import pytest
 
+from database.dialect import name_of
 from database.payouts import proposals
 from lease import Lease
 from sandbox import Member
@@ -47,7 +48,7 @@ async def process(folder: Path, town: Town) -> AsyncIterator[anyio.abc.Process]:
         async with await anyio.open_process(
             [sys.executable, str(ROOT / "bot.py")],
             cwd=folder,
-            env=environment(town.sandbox, CASHBACK_DATABASE=str(town.till.path)),
+            env=environment(town.sandbox, CASHBACK_DATABASE=name_of(town.till.location, password=True)),
             stdout=subprocess.DEVNULL,
             stderr=log,
         ) as bot:
@@ -69,6 +70,20 @@ def holder(town: Town) -> str | None:
     """Tell who holds the lease."""
     found = town.till.rows("SELECT holder FROM leases")
     return found[0][0] if found else None
+
+
+@contextmanager
+def at_a_standstill(town: Town) -> Iterator[None]:
+    """Let nothing be paid inside the block: with the ledger locked a batch stands still, wherever it is."""
+    location = town.till.location
+    with raw(location) as connection:
+        if isinstance(location, Path):
+            connection.execute("BEGIN IMMEDIATE")
+        else:
+            connection.execute("BEGIN")
+            connection.execute("LOCK TABLE wallet_transactions IN SHARE ROW EXCLUSIVE MODE")
+        yield
+        connection.execute("ROLLBACK")
 
 
 async def is_held_by(town: Town, bot: anyio.abc.Process) -> None:
@@ -99,7 +114,7 @@ async def payees(town: Town, count: int, *, muted: slice) -> list[Member]:
     """Add members with cashback pending, in the order in which they are paid; some want no direct messages."""
     people = [town.sandbox.add_member(f"Member {number}") for number in range(count)]
     await town.till.earn_all((each.id, 100) for each in people)
-    with raw(town.till.path) as connection:
+    with raw(town.till.location) as connection:
         for each in people[muted]:
             connection.execute("INSERT INTO notification_preferences VALUES (?, 0)", (each.id,))
     return people
@@ -126,13 +141,10 @@ async def test_a_killed_bot_is_followed_by_another_and_everybody_is_paid_and_tol
         async with process(made(tmp_path / "second"), town) as second:
             number = await approved(town)
             await until(lambda: credited(town) > 0)
-            # With the ledger locked the batch stands still, wherever it is.
-            with raw(town.till.path) as connection:
-                connection.execute("BEGIN IMMEDIATE")
+            with at_a_standstill(town):
                 assert 0 < credited(town) < PEOPLE
                 first.kill()
                 await first.wait()
-                connection.execute("ROLLBACK")
             await is_held_by(town, second)
             await until(lambda: town.batches() == ["completed"], PATIENCE_SECONDS)
             await until(lambda: received(town, people[:31]) == [1] * 30 + [0], PATIENCE_SECONDS)
@@ -152,13 +164,11 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
         await is_held_by(town, frozen)
         await approved(town)
         await until(lambda: credited(town) > 0)
-        with raw(town.till.path) as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        with at_a_standstill(town):
             # The one message so far is sent and waits for its answer: nothing is just about to be sent.
             with anyio.fail_after(PATIENCE_SECONDS):
                 await request.arrived.wait()
             freeze(frozen)
-            connection.execute("ROLLBACK")
         before = credited(town)
         assert 0 < before < PEOPLE - 50
         with anyio.fail_after(PATIENCE_SECONDS):
