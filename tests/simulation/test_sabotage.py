@@ -198,12 +198,12 @@ SHOWN_BY: dict[Sabotage, int] = {
     knows_no_order: 1,
     pays_what_is_still_held: 1,
     leaves_batches_where_a_crash_left_them: 12,
-    notes_no_message_as_sent: 1,
+    notes_no_message_as_sent: 7,
     sends_nothing: 1,
     forgets_a_missed_slot: 1,
     pays_again_at_every_ring: 2,
 }
-"""The first world that showed it when this was written: the search begins there and, where worlds changed, goes on."""
+"""A world that showed it soon when this was written: the search begins there, and goes on where worlds changed."""
 
 
 @pytest.mark.timeout(120)

@@ -32,7 +32,7 @@ def test_a_campaign_that_is_ended_early_has_run_the_first_seeds(monkeypatch: pyt
     monkeypatch.setattr(campaign, "SEEDS_AT_ONCE", 1)
     ended = run_seeds(1, SEEDS, workers=1, is_enough=lambda: True)
     assert 1 <= ended.seeds < SEEDS
-    assert ended == run_seeds(1, ended.seeds, workers=1)
+    assert ended == campaign._run_part(range(1, ended.seeds + 1))
 
 
 def test_the_same_seed_tells_the_same_story() -> None:
