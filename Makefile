@@ -8,9 +8,10 @@ WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch
 demo: .venv/.installed
 	$(BIN)/cashback demo
 
-# In the order of the files: sorted by their number of tests, the few that take longest would come last.
+# In the order of the files: sorted by their number of tests, the few that take longest would come last. Compiled modules
+# are kept also where the environment forbids it: the suite starts hundreds of processes from them.
 test: .venv/.installed
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: .venv/.installed
 	$(BIN)/ruff check .
