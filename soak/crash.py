@@ -17,7 +17,7 @@ from random import Random
 from typing import Final
 
 from soak.findings import Findings, Losses
-from soak.grounds import Files, Ground
+from soak.grounds import Ground
 from soak.inspection import inspect, read_sends
 from soak.ledger import Expected, Origin, make_ledger
 from soak.life import COUNTS, ERROR, Ending, Kind, live
@@ -166,14 +166,14 @@ def run_campaigns(
     kills: int,
     seed: int,
     workers: int,
-    ground: Ground | None = None,
+    ground: Ground,
     watch: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
     """Run campaigns, `workers` at a time, until so many kills have been survived; return what they came to.
 
     The same seed chooses the same endings. What stands in `violations` names the campaign; none is what is claimed.
     """
-    victim = raise_victim(folder, ground or Files())
+    victim = raise_victim(folder, ground)
     numbers, total = itertools.count(), Tally()
     # Processes, not threads: multiprocessing's children are not to be waited for by two threads at once.
     with ProcessPoolExecutor(workers, mp_context=context()) as pool:

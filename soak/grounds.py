@@ -134,12 +134,16 @@ def ledger_of(folder: Path) -> Location:
     return located(address.read_text(encoding="utf-8")) if address.exists() else folder / LEDGER
 
 
+def address_of(url: URL) -> str:
+    """Write a database's address as PostgreSQL's own programs read it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def connect(location: Location) -> Any:  # noqa: ANN401 -- either driver's connection; what is asked of both is the same
     """Open a ledger past the program; each statement commits by itself."""
     if isinstance(location, Path):
         return sqlite3.connect(location, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
-    address = location.set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(address, autocommit=True, options="-c timezone=UTC")
+    return psycopg.connect(address_of(location), autocommit=True, options="-c timezone=UTC")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pipeline.ports import utc_now
 from soak.crash import context
 from soak.crowd import Order, log_purchases, pay_in_rounds, pay_the_rest
 from soak.findings import Findings, Losses
-from soak.grounds import NOT_YET_RETRIED, Files, Ground, break_wallet, connect
+from soak.grounds import NOT_YET_RETRIED, Files, break_wallet, connect
 from soak.ledger import ALL_OF_IT_PPM, FIRST_BUYER
 
 PAYERS: Final = 8
@@ -113,11 +113,9 @@ def look(location: Location) -> tuple[Losses, list[str]]:
     return losses, violations
 
 
-def run_rushes(
-    folder: Path, *, rushes: int, ground: Ground | None = None, watch: Callable[[int], None] = lambda _: None
-) -> Findings:
-    """Let a new crowd loose on a new ledger so many times; hand in what was found."""
-    ground = ground or Files()
+def run_rushes(folder: Path, *, rushes: int, watch: Callable[[int], None] = lambda _: None) -> Findings:
+    """Let a new crowd loose on a new file so many times; hand in what was found."""
+    ground = Files()
     began = time.perf_counter()
     losses, violations, refusals, longest = Losses(), list[str](), 0, 0.0
     for number in range(rushes):

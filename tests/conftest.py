@@ -7,7 +7,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ from soak.grounds import Ground
 from stages import Bell, make_pipeline
 from tests.compiled import create_engine_that_compiles_once
 from tests.frozen import FrozenTime, frozen_at
-from tests.postgresql import Server, address, server
+from tests.postgresql import Server, server
 
 pytest_plugins = ["tests.description"]
 
@@ -134,7 +134,7 @@ def raw(location: Location) -> Iterator[Rows]:
     In SQLite foreign keys are not looked at; PostgreSQL always does.
     """
     if isinstance(location, URL):
-        with psycopg.connect(address(location), autocommit=True, options="-c timezone=UTC") as connected:
+        with closing(grounds.connect(location)) as connected:
             yield Rows(connected)
         return
     connection = sqlite3.connect(location, isolation_level=None, timeout=10)

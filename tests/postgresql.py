@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 
-from soak.grounds import new_server
+from soak.grounds import address_of, new_server
 
 NOT_WAITED_FOR = ("fsync", "synchronous_commit", "full_page_writes")
 """Switched off: each would cost every test a wait for the disk. Only a loss of power asks for the first and the last; a
@@ -30,7 +30,7 @@ class Server:
     def __init__(self, url: URL, *, swift: bool = False) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         self._numbers = count(1)
-        self._control = psycopg.connect(address(self._url), autocommit=True)
+        self._control = psycopg.connect(address_of(self._url), autocommit=True)
         if swift:
             for setting in NOT_WAITED_FOR:
                 self._control.execute(f"ALTER SYSTEM SET {setting} = off".encode())
@@ -39,7 +39,7 @@ class Server:
     @property
     def address(self) -> str:
         """Tell where the server is, for whoever makes databases on it by himself."""
-        return address(self._url)
+        return address_of(self._url)
 
     def crash(self) -> None:
         """End one of its processes so that it gives up all others, and recovers from its log as after a loss of power.
@@ -48,7 +48,7 @@ class Server:
         """
         if "://" in os.environ.get("DATABASE_URL", ""):
             pytest.skip("the server that DATABASE_URL names is not this test's to crash")
-        witness = psycopg.connect(address(self._url), autocommit=True)
+        witness = psycopg.connect(address_of(self._url), autocommit=True)
         os.kill(self._control.info.backend_pid, signal.SIGKILL)
         self._control.close()
         # Only once others are thrown out too does it refuse whom it would throw out next.
@@ -57,7 +57,7 @@ class Server:
 
     def _comes_back(self) -> bool:
         try:
-            self._control = psycopg.connect(address(self._url), autocommit=True)
+            self._control = psycopg.connect(address_of(self._url), autocommit=True)
         except psycopg.OperationalError:
             return False
         return True
@@ -77,11 +77,6 @@ class Server:
     def close(self) -> None:
         """End what this object itself holds."""
         self._control.close()
-
-
-def address(url: URL) -> str:
-    """Write a database's address as PostgreSQL's own programs read it."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _answers(connection: psycopg.Connection) -> bool:

@@ -20,8 +20,9 @@ from sqlalchemy.engine import URL
 from database import Database
 from database.dialect import name_of
 from database.payouts import runs
+from soak.grounds import address_of
 from tests.conftest import Clock, Till, raw
-from tests.postgresql import Server, address
+from tests.postgresql import Server
 
 pytestmark = pytest.mark.anyio
 
@@ -92,7 +93,7 @@ async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to
     names = ["one", "two", "three", "four"]
     assert isinstance(till.location, URL)
     async with AsyncExitStack() as stack:
-        with psycopg.connect(address(till.location)) as holder:
+        with psycopg.connect(address_of(till.location)) as holder:
             # In each of four chunks a wallet is locked: whoever credits it stands still in the middle.
             locked = [FIRST + n * 4 * CHUNK + 5 for n in range(len(names))]
             holder.execute("SELECT 1 FROM users WHERE discord_id = ANY(%s) FOR UPDATE", [locked])
@@ -126,7 +127,7 @@ async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_a
     names = ["one", "two"]
     assert isinstance(till.location, URL)
     async with AsyncExitStack() as stack:
-        holder = psycopg.connect(address(till.location))
+        holder = psycopg.connect(address_of(till.location))
         locked = [FIRST + n * 4 * CHUNK + 5 for n in range(len(names))]
         holder.execute("SELECT 1 FROM users WHERE discord_id = ANY(%s) FOR UPDATE", [locked])
         workers = {name: await stack.enter_async_context(worker(name, till, tmp_path)) for name in names}
@@ -149,7 +150,7 @@ async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_a
 async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_dies(till: Till) -> None:
     number = await till.approved()
     assert isinstance(till.location, URL)
-    with psycopg.connect(address(till.location)) as other:
+    with psycopg.connect(address_of(till.location)) as other:
         other.execute("SELECT 1 FROM payouts WHERE referrer_id = %s FOR UPDATE", [FIRST])
 
         async def die_when_all_else_is_paid() -> None:
@@ -167,7 +168,7 @@ async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_di
 async def test_a_stop_waits_for_nobody_and_after_the_chunk_in_hand_nothing_more_is_paid(till: Till) -> None:
     number = await till.approved()
     assert isinstance(till.location, URL)
-    with psycopg.connect(address(till.location)) as holder:
+    with psycopg.connect(address_of(till.location)) as holder:
         holder.execute("SELECT 1 FROM users WHERE discord_id = %s FOR UPDATE", [FIRST + CHUNK])
         async with Database(till.location, clock=till.clock) as elsewhere, anyio.create_task_group() as both:
 

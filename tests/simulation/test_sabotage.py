@@ -16,8 +16,9 @@ from database.programme import purchases
 from database.tables import payouts, users, wallet_transactions
 from desk import Actor
 from desk.proposals import Proposals
-from pipeline.messages import NotificationStatus, Terms
+from pipeline.messages import Delivery, DeliveryStatus, NotificationStatus, PayoutNotice, Terms
 from simulation.laboratory import Laboratory
+from simulation.post import SimulatedMessenger
 from simulation.seeds import run_seed
 from stages.notification import Postman
 
@@ -142,6 +143,14 @@ def notes_no_message_as_sent(patch: pytest.MonkeyPatch) -> str:
     return "was sent again by who knew"
 
 
+def says_that_it_sent(patch: pytest.MonkeyPatch) -> str:
+    async def say(_messenger: SimulatedMessenger, _notice: PayoutNotice) -> Delivery:
+        return Delivery(status=DeliveryStatus.SENT)
+
+    patch.setattr(SimulatedMessenger, "send", say)
+    return "marked as sent and nobody saw"
+
+
 def sends_nothing(patch: pytest.MonkeyPatch) -> str:
     async def sleep_on(_postman: Postman) -> int:
         return 0
@@ -199,6 +208,7 @@ SHOWN_BY: dict[Sabotage, int] = {
     pays_what_is_still_held: 1,
     leaves_batches_where_a_crash_left_them: 12,
     notes_no_message_as_sent: 7,
+    says_that_it_sent: 1,
     sends_nothing: 1,
     forgets_a_missed_slot: 1,
     pays_again_at_every_ring: 2,

@@ -38,11 +38,11 @@ def test_a_campaign_that_is_ended_early_has_run_the_first_seeds(monkeypatch: pyt
 def test_the_same_seed_tells_the_same_story() -> None:
     """Also in another folder, after other worlds, and inspected more closely."""
     with Laboratory() as laboratory:
-        first = run_seed(14, laboratory)
+        first = run_seed(19, laboratory)
     with Laboratory() as laboratory:
         run_seed(15, laboratory)
-        assert run_seed(14, laboratory, watch_closely=True) == first
-    assert len(first.story) > 50
+        assert run_seed(19, laboratory, watch_closely=True) == first
+    assert len(first.story) > 100
 
 
 def test_another_seed_is_another_world() -> None:
