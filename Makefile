@@ -22,9 +22,9 @@ bench: .venv/.installed
 	$(BIN)/python -m bench
 	$(BIN)/python -m bench.conversation
 
-# Hours of kills, crowds and chance; writes docs/reliability.md.
+# Hours of kills, crowds and chance; writes docs/reliability.md. After a Control-C it goes on where it was.
 soak: .venv/.installed
-	$(BIN)/python -m soak
+	$(BIN)/python -m soak --keep soak.json
 
 # Takes the documentation's pictures anew; needs Chromium and a font with emoji.
 pictures: .venv/.installed

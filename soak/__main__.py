@@ -1,7 +1,8 @@
 """`make soak`: puts the program under fire for as long as is asked for, and writes what came of it into a page.
 
 Ends with 1 where anything was violated; each violation is printed with the seed that repeats it. The seeds come last
-and take the longest: a Control-C among them ends the soak with what was tried until then.
+and take the longest: a Control-C among them ends the soak with what was tried until then. With `--keep FILE` the same
+command goes on from there, also after the machine went down, as long as the commit is the same.
 """
 
 import argparse
@@ -18,17 +19,19 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from simulation.campaign import run_seeds
+from simulation.campaign import Tally, run_seeds
 from soak.crash import run_campaigns
 from soak.doors import doors, try_door
 from soak.findings import Findings
 from soak.grounds import Files, Ground, Server, new_server
-from soak.page import verdict, write_page
+from soak.keeping import Kept, KeptError
+from soak.page import commit, verdict, write_page
 from soak.rush import run_rushes
 
 Say = Callable[[str], None]
 DEFAULTS: Final = {"kills": 5_000, "server-kills": 500, "seeds": 100_000, "crowds": 50, "inputs": 20_000, "seed": 1}
 ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
+SEEDS_BETWEEN_KEEPING: Final = 1_000
 
 
 def _crash(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
@@ -53,21 +56,26 @@ def _kill(folder: Path, ground: Ground, kills: int, wanted: argparse.Namespace, 
     return tally.findings(ground.kind, time.perf_counter() - began)
 
 
-def _chance(_folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
-    """Run the seeds. A Control-C or SIGTERM leaves out the rest of them, and the soak is one of those that were run."""
-    began = time.perf_counter()
+def _run_seeds(wanted: argparse.Namespace, kept: Kept, say: Say) -> None:
+    """Run the seeds that are left. A Control-C or SIGTERM leaves out the rest; the soak is of those that were run."""
+
+    def tell(so_far: Tally) -> None:
+        say(f"{kept.seeds.seeds + so_far.seeds:,} of {wanted.seeds:,} seeds")
+
     with _interrupts_noted() as noted:
-        tally = run_seeds(
-            wanted.seed,
-            wanted.seeds,
-            os.cpu_count() or 1,
-            lambda so_far: say(f"{so_far.seeds:,} of {wanted.seeds:,} seeds"),
-            lambda: bool(noted),
-        )
-    wanted.seeds = tally.seeds
+        while (left := wanted.seeds - kept.seeds.seeds) and not noted:
+            began, first = time.perf_counter(), wanted.seed + kept.seeds.seeds
+            at_once = min(SEEDS_BETWEEN_KEEPING, left)
+            tally = run_seeds(first, at_once, os.cpu_count() or 1, tell, lambda: bool(noted))
+            kept.seeds.join(tally)
+            kept.seconds_of_seeds += time.perf_counter() - began
+            kept.write(wanted.keep)
+
+
+def _chance(tally: Tally, seconds: float) -> Findings:
     return Findings(
         part="the whole program lives in worlds of chance",
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
         figures=(
             ("seeds, each a world of its own", tally.seeds),
             ("processes in them", tally.lives),
@@ -116,18 +124,22 @@ def _hostile(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
     )
 
 
-def _soak(wanted: argparse.Namespace, say: Say) -> Iterator[Findings]:
-    """Run each part of which any is wanted."""
-    for count, part in (
-        (wanted.kills, _crash),
-        (wanted.server_kills, _crash_on_server),
-        (wanted.crowds, _crowd),
-        (wanted.inputs, _hostile),
-        (wanted.seeds, _chance),
-    ):
-        if count:
+def _soak(wanted: argparse.Namespace, kept: Kept, say: Say) -> Iterator[Findings]:
+    """Run each part of which any is wanted and that was not done before."""
+    for name, part in PARTS.items():
+        if not getattr(wanted, name):
+            continue
+        if name not in kept.parts:
             with tempfile.TemporaryDirectory() as folder:
-                yield part(Path(folder), wanted, say)
+                kept.parts[name] = part(Path(folder), wanted, say)
+            kept.write(wanted.keep)
+        yield kept.parts[name]
+    if wanted.seeds:
+        _run_seeds(wanted, kept, say)
+        yield _chance(kept.seeds, kept.seconds_of_seeds)
+
+
+PARTS: Final = {"kills": _crash, "server_kills": _crash_on_server, "crowds": _crowd, "inputs": _hostile}
 
 
 def _parse() -> argparse.Namespace:
@@ -135,6 +147,7 @@ def _parse() -> argparse.Namespace:
     for name, default in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"[{default}]")
     parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1), help="campaigns at a time")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep in it how far the soak is, and go on from it")
     parser.add_argument("--no-page", action="store_true", help="leave docs/reliability.md as it is")
     return parser.parse_args()
 
@@ -143,9 +156,15 @@ def main() -> int:
     """Run the soak that is asked for; 0 where nothing was violated."""
     wanted = _parse()
     console = Console(width=110)
+    asked = {name: getattr(wanted, name.replace("-", "_")) for name in DEFAULTS}
+    try:
+        kept = Kept.of(wanted.keep, commit=commit(), asked=asked)
+    except KeptError as error:
+        console.print(error, markup=False, soft_wrap=True)
+        return 2
     parts = []
     with console.status("starting") as status:
-        for part in _soak(wanted, status.update):
+        for part in _soak(wanted, kept, status.update):
             parts.append(part)
             table = Table("what", "how often", title=f"{part.part}: {part.seconds:,.0f} s", title_justify="left")
             for what, count in part.figures:
@@ -157,8 +176,10 @@ def main() -> int:
     violations = [violation for part in parts for violation in part.violations]
     console.print(table, *violations, sep="\n", markup=False)
     if not wanted.no_page:
-        asked = (f"--{name} {getattr(wanted, name.replace('-', '_'))}" for name in DEFAULTS)
-        write_page(parts, " ".join(["python -m soak", *asked]))
+        run = asked | {"seeds": kept.seeds.seeds}
+        write_page(parts, " ".join(["python -m soak", *(f"--{name} {count}" for name, count in run.items())]))
+    if wanted.keep and kept.seeds.seeds == wanted.seeds:
+        wanted.keep.unlink(missing_ok=True)
     return 1 if violations else 0
 
 

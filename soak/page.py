@@ -24,7 +24,7 @@ def write_page(parts: Sequence[Findings], command: str, page: Path = PAGE) -> No
 
 def _lines(parts: Sequence[Findings], command: str) -> Iterator[str]:
     seconds = sum(part.seconds for part in parts)
-    yield f"`{command}`, {seconds:,.0f} s, commit {_commit()}, {_machine()}."
+    yield f"`{command}`, {seconds:,.0f} s, commit {commit()}, {_machine()}."
     yield ""
     yield "| what was looked for | found |"
     yield "|---|---|"
@@ -55,10 +55,12 @@ def _machine() -> str:
     )
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Name the commit of the code, and say whether that was changed since; what the page says is no code."""
+
     def git(*words: str) -> str:
         command = ["git", "-C", str(PAGE.parent), *words]
         return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()  # noqa: S603 -- git
 
-    changed = " with changes" if git("status", "--porcelain") else ""
+    changed = " with changes" if git("status", "--porcelain", ":/", f":(exclude,top)docs/{PAGE.name}") else ""
     return f"{git('rev-parse', '--short', 'HEAD') or 'unknown'}{changed}"
