@@ -16,6 +16,10 @@ BATCH_APPROVED: Final = "batch_approved"
 BATCH_FINISHED: Final = "batch_finished"
 
 
+_ADD: Final = insert(audit_log)
+_HEAD: Final = select(audit_log.c.digest).order_by(audit_log.c.id.desc()).limit(1)
+
+
 def add_entry(
     connection: Connection,
     *,
@@ -29,24 +33,21 @@ def add_entry(
     head = chain_head(connection)
     text = json.dumps(details or {}, sort_keys=True, ensure_ascii=False)
     digest = _digest(head, (at.astimezone(UTC).isoformat(), actor, action, batch_number, text))
-    connection.execute(
-        insert(audit_log).values(
-            **next_in_line(connection, audit_log.c.id),
-            at=at,
-            actor=actor,
-            action=action,
-            batch_number=batch_number,
-            details=text,
-            digest=digest,
-        )
-    )
+    entry = {
+        "at": at,
+        "actor": actor,
+        "action": action,
+        "batch_number": batch_number,
+        "details": text,
+        "digest": digest,
+    }
+    connection.execute(_ADD, next_in_line(connection, audit_log.c.id) | entry)
     return digest
 
 
 def chain_head(connection: Connection) -> str:
     """Return the newest entry's digest."""
-    query = select(audit_log.c.digest).order_by(audit_log.c.id.desc()).limit(1)
-    return connection.scalars(query).one_or_none() or FIRST_DIGEST
+    return connection.scalars(_HEAD).one_or_none() or FIRST_DIGEST
 
 
 def head_at_end_of(connection: Connection, batch_number: int) -> str | None:

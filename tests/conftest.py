@@ -366,11 +366,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kind", [SQLITE, POSTGRESQL], indirect=True)
 
 
+NEVER_WAIT: Final = ("tests/simulation/test_seeds", "tests/test_rules_of_the_money")
+"""These keep cores busy for the longest."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out trio on PostgreSQL: its driver waits in threads, which are the same for either loop."""
+    """Leave out trio on PostgreSQL: its driver waits in threads, which are the same for either loop.
+
+    What never waits comes first: beside it run the bot's tests, which wait now and then, and no core is left alone at
+    the end.
+    """
     left_out = [item for item in items if {"trio", POSTGRESQL} <= _parameters(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+    items.sort(key=lambda item: not item.nodeid.startswith(NEVER_WAIT))
 
 
 def _parameters(item: pytest.Item) -> set[object]:

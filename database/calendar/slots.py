@@ -6,9 +6,9 @@ A slot's row and its batch are written in one transaction: there is no moment be
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Select, exists, insert, not_, select
+from sqlalchemy import Connection, Select, bindparam, exists, insert, not_, select
 
 from database.audit_log import add_entry
 from database.calendar import schedule
@@ -53,10 +53,15 @@ def due(connection: Connection, *, now: datetime) -> DueSlots:
     return DueSlots(rule=rule, payable=latest_at, missed=tuple(missed))
 
 
+_DECIDED: Final = select(schedule_slots.c.slot_at).where(
+    schedule_slots.c.slot_at.in_(bindparam("slots", expanding=True))
+)
+
+
 def undecided(connection: Connection, slots: Iterable[datetime]) -> list[datetime]:
     """Return those of these slots that have no row yet, in their order."""
     wanted = list(slots)
-    decided = set(connection.scalars(select(schedule_slots.c.slot_at).where(schedule_slots.c.slot_at.in_(wanted))))
+    decided = set(connection.scalars(_DECIDED, {"slots": wanted}))
     return [slot_at for slot_at in wanted if slot_at not in decided]
 
 
@@ -224,13 +229,18 @@ def _records(connection: Connection, query: Select[Any]) -> list[SlotRecord]:
     ]
 
 
+_NEWEST: Final = (
+    select(schedule_slots.c.slot_at)
+    .where(schedule_slots.c.slot_at <= bindparam("until"), schedule_slots.c.decided_at >= schedule_slots.c.slot_at)
+    .order_by(schedule_slots.c.slot_at.desc())
+    .limit(1)
+)
+
+
 def newest_slot(connection: Connection, *, until: datetime) -> datetime | None:
     """Return the latest slot up to a moment that was decided when it came.
 
     One that was skipped ahead of its time says nothing of those before it: they may have been missed since.
     """
-    query = select(schedule_slots.c.slot_at).where(
-        schedule_slots.c.slot_at <= until, schedule_slots.c.decided_at >= schedule_slots.c.slot_at
-    )
-    newest: datetime | None = connection.scalars(query.order_by(schedule_slots.c.slot_at.desc()).limit(1)).one_or_none()
+    newest: datetime | None = connection.scalars(_NEWEST, {"until": until}).one_or_none()
     return newest

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Update, func, select, update
+from sqlalchemy import Connection, Row, Update, bindparam, func, select, update
 
 from database.payouts import exclusions
 from database.tables import is_open, is_settled, notifications, payout_batches, payout_reversals, payouts
@@ -24,9 +24,12 @@ NUMBER_LENGTH: Final = 19
 """A text of so many digits may be too large for 63 bits."""
 
 
+_ONE: Final = select(payout_batches).where(payout_batches.c.number == bindparam("batch_number"))
+
+
 def find(connection: Connection, number: int) -> Row[Any]:
     """Read one batch's row. Raises UnknownBatchError."""
-    row = connection.execute(select(payout_batches).where(payout_batches.c.number == number)).one_or_none()
+    row = connection.execute(_ONE, {"batch_number": number}).one_or_none()
     if row is None:
         message = f"There is no batch number {number}."
         raise UnknownBatchError(message)
@@ -38,11 +41,16 @@ def moving(number: int) -> Update:
     return update(payout_batches).where(payout_batches.c.number == number)
 
 
+_UNFINISHED: Final = (
+    select(payout_batches.c.number)
+    .where(is_open, payout_batches.c.status.in_([BatchStatus.APPROVED, BatchStatus.RUNNING]))
+    .order_by(payout_batches.c.number)
+)
+
+
 def unfinished(connection: Connection) -> list[int]:
     """List the batches that were approved and are not settled: those that a start must go on with, oldest first."""
-    statuses = [BatchStatus.APPROVED, BatchStatus.RUNNING]
-    query = select(payout_batches.c.number).where(is_open, payout_batches.c.status.in_(statuses))
-    return list(connection.scalars(query.order_by(payout_batches.c.number)))
+    return list(connection.scalars(_UNFINISHED))
 
 
 def totals_of(connection: Connection, number: int) -> dict[PayoutStatus, tuple[int, int]]:

@@ -5,10 +5,10 @@ entry stands for what was approved, the one in the end's for what became of it.
 """
 
 import hashlib
-from collections.abc import Sequence
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, String, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, cast, func, select
 
 from database.tables import payouts
 
@@ -39,17 +39,24 @@ def of_batch(connection: Connection, number: int, *tellings: ColumnElement[str])
 
 
 def _piece(
-    connection: Connection, number: int, tellings: Sequence[ColumnElement[str]], *, after_referrer_id: int
+    connection: Connection, number: int, tellings: tuple[ColumnElement[str], ...], *, after_referrer_id: int
 ) -> tuple[list[str], int | None]:
     """Join the next payouts with commas: a text for each telling, and the last referrer; None where there are none."""
+    where = {"batch_number": number, "after": after_referrer_id}
+    last, *texts = connection.execute(_joined(tellings), where).one()
+    return texts, last
+
+
+@cache
+def _joined(tellings: tuple[ColumnElement[str], ...]) -> Select[Any, *tuple[Any, ...]]:
+    """Select the last referrer and the texts of a piece that begins `after` one. Built once for each few tellings."""
     lines = (
         select(payouts.c.referrer_id, *(told.label(f"told_{place}") for place, told in enumerate(tellings)))
-        .where(payouts.c.batch_number == number, payouts.c.referrer_id > after_referrer_id)
+        .where(payouts.c.batch_number == bindparam("batch_number"), payouts.c.referrer_id > bindparam("after"))
         .order_by(payouts.c.referrer_id)
         .limit(PIECE)
         .subquery("lines")
     )
     referrers, *told = lines.c
     joined = [func.aggregate_strings(each, ",") for each in told]
-    last, *texts = connection.execute(select(func.max(referrers), *joined)).one()
-    return texts, last
+    return select(func.max(referrers), *joined)

@@ -1,8 +1,10 @@
 """The outbox: direct messages that a committed payout has queued. Sending one never touches the payout."""
 
 from datetime import datetime
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, update
 
 from database.dialect import insert_or_replace
 from database.tables import (
@@ -19,7 +21,15 @@ from pipeline.messages import NotificationStatus, PayoutNotice
 
 def due(connection: Connection, *, now: datetime, limit: int) -> list[PayoutNotice]:
     """List queued messages whose moment has come, oldest first, with all that their texts need."""
-    query = (
+    found = connection.execute(_due(), {"moment": now, "limit": limit}).mappings()
+    return [PayoutNotice(**row) for row in found]
+
+
+@cache
+def _due() -> Select[Any]:
+    """Select the messages that are due at a `moment`, up to a `limit`. Built once: it is asked all day long."""
+    moment = bindparam("moment", type_=notifications.c.next_attempt_at.type)
+    return (
         select(
             notifications.c.id.label("notification_id"),
             notifications.c.user_id,
@@ -49,18 +59,18 @@ def due(connection: Connection, *, now: datetime, limit: int) -> list[PayoutNoti
         .outerjoin(dm_channels, dm_channels.c.user_id == notifications.c.user_id)
         .outerjoin(absent_members, absent_members.c.user_id == notifications.c.user_id)
         .where(is_queued)
-        .where(or_(notifications.c.next_attempt_at.is_(None), notifications.c.next_attempt_at <= now))
+        .where(or_(notifications.c.next_attempt_at.is_(None), notifications.c.next_attempt_at <= moment))
         .order_by(notifications.c.id)
-        .limit(limit)
+        .limit(bindparam("limit"))
     )
-    return [PayoutNotice(**row) for row in connection.execute(query).mappings()]
+
+
+_NEXT_DUE_AT: Final = select(func.min(notifications.c.next_attempt_at)).where(is_queued)
 
 
 def next_due_at(connection: Connection) -> datetime | None:
     """Tell when the next postponed message comes due; None where none is postponed."""
-    due_at: datetime | None = connection.scalars(
-        select(func.min(notifications.c.next_attempt_at)).where(is_queued)
-    ).one()
+    due_at: datetime | None = connection.scalars(_NEXT_DUE_AT).one()
     return due_at
 
 

@@ -4,9 +4,10 @@ A retry is the same run once more: a payout that failed is planned again, for th
 """
 
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, select, update
+from sqlalchemy import Connection, Select, and_, func, insert, literal, select, update
 
 from database.audit_log import add_entry
 from database.payouts import batches
@@ -77,8 +78,18 @@ def due(connection: Connection, *, now: datetime, attempts: int, pause: timedelt
 
     Each batch gets so many retries of that kind, the first after `pause`, each further one after twice as long.
     """
+    return [
+        number
+        for number, finished_at, so_far in connection.execute(_with_open_failures())
+        if so_far < attempts and finished_at + pause * 2**so_far <= now
+    ]
+
+
+@cache
+def _with_open_failures() -> Select[int, datetime, int]:
+    """Select the batches with failed payouts, when each finished, and its retries. Built once: it is asked all day."""
     tried = func.coalesce(func.max(payout_attempts.c.attempt), 0)
-    query = (
+    return (
         select(payout_batches.c.number, payout_batches.c.finished_at, tried)
         .join_from(payout_batches, payouts, payouts.c.batch_number == payout_batches.c.number)
         .join(payout_attempts, _same_payout(), isouter=True)
@@ -86,11 +97,6 @@ def due(connection: Connection, *, now: datetime, attempts: int, pause: timedelt
         .group_by(payout_batches.c.number, payout_batches.c.finished_at)
         .order_by(payout_batches.c.number)
     )
-    return [
-        number
-        for number, finished_at, so_far in connection.execute(query)
-        if so_far < attempts and finished_at + pause * 2**so_far <= now
-    ]
 
 
 def open_failures(connection: Connection, *, limit: int, offset: int = 0) -> list[OpenFailure]:

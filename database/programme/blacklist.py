@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -52,15 +53,18 @@ def is_blacklisted(referrer_id: ColumnElement[int]) -> ColumnElement[bool]:
     )
 
 
+_LISTS: Final = (select(referral_blacklist.c.user_id), select(referrals.c.referrer_user_id).where(is_flagged))
+_LOOKS: Final = tuple((listed.limit(1), listed.where(is_among(listed.selected_columns[0]))) for listed in _LISTS)
+"""Ours and the flags: whether there is anybody, and who of those that are asked about."""
+
+
 def blacklisted_among(connection: Connection, people: Collection[int]) -> set[int]:
     """Tell which of these people are blacklisted."""
-    everyone_listed = select(referral_blacklist.c.user_id)
-    everyone_flagged = select(referrals.c.referrer_user_id).where(is_flagged)
     found: set[int] = set()
-    for everyone in (everyone_listed, everyone_flagged):
+    for anybody, these in _LOOKS:
         # Most often nobody is blacklisted, and a look costs less than asking for thousands of people.
-        if connection.execute(everyone.limit(1)).one_or_none() is not None:
-            found.update(connection.scalars(everyone.where(is_among(everyone.selected_columns[0])), among(people)))
+        if connection.execute(anybody).one_or_none() is not None:
+            found.update(connection.scalars(these, among(people)))
     return found
 
 

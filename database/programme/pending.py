@@ -5,7 +5,7 @@ the purchases and never stored, so nothing has to release it, and nothing is ask
 """
 
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -34,6 +34,7 @@ Moment = datetime | BindParameter[datetime]
 """A moment, or the parameter of a statement that is built once."""
 
 
+@lru_cache(maxsize=8)
 def held_cents(now: Moment) -> ColumnElement[int]:
     """Say in SQL how many cents of what a referral earned are not payable yet.
 

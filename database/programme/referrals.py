@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Select, func, insert, select
 
 from database.bulk import among, is_among
 from database.programme.blacklist import blacklisted_among
@@ -19,12 +20,7 @@ class Lineage:
 
     def __init__(self, connection: Connection, people: Iterable[int]) -> None:
         """Read the lines of these members, in one statement, up to who was brought by nobody."""
-        columns = (referrals.c.referred_user_id, referrals.c.referrer_user_id)
-        linked = select(*columns).where(referrals.c.unlinked_at.is_(None))
-        above = linked.where(is_among(referrals.c.referred_user_id)).cte("above", recursive=True)
-        # UNION, not UNION ALL: an adopted file may hold a circle, and the search must end.
-        above = above.union(linked.join_from(above, referrals, columns[0] == above.c.referrer_user_id))
-        self._brought_by = {b: a for b, a in connection.execute(select(above), among(people))}  # noqa: C416 -- dict() has no types here
+        self._brought_by = {b: a for b, a in connection.execute(_lines(), among(people))}  # noqa: C416 -- dict() has no types here
         self._have_brought = set(self._brought_by.values())
 
     def add(self, referrer_id: int, referred_id: int) -> None:
@@ -37,12 +33,23 @@ class Lineage:
         if upper_id not in self._have_brought:
             return False
         seen = set()
-        above: int | None = member_id
-        while (above := self._brought_by.get(above)) is not None and above not in seen:
+        above = self._brought_by.get(member_id)
+        while above is not None and above not in seen:
             if above == upper_id:
                 return True
             seen.add(above)
+            above = self._brought_by.get(above)
         return False
+
+
+@cache
+def _lines() -> Select[int, int]:
+    """Select everybody above those who are asked about, each with who brought that one. Built once."""
+    columns = (referrals.c.referred_user_id, referrals.c.referrer_user_id)
+    linked = select(*columns).where(referrals.c.unlinked_at.is_(None))
+    above = linked.where(is_among(referrals.c.referred_user_id)).cte("above", recursive=True)
+    # UNION, not UNION ALL: an adopted file may hold a circle, and the search must end.
+    return select(above.union(linked.join_from(above, referrals, columns[0] == above.c.referrer_user_id)))
 
 
 def closing(referrer_id: int, referred_id: int) -> str:
