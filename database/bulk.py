@@ -10,18 +10,39 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Insert, Text, Update, bindparam, cast, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Insert,
+    Subquery,
+    Text,
+    Update,
+    bindparam,
+    cast,
+    column,
+    select,
+    values,
+)
+from sqlalchemy.types import TypeEngine
 
 from database.dialect import json_values
 
 ROWS_TOGETHER: Final = 100
-"""Rows that one INSERT takes: a statement for each row takes half as long again."""
+"""Rows that one statement takes: one for each row takes half as long again."""
+
+
+def rows_of(**types: TypeEngine[Any]) -> CTE:
+    """Say in SQL "the rows that `execute_many` hands over", for an UPDATE; no two of them may be of the same row."""
+    row = tuple(bindparam(name, type_=kind) for name, kind in types.items())
+    return values(*(column(name, kind) for name, kind in types.items()), name="rows").data([row]).cte("rows")
 
 
 def execute_many(
     connection: Connection, statement: Insert | Update, names: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Execute an INSERT or UPDATE once for each row; `names` are its parameters, in the order of a row's values."""
+    """Execute an INSERT, or an UPDATE of `rows_of`, for each row; `names` are the parameters of a row, in order."""
     if not rows:
         return
     if not connection.dialect.positional:
@@ -31,18 +52,17 @@ def execute_many(
     text, processors = _compiled(statement, tuple(names), connection.dialect)
     width = len(names)
     # In one long list a column is a slice: nothing is made anew of the rows but their order.
-    values = list(chain.from_iterable(rows))
+    flat = list(chain.from_iterable(rows))
     for place, processor in processors:
-        values[place::width] = _processed(values[place::width], processor)
-    first = 0
-    if isinstance(statement, Insert):
-        together = text + f", {text[text.rindex('(') :]}" * (ROWS_TOGETHER - 1)
-        step = ROWS_TOGETHER * width
-        while first + step <= len(values):
-            connection.exec_driver_sql(together, tuple(values[first : first + step]))
-            first += step
-    if first < len(values):
-        connection.exec_driver_sql(text, list(zip(*[iter(values[first:])] * width, strict=True)))
+        flat[place::width] = _processed(flat[place::width], processor)
+    one = f"({', '.join('?' * width)})"
+    together = text.replace(one, ", ".join([one] * ROWS_TOGETHER))
+    first, step = 0, ROWS_TOGETHER * width
+    while first + step <= len(flat):
+        connection.exec_driver_sql(together, tuple(flat[first : first + step]))
+        first += step
+    if first < len(flat):
+        connection.exec_driver_sql(text, list(zip(*[iter(flat[first:])] * width, strict=True)))
 
 
 @lru_cache(maxsize=32)
@@ -68,8 +88,16 @@ def _processed(values: list[Any], processor: Callable[[Any], Any]) -> list[Any]:
 
 def is_among(column: ColumnElement[Any]) -> ColumnElement[bool]:
     """Tell in SQL whether a column is one of the values that `among` hands over, however many they are."""
-    listed = json_values(bindparam("among", type_=Text)).table_valued("value")
-    return column.in_(select(cast(listed.c.value, column.type)))
+    return column.in_(select(listed(column.type).c.value))
+
+
+def listed(kind: TypeEngine[Any]) -> Subquery:
+    """Say in SQL "the values that `among` hands over", in the column `value`; a value that is there twice counts twice.
+
+    Of thousands each is looked for as it comes, where `is_among` would first sort them.
+    """
+    told = json_values(bindparam("among", type_=Text)).table_valued("value")
+    return select(cast(told.c.value, kind).label("value")).subquery("listed")
 
 
 def among(values: Iterable[Any]) -> dict[str, str]:

@@ -8,9 +8,9 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import BigInteger, Connection, insert, or_, select, update
 
-from database.bulk import among, execute_many, is_among
+from database.bulk import among, execute_many, listed, rows_of
 from database.programme.blacklist import blacklisted_among
 from database.programme.pending import PPM
 from database.programme.people import check_id
@@ -131,9 +131,10 @@ def record_purchases(
     return answers
 
 
+_ORDERS: Final = listed(referral_purchases.c.order_id.type)
 _KNOWN_ORDERS: Final = select(
     referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents
-).where(is_among(referral_purchases.c.order_id))
+).join_from(_ORDERS, referral_purchases, referral_purchases.c.order_id == _ORDERS.c.value)
 
 
 def _known_orders(connection: Connection, order_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -141,9 +142,12 @@ def _known_orders(connection: Connection, order_ids: Iterable[str]) -> dict[str,
     return {order_id: (buyer_id, amount_cents) for order_id, buyer_id, amount_cents in rows}
 
 
-_REFERRALS: Final = select(
-    referrals.c.referred_user_id, referrals.c.id, referrals.c.cashback_carry_ppm, referrals.c.referrer_user_id
-).where(is_among(referrals.c.referred_user_id), referrals.c.unlinked_at.is_(None))
+_BUYERS: Final = listed(referrals.c.referred_user_id.type)
+_REFERRALS: Final = (
+    select(referrals.c.referred_user_id, referrals.c.id, referrals.c.cashback_carry_ppm, referrals.c.referrer_user_id)
+    .join_from(_BUYERS, referrals, referrals.c.referred_user_id == _BUYERS.c.value)
+    .where(referrals.c.unlinked_at.is_(None))
+)
 
 
 def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
@@ -152,37 +156,36 @@ def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
     return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}
 
 
+_ADDED: Final = rows_of(which=referrals.c.id.type, spent=BigInteger(), earned=BigInteger(), carry=BigInteger())
 _ADD: Final = (
     update(referrals)
-    .where(referrals.c.id == bindparam("which"))
+    .where(referrals.c.id == _ADDED.c.which)
     .values(
-        referred_total_spend_cents=referrals.c.referred_total_spend_cents + bindparam("spent"),
-        cashback_earned_cents=referrals.c.cashback_earned_cents + bindparam("earned"),
-        cashback_carry_ppm=bindparam("carry"),
+        referred_total_spend_cents=referrals.c.referred_total_spend_cents + _ADDED.c.spent,
+        cashback_earned_cents=referrals.c.cashback_earned_cents + _ADDED.c.earned,
+        cashback_carry_ppm=_ADDED.c.carry,
     )
 )
 """Add what purchases bring to a referral."""
 
+_HELD: Final = rows_of(which=referrals.c.id.type, until=referrals.c.cashback_held_until.type)
 _HOLD: Final = (
     update(referrals)
     .where(
-        or_(
-            referrals.c.cashback_held_until.is_(None),
-            referrals.c.cashback_held_until < bindparam("least", type_=referrals.c.cashback_held_until.type),
-        ),
-        referrals.c.id == bindparam("which"),
+        or_(referrals.c.cashback_held_until.is_(None), referrals.c.cashback_held_until < _HELD.c.until),
+        referrals.c.id == _HELD.c.which,
     )
-    .values(cashback_held_until=bindparam("until", type_=referrals.c.cashback_held_until.type))
+    .values(cashback_held_until=_HELD.c.until)
 )
 """Keep the latest moment until which something of a referral is held."""
 
 
 def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:
     changed = sorted((one for one in accruals if one.spend_cents), key=attrgetter("referral_id"))
-    rows = [(one.spend_cents, one.earned_cents, one.carry, one.referral_id) for one in changed]
-    execute_many(connection, _ADD, ("spent", "earned", "carry", "which"), rows)
-    held = [(one.held_until, one.held_until, one.referral_id) for one in changed if one.held_until is not None]
-    execute_many(connection, _HOLD, ("until", "least", "which"), held)
+    rows = [(one.referral_id, one.spend_cents, one.earned_cents, one.carry) for one in changed]
+    execute_many(connection, _ADD, ("which", "spent", "earned", "carry"), rows)
+    held = [(one.referral_id, one.held_until) for one in changed if one.held_until is not None]
+    execute_many(connection, _HOLD, ("which", "until"), held)
 
 
 def log_purchase(

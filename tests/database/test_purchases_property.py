@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
@@ -100,3 +101,26 @@ async def test_an_order_id_of_any_text_is_known_again(till: Till) -> None:
     for order in orders:
         assert await till.database.log_referral_purchase(2, order, 20_000) is None
     assert await till.pending(1) == 900
+
+
+@pytest.mark.anyio
+async def test_of_hundreds_in_one_call_each_referral_gets_its_own(till: Till) -> None:
+    """So many that some go to the database in hundreds, and the rest one by one. Every third is payable at once."""
+    buyers = range(1_000, 1_250)
+    await till.database.write(create_referrals, [(1, buyer) for buyer in buyers], FRIDAY)
+    rate_ppm, holding = 5_700, timedelta(days=14)
+    bought = [
+        Purchase(f"order-{buyer}", buyer, buyer * 77, FRIDAY - holding if buyer % 3 == 0 else None) for buyer in buyers
+    ]
+    for _ in range(2):
+        # The second time every order is known, and nothing is added.
+        await till.database.write(record_purchases, bought, rate_ppm, FRIDAY, holding_days=holding.days)
+    stored = till.rows(
+        "SELECT referred_user_id, referred_total_spend_cents, cashback_earned_cents, cashback_carry_ppm,"
+        " cashback_held_until FROM referrals ORDER BY referred_user_id"
+    )
+    held_until = f"{FRIDAY + holding:%Y-%m-%d %H:%M:%S.%f}"
+    assert stored == [
+        (buyer, buyer * 77, *divmod(buyer * 77 * rate_ppm, 1_000_000), None if buyer % 3 == 0 else held_until)
+        for buyer in buyers
+    ]
