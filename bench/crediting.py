@@ -164,7 +164,7 @@ def _write_audit(connection: sqlite3.Connection, action: str, users: int, cents:
 
 def cases(*, full: bool) -> list[Case]:
     """Pay communities of growing size."""
-    sizes = [(SMALL, 5), (100_000, 3)] + ([(LARGEST, 2)] if full else [])
+    sizes = [(SMALL, 15), (100_000, 3)] + ([(LARGEST, 2)] if full else [])
     return [
         Case(
             name="credit",

@@ -37,7 +37,7 @@ class Case:
     times: Mapping[str, float] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     reads_only: bool = False
-    rounds: int = 3
+    rounds: int = 5
 
     @property
     def key(self) -> str:
