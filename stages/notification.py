@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class Bell:
-    """Rings when the outbox has something new. Ringing twice is ringing once."""
+    """Rings when the outbox has something new, or a message is done. Ringing twice is ringing once."""
 
     def __init__(self) -> None:
         """Start silent."""
@@ -106,7 +106,10 @@ class Postman:
         return self._attempts - before
 
     async def _deliver_round(self) -> bool:
-        """Hand out what is due to those who carry, until all of that is done; False where nothing was due."""
+        """Hand out what is due to those who carry, until all of that is done; False where nothing was due.
+
+        What comes due while one message takes its time is handed out to the others.
+        """
         under_way: set[int] = set()
         was_due = False
         sender, receiver = anyio.create_memory_object_stream[PayoutNotice](0)
@@ -115,11 +118,13 @@ class Postman:
                 for number in range(IN_FLIGHT):
                     carriers.start_soon(self._carry, receiver.clone(), under_way, name=f"carrier {number}")
             async with sender:
-                while notices := await self._free_notices(under_way):
+                while (notices := await self._free_notices(under_way)) or under_way:
                     was_due = True
                     for notice in notices:
                         under_way.add(notice.notification_id)
                         await sender.send(notice)
+                    if not notices:
+                        await self._bell.wait(LOOK_SECONDS)
         return was_due
 
     async def _free_notices(self, under_way: set[int]) -> list[PayoutNotice]:
@@ -137,6 +142,7 @@ class Postman:
                 self._pause_where_asked(delivery)
                 await self._record(notice, delivery)
                 under_way.discard(notice.notification_id)
+                self._bell.ring()
 
     async def _take(self, notices: MemoryObjectReceiveStream[PayoutNotice]) -> PayoutNotice | None:
         """Take the next message and its turn, one carrier at a time, so that the order is kept; None at last."""

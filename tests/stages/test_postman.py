@@ -198,6 +198,22 @@ async def test_one_who_is_tried_again_holds_up_nobody(office: Till) -> None:
     assert [person for _, person in post.sends] == [1, 2, 3, 1]
 
 
+async def test_a_message_that_takes_its_time_holds_up_nobody_who_is_credited_meanwhile(office: Till) -> None:
+    bell, post = Bell(), Post()
+    post.takes_seconds = {1: 50}
+    await paid(office, 1)
+    async with at_work(postman(office, post, per_second=10, bell=bell)):
+        await anyio.sleep(5)
+        assert post.under_way == [1]
+        await office.earn_all((referrer, 100) for referrer in (2, 3))
+        await run_batches(office.database, await office.approved(), bell=bell)
+        await anyio.sleep(1)
+        assert [(person, status) for person, status, _ in states(office)] == [(1, "queued"), (2, "sent"), (3, "sent")]
+        await anyio.sleep(45)
+    assert [person for _, person in post.sends] == [1, 2, 3]
+    assert {status for _, status, _ in states(office)} == {"sent"}
+
+
 async def test_who_takes_no_messages_is_not_tried_again(office: Till) -> None:
     number = await paid(office, 2)
     post = Post({1: [UNDELIVERABLE]})
