@@ -180,7 +180,9 @@ async def _deliver(postman: Postman, bell: Bell, settled: anyio.Event) -> None:
         await postman.deliver_due()
         if last:
             return
-        await bell.wait(60)
+        # The postman hears the bell too while a message is under way.
+        if not settled.is_set():
+            await bell.wait(60)
 
 
 async def _confirm(database: Database, blacklisted_id: int) -> None:
