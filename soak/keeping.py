@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from simulation.campaign import Tally
 from soak.findings import Findings
+from soak.page import WITH_CHANGES
 
 
 class KeptError(Exception):
@@ -34,6 +35,11 @@ class Kept:
             kept = TypeAdapter(cls).validate_json(file.read_bytes())
         except ValidationError as error:
             raise KeptError(f"{file} does not hold a soak; remove it, or name another file.") from error
+        if commit.endswith(WITH_CHANGES):
+            raise KeptError(
+                f"{file} holds a soak of commit {kept.commit}, and the code was changed since its commit. Take the"
+                " changes away to go on with it, or remove the file to begin anew."
+            )
         if (kept.commit, kept.asked) != (commit, asked):
             sizes = " ".join(f"--{name} {count}" for name, count in kept.asked.items())
             raise KeptError(

@@ -13,6 +13,7 @@ from soak.findings import Findings, all_losses
 PAGE: Final = Path(__file__).parent.parent / "docs" / "reliability.md"
 BEGIN: Final = "<!-- soak: written by `make soak` -->\n"
 END: Final = "<!-- soak: end -->\n"
+WITH_CHANGES: Final = " with changes"
 
 
 def write_page(parts: Sequence[Findings], command: str, page: Path = PAGE) -> None:
@@ -62,5 +63,5 @@ def commit() -> str:
         command = ["git", "-C", str(PAGE.parent), *words]
         return subprocess.run(command, check=False, capture_output=True, text=True).stdout.strip()  # noqa: S603 -- git
 
-    changed = " with changes" if git("status", "--porcelain", ":/", f":(exclude,top)docs/{PAGE.name}") else ""
+    changed = WITH_CHANGES if git("status", "--porcelain", ":/", f":(exclude,top)docs/{PAGE.name}") else ""
     return f"{git('rev-parse', '--short', 'HEAD') or 'unknown'}{changed}"

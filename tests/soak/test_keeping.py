@@ -11,15 +11,19 @@ import pytest
 from simulation.campaign import _run_part
 from soak import __main__ as soak
 from soak.keeping import Kept, KeptError
-from soak.page import commit
+from soak.page import WITH_CHANGES
 
 SEED, SEEDS = 3, 5
 SIZES = {"kills": 0, "server-kills": 0, "seeds": SEEDS, "crowds": 0, "inputs": 0, "seed": SEED}
 
 
+COMMIT = "89abcde"
+
+
 def _run(monkeypatch: pytest.MonkeyPatch, file: Path) -> int:
     words = [f"--{name}={count}" for name, count in SIZES.items()]
     monkeypatch.setattr(sys, "argv", ["soak", *words, f"--keep={file}", "--no-page"])
+    monkeypatch.setattr(soak, "commit", lambda: COMMIT)
     return soak.main()
 
 
@@ -33,10 +37,10 @@ def test_a_soak_that_was_ended_goes_on_where_it_was(
         if line.startswith(("3", "4")):
             raise KeyboardInterrupt
 
-    begun = Kept.of(file, commit=commit(), asked=SIZES)
+    begun = Kept.of(file, commit=COMMIT, asked=SIZES)
     with pytest.raises(KeyboardInterrupt):
         soak._run_seeds(Namespace(seed=SEED, seeds=SEEDS, keep=file), begun, end_at_the_third)
-    went_on = Kept.of(file, commit=commit(), asked=SIZES)
+    went_on = Kept.of(file, commit=COMMIT, asked=SIZES)
     assert went_on.seeds == _run_part(range(SEED, SEED + 2))
 
     assert _run(monkeypatch, file) == 0
@@ -65,3 +69,11 @@ def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, content:
     with pytest.raises(KeptError, match="does not hold a soak"):
         Kept.of(file, commit="1234567", asked={})
     assert file.read_bytes() == content
+
+
+def test_of_changed_code_no_soak_is_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / "soak.json"
+    changed = COMMIT + WITH_CHANGES
+    Kept.of(file, commit=changed, asked=SIZES).write(file)
+    with pytest.raises(KeptError, match="the code was changed"):
+        Kept.of(file, commit=changed, asked=SIZES)
