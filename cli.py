@@ -583,7 +583,7 @@ def dashboard(
 @app.command()
 def bench(
     *,
-    full: Annotated[bool, typer.Option("--full", help="Measure the largest sizes too; takes half an hour.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Measure the largest sizes too; takes most of an hour.")] = False,
     only: Annotated[str, typer.Option("--only", metavar="NAME", help="Measure the cases whose name begins so.")] = "",
 ) -> int:
     """Measure this program beside the floor of what the machine can do."""

@@ -32,7 +32,7 @@ def run(*, full: bool, only: str) -> None:
 def main() -> None:
     """Print the table, or run the one measurement that is asked for."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="measure the largest sizes too; takes half an hour")
+    parser.add_argument("--full", action="store_true", help="measure the largest sizes too; takes most of an hour")
     parser.add_argument("--only", metavar="NAME", default="", help="measure the cases whose name begins so")
     parser.add_argument("--once", nargs=3, metavar=("CASE", "WHO", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -13,11 +13,9 @@ from soak import __main__ as soak
 from soak.keeping import Kept, KeptError
 from soak.page import WITH_CHANGES
 
+COMMIT = "89abcde"
 SEED, SEEDS = 3, 5
 SIZES = {"kills": 0, "server-kills": 0, "seeds": SEEDS, "crowds": 0, "inputs": 0, "seed": SEED}
-
-
-COMMIT = "89abcde"
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, file: Path) -> int:
