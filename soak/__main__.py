@@ -159,6 +159,8 @@ def main() -> int:
     asked = {name: getattr(wanted, name.replace("-", "_")) for name in DEFAULTS}
     try:
         kept = Kept.of(wanted.keep, commit=commit(), asked=asked)
+        # Now, and not only after the first part, an hour from here.
+        kept.write(wanted.keep)
     except KeptError as error:
         console.print(error, markup=False, soft_wrap=True)
         return 2

@@ -35,6 +35,8 @@ class Kept:
             kept = TypeAdapter(cls).validate_json(file.read_bytes())
         except ValidationError as error:
             raise KeptError(f"{file} does not hold a soak; remove it, or name another file.") from error
+        except OSError as error:
+            raise KeptError(f"{file} cannot be read ({error.strerror}); name another file.") from error
         if commit.endswith(WITH_CHANGES):
             raise KeptError(
                 f"{file} holds a soak of commit {kept.commit}, and the code was changed since its commit. Take the"
@@ -49,9 +51,12 @@ class Kept:
         return kept
 
     def write(self, file: Path | None) -> None:
-        """Put it into a file, whole or not at all; nowhere where none is named."""
+        """Put it into a file, whole or not at all; nowhere where none is named. Raises KeptError where it cannot."""
         if file is None:
             return
-        new = file.with_name(f"{file.name}.new")
-        new.write_bytes(TypeAdapter(type(self)).dump_json(self, indent=1))
-        new.replace(file)
+        try:
+            new = file.with_name(f"{file.name}.new")
+            new.write_bytes(TypeAdapter(type(self)).dump_json(self, indent=1))
+            new.replace(file)
+        except OSError as error:
+            raise KeptError(f"{file} cannot be written ({error.strerror}); name another file.") from error

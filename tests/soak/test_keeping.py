@@ -75,3 +75,13 @@ def test_of_changed_code_no_soak_is_gone_on_with(tmp_path: Path) -> None:
     Kept.of(file, commit=changed, asked=SIZES).write(file)
     with pytest.raises(KeptError, match="the code was changed"):
         Kept.of(file, commit=changed, asked=SIZES)
+
+
+@pytest.mark.parametrize("name", [".", "missing/soak.json"])
+def test_where_nothing_can_be_kept_nothing_is_begun(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert _run(monkeypatch, tmp_path / name) == 2
+    said = capsys.readouterr().out
+    assert "cannot be" in said
+    assert said.count("\n") == 1
