@@ -22,6 +22,9 @@ TIMES_FLOOR: Final = 2.0
 """0.5 of its speed."""
 RATE_PPM: Final = 5_000
 
+PRICES: Final = 8_209
+"""Different ones, as many as 70,000 orders of a shop for CDs had."""
+
 Bought = tuple[str, int, int]
 """Order, buyer, cents."""
 
@@ -31,7 +34,7 @@ def _purchases(path: Path) -> Iterator[Bought]:
     connection = open_raw(path)
     [(buyers,)] = connection.execute("SELECT count(*) FROM referrals")
     connection.close()
-    return ((f"again-{n:010}", FIRST_BUYER + n, 200 * (n % 97 + 1)) for n in range(buyers))
+    return ((f"again-{n:010}", FIRST_BUYER + n, 199 + n % PRICES) for n in range(buyers))
 
 
 def import_file(path: Path) -> dict[str, float]:

@@ -152,7 +152,7 @@ _REFERRALS: Final = (
 
 def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
     rows = connection.execute(_REFERRALS, among(buyers)).all()
-    barred = blacklisted_among(connection, [referrer for *_, referrer in rows])
+    barred = blacklisted_among(connection, {referrer for _, _, _, referrer in rows})
     return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}
 
 
