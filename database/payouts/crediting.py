@@ -57,22 +57,11 @@ def next_chunk(
     connection: Connection, batch_number: int, *, after_referrer_id: int, size: int
 ) -> ChunkDiscovered | None:
     """Find the next planned payouts of a running batch in key order, at most `size`; None where there are no more."""
-    query = (
-        select(payouts.c.referrer_id)
-        .join(payout_batches, payout_batches.c.number == payouts.c.batch_number)
-        .where(
-            payout_batches.c.status == BatchStatus.RUNNING,
-            payouts.c.batch_number == batch_number,
-            payouts.c.referrer_id > after_referrer_id,
-            payouts.c.status == PayoutStatus.PLANNED,
-        )
-        .order_by(payouts.c.referrer_id)
-        .limit(size)
-    )
-    found = connection.scalars(query).all()
-    if not found:
+    values = {"number": batch_number, "after": after_referrer_id, "size": size}
+    first, last = connection.execute(_NEXT, values).one()
+    if first is None:
         return None
-    return ChunkDiscovered(batch_number=batch_number, first_referrer_id=found[0], last_referrer_id=found[-1])
+    return ChunkDiscovered(batch_number=batch_number, first_referrer_id=first, last_referrer_id=last)
 
 
 def planned_referrers(connection: Connection, chunk: ChunkDiscovered) -> list[int]:
@@ -144,6 +133,22 @@ _PLANNED: Final = and_(
     payouts.c.status == PayoutStatus.PLANNED,
 )
 """The payouts of this transaction."""
+
+_WAITING: Final = (
+    select(payouts.c.referrer_id)
+    .join(payout_batches, payout_batches.c.number == payouts.c.batch_number)
+    .where(
+        payout_batches.c.status == BatchStatus.RUNNING,
+        payouts.c.batch_number == _NUMBER,
+        payouts.c.referrer_id > bindparam("after"),
+        payouts.c.status == PayoutStatus.PLANNED,
+    )
+    .order_by(payouts.c.referrer_id)
+    .limit(bindparam("size"))
+    .subquery("waiting")
+)
+_NEXT: Final = select(func.min(_WAITING.c.referrer_id), func.max(_WAITING.c.referrer_id))
+"""The ends of the next chunk."""
 
 _WITH_TRANSACTION: Final = and_(
     _PLANNED,

@@ -106,7 +106,8 @@ async def test_crediting_a_chunk_searches_its_own_rows_only(large: Till) -> None
 async def test_discovery_goes_along_the_key(large: Till) -> None:
     plans = await large.database.read(explained, crediting.next_chunk, 2, after_referrer_id=1100, size=50)
     batch = "SEARCH payout_batches USING INTEGER PRIMARY KEY (rowid=?)"
-    assert list(plans.values()) == [[batch, "SEARCH payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"]]
+    along_the_key = "SEARCH payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"
+    assert list(plans.values()) == [["CO-ROUTINE waiting", batch, along_the_key, "SCAN waiting"]]
 
 
 @pytest.mark.parametrize("function", [pending.all_pending, pending.pending_by_referrer])
