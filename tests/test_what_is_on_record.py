@@ -78,6 +78,33 @@ async def test_who_fails_alone_fails_in_the_batch(till: Till) -> None:
     ]
 
 
+async def test_what_was_credited_is_in_the_wallet_to_the_last_word(till: Till, clock: Clock) -> None:
+    await till.earn_all([(1, 100), (2, 200), (2, 50), (3, 300)])
+    await till.pay(target_user_id=3)
+    clock.advance(60)
+    number = await till.approved()
+    clock.advance(5)
+    await till.run(number)
+    columns = (
+        "user_discord_id, amount_cents, balance_after_cents, transaction_type, description, metadata, created_at,"
+        " payout_batch_number"
+    )
+    found = till.rows(f"SELECT {columns} FROM wallet_transactions WHERE payout_batch_number = ? ORDER BY 1", number)
+    kind, at = "referral_cashback", "2026-07-03 15:01:05.000000"
+    one = '{"batch_id": "BATCH-20260703-150100", "referral_count": 1}'
+    two = '{"batch_id": "BATCH-20260703-150100", "referral_count": 2}'
+    assert found == [
+        (1, 100, 100, kind, "Referral cashback - 1 active referral", one, at, number),
+        (2, 250, 250, kind, "Referral cashback - 2 active referrals", two, at, number),
+    ]
+    wallets = "SELECT discord_id, wallet_balance_cents, updated_at FROM users WHERE discord_id < 10 ORDER BY 1"
+    assert till.rows(wallets) == [
+        (1, 100, at),
+        (2, 250, at),
+        (3, 300, "2026-07-03 15:00:00.000000"),
+    ]
+
+
 async def test_a_chunk_is_found_among_the_planned_payouts_of_its_own_running_batch(till: Till) -> None:
     await till.earn_all([(1, 100), (2, 200), (3, 300), (4, 400)])
     everyone, one = await till.approved(), await till.approved(target_user_id=3)
