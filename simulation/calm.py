@@ -48,7 +48,8 @@ async def _wait(world: World, done: Callable[[], bool]) -> None:
 
 
 def _is_quiet(world: World) -> bool:
-    return not world.books.open_batches() and not world.queued()
+    # A slot that has just passed is decided at the program's next look: nobody rings the bell in the calm.
+    return not world.books.open_batches() and not world.queued() and not world.undecided_slots()
 
 
 async def _decide_what_waits(world: World) -> None:

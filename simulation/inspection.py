@@ -121,12 +121,21 @@ def inspect_end(rows: sqlite3.Connection, world: "World") -> Iterator[str]:
 
 def _slots(rows: sqlite3.Connection, world: "World") -> Iterator[str]:
     """Find slots that nobody decided, and batches of a slot that are not exactly one."""
-    [(since,)] = rows.execute("SELECT in_force_since FROM schedule_state").fetchall()
-    began = datetime.fromisoformat(since).replace(tzinfo=UTC)
-    for slot_at in world.rule.slots_between(began, world.clock()):
-        if slot_at not in world.books.slots:
-            yield f"the slot of {slot_at} was never decided"
+    if not rows.execute("SELECT 1 FROM schedule_state").fetchall():
+        yield "no schedule has come into force"
+    for slot_at in undecided_slots(rows, world):
+        yield f"the slot of {slot_at} was never decided"
     batched = sorted(number for status, number in world.books.slots.values() if status is SlotStatus.BATCHED and number)
     by_schedule = sorted(number for number, batch in world.books.batches.items() if batch.proposed_by == "schedule")
     if batched != by_schedule:
         yield f"the slots have the batches {batched}, the schedule made {by_schedule}"
+
+
+def undecided_slots(rows: sqlite3.Connection, world: "World") -> list[datetime]:
+    """List the slots that have passed since the schedule came into force, and that nobody decided yet."""
+    return [
+        slot_at
+        for (since,) in rows.execute("SELECT in_force_since FROM schedule_state").fetchall()
+        for slot_at in world.rule.slots_between(datetime.fromisoformat(since).replace(tzinfo=UTC), world.clock())
+        if slot_at not in world.books.slots
+    ]

@@ -21,7 +21,7 @@ from simulation.books import Books
 from simulation.chance import CALM, Odds
 from simulation.entries import enter
 from simulation.fate import Fate
-from simulation.inspection import inspect, inspect_end
+from simulation.inspection import inspect, inspect_end, undecided_slots
 from simulation.ledger import Committed, SimulatedLedger
 from simulation.life import GoneError, Life
 from simulation.post import Post
@@ -187,6 +187,10 @@ class World:
         """Count the direct messages that are still to be sent."""
         [(count,)] = self._rows.execute("SELECT count(*) FROM notifications WHERE status = 'queued'").fetchall()
         return int(count)
+
+    def undecided_slots(self) -> list[datetime]:
+        """List the slots that have passed and that nobody decided yet."""
+        return undecided_slots(self._rows, self)
 
     def calm_ledger(self) -> SimulatedLedger:
         """Return a ledger with which nothing goes wrong."""

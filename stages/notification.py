@@ -111,21 +111,23 @@ class Postman:
         What comes due while one message takes its time is handed out to the others.
         """
         under_way: set[int] = set()
-        was_due = False
+        notices = await self._free_notices(under_way)
+        if not notices:
+            return False
         sender, receiver = anyio.create_memory_object_stream[PayoutNotice](0)
         async with anyio.create_task_group() as carriers:
             async with receiver:
                 for number in range(IN_FLIGHT):
                     carriers.start_soon(self._carry, receiver.clone(), under_way, name=f"carrier {number}")
             async with sender:
-                while (notices := await self._free_notices(under_way)) or under_way:
-                    was_due = True
+                while notices or under_way:
                     for notice in notices:
                         under_way.add(notice.notification_id)
                         await sender.send(notice)
                     if not notices:
                         await self._bell.wait(LOOK_SECONDS)
-        return was_due
+                    notices = await self._free_notices(under_way)
+        return True
 
     async def _free_notices(self, under_way: set[int]) -> list[PayoutNotice]:
         """Read what is due and not under way. What was under way as the reading began may be read as it was then."""

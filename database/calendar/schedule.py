@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -42,9 +43,12 @@ def put_in_force(connection: Connection, wanted: Schedule, *, actor: str, now: d
     return in_force(connection)
 
 
+_STATE: Final = select(schedule_state)
+
+
 def find_state(connection: Connection) -> ScheduleState | None:
     """Read the schedule's state; None before any was in force."""
-    row = connection.execute(select(schedule_state)).one_or_none()
+    row = connection.execute(_STATE).one_or_none()
     if row is None:
         return None
     return ScheduleState(

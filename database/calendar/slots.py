@@ -61,6 +61,8 @@ _DECIDED: Final = select(schedule_slots.c.slot_at).where(
 def undecided(connection: Connection, slots: Iterable[datetime]) -> list[datetime]:
     """Return those of these slots that have no row yet, in their order."""
     wanted = list(slots)
+    if not wanted:
+        return []
     decided = set(connection.scalars(_DECIDED, {"slots": wanted}))
     return [slot_at for slot_at in wanted if slot_at not in decided]
 

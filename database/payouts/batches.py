@@ -146,10 +146,17 @@ def _stored_totals(batch: Row[Any]) -> dict[PayoutStatus, tuple[int, int]]:
     }
 
 
+_SETTLED_NOTIFICATIONS: Final = (
+    select(notifications.c.status, func.count())
+    .where(is_settled, notifications.c.batch_number == bindparam("batch_number"))
+    .group_by(notifications.c.status)
+)
+
+
 def _count_notifications(connection: Connection, number: int, *, credited: int) -> dict[str, int]:
     """Count a batch's direct messages by state, from an index: each credited payout has one; the rest is queued."""
-    query = select(notifications.c.status, func.count()).where(is_settled, notifications.c.batch_number == number)
-    settled = {status: count for status, count in connection.execute(query.group_by(notifications.c.status))}  # noqa: C416 -- dict() has no types here
+    found = connection.execute(_SETTLED_NOTIFICATIONS, {"batch_number": number})
+    settled = {status: count for status, count in found}  # noqa: C416 -- dict() has no types here
     return {**settled, NotificationStatus.QUEUED: max(credited - sum(settled.values()), 0)}
 
 

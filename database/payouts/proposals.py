@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from database.audit_log import add_entry
 from database.payouts import approvals, batches, exclusions, plans, unusual
@@ -156,13 +156,14 @@ def cancel(connection: Connection, number: int, *, actor: str, now: datetime) ->
         raise StaleBatchError(approvals.decided(batches.find(connection, number)))
 
 
+_OVERDUE: Final = select(payout_batches.c.number).where(
+    is_open, payout_batches.c.status == BatchStatus.PROPOSED, payout_batches.c.expires_at <= bindparam("now")
+)
+
+
 def expire(connection: Connection, *, now: datetime) -> list[int]:
     """Move every proposed batch whose deadline has passed to expired; return their numbers."""
-    overdue = connection.scalars(
-        select(payout_batches.c.number).where(
-            is_open, payout_batches.c.status == BatchStatus.PROPOSED, payout_batches.c.expires_at <= now
-        )
-    ).all()
+    overdue = connection.scalars(_OVERDUE, {"now": now}).all()
     return [n for n in overdue if _end_proposal(connection, n, BatchStatus.EXPIRED, actor="system", now=now)]
 
 
