@@ -1,9 +1,10 @@
 """The crash harness: victims are ended by SIGKILL again and again, started again, and looked at after each death.
 
-A campaign is one ledger, paid by one life after the other until a life gets to the end. Each life is a real process;
-a fork server has loaded the modules already, so that a start costs milliseconds.
+A campaign is one ledger, paid by one life after the other until a life gets to the end. Each life is a real process,
+forked from one that has loaded the modules already, so that a start costs milliseconds.
 """
 
+import gc
 import itertools
 import multiprocessing
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from soak.compiled import compile_once
 from soak.findings import Findings, Losses
 from soak.grounds import Ground
 from soak.inspection import inspect, read_sends
@@ -84,18 +86,35 @@ class Victim:
 
 
 def context() -> multiprocessing.context.ForkServerContext:
-    """Return the fork server's context, with the modules of a victim loaded beforehand."""
+    """Return the fork server's context, with the modules of victims and crowds loaded beforehand."""
     forkserver = multiprocessing.get_context("forkserver")
     forkserver.set_forkserver_preload(_PRELOADED)
     return forkserver
 
 
+def open_pool(workers: int) -> ProcessPoolExecutor:
+    """Start the processes in which victims live and die: each has one thread, and so may be forked.
+
+    Processes, not threads: multiprocessing's children are not to be waited for by two threads at once.
+    """
+    return ProcessPoolExecutor(workers, mp_context=context(), initializer=_settle_in)
+
+
+def _settle_in() -> None:
+    compile_once()
+    # What the collector touches in a victim, the system copies.
+    gc.freeze()
+
+
 def raise_victim(folder: Path, ground: Ground) -> Victim:
-    """Make the ledger, and let one life pass undisturbed to measure it. Raises RuntimeError where that life fails."""
+    """Make the ledger, and let one life pass undisturbed to measure it. Raises RuntimeError where that life fails.
+
+    To be called in a process of `open_pool`, as `run_campaign` is.
+    """
     template = folder / TEMPLATE
     expected = make_ledger(ground.create(template))
     campaign = folder / UNDISTURBED
-    for _ in range(2):  # The first start pays for the fork server's.
+    for _ in range(2):  # The first life pays for what is done once.
         ground.clear(campaign)
         ground.copy(template, campaign)
         began = time.perf_counter()
@@ -143,7 +162,9 @@ def run_campaign(folder: Path, victim: Victim, chance: Random) -> Tally:
 
 def _live_once(folder: Path, life: int, expected: Expected, origin: Origin, ending: Ending | None) -> bool:
     """Let a victim live once; True where SIGKILL ended it. Raises RuntimeError where it failed by itself."""
-    process = context().Process(target=live, args=(str(folder), life, expected.skipped, origin, ending))
+    process = multiprocessing.get_context("fork").Process(
+        target=live, args=(str(folder), life, expected.skipped, origin, ending)
+    )
     process.start()
     by_clock = ending is not None and ending.kind is Kind.RANDOM_MOMENT
     process.join(ending.seconds if ending is not None and by_clock else LONGEST_LIFE_SECONDS)
@@ -173,10 +194,9 @@ def run_campaigns(
 
     The same seed chooses the same endings. What stands in `violations` names the campaign; none is what is claimed.
     """
-    victim = raise_victim(folder, ground)
     numbers, total = itertools.count(), Tally()
-    # Processes, not threads: multiprocessing's children are not to be waited for by two threads at once.
-    with ProcessPoolExecutor(workers, mp_context=context()) as pool:
+    with open_pool(workers) as pool:
+        victim = pool.submit(raise_victim, folder, ground).result()
         running = {pool.submit(_campaign, folder, victim, seed, next(numbers)) for _ in range(workers)}
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)

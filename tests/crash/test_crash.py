@@ -10,7 +10,7 @@ from shutil import copytree
 
 import pytest
 
-from soak.crash import Victim, choose_ending, raise_victim, run_campaigns
+from soak.crash import Victim, choose_ending, open_pool, raise_victim, run_campaigns
 from soak.findings import Losses
 from soak.grounds import LEDGER, Files, Ground
 from soak.inspection import Inspection, inspect
@@ -40,7 +40,8 @@ def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path, ground: Gro
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Victim]:
     """Let one victim live undisturbed; return its folder's parent and what was expected of it."""
     folder = tmp_path_factory.mktemp("victim")
-    return folder, raise_victim(folder, Files())
+    with open_pool(1) as pool:
+        return folder, pool.submit(raise_victim, folder, Files()).result()
 
 
 def test_endings_come_from_the_seed_alone(undisturbed: tuple[Path, Victim]) -> None:

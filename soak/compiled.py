@@ -1,6 +1,7 @@
 """SQL that is compiled once for all of a process's ledgers: each engine by itself would compile all of its statements.
 
-A ledger's first use would cost a test more than what it is about. The statements, and what they do, stay the same.
+A ledger's first use would cost a test, or the harness's look at a victim, more than what it is about. The statements,
+and what they do, stay the same.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Engine, create_engine
+
+from database import dialect
 
 
 class Compiled(dict[Any, Any]):
@@ -25,7 +28,12 @@ class Compiled(dict[Any, Any]):
 _BY_DIALECT: dict[str, Compiled] = {}
 
 
-def create_engine_that_compiles_once(*where: Any, **how: Any) -> Engine:  # noqa: ANN401 -- SQLAlchemy's own
+def compile_once() -> None:
+    """Have all engines that this process makes from now on compile together."""
+    dialect.create_engine = _create_engine  # type: ignore[attr-defined]
+
+
+def _create_engine(*where: Any, **how: Any) -> Engine:  # noqa: ANN401 -- SQLAlchemy's own
     """Create an engine as SQLAlchemy does, with what others of its kind have compiled."""
     engine = create_engine(*where, **how)
     engine.update_execution_options(compiled_cache=_BY_DIALECT.setdefault(engine.dialect.name, Compiled()))
