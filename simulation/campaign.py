@@ -71,7 +71,7 @@ def run_seeds(
     # Not by fork: a test's process has threads and event loops.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts_to_the_parent) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_settle_in) as pool:
         seeds = range(first, first + count)
         parts = [
             pool.submit(_run_part, seeds[start : start + SEEDS_AT_ONCE]) for start in range(0, count, SEEDS_AT_ONCE)
@@ -90,15 +90,15 @@ def run_seeds(
     return total
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _settle_in() -> None:
     """Go on at a Control-C, which the terminal sends to every process: who asked for the seeds decides when to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What was imported stays: the collector need not look through it in each world again.
+    gc.freeze()
 
 
 def _run_part(seeds: Iterable[int]) -> Tally:
     tally = Tally()
-    # What was imported stays: the collector need not look through it in each world again.
-    gc.freeze()
     with Laboratory() as laboratory:
         for seed in seeds:
             tally.add(run_seed(seed, laboratory))
