@@ -7,13 +7,15 @@ Exit codes: 0 done, 1 an error in one line on standard error, 2 wrong usage, 3 d
 import gc
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from console.options import (
     ApproverOption,
@@ -62,8 +64,14 @@ COLLECT_AFTER = 50_000
 """Objects made between two looks of the garbage collector. Imports and rows make no cycles: with Python's 700, looking
 for them is a tenth of a short command's time and a sixth of an import's."""
 
-NEGATIVE_IS_A_VALUE = {"ignore_unknown_options": True}
-"""So that `-5` is refused as an amount, with what it may be, instead of as an unknown option."""
+
+class TakesFigures(TyperCommand):
+    """A command that refuses `-5` as an amount, with what it may be, and `--other` as an unknown option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- Typer has no public name for it
+        """Read a word that looks like an option as a value where one is a negative figure."""
+        ctx.ignore_unknown_options = any(re.match(r"-\W*\d", argument) for argument in args)
+        return super().parse_args(ctx, args)
 
 
 @app.callback()
@@ -441,7 +449,7 @@ def import_files(
     return importing.import_files(place, purchases=file, referrals=referrals, strict=strict, as_json=as_json)
 
 
-@app.command(context_settings=NEGATIVE_IS_A_VALUE)
+@app.command(cls=TakesFigures)
 def purchase(
     context: typer.Context,
     *,
@@ -458,7 +466,7 @@ def purchase(
     return recording.purchase(_place(context, config, database), order_id, buyer_id, amount, as_json=as_json)
 
 
-@app.command(context_settings=NEGATIVE_IS_A_VALUE)
+@app.command(cls=TakesFigures)
 def refund(
     context: typer.Context,
     *,
@@ -481,7 +489,7 @@ def refund(
     return recording.refund(place, order_id, amount, refund_id=refund_id, reason=reason, as_json=as_json)
 
 
-@app.command(context_settings=NEGATIVE_IS_A_VALUE)
+@app.command(cls=TakesFigures)
 def blacklist(
     context: typer.Context,
     *,

@@ -161,6 +161,22 @@ def test_a_value_that_is_none_is_one_line(seeded: Cashback, arguments: list[str]
     assert seeded("pending", "--json").json["total_cents"] == 12_750
 
 
+@pytest.mark.parametrize("command", [["purchase", "A", "5", "5"], ["refund", "SEED-0000001"], ["blacklist", "5"]])
+def test_an_option_that_is_none_is_named(seeded: Cashback, command: list[str]) -> None:
+    [name, *values] = command
+    answer = seeded(name, "--nope", *values)
+    assert (answer.code, answer.out) == (2, "")
+    assert "--nope" in answer.error
+
+
+@pytest.mark.parametrize("amount", ["-5", "-0.50", "-.5", "-$5"])
+@pytest.mark.parametrize("command", [["purchase", "A", "5"], ["refund", "SEED-0000001"]], ids=" ".join)
+def test_a_negative_amount_is_named_as_one(seeded: Cashback, command: list[str], amount: str) -> None:
+    answer = seeded(*command, amount)
+    assert (answer.code, answer.out) == (1, "")
+    assert f"amount '{amount}' is not an amount" in answer.error
+
+
 def test_an_unexpected_error_is_one_line_and_debug_shows_where(
     seeded: Cashback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
