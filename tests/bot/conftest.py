@@ -136,6 +136,10 @@ class Town:
         """List the batches' states."""
         return [status for (status,) in self.till.rows("SELECT status FROM payout_batches ORDER BY number")]
 
+    def credited(self) -> int:
+        """Count the payouts that are credited."""
+        return len(self.till.rows("SELECT 1 FROM payouts WHERE status = 'credited'"))
+
 
 def break_ledger(town: Town) -> None:
     """Take away what crediting needs and nobody else does."""

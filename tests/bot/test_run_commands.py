@@ -47,17 +47,13 @@ async def stopped_batch(town: Town) -> Message:
     return await town.shows(summary, STOPPED)
 
 
-def credited(town: Town) -> int:
-    return len(town.till.rows("SELECT 1 FROM payouts WHERE status = 'credited'"))
-
-
 async def test_the_stop_button_ends_the_run_and_resume_pays_the_rest(town: Town) -> None:
     await crowd(town, 300)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     async with town.bot():
         stopped = await stopped_batch(town)
         assert [each.label for each in stopped.buttons] == ["Resume", "Give up"]
-        paid = credited(town)
+        paid = town.credited()
         assert 0 < paid < 300
         assert f"{300 - paid} payouts are left" in stopped.text
         assert f"**Users Paid:** {paid} of 300" in stopped.text
@@ -71,18 +67,18 @@ async def test_a_restart_does_not_resume_a_stopped_batch(town: Town) -> None:
     await crowd(town, 300)
     async with town.bot():
         stopped = await stopped_batch(town)
-    paid = credited(town)
+    paid = town.credited()
     async with town.bot():
         other = await town.referrer("Bob", 700)
         one = await town.ask(f"!sendref-cashb {other.id}")
         await town.press(one, "Confirm")
         await town.shows(one, COMPLETE)
-        assert (town.batches(), credited(town)) == (["stopped", "completed"], paid + 1)
+        assert (town.batches(), town.credited()) == (["stopped", "completed"], paid + 1)
         await town.press(stopped, "Give up")
         done = await town.shows(stopped, COMPLETE, f"given up, still pending: {300 - paid}")
         assert all(each.disabled for each in done.buttons)
     assert town.batches() == ["completed", "completed"]
-    assert credited(town) == paid + 1
+    assert town.credited() == paid + 1
 
 
 async def test_who_is_no_admin_stops_and_resumes_nothing(town: Town) -> None:

@@ -105,11 +105,6 @@ async def approved(town: Town) -> int:
     return summary.batch_number
 
 
-def credited(town: Town) -> int:
-    """Count the payouts that are credited."""
-    return len(town.till.rows("SELECT 1 FROM payouts WHERE status = 'credited'"))
-
-
 async def payees(town: Town, count: int, *, muted: slice) -> list[Member]:
     """Add members with cashback pending, in the order in which they are paid; some want no direct messages."""
     people = [town.sandbox.add_member(f"Member {number}") for number in range(count)]
@@ -140,9 +135,9 @@ async def test_a_killed_bot_is_followed_by_another_and_everybody_is_paid_and_tol
         await is_held_by(town, first)
         async with process(made(tmp_path / "second"), town) as second:
             number = await approved(town)
-            await until(lambda: credited(town) > 0)
+            await until(lambda: town.credited() > 0)
             with at_a_standstill(town):
-                assert 0 < credited(town) < PEOPLE
+                assert 0 < town.credited() < PEOPLE
                 first.kill()
                 await first.wait()
             await is_held_by(town, second)
@@ -163,13 +158,13 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
     ):
         await is_held_by(town, frozen)
         await approved(town)
-        await until(lambda: credited(town) > 0)
+        await until(lambda: town.credited() > 0)
         with at_a_standstill(town):
             # The one message so far is sent and waits for its answer: nothing is just about to be sent.
             with anyio.fail_after(PATIENCE_SECONDS):
                 await request.arrived.wait()
             freeze(frozen)
-        before = credited(town)
+        before = town.credited()
         assert 0 < before < PEOPLE - 50
         with anyio.fail_after(PATIENCE_SECONDS):
             while not await other.take():  # noqa: ASYNC110 -- no event tells when a lease runs out
@@ -178,7 +173,7 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
         os.kill(frozen.pid, signal.SIGCONT)
         log = tmp_path / "frozen" / "bot.log"
         await until(lambda: "another process pays from now on" in log.read_text(), PATIENCE_SECONDS)
-        assert credited(town) == before
+        assert town.credited() == before
         assert received(town, people[:1] + people[-50:]) == [1] + [0] * 50
         await other.__aexit__(None, None, None)
         await until(lambda: town.batches() == ["completed"], PATIENCE_SECONDS)
