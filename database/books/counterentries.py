@@ -1,19 +1,24 @@
 """Reconciliation of what was taken back: each payout once, by one transaction, and no cent more than it had paid."""
 
-from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, not_, or_, select
+from sqlalchemy import Select, and_, exists, func, not_, or_, select
 
+from database.books.findings import finds
 from database.payouts.reversals import TRANSACTION_TYPE
 from database.tables import payout_reversals, payouts, reversals, wallet_transactions
 from pipeline.messages import PayoutStatus, ReversalStatus
 
 
-def wrong_reversals(connection: Connection) -> Iterator[str]:
-    """Find reversals that do not follow from their payout and their transaction, and such transactions without one."""
+@finds(
+    "the reversal of batch {batch_number}'s payout to {referrer_id} takes {amount_cents} cents and misses"
+    " {shortfall_cents}, its payout and its transaction do not say so"
+)
+def wrong_reversals() -> Select[Any]:
+    """Find reversals that do not follow from their payout and their transaction."""
     taken, moves = payout_reversals.c, wallet_transactions.c
     same_payout = and_(payouts.c.batch_number == taken.batch_number, payouts.c.referrer_id == taken.referrer_id)
-    query = (
+    return (
         select(taken.batch_number, taken.referrer_id, taken.amount_cents, taken.shortfall_cents)
         .join_from(payout_reversals, payouts, same_payout, isouter=True)
         .join(wallet_transactions, moves.id == taken.transaction_id, isouter=True)
@@ -30,20 +35,21 @@ def wrong_reversals(connection: Connection) -> Iterator[str]:
             )
         )
     )
-    for row in connection.execute(query):
-        yield (
-            f"the reversal of batch {row.batch_number}'s payout to {row.referrer_id} takes {row.amount_cents} cents and"
-            f" misses {row.shortfall_cents}, its payout and its transaction do not say so"
-        )
-    unknown = select(moves.id, moves.user_discord_id).where(
-        moves.transaction_type == TRANSACTION_TYPE, not_(exists().where(taken.transaction_id == moves.id))
+
+
+@finds("transaction {id} takes cashback back from {user_discord_id} without a reversal")
+def transactions_without_reversal() -> Select[Any]:
+    """Find transactions that take back what no reversal tells of."""
+    moves = wallet_transactions.c
+    return select(moves.id, moves.user_discord_id).where(
+        moves.transaction_type == TRANSACTION_TYPE,
+        not_(exists().where(payout_reversals.c.transaction_id == moves.id)),
     )
-    for transaction_id, user_id in connection.execute(unknown):
-        yield f"transaction {transaction_id} takes cashback back from {user_id} without a reversal"
-    yield from _wrong_sums(connection)
 
 
-def _wrong_sums(connection: Connection) -> Iterator[str]:
+@finds("reversal {number} stores totals that what it took back does not make")
+def wrong_reversal_totals() -> Select[Any]:
+    """Find reversals whose stored totals do not add up to what they took back."""
     taken = payout_reversals.c
     sums = (
         select(
@@ -55,7 +61,7 @@ def _wrong_sums(connection: Connection) -> Iterator[str]:
         .group_by(taken.reversal_number)
         .subquery("sums")
     )
-    query = (
+    return (
         select(reversals.c.number)
         .join_from(reversals, sums, sums.c.reversal_number == reversals.c.number, isouter=True)
         .where(
@@ -72,5 +78,3 @@ def _wrong_sums(connection: Connection) -> Iterator[str]:
             )
         )
     )
-    for number in connection.scalars(query):
-        yield f"reversal {number} stores totals that what it took back does not make"

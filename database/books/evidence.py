@@ -2,11 +2,25 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, exists, func, literal_column, not_, or_, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    union_all,
+)
 
 from database.audit_log import BATCH_APPROVED, BATCH_FINISHED
+from database.books.findings import THE_BATCH, finds
 from database.payouts import fingerprints
 from database.programme.pending import PPM
 from database.tables import (
@@ -28,10 +42,7 @@ def wrong_batches(connection: Connection, number: int | None = None) -> Iterator
     Among all, or look at one only.
     """
     approved, finished = _told(connection, BATCH_APPROVED, number), _told(connection, BATCH_FINISHED, number)
-    paid = select(payout_batches).where(payout_batches.c.batch_id.is_not(None)).order_by(payout_batches.c.number)
-    if number is not None:
-        paid = paid.where(payout_batches.c.number == number)
-    for row in connection.execute(paid).all():
+    for row in connection.execute(_approved(of_batch=number is not None), {"number": number}).all():
         plan, result = fingerprints.of_batch(connection, row.number, fingerprints.PLAN, fingerprints.RESULT)
         stored = (row.batch_id, row.approved_by, row.planned_count, row.planned_cents, plan)
         entry = _told_of(approved, row.number, ("batch_id", "actor", "users", "total_cents", "payouts"))
@@ -48,12 +59,22 @@ def wrong_batches(connection: Connection, number: int | None = None) -> Iterator
             yield f"batch {row.number}: its payouts have another fingerprint than when it was finished"
 
 
+@cache
+def _approved(*, of_batch: bool) -> Select[Any]:
+    query = select(payout_batches).where(payout_batches.c.batch_id.is_not(None)).order_by(payout_batches.c.number)
+    return query.where(payout_batches.c.number == THE_BATCH) if of_batch else query
+
+
 def _told(connection: Connection, action: str, number: int | None) -> dict[int, dict[str, Any]]:
     """Read the last entry of this kind about each batch, or about one: its details, and its actor."""
-    query = select(audit_log).where(audit_log.c.action == action).order_by(audit_log.c.id)
-    if number is not None:
-        query = query.where(audit_log.c.batch_number == number)
-    return {row.batch_number: {**json.loads(row.details), "actor": row.actor} for row in connection.execute(query)}
+    entries = connection.execute(_entries(of_batch=number is not None), {"action": action, "number": number})
+    return {row.batch_number: {**json.loads(row.details), "actor": row.actor} for row in entries}
+
+
+@cache
+def _entries(*, of_batch: bool) -> Select[Any]:
+    query = select(audit_log).where(audit_log.c.action == bindparam("action")).order_by(audit_log.c.id)
+    return query.where(audit_log.c.batch_number == THE_BATCH) if of_batch else query
 
 
 def _told_of(entries: dict[int, dict[str, Any]], number: int, names: tuple[str, ...]) -> tuple[Any, ...]:
@@ -61,17 +82,17 @@ def _told_of(entries: dict[int, dict[str, Any]], number: int, names: tuple[str, 
     return tuple(entry.get(name) for name in names)
 
 
-def missing_wallets(connection: Connection) -> Iterator[str]:
+@finds("transaction {id} moves money of {user_discord_id}, who has no wallet")
+def missing_wallets() -> Select[Any]:
     """Find transactions whose owner has no row."""
     moves = wallet_transactions.c
-    without = select(moves.id, moves.user_discord_id).where(
+    return select(moves.id, moves.user_discord_id).where(
         not_(exists().where(users.c.discord_id == moves.user_discord_id))
     )
-    for row in connection.execute(without):
-        yield f"transaction {row.id} moves money of {row.user_discord_id}, who has no wallet"
 
 
-def unexplained_earnings(connection: Connection) -> Iterator[str]:
+@finds("referral {id} spent {spent} and earned {earned} cents, its purchases make {made_spend} and {made_cents}")
+def unexplained_earnings() -> Select[Any]:
     """Find referrals that earned, or whose buyers spent, another amount than their purchases make, to the millionth.
 
     What stands at the referrals, negative, and what the purchases make goes into one list, which is grouped once: what
@@ -99,11 +120,10 @@ def unexplained_earnings(connection: Connection) -> Iterator[str]:
         .subquery("wrong")
     )
     spent, earned = referral.referred_total_spend_cents, referral.cashback_earned_cents
-    query = select(
-        wrong.c.id, spent.label("spent"), earned.label("earned"), spent + wrong.c.spend, earned + wrong.c.cents
+    return select(
+        wrong.c.id,
+        spent.label("spent"),
+        earned.label("earned"),
+        (spent + wrong.c.spend).label("made_spend"),
+        (earned + wrong.c.cents).label("made_cents"),
     ).join_from(wrong, referrals, referral.id == wrong.c.id, isouter=True)
-    for referral_id, stands_spent, stands_earned, made_spend, made_cents in connection.execute(query):
-        yield (
-            f"referral {referral_id} spent {stands_spent} and earned {stands_earned} cents,"
-            f" its purchases make {made_spend} and {made_cents}"
-        )

@@ -54,3 +54,16 @@ async def test_a_batch_that_another_one_follows_is_still_right(paid: Till) -> No
     await paid.earn(101, 50)
     await paid.pay()
     assert (await verify(paid, 1)).breaches == ()
+
+
+@pytest.mark.parametrize(("wrong", "last"), [(100, "payout of batch 1"), (101, "and more of the kind: payout of")])
+async def test_of_one_kind_a_hundred_breaches_are_told(till: Till, wrong: int, last: str) -> None:
+    await till.earn_all((person, 100) for person in range(1, 111))
+    await till.pay()
+    till.honest = False
+    with raw(till.location) as connection:
+        connection.execute("DELETE FROM notifications WHERE user_id <= ?", (wrong,))
+    for verdict in (await till.verify(), await verify(till, 1)):
+        told = [breach for breach in verdict.breaches if "no direct message queued" in breach]
+        assert len(told) == wrong
+        assert told[-1].startswith(last)
