@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,8 @@ def sources() -> Iterator[tuple[str, Path]]:
             yield name, path
 
 
-def imports(path: Path) -> set[str]:
+@cache
+def imports(path: Path) -> frozenset[str]:
     """List the modules that a file imports, wherever in the file it does; `from a import b` counts as `a` and `a.b`."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -114,7 +116,7 @@ def imports(path: Path) -> set[str]:
                 base = ".".join([*above, *([base] if base else [])])
             found.add(base)
             found |= {f"{base}.{name.name}" for name in node.names if _is_module(f"{base}.{name.name}")}
-    return {module for module in found if module.split(".")[0] not in sys.stdlib_module_names}
+    return frozenset(module for module in found if module.split(".")[0] not in sys.stdlib_module_names)
 
 
 def _is_module(name: str) -> bool:
