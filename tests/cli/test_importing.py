@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ def counts(answer: Answer) -> tuple[int, ...]:
 def everything(path: Path = LEDGER) -> list[list[tuple[object, ...]]]:
     tables = ("users", "referrals", "referral_purchases", "wallet_transactions", "audit_log")
     return [rows(path, f"SELECT * FROM {table} ORDER BY 1") for table in tables]
+
+
+@pytest.fixture(autouse=True)
+def new(folder: Path, new_ledger: Path) -> None:
+    """Start with a new ledger: that a command makes one is tested elsewhere, and takes as long as an import."""
+    shutil.copyfile(new_ledger, folder / LEDGER)
 
 
 @pytest.fixture
