@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, exists, func, not_, or_, select
 
-from database.books.findings import finds
+from database.books.checks import finds
 from database.payouts.reversals import TRANSACTION_TYPE
 from database.tables import payout_reversals, payouts, reversals, wallet_transactions
 from pipeline.messages import PayoutStatus, ReversalStatus

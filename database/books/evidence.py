@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from database.audit_log import BATCH_APPROVED, BATCH_FINISHED
-from database.books.findings import THE_BATCH, finds
+from database.books.checks import THE_BATCH, finds
 from database.payouts import fingerprints
 from database.programme.pending import PPM
 from database.tables import (

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select, union_all
 
 from database.audit_log import broken_entries, chain_head
 from database.books import counterentries, evidence
-from database.books.findings import MOST_LINES, THE_BATCH, finds, finds_in, limited
+from database.books.checks import MOST_LINES, THE_BATCH, finds, finds_in, limited
 from database.tables import (
     cashback_origin,
     is_refunded,
@@ -25,10 +25,10 @@ from database.tables import (
 )
 from pipeline.messages import PayoutStatus
 
-WALLET = "wallet of {discord_id} holds {wallet_balance_cents} cents, its transactions make {cents}"
-ORDER = "order {order_id} stands as refunded by {refunded_cents} cents, its refunds make {cents}"
+WALLET: Final = "wallet of {discord_id} holds {wallet_balance_cents} cents, its transactions make {cents}"
+ORDER: Final = "order {order_id} stands as refunded by {refunded_cents} cents, its refunds make {cents}"
 
-SAME_PAYOUT = and_(
+SAME_PAYOUT: Final = and_(
     wallet_transactions.c.payout_batch_number == payouts.c.batch_number,
     wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
 )
