@@ -11,6 +11,7 @@ import pytest
 
 from database import Database
 from database.payouts import approvals, crediting, outbox, proposals, runs
+from database.programme.refunds import Refund, record_refund
 from pipeline.errors import CashbackError, DatabaseUnavailableError, StaleBatchError
 from pipeline.messages import BatchStatus, ChunkDiscovered, Delivery, DeliveryStatus, PayoutNotice
 from stages import Bell
@@ -549,6 +550,44 @@ async def test_verify_finds(till: Till, tampering: str) -> None:
     verdict = await till.verify()
     assert verdict.breaches
     assert all("\n" not in breach for breach in verdict.breaches)
+    till.honest = False
+
+
+@on_one_backend
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        (
+            "UPDATE referral_purchases SET refunded_cents = 5 WHERE order_id = 'till-1'",
+            "order till-1 stands as refunded by 5 cents, its refunds make 0",
+        ),
+        (
+            "UPDATE referral_purchases SET refunded_cents = 0 WHERE order_id = 'till-2'",
+            "order till-2 stands as refunded by 0 cents, its refunds make 50",
+        ),
+        (
+            "UPDATE referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id = 'till-1'",
+            "referral 1 is held until None, a purchase of it until 2026-07-05 15:00:00+00:00",
+        ),
+        (
+            (
+                "UPDATE referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id = 'till-1';"
+                "UPDATE referrals SET cashback_held_until = '2026-07-04 15:00:00.000000' WHERE id = 1"
+            ),
+            "referral 1 is held until 2026-07-04 15:00:00+00:00, a purchase of it until 2026-07-05 15:00:00+00:00",
+        ),
+    ],
+)
+async def test_verify_tells_what_is_refunded_or_held_otherwise_than_it_stands(
+    till: Till, tampering: str, told: str
+) -> None:
+    await till.earn_all([(1, 100), (2, 200)])
+    await till.database.write(record_refund, Refund(order_id="till-2", amount_cents=50), actor="cli", now=till.clock())
+    assert (await till.verify()).balanced
+    drop_guards(till.location)
+    with raw(till.location) as connection:
+        connection.executescript(tampering)
+    assert told in (await till.verify()).breaches
     till.honest = False
 
 

@@ -135,7 +135,7 @@ async def test_a_killed_bot_is_followed_by_another_and_everybody_is_paid_and_tol
         await is_held_by(town, first)
         async with process(made(tmp_path / "second"), town) as second:
             number = await approved(town)
-            await until(lambda: town.credited() > 0)
+            await until(town.credited)
             with at_a_standstill(town):
                 assert 0 < town.credited() < PEOPLE
                 first.kill()
@@ -158,7 +158,7 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
     ):
         await is_held_by(town, frozen)
         await approved(town)
-        await until(lambda: town.credited() > 0)
+        await until(town.credited)
         with at_a_standstill(town):
             # The one message so far is sent and waits for its answer: nothing is just about to be sent.
             with anyio.fail_after(PATIENCE_SECONDS):
