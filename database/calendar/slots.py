@@ -18,7 +18,6 @@ from pipeline.calendar import WEEK, Rule
 from pipeline.errors import NothingPendingError, StaleBatchError
 from pipeline.messages import SlotRecord, SlotStatus, Terms
 
-
 LEAST_GRACE: Final = timedelta(minutes=1)
 """A bell rings after its moment, not at it: a grace time of 0 hours must leave room for that."""
 
