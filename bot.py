@@ -84,6 +84,7 @@ class House:
         """Wire the house. Raises StartError where nobody is configured who may pay."""
         needs = Needs(
             admin_role_id=required_admin_role(settings),
+            role_ids=settings.role_ids,
             audit_channel_id=settings.logging_channels.audit,
             guild_ids=settings.guild_ids,
         )

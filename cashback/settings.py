@@ -6,7 +6,7 @@ environment only. Every refusal is one line that names the file, the key, its va
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -146,6 +146,18 @@ class RoleIds(_Section):
     dashboard_viewer: Id | None = None
 
 
+def everyone_in_roles(role_ids: RoleIds, guild_ids: Iterable[int]) -> str | None:
+    """Return what is wrong if a role setting names a server: a server's id is also that of its @everyone role."""
+    servers = set(guild_ids)
+    for name, role_id in role_ids.model_dump().items():
+        if role_id in servers:
+            return (
+                f"role_ids.{name} is {role_id}, the id of a server and of its @everyone role, which every member has;"
+                " set it to the id of another role."
+            )
+    return None
+
+
 class LoggingChannels(_Section):
     """Discord channels. Without `audit` the audit log in the database is the only one."""
 
@@ -245,9 +257,13 @@ def load(
     ours["intake_keys"] = _intake_keys(environ)
     ours["metrics_token"] = environ.get("CASHBACK_METRICS_TOKEN", "").strip() or None
     try:
-        return Settings.model_validate(ours)
+        loaded = Settings.model_validate(ours)
     except ValidationError as error:
         raise SettingsError(_one_line(path, error)) from error
+    wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids)
+    if wrong is not None:
+        raise SettingsError(f"{path.name}: {wrong}")
+    return loaded
 
 
 def _intake_keys(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

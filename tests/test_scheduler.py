@@ -201,6 +201,29 @@ async def test_a_slot_missed_beyond_the_grace_time_is_recorded_and_said(database
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("late", [timedelta(milliseconds=3), timedelta(seconds=59), timedelta(minutes=1)])
+async def test_slot_at_most_a_minute_late_is_paid_without_a_grace_time(
+    database: Database, clock: TestClock, late: timedelta
+) -> None:
+    bot = Bot(database, ReferralSettings(misfire_grace_hours=0))
+    await bot.scheduler.decide_due()
+    clock.moment = SLOT + late
+    assert len(await bot.scheduler.decide_due()) == 1
+
+
+@pytest.mark.anyio
+async def test_slot_more_than_a_minute_late_is_missed_without_a_grace_time(
+    database: Database, clock: TestClock
+) -> None:
+    bot = Bot(database, ReferralSettings(misfire_grace_hours=0))
+    await bot.scheduler.decide_due()
+    clock.moment = SLOT + timedelta(minutes=1, milliseconds=1)
+    assert await bot.scheduler.decide_due() == []
+    [record] = await database.read(slots.without_batch, since=clock.moment, limit=10)
+    assert record.reason == "nothing was paid then, nor within the grace time of a minute"
+
+
+@pytest.mark.anyio
 async def test_five_missed_weeks_make_one_batch(database: Database, clock: TestClock) -> None:
     await Bot(database).scheduler.decide_due()
     clock.moment = SLOT + 4 * WEEK + timedelta(hours=1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from cashback import settings
-from cashback.settings import LARGEST_ID, ReferralSettings, Settings, SettingsError
+from cashback.settings import LARGEST_ID, ReferralSettings, RoleIds, Settings, SettingsError
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 
@@ -269,6 +269,13 @@ def test_the_dashboard_is_off_and_on_loopback_unless_told_otherwise(tmp_path: Pa
     assert loaded.dashboard.address == "http://[::1]:80"
     loaded = settings.load(write(tmp_path, {"dashboard": {"public_url": "https://pay.example.org/"}}), environ={})
     assert (loaded.dashboard.address, loaded.dashboard.is_proxied) == ("https://pay.example.org", True)
+
+
+@pytest.mark.parametrize("name", list(RoleIds.model_fields))
+def test_role_of_everyone_is_refused(tmp_path: Path, name: str) -> None:
+    said = refusal(tmp_path, {"guild_ids": [1, 77], "role_ids": {"admin": 5, name: "77"}})
+    assert said.startswith(f"config.json: role_ids.{name} is 77, the id of a server")
+    assert "@everyone" in said
 
 
 def test_a_shops_secrets_come_from_the_environment_and_are_not_shown() -> None:

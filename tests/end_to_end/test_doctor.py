@@ -58,6 +58,21 @@ async def test_what_is_missing_is_named_with_what_to_do(
     assert advice in text
 
 
+@pytest.mark.parametrize("name", ["admin", "dashboard_viewer"])
+@pytest.mark.parametrize("is_configured", [True, False])
+async def test_everyone_role_is_a_finding(
+    town: Town,
+    name: str,
+    is_configured: bool,
+) -> None:
+    role_ids = town.settings.role_ids.model_copy(update={name: town.sandbox.guild_id})
+    change = {"role_ids": role_ids, "guild_ids": (town.sandbox.guild_id,) * is_configured}
+    is_well, text = (await examined(town, town.settings.model_copy(update=change)))["role"]
+    assert not is_well
+    assert f"role_ids.{name} is {town.sandbox.guild_id}" in text
+    assert "@everyone" in text
+
+
 async def test_permissions_that_are_missing_in_the_channel_are_named(town: Town) -> None:
     everyone = town.sandbox.state.roles[town.sandbox.guild_id]
     everyone.permissions &= ~(1 << 14)

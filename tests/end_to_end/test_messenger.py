@@ -23,7 +23,9 @@ async def messenger(town: Town) -> AsyncIterator[DirectMessenger]:
     """Connect a messenger."""
     point_at(town.sandbox.api_url)
     client = CashbackClient(Bell(), prefix="!", guild_ids=())
-    needs = Needs(admin_role_id=town.admin_role.id, audit_channel_id=None, guild_ids=())
+    needs = Needs(
+        admin_role_id=town.admin_role.id, role_ids=town.settings.role_ids, audit_channel_id=None, guild_ids=()
+    )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stay_connected, client, town.sandbox.token, needs)
         await town.sandbox.wait_connected()

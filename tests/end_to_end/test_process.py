@@ -95,6 +95,21 @@ async def test_an_admin_role_that_does_not_exist_is_one_line(tmp_path: Path, san
     assert f"role_ids.admin is {NO_SUCH_ID}, but there is no such role" in await refused(tmp_path, sandbox)
 
 
+@pytest.mark.parametrize("name", ["admin", "dashboard_viewer"])
+@pytest.mark.parametrize("is_configured", [True, False])
+async def test_everyone_role_is_refused_in_one_line(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    name: str,
+    is_configured: bool,
+) -> None:
+    """A server's id is the id of its @everyone role: with it, every member may pay, or look at everything."""
+    role_ids = {"admin": sandbox.add_role("Admin").id, name: sandbox.guild_id}
+    configure(tmp_path, role_ids=role_ids, guild_ids=[sandbox.guild_id] * is_configured)
+    said = await refused(tmp_path, sandbox)
+    assert f"role_ids.{name} is {sandbox.guild_id}, the id of a server and of its @everyone role" in said
+
+
 async def test_a_server_that_the_bot_is_not_in_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
     configure(tmp_path, role_ids={"admin": 1}, guild_ids=[NO_SUCH_ID])
     assert "invite it first" in await refused(tmp_path, sandbox)

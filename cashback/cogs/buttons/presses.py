@@ -17,8 +17,13 @@ logger = logging.getLogger(__name__)
 
 def actor_of(person: discord.User | discord.Member) -> Actor:
     """Make the actor of a person, with the roles that the event about them carries: those of this moment."""
-    roles = frozenset(role.id for role in person.roles) if isinstance(person, discord.Member) else UNKNOWN_ROLES
+    roles = roles_of(person) if isinstance(person, discord.Member) else UNKNOWN_ROLES
     return Actor(source=Source.DISCORD, user_id=person.id, role_ids=roles)
+
+
+def roles_of(member: discord.Member) -> frozenset[int]:
+    """Return the ids of the roles that somebody gave a member; @everyone is not one, and must never let anybody in."""
+    return frozenset(role.id for role in member.roles if not role.is_default())
 
 
 async def act_on_press(

@@ -91,12 +91,15 @@ class CashbackClient(commands.AutoShardedBot):
             chunk_guilds_at_startup=False,
             max_messages=None,
             max_ratelimit_timeout=RATE_LIMIT_SECONDS,
+            # Our websocket limits its tries itself, and does not end them.
+            shard_connect_timeout=None,
         )
         self.once = Once()
         self._bell = bell
         self._guild_ids = guild_ids
         self._shards_online: set[int] = set()
         self._online = anyio.Event()
+        self._all_connected = anyio.Event()
         self._guilds_known = anyio.Event()
         self._identifying = anyio.Lock()
         self._may_identify_at = 0.0
@@ -111,10 +114,12 @@ class CashbackClient(commands.AutoShardedBot):
         await self._online.wait()
 
     async def wait_guilds_known(self, seconds: float) -> None:
-        """Wait until Discord has told of each server that the bot is in, or so long.
+        """Wait until Discord has sent each server that the bot is in, at most so long after all shards are connected.
 
-        The library's own "ready" comes two seconds after the last of them.
+        Until they are connected, however long that takes, a server that is not known may still come. The library's own
+        "ready" comes two seconds after the last server.
         """
+        await self._all_connected.wait()
         with anyio.move_on_after(seconds):
             await self._guilds_known.wait()
 
@@ -154,6 +159,8 @@ class CashbackClient(commands.AutoShardedBot):
 
     def _look_at_guilds(self) -> None:
         all_connected = len(self._shards_online) == self.shard_count
+        if all_connected:
+            self._all_connected.set()
         if all_connected and not any(guild.unavailable for guild in self.guilds):
             self._guilds_known.set()
 

@@ -11,6 +11,7 @@ import yarl
 from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.domain.errors import CashbackError
+from cashback.settings import RoleIds, everyone_in_roles
 
 CLOSE_SECONDS: Final = 2
 FIRST_PAUSE_SECONDS: Final = 1
@@ -29,6 +30,7 @@ class Needs:
     """What must exist on Discord. `guild_ids` are the servers that are looked at; none means all of the bot's."""
 
     admin_role_id: int
+    role_ids: RoleIds
     audit_channel_id: int | None
     guild_ids: tuple[int, ...]
 
@@ -90,6 +92,9 @@ async def _connect(client: CashbackClient) -> None:
 async def _check(client: CashbackClient, needs: Needs) -> None:
     """Look once, when the servers are known, whether what the configuration names exists."""
     await client.wait_guilds_known(GUILDS_SECONDS)
+    wrong = everyone_in_roles(needs.role_ids, [guild.id for guild in client.guilds])
+    if wrong is not None:
+        raise StartError(wrong)
     guilds = [guild for guild in client.guilds if not needs.guild_ids or guild.id in needs.guild_ids]
     if any(guild.unavailable for guild in guilds):
         logger.warning("a server is unavailable; the configured role and channel were not checked")

@@ -15,7 +15,7 @@ from cashback.database.integrity import backup, diagnosis
 from cashback.database.payouts import outbox
 from cashback.domain.errors import CashbackError
 from cashback.services import Desk
-from cashback.settings import Settings
+from cashback.settings import Settings, everyone_in_roles
 
 SKEW_SECONDS: Final = 5
 BACKUP_DAYS: Final = 7
@@ -112,6 +112,10 @@ class _Visit:
         role_id = self._settings.role_ids.admin
         if role_id is None:
             return False, "set role_ids.admin in config.json; without it nobody may pay"
+        servers = [guild.id async for guild in self._client.fetch_guilds()]
+        wrong = everyone_in_roles(self._settings.role_ids, [*servers, *self._settings.guild_ids])
+        if wrong is not None:
+            return False, wrong
         for guild in self._guilds:
             role = guild.get_role(role_id)
             if role is not None:

@@ -2,6 +2,7 @@
 
 import discord
 
+from cashback.cogs.buttons.presses import roles_of
 from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.domain.errors import RolesUnknownError
@@ -33,5 +34,5 @@ class Roles:
                 continue
             except DISCORD_FAILURES as error:
                 raise RolesUnknownError from error
-            found.update(role.id for role in member.roles)
+            found |= roles_of(member)
         return frozenset(found)

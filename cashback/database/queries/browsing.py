@@ -101,11 +101,19 @@ def referrers_page(
         return _page(connection, query.order_by(referral_blacklist.c.user_id), limit, key="referrer_id")
     summed = _summed(now).where(referrals.c.referrer_user_id > after_referrer_id)
     if which is ReferrerFilter.PENDING:
-        summed = summed.where(is_pending(now))
+        # The filter chooses referrers; what is summed is all of their referrals, paid ones too.
+        chosen = _with_pending(now, after_referrer_id=after_referrer_id, limit=limit + 1).subquery("chosen")
+        summed = summed.where(referrals.c.referrer_user_id.in_(select(chosen)))
     # Cut before the blacklist is asked: it is asked for these rows only.
     cut = summed.order_by(referrals.c.referrer_user_id).limit(limit + 1).subquery("cut")
     query = select(cut, is_blacklisted(cut.c.referrer_id).label("is_blacklisted")).order_by(cut.c.referrer_id)
     return _page(connection, query, limit, key="referrer_id")
+
+
+def _with_pending(now: datetime, *, after_referrer_id: int, limit: int) -> Select[int]:
+    referrer_id = referrals.c.referrer_user_id
+    query = select(referrer_id).where(is_pending(now), referrer_id > after_referrer_id)
+    return query.distinct().order_by(referrer_id).limit(limit)
 
 
 def _summed(now: datetime) -> Select[Any]:

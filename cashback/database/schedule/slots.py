@@ -18,6 +18,9 @@ from cashback.domain.calendar import WEEK, Rule
 from cashback.domain.errors import NothingPendingError, StaleBatchError
 from cashback.domain.model import SlotRecord, SlotStatus, Terms
 
+LEAST_GRACE: Final = timedelta(minutes=1)
+"""A bell rings after its moment, not at it: a grace time of 0 hours must leave room for that."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueSlots:
@@ -34,10 +37,12 @@ class DueSlots:
 def due(connection: Connection, *, now: datetime) -> DueSlots:
     """Find the slots that have passed and are not decided: the latest is paid within the grace time, older ones never.
 
+    A slot that is at most a minute late is always in time, also if the grace time is 0 hours.
+
     Where several weeks passed, what they earned is part of the one batch.
     """
     state = schedule.in_force(connection)
-    rule, grace = state.schedule.rule, timedelta(hours=state.schedule.grace_hours)
+    rule, grace = state.schedule.rule, max(timedelta(hours=state.schedule.grace_hours), LEAST_GRACE)
     if rule is None:
         return DueSlots(rule=None, payable=None, missed=())
     newest = newest_slot(connection, until=now)
@@ -47,8 +52,8 @@ def due(connection: Connection, *, now: datetime) -> DueSlots:
     latest_at = open_slots.pop() if open_slots and open_slots[-1] == passed[-1] else None
     missed = [(slot_at, "nothing ran then; the cashback is part of a later batch") for slot_at in open_slots]
     if latest_at is not None and now - latest_at > grace:
-        hours = state.schedule.grace_hours
-        missed.append((latest_at, f"nothing was paid then, nor within the grace time of {hours} h"))
+        allowed = f"{state.schedule.grace_hours} h" if state.schedule.grace_hours else "a minute"
+        missed.append((latest_at, f"nothing was paid then, nor within the grace time of {allowed}"))
         latest_at = None
     return DueSlots(rule=rule, payable=latest_at, missed=tuple(missed))
 

@@ -210,6 +210,46 @@ async def test_a_referrer_learns_why_nothing_is_paid(office: Office) -> None:
         assert f"Blacklisted by dashboard:{ADA} since" in text
 
 
+def referrer_rows(text: str) -> dict[str, list[str]]:
+    """Read the list of referrers: of each the referrals, then the cents spent, earned, paid, held and pending."""
+    rows = re.findall(r'<tr><th scope="row"><a class="id" href="/referrers/(\d+)">(.*?)</tr>', text)
+    return {person: re.findall(r'<td class="number">(.*?)</td>', cells) for person, cells in rows}
+
+
+async def test_filter_for_pending_referrers_shows_sums_of_all_their_referrals(office: Office) -> None:
+    await office.till.earn(5, 100, 150)
+    await office.till.earn(6, 999)
+    await office.till.pay()
+    await office.till.earn(5, 70)
+    async with office.signed_in() as browser:
+        _, pending = await browser.get("/referrers")
+        _, everyone = await browser.get("/referrers?show=all")
+    shown = referrer_rows(pending)
+    assert list(shown) == ["5"]
+    assert [shown["5"][0], *shown["5"][2:]] == ["3", "$3.20", "$2.50", "$0.00", "$0.70"]
+    assert list(referrer_rows(everyone)) == ["5", "6"]
+    assert referrer_rows(everyone)["5"] == shown["5"]
+
+
+async def test_pages_of_pending_referrers_show_each_once(office: Office) -> None:
+    people = range(1, 103)
+    await office.till.earn_all((person, 100) for person in people)
+    await office.till.pay()
+    pending = [person for person in people if person % 2]
+    await office.till.earn_all((person, 7) for person in pending)
+    seen: list[str] = []
+    async with office.signed_in() as browser:
+        path = "/referrers?show=pending"
+        while path:
+            _, text = await browser.get(path)
+            rows = referrer_rows(text)
+            assert {row[0] for row in rows.values()} == {"2"}
+            seen += rows
+            found = re.search(r'rel="next" href="([^"]+)"', text)
+            path = "/referrers" + found[1].replace("&amp;", "&") if found else ""
+    assert seen == [str(person) for person in pending]
+
+
 async def test_what_failed_is_retried_from_here_and_paid_once(office: Office) -> None:
     await office.till.earn_all((person, 100) for person in range(1, 6))
     refuse_wallets(office, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, event
 from cashback.database import Database
 from cashback.database.integrity import reconciliation
 from cashback.database.payouts import absences, batches, crediting, outbox, proposals, runs
-from cashback.database.queries import members
+from cashback.database.queries import browsing, members
 from cashback.database.referral_program import pending, purchases, referrals, refunds
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
@@ -120,6 +121,12 @@ async def test_what_is_pending_is_read_from_its_index(large: Till, function: Cal
     [plan] = plans.values()
     assert any("referrals USING INDEX referrals_pending" in step for step in plan), plan
     assert full_scans(plans) == []
+
+
+async def test_page_of_pending_referrers_is_read_from_its_index(large: Till) -> None:
+    page = partial(browsing.referrers_page, which=browsing.ReferrerFilter.PENDING, after_referrer_id=1100, limit=50)
+    plans = await large.database.read(explained, page, FRIDAY)
+    assert full_scans(plans) == [], plans
 
 
 async def test_proposing_reads_what_is_pending_from_its_index(large: Till) -> None:
