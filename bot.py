@@ -315,7 +315,10 @@ def _first_of(error: BaseException) -> BaseException:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(load(), reread=load))
+        loaded = load()
+        for warning in loaded.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
+        sys.exit(main(loaded, reread=load))
     except SettingsError as wrong:
         sys.stderr.write(f"error: {wrong}\n")
         sys.exit(1)

@@ -6,7 +6,7 @@ environment only. Every refusal is one line that names the file, the key, its va
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -23,6 +23,8 @@ from pydantic import (
     StrictStr,
     ValidationError,
 )
+
+from cashback.domain import similar_names
 
 LARGEST_ID: Final = 2**63 - 1
 PPM_PER_PERCENT: Final = 10_000
@@ -89,12 +91,18 @@ def _or_null(least: int, most: int, unit: str = "") -> Any:  # noqa: ANN401 -- a
 
 
 class _Section(BaseModel):
-    """A part of the file. Keys that are not ours are left alone."""
+    """A part of the file that is another bot's too. Keys that are not ours are left alone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class ReferralSettings(_Section):
+class _OwnSection(BaseModel):
+    """A part of the file that is ours alone. A key that is not a setting is a slip, and refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReferralSettings(_OwnSection):
     """What is earned, and when and how it is paid."""
 
     cashback_percent: Percent = Decimal("0.5")
@@ -176,7 +184,7 @@ def _to_web_address(value: object) -> object:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-class DashboardSettings(_Section):
+class DashboardSettings(_OwnSection):
     """The web pages for admins, the purchase intake and the metrics: one server, off unless it is switched on."""
 
     enabled: Annotated[StrictBool, Field(description="true or false")] = False
@@ -233,6 +241,14 @@ _FROM_ENVIRONMENT: Final = (
     "warnings",
 )
 
+OWN_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "referral_settings": ReferralSettings,
+    "dashboard": DashboardSettings,
+}
+SHARED_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"role_ids": RoleIds, "logging_channels": LoggingChannels}
+LIKE_OURS: Final = frozenset({"roles"})
+"""Keys of the other bot's that are close to ours and mean something else."""
+
 
 def load(
     config_path: Path | None = None, database: str | None = None, environ: Mapping[str, str] | None = None
@@ -247,9 +263,15 @@ def load(
     content = _read(path, must_exist=named is not None)
     tokens = [key for key in TOKEN_KEYS if key in content]
     ours: dict[str, Any] = {key: value for key, value in content.items() if key not in _FROM_ENVIRONMENT}
-    ours["warnings"] = tuple(
-        f"{path.name}: {key} is not used: the token comes from DISCORD_TOKEN only; remove it from the file."
-        for key in tokens
+    ours["warnings"] = (
+        *(
+            f"{path.name}: {key} is not used: the token comes from DISCORD_TOKEN only; remove it from the file."
+            for key in tokens
+        ),
+        *(
+            f"{path.name}: {_printable(key)} is not a setting; did you mean {known}? Rename it."
+            for key, known in _slips(content)
+        ),
     )
     ours["database"] = database or environ.get("CASHBACK_DATABASE") or "cashback.db"
     ours["discord_token"] = environ.get("DISCORD_TOKEN", "").strip() or None
@@ -264,6 +286,28 @@ def load(
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
     return loaded
+
+
+def _slips(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """List the keys in shared parts that are close to a setting that is not there, with the setting."""
+    yield from _slips_in(content, [name for name in Settings.model_fields if name not in _FROM_ENVIRONMENT])
+    for section, model in SHARED_SECTIONS.items():
+        if isinstance(content.get(section), dict):
+            for key, known in _slips_in(content[section], list(model.model_fields)):
+                yield f"{section}.{key}", f"{section}.{known}"
+    # At the top, a setting of this section would be a stranger's key, and its default would hold.
+    section_content = content.get("referral_settings") or {}
+    for key in content:
+        if key in ReferralSettings.model_fields and key not in section_content:
+            yield key, f"referral_settings.{key}"
+
+
+def _slips_in(content: Mapping[str, Any], known: Sequence[str]) -> Iterator[tuple[str, str]]:
+    missing = [name for name in known if content.get(name) is None]
+    for key in content:
+        name = None if key in known or key in LIKE_OURS else similar_names.meant(key, missing)
+        if name is not None:
+            yield key, name
 
 
 def _intake_keys(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -363,8 +407,17 @@ def _one_line(path: Path, error: ValidationError) -> str:
     """Name the first wrong key, its value, and what it may be."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section, name = map(str, first["loc"])
+        nearest = f"{section}.{similar_names.nearest(name, OWN_SECTIONS[section].model_fields)}"
+        return f"{path.name}: {_printable(key)} is not a setting; the nearest is {nearest}. Correct or remove it."
     value = json.dumps(first["input"], default=float)
     return f"{path.name}: {key} is {value[:80]}, but may be {_meaning(first['loc'])}."
+
+
+def _printable(key: str) -> str:
+    """Return a key that anybody may have written as a part of one line."""
+    return json.dumps(key, ensure_ascii=False)[1:-1][:80]
 
 
 def _meaning(location: tuple[int | str, ...]) -> str:

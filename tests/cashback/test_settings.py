@@ -44,7 +44,7 @@ def test_an_apex_core_file_with_all_its_other_sections_loads(tmp_path: Path) -> 
         "guild_ids": [123456789012345678],
         "role_ids": {"admin": "223456789012345678", "client": 5, "vip": None},
         "logging_channels": {"audit": 323456789012345678, "payments": 1, "errors": 2},
-        "referral_settings": {"cashback_percent": 1.25, "future_setting": {"deep": [1, 2]}},
+        "referral_settings": {"cashback_percent": 1.25},
         "operating_hours": {"monday": [9, 17]},
         "payment_methods": [{"name": "card", "enabled": True}],
         "database": {"path": "elsewhere.db"},
@@ -276,6 +276,106 @@ def test_role_of_everyone_is_refused(tmp_path: Path, name: str) -> None:
     said = refusal(tmp_path, {"guild_ids": [1, 77], "role_ids": {"admin": 5, name: "77"}})
     assert said.startswith(f"config.json: role_ids.{name} is 77, the id of a server")
     assert "@everyone" in said
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "nearest"),
+    [
+        ("referral_settings", "cashback_percentage", "cashback_percent"),
+        ("referral_settings", "cashback-percent", "cashback_percent"),
+        ("referral_settings", "cashbackPercent", "cashback_percent"),
+        ("referral_settings", "cashback_percent ", "cashback_percent"),
+        ("referral_settings", "batch_hour", "batch_hour_utc"),
+        ("referral_settings", "min_payout", "min_payout_cents"),
+        ("referral_settings", "grace_hours", "misfire_grace_hours"),
+        ("dashboard", "enable", "enabled"),
+        ("dashboard", "url", "public_url"),
+        ("dashboard", "Port", "port"),
+    ],
+)
+def test_unknown_key_is_refused_with_the_nearest(tmp_path: Path, section: str, key: str, nearest: str) -> None:
+    said = refusal(tmp_path, {section: {key: 5}})
+    assert said == (
+        f"config.json: {section}.{key} is not a setting; the nearest is {section}.{nearest}. Correct or remove it."
+    )
+
+
+@pytest.mark.parametrize("section", ["referral_settings", "dashboard"])
+@pytest.mark.parametrize("key", ["", "_comment", "xyz", "€", "a\nb"])
+def test_unknown_key_that_is_like_none_is_refused_in_one_line(tmp_path: Path, section: str, key: str) -> None:
+    said = refusal(tmp_path, {section: {key: {"deep": [1]}}})
+    assert said.startswith(f"config.json: {section}.")
+    assert len(said.splitlines()) == 1
+
+
+APEX_CORE = {
+    "token": "x",
+    "bot_prefix": "!",
+    "guild_ids": [1],
+    "role_ids": {"admin": None},
+    "logging_channels": dict.fromkeys(
+        ("audit", "payments", "tickets", "errors", "order_logs", "transcript_archive"), None
+    ),
+    "ticket_categories": {"support": 1, "billing": 2, "sales": 3},
+    "operating_hours": {"start_hour_utc": 9, "end_hour_utc": 17},
+    "payment_methods": [],
+    "roles": [],
+    "refund_settings": {"enabled": True, "max_days": 3, "handling_fee_percent": 10},
+    "rate_limits": {},
+    "financial_cooldowns": {},
+    "category_ids": {},
+    "channel_ids": {"audit-log": 1},
+    "setup_settings": {},
+}
+OURS = ["bot_prefix", "guild_ids", "role_ids", "logging_channels"]
+
+
+@pytest.mark.parametrize("missing", [None, *OURS])
+def test_other_bots_keys_are_no_slips_of_ours(tmp_path: Path, missing: str | None) -> None:
+    content = {key: value for key, value in APEX_CORE.items() if key not in {"token", missing}}
+    assert settings.load(write(tmp_path, content), environ={}).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "meant"),
+    [
+        ({"role_ids": {"admn": 5}}, "role_ids.admn", "role_ids.admin"),
+        ({"role_ids": {"Admin": 5}}, "role_ids.Admin", "role_ids.admin"),
+        ({"role_ids": {"admin": None, "admins": 5}}, "role_ids.admins", "role_ids.admin"),
+        ({"role_ids": {"administrator": 5}}, "role_ids.administrator", "role_ids.admin"),
+        ({"role_ids": {"viewer": 5}}, "role_ids.viewer", "role_ids.dashboard_viewer"),
+        ({"role_ids": {"dashbord_viewer": 5}}, "role_ids.dashbord_viewer", "role_ids.dashboard_viewer"),
+        ({"logging_channels": {"adit": 5}}, "logging_channels.adit", "logging_channels.audit"),
+        ({"logging_channels": {"audit_log": 5}}, "logging_channels.audit_log", "logging_channels.audit"),
+        ({"referal_settings": {"cashback_percent": 5}}, "referal_settings", "referral_settings"),
+        ({"referrals": {"cashback_percent": 5}}, "referrals", "referral_settings"),
+        ({"referralSettings": {"cashback_percent": 5}}, "referralSettings", "referral_settings"),
+        ({"role_id": {"admin": 5}}, "role_id", "role_ids"),
+        ({"guild_id": 5}, "guild_id", "guild_ids"),
+        ({"logging_channel": {"audit": 5}}, "logging_channel", "logging_channels"),
+        ({"dashbord": {"enabled": True}}, "dashbord", "dashboard"),
+        ({"dashboard_settings": {"enabled": True}}, "dashboard_settings", "dashboard"),
+        ({"prefix": "?"}, "prefix", "bot_prefix"),
+        ({"brand": "x"}, "brand", "brand_name"),
+        ({"cashback_percent": 5}, "cashback_percent", "referral_settings.cashback_percent"),
+    ],
+)
+def test_slip_in_a_shared_part_is_one_warning(tmp_path: Path, content: object, key: str, meant: str) -> None:
+    loaded = settings.load(write(tmp_path, content), environ={})
+    assert loaded.warnings == (f"config.json: {key} is not a setting; did you mean {meant}? Rename it.",)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"role_ids": {"admin": 5, "admins": 6, "moderator": 7, "vip": None}},
+        {"logging_channels": {"audit": 5, "audit_log": 6}},
+        {"referral_settings": {}, "referal_settings": {}},
+        {"general_settings": {}, "order_settings": {}, "settings": {}, "name": "x", "ids": 1, "": 2, "database": 3},
+    ],
+)
+def test_other_keys_of_a_shared_part_are_left_alone(tmp_path: Path, content: object) -> None:
+    assert settings.load(write(tmp_path, content), environ={}).warnings == ()
 
 
 def test_a_shops_secrets_come_from_the_environment_and_are_not_shown() -> None:
