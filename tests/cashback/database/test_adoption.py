@@ -13,7 +13,7 @@ import pytest
 from cashback.database import Database
 from cashback.domain.errors import DatabaseUnavailableError, NothingPendingError
 from tests.cashback.database import apex_core
-from tests.conftest import Clock, Till, raw, rows
+from tests.conftest import Clock, LedgerFixture, raw, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -25,10 +25,10 @@ def old_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def adopted(old_file: Path, clock: Clock) -> AsyncIterator[Till]:
+async def adopted(old_file: Path, clock: Clock) -> AsyncIterator[LedgerFixture]:
     """Adopt it."""
     async with Database(old_file, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         yield till
         assert (await till.verify()).breaches == ()
 
@@ -44,7 +44,7 @@ async def test_adoption_changes_no_row_and_no_number(old_file: Path, clock: Cloc
     assert rows(old_file, "PRAGMA integrity_check") == [("ok",)]
 
 
-async def test_pending_cashback_of_the_old_rows_is_paid(adopted: Till) -> None:
+async def test_pending_cashback_of_the_old_rows_is_paid(adopted: LedgerFixture) -> None:
     assert await adopted.database.get_all_pending_referral_cashbacks() == [
         {"referrer_id": 10, "pending_cents": 250, "referral_count": 2},
         {"referrer_id": 20, "pending_cents": 90, "referral_count": 1},
@@ -75,7 +75,7 @@ async def test_pending_cashback_of_the_old_rows_is_paid(adopted: Till) -> None:
     ]
 
 
-async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: Till) -> None:
+async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: LedgerFixture) -> None:
     verdict = await adopted.verify()
     assert verdict.balanced
     assert any(remark.startswith("wallet of 10 holds 1234 cents") for remark in verdict.remarks)
@@ -83,7 +83,7 @@ async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: Till)
 
 async def test_what_is_taken_back_after_a_payout_is_a_breach_in_an_adopted_file_too(old_file: Path) -> None:
     async with Database(old_file, clock=Clock()) as database:
-        till = Till(database, Clock())
+        till = LedgerFixture(database, Clock())
         await till.pay()
         with raw(old_file) as connection:
             connection.execute("UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 20")
@@ -91,7 +91,7 @@ async def test_what_is_taken_back_after_a_payout_is_a_breach_in_an_adopted_file_
 
 
 @pytest.mark.parametrize("paid_first", [False, True])
-async def test_the_other_bots_own_statements_go_on_working(adopted: Till, *, paid_first: bool) -> None:
+async def test_the_other_bots_own_statements_go_on_working(adopted: LedgerFixture, *, paid_first: bool) -> None:
     if paid_first:
         await adopted.pay()
     apex_core.work_on(adopted.path)
@@ -104,13 +104,13 @@ async def test_the_other_bots_own_statements_go_on_working(adopted: Till, *, pai
     assert adopted.balance(10) == 1234 - 34 + 250
 
 
-async def test_moments_are_read_in_every_form_that_python_and_sqlite_write_them(adopted: Till) -> None:
+async def test_moments_are_read_in_every_form_that_python_and_sqlite_write_them(adopted: LedgerFixture) -> None:
     for referrer_id in (10, 20, 30, 40):
         for referral in await adopted.database.get_referrals(referrer_id):
             assert referral["created_at"] is None or referral["created_at"].tzinfo is not None
 
 
-async def test_purchases_accrue_on_old_referrals(adopted: Till) -> None:
+async def test_purchases_accrue_on_old_referrals(adopted: LedgerFixture) -> None:
     assert await adopted.database.log_referral_purchase(21, 77, 399) == 1
     assert await adopted.database.log_referral_purchase(21, 78, 1) == 1
     assert await adopted.database.log_referral_purchase(31, 79, 10_000) is None
@@ -124,7 +124,7 @@ async def test_an_explicit_null_in_an_old_row_loses_no_cent(old_file: Path, cloc
         connection.execute("INSERT INTO referrals VALUES (20, 60, 61, NULL, NULL, NULL, NULL, NULL)")
     async with Database(old_file, clock=clock) as database:
         assert await database.log_referral_purchase(61, 1, 20_000) == 100
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         assert await till.pending(60) == 100
         await till.pay()
         assert till.balance(60) == 100
@@ -138,7 +138,7 @@ async def test_a_referrer_without_a_wallet_gets_one_and_blocks_nobody(old_file: 
             "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents) VALUES (70, 71, 30)"
         )
     async with Database(old_file, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         report = await till.pay()
         assert (report.users_paid, report.total_cents) == (3, 370)
         assert till.balance(70) == 30
@@ -149,7 +149,7 @@ async def test_old_cents_that_were_overpaid_before_are_a_remark(old_file: Path, 
     with raw(old_file) as connection:
         connection.execute("UPDATE referrals SET cashback_paid_cents = 900 WHERE id = 9")
     async with Database(old_file, clock=clock) as database:
-        verdict = await Till(database, clock).verify()
+        verdict = await LedgerFixture(database, clock).verify()
         assert verdict.balanced
         assert any("referral 9 earned 10 cents and was paid 900" in remark for remark in verdict.remarks)
 
@@ -170,14 +170,16 @@ async def test_a_file_with_some_of_the_tables_gets_the_others(tmp_path: Path, cl
         connection.executescript(apex_core.TABLES.split("CREATE TABLE referrals", maxsplit=1)[0])
         connection.execute("INSERT INTO users (discord_id, wallet_balance_cents) VALUES (1, 500)")
     async with Database(path, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await till.earn(1, 20)
         await till.pay()
         assert till.balance(1) == 520
         assert (await till.verify()).balanced
 
 
-async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_next_batch(adopted: Till) -> None:
+async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_next_batch(
+    adopted: LedgerFixture,
+) -> None:
     rounds = 60
     finished = anyio.Event()
 
