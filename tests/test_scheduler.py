@@ -9,15 +9,21 @@ from pathlib import Path
 import anyio
 import pytest
 
-from database import Database, audit_log
-from database.calendar import schedule, slots
-from database.payouts import batches
-from desk import CLI, Actor, Desk, Source
-from pipeline.calendar import WEEK, WEEKDAYS, Rule
-from pipeline.errors import BusyError, CashbackError, DatabaseUnavailableError, NotAllowedError, StaleBatchError
-from pipeline.messages import BatchStatus, SlotStatus
+from cashback.database import Database, audit_log
+from cashback.database.payouts import batches
+from cashback.database.schedule import schedule, slots
+from cashback.domain.calendar import WEEK, WEEKDAYS, Rule
+from cashback.domain.errors import (
+    BusyError,
+    CashbackError,
+    DatabaseUnavailableError,
+    NotAllowedError,
+    StaleBatchError,
+)
+from cashback.domain.model import BatchStatus, SlotStatus
+from cashback.services import CLI, Actor, Desk, Source
+from cashback.settings import ReferralSettings, Settings, SettingsError
 from scheduler import Scheduler
-from settings import ReferralSettings, Settings, SettingsError
 from tests.frozen import FrozenTime
 
 # A Friday, 15:00 UTC.
