@@ -296,9 +296,9 @@ def _slips(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             for key, known in _slips_in(content[section], list(model.model_fields)):
                 yield f"{section}.{key}", f"{section}.{known}"
     # At the top, a setting of this section would be a stranger's key, and its default would hold.
-    section_content = content.get("referral_settings") or {}
+    settled = content.get("referral_settings", {})
     for key in content:
-        if key in ReferralSettings.model_fields and key not in section_content:
+        if key in ReferralSettings.model_fields and isinstance(settled, dict) and key not in settled:
             yield key, f"referral_settings.{key}"
 
 

@@ -308,6 +308,11 @@ def test_unknown_key_that_is_like_none_is_refused_in_one_line(tmp_path: Path, se
     assert len(said.splitlines()) == 1
 
 
+def test_section_that_is_no_object_is_refused_beside_a_slip(tmp_path: Path) -> None:
+    said = refusal(tmp_path, {"cashback_percent": 5, "role_id": 3, "referral_settings": 5})
+    assert said == "config.json: referral_settings is 5, but may be an object in braces."
+
+
 APEX_CORE = {
     "token": "x",
     "bot_prefix": "!",

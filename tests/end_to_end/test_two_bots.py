@@ -68,7 +68,7 @@ def made(folder: Path) -> Path:
 
 def holder(town: DiscordFixture) -> str | None:
     """Tell who holds the lease."""
-    found = town.till.rows("SELECT holder FROM leases")
+    found = town.till.rows("SELECT holder FROM cashback_leases")
     return found[0][0] if found else None
 
 
@@ -111,7 +111,7 @@ async def payees(town: DiscordFixture, count: int, *, muted: slice) -> list[Memb
     await town.till.earn_all((each.id, 100) for each in people)
     with raw(town.till.location) as connection:
         for each in people[muted]:
-            connection.execute("INSERT INTO notification_preferences VALUES (?, 0)", (each.id,))
+            connection.execute("INSERT INTO cashback_notification_preferences VALUES (?, 0)", (each.id,))
     return people
 
 
