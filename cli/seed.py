@@ -117,7 +117,7 @@ async def plant(database: Database, members: Iterator[Member], advance: Advance)
     return await database.write(_plant, members, database, advance)
 
 
-def _plant(connection: Any, members: Iterator[Member], database: Database, advance: Advance) -> dict[str, int]:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
+def _plant(connection: Any, members: Iterator[Member], database: Database, advance: Advance) -> dict[str, int]:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
     if any_referral(connection):
         raise CashbackError(f"Database {database.name} has referrals already; seed an empty one (--database FILE).")
     now = database.now()
