@@ -23,6 +23,7 @@ from cogs.buttons.browser import Browser
 from cogs.buttons.confirm import Decisions
 from cogs.buttons.hold import Holds
 from cogs.buttons.reversing import Reversals
+from cogs.gateway.claims import Claims
 from cogs.gateway.client import CashbackClient
 from cogs.gateway.connection import Needs, StartError, point_at, stay_connected
 from cogs.gateway.doctor import Doctor
@@ -88,7 +89,7 @@ class House:
         )
         referral = settings.referral_settings
         mail, news = Bell(), Bell()
-        client = CashbackClient(news, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
+        client = CashbackClient(news, Claims(database), prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
         lease = Lease(database, seconds=referral.lease_seconds)
         audit_channel = AuditChannel(
             client,

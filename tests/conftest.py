@@ -348,6 +348,7 @@ async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTi
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ON_BOTH: Final = (
+    "tests/bot/test_each_command_once",
     "tests/bot/test_two_bots",
     "tests/concurrency/",
     "tests/crash/",

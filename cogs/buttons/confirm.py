@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import discord
 from discord.ui import Button, DynamicItem, View
 
-from cogs.buttons.presses import act_on_press
+from cogs.buttons.presses import ClaimedButton, act_on_press
 from cogs.runs import Bell
 from database import Database
 from database.payouts import announcements
@@ -75,6 +75,7 @@ GREEN: Final = frozenset({Action.CONFIRM, Action.APPROVE, Action.RESUME})
 
 
 class DecisionButton(
+    ClaimedButton,
     DynamicItem[Button[View]],
     template=r"cashback:(?P<action>confirm|approve|cancel|stop|resume|give-up):(?P<batch_number>[0-9]{1,18})",
 ):
@@ -105,9 +106,7 @@ class DecisionButton(
         return cls(Action(match["action"]), int(match["batch_number"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Decide, each press once."""
-        if not interaction.client.once.is_first(interaction.id):
-            return
+        """Decide."""
         decisions: Decisions = interaction.client.decisions
         await decisions.decide(interaction, self.action, self.batch_number)
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, Self
 import discord
 from discord.ui import Button, DynamicItem, View
 
-from cogs.buttons.presses import act_on_press
+from cogs.buttons.presses import ClaimedButton, act_on_press
 from cogs.texts import embeds
 from database import Database
 from database.reading import members
@@ -75,6 +75,7 @@ class ReversalAction(StrEnum):
 
 
 class ReversalButton(
+    ClaimedButton,
     DynamicItem[Button[View]],
     template=r"cashback:reversal-(?P<action>confirm|approve|cancel):(?P<number>[0-9]{1,18})",
 ):
@@ -106,9 +107,8 @@ class ReversalButton(
         return cls(ReversalAction(match["action"]), int(match["number"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Decide, each press once."""
-        if interaction.client.once.is_first(interaction.id):
-            await interaction.client.reversals.decide(interaction, self.action, self.number)
+        """Decide."""
+        await interaction.client.reversals.decide(interaction, self.action, self.number)
 
 
 class ReversalView(View):

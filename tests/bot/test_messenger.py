@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
+from cogs.gateway.claims import Claims
 from cogs.gateway.client import CashbackClient
 from cogs.gateway.connection import Needs, point_at, stay_connected
 from cogs.posts.messenger import DirectMessenger, nonce_of
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.anyio
 async def messenger(town: Town) -> AsyncIterator[DirectMessenger]:
     """Connect a messenger."""
     point_at(town.sandbox.api_url)
-    client = CashbackClient(Bell(), prefix="!", guild_ids=())
+    client = CashbackClient(Bell(), Claims(town.till.database), prefix="!", guild_ids=())
     needs = Needs(admin_role_id=town.admin_role.id, audit_channel_id=None, guild_ids=())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stay_connected, client, town.sandbox.token, needs)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from cogs.gateway.client import Once
 from cogs.runs import Runs
 from pipeline.errors import BusyError
 from stages import Bell
@@ -80,8 +79,3 @@ async def test_a_batch_that_a_full_inbox_refused_is_submitted_later(till: Till) 
             await inbox.changed.wait()
         tasks.cancel_scope.cancel()
     assert inbox.taken == [number]
-
-
-def test_an_id_is_remembered_within_bounds() -> None:
-    once = Once(size=2)
-    assert [once.is_first(event) for event in (1, 1, 2, 3, 1)] == [True, False, True, True, True]
