@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import aiohttp
@@ -34,7 +35,7 @@ from lease import Lease
 from sandbox import Interaction, Member, Message
 from tests.bot.conftest import LONG_SECONDS, Town, until
 from tests.bot.test_dashboard import with_dashboard
-from tests.conftest import Clock, raw
+from tests.conftest import Clock, break_writes, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -399,3 +400,103 @@ async def test_two_bots_suggest_once(town: Town, clock: Clock, caplog: pytest.Lo
         await until(lambda: 2 in scene.claims.values())
     assert [each["value"] for each in found] == ["BATCH-20260703-150001"]
     assert complaints(caplog) == []
+
+
+@contextmanager
+def locked(town: Town) -> Iterator[None]:
+    """Let no claim be decided inside the block."""
+    location = town.till.location
+    with raw(location) as connection:
+        if isinstance(location, Path):
+            connection.execute("BEGIN IMMEDIATE")
+        else:
+            connection.execute("BEGIN")
+            connection.execute("LOCK TABLE cashback_command_claims IN ACCESS EXCLUSIVE MODE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+async def both_deferred(interaction: Interaction) -> None:
+    """Wait until one bot has deferred the answer and the other has heard that it is deferred."""
+    await interaction.answered()
+    await until(lambda: interaction.refused == 1)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have claims take too long from the first moment on."""
+    monkeypatch.setattr("cogs.gateway.claims.ACKNOWLEDGE_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("name", "is_private"), [("sendref-cashb pay", False), ("cashback show", True)])
+async def test_slash_command_on_a_locked_ledger_is_deferred_and_answered_once(
+    town: Town, clock: Clock, caplog: pytest.LogCaptureFixture, name: str, is_private: bool
+) -> None:
+    async with two_bots(town, clock) as scene:
+        await scene.referrer()
+        before = scene.effects()
+        with locked(town):
+            asked = await town.sandbox.slash(town.channel.id, town.admin.id, name)
+            await both_deferred(asked)
+        answer = await asked.replied()
+        await scene.decided(asked.id)
+        assert scene.answers(asked.id) == [answer]
+        assert answer is not None
+        assert (answer.ephemeral_to is not None, answer.loading) == (is_private, False)
+        assert scene.effects() == before + ([] if is_private else ["batch_proposed"])
+    assert complaints(caplog) == []
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("kind_of_button", [DecisionButton, PayoutsButton])
+async def test_press_on_a_locked_ledger_is_deferred_and_done_once(
+    town: Town, clock: Clock, caplog: pytest.LogCaptureFixture, kind_of_button: type[ClaimedButton]
+) -> None:
+    make, expected = PRESSES[kind_of_button]
+    async with two_bots(town, clock) as scene:
+        item = await make(scene)
+        before = scene.effects()
+        with locked(town):
+            press = await pressed(town, item)
+            await both_deferred(press)
+        await scene.decided(press.id)
+        await scene.has_effects(before + expected)
+        if kind_of_button is PayoutsButton:
+            assert press.message is not None
+            await town.shows(press.message, "BATCH-20260703-150001")
+        assert press.followups == []
+    assert complaints(caplog) == []
+
+
+async def test_without_a_ledger_each_command_is_refused_once_and_does_nothing(
+    town: Town, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with two_bots(town, clock) as scene:
+        await scene.referrer()
+        item = await decision(scene)
+        before = scene.effects()
+        with break_writes(town.till.location, "cashback_command_claims"):
+            said = await town.say("!sendref-cashb")
+            await until(lambda: scene.answers(said.id))
+            asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")
+            await asked.replied()
+            press = await pressed(town, item)
+            refusal = await press.replied()
+            await until(lambda: (asked.refused, press.refused) == (1, 1))
+            assert refusal is not None
+            assert refusal.ephemeral_to == town.admin.id
+            texts = [each.text for each in scene.answers(said.id) if each.text != "Press it."]
+            assert texts == [texts[0]] * 3
+            assert "cashback_command_claims" in texts[0]
+            assert "\n" not in texts[0]
+        assert scene.effects() == before
+    assert complaints(caplog) == []
+
+
+async def test_other_messages_are_not_claimed(town: Town, clock: Clock) -> None:
+    async with two_bots(town, clock) as scene:
+        for text in ("good morning", "!nonsense", "sendref-cashb", "!"):
+            await town.say(text)
+        await typed(scene, "sendref-cashb failures", ADMINS["sendref-cashb failures"])
+        assert len(scene.claims) == 1
