@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch64 arm64 AMD64'
 
-.PHONY: demo test check bench soak pictures run lock clean
+.PHONY: demo test check bench simulate soak pictures run lock clean
 
 demo: .venv/.installed
 	$(BIN)/cashback demo
@@ -19,18 +19,24 @@ check: .venv/.installed
 	$(BIN)/mypy
 
 bench: .venv/.installed
-	$(BIN)/python -m bench
-	$(BIN)/python -m bench.conversation
+	$(BIN)/python -m verification.bench
+	$(BIN)/python -m verification.bench.bot_latency
 
-# Hours of kills, crowds and chance; writes docs/reliability.md. After a Control-C it goes on where it was.
+WEEKS ?= 520
+SEED ?= 1
+# Years of a community on a virtual clock, with faults; prints what each year held.
+simulate: .venv/.installed
+	$(BIN)/python -m verification.simulation.years_table --weeks $(WEEKS) --seed $(SEED)
+
+# Hours of kills, crowds and chance; writes docs/explanation/reliability.md. After a Control-C it goes on where it was.
 soak: .venv/.installed
-	$(BIN)/python -m soak --keep soak.json
+	$(BIN)/python -m verification.crash --keep soak.json
 
 # Takes the documentation's pictures anew; needs Chromium and a font with emoji.
 pictures: .venv/.installed
 	$(BIN)/python -m docs.pictures
 
-# Breaks the code that moves money in every small way and sees whether a test notices; docs/testing.md has the rest.
+# Breaks the code that moves money in every small way and sees whether a test notices (docs/explanation/testing.md).
 mutants: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
 		--config-settings editable_mode=compat --editable ".[mutants]"

@@ -17,40 +17,41 @@ from typing import Final, Self
 
 import anyio
 
-import logs
-from cogs.admin import AdminCommands
-from cogs.buttons.browser import Browser
-from cogs.buttons.confirm import Decisions
-from cogs.buttons.hold import Holds
-from cogs.buttons.reversing import Reversals
-from cogs.gateway.claims import Claims
-from cogs.gateway.client import CashbackClient
-from cogs.gateway.connection import Needs, StartError, point_at, stay_connected
-from cogs.gateway.doctor import Doctor
-from cogs.gateway.roles import Roles
-from cogs.gateway.roll_call import RollCall
-from cogs.members import MemberCommands
-from cogs.posts.announcer import Announcer
-from cogs.posts.audit_channel import AuditChannel
-from cogs.posts.courier import Courier
-from cogs.posts.messenger import DirectMessenger
-from cogs.posts.slot_posts import SlotPosts
-from cogs.programme import Programme
-from cogs.retrying import keep_retrying
-from cogs.runs import Runs
-from cogs.texts.standing import Terms
-from dashboard import CountingMessenger, CountingObserver, Dashboard, Metrics, World
-from database import Database
-from database.fenced import Fenced
-from database.payouts import batches
-from desk import Desk
-from lease import Lease
-from pipeline.errors import CashbackError
+from cashback import logs
+from cashback.background.lease import Lease
+from cashback.background.outbox_dispatcher import Postman
+from cashback.background.payout_retries import keep_retrying
+from cashback.background.recovery import Runs
+from cashback.background.wakeup import Bell
+from cashback.cogs.admin import AdminCommands
+from cashback.cogs.buttons.browser import Browser
+from cashback.cogs.buttons.confirm import Decisions
+from cashback.cogs.buttons.hold import Holds
+from cashback.cogs.buttons.reversing import Reversals
+from cashback.cogs.gateway.claims import Claims
+from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.gateway.connection import Needs, StartError, point_at, stay_connected
+from cashback.cogs.gateway.doctor import Doctor
+from cashback.cogs.gateway.membership_check import RollCall
+from cashback.cogs.gateway.roles import Roles
+from cashback.cogs.member_facts import Programme
+from cashback.cogs.members import MemberCommands
+from cashback.cogs.posts.announcer import Announcer
+from cashback.cogs.posts.audit_channel import AuditChannel
+from cashback.cogs.posts.messenger import DirectMessenger
+from cashback.cogs.posts.note_sender import Courier
+from cashback.cogs.posts.slot_posts import SlotPosts
+from cashback.cogs.texts.member_embeds import Terms
+from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Metrics, World
+from cashback.database import Database
+from cashback.database.fenced import Fenced
+from cashback.database.payouts import batches
+from cashback.domain.errors import CashbackError
+from cashback.services import Desk
+from cashback.settings import Settings, SettingsError, load
 from pipeline.runner import Runner
 from scheduler import Scheduler
-from settings import Settings, SettingsError, load
-from stages import Bell, make_pipeline
-from stages.notification import Postman
+from stages import make_pipeline
 
 FAREWELL_SECONDS: Final = 3
 LAST_RESORT_SECONDS: Final = 8
@@ -84,6 +85,7 @@ class House:
         """Wire the house. Raises StartError where nobody is configured who may pay."""
         needs = Needs(
             admin_role_id=required_admin_role(settings),
+            role_ids=settings.role_ids,
             audit_channel_id=settings.logging_channels.audit,
             guild_ids=settings.guild_ids,
         )
@@ -314,7 +316,10 @@ def _first_of(error: BaseException) -> BaseException:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(load(), reread=load))
+        loaded = load()
+        for warning in loaded.warnings:
+            sys.stderr.write(f"warning: {warning}\n")
+        sys.exit(main(loaded, reread=load))
     except SettingsError as wrong:
         sys.stderr.write(f"error: {wrong}\n")
         sys.exit(1)

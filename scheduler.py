@@ -13,11 +13,11 @@ import anyio
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
-from database import Database
-from database.calendar import slots
-from desk import Desk
-from pipeline.calendar import Rule
-from pipeline.errors import BusyError, CashbackError
+from cashback.database import Database
+from cashback.database.schedule import slots
+from cashback.domain.calendar import Rule
+from cashback.domain.errors import BusyError, CashbackError
+from cashback.services import Desk
 
 LOOK_SECONDS: Final = 60
 """How often the ledger is looked at without a bell: for a rule that another process changed, and for a slot that could

@@ -8,11 +8,12 @@ from typing import Self
 
 import anyio
 
+from cashback.domain.errors import BusyError, CashbackError
+from cashback.domain.log_context import BatchInHand, in_hand
+from cashback.domain.model import BatchReport, ChunkCredited, ChunkDiscovered
+from cashback.domain.ports import Observer
 from pipeline.actor import CHANNEL_SIZE, Stage, run_actor
-from pipeline.errors import BusyError, CashbackError
-from pipeline.in_hand import BatchInHand, in_hand
-from pipeline.messages import BatchReport, ChunkCredited, ChunkDiscovered, RunBatch
-from pipeline.ports import Observer
+from pipeline.messages import RunBatch
 
 INBOX_SIZE = 16
 """Batches that may wait for the one that runs. One more is refused with a word, it does not wait unseen."""

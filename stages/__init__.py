@@ -1,13 +1,14 @@
 """The four stages of a run. Each stands alone: it knows the ledger and the messages, never another stage."""
 
-from database.fenced import Ledger
+from cashback.background.wakeup import Bell
+from cashback.database.fenced import Ledger
+from cashback.domain.ports import Observer
 from pipeline.messages import RunBatch
-from pipeline.ports import Observer
 from pipeline.runner import Pipeline
 from stages.audit import Audit
 from stages.crediting import Crediting
 from stages.discovery import Discovery
-from stages.notification import Bell, Notification
+from stages.notification import Notification
 
 
 def make_pipeline(request: RunBatch, *, database: Ledger, observer: Observer, bell: Bell, chunk_size: int) -> Pipeline:

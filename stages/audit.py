@@ -1,10 +1,11 @@
 """Audit: follows a run to its end, closes the batch with its audit entry, and emits the report."""
 
-from database.fenced import Ledger
-from database.payouts import runs
+from cashback.database.fenced import Ledger
+from cashback.database.payouts import runs
+from cashback.domain.model import BatchReport, ChunkCredited
+from cashback.domain.ports import Observer
 from pipeline.actor import Emit
-from pipeline.messages import BatchReport, ChunkCredited, RunBatch
-from pipeline.ports import Observer
+from pipeline.messages import RunBatch
 
 
 class Audit:

@@ -9,12 +9,12 @@ from typing import Final
 
 import anyio
 
-from database.errors import RowRefusedError
-from database.fenced import Ledger
-from database.payouts import crediting
+from cashback.database.errors import RowRefusedError
+from cashback.database.fenced import Ledger
+from cashback.database.payouts import crediting
+from cashback.domain.errors import InHandError, SettledError, StoppedError
+from cashback.domain.model import ChunkCredited, ChunkDiscovered
 from pipeline.actor import Emit
-from pipeline.errors import InHandError, SettledError, StoppedError
-from pipeline.messages import ChunkCredited, ChunkDiscovered
 
 LOOK_SECONDS: Final = 0.1
 """How often a chunk is looked at again that another process has in hand."""

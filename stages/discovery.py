@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from database.fenced import Ledger
-from database.payouts import batches, crediting, runs
+from cashback.database.fenced import Ledger
+from cashback.database.payouts import batches, crediting, runs
+from cashback.domain.errors import StaleBatchError
+from cashback.domain.log_context import in_hand
+from cashback.domain.model import BatchStatus, ChunkDiscovered
 from pipeline.actor import Emit
-from pipeline.errors import StaleBatchError
-from pipeline.in_hand import in_hand
-from pipeline.messages import BatchStatus, ChunkDiscovered, RunBatch
+from pipeline.messages import RunBatch
 
 ANSWERED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.STOPPED)
 """What a batch may have come to while it waited for the runner. Its report is the answer."""

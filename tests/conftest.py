@@ -20,21 +20,23 @@ import pytest
 import typer.main
 from sqlalchemy.engine import URL
 
-from database import Database, schema
-from database.books import reconciliation
-from database.dialect import Location, make_engine, name_of
-from database.engine import Failpoint, no_failpoint
-from database.payouts import approvals, batches, proposals
-from database.programme import referrals
-from database.programme.purchases import Purchase, record_purchases
-from pipeline.messages import BatchReport, BatchSummary, ChunkCredited, RunBatch
+from cashback.background.wakeup import Bell
+from cashback.database import Database, schema
+from cashback.database.dialect import Location, make_engine, name_of
+from cashback.database.engine import Failpoint, no_failpoint
+from cashback.database.integrity import reconciliation
+from cashback.database.payouts import approvals, batches, proposals
+from cashback.database.referral_program import referrals
+from cashback.database.referral_program.purchases import Purchase, record_purchases
+from cashback.domain.model import BatchReport, BatchSummary, ChunkCredited
+from pipeline.messages import RunBatch
 from pipeline.runner import Pipeline, Runner
-from soak import grounds
-from soak.compiled import compile_once
-from soak.grounds import Ground
-from stages import Bell, make_pipeline
+from stages import make_pipeline
 from tests.frozen import FrozenTime, frozen_at
 from tests.postgresql import Server, server
+from verification.testbed import databases
+from verification.testbed.databases import Ground
+from verification.testbed.statement_cache import compile_once
 
 pytest_plugins = ["tests.description"]
 
@@ -139,7 +141,7 @@ def raw(location: Location) -> Iterator[Rows]:
     In SQLite foreign keys are not looked at; PostgreSQL always does.
     """
     if isinstance(location, URL):
-        with closing(grounds.connect(location)) as connected:
+        with closing(databases.connect(location)) as connected:
             yield Rows(connected)
         return
     connection = sqlite3.connect(location, isolation_level=None, timeout=10)
@@ -341,14 +343,13 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTime]:
-    """Freeze time, for everything in this process, at a Friday, three in the afternoon; docs/frozen-time.md."""
+    """Freeze time, for everything in this process, at a Friday, three in the afternoon; docs/howto/frozen-time.md."""
     async with frozen_at(FRIDAY, monkeypatch) as frozen:
         yield frozen
 
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ON_BOTH: Final = (
-    "tests/bot/test_each_command_once",
     "tests/bot/test_two_bots",
     "tests/concurrency/",
     "tests/crash/",
@@ -428,9 +429,9 @@ def _create(location: Location) -> None:
 def ground(kind: str, request: pytest.FixtureRequest) -> Ground:
     """Tell where processes that are under fire keep their ledgers, on the test's database."""
     if kind == SQLITE:
-        return grounds.Files()
+        return databases.Files()
     running: Server = request.getfixturevalue("postgresql")
-    return grounds.Server(running.address)
+    return databases.Server(running.address)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Frozen time: a test sets the moment and moves it, and all that waits follows. docs/frozen-time.md is the guide.
+"""Frozen time: a test sets the moment and moves it, and all that waits follows. docs/howto/frozen-time.md is the guide.
 
 Two clocks move together: the wall clock, which freezegun freezes for the whole process, and the event loop's, by which
 timers run. Sockets and threads work as ever; nothing that waits for a time goes on before the test moves the clocks.

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 
-from soak.grounds import address_of, new_server
+from verification.testbed.databases import address_of, new_server
 
 NOT_WAITED_FOR = ("fsync", "synchronous_commit", "full_page_writes")
 """Switched off: each would cost every test a wait for the disk. Only a loss of power asks for the first and the last; a

@@ -1,122 +1,54 @@
-"""Who may import whom: a floor uses only what is below it, and no arrow runs back up."""
+"""The layers: a package imports only packages below it, and nothing imports in a circle.
+
+The table of docs/explanation/architecture.md is the rule; these tests read it.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).parents[1]
-
-OURS = {
-    *(
-        "bench",
-        "bot",
-        "charts",
-        "cli",
-        "cogs",
-        "console",
-        "dashboard",
-        "database",
-        "desk",
-        "lease",
-        "pipeline",
-        "sandbox",
-        "scheduler",
-    ),
-    *("logs", "settings", "simulation", "soak", "stages", "tests"),
+PAGE = PROJECT / "docs" / "explanation" / "architecture.md"
+TOP = {path.stem for path in PROJECT.glob("*.py")} | {
+    path.name for path in PROJECT.iterdir() if path.is_dir() and next(path.rglob("*.py"), None) and path.name[0] != "."
 }
-"""Every folder and file of code at the top."""
+"""Everything at the top that holds code."""
 
-WORDS = {
-    *("pipeline.errors", "pipeline.in_hand", "pipeline.messages", "pipeline.money", "pipeline.ports"),
-    *("pipeline.calendar", "pipeline.days", "pipeline.reasons"),
-}
-"""What all floors speak: the messages with the errors, the clock, the calendar, the way of writing money."""
-
-MAY_IMPORT = {
-    "settings": {"pydantic"},
-    "logs": {"structlog", "pipeline.in_hand"},
-    "pipeline": {"pipeline", "anyio"},
-    "charts": {"matplotlib"} | WORDS,
-    "database": {"database", "sqlalchemy", "alembic", "anyio", "openpyxl"} | WORDS,
-    "stages": {"stages", "pipeline", "database", "anyio"},
-    "desk": {"desk", "pipeline", "database", "settings"},
-    "lease": {"database", "anyio"} | WORDS,
-    "scheduler": {"desk", "database", "settings", "anyio", "apscheduler"} | WORDS,
-    "cogs": {"charts", "cogs", "desk", "database", "settings", "anyio", "discord", "aiohttp", "yarl"} | WORDS,
-    "dashboard": {
-        "dashboard",
-        "desk",
-        "database",
-        "settings",
-        "anyio",
-        "aiohttp",
-        "aiohttp_jinja2",
-        "jinja2",
-        "prometheus_client",
-    }
-    | WORDS,
-    "sandbox": {"sandbox", "aiohttp", "anyio", "yarl"},
-    "simulation": {
-        *(
-            "simulation",
-            "scheduler",
-            "stages",
-            "desk",
-            "database",
-            "settings",
-            "pipeline",
-            "cogs.runs",
-            "cogs.retrying",
-        ),
-        *("anyio", "trio", "sqlalchemy", "rich"),
-    },
-}
-"""The table of the design."""
-
-NARROW = {f"{word.replace('.', '/')}.py": WORDS - {word} for word in WORDS} | {"pipeline/messages.py": set()}
-"""Files that know less than the rest of their package."""
-
-ONLY_IN = {"discord": {"cogs", "bot"}, "sqlalchemy": {"database"}, "alembic": {"database"}}
-"""Libraries that stay behind one door."""
-
-NOT_IMPORTED = {
-    "cli": set[str](),
-    "bot": {"cli", "console"},
-    "console": {"cli", "console"},
-    "simulation": {"console"},
-    "tests": {"tests"},
-}
-"""What stands on the top floors, and who may use it."""
+TOP -= {"build", "mutants"}
+"""What a build or a run of the mutants leaves there is no code of ours."""
 
 
-def sources() -> Iterator[tuple[str, Path]]:
-    """Go through the program's own files, each with the name of its package or module."""
-    for name in sorted(OURS - {"tests", "bench", "soak"}):
-        for path in sorted([*PROJECT.glob(f"{name}.py"), *PROJECT.glob(f"{name}/**/*.py")]):
-            yield name, path
+def layers() -> Iterator[tuple[int, str, frozenset[str]]]:
+    """Yield (layer, package, the libraries that it may import) for each row of the page's table."""
+    rows = re.findall(r"^\| (\d+) \| (.+?) \| [^|]+ \| ?(.*?) ?\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    for number, packages, libraries in rows:
+        for package in re.findall(r"`([\w.]+)`", packages):
+            yield int(number), package, frozenset(re.findall(r"`([\w]+)`", libraries))
 
 
-@cache
-def imports(path: Path) -> frozenset[str]:
-    """List the modules that a file imports, wherever in the file it does; `from a import b` counts as `a` and `a.b`."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = path.relative_to(PROJECT).parts[: -node.level]
-                base = ".".join([*above, *([base] if base else [])])
-            found.add(base)
-            found |= {f"{base}.{name.name}" for name in node.names if _is_module(f"{base}.{name.name}")}
-    return frozenset(module for module in found if module.split(".")[0] not in sys.stdlib_module_names)
+LAYER = {package: number for number, package, _ in layers()}
+LIBRARIES = {package: libraries for _, package, libraries in layers()}
+UNBOUND = {"tests", "verification", "docs"}
+"""These may use any library: they are not part of the product."""
+
+
+def files() -> list[Path]:
+    """List every file of code in the project."""
+    found = [path for name in TOP for path in (*PROJECT.glob(f"{name}.py"), *PROJECT.glob(f"{name}/**/*.py"))]
+    return sorted(path for path in found if "__pycache__" not in path.parts)
+
+
+def module_of(path: Path) -> str:
+    """Return the dotted name of a file's module."""
+    return ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def _is_module(name: str) -> bool:
@@ -124,81 +56,110 @@ def _is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
-def allowed(module: str, permitted: set[str]) -> bool:
-    """Tell whether a module is one of those permitted, or inside one, or only the package around one."""
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """List the modules that a file imports, anywhere in it; `from a import b` counts as `a.b` if that is a module."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: a relative import"
+            named = {f"{node.module}.{name.name}" for name in node.names}
+            found |= {name if _is_module(name) else str(node.module) for name in named}
+    return frozenset(module for module in found if module.split(".")[0] not in sys.stdlib_module_names)
+
+
+def package_of(module: str) -> str:
+    """Return the row of the table that a module belongs to: `cashback.database`, `stages`, ..."""
     parts = module.split(".")
-    inside = any(".".join(parts[:length]) in permitted for length in range(1, len(parts) + 1))
-    return inside or (_is_module(module) and any(name.startswith(f"{module}.") for name in permitted))
+    return ".".join(parts[:2]) if parts[0] == "cashback" and len(parts) > 1 else parts[0]
 
 
-def named(path: Path) -> str:
-    """Name a file as the design does."""
-    return path.relative_to(PROJECT).as_posix()
+FILES = files()
+IDS = [path.relative_to(PROJECT).as_posix() for path in FILES]
 
 
-SOURCES = list(sources())
-IDS = [named(path) for _, path in SOURCES]
+def test_every_folder_and_file_has_its_row() -> None:
+    inside = {f"cashback.{path.stem}" for path in (PROJECT / "cashback").iterdir() if path.name[0] not in "_."}
+    inside -= {"cashback.py"}
+    expected = (TOP - {"cashback"}) | {"cashback"} | {name for name in inside if _is_module(name)}
+    assert set(LAYER) == expected
 
 
-def test_every_folder_and_file_of_code_has_its_place() -> None:
-    found = {path.stem for path in PROJECT.glob("*.py")}
-    found |= {path.parent.name for path in PROJECT.glob("*/*.py") if not path.parent.name.startswith((".", "build"))}
-    assert found <= OURS
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_file_imports_only_packages_of_lower_layers(path: Path) -> None:
+    package = package_of(module_of(path))
+    used = {package_of(module) for module in imports(path)} & set(LAYER) - {package, "cashback"}
+    assert {name for name in used if LAYER[name] >= LAYER[package]} == set()
 
 
-@pytest.mark.parametrize(("package", "path"), SOURCES, ids=IDS)
-def test_a_file_imports_only_what_its_floor_may(package: str, path: Path) -> None:
-    permitted = NARROW.get(named(path), MAY_IMPORT.get(package))
-    if permitted is not None:
-        assert {module for module in imports(path) if not allowed(module, permitted)} == set()
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_file_imports_only_the_libraries_of_its_row(path: Path) -> None:
+    package = package_of(module_of(path))
+    if package not in UNBOUND:
+        roots = {module.split(".")[0] for module in imports(path)}
+        assert {root for root in roots if root not in TOP} <= LIBRARIES[package]
 
 
-@pytest.mark.parametrize(("package", "path"), SOURCES, ids=IDS)
-def test_libraries_stay_behind_their_doors(package: str, path: Path) -> None:
-    roots = {module.split(".")[0] for module in imports(path)}
-    assert {library for library, doors in ONLY_IN.items() if library in roots and package not in doors} == set()
+def test_sqlalchemy_and_discord_have_one_home_each() -> None:
+    """The product's SQL is in one package and Discord's library in one: the table cannot quietly say otherwise."""
+    assert {package for package, libraries in LIBRARIES.items() if "sqlalchemy" in libraries} == {"cashback.database"}
+    assert {package for package, libraries in LIBRARIES.items() if "discord" in libraries} <= {"cashback.cogs", "bot"}
 
 
-@pytest.mark.parametrize(("package", "path"), SOURCES, ids=IDS)
-def test_no_arrow_runs_up_to_the_top_floors(package: str, path: Path) -> None:
-    roots = {module.split(".")[0] for module in imports(path)} - {package}
-    assert {top for top, users in NOT_IMPORTED.items() if top in roots and package not in users} == set()
+def _circle(graph: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def _file_graph() -> dict[str, set[str]]:
+    known = {module_of(path) for path in FILES}
+    return {module_of(path): set(imports(path)) & known - {module_of(path)} for path in FILES}
+
+
+def _siblings(graph: dict[str, set[str]], folder: str) -> dict[str, set[str]]:
+    """Collapse a graph of files to the direct children of one folder; the folder's own `__init__` is not a child."""
+
+    def child(module: str) -> str | None:
+        inside = f"{folder}." if folder else ""
+        return module.removeprefix(inside).split(".")[0] if module.startswith(inside) and module != folder else None
+
+    collapsed: dict[str, set[str]] = {}
+    for module, used in graph.items():
+        if (name := child(module)) is not None:
+            collapsed.setdefault(name, set()).update(
+                other for each in used if (other := child(each)) not in {None, name}
+            )
+    return collapsed
+
+
+def _folders() -> Iterable[str]:
+    return sorted({"", *(module_of(path).rpartition(".")[0] for path in FILES)})
+
+
+def test_no_file_imports_itself_in_a_circle() -> None:
+    assert _circle(_file_graph()) == []
+
+
+@pytest.mark.parametrize("folder", _folders())
+def test_no_circle_between_the_folders_and_files_of_one_folder(folder: str) -> None:
+    assert _circle(_siblings(_file_graph(), folder)) == []
 
 
 def test_no_stage_imports_another() -> None:
-    stages = {path.stem for path in PROJECT.glob("stages/*.py")} - {"__init__"}
-    for stage in stages:
-        found = imports(PROJECT / "stages" / f"{stage}.py")
-        assert {module for module in found if module.split(".")[0] == "stages"} == set(), stage
+    for path in (PROJECT / "stages").glob("*.py"):
+        if path.stem != "__init__":
+            assert {module for module in imports(path) if package_of(module) == "stages"} == set(), path.name
 
 
-def test_the_top_is_where_the_design_has_it() -> None:
-    """The search of this file is worth nothing if it finds nothing."""
-    assert {"pipeline", "stages", "database", "desk", "settings"} <= {package for package, _ in SOURCES}
-    assert "sqlalchemy" in imports(PROJECT / "database" / "payouts" / "batches.py")
-    assert "pipeline.messages" in imports(PROJECT / "database" / "payouts" / "batches.py")
-    assert not allowed("pipeline.runner", MAY_IMPORT["database"])
-    assert not allowed("stages", MAY_IMPORT["desk"])
-    assert allowed("pipeline", MAY_IMPORT["database"])
-
-
-LEDGER_ROOMS = ("programme", "payouts", "calendar", "reading", "books")
-"""The rooms of the ledger in order: each uses only those before it."""
-
-
-def _ledger_room(parts: Sequence[str]) -> int:
-    return LEDGER_ROOMS.index(parts[1]) if len(parts) > 1 and parts[1] in LEDGER_ROOMS else -1
-
-
-def test_a_room_of_the_ledger_uses_only_those_before_it() -> None:
-    ahead = []
-    for path in sorted((PROJECT / "database").glob("*/*.py")):
-        room = _ledger_room(path.relative_to(PROJECT).parts)
-        used = [module for module in imports(path) if _ledger_room(module.split(".")) > room >= 0]
-        ahead += [f"{named(path)} uses {module}" for module in used]
-    assert ahead == []
-
-
-def test_what_looks_for_the_order_of_rooms_would_see_it() -> None:
-    assert _ledger_room(["database", "books", "backup"]) > _ledger_room(["database", "programme", "pending"])
-    assert {path.name for path in (PROJECT / "database").iterdir() if path.is_dir()} >= set(LEDGER_ROOMS)
+def test_the_checks_see_an_arrow_a_library_and_a_circle() -> None:
+    """A search that finds nothing proves nothing."""
+    crediting = imports(PROJECT / "stages" / "crediting.py")
+    assert {"cashback.database.payouts.crediting", "pipeline.messages"} & crediting
+    assert "sqlalchemy" in imports(PROJECT / "cashback" / "database" / "payouts" / "batches.py")
+    assert _circle({"a": {"b"}, "b": {"a"}})
+    assert _siblings({"x.a.one": {"x.b.two"}, "x.b.two": {"x.a.three"}}, "x") == {"a": {"b"}, "b": {"a"}}

@@ -9,15 +9,21 @@ from pathlib import Path
 import anyio
 import pytest
 
-from database import Database, audit_log
-from database.calendar import schedule, slots
-from database.payouts import batches
-from desk import CLI, Actor, Desk, Source
-from pipeline.calendar import WEEK, WEEKDAYS, Rule
-from pipeline.errors import BusyError, CashbackError, DatabaseUnavailableError, NotAllowedError, StaleBatchError
-from pipeline.messages import BatchStatus, SlotStatus
+from cashback.database import Database, audit_log
+from cashback.database.payouts import batches
+from cashback.database.schedule import schedule, slots
+from cashback.domain.calendar import WEEK, WEEKDAYS, Rule
+from cashback.domain.errors import (
+    BusyError,
+    CashbackError,
+    DatabaseUnavailableError,
+    NotAllowedError,
+    StaleBatchError,
+)
+from cashback.domain.model import BatchStatus, SlotStatus
+from cashback.services import CLI, Actor, Desk, Source
+from cashback.settings import ReferralSettings, Settings, SettingsError
 from scheduler import Scheduler
-from settings import ReferralSettings, Settings, SettingsError
 from tests.frozen import FrozenTime
 
 # A Friday, 15:00 UTC.
@@ -192,6 +198,29 @@ async def test_a_slot_missed_beyond_the_grace_time_is_recorded_and_said(database
     assert record.reason == "nothing was paid then, nor within the grace time of 24 h"
     await bot.scheduler.decide_due()
     assert len(await database.read(audit_log.entries, limit=100)) == 2
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("late", [timedelta(milliseconds=3), timedelta(seconds=59), timedelta(minutes=1)])
+async def test_slot_at_most_a_minute_late_is_paid_without_a_grace_time(
+    database: Database, clock: TestClock, late: timedelta
+) -> None:
+    bot = Bot(database, ReferralSettings(misfire_grace_hours=0))
+    await bot.scheduler.decide_due()
+    clock.moment = SLOT + late
+    assert len(await bot.scheduler.decide_due()) == 1
+
+
+@pytest.mark.anyio
+async def test_slot_more_than_a_minute_late_is_missed_without_a_grace_time(
+    database: Database, clock: TestClock
+) -> None:
+    bot = Bot(database, ReferralSettings(misfire_grace_hours=0))
+    await bot.scheduler.decide_due()
+    clock.moment = SLOT + timedelta(minutes=1, milliseconds=1)
+    assert await bot.scheduler.decide_due() == []
+    [record] = await database.read(slots.without_batch, since=clock.moment, limit=10)
+    assert record.reason == "nothing was paid then, nor within the grace time of a minute"
 
 
 @pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/discord-commands.md: real commands, typed into the real bot, on the chat page.
+"""Takes the pictures of docs/reference/discord-commands.md: real commands, typed into the real bot, on the chat page.
 
 Needs Chromium, and a font with emoji. Run it as `make pictures`, and look at what changed.
 """
@@ -12,10 +12,10 @@ from typing import Final
 import anyio
 from sqlalchemy import Connection
 
-from console.demo import Town, found_town
-from database.database import DEFAULT_RATE_PPM
-from database.payouts import approvals, proposals
-from database.programme.purchases import Purchase, record_purchases
+from cashback.database.database import DEFAULT_RATE_PPM
+from cashback.database.payouts import approvals, proposals
+from cashback.database.referral_program.purchases import Purchase, record_purchases
+from cli.demo import Town, found_town
 from docs.pictures.browser import Page, browser
 from sandbox import Member, Message
 

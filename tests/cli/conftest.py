@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-import cli
+from cli import app
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def cashback(folder: Path, capfd: pytest.CaptureFixture[str]) -> Cashback:
 
     def run(*arguments: object) -> Answer:
         capfd.readouterr()
-        code = cli.run([str(argument) for argument in arguments])
+        code = app.run([str(argument) for argument in arguments])
         out, err = capfd.readouterr()
         return Answer(code, out, err)
 
@@ -66,7 +66,7 @@ def cashback(folder: Path, capfd: pytest.CaptureFixture[str]) -> Cashback:
 def sample_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seed the sample community once."""
     path = tmp_path_factory.mktemp("sample") / "sample.db"
-    assert cli.run(["--database", str(path), "seed"]) == 0
+    assert app.run(["--database", str(path), "seed"]) == 0
     return path
 
 

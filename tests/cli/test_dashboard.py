@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 async def test_it_prints_a_link_that_lets_one_look_and_nothing_else(seeded: Cashback, folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(ROOT / "cli.py"), "dashboard"]
+    command = [sys.executable, "-m", "cli", "dashboard"]
     said = ""
     async with await anyio.open_process(command, cwd=folder, env=environment) as process:
         assert process.stdout is not None

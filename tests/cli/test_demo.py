@@ -1,4 +1,4 @@
-"""`cashback demo` tells the whole story, and docs/commands.md tells every command."""
+"""`cashback demo` tells the whole story, and docs/reference/commands.md tells every command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer.main
 
-import cli
+from cli import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,15 +53,15 @@ def test_the_demo_needs_nothing_and_tells_the_whole_story(folder: Path) -> None:
 
 
 def test_every_command_and_option_is_in_the_docs() -> None:
-    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    group = typer.main.get_command(cli.app)
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    group = typer.main.get_command(app.app)
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         start = text.find(f"\n## {name}\n")
-        assert start >= 0, f"docs/commands.md has no chapter on {name}"
+        assert start >= 0, f"docs/reference/commands.md has no chapter on {name}"
         end = text.find("\n## ", start + 1)
         chapter = text[start : end if end >= 0 else len(text)]
-        assert f"cashback {name}" in chapter, f"docs/commands.md shows no example of {name}"
+        assert f"cashback {name}" in chapter, f"docs/reference/commands.md shows no example of {name}"
         for parameter in command.params:
             for option in parameter.opts:
                 if option.startswith("--") and option not in {"--config", "--database", "--json", "--help"}:
-                    assert option in chapter, f"docs/commands.md does not mention {name} {option}"
+                    assert option in chapter, f"docs/reference/commands.md does not mention {name} {option}"

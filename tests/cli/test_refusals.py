@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import cli
-from console import reading
+from cli import app, reports
 from tests.cli.conftest import Cashback
 from tests.conftest import raw
 
@@ -104,7 +103,7 @@ def test_a_folder_that_cannot_be_written_is_named(seeded: Cashback, folder: Path
 
 
 def test_a_locked_ledger_is_one_line(seeded: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("database.dialect.BUSY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("cashback.database.dialect.BUSY_TIMEOUT_SECONDS", 0.1)
     with raw(folder / "cashback.db") as connection:
         connection.execute("BEGIN IMMEDIATE")
         answer = seeded("pay", "--yes")
@@ -184,14 +183,14 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_where(
         message = "a thing\nthat nobody expected"
         raise ZeroDivisionError(message)
 
-    monkeypatch.setattr(reading, "history", broken)
+    monkeypatch.setattr(reports, "history", broken)
     answer = seeded("history")
     assert answer.code == 1
     assert answer.error == (
         "unexpected ZeroDivisionError: a thing that nobody expected (`cashback --debug …` shows where)."
     )
     with pytest.raises(ZeroDivisionError):
-        cli.run(["--debug", "history"])
+        app.run(["--debug", "history"])
 
 
 def process(folder: Path, command: str) -> subprocess.CompletedProcess[str]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
+from cashback.domain.errors import BusyError, StaleBatchError
+from cashback.domain.model import BatchMode, BatchReport, BatchStatus, ChunkCredited, ChunkDiscovered
 from pipeline.actor import Emit
-from pipeline.errors import BusyError, StaleBatchError
-from pipeline.messages import BatchMode, BatchReport, BatchStatus, ChunkCredited, ChunkDiscovered, RunBatch
+from pipeline.messages import RunBatch
 from pipeline.runner import INBOX_SIZE, Pipeline, Runner, explain
 from tests.conftest import FRIDAY, Recorder
 

@@ -10,11 +10,13 @@ import anyio
 import anyio.from_thread
 import pytest
 
-from database import Database
-from database.dialect import name_of
-from pipeline.messages import BatchStatus, ChunkCredited, RunBatch
+from cashback.background.wakeup import Bell
+from cashback.database import Database
+from cashback.database.dialect import name_of
+from cashback.domain.model import BatchStatus, ChunkCredited
+from pipeline.messages import RunBatch
 from pipeline.runner import Pipeline, Runner
-from stages import Bell, make_pipeline
+from stages import make_pipeline
 from tests.conftest import OpenDatabase, Recorder, Till, raw, run_batches
 
 pytestmark = pytest.mark.anyio
@@ -154,8 +156,8 @@ async def test_the_bell_rings_for_each_chunk_that_paid_and_once_at_the_end(till:
 
 KILLED = """
 import os, sys, anyio
-from database import Database
-from database.dialect import name_of
+from cashback.database import Database
+from cashback.database.dialect import name_of
 from tests.conftest import run_batches
 
 left = int(sys.argv[2])

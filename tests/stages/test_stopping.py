@@ -5,12 +5,14 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from database import Database
-from database.payouts import batches, retries, runs
-from pipeline.errors import StaleBatchError
-from pipeline.messages import BatchStatus, ChunkCredited, RunBatch
+from cashback.background.wakeup import Bell
+from cashback.database import Database
+from cashback.database.payouts import batches, retries, runs
+from cashback.domain.errors import StaleBatchError
+from cashback.domain.model import BatchStatus, ChunkCredited
+from pipeline.messages import RunBatch
 from pipeline.runner import Pipeline, Runner
-from stages import Bell, make_pipeline
+from stages import make_pipeline
 from tests.conftest import Recorder, Till, raw
 
 pytestmark = pytest.mark.anyio

@@ -1,0 +1,1 @@
+"""What only the paying process does: lease, recovery, outbox dispatcher and payout retries."""

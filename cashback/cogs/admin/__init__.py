@@ -1,0 +1,30 @@
+"""The commands for admins, `sendref-cashb` and what may follow it, and `referral-…`. A file is one part of them."""
+
+from cashback.cogs.admin.dashboard import DashboardLink
+from cashback.cogs.admin.exporting import ExportCommands
+from cashback.cogs.admin.history import HistoryCommands
+from cashback.cogs.admin.payouts import Payouts
+from cashback.cogs.admin.referrals import Referrals
+from cashback.cogs.admin.reversals import ReversalCommands
+from cashback.cogs.admin.runs import RunCommands
+from cashback.cogs.admin.schedule import ScheduleCommands
+from cashback.cogs.admin.statistics import StatisticsCommands
+from cashback.cogs.admin.status import StatusCommands
+
+
+class AdminCommands(
+    Payouts,
+    ExportCommands,
+    HistoryCommands,
+    ReversalCommands,
+    RunCommands,
+    ScheduleCommands,
+    StatisticsCommands,
+    StatusCommands,
+    DashboardLink,
+    Referrals,
+):
+    """All of them as one cog."""
+
+
+__all__ = ["AdminCommands"]

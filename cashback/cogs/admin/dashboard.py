@@ -1,0 +1,34 @@
+"""`sendref-cashb dashboard`: a link that signs an admin, or a viewer, in to the dashboard once."""
+
+from typing import Any
+
+from discord.ext import commands
+
+from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
+from cashback.cogs.admin.payouts import Payouts
+from cashback.cogs.buttons.presses import actor_of
+from cashback.cogs.errors import DISCORD_FAILURES, RefusedError
+from cashback.cogs.texts import embeds
+
+
+class DashboardLink(AdminCog):
+    """The command that sends the link. It goes by direct message: who else reads the channel must not have it."""
+
+    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
+        name="dashboard",
+        description="Get a link to the dashboard that works once, for five minutes.",
+        ignore_extra=False,
+        extras=VIEWERS_TOO,
+    )
+    async def dashboard(self, ctx: commands.Context[Any]) -> None:
+        """Send the link."""
+        if not self._desk.has_dashboard:
+            raise RefusedError("The dashboard is switched off: dashboard.enabled in config.json is false.")
+        await ctx.defer(ephemeral=True)
+        address = await self._desk.issue_link(actor_of(ctx.author))
+        try:
+            # In angle brackets Discord shows no preview of it.
+            await ctx.author.send(f"Your link to the dashboard works once, for five minutes: <{address}>")
+        except DISCORD_FAILURES as error:
+            raise RefusedError("You take no direct messages from this server; allow them, then ask again.") from error
+        await ctx.send(embed=embeds.notice("The link is in your direct messages."), ephemeral=True)

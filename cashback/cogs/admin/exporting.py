@@ -1,0 +1,84 @@
+"""`sendref-cashb export`: payouts as a file for bookkeeping, attached where it fits."""
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import anyio
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from cashback.cogs.admin.base import AdminCog
+from cashback.cogs.admin.payouts import Payouts
+from cashback.cogs.texts import embeds
+from cashback.database.payouts import batches
+from cashback.database.queries import exporting
+from cashback.database.queries.exporting import ExportTotals, Period
+from cashback.domain.days import first_moment, moment_after
+from cashback.domain.errors import CashbackError
+from cashback.domain.money import dollars
+
+FOLDER: Final = "exports"
+"""Beside the ledger; what was attached does not stay there."""
+
+
+class BatchName(commands.Converter[str]):
+    """A batch's ID or number; an option is none."""
+
+    async def convert(self, ctx: commands.Context[Any], argument: str) -> str:
+        """Take the word."""
+        if argument.startswith("--"):
+            raise commands.BadArgument(f"“{embeds.escaped(argument[:60])}” is no batch.")
+        return argument
+
+
+class ExportOptions(commands.FlagConverter, prefix="--", delimiter=" "):
+    """The days, and what the file is."""
+
+    since: str | None = commands.flag(name="from", default=None, description="From this day, say 2026-07-03.")
+    until: str | None = commands.flag(name="to", default=None, description="Up to this day, included.")
+    file_format: Literal["csv", "xlsx"] = commands.flag(name="format", default="csv", description="csv or xlsx.")
+
+
+class ExportCommands(AdminCog):
+    """The command that exports."""
+
+    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
+        name="export",
+        description="Export the payouts of a batch, or of the batches of some days.",
+        usage="BATCH-ID or --from 2026-07-01 --to 2026-07-31, --format xlsx if you like",
+    )
+    @app_commands.describe(batch="The batch's ID, or its number; leave it out where you name days.")
+    @app_commands.guild_only()
+    async def export(
+        self, ctx: commands.Context[Any], batch: BatchName | None = None, *, options: ExportOptions
+    ) -> None:
+        """Write the file, attach it where it fits, and else say where it is."""
+        await ctx.defer()
+        name = str(batch) if batch is not None else None
+        period = await self._period(name, options)
+        folder = self._database.folder / FOLDER
+        await anyio.Path(folder).mkdir(exist_ok=True)
+        # Two admins may export at once.
+        path = folder / f"{(name or 'payouts').upper()}-{ctx.message.id}.{options.file_format}"
+        summed = await self._database.read(exporting.write_file, period, path, with_totals=True)
+        await self._answer(ctx, path, summed)
+
+    async def _period(self, name: str | None, options: ExportOptions) -> Period:
+        if (name is None) == (options.since is None and options.until is None):
+            raise CashbackError("Name a batch, or days with --from and --to, and not both.")
+        if name is not None:
+            return Period(number=await self._database.read(batches.find_named, name))
+        return Period(since=first_moment(options.since), until=moment_after(options.until))
+
+    async def _answer(self, ctx: commands.Context[Any], path: Path, summed: ExportTotals) -> None:
+        said = (
+            f"{embeds.counted(summed.payouts, 'payout')}, {dollars(summed.paid_cents)} paid,"
+            f" {summed.failed:,} failed, {summed.skipped:,} skipped, {summed.left_out:,} left out."
+        )
+        written = anyio.Path(path)
+        if (await written.stat()).st_size <= (ctx.guild.filesize_limit if ctx.guild else 0):
+            await ctx.send(embed=embeds.notice(said), file=discord.File(path, description="Payouts for bookkeeping"))
+            await written.unlink()
+        else:
+            await ctx.send(embed=embeds.notice(f"{said}\nThe file is too large for Discord; it is at `{path}`."))

@@ -1,0 +1,53 @@
+"""`sendref-cashb`: shows what everyone, or one referrer, would be paid, with the two buttons that decide it."""
+
+from typing import Any
+
+from discord import app_commands
+from discord.ext import commands
+
+from cashback.cogs.admin.base import AdminCog
+from cashback.cogs.admin.converters import Payees
+from cashback.cogs.buttons.confirm import CashbackConfirmView
+from cashback.cogs.buttons.presses import actor_of
+from cashback.cogs.texts import embeds
+from cashback.database.payouts import announcements
+from cashback.domain.errors import NothingPendingError
+from cashback.domain.model import Selection
+from cashback.services import EVERYONE
+
+
+class Payouts(AdminCog):
+    """The command that proposes a batch. Paying is the desk's matter and starts with a press of Confirm.
+
+    It is also the group of all other commands for admins: their cogs add to it.
+    """
+
+    # Whom to pay are flags: what is neither a person nor a flag is an error, and never a batch for everyone.
+    @commands.hybrid_group(  # type: ignore[arg-type]  # mypy does not see through the library's union of callbacks
+        name="sendref-cashb",
+        fallback="pay",
+        description="Pay pending referral cashback to everyone, or to one referrer.",
+        usage="@user`, `--only @user …`, `--exclude @user …",
+        ignore_extra=False,
+    )
+    @app_commands.guild_only()
+    async def sendref_cashb(self, ctx: commands.Context[Any], *, payees: Payees) -> None:
+        """Plan a batch and show its summary."""
+        await ctx.defer()
+        user_id = payees.user.id if payees.user else None
+        selection = Selection(only=payees.only, exclude=payees.exclude)
+        try:
+            summary = await self._desk.propose(actor_of(ctx.author), target_user_id=user_id, selection=selection)
+        except NothingPendingError as nothing:
+            if user_id is not None or selection != EVERYONE:
+                raise
+            await ctx.send(embed=embeds.notice(str(nothing)))
+            return
+        message = await ctx.send(embed=embeds.summary(summary), view=CashbackConfirmView(summary.batch_number))
+        await self._database.write(
+            announcements.remember_summary,
+            summary.batch_number,
+            channel_id=message.channel.id,
+            message_id=message.id,
+        )
+        self._bell.ring()

@@ -1,0 +1,58 @@
+"""`sendref-cashb stats`: what was distributed, in words and as a chart."""
+
+import io
+from typing import Any, Final
+
+import anyio.to_thread
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from cashback import charts
+from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
+from cashback.cogs.admin.payouts import Payouts
+from cashback.cogs.texts import embeds
+from cashback.database.queries import statistics
+from cashback.database.queries.statistics import Statistics
+from cashback.domain.money import dollars
+
+CHART: Final = "cashback-by-week.png"
+ALT_LENGTH: Final = 1024
+
+
+class StatisticsCommands(AdminCog):
+    """The command that shows statistics."""
+
+    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
+        name="stats",
+        description="What was distributed: by week, on average, and to whom most.",
+        ignore_extra=False,
+        extras=VIEWERS_TOO,
+    )
+    @app_commands.guild_only()
+    async def stats(self, ctx: commands.Context[Any]) -> None:
+        """Show the statistics with their chart."""
+        await ctx.defer()
+        found = await self._database.read(statistics.read, now=self._database.now())
+        picture = await anyio.to_thread.run_sync(charts.weekly, found.weeks)
+        alt = embeds.clip(charts.said(found.weeks), ALT_LENGTH)
+        await ctx.send(embed=show(found), file=discord.File(io.BytesIO(picture), filename=CHART, description=alt))
+
+
+def show(found: Statistics) -> discord.Embed:
+    """Show the statistics; the chart is the attachment."""
+    embed = discord.Embed(title="📈 Referral Cashback Statistics", colour=discord.Colour.blurple())
+    this_week = found.weeks[-1][1] if found.weeks else 0
+    embed.add_field(name="Distributed", value=dollars(found.paid_cents), inline=True)
+    embed.add_field(name="This Week", value=dollars(this_week), inline=True)
+    embed.add_field(name="Users Paid", value=f"{found.users:,}", inline=True)
+    embed.add_field(name="Average Per User", value=dollars(found.average_cents), inline=True)
+    embed.add_field(name="Payouts", value=f"{found.payouts:,}", inline=True)
+    if found.top:
+        lines = [
+            f"{place}. {embeds.mention(top.referrer_id)} - {dollars(top.paid_cents)}"
+            f" ({embeds.counted(top.payouts, 'payout')})"
+            for place, top in enumerate(found.top, start=1)
+        ]
+        embed.add_field(name="🏆 Top Referrers", value=embeds.clip("\n".join(lines), 1024), inline=False)
+    return embed.set_image(url=f"attachment://{CHART}")

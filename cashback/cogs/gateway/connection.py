@@ -1,0 +1,116 @@
+"""Keeps the client connected: logs in, and checks that the configured role and channel exist."""
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import discord
+import yarl
+
+from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.gateway.client import CashbackClient
+from cashback.domain.errors import CashbackError
+from cashback.settings import RoleIds, everyone_in_roles
+
+CLOSE_SECONDS: Final = 2
+FIRST_PAUSE_SECONDS: Final = 1
+LONGEST_PAUSE_SECONDS: Final = 60
+GUILDS_SECONDS: Final = 10
+
+logger = logging.getLogger(__name__)
+
+
+class StartError(CashbackError):
+    """The bot cannot start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What must exist on Discord. `guild_ids` are the servers that are looked at; none means all of the bot's."""
+
+    admin_role_id: int
+    role_ids: RoleIds
+    audit_channel_id: int | None
+    guild_ids: tuple[int, ...]
+
+
+def point_at(api_url: str) -> None:
+    """Send the library's requests to another server that speaks Discord's API."""
+    discord.http.Route.BASE = api_url
+
+
+async def stay_connected(client: CashbackClient, token: str, needs: Needs) -> None:
+    """Hold the connection for ever. Raises StartError where no amount of trying would help."""
+    try:
+        await _log_in(client, token)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_check, client, needs, name="configuration check")
+            await _connect(client)
+    finally:
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+            await client.close()
+
+
+async def _log_in(client: CashbackClient, token: str) -> None:
+    """Log in and ask where the gateway is and how many shards it wants, however long Discord cannot be reached."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            await client.login(token)
+            client.shard_count, url, _ = await client.http.get_bot_gateway()
+            discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
+        except discord.LoginFailure as error:
+            raise StartError(
+                "DISCORD_TOKEN is not a token that Discord knows; copy it anew from the developer portal."
+            ) from error
+        except DISCORD_FAILURES as error:
+            logger.warning(
+                "Discord cannot be reached (%s); trying again in %d s", str(error) or type(error).__name__, pause
+            )
+            await client.http.close()
+            # The library would use the closed connector again.
+            client.http.connector = discord.utils.MISSING
+            await anyio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        else:
+            return
+
+
+async def _connect(client: CashbackClient) -> None:
+    """Hold every shard's connection; each is made anew when it breaks, whatever broke it."""
+    try:
+        await client.connect()
+    except discord.PrivilegedIntentsRequired as error:
+        raise StartError(
+            "The bot may not read messages: switch on the Message Content Intent for it in the developer portal."
+        ) from error
+    except discord.ConnectionClosed as error:
+        raise StartError(f"Discord closed the connection for good (code {error.code}).") from error
+
+
+async def _check(client: CashbackClient, needs: Needs) -> None:
+    """Look once, when the servers are known, whether what the configuration names exists."""
+    await client.wait_guilds_known(GUILDS_SECONDS)
+    wrong = everyone_in_roles(needs.role_ids, [guild.id for guild in client.guilds])
+    if wrong is not None:
+        raise StartError(wrong)
+    guilds = [guild for guild in client.guilds if not needs.guild_ids or guild.id in needs.guild_ids]
+    if any(guild.unavailable for guild in guilds):
+        logger.warning("a server is unavailable; the configured role and channel were not checked")
+        return
+    if not guilds:
+        where = f"none of guild_ids {list(needs.guild_ids)}" if needs.guild_ids else "no server"
+        raise StartError(f"The bot is in {where}; invite it first.")
+    names = ", ".join(repr(guild.name) for guild in guilds)
+    if not any(guild.get_role(needs.admin_role_id) for guild in guilds):
+        raise StartError(f"role_ids.admin is {needs.admin_role_id}, but there is no such role in {names}.")
+    if needs.audit_channel_id is None:
+        logger.warning("logging_channels.audit is not set; batches are recorded in the database's audit log only")
+    elif not any(guild.get_channel_or_thread(needs.audit_channel_id) for guild in guilds):
+        logger.warning(
+            "logging_channels.audit is %d, but there is no such channel in %s; the entries wait until there is",
+            needs.audit_channel_id,
+            names,
+        )
+    logger.info("ready in %s", names)

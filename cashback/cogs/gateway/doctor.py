@@ -1,0 +1,177 @@
+"""Looks whether all is there that the bot needs, on Discord and in the ledger; what is not well says what to do."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import aiohttp
+import discord
+
+from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.database import Database
+from cashback.database.integrity import backup, diagnosis
+from cashback.database.payouts import outbox
+from cashback.domain.errors import CashbackError
+from cashback.services import Desk
+from cashback.settings import Settings, everyone_in_roles
+
+SKEW_SECONDS: Final = 5
+BACKUP_DAYS: Final = 7
+NEEDED: Final = ("view_channel", "send_messages", "embed_links", "attach_files", "read_message_history")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at: well, or with what to do in `text`."""
+
+    name: str
+    is_well: bool
+    text: str
+
+
+class Doctor:
+    """Examines the ledger and Discord. Nothing is changed."""
+
+    def __init__(self, database: Database, desk: Desk, settings: Settings) -> None:
+        """Take the ledger, the desk, which knows the schedule, and the settings."""
+        self._database = database
+        self._desk = desk
+        self._settings = settings
+
+    async def examine_ledger(self) -> list[Finding]:
+        """Look at the file, the schedule, the outbox and the backups."""
+        looks = (
+            ("database", self._file),
+            ("schedule", self._schedule),
+            ("outbox", self._outbox),
+            ("backup", self._backup),
+        )
+        return [await _guarded(name, look) for name, look in looks]
+
+    async def _file(self) -> tuple[bool, str]:
+        return await self._database.read(diagnosis.file)
+
+    async def _schedule(self) -> tuple[bool, str]:
+        schedule = await self._desk.schedule_overview()
+        if schedule.next_slot_at is None:
+            return True, "the weekly batch is switched off (auto_batch_enabled)"
+        paused = f"; paused by {schedule.paused_by}, slots are skipped" if schedule.paused_by else ""
+        return True, f"{schedule.rule} UTC, next {schedule.next_slot_at:%Y-%m-%d %H:%M} UTC{paused}"
+
+    async def _outbox(self) -> tuple[bool, str]:
+        depth = await self._database.read(outbox.depth)
+        return True, f"direct messages that wait: {depth:,}" + ("; a running bot delivers them" if depth else "")
+
+    async def _backup(self) -> tuple[bool, str]:
+        newest = await self._database.read(backup.last_made)
+        has_paid = await self._database.read(diagnosis.has_paid)
+        advice = "run `cashback backup FILE`, and let cron do so every day"
+        if newest is None:
+            return not has_paid, f"there was never one; {advice}" if has_paid else "nothing was paid yet"
+        age = self._database.now() - newest["at"]
+        said = f"the last one is of {newest['at']:%Y-%m-%d %H:%M} UTC"
+        return age <= timedelta(days=BACKUP_DAYS), said if age <= timedelta(days=BACKUP_DAYS) else f"{said}; {advice}"
+
+    async def examine_discord(self, client: discord.Client) -> list[Finding]:
+        """Look at Discord with a client that has logged in: intents, server, role, channel and clock."""
+        visit = _Visit(client, self._settings, self._database.now)
+        looks = (
+            ("intents", visit.intents),
+            ("server", visit.server),
+            ("role", visit.role),
+            ("channel", visit.channel),
+            ("clock", visit.clock),
+        )
+        return [await _guarded(name, look) for name, look in looks]
+
+
+class _Visit:
+    """One look at Discord."""
+
+    def __init__(self, client: discord.Client, settings: Settings, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._settings = settings
+        self._now = now
+        self._guilds: list[discord.Guild] = []
+
+    async def intents(self) -> tuple[bool, str]:
+        flags = (await self._client.application_info()).flags
+        if flags.gateway_message_content or flags.gateway_message_content_limited:
+            return True, "the bot may read messages"
+        return False, "switch on the Message Content Intent for the bot in the developer portal"
+
+    async def server(self) -> tuple[bool, str]:
+        wanted = self._settings.guild_ids or [guild.id async for guild in self._client.fetch_guilds()]
+        self._guilds = [await self._client.fetch_guild(guild_id) for guild_id in wanted]
+        names = ", ".join(guild.name for guild in self._guilds)
+        return bool(names), names or "the bot is in no server; invite it"
+
+    async def role(self) -> tuple[bool, str]:
+        role_id = self._settings.role_ids.admin
+        if role_id is None:
+            return False, "set role_ids.admin in config.json; without it nobody may pay"
+        servers = [guild.id async for guild in self._client.fetch_guilds()]
+        wrong = everyone_in_roles(self._settings.role_ids, [*servers, *self._settings.guild_ids])
+        if wrong is not None:
+            return False, wrong
+        for guild in self._guilds:
+            role = guild.get_role(role_id)
+            if role is not None:
+                return True, f"admins have the role {role.name}"
+        return False, f"role_ids.admin is {role_id}, but there is no such role; set it to a role's id"
+
+    async def channel(self) -> tuple[bool, str]:
+        channel_id = self._settings.logging_channels.audit
+        if channel_id is None:
+            return False, "set logging_channels.audit in config.json; without it batches are announced nowhere"
+        for guild in self._guilds:
+            channel = next((each for each in await guild.fetch_channels() if each.id == channel_id), None)
+            if channel is not None:
+                return await self._may_write(guild, channel)
+        return False, f"logging_channels.audit is {channel_id}, but there is no such channel; set it to a channel's id"
+
+    async def _may_write(self, guild: discord.Guild, channel: discord.abc.GuildChannel) -> tuple[bool, str]:
+        if self._client.user is None:
+            return False, "the bot is not logged in"
+        permissions = channel.permissions_for(await guild.fetch_member(self._client.user.id))
+        missing = [name.replace("_", " ") for name in NEEDED if not getattr(permissions, name)]
+        if missing:
+            return False, f"the bot lacks permissions in #{channel.name}: {', '.join(missing)}; grant them"
+        return True, f"the bot may write in #{channel.name}"
+
+    async def clock(self) -> tuple[bool, str]:
+        async with aiohttp.ClientSession() as session, session.get(f"{discord.http.Route.BASE}/gateway") as answer:
+            theirs = parsedate_to_datetime(answer.headers["Date"])
+        seconds = (self._now() - theirs).total_seconds()
+        if abs(seconds) <= SKEW_SECONDS:
+            return True, "this machine's clock and Discord's agree"
+        return False, f"this machine's clock is {seconds:+.0f} s from Discord's; set it, with NTP for instance"
+
+
+async def _guarded(name: str, look: Callable[[], Awaitable[tuple[bool, str]]]) -> Finding:
+    """Look at one thing; what fails is a finding too."""
+    try:
+        is_well, text = await look()
+    except (CashbackError, *DISCORD_FAILURES, KeyError, ValueError) as error:
+        is_well, text = False, f"it cannot be looked at: {' '.join(str(error).split()) or type(error).__name__}"
+    return Finding(name=name, is_well=is_well, text=text)
+
+
+async def visit(doctor: Doctor, settings: Settings) -> list[Finding]:
+    """Log in for this once and look at Discord."""
+    if settings.discord_token is None:
+        return [Finding(name="token", is_well=False, text="set DISCORD_TOKEN in the environment or in .env")]
+    client = discord.Client(intents=discord.Intents.none())
+    async with client:
+        try:
+            await client.login(settings.discord_token.get_secret_value())
+        except discord.LoginFailure:
+            text = "DISCORD_TOKEN is not a token that Discord knows; copy it anew from the developer portal"
+            return [Finding(name="token", is_well=False, text=text)]
+        except DISCORD_FAILURES as error:
+            text = f"Discord cannot be reached: {' '.join(str(error).split()) or type(error).__name__}"
+            return [Finding(name="token", is_well=False, text=text)]
+        logged_in = Finding(name="token", is_well=True, text="Discord knows it")
+        return [logged_in, *await doctor.examine_discord(client)]

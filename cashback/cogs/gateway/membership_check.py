@@ -1,0 +1,84 @@
+"""The roll call: who of those with cashback to be paid has left the server, and who is back.
+
+It needs no privileged intent: Discord tells by id, a hundred at a time, who is there. Who is missing is asked about
+once more, alone: a list that is cut short must not hold anybody's cashback.
+"""
+
+import logging
+from typing import Final
+
+import anyio
+import discord
+
+from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.gateway.connection import GUILDS_SECONDS
+from cashback.database import Database
+from cashback.database.payouts import absences
+from cashback.database.referral_program import pending
+from cashback.domain.model import Absence
+
+PEOPLE_AT_ONCE: Final = 100
+PAUSE_SECONDS: Final = 1
+"""Between two questions: Discord takes 120 a minute on the gateway, and other things are asked there too."""
+
+EVERY_SECONDS: Final = 3600
+UNKNOWN_USER: Final = 10013
+
+logger = logging.getLogger(__name__)
+
+
+class RollCall:
+    """Notes absences and returns, at each start and every hour. `run` belongs into a task group."""
+
+    def __init__(self, client: CashbackClient, database: Database, guild_ids: tuple[int, ...]) -> None:
+        """Take the connection, the ledger, and the servers that count; none means all of the bot's."""
+        self._client = client
+        self._database = database
+        self._guild_ids = guild_ids
+
+    async def run(self) -> None:
+        """Call for ever. What Discord or the ledger does not answer now is asked again at the next call."""
+        while True:
+            await self._client.wait_online()
+            await self._client.wait_guilds_known(GUILDS_SECONDS)
+            try:
+                await self.call()
+            except (*DISCORD_FAILURES, RuntimeError) as error:
+                logger.info("the roll call was cut short: %s", str(error) or type(error).__name__)
+            await anyio.sleep(EVERY_SECONDS)
+
+    async def call(self) -> None:
+        """Go once through all who have anything unpaid."""
+        after_id = 0
+        while people := await self._database.read(pending.unpaid_referrers, after_id=after_id, limit=PEOPLE_AT_ONCE):
+            if after_id:
+                await anyio.sleep(PAUSE_SECONDS)
+            await self._look_for(people)
+            after_id = people[-1]
+
+    async def _look_for(self, people: list[int]) -> None:
+        guilds = [guild for guild in self._client.guilds if not self._guild_ids or guild.id in self._guild_ids]
+        present: set[int] = set()
+        for guild in guilds:
+            found = await guild.query_members(user_ids=people, limit=PEOPLE_AT_ONCE, cache=False)
+            present.update(member.id for member in found)
+        for person in people:
+            known = await self._database.read(absences.absence_of, person)
+            if person in present:
+                if known is not None:
+                    await self._database.write(absences.note_return, person)
+            elif known is None and guilds:
+                await self._note_absence(guilds, person)
+
+    async def _note_absence(self, guilds: list[discord.Guild], person: int) -> None:
+        kind = Absence.LEFT
+        for guild in guilds:
+            try:
+                await guild.fetch_member(person)
+            except discord.NotFound as error:
+                kind = Absence.GONE if error.code == UNKNOWN_USER else kind
+            else:
+                return
+        logger.info("member %d is absent (%s); the cashback is held", person, kind)
+        await self._database.write(absences.note, person, kind, self._database.now())

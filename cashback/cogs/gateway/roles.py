@@ -1,0 +1,38 @@
+"""Which roles somebody has at this moment, asked of Discord: the bot keeps no members in memory."""
+
+import discord
+
+from cashback.cogs.buttons.presses import roles_of
+from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.gateway.client import CashbackClient
+from cashback.domain.errors import RolesUnknownError
+
+
+class Roles:
+    """Asks for members' roles on the servers that the bot serves."""
+
+    def __init__(self, client: CashbackClient, guild_ids: tuple[int, ...]) -> None:
+        """Take the client and the servers that count; none means all of the bot's."""
+        self._client = client
+        self._guild_ids = guild_ids
+
+    async def of(self, user_id: int | None) -> frozenset[int]:
+        """Return the ids of a member's roles; no roles for whoever is no member, or has no id.
+
+        Raises RolesUnknownError where Discord does not answer.
+        """
+        if user_id is None:
+            return frozenset()
+        guilds = [guild for guild in self._client.guilds if not self._guild_ids or guild.id in self._guild_ids]
+        if not guilds:
+            raise RolesUnknownError
+        found: set[int] = set()
+        for guild in guilds:
+            try:
+                member = await guild.fetch_member(user_id)
+            except discord.NotFound:
+                continue
+            except DISCORD_FAILURES as error:
+                raise RolesUnknownError from error
+            found |= roles_of(member)
+        return frozenset(found)

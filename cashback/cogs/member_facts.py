@@ -1,0 +1,56 @@
+"""Collects what the ledger and the calendar say about one member."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from cashback.cogs.texts.member_embeds import REFERRALS_PER_PAGE, Facts, Terms
+from cashback.database import Database
+from cashback.database.queries import members
+from cashback.database.referral_program import preferences, referrals
+from cashback.database.schedule import schedule, slots
+
+PAYOUTS_SHOWN: Final = 5
+REFUNDS_SHOWN: Final = 3
+
+
+class Programme:
+    """Answers questions about a member; it changes nothing."""
+
+    def __init__(self, database: Database, terms: Terms) -> None:
+        """Take the ledger and the terms."""
+        self.terms = terms
+        self._database = database
+
+    async def standing(self, user_id: int) -> members.Standing:
+        """Tell how a member's cashback stands."""
+        return await self._database.read(members.standing, user_id, self._database.now())
+
+    async def page(self, user_id: int, number: int) -> list[dict[str, Any]]:
+        """List a page of a member's referrals, the first page being 0."""
+        return await self._database.read(
+            members.referrals_page,
+            user_id,
+            self._database.now(),
+            limit=REFERRALS_PER_PAGE,
+            offset=number * REFERRALS_PER_PAGE,
+        )
+
+    async def facts(self, user_id: int) -> Facts:
+        """Collect everything."""
+        read = self._database.read
+        return Facts(
+            standing=await self.standing(user_id),
+            payouts=await read(members.past_payouts, user_id, limit=PAYOUTS_SHOWN),
+            taken_back=await read(members.taken_back, user_id, limit=REFUNDS_SHOWN),
+            reversed=await read(members.reversed_payouts, user_id, limit=REFUNDS_SHOWN),
+            referrer_id=await read(referrals.referrer_of, user_id),
+            wants_payout_dm=await read(preferences.wants_payout_dm, user_id),
+            next_payout_at=await self._next_payout_at(),
+        )
+
+    async def _next_payout_at(self) -> datetime | None:
+        """Tell when the calendar pays next; None where it is off or paused."""
+        state = await self._database.read(schedule.find_state)
+        if state is None or state.paused_by is not None:
+            return None
+        return next(iter(await self._database.read(slots.coming, now=self._database.now(), count=1)), None)

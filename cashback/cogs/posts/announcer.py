@@ -1,0 +1,250 @@
+"""Keeps Discord in step with the ledger: summaries, progress, results, and one audit entry for each finished batch.
+
+It looks at the rows, whoever changed them and whenever: a batch of the command line, a batch of hours, a batch that an
+earlier process began. Nothing depends on an interaction's token, and the money waits for none of this.
+"""
+
+import io
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+import discord
+
+from cashback.background.wakeup import Bell
+from cashback.cogs.buttons.confirm import view_of
+from cashback.cogs.errors import is_unexpected
+from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.posts.audit_channel import AuditChannel
+from cashback.cogs.posts.backoff import REQUEST_SECONDS, Pace
+from cashback.cogs.posts.messenger import nonce_of
+from cashback.cogs.texts import embeds
+from cashback.database import Database
+from cashback.database.payouts import announcements, batches, proposals
+from cashback.database.payouts.announcements import OpenSummary
+from cashback.domain.model import BatchStatus
+from cashback.services import Desk
+
+LOOK_SECONDS: Final = 60
+"""How often the ledger is looked at when nothing happens: another process may have paid a batch."""
+
+SHORTEST_LOOK_SECONDS: Final = 0.05
+DM_PROGRESS_SECONDS: Final = 60
+FAILURES_LISTED: Final = 50_000
+UNKNOWN_CHANNEL: Final = 10003
+UNKNOWN_MESSAGE: Final = 10008
+STOPPING_NOTE: Final = "The bot is stopping. What is paid stays paid, and the rest follows after its next start."
+
+DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES})
+CLOSED: Final = frozenset({BatchStatus.CANCELLED, BatchStatus.EXPIRED})
+UNDER_WAY: Final = frozenset({BatchStatus.APPROVED, BatchStatus.RUNNING})
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """What a summary's message shows now; `file` is the full list of failures where they do not fit."""
+
+    embed: discord.Embed
+    status: BatchStatus
+    file: str | None = None
+    is_final: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Shown:
+    """What was shown last, and when to look again."""
+
+    status: BatchStatus | None = None
+    has_queued: bool = False
+    is_waiting: bool = False
+    embed: Mapping[str, Any] | None = None
+    next_at: float = 0.0
+    pace: Pace = field(default_factory=Pace)
+
+
+class Announcer:
+    """Run `run` in a task group; ring its bell when there is something new to show."""
+
+    def __init__(
+        self,
+        client: CashbackClient,
+        database: Database,
+        desk: Desk,
+        bell: Bell,
+        audit_channel: AuditChannel,
+        *,
+        reasons: Mapping[int, str],
+        progress_seconds: float,
+        is_on_duty: Callable[[], bool],
+    ) -> None:
+        """Take the connection, the ledger, the desk, the bell that it listens to, and the audit channel.
+
+        `reasons` say why batches stand still, by number; `progress_seconds` is how often a message is edited.
+        `is_on_duty` tells whether this is the process that edits them: two would overtake each other.
+        """
+        self._client = client
+        self._database = database
+        self._desk = desk
+        self._bell = bell
+        self._reasons = reasons
+        self._audit_channel = audit_channel
+        self._is_on_duty = is_on_duty
+        self._progress_seconds = progress_seconds
+        self._shown: dict[int, Shown] = {}
+        self._stopping = False
+        self._passing = anyio.Lock()
+
+    async def run(self) -> None:
+        """Keep up for ever. Whatever fails here is tried again; it must not end the money's work."""
+        while True:
+            try:
+                pause = await self._pass()
+            except Exception as error:
+                logger.warning("announcements wait: %s", error, exc_info=is_unexpected(error))
+                pause = LOOK_SECONDS
+            await self._bell.wait(pause)
+
+    async def farewell(self) -> None:
+        """Say at unfinished batches that the bot is stopping."""
+        self._stopping = True
+        await self._pass()
+
+    async def _pass(self) -> float:
+        """Bring everything up to date once; return the seconds until the next look."""
+        async with self._passing:
+            await self._desk.expire()
+            summaries = await self._database.read(announcements.open_summaries) if self._is_on_duty() else []
+            if self._client.is_online:
+                async with anyio.create_task_group() as tasks:
+                    for summary in summaries:
+                        name = f"summary {summary.batch_number}"
+                        tasks.start_soon(self._update_safely, summary, name=name)
+                    tasks.start_soon(self._audit_channel.post_due, name="audit entries")
+            return self._pause(summaries)
+
+    def _pause(self, summaries: list[OpenSummary]) -> float:
+        now = self._database.now()
+        pauses: list[float] = [LOOK_SECONDS]
+        if self._audit_channel.pace.is_waiting:
+            pauses.append(self._audit_channel.pace.seconds_left)
+        for summary in summaries:
+            if summary.status is BatchStatus.PROPOSED and summary.expires_at is not None:
+                pauses.append((summary.expires_at - now).total_seconds())
+            elif summary.status not in {BatchStatus.PROPOSED, BatchStatus.STOPPED}:
+                pauses.append(self._progress_seconds)
+        return max(min(pauses), SHORTEST_LOOK_SECONDS)
+
+    async def _update_safely(self, summary: OpenSummary) -> None:
+        """Show one batch as it stands; what Discord refuses is tried again, less and less often."""
+        shown = self._shown.setdefault(summary.batch_number, Shown())
+        if not self._is_due(summary, shown):
+            return
+        try:
+            with anyio.fail_after(REQUEST_SECONDS):
+                await self._update(summary, shown)
+            shown.pace.succeed()
+        except Exception as error:
+            shown.pace.fail()
+            logger.warning(
+                "the message of batch number %d is not up to date: %s",
+                summary.batch_number,
+                str(error) or type(error).__name__,
+                exc_info=is_unexpected(error),
+                extra={"batch_number": summary.batch_number},
+            )
+
+    def _is_due(self, summary: OpenSummary, shown: Shown) -> bool:
+        if summary.status is BatchStatus.PROPOSED and not summary.is_waiting:
+            return False
+        if self._stopping:
+            return summary.status in UNDER_WAY
+        is_news = (summary.status, summary.has_queued, summary.is_waiting) != (
+            shown.status,
+            shown.has_queued,
+            shown.is_waiting,
+        )
+        return not shown.pace.is_waiting and (is_news or anyio.current_time() >= shown.next_at)
+
+    async def _update(self, summary: OpenSummary, shown: Shown) -> None:
+        rendered = await self._render(summary)
+        content = rendered.embed.to_dict()
+        if content != shown.embed:
+            await self._edit(summary, rendered)
+        shown.status, shown.has_queued, shown.embed = summary.status, summary.has_queued, content
+        shown.is_waiting = summary.is_waiting
+        pause = DM_PROGRESS_SECONDS if summary.status in DONE else self._progress_seconds
+        shown.next_at = anyio.current_time() + pause
+        if rendered.is_final:
+            await self._close(summary)
+
+    async def _close(self, summary: OpenSummary) -> None:
+        await self._database.write(announcements.close_summary, summary.batch_number)
+        self._shown.pop(summary.batch_number, None)
+
+    async def _render(self, summary: OpenSummary) -> Rendered:
+        number = summary.batch_number
+        if summary.status is BatchStatus.PROPOSED:
+            plan = await self._database.read(proposals.summary, number)
+            return Rendered(embed=embeds.summary(plan), status=plan.status)
+        if summary.status in CLOSED:
+            plan = await self._database.read(proposals.summary, number)
+            return Rendered(embed=embeds.closed_summary(plan, summary.status), status=summary.status, is_final=True)
+        report = await self._database.read(batches.report, number)
+        if report.status is BatchStatus.STOPPED:
+            return Rendered(embed=embeds.stopped(report), status=report.status)
+        if report.status not in DONE:
+            note = STOPPING_NOTE if self._stopping else self._interruption(number)
+            return Rendered(embed=embeds.progress(report, note), status=report.status)
+        embed, is_clipped = embeds.result(report)
+        if not is_clipped:
+            return Rendered(embed=embed, status=report.status, is_final=not report.dm_queued)
+        full = await self._database.read(batches.report, number, failures=FAILURES_LISTED)
+        file = embeds.failures_file(full)
+        return Rendered(embed=embed, status=report.status, file=file, is_final=not report.dm_queued)
+
+    def _interruption(self, number: int) -> str | None:
+        reason = self._reasons.get(number)
+        if reason is None:
+            return None
+        return f"The batch stopped: {embeds.escaped(reason)}\nWhat is paid stays paid; the rest is tried again soon."
+
+    async def _edit(self, summary: OpenSummary, rendered: Rendered) -> None:
+        """Change the message; where it was deleted, the result is written anew and nothing else."""
+        channel = self._client.get_partial_messageable(summary.channel_id)
+        files = _files(rendered, summary.batch_number)
+        view = view_of(summary.batch_number, rendered.status)
+        try:
+            await channel.get_partial_message(summary.message_id).edit(
+                embed=rendered.embed, view=view, attachments=files
+            )
+        except discord.HTTPException as error:
+            if error.code == UNKNOWN_CHANNEL or (error.code == UNKNOWN_MESSAGE and summary.status in CLOSED):
+                logger.warning(
+                    "the message of batch number %d is gone",
+                    summary.batch_number,
+                    extra={"batch_number": summary.batch_number},
+                )
+                await self._close(summary)
+            elif error.code != UNKNOWN_MESSAGE:
+                raise
+            elif summary.status in DONE:
+                nonce = nonce_of(summary.batch_number, summary.message_id, "result")
+                message = await channel.send(
+                    embed=rendered.embed, files=_files(rendered, summary.batch_number), nonce=nonce
+                )
+                await self._database.write(
+                    announcements.remember_summary,
+                    summary.batch_number,
+                    channel_id=summary.channel_id,
+                    message_id=message.id,
+                )
+
+
+def _files(rendered: Rendered, number: int) -> list[discord.File]:
+    if rendered.file is None:
+        return []
+    return [discord.File(io.BytesIO(rendered.file.encode()), filename=f"failures-{number}.txt")]

@@ -1,0 +1,144 @@
+"""Delivers payouts' direct messages. Every failure that Discord can answer with is an outcome, never an exception."""
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+import anyio
+import discord
+
+from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.texts import embeds
+from cashback.domain.errors import LeaseLostError
+from cashback.domain.model import Absence, Delivery, DeliveryStatus, PayoutNotice
+
+INVALID_RECIPIENT: Final = 50033
+UNDELIVERABLE_CODES: Final = frozenset({50007, 50278, 10013, INVALID_RECIPIENT})
+"""The member takes no direct messages, shares no server with the bot, or does not exist: trying again is no use."""
+
+ABSENCE_CODES: Final[dict[int | None, Absence]] = {50278: Absence.LEFT, 10013: Absence.GONE}
+
+BACK_OFF_CODES: Final = frozenset({40003, 20026})
+"""Direct messages are opened too fast, or the bot is flagged for it."""
+
+UNKNOWN_CHANNEL: Final = 10003
+TOO_MANY_REQUESTS: Final = 429
+SEND_SECONDS: Final = 60
+NONCE_LENGTH: Final = 24
+
+logger = logging.getLogger(__name__)
+
+
+def nonce_of(*parts: object) -> str:
+    """Digest what a message is about: the same message sent again within minutes is recognised by Discord."""
+    return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:NONCE_LENGTH]
+
+
+Assure = Callable[[], Awaitable[object]]
+"""Returns when this process may send, and raises LeaseLostError where another does that now."""
+
+
+async def at_once() -> None:
+    """Let everything go out."""
+
+
+class DirectMessenger:
+    """Sends embeds to members. It waits while there is no connection to Discord: an outage uses up no attempts."""
+
+    def __init__(self, client: CashbackClient, *, brand_name: str, assure: Assure = at_once) -> None:
+        """Take the client, the name in the footer, and what is asked before a payout's message may go out."""
+        self._assure = assure
+        self._client = client
+        self._brand_name = brand_name
+
+    async def send(self, notice: PayoutNotice) -> Delivery:
+        """Send one payout's direct message once. Raises LeaseLostError where that is another process's work now."""
+        await self._client.wait_online()
+        await self._assure()
+        return await self.deliver(
+            notice.user_id,
+            partial(embeds.received, notice, self._brand_name),
+            nonce=nonce_of(notice.batch_id, notice.user_id, "payout"),
+            dm_channel_id=notice.dm_channel_id,
+            batch_id=notice.batch_id,
+            assure=self._assure,
+        )
+
+    async def deliver(
+        self,
+        user_id: int,
+        write: Callable[[], discord.Embed],
+        *,
+        nonce: str,
+        dm_channel_id: int | None,
+        batch_id: str | None = None,
+        assure: Assure = at_once,
+    ) -> Delivery:
+        """Send somebody what `write` makes, once, into the channel that is known or one that is opened.
+
+        `batch_id` is what the log says it is about; `assure` is asked right before the request that sends.
+        """
+        await self._client.wait_online()
+        channel_id = dm_channel_id
+        try:
+            embed = write()
+            with anyio.fail_after(SEND_SECONDS):
+                channel_id = channel_id or await self._open(user_id)
+                try:
+                    await self._write(channel_id, embed, nonce, assure)
+                except discord.HTTPException as error:
+                    if error.code != UNKNOWN_CHANNEL or dm_channel_id is None:
+                        raise
+                    channel_id = await self._open(user_id)
+                    await self._write(channel_id, embed, nonce, assure)
+        except DISCORD_FAILURES as error:
+            absence = await self._absence_of(error, user_id)
+            return Delivery(status=_status_of(error), reason=_reason(error), dm_channel_id=channel_id, absence=absence)
+        except LeaseLostError:
+            raise
+        except Exception as error:
+            logger.exception("a direct message to %d could not be written", user_id, extra={"batch_id": batch_id})
+            return Delivery(status=DeliveryStatus.RETRY, reason=_reason(error), dm_channel_id=channel_id)
+        return Delivery(status=DeliveryStatus.SENT, dm_channel_id=channel_id)
+
+    async def _absence_of(self, error: Exception, user_id: int) -> Absence | None:
+        """Tell what a refusal says about the member: gone from the server, or from Discord."""
+        code = error.code if isinstance(error, discord.HTTPException) else None
+        if code != INVALID_RECIPIENT:
+            return ABSENCE_CODES.get(code)
+        try:
+            await self._client.fetch_user(user_id)
+        except discord.NotFound:
+            return Absence.GONE
+        except DISCORD_FAILURES:
+            return None
+        return None
+
+    async def _open(self, user_id: int) -> int:
+        return (await self._client.create_dm(discord.Object(user_id))).id
+
+    async def _write(self, channel_id: int, embed: discord.Embed, nonce: str, assure: Assure) -> None:
+        channel = self._client.get_partial_messageable(channel_id, type=discord.ChannelType.private)
+        await assure()
+        await channel.send(embed=embed, nonce=nonce)
+
+
+def _status_of(error: Exception) -> DeliveryStatus:
+    """Judge by Discord's code, not by the class: the same refusal comes as 400 and as 403.
+
+    A 429 that the library raises at once has no `Via` header and comes from Discord's front: the address is blocked.
+    """
+    code = error.code if isinstance(error, discord.HTTPException) else None
+    if code in UNDELIVERABLE_CODES:
+        return DeliveryStatus.UNDELIVERABLE
+    is_blocked = isinstance(error, discord.HTTPException) and error.status == TOO_MANY_REQUESTS
+    return DeliveryStatus.BACK_OFF if is_blocked or code in BACK_OFF_CODES else DeliveryStatus.RETRY
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, discord.HTTPException):
+        return f"Discord answered {error.status} {error.code}: {error.text}"
+    return f"{type(error).__name__}: {error}"

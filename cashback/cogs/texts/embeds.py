@@ -1,0 +1,334 @@
+"""What people read on Discord: pure functions from a batch's messages to embeds within Discord's limits.
+
+People are shown as mentions, which never ping from an embed. Text that somebody else wrote is escaped.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import discord
+
+from cashback.domain.model import (
+    BatchMode,
+    BatchReport,
+    BatchStatus,
+    BatchSummary,
+    OpenFailure,
+    PayoutFailure,
+    PayoutNotice,
+    PlannedPayout,
+    ReasonCount,
+)
+from cashback.domain.money import dollars
+from cashback.domain.reason_texts import counted_reasons, in_words
+
+FIELD_LENGTH: Final = 1024
+DESCRIPTION_LENGTH: Final = 4096
+FOOTER_LENGTH: Final = 2048
+REASON_LENGTH: Final = 200
+FIELDS_SHOWN: Final = 5
+
+_PERSON: Final = re.compile(r"\b(?:Member |discord:)([0-9]{15,20})\b")
+_NAMES: Final = {"cli": "the command line", "schedule": "the weekly schedule", "system": "the program"}
+
+
+def clip(text: str, length: int) -> str:
+    """Shorten a text to a length, with an ellipsis where something is missing."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def escaped(text: str) -> str:
+    """Take the meaning of markup and mentions out of a text that somebody else wrote."""
+    return discord.utils.escape_mentions(discord.utils.escape_markdown(text))
+
+
+def readable(text: str) -> str:
+    """Put mentions in the place of the ids that the program's own sentences carry."""
+    return _PERSON.sub(r"<@\1>", discord.utils.escape_mentions(text))
+
+
+def mention(user_id: int) -> str:
+    """Name a person, whether or not they are still in the server."""
+    return f"<@{user_id}>"
+
+
+def named(actor: str | None) -> str:
+    """Name who acted: a person, the command line, or the calendar."""
+    if actor is None:
+        return "nobody"
+    kind, _, user_id = actor.partition(":")
+    if not user_id:
+        return _NAMES.get(actor, escaped(actor))
+    return mention(int(user_id)) if kind == "discord" else f"{mention(int(user_id))} ({_NAMES.get(kind, kind)})"
+
+
+def counted(count: int, noun: str) -> str:
+    """Count something: "1 referral", "50 referrals"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def error(text: str) -> discord.Embed:
+    """Say that something was not done, and why."""
+    return discord.Embed(description=clip(f"❌ {text}", DESCRIPTION_LENGTH), colour=discord.Colour.red())
+
+
+def notice(text: str) -> discord.Embed:
+    """Say something that is no error."""
+    return discord.Embed(description=clip(f"ℹ️ {text}", DESCRIPTION_LENGTH), colour=discord.Colour.blurple())
+
+
+def success(title: str, text: str) -> discord.Embed:
+    """Say that something was done."""
+    return discord.Embed(title=f"✅ {title}", description=clip(text, DESCRIPTION_LENGTH), colour=discord.Colour.green())
+
+
+def warning(title: str, text: str) -> discord.Embed:
+    """Say something that whoever reads it will not like."""
+    return discord.Embed(title=f"⚠️ {title}", description=clip(text, DESCRIPTION_LENGTH), colour=discord.Colour.orange())
+
+
+def summary(batch: BatchSummary) -> discord.Embed:
+    """Show what a batch would pay, to whoever may confirm it."""
+    if batch.mode is BatchMode.INDIVIDUAL:
+        embed = discord.Embed(title="💰 Individual Referral Cashback Payout", colour=discord.Colour.gold())
+        first = batch.top[0]
+        _field(
+            embed,
+            "Payment Details",
+            [
+                f"**User:** {mention(first.referrer_id)} (`{first.referrer_id}`)",
+                f"**Amount:** {dollars(first.approved_cents)}",
+                f"**Active Referrals:** {first.referral_count:,}",
+            ],
+        )
+    else:
+        embed = discord.Embed(title="💰 Referral Cashback Batch Summary", colour=discord.Colour.gold())
+        _field(
+            embed,
+            "📊 Batch Statistics",
+            [
+                f"**Users Receiving Payment:** {batch.users:,}",
+                f"**Total Amount:** {dollars(batch.total_cents)}",
+                f"**Average Per User:** {dollars(batch.average_cents)}",
+            ],
+        )
+        lines = [_ranked(place, payout) for place, payout in enumerate(batch.top, start=1)]
+        if batch.users > len(batch.top):
+            lines.append(f"...and {batch.users - len(batch.top):,} more")
+        _field(embed, "🏆 Top Payouts", lines)
+    if batch.unusual:
+        _field(embed, "⚠️ Unusual", [readable(sentence) for sentence in batch.unusual])
+    if batch.left_out:
+        _field(embed, "🚧 Left Out", [left_out_line(each) for each in batch.left_out])
+    if batch.expires_at is not None:
+        embed.description = _until_when(batch, batch.expires_at)
+    return embed
+
+
+def _until_when(batch: BatchSummary, expires_at: datetime) -> str:
+    moment = discord.utils.format_dt(expires_at, "T")
+    if batch.first_approved_by is not None:
+        moment = discord.utils.format_dt(expires_at, "f")
+        return (
+            f"⏳ **Approved by {named(batch.first_approved_by)}; another admin must approve it before {moment}.**\n"
+            f"{batch.needs_second_approver}"
+        )
+    lines = [f"Confirm or cancel before {moment}."]
+    if batch.selected_count:
+        lines.insert(0, f"**Only {counted(batch.selected_count, 'member')} named by you, nobody else.**")
+    if batch.needs_second_approver:
+        lines.append(f"👥 {batch.needs_second_approver} Your Confirm is the first of the two.")
+    return "\n".join(lines)
+
+
+def left_out_line(each: ReasonCount) -> str:
+    """Say how many a reason leaves out, and what stays pending by it."""
+    return f"{in_words(each.reason).capitalize()}: {counted(each.count, 'member')}, {dollars(each.cents)}"
+
+
+def _ranked(place: int, payout: PlannedPayout) -> str:
+    amount, referrals = dollars(payout.approved_cents), counted(payout.referral_count, "referral")
+    return f"{place}. {mention(payout.referrer_id)} - {amount} ({referrals})"
+
+
+def closed_summary(batch: BatchSummary, status: BatchStatus) -> discord.Embed:
+    """Show a summary that was cancelled, or that nobody confirmed in time."""
+    embed = summary(batch)
+    if status is BatchStatus.EXPIRED:
+        embed.description = "⌛ **This summary expired.** Nothing was paid; ask for a new one."
+    else:
+        embed.description = "🚫 **This batch was cancelled.** Nothing was paid."
+    embed.colour = discord.Colour.dark_grey()
+    return embed
+
+
+def progress(report: BatchReport, note: str | None = None) -> discord.Embed:
+    """Show how far a batch is; `note` says why it stands still, where it does."""
+    embed = discord.Embed(title="⏳ Referral Cashback Batch In Progress", colour=discord.Colour.blurple())
+    if note is not None:
+        embed.title, embed.colour = "⚠️ Referral Cashback Batch Interrupted", discord.Colour.orange()
+        embed.description = clip(note, DESCRIPTION_LENGTH)
+    _field(embed, "📊 Progress", _so_far(report))
+    return embed
+
+
+def _so_far(report: BatchReport) -> list[str]:
+    return [
+        f"**Users Paid:** {report.users_paid:,} of {report.users_planned:,}",
+        f"**Distributed:** {dollars(report.total_cents)} of {dollars(report.approved_cents)}",
+        f"**Failed:** {report.failed:,}",
+        f"**Skipped:** {report.skipped:,}",
+        f"**Batch ID:** {report.batch_id}",
+    ]
+
+
+def stopped(report: BatchReport) -> discord.Embed:
+    """Show a batch that an admin has stopped, and what may be done with the rest of it."""
+    left = report.users_planned - report.users_paid - report.failed - report.skipped
+    embed = discord.Embed(
+        title="⏸️ Referral Cashback Batch Stopped",
+        description=(
+            f"What is paid stays paid; {counted(left, 'payout')} {'is' if left == 1 else 'are'} left.\n"
+            "**Resume** pays the rest. **Give up** ends the batch: the rest stays pending for a later one."
+        ),
+        colour=discord.Colour.orange(),
+    )
+    _field(embed, "📊 Progress", _so_far(report))
+    return embed
+
+
+def result(report: BatchReport) -> tuple[discord.Embed, bool]:
+    """Show how a batch ended; also tell whether its failures did not all fit."""
+    colour = discord.Colour.orange() if report.failed else discord.Colour.green()
+    embed = discord.Embed(title="✅ Referral Cashback Batch Complete", colour=colour, timestamp=report.finished_at)
+    lines = [
+        f"**Users Paid:** {report.users_paid:,}",
+        f"**Total Distributed:** {dollars(report.total_cents)}",
+        f"**Failed:** {report.failed:,}",
+        f"**Batch ID:** {report.batch_id}",
+    ]
+    if report.first_approved_by is not None:
+        lines.append(f"**Approved By:** {named(report.first_approved_by)} and {named(report.approved_by)}")
+    if report.skipped:
+        lines.insert(3, f"**Skipped:** {report.skipped:,} ({counted_reasons(report.skips)})")
+    _field(embed, "📊 Results", lines)
+    shown = _fitting([_failure_line(each) for each in report.failures], FIELD_LENGTH - len("...and 1,000,000 more"))
+    hidden = report.failed - len(shown)
+    if report.failed:
+        _field(embed, "⚠️ Failed Payouts", [*shown, *([f"...and {hidden:,} more"] if hidden else [])])
+    if report.left_out:
+        _field(embed, "🚧 Left Out", [left_out_line(each) for each in report.left_out])
+    if report.reversed_count:
+        taken = f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')}"
+        _field(embed, "↩️ Taken Back", [f"{taken}, {dollars(report.shortfall_cents)} not held"])
+    _field(embed, "✉️ Direct Messages", _direct_messages(report))
+    return embed, bool(hidden)
+
+
+def _direct_messages(report: BatchReport) -> list[str]:
+    counts = {
+        "Sent": report.dm_sent,
+        "Queued": report.dm_queued,
+        "Undeliverable": report.dm_undeliverable,
+        "Failed": report.dm_failed,
+        "Muted": report.dm_muted,
+    }
+    return [f"**{state}:** {count:,}" for state, count in counts.items() if count] or ["None"]
+
+
+def _failure_line(failure: PayoutFailure) -> str:
+    reason = escaped(clip(failure.reason, REASON_LENGTH))
+    return f"{mention(failure.referrer_id)} - {dollars(failure.approved_cents)}: {reason}"
+
+
+def _fitting(lines: Iterable[str], length: int) -> list[str]:
+    """Take as many of the first lines as fit into a length."""
+    taken: list[str] = []
+    for line in lines:
+        length -= len(line) + 1
+        if length < 0:
+            break
+        taken.append(line)
+    return taken
+
+
+def open_failures(failures: Sequence[OpenFailure], count: int) -> discord.Embed:
+    """List the failed payouts that nobody has dealt with yet; `count` is how many there are in all."""
+    if not count:
+        return notice("No failed payout waits for anybody.")
+    embed = discord.Embed(
+        title="⚠️ Failed Payouts",
+        description=(
+            "Their cashback is still pending. `retry BATCH-ID` tries a batch's again, `give-up BATCH-ID` leaves them"
+            " to a later batch."
+        ),
+        colour=discord.Colour.orange(),
+    )
+    by_batch: dict[str, list[str]] = {}
+    for each in failures:
+        tried = "" if each.attempts == 1 else f" (tried {each.attempts} times)"
+        reason = escaped(clip(each.reason, REASON_LENGTH))
+        line = f"{mention(each.referrer_id)} - {dollars(each.approved_cents)}{tried}: {reason}"
+        by_batch.setdefault(each.batch_id, []).append(line)
+    shown = 0
+    for batch_id, lines in list(by_batch.items())[:FIELDS_SHOWN]:
+        fitting = _fitting(lines, FIELD_LENGTH)
+        shown += len(fitting)
+        _field(embed, batch_id, fitting)
+    if count > shown:
+        embed.set_footer(text=f"...and {count - shown:,} more; `cashback failures` lists them all.")
+    return embed
+
+
+def failures_file(report: BatchReport) -> str:
+    """List every failure of a report as plain text, a line each."""
+    lines = [f"{each.referrer_id}\t{dollars(each.approved_cents)}\t{each.reason}" for each in report.failures]
+    return "\n".join([f"Failed payouts of {report.batch_id}; their cashback is still pending.", "", *lines, ""])
+
+
+def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
+    """Show a finished batch to those who watch the audit channel.
+
+    `audit_head` is the digest that the database's audit log ended with as the batch did: here it is out of reach of
+    whoever can change the database.
+    """
+    embed = discord.Embed(
+        title="💰 Referral Cashback Batch Processed", colour=discord.Colour.gold(), timestamp=report.finished_at
+    )
+    entries = {
+        "Batch ID": f"`{report.batch_id}`",
+        "Users Paid": f"{report.users_paid:,}",
+        "Total Amount": dollars(report.total_cents),
+        "Failed": f"{report.failed:,}",
+        "Processed By": named(report.first_approved_by or report.approved_by),
+        "Mode": report.mode.capitalize(),
+    }
+    if report.first_approved_by is not None:
+        entries["Approved By"] = named(report.approved_by)
+    if report.target_user_id is not None:
+        entries["Target User"] = f"{mention(report.target_user_id)} (`{report.target_user_id}`)"
+    for name, value in entries.items():
+        # The ID has a row of its own: it would not fit into a third of one.
+        embed.add_field(name=name, value=clip(value, FIELD_LENGTH), inline=name != "Batch ID")
+    if audit_head is not None:
+        embed.add_field(name="Audit Head", value=f"`{audit_head}`", inline=False)
+    return embed.set_footer(text=f"Batch ID: {report.batch_id}")
+
+
+def received(payout: PayoutNotice, brand_name: str) -> discord.Embed:
+    """Tell a referrer what they were paid."""
+    embed = discord.Embed(
+        title="💰 Referral Cashback Received!",
+        description="Thank you for referring new members to our community!",
+        colour=discord.Colour.green(),
+    )
+    embed.add_field(name="Amount Credited", value=dollars(payout.amount_cents), inline=True)
+    embed.add_field(name="From Referrals", value=counted(payout.referral_count, "user"), inline=True)
+    embed.add_field(name="New Wallet Balance", value=dollars(payout.balance_after_cents), inline=True)
+    return embed.set_footer(text=clip(f"{brand_name} • Batch ID: {payout.batch_id}", FOOTER_LENGTH))
+
+
+def _field(embed: discord.Embed, name: str, lines: Iterable[str]) -> None:
+    embed.add_field(name=name, value=clip("\n".join(lines), FIELD_LENGTH), inline=False)

@@ -1,0 +1,160 @@
+"""Batches: the list of them, and one with its progress, its payouts, and what may be done to it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from cashback.dashboard import payout_file
+from cashback.dashboard.auth import VISITOR
+from cashback.dashboard.live import Live
+from cashback.dashboard.pages import fragment, number_in, page, see_other
+from cashback.dashboard.ttl_cache import Fresh
+from cashback.database import Database, audit_log
+from cashback.database.payouts import batches, proposals
+from cashback.database.queries import browsing
+from cashback.database.queries.browsing import Page
+from cashback.domain.errors import CashbackError
+from cashback.domain.model import BatchReport, BatchStatus, PayoutStatus
+from cashback.services import Actor, Desk
+
+BATCHES_ON_A_PAGE: Final = 50
+PAYOUTS_ON_A_PAGE: Final = 50
+ENTRIES_SHOWN: Final = 50
+REPORT_SECONDS: Final = 0.9
+"""How old a report may be that is shown: a batch that many watch is counted once for all of them."""
+
+
+class Batches:
+    """Shows batches, and hands what an admin decides to the desk."""
+
+    def __init__(self, database: Database, desk: Desk, live: Live) -> None:
+        """Take the ledger for reading, the desk, and what keeps pages live."""
+        self._database = database
+        self._desk = desk
+        self._live = live
+        self._reports = Fresh(self._read_report, seconds=REPORT_SECONDS)
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the addresses."""
+        return [
+            web.get("/batches", self.show_all),
+            web.post("/batches", self.propose),
+            web.get("/batches/{number}", self.show),
+            web.get("/batches/{number}/live", self.stream),
+            web.get("/batches/{number}/payouts.csv", self.download),
+            *(
+                web.post(f"/batches/{{number}}/{name}", self._decision(decide))
+                for name, decide in (
+                    ("confirm", self._desk.approve),
+                    ("cancel", self._desk.cancel),
+                    ("stop", self._desk.stop),
+                    ("resume", self._desk.resume),
+                    ("retry", self._desk.retry),
+                    ("give-up", self._desk.give_up),
+                )
+            ),
+        ]
+
+    async def show_all(self, request: web.Request) -> web.StreamResponse:
+        """List the batches, newest first."""
+        found = await self._database.read(
+            browsing.batches_page, before=number_in(request, "before") or None, limit=BATCHES_ON_A_PAGE
+        )
+        return page(request, "batches.html", now=self._database.now(), found=found)
+
+    async def propose(self, request: web.Request) -> web.StreamResponse:
+        """Plan a batch for everyone, or for the one referrer whose id the form carries."""
+        text = str((await request.post()).get("referrer_id", "")).strip()
+        if text and not (text.isascii() and text.isdigit()):
+            raise CashbackError(f"{text[:40]!r} is not a Discord id; nothing was planned.")
+        summary = await self._desk.propose(request[VISITOR].actor, target_user_id=int(text) if text else None)
+        return see_other(f"/batches/{summary.batch_number}")
+
+    def _decision(
+        self, decide: Callable[[Actor, int], Awaitable[Any]]
+    ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Make the handler of one button."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            number = number_in(request, "number")
+            await decide(request[VISITOR].actor, number)
+            await self._reports.renew(number)
+            return see_other(f"/batches/{number}")
+
+        return handle
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """Show one batch; one that is named by its ID is found first."""
+        named = request.match_info["number"]
+        if not named.isdigit():
+            raise web.HTTPFound(f"/batches/{await self._database.read(batches.find_by_id, named)}")
+        return page(request, "batch.html", **await self._shown(request))
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Send what changes on its page."""
+
+        async def render() -> Mapping[str, str]:
+            shown = await self._shown(request)
+            return {
+                "standing": fragment(request, "batch_standing.html", shown),
+                "payouts": fragment(request, "batch_payouts.html", shown),
+                "entries": fragment(request, "entries.html", shown),
+                "announcement": fragment(request, "batch_announcement.html", shown),
+            }
+
+        return await self._live.stream(request, render)
+
+    async def _read_report(self, number: int) -> BatchReport:
+        return await self._database.read(batches.report, number)
+
+    async def _shown(self, request: web.Request) -> dict[str, Any]:
+        number = number_in(request, "number")
+        report = await self._reports.get(number)
+        is_open = report.status is BatchStatus.PROPOSED
+        summary = await self._database.read(proposals.summary, number) if is_open else None
+        settled = report.users_paid + report.failed + report.skipped
+        return {
+            "now": self._database.now(),
+            "report": report,
+            "summary": summary,
+            "reversals": await self._database.read(browsing.reversals_of, number),
+            "settled": settled,
+            "percent": 100 * settled // report.users_planned,
+            "found": await self._payouts(request, report),
+            "chosen": request.query.get("status", ""),
+            "sought": request.query.get("referrer", ""),
+            "query": request.query_string,
+            "entries": await self._database.read(audit_log.entries, limit=ENTRIES_SHOWN, batch_number=number),
+        }
+
+    async def _payouts(self, request: web.Request, report: BatchReport) -> Page:
+        """Read the payouts that the page's query asks for: those of one referrer, or in one state, or all."""
+        sought = number_in(request, "referrer")
+        if request.query.get("referrer"):
+            rows = await self._database.read(browsing.payout_of, report.batch_number, sought)
+            return Page(rows=rows, next_after=None)
+        chosen = request.query.get("status", "")
+        status = PayoutStatus(chosen) if chosen in list(PayoutStatus) else None
+        counts = {PayoutStatus.FAILED: report.failed, PayoutStatus.SKIPPED: report.skipped}
+        if status is not None and not counts.get(status, 1):
+            return Page(rows=[], next_after=None)
+        return await self._database.read(
+            browsing.payouts_page,
+            report.batch_number,
+            after_referrer_id=number_in(request, "after"),
+            limit=PAYOUTS_ON_A_PAGE,
+            status=status,
+        )
+
+    async def download(self, request: web.Request) -> web.StreamResponse:
+        """Send all payouts of a batch as CSV."""
+        report = await self._reports.get(number_in(request, "number"))
+        name = report.batch_id or f"batch-{report.batch_number}"
+        disposition = f'attachment; filename="{name}.csv"'
+        headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": disposition}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        async for piece in payout_file.csv_of(self._database, report):
+            await response.write(piece)
+        return response

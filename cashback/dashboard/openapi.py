@@ -1,0 +1,245 @@
+"""The intake's description, for machines as OpenAPI and for people as a page made from the same words."""
+
+import json
+from typing import Any, Final
+
+from aiohttp import web
+
+from cashback.dashboard import problems
+from cashback.dashboard.intake import BODY_SECONDS, LARGEST_BODY_BYTES
+from cashback.dashboard.intake_schema import BUYER_PATTERN, ID_PATTERN, LONGEST_ID, LONGEST_REASON, MOST_ENTRIES
+from cashback.dashboard.pages import page
+from cashback.dashboard.problems import Kind
+from cashback.dashboard.signatures import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WINDOW_SECONDS
+from cashback.database import Database
+from cashback.database.referral_program.people import LARGEST_ID
+from cashback.database.referral_program.purchases import LARGEST_PURCHASE_CENTS, PurchaseOutcome
+from cashback.database.referral_program.refunds import RefundOutcome
+from cashback.settings import Settings
+
+Json = dict[str, Any]
+
+_ORDER_ID: Final[Json] = {
+    "type": "string",
+    "pattern": ID_PATTERN,
+    "minLength": 1,
+    "maxLength": LONGEST_ID,
+    "description": "The shop's id of the order. The same order counts once.",
+}
+_REFUND_ID: Final[Json] = {**_ORDER_ID, "description": "The shop's id of the refund. The same refund counts once."}
+
+
+def _object(required: list[str], properties: Json, *, is_closed: bool = True) -> Json:
+    closed = {"additionalProperties": False} if is_closed else {}
+    return {"type": "object", "required": required, "properties": properties, **closed}
+
+
+def _cents(least: int, description: str) -> Json:
+    return {"type": "integer", "minimum": least, "maximum": LARGEST_PURCHASE_CENTS, "description": description}
+
+
+def _many(name: str, entry: str) -> Json:
+    listed = {"type": "array", "minItems": 1, "maxItems": MOST_ENTRIES, "items": _schema(entry)}
+    return _object([name], {name: listed})
+
+
+def _results(entry: str) -> Json:
+    return _object(["results"], {"results": {"type": "array", "items": _schema(entry)}})
+
+
+def _schema(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+SCHEMAS: Final[Json] = {
+    "Purchase": _object(
+        ["order_id", "buyer_id", "amount_cents"],
+        {
+            "order_id": _ORDER_ID,
+            "buyer_id": {
+                "anyOf": [
+                    {"type": "string", "pattern": BUYER_PATTERN},
+                    {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+                ],
+                "description": "The Discord id of who bought, best as text: many languages round such a number.",
+            },
+            "amount_cents": _cents(0, "What was paid, in whole cents."),
+            "purchased_at": {
+                "type": ["string", "null"],
+                "format": "date-time",
+                "description": "When; left out, it is now. Not to come, and not before 2000.",
+            },
+        },
+    ),
+    "Purchases": _many("purchases", "Purchase"),
+    "Refund": _object(
+        ["order_id", "refund_id"],
+        {
+            "order_id": _ORDER_ID,
+            "refund_id": _REFUND_ID,
+            "amount_cents": {
+                **_cents(1, "What was paid back, in whole cents; left out, it is what is left of the order."),
+                "type": ["integer", "null"],
+            },
+            "reason": {"type": ["string", "null"], "maxLength": LONGEST_REASON, "description": "Why; it is kept."},
+        },
+    ),
+    "Refunds": _many("refunds", "Refund"),
+    "PurchaseResult": _object(
+        ["order_id", "outcome", "earned_cents"],
+        {
+            "order_id": {"type": "string"},
+            "outcome": {
+                "enum": [str(each) for each in PurchaseOutcome],
+                "description": "`earned` for the buyer's referrer; `nobody_earns`: nobody had referred the buyer, or"
+                " the referrer is barred; `repeated`: it was known; `conflicting`: it was known with another buyer or"
+                " amount, and nothing was changed.",
+            },
+            "earned_cents": {"type": "integer", "description": "Whole cents; less than one is carried over."},
+        },
+    ),
+    "PurchaseResults": _results("PurchaseResult"),
+    "RefundResult": _object(
+        ["refund_id", "order_id", "outcome", "amount_cents", "taken_cents"],
+        {
+            "refund_id": {"type": "string"},
+            "order_id": {"type": "string"},
+            "outcome": {
+                "enum": [*(str(each) for each in RefundOutcome), "refused"],
+                "description": "`taken_back` from the referrer's cashback; `nobody_earned` by the order; `repeated`: it"
+                " was known; `refused`: see `detail`, and nothing was changed.",
+            },
+            "amount_cents": {"type": "integer"},
+            "taken_cents": {"type": "integer", "description": "By how much the cashback earned fell."},
+            "detail": {"type": "string"},
+        },
+    ),
+    "RefundResults": _results("RefundResult"),
+    "Problem": _object(
+        ["type", "title", "status", "detail"],
+        {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "pointer": {"type": "string", "description": "The JSON pointer of the value that is wrong."},
+        },
+        is_closed=False,
+    ),
+}
+
+_HEADERS: Final = (
+    (KEY_HEADER, "The name of the key.", {"type": "string", "minLength": 1}),
+    (TIMESTAMP_HEADER, "Seconds since 1970, now.", {"type": "string", "pattern": "^[0-9]{1,12}$"}),
+    (
+        SIGNATURE_HEADER,
+        "`v1=` and the HMAC-SHA256, in hexadecimal digits, of the timestamp, a full stop and the body.",
+        {"type": "string", "pattern": "^v1=[0-9a-fA-F]{64}$"},
+    ),
+)
+_SIGNED: Final = [
+    {"name": name, "in": "header", "required": True, "description": description, "schema": schema}
+    for name, description, schema in _HEADERS
+]
+
+EXPLAINED: Final[dict[Kind, str]] = {
+    problems.MALFORMED: "The body is no JSON.",
+    problems.UNSIGNED: "A header is missing, or the signature does not belong to this key, timestamp and body.",
+    problems.STALE: f"The timestamp is more than {WINDOW_SECONDS} seconds away from this machine's clock. Sign anew.",
+    problems.NOT_FOUND: "The address is wrong.",
+    problems.METHOD: "The intake takes POST only.",
+    problems.SLOW: f"The body did not arrive within {BODY_SECONDS} seconds.",
+    problems.CONFLICTING: "The order is known with another buyer or amount. Nothing was changed.",
+    problems.NOT_DONE: "The order is not known, less than this is left of it, or the refund is known otherwise.",
+    problems.REPLAYED: "The request has the same signature as one that was taken in. To try again, sign it anew.",
+    problems.TOO_LARGE: f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.",
+    problems.MEDIA_TYPE: "The Content-Type is not application/json.",
+    problems.INVALID: "A value is not what it may be; `pointer` names it. Nothing of the request was recorded.",
+    problems.TOO_MANY: "Too many requests of this address were refused. Wait as long as Retry-After says.",
+    problems.FAILED: "A fault of this program; its log says more. Try again later.",
+    problems.UNAVAILABLE: "The ledger cannot be used just now, or too many requests are under way. Try again later.",
+}
+"""Every kind of problem, for people. A test holds that none is missing."""
+
+
+def _operation(name: str, summary: str, *, one: str, many: str) -> Json:
+    answers: Json = {
+        "200": {
+            "description": "It was recorded, or was known already. Several are recorded together or not at all.",
+            "content": {"application/json": {"schema": {"anyOf": [_schema(f"{one}Result"), _schema(f"{one}Results")]}}},
+        }
+    }
+    for kind in EXPLAINED:
+        status = str(kind.status)
+        if kind not in {problems.NOT_FOUND, problems.METHOD} and status not in answers:
+            titles = [each.title for each in EXPLAINED if each.status == kind.status]
+            answers[status] = {
+                "description": "; ".join(titles),
+                "content": {"application/problem+json": {"schema": _schema("Problem")}},
+            }
+    return {
+        "post": {
+            "operationId": name,
+            "summary": summary,
+            "parameters": _SIGNED,
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": {"anyOf": [_schema(one), _schema(many)]}}},
+            },
+            "responses": answers,
+        }
+    }
+
+
+def document(address: str) -> Json:
+    """Describe the intake at an address as OpenAPI 3.1."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Cashback intake",
+            "version": "1",
+            "description": "Shops report purchases and refunds. The same report counts once, however often it comes.",
+        },
+        "servers": [{"url": address}],
+        "paths": {
+            "/api/v1/purchases": _operation(
+                "report_purchases", "Report one purchase, or many.", one="Purchase", many="Purchases"
+            ),
+            "/api/v1/refunds": _operation(
+                "report_refunds", "Report one refund, or many.", one="Refund", many="Refunds"
+            ),
+        },
+        "components": {"schemas": SCHEMAS},
+    }
+
+
+class Description:
+    """Shows the description."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Take the ledger's clock, and the settings, which say where shops reach the intake."""
+        self._database = database
+        self._document = document(settings.dashboard.address)
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the addresses."""
+        return [web.get("/api/openapi.json", self.for_machines), web.get("/api/docs", self.for_people)]
+
+    async def for_machines(self, request: web.Request) -> web.StreamResponse:
+        """Send the document."""
+        return web.Response(body=json.dumps(self._document).encode(), content_type="application/json")
+
+    async def for_people(self, request: web.Request) -> web.StreamResponse:
+        """Show the page."""
+        return page(
+            request,
+            "api.html",
+            now=self._database.now(),
+            document=self._document,
+            headers=_HEADERS,
+            entries={"/api/v1/purchases": "Purchase", "/api/v1/refunds": "Refund"},
+            explained=EXPLAINED,
+            window_seconds=WINDOW_SECONDS,
+            most_entries=MOST_ENTRIES,
+            largest_bytes=LARGEST_BODY_BYTES,
+        )

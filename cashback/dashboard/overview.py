@@ -1,0 +1,61 @@
+"""The first page: what is pending, when the next batch comes, what the last ones paid, and whether all is well."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from cashback.dashboard import bar_chart
+from cashback.dashboard.health import Health
+from cashback.dashboard.live import Live
+from cashback.dashboard.pages import fragment, page
+from cashback.dashboard.snapshot import Snapshot
+from cashback.database import Database
+from cashback.database.queries import browsing
+from cashback.database.schedule import schedule, slots
+
+BATCHES_SHOWN: Final = 8
+
+
+class OverviewPage:
+    """Shows the ledger at a glance, live."""
+
+    def __init__(self, database: Database, snapshot: Snapshot, health: Health, live: Live) -> None:
+        """Take the ledger for reading, the sums, the state of the program, the calendar, and what keeps pages live."""
+        self._database = database
+        self._snapshot = snapshot
+        self._health = health
+        self._live = live
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the addresses."""
+        return [web.get("/", self.show), web.get("/live", self.stream)]
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """Show the page."""
+        return page(request, "overview.html", **await self._shown())
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Send what changes on it."""
+
+        async def render() -> Mapping[str, str]:
+            return {"overview": fragment(request, "overview_parts.html", await self._shown())}
+
+        return await self._live.stream(request, render)
+
+    async def _shown(self) -> dict[str, Any]:
+        glance = await self._snapshot.get()
+        state = await self._database.read(schedule.find_state)
+        coming = await self._database.read(slots.coming, now=self._database.now(), count=1)
+        newest = await self._database.read(browsing.batches_page, before=None, limit=BATCHES_SHOWN)
+        return {
+            "now": self._database.now(),
+            "glance": glance,
+            "bars": bar_chart.bars(glance.weeks),
+            "chart_width": bar_chart.WIDTH,
+            "chart_height": bar_chart.HEIGHT,
+            "next_slot": coming[0] if coming else None,
+            "paused_by": state.paused_by if state else None,
+            "batches": newest.rows,
+            "health": await self._health.checks(),
+        }

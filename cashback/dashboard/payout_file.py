@@ -1,0 +1,25 @@
+"""A batch's payouts as CSV: the file that `cashback export` writes, sent a piece at a time."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import anyio
+
+from cashback.database import Database
+from cashback.database.queries import exporting
+from cashback.database.queries.exporting import Period
+from cashback.domain.model import BatchReport
+
+PIECE_BYTES: Final = 65_536
+
+
+async def csv_of(database: Database, report: BatchReport) -> AsyncIterator[bytes]:
+    """Write the payouts of a batch, and yield the file in pieces. One row for each payout, and no row of totals."""
+    with TemporaryDirectory(prefix="cashback-") as folder:
+        path = Path(folder) / "payouts.csv"
+        await database.read(exporting.write_file, Period(number=report.batch_number), path, with_totals=False)
+        async with await anyio.open_file(path, "rb") as file:
+            while piece := await file.read(PIECE_BYTES):
+                yield piece

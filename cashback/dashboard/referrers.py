@@ -1,0 +1,124 @@
+"""Referrers: what they have pending and were paid, who is barred, and of one of them why not all is paid."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from cashback.dashboard import template_filters
+from cashback.dashboard.auth import VISITOR
+from cashback.dashboard.pages import number_in, page, see_other
+from cashback.dashboard.snapshot import Snapshot
+from cashback.database import Database
+from cashback.database.queries import browsing, members
+from cashback.database.queries.browsing import ReferrerFilter
+from cashback.database.queries.members import Standing
+from cashback.database.referral_program import referrals
+from cashback.domain.money import dollars
+from cashback.services import Desk
+from cashback.settings import Settings
+
+ON_A_PAGE: Final = 50
+NEWEST_SHOWN: Final = 25
+REASON_LENGTH: Final = 200
+
+
+class Referrers:
+    """Shows referrers."""
+
+    def __init__(self, database: Database, desk: Desk, snapshot: Snapshot, settings: Settings) -> None:
+        """Take the ledger for reading, the desk, the sums, and the settings."""
+        self._database = database
+        self._desk = desk
+        self._snapshot = snapshot
+        self._min_payout_cents = settings.referral_settings.min_payout_cents
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the addresses."""
+        return [
+            web.get("/referrers", self.show_all),
+            web.get("/referrers/{id}", self.show),
+            web.post("/referrers/{id}/blacklist", self.blacklist),
+            web.post("/referrers/{id}/unblacklist", self.unblacklist),
+        ]
+
+    async def show_all(self, request: web.Request) -> web.StreamResponse:
+        """List referrers in the order of their ids, or go to the one whose id is sought."""
+        sought = number_in(request, "id")
+        if sought:
+            raise web.HTTPFound(f"/referrers/{sought}")
+        chosen = request.query.get("show", "")
+        which = ReferrerFilter(chosen) if chosen in list(ReferrerFilter) else ReferrerFilter.PENDING
+        found = await self._database.read(
+            browsing.referrers_page,
+            self._database.now(),
+            which=which,
+            after_referrer_id=number_in(request, "after"),
+            limit=ON_A_PAGE,
+        )
+        return page(
+            request,
+            "referrers.html",
+            now=self._database.now(),
+            which=which,
+            found=found,
+            glance=await self._snapshot.get(),
+        )
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """Show one referrer."""
+        return page(request, "referrer.html", **await self._shown(request))
+
+    async def _shown(self, request: web.Request) -> dict[str, Any]:
+        referrer_id = number_in(request, "id")
+        page_number = max(number_in(request, "page"), 1)
+        now, read = self._database.now(), self._database.read
+        standing = await read(members.standing, referrer_id, now)
+        listed = await read(
+            members.referrals_page, referrer_id, now, limit=ON_A_PAGE + 1, offset=(page_number - 1) * ON_A_PAGE
+        )
+        return {
+            "now": now,
+            "standing": standing,
+            "referred_by": await read(referrals.referrer_of, referrer_id),
+            "reasons": why_not_paid(standing, min_payout_cents=self._min_payout_cents),
+            "referrals": listed[:ON_A_PAGE],
+            "next_page": page_number + 1 if len(listed) > ON_A_PAGE else None,
+            "payouts": await read(members.past_payouts, referrer_id, limit=NEWEST_SHOWN),
+            "reversed": await read(members.reversed_payouts, referrer_id, limit=NEWEST_SHOWN),
+            "transactions": await read(browsing.transactions_of, referrer_id, limit=NEWEST_SHOWN),
+        }
+
+    async def blacklist(self, request: web.Request) -> web.StreamResponse:
+        """Bar a member."""
+        reason = str((await request.post()).get("reason", "")).strip()[:REASON_LENGTH] or None
+        await self._desk.blacklist(request[VISITOR].actor, number_in(request, "id"), reason=reason)
+        return see_other(f"/referrers/{number_in(request, 'id')}")
+
+    async def unblacklist(self, request: web.Request) -> web.StreamResponse:
+        """Let a member earn again."""
+        await self._desk.unblacklist(request[VISITOR].actor, number_in(request, "id"))
+        return see_other(f"/referrers/{number_in(request, 'id')}")
+
+
+def why_not_paid(standing: Standing, *, min_payout_cents: int) -> list[str]:
+    """Say why the next batch would not pay a referrer all that was earned; nothing where it would."""
+    if standing.blacklisting is not None:
+        barred = standing.blacklisting
+        since = template_filters.moment(barred.blacklisted_at)
+        by = f" by {barred.blacklisted_by}" if barred.blacklisted_by else ""
+        return [f"Blacklisted{by} since {since}: {barred.reason or 'no reason given'}."]
+    reasons = []
+    if standing.absence is not None:
+        reasons.append(
+            f"The member is absent ({template_filters.state(standing.absence)}); leaver_policy says what that means."
+        )
+    if standing.held_cents:
+        until = template_filters.moment(standing.held_until)
+        reasons.append(f"{dollars(standing.held_cents)} are held until their purchases are old enough: {until}.")
+    if standing.owed_cents:
+        reasons.append(f"{dollars(standing.owed_cents)} were paid and refunded since; later earnings go against it.")
+    if 0 < standing.pending_cents < min_payout_cents:
+        reasons.append(f"What is pending is below the smallest payout, {dollars(min_payout_cents)}; it rolls over.")
+    if not standing.pending_cents and not reasons:
+        reasons.append("Nothing is pending: all that the referrals have earned is paid, or they earned nothing.")
+    return reasons

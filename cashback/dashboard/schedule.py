@@ -1,0 +1,74 @@
+"""The weekly batch: when it comes, whether it is paused, what became of past ones, and pause, resume and skip."""
+
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+
+from cashback.dashboard.auth import VISITOR
+from cashback.dashboard.pages import page, see_other
+from cashback.database import Database
+from cashback.database.schedule import schedule, slots
+from cashback.domain.errors import CashbackError
+from cashback.services import Desk
+
+COMING_SHOWN: Final = 5
+PAST_SHOWN: Final = 50
+REASON_LENGTH: Final = 200
+
+
+class SchedulePage:
+    """Shows the schedule, and hands what an admin decides to the desk."""
+
+    def __init__(self, database: Database, desk: Desk) -> None:
+        """Take the ledger for reading, and the desk."""
+        self._database = database
+        self._desk = desk
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the addresses."""
+        return [
+            web.get("/schedule", self.show),
+            web.post("/schedule/pause", self.pause),
+            web.post("/schedule/resume", self.resume),
+            web.post("/schedule/skip", self.skip),
+        ]
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """Show the page."""
+        return page(
+            request,
+            "schedule.html",
+            now=self._database.now(),
+            state=await self._database.read(schedule.find_state),
+            coming=await self._coming(),
+            past=await self._database.read(slots.latest, limit=PAST_SHOWN),
+        )
+
+    async def pause(self, request: web.Request) -> web.StreamResponse:
+        """Pause the schedule."""
+        await self._desk.pause_schedule(request[VISITOR].actor, await _reason(request))
+        return see_other("/schedule")
+
+    async def resume(self, request: web.Request) -> web.StreamResponse:
+        """End the pause."""
+        await self._desk.resume_schedule(request[VISITOR].actor, await _reason(request))
+        return see_other("/schedule")
+
+    async def skip(self, request: web.Request) -> web.StreamResponse:
+        """Skip the slot that the form names, if it is one of those to come."""
+        wanted = str((await request.post()).get("slot_at", ""))
+        for slot_at in await self._coming():
+            if slot_at.isoformat() == wanted:
+                await self._desk.skip_slot(request[VISITOR].actor, slot_at, await _reason(request))
+                return see_other("/schedule")
+        # Also who names no slot is told by the desk whether they might.
+        await self._desk.require_admin(request[VISITOR].actor, "skip a slot")
+        raise CashbackError("This is none of the slots to come, or somebody has decided it meanwhile.")
+
+    async def _coming(self) -> list[datetime]:
+        return await self._database.read(slots.coming, now=self._database.now(), count=COMING_SHOWN)
+
+
+async def _reason(request: web.Request) -> str | None:
+    return str((await request.post()).get("reason", "")).strip()[:REASON_LENGTH] or None

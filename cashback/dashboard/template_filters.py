@@ -1,0 +1,71 @@
+"""How pages write money, moments and states."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from cashback.domain.money import dollars
+from cashback.domain.reason_texts import counted_reasons, in_words
+
+SECONDS_OF: Final = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+
+
+def moment(value: datetime | None) -> str:
+    """Write a moment to the second."""
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value is not None else "–"
+
+
+def stamp(value: datetime) -> str:
+    """Write a moment for the `datetime` of a `<time>`."""
+    return value.isoformat(timespec="seconds")
+
+
+def count(value: int) -> str:
+    """Write a count with its thousands apart."""
+    return f"{value:,}"
+
+
+def counted(value: int, one: str, many: str | None = None) -> str:
+    """Write a count with its noun: "1 referral", "50 referrals"."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def state(value: str) -> str:
+    """Write a state in words."""
+    return str(value).replace("_", " ")
+
+
+def span(value: timedelta) -> str:
+    """Write a span with its two largest units: "3 days 4 hours"."""
+    left = max(int(value.total_seconds()), 0)
+    parts = []
+    for unit, seconds in SECONDS_OF.items():
+        units, left = divmod(left, seconds)
+        if units:
+            parts.append(counted(units, unit))
+    return " ".join(parts[:2]) or "now"
+
+
+def details(value: Mapping[str, Any]) -> str:
+    """Write an audit entry's details in one line."""
+    return ", ".join(f"{state(key)}: {_plain(key, each)}" for key, each in value.items() if each is not None)
+
+
+def _plain(key: str, value: Any) -> str:  # noqa: ANN401 -- whatever JSON holds
+    if isinstance(value, int) and not isinstance(value, bool) and key.endswith("_cents"):
+        return dollars(value)
+    return state(value) if isinstance(value, str) else str(value)
+
+
+FILTERS: Final[dict[str, Callable[..., str]]] = {
+    "dollars": dollars,
+    "moment": moment,
+    "stamp": stamp,
+    "count": count,
+    "counted": counted,
+    "state": state,
+    "span": span,
+    "details": details,
+    "reason": in_words,
+    "reasons": counted_reasons,
+}

@@ -1,0 +1,226 @@
+"""`Database`: the one door to the ledger, for this program and for another bot in the same process."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+
+from sqlalchemy import Connection
+
+from cashback.database import schema
+from cashback.database.dialect import Location, located, name_of
+from cashback.database.engine import Door, Failpoint, no_failpoint
+from cashback.database.referral_program import blacklist, pending, people, purchases, referrals, refunds
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError
+from cashback.domain.ports import Clock, utc_now
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_RATE_PPM: Final = 5_000
+PPM_PER_PERCENT: Final = 10_000
+LARGEST_RATE_PPM: Final = 1_000_000
+
+
+class Database:
+    """A ledger, in one file or on a PostgreSQL server.
+
+    Use it as `async with Database(path) as database`, or call `connect` and `close`.
+    """
+
+    def __init__(
+        self,
+        location: str | Location,
+        *,
+        rate_ppm: int = DEFAULT_RATE_PPM,
+        holding_days: int = 0,
+        clock: Clock = utc_now,
+        inline: bool = False,
+        failpoint: Failpoint = no_failpoint,
+    ) -> None:
+        """Take a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`; nothing is opened yet.
+
+        `rate_ppm` is what a purchase earns where none is given, in parts per million; it becomes payable after
+        `holding_days`. `inline` and `failpoint` are for
+        tests: SQL in the caller's thread, and a call before and after each commit.
+        """
+        self.location = located(location)
+        self._rate_ppm = rate_ppm
+        self._holding_days = holding_days
+        self._clock = clock
+        self._inline = inline
+        self._failpoint = failpoint
+        self._opened: Door | None = None
+        self._closed: Door | None = None
+
+    async def connect(self) -> None:
+        """Open the ledger, create or adopt it where that is needed, and bring it to this program's schema.
+
+        Raises DatabaseUnavailableError where the folder is missing, or the file is none of SQLite's, read-only, locked
+        or of a newer version; and where the server cannot be reached.
+        """
+        if self._opened is not None:
+            return
+        if isinstance(self.location, Path) and not self.location.parent.is_dir():
+            message = (
+                f"Database {self.name} cannot be opened: the folder {self.location.parent} does not exist;"
+                " create it first."
+            )
+            raise DatabaseUnavailableError(message)
+        # A door that was closed opens again, and has not forgotten the statements that it compiled.
+        door = self._closed or Door(self.location, inline=self._inline, failpoint=self._failpoint)
+        try:
+            if await door.read(schema.revision_of) != schema.NEWEST:
+                await door.write(schema.upgrade, self.name, self._clock())
+        except BaseException:
+            door.close()
+            raise
+        self._opened = door
+
+    async def close(self) -> None:
+        """Close the file. Closing twice is harmless."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened, self._closed = None, self._opened
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        await self.close()
+
+    @property
+    def _door(self) -> Door:
+        if self._opened is None:
+            message = f"Database {self.name} is not open; connect() first."
+            raise DatabaseUnavailableError(message)
+        return self._opened
+
+    @property
+    def name(self) -> str:
+        """Name the ledger to people: its path, or its address without the password."""
+        return name_of(self.location)
+
+    @property
+    def path(self) -> Path:
+        """Tell where the file is. Raises DatabaseUnavailableError where there is none."""
+        if not isinstance(self.location, Path):
+            message = f"Database {self.name} is no file; this is for files, on PostgreSQL use its own pg_dump."
+            raise DatabaseUnavailableError(message)
+        return self.location
+
+    @property
+    def folder(self) -> Path:
+        """Tell where files go that belong to the ledger: beside its file, else where the program was started."""
+        return self.location.absolute().parent if isinstance(self.location, Path) else Path.cwd()
+
+    def now(self) -> datetime:
+        """Tell the present moment by this ledger's clock."""
+        return self._clock()
+
+    async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function of this package in one immediate transaction; it commits when the function returns."""
+        return await self._door.write(function, *args, **kwargs)
+
+    async def read(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a function of this package on one snapshot, beside the writer."""
+        return await self._door.read(function, *args, **kwargs)
+
+    async def ensure_user(self, discord_id: int) -> None:
+        """Make sure that a person has a row."""
+        people.check_id(discord_id)
+        await self.write(people.ensure_users, [discord_id], self.now())
+
+    async def create_referral(self, referrer_id: int, referred_id: int) -> int:
+        """Record who brought whom and return the referral's id. Raises ReferralRefusedError, a RuntimeError."""
+        return await self.write(referrals.create_referral, referrer_id, referred_id, self.now())
+
+    async def log_referral_purchase(
+        self, referred_id: int, order_id: str | int, amount_cents: int, cashback_percent: float | str | None = None
+    ) -> int | None:
+        """Record one purchase; return the whole cents that it earned, None where nobody earns or it was known already.
+
+        `cashback_percent` is the configured one where it is None. Raises PurchaseRefusedError for an order that is
+        known with another buyer or amount.
+        """
+        rate_ppm = self._rate_ppm if cashback_percent is None else rate_of(cashback_percent)
+        purchase = purchases.Purchase(order_id=str(order_id), buyer_id=referred_id, amount_cents=amount_cents)
+        return await self.write(purchases.log_purchase, purchase, rate_ppm, self.now(), holding_days=self._holding_days)
+
+    async def record_purchases(self, reported: Sequence[purchases.Purchase]) -> list[purchases.RecordedPurchase]:
+        """Record purchases in one transaction; answers what became of each, in the order given."""
+        return await self.write(
+            purchases.record_purchases, reported, self._rate_ppm, self.now(), holding_days=self._holding_days
+        )
+
+    async def log_referral_refund(
+        self,
+        order_id: str | int,
+        amount_cents: int | None = None,
+        refund_id: str | int | None = None,
+        reason: str | None = None,
+        *,
+        actor: str = "bot",
+    ) -> int | None:
+        """Record a refund of an order, of what is left where no amount is given.
+
+        Returns the whole cents that it took off the referrer's cashback, None where nobody had earned or the refund was
+        known already. Raises RefundRefusedError for an order that is not known, for more than is left of it, and for a
+        refund id that is known with another order or amount.
+        """
+        refund = refunds.Refund(
+            order_id=str(order_id),
+            amount_cents=amount_cents,
+            refund_id=None if refund_id is None else str(refund_id),
+            reason=reason,
+        )
+        recorded = await self.write(refunds.record_refund, refund, actor=actor, now=self.now())
+        return recorded.taken_cents if recorded.outcome is refunds.RefundOutcome.TAKEN_BACK else None
+
+    async def get_referral_stats(self, referrer_id: int) -> dict[str, int]:
+        """Sum up one referrer's referrals: count, spend, earned, paid, pending."""
+        return await self.read(referrals.referral_stats, referrer_id, self.now())
+
+    async def get_referrer_for_user(self, referred_id: int) -> int | None:
+        """Tell who referred a member, None where nobody did."""
+        return await self.read(referrals.referrer_of, referred_id)
+
+    async def get_referrals(self, referrer_id: int) -> list[dict[str, Any]]:
+        """List a referrer's referrals, oldest first."""
+        return await self.read(referrals.referrals_of, referrer_id)
+
+    async def blacklist_referral_user(self, user_id: int, *, reason: str | None = None, actor: str = "bot") -> bool:
+        """Bar a member from referral cashback; False where it was so already."""
+        return await self.write(blacklist.blacklist, user_id, reason=reason, actor=actor, now=self.now())
+
+    async def get_all_pending_referral_cashbacks(self) -> list[dict[str, int]]:
+        """List what each referrer would be paid now: referrer_id, pending_cents, referral_count; largest first."""
+        return await self.read(pending.all_pending, self.now())
+
+    async def get_pending_cashback_for_user(self, referrer_id: int) -> dict[str, Any]:
+        """Tell what one referrer would be paid now: pending_cents, referral_count, is_blacklisted, referral_details."""
+        return await self.read(pending.pending_for, referrer_id, self.now())
+
+    async def mark_cashback_paid(self, referrer_id: int, amount_cents: int) -> None:
+        """Mark exactly this much as paid, oldest referral first, where another bot has paid it into the wallet."""
+        await self.write(pending.mark_paid, referrer_id, amount_cents, self.now())
+
+
+def rate_of(percent: float | str) -> int:
+    """Turn a percentage into parts per million. Raises CashbackError where it is none, or finer than those."""
+    try:
+        rate = Decimal(str(percent)) * PPM_PER_PERCENT
+        exact = rate == int(rate) and 0 <= rate <= LARGEST_RATE_PPM
+    except (ArithmeticError, ValueError):
+        exact = False
+    if not exact:
+        message = f"The percentage {percent!r} is not a number from 0 to 100 with at most four decimals."
+        raise CashbackError(message)
+    return int(rate)

@@ -1,0 +1,312 @@
+"""Where SQLite and PostgreSQL differ, all of it: connections, triggers, some words of SQL, and what a failure means.
+
+Everything else of this package is one set of SQLAlchemy statements for both. SQLite runs in WAL mode: readers see the
+last commit and never wait for the writer; writers wait for each other in `BEGIN IMMEDIATE`, up to the busy timeout. On
+PostgreSQL a writer's transaction is SERIALIZABLE and is run again where it met another (docs/decisions has the why).
+"""
+
+import random
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, exc, func, make_url, select, text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.sql import functions
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import Over
+
+from cashback.domain.errors import DatabaseUnavailableError
+
+Location = Path | URL
+"""A file of SQLite's, or the address of a PostgreSQL database."""
+
+READERS: Final = 4
+BUSY_TIMEOUT_SECONDS: Final = 30
+WAL_RETRY_SECONDS: Final = 0.01
+FOR_ALL: Final = ("synchronous=FULL", "foreign_keys=ON")
+FOR_THE_WRITER: Final = ("cache_size=-16384", "temp_store=MEMORY")
+FOR_READERS: Final = ("cache_size=-2048", "temp_store=FILE")
+"""Pragmas. A reader keeps little, and what a large question sorts or joins goes into a temporary file."""
+
+SESSION: Final = (
+    "-c timezone=UTC"
+    " -c synchronous_commit=on"
+    f" -c lock_timeout={BUSY_TIMEOUT_SECONDS}s"
+    f" -c idle_in_transaction_session_timeout={2 * BUSY_TIMEOUT_SECONDS}s"
+)
+"""Of a PostgreSQL session. Moments are read in UTC. What is committed is on disk, also on a server whose own setting
+would lose the last commits in a crash. A lock is waited for, and a frozen holder endured, so long.
+"""
+
+MET_ANOTHER: Final = ("40001", "40P01")
+"""SQLSTATEs of a transaction that met another one and did nothing: it is run again."""
+
+PERHAPS_MET_ANOTHER: Final = ("23505", "42P07")
+"""A key, or a table, that was not there when it was looked for: run once more, the transaction sees who made it."""
+
+ATTEMPTS: Final = 40
+LONGEST_PAUSE_SECONDS: Final = 0.5
+
+
+def located(location: str | Location) -> Location:
+    """Read a path, `sqlite:path`, or `postgresql+psycopg://user@host/name`. Raises DatabaseUnavailableError."""
+    said = name_of(location, password=True) if isinstance(location, URL) else str(location)
+    for prefix in ("sqlite+pysqlite:///", "sqlite:///"):
+        if said.startswith(prefix):
+            return Path(said.removeprefix(prefix))
+    if "://" not in said:
+        return Path(said.removeprefix("sqlite:"))
+    kind = said.split("://", 1)[0]
+    if kind not in {"postgresql", "postgresql+psycopg"}:
+        raise DatabaseUnavailableError(
+            f"Database {kind}://… is of a kind that this program does not know; give a file's path, or an address of"
+            " the form postgresql+psycopg://user@host/name."
+        )
+    try:
+        return make_url(said).set(drivername="postgresql+psycopg")
+    except (exc.ArgumentError, ValueError) as error:
+        raise DatabaseUnavailableError(
+            f"Database {kind}://… is no address; it has the form postgresql+psycopg://user@host:5432/name."
+        ) from error
+
+
+def name_of(location: Location, *, password: bool = False) -> str:
+    """Name a database: to people without its password."""
+    return str(location) if isinstance(location, Path) else location.render_as_string(hide_password=not password)
+
+
+def make_engine(location: Location, *, writes: bool) -> Engine:
+    """Return the engine of the one writer, or of the readers beside it; nothing is opened yet."""
+    return _sqlite(location, writes=writes) if isinstance(location, Path) else _postgresql(location, writes=writes)
+
+
+def _sqlite(path: Path, *, writes: bool) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite+pysqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=1 if writes else READERS,
+        max_overflow=0,
+        connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
+    )
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions on its own: this module says how each begins.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        _use_wal(cursor)
+        for pragma in (*FOR_ALL, *(FOR_THE_WRITER if writes else FOR_READERS)):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        # To the driver itself: the way of all other statements takes longer than what this one does.
+        connection.connection.cursor().execute(begin)
+
+    return engine
+
+
+def _use_wal(cursor: DBAPICursor) -> None:
+    """Put a file into WAL mode; it stays so. While others do the same SQLite says "locked" at once: we try again."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(WAL_RETRY_SECONDS)
+        else:
+            return
+
+
+def _postgresql(url: URL, *, writes: bool) -> Engine:
+    try:
+        engine = create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=1 if writes else READERS,
+            max_overflow=0,
+            # A connection that was cut while nobody used it is replaced, not handed out.
+            pool_pre_ping=True,
+            isolation_level="SERIALIZABLE" if writes else "REPEATABLE READ",
+            # The driver forgets how many rows an INSERT … SELECT made, unless it is asked at once.
+            execution_options={"preserve_rowcount": True},
+            connect_args={"options": SESSION, "connect_timeout": BUSY_TIMEOUT_SECONDS},
+        )
+    except ModuleNotFoundError as error:
+        raise DatabaseUnavailableError(
+            f"Database {name_of(url)} needs the driver psycopg; install it with pip install 'cashback[postgresql]'."
+        ) from error
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        connection.read_only = not writes
+
+    return engine
+
+
+class Patience:
+    """Says whether a transaction that failed is to be run again, and waits a little before: longer each time."""
+
+    def __init__(self) -> None:
+        self._met = self._perhaps_met = 0
+
+    def again(self, error: exc.DBAPIError) -> bool:
+        """Tell whether the error means that another transaction was met. The pause is drawn, so that two part."""
+        state = sqlstate(error)
+        self._met += state in MET_ANOTHER
+        self._perhaps_met += state in PERHAPS_MET_ANOTHER
+        if state in PERHAPS_MET_ANOTHER:
+            return self._perhaps_met == 1
+        if state not in MET_ANOTHER or self._met >= ATTEMPTS:
+            return False
+        longest = min(LONGEST_PAUSE_SECONDS, 0.002 * 2**self._met)
+        time.sleep(random.uniform(0, longest))  # noqa: S311 -- a pause is no secret
+        return True
+
+
+def sqlstate(error: Exception) -> str | None:
+    """Return the five characters that name an error of PostgreSQL's; None for SQLite's."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
+
+
+def insert_unless_there(connection: Connection, table: Table) -> Any:  # noqa: ANN401 -- either dialect's own Insert
+    """Begin an INSERT that leaves out rows whose key is there already."""
+    return _own_insert(connection, table).on_conflict_do_nothing()
+
+
+def insert_or_replace(connection: Connection, table: Table, **values: Any) -> Any:  # noqa: ANN401 -- as above
+    """Begin an INSERT of one row that takes the place of the one with the same key."""
+    statement = _own_insert(connection, table).values(**values)
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+
+
+def _own_insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401 -- as above
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 -- SQLite's users do not wait for it
+
+    return postgresql.insert(table)
+
+
+def next_in_line(connection: Connection, column: Column[int]) -> dict[str, int]:
+    """Give the number after the highest, where the database's own numbering leaves gaps when it rolls back.
+
+    SQLite's does not, and it tells besides that the last row was removed: there the answer is empty.
+    """
+    if connection.dialect.name == "sqlite":
+        return {}
+    return {column.name: connection.scalars(select(func.coalesce(func.max(column), 0) + 1)).one()}
+
+
+def hold(connection: Connection, tables: Sequence[Table]) -> None:
+    """Let nobody else write these tables until the transaction ends. Its first statement: it then sees all before it.
+
+    SQLite's writer is alone already. PostgreSQL's server lets such a transaction wait for its other half.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    quoted = connection.dialect.identifier_preparer.format_table
+    connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+    connection.exec_driver_sql(f"LOCK TABLE {', '.join(map(quoted, tables))} IN SHARE ROW EXCLUSIVE MODE")
+
+
+def number_on(connection: Connection, table: Table) -> None:
+    """Give a table's next rows numbers after those that brought theirs along; SQLite does so by itself."""
+    column = table.autoincrement_column
+    if connection.dialect.name == "sqlite" or column is None:
+        return
+    last = select(func.max(column)).scalar_subquery()
+    connection.execute(select(func.setval(func.pg_get_serial_sequence(table.name, column.name), last)))
+
+
+def create_refusal(connection: Connection, name: str, occasion: str, refusal: str) -> None:
+    """Create a trigger, unless it is there, that refuses on an occasion such as `DELETE ON t WHEN OLD.x = 1`."""
+    if connection.dialect.name == "sqlite":
+        # The standard's words are newer than some SQLite that people have.
+        condition = occasion.replace("IS DISTINCT FROM", "IS NOT")
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {condition} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
+        )
+        return
+    what, _, when = occasion.partition(" WHEN ")
+    condition = f" WHEN ({when})" if when else ""
+    statements = [
+        (
+            "CREATE OR REPLACE FUNCTION cashback_refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'check_violation'; END $$"
+        ),
+        (
+            f"CREATE OR REPLACE TRIGGER {name} BEFORE {what} FOR EACH ROW{condition}"
+            f" EXECUTE FUNCTION cashback_refuse('{refusal}')"
+        ),
+    ]
+    if what.startswith("DELETE"):
+        # TRUNCATE asks no row.
+        emptied = what.replace("DELETE", "TRUNCATE")
+        statements.append(
+            f"CREATE OR REPLACE TRIGGER {name}_all BEFORE {emptied} EXECUTE FUNCTION cashback_refuse('{refusal}')"
+        )
+    for statement in statements:
+        connection.execute(text(statement))
+
+
+def goes_on_beside_others(connection: Connection) -> bool:
+    """Begin a transaction that locks the rows it is about; False where a writer is alone anyway, as in SQLite.
+
+    It comes before all else in the transaction. Each of its statements sees one snapshot, and a row that somebody
+    changed since has it run again; SERIALIZABLE would also undo what merely stands on a page with another's rows.
+    """
+    if connection.dialect.name == "sqlite":
+        return False
+    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    return True
+
+
+def damages(connection: Connection, *, shown: int) -> Sequence[str]:
+    """List what SQLite finds damaged in its file. PostgreSQL looks at its own pages, by checksums, as it reads them."""
+    if connection.dialect.name != "sqlite":
+        return []
+    found = connection.exec_driver_sql(f"PRAGMA integrity_check({shown})").scalars()
+    return [" ".join(line.split()) for line in found if line != "ok"]
+
+
+class json_values(functions.GenericFunction[str]):  # noqa: N801 -- the name of a function in SQL
+    """The members of a JSON list, a row each, in the column `value`."""
+
+    inherit_cache = True
+
+
+@compiles(json_values, "sqlite")
+def _json_each(element: json_values, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- SQLAlchemy's own
+    return f"json_each({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(json_values, "postgresql")
+def _json_array_elements(element: json_values, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
+    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **kw)} AS JSON))"
+
+
+@compiles(functions.sum, "postgresql")
+def _whole_sum(element: functions.sum[Any], compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
+    """Keep a sum whole: PostgreSQL makes a numeric of it, which divides into fractions. All of ours fit 64 bits."""
+    in_window = kw.pop("in_window", False)
+    summed = compiler.visit_function(element, **kw)
+    return summed if in_window else f"CAST({summed} AS BIGINT)"
+
+
+@compiles(Over, "postgresql")
+def _whole_window(element: Over[Any], compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
+    is_sum = isinstance(element.element, functions.sum)
+    told: str = compiler.visit_over(element, **kw, **({"in_window": True} if is_sum else {}))  # type: ignore[no-untyped-call]
+    return f"CAST({told} AS BIGINT)" if is_sum else told

@@ -1,0 +1,61 @@
+"""What the driver says, in words for people. Nothing above this package sees a driver's error."""
+
+import sqlite3
+from typing import Final
+
+from sqlalchemy import exc
+from sqlalchemy.engine import URL
+
+from cashback.database.dialect import Location, name_of, sqlstate
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError
+
+DRIVER_ERRORS: Final = (exc.DBAPIError, sqlite3.Error)
+
+
+class RowRefusedError(CashbackError):
+    """A constraint of the ledger refused a row; the transaction was rolled back."""
+
+
+_ADVICE: Final = (
+    ("not a database", "is not an SQLite database; name another file"),
+    ("malformed", "is damaged; restore the last backup"),
+    ("readonly", "cannot be written; give this user the right to write it and its folder"),
+    ("disk is full", "cannot grow, the disk is full; free some space, then resume"),
+    ("unable to open", "cannot be opened; check that its folder exists and may be written"),
+    ("locked", "is in use by another program; try again in a moment"),
+    ("disk I/O error", "cannot be read or written (disk I/O error); check the disk, then resume"),
+)
+
+
+_ADVICE_BY_STATE: Final = {
+    "40": "is in use by another program; try again in a moment",
+    "55P03": "is in use by another program; try again in a moment",
+    "53100": "cannot grow, the disk is full; free some space, then resume",
+    "53300": "has too many connections; end a program that uses it, or raise max_connections",
+    "25006": "cannot be written: the server is a standby or set to read only; name the primary",
+    "42501": "does not let this user do that; grant the right, or name the database's owner",
+    "57": "was stopped by its server; start the server, then resume",
+}
+"""By the whole SQLSTATE, or by the class that it begins with."""
+
+_CANNOT_CONNECT: Final = (
+    ("password authentication failed", "refuses this user or password; check both"),
+    ("no password supplied", "asks for a password; put it into the address, or into ~/.pgpass"),
+    ("does not exist", "does not let us in: it, or the user, does not exist; create it first"),
+    ("starting up", "is starting; try again in a moment"),
+    ("connection", "cannot be reached; check that the server runs and that the address is right"),
+)
+
+
+def translated(error: Exception, location: Location) -> CashbackError:
+    """Put a driver's error into one line: what is wrong with which database, and what to do."""
+    original = getattr(error, "orig", None) or error
+    text = getattr(getattr(original, "diag", None), "message_primary", None) or str(original)
+    text = " ".join(text.split())
+    if isinstance(error, (exc.IntegrityError, exc.DataError)):
+        return RowRefusedError(f"The ledger refused a row: {text}.")
+    name, state = name_of(location), sqlstate(error) or ""
+    advice = _ADVICE_BY_STATE.get(state) or _ADVICE_BY_STATE.get(state[:2])
+    signs = _CANNOT_CONNECT if isinstance(location, URL) and not state else _ADVICE
+    advice = advice or next((advice for sign, advice in signs if sign in text), None)
+    return DatabaseUnavailableError(f"Database {name} {advice}." if advice else f"Database {name}: {text}.")

@@ -1,0 +1,150 @@
+"""Backups: a consistent copy of the ledger's file, taken while the program goes on writing.
+
+The copy is one file of its own, read back before it gets its name, and never takes the place of another unasked.
+"""
+
+import contextlib
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, StaticPool, create_engine, select
+
+from cashback.database.audit_log import add_entry
+from cashback.database.dialect import BUSY_TIMEOUT_SECONDS
+from cashback.database.errors import translated
+from cashback.database.integrity.reconciliation import Verdict, verify
+from cashback.database.schema import NEWEST, revision_of
+from cashback.database.tables import audit_log
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError
+
+ACTION: Final = "backup_made"
+
+
+class BackupRefusedError(CashbackError):
+    """No backup was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """A backup that was made: where, of how many bytes, and what reconciliation finds in it.
+
+    `verdict` is None for a file of another schema than this program's, say another bot's that was never adopted.
+    """
+
+    path: Path
+    size_bytes: int
+    verdict: Verdict | None
+
+
+def make(source: Path, target: Path, *, overwrite: bool = False) -> Backup:
+    """Copy the ledger as it is at this moment, whoever writes; return what was made. Nothing of the source is changed.
+
+    Raises BackupRefusedError where the target is there already or in use, and DatabaseUnavailableError where the source
+    cannot be read or is damaged; then there is no new file.
+    """
+    if not source.is_file():
+        raise DatabaseUnavailableError(f"Database {source} does not exist; there is nothing to back up.")
+    _require_unused(source, target)
+    if not overwrite:
+        _require_free(target)
+    with _beside(target) as unnamed:
+        try:
+            verdict = _copy(source, unnamed)
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise BackupRefusedError(f"There is no space for a backup in {target.absolute().parent}.") from error
+            raise translated(error, source) from error
+        _onto_disk(unnamed)
+        size_bytes = unnamed.stat().st_size
+        if not overwrite:
+            _reserve(target)
+        unnamed.replace(target)
+    _onto_disk(target.parent)
+    return Backup(path=target, size_bytes=size_bytes, verdict=verdict)
+
+
+def _require_unused(source: Path, target: Path) -> None:
+    """Refuse to replace the ledger by its copy, and to put a file beside a log that SQLite would play into it."""
+    if target.exists() and target.samefile(source):
+        raise BackupRefusedError(f"{target} is the ledger itself; name another file.")
+    for suffix in ("-wal", "-journal"):
+        log = target.with_name(target.name + suffix)
+        if log.exists():
+            raise BackupRefusedError(f"{log} is there: a program has {target} open, or left it so; name another file.")
+
+
+def _require_free(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise BackupRefusedError(f"{target} is there already and was left as it is; name another file or --overwrite.")
+
+
+def _reserve(target: Path) -> None:
+    """Take the name while nobody else has it. The file that takes its place follows at once."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        _require_free(target)
+        raise
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Yield a file without a name that counts, readable by its owner alone, in the target's folder; it is removed."""
+    if not target.parent.is_dir():
+        raise BackupRefusedError(f"The folder {target.parent} does not exist; create it first.")
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=".partial", dir=target.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            Path(name + suffix).unlink(missing_ok=True)
+
+
+def _copy(source: Path, unnamed: Path) -> Verdict | None:
+    """Copy in one step, on one snapshot, and read all of the copy; return whether its books balance."""
+    # Not the path as it is: that would create a source that has gone meanwhile.
+    address = f"{source.absolute().as_uri()}?mode=rw"
+    with (
+        closing(sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as origin,
+        closing(sqlite3.connect(unnamed, isolation_level=None)) as copy,
+    ):
+        origin.backup(copy)
+        # One file, not three: what belongs to the write-ahead log is in it.
+        copy.execute("PRAGMA journal_mode=DELETE")
+        found = [line for (line,) in copy.execute("PRAGMA integrity_check(1)")]
+        if found != ["ok"]:
+            message = f"Database {source} is damaged ({' '.join(found[0].split())}); its copy was not kept."
+            raise DatabaseUnavailableError(message)
+        engine = create_engine("sqlite+pysqlite://", creator=lambda: copy, poolclass=StaticPool)
+        with engine.connect() as connection:
+            return verify(connection) if revision_of(connection) == NEWEST else None
+
+
+def _onto_disk(path: Path) -> None:
+    """Wait until the disk has a file, or a folder's names."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def note(connection: Connection, backup: Backup, *, actor: str, now: datetime) -> None:
+    """Put a backup into the audit log, so that everybody can tell when the last one was made."""
+    details = {"file": str(backup.path.absolute()), "size_bytes": backup.size_bytes}
+    add_entry(connection, at=now, actor=actor, action=ACTION, details=details)
+
+
+def last_made(connection: Connection) -> dict[str, Any] | None:
+    """Return the audit entry of the newest backup, its moment under `at`; None where there never was one."""
+    query = select(audit_log).where(audit_log.c.action == ACTION).order_by(audit_log.c.id.desc()).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    return dict(row) if row else None

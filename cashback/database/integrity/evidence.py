@@ -1,0 +1,129 @@
+"""Reconciliation's second half: the batches are what the audit log tells, the earnings what the purchases make."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    union_all,
+)
+
+from cashback.database.audit_log import BATCH_APPROVED, BATCH_FINISHED
+from cashback.database.integrity.checks import THE_BATCH, finds
+from cashback.database.payouts import fingerprints
+from cashback.database.referral_program.pending import PPM
+from cashback.database.tables import (
+    audit_log,
+    payout_batches,
+    referral_purchases,
+    referrals,
+    users,
+    wallet_transactions,
+)
+from cashback.domain.model import BatchStatus
+
+FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
+
+
+def wrong_batches(connection: Connection, number: int | None = None) -> Iterator[str]:
+    """Find batches that were not approved as they stand, and finished ones that ended otherwise than was told.
+
+    Among all, or look at one only.
+    """
+    approved, finished = _told(connection, BATCH_APPROVED, number), _told(connection, BATCH_FINISHED, number)
+    for row in connection.execute(_approved(of_batch=number is not None), {"number": number}).all():
+        plan, result = fingerprints.of_batch(connection, row.number, fingerprints.PLAN, fingerprints.RESULT)
+        stored = (row.batch_id, row.approved_by, row.planned_count, row.planned_cents, plan)
+        entry = _told_of(approved, row.number, ("batch_id", "actor", "users", "total_cents", "payouts"))
+        if stored != entry:
+            yield f"batch {row.number} stands as approved as {stored}, the audit log tells {entry}"
+        if row.status not in FINISHED:
+            continue
+        totals = (row.batch_id, row.credited_count, row.credited_cents, row.failed_count, row.skipped_count)
+        entry = _told_of(finished, row.number, ("batch_id", "users_paid", "total_cents", "failed", "skipped"))
+        if totals != entry:
+            yield f"batch {row.number} stores the result {totals}, the audit log tells {entry}"
+            continue
+        if (result,) != _told_of(finished, row.number, ("payouts",)):
+            yield f"batch {row.number}: its payouts have another fingerprint than when it was finished"
+
+
+@cache
+def _approved(*, of_batch: bool) -> Select[Any]:
+    query = select(payout_batches).where(payout_batches.c.batch_id.is_not(None)).order_by(payout_batches.c.number)
+    return query.where(payout_batches.c.number == THE_BATCH) if of_batch else query
+
+
+def _told(connection: Connection, action: str, number: int | None) -> dict[int, dict[str, Any]]:
+    """Read the last entry of this kind about each batch, or about one: its details, and its actor."""
+    entries = connection.execute(_entries(of_batch=number is not None), {"action": action, "number": number})
+    return {row.batch_number: {**json.loads(row.details), "actor": row.actor} for row in entries}
+
+
+@cache
+def _entries(*, of_batch: bool) -> Select[Any]:
+    query = select(audit_log).where(audit_log.c.action == bindparam("action")).order_by(audit_log.c.id)
+    return query.where(audit_log.c.batch_number == THE_BATCH) if of_batch else query
+
+
+def _told_of(entries: dict[int, dict[str, Any]], number: int, names: tuple[str, ...]) -> tuple[Any, ...]:
+    entry = entries.get(number, {})
+    return tuple(entry.get(name) for name in names)
+
+
+@finds("transaction {id} moves money of {user_discord_id}, who has no wallet")
+def missing_wallets() -> Select[Any]:
+    """Find transactions whose owner has no row."""
+    moves = wallet_transactions.c
+    return select(moves.id, moves.user_discord_id).where(
+        not_(exists().where(users.c.discord_id == moves.user_discord_id))
+    )
+
+
+@finds("referral {id} spent {spent} and earned {earned} cents, its purchases make {made_spend} and {made_cents}")
+def unexplained_earnings() -> Select[Any]:
+    """Find referrals that earned, or whose buyers spent, another amount than their purchases make, to the millionth.
+
+    What stands at the referrals, negative, and what the purchases make goes into one list, which is grouped once: what
+    is right adds up to nothing. Whole cents and millionths are summed apart: the product of a large purchase and its
+    rate nearly fills 63 bits.
+    """
+    referral, bought = referrals.c, referral_purchases.c
+    kept = bought.amount_cents - bought.refunded_cents
+    product = kept * bought.rate_ppm
+    # With its type told, the division is the database's own; without, it goes through a function for floats.
+    per_cent = literal_column(str(PPM), BigInteger)
+    stands = select(
+        referral.id.label("id"),
+        (-referral.referred_total_spend_cents).label("spend"),
+        (-referral.cashback_earned_cents).label("cents"),
+        (-referral.cashback_carry_ppm).label("millionths"),
+    )
+    made = select(bought.referral_id, kept, product // per_cent, product % per_cent)
+    each = union_all(stands, made.where(bought.referral_id.is_not(None))).subquery("each").c
+    spend, cents, millionths = func.sum(each.spend), func.sum(each.cents), func.sum(each.millionths)
+    wrong = (
+        select(each.id, spend.label("spend"), (cents + millionths // per_cent).label("cents"))
+        .group_by(each.id)
+        .having(or_(spend != 0, cents + millionths // per_cent != 0, millionths % per_cent != 0))
+        .subquery("wrong")
+    )
+    spent, earned = referral.referred_total_spend_cents, referral.cashback_earned_cents
+    return select(
+        wrong.c.id,
+        spent.label("spent"),
+        earned.label("earned"),
+        (spent + wrong.c.spend).label("made_spend"),
+        (earned + wrong.c.cents).label("made_cents"),
+    ).join_from(wrong, referrals, referral.id == wrong.c.id, isouter=True)

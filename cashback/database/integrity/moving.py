@@ -1,0 +1,210 @@
+"""Moving a ledger to another database: all of it in one transaction, read back, reconciled, and the old one closed.
+
+Killed at any moment, the move has either not happened, and is begun anew, or is done. The old ledger is closed before
+the new one is there: at no moment can both be paid from.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Final
+
+from anyio import from_thread
+from sqlalchemy import Connection, Table, delete, exists, insert, inspect, select
+
+from cashback.database.audit_log import add_entry, chain_head
+from cashback.database.bulk import execute_many
+from cashback.database.database import Database
+from cashback.database.dialect import create_refusal, hold, number_on
+from cashback.database.errors import DRIVER_ERRORS, translated
+from cashback.database.integrity.reconciliation import Verdict, verify
+from cashback.database.integrity.soundness import require_sound
+from cashback.database.tables import audit_log, cashback_origin, metadata, payout_batches
+from cashback.domain.errors import CashbackError
+from cashback.domain.model import BatchStatus
+
+ACTION: Final = "ledger_moved"
+ROWS_AT_ONCE: Final = 2_000
+CLOSED: Final = ("payout_batches", "referral_purchases", "referral_refunds", "audit_log")
+"""No new row in these: nothing is planned, earned or decided any more."""
+
+STOPPED: Final = ("payout_batches", "payouts", "notifications")
+"""No row of these changes: nothing is paid or sent any more."""
+
+WAS_MOVED: Final = "this ledger was moved to another database; name that one"
+Advance = Callable[[int], None]
+
+
+class MoveRefusedError(CashbackError):
+    """The ledger was not moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A move that is done: how many rows each table has, and what both ledgers' reconciliation says.
+
+    `left` names the tables of another program, which stay behind; `again` is true where it was done before this call.
+    """
+
+    rows: dict[str, int]
+    left: tuple[str, ...]
+    verdict: Verdict
+    again: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """Rows counted, and summed up so that any other value in any of them shows, in whatever order they come."""
+
+    rows: int = 0
+    digest: int = 0
+
+    def add(self, chunk: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows."""
+        self.rows += len(chunk)
+        for row in chunk:
+            self.digest += int.from_bytes(blake2b(repr(row).encode(), digest_size=16).digest(), "big")
+
+
+async def move(source: Database, target: Database, advance: Advance) -> Move:
+    """Copy a ledger into an empty one and close the old one. Both are open.
+
+    Raises MoveRefusedError where the target is not empty, a batch is in work, the books do not balance or a row arrives
+    as another; then nothing has moved.
+    """
+    return await target.write(_receive, source, target, advance)
+
+
+def _receive(to: Connection, source: Database, target: Database, advance: Advance) -> Move:
+    hold(to, metadata.sorted_tables)
+    # This is a worker's thread: the source's transaction has its own, which commits before this one does.
+    return from_thread.run(source.write, _hand_over, to, source, target, advance)
+
+
+def _hand_over(connection: Connection, to: Connection, source: Database, target: Database, advance: Advance) -> Move:
+    """Copy all tables and close the source. The caller's two transactions: first the source's commits, then the other.
+
+    What the target's driver says is about the target.
+    """
+    hold(connection, metadata.sorted_tables)
+    head, left = chain_head(connection), _left_behind(connection)
+    with _about(target):
+        if _moved_before(to, head):
+            _close(connection)
+            return Move(rows=_counts(to), left=left, verdict=verify(to), again=True)
+        _require_empty(to, target)
+    verdict = _require_fit(connection, source)
+    with _about(target):
+        to.execute(delete(cashback_origin))
+    rows = {
+        table.name: _copy(connection, to, table, source=source, target=target, advance=advance)
+        for table in metadata.sorted_tables
+    }
+    with _about(target):
+        arrived = verify(to)
+        if arrived != verdict:
+            raise MoveRefusedError(f"The books say otherwise in {target.name}; nothing was moved.")
+        _note(to, source, head=head, now=target.now())
+    _close(connection)
+    return Move(rows=rows, left=left, verdict=arrived)
+
+
+def _left_behind(connection: Connection) -> tuple[str, ...]:
+    ours = {"alembic_version", *metadata.tables}
+    return tuple(sorted(set(inspect(connection).get_table_names()) - ours))
+
+
+def _moved_before(to: Connection, head: str) -> bool:
+    """Tell whether the target is what this source was moved to: a closed ledger's audit log has no new head."""
+    moved = select(audit_log.c.details).where(audit_log.c.action == ACTION)
+    return any(f'"head": "{head}"' in details for details in to.scalars(moved))
+
+
+def _require_empty(to: Connection, target: Database) -> None:
+    for table in metadata.sorted_tables:
+        if table is not cashback_origin and to.scalars(select(exists(select(table)))).one():
+            raise MoveRefusedError(
+                f"Database {target.name} is not empty: {table.name} has rows; name a new one. Nothing was moved."
+            )
+
+
+def _require_fit(connection: Connection, source: Database) -> Verdict:
+    """Refuse a ledger that should not be moved as it is; return what its reconciliation says."""
+    in_work = select(payout_batches.c.batch_id).where(
+        payout_batches.c.status.in_((BatchStatus.APPROVED, BatchStatus.RUNNING))
+    )
+    batch_id = connection.scalars(in_work.limit(1)).one_or_none()
+    if batch_id is not None:
+        raise MoveRefusedError(
+            f"Batch {batch_id} is in work; let it finish (cashback resume) or stop it first. Nothing was moved."
+        )
+    require_sound(connection, source.name)
+    verdict = verify(connection)
+    if not verdict.balanced:
+        raise MoveRefusedError(
+            f"The books of {source.name} do not balance ({verdict.breaches[0]}); cashback verify says what is wrong."
+            " Nothing was moved."
+        )
+    return verdict
+
+
+def _copy(
+    connection: Connection, to: Connection, table: Table, *, source: Database, target: Database, advance: Advance
+) -> int:
+    """Copy one table a chunk at a time and read it back; return how many rows it has."""
+    names, statement = [column.key for column in table.c], insert(table)
+    sent, arrived = Tally(), Tally()
+    for chunk in _chunks(connection, table):
+        sent.add(chunk)
+        with _about(target):
+            execute_many(to, statement, names, chunk)
+        advance(len(chunk))
+    with _about(target):
+        for chunk in _chunks(to, table):
+            arrived.add(chunk)
+        number_on(to, table)
+    if sent != arrived:
+        raise MoveRefusedError(
+            f"Table {table.name} of {source.name} arrived as another in {target.name}: {sent.rows} rows were sent,"
+            f" {arrived.rows} arrived, or a value of another kind. Nothing was moved."
+        )
+    return sent.rows
+
+
+def _chunks(connection: Connection, table: Table) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Stream a table's rows; a value that cannot be read is an error that names the table."""
+    result = connection.execute(select(table), execution_options={"yield_per": ROWS_AT_ONCE})
+    try:
+        for partition in result.partitions():
+            yield [tuple(row) for row in partition]
+    except (TypeError, ValueError) as error:
+        raise MoveRefusedError(
+            f"Table {table.name} has a row that cannot be read ({error}). Nothing was moved."
+        ) from error
+
+
+def _counts(connection: Connection) -> dict[str, int]:
+    return {table.name: sum(map(len, _chunks(connection, table))) for table in metadata.sorted_tables}
+
+
+def _note(to: Connection, source: Database, *, head: str, now: datetime) -> None:
+    add_entry(to, at=now, actor="cli", action=ACTION, details={"from": source.name, "head": head})
+
+
+def _close(connection: Connection) -> None:
+    """Let the source refuse whoever goes on using it, also a program that has it open now."""
+    for table in CLOSED:
+        create_refusal(connection, f"moved_{table}_closed", f"INSERT ON {table}", WAS_MOVED)
+    for table in STOPPED:
+        create_refusal(connection, f"moved_{table}_stopped", f"UPDATE ON {table}", WAS_MOVED)
+
+
+@contextmanager
+def _about(target: Database) -> Iterator[None]:
+    """Say of the target what its driver says: around this, errors are the source's."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        raise translated(error, target.location) from error

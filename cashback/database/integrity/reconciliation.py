@@ -1,0 +1,374 @@
+"""Reconciliation: proves from the rows that the books balance, or names what does not."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select, union_all
+
+from cashback.database.audit_log import broken_entries, chain_head
+from cashback.database.integrity import counterentries, evidence
+from cashback.database.integrity.checks import MOST_LINES, THE_BATCH, finds, finds_in, limited
+from cashback.database.tables import (
+    cashback_origin,
+    is_refunded,
+    notifications,
+    overpaid,
+    payout_batches,
+    payouts,
+    referral_purchases,
+    referral_refunds,
+    referrals,
+    users,
+    wallet_transactions,
+)
+from cashback.domain.model import PayoutStatus
+
+WALLET: Final = "wallet of {discord_id} holds {wallet_balance_cents} cents, its transactions make {cents}"
+ORDER: Final = "order {order_id} stands as refunded by {refunded_cents} cents, its refunds make {cents}"
+
+SAME_PAYOUT: Final = and_(
+    wallet_transactions.c.payout_batch_number == payouts.c.batch_number,
+    wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What reconciliation found. The books balance where there are no breaches.
+
+    `remarks` are differences that another bot on an adopted file made; `audit_head` is the newest entry's digest.
+    """
+
+    breaches: tuple[str, ...]
+    remarks: tuple[str, ...]
+    payouts_checked: int
+    credited_cents: int
+    audit_head: str
+
+    @property
+    def balanced(self) -> bool:
+        """True where nothing is wrong."""
+        return not self.breaches
+
+
+def verify(connection: Connection) -> Verdict:
+    """Check every balance, payout, transaction, total and audit entry. Each breach is one line that names its row."""
+    adopted = bool(connection.scalars(select(cashback_origin.c.adopted)).one())
+    marked = [*_wrong_payout_sums(connection)]
+    # On an adopted file another bot may move balances, mark referrals as paid and lower what they earned; taking back
+    # what is marked is a breach everywhere.
+    elsewhere = [*limited(_unexplained_balances(connection)), *limited(_balances_without_transaction(connection))]
+    elsewhere += [line for less, line in marked if not less]
+    elsewhere += limited(_overpaid_referrals(connection))
+    if not adopted:
+        elsewhere += [*limited(_broken_balances(connection)), *limited(_transactions_without_batch(connection))]
+        elsewhere += limited(evidence.unexplained_earnings(connection))
+    breaches = [line for less, line in marked if less]
+    breaches += [] if adopted else elsewhere
+    for check in (
+        _payouts_without_transaction,
+        _transactions_without_payout,
+        _wrong_refund_sums,
+        _unmarked_refunds,
+        _released_early,
+        _wrong_batch_totals,
+        _missing_notifications,
+        broken_entries,
+        evidence.wrong_batches,
+        evidence.missing_wallets,
+        counterentries.wrong_reversals,
+        counterentries.transactions_without_reversal,
+        counterentries.wrong_reversal_totals,
+    ):
+        breaches += limited(check(connection))
+    return _verdict(connection, breaches, elsewhere if adopted else [])
+
+
+def verify_batch(connection: Connection, number: int) -> Verdict:
+    """Check one batch: payouts, their transactions and messages, the payees' wallets, totals and audit entries.
+
+    It costs what the batch's payouts cost, however much is stored beside them.
+    """
+    adopted = bool(connection.scalars(select(cashback_origin.c.adopted)).one())
+    breaches: list[str] = []
+    remarks: list[str] = []
+    (remarks if adopted else breaches).extend(limited(_unexplained_balances_of_payees(connection, number)))
+    for check in (
+        _payouts_without_transaction,
+        _transactions_without_payout,
+        _wrong_batch_totals,
+        _missing_notifications,
+        evidence.wrong_batches,
+    ):
+        breaches += limited(check(connection, number))
+    return _verdict(connection, breaches, remarks, number)
+
+
+def _verdict(
+    connection: Connection, breaches: Sequence[str], remarks: Sequence[str], number: int | None = None
+) -> Verdict:
+    count, cents = connection.execute(_credited(of_batch=number is not None), {"number": number}).one()
+    return Verdict(
+        breaches=tuple(breaches),
+        remarks=tuple(remarks),
+        payouts_checked=count,
+        credited_cents=cents,
+        audit_head=chain_head(connection),
+    )
+
+
+@cache
+def _credited(*, of_batch: bool) -> Select[Any]:
+    credited = select(func.count(), func.coalesce(func.sum(payouts.c.paid_cents), 0)).where(
+        payouts.c.status == PayoutStatus.CREDITED
+    )
+    return credited.where(payouts.c.batch_number == THE_BATCH) if of_batch else credited
+
+
+@finds(WALLET)
+def _unexplained_balances() -> Select[Any]:
+    """Find balances that do not follow from the user's transactions."""
+    return _held_but_not_moved(_moved())
+
+
+@finds(WALLET)
+def _unexplained_balances_of_payees() -> Select[Any]:
+    """Find such balances of one batch's payees."""
+    payees = select(payouts.c.referrer_id).where(payouts.c.batch_number == THE_BATCH)
+    return _held_but_not_moved(_moved().where(wallet_transactions.c.user_discord_id.in_(payees)))
+
+
+def _moved() -> Select[Any]:
+    moves = wallet_transactions.c
+    return select(moves.user_discord_id, func.sum(moves.amount_cents).label("cents")).group_by(moves.user_discord_id)
+
+
+def _held_but_not_moved(sums: Select[Any]) -> Select[Any]:
+    moved, held = sums.subquery("moved"), users.c.wallet_balance_cents
+    return (
+        select(users.c.discord_id, held, moved.c.cents)
+        .join_from(moved, users, users.c.discord_id == moved.c.user_discord_id)
+        .where(held != moved.c.cents)
+    )
+
+
+@finds(WALLET)
+def _balances_without_transaction() -> Select[Any]:
+    """Find balances of users who never had a transaction. Joined to all sums, each would cost a look for one."""
+    held = users.c.wallet_balance_cents
+    return select(users.c.discord_id, held, literal(0).label("cents")).where(
+        held != 0, not_(exists().where(wallet_transactions.c.user_discord_id == users.c.discord_id))
+    )
+
+
+@finds(
+    "transaction {id} of {user_discord_id} tells a balance of {balance_after_cents} cents, those up to it make {cents}"
+)
+def _broken_balances() -> Select[Any]:
+    """Find transactions whose balance does not follow from the user's one before."""
+    moves = wallet_transactions.c
+    before = func.lag(moves.balance_after_cents, 1, 0).over(partition_by=moves.user_discord_id, order_by=moves.id)
+    steps = select(
+        moves.id, moves.user_discord_id, moves.balance_after_cents, (before + moves.amount_cents).label("cents")
+    ).subquery("steps")
+    return select(steps).where(steps.c.balance_after_cents != steps.c.cents)
+
+
+@finds("transaction {id} credits {user_discord_id} with cashback of no batch")
+def _transactions_without_batch() -> Select[Any]:
+    """Find cashback transactions that belong to no batch; on an adopted file another bot has made such."""
+    return select(wallet_transactions.c.id, wallet_transactions.c.user_discord_id).where(
+        wallet_transactions.c.transaction_type == "referral_cashback",
+        wallet_transactions.c.payout_batch_number.is_(None),
+    )
+
+
+@finds_in(
+    payouts.c.batch_number,
+    "payout of batch {batch_number} to {referrer_id} paid {paid_cents} cents, its transaction moves {amount_cents}",
+)
+def _payouts_without_transaction() -> Select[Any]:
+    """Find credited payouts whose transaction is missing or moves another amount."""
+    return (
+        select(payouts.c.batch_number, payouts.c.referrer_id, payouts.c.paid_cents, wallet_transactions.c.amount_cents)
+        .join_from(payouts, wallet_transactions, SAME_PAYOUT, isouter=True)
+        .where(payouts.c.status == PayoutStatus.CREDITED)
+        .where(
+            or_(
+                wallet_transactions.c.amount_cents.is_(None),
+                wallet_transactions.c.amount_cents != payouts.c.paid_cents,
+                wallet_transactions.c.transaction_type != "referral_cashback",
+            )
+        )
+    )
+
+
+@finds_in(
+    wallet_transactions.c.payout_batch_number,
+    "transaction {id} credits {user_discord_id} for batch {payout_batch_number} without a credited payout",
+)
+def _transactions_without_payout() -> Select[Any]:
+    """Find cashback transactions of a batch that no credited payout stands behind."""
+    moves = wallet_transactions.c
+    return (
+        select(moves.id, moves.user_discord_id, moves.payout_batch_number)
+        .join_from(wallet_transactions, payouts, SAME_PAYOUT, isouter=True)
+        .where(moves.payout_batch_number.is_not(None))
+        .where(or_(payouts.c.status.is_(None), payouts.c.status != PayoutStatus.CREDITED))
+    )
+
+
+def _wrong_payout_sums(connection: Connection) -> Iterator[tuple[bool, str]]:
+    """Find referrers whose referrals have another amount marked as paid than was credited; True where it is less.
+
+    What was paid before the file was adopted, or marked by another bot through `mark_cashback_paid`, is set apart.
+    """
+    for row in connection.execute(_marked_otherwise()):
+        yield (
+            row.marked < row.credited,
+            f"referrer {row.referrer_id} was credited {row.credited} cents, {row.marked} are marked as paid",
+        )
+
+
+@cache
+def _marked_otherwise() -> Select[Any]:
+    ours = referrals.c.cashback_paid_cents - referrals.c.cashback_paid_elsewhere_cents
+    nothing = literal(0)
+    marked = select(referrals.c.referrer_user_id, nothing.label("credited"), ours.label("marked")).where(ours != 0)
+    credited = select(payouts.c.referrer_id, payouts.c.paid_cents, nothing).where(
+        payouts.c.status == PayoutStatus.CREDITED
+    )
+    # One list of both, grouped once: a join would sort both, and a payout that no referral stands for would be in none.
+    each = union_all(marked, credited).subquery("each").c
+    sums = func.sum(each.credited), func.sum(each.marked)
+    return (
+        select(each.referrer_user_id.label("referrer_id"), sums[0].label("credited"), sums[1].label("marked"))
+        .group_by(each.referrer_user_id)
+        .having(sums[0] != sums[1])
+        .limit(MOST_LINES + 1)
+    )
+
+
+@finds("referral {id} earned {cashback_earned_cents} cents and was paid {cashback_paid_cents}")
+def _overpaid_referrals() -> Select[Any]:
+    """Find referrals that were paid more than they earned, beyond what refunds took back after the payout."""
+    taken = (
+        select(func.coalesce(func.sum(referral_refunds.c.taken_cents), 0))
+        .where(referral_refunds.c.referral_id == referrals.c.id)
+        .correlate(referrals)
+        .scalar_subquery()
+    )
+    return select(referrals.c.id, referrals.c.cashback_earned_cents, referrals.c.cashback_paid_cents).where(
+        overpaid, referrals.c.cashback_paid_cents > referrals.c.cashback_earned_cents + taken
+    )
+
+
+@finds(ORDER)
+def _wrong_refund_sums() -> Select[Any]:
+    """Find orders of which another amount stands as refunded than their refunds make."""
+    of_order = (
+        select(func.sum(referral_refunds.c.amount_cents))
+        .where(referral_refunds.c.order_id == referral_purchases.c.order_id)
+        .correlate(referral_purchases)
+        .scalar_subquery()
+    )
+    stands = referral_purchases.c.refunded_cents
+    return select(referral_purchases.c.order_id, stands, func.coalesce(of_order, 0).label("cents")).where(
+        is_refunded, stands != func.coalesce(of_order, 0)
+    )
+
+
+@finds(ORDER)
+def _unmarked_refunds() -> Select[Any]:
+    """Find orders that stand as not refunded and have refunds."""
+    refunded = (
+        select(referral_refunds.c.order_id, func.sum(referral_refunds.c.amount_cents).label("cents"))
+        .group_by(referral_refunds.c.order_id)
+        .subquery("refunded")
+    )
+    stands = referral_purchases.c.refunded_cents
+    return (
+        select(referral_purchases.c.order_id, stands, refunded.c.cents)
+        .join_from(refunded, referral_purchases, referral_purchases.c.order_id == refunded.c.order_id)
+        .where(stands == 0)
+    )
+
+
+@finds("referral {id} is held until {cashback_held_until}, a purchase of it until {payable_at}")
+def _released_early() -> Select[Any]:
+    """Find referrals that would pay what a purchase earned before its holding period is over."""
+    last = (
+        select(referral_purchases.c.referral_id, func.max(referral_purchases.c.payable_at).label("payable_at"))
+        .where(referral_purchases.c.payable_at.is_not(None))
+        .group_by(referral_purchases.c.referral_id)
+        .subquery("last")
+    )
+    until = referrals.c.cashback_held_until
+    return (
+        select(referrals.c.id, until, last.c.payable_at)
+        .join_from(last, referrals, referrals.c.id == last.c.referral_id)
+        .where(or_(until.is_(None), until < last.c.payable_at))
+    )
+
+
+def _wrong_batch_totals(connection: Connection, number: int | None = None) -> Iterator[str]:
+    """Find batches whose stored totals do not add up to their payouts."""
+    for row in connection.execute(_totals(of_batch=number is not None), {"number": number}):
+        planned = row[1:3] == row[7:9]
+        settled = row[3:7] == row[9:13] or row.status not in evidence.FINISHED
+        if not planned or not settled:
+            yield f"batch {row.number} stores totals {tuple(row[1:7])}, its payouts make {tuple(row[7:13])}"
+
+
+@cache
+def _totals(*, of_batch: bool) -> Select[Any]:
+    """Select each batch's number, its six stored totals, the six that its payouts make, and its status."""
+    is_credited = payouts.c.status == PayoutStatus.CREDITED
+    counted = select(
+        payouts.c.batch_number,
+        func.count().label("planned"),
+        func.sum(payouts.c.approved_cents).label("approved_cents"),
+        func.count(case((is_credited, 1))).label("credited"),
+        func.sum(payouts.c.paid_cents).label("credited_cents"),
+        func.count(case((payouts.c.status == PayoutStatus.FAILED, 1))).label("failed"),
+        func.count(case((payouts.c.status == PayoutStatus.SKIPPED, 1))).label("skipped"),
+    )
+    if of_batch:
+        counted = counted.where(payouts.c.batch_number == THE_BATCH)
+    sums = counted.group_by(payouts.c.batch_number).subquery("sums")
+    batch = payout_batches.c
+    stored = (
+        batch.planned_count,
+        batch.planned_cents,
+        batch.credited_count,
+        batch.credited_cents,
+        batch.failed_count,
+        batch.skipped_count,
+    )
+    summed = (
+        sums.c.planned,
+        sums.c.approved_cents,
+        sums.c.credited,
+        sums.c.credited_cents,
+        sums.c.failed,
+        sums.c.skipped,
+    )
+    query = select(
+        batch.number, *(column.label(f"stored_{n}") for n, column in enumerate(stored)), *summed, batch.status
+    ).join_from(payout_batches, sums, sums.c.batch_number == batch.number, isouter=True)
+    return query.where(batch.number == THE_BATCH) if of_batch else query
+
+
+@finds_in(payouts.c.batch_number, "payout of batch {batch_number} to {referrer_id} has no direct message queued")
+def _missing_notifications() -> Select[Any]:
+    """Find credited payouts whose direct message was never queued."""
+    its_message = and_(
+        notifications.c.batch_number == payouts.c.batch_number, notifications.c.user_id == payouts.c.referrer_id
+    )
+    return (
+        select(payouts.c.batch_number, payouts.c.referrer_id)
+        .join_from(payouts, notifications, its_message, isouter=True)
+        .where(payouts.c.status == PayoutStatus.CREDITED, notifications.c.id.is_(None))
+    )

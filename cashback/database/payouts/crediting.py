@@ -1,0 +1,283 @@
+"""Crediting: a chunk of payouts in one transaction, as a handful of set-based statements.
+
+A payout stays `planned` until the last of them, so each statement finds exactly the payouts of this transaction by
+their state and their key range, and a chunk that is credited a second time finds none.
+"""
+
+from datetime import datetime
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Insert,
+    Select,
+    String,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    literal,
+    not_,
+    select,
+    update,
+)
+
+from cashback.database.dialect import goes_on_beside_others
+from cashback.database.referral_program.blacklist import is_blacklisted
+from cashback.database.referral_program.pending import is_pending, pending_cents
+from cashback.database.tables import (
+    notification_preferences,
+    notifications,
+    payout_batches,
+    payouts,
+    referrals,
+    users,
+    wallet_transactions,
+)
+from cashback.domain.errors import InHandError, SettledError, StaleBatchError, StoppedError
+from cashback.domain.model import (
+    BatchStatus,
+    ChunkCredited,
+    ChunkDiscovered,
+    NotificationStatus,
+    PayoutStatus,
+    SkipReason,
+)
+
+TRANSACTION_TYPE: Final = "referral_cashback"
+
+
+def next_chunk(
+    connection: Connection, batch_number: int, *, after_referrer_id: int, size: int
+) -> ChunkDiscovered | None:
+    """Find the next planned payouts of a running batch in key order, at most `size`; None where there are no more."""
+    values = {"number": batch_number, "after": after_referrer_id, "size": size}
+    first, last = connection.execute(_NEXT, values).one()
+    if first is None:
+        return None
+    return ChunkDiscovered(batch_number=batch_number, first_referrer_id=first, last_referrer_id=last)
+
+
+def planned_referrers(connection: Connection, chunk: ChunkDiscovered) -> list[int]:
+    """List the referrers of a chunk whose payouts are still planned."""
+    return list(connection.scalars(select(payouts.c.referrer_id).where(_PLANNED), _key_range(chunk)))
+
+
+def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
+    """Settle a chunk's planned payouts: credit what is approved and still owed, skip the rest with the reason.
+
+    Raises StoppedError where an admin has stopped the batch, SettledError where another process has finished it, and
+    StaleBatchError where it is not running at all: nothing is paid that nobody approved. Raises InHandError where
+    another process is about to settle some of these payouts.
+    """
+    if goes_on_beside_others(connection):
+        _claim(connection, chunk)
+    batch = connection.execute(
+        select(payout_batches.c.batch_id, payout_batches.c.status).where(payout_batches.c.number == chunk.batch_number)
+    ).one()
+    if batch.status == BatchStatus.STOPPED:
+        raise StoppedError
+    if batch.status in {BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES}:
+        raise SettledError
+    if batch.status != BatchStatus.RUNNING:
+        message = f"Batch {batch.batch_id} is {batch.status}, not running; nothing more is paid."
+        raise StaleBatchError(message)
+    values = {**_key_range(chunk), "now": now, "batch_id": batch.batch_id}
+    connection.execute(_insert_transactions(), values)
+    connection.execute(_mark_referrals_paid(), values)
+    connection.execute(_raise_balances(), values)
+    connection.execute(_queue_notifications(), values)
+    credited, credited_cents = connection.execute(_count_credited(), values).one()
+    connection.execute(_settle_credited(), values)
+    skipped = connection.execute(_settle_skipped(), values).rowcount
+    return ChunkCredited(
+        batch_number=chunk.batch_number, credited=credited, credited_cents=credited_cents, failed=0, skipped=skipped
+    )
+
+
+def _claim(connection: Connection, chunk: ChunkDiscovered) -> None:
+    """Lock a chunk's planned payouts until the end of the transaction: all of them, or raise InHandError."""
+    planned = select(payouts.c.referrer_id).where(_PLANNED).order_by(payouts.c.referrer_id)
+    claimed = connection.scalars(planned.with_for_update(skip_locked=True), _key_range(chunk)).all()
+    if len(claimed) != len(connection.scalars(planned, _key_range(chunk)).all()):
+        raise InHandError
+
+
+def fail_payout(connection: Connection, batch_number: int, referrer_id: int, *, reason: str, now: datetime) -> int:
+    """Settle one planned payout as failed, with the reason; its cashback stays pending. Returns how many: 1 or 0."""
+    failed = connection.execute(
+        update(payouts)
+        .where(payouts.c.batch_number == batch_number, payouts.c.referrer_id == referrer_id)
+        .where(payouts.c.status == PayoutStatus.PLANNED)
+        .values(status=PayoutStatus.FAILED, reason=reason, settled_at=now)
+    )
+    return failed.rowcount
+
+
+# The statements of a chunk are built once: building them anew for each took longer than SQLite takes for most of them.
+_NUMBER: Final = bindparam("number", type_=BigInteger)
+_FIRST: Final = bindparam("first", type_=BigInteger)
+_LAST: Final = bindparam("last", type_=BigInteger)
+_BATCH_ID: Final = bindparam("batch_id", type_=Text)
+_NOW: Final = bindparam("now", type_=payouts.c.settled_at.type)
+
+_PLANNED: Final = and_(
+    payouts.c.batch_number == _NUMBER,
+    payouts.c.referrer_id.between(_FIRST, _LAST),
+    payouts.c.status == PayoutStatus.PLANNED,
+)
+"""The payouts of this transaction."""
+
+_WAITING: Final = (
+    select(payouts.c.referrer_id)
+    .join(payout_batches, payout_batches.c.number == payouts.c.batch_number)
+    .where(
+        payout_batches.c.status == BatchStatus.RUNNING,
+        payouts.c.batch_number == _NUMBER,
+        payouts.c.referrer_id > bindparam("after"),
+        payouts.c.status == PayoutStatus.PLANNED,
+    )
+    .order_by(payouts.c.referrer_id)
+    .limit(bindparam("size"))
+    .subquery("waiting")
+)
+_NEXT: Final = select(func.min(_WAITING.c.referrer_id), func.max(_WAITING.c.referrer_id))
+"""The ends of the next chunk."""
+
+_WITH_TRANSACTION: Final = and_(
+    _PLANNED,
+    wallet_transactions.c.payout_batch_number == _NUMBER,
+    wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
+)
+"""The payouts of this transaction, joined to the wallet transactions that it has just written."""
+
+
+def _key_range(chunk: ChunkDiscovered) -> dict[str, Any]:
+    return {"number": chunk.batch_number, "first": chunk.first_referrer_id, "last": chunk.last_referrer_id}
+
+
+@cache
+def _insert_transactions() -> Insert:
+    """Write each payee's wallet transaction: min(approved, still pending), where that is anything."""
+    owed = (
+        select(referrals.c.referrer_user_id.label("referrer_id"), func.sum(pending_cents(_NOW)).label("cents"))
+        .where(is_pending(_NOW), referrals.c.referrer_user_id.between(_FIRST, _LAST))
+        .group_by(referrals.c.referrer_user_id)
+        .subquery("owed")
+    )
+    paid = case((owed.c.cents < payouts.c.approved_cents, owed.c.cents), else_=payouts.c.approved_cents)
+    count = cast(payouts.c.referral_count, String)
+    described = (
+        literal("Referral cashback - ")
+        + count
+        + case((payouts.c.referral_count == 1, " active referral"), else_=" active referrals")
+    )
+    details = literal('{"batch_id": "') + _BATCH_ID + '", "referral_count": ' + count + "}"
+    rows = (
+        select(
+            payouts.c.referrer_id,
+            paid,
+            users.c.wallet_balance_cents + paid,
+            literal(TRANSACTION_TYPE),
+            described,
+            details,
+            _NOW,
+            _NUMBER,
+        )
+        .join_from(payouts, owed, owed.c.referrer_id == payouts.c.referrer_id)
+        .join(users, users.c.discord_id == payouts.c.referrer_id)
+        .where(_PLANNED, not_(is_blacklisted(payouts.c.referrer_id)))
+        .order_by(payouts.c.referrer_id)
+    )
+    names = [
+        "user_discord_id",
+        "amount_cents",
+        "balance_after_cents",
+        "transaction_type",
+        "description",
+        "details",
+        "created_at",
+        "payout_batch_number",
+    ]
+    return insert(wallet_transactions).from_select(names, rows)
+
+
+@cache
+def _mark_referrals_paid() -> Update:
+    """Take what was credited from each payee's referrals, oldest first."""
+    owed_cents = pending_cents(_NOW)
+    owed_before = (
+        func.sum(owed_cents).over(partition_by=referrals.c.referrer_user_id, order_by=referrals.c.id) - owed_cents
+    )
+    left = wallet_transactions.c.amount_cents - owed_before
+    shares = (
+        select(referrals.c.id, case((left < owed_cents, left), else_=owed_cents).label("cents"))
+        .join_from(payouts, wallet_transactions, _WITH_TRANSACTION)
+        .join(referrals, referrals.c.referrer_user_id == payouts.c.referrer_id)
+        .where(is_pending(_NOW))
+        .subquery("shares")
+    )
+    return (
+        update(referrals)
+        .where(referrals.c.id == shares.c.id, shares.c.cents > 0)
+        .values(cashback_paid_cents=referrals.c.cashback_paid_cents + shares.c.cents)
+    )
+
+
+@cache
+def _raise_balances() -> Update:
+    return (
+        update(users)
+        .where(_WITH_TRANSACTION, users.c.discord_id == payouts.c.referrer_id)
+        .values(wallet_balance_cents=users.c.wallet_balance_cents + wallet_transactions.c.amount_cents, updated_at=_NOW)
+    )
+
+
+@cache
+def _queue_notifications() -> Insert:
+    wanted = func.coalesce(notification_preferences.c.payout_dm, 1) != 0
+    rows = (
+        select(
+            payouts.c.batch_number,
+            payouts.c.referrer_id,
+            case((wanted, NotificationStatus.QUEUED), else_=NotificationStatus.MUTED),
+        )
+        .join_from(payouts, wallet_transactions, _WITH_TRANSACTION)
+        .outerjoin(notification_preferences, notification_preferences.c.user_id == payouts.c.referrer_id)
+        .order_by(payouts.c.referrer_id)
+    )
+    return insert(notifications).from_select(["batch_number", "user_id", "status"], rows)
+
+
+@cache
+def _count_credited() -> Select[int, int]:
+    """Count the payees and their cents."""
+    return (
+        select(func.count(), func.coalesce(func.sum(wallet_transactions.c.amount_cents), 0))
+        .select_from(payouts)
+        .join(wallet_transactions, _WITH_TRANSACTION)
+    )
+
+
+@cache
+def _settle_credited() -> Update:
+    return (
+        update(payouts)
+        .where(_WITH_TRANSACTION)
+        .values(
+            status=PayoutStatus.CREDITED, paid_cents=wallet_transactions.c.amount_cents, settled_at=_NOW, reason=None
+        )
+    )
+
+
+@cache
+def _settle_skipped() -> Update:
+    """Move on whom no transaction was written for, with the reason."""
+    reason = case((is_blacklisted(payouts.c.referrer_id), SkipReason.BLACKLISTED), else_=SkipReason.NOTHING_PENDING)
+    return update(payouts).where(_PLANNED).values(status=PayoutStatus.SKIPPED, reason=reason, settled_at=_NOW)

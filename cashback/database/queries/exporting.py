@@ -1,0 +1,245 @@
+"""Payouts as rows of a file: everything that bookkeeping asks of each, in the order of batches and referrers.
+
+The database writes each value as it stands in the file, so that a million rows pass through in constant memory.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, func, literal, null, select
+from sqlalchemy.types import Text
+
+from cashback.database.tables import notifications, payout_batches, payout_exclusions, payouts, wallet_transactions
+from cashback.domain.model import PayoutStatus
+
+COLUMNS: Final = (
+    "batch_id",
+    "batch_number",
+    "referrer_id",
+    "state",
+    "approved_cents",
+    "approved_dollars",
+    "paid_cents",
+    "paid_dollars",
+    "referral_count",
+    "reason",
+    "dm_state",
+    "transaction_id",
+    "settled_at",
+)
+REASON: Final = COLUMNS.index("reason")
+"""The one column that holds text which somebody else may have written."""
+
+LEFT_OUT: Final = "left_out"
+"""The state of who was left out of a batch: nothing was planned for them, and the reason says why."""
+
+FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+ROWS_AT_ONCE: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """Which batches are exported: one by its number, or those proposed within two moments, the second excluded."""
+
+    number: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def condition(self) -> ColumnElement[bool]:
+        """Say it in SQL."""
+        if self.number is not None:
+            return payout_batches.c.number == self.number
+        wanted: list[ColumnElement[bool]] = [payout_batches.c.batch_id.is_not(None)]
+        if self.since is not None:
+            wanted.append(payout_batches.c.proposed_at >= self.since)
+        if self.until is not None:
+            wanted.append(payout_batches.c.proposed_at < self.until)
+        return and_(*wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportTotals:
+    """The sums under the columns. `left_out` counts who was left out of a batch; they are in no other count."""
+
+    batches: int
+    payouts: int
+    credited: int
+    failed: int
+    skipped: int
+    left_out: int
+    approved_cents: int
+    paid_cents: int
+
+
+def rows(connection: Connection, period: Period) -> Iterator[Sequence[Any]]:
+    """Read every payout, then who was left out, batch after batch, as values for a file."""
+    numbers = connection.scalars(
+        select(payout_batches.c.number).where(period.condition()).order_by(payout_batches.c.number)
+    ).all()
+    for number in numbers:
+        streamed = connection.execution_options(stream_results=True, yield_per=ROWS_AT_ONCE)
+        for partition in streamed.execute(_payouts(number)).partitions():
+            yield from partition
+        for partition in streamed.execute(_left_out(number)).partitions():
+            yield from partition
+
+
+def _payouts(number: int) -> Select[Any]:
+    of_both = and_(
+        notifications.c.batch_number == payouts.c.batch_number, notifications.c.user_id == payouts.c.referrer_id
+    )
+    moved = and_(
+        wallet_transactions.c.payout_batch_number == payouts.c.batch_number,
+        wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
+    )
+    return (
+        select(
+            payout_batches.c.batch_id,
+            payouts.c.batch_number,
+            payouts.c.referrer_id,
+            payouts.c.status,
+            payouts.c.approved_cents,
+            _dollars(payouts.c.approved_cents),
+            payouts.c.paid_cents,
+            _dollars(payouts.c.paid_cents),
+            payouts.c.referral_count,
+            payouts.c.reason,
+            notifications.c.status,
+            wallet_transactions.c.id,
+            _iso(payouts.c.settled_at),
+        )
+        .join_from(payouts, payout_batches, payout_batches.c.number == payouts.c.batch_number)
+        .outerjoin(notifications, of_both)
+        .outerjoin(wallet_transactions, moved)
+        .where(payouts.c.batch_number == number)
+        .order_by(payouts.c.referrer_id)
+    )
+
+
+def _left_out(number: int) -> Select[Any]:
+    out = payout_exclusions.c
+    nothing = null()
+    return (
+        select(
+            payout_batches.c.batch_id,
+            out.batch_number,
+            out.referrer_id,
+            literal(LEFT_OUT),
+            literal(0),
+            literal("0.00"),
+            literal(0),
+            literal("0.00"),
+            literal(0),
+            out.reason,
+            nothing,
+            nothing,
+            nothing,
+        )
+        .join_from(payout_exclusions, payout_batches, payout_batches.c.number == out.batch_number)
+        .where(out.batch_number == number)
+        .order_by(out.referrer_id)
+    )
+
+
+def totals(connection: Connection, period: Period) -> ExportTotals:
+    """Sum up what `rows` lists."""
+    chosen = select(payout_batches.c.number).where(period.condition())
+    found: dict[str, tuple[int, int, int]] = {
+        status: (count, approved, paid)
+        for status, count, approved, paid in connection.execute(
+            select(payouts.c.status, func.count(), func.sum(payouts.c.approved_cents), func.sum(payouts.c.paid_cents))
+            .where(payouts.c.batch_number.in_(chosen))
+            .group_by(payouts.c.status)
+        )
+    }
+    return ExportTotals(
+        batches=connection.scalars(select(func.count()).select_from(chosen.subquery())).one(),
+        payouts=sum(count for count, _, _ in found.values()),
+        credited=found.get(PayoutStatus.CREDITED, (0, 0, 0))[0],
+        failed=found.get(PayoutStatus.FAILED, (0, 0, 0))[0],
+        skipped=found.get(PayoutStatus.SKIPPED, (0, 0, 0))[0],
+        left_out=connection.scalars(
+            select(func.count()).select_from(payout_exclusions).where(payout_exclusions.c.batch_number.in_(chosen))
+        ).one(),
+        approved_cents=sum(approved for _, approved, _ in found.values()),
+        paid_cents=sum(paid for _, _, paid in found.values()),
+    )
+
+
+def _dollars(cents: ColumnElement[int]) -> ColumnElement[str]:
+    """Write cents as dollars in SQL, without a float."""
+    return cast(cents // 100, String) + "." + func.substr(cast(100 + cents % 100, String), 2, type_=String())
+
+
+def _iso(moment: ColumnElement[datetime]) -> ColumnElement[str]:
+    """Write a moment in ISO 8601, in UTC, as it stands in the file."""
+    return func.replace(func.substr(moment.cast(Text), 1, 19), " ", "T", type_=String()) + "+00:00"
+
+
+def write_file(connection: Connection, period: Period, path: Path, *, with_totals: bool) -> ExportTotals:
+    """Write a file of payouts, CSV or, where its name ends so, XLSX; return the totals.
+
+    The totals are the last row of the same file, or, without `with_totals`, the one row of a file of their own beside
+    it. Runs in a worker thread, on one snapshot. Raises OSError where the files cannot be written.
+    """
+    summed = totals(connection, period)
+    values = rows(connection, period)
+    if with_totals:
+        values = chain(values, [_totals_row(summed)])
+    write = _write_xlsx if path.suffix == ".xlsx" else _write_csv
+    write(path, COLUMNS, values)
+    if not with_totals:
+        _write_csv(totals_path(path), [field.name for field in fields(summed)], [astuple(summed)])
+    return summed
+
+
+def totals_path(path: Path) -> Path:
+    """Name the file that holds the totals beside an export."""
+    return path.with_name(f"{path.stem}-totals.csv")
+
+
+def _totals_row(summed: ExportTotals) -> Sequence[Any]:
+    row: list[Any] = [None] * len(COLUMNS)
+    row[0], row[COLUMNS.index("state")] = "TOTAL", f"{summed.payouts} payouts"
+    for name in ("approved", "paid"):
+        cents = getattr(summed, f"{name}_cents")
+        row[COLUMNS.index(f"{name}_cents")] = cents
+        row[COLUMNS.index(f"{name}_dollars")] = f"{cents // 100}.{cents % 100:02}"
+    return row
+
+
+def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\r\n")
+        writer.writerow(columns)
+        writer.writerows(map(_harmless, values))
+
+
+def _write_xlsx(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
+    # Imported here: nobody else waits for it.
+    from openpyxl import Workbook  # noqa: PLC0415 -- only who wants a workbook waits for it
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("payouts")
+    sheet.append(columns)
+    ids = COLUMNS.index("referrer_id")
+    for row in map(_harmless, values):
+        cells = list(row)
+        # A spreadsheet keeps 15 digits of a number; an id has more.
+        cells[ids] = str(cells[ids]) if cells[ids] is not None else None
+        sheet.append(cells)
+    book.save(path)
+
+
+def _harmless(row: Sequence[Any]) -> Sequence[Any]:
+    """Keep a spreadsheet from taking the one free text for a formula."""
+    reason = row[REASON] if len(row) == len(COLUMNS) else None
+    if not isinstance(reason, str) or not reason.startswith(FORMULA_MARKS):
+        return row
+    return [*row[:REASON], f"'{reason}", *row[REASON + 1 :]]

@@ -1,0 +1,76 @@
+"""Batches as a list, newest first, with what each came to; those that are wanted, a page at a time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, exists, select
+
+from cashback.database.payouts import batches
+from cashback.database.tables import payout_batches, payouts
+from cashback.domain.errors import CashbackError
+from cashback.domain.model import BatchStatus
+
+UNDER_WAY: Final = (BatchStatus.APPROVED, BatchStatus.RUNNING, BatchStatus.STOPPED)
+"""The totals of these are not stored yet: they are counted from the payouts."""
+
+NAMES: Final = (
+    *("batch_id", "number", "mode", "status", "proposed_by", "approved_by", "proposed_at", "finished_at"),
+    *("planned_count", "planned_cents"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which batches are listed: in a state, with a payout to somebody, proposed within two moments, the second not."""
+
+    status: BatchStatus | None = None
+    user_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def page(connection: Connection, wanted: Wanted, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:
+    """List batches with users_paid, total_cents, failed and skipped."""
+    query = select(payout_batches).order_by(payout_batches.c.number.desc())
+    if wanted.status is not None:
+        query = query.where(payout_batches.c.status == wanted.status)
+    if wanted.user_id is not None:
+        of_both = (payouts.c.batch_number == payout_batches.c.number) & (payouts.c.referrer_id == wanted.user_id)
+        query = query.where(exists().where(of_both))
+    if wanted.since is not None:
+        query = query.where(payout_batches.c.proposed_at >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(payout_batches.c.proposed_at < wanted.until)
+    rows = connection.execute(query.limit(limit).offset(offset)).mappings().all()
+    return [{**{name: row[name] for name in NAMES}, **_totals(connection, dict(row))} for row in rows]
+
+
+def _totals(connection: Connection, row: dict[str, Any]) -> dict[str, int]:
+    if row["status"] in UNDER_WAY:
+        report = batches.report(connection, row["number"], failures=0)
+        return {name: getattr(report, name) for name in ("users_paid", "total_cents", "failed", "skipped")}
+    return {
+        "users_paid": row["credited_count"],
+        "total_cents": row["credited_cents"],
+        "failed": row["failed_count"],
+        "skipped": row["skipped_count"],
+    }
+
+
+def named_like(connection: Connection, beginning: str, *, limit: int) -> list[str]:
+    """List the newest batch IDs in which a text stands."""
+    names = payout_batches.c.batch_id
+    query = select(names).where(names.contains(beginning.upper(), autoescape=True))
+    return [str(name) for name in connection.scalars(query.order_by(payout_batches.c.number.desc()).limit(limit))]
+
+
+def status_named(name: str | None) -> BatchStatus | None:
+    """Read a state as people write it; None stays None. Raises CashbackError."""
+    if name is None:
+        return None
+    try:
+        return BatchStatus(name.strip().lower().replace(" ", "_").replace("-", "_"))
+    except ValueError as error:
+        known = ", ".join(BatchStatus)
+        raise CashbackError(f"{name[:40]!r} is no state of a batch; it may be one of {known}.") from error

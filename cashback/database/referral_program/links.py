@@ -1,0 +1,81 @@
+"""Linking members: by a code that a member enters once, or by an admin with a reason. Circles are refused."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, exists, select, update
+
+from cashback.database.audit_log import add_entry
+from cashback.database.referral_program.people import check_id
+from cashback.database.referral_program.referrals import Lineage, closing, create_referral
+from cashback.database.tables import referral_purchases, referrals
+from cashback.domain.errors import ReferralRefusedError
+
+
+def link(
+    connection: Connection, referrer_id: int, referred_id: int, *, reason: str | None, actor: str, now: datetime
+) -> int:
+    """Link two members as an admin does, or again after an unlink; return the referral's id.
+
+    Raises ReferralRefusedError as `create_referral` does, and where what the member bought stays with another referrer.
+    """
+    before = _find(connection, referred_id)
+    if before is not None and before.unlinked_at is not None:
+        referral_id = _link_again(connection, before, referrer_id)
+    else:
+        referral_id = create_referral(connection, referrer_id, referred_id, now)
+    details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
+    add_entry(connection, at=now, actor=actor, action="referral_linked", details=details)
+    return referral_id
+
+
+def unlink(
+    connection: Connection, referrer_id: int, referred_id: int, *, reason: str | None, actor: str, now: datetime
+) -> None:
+    """Unlink two members: later purchases earn nothing, what was earned stays and is paid.
+
+    Where nothing was bought the referral is as if it had never been, and the member may be linked to anybody. Raises
+    ReferralRefusedError where the two are not linked.
+    """
+    referral = _find(connection, referred_id)
+    if referral is None or referral.referrer_user_id != referrer_id or referral.unlinked_at is not None:
+        message = f"Member {referred_id} is not linked to Member {referrer_id}; nothing was changed."
+        raise ReferralRefusedError(message)
+    if _is_unused(connection, referral):
+        connection.execute(delete(referrals).where(referrals.c.id == referral.id))
+    else:
+        connection.execute(update(referrals).where(referrals.c.id == referral.id).values(unlinked_at=now))
+    details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
+    add_entry(connection, at=now, actor=actor, action="referral_unlinked", details=details)
+
+
+def _find(connection: Connection, referred_id: int) -> Row[Any] | None:
+    check_id(referred_id, "Referred member")
+    return connection.execute(select(referrals).where(referrals.c.referred_user_id == referred_id)).one_or_none()
+
+
+def _link_again(connection: Connection, before: Row[Any], referrer_id: int) -> int:
+    if before.referrer_user_id != referrer_id:
+        message = (
+            f"Member {before.referred_user_id} bought under Member {before.referrer_user_id}, and that stays so:"
+            f" link the two again, or leave the member unlinked."
+        )
+        raise ReferralRefusedError(message)
+    if Lineage(connection, [referrer_id]).is_above(before.referred_user_id, referrer_id):
+        raise ReferralRefusedError(closing(referrer_id, before.referred_user_id))
+    connection.execute(update(referrals).where(referrals.c.id == before.id).values(unlinked_at=None))
+    return int(before.id)
+
+
+def _is_unused(connection: Connection, referral: Row[Any]) -> bool:
+    """Tell whether no purchase and no cent stands on a referral, of ours or of another bot."""
+    sums = (
+        referral.referred_total_spend_cents,
+        referral.cashback_earned_cents,
+        referral.cashback_paid_cents,
+        referral.cashback_carry_ppm,
+    )
+    bought = exists().where(
+        referral_purchases.c.referral_id == referral.id, referral_purchases.c.buyer_id == referral.referred_user_id
+    )
+    return not any(sums) and not connection.scalars(select(bought)).one()

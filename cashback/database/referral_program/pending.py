@@ -1,0 +1,182 @@
+"""What is pending: payable by now, and paid neither by a batch nor by another bot.
+
+Every question takes the moment, because a purchase's cashback may be held for some days. What is held is derived from
+the purchases and never stored, so nothing has to release it, and nothing is asked where no purchase was ever held.
+"""
+
+from datetime import datetime
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from cashback.database.referral_program.blacklist import blacklisted, everyone_blacklisted
+from cashback.database.referral_program.people import check_id
+from cashback.database.tables import overpaid, referral_purchases, referrals, unpaid
+from cashback.domain.errors import CashbackError
+
+PPM: Final = 1_000_000
+"""Rates are parts per million; what is earned below a cent is carried in millionths of one."""
+
+Moment = datetime | BindParameter[datetime]
+"""A moment, or the parameter of a statement that is built once."""
+
+
+@lru_cache(maxsize=8)
+def held_cents(now: Moment) -> ColumnElement[int]:
+    """Say in SQL how many cents of what a referral earned are not payable yet.
+
+    Exact: what the purchases still held earned is taken from the earnings with their carry; whole cents of the rest are
+    payable. A purchase's product fits 64 bits, a sum of products may not: cents and millionths are summed apart.
+    """
+    kept_cents = referral_purchases.c.amount_cents - referral_purchases.c.refunded_cents
+    product = kept_cents * referral_purchases.c.rate_ppm
+    cents, millionths = func.sum(product // PPM), func.sum(product % PPM)
+    rounded_up = (func.coalesce(millionths, 0) + (PPM - 1) - referrals.c.cashback_carry_ppm) // PPM
+    held = (
+        select(func.coalesce(cents, 0) + rounded_up)
+        .where(referral_purchases.c.referral_id == referrals.c.id, referral_purchases.c.payable_at > now)
+        .correlate(referrals)
+        .scalar_subquery()
+    )
+    return case((referrals.c.cashback_held_until > now, held), else_=0)
+
+
+def pending_cents(now: Moment) -> ColumnElement[int]:
+    """Say in SQL what a referral's referrer is still to be paid; below zero where the referral owes after a refund."""
+    return referrals.c.cashback_earned_cents - referrals.c.cashback_paid_cents - held_cents(now)
+
+
+def is_pending(now: Moment) -> ColumnElement[bool]:
+    """Tell in SQL whether anything of a referral is pending; the first part is the condition of the index on these.
+
+    Where nothing was ever held the answer is that condition, and the sum need not be made twice.
+    """
+    return and_(unpaid, or_(referrals.c.cashback_held_until.is_(None), pending_cents(now) > 0))
+
+
+def pending_by_referrer(now: Moment, *, among: Select[int] | None = None) -> Select[int, int, int]:
+    """Select what is payable: referrer, cents and number of referrals, for each who has any and is not blacklisted.
+
+    `among` selects the referrers in question; else it is everyone.
+    """
+    wanted = [is_pending(now)]
+    if among is not None:
+        wanted.append(referrals.c.referrer_user_id.in_(among))
+    owed = (
+        select(
+            referrals.c.referrer_user_id.label("referrer_id"),
+            func.sum(pending_cents(now)).label("pending_cents"),
+            func.count().label("referral_count"),
+        )
+        .where(*wanted)
+        .group_by(referrals.c.referrer_user_id)
+        .subquery("owed")
+    )
+    return select(owed.c.referrer_id, owed.c.pending_cents, owed.c.referral_count).where(
+        owed.c.referrer_id.not_in(everyone_blacklisted())
+    )
+
+
+def all_pending(connection: Connection, now: datetime) -> list[dict[str, int]]:
+    """List what each referrer would be paid now, largest first."""
+    query = pending_by_referrer(now)
+    amount, referrer = query.selected_columns.pending_cents, query.selected_columns.referrer_id
+    return [dict(row) for row in connection.execute(query.order_by(amount.desc(), referrer)).mappings()]
+
+
+def unpaid_referrers(connection: Connection, *, after_id: int, limit: int) -> list[int]:
+    """List a page of the referrers who have anything unpaid, on hold or not, in the order of their ids."""
+    referrer_id = referrals.c.referrer_user_id
+    query = select(referrer_id).where(unpaid, referrer_id > after_id).distinct().order_by(referrer_id).limit(limit)
+    return list(connection.scalars(query))
+
+
+def pending_totals(connection: Connection, now: datetime, *, min_payout_cents: int) -> tuple[int, int]:
+    """Count who would be paid now, and the cents in all."""
+    owed = pending_by_referrer(now).subquery()
+    query = select(func.count(), func.coalesce(func.sum(owed.c.pending_cents), 0))
+    users_count, cents = connection.execute(query.where(owed.c.pending_cents >= min_payout_cents)).one()
+    return users_count, cents
+
+
+def pending_for(connection: Connection, referrer_id: int, now: datetime) -> dict[str, Any]:
+    """Tell what one referrer would be paid now, and from which referrals, oldest first."""
+    check_id(referrer_id, "Referrer")
+    if blacklisted(connection, referrer_id):
+        return {"pending_cents": 0, "referral_count": 0, "is_blacklisted": True, "referral_details": []}
+    owed = connection.execute(_owed_to_one(), {"referrer": referrer_id, "moment": now})
+    details = [{"user_id": user_id, "amount_cents": amount_cents} for _, user_id, amount_cents in owed]
+    return {
+        "pending_cents": sum(detail["amount_cents"] for detail in details),
+        "referral_count": len(details),
+        "is_blacklisted": False,
+        "referral_details": details,
+    }
+
+
+@cache
+def _owed_to_one() -> Select[int, int, int]:
+    """Select what one `referrer` is owed at a `moment`: referral, its member, cents. Built once: the bot often asks."""
+    moment = bindparam("moment", type_=referrals.c.cashback_held_until.type)
+    return (
+        select(referrals.c.id, referrals.c.referred_user_id, pending_cents(moment))
+        .where(is_pending(moment), referrals.c.referrer_user_id == bindparam("referrer"))
+        .order_by(referrals.c.id)
+    )
+
+
+def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | None = None) -> dict[str, int]:
+    """Sum up what stands beside the pending cents, of everyone or of one referrer.
+
+    `held_cents` become payable later; `owed_cents` were paid and then taken back by a refund, and later earnings of the
+    same referral go against them. For each referral paid + pending + held - owed is what it earned.
+    """
+    debt = -pending_cents(now)
+    query = select(
+        func.coalesce(func.sum(held_cents(now)), 0).label("held_cents"),
+        func.coalesce(func.sum(case((debt > 0, debt), else_=0)), 0).label("owed_cents"),
+    )
+    if referrer_id is not None:
+        query = query.where(referrals.c.referrer_user_id == check_id(referrer_id, "Referrer"))
+    else:
+        # Each half is found by an index of its own; of all others neither is anything.
+        ids = select(referrals.c.id)
+        query = query.where(
+            referrals.c.id.in_(ids.where(overpaid).union(ids.where(referrals.c.cashback_held_until > now)))
+        )
+    return dict(connection.execute(query).mappings().one())
+
+
+def mark_paid(connection: Connection, referrer_id: int, amount_cents: int, now: datetime) -> None:
+    """Mark exactly this much as paid, oldest referral first. More than is pending raises and changes nothing."""
+    owed = pending_for(connection, referrer_id, now)["pending_cents"]
+    if amount_cents <= 0 or amount_cents > owed:
+        message = f"{amount_cents} cents cannot be marked as paid to {referrer_id}: {owed} cents are pending."
+        raise CashbackError(message)
+    left = amount_cents
+    for referral_id, _, owed_here in connection.execute(_owed_to_one(), {"referrer": referrer_id, "moment": now}).all():
+        share = min(left, owed_here)
+        connection.execute(
+            update(referrals)
+            .where(referrals.c.id == referral_id)
+            .values(
+                cashback_paid_cents=referrals.c.cashback_paid_cents + share,
+                cashback_paid_elsewhere_cents=referrals.c.cashback_paid_elsewhere_cents + share,
+            )
+        )
+        left -= share
+        if not left:
+            return

@@ -1,0 +1,215 @@
+"""Purchases and what they earn. Each keeps the rate that it earned at, and when that becomes payable."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, insert, or_, select, update
+
+from cashback.database.bulk import among, execute_many, listed, rows_of
+from cashback.database.referral_program.blacklist import blacklisted_among
+from cashback.database.referral_program.pending import PPM
+from cashback.database.referral_program.people import check_id
+from cashback.database.tables import referral_purchases, referrals
+from cashback.domain.errors import PurchaseRefusedError
+
+LARGEST_PURCHASE_CENTS: Final = 10**12
+PURCHASE_COLUMNS: Final = tuple(column.name for column in referral_purchases.c if column.name != "refunded_cents")
+_INSERT: Final = insert(referral_purchases)
+
+
+class PurchaseOutcome(StrEnum):
+    """What became of a purchase that was handed in."""
+
+    EARNED = "earned"
+    NOBODY_EARNS = "nobody_earns"
+    REPEATED = "repeated"
+    CONFLICTING = "conflicting"
+
+
+class Purchase(NamedTuple):
+    """A purchase as the shop tells it. `order_id` is the idempotency key; `purchased_at` is None for "just now".
+
+    A tuple, because an import makes a million of them: a frozen dataclass takes twice as long to make.
+    """
+
+    order_id: str
+    buyer_id: int
+    amount_cents: int
+    purchased_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedPurchase:
+    """What became of one purchase, and the whole cents that it earned its buyer's referrer.
+
+    `payable_at` is when that becomes payable; None where it is so at once.
+    """
+
+    outcome: PurchaseOutcome
+    earned_cents: int = 0
+    payable_at: datetime | None = None
+
+
+NOBODY_EARNS: Final = RecordedPurchase(outcome=PurchaseOutcome.NOBODY_EARNS)
+REPEATED: Final = RecordedPurchase(outcome=PurchaseOutcome.REPEATED)
+CONFLICTING: Final = RecordedPurchase(outcome=PurchaseOutcome.CONFLICTING)
+
+
+@lru_cache(maxsize=4096)
+def _earned(cents: int, payable_at: datetime | None) -> RecordedPurchase:
+    """Tell what a purchase earned. Of the many that earn the same there is one answer."""
+    return RecordedPurchase(outcome=PurchaseOutcome.EARNED, earned_cents=cents, payable_at=payable_at)
+
+
+@dataclass(slots=True)
+class _Accrual:
+    """What the purchases of one call add to one referral."""
+
+    referral_id: int
+    earns: bool
+    carry: int
+    spend_cents: int = 0
+    earned_cents: int = 0
+    held_until: datetime | None = None
+
+    def earn(self, millionths: int) -> int:
+        """Add what a purchase earns, in millionths of a cent; return the whole cents and carry the rest to the next."""
+        earned, self.carry = divmod(self.carry + millionths, PPM)
+        self.earned_cents += earned
+        return earned
+
+    def hold(self, payable_at: datetime) -> None:
+        """Hold what a purchase earned, unless something is held longer."""
+        self.held_until = max(payable_at, self.held_until or payable_at)
+
+
+def record_purchases(
+    connection: Connection, purchases: Sequence[Purchase], rate_ppm: int, now: datetime, *, holding_days: int = 0
+) -> list[RecordedPurchase]:
+    """Record purchases in the order given and accrue what they earn; answers what became of each.
+
+    An order that is known already counts once; one that is known with another buyer or amount is left out as
+    conflicting. Where nobody had referred the buyer, or the referrer is blacklisted, nobody earns. What is earned is
+    payable so many days after the purchase.
+    """
+    holding = timedelta(days=holding_days)
+    known = _known_orders(connection, [purchase.order_id for purchase in purchases])
+    accruals = _accruals(connection, {purchase.buyer_id for purchase in purchases})
+    answers: list[RecordedPurchase] = []
+    rows = []
+    for order_id, buyer_id, amount_cents, told_at in purchases:
+        fact = (buyer_id, amount_cents)
+        before = known.get(order_id)
+        if before is not None:
+            answers.append(REPEATED if before == fact else CONFLICTING)
+            continue
+        known[order_id] = fact
+        purchased_at = told_at or now
+        accrual = accruals.get(buyer_id)
+        earned, payable_at, earned_at_ppm = 0, None, 0
+        if accrual is None or not accrual.earns:
+            answers.append(NOBODY_EARNS)
+        else:
+            earned, earned_at_ppm = accrual.earn(amount_cents * rate_ppm), rate_ppm
+            if holding and amount_cents and purchased_at + holding > now:
+                payable_at = purchased_at + holding
+                accrual.hold(payable_at)
+            answers.append(_earned(earned, payable_at))
+        if accrual is not None:
+            accrual.spend_cents += amount_cents
+        referral_id = accrual.referral_id if accrual is not None else None
+        rows.append(
+            (order_id, buyer_id, referral_id, amount_cents, earned_at_ppm, earned, purchased_at, now, payable_at)
+        )
+    execute_many(connection, _INSERT, PURCHASE_COLUMNS, rows)
+    _store_accruals(connection, accruals.values())
+    return answers
+
+
+_ORDERS: Final = listed(referral_purchases.c.order_id.type)
+_KNOWN_ORDERS: Final = select(
+    referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents
+).join_from(_ORDERS, referral_purchases, referral_purchases.c.order_id == _ORDERS.c.value)
+
+
+def _known_orders(connection: Connection, order_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+    rows = connection.execute(_KNOWN_ORDERS, among(order_ids))
+    return {order_id: (buyer_id, amount_cents) for order_id, buyer_id, amount_cents in rows}
+
+
+_BUYERS: Final = listed(referrals.c.referred_user_id.type)
+_REFERRALS: Final = (
+    select(referrals.c.referred_user_id, referrals.c.id, referrals.c.cashback_carry_ppm, referrals.c.referrer_user_id)
+    .join_from(_BUYERS, referrals, referrals.c.referred_user_id == _BUYERS.c.value)
+    .where(referrals.c.unlinked_at.is_(None))
+)
+
+
+def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
+    rows = connection.execute(_REFERRALS, among(buyers)).all()
+    barred = blacklisted_among(connection, {referrer for _, _, _, referrer in rows})
+    return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}
+
+
+_ADDED: Final = rows_of(which=referrals.c.id.type, spent=BigInteger(), earned=BigInteger(), carry=BigInteger())
+_ADD: Final = (
+    update(referrals)
+    .where(referrals.c.id == _ADDED.c.which)
+    .values(
+        referred_total_spend_cents=referrals.c.referred_total_spend_cents + _ADDED.c.spent,
+        cashback_earned_cents=referrals.c.cashback_earned_cents + _ADDED.c.earned,
+        cashback_carry_ppm=_ADDED.c.carry,
+    )
+)
+"""Add what purchases bring to a referral."""
+
+_HELD: Final = rows_of(which=referrals.c.id.type, until=referrals.c.cashback_held_until.type)
+_HOLD: Final = (
+    update(referrals)
+    .where(
+        or_(referrals.c.cashback_held_until.is_(None), referrals.c.cashback_held_until < _HELD.c.until),
+        referrals.c.id == _HELD.c.which,
+    )
+    .values(cashback_held_until=_HELD.c.until)
+)
+"""Keep the latest moment until which something of a referral is held."""
+
+
+def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:
+    changed = sorted((one for one in accruals if one.spend_cents), key=attrgetter("referral_id"))
+    rows = [(one.referral_id, one.spend_cents, one.earned_cents, one.carry) for one in changed]
+    execute_many(connection, _ADD, ("which", "spent", "earned", "carry"), rows)
+    held = [(one.referral_id, one.held_until) for one in changed if one.held_until is not None]
+    execute_many(connection, _HOLD, ("which", "until"), held)
+
+
+def log_purchase(
+    connection: Connection, purchase: Purchase, rate_ppm: int, now: datetime, *, holding_days: int = 0
+) -> int | None:
+    """Record one purchase; return the whole cents that it earned, None where nobody earns or it was known already."""
+    check_id(purchase.buyer_id, "Buyer")
+    check_amount(purchase.amount_cents)
+    if not purchase.order_id:
+        message = "The order id is empty; give the shop's id of this order."
+        raise PurchaseRefusedError(message)
+    [answer] = record_purchases(connection, [purchase], rate_ppm, now, holding_days=holding_days)
+    if answer.outcome is PurchaseOutcome.CONFLICTING:
+        message = f"Order {purchase.order_id} is known with another buyer or amount; nothing was changed."
+        raise PurchaseRefusedError(message)
+    return answer.earned_cents if answer.outcome is PurchaseOutcome.EARNED else None
+
+
+def check_amount(amount_cents: int) -> int:
+    """Return a purchase's amount if it is one: whole cents from 0 to ten thousand million dollars."""
+    if isinstance(amount_cents, bool) or not isinstance(amount_cents, int):
+        message = f"The amount {amount_cents!r} is not a whole number of cents."
+        raise PurchaseRefusedError(message)
+    if not 0 <= amount_cents <= LARGEST_PURCHASE_CENTS:
+        message = f"The amount of {amount_cents} cents is not between 0 and {LARGEST_PURCHASE_CENTS}."
+        raise PurchaseRefusedError(message)
+    return amount_cents

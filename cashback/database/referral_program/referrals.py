@@ -1,0 +1,166 @@
+"""Who referred whom, for ever, and what came of it."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, insert, select
+
+from cashback.database.bulk import among, is_among
+from cashback.database.referral_program.blacklist import blacklisted_among
+from cashback.database.referral_program.pending import pending_for
+from cashback.database.referral_program.people import check_id, ensure_users
+from cashback.database.tables import referrals
+from cashback.domain.errors import ReferralRefusedError
+
+
+class Lineage:
+    """Who brought whom above some members: each was brought by one at most, so that it is a line for each of them."""
+
+    def __init__(self, connection: Connection, people: Iterable[int]) -> None:
+        """Read the lines of these members, in one statement, up to who was brought by nobody."""
+        self._brought_by = {b: a for b, a in connection.execute(_lines(), among(people))}  # noqa: C416 -- dict() has no types here
+        self._have_brought = set(self._brought_by.values())
+
+    def add(self, referrer_id: int, referred_id: int) -> None:
+        """Note that one more was brought."""
+        self._brought_by[referred_id] = referrer_id
+        self._have_brought.add(referrer_id)
+
+    def is_above(self, upper_id: int, member_id: int) -> bool:
+        """Tell whether a member is above another, at any distance. Who brought nobody is so without a look."""
+        if upper_id not in self._have_brought:
+            return False
+        seen = set()
+        above = self._brought_by.get(member_id)
+        while above is not None and above not in seen:
+            if above == upper_id:
+                return True
+            seen.add(above)
+            above = self._brought_by.get(above)
+        return False
+
+
+@cache
+def _lines() -> Select[int, int]:
+    """Select everybody above those who are asked about, each with who brought that one. Built once."""
+    columns = (referrals.c.referred_user_id, referrals.c.referrer_user_id)
+    linked = select(*columns).where(referrals.c.unlinked_at.is_(None))
+    above = linked.where(is_among(referrals.c.referred_user_id)).cte("above", recursive=True)
+    # UNION, not UNION ALL: an adopted file may hold a circle, and the search must end.
+    return select(above.union(linked.join_from(above, referrals, columns[0] == above.c.referrer_user_id)))
+
+
+def closing(referrer_id: int, referred_id: int) -> str:
+    """Say that two members are not linked, because that would close a circle."""
+    return f"Member {referrer_id} was brought by Member {referred_id}, perhaps through others; a circle is refused"
+
+
+def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], now: datetime) -> list[str | None]:
+    """Record who brought whom, as pairs (referrer, referred). Answers for each pair why it was refused, or None.
+
+    A member is referred once, for ever; a pair that stands already is refused too, and one that closes a circle: with
+    those before it in the list too.
+    """
+    taken = set(
+        connection.scalars(
+            select(referrals.c.referred_user_id).where(is_among(referrals.c.referred_user_id)),
+            among(b for _, b in pairs),
+        )
+    )
+    referrers = {referrer for referrer, _ in pairs}
+    blacklisted = blacklisted_among(connection, referrers)
+    lineage = Lineage(connection, referrers)
+    refusals: list[str | None] = []
+    accepted: list[tuple[int, int]] = []
+    rows = []
+    for referrer, referred in pairs:
+        if referrer == referred:
+            refusals.append("Users cannot refer themselves")
+        elif referred in taken:
+            refusals.append("This user has already been referred by someone")
+        elif lineage.is_above(referred, referrer):
+            refusals.append(closing(referrer, referred))
+        else:
+            refusals.append(None)
+            taken.add(referred)
+            lineage.add(referrer, referred)
+            accepted.append((referrer, referred))
+            rows.append(
+                {
+                    "referrer_user_id": referrer,
+                    "referred_user_id": referred,
+                    "is_blacklisted": int(referrer in blacklisted),
+                    "created_at": now,
+                }
+            )
+    if rows:
+        ensure_users(connection, (person for pair in accepted for person in pair), now)
+        connection.execute(insert(referrals), rows)
+    return refusals
+
+
+def create_referral(connection: Connection, referrer_id: int, referred_id: int, now: datetime) -> int:
+    """Record that one member brought another, once for ever; return the referral's id.
+
+    Raises ReferralRefusedError for oneself, a second time, and a circle.
+    """
+    check_id(referrer_id, "Referrer")
+    check_id(referred_id, "Referred member")
+    [refusal] = create_referrals(connection, [(referrer_id, referred_id)], now)
+    if refusal:
+        raise ReferralRefusedError(refusal)
+    query = select(referrals.c.id).where(referrals.c.referred_user_id == referred_id)
+    return int(connection.scalars(query).one())
+
+
+def referral_stats(connection: Connection, referrer_id: int, now: datetime) -> dict[str, int]:
+    """Sum up one referrer's referrals; a blacklisted one has nothing pending."""
+    check_id(referrer_id, "Referrer")
+    count, spend, earned, paid = connection.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(referrals.c.referred_total_spend_cents), 0),
+            func.coalesce(func.sum(referrals.c.cashback_earned_cents), 0),
+            func.coalesce(func.sum(referrals.c.cashback_paid_cents), 0),
+        ).where(referrals.c.referrer_user_id == referrer_id)
+    ).one()
+    return {
+        "referral_count": count,
+        "total_spend_cents": spend,
+        "total_earned_cents": earned,
+        "total_paid_cents": paid,
+        "pending_cents": pending_for(connection, referrer_id, now)["pending_cents"],
+    }
+
+
+def referrer_of(connection: Connection, referred_id: int) -> int | None:
+    """Tell who referred a member, None where nobody did or the two were unlinked."""
+    return connection.scalars(
+        select(referrals.c.referrer_user_id).where(
+            referrals.c.referred_user_id == referred_id, referrals.c.unlinked_at.is_(None)
+        )
+    ).one_or_none()
+
+
+def referrers_of(connection: Connection, referred_ids: Iterable[int]) -> dict[int, int]:
+    """Tell who referred these members; those whom nobody did are left out."""
+    rows = connection.execute(
+        select(referrals.c.referred_user_id, referrals.c.referrer_user_id).where(
+            is_among(referrals.c.referred_user_id)
+        ),
+        among(referred_ids),
+    )
+    return {row.referred_user_id: row.referrer_user_id for row in rows}
+
+
+def any_referral(connection: Connection) -> bool:
+    """Tell whether anybody was ever referred."""
+    return connection.scalars(select(referrals.c.id).limit(1)).one_or_none() is not None
+
+
+def referrals_of(connection: Connection, referrer_id: int) -> list[dict[str, Any]]:
+    """List a referrer's referrals, oldest first, as the rows stand."""
+    query = select(referrals).where(referrals.c.referrer_user_id == referrer_id).order_by(referrals.c.id)
+    return [dict(row) for row in connection.execute(query).mappings()]

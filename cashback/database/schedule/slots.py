@@ -1,0 +1,253 @@
+"""Slots: the scheduled moments of the weekly batch. A slot has one row, and the row decides; the bell only rings.
+
+A slot's row and its batch are written in one transaction: there is no moment between them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, bindparam, exists, insert, not_, select
+
+from cashback.database.audit_log import add_entry
+from cashback.database.payouts import approvals, proposals
+from cashback.database.schedule import schedule
+from cashback.database.tables import payout_batches, schedule_slots, slot_posts
+from cashback.domain.calendar import WEEK, Rule
+from cashback.domain.errors import NothingPendingError, StaleBatchError
+from cashback.domain.model import SlotRecord, SlotStatus, Terms
+
+LEAST_GRACE: Final = timedelta(minutes=1)
+"""A bell rings after its moment, not at it: a grace time of 0 hours must leave room for that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueSlots:
+    """What the rule in force asks for at a moment: a slot to pay, if there is one, and slots that are missed, with why.
+
+    `rule` is None where the weekly batch is off; then nothing is due.
+    """
+
+    rule: Rule | None
+    payable: datetime | None
+    missed: tuple[tuple[datetime, str], ...]
+
+
+def due(connection: Connection, *, now: datetime) -> DueSlots:
+    """Find the slots that have passed and are not decided: the latest is paid within the grace time, older ones never.
+
+    A slot that is at most a minute late is always in time, also if the grace time is 0 hours.
+
+    Where several weeks passed, what they earned is part of the one batch.
+    """
+    state = schedule.in_force(connection)
+    rule, grace = state.schedule.rule, max(timedelta(hours=state.schedule.grace_hours), LEAST_GRACE)
+    if rule is None:
+        return DueSlots(rule=None, payable=None, missed=())
+    newest = newest_slot(connection, until=now)
+    since = max(state.in_force_since, newest) if newest else state.in_force_since
+    passed = rule.slots_between(since, now)
+    open_slots = undecided(connection, passed)
+    latest_at = open_slots.pop() if open_slots and open_slots[-1] == passed[-1] else None
+    missed = [(slot_at, "nothing ran then; the cashback is part of a later batch") for slot_at in open_slots]
+    if latest_at is not None and now - latest_at > grace:
+        allowed = f"{state.schedule.grace_hours} h" if state.schedule.grace_hours else "a minute"
+        missed.append((latest_at, f"nothing was paid then, nor within the grace time of {allowed}"))
+        latest_at = None
+    return DueSlots(rule=rule, payable=latest_at, missed=tuple(missed))
+
+
+_DECIDED: Final = select(schedule_slots.c.slot_at).where(
+    schedule_slots.c.slot_at.in_(bindparam("slots", expanding=True))
+)
+
+
+def undecided(connection: Connection, slots: Iterable[datetime]) -> list[datetime]:
+    """Return those of these slots that have no row yet, in their order."""
+    wanted = list(slots)
+    if not wanted:
+        return []
+    decided = set(connection.scalars(_DECIDED, {"slots": wanted}))
+    return [slot_at for slot_at in wanted if slot_at not in decided]
+
+
+def pay(
+    connection: Connection,
+    slot_at: datetime,
+    *,
+    now: datetime,
+    min_payout_cents: int,
+    hold_leavers: bool = False,
+    terms: Terms = proposals.UNLIMITED,
+) -> int | None:
+    """Decide a due slot: propose and approve its batch, and return the batch's number.
+
+    None where the slot was decided before, the schedule is paused, or nothing is pending; the row says which. None
+    too, and no row, where the rule was changed meanwhile and has no such slot.
+    """
+    state = schedule.in_force(connection)
+    if not state.owns(slot_at) or not undecided(connection, [slot_at]):
+        return None
+    if state.paused_by is not None:
+        reason = f"paused {schedule.paused(state)}"
+        decide(connection, slot_at, SlotStatus.SKIPPED, actor="schedule", reason=reason, now=now)
+        return None
+    try:
+        with connection.begin_nested():
+            summary = proposals.propose(
+                connection,
+                actor="schedule",
+                now=now,
+                expires_at=None,
+                min_payout_cents=min_payout_cents,
+                slot_at=slot_at,
+                hold_leavers=hold_leavers,
+                terms=terms,
+            )
+    except NothingPendingError:
+        decide(connection, slot_at, SlotStatus.NOTHING_PENDING, actor="schedule", reason=None, now=now)
+        return None
+    # Where two must approve, the calendar's word is the first, and an admin's the second: the slot is decided already.
+    wait = timedelta(hours=terms.approval_hours)
+    approvals.approve(connection, summary.batch_number, actor="schedule", now=now, wait=wait)
+    decide(
+        connection,
+        slot_at,
+        SlotStatus.BATCHED,
+        actor="schedule",
+        reason=None,
+        now=now,
+        batch_number=summary.batch_number,
+    )
+    return summary.batch_number
+
+
+def decide(
+    connection: Connection,
+    slot_at: datetime,
+    status: SlotStatus,
+    *,
+    actor: str,
+    reason: str | None,
+    now: datetime,
+    batch_number: int | None = None,
+) -> bool:
+    """Write a slot's row with its audit entry; False where another was first."""
+    if not undecided(connection, [slot_at]):
+        return False
+    connection.execute(
+        insert(schedule_slots).values(
+            slot_at=slot_at,
+            status=status,
+            reason=reason,
+            decided_by=actor,
+            decided_at=now,
+            batch_number=batch_number,
+        )
+    )
+    add_entry(
+        connection,
+        at=now,
+        actor=actor,
+        action=f"slot_{status}",
+        batch_number=batch_number,
+        details={"slot_at": slot_at.isoformat(), "reason": reason},
+    )
+    return True
+
+
+def skip(connection: Connection, slot_at: datetime, *, actor: str, reason: str | None, now: datetime) -> None:
+    """Take a slot that is to come out of the schedule. Raises StaleBatchError where it is none, or none any more."""
+    state = schedule.in_force(connection)
+    name = f"The slot of {slot_at:%A %Y-%m-%d %H:%M} UTC"
+    for record in find(connection, [slot_at]):
+        by = f" by {record.decided_by}" if record.status is SlotStatus.SKIPPED else ""
+        raise StaleBatchError(f"{name} is {record.status.replace('_', ' ')}{by} already; nothing was changed.")
+    if slot_at <= now:
+        raise StaleBatchError(f"{name} has passed; it can no longer be skipped.")
+    if not state.owns(slot_at):
+        raise StaleBatchError(f"{name} is not in the schedule any more; nothing was changed.")
+    decide(connection, slot_at, SlotStatus.SKIPPED, actor=actor, reason=reason, now=now)
+
+
+def skip_next(connection: Connection, *, actor: str, reason: str | None, now: datetime) -> datetime:
+    """Skip the next slot that is not skipped yet, and return it. Raises StaleBatchError where the schedule is off."""
+    rule = schedule.in_force(connection).schedule.rule
+    if rule is None:
+        raise StaleBatchError("The weekly batch is switched off (auto_batch_enabled); there is no slot to skip.")
+    [slot_at] = open_slots(connection, rule, now=now, count=1)
+    skip(connection, slot_at, actor=actor, reason=reason, now=now)
+    return slot_at
+
+
+def coming(connection: Connection, *, now: datetime, count: int) -> list[datetime]:
+    """List so many slots to come that nobody has skipped ahead of their time; none where the weekly batch is off."""
+    state = schedule.find_state(connection)
+    rule = state.schedule.rule if state else None
+    return open_slots(connection, rule, now=now, count=count) if rule else []
+
+
+def open_slots(connection: Connection, rule: Rule, *, now: datetime, count: int) -> list[datetime]:
+    """List so many slots of a rule to come that nobody has skipped ahead of their time."""
+    found: list[datetime] = []
+    slot_at = rule.next_slot(now)
+    while len(found) < count:
+        found += undecided(connection, [slot_at])
+        slot_at += WEEK
+    return found
+
+
+def latest(connection: Connection, *, limit: int) -> list[SlotRecord]:
+    """List the newest slots first, with what became of them."""
+    return _records(connection, _slots().order_by(schedule_slots.c.slot_at.desc()).limit(limit))
+
+
+def find(connection: Connection, wanted: Iterable[datetime]) -> list[SlotRecord]:
+    """List those of these slots that are decided."""
+    return _records(connection, _slots().where(schedule_slots.c.slot_at.in_(list(wanted))))
+
+
+def without_batch(connection: Connection, *, since: datetime, limit: int) -> list[SlotRecord]:
+    """List the slots decided since then that made no batch and that the audit channel does not show, oldest first."""
+    posted = exists().where(
+        slot_posts.c.slot_at == schedule_slots.c.slot_at,
+        slot_posts.c.kind == "outcome",
+        slot_posts.c.message_id.is_not(None),
+    )
+    query = _slots().where(schedule_slots.c.status != SlotStatus.BATCHED, schedule_slots.c.decided_at >= since)
+    return _records(connection, query.where(not_(posted)).order_by(schedule_slots.c.slot_at).limit(limit))
+
+
+def _slots() -> Select[Any]:
+    return select(schedule_slots, payout_batches.c.batch_id).join_from(schedule_slots, payout_batches, isouter=True)
+
+
+def _records(connection: Connection, query: Select[Any]) -> list[SlotRecord]:
+    return [
+        SlotRecord(
+            slot_at=row.slot_at,
+            status=SlotStatus(row.status),
+            batch_id=row.batch_id,
+            reason=row.reason,
+            decided_by=row.decided_by,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+_NEWEST: Final = (
+    select(schedule_slots.c.slot_at)
+    .where(schedule_slots.c.slot_at <= bindparam("until"), schedule_slots.c.decided_at >= schedule_slots.c.slot_at)
+    .order_by(schedule_slots.c.slot_at.desc())
+    .limit(1)
+)
+
+
+def newest_slot(connection: Connection, *, until: datetime) -> datetime | None:
+    """Return the latest slot up to a moment that was decided when it came.
+
+    One that was skipped ahead of its time says nothing of those before it: they may have been missed since.
+    """
+    newest: datetime | None = connection.scalars(_NEWEST, {"until": until}).one_or_none()
+    return newest

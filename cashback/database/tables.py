@@ -1,0 +1,563 @@
+"""The tables. `users`, `referrals` and `wallet_transactions` have an Apex Core bot's columns; the rest is ours.
+
+Money is whole cents, ids of people are Discord snowflakes, moments are UTC. What guards the money stands here as
+constraints and, where SQLite has no constraint for it, in `cashback/database/guards.py` as triggers.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
+
+from cashback.domain.model import (
+    Absence,
+    BatchMode,
+    BatchStatus,
+    NotificationStatus,
+    PayoutStatus,
+    ReversalStatus,
+    SlotStatus,
+)
+
+metadata = MetaData()
+
+Key = BigInteger().with_variant(Integer, "sqlite")
+"""A 64-bit integer that SQLite takes as an alias of the rowid where it is the primary key."""
+
+
+LENGTH_WITHOUT_ZONE: Final = len("2026-01-31 15:00:00.000000")
+
+
+def _in_utc(value: datetime) -> datetime:
+    if value.tzinfo is UTC:
+        return value
+    if value.tzinfo is None:
+        message = f"{value!r} has no time zone"
+        raise ValueError(message)
+    return value.astimezone(UTC)
+
+
+@lru_cache(maxsize=1024)
+def _as_text(value: datetime | None) -> str | None:
+    """Write a moment; the rows of one transaction share theirs."""
+    return None if value is None else _in_utc(value).isoformat(" ", "microseconds")[:LENGTH_WITHOUT_ZONE]
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime, kept as text `YYYY-MM-DD HH:MM:SS.ffffff` in SQLite. A naive one is an error."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive moment and turn any other to UTC."""
+        return None if value is None else _in_utc(value)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """For SQLite write the text at once: SQLAlchemy's own way costs an import a tenth of its time."""
+        return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give every moment its time zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+NOW = text("CURRENT_TIMESTAMP")
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("discord_id", BigInteger, nullable=False, unique=True),
+    Column("wallet_balance_cents", BigInteger, nullable=False, server_default="0"),
+    Column("total_lifetime_spent_cents", BigInteger, nullable=False, server_default="0"),
+    Column("has_client_role", Integer, nullable=False, server_default="0"),
+    Column("manually_assigned_roles", Text),
+    Column("created_at", Moment, server_default=NOW),
+    Column("updated_at", Moment, server_default=NOW),
+    sqlite_autoincrement=True,
+)
+
+referrals = Table(
+    "referrals",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("referrer_user_id", BigInteger, ForeignKey("users.discord_id"), nullable=False),
+    Column("referred_user_id", BigInteger, ForeignKey("users.discord_id"), nullable=False, unique=True),
+    Column("referred_total_spend_cents", BigInteger, nullable=False, server_default="0"),
+    Column("cashback_earned_cents", BigInteger, nullable=False, server_default="0"),
+    Column("cashback_paid_cents", BigInteger, nullable=False, server_default="0"),
+    Column("is_blacklisted", Integer, nullable=False, server_default="0"),
+    Column("created_at", Moment, server_default=NOW),
+    # Ours: millionths of a cent that purchases earned beyond the whole cents; carried to the next purchase.
+    Column("cashback_carry_ppm", Integer, nullable=False, server_default="0"),
+    # Ours: what of the paid cents no payout of ours stands behind: paid before adoption, or marked by another bot.
+    Column("cashback_paid_elsewhere_cents", BigInteger, nullable=False, server_default="0"),
+    # Ours: until when some of what purchases earned is held; NULL where nothing ever was.
+    Column("cashback_held_until", Moment),
+    # Ours: when an admin unlinked the two. What was earned stays; later purchases earn nothing.
+    Column("unlinked_at", Moment),
+    sqlite_autoincrement=True,
+)
+
+wallet_transactions = Table(
+    "wallet_transactions",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("user_discord_id", BigInteger, ForeignKey("users.discord_id"), nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("balance_after_cents", BigInteger, nullable=False),
+    Column("transaction_type", Text, nullable=False),
+    Column("description", Text),
+    Column("order_id", BigInteger),
+    Column("ticket_id", BigInteger),
+    Column("staff_discord_id", BigInteger),
+    Column("metadata", Text, key="details"),
+    Column("created_at", Moment, server_default=NOW),
+    # Ours: the batch that a payout's transaction belongs to; unique with the user, see below.
+    Column("payout_batch_number", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+APPROVED_BY_TWO: Final = (
+    "needs_second_approver IS NULL OR status IN ('proposed', 'cancelled', 'expired')"
+    " OR (first_approved_by IS NOT NULL AND approved_by IS NOT NULL AND approver_id IS NOT NULL"
+    " AND proposed_by NOT LIKE '%:' || approver_id AND first_approved_by NOT LIKE '%:' || approver_id)"
+)
+"""Actors are "discord:<id>", "cli:<id>" and the like: the same person from elsewhere is the same person."""
+
+payout_batches = Table(
+    "payout_batches",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("batch_id", Text, unique=True),
+    Column("mode", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("target_user_id", BigInteger),
+    Column("slot_at", Moment, unique=True),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    # Why a second admin must approve, NULL where one is enough; the first approval then only waits for it.
+    Column("needs_second_approver", Text),
+    Column("first_approved_by", Text),
+    Column("first_approved_at", Moment),
+    Column("approved_by", Text),
+    Column("approver_id", BigInteger),
+    Column("approved_at", Moment),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    # How many an admin named where the batch is for nobody else; what is unusual about it, a line each.
+    Column("selected_count", BigInteger),
+    Column("unusual", Text),
+    Column("left_out_count", BigInteger, nullable=False, server_default="0"),
+    Column("planned_count", BigInteger, nullable=False, server_default="0"),
+    Column("planned_cents", BigInteger, nullable=False, server_default="0"),
+    Column("credited_count", BigInteger, nullable=False, server_default="0"),
+    Column("credited_cents", BigInteger, nullable=False, server_default="0"),
+    Column("failed_count", BigInteger, nullable=False, server_default="0"),
+    Column("skipped_count", BigInteger, nullable=False, server_default="0"),
+    _one_of("mode", BatchMode),
+    _one_of("status", BatchStatus),
+    CheckConstraint("(mode = 'individual') = (target_user_id IS NOT NULL)", name="target_matches_mode"),
+    CheckConstraint("batch_id IS NOT NULL OR status IN ('proposed', 'cancelled', 'expired')", name="paid_has_id"),
+    CheckConstraint(APPROVED_BY_TWO, name="approved_by_two"),
+    sqlite_autoincrement=True,
+)
+
+payouts = Table(
+    "payouts",
+    metadata,
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), primary_key=True),
+    Column("referrer_id", BigInteger, ForeignKey("users.discord_id"), primary_key=True),
+    Column("status", Text, nullable=False, server_default="planned"),
+    Column("approved_cents", BigInteger, nullable=False),
+    Column("referral_count", BigInteger, nullable=False),
+    Column("paid_cents", BigInteger, nullable=False, server_default="0"),
+    Column("reason", Text),
+    Column("settled_at", Moment),
+    _one_of("status", PayoutStatus),
+    CheckConstraint("approved_cents > 0", name="approves_something"),
+    CheckConstraint("paid_cents BETWEEN 0 AND approved_cents", name="never_more_than_approved"),
+    CheckConstraint("(status = 'credited') = (paid_cents > 0)", name="credited_means_paid"),
+    sqlite_with_rowid=False,
+)
+
+payout_exclusions = Table(
+    "payout_exclusions",
+    metadata,
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), primary_key=True),
+    Column("referrer_id", BigInteger, primary_key=True),
+    # What would have been paid, had the referrer not been left out of this batch.
+    Column("pending_cents", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    # How many batches in a row a limit has left the referrer out; the longest goes first in the next.
+    Column("turns", Integer, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+
+payout_attempts = Table(
+    "payout_attempts",
+    metadata,
+    Column("batch_number", BigInteger, primary_key=True),
+    Column("referrer_id", BigInteger, primary_key=True),
+    # The retries of a payout, from 1; its first attempt was the batch's own run.
+    Column("attempt", Integer, primary_key=True),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", Moment, nullable=False),
+    Column("why", Text),
+    # Why the attempt before this one failed: the payout itself keeps only its last reason.
+    Column("failed_before", Text),
+    # NULL while the retry is under way.
+    Column("outcome", Text),
+    Column("reason", Text),
+    Column("settled_at", Moment),
+    ForeignKeyConstraint(["batch_number", "referrer_id"], ["payouts.batch_number", "payouts.referrer_id"]),
+    CheckConstraint("attempt > 0", name="retries_count_from_one"),
+    CheckConstraint("outcome IN ('credited', 'failed', 'skipped')", name="outcome_known"),
+    CheckConstraint("(outcome IS NULL) = (settled_at IS NULL)", name="settled_has_moment"),
+    sqlite_with_rowid=False,
+)
+
+reversals = Table(
+    "reversals",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), nullable=False),
+    # NULL where all that the batch credited is taken back.
+    Column("referrer_id", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("proposed_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("needs_second_approver", Text),
+    Column("first_approved_by", Text),
+    Column("approved_by", Text),
+    Column("approver_id", BigInteger),
+    Column("finished_at", Moment),
+    Column("planned_count", BigInteger, nullable=False),
+    Column("planned_cents", BigInteger, nullable=False),
+    Column("reversed_cents", BigInteger, nullable=False, server_default="0"),
+    Column("shortfall_cents", BigInteger, nullable=False, server_default="0"),
+    _one_of("status", ReversalStatus),
+    CheckConstraint("planned_count > 0 AND planned_cents > 0", name="takes_something"),
+    CheckConstraint(
+        "status <> 'done' OR (approved_by IS NOT NULL AND reversed_cents + shortfall_cents = planned_cents)",
+        name="done_adds_up",
+    ),
+    CheckConstraint(
+        "needs_second_approver IS NULL OR status <> 'done' OR (first_approved_by IS NOT NULL"
+        " AND approver_id IS NOT NULL AND proposed_by NOT LIKE '%:' || approver_id"
+        " AND first_approved_by NOT LIKE '%:' || approver_id)",
+        name="approved_by_two",
+    ),
+    sqlite_autoincrement=True,
+)
+
+payout_reversals = Table(
+    "payout_reversals",
+    metadata,
+    # The key of the payout: it is taken back once.
+    Column("batch_number", BigInteger, primary_key=True),
+    Column("referrer_id", BigInteger, primary_key=True),
+    Column("reversal_number", BigInteger, ForeignKey("reversals.number"), nullable=False),
+    # What the wallet held of the payout, and what it did not.
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("shortfall_cents", BigInteger, nullable=False),
+    Column("transaction_id", BigInteger, ForeignKey("wallet_transactions.id"), unique=True),
+    ForeignKeyConstraint(["batch_number", "referrer_id"], ["payouts.batch_number", "payouts.referrer_id"]),
+    CheckConstraint("amount_cents >= 0 AND shortfall_cents >= 0", name="takes_no_more_than_there_is"),
+    CheckConstraint("(amount_cents > 0) = (transaction_id IS NOT NULL)", name="taken_by_transaction"),
+    sqlite_with_rowid=False,
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("status", Text, nullable=False, server_default="queued"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", Moment),
+    Column("last_error", Text),
+    Column("sent_at", Moment),
+    _one_of("status", NotificationStatus),
+    UniqueConstraint("batch_number", "user_id", name="one_notice_per_payout"),
+)
+
+dm_channels = Table(
+    "dm_channels",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel_id", BigInteger, nullable=False),
+)
+
+notification_preferences = Table(
+    "notification_preferences",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("payout_dm", Integer, nullable=False, server_default="1"),
+)
+
+referral_blacklist = Table(
+    "referral_blacklist",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", Text),
+    Column("blacklisted_by", Text, nullable=False),
+    Column("blacklisted_at", Moment, nullable=False),
+)
+
+referral_purchases = Table(
+    "referral_purchases",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("buyer_id", BigInteger, nullable=False),
+    # NULL where nobody had referred the buyer: such a purchase earns nothing, now and when it is sent again.
+    Column("referral_id", BigInteger, ForeignKey("referrals.id")),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("rate_ppm", Integer, nullable=False),
+    Column("earned_cents", BigInteger, nullable=False),
+    Column("purchased_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    # NULL where what it earned was payable at once.
+    Column("payable_at", Moment),
+    Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
+    CheckConstraint("refunded_cents BETWEEN 0 AND amount_cents", name="never_refunded_beyond_its_amount"),
+    CheckConstraint("rate_ppm BETWEEN 0 AND 1000000", name="rate_is_a_share"),
+    sqlite_with_rowid=False,
+)
+
+referral_refunds = Table(
+    "referral_refunds",
+    metadata,
+    Column("refund_id", Text, primary_key=True),
+    Column("order_id", Text, ForeignKey("referral_purchases.order_id"), nullable=False),
+    Column("referral_id", BigInteger, ForeignKey("referrals.id")),
+    Column("amount_cents", BigInteger, nullable=False),
+    # By how many whole cents the referral's earnings fell; the rest of what it takes is in the carry.
+    Column("taken_cents", BigInteger, nullable=False),
+    Column("reason", Text),
+    Column("refunded_by", Text, nullable=False),
+    Column("refunded_at", Moment, nullable=False),
+    CheckConstraint("amount_cents > 0", name="refunds_something"),
+    CheckConstraint("taken_cents >= 0", name="never_gives"),
+    sqlite_with_rowid=False,
+)
+
+absent_members = Table(
+    "absent_members",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("noted_at", Moment, nullable=False),
+    _one_of("kind", Absence),
+)
+
+schedule_slots = Table(
+    "schedule_slots",
+    metadata,
+    Column("slot_at", Moment, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), unique=True),
+    Column("reason", Text),
+    Column("decided_by", Text, nullable=False),
+    Column("decided_at", Moment, nullable=False),
+    _one_of("status", SlotStatus),
+    CheckConstraint("(status = 'batched') = (batch_number IS NOT NULL)", name="batched_has_batch"),
+)
+
+schedule_state = Table(
+    "schedule_state",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # The rule in force, as "friday 15:00" or "off", and since when: slots before that moment are nobody's.
+    Column("rule", Text, nullable=False),
+    Column("in_force_since", Moment, nullable=False),
+    Column("grace_hours", Integer, nullable=False),
+    Column("notice_hours", Integer, nullable=False),
+    Column("paused_by", Text),
+    Column("paused_reason", Text),
+    Column("paused_at", Moment),
+    CheckConstraint("id = 1", name="one_schedule"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("batch_number", BigInteger),
+    Column("details", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+)
+
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), primary_key=True),
+    # A batch's summary, which is brought up to date until it is final, or its one entry in the audit channel.
+    Column("kind", Text, primary_key=True),
+    Column("channel_id", BigInteger, nullable=False),
+    # NULL from the moment that somebody is about to post until the post is known to be there.
+    Column("message_id", BigInteger),
+    Column("is_final", Integer, nullable=False, server_default="0"),
+    CheckConstraint("kind IN ('summary', 'audit')", name="kind_known"),
+    sqlite_with_rowid=False,
+)
+
+dashboard_links = Table(
+    "dashboard_links",
+    metadata,
+    # What is in the link is kept as a digest only: who reads the file signs in nowhere.
+    Column("digest", Text, primary_key=True),
+    # NULL for whoever sits at the program's own terminal.
+    Column("user_id", BigInteger),
+    Column("issued_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    sqlite_with_rowid=False,
+)
+
+dashboard_sessions = Table(
+    "dashboard_sessions",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("user_id", BigInteger),
+    Column("began_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    sqlite_with_rowid=False,
+)
+
+slot_posts = Table(
+    "slot_posts",
+    metadata,
+    Column("slot_at", Moment, primary_key=True),
+    # The notice ahead of a slot, or the line that says why a slot made no batch.
+    Column("kind", Text, primary_key=True),
+    Column("channel_id", BigInteger, nullable=False),
+    # NULL from the moment that somebody is about to post until the post is known to be there.
+    Column("message_id", BigInteger),
+    Column("is_final", Integer, nullable=False, server_default="0"),
+    CheckConstraint("kind IN ('notice', 'outcome')", name="kind_known"),
+    sqlite_with_rowid=False,
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # NULL where it was given back: then the next one need not wait.
+    Column("holder", Text),
+    # Raised by each taking: what a holder writes is written under its own fence only.
+    Column("fence", BigInteger, nullable=False),
+    # Moved by its holder while that lives; one that has not moved for so many milliseconds is taken over.
+    Column("beat", BigInteger, nullable=False),
+    Column("milliseconds", BigInteger, nullable=False),
+    CheckConstraint("fence > 0", name="fence_positive"),
+    sqlite_with_rowid=False,
+)
+
+command_claims = Table(
+    "cashback_command_claims",
+    metadata,
+    # The id of the message or interaction: the bot that inserts it is the one that acts.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("claimed_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+cashback_origin = Table(
+    "cashback_origin",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("adopted", Integer, nullable=False),
+    Column("started_at", Moment, nullable=False),
+)
+
+unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
+"""Whether a referral earned more than was paid; what may be paid now is asked in `referral_program/pending.py`."""
+
+# Discovery and crediting cost what is pending, not what is stored.
+Index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, sqlite_where=unpaid)
+overpaid = referrals.c.cashback_earned_cents < referrals.c.cashback_paid_cents
+Index("referrals_overpaid", referrals.c.referrer_user_id, sqlite_where=overpaid)
+_was_held = referrals.c.cashback_held_until.is_not(None)
+Index("referrals_held", referrals.c.cashback_held_until, sqlite_where=_was_held)
+_is_held = referral_purchases.c.payable_at.is_not(None)
+Index(
+    "referral_purchases_held",
+    referral_purchases.c.referral_id,
+    referral_purchases.c.payable_at,
+    sqlite_where=_is_held,
+)
+is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
+Index(
+    "referral_purchases_refunded",
+    referral_purchases.c.order_id,
+    sqlite_where=is_refunded,
+)
+Index("referral_refunds_by_order", referral_refunds.c.order_id)
+Index("referral_refunds_by_referral", referral_refunds.c.referral_id)
+Index("referrals_by_referrer", referrals.c.referrer_user_id)
+is_flagged = referrals.c.is_blacklisted != literal_column("0")
+Index("referrals_blacklisted", referrals.c.referrer_user_id, sqlite_where=is_flagged)
+# One transaction for one payout, by constraint; in key order, so that a batch appends to the index.
+_of_batch = wallet_transactions.c.payout_batch_number.is_not(None)
+Index(
+    "wallet_transactions_one_per_payout",
+    wallet_transactions.c.payout_batch_number,
+    wallet_transactions.c.user_discord_id,
+    unique=True,
+    sqlite_where=_of_batch,
+)
+Index("wallet_transactions_by_user", wallet_transactions.c.user_discord_id)
+# SQLite takes a partial index only where the query says its condition with the same constants, not with parameters.
+is_queued = notifications.c.status == literal_column("'queued'")
+Index("notifications_queued", notifications.c.id, sqlite_where=is_queued)
+is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
+Index("payout_batches_open", payout_batches.c.number, sqlite_where=is_open)
+# Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.
+is_settled = notifications.c.status != literal_column("'queued'")
+Index(
+    "notifications_settled",
+    notifications.c.batch_number,
+    notifications.c.status,
+    sqlite_where=is_settled,
+)
+Index("audit_log_by_batch", audit_log.c.batch_number, audit_log.c.id)
+has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
+Index("payout_batches_failed", payout_batches.c.number, sqlite_where=has_failures)

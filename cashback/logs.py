@@ -1,0 +1,57 @@
+"""The log, set up in one place: JSON for machines, lines for people, and the batch on each line that concerns one."""
+
+import logging
+import sys
+from typing import Final, TextIO
+
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+from cashback.domain.log_context import in_hand
+
+BATCH_KEYS: Final = ("batch_id", "batch_number")
+"""What a line may carry in `extra` where it concerns a batch that no run has in hand."""
+
+QUIET: Final = ("aiohttp", "apscheduler", "discord")
+"""Libraries that say at INFO what is of use to their own developers."""
+
+
+def set_up(stream: TextIO = sys.stderr) -> logging.Handler:
+    """Send all records to a stream, as JSON unless it is a terminal; return the handler that does."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter(as_json=not stream.isatty()))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    for library in QUIET:
+        logging.getLogger(library).setLevel(logging.WARNING)
+    return handler
+
+
+def formatter(*, as_json: bool) -> logging.Formatter:
+    """Make the formatter: one JSON object in a line, or a line for people. Local variables are never shown."""
+    rendering: list[Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(allow=BATCH_KEYS),
+            _add_batch_in_hand,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+        ],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+    )
+
+
+def _add_batch_in_hand(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the batch that the task which logs is working on."""
+    batch = in_hand.get()
+    if batch is not None:
+        event.setdefault("batch_number", batch.number)
+        if batch.batch_id is not None:
+            event.setdefault("batch_id", batch.batch_id)
+    return event

@@ -1,0 +1,21 @@
+"""The desk: what an admin may do and until when. The one door for Discord, the command line and the calendar.
+
+Every rule of who may is here, not in a view; every refusal is in the audit log. A file is one part of what may be done.
+"""
+
+from cashback.services.actors import CLI, SCHEDULE, Actor, Source
+from cashback.services.members import Members, read_code
+from cashback.services.proposals import EVERYONE, Proposals
+from cashback.services.reconciliation import Books
+from cashback.services.reversals import Reversals
+from cashback.services.runs import Runs
+from cashback.services.schedule import Schedule
+from cashback.services.sign_ins import SignIns
+from cashback.services.terms import terms_of
+
+
+class Desk(Books, Members, Proposals, Reversals, Runs, Schedule, SignIns):
+    """Takes admins' requests, checks them, and hands approved batches to the runner."""
+
+
+__all__ = ["CLI", "EVERYONE", "SCHEDULE", "Actor", "Desk", "Source", "read_code", "terms_of"]

@@ -1,0 +1,49 @@
+"""What all parts of the desk share: the ledger, the settings, and the question whether somebody may."""
+
+from collections.abc import Callable
+from typing import Final
+
+from cashback.database import Database, audit_log
+from cashback.domain.errors import NotAllowedError
+from cashback.services.actors import Actor
+from cashback.settings import Settings
+
+TRUSTED: Final = ("cli", "schedule")
+
+
+class Door:
+    """A part of the desk. `Desk` joins the parts."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        submit: Callable[[int], int],
+        *,
+        reread: Callable[[], Settings] | None = None,
+    ) -> None:
+        """Take the ledger, the settings, the runner's `submit`, and what reads the configuration anew."""
+        self._database = database
+        self._settings = settings
+        self._submit = submit
+        self._reread = reread
+
+    def may_pay(self, actor: Actor) -> bool:
+        """Tell whether an actor may pay: who runs the program's command line or calendar, or has the admin role."""
+        return actor.source in TRUSTED or self._settings.role_ids.admin in actor.role_ids
+
+    async def require_admin(self, actor: Actor, action: str) -> None:
+        """Raise NotAllowedError, and put the attempt into the audit log, where the actor is no admin."""
+        if self.may_pay(actor):
+            return
+        await self._note_refusal(actor, action)
+        raise NotAllowedError
+
+    async def _note_refusal(self, actor: Actor, action: str) -> None:
+        await self._database.write(
+            audit_log.add_entry,
+            at=self._database.now(),
+            actor=str(actor),
+            action="refused",
+            details={"wanted": action},
+        )

@@ -1,0 +1,72 @@
+"""Taking credited cashback back: asked for, shown, and confirmed, by two admins where two must approve."""
+
+from datetime import timedelta
+from typing import Final
+
+from cashback.database.payouts import reversals
+from cashback.domain.errors import CashbackError, NotAllowedError, SecondApproverError
+from cashback.domain.model import Reversal
+from cashback.services.actors import Actor
+from cashback.services.base import Door
+from cashback.services.terms import terms_of
+
+LONGEST_REASON: Final = 200
+
+
+class Reversals(Door):
+    """Takes payouts back; who asked for it decides on it, and where two must approve any other admin with them."""
+
+    async def propose_reversal(
+        self, actor: Actor, batch_number: int, *, reason: str, referrer_id: int | None = None
+    ) -> Reversal:
+        """Write down what is to be taken back, of one member or of the whole batch. Nothing moves yet.
+
+        Raises NotAllowedError, StaleBatchError, or CashbackError where the reason is missing or too long.
+        """
+        await self.require_admin(actor, f"take back payouts of batch number {batch_number}")
+        reason = " ".join(reason.split())
+        if not 0 < len(reason) <= LONGEST_REASON:
+            raise CashbackError(f"The reason has {len(reason)} characters; give one of 1 to {LONGEST_REASON}.")
+        now, settings = self._database.now(), self._settings.referral_settings
+        return await self._database.write(
+            reversals.propose,
+            batch_number=batch_number,
+            referrer_id=referrer_id,
+            reason=reason,
+            actor=str(actor),
+            now=now,
+            expires_at=now + timedelta(seconds=settings.confirm_seconds),
+            terms=terms_of(settings),
+        )
+
+    async def approve_reversal(self, actor: Actor, number: int) -> Reversal:
+        """Take back what was shown, once; or, where two must approve, have it wait for any other admin.
+
+        Raises NotAllowedError or StaleBatchError; then nothing moves.
+        """
+        action = f"approve reversal number {number}"
+        await self._require_whose(actor, number, action)
+        try:
+            return await self._database.write(
+                reversals.approve,
+                number,
+                actor=str(actor),
+                now=self._database.now(),
+                approver_id=actor.user_id,
+                wait=timedelta(hours=self._settings.referral_settings.approval_hours),
+            )
+        except SecondApproverError:
+            await self._note_refusal(actor, action)
+            raise
+
+    async def cancel_reversal(self, actor: Actor, number: int) -> Reversal:
+        """Take nothing back after all: who asked may, or any admin where it waits for one. Raises StaleBatchError."""
+        await self._require_whose(actor, number, f"cancel reversal number {number}")
+        return await self._database.write(reversals.cancel, number, actor=str(actor), now=self._database.now())
+
+    async def _require_whose(self, actor: Actor, number: int, action: str) -> None:
+        await self.require_admin(actor, action)
+        reversal = await self._database.read(reversals.find, number)
+        if reversal.first_approved_by is None and reversal.proposed_by != str(actor):
+            await self._note_refusal(actor, action)
+            raise NotAllowedError(f"Only {reversal.proposed_by}, who asked for this, may decide on it.")

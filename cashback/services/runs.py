@@ -1,0 +1,66 @@
+"""What may be done to a batch that was approved: stop it, resume it, retry what failed, give up what is left."""
+
+from datetime import timedelta
+
+from cashback.database.payouts import batches, retries, runs
+from cashback.domain.errors import BusyError, StaleBatchError
+from cashback.domain.model import BatchReport
+from cashback.services.actors import SYSTEM, Actor
+from cashback.services.base import Door
+
+
+class Runs(Door):
+    """Hands batches to the runner, and takes them from it. Any admin may: nothing that was not approved is paid."""
+
+    async def resume(self, actor: Actor, batch_number: int | None = None) -> list[int]:
+        """Hand every approved but unfinished batch to the runner, or the one that is named; return their numbers.
+
+        A batch that an admin has stopped goes on only where it is named. Raises StaleBatchError where the one that is
+        named has nothing left to pay.
+        """
+        await self.require_admin(actor, "resume batches")
+        waiting = await self._database.read(batches.unfinished)
+        if batch_number is not None and batch_number not in waiting:
+            await self._database.write(runs.resume, batch_number, actor=str(actor), now=self._database.now())
+        if batch_number is not None:
+            waiting = [batch_number]
+        for number in waiting:
+            self._submit(number)
+        return waiting
+
+    async def stop(self, actor: Actor, batch_number: int) -> BatchReport:
+        """Stop a batch after the chunk in hand, in whichever process it runs. Raises StaleBatchError."""
+        await self.require_admin(actor, f"stop batch number {batch_number}")
+        await self._database.write(runs.stop, batch_number, actor=str(actor), now=self._database.now())
+        return await self._database.read(batches.report, batch_number)
+
+    async def give_up(self, actor: Actor, batch_number: int) -> BatchReport:
+        """Give up the rest of a stopped batch, or the failed payouts of a finished one. Raises StaleBatchError."""
+        await self.require_admin(actor, f"give up the rest of batch number {batch_number}")
+        return await self._database.write(runs.give_up, batch_number, actor=str(actor), now=self._database.now())
+
+    async def retry(self, actor: Actor, batch_number: int, *, why: str | None = None) -> BatchReport:
+        """Try a finished batch's failed payouts again, and those only. Raises StaleBatchError or BusyError."""
+        await self.require_admin(actor, f"retry batch number {batch_number}")
+        return await self._retry(actor, batch_number, why)
+
+    async def retry_due(self) -> list[int]:
+        """Retry the batches whose failed payouts are to be tried again by now; return their numbers."""
+        now = self._database.now()
+        referral = self._settings.referral_settings
+        pause = timedelta(minutes=referral.payout_retry_minutes)
+        due = await self._database.read(retries.due, now=now, attempts=referral.payout_retry_attempts, pause=pause)
+        retried = []
+        for number in due:
+            try:
+                await self._retry(SYSTEM, number, "tried again by the program")
+            except (StaleBatchError, BusyError):
+                # Somebody else was faster, or it waits for the runner like any other batch.
+                continue
+            retried.append(number)
+        return retried
+
+    async def _retry(self, actor: Actor, batch_number: int, why: str | None) -> BatchReport:
+        await self._database.write(retries.begin, batch_number, actor=str(actor), why=why, now=self._database.now())
+        self._submit(batch_number)
+        return await self._database.read(batches.report, batch_number)

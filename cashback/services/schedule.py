@@ -1,0 +1,136 @@
+"""The weekly batch: which schedule is in force, deciding its slots, and who may stop it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, TypeVar
+
+from cashback.database.payouts import batches, proposals
+from cashback.database.schedule import outlook, schedule, slots
+from cashback.database.schedule.schedule import ScheduleState
+from cashback.domain import calendar
+from cashback.domain.calendar import Rule
+from cashback.domain.errors import CashbackError
+from cashback.domain.model import PendingPreview, ScheduleOverview, SlotStatus
+from cashback.services.actors import SCHEDULE, Actor
+from cashback.services.base import Door
+from cashback.services.terms import terms_of
+from cashback.settings import ReferralSettings, Settings, SettingsError
+
+REASON_LENGTH: Final = 200
+
+T = TypeVar("T")
+
+
+class Schedule(Door):
+    """Decides slots, each once, by the schedule that is in force in the ledger."""
+
+    async def schedule_overview(self) -> ScheduleOverview:
+        """Tell when the weekly batch comes next, and what became of the last slots."""
+        configured = schedule_of(self._settings.referral_settings)
+        return await self._database.read(outlook.overview, configured=configured, now=self._database.now())
+
+    async def preview(self) -> PendingPreview:
+        """Tell what the weekly batch would pay now. It takes the writer for as long as planning such a batch does."""
+        referral = self._settings.referral_settings
+        return await self._database.write(
+            proposals.preview,
+            now=self._database.now(),
+            min_payout_cents=referral.min_payout_cents,
+            hold_leavers=referral.leaver_policy == "hold",
+            terms=terms_of(referral),
+        )
+
+    async def open_schedule(self) -> ScheduleState:
+        """Put the configured schedule in force, as at a start; a changed rule begins now."""
+        return await self._put_in_force(self._settings, SCHEDULE)
+
+    async def reload_schedule(self, actor: Actor) -> ScheduleState:
+        """Read the configuration anew and put its schedule in force. Every process on this ledger follows it.
+
+        Raises NotAllowedError, or CashbackError where the configuration is wrong; then the schedule stays as it is.
+        """
+        await self.require_admin(actor, "reload the schedule")
+        try:
+            wanted = self._reread() if self._reread is not None else self._settings
+        except SettingsError as error:
+            raise CashbackError(f"The schedule stays as it is: {error}") from error
+        return await self._put_in_force(wanted, actor)
+
+    async def _put_in_force(self, settings: Settings, actor: Actor) -> ScheduleState:
+        return await self._database.write(
+            schedule.put_in_force,
+            schedule_of(settings.referral_settings),
+            actor=str(actor),
+            now=self._database.now(),
+        )
+
+    async def _open_if_new(self) -> None:
+        if await self._database.read(schedule.find_state) is None:
+            await self.open_schedule()
+
+    async def pay_slot(self, slot_at: datetime) -> int | None:
+        """Decide a due slot and hand its batch to the runner; None where there is no batch: the slot's row says why.
+
+        A batch that a second admin must approve waits for one, and is handed on by the approval.
+        Raises BusyError where the runner is full: the batch is approved and waits for the next `resume`.
+        """
+        number = await self._database.write(
+            slots.pay,
+            slot_at,
+            now=self._database.now(),
+            min_payout_cents=self._settings.referral_settings.min_payout_cents,
+            hold_leavers=self._settings.referral_settings.leaver_policy == "hold",
+            terms=terms_of(self._settings.referral_settings),
+        )
+        if number is not None and (await self._database.read(batches.report, number)).approved_by is not None:
+            self._submit(number)
+        return number
+
+    async def miss_slot(self, slot_at: datetime, reason: str) -> bool:
+        """Record a slot that passed beyond the grace time; False where it was decided already."""
+        return await self._database.write(
+            slots.decide, slot_at, SlotStatus.MISSED, actor="schedule", reason=reason, now=self._database.now()
+        )
+
+    async def skip_slot(self, actor: Actor, slot_at: datetime, reason: str | None = None) -> None:
+        """Take one slot that is to come out of the schedule. Raises NotAllowedError or StaleBatchError."""
+        await self.require_admin(actor, f"skip the slot of {slot_at:%Y-%m-%d %H:%M} UTC")
+        await self._change(slots.skip, slot_at, actor=str(actor), reason=checked_reason(reason))
+
+    async def skip_next(self, actor: Actor, reason: str | None = None) -> datetime:
+        """Skip the next slot that is not skipped yet, and return it. Raises NotAllowedError or StaleBatchError."""
+        await self.require_admin(actor, "skip the next slot")
+        return await self._change(slots.skip_next, actor=str(actor), reason=checked_reason(reason))
+
+    async def pause_schedule(self, actor: Actor, reason: str | None = None) -> None:
+        """Skip all slots until the schedule is resumed. Raises NotAllowedError or StaleBatchError."""
+        await self.require_admin(actor, "pause the schedule")
+        await self._change(schedule.pause, actor=str(actor), reason=checked_reason(reason))
+
+    async def resume_schedule(self, actor: Actor, reason: str | None = None) -> None:
+        """End a pause. Raises NotAllowedError or StaleBatchError."""
+        await self.require_admin(actor, "resume the schedule")
+        await self._change(schedule.resume, actor=str(actor), reason=checked_reason(reason))
+
+    async def _change(self, change: Callable[..., T], *args: datetime, actor: str, reason: str | None) -> T:
+        """Change the schedule; on a ledger that has none yet, the configured one."""
+        await self._open_if_new()
+        return await self._database.write(change, *args, actor=actor, reason=reason, now=self._database.now())
+
+
+def schedule_of(settings: ReferralSettings) -> calendar.Schedule:
+    """Read the schedule from the settings."""
+    rule = Rule(weekday=settings.batch_day, hour=settings.batch_hour_utc, minute=settings.batch_minute_utc)
+    return calendar.Schedule(
+        rule=rule if settings.auto_batch_enabled else None,
+        grace_hours=settings.misfire_grace_hours,
+        notice_hours=settings.notice_hours,
+    )
+
+
+def checked_reason(reason: str | None) -> str | None:
+    """Take a reason as it is kept: in one line, None where there is none. Raises CashbackError where it is too long."""
+    text = " ".join((reason or "").split())
+    if len(text) > REASON_LENGTH:
+        raise CashbackError(f"The reason has {len(text)} characters; at most {REASON_LENGTH} are kept.")
+    return text or None

@@ -1,0 +1,19 @@
+"""The terms of a batch, as the settings say them."""
+
+from cashback.domain.model import Terms
+from cashback.settings import ReferralSettings
+
+
+def terms_of(settings: ReferralSettings) -> Terms:
+    """Read from the settings what a batch may hold, and when it needs a second admin."""
+    return Terms(
+        max_users=settings.max_users_per_batch,
+        max_total_cents=settings.max_total_cents_per_batch,
+        approval_threshold_cents=settings.approval_threshold_cents,
+        approval_hours=settings.approval_hours,
+        gate_unusual=settings.gate_unusual,
+        unusual_factor=settings.unusual_factor,
+        unusual_share_percent=settings.unusual_share_percent,
+        new_account_cents=settings.new_account_cents,
+        new_account_days=settings.new_account_days,
+    )

@@ -1,0 +1,440 @@
+"""Settings: config.json and the environment, parsed into frozen, validated objects.
+
+The file is an Apex Core bot's: keys that this program does not use are accepted and left alone. Secrets come from the
+environment only. Every refusal is one line that names the file, the key, its value and what it may be.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
+
+from cashback.domain import similar_names
+
+LARGEST_ID: Final = 2**63 - 1
+PPM_PER_PERCENT: Final = 10_000
+SMALLEST_PERCENT: Final = Decimal("0.0001")
+TOKEN_KEYS: Final = ("token", "bot_token", "discord_token")
+INTAKE_KEY_PREFIX: Final = "CASHBACK_INTAKE_KEY_"
+INTAKE_SECRETS: Final = 2
+"""A key's secrets that are valid at a time: the new one and, while the shop changes over, the old one."""
+
+INTAKE_SECRET_LENGTH: Final = 32
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the one line says which, with what value, and what it may be."""
+
+
+def _to_id(value: object) -> object:
+    """Take an id as a whole number or, as JSON files often hold it, as a text of digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    return value
+
+
+def _to_percent(value: object) -> Decimal:
+    """Take a percentage exactly as it is written; a text is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        raise ValueError
+    percent = Decimal(str(value))
+    if not percent.is_finite() or not 0 <= percent <= 100:  # noqa: PLR2004 -- a percentage
+        raise ValueError
+    # Compared, not multiplied: arithmetic rounds to 28 digits, and would take 0.5000…01 for 0.5.
+    if percent != percent.quantize(SMALLEST_PERCENT):
+        raise ValueError
+    return percent
+
+
+def _to_pace(value: object) -> float:
+    """Take a number that is not a text."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        raise ValueError
+    return float(value)
+
+
+def _lowered(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Id = Annotated[StrictInt, BeforeValidator(_to_id), Field(gt=0, le=LARGEST_ID, description="a Discord id: 1 to 2^63-1")]
+Percent = Annotated[
+    Decimal,
+    BeforeValidator(_to_percent),
+    Field(description="a number from 0 to 100 with at most four decimals"),
+]
+
+
+def _whole(least: int, most: int, unit: str = "") -> Any:  # noqa: ANN401 -- pydantic's Field is typed so
+    return Field(ge=least, le=most, description=f"a whole number{unit} from {least} to {most}")
+
+
+def _or_null(least: int, most: int, unit: str = "") -> Any:  # noqa: ANN401 -- as above
+    return Field(ge=least, le=most, description=f"a whole number{unit} from {least} to {most}, or null")
+
+
+class _Section(BaseModel):
+    """A part of the file that is another bot's too. Keys that are not ours are left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _OwnSection(BaseModel):
+    """A part of the file that is ours alone. A key that is not a setting is a slip, and refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReferralSettings(_OwnSection):
+    """What is earned, and when and how it is paid."""
+
+    cashback_percent: Percent = Decimal("0.5")
+    holding_days: Annotated[StrictInt, _whole(0, 90, " of days")] = 0
+    leaver_policy: Annotated[
+        Literal["pay", "hold"], BeforeValidator(_lowered), Field(description="one of pay, hold")
+    ] = "pay"
+    auto_batch_enabled: Annotated[StrictBool, Field(description="true or false")] = True
+    batch_day: Annotated[
+        Weekday,
+        BeforeValidator(_lowered),
+        Field(description="one of monday, tuesday, wednesday, thursday, friday, saturday, sunday"),
+    ] = "friday"
+    batch_hour_utc: Annotated[StrictInt, _whole(0, 23)] = 15
+    batch_minute_utc: Annotated[StrictInt, _whole(0, 59)] = 0
+    misfire_grace_hours: Annotated[StrictInt, _whole(0, 168, " of hours")] = 24
+    notice_hours: Annotated[StrictInt, _whole(0, 168, " of hours")] = 24
+    min_payout_cents: Annotated[StrictInt, _whole(1, 10**9, " of cents")] = 1
+    dm_per_second: Annotated[
+        float, BeforeValidator(_to_pace), Field(gt=0, le=50, description="a number above 0, at most 50")
+    ] = 1.0
+    retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
+    max_users_per_batch: Annotated[StrictInt, _or_null(1, 10**9)] | None = None
+    max_total_cents_per_batch: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
+    approval_threshold_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
+    approval_hours: Annotated[StrictInt, _whole(1, 168, " of hours")] = 24
+    gate_unusual: Annotated[StrictBool, Field(description="true or false")] = False
+    unusual_factor: Annotated[StrictInt, _or_null(2, 1_000)] | None = 5
+    unusual_share_percent: Annotated[StrictInt, _or_null(1, 99)] | None = 50
+    new_account_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = 5_000
+    new_account_days: Annotated[StrictInt, _whole(1, 365, " of days")] = 7
+    payout_retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
+    payout_retry_minutes: Annotated[StrictInt, _whole(1, 1_440, " of minutes")] = 10
+    lease_seconds: Annotated[StrictInt, _whole(1, 3_600, " of seconds")] = 10
+    chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500
+    confirm_seconds: Annotated[StrictInt, _whole(10, 900, " of seconds")] = 120
+    progress_seconds: Annotated[StrictInt, _whole(5, 60, " of seconds")] = 5
+
+    @property
+    def rate_ppm(self) -> int:
+        """What a purchase earns, in parts per million of its amount: 0.5 percent are 5,000."""
+        return int(self.cashback_percent * PPM_PER_PERCENT)
+
+
+class RoleIds(_Section):
+    """Discord roles. Without `admin` nobody on Discord may pay; `dashboard_viewer` may look at the dashboard."""
+
+    admin: Id | None = None
+    dashboard_viewer: Id | None = None
+
+
+def everyone_in_roles(role_ids: RoleIds, guild_ids: Iterable[int]) -> str | None:
+    """Return what is wrong if a role setting names a server: a server's id is also that of its @everyone role."""
+    servers = set(guild_ids)
+    for name, role_id in role_ids.model_dump().items():
+        if role_id in servers:
+            return (
+                f"role_ids.{name} is {role_id}, the id of a server and of its @everyone role, which every member has;"
+                " set it to the id of another role."
+            )
+    return None
+
+
+class LoggingChannels(_Section):
+    """Discord channels. Without `audit` the audit log in the database is the only one."""
+
+    audit: Id | None = None
+
+
+def _to_web_address(value: object) -> object:
+    """Take an http or https address that names a server and nothing on it, without a stroke at its end."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _is_web_address(value):
+        raise ValueError
+    parts = urlsplit(value)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+class DashboardSettings(_OwnSection):
+    """The web pages for admins, the purchase intake and the metrics: one server, off unless it is switched on."""
+
+    enabled: Annotated[StrictBool, Field(description="true or false")] = False
+    host: Annotated[
+        StrictStr, Field(min_length=1, max_length=255, description="an address or a name of this machine")
+    ] = "127.0.0.1"
+    port: Annotated[StrictInt, _whole(1, 65_535)] = 8930
+    public_url: Annotated[
+        str | None,
+        BeforeValidator(_to_web_address),
+        Field(description="an http or https address without a path, or null: http:// with host and port"),
+    ] = None
+
+    @property
+    def address(self) -> str:
+        """Where people reach it, without a stroke at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def is_proxied(self) -> bool:
+        """Whether requests come through somebody else's server, which adds the address that it had them from."""
+        return self.public_url is not None
+
+
+class Settings(_Section):
+    """All that the program is told. `database` is where the ledger is: a path or a URL."""
+
+    bot_prefix: Annotated[StrictStr, Field(min_length=1, max_length=10, description="a text of 1 to 10 characters")] = (
+        "!"
+    )
+    brand_name: Annotated[StrictStr, Field(min_length=1, max_length=80, description="a text of 1 to 80 characters")] = (
+        "Apex Core"
+    )
+    guild_ids: tuple[Id, ...] = ()
+    role_ids: RoleIds = RoleIds()
+    logging_channels: LoggingChannels = LoggingChannels()
+    referral_settings: ReferralSettings = ReferralSettings()
+    dashboard: DashboardSettings = DashboardSettings()
+    database: str = "cashback.db"
+    discord_token: SecretStr | None = None
+    discord_api_url: str | None = None
+    intake_keys: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
+    metrics_token: SecretStr | None = None
+    warnings: tuple[str, ...] = ()
+
+
+_FROM_ENVIRONMENT: Final = (
+    "database",
+    "discord_token",
+    "discord_api_url",
+    "intake_keys",
+    "metrics_token",
+    "warnings",
+)
+
+OWN_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "referral_settings": ReferralSettings,
+    "dashboard": DashboardSettings,
+}
+SHARED_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"role_ids": RoleIds, "logging_channels": LoggingChannels}
+LIKE_OURS: Final = frozenset({"roles"})
+"""Keys of the other bot's that are close to ours and mean something else."""
+
+
+def load(
+    config_path: Path | None = None, database: str | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings: an argument goes before the environment, the environment before `config.json` and `.env`.
+
+    A missing config.json means the defaults, but one that was named must be there. Raises SettingsError.
+    """
+    environ = {**_dot_env(Path(".env")), **(os.environ if environ is None else environ)}
+    named = config_path or (Path(environ["CASHBACK_CONFIG"]) if environ.get("CASHBACK_CONFIG") else None)
+    path = named or Path("config.json")
+    content = _read(path, must_exist=named is not None)
+    tokens = [key for key in TOKEN_KEYS if key in content]
+    ours: dict[str, Any] = {key: value for key, value in content.items() if key not in _FROM_ENVIRONMENT}
+    ours["warnings"] = (
+        *(
+            f"{path.name}: {key} is not used: the token comes from DISCORD_TOKEN only; remove it from the file."
+            for key in tokens
+        ),
+        *(
+            f"{path.name}: {_printable(key)} is not a setting; did you mean {known}? Rename it."
+            for key, known in _slips(content)
+        ),
+    )
+    ours["database"] = database or environ.get("CASHBACK_DATABASE") or "cashback.db"
+    ours["discord_token"] = environ.get("DISCORD_TOKEN", "").strip() or None
+    ours["discord_api_url"] = _api_url(environ.get("DISCORD_API_URL", "").strip())
+    ours["intake_keys"] = _intake_keys(environ)
+    ours["metrics_token"] = environ.get("CASHBACK_METRICS_TOKEN", "").strip() or None
+    try:
+        loaded = Settings.model_validate(ours)
+    except ValidationError as error:
+        raise SettingsError(_one_line(path, error)) from error
+    wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids)
+    if wrong is not None:
+        raise SettingsError(f"{path.name}: {wrong}")
+    return loaded
+
+
+def _slips(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """List the keys in shared parts that are close to a setting that is not there, with the setting."""
+    yield from _slips_in(content, [name for name in Settings.model_fields if name not in _FROM_ENVIRONMENT])
+    for section, model in SHARED_SECTIONS.items():
+        if isinstance(content.get(section), dict):
+            for key, known in _slips_in(content[section], list(model.model_fields)):
+                yield f"{section}.{key}", f"{section}.{known}"
+    # At the top, a setting of this section would be a stranger's key, and its default would hold.
+    settled = content.get("referral_settings", {})
+    for key in content:
+        if key in ReferralSettings.model_fields and isinstance(settled, dict) and key not in settled:
+            yield key, f"referral_settings.{key}"
+
+
+def _slips_in(content: Mapping[str, Any], known: Sequence[str]) -> Iterator[tuple[str, str]]:
+    missing = [name for name in known if content.get(name) is None]
+    for key in content:
+        name = None if key in known or key in LIKE_OURS else similar_names.meant(key, missing)
+        if name is not None:
+            yield key, name
+
+
+def _intake_keys(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Read the shops' secrets: CASHBACK_INTAKE_KEY_SHOP holds those of the key "shop", the newest first."""
+    keys = {}
+    for variable, value in environ.items():
+        name = variable.removeprefix(INTAKE_KEY_PREFIX).lower()
+        if variable.startswith(INTAKE_KEY_PREFIX) and name and value.strip():
+            secrets = tuple(value.split())
+            if len(secrets) > INTAKE_SECRETS or min(map(len, secrets)) < INTAKE_SECRET_LENGTH:
+                raise SettingsError(
+                    f"{variable} may be one secret, or two with a space between, each of at least "
+                    f"{INTAKE_SECRET_LENGTH} characters."
+                )
+            keys[name] = secrets
+    return keys
+
+
+def _api_url(text: str) -> str | None:
+    if not text:
+        return None
+    if not _is_web_address(text):
+        raise SettingsError(
+            f"DISCORD_API_URL is {json.dumps(text)}, but may be an http or https address, "
+            "say http://127.0.0.1:8931/api/v10."
+        )
+    return text.rstrip("/")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        # Reading the port checks it.
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and text.split() == [text]
+    except ValueError:
+        return False
+
+
+def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    """Read the file into a dict; a missing one is empty unless it was named."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        if must_exist:
+            raise SettingsError(f"{path} does not exist; create it, or name another with --config.") from error
+        return {}
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror}); name another with --config.") from error
+    try:
+        content = json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_no_repeats)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} is not usable: {error}.") from error
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds no JSON object; it must begin with {{.")
+    return content
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number that JSON knows")
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'the key "{repeated}" stands there twice')
+    return content
+
+
+def _dot_env(path: Path) -> dict[str, str]:
+    """Read KEY=VALUE lines; `export`, quotes, empty lines and comments are understood."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    found = {}
+    for line in lines:
+        key, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not key.startswith("#"):
+            found[key.strip()] = _unquoted(value.strip())
+    return found
+
+
+def _unquoted(value: str) -> str:
+    """Take what is between quotes, or else what stands before a comment."""
+    if value[:1] in {'"', "'"} and value.find(value[0], 1) > 0:
+        return value[1 : value.index(value[0], 1)]
+    return "" if value.startswith("#") else value.partition(" #")[0].rstrip()
+
+
+def _one_line(path: Path, error: ValidationError) -> str:
+    """Name the first wrong key, its value, and what it may be."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section, name = map(str, first["loc"])
+        nearest = f"{section}.{similar_names.nearest(name, OWN_SECTIONS[section].model_fields)}"
+        return f"{path.name}: {_printable(key)} is not a setting; the nearest is {nearest}. Correct or remove it."
+    value = json.dumps(first["input"], default=float)
+    return f"{path.name}: {key} is {value[:80]}, but may be {_meaning(first['loc'])}."
+
+
+def _printable(key: str) -> str:
+    """Return a key that anybody may have written as a part of one line."""
+    return json.dumps(key, ensure_ascii=False)[1:-1][:80]
+
+
+def _meaning(location: tuple[int | str, ...]) -> str:
+    """Look up what the key at this place in the file may be."""
+    model: type[BaseModel] = Settings
+    for part in location:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            break
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+            if part == location[-1]:
+                return "an object in braces"
+            continue
+        return field.description or _described_by_kind(str(part))
+    return "something else"
+
+
+def _described_by_kind(name: str) -> str:
+    return "a list of Discord ids" if name == "guild_ids" else "a Discord id: a whole number from 1 to 2^63-1, or null"

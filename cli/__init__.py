@@ -1,0 +1,1 @@
+"""The command line: what `cashback` and its commands do and print."""

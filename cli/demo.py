@@ -1,0 +1,189 @@
+"""`demo`: the whole way of a payout on a local Discord, from the command to the proof. Needs nothing and keeps nothing.
+
+The bot is the real one, connected to the local Discord by address alone; the ledger is a real file in a temporary
+folder.
+"""
+
+import re
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+import bot
+from cashback.database import Database, audit_log
+from cashback.database.integrity import reconciliation
+from cashback.domain.money import dollars
+from cashback.settings import Settings
+from cli.context import ledger, quiet_logging
+from cli.formatting import audit_line
+from cli.output import counted, moment, say
+from cli.reports import verdict_lines
+from cli.seed import plant, sample_members
+from sandbox import Channel, Member, Message, Sandbox
+
+DIRECT_MESSAGES_SHOWN: Final = 3
+WAIT_SECONDS: Final = 30
+COMMAND: Final = "!sendref-cashb"
+COMPLETE: Final = "Batch Complete"
+FIRST_BATCH: Final = 1
+MARKUP: Final = str.maketrans("", "", "*`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Town:
+    """A local Discord with the sample community, an admin, and the bot online."""
+
+    sandbox: Sandbox
+    database: Database
+    admin: Member
+    channel: Channel
+    audit: Channel
+    payees: tuple[Member, ...]
+
+    def named(self, text: str) -> str:
+        """Put names in the place of mentions."""
+        names = {member.id: member.name for member in (*self.payees, self.admin)}
+        named = re.sub(r"(?:<@!?|discord:)(\d+)>?", lambda found: f"@{names.get(int(found[1]), found[1])}", text)
+        return re.sub(r"<t:(\d+):\w>", lambda found: moment(datetime.fromtimestamp(int(found[1]), UTC)), named)
+
+
+def demo(*, serve: bool, port: int) -> int:
+    """Tell the story, or serve the town for people to try."""
+    quiet_logging()
+    with tempfile.TemporaryDirectory(prefix="cashback-demo-") as folder:
+        return anyio.run(_serve if serve else _tell, Path(folder) / "demo.db", port)
+
+
+@asynccontextmanager
+async def found_town(path: Path, port: int, **referral_settings: int) -> AsyncIterator[Town]:
+    """Found the town, plant its purchases, and bring the bot online; it leaves at the end."""
+    async with Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox:
+        role = sandbox.add_role("Admin", color=0xE67E22)
+        channel, audit = sandbox.add_channel("admin"), sandbox.add_channel("audit-log")
+        admin = sandbox.add_member("admin", role_ids=[role.id])
+        members = list(sample_members())
+        referrers = dict.fromkeys(member.referrer_id for member in members)
+        payees = tuple(
+            sandbox.add_member(f"referrer-{place:02}", id=referrer_id)
+            for place, referrer_id in enumerate(referrers, start=1)
+        )
+        for place, member in enumerate(members, start=1):
+            sandbox.add_member(f"friend-{place:03}", id=member.member_id)
+        settings = Settings.model_validate(
+            {
+                "database": str(path),
+                "guild_ids": [sandbox.guild_id],
+                "role_ids": {"admin": role.id},
+                "logging_channels": {"audit": audit.id},
+                "referral_settings": {"dm_per_second": 20, **referral_settings},
+                "discord_token": sandbox.token,
+                "discord_api_url": sandbox.api_url,
+            }
+        )
+        async with ledger(settings) as database, anyio.create_task_group() as tasks:
+            facts = await plant(database, iter(members), lambda _count: None)
+            _chapter("A community whose members refer friends who buy")
+            say(
+                f"  {counted(facts['referrers'], 'member')} referred {facts['referrals']} friends."
+                f" At 0.5% their purchases earned {dollars(facts['pending_cents'])}."
+            )
+            stop = anyio.Event()
+            tasks.start_soon(bot.serve, settings, database, stop, name="bot")
+            await sandbox.wait_connected()
+            yield Town(sandbox=sandbox, database=database, admin=admin, channel=channel, audit=audit, payees=payees)
+            stop.set()
+
+
+async def _serve(path: Path, port: int) -> int:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with found_town(path, port) as town:
+            say("", f"Open {town.sandbox.url}/chat/ and type {COMMAND} as admin in #admin. Ctrl-C ends it.")
+            async for _ in signals:
+                break
+    return 0
+
+
+async def _tell(path: Path, port: int) -> int:
+    async with found_town(path, port) as town:
+        with anyio.fail_after(WAIT_SECONDS):
+            summary = await _ask(town)
+            await _confirm(town, summary)
+            await _read_direct_messages(town)
+            await _read_audit_channel(town)
+            await _read_audit_log(town)
+            _chapter("cashback verify")
+            verdict = await town.database.read(reconciliation.verify)
+            say(*(f"  {line}" for line in verdict_lines(verdict)))
+            await _ask(town)
+            say("", "Try it yourself: `.venv/bin/cashback demo --serve` opens the same town as a chat page.")
+    return 0 if verdict.balanced else 1
+
+
+def _chapter(title: str) -> None:
+    say("", f"── {title} {'─' * max(4, 72 - len(title))}", "")
+
+
+async def _ask(town: Town) -> Message:
+    """Type the command as the admin and show the bot's answer."""
+    _chapter(f"#{town.channel.name}")
+    say(f"  {town.admin.name}: {COMMAND}")
+    said = await town.sandbox.say(town.channel.id, town.admin.id, COMMAND)
+    answer = await town.sandbox.wait_for(lambda each: bool(each.embeds) and not each.loading, WAIT_SECONDS, after=said)
+    _show(town, answer)
+    return answer
+
+
+async def _confirm(town: Town, summary: Message) -> None:
+    """Press Confirm as the admin and show what the message becomes."""
+    say("", f"  {town.admin.name} presses [Confirm]")
+    [custom_id] = [button.custom_id or "" for button in summary.buttons if button.label == "Confirm"]
+    await town.sandbox.click(summary.id, custom_id, town.admin.id)
+    _show(town, await town.sandbox.wait_for(lambda each: each.id == summary.id and COMPLETE in each.text, WAIT_SECONDS))
+
+
+async def _read_direct_messages(town: Town) -> None:
+    _chapter("Direct messages")
+    for place, payee in enumerate(town.payees):
+        received = await _first_message(town, town.sandbox.open_direct_channel(payee.id).id)
+        if place < DIRECT_MESSAGES_SHOWN:
+            say(f"  To {payee.name}:")
+            _show(town, received)
+    say("", f"  …and {len(town.payees) - DIRECT_MESSAGES_SHOWN} more: {len(town.payees)} delivered.")
+
+
+async def _read_audit_channel(town: Town) -> None:
+    _chapter(f"#{town.audit.name}")
+    _show(town, await _first_message(town, town.audit.id))
+
+
+async def _first_message(town: Town, channel_id: int) -> Message:
+    return await town.sandbox.wait_for(lambda each: each.channel_id == channel_id, WAIT_SECONDS)
+
+
+async def _read_audit_log(town: Town) -> None:
+    _chapter("The audit log in the database")
+    entries = await town.database.read(audit_log.entries, limit=10, batch_number=FIRST_BATCH)
+    say(*(town.named(audit_line(entry)) for entry in reversed(entries)))
+
+
+def _show(town: Town, message: Message) -> None:
+    """Write a message of the bot as a person reads it."""
+    lines: list[str] = []
+    for embed in message.embeds:
+        lines += [str(embed["title"])] if "title" in embed else []
+        lines += str(embed.get("description", "")).splitlines()
+        for field in embed.get("fields", []):
+            name, value = str(field["name"]), str(field["value"]).splitlines()
+            lines += [f"{name}: {value[0]}"] if len(value) == 1 else [name, *(f"  {line}" for line in value)]
+        lines += [str(embed["footer"]["text"])] if "footer" in embed else []
+    say(*(f"    │ {town.named(line).translate(MARKUP)}".rstrip() for line in lines))
+    buttons = [f"[{button.label}]" for button in message.buttons if not button.disabled]
+    if buttons:
+        say(f"    {' '.join(buttons)}")

@@ -1,0 +1,56 @@
+"""The command `move`."""
+
+from pathlib import Path
+
+import anyio
+
+from cashback.database import Database
+from cashback.database.integrity import moving
+from cashback.database.integrity.moving import Move, MoveRefusedError
+from cashback.domain.errors import DatabaseUnavailableError
+from cli.context import quiet_logging
+from cli.output import Advance, counted, progress, remark, say, say_json
+
+
+def move(source: str, target: str, *, as_json: bool) -> int:
+    """Move the ledger, and say what the new one holds."""
+    quiet_logging()
+    old, new = Database(source), Database(target)
+    if isinstance(old.location, Path) and not old.location.is_file():
+        raise DatabaseUnavailableError(f"Database {old.name} does not exist; there is nothing to move.")
+    if _whereabouts(old) == _whereabouts(new):
+        raise MoveRefusedError(f"{old.name} is both, where the ledger is and where it should go; name another target.")
+    with progress("Moving rows", None) as advance:
+        moved = anyio.run(_move, old, new, advance)
+    if as_json:
+        say_json(
+            {
+                "from": old.name,
+                "to": new.name,
+                "action": "none" if moved.again else "moved",
+                "rows": moved.rows,
+                "left_behind": moved.left,
+                "balanced": moved.verdict.balanced,
+                "credited_cents": moved.verdict.credited_cents,
+                "audit_head": moved.verdict.audit_head,
+            }
+        )
+        return 0
+    rows = counted(sum(moved.rows.values()), "row")
+    if moved.again:
+        say(f"The ledger was moved to {new.name} before; it has {rows}. Nothing was changed.")
+    else:
+        say(f"Moved {rows} from {old.name} to {new.name}; each was read back, and the books balance in both.")
+    say(f"Set CASHBACK_DATABASE to the new address. {old.name} is closed: it can be read, and pays nothing any more.")
+    if moved.left:
+        remark(f"tables of another program were left behind: {', '.join(moved.left)}.")
+    return 0
+
+
+def _whereabouts(database: Database) -> object:
+    return database.location.resolve() if isinstance(database.location, Path) else database.location
+
+
+async def _move(old: Database, new: Database, advance: Advance) -> Move:
+    async with old, new:
+        return await moving.move(old, new, advance)

@@ -1,0 +1,93 @@
+"""What the command line writes: results on standard output, everything else on standard error."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import typer
+
+from cashback.domain.errors import CashbackError
+
+Advance = Callable[[int], None]
+
+
+class UsageError(CashbackError):
+    """These options do not go together."""
+
+
+def say(*lines: str) -> None:
+    """Write lines of a result."""
+    for line in lines:
+        typer.echo(line)
+
+
+def say_json(value: Any) -> None:  # noqa: ANN401 -- whatever JSON holds
+    """Write a result for programs."""
+    typer.echo(json.dumps(value, indent=2, default=_to_json))
+
+
+@contextmanager
+def stream_json(head: dict[str, Any], key: str) -> Iterator[Callable[[Any], None]]:
+    """Write an object whose last key is a list that may be long. Yields what writes one item of it."""
+    mark = "\n    "
+
+    def write(item: Any) -> None:  # noqa: ANN401 -- whatever JSON holds
+        nonlocal mark
+        typer.echo(mark + json.dumps(item, default=_to_json), nl=False)
+        mark = ",\n    "
+
+    typer.echo(json.dumps(head, indent=2, default=_to_json).removesuffix("\n}") + f',\n  "{key}": [', nl=False)
+    yield write
+    typer.echo("\n  ]\n}")
+
+
+def _to_json(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def one_line(text: object) -> str:
+    """Put any text into one line."""
+    return " ".join(str(text).split())
+
+
+def complain(text: object) -> None:
+    """Write one line about what is wrong."""
+    typer.echo(f"error: {one_line(text)}", err=True)
+
+
+def remark(text: object) -> None:
+    """Write one line beside the result."""
+    typer.echo(one_line(text), err=True)
+
+
+def moment(value: datetime | None) -> str:
+    """Write a moment for people."""
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value is not None else "-"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Write a count with its noun: "1 referral", "50 referrals"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+@contextmanager
+def progress(title: str, total: int | None) -> Iterator[Advance]:
+    """Show a bar on the terminal's standard error while the work lasts; elsewhere, nothing. Yields what moves it on."""
+    if not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    # Imported here: only a terminal waits for Rich.
+    from rich.console import Console  # noqa: PLC0415 -- see above
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415 -- see above
+
+    columns = [SpinnerColumn(), TextColumn("{task.description}")]
+    if total is not None:
+        columns += [BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda count: bar.update(task, advance=count)

@@ -1,0 +1,148 @@
+"""`pay`: the desk and the pipeline are Discord's; the direct messages stay queued for the bot."""
+
+import sys
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn
+
+import anyio
+import typer
+
+from cashback.database.payouts import proposals
+from cashback.domain.errors import NothingPendingError, SecondApproverError, StaleBatchError
+from cashback.domain.model import BatchMode, BatchSummary, Selection
+from cashback.domain.money import dollars
+from cashback.domain.ports import Silence
+from cashback.services import CLI, EVERYONE, Actor, Desk, Source, terms_of
+from cashback.settings import Settings
+from cli.context import Place, ledger
+from cli.formatting import exit_code, report_json, report_lines, summary_lines, unpaid_json
+from cli.output import UsageError, counted, progress, say, say_json
+from cli.payment_session import open_office
+from cli.runs import run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What `pay` is to do: for whom, and which other admin approves it where two must."""
+
+    user_id: int | None = None
+    selection: Selection = EVERYONE
+    approved_by: int | None = None
+
+    @property
+    def is_for_everyone(self) -> bool:
+        """Whether nobody is named."""
+        return self.user_id is None and self.selection == EVERYONE
+
+
+def pay(place: Place, order: Order, *, yes: bool, dry_run: bool, as_json: bool) -> int:
+    """Show what would be paid, ask, pay, and say how it went; return the exit code."""
+    if as_json and not yes and not dry_run:
+        raise UsageError("--json cannot ask; give --yes or --dry-run with it.")
+    settings = place.settings()
+    try:
+        summary = anyio.run(_preview if dry_run else _propose, settings, order)
+    except NothingPendingError as nothing:
+        if not order.is_for_everyone:
+            raise
+        say_json(unpaid_json("nothing_pending", BatchMode.BATCH)) if as_json else say(str(nothing))
+        return 0
+    if not as_json:
+        say(*summary_lines(summary), "")
+    if dry_run:
+        _say_preview(summary, as_json=as_json)
+        return 0
+    if summary.needs_second_approver and order.approved_by is None:
+        anyio.run(_cancel, settings, summary.batch_number)
+        raise SecondApproverError(
+            f"{summary.needs_second_approver} Nothing was paid; name the other one with --approved-by ID."
+        )
+    confirmed = yes or _confirmed(summary)
+    if not confirmed:
+        anyio.run(_cancel, settings, summary.batch_number)
+        say("The batch was cancelled; nothing was paid.")
+        if confirmed is None:
+            raise UsageError("Nobody answered; give --yes or --dry-run where nobody can.")
+        return 0
+    with progress("Paying", summary.users) as advance:
+        report = run(settings, summary.batch_number, advance, partial(_approve, order))
+    say_json(report_json(report)) if as_json else say(*report_lines(report))
+    return exit_code(report)
+
+
+def _say_preview(summary: BatchSummary, *, as_json: bool) -> None:
+    if as_json:
+        say_json(unpaid_json("dry_run", summary.mode, users=summary.users, total_cents=summary.total_cents))
+    else:
+        say("This was a dry run; nothing was paid.")
+
+
+def _confirmed(summary: BatchSummary) -> bool | None:
+    """Ask on the terminal, or take the answer from standard input; None where that ends without one."""
+    if sys.stdin is None:
+        return None
+    question = f"Pay {dollars(summary.total_cents)} to {counted(summary.users, 'user')}?"
+    try:
+        return typer.confirm(question, default=False)
+    except (typer.Abort, KeyboardInterrupt, EOFError):
+        say("")
+        return False if sys.stdin.isatty() else None
+
+
+async def _approve(order: Order, desk: Desk, number: int) -> None:
+    """Approve, and where two must, as the other one too."""
+    try:
+        report = await desk.approve(CLI, number)
+        if report.approved_by is None:
+            await desk.approve(Actor(source=Source.CLI, user_id=order.approved_by), number)
+    except StaleBatchError:
+        await desk.expire()
+        raise
+
+
+async def _propose(settings: Settings, order: Order) -> BatchSummary:
+    async with open_office(settings, Silence()) as office:
+        return await office.desk.propose(CLI, target_user_id=order.user_id, selection=order.selection)
+
+
+class _PreviewError(Exception):
+    """Carries a summary out of a transaction that must not stay."""
+
+    def __init__(self, summary: BatchSummary) -> None:
+        self.summary = summary
+
+
+async def _preview(settings: Settings, order: Order) -> BatchSummary:
+    """Plan a batch by the same rules as a real one, inside a transaction that is rolled back."""
+    async with ledger(settings) as database:
+        now = database.now()
+
+        def plan_and_undo(connection: Any) -> NoReturn:  # noqa: ANN401 -- its type is the database package's
+            raise _PreviewError(
+                proposals.propose(
+                    connection,
+                    actor=str(CLI),
+                    now=now,
+                    expires_at=None,
+                    target_user_id=order.user_id,
+                    min_payout_cents=settings.referral_settings.min_payout_cents,
+                    hold_leavers=settings.referral_settings.leaver_policy == "hold",
+                    selection=order.selection,
+                    terms=terms_of(settings.referral_settings),
+                )
+            )
+
+        try:
+            await database.write(plan_and_undo)
+        except _PreviewError as preview:
+            return preview.summary
+
+
+async def _cancel(settings: Settings, number: int) -> None:
+    async with open_office(settings, Silence()) as office:
+        try:
+            await office.desk.cancel(CLI, number)
+        except StaleBatchError:
+            # Somebody took too long: the proposal has expired, which pays as little.
+            await office.desk.expire()

@@ -1,0 +1,97 @@
+"""`schedule`: when the weekly batch comes, what became of the last ones, and pausing, resuming, skipping, reloading."""
+
+from dataclasses import asdict
+
+import anyio
+
+from cashback.domain.calendar import OFF
+from cashback.domain.model import PendingPreview, ScheduleOverview
+from cashback.domain.money import dollars
+from cashback.domain.ports import Silence
+from cashback.domain.reason_texts import counted_reasons
+from cashback.services import CLI, Desk
+from cashback.services.schedule import schedule_of
+from cashback.settings import Settings
+from cli.context import Place
+from cli.output import counted, moment, remark, say, say_json
+from cli.payment_session import open_office
+
+
+def schedule(place: Place, *, action: str | None, reason: str | None, reload: bool, as_json: bool) -> int:
+    """Do what is asked, then show the schedule."""
+    settings = place.settings()
+    overview, pending = anyio.run(_act_and_read, settings, action, reason, reload)
+    say_json(_json(overview, pending)) if as_json else say(*_lines(overview, pending))
+    configured = schedule_of(settings.referral_settings).rule_text
+    if overview.rule != configured:
+        remark(
+            f"The configuration says {configured}, but {overview.rule} is in force;"
+            " `cashback schedule --reload` or a start of the bot changes that."
+        )
+    return 0
+
+
+async def _act_and_read(
+    settings: Settings,
+    action: str | None,
+    reason: str | None,
+    reload: bool,  # noqa: FBT001 -- anyio.run passes positions
+) -> tuple[ScheduleOverview, PendingPreview]:
+    async with open_office(settings, Silence()) as office:
+        if reload:
+            await office.desk.reload_schedule(CLI)
+        await _act(office.desk, action, reason)
+        return await office.desk.schedule_overview(), await office.desk.preview()
+
+
+async def _act(desk: Desk, action: str | None, reason: str | None) -> None:
+    if action == "pause":
+        await desk.pause_schedule(CLI, reason)
+    elif action == "resume":
+        await desk.resume_schedule(CLI, reason)
+    elif action == "skip":
+        await desk.skip_next(CLI, reason)
+
+
+def _lines(overview: ScheduleOverview, pending: PendingPreview) -> list[str]:
+    is_off = overview.rule == OFF
+    lines = [
+        f"Rule:      {overview.rule}" + ("" if is_off else " UTC"),
+        f"Next:      {'never: auto_batch_enabled is false' if is_off else moment(overview.next_slot_at)}",
+        f"Would pay: {dollars(pending.total_cents)} to {counted(pending.users, 'user')} now",
+    ]
+    if pending.left_out:
+        lines.append(f"Left out:  {counted_reasons(pending.left_out)}")
+    if overview.paused_by:
+        lines.append(f"Paused:    by {overview.paused_by}: {overview.paused_reason or 'no reason given'}")
+    for slot in overview.latest:
+        what = slot.batch_id or slot.reason or ""
+        lines.append(f"  {moment(slot.slot_at)}  {slot.status:<15}  {what}".rstrip())
+    return lines
+
+
+def _json(overview: ScheduleOverview, pending: PendingPreview) -> dict[str, object]:
+    return {
+        "enabled": overview.rule != OFF,
+        "rule": overview.rule,
+        "grace_hours": overview.grace_hours,
+        "notice_hours": overview.notice_hours,
+        "next_run": overview.next_slot_at,
+        "paused_by": overview.paused_by,
+        "paused_reason": overview.paused_reason,
+        "would_pay": {
+            "users": pending.users,
+            "total_cents": pending.total_cents,
+            "left_out": [asdict(each) for each in pending.left_out],
+        },
+        "slots": [
+            {
+                "slot_at": slot.slot_at,
+                "status": slot.status,
+                "batch_id": slot.batch_id,
+                "reason": slot.reason,
+                "decided_by": slot.decided_by,
+            }
+            for slot in overview.latest
+        ],
+    }

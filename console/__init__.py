@@ -1,1 +1,0 @@
-"""What the command line does and says. `cli.py` alone imports it."""

@@ -1,9 +1,0 @@
-"""Which batches somebody at the terminal wants."""
-
-from database.reading.history import Wanted, status_named
-from pipeline.days import first_moment, moment_after
-
-
-def batches(*, state: str | None, user_id: int | None, since: str | None, until: str | None) -> Wanted:
-    """Read the filters. Raises CashbackError where one is none."""
-    return Wanted(status=status_named(state), user_id=user_id, since=first_moment(since), until=moment_after(until))

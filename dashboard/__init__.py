@@ -1,6 +1,0 @@
-"""The dashboard: web pages for admins, the purchase intake and the metrics, as one server in the bot's process."""
-
-from dashboard.metrics import CountingMessenger, CountingObserver, Metrics
-from dashboard.server import Dashboard, World
-
-__all__ = ["CountingMessenger", "CountingObserver", "Dashboard", "Metrics", "World"]

@@ -1,5 +1,0 @@
-"""The ledger: all SQL of the program. `Database` is its one door."""
-
-from database.database import Database
-
-__all__ = ["Database"]

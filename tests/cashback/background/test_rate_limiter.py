@@ -1,0 +1,66 @@
+"""Turns on a virtual clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+from trio.testing import MockClock
+
+from cashback.background.rate_limiter import REFUSAL_SECONDS, REFUSALS_ALLOWED, Turns
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> Any:  # noqa: ANN401 -- a name with options
+    """Run on trio with a clock that jumps to the next deadline when everybody waits."""
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+async def test_turns_are_given_in_order_an_interval_apart() -> None:
+    turns, given = Turns(per_second=4), list[tuple[float, int]]()
+    start = anyio.current_time()
+
+    async def ask(number: int) -> None:
+        await turns.wait()
+        given.append((anyio.current_time() - start, number))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(5):
+            tasks.start_soon(ask, number)
+            await anyio.lowlevel.checkpoint()
+    assert [number for _, number in given] == [0, 1, 2, 3, 4]
+    assert [time for time, _ in given[1:]] == pytest.approx([given[1][0] + 0.25 * n for n in range(4)])
+
+
+async def test_a_pause_is_for_those_too_who_wait_already() -> None:
+    turns = Turns(per_second=1)
+    await turns.wait()
+    await turns.wait()
+    start = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(turns.wait)
+        await anyio.sleep(0.5)
+        turns.pause(60)
+    assert anyio.current_time() - start == pytest.approx(60.5)
+
+
+async def test_many_refusals_make_a_pause_before_the_service_makes_one() -> None:
+    turns = Turns(per_second=1000)
+    assert not any(turns.note_refusal() for _ in range(REFUSALS_ALLOWED - 1))
+    await anyio.sleep(100)
+    start = anyio.current_time()
+    assert turns.note_refusal()
+    await turns.wait()
+    assert anyio.current_time() - start == pytest.approx(REFUSAL_SECONDS - 100)
+    assert not turns.note_refusal()
+
+
+async def test_refusals_that_lie_far_apart_make_none() -> None:
+    turns = Turns(per_second=1000)
+    for _ in range(REFUSALS_ALLOWED + 10):
+        assert not turns.note_refusal()
+        await anyio.sleep(REFUSAL_SECONDS / REFUSALS_ALLOWED * 1.01)

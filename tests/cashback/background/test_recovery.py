@@ -1,0 +1,81 @@
+"""What the runner could not finish is handed to it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import anyio
+import pytest
+
+from cashback.background.recovery import Runs
+from cashback.background.wakeup import Bell
+from cashback.domain.errors import BusyError
+from tests.conftest import Till
+
+pytestmark = pytest.mark.anyio
+
+
+class Inbox:
+    """A runner's inbox that is full as often as a test wants."""
+
+    def __init__(self, *, full: int = 0) -> None:
+        self.taken: list[int] = []
+        self._refusals: Iterator[None] = iter([None] * full)
+        self.changed = anyio.Event()
+
+    def submit(self, batch_number: int) -> int:
+        """Take a batch, or refuse it."""
+        for _ in self._refusals:
+            raise BusyError
+        self.taken.append(batch_number)
+        self.changed.set()
+        return 0
+
+
+async def say_nothing(_line: str) -> None:
+    """Have no audit channel."""
+
+
+async def test_an_interrupted_batch_is_submitted_again_after_a_pause(till: Till) -> None:
+    await till.earn(10**17, 100)
+    number = await till.approved()
+    runs, inbox = Runs(till.database, news=Bell(), work=Bell(), tell=say_nothing, resume_seconds=0.01), Inbox(full=2)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(runs.run, inbox.submit)
+        await runs.interrupted(number, "the disk is full")
+        assert runs.reasons == {number: "the disk is full"}
+        with anyio.fail_after(5):
+            await inbox.changed.wait()
+        tasks.cancel_scope.cancel()
+    assert inbox.taken == [number]
+
+
+async def test_a_batch_that_was_settled_meanwhile_is_left_alone(till: Till) -> None:
+    await till.earn(10**17, 100)
+    report = await till.pay()
+    news, inbox = Bell(), Inbox()
+    runs = Runs(till.database, news=news, work=Bell(), tell=say_nothing)
+    await runs.interrupted(report.batch_number, "somebody else was faster")
+    await news.wait(0)
+    runs.take_up(report.batch_number)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(runs.run, inbox.submit)
+        with anyio.fail_after(5):
+            await news.wait(60)
+        tasks.cancel_scope.cancel()
+    assert (inbox.taken, runs.reasons) == ([], {})
+
+
+async def test_a_batch_that_a_full_inbox_refused_is_submitted_later(till: Till) -> None:
+    await till.earn(10**17, 100)
+    number = await till.approved()
+    runs, inbox = Runs(till.database, news=Bell(), work=Bell(), tell=say_nothing, resume_seconds=0.01), Inbox(full=1)
+    submit = runs.guard(inbox.submit)
+    with pytest.raises(BusyError):
+        submit(number)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(runs.run, submit)
+        with anyio.fail_after(5):
+            await inbox.changed.wait()
+        tasks.cancel_scope.cancel()
+    assert inbox.taken == [number]

@@ -1,0 +1,196 @@
+"""A dashboard on a real port, with the real desk, runner and stages behind it, and people who look at it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+import aiohttp
+import anyio
+import pytest
+
+from cashback.background.wakeup import Bell
+from cashback.dashboard import CountingObserver, Dashboard, Metrics, World
+from cashback.database import Database
+from cashback.domain.errors import RolesUnknownError
+from cashback.domain.ports import Silence
+from cashback.services import Actor, Desk, Source
+from cashback.settings import Settings
+from pipeline.runner import Runner
+from stages import make_pipeline
+from tests.conftest import Till
+
+ADMIN_ROLE = 700
+VIEWER_ROLE = 701
+ADA = 100_000_000_000_000_001
+VERA = 100_000_000_000_000_002
+STRANGER = 100_000_000_000_000_003
+SECRET = "a-secret-of-the-shop-that-is-long-enough"  # noqa: S105 -- a test's own
+OLD_SECRET = "the-secret-that-the-shop-had-before-that"  # noqa: S105 -- a test's own
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Guild:
+    """Who has which role; a test changes it, and `is_away` where Discord does not answer."""
+
+    roles: dict[int, frozenset[int]] = field(
+        default_factory=lambda: {ADA: frozenset({ADMIN_ROLE}), VERA: frozenset({VIEWER_ROLE})}
+    )
+    is_away: bool = False
+
+    async def of(self, user_id: int | None) -> frozenset[int]:
+        """Answer a member's roles."""
+        if self.is_away:
+            raise RolesUnknownError
+        return frozenset() if user_id is None else self.roles.get(user_id, frozenset())
+
+
+def signed(body: bytes, *, at: datetime, key: str = "shop", secret: str = SECRET) -> dict[str, str]:
+    """Make the headers of a request to the intake, as a shop does."""
+    timestamp = str(int(at.timestamp()))
+    digest = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return {
+        "Content-Type": "application/json",
+        "Cashback-Key": key,
+        "Cashback-Timestamp": timestamp,
+        "Cashback-Signature": f"v1={digest}",
+    }
+
+
+class Browser:
+    """Somebody who looks at the dashboard, with a cookie jar, without following redirects."""
+
+    def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
+        self.session = session
+        self.address = address
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str]:
+        """Load a page."""
+        async with self.session.get(self.address + path, allow_redirects=False, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    async def proof(self) -> str:
+        """Read the token that the session's forms carry."""
+        _, text = await self.get("/")
+        found = re.search(r'name="form_token" value="([0-9a-f]+)"', text)
+        return found[1] if found else ""
+
+    async def post(self, path: str, *, proof: str | None = None, **fields: str) -> tuple[int, str]:
+        """Send a form, with its session's token or another; return the status, and where it leads or what it says."""
+        fields["form_token"] = await self.proof() if proof is None else proof
+        async with self.session.post(self.address + path, data=fields, allow_redirects=False) as answer:
+            return answer.status, answer.headers.get("Location") or await answer.text()
+
+
+@dataclass
+class Office:
+    """The dashboard as it is served."""
+
+    dashboard: Dashboard
+    desk: Desk
+    runner: Runner
+    settings: Settings
+    guild: Guild
+    till: Till
+
+    @property
+    def address(self) -> str:
+        """Tell where it is."""
+        return self.settings.dashboard.address
+
+    async def link(self, user_id: int) -> str:
+        """Have the desk issue a link, as the bot does when somebody asks."""
+        actor = Actor(source=Source.DISCORD, user_id=user_id, role_ids=self.guild.roles[user_id])
+        return await self.desk.issue_link(actor)
+
+    @asynccontextmanager
+    async def stranger(self) -> AsyncIterator[Browser]:
+        """Open a browser that is not signed in."""
+        # The server is addressed by number: a jar keeps no cookies of such unless it is told to.
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+            yield Browser(session, self.address)
+
+    @asynccontextmanager
+    async def signed_in(self, user_id: int = ADA) -> AsyncIterator[Browser]:
+        """Open a browser and sign in."""
+        async with self.stranger() as browser:
+            link = await self.link(user_id)
+            status, where = await browser.post(link.removeprefix(self.address), proof="")
+            assert (status, where) == (303, "/")
+            yield browser
+
+    def audit(self) -> list[tuple[str, str]]:
+        """List who did what, as the audit log has it."""
+        return [(actor, action) for actor, action in self.till.rows("SELECT actor, action FROM audit_log ORDER BY id")]
+
+
+def office_settings(path: Path, **referral: object) -> Settings:
+    """Configure a dashboard on a free port, with the shop's key."""
+    return Settings.model_validate(
+        {
+            "role_ids": {"admin": ADMIN_ROLE, "dashboard_viewer": VIEWER_ROLE},
+            "referral_settings": referral,
+            "dashboard": {"enabled": True, "port": free_port()},
+            "intake_keys": {"shop": (SECRET, OLD_SECRET)},
+            "database": str(path),
+        }
+    )
+
+
+@asynccontextmanager
+async def serving(database: Database, settings: Settings, guild: Guild, till: Till) -> AsyncIterator[Office]:
+    """Serve a dashboard inside the block."""
+    metrics = Metrics()
+    observer = CountingObserver(metrics, Silence())
+    make = partial(
+        make_pipeline,
+        database=database,
+        observer=observer,
+        bell=Bell(),
+        chunk_size=settings.referral_settings.chunk_size,
+    )
+    runner = Runner(make, observer)
+    desk = Desk(database, settings, runner.submit)
+    await desk.open_schedule()
+    world = World(
+        roles_of=guild.of,
+        is_online=lambda: not guild.is_away,
+        waiting=lambda: runner.unsettled,
+        metrics=metrics,
+    )
+    dashboard = Dashboard(database, desk, settings, world)
+    async with runner, anyio.create_task_group() as tasks:
+        tasks.start_soon(runner.run, name="runner")
+        tasks.start_soon(dashboard.run, name="dashboard")
+        with anyio.fail_after(10):
+            await dashboard.listening.wait()
+        yield Office(dashboard, desk, runner, settings, guild, till)
+        tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+def guild() -> Guild:
+    """Found a guild with an admin and a viewer."""
+    return Guild()
+
+
+@pytest.fixture
+async def office(till: Till, guild: Guild) -> AsyncIterator[Office]:
+    """Serve a dashboard on a new ledger."""
+    async with serving(till.database, office_settings(till.path), guild, till) as opened:
+        yield opened

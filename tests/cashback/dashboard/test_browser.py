@@ -1,0 +1,219 @@
+"""The dashboard in a real browser: what an admin sees and presses, on a wide screen, on a phone and in the dark."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from cashback.database import Database
+from cashback.domain.ports import utc_now
+from tests.cashback.dashboard.conftest import ADA, Guild, Office, office_settings, serving
+from tests.conftest import Till, raw
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+PAYEES = 5_000
+FAILING = 4_321
+SECONDS = 30
+AXE = "axe-core@4.14.1"
+FLAGS = (
+    *("headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"),
+    *("disable-component-update", "disable-sync", "disable-dev-shm-usage"),
+)
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None, reason="chromium and chromium-driver are not installed"
+)
+
+
+@dataclass
+class Desktop:
+    """A browser before a dashboard that is served in another thread."""
+
+    driver: Chrome
+    office: Office
+    portal: BlockingPortal
+
+    def open(self, path: str) -> None:
+        """Load a page."""
+        self.driver.get(self.office.address + path)
+
+    def press(self, name: str) -> None:
+        """Press a button by its id, when it is there."""
+        passing = (NoSuchElementException, StaleElementReferenceException)
+        wait = WebDriverWait(self.driver, SECONDS, 0.05, ignored_exceptions=passing)
+
+        def pressed(driver: Any) -> bool:  # noqa: ANN401 -- the library's own generic
+            driver.find_element(By.ID, name).click()
+            return True
+
+        wait.until(pressed)
+
+    @property
+    def text(self) -> str:
+        """Read what the page says."""
+        return str(self.driver.execute_script("return document.body.innerText"))
+
+    def shows(self, *words: str) -> None:
+        """Wait until the page says all these words."""
+        wait = WebDriverWait(self.driver, SECONDS, 0.05)
+        wait.until(lambda _: all(word in self.text for word in words), f"{words} did not appear")
+
+    def complaints(self) -> list[Any]:
+        """Return what the browser complained of since it was asked last."""
+        lines: list[Any] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]  # the library's own
+        return [line for line in lines if line["level"] != "INFO"]
+
+    def sign_in(self) -> None:
+        """Sign in with a new link."""
+        self.driver.get(self.portal.call(self.office.link, ADA))
+        self.press("sign-in-button")
+        self.shows("Pending now")
+
+
+@pytest.fixture(scope="module")
+def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
+    """Serve a dashboard on a ledger with many payees, of whom one cannot be paid, and open a browser."""
+    folder = tmp_path_factory.mktemp("browser")
+    options = ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for flag in (*FLAGS, f"user-data-dir={folder / 'profile'}", "window-size=1280,1000"):
+        options.add_argument(f"--{flag}")
+    options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with ExitStack() as stack:
+        portal = stack.enter_context(start_blocking_portal("asyncio"))
+        path = folder / "cashback.db"
+        database = stack.enter_context(portal.wrap_async_context_manager(Database(path)))
+        till = Till(database, utc_now)
+        portal.call(till.earn_all, [(person, 100 + person) for person in range(1, PAYEES + 1)])
+        with raw(path) as file:
+            file.execute(
+                "CREATE TRIGGER refuse BEFORE UPDATE OF wallet_balance_cents ON users"
+                f" WHEN NEW.discord_id = {FAILING} BEGIN SELECT RAISE(ABORT, 'no'); END"
+            )
+        settings = office_settings(path, chunk_size=50)
+        office = stack.enter_context(portal.wrap_async_context_manager(serving(database, settings, Guild(), till)))
+        driver = Chrome(options=options, service=Service(DRIVER))
+        stack.callback(driver.quit)
+        opened = Desktop(driver, office, portal)
+        opened.sign_in()
+        yield opened
+
+
+def test_a_batch_is_proposed_confirmed_watched_and_its_failure_retried(desktop: Desktop) -> None:
+    desktop.press("propose-button")
+    desktop.shows("Confirm: pay", f"{PAYEES:,} referrers")
+    desktop.press("confirm-button")
+    # The page is live: it was loaded once, and says how the batch goes until its end.
+    desktop.shows("completed with failures", f"to {PAYEES - 1:,} referrers", "Retry 1 failed payout")
+    with raw(desktop.office.till.path) as file:
+        file.execute("DROP TRIGGER refuse")
+    desktop.press("retry-button")
+    # The whole sentence: its audit entries go on telling that it had failures.
+    desktop.shows("This batch is completed.", f"to {PAYEES:,} referrers")
+    assert desktop.office.till.balance(FAILING) == 100 + FAILING
+    assert desktop.complaints() == []
+
+
+def test_a_payout_is_found_and_all_are_downloaded(desktop: Desktop, tmp_path: Path) -> None:
+    desktop.open("/batches/1")
+    field = desktop.driver.find_element(By.ID, "referrer")
+    field.send_keys("77")
+    desktop.press("find-button")
+    desktop.shows("$1.77")
+    links = [link.text for link in desktop.driver.find_elements(By.CSS_SELECTOR, "#payouts tbody th a")]
+    assert links == ["77"]
+    folder = Path(desktop.driver.capabilities["chrome"]["userDataDir"]).parent
+    desktop.driver.find_element(By.LINK_TEXT, "Download CSV").click()
+    WebDriverWait(desktop.driver, SECONDS).until(lambda _: list(folder.glob("BATCH-*.csv")))
+    [file] = folder.glob("BATCH-*.csv")
+    copyfile(file, tmp_path / "payouts.csv")
+    assert len((tmp_path / "payouts.csv").read_text().splitlines()) > PAYEES
+    assert desktop.complaints() == []
+
+
+PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/77", "/schedule", "/audit", "/api/docs"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_phone_shows_every_page_without_scrolling_sideways(desktop: Desktop, path: str) -> None:
+    metrics = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
+    desktop.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        desktop.open(path)
+        width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert desktop.driver.execute_script(width) <= 0
+    finally:
+        desktop.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert desktop.complaints() == []
+
+
+def brightness(colour: str) -> int:
+    """Add up a colour's red, green and blue."""
+    return sum(int(part) for part in re.findall(r"\d+", colour)[:3])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_light_or_dark_as_the_machine_is(desktop: Desktop, scheme: str) -> None:
+    use_scheme(desktop, scheme)
+    desktop.open("/")
+    body = desktop.driver.find_element(By.TAG_NAME, "body")
+    ground, ink = (brightness(body.value_of_css_property(name)) for name in ("background-color", "color"))
+    assert (ground < ink) is (scheme == "dark")
+
+
+def use_scheme(desktop: Desktop, scheme: str) -> None:
+    """Make the machine light or dark."""
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    desktop.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Fetch axe-core's script; skipped where it cannot be had."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed; axe-core is fetched with it")
+    folder = tmp_path_factory.mktemp("axe")
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), AXE]
+    fetch = partial(subprocess.run, command, capture_output=True, check=False, timeout=40)
+    if fetch().returncode:
+        pytest.skip("axe-core cannot be fetched from a registry here")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_keeps_anybody_out(desktop: Desktop, axe: str, scheme: str) -> None:
+    use_scheme(desktop, scheme)
+    found = {}
+    for path in PAGES:
+        desktop.open(path)
+        desktop.driver.execute_script(axe)
+        said = desktop.driver.execute_async_script("axe.run().then(arguments[0])")
+        found[path] = [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in said["violations"]]
+    assert {path: violations for path, violations in found.items() if violations} == {}
+
+
+def test_the_keyboard_reaches_the_content_first(desktop: Desktop) -> None:
+    desktop.open("/batches/1")
+    body = desktop.driver.find_element(By.TAG_NAME, "body")
+    body.send_keys("\ue004")
+    assert desktop.driver.switch_to.active_element.text == "Skip to content"
+    desktop.driver.switch_to.active_element.send_keys("\ue007")
+    assert desktop.driver.switch_to.active_element.get_attribute("id") == "main"

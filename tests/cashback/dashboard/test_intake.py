@@ -1,0 +1,299 @@
+"""The intake: what a shop reports is recorded once, and nothing that is not signed, fresh and whole is."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio
+import anyio.to_thread
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cashback.dashboard import intake_schema, problems
+from cashback.dashboard.openapi import EXPLAINED
+from cashback.dashboard.problems import ProblemError
+from tests.cashback.dashboard.conftest import OLD_SECRET, SECRET, Guild, Office, office_settings, serving, signed
+from tests.conftest import FRIDAY, Clock
+
+pytestmark = pytest.mark.anyio
+
+BUYER = 900_000
+
+
+class Shop:
+    """A shop that reports."""
+
+    def __init__(self, session: aiohttp.ClientSession, office: Office, clock: Clock) -> None:
+        self.session = session
+        self.office = office
+        self.clock = clock
+
+    async def send(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+        """Send a body with these headers."""
+        async with self.session.post(self.office.address + path, data=body, headers=headers) as answer:
+            assert answer.content_type == ("application/json" if answer.status == 200 else "application/problem+json")
+            return answer.status, await answer.json(content_type=None)
+
+    async def report(self, value: object, *, path: str = "/api/v1/purchases", **by: str) -> tuple[int, Any]:
+        """Send a value, signed now."""
+        body = json.dumps(value).encode()
+        return await self.send(path, body, signed(body, at=self.clock(), **by))
+
+
+@pytest.fixture
+async def shop(office: Office, clock: Clock) -> AsyncIterator[Shop]:
+    """Open a shop beside a ledger in which somebody was referred."""
+    await office.till.earn(5, 100)
+    async with aiohttp.ClientSession() as session:
+        yield Shop(session, office, clock)
+
+
+def purchase(order_id: str = "o-1", amount_cents: int = 100_000, **more: object) -> dict[str, object]:
+    """Report that the buyer whom 5 had referred bought something."""
+    return {"order_id": order_id, "buyer_id": str(BUYER), "amount_cents": amount_cents, **more}
+
+
+async def test_a_purchase_earns_its_referrer_cashback(shop: Shop) -> None:
+    assert await shop.report(purchase()) == (200, {"order_id": "o-1", "outcome": "earned", "earned_cents": 500})
+    stranger = {**purchase("o-2"), "buyer_id": 123456789012345678}
+    assert (await shop.report(stranger))[1]["outcome"] == "nobody_earns"
+    assert await shop.office.till.pending(5) == 600
+
+
+async def test_many_purchases_come_together_or_not_at_all(shop: Shop) -> None:
+    status, said = await shop.report({"purchases": [purchase(f"o-{n}", 1_000) for n in range(500)]})
+    assert status == 200
+    assert [each["earned_cents"] for each in said["results"]] == [5] * 500
+    assert await shop.office.till.pending(5) == 2_600
+    status, said = await shop.report({"purchases": [purchase("o-900"), purchase("o-901", -1)]})
+    assert (status, said["pointer"]) == (422, "/purchases/1/amount_cents")
+    assert await shop.office.till.pending(5) == 2_600
+
+
+async def test_a_shop_that_retries_for_a_week_changes_nothing(shop: Shop) -> None:
+    batch = {"purchases": [purchase("o-1"), purchase("o-2")]}
+    await shop.report(batch)
+    before = shop.office.till.money()
+    for _ in range(7):
+        shop.clock.advance(24 * 3600)
+        status, said = await shop.report(batch)
+        assert (status, [each["outcome"] for each in said["results"]]) == (200, ["repeated", "repeated"])
+        assert (await shop.report(purchase("o-1")))[1]["outcome"] == "repeated"
+    assert shop.office.till.money() == before
+
+
+async def test_an_order_that_is_known_otherwise_is_a_conflict(shop: Shop) -> None:
+    await shop.report(purchase())
+    status, said = await shop.report(purchase(amount_cents=5))
+    assert (status, said["type"]) == (409, "/api/docs#conflicting")
+    status, said = await shop.report({"purchases": [purchase(amount_cents=5), purchase("o-2")]})
+    assert [each["outcome"] for each in said["results"]] == ["conflicting", "earned"]
+    assert await shop.office.till.pending(5) == 1_100
+
+
+async def test_a_refund_takes_the_cashback_back_once(shop: Shop) -> None:
+    await shop.report(purchase())
+    refund = {"order_id": "o-1", "refund_id": "r-1", "amount_cents": 40_000, "reason": "damaged"}
+    for outcome in ("taken_back", "repeated", "repeated"):
+        shop.clock.advance(1)
+        status, said = await shop.report(refund, path="/api/v1/refunds")
+        assert (status, said["outcome"], said["taken_cents"]) == (200, outcome, 200)
+    assert await shop.office.till.pending(5) == 400
+    rest = {"refunds": [{"order_id": "o-1", "refund_id": "r-2"}, {"order_id": "o-1", "refund_id": "r-3"}]}
+    _, said = await shop.report(rest, path="/api/v1/refunds")
+    assert [each["outcome"] for each in said["results"]] == ["taken_back", "refused"]
+    assert await shop.office.till.pending(5) == 100
+    unknown = {"order_id": "nowhere", "refund_id": "r-9"}
+    status, said = await shop.report(unknown, path="/api/v1/refunds")
+    assert (status, "not known" in said["detail"]) == (409, True)
+    assert ("shop:shop", "purchase_refunded") in shop.office.audit()
+
+
+async def test_both_secrets_of_a_key_are_good_and_no_other(shop: Shop) -> None:
+    assert (await shop.report(purchase("o-1"), secret=OLD_SECRET))[0] == 200
+    assert (await shop.report(purchase("o-2"), secret=SECRET))[0] == 200
+    assert (await shop.report(purchase("o-3"), secret="x" * 40))[0] == 401
+    assert (await shop.report(purchase("o-4"), key="nobody"))[0] == 401
+    assert (await shop.report(purchase("o-5"), key="nobody", secret=""))[0] == 401
+
+
+async def test_what_is_not_signed_fresh_and_whole_changes_nothing(shop: Shop) -> None:
+    good = json.dumps(purchase()).encode()
+    headers = signed(good, at=shop.clock())
+    before = shop.office.till.money()
+    cases: list[tuple[str, bytes, dict[str, str]]] = [
+        *(
+            ("unsigned", good, {name: text for name, text in headers.items() if name != left})
+            for left in headers
+            if left != "Content-Type"
+        ),
+        ("unsigned", good + b" ", headers),
+        ("unsigned", good, {**headers, "Cashback-Signature": headers["Cashback-Signature"][3:]}),
+        ("unsigned", good, {**headers, "Cashback-Signature": "v1=" + "é" * 64}),
+        ("unsigned", good, {**headers, "Cashback-Timestamp": "soon"}),
+        ("unsigned", good, {**headers, "Cashback-Timestamp": str(int(shop.clock().timestamp()) + 1)}),
+        ("stale", good, signed(good, at=shop.clock() - timedelta(seconds=301))),
+        ("stale", good, signed(good, at=shop.clock() + timedelta(seconds=301))),
+        ("media-type", good, {**headers, "Content-Type": "text/plain"}),
+        ("too-large", b" " * 500_001, signed(b" " * 500_001, at=shop.clock())),
+        *(
+            ("malformed", body, signed(body, at=shop.clock()))
+            for body in (b"", b"{", b"\xff", b"[" * 100_000, b"NaN", b"1" * 5_000)
+        ),
+        *(
+            ("invalid", body, signed(body, at=shop.clock()))
+            for body in (
+                b"[]",
+                b"5",
+                b"{}",
+                b'{"purchases": []}',
+                b'{"purchases": [1]}',
+                b'{"purchases": [], "more": 1}',
+                json.dumps({"purchases": [purchase(f"{n}") for n in range(1_001)]}).encode(),
+                json.dumps(purchase(coupon="x")).encode(),
+                json.dumps(purchase(amount_cents=1.5)).encode(),  # type: ignore[arg-type]
+                json.dumps(purchase(amount_cents=True)).encode(),
+                json.dumps(purchase(amount_cents=10**12 + 1)).encode(),
+                json.dumps(purchase("")).encode(),
+                json.dumps(purchase("o\n1")).encode(),
+                json.dumps(purchase("\ud800")).encode(),
+                json.dumps({**purchase(), "buyer_id": "0"}).encode(),
+                json.dumps({**purchase(), "buyer_id": 2**63}).encode(),
+                json.dumps(purchase(purchased_at="yesterday")).encode(),
+                json.dumps(purchase(purchased_at="2026-07-03T15:00:00")).encode(),
+                json.dumps(purchase(purchased_at="2026-07-03T15:06:00Z")).encode(),
+            )
+        ),
+    ]
+    for kind, body, sent in cases:
+        status, said = await shop.send("/api/v1/purchases", body, sent)
+        assert (said["type"], said["status"]) == (f"/api/docs#{kind}", status), (body[:80], said)
+        assert 400 <= status < 500
+        assert said["detail"]
+    assert shop.office.till.money() == before
+    assert shop.office.till.rows("SELECT 1 FROM referral_purchases WHERE order_id NOT LIKE 'till%'") == []
+
+
+async def test_the_very_same_request_is_taken_in_once(shop: Shop) -> None:
+    body = json.dumps(purchase()).encode()
+    headers = signed(body, at=shop.clock())
+    assert (await shop.send("/api/v1/purchases", body, headers))[0] == 200
+    status, said = await shop.send("/api/v1/purchases", body, headers)
+    assert (status, said["type"]) == (409, "/api/docs#replayed")
+    shop.clock.advance(301)
+    assert (await shop.send("/api/v1/purchases", body, headers))[0] == 401
+
+
+async def test_a_body_sent_to_the_other_address_is_refused(shop: Shop) -> None:
+    status, _ = await shop.report(purchase(), path="/api/v1/refunds")
+    assert status == 422
+    status, _ = await shop.report({"order_id": "o-1", "refund_id": "r-1"})
+    assert status == 422
+
+
+async def test_who_guesses_is_not_listened_to_for_a_while(shop: Shop) -> None:
+    for _ in range(60):
+        assert (await shop.report(purchase(), secret="x" * 40))[0] == 401
+    status, said = await shop.report(purchase())
+    assert (status, said["type"]) == (429, "/api/docs#too-many")
+
+
+async def test_other_addresses_and_ways_are_problems_too(shop: Shop) -> None:
+    for method, path, status in (("GET", "/api/v1/purchases", 405), ("POST", "/api/v1/nothing", 404)):
+        async with shop.session.request(method, shop.office.address + path) as answer:
+            assert (answer.status, answer.content_type) == (status, "application/problem+json")
+
+
+async def test_a_body_that_dawdles_is_given_up(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cashback.dashboard.intake.BODY_SECONDS", 0.1)
+    body = json.dumps(purchase()).encode()
+    port = shop.office.settings.dashboard.port
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with closing(writer):
+        lines = [f"{name}: {text}" for name, text in signed(body, at=shop.clock()).items()]
+        writer.write(
+            "\r\n".join(
+                ["POST /api/v1/purchases HTTP/1.1", "Host: x", f"Content-Length: {len(body)}", *lines, "", "{"]
+            ).encode()
+        )
+        with anyio.fail_after(5):
+            assert b"408" in await reader.readline()
+
+
+async def test_the_example_client_reports_a_purchase(shop: Shop) -> None:
+    path = Path(__file__).parents[3] / "docs" / "examples" / "report_purchases.py"
+    specification = importlib.util.spec_from_file_location("report_purchases", path)
+    assert specification is not None
+    assert specification.loader is not None
+    example = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(example)
+    shop.clock.moment = shop.office.till.database.now().now(FRIDAY.tzinfo)
+    results = await anyio.to_thread.run_sync(example.report, shop.office.address, "shop", SECRET, [purchase()])
+    assert results == [{"order_id": "o-1", "outcome": "earned", "earned_cents": 500}]
+
+
+async def test_the_page_and_the_document_tell_of_every_problem(office: Office) -> None:
+    assert set(EXPLAINED) == set(problems.KINDS)
+    async with office.stranger() as browser:
+        status, text = await browser.get("/api/docs")
+        assert status == 200
+        for kind in problems.KINDS:
+            assert f'id="{kind.name}"' in text
+        status, text = await browser.get("/api/openapi.json")
+    described = json.loads(text)["paths"]["/api/v1/purchases"]["post"]["responses"]
+    assert {int(status) for status in described} >= {kind.status for kind in problems.KINDS} - {404, 405}
+
+
+async def test_without_a_key_nobody_reports(till: Any, guild: Guild, clock: Clock) -> None:  # noqa: ANN401 -- a fixture
+    alone = office_settings(till.path).model_copy(update={"intake_keys": {}})
+    async with serving(till.database, alone, guild, till) as office, aiohttp.ClientSession() as session:
+        assert (await Shop(session, office, clock).report(purchase(), secret=""))[0] == 401
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    body=st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(
+                st.sampled_from(
+                    [
+                        "purchases",
+                        "refunds",
+                        "order_id",
+                        "buyer_id",
+                        "amount_cents",
+                        "purchased_at",
+                        "reason",
+                        "refund_id",
+                        "x",
+                    ]
+                ),
+                inner,
+                max_size=5,
+            )
+        ),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
+    """Nothing but a problem leaves the reading, and what is read can be written."""
+    for read in (lambda value: intake_schema.purchases_in(value, FRIDAY), intake_schema.refunds_in):
+        try:
+            reported = read(intake_schema.read_json(body))
+        except ProblemError:
+            continue
+        for entry in reported.entries:
+            assert 1 <= len(entry.order_id) <= 200
+            assert entry.order_id.isascii()

@@ -1,0 +1,119 @@
+"""Metrics, health and the files for operators that are made from them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from cashback.dashboard import CountingMessenger
+from cashback.dashboard.metrics import Metrics
+from cashback.domain.model import Delivery, DeliveryStatus, PayoutNotice
+from tests.cashback.dashboard.conftest import Browser, Office
+from tests.cashback.dashboard.test_batches import finished, refuse_wallets
+
+pytestmark = pytest.mark.anyio
+
+OPS = Path(__file__).parents[3] / "deploy"
+
+
+async def numbers(browser: Browser) -> dict[str, float]:
+    """Read the metrics."""
+    status, text = await browser.get("/metrics")
+    assert status == 200
+    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+async def test_the_numbers_are_those_of_the_ledger(office: Office) -> None:
+    await office.till.earn_all((person, 100) for person in range(1, 1_201))
+    refuse_wallets(office, 7, 8)
+    async with office.signed_in() as browser:
+        found = await numbers(browser)
+        assert found["cashback_pending_cents"] == 120_000
+        assert found["cashback_pending_referrers"] == 1_200
+        await browser.post("/batches")
+        await browser.post("/batches/1/confirm")
+        await finished(office, 1)
+        await browser.post("/audit/verify")
+        await office.dashboard._snapshot._glances.renew("ledger")
+        found = await numbers(browser)
+    assert found['cashback_payouts_settled_total{outcome="credited"}'] == 1_198
+    assert found['cashback_payouts_settled_total{outcome="failed"}'] == 2
+    assert found["cashback_credited_cents_total"] == 119_800
+    assert found["cashback_paid_cents"] == 119_800
+    assert found['cashback_runs_total{outcome="completed_with_failures"}'] == 1
+    assert found['cashback_batches{status="completed_with_failures"}'] == 1
+    assert found['cashback_payouts{status="failed"}'] == 2
+    assert found['cashback_direct_messages{status="queued"}'] == 1_198
+    assert found["cashback_chunk_seconds_count"] == 2
+    assert found["cashback_runner_batches"] == 0
+    assert found["cashback_last_verify_breaches"] == 0
+    assert found["cashback_last_verify_timestamp_seconds"] == office.till.clock().timestamp()
+    assert found['cashback_healthy{part="Ledger"}'] == 1
+
+
+async def test_attempts_to_deliver_are_counted_by_their_outcome() -> None:
+    class Deaf:
+        async def send(self, notice: PayoutNotice) -> Delivery:
+            return Delivery(status=DeliveryStatus.UNDELIVERABLE, reason="closed")
+
+    metrics = Metrics()
+    notice = PayoutNotice(
+        notification_id=1,
+        user_id=5,
+        batch_id="BATCH-20260703-150000",
+        amount_cents=1,
+        referral_count=1,
+        balance_after_cents=1,
+        attempts=0,
+        dm_channel_id=None,
+    )
+    assert (await CountingMessenger(metrics, Deaf()).send(notice)).reason == "closed"
+    labels = {"outcome": "undeliverable"}
+    assert metrics.registry.get_sample_value("cashback_direct_message_attempts_total", labels) == 1
+
+
+async def test_who_comes_from_elsewhere_reads_no_metrics(office: Office) -> None:
+    async with office.stranger() as browser:
+        assert (await browser.get("/metrics"))[0] == 200
+        assert (await browser.get("/metrics", **{"X-Forwarded-For": "192.0.2.7"}))[0] == 403
+
+
+async def test_health_says_what_is_not_well(office: Office) -> None:
+    async with office.stranger() as browser:
+        assert await browser.get("/healthz") == (200, '{"status": "ok"}')
+        status, text = await browser.get("/readyz")
+        assert (status, json.loads(text)["status"]) == (200, "ok")
+        office.guild.is_away = True
+        status, text = await browser.get("/readyz")
+        assert (status, json.loads(text)["checks"]["Discord"]) == (503, "failing")
+        office.guild.is_away = False
+        moved = office.till.path.with_suffix(".gone")
+        office.till.path.rename(moved)
+        status, text = await browser.get("/readyz")
+        assert (status, json.loads(text)["checks"]["Ledger"]) == (503, "failing")
+        assert (await browser.get("/healthz"))[0] == 200
+        moved.rename(office.till.path)
+
+
+@pytest.mark.parametrize("name", ["grafana-dashboard.json", "alerts.yml"])
+async def test_what_operators_load_names_metrics_that_there_are(office: Office, name: str) -> None:
+    text = (OPS / name).read_text(encoding="utf-8")
+    used = set(re.findall(r"\bcashback_[a-z_]+", text))
+    families = list(office.dashboard._metrics.registry.collect())
+    known = {sample.name for family in families for sample in family.samples}
+    known |= {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    assert len(used) > 5
+    assert used <= known
+
+
+async def test_the_grafana_dashboard_is_one(office: Office) -> None:
+    board = json.loads((OPS / "grafana-dashboard.json").read_text(encoding="utf-8"))
+    assert board["title"]
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    for panel in board["panels"]:
+        assert panel["targets"]
+        assert panel["title"]

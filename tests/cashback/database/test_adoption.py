@@ -1,0 +1,204 @@
+"""An Apex Core bot's file is adopted as it is, and that bot goes on working on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from cashback.database import Database
+from cashback.domain.errors import DatabaseUnavailableError, NothingPendingError
+from tests.cashback.database import apex_core
+from tests.conftest import Clock, Till, raw, rows
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def old_file(tmp_path: Path) -> Path:
+    """Write an old bot's file."""
+    return apex_core.create(tmp_path / "apex_core.db")
+
+
+@pytest.fixture
+async def adopted(old_file: Path, clock: Clock) -> AsyncIterator[Till]:
+    """Adopt it."""
+    async with Database(old_file, clock=clock) as database:
+        till = Till(database, clock)
+        yield till
+        assert (await till.verify()).breaches == ()
+
+
+async def test_adoption_changes_no_row_and_no_number(old_file: Path, clock: Clock) -> None:
+    before = apex_core.old_rows(old_file)
+    for _ in range(2):
+        async with Database(old_file, clock=clock):
+            assert apex_core.old_rows(old_file) == before
+    assert rows(old_file, "SELECT count(*) FROM open_tickets") == [(1,)]
+    assert rows(old_file, "SELECT seq FROM sqlite_sequence WHERE name = 'wallet_transactions'") == [(2,)]
+    assert rows(old_file, "PRAGMA foreign_key_check") == []
+    assert rows(old_file, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_pending_cashback_of_the_old_rows_is_paid(adopted: Till) -> None:
+    assert await adopted.database.get_all_pending_referral_cashbacks() == [
+        {"referrer_id": 10, "pending_cents": 250, "referral_count": 2},
+        {"referrer_id": 20, "pending_cents": 90, "referral_count": 1},
+    ]
+    report = await adopted.pay()
+    assert (report.users_paid, report.total_cents) == (2, 340)
+    assert (adopted.balance(10), adopted.balance(20), adopted.balance(30)) == (1484, 90, 77)
+    assert adopted.rows(
+        "SELECT id, amount_cents, balance_after_cents, transaction_type, description, metadata FROM wallet_transactions"
+        " WHERE payout_batch_number IS NOT NULL"
+    ) == [
+        (
+            3,
+            250,
+            1484,
+            "referral_cashback",
+            "Referral cashback - 2 active referrals",
+            '{"batch_id": "BATCH-20260703-150000", "referral_count": 2}',
+        ),
+        (
+            4,
+            90,
+            90,
+            "referral_cashback",
+            "Referral cashback - 1 active referral",
+            '{"batch_id": "BATCH-20260703-150000", "referral_count": 1}',
+        ),
+    ]
+
+
+async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: Till) -> None:
+    verdict = await adopted.verify()
+    assert verdict.balanced
+    assert any(remark.startswith("wallet of 10 holds 1234 cents") for remark in verdict.remarks)
+
+
+async def test_what_is_taken_back_after_a_payout_is_a_breach_in_an_adopted_file_too(old_file: Path) -> None:
+    async with Database(old_file, clock=Clock()) as database:
+        till = Till(database, Clock())
+        await till.pay()
+        with raw(old_file) as connection:
+            connection.execute("UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 20")
+        assert not (await till.verify()).balanced
+
+
+@pytest.mark.parametrize("paid_first", [False, True])
+async def test_the_other_bots_own_statements_go_on_working(adopted: Till, *, paid_first: bool) -> None:
+    if paid_first:
+        await adopted.pay()
+    apex_core.work_on(adopted.path)
+    assert (await adopted.verify()).balanced
+    assert await adopted.pending(20) == 0
+    assert await adopted.pending(50) == 100
+    assert (await adopted.database.get_pending_cashback_for_user(40))["is_blacklisted"]
+    report = await adopted.pay()
+    assert report.total_cents == (100 if paid_first else 350)
+    assert adopted.balance(10) == 1234 - 34 + 250
+
+
+async def test_moments_are_read_in_every_form_that_python_and_sqlite_write_them(adopted: Till) -> None:
+    for referrer_id in (10, 20, 30, 40):
+        for referral in await adopted.database.get_referrals(referrer_id):
+            assert referral["created_at"] is None or referral["created_at"].tzinfo is not None
+
+
+async def test_purchases_accrue_on_old_referrals(adopted: Till) -> None:
+    assert await adopted.database.log_referral_purchase(21, 77, 399) == 1
+    assert await adopted.database.log_referral_purchase(21, 78, 1) == 1
+    assert await adopted.database.log_referral_purchase(31, 79, 10_000) is None
+    assert await adopted.pending(20) == 92
+
+
+async def test_an_explicit_null_in_an_old_row_loses_no_cent(old_file: Path, clock: Clock) -> None:
+    """The old columns have defaults but allow NULL."""
+    with raw(old_file) as connection:
+        connection.execute("INSERT INTO users (discord_id) VALUES (60), (61)")
+        connection.execute("INSERT INTO referrals VALUES (20, 60, 61, NULL, NULL, NULL, NULL, NULL)")
+    async with Database(old_file, clock=clock) as database:
+        assert await database.log_referral_purchase(61, 1, 20_000) == 100
+        till = Till(database, clock)
+        assert await till.pending(60) == 100
+        await till.pay()
+        assert till.balance(60) == 100
+        assert (await till.verify()).balanced
+
+
+async def test_a_referrer_without_a_wallet_gets_one_and_blocks_nobody(old_file: Path, clock: Clock) -> None:
+    """The old bot looks at no foreign keys, so its file may hold a referral of somebody without a row."""
+    with raw(old_file) as connection:
+        connection.execute(
+            "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents) VALUES (70, 71, 30)"
+        )
+    async with Database(old_file, clock=clock) as database:
+        till = Till(database, clock)
+        report = await till.pay()
+        assert (report.users_paid, report.total_cents) == (3, 370)
+        assert till.balance(70) == 30
+        assert (await till.verify()).balanced
+
+
+async def test_old_cents_that_were_overpaid_before_are_a_remark(old_file: Path, clock: Clock) -> None:
+    with raw(old_file) as connection:
+        connection.execute("UPDATE referrals SET cashback_paid_cents = 900 WHERE id = 9")
+    async with Database(old_file, clock=clock) as database:
+        verdict = await Till(database, clock).verify()
+        assert verdict.balanced
+        assert any("referral 9 earned 10 cents and was paid 900" in remark for remark in verdict.remarks)
+
+
+@pytest.mark.parametrize("table", ["users", "referrals", "wallet_transactions"])
+async def test_another_programs_table_of_our_name_is_refused_and_left_alone(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "other.db"
+    with raw(path) as connection:
+        connection.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, name TEXT)")
+    with pytest.raises(DatabaseUnavailableError, match=f"has a table {table} without .*no Apex Core file"):
+        await Database(path).connect()
+    assert rows(path, "SELECT name FROM sqlite_master") == [(table,)]
+
+
+async def test_a_file_with_some_of_the_tables_gets_the_others(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "part.db"
+    with raw(path) as connection:
+        connection.executescript(apex_core.TABLES.split("CREATE TABLE referrals", maxsplit=1)[0])
+        connection.execute("INSERT INTO users (discord_id, wallet_balance_cents) VALUES (1, 500)")
+    async with Database(path, clock=clock) as database:
+        till = Till(database, clock)
+        await till.earn(1, 20)
+        await till.pay()
+        assert till.balance(1) == 520
+        assert (await till.verify()).balanced
+
+
+async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_next_batch(adopted: Till) -> None:
+    rounds = 60
+    finished = anyio.Event()
+
+    async def work() -> None:
+        await anyio.to_thread.run_sync(apex_core.go_on_working, adopted.path, rounds)
+        finished.set()
+
+    with anyio.fail_after(50):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            number = 0
+            while not finished.is_set():
+                number += 1
+                assert await adopted.database.log_referral_purchase(12, f"ours-{number}", 400) == 2
+                assert await adopted.database.log_referral_refund(f"ours-{number}", 200) == 1
+                with suppress(NothingPendingError):
+                    assert (await adopted.pay(chunk_size=1)).failed == 0
+        with suppress(NothingPendingError):
+            await adopted.pay()
+    assert await adopted.database.get_all_pending_referral_cashbacks() == []
+    assert adopted.balance(10) == 1234 + 250 + 7 * rounds + number
+    assert adopted.balance(20) == 90 - rounds
+    assert adopted.balance(50) == 3 * rounds
+    assert (await adopted.verify()).breaches == ()

@@ -1,0 +1,164 @@
+"""Backups: taken in the middle of a batch they are whole, and a restored one is paid on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+
+from cashback.database import Database
+from cashback.database.integrity import backup, reconciliation
+from cashback.domain.errors import DatabaseUnavailableError
+from tests.cashback.database import apex_core
+from tests.conftest import Clock, OpenDatabase, Till, drop_guards, lose_index_rows, names_in, raw, rows, run_batches
+
+pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("a server's backups are its own")]
+
+PAYEES = 60
+
+
+async def test_a_backup_of_a_running_batch_is_whole_and_what_is_restored_is_paid_on_from(
+    till: Till, open_database: OpenDatabase, tmp_path: Path, clock: Clock
+) -> None:
+    """The copy is taken after the third chunk, before the fourth commits: the writer holds its lock all the while."""
+    await till.earn_all((referrer, 100 + referrer) for referrer in range(1, PAYEES + 1))
+    number = await till.approved()
+    commits: list[backup.Backup | None] = []
+
+    def failpoint(moment: str) -> None:
+        if moment == "before commit":
+            commits.append(backup.make(till.path, tmp_path / "copy.db") if len(commits) == 4 else None)
+
+    async with open_database(failpoint=failpoint) as running:
+        recorder = await run_batches(running, number, chunk_size=10)
+    assert recorder.reports[0].users_paid == PAYEES
+    [made] = [commit for commit in commits if commit]
+    assert made.verdict is not None
+    assert made.verdict.breaches == ()
+    assert made.size_bytes == (tmp_path / "copy.db").stat().st_size
+    assert rows(made.path, "SELECT count(*) FROM payouts WHERE status = 'credited'") == [(30,)]
+
+    restored = tmp_path / "restored.db"
+    copyfile(made.path, restored)
+    async with Database(restored, clock=clock) as database:
+        again = await run_batches(database, number, chunk_size=10)
+        assert (again.reports[0].users_paid, again.reports[0].total_cents) == (PAYEES, sum(range(101, 101 + PAYEES)))
+        assert (await database.read(reconciliation.verify)).breaches == ()
+    assert rows(restored, "SELECT discord_id, wallet_balance_cents FROM users WHERE discord_id <= 60 ORDER BY 1") == [
+        (referrer, 100 + referrer) for referrer in range(1, PAYEES + 1)
+    ]
+
+
+async def test_a_backup_is_one_file_that_its_owner_alone_may_read(till: Till, tmp_path: Path) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    backup.make(till.path, folder / "copy.db")
+    assert names_in(folder) == ["copy.db"]
+    assert (folder / "copy.db").stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_last_backup_is_in_the_audit_log(till: Till, tmp_path: Path, clock: Clock) -> None:
+    assert await till.database.read(backup.last_made) is None
+    for name in ("one.db", "two.db"):
+        made = backup.make(till.path, tmp_path / name)
+        await till.database.write(backup.note, made, actor="cli", now=clock.advance(60))
+    last = await till.database.read(backup.last_made)
+    assert last is not None
+    assert last["at"] == clock()
+    assert str(tmp_path / "two.db") in last["details"]
+
+
+async def test_what_is_there_is_left_alone_unless_it_may_be_replaced(till: Till, tmp_path: Path) -> None:
+    target = tmp_path / "precious.db"
+    target.write_text("precious")
+    with pytest.raises(backup.BackupRefusedError, match="is there already"):
+        backup.make(till.path, target)
+    assert target.read_text() == "precious"
+    backup.make(till.path, target, overwrite=True)
+    assert rows(target, "SELECT count(*) FROM users") == [(0,)]
+
+
+async def test_who_is_faster_keeps_the_name(till: Till, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program writes a file of that name while the copy is being made."""
+    target = tmp_path / "copy.db"
+    reserve = backup._reserve
+
+    def late(path: Path) -> None:
+        path.write_text("faster")
+        reserve(path)
+
+    monkeypatch.setattr(backup, "_reserve", late)
+    with pytest.raises(backup.BackupRefusedError, match="is there already"):
+        backup.make(till.path, target)
+    assert target.read_text() == "faster"
+    assert [name for name in names_in(tmp_path) if "copy" in name] == ["copy.db"]
+
+
+def _name_the_ledger(path: Path) -> Path:
+    return path
+
+
+def _leave_a_log(path: Path) -> Path:
+    path.with_name("open.db-wal").write_text("")
+    return path.with_name("open.db")
+
+
+def _name_no_folder(path: Path) -> Path:
+    return path.parent / "nowhere" / "copy.db"
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (_name_the_ledger, "is the ledger itself"),
+        (_leave_a_log, "is there: a program has"),
+        (_name_no_folder, "does not exist; create it first"),
+    ],
+)
+async def test_a_target_that_cannot_be_one_is_refused(
+    till: Till, tmp_path: Path, target: Callable[[Path], Path], told: str
+) -> None:
+    name = target(till.path)
+    before = names_in(tmp_path)
+    with pytest.raises(backup.BackupRefusedError, match=told):
+        backup.make(till.path, name, overwrite=True)
+    assert names_in(tmp_path) == before
+
+
+async def test_a_ledger_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="there is nothing to back up"):
+        backup.make(tmp_path / "gone.db", tmp_path / "copy.db")
+    assert names_in(tmp_path) == []
+
+
+async def test_a_damaged_ledger_gives_no_backup(till: Till, tmp_path: Path) -> None:
+    """An index that has lost a row reads like a sound file, until a constraint is needed."""
+    await till.earn(1, 5)
+    await till.pay()
+    lose_index_rows(till.path)
+    till.honest = False
+    with pytest.raises(DatabaseUnavailableError, match="is damaged"):
+        backup.make(till.path, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
+
+
+async def test_books_that_do_not_balance_are_copied_and_told(till: Till, tmp_path: Path) -> None:
+    await till.earn(1, 5)
+    await till.pay()
+    drop_guards(till.location)
+    with raw(till.location) as connection:
+        connection.execute("UPDATE users SET wallet_balance_cents = 6 WHERE discord_id = 1")
+    till.honest = False
+    made = backup.make(till.path, tmp_path / "copy.db")
+    assert made.verdict is not None
+    assert [breach for breach in made.verdict.breaches if "wallet of 1 holds 6 cents" in breach]
+
+
+async def test_another_bots_file_is_copied_as_it_is(tmp_path: Path) -> None:
+    """Before it is adopted: nothing is added to it, and its books are not ours to read."""
+    apex_core.create(tmp_path / "apex.db")
+    before = (tmp_path / "apex.db").read_bytes()
+    assert backup.make(tmp_path / "apex.db", tmp_path / "copy.db").verdict is None
+    assert (tmp_path / "apex.db").read_bytes() == before

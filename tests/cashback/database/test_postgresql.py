@@ -1,0 +1,157 @@
+"""What only a server does: transactions that meet, connections that are cut, addresses that lead nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+from sqlalchemy import Connection, select, text, update
+from sqlalchemy.engine import URL
+
+from cashback.database import Database, schema
+from cashback.database.integrity import backup
+from cashback.database.tables import users
+from cashback.domain.errors import DatabaseUnavailableError
+from tests.conftest import REFUSED, Clock, Till, raw, rows
+from tests.postgresql import Server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def address(postgresql: Server, new_ledger_on_server: URL) -> URL:
+    return postgresql.create(new_ledger_on_server)
+
+
+def read_then_write(connection: Connection) -> None:
+    """Raise a balance in the way that loses one of two, unless transactions are as if one came after the other."""
+    balance = connection.scalars(select(users.c.wallet_balance_cents).where(users.c.discord_id == 1)).one()
+    connection.execute(update(users).where(users.c.discord_id == 1).values(wallet_balance_cents=balance + 1))
+
+
+async def test_of_two_transactions_that_meet_one_is_run_again(address: URL) -> None:
+    async with Database(address) as one, Database(address) as other:
+        await one.ensure_user(1)
+
+        async def raise_it(database: Database) -> None:
+            for _ in range(15):
+                await database.write(read_then_write)
+
+        async with anyio.create_task_group() as both:
+            both.start_soon(raise_it, one)
+            both.start_soon(raise_it, other)
+    assert rows(address, "SELECT wallet_balance_cents FROM users") == [(30,)]
+
+
+async def test_a_connection_that_is_cut_in_a_transaction_is_an_unavailable_database_and_the_next_use_works(
+    address: URL,
+) -> None:
+    def be_cut(connection: Connection) -> None:
+        read_then_write(connection)
+        pid = connection.scalars(text("SELECT pg_backend_pid()")).one()
+        with raw(address) as server:
+            server.execute("SELECT pg_terminate_backend(?)", [pid])
+        connection.execute(text("SELECT 1"))
+
+    async with Database(address) as database:
+        await database.ensure_user(1)
+        with pytest.raises(DatabaseUnavailableError, match="then resume"):
+            await database.write(be_cut)
+        assert rows(address, "SELECT wallet_balance_cents FROM users") == [(0,)]
+        await database.write(read_then_write)
+        with raw(address) as server:
+            server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await database.write(read_then_write)
+    assert rows(address, "SELECT wallet_balance_cents FROM users") == [(2,)]
+
+
+async def test_two_open_a_new_database_at_once(postgresql: Server, clock: Clock) -> None:
+    address = postgresql.create()
+
+    async def open_it() -> None:
+        async with Database(address, clock=clock):
+            pass
+
+    async with anyio.create_task_group() as both:
+        for _ in range(2):
+            both.start_soon(open_it)
+    assert rows(address, "SELECT version_num FROM alembic_version") == [(schema.NEWEST,)]
+    postgresql.drop(address)
+
+
+@pytest.mark.parametrize("table", ["wallet_transactions", "payouts", "audit_log"])
+def test_what_is_only_added_to_is_not_emptied_at_once(address: URL, table: str) -> None:
+    with raw(address) as server, pytest.raises(REFUSED, match="only ever added to"):
+        server.execute(f"TRUNCATE {table} CASCADE")
+
+
+async def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
+    with pytest.raises(DatabaseUnavailableError, match="cannot be reached") as refused:
+        await Database("postgresql+psycopg://me:secret@127.0.0.1:1/cashback").connect()
+    assert "secret" not in str(refused.value)
+
+
+async def test_a_database_that_is_not_there_is_named(address: URL) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="create it first"):
+        await Database(address.set(database="no_such_database")).connect()
+
+
+def test_a_backup_says_what_to_use_instead(address: URL, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="pg_dump"):
+        backup.make(Database(address).path, tmp_path / "copy.db")
+
+
+async def test_what_is_committed_is_on_disk_whatever_the_server_would_do(address: URL) -> None:
+    async with Database(address) as database:
+        asked = await database.write(lambda connection: connection.execute(text("SHOW synchronous_commit")).scalar())
+    assert asked == "on"
+
+
+async def test_a_transaction_that_reads_cannot_write(address: URL) -> None:
+    async with Database(address) as database:
+        with pytest.raises(DatabaseUnavailableError):
+            await database.read(lambda connection: connection.execute(update(users).values(wallet_balance_cents=1)))
+
+
+@pytest.mark.parametrize("harm", ["its connections are cut", "the server crashes"])
+async def test_a_batch_that_loses_its_server_has_paid_whole_chunks_and_is_finished(
+    postgresql: Server, address: URL, clock: Clock, harm: str
+) -> None:
+    """In the middle of the second chunk, when its rows are written and not committed."""
+    chunks = [0, 0]
+
+    def fail(moment: str) -> None:
+        if not number or moment != "before commit":
+            return
+        chunks[0] += bool(rows(address, "SELECT 1 FROM payout_batches WHERE status = 'running'"))
+        if chunks[0] == 2 and not chunks[1]:
+            chunks[1] = 1
+            if harm == "the server crashes":
+                postgresql.crash()
+                return
+            with raw(address) as server:
+                server.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+
+    number = 0
+    async with Database(address, clock=clock, failpoint=fail) as database:
+        till = Till(database, clock)
+        await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 8))
+        number = await till.approved()
+        cut = await till.run(number, chunk_size=2)
+        assert chunks[1] == 1
+        assert [told for told, _ in cut.interruptions] == [number]
+        assert (await till.verify()).breaches == ()
+        [(paid,)] = till.rows("SELECT count(*) FROM wallet_transactions")
+        assert (paid % 2, paid < 7) == (0, True)
+        report = (await till.run(number, chunk_size=2)).reports[0]
+        assert (report.users_paid, report.total_cents) == (7, 728)
+        assert [till.balance(referrer) for referrer in range(1, 8)] == [100 + referrer for referrer in range(1, 8)]
+        assert till.rows("SELECT count(*), count(DISTINCT user_id) FROM notifications") == [(7, 7)]
+        assert (await till.verify()).breaches == ()

@@ -1,0 +1,202 @@
+"""What the statements of a batch cost: they search what is pending, they never scan what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from shutil import copyfile
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from cashback.database import Database
+from cashback.database.integrity import reconciliation
+from cashback.database.payouts import absences, batches, crediting, outbox, proposals, runs
+from cashback.database.queries import browsing, members
+from cashback.database.referral_program import pending, purchases, referrals, refunds
+from cashback.database.referral_program.purchases import Purchase
+from cashback.database.referral_program.refunds import Refund
+from cashback.domain.model import Absence, ChunkDiscovered, Terms
+from tests.cashback.database import apex_core
+from tests.conftest import FRIDAY, Clock, Till, raw
+
+pytestmark = pytest.mark.anyio
+
+Plans = dict[str, list[str]]
+
+
+def explained(connection: Connection, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Plans:  # noqa: ANN401 -- whatever the function takes
+    """Run a function, and return the query plan of each statement that it executed, by the statement's text."""
+    statements: list[tuple[str, Any]] = []
+
+    def note(_c: object, _cursor: object, statement: str, parameters: Any, _x: object, many: bool) -> None:  # noqa: ANN401 -- whatever the function takes
+        if not many:
+            statements.append((statement, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    function(connection, *args, **kwargs)
+    event.remove(connection, "before_cursor_execute", note)
+    return {
+        statement: [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()]
+        for statement, parameters in statements
+    }
+
+
+def full_scans(plans: Plans) -> list[str]:
+    """List the steps that read a whole table of the old bot, or all payouts.
+
+    An INSERT's plan names the tables that refer to its own too; SQLite looks there only while a violation is open.
+    """
+    tables = ("referrals", "users", "wallet_transactions", "payouts", "referral_purchases", "referral_refunds")
+    return [
+        step
+        for statement, plan in plans.items()
+        for step in plan
+        if not (step == "SCAN payouts" and statement.startswith("INSERT"))
+        if step.split(" USING")[0] in {f"SCAN {table}" for table in tables}
+        and not any(f"INDEX {index}" in step for index in PARTIAL)
+    ]
+
+
+PARTIAL = ("referrals_pending", "referrals_blacklisted", "referrals_overpaid", "referrals_held")
+"""These hold only the rows that they are asked for."""
+
+FORMS = ["new", "adopted", "analyzed"]
+small_tables = pytest.mark.parametrize("large", ["new", "adopted"], indirect=True)
+"""With statistics, SQLite rightly reads a table of few rows from end to end."""
+
+
+@pytest.fixture(params=FORMS)
+async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path) -> AsyncIterator[Till]:
+    """Open a ledger with some thousand referrals, most of them paid, with a batch that runs."""
+    path = tmp_path / "cashback.db"
+    if request.param == "new":
+        copyfile(new_ledger, path)
+    else:
+        apex_core.create(path)
+    async with Database(path, clock=Clock()) as database:
+        till = Till(database, Clock())
+        await till.earn_all((1000 + number % 500, 5) for number in range(2000))
+        await till.pay()
+        await till.earn_all((1000 + number, 7) for number in range(200))
+        if request.param == "analyzed":
+            with raw(path) as connection:
+                connection.execute("ANALYZE")
+        number = await till.approved()
+        await database.write(runs.start, number, now=FRIDAY)
+        yield till
+
+
+async def test_crediting_a_chunk_searches_its_own_rows_only(large: Till) -> None:
+    chunk = ChunkDiscovered(batch_number=2, first_referrer_id=1010, last_referrer_id=1060)
+    plans = await large.database.write(explained, crediting.credit_chunk, chunk, now=FRIDAY)
+    assert len(plans) >= 7
+    assert full_scans(plans) == []
+    by_flag = [step for plan in plans.values() for step in plan if "idx_referrals_blacklisted" in step]
+    assert by_flag == []
+    [transactions] = [plan for text, plan in plans.items() if text.startswith("INSERT INTO wallet_transactions")]
+    assert any("referrals_pending (referrer_user_id>" in step for step in transactions), transactions
+    barred = [step for step in transactions if " flagged " in step]
+    assert all("referrals_blacklisted" in step for step in barred), barred
+    [marks] = [plan for text, plan in plans.items() if text.startswith("UPDATE referrals")]
+    assert any("referrals_pending" in step for step in marks), marks
+
+
+async def test_discovery_goes_along_the_key(large: Till) -> None:
+    plans = await large.database.read(explained, crediting.next_chunk, 2, after_referrer_id=1100, size=50)
+    batch = "SEARCH payout_batches USING INTEGER PRIMARY KEY (rowid=?)"
+    along_the_key = "SEARCH payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"
+    assert list(plans.values()) == [["CO-ROUTINE waiting", batch, along_the_key, "SCAN waiting"]]
+
+
+@pytest.mark.parametrize("function", [pending.all_pending, pending.pending_by_referrer])
+async def test_what_is_pending_is_read_from_its_index(large: Till, function: Callable[..., Any]) -> None:
+    def execute(connection: Connection, _now: object) -> None:
+        connection.execute(pending.pending_by_referrer(FRIDAY))
+
+    chosen = pending.all_pending if function is pending.all_pending else execute
+    plans = await large.database.read(explained, chosen, FRIDAY)
+    [plan] = plans.values()
+    assert any("referrals USING INDEX referrals_pending" in step for step in plan), plan
+    assert full_scans(plans) == []
+
+
+async def test_page_of_pending_referrers_is_read_from_its_index(large: Till) -> None:
+    page = partial(browsing.referrers_page, which=browsing.ReferrerFilter.PENDING, after_referrer_id=1100, limit=50)
+    plans = await large.database.read(explained, page, FRIDAY)
+    assert full_scans(plans) == [], plans
+
+
+async def test_proposing_reads_what_is_pending_from_its_index(large: Till) -> None:
+    plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
+    assert full_scans(plans) == [], plans
+
+
+async def test_a_batch_is_verified_by_its_own_rows(large: Till) -> None:
+    plans = await large.database.read(explained, reconciliation.verify_batch, 2)
+    assert len(plans) >= 7
+    assert full_scans(plans) == [], plans
+
+
+async def test_one_members_pending_is_a_search(large: Till) -> None:
+    for function in (pending.pending_for, referrals.referral_stats, members.standing):
+        assert full_scans(await large.database.read(explained, function, 1010, FRIDAY)) == []
+
+
+async def test_what_a_member_is_told_is_searched(large: Till) -> None:
+    read = large.database.read
+    for plans in (
+        await read(explained, members.past_payouts, 1010, limit=10),
+        await read(explained, members.taken_back, 1010, limit=10),
+        await read(explained, members.referrals_page, 1010, FRIDAY, limit=10),
+        await read(explained, referrals.Lineage, [1010]),
+        await read(explained, pending.held_and_owed, FRIDAY),
+        await large.database.write(
+            explained, refunds.record_refund, Refund(order_id="till-1"), actor="cli", now=FRIDAY
+        ),
+    ):
+        assert full_scans(plans) == [], plans
+
+
+async def test_a_purchase_on_a_large_ledger_is_searched(large: Till) -> None:
+    bought = Purchase(order_id="new", buyer_id=900_001, amount_cents=100)
+    plans = await large.database.write(explained, purchases.log_purchase, bought, 5_000, FRIDAY, holding_days=5)
+    assert full_scans(plans) == [], plans
+
+
+async def test_who_is_absent_is_left_out_by_a_search(large: Till) -> None:
+    await large.database.write(absences.note, 1010, Absence.GONE, FRIDAY)
+    plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
+    assert full_scans(plans) == [], plans
+
+
+@small_tables
+async def test_the_outbox_is_read_from_its_index(large: Till) -> None:
+    plans = await large.database.read(explained, outbox.due, now=FRIDAY, limit=50)
+    [plan] = plans.values()
+    assert plan[0] == "SCAN notifications USING INDEX notifications_queued"
+    assert full_scans(plans) == []
+
+
+@small_tables
+async def test_open_batches_are_read_from_their_index(large: Till) -> None:
+    for function, arguments in ((batches.unfinished, {}), (proposals.expire, {"now": FRIDAY})):
+        plans = await large.database.write(explained, function, **arguments)
+        assert any("payout_batches_open" in step for plan in plans.values() for step in plan), plans
+
+
+@pytest.mark.about_a_file(
+    "SQLite says how it goes about a statement before there are rows; a server's plan depends on them"
+)
+async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(till: Till) -> None:
+    """Of no batch before, nobody was left out; asked for as NULL, every row would be looked at for every referrer."""
+    await till.earn_all((referrer, 100) for referrer in range(1, 9))
+    terms = Terms(max_users=10, max_total_cents=1000)
+    plans = await till.database.write(
+        explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None, terms=terms
+    )
+    steps = [step for text, plan in plans.items() if "before" in text for step in plan]
+    assert any(step.startswith("SEARCH before USING PRIMARY KEY") for step in steps), steps
+    assert not [step for step in steps if step.startswith("SCAN before")]

@@ -1,0 +1,298 @@
+"""Referrals and purchases through the coroutines of `Database`, as another bot calls them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from cashback.database.database import rate_of
+from cashback.database.referral_program import referrals
+from cashback.database.referral_program.blacklist import unblacklist
+from cashback.database.referral_program.people import LARGEST_ID
+from cashback.database.referral_program.purchases import (
+    LARGEST_PURCHASE_CENTS,
+    Purchase,
+    PurchaseOutcome,
+    record_purchases,
+)
+from cashback.domain.errors import CashbackError, PurchaseRefusedError, ReferralRefusedError
+from tests.conftest import FRIDAY, Till
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_new_referral_is_found_from_both_sides(till: Till) -> None:
+    database = till.database
+    number = await database.create_referral(1, 2)
+    assert isinstance(number, int)
+    assert await database.create_referral(1, 3) > number
+    assert await database.get_referrer_for_user(2) == 1
+    assert await database.get_referrer_for_user(1) is None
+    listed = await database.get_referrals(1)
+    assert [(one["id"], one["referrer_user_id"], one["referred_user_id"]) for one in listed[:1]] == [(number, 1, 2)]
+    assert listed[0]["created_at"] == FRIDAY
+    assert await database.get_referrals(2) == []
+    assert till.rows("SELECT discord_id FROM users ORDER BY 1") == [(1,), (2,), (3,)]
+
+
+async def test_nobody_refers_themselves(till: Till) -> None:
+    with pytest.raises(RuntimeError, match=r"^Users cannot refer themselves$") as caught:
+        await till.database.create_referral(1, 1)
+    assert isinstance(caught.value, ReferralRefusedError)
+    assert till.rows("SELECT * FROM users") == []
+
+
+@pytest.mark.parametrize("referrer", [1, 3])
+async def test_nobody_is_referred_a_second_time(till: Till, referrer: int) -> None:
+    await till.database.create_referral(1, 2)
+    with pytest.raises(RuntimeError, match=r"^This user has already been referred by someone$"):
+        await till.database.create_referral(referrer, 2)
+    assert await till.database.get_referrer_for_user(2) == 1
+
+
+@pytest.mark.parametrize("length", [2, 3, 7])
+async def test_nobody_is_referred_by_somebody_below(till: Till, length: int) -> None:
+    for member in range(1, length):
+        await till.database.create_referral(member, member + 1)
+    with pytest.raises(RuntimeError, match=rf"^Member {length} was brought by Member 1, .* a circle is refused$"):
+        await till.database.create_referral(length, 1)
+    assert await till.database.get_referrer_for_user(1) is None
+
+
+async def test_many_at_once_close_no_circle_with_each_other_or_with_what_stands(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    pairs = [(2, 3), (3, 1), (5, 6), (4, 5), (6, 4), (6, 7)]
+    refusals = await till.database.write(referrals.create_referrals, pairs, FRIDAY)
+    assert [bool(refusal) for refusal in refusals] == [False, True, False, False, True, False]
+    stand = till.rows("SELECT referrer_user_id, referred_user_id FROM referrals ORDER BY 2")
+    assert stand == [(1, 2), (2, 3), (4, 5), (5, 6), (6, 7)]
+
+
+@pytest.mark.parametrize("wrong", [0, -1, LARGEST_ID + 1, True, 1.5, "7"])
+async def test_an_id_is_a_positive_63_bit_integer(till: Till, wrong: int) -> None:
+    database = till.database
+    refused = (
+        database.create_referral(wrong, 2),
+        database.create_referral(2, wrong),
+        database.ensure_user(wrong),
+        database.log_referral_purchase(wrong, 1, 100),
+        database.blacklist_referral_user(wrong),
+    )
+    for call in refused:
+        with pytest.raises(CashbackError, match="is not a Discord id"):
+            await call
+    assert till.rows("SELECT * FROM users") == []
+
+
+async def test_the_largest_id_is_paid(till: Till) -> None:
+    await till.earn(LARGEST_ID, 5)
+    assert (await till.pay()).total_cents == 5
+    assert till.balance(LARGEST_ID) == 5
+
+
+async def test_a_person_keeps_the_row_that_there_is(till: Till) -> None:
+    await till.earn(1, 100)
+    await till.pay()
+    await till.database.ensure_user(1)
+    assert till.balance(1) == 100
+
+
+async def test_a_purchase_tells_the_whole_cents_that_it_earned(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    assert await till.database.log_referral_purchase(2, 1, 20_000) == 100
+    assert await till.database.log_referral_purchase(2, 2, 199) == 0
+    assert await till.database.log_referral_purchase(2, 3, 0) == 0
+    assert await till.database.log_referral_purchase(2, 4, 10_000, cashback_percent=1.5) == 150
+    assert await till.database.get_referral_stats(1) == {
+        "referral_count": 1,
+        "total_spend_cents": 30_199,
+        "total_earned_cents": 250,
+        "total_paid_cents": 0,
+        "pending_cents": 250,
+    }
+
+
+async def test_a_purchase_that_nobody_referred_earns_nobody_anything(till: Till) -> None:
+    assert await till.database.log_referral_purchase(2, 1, 20_000) is None
+    await till.database.create_referral(1, 2)
+    assert await till.database.log_referral_purchase(2, 1, 20_000) is None
+    assert await till.pending(1) == 0
+
+
+async def test_one_order_counts_once_whether_its_id_is_a_number_or_a_text(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    assert await till.database.log_referral_purchase(2, 77, 20_000) == 100
+    assert await till.database.log_referral_purchase(2, "77", 20_000) is None
+    assert await till.pending(1) == 100
+
+
+@pytest.mark.parametrize(("buyer", "amount"), [(2, 20_001), (3, 20_000)])
+async def test_an_order_that_is_known_otherwise_is_refused(till: Till, buyer: int, amount: int) -> None:
+    await till.earn_all([])
+    await till.database.create_referral(1, 2)
+    await till.database.create_referral(1, 3)
+    await till.database.log_referral_purchase(2, 77, 20_000)
+    with pytest.raises(PurchaseRefusedError, match="Order 77 is known with another buyer or amount"):
+        await till.database.log_referral_purchase(buyer, 77, amount)
+    assert await till.pending(1) == 100
+
+
+@pytest.mark.parametrize("amount", [-1, LARGEST_PURCHASE_CENTS + 1, 1.5, True, "100", None])
+async def test_an_amount_is_whole_cents(till: Till, amount: int) -> None:
+    await till.database.create_referral(1, 2)
+    with pytest.raises(PurchaseRefusedError):
+        await till.database.log_referral_purchase(2, 1, amount)
+    assert till.rows("SELECT * FROM referral_purchases") == []
+
+
+async def test_an_order_needs_an_id(till: Till) -> None:
+    with pytest.raises(PurchaseRefusedError, match="order id is empty"):
+        await till.database.log_referral_purchase(2, "", 100)
+
+
+async def test_a_text_that_is_hostile_to_sql_is_an_order_id_like_any_other(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    order = "'; DROP TABLE users; -- \u2603 %s :x ?"
+    assert await till.database.log_referral_purchase(2, order, 20_000) == 100
+    assert till.rows("SELECT order_id FROM referral_purchases") == [(order,)]
+
+
+async def test_orders_repeat_within_one_call_too(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    purchases = [
+        Purchase(order_id="a", buyer_id=2, amount_cents=20_000),
+        Purchase(order_id="a", buyer_id=2, amount_cents=20_000),
+        Purchase(order_id="a", buyer_id=3, amount_cents=20_000),
+        Purchase(order_id="b", buyer_id=9, amount_cents=20_000),
+    ]
+    answers = await till.database.write(record_purchases, purchases, 5_000, FRIDAY)
+    assert [answer.outcome for answer in answers] == [
+        PurchaseOutcome.EARNED,
+        PurchaseOutcome.REPEATED,
+        PurchaseOutcome.CONFLICTING,
+        PurchaseOutcome.NOBODY_EARNS,
+    ]
+    assert await till.pending(1) == 100
+
+
+async def test_referrals_in_one_call_answer_one_by_one(till: Till) -> None:
+    pairs = [(1, 2), (1, 1), (3, 2), (3, 4)]
+    answers = await till.database.write(referrals.create_referrals, pairs, FRIDAY)
+    assert answers == [
+        None,
+        "Users cannot refer themselves",
+        "This user has already been referred by someone",
+        None,
+    ]
+
+
+async def test_pending_lists_the_largest_first_and_counts_what_is_owed_only(till: Till) -> None:
+    await till.earn(1, 100)
+    await till.earn(2, 300, 50)
+    await till.earn(3, 100)
+    await till.database.create_referral(2, 800)
+    await till.earn(4, 1000)
+    await till.database.blacklist_referral_user(4)
+    assert await till.database.get_all_pending_referral_cashbacks() == [
+        {"referrer_id": 2, "pending_cents": 350, "referral_count": 2},
+        {"referrer_id": 1, "pending_cents": 100, "referral_count": 1},
+        {"referrer_id": 3, "pending_cents": 100, "referral_count": 1},
+    ]
+
+
+async def test_pending_of_one_names_the_referrals_oldest_first(till: Till) -> None:
+    first, second = await till.earn(1, 30, 70)
+    assert await till.database.get_pending_cashback_for_user(1) == {
+        "pending_cents": 100,
+        "referral_count": 2,
+        "is_blacklisted": False,
+        "referral_details": [{"user_id": first, "amount_cents": 30}, {"user_id": second, "amount_cents": 70}],
+    }
+    assert (await till.database.get_pending_cashback_for_user(99))["referral_details"] == []
+
+
+async def test_a_blacklisted_referrer_has_nothing_pending_and_earns_nothing(till: Till) -> None:
+    [buyer] = await till.earn(1, 100)
+    assert await till.database.blacklist_referral_user(1) is True
+    assert await till.database.blacklist_referral_user(1) is False
+    assert await till.database.get_pending_cashback_for_user(1) == {
+        "pending_cents": 0,
+        "referral_count": 0,
+        "is_blacklisted": True,
+        "referral_details": [],
+    }
+    assert (await till.database.get_referral_stats(1))["pending_cents"] == 0
+    assert await till.database.log_referral_purchase(buyer, "more", 20_000) is None
+    await till.database.create_referral(1, 800)
+    assert await till.database.log_referral_purchase(800, "new", 20_000) is None
+
+
+async def test_a_member_may_be_blacklisted_before_the_first_referral(till: Till) -> None:
+    assert await till.database.blacklist_referral_user(1)
+    await till.database.create_referral(1, 2)
+    assert await till.database.log_referral_purchase(2, 1, 20_000) is None
+    assert await till.database.get_all_pending_referral_cashbacks() == []
+
+
+async def test_who_is_no_longer_blacklisted_has_what_was_pending_before(till: Till) -> None:
+    [buyer] = await till.earn(1, 100)
+    await till.database.blacklist_referral_user(1, reason="fraud", actor="discord:5")
+    await till.database.log_referral_purchase(buyer, "meanwhile", 20_000)
+    assert await till.database.write(unblacklist, 1, actor="discord:5", now=FRIDAY)
+    assert not await till.database.write(unblacklist, 1, actor="discord:5", now=FRIDAY)
+    assert await till.pending(1) == 100
+    assert till.rows("SELECT actor, action FROM audit_log") == [
+        ("discord:5", "blacklisted"),
+        ("discord:5", "unblacklisted"),
+    ]
+
+
+async def test_marking_all_of_it_leaves_every_referral_paid_as_earned(till: Till) -> None:
+    await till.earn(1, 30, 70)
+    await till.database.mark_cashback_paid(1, 100)
+    assert [
+        (one["cashback_earned_cents"], one["cashback_paid_cents"]) for one in await till.database.get_referrals(1)
+    ] == [
+        (30, 30),
+        (70, 70),
+    ]
+    assert (await till.database.get_referral_stats(1))["total_paid_cents"] == 100
+
+
+async def test_marking_a_part_takes_the_oldest_first(till: Till) -> None:
+    await till.earn(1, 30, 70, 50)
+    await till.database.mark_cashback_paid(1, 45)
+    assert [one["cashback_paid_cents"] for one in await till.database.get_referrals(1)] == [30, 15, 0]
+    await till.database.mark_cashback_paid(1, 60)
+    assert [one["cashback_paid_cents"] for one in await till.database.get_referrals(1)] == [30, 70, 5]
+
+
+@pytest.mark.parametrize("amount", [101, 0, -5])
+async def test_marking_what_is_not_pending_raises_and_changes_nothing(till: Till, amount: int) -> None:
+    await till.earn(1, 30, 70)
+    with pytest.raises(RuntimeError, match="100 cents are pending"):
+        await till.database.mark_cashback_paid(1, amount)
+    assert await till.pending(1) == 100
+
+
+@pytest.mark.parametrize(
+    ("percent", "ppm"), [(0.5, 5_000), ("0.57", 5_700), (0, 0), (100, 1_000_000), ("0.0001", 1), (1e-4, 1)]
+)
+def test_a_percentage_is_exact(percent: float | str, ppm: int) -> None:
+    assert rate_of(percent) == ppm
+
+
+@pytest.mark.parametrize(
+    "percent", [-0.5, 100.0001, "0.00001", "half", "", True, float("nan"), float("inf"), "1e999999"]
+)
+def test_a_percentage_that_is_none_is_refused(percent: float | str) -> None:
+    with pytest.raises(CashbackError, match="is not a number from 0 to 100"):
+        rate_of(percent)
+
+
+async def test_a_moment_without_a_time_zone_is_an_error(till: Till) -> None:
+    naive = datetime(2026, 7, 3, 15)  # noqa: DTZ001 -- this is what must fail
+    with pytest.raises(Exception, match="has no time zone"):
+        await till.database.write(referrals.create_referrals, [(1, 2)], naive)
+    assert till.rows("SELECT * FROM users") == []

@@ -1,0 +1,201 @@
+"""Taking back: by new entries, as far as the wallet holds, each payout once, and on record."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from cashback.database.payouts import reversals
+from cashback.domain.errors import SecondApproverError, StaleBatchError
+from cashback.domain.model import BatchReport, Reversal, ReversalStatus, Terms
+from tests.conftest import REFUSED, Clock, OpenDatabase, Till, drop_guards, raw
+
+pytestmark = pytest.mark.anyio
+
+
+async def propose(till: Till, report: BatchReport, referrer_id: int | None = None, **terms: int) -> Reversal:
+    """Write down what is to be taken back."""
+    return await till.database.write(
+        reversals.propose,
+        batch_number=report.batch_number,
+        referrer_id=referrer_id,
+        reason='a "stolen" card',
+        actor="discord:7",
+        now=till.clock(),
+        expires_at=till.clock() + timedelta(seconds=120),
+        terms=Terms(**terms),  # type: ignore[arg-type]
+    )
+
+
+async def approve(till: Till, number: int, *, actor: str = "discord:7", approver_id: int | None = 7) -> Reversal:
+    """Approve it."""
+    return await till.database.write(reversals.approve, number, actor=actor, now=till.clock(), approver_id=approver_id)
+
+
+def spend(till: Till, user_id: int, cents: int) -> None:
+    """Spend from a wallet, as the shop's bot does: with a transaction."""
+    with raw(till.location) as connection:
+        connection.execute(
+            "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
+            " SELECT discord_id, ?, wallet_balance_cents - ?, 'purchase' FROM users WHERE discord_id = ?",
+            (-cents, cents, user_id),
+        )
+        connection.execute(
+            "UPDATE users SET wallet_balance_cents = wallet_balance_cents - ? WHERE discord_id = ?", (cents, user_id)
+        )
+
+
+async def test_a_batch_is_taken_back_as_far_as_the_wallets_hold_it(till: Till) -> None:
+    await till.earn_all([(1, 500), (2, 300), (3, 200)])
+    report = await till.pay()
+    spend(till, 2, 250)
+    spend(till, 3, 200)
+    wanted = await propose(till, report)
+    assert (wanted.planned_count, wanted.planned_cents, wanted.coverable_cents) == (3, 1000, 550)
+    before = till.payouts(report.batch_number), till.rows("SELECT * FROM referrals")
+
+    done = await approve(till, wanted.number)
+    assert (done.status, done.reversed_cents, done.shortfall_cents) == (ReversalStatus.DONE, 550, 450)
+    assert [till.balance(user) for user in (1, 2, 3)] == [0, 0, 0]
+    assert till.rows("SELECT referrer_id, amount_cents, shortfall_cents FROM payout_reversals") == [
+        (1, 500, 0),
+        (2, 50, 250),
+        (3, 0, 200),
+    ]
+    entries = till.rows(
+        "SELECT user_discord_id, amount_cents, balance_after_cents, metadata FROM wallet_transactions"
+        " WHERE transaction_type = 'referral_cashback_reversal'"
+    )
+    assert [entry[:3] for entry in entries] == [(1, -500, 0), (2, -50, 0)]
+    told = {"batch_id": report.batch_id, "reversal": 1, "reason": 'a "stolen" card'}
+    assert [json.loads(entry[3]) for entry in entries] == [told, told]
+    assert (till.payouts(report.batch_number), till.rows("SELECT * FROM referrals")) == before, "nothing is rewritten"
+    assert [await till.pending(user) for user in (1, 2, 3)] == [0, 0, 0], "it does not become pending again"
+    stands = await till.report(report.batch_number)
+    assert (stands.reversed_count, stands.reversed_cents, stands.shortfall_cents) == (3, 550, 450)
+
+
+async def test_a_wallet_below_zero_gives_nothing(till: Till) -> None:
+    await till.earn(1, 500)
+    report = await till.pay()
+    spend(till, 1, 600)
+    done = await approve(till, (await propose(till, report, 1)).number)
+    assert (done.reversed_cents, done.shortfall_cents, till.balance(1)) == (0, 500, -100)
+
+
+async def test_a_payout_is_taken_back_once(till: Till) -> None:
+    await till.earn_all([(1, 500), (2, 300)])
+    report = await till.pay()
+    one, same = await propose(till, report, 1), await propose(till, report, 1)
+    everyone = await propose(till, report)
+    await approve(till, one.number)
+    for wanted in (one, same, everyone):
+        before = till.money()
+        with pytest.raises(StaleBatchError):
+            await approve(till, wanted.number)
+        assert till.money() == before
+    with pytest.raises(StaleBatchError, match="has no credited payout to member 1 to take back"):
+        await propose(till, report, 1)
+    rest = await propose(till, report)
+    assert (rest.planned_count, rest.planned_cents) == (1, 300)
+    await approve(till, rest.number)
+    assert [till.balance(user) for user in (1, 2)] == [0, 0]
+    with raw(till.location) as connection, pytest.raises(REFUSED, match=r"(?i)unique"):
+        connection.execute("INSERT INTO payout_reversals VALUES (1, 1, 1, 0, 500, NULL)")
+
+
+async def test_what_was_not_credited_is_not_taken_back(till: Till) -> None:
+    await till.earn_all([(1, 500), (2, 300)])
+    proposed = await till.propose()
+    running = await till.approved(target_user_id=2)
+    for number in (proposed.batch_number, running):
+        with pytest.raises(StaleBatchError, match="has no credited payout"):
+            await propose(till, await till.report(number))
+    await till.run(running)
+    with pytest.raises(StaleBatchError, match="to member 1"):
+        await propose(till, await till.report(running), 1)
+
+
+async def test_it_can_be_cancelled_and_it_expires(till: Till, clock: Clock) -> None:
+    await till.earn(1, 500)
+    report = await till.pay()
+    cancelled, late = await propose(till, report), await propose(till, report)
+    await till.database.write(reversals.cancel, cancelled.number, actor="discord:7", now=clock())
+    with pytest.raises(StaleBatchError, match="cancelled already"):
+        await approve(till, cancelled.number)
+    clock.advance(120)
+    with pytest.raises(StaleBatchError, match="expired"):
+        await approve(till, late.number)
+    assert till.balance(1) == 500
+
+
+async def test_from_the_threshold_on_another_admin_must_approve(till: Till) -> None:
+    await till.earn(1, 500)
+    report = await till.pay()
+    assert (await propose(till, report, approval_threshold_cents=501)).needs_second_approver is None
+    wanted = await propose(till, report, approval_threshold_cents=500)
+    assert (await approve(till, wanted.number)).status is ReversalStatus.PROPOSED
+    for same in (7, None):
+        with pytest.raises(SecondApproverError):
+            await approve(till, wanted.number, actor="cli:7", approver_id=same)
+    with raw(till.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
+        connection.execute(
+            "UPDATE reversals SET status = 'done', approved_by = 'x', approver_id = 7, shortfall_cents = 500"
+            f" WHERE number = {wanted.number}"
+        )
+    assert till.balance(1) == 500
+    done = await approve(till, wanted.number, actor="discord:8", approver_id=8)
+    assert (done.first_approved_by, done.approved_by, till.balance(1)) == ("discord:7", "discord:8", 0)
+    actions = "SELECT action, actor FROM audit_log WHERE action LIKE '%revers%' ORDER BY id"
+    assert till.rows(actions)[1:] == [
+        ("reversal_proposed", "discord:7"),
+        ("reversal_first_approved", "discord:7"),
+        ("payouts_reversed", "discord:8"),
+    ]
+
+
+@pytest.mark.parametrize("moment", ["before commit", "after commit"])
+async def test_an_end_at_the_commit_takes_back_all_or_nothing(
+    till: Till, open_database: OpenDatabase, moment: str
+) -> None:
+    await till.earn_all([(1, 500), (2, 300)])
+    wanted = await propose(till, await till.pay())
+
+    def failpoint(at: str) -> None:
+        if at == moment:
+            raise ArithmeticError
+
+    async with open_database(failpoint=failpoint) as failing:
+        with pytest.raises(ArithmeticError):
+            await failing.write(reversals.approve, wanted.number, actor="discord:7", now=till.clock(), approver_id=7)
+    assert till.balance(1) == (500 if moment == "before commit" else 0)
+    if moment == "before commit":
+        await approve(till, wanted.number)
+    assert [till.balance(user) for user in (1, 2)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE wallet_transactions SET amount_cents = -1 WHERE amount_cents < 0",
+        "DELETE FROM wallet_transactions WHERE amount_cents < 0",
+        "UPDATE payout_reversals SET amount_cents = 1",
+        "DELETE FROM payout_reversals",
+        "UPDATE reversals SET reason = 'none'",
+        "DELETE FROM reversals",
+    ],
+)
+async def test_what_was_taken_back_is_never_changed_and_verify_would_see_it(till: Till, statement: str) -> None:
+    await till.earn_all([(1, 500), (2, 300)])
+    await approve(till, (await propose(till, await till.pay())).number)
+    assert (await till.verify()).breaches == ()
+    with raw(till.location) as connection, pytest.raises(REFUSED, match=r"never changed|only ever added to"):
+        connection.execute(statement)
+    drop_guards(till.location)
+    till.honest = False
+    with raw(till.location) as connection:
+        connection.execute(statement)
+    if "reason" not in statement:
+        assert (await till.verify()).breaches != ()

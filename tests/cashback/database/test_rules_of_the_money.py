@@ -1,0 +1,666 @@
+"""The seven rules of the money. Each test fails when its rule is broken."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from cashback.background.outbox_dispatcher import Postman
+from cashback.background.wakeup import Bell
+from cashback.database import Database
+from cashback.database.payouts import approvals, crediting, outbox, proposals, runs
+from cashback.database.referral_program.refunds import Refund, record_refund
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError, StaleBatchError
+from cashback.domain.model import BatchStatus, ChunkDiscovered, Delivery, DeliveryStatus, PayoutNotice
+from tests.conftest import FRIDAY, REFUSED, Clock, OpenDatabase, Till, drop_guards, raw, run_batches
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run on both: all of this is pure anyio."""
+    return str(request.param)
+
+
+on_one_backend = pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+"""For what the file alone decides."""
+
+
+class Crash(Exception):  # noqa: N818 -- it stands for the end of the process
+    """The process ends here."""
+
+
+# 1. Cents are integers, rates are exact, and what is below a cent is carried.
+
+
+@on_one_backend
+async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    earned = [await till.database.log_referral_purchase(2, order, 199, 0.5) for order in range(1, 1001)]
+    assert set(earned) == {0, 1}
+    assert sum(cents or 0 for cents in earned) == 995
+    assert await till.pending(1) == 995
+    assert (await till.pay()).total_cents == 995
+    assert till.balance(1) == 995
+
+
+async def test_a_rate_that_no_float_holds_is_exact(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    assert await till.database.log_referral_purchase(2, "one", 20_000, 0.57) == 114
+
+
+async def test_the_carry_survives_a_payout(till: Till) -> None:
+    await till.database.create_referral(1, 2)
+    assert await till.database.log_referral_purchase(2, "one", 399, 0.5) == 1
+    await till.pay()
+    assert await till.database.log_referral_purchase(2, "two", 1, 0.5) == 1
+
+
+# 2. One payout is one unit.
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+async def test_an_end_before_the_commit_leaves_nothing_of_the_transaction(
+    till: Till, open_database: OpenDatabase, writes: int
+) -> None:
+    """Writes of a run: the start of the batch, its one chunk, its close."""
+    await till.earn_all((referrer, 100) for referrer in range(1, 6))
+    number = await till.approved()
+    before = till.money()
+    left = iter(range(writes - 1, -1, -1))
+
+    def failpoint(moment: str) -> None:
+        if moment == "before commit" and not next(left):
+            raise Crash
+
+    async with open_database(failpoint=failpoint) as crashing:
+        interrupted = await run_batches(crashing, number)
+    assert [batch for batch, _ in interrupted.interruptions] == [number]
+    if writes < 3:
+        assert till.money() == before
+    recorder = await till.run(number)
+    assert recorder.reports[0].total_cents == 500
+    assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
+
+
+async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
+    await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 501))
+    with raw(till.location) as connection:
+        connection.execute(
+            "CREATE TRIGGER bad_row BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = 250"
+            " BEGIN SELECT RAISE(ABORT, 'wallet is broken'); END"
+        )
+    number = await till.approved()
+    report = (await till.run(number, chunk_size=500)).reports[0]
+    assert (report.users_paid, report.failed, report.skipped) == (499, 1, 0)
+    assert report.status is BatchStatus.COMPLETED_WITH_FAILURES
+    [failure] = report.failures
+    assert (failure.referrer_id, failure.approved_cents) == (250, 350)
+    assert "wallet is broken" in failure.reason
+    assert await till.pending(250) == 350
+    assert till.rows("SELECT count(*) FROM wallet_transactions WHERE user_discord_id = 250") == [(0,)]
+    assert till.rows("SELECT count(*) FROM notifications WHERE user_id = 250") == [(0,)]
+    with raw(till.location) as connection:
+        connection.execute("DROP TRIGGER bad_row")
+    assert (await till.pay()).total_cents == 350
+
+
+@on_one_backend
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT ON wallet_transactions WHEN NEW.user_discord_id = 2",
+        "UPDATE OF cashback_paid_cents ON referrals WHEN OLD.referrer_user_id = 2",
+        "UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = 2",
+        "INSERT ON notifications WHEN NEW.user_id = 2",
+        "UPDATE ON payouts WHEN OLD.referrer_id = 2 AND NEW.status = 'credited'",
+    ],
+)
+async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: Till, statement: str) -> None:
+    await till.earn_all((referrer, 10) for referrer in (1, 2, 3))
+    number = await till.approved()
+    with raw(till.location) as connection:
+        connection.execute(f"CREATE TRIGGER bad BEFORE {statement} BEGIN SELECT RAISE(ABORT, 'no'); END")
+    await till.run(number)
+    assert [status for _, status, _, _ in till.payouts(number)] == ["credited", "failed", "credited"]
+    assert [till.balance(referrer) for referrer in (1, 2, 3)] == [10, 0, 10]
+    assert await till.pending(2) == 10
+    assert till.rows("SELECT user_discord_id FROM wallet_transactions") == [(1,), (3,)]
+    assert till.rows("SELECT user_id FROM notifications") == [(1,), (3,)]
+
+
+@pytest.mark.about_a_file("what a disk says; tests/cashback/database/test_postgresql.py has what a server does")
+async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(till: Till, open_database: OpenDatabase) -> None:
+    await till.earn_all((referrer, 10) for referrer in range(1, 6))
+    number = await till.approved()
+    broken: list[bool] = []
+
+    def failpoint(moment: str) -> None:
+        if moment == "before commit":
+            broken.append(True)
+            if len(broken) > 2:
+                message = "disk I/O error"
+                raise sqlite3.OperationalError(message)
+
+    async with open_database(failpoint=failpoint) as failing:
+        interrupted = await run_batches(failing, number, chunk_size=2)
+    [(_, reason)] = interrupted.interruptions
+    assert "check the disk, then resume" in reason
+    assert sorted(status for _, status, _, _ in till.payouts(number)) == ["credited"] * 2 + ["planned"] * 3
+    assert (await till.report(number)).status is BatchStatus.RUNNING
+    assert (await till.run(number)).reports[0].users_paid == 5
+
+
+# 3. A payout pays what was approved, and never more than is owed at that moment.
+
+
+async def test_a_purchase_between_summary_and_confirm_stays_pending(till: Till) -> None:
+    [buyer] = await till.earn(1, 100)
+    summary = await till.propose()
+    await till.buy([(buyer, 40)])
+    await till.earn(1, 7)
+    await till.approve(summary.batch_number)
+    assert (await till.run(summary.batch_number)).reports[0].total_cents == 100
+    assert await till.pending(1) == 47
+
+
+async def test_no_more_is_paid_than_is_still_pending(till: Till) -> None:
+    await till.earn(1, 60, 40)
+    number = await till.approved()
+    await till.database.mark_cashback_paid(1, 70)
+    report = (await till.run(number)).reports[0]
+    assert (report.approved_cents, report.total_cents) == (100, 30)
+    assert till.balance(1) == 30
+    assert await till.pending(1) == 0
+
+
+async def test_a_part_is_taken_from_the_oldest_referrals_first(till: Till) -> None:
+    first, second, third = await till.earn(1, 50, 50, 50)
+    summary = await till.propose()
+    await till.buy([(first, 30)])
+    await till.approve(summary.batch_number)
+    await till.run(summary.batch_number)
+    details = await till.database.get_referrals(1)
+    assert [one["referred_user_id"] for one in details] == [first, second, third]
+    assert [one["cashback_paid_cents"] for one in details] == [80, 50, 20]
+
+
+async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(till: Till) -> None:
+    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    number = await till.approved()
+    await till.database.blacklist_referral_user(2)
+    with raw(till.location) as connection:  # as an Apex Core bot does it
+        connection.execute("UPDATE referrals SET is_blacklisted = 1 WHERE referrer_user_id = 3")
+    report = (await till.run(number)).reports[0]
+    assert (report.users_paid, report.skipped) == (1, 2)
+    assert till.payouts(number)[1:] == [(2, "skipped", 0, "blacklisted"), (3, "skipped", 0, "blacklisted")]
+    assert (till.balance(2), till.balance(3)) == (0, 0)
+
+
+async def test_where_nothing_is_left_owed_the_payout_is_skipped(till: Till) -> None:
+    await till.earn(1, 100)
+    number = await till.approved()
+    await till.database.mark_cashback_paid(1, 100)
+    report = (await till.run(number)).reports[0]
+    assert (report.users_paid, report.skipped, report.status) == (0, 1, BatchStatus.COMPLETED)
+    assert till.payouts(number) == [(1, "skipped", 0, "nothing_pending")]
+
+
+# 4. Twice is impossible.
+
+
+async def test_second_confirm_is_refused_and_credits_nothing(till: Till) -> None:
+    await till.earn(1, 100)
+    summary = await till.propose()
+    await till.approve(summary.batch_number)
+    with pytest.raises(StaleBatchError, match="confirmed already by cli as BATCH-20260703-150000"):
+        await till.approve(summary.batch_number)
+    first = await till.run(summary.batch_number)
+    again = await till.run(summary.batch_number)
+    # A batch that is handed in twice answers with the report that it has.
+    assert (again.reports, again.chunks, again.interruptions) == (first.reports, [], [])
+    assert till.balance(1) == 100
+    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+
+
+async def test_a_batch_that_nobody_approved_is_not_run(till: Till) -> None:
+    await till.earn(1, 100)
+    number = (await till.propose()).batch_number
+    recorder = await till.run(number)
+    assert recorder.reports == []
+    assert "proposed, not approved" in recorder.interruptions[0][1]
+    assert till.balance(1) == 0
+
+
+async def test_of_many_confirms_at_once_one_wins(till: Till, open_database: OpenDatabase) -> None:
+    await till.earn(1, 100)
+    number = (await till.propose()).batch_number
+    won: list[str | None] = []
+    lost: list[str] = []
+
+    async def confirm(database: Database, actor: str) -> None:
+        try:
+            won.append(await database.write(approvals.approve, number, actor=actor, now=FRIDAY))
+        except StaleBatchError as error:
+            lost.append(str(error))
+
+    async with open_database() as one, open_database() as other, anyio.create_task_group() as tasks:
+        for click in range(10):
+            tasks.start_soon(confirm, (one, other)[click % 2], f"discord:{click}")
+    assert (len(won), len(lost)) == (1, 9)
+    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_approved'") == [(1,)]
+
+
+async def test_overlapping_proposals_pay_once(till: Till) -> None:
+    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    first, second = await till.approved(), await till.approved()
+    recorder = await till.run(first, second)
+    assert [report.total_cents for report in recorder.reports] == [300, 0]
+    assert recorder.reports[1].skipped == 3
+    assert [till.balance(referrer) for referrer in (1, 2, 3)] == [100] * 3
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7])
+async def test_two_programs_that_run_one_batch_at_once_pay_it_once(
+    till: Till, open_database: OpenDatabase, chunk_size: int
+) -> None:
+    await till.earn_all((referrer, referrer) for referrer in range(1, 41))
+    number = await till.approved()
+    async with open_database() as one, open_database() as other, anyio.create_task_group() as tasks:
+        for database in (one, other):
+            tasks.start_soon(functools.partial(run_batches, database, number, chunk_size=chunk_size))
+    assert [till.balance(referrer) for referrer in range(1, 41)] == list(range(1, 41))
+    report = await till.report(number)
+    assert (report.status, report.users_paid, report.total_cents) == (BatchStatus.COMPLETED, 40, 820)
+    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+
+
+async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(till: Till) -> None:
+    await till.earn(1, 100)
+    await till.earn(2, 5)
+    number = await till.approved()
+    await till.database.write(runs.start, number, now=FRIDAY)
+    chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
+    first = await till.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
+    second = await till.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
+    assert (first.credited, second.credited) == (1, 0)
+    assert till.balance(1) == 100
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_what_nobody_approved_is_not_paid(till: Till, *, cancelled: bool) -> None:
+    await till.earn(1, 100)
+    number = (await till.propose()).batch_number
+    if cancelled:
+        await till.database.write(proposals.cancel, number, actor="cli", now=FRIDAY)
+    recorder = await till.run(number)
+    assert "was not run" in recorder.interruptions[0][1]
+    chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
+    with pytest.raises(StaleBatchError):
+        await till.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
+    assert till.balance(1) == 0
+
+
+@on_one_backend
+@pytest.mark.parametrize(
+    "statement",
+    [
+        (
+            "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
+            " payout_batch_number) VALUES (1, 100, 200, 'referral_cashback', 1)"
+        ),
+        "INSERT INTO payouts (batch_number, referrer_id, approved_cents, referral_count) VALUES (1, 1, 100, 1)",
+        "INSERT INTO notifications (batch_number, user_id) VALUES (1, 1)",
+        "UPDATE referrals SET cashback_paid_cents = cashback_earned_cents + 1",
+        "UPDATE payouts SET paid_cents = approved_cents + 1",
+        (
+            "INSERT INTO payout_batches (mode, status, proposed_by, proposed_at, batch_id)"
+            " SELECT mode, status, proposed_by, proposed_at, batch_id FROM payout_batches"
+        ),
+    ],
+)
+async def test_constraints_refuse_a_second_payment(till: Till, statement: str) -> None:
+    await till.earn(1, 100)
+    await till.pay()
+    with raw(till.location) as connection, pytest.raises(REFUSED):
+        connection.execute(statement)
+
+
+async def test_one_schedule_slot_is_one_batch(till: Till) -> None:
+    await till.earn(1, 100)
+
+    async def propose() -> None:
+        await till.database.write(proposals.propose, actor="schedule", now=FRIDAY, expires_at=None, slot_at=FRIDAY)
+
+    await propose()
+    with pytest.raises(CashbackError):
+        await propose()
+    assert till.rows("SELECT count(*) FROM payout_batches") == [(1,)]
+
+
+# 5. The books are only ever added to.
+
+
+@on_one_backend
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE wallet_transactions SET amount_cents = 1",
+        "UPDATE wallet_transactions SET transaction_type = 'gift'",
+        "DELETE FROM wallet_transactions",
+        "UPDATE payout_batches SET credited_cents = 0",
+        "UPDATE payout_batches SET status = 'running'",
+        "DELETE FROM payout_batches",
+        "UPDATE payouts SET status = 'planned', paid_cents = 0",
+        "DELETE FROM payouts",
+        "UPDATE audit_log SET actor = 'nobody'",
+        "DELETE FROM audit_log",
+    ],
+)
+async def test_triggers_refuse_to_change_or_remove_what_is_settled(till: Till, statement: str) -> None:
+    await till.earn(1, 100)
+    await till.pay()
+    with raw(till.location) as connection, pytest.raises(REFUSED, match=r"only ever added to|never changed"):
+        connection.execute(statement)
+
+
+async def test_transactions_of_other_kinds_are_the_other_bots_to_change(till: Till) -> None:
+    await till.database.ensure_user(1)
+    with raw(till.location) as connection:
+        connection.execute(
+            "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
+            " VALUES (1, 0, 0, 'purchase')"
+        )
+        connection.execute("UPDATE wallet_transactions SET description = 'changed'")
+        assert connection.execute("DELETE FROM wallet_transactions").rowcount == 1
+
+
+# 6. A direct message is a side effect.
+
+
+class Refuses:
+    """A messenger that fails in one way."""
+
+    def __init__(self, status: DeliveryStatus) -> None:
+        self._status = status
+
+    async def send(self, notice: PayoutNotice) -> Delivery:
+        """Fail."""
+        return Delivery(status=self._status, reason="no")
+
+
+@pytest.mark.parametrize("status", [DeliveryStatus.UNDELIVERABLE, DeliveryStatus.RETRY])
+async def test_direct_messages_that_fail_never_touch_the_payout(till: Till, status: DeliveryStatus) -> None:
+    await till.earn_all((referrer, 100) for referrer in (1, 2))
+    number = (await till.pay()).batch_number
+    money = {table: rows for table, rows in till.money().items() if table != "notifications"}
+    postman = Postman(till.database, Refuses(status), Bell(), per_second=1e9, retry_attempts=0)
+    assert await postman.deliver_due() == 2
+    assert {table: rows for table, rows in till.money().items() if table != "notifications"} == money
+    report = await till.report(number)
+    assert (report.status, report.total_cents) == (BatchStatus.COMPLETED, 200)
+    assert report.dm_undeliverable + report.dm_failed == 2
+
+
+async def test_a_direct_message_is_queued_by_the_commit_that_pays(till: Till) -> None:
+    await till.earn(1, 100, 50)
+    number = await till.approved()
+    assert await till.database.read(outbox.due, now=FRIDAY, limit=10) == []
+    await till.run(number)
+    [notice] = await till.database.read(outbox.due, now=FRIDAY, limit=10)
+    assert (notice.user_id, notice.amount_cents, notice.referral_count, notice.balance_after_cents) == (1, 150, 2, 150)
+
+
+async def test_who_wants_no_direct_messages_is_paid_without(till: Till) -> None:
+    await till.earn(1, 100)
+    with raw(till.location) as connection:
+        connection.execute("INSERT INTO notification_preferences (user_id, payout_dm) VALUES (1, 0)")
+    report = await till.pay()
+    assert (report.total_cents, report.dm_muted, report.dm_queued) == (100, 1, 0)
+
+
+# 7. `verify` proves it all from the rows.
+
+TAMPERINGS = {
+    "a balance": "UPDATE users SET wallet_balance_cents = wallet_balance_cents + 1 WHERE discord_id = 2",
+    "two balances with one sum": (
+        "UPDATE users SET wallet_balance_cents = wallet_balance_cents + CASE discord_id WHEN 2 THEN 1 ELSE -1 END"
+        " WHERE discord_id IN (2, 3)"
+    ),
+    "a payout's amount": "UPDATE payouts SET paid_cents = paid_cents - 1 WHERE referrer_id = 2",
+    "what was approved": "UPDATE payouts SET approved_cents = approved_cents + 1 WHERE referrer_id = 2",
+    "a payout's state": "UPDATE payouts SET status = 'skipped', paid_cents = 0 WHERE referrer_id = 2",
+    "a payout removed": "DELETE FROM payouts WHERE referrer_id = 2",
+    "a payout added": (
+        "INSERT INTO payouts (batch_number, referrer_id, approved_cents, referral_count, status)"
+        " VALUES (1, 900000, 5, 1, 'skipped')"
+    ),
+    "a transaction's amount": "UPDATE wallet_transactions SET amount_cents = 1 WHERE user_discord_id = 2",
+    "a transaction's type": "UPDATE wallet_transactions SET transaction_type = 'gift' WHERE user_discord_id = 2",
+    "a transaction's batch": ("UPDATE wallet_transactions SET payout_batch_number = NULL WHERE user_discord_id = 2"),
+    "a transaction's balance": (
+        "UPDATE wallet_transactions SET balance_after_cents = balance_after_cents + 1 WHERE user_discord_id = 2"
+    ),
+    "a transaction removed": "DELETE FROM wallet_transactions WHERE user_discord_id = 2",
+    "a transaction removed with its cents": (
+        "DELETE FROM wallet_transactions WHERE user_discord_id = 2;"
+        "UPDATE users SET wallet_balance_cents = 0 WHERE discord_id = 2"
+    ),
+    "a transaction added": (
+        "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
+        " VALUES (2, 5, 205, 'referral_cashback')"
+    ),
+    "a transaction added with its cents": (
+        "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
+        " VALUES (2, 5, 205, 'referral_cashback');"
+        "UPDATE users SET wallet_balance_cents = 205 WHERE discord_id = 2"
+    ),
+    "a batch's transaction added with its cents": (
+        "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
+        " payout_batch_number) VALUES (900000, 5, 5, 'referral_cashback', 1);"
+        "UPDATE users SET wallet_balance_cents = 5 WHERE discord_id = 900000"
+    ),
+    "two payouts against each other, with all that hangs on them": (
+        "UPDATE payouts SET paid_cents = 500 - paid_cents, approved_cents = 500 - approved_cents"
+        " WHERE referrer_id IN (2, 3);"
+        "UPDATE wallet_transactions SET amount_cents = 500 - amount_cents, balance_after_cents = 500 - amount_cents"
+        " WHERE user_discord_id IN (2, 3);"
+        "UPDATE users SET wallet_balance_cents = 500 - wallet_balance_cents WHERE discord_id IN (2, 3);"
+        "UPDATE referrals SET cashback_earned_cents = 500 - cashback_earned_cents,"
+        " cashback_paid_cents = 500 - cashback_paid_cents,"
+        " referred_total_spend_cents = 500 - referred_total_spend_cents"
+        " WHERE referrer_user_id IN (2, 3);"
+        "UPDATE referral_purchases SET amount_cents = 500 - amount_cents, earned_cents = 500 - earned_cents"
+        " WHERE amount_cents > 100"
+    ),
+    "a wallet removed": "DELETE FROM users WHERE discord_id = 2",
+    "a referral removed": "DELETE FROM referrals WHERE referrer_user_id = 2",
+    "earnings raised": "UPDATE referrals SET cashback_earned_cents = cashback_earned_cents + 1 WHERE id = 2",
+    "earnings below a cent": "UPDATE referrals SET cashback_carry_ppm = 1 WHERE id = 2",
+    "what a buyer spent": "UPDATE referrals SET referred_total_spend_cents = 1 WHERE id = 2",
+    "a purchase raised": "UPDATE referral_purchases SET amount_cents = amount_cents + 1 WHERE amount_cents = 200",
+    "a purchase's rate": "UPDATE referral_purchases SET rate_ppm = rate_ppm - 1 WHERE amount_cents = 200",
+    "a purchase removed": "DELETE FROM referral_purchases WHERE amount_cents = 200",
+    "who approved": "UPDATE payout_batches SET approved_by = 'somebody'",
+    "a batch that nobody approved": (
+        "INSERT INTO payout_batches (mode, status, batch_id, proposed_by, approved_by, proposed_at)"
+        " VALUES ('batch', 'running', 'BATCH-1', 'cli', 'cli', '2026-07-03 15:00:00.000000')"
+    ),
+    "paid marks taken back": "UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 2",
+    "paid marks added": (
+        "UPDATE referrals SET cashback_earned_cents = cashback_earned_cents + 5,"
+        " cashback_paid_cents = cashback_paid_cents + 5 WHERE referrer_user_id = 2"
+    ),
+    "more paid than earned": (
+        "UPDATE referrals SET cashback_earned_cents = cashback_paid_cents - 1 WHERE referrer_user_id = 2"
+    ),
+    "a batch's total": "UPDATE payout_batches SET credited_cents = credited_cents + 1",
+    "a batch's count": "UPDATE payout_batches SET credited_count = 2, skipped_count = 1",
+    "a batch's plan": "UPDATE payout_batches SET planned_cents = planned_cents + 1",
+    "a direct message removed": "DELETE FROM notifications WHERE user_id = 2",
+    "an audit entry changed": "UPDATE audit_log SET actor = 'somebody' WHERE id = 2",
+    "an audit entry's moment": "UPDATE audit_log SET at = '2026-07-03 15:00:01.000000' WHERE id = 2",
+    "an audit entry's details": "UPDATE audit_log SET details = '{}' WHERE id = 3",
+    "an audit entry's details, to what is no JSON": "UPDATE audit_log SET details = 'x' WHERE id = 3",
+    "the first audit entry removed": "DELETE FROM audit_log WHERE id = 1",
+    "an audit entry removed": "DELETE FROM audit_log WHERE id = 2",
+    "the newest audit entry removed": "DELETE FROM audit_log WHERE id = 3",
+    "all audit entries removed": "DELETE FROM audit_log",
+    "an audit entry added": (
+        "INSERT INTO audit_log (id, at, actor, action, details, digest)"
+        " SELECT 4, at, actor, action, details, digest FROM audit_log WHERE id = 3"
+    ),
+    "an audit entry inserted between": (
+        "UPDATE audit_log SET id = 4 WHERE id = 3;"
+        "INSERT INTO audit_log (id, at, actor, action, details, digest)"
+        " SELECT 3, at, actor, action, details, digest FROM audit_log WHERE id = 2"
+    ),
+}
+
+
+OF_ANOTHER_TYPE = {
+    "an audit entry's moment, to what is none": "UPDATE audit_log SET at = 'never' WHERE id = 2",
+    "a batch's moment, to what is none": "UPDATE payout_batches SET approved_at = 'never'",
+    "a balance, to what is none": "UPDATE users SET wallet_balance_cents = 'much' WHERE discord_id = 2",
+    "an amount, to what is none": "UPDATE payouts SET paid_cents = 'much' WHERE referrer_id = 2",
+}
+
+
+@on_one_backend
+@pytest.mark.about_a_file("only SQLite takes a value that is of another type than its column")
+@pytest.mark.parametrize("tampering", OF_ANOTHER_TYPE.values(), ids=OF_ANOTHER_TYPE.keys())
+async def test_verify_finds_what_cannot_be_read(till: Till, tampering: str) -> None:
+    await test_verify_finds(till, tampering)
+
+
+@on_one_backend
+@pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=TAMPERINGS.keys())
+async def test_verify_finds(till: Till, tampering: str) -> None:
+    await till.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3))
+    await till.pay()
+    assert (await till.verify()).balanced
+    drop_guards(till.location)
+    with raw(till.location) as connection:
+        connection.executescript(tampering)
+    verdict = await till.verify()
+    assert verdict.breaches
+    assert all("\n" not in breach for breach in verdict.breaches)
+    till.honest = False
+
+
+@on_one_backend
+@pytest.mark.parametrize(
+    ("tampering", "told"),
+    [
+        (
+            "UPDATE referral_purchases SET refunded_cents = 5 WHERE order_id = 'till-1'",
+            "order till-1 stands as refunded by 5 cents, its refunds make 0",
+        ),
+        (
+            "UPDATE referral_purchases SET refunded_cents = 0 WHERE order_id = 'till-2'",
+            "order till-2 stands as refunded by 0 cents, its refunds make 50",
+        ),
+        (
+            "UPDATE referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id = 'till-1'",
+            "referral 1 is held until None, a purchase of it until 2026-07-05 15:00:00+00:00",
+        ),
+        (
+            (
+                "UPDATE referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id = 'till-1';"
+                "UPDATE referrals SET cashback_held_until = '2026-07-04 15:00:00.000000' WHERE id = 1"
+            ),
+            "referral 1 is held until 2026-07-04 15:00:00+00:00, a purchase of it until 2026-07-05 15:00:00+00:00",
+        ),
+    ],
+)
+async def test_verify_tells_what_is_refunded_or_held_otherwise_than_it_stands(
+    till: Till, tampering: str, told: str
+) -> None:
+    await till.earn_all([(1, 100), (2, 200)])
+    await till.database.write(record_refund, Refund(order_id="till-2", amount_cents=50), actor="cli", now=till.clock())
+    assert (await till.verify()).balanced
+    drop_guards(till.location)
+    with raw(till.location) as connection:
+        connection.executescript(tampering)
+    assert told in (await till.verify()).breaches
+    till.honest = False
+
+
+async def test_verify_finds_a_payout_that_stands_for_no_referral(till: Till) -> None:
+    """The referral is gone with all that it earned: nothing but the payout tells of it."""
+    await till.earn_all([(1, 100), (2, 200)])
+    await till.pay()
+    drop_guards(till.location)
+    with raw(till.location) as connection:
+        connection.executescript(
+            "DELETE FROM referral_purchases WHERE amount_cents = 200; DELETE FROM referrals WHERE referrer_user_id = 2"
+        )
+    assert (await till.verify()).breaches == ("referrer 2 was credited 200 cents, 0 are marked as paid",)
+    till.honest = False
+
+
+async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and_totals(till: Till) -> None:
+    """The audit entry of the batch's end still tells what was paid."""
+    await till.earn(1, 100)
+    await till.pay()
+    drop_guards(till.location)
+    with raw(till.location) as connection:
+        connection.executescript(
+            "UPDATE payouts SET paid_cents = 150, approved_cents = 150;"
+            "UPDATE wallet_transactions SET amount_cents = 150, balance_after_cents = 150;"
+            "UPDATE users SET wallet_balance_cents = 150 WHERE discord_id = 1;"
+            "UPDATE referrals SET cashback_earned_cents = 150, cashback_paid_cents = 150;"
+            "UPDATE payout_batches SET planned_cents = 150, credited_cents = 150;"
+        )
+    assert not (await till.verify()).balanced
+    till.honest = False
+
+
+async def test_verify_holds_in_every_state_of_a_batch(till: Till, open_database: OpenDatabase, clock: Clock) -> None:
+    async def holds() -> None:
+        verdict = await till.verify()
+        assert verdict.breaches == ()
+        assert verdict.remarks == ()
+
+    await holds()
+    await till.earn_all((referrer, 100) for referrer in range(1, 6))
+    await holds()
+    expired = await till.propose()
+    clock.advance(121)
+    await till.database.write(proposals.expire, now=clock())
+    await holds()
+    assert (await till.report(expired.batch_number)).status is BatchStatus.EXPIRED
+    number = await till.approved()
+    await holds()
+    crash: list[Callable[[], None]] = []
+
+    def failpoint(moment: str) -> None:
+        crash.append(lambda: None)
+        if len(crash) == 6:
+            raise Crash
+
+    async with open_database(failpoint=failpoint) as crashing:
+        await run_batches(crashing, number, chunk_size=2)
+    assert (await till.report(number)).status is BatchStatus.RUNNING
+    assert 0 < (await till.report(number)).users_paid < 5
+    await holds()
+    await till.run(number, chunk_size=2)
+    verdict = await till.verify()
+    assert (verdict.payouts_checked, verdict.credited_cents) == (5, 500)
+
+
+async def test_money_is_not_moved_by_a_program_whose_file_is_closed(till: Till) -> None:
+    await till.earn(1, 100)
+    number = await till.approved()
+    await till.database.close()
+    recorder = await till.run(number)
+    assert "is not open" in recorder.interruptions[0][1]
+    with pytest.raises(DatabaseUnavailableError):
+        await till.verify()
+    await till.database.connect()
+    assert till.balance(1) == 0

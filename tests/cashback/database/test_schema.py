@@ -1,0 +1,77 @@
+"""The schema: what the migrations make is what `tables.py` says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from cashback.database import schema
+from cashback.database.guards import _REFUSED
+from cashback.database.tables import metadata
+from tests.conftest import Till
+
+pytestmark = pytest.mark.anyio
+
+
+def test_a_migrated_file_has_the_tables_that_the_code_knows(new_ledger: Path) -> None:
+    engine = create_engine(f"sqlite:///{new_ledger}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_a_migrated_file_has_the_constraints_that_the_code_knows(new_ledger: Path) -> None:
+    """Alembic compares no CHECK constraints, no AUTOINCREMENT and no partial indexes' conditions: the text does."""
+
+    def words(statement: str) -> list[str]:
+        body = statement.partition("(")[2].rpartition(")")
+        return sorted(part.strip(" ,") for part in [*body[0].splitlines(), body[2]] if part.strip(" ,"))
+
+    declared = create_engine("sqlite://")
+    metadata.create_all(declared)
+    migrated = create_engine(f"sqlite:///{new_ledger}")
+    query = text("SELECT name, type, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'")
+    found = []
+    for engine in (declared, migrated):
+        with engine.connect() as connection:
+            rows = connection.execute(query).all()
+            found.append(
+                {
+                    row.name: words(row.sql) if row.type == "table" else " ".join(row.sql.split())
+                    for row in rows
+                    if row.type != "trigger"
+                }
+            )
+        engine.dispose()
+    assert found[0] == found[1]
+
+
+def test_newest_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_heads() == [schema.NEWEST]
+
+
+@pytest.mark.about_a_file("of a server tests/cashback/database/test_postgresql.py asks the same")
+async def test_every_guard_is_in_the_file(till: Till) -> None:
+    assert till.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1") == [
+        (name,) for name in sorted(_REFUSED)
+    ]
+
+
+@pytest.mark.about_a_file("a server keeps its files by its own settings")
+async def test_the_file_is_kept_the_way_that_survives_a_power_cut(till: Till) -> None:
+    pragmas = {
+        pragma: await till.database.write(
+            lambda connection, name: connection.exec_driver_sql(f"PRAGMA {name}").scalar(), pragma
+        )
+        for pragma in ("journal_mode", "synchronous", "foreign_keys")
+    }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}

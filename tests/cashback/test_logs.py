@@ -1,0 +1,93 @@
+"""The log: what a line carries, for machines and for people."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from cashback import logs
+from tests.conftest import Till, raw
+
+pytestmark = pytest.mark.anyio
+
+
+class Terminal(io.StringIO):
+    """A stream that somebody looks at."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """Give the root logger, and take the test's handlers off it afterwards."""
+    logger = logging.getLogger()
+    before, level = list(logger.handlers), logger.level
+    yield logger
+    for handler in set(logger.handlers) - set(before):
+        logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    """Read the JSON lines of a stream."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_for_machines_is_one_json_object(root: logging.Logger) -> None:
+    stream = io.StringIO()
+    logs.set_up(stream)
+    logging.getLogger("stages.audit").warning("paid %d\nto %s", 5, "Bøb", extra={"batch_id": "BATCH-1", "secret": "x"})
+    [line] = lines(stream)
+    assert line.pop("timestamp")
+    assert line == {
+        "event": "paid 5\nto Bøb",
+        "level": "warning",
+        "logger": "stages.audit",
+        "batch_id": "BATCH-1",
+    }
+
+
+def test_a_fault_is_told_without_what_variables_held(root: logging.Logger) -> None:
+    for stream in (io.StringIO(), Terminal()):
+        handler = logs.set_up(stream)
+        token = "a-token-" + "that-nobody-reads"
+        try:
+            int(token[:0])
+        except ValueError:
+            logging.getLogger("bot").exception("it failed")
+        root.removeHandler(handler)
+        assert "ValueError" in stream.getvalue()
+        assert token not in stream.getvalue()
+
+
+def test_a_line_for_people_is_no_json(root: logging.Logger) -> None:
+    stream = Terminal()
+    logs.set_up(stream)
+    logging.getLogger("bot").info("stopped")
+    assert "stopped" in stream.getvalue()
+    assert not stream.getvalue().startswith("{")
+
+
+async def test_every_line_of_a_run_names_its_batch(till: Till, root: logging.Logger) -> None:
+    """The payout to 5 fails within the run, deep in a stage; nobody there says which batch it is."""
+    await till.earn(5, 100)
+    with raw(till.location) as connection:
+        connection.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE OF wallet_balance_cents ON users BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    stream = io.StringIO()
+    logs.set_up(stream)
+    number = await till.approved()
+    await till.run(number)
+    logging.getLogger("bot").info("afterwards")
+    *of_run, after = lines(stream)
+    batch_id = till.rows("SELECT batch_id FROM payout_batches")[0][0]
+    assert [line["event"] for line in of_run if "the payout to 5 failed" in str(line["event"])]
+    assert {(line["batch_number"], line["batch_id"]) for line in of_run} == {(number, batch_id)}
+    assert "batch_number" not in after

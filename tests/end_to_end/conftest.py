@@ -1,0 +1,216 @@
+"""A local Discord, a ledger, and the real bot between them: nothing is replaced but the address."""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from functools import partial
+
+import anyio
+import discord
+import pytest
+
+import bot
+from cashback.database import Database
+from cashback.settings import Settings
+from sandbox import Channel, Interaction, ManualClock, Member, Message, Role, Sandbox
+from sandbox.clock import real_time
+from tests.conftest import Clock, Till, raw
+from tests.description import RequestCheck
+from tests.frozen import FrozenTime
+
+LONG_SECONDS = 1e9
+GUILD_ID = 1_100_000_000_000_000_000
+
+SUMMARY = "💰 Referral Cashback Batch Summary"
+INDIVIDUAL = "💰 Individual Referral Cashback Payout"
+COMPLETE = "✅ Referral Cashback Batch Complete"
+PROCESSED = "💰 Referral Cashback Batch Processed"
+RECEIVED = "💰 Referral Cashback Received!"
+
+
+def titled(title: str) -> Callable[[Message], bool]:
+    """Match messages whose embed has this title."""
+    return lambda message: message.embed.get("title") == title
+
+
+def saying(*words: str) -> Callable[[Message], bool]:
+    """Match messages in which all these words stand."""
+    return lambda message: all(word in message.text for word in words)
+
+
+def field(message: Message, name: str) -> str:
+    """Return the text of an embed's field."""
+    return next(str(each["value"]) for each in message.embed["fields"] if each["name"] == name)
+
+
+def button(message: Message, label: str) -> str:
+    """Return the custom id of a button."""
+    return next(each.custom_id or "" for each in message.buttons if each.label == label)
+
+
+class Town:
+    """A server with an admin, an audit channel and a shop's members, and the bot's settings for it."""
+
+    def __init__(self, sandbox: Sandbox, till: Till, clock: Clock) -> None:
+        self.sandbox = sandbox
+        self.clock = clock
+        self.till = till
+        self.admin_role: Role = sandbox.add_role("Admin")
+        self.channel: Channel = sandbox.add_channel("admins")
+        self.audit: Channel = sandbox.add_channel("audit")
+        self.admin: Member = sandbox.add_member("Ada", role_ids=[self.admin_role.id])
+        self.settings = Settings.model_validate(
+            {
+                "guild_ids": [sandbox.guild_id],
+                "role_ids": {"admin": self.admin_role.id},
+                "logging_channels": {"audit": self.audit.id},
+                "referral_settings": {"auto_batch_enabled": False, "dm_per_second": 50},
+                "discord_token": sandbox.token,
+                "discord_api_url": sandbox.api_url,
+            }
+        )
+        self.adjust(progress_seconds=0.2)
+
+    def adjust(self, **changes: float | Decimal | str) -> None:
+        """Change referral settings, also to what a file may not say: a test does not wait for two minutes."""
+        referral = self.settings.referral_settings.model_copy(update=changes)
+        self.settings = self.settings.model_copy(update={"referral_settings": referral})
+
+    async def referrer(self, name: str, *amounts_cents: int) -> Member:
+        """Add a member with a referral for each amount, pending."""
+        member = self.sandbox.add_member(name)
+        await self.till.earn(member.id, *amounts_cents)
+        return member
+
+    @asynccontextmanager
+    async def bot(self, database: Database | None = None, *, connected: bool = True) -> AsyncIterator[anyio.Event]:
+        """Run the bot inside the block, connected or not yet; it is told to stop at the end, or by the event."""
+        stop = anyio.Event()
+        serve = partial(bot.serve, reread=lambda: self.settings)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(serve, self.settings, database or self.till.database, stop, name="bot")
+            if connected:
+                await self.sandbox.wait_connected()
+            yield stop
+            stop.set()
+
+    async def say(self, text: str, by: Member | None = None, channel: Channel | None = None) -> Message:
+        """Type in the admins' channel."""
+        return await self.sandbox.say((channel or self.channel).id, (by or self.admin).id, text)
+
+    async def ask(self, text: str = "!sendref-cashb", by: Member | None = None) -> Message:
+        """Type the command and wait for the summary."""
+        said = await self.say(text, by)
+        return await self.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
+
+    async def answer(self, text: str, by: Member | None = None) -> Message:
+        """Type something and wait for the bot's first answer there."""
+        said = await self.say(text, by)
+        here = (self.sandbox.bot_user_id, said.channel_id)
+        return await self.sandbox.wait_for(lambda each: (each.author_id, each.channel_id) == here, after=said)
+
+    async def press(self, message: Message, label: str, by: Member | None = None) -> Interaction:
+        """Press a button."""
+        return await self.sandbox.click(message.id, button(message, label), (by or self.admin).id)
+
+    async def shows(self, message: Message, *words: str, seconds: float = 20) -> Message:
+        """Wait until a message, edited, has these words."""
+        matches = saying(*words)
+        return await self.sandbox.wait_for(lambda each: each.id == message.id and matches(each), seconds)
+
+    async def audit_entry(self, *words: str) -> Message:
+        """Wait for an entry in the audit channel."""
+        matches = saying("Batch Processed", *words)
+        return await self.sandbox.wait_for(lambda each: each.channel_id == self.audit.id and matches(each))
+
+    def audit_actions(self) -> list[str]:
+        """List what people did, as the ledger's audit log has it."""
+        query = "SELECT action FROM audit_log WHERE action NOT LIKE 'schedule%' ORDER BY id"
+        return [action for (action,) in self.till.rows(query)]
+
+    def batches(self) -> list[str]:
+        """List the batches' states."""
+        return [status for (status,) in self.till.rows("SELECT status FROM payout_batches ORDER BY number")]
+
+    def credited(self) -> int:
+        """Count the payouts that are credited."""
+        return len(self.till.rows("SELECT 1 FROM payouts WHERE status = 'credited'"))
+
+
+def break_ledger(town: Town) -> None:
+    """Take away what crediting needs and nobody else does."""
+    with raw(town.till.path) as connection:
+        connection.execute("ALTER TABLE notification_preferences RENAME TO taken_away")
+
+
+def mend_ledger(town: Town) -> None:
+    """Give it back."""
+    with raw(town.till.path) as connection:
+        connection.execute("ALTER TABLE taken_away RENAME TO notification_preferences")
+
+
+async def until(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for what no event tells: a row, an answer that only one member sees."""
+    with anyio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 -- see above
+            await anyio.sleep(0.01)
+
+
+@pytest.fixture
+def discord_clock() -> ManualClock | None:
+    """Return the local Discord's own clock; None is the machine's."""
+    return None
+
+
+@pytest.fixture
+def shards() -> int:
+    """Tell how many connections the local Discord asks for."""
+    return 1
+
+
+@pytest.fixture
+async def sandbox(
+    monkeypatch: pytest.MonkeyPatch,
+    request_check: RequestCheck | None,
+    discord_clock: ManualClock | None,
+    shards: int,
+) -> AsyncIterator[Sandbox]:
+    """Serve a local Discord; where the bot pointed the library at it, the library is pointed back."""
+    monkeypatch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
+    # A test does not wait as long as Discord asks between two connections.
+    monkeypatch.setattr("cashback.cogs.gateway.client.IDENTIFY_SECONDS", 0.01)
+    default = discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY
+    monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", default)
+    clock = discord_clock or real_time
+    async with Sandbox(request_check=request_check, clock=clock, shards=shards, guild_id=GUILD_ID) as server:
+        yield server
+        assert server.complaints == []
+
+
+@pytest.fixture
+async def town(sandbox: Sandbox, till: Till, clock: Clock, caplog: pytest.LogCaptureFixture) -> Town:
+    """Found a town; what the bot logs is shown where a test fails."""
+    caplog.set_level(logging.INFO)
+    return Town(sandbox, till, clock)
+
+
+@pytest.fixture
+async def frozen_town(
+    frozen_time: FrozenTime, sandbox: Sandbox, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Town]:
+    """Found a town where it is always the moment that the test says, for the bot and its ledger too."""
+    # The heartbeat is a thread's and stays in real time: without this, each minute would look like a dead connection.
+    patient = property(lambda _socket: LONG_SECONDS, lambda _socket, _seconds: None)
+    monkeypatch.setattr(discord.gateway.DiscordWebSocket, "_max_heartbeat_timeout", patient, raising=False)
+    async with Database(tmp_path / "frozen.db") as database:
+        till = Till(database, frozen_time)
+        frozen = Town(sandbox, till, Clock())
+        # Each timer is a stop on the way through frozen time: a progress message every 0.2 seconds would be hundreds,
+        # and so would the renewals of a lease that nobody else is there to take over.
+        frozen.adjust(progress_seconds=10, lease_seconds=LONG_SECONDS)
+        yield frozen
+        assert (await till.verify()).breaches == ()

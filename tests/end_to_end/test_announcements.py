@@ -1,0 +1,216 @@
+"""What the channels show while a batch lasts, when it ends, and after everything that can go wrong in between."""
+
+from __future__ import annotations
+
+import re
+
+import anyio
+import pytest
+
+from sandbox import Message
+from tests.conftest import raw
+from tests.end_to_end.conftest import COMPLETE, PROCESSED, Town, break_ledger, field, mend_ledger, titled, until
+
+pytestmark = pytest.mark.anyio
+
+WEEK_SECONDS = 7 * 24 * 3600
+
+
+def refuse_payouts(town: Town, condition: str = "1") -> None:
+    """Let the ledger refuse the wallet transactions for which this holds, with a reason that has markup in it."""
+    with raw(town.till.path) as connection:
+        connection.execute(
+            f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"
+            " BEGIN SELECT RAISE(ABORT, 'the *bank* is closed @everyone'); END"
+        )
+
+
+async def crowd(town: Town, count: int) -> list[int]:
+    """Add so many referrers with a dollar pending each."""
+    people = [town.sandbox.add_member(f"Member {n}").id for n in range(count)]
+    for person in people:
+        town.sandbox.faults.close_dms(person)
+    await town.till.earn_all((person, 100) for person in people)
+    return people
+
+
+def audit_posts(town: Town) -> list[Message]:
+    """List the audit channel's entries."""
+    return [each for each in town.sandbox.messages(town.audit.id) if each.embed.get("title") == PROCESSED]
+
+
+async def test_a_batch_that_lasts_shows_its_progress(town: Town) -> None:
+    await crowd(town, 300)
+    town.adjust(chunk_size=1, progress_seconds=0.1, dm_per_second=1000)
+    async with town.bot():
+        summary = await town.ask()
+        seen: set[int] = set()
+
+        def is_underway(message: Message) -> bool:
+            found = re.search(r"Users Paid:\*\* (\d+) of 300", message.text)
+            if message.id == summary.id and found:
+                seen.add(int(found[1]))
+            return len([paid for paid in seen if 0 < paid < 300]) >= 2
+
+        await town.press(summary, "Confirm")
+        await town.sandbox.wait_for(is_underway, 10)
+        await town.shows(summary, COMPLETE, "Users Paid:** 300", seconds=20)
+        # Result, audit and progress go through the bot's own token: an interaction's lives for minutes.
+        edits = [each.path for each in town.sandbox.requests if each.method == "PATCH"]
+        assert edits
+        assert not [path for path in edits if "webhooks" in path]
+
+
+async def test_failures_are_listed_with_their_reasons(town: Town) -> None:
+    bob, _ = await town.referrer("Bob", 2500), await town.referrer("Eve", 1000)
+    refuse_payouts(town, f"NEW.user_discord_id = {bob.id}")
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        done = await town.shows(summary, COMPLETE, "Failed:** 1", "Users Paid:** 1")
+        line = field(done, "⚠️ Failed Payouts")
+        assert line.startswith(f"<@{bob.id}> - $25.00: ")
+        assert r"the \*bank\* is closed" in line
+        assert "@everyone" not in line
+        assert done.attachments == []
+        assert field(await town.audit_entry(), "Failed") == "1"
+
+
+async def test_failures_that_do_not_fit_are_in_a_file(town: Town) -> None:
+    people = await crowd(town, 40)
+    refuse_payouts(town)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        done = await town.shows(summary, COMPLETE, "Failed:** 40", " more")
+        (file,) = done.attachments
+        text = file.data.decode()
+        assert all(f"{person}\t$1.00\t" in text for person in people)
+
+
+async def test_a_batch_that_stops_says_why_and_goes_on_at_the_next_start(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        summary = await town.ask()
+        break_ledger(town)
+        await town.press(summary, "Confirm")
+        await town.shows(summary, "Interrupted", "The batch stopped", "tried again soon")
+        assert town.batches() == ["running"]
+        mend_ledger(town)
+    async with town.bot():
+        await town.shows(summary, COMPLETE, "Users Paid:** 1")
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_a_stop_finishes_the_chunk_in_hand_and_the_next_start_the_rest(town: Town) -> None:
+    await crowd(town, 300)
+    town.adjust(chunk_size=1, progress_seconds=0.1)
+    async with town.bot() as stop:
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, "In Progress")
+        stop.set()
+        await town.shows(summary, "The bot is stopping")
+    assert town.batches() == ["running"]
+    assert town.credited() < 300
+    async with town.bot():
+        await town.shows(summary, COMPLETE, "Users Paid:** 300", seconds=20)
+
+
+async def test_a_batch_approved_before_the_start_is_paid_and_announced(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    await town.till.approved()
+    async with town.bot():
+        entry = await town.audit_entry()
+        assert field(entry, "Processed By") == "the command line"
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_a_batch_of_the_command_line_is_announced_once(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        await town.till.pay()
+        await town.referrer("Eve", 1000)
+        await town.ask()
+        await town.audit_entry("$25.00")
+    async with town.bot():
+        await town.ask()
+        await town.press(await town.ask(), "Confirm")
+        await town.audit_entry("$10.00")
+    assert len(audit_posts(town)) == 2
+
+
+async def test_a_file_with_a_past_is_not_announced(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    await town.till.pay()
+    town.clock.advance(WEEK_SECONDS + 1)
+    await town.referrer("Eve", 1000)
+    await town.till.pay()
+    async with town.bot():
+        await town.audit_entry("$10.00")
+    assert len(audit_posts(town)) == 1
+
+
+async def test_an_audit_entry_that_was_refused_is_posted_later(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    town.sandbox.faults.forbid_channel(town.audit.id)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE, "Sent:** 1")
+    assert audit_posts(town) == []
+    town.sandbox.faults.allow_channel(town.audit.id)
+    async with town.bot():
+        await town.audit_entry("$25.00")
+    assert len(audit_posts(town)) == 1
+
+
+async def test_an_audit_entry_whose_posting_was_not_noted_is_not_posted_again(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    await town.till.pay()
+    async with town.bot():
+        first = await town.audit_entry()
+        await marked(town)
+    with raw(town.till.path) as connection:
+        connection.execute("UPDATE announcements SET message_id = NULL WHERE kind = 'audit'")
+    async with town.bot():
+        await marked(town)
+    assert audit_posts(town) == [first]
+
+
+async def marked(town: Town) -> None:
+    """Wait until the ledger knows of the audit entry."""
+    query = "SELECT 1 FROM announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
+    await until(lambda: town.till.rows(query))
+
+
+async def test_a_result_whose_message_was_deleted_is_written_anew(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        summary = await town.ask()
+        hold = town.sandbox.faults.hold("PATCH", f"/messages/{summary.id}$")
+        await town.press(summary, "Confirm")
+        with anyio.fail_after(5):
+            await hold.arrived.wait()
+        town.sandbox.state.delete(summary)
+        hold.release()
+        again = await town.sandbox.wait_for(titled(COMPLETE), after=summary)
+        assert again.channel_id == town.channel.id
+
+
+async def test_a_missing_audit_channel_is_one_line_and_holds_nothing_up(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = town.settings.model_copy(
+        update={"logging_channels": town.settings.logging_channels.model_copy(update={"audit": 123456789012345678})}
+    )
+    town.settings = settings
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE, "Sent:** 1")
+    assert town.till.balance(bob.id) == 2500
+    told = [each.getMessage() for each in caplog.records if "logging_channels.audit" in each.getMessage()]
+    assert len(told) == 1
+    assert "there is no such channel" in told[0]

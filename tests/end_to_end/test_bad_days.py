@@ -1,0 +1,235 @@
+"""What Discord does on a bad day: the money goes on, the message is right in the end, nobody is told anything twice."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from cashback.cogs.posts.messenger import nonce_of
+from sandbox import ManualClock
+from tests.end_to_end.conftest import COMPLETE, PROCESSED, RECEIVED, Town, field, until
+
+pytestmark = pytest.mark.anyio
+
+TOKEN_SECONDS = 15 * 60
+UNKNOWN_INTERACTION = 10062
+
+
+@pytest.fixture
+def discord_clock() -> ManualClock:
+    """Let a test move the local Discord's clock."""
+    return ManualClock()
+
+
+async def test_a_batch_outlives_the_token_of_the_slash_command_that_began_it(
+    town: Town, discord_clock: ManualClock
+) -> None:
+    """Result, failures and audit entry of a batch of hours go through the bot's own token."""
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")
+        summary = await asked.replied()
+        assert summary is not None
+        hold = town.sandbox.faults.hold("PATCH", "/messages/[0-9]+$")
+        await town.press(summary, "Confirm")
+        with anyio.fail_after(5):
+            await hold.arrived.wait()
+        discord_clock.advance(TOKEN_SECONDS + 1)
+        hold.release()
+        await town.shows(summary, COMPLETE, "Users Paid:** 1", "Sent:** 1")
+        await town.audit_entry("$25.00")
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_money_does_not_wait_for_a_message_that_cannot_be_edited(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        summary = await town.ask()
+        hold = town.sandbox.faults.hold("PATCH", "/messages/[0-9]+$")
+        await town.press(summary, "Confirm")
+        with anyio.fail_after(5):
+            await hold.arrived.wait()
+        await until(lambda: town.till.balance(bob.id) == 2500)
+        await until(lambda: town.sandbox.direct_messages(bob.id))
+        hold.release()
+        await town.shows(summary, COMPLETE)
+
+
+@pytest.mark.parametrize("scope", ["user", "shared", "global"])
+async def test_edits_that_come_too_fast_are_waited_for(town: Town, scope: str) -> None:
+    await town.referrer("Bob", 2500)
+    town.sandbox.faults.rate_limit("PATCH", "/messages/[0-9]+$", retry_after=0.05, scope=scope, times=3)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE, "Sent:** 1")
+
+
+async def test_an_edit_of_an_old_message_that_is_refused_is_made_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Messages older than an hour may be edited three times in six seconds; 30046 comes with a 429."""
+    monkeypatch.setattr("cashback.cogs.posts.backoff.FIRST_RETRY_SECONDS", 0.05)
+    await town.referrer("Bob", 2500)
+    town.sandbox.faults.fail("PATCH", "/messages/[0-9]+$", status=429, code=30046, times=2)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE, "Sent:** 1")
+
+
+async def test_an_edit_whose_connection_drops_is_made_again(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dropped connection is no HTTPException: whoever catches only those shows the summary for ever."""
+    monkeypatch.setattr("cashback.cogs.posts.backoff.FIRST_RETRY_SECONDS", 0.05)
+    await town.referrer("Bob", 2500)
+    town.sandbox.faults.drop("PATCH", "/messages/[0-9]+$", times=2)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE, "Sent:** 1")
+
+
+async def test_an_audit_entry_whose_connection_drops_is_posted_once(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discord took it, and nobody heard: it is looked for before it is posted again."""
+    monkeypatch.setattr("cashback.cogs.posts.backoff.FIRST_RETRY_SECONDS", 0.05)
+    await town.referrer("Bob", 2500)
+    town.sandbox.faults.drop("POST", f"/channels/{town.audit.id}/messages$", after_effect=True)
+    async with town.bot():
+        await town.press(await town.ask(), "Confirm")
+        query = "SELECT 1 FROM announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
+        await until(lambda: town.till.rows(query))
+    posted = [each for each in town.sandbox.messages(town.audit.id) if each.embed.get("title") == PROCESSED]
+    assert len(posted) == 1
+
+
+async def test_a_summary_that_could_not_be_sent_pays_nothing_and_can_be_asked_for_again(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    town.sandbox.faults.drop("POST", f"/channels/{town.channel.id}/messages$")
+    async with town.bot():
+        told = await town.answer("!sendref-cashb")
+        assert told.text.startswith("❌")
+        assert town.till.balance(bob.id) == 0
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE)
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_a_press_whose_acknowledgement_came_too_late_still_counts(town: Town) -> None:
+    """Discord tells whoever pressed that it failed; what they decided is done all the same, and the message says so."""
+    bob = await town.referrer("Bob", 2500)
+    town.sandbox.faults.fail("POST", "/interactions/.*/callback$", status=404, code=UNKNOWN_INTERACTION)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE)
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_a_slash_command_that_cannot_be_answered_any_more_plans_nothing(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    town.sandbox.faults.fail("POST", "/interactions/.*/callback$", status=404, code=UNKNOWN_INTERACTION)
+    async with town.bot():
+        await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")
+        await town.answer("!sendref-cashb nonsense")
+        assert town.batches() == []
+        again = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")
+        assert await again.replied() is not None
+    assert town.batches() == ["proposed"]
+
+
+async def test_a_deadline_that_passes_while_the_batch_runs_changes_nothing(town: Town) -> None:
+    """A view's own timeout would call the batch expired while its money moves."""
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        summary = await town.ask()
+        hold = town.sandbox.faults.hold("PATCH", "/messages/[0-9]+$")
+        await town.press(summary, "Confirm")
+        await until(lambda: town.batches() != ["proposed"])
+        town.clock.advance(10_000)
+        hold.release()
+        await town.shows(summary, COMPLETE)
+    assert town.till.balance(bob.id) == 2500
+    assert "batch_expired" not in town.audit_actions()
+
+
+async def test_messages_that_are_left_over_at_a_stop_go_out_after_the_next_start(town: Town) -> None:
+    people = [await town.referrer(f"Member {number}", 100) for number in range(6)]
+    town.adjust(dm_per_second=0.001)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE)
+        await until(lambda: town.till.rows("SELECT 1 FROM notifications WHERE status = 'sent'"))
+    assert len(town.till.rows("SELECT 1 FROM notifications WHERE status = 'queued'")) >= 4
+    town.adjust(dm_per_second=50)
+    async with town.bot():
+        await town.shows(summary, "Sent:** 6")
+    assert [len(town.sandbox.direct_messages(each.id)) for each in people] == [1] * 6
+
+
+async def test_a_second_batch_opens_no_channel_again(town: Town) -> None:
+    people = [await town.referrer(f"Member {number}", 100) for number in range(3)]
+    async with town.bot():
+        for _ in range(2):
+            summary = await town.ask()
+            await town.press(summary, "Confirm")
+            await town.shows(summary, COMPLETE, "Sent:** 3")
+            town.clock.advance(60)
+            await town.till.earn_all((each.id, 50) for each in people)
+    opened = [each for each in town.sandbox.requests if each.path == "/users/@me/channels"]
+    assert len(opened) == 3
+    assert len({nonce_of("BATCH", each.id, "payout") for each in people}) == 3
+
+
+async def test_closed_inboxes_touch_no_payout_and_are_no_failure(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+    bob, eve = await town.referrer("Bob", 2500), await town.referrer("Eve", 1000)
+    town.sandbox.faults.close_dms(bob.id)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        done = await town.shows(summary, COMPLETE, "Sent:** 1", "Undeliverable:** 1")
+        assert "Failed:** 0" in field(done, "📊 Results")
+    assert (town.till.balance(bob.id), town.till.balance(eve.id)) == (2500, 1000)
+    told = [each for each in caplog.records if f"direct message to {bob.id}" in each.getMessage()]
+    assert [each.levelname for each in told] == ["INFO"]
+
+
+async def heard_again(town: Town) -> None:
+    """Type until the bot answers: a payload may have cost the connection, and what is typed meanwhile is lost."""
+    for _ in range(20):
+        said = await town.say("!sendref-cashb nonsense")
+        try:
+            await town.sandbox.wait_for(lambda each: "nonsense" in each.text, 0.5, after=said)
+        except TimeoutError:
+            continue
+        return
+    pytest.fail("the bot is deaf")
+
+
+@pytest.mark.parametrize(
+    ("event", "payload"),
+    [
+        ("MESSAGE_CREATE", {"nonsense": 1}),
+        ("MESSAGE_CREATE", {"id": [], "author": "nobody"}),
+        ("INTERACTION_CREATE", {}),
+        ("INTERACTION_CREATE", {"id": "1", "type": 3, "data": {"custom_id": 7}}),
+        ("GUILD_CREATE", {"id": "x"}),
+        ("GUILD_ROLE_UPDATE", {"guild_id": None}),
+        ("CHANNEL_UPDATE", {}),
+        ("READY", {}),
+        ("NO_SUCH_EVENT", {"a": "b"}),
+    ],
+)
+async def test_a_payload_that_makes_no_sense_ends_nothing(town: Town, event: str, payload: dict[str, object]) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        town.sandbox.gateway._hub.dispatch(event, payload)
+        await heard_again(town)
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE)
+        await town.sandbox.wait_for(lambda each: each.embed.get("title") == RECEIVED)
+    assert town.till.balance(bob.id) == 2500

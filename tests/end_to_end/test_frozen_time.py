@@ -1,0 +1,70 @@
+"""The whole bot under frozen time: a Friday, an expired summary, paced direct messages and a retry, without waiting."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from sandbox import Member
+from tests.conftest import FRIDAY
+from tests.end_to_end.conftest import Town, field
+from tests.frozen import FrozenTime
+
+pytestmark = pytest.mark.anyio
+
+WEEK = timedelta(weeks=1)
+
+
+async def test_a_friday_passes_and_pays_once(frozen_town: Town, frozen_time: FrozenTime) -> None:
+    town = frozen_town
+    town.adjust(auto_batch_enabled=True, notice_hours=0)
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        await frozen_time.run(minutes=1)
+        await frozen_time.jump_to(FRIDAY + WEEK - timedelta(seconds=1))
+        assert town.batches() == []
+        await frozen_time.run(seconds=1)
+        assert town.batches() == ["completed"]
+        await frozen_time.run(minutes=1)
+        entry = await town.audit_entry("$25.00")
+        assert field(entry, "Processed By") == "the weekly schedule"
+        assert entry.created_at == FRIDAY + WEEK
+        assert town.batches() == ["completed"]
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_a_summary_expires_at_its_deadline(frozen_town: Town, frozen_time: FrozenTime) -> None:
+    await frozen_town.referrer("Bob", 2500)
+    async with frozen_town.bot():
+        summary = await frozen_town.ask()
+        await frozen_time.run(seconds=119)
+        assert frozen_town.batches() == ["proposed"]
+        await frozen_time.run(seconds=2)
+        await frozen_town.shows(summary, "This summary expired")
+        assert frozen_town.batches() == ["expired"]
+
+
+async def test_direct_messages_keep_their_pace_and_a_refused_one_is_tried_again(
+    frozen_town: Town, frozen_time: FrozenTime
+) -> None:
+    town = frozen_town
+    town.adjust(dm_per_second=1)
+    payees = [await town.referrer(f"Member {number}", 100) for number in range(10)]
+    unlucky = town.sandbox.open_direct_channel(payees[4].id)
+    town.sandbox.faults.fail("POST", f"/channels/{unlucky.id}/messages$", status=503)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await frozen_time.run(seconds=5)
+        assert 3 <= len(sent_at(town, payees)) <= 6
+        await frozen_time.run(minutes=1)
+    sent = sent_at(town, payees)
+    assert len(sent) == 10
+    assert sent[8] - sent[0] <= timedelta(seconds=12)
+    assert sent[9] - sent[0] >= timedelta(seconds=30)
+
+
+def sent_at(town: Town, payees: list[Member]) -> list[datetime]:
+    """List when direct messages arrived."""
+    return sorted(message.created_at for payee in payees for message in town.sandbox.direct_messages(payee.id))

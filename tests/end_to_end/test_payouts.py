@@ -1,0 +1,184 @@
+"""From the command to the direct message, as an admin and the payees see it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.end_to_end.conftest import COMPLETE, INDIVIDUAL, PROCESSED, RECEIVED, SUMMARY, Town, field, saying, titled
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_confirmed_batch_pays_and_tells_everyone(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    eve = await town.referrer("Eve", 1000, 500)
+    async with town.bot():
+        summary = await town.ask()
+        assert summary.embed["title"] == SUMMARY
+        statistics = field(summary, "📊 Batch Statistics").replace("**", "").splitlines()
+        assert statistics == ["Users Receiving Payment: 2", "Total Amount: $40.00", "Average Per User: $20.00"]
+        assert field(summary, "🏆 Top Payouts").splitlines() == [
+            f"1. <@{bob.id}> - $25.00 (1 referral)",
+            f"2. <@{eve.id}> - $15.00 (2 referrals)",
+        ]
+        assert [(each.label, each.style) for each in summary.buttons] == [("Confirm", 3), ("Cancel", 4)]
+
+        await (await town.press(summary, "Confirm")).answered()
+        done = await town.shows(summary, COMPLETE, "Sent:** 2")
+        assert all(each.disabled for each in done.buttons)
+        batch_id = town.till.rows("SELECT batch_id FROM payout_batches")[0][0]
+        results = field(done, "📊 Results").replace("**", "").splitlines()
+        assert results == ["Users Paid: 2", "Total Distributed: $40.00", "Failed: 0", f"Batch ID: {batch_id}"]
+
+        entry = await town.audit_entry(batch_id)
+        assert entry.embed["title"] == PROCESSED
+        assert field(entry, "Users Paid") == "2"
+        assert field(entry, "Total Amount") == "$40.00"
+        assert field(entry, "Failed") == "0"
+        assert field(entry, "Processed By") == f"<@{town.admin.id}>"
+        assert field(entry, "Mode") == "Batch"
+        assert entry.embed["footer"]["text"] == f"Batch ID: {batch_id}"
+        head = town.till.rows("SELECT digest FROM audit_log WHERE action = 'batch_finished'")[0][0]
+        assert field(entry, "Audit Head") == f"`{head}`"
+    (note,) = town.sandbox.direct_messages(eve.id)
+    assert note.embed["title"] == RECEIVED
+    assert field(note, "Amount Credited") == "$15.00"
+    assert field(note, "From Referrals") == "2 users"
+    assert field(note, "New Wallet Balance") == "$15.00"
+    assert note.embed["footer"]["text"] == f"Apex Core • Batch ID: {batch_id}"
+    assert (town.till.balance(bob.id), town.till.balance(eve.id)) == (2500, 1500)
+
+
+async def test_one_referrer_is_paid_by_mention(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    eve = await town.referrer("Eve", 1000)
+    async with town.bot():
+        summary = await town.ask(f"!sendref-cashb <@{bob.id}>")
+        assert summary.embed["title"] == INDIVIDUAL
+        details = field(summary, "Payment Details").replace("**", "").splitlines()
+        assert details == [f"User: <@{bob.id}> (`{bob.id}`)", "Amount: $25.00", "Active Referrals: 1"]
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE)
+        entry = await town.audit_entry()
+        assert field(entry, "Mode") == "Individual"
+        assert str(bob.id) in field(entry, "Target User")
+    assert (town.till.balance(bob.id), town.till.balance(eve.id)) == (2500, 0)
+
+
+@pytest.mark.parametrize("named_by", ["<@{}>", "{}"])
+async def test_a_referrer_who_left_the_server_can_be_paid(town: Town, named_by: str) -> None:
+    bob = await town.referrer("Bob", 2500)
+    town.sandbox.remove_member(bob.id)
+    async with town.bot():
+        summary = await town.ask("!sendref-cashb " + named_by.format(bob.id))
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE, "Undeliverable:** 1")
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_slash_commands_do_the_same(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    await town.referrer("Eve", 1000)
+    async with town.bot():
+        asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay", {"user": bob.id})
+        alone = await asked.replied()
+        assert alone is not None
+        assert alone.embed["title"] == INDIVIDUAL
+        await town.press(alone, "Confirm")
+        await town.shows(alone, COMPLETE)
+        everyone = await (await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")).replied()
+        assert everyone is not None
+        assert "Users Receiving Payment:** 1" in everyone.text
+        await town.press(everyone, "Confirm")
+        await town.shows(everyone, COMPLETE)
+
+
+async def test_the_summary_names_ten_and_counts_the_rest(town: Town) -> None:
+    pairs = [(town.sandbox.add_member(f"Member {n}").id, 100 + n) for n in range(13)]
+    await town.till.earn_all(pairs)
+    async with town.bot():
+        summary = await town.ask()
+        lines = field(summary, "🏆 Top Payouts").splitlines()
+        assert len(lines) == 11
+        assert lines[0].startswith(f"1. <@{pairs[12][0]}> - $1.12")
+        assert lines[10] == "...and 3 more"
+        assert summary.pinged == []
+
+
+async def test_nothing_pending_is_said(town: Town) -> None:
+    bob = await town.referrer("Bob")
+    async with town.bot():
+        assert (await town.answer("!sendref-cashb")).text == "ℹ️ No referral cashback is pending."
+        refused = await town.answer(f"!sendref-cashb <@{bob.id}>")
+        assert refused.text == f"❌ <@{bob.id}> has no pending cashback."
+    assert town.batches() == []
+
+
+async def test_a_blacklisted_referrer_is_refused_by_name_of_the_reason(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    await town.till.database.blacklist_referral_user(bob.id)
+    async with town.bot():
+        refused = await town.answer(f"!sendref-cashb <@{bob.id}>")
+        assert "blacklisted" in refused.text
+    assert town.batches() == []
+
+
+@pytest.mark.parametrize(
+    "words", ["@ghost", "<@123456789012345678>", "everyone", "Bob", "12345", "<@{bob}> now", '"', "<@&{bob}>"]
+)
+async def test_a_word_that_is_no_member_never_pays_everyone(town: Town, words: str) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        refused = await town.answer("!sendref-cashb " + words.format(bob=bob.id))
+        assert refused.text.startswith("❌")
+        assert "Usage: `!sendref-cashb` or `!sendref-cashb @user`" in refused.text
+        assert refused.pinged == []
+    assert town.batches() == []
+
+
+async def test_only_an_admin_may_ask_and_the_attempt_is_recorded(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        refused = await town.answer("!sendref-cashb", by=bob)
+        assert "Only an admin may do this." in refused.text
+        asked = await town.sandbox.slash(town.channel.id, bob.id, "sendref-cashb pay", {"user": bob.id})
+        answer = await asked.answered()
+        assert answer.ephemeral
+        # Who is no admin learns nothing from a wrong word either.
+        assert "Only an admin" in (await town.answer("!sendref-cashb nonsense", by=bob)).text
+    assert town.audit_actions() == ["refused"] * 3
+    assert town.batches() == []
+
+
+async def test_a_direct_message_is_no_place_for_the_command(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        private = town.sandbox.open_direct_channel(town.admin.id)
+        await town.say("!sendref-cashb", channel=private)
+        refused = await town.sandbox.wait_for(saying("server only"))
+        assert refused.channel_id == private.id
+    assert town.batches() == []
+
+
+async def test_a_message_that_discord_sends_twice_is_acted_on_once(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        town.sandbox.faults.duplicate_events("MESSAGE_CREATE")
+        await town.ask()
+        # Commands of one author run in the order of their arrival: whatever the repeat did is done by now.
+        await town.answer("!sendref-cashb nonsense")
+        town.sandbox.faults.duplicate_events("INTERACTION_CREATE")
+        asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")
+        await asked.replied()
+        assert asked.refused == 0
+        await town.answer("!sendref-cashb nonsense")
+    assert town.batches() == ["proposed", "proposed"]
+
+
+async def test_commands_of_another_bot_are_left_alone(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        await town.say("!balance")
+        await town.sandbox.wait_for(titled(SUMMARY), after=await town.say("!sendref-cashb"))
+        own = [each for each in town.sandbox.messages(town.channel.id) if each.author_id == town.sandbox.bot_user_id]
+        assert len(own) == 1

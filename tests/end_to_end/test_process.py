@@ -1,0 +1,242 @@
+"""The bot as a process: what it says when it cannot start, how it stops, and what it survives."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+
+from sandbox import Sandbox
+from tests.end_to_end.conftest import COMPLETE, Town, button, until
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+NO_SUCH_ID = 123456789012345678
+
+
+def environment(sandbox: Sandbox, **changes: str) -> dict[str, str]:
+    """Point a process at a local Discord."""
+    ours = {key: value for key, value in os.environ.items() if not key.startswith(("DISCORD_", "CASHBACK_"))}
+    return {
+        **ours,
+        "PYTHONPATH": str(ROOT),
+        "DISCORD_TOKEN": sandbox.token,
+        "DISCORD_API_URL": sandbox.api_url,
+        **changes,
+    }
+
+
+def configure(folder: Path, **content: dict[str, Any] | list[int]) -> None:
+    """Write a config.json."""
+    content.setdefault("referral_settings", {"auto_batch_enabled": False})
+    (folder / "config.json").write_text(json.dumps(content))
+
+
+async def refused(folder: Path, sandbox: Sandbox, **changes: str) -> str:
+    """Start the bot where it cannot start; return what it says."""
+    with anyio.fail_after(20):
+        done = await anyio.run_process(
+            [sys.executable, str(ROOT / "bot.py")], cwd=folder, env=environment(sandbox, **changes), check=False
+        )
+    said = done.stderr.decode()
+    assert done.returncode == 1, said
+    assert "Traceback" not in said
+    assert sandbox.token not in said
+    errors = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, said
+    return errors[0]
+
+
+@asynccontextmanager
+async def running(folder: Path, sandbox: Sandbox, **changes: str) -> AsyncIterator[anyio.abc.Process]:
+    """Run the bot as a process, ready inside the block, killed after it if it still runs."""
+    command = [sys.executable, str(ROOT / "bot.py")]
+    log = (folder / "bot.log").open("ab")
+    async with await anyio.open_process(
+        command, cwd=folder, env=environment(sandbox, **changes), stdout=subprocess.DEVNULL, stderr=log
+    ) as process:
+        try:
+            await sandbox.wait_connected()
+            yield process
+        finally:
+            log.close()
+            if process.returncode is None:
+                process.kill()
+
+
+async def test_a_missing_token_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    configure(tmp_path, role_ids={"admin": 1})
+    assert "DISCORD_TOKEN is not set" in await refused(tmp_path, sandbox, DISCORD_TOKEN="")
+
+
+async def test_a_missing_admin_role_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    configure(tmp_path)
+    assert "role_ids.admin is not set" in await refused(tmp_path, sandbox)
+
+
+async def test_a_wrong_token_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    configure(tmp_path, role_ids={"admin": 1})
+    assert "DISCORD_TOKEN is not a token" in await refused(tmp_path, sandbox, DISCORD_TOKEN="wrong")  # noqa: S106 -- no secret
+
+
+async def test_an_admin_role_that_does_not_exist_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    configure(tmp_path, role_ids={"admin": NO_SUCH_ID})
+    assert f"role_ids.admin is {NO_SUCH_ID}, but there is no such role" in await refused(tmp_path, sandbox)
+
+
+@pytest.mark.parametrize("name", ["admin", "dashboard_viewer"])
+@pytest.mark.parametrize("is_configured", [True, False])
+async def test_everyone_role_is_refused_in_one_line(
+    tmp_path: Path,
+    sandbox: Sandbox,
+    name: str,
+    is_configured: bool,
+) -> None:
+    """A server's id is the id of its @everyone role: with it, every member may pay, or look at everything."""
+    role_ids = {"admin": sandbox.add_role("Admin").id, name: sandbox.guild_id}
+    configure(tmp_path, role_ids=role_ids, guild_ids=[sandbox.guild_id] * is_configured)
+    said = await refused(tmp_path, sandbox)
+    assert f"role_ids.{name} is {sandbox.guild_id}, the id of a server and of its @everyone role" in said
+
+
+async def test_a_server_that_the_bot_is_not_in_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    configure(tmp_path, role_ids={"admin": 1}, guild_ids=[NO_SUCH_ID])
+    assert "invite it first" in await refused(tmp_path, sandbox)
+
+
+async def test_a_missing_intent_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with Sandbox(message_content_granted=False) as strict:
+        configure(tmp_path, role_ids={"admin": strict.add_role("Admin").id})
+        assert "Message Content Intent" in await refused(tmp_path, strict)
+
+
+async def test_a_ledger_that_cannot_be_opened_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    configure(tmp_path, role_ids={"admin": 1})
+    said = await refused(tmp_path, sandbox, CASHBACK_DATABASE=str(tmp_path / "nowhere" / "cashback.db"))
+    assert "the folder" in said
+
+
+async def test_a_wrong_setting_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
+    configure(tmp_path, role_ids={"admin": 1}, referral_settings={"dm_per_second": 1000})
+    assert "dm_per_second" in await refused(tmp_path, sandbox)
+
+
+async def test_sigterm_in_the_middle_of_a_batch_loses_and_doubles_nothing(town: Town, tmp_path: Path) -> None:
+    people = [town.sandbox.add_member(f"Member {n}").id for n in range(2000)]
+    await town.till.earn_all((person, 100) for person in people)
+    configure(
+        tmp_path,
+        role_ids={"admin": town.admin_role.id},
+        guild_ids=[town.sandbox.guild_id],
+        referral_settings={"auto_batch_enabled": False, "chunk_size": 1, "dm_per_second": 50},
+    )
+    where = {"CASHBACK_DATABASE": str(town.till.path)}
+    async with running(tmp_path, town.sandbox, **where) as process:
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, "In Progress")
+        await until(town.credited)
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(10):
+            assert await process.wait() == 0
+    said = (tmp_path / "bot.log").read_text()
+    assert "SIGTERM: stopping when the chunk in hand is finished" in said
+    assert "it goes on at the next start" in said
+    assert town.sandbox.token not in said
+    assert town.batches() == ["running"]
+    assert 0 < town.credited() < 2000
+    town.adjust(chunk_size=500)
+    async with town.bot():
+        await town.shows(summary, COMPLETE, "Users Paid:** 2,000", seconds=20)
+    assert {town.till.balance(person) for person in people} == {100}
+
+
+async def test_sigterm_does_not_wait_for_a_discord_that_does_not_answer(town: Town, tmp_path: Path) -> None:
+    """Direct messages, the edit of the summary and the audit entry are under way, and none is ever answered."""
+    people = [await town.referrer(f"Member {number}", 100) for number in range(10)]
+    configure(
+        tmp_path,
+        role_ids={"admin": town.admin_role.id},
+        logging_channels={"audit": town.audit.id},
+        guild_ids=[town.sandbox.guild_id],
+        referral_settings={"auto_batch_enabled": False, "dm_per_second": 50},
+    )
+    async with running(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
+        summary = await town.ask()
+        hold = town.sandbox.faults.hold("*", "^/(channels|users)/", times=100)
+        await town.press(summary, "Confirm")
+        with anyio.fail_after(5):
+            await hold.arrived.wait()
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(10):
+            assert await process.wait() == 0
+    town.sandbox.faults.clear()
+    async with town.bot():
+        await town.shows(summary, COMPLETE, "Sent:** 10")
+    assert [len(town.sandbox.direct_messages(each.id)) for each in people] == [1] * 10
+    assert [town.till.balance(each.id) for each in people] == [100] * 10
+
+
+async def test_a_token_that_is_reset_while_the_bot_runs_is_one_line(town: Town, tmp_path: Path) -> None:
+    configure(tmp_path, role_ids={"admin": town.admin_role.id})
+    async with running(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
+        town.sandbox.gateway._token = "another"  # noqa: S105 -- of this local Discord, for this test
+        await town.sandbox.gateway.disconnect(resumable=False)
+        with anyio.fail_after(20):
+            assert await process.wait() == 1
+    said = (tmp_path / "bot.log").read_text()
+    assert "error: Discord closed the connection for good (code 4004)." in said
+    assert "Traceback" not in said
+
+
+async def test_a_frame_that_nobody_can_read_ends_nothing(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        town.sandbox.gateway._hub.dispatch("MESSAGE_CREATE", {"nonsense": 1})
+        await reconnected(town)
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE)
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_a_lost_connection_is_taken_up_and_a_replayed_command_is_not_run_again(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        summary = await town.ask()
+        await town.sandbox.gateway.disconnect(replay=5)
+        await town.sandbox.wait_connected()
+        await town.answer("!sendref-cashb nonsense")
+        await town.sandbox.click(summary.id, button(summary, "Confirm"), town.admin.id)
+        await town.shows(summary, COMPLETE)
+    assert len(town.batches()) == 1
+
+
+async def reconnected(town: Town) -> None:
+    """Wait until the bot has gone and come back."""
+    await until(lambda: not town.sandbox.gateway.connected)
+    await town.sandbox.wait_connected()
+
+
+@pytest.mark.parametrize("path", ["/users/@me$", "/gateway/bot$"])
+async def test_the_money_does_not_wait_for_discord(town: Town, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    """Discord is away when the bot starts: what was approved is paid, and said as soon as Discord is there."""
+    bob = await town.referrer("Bob", 2500)
+    await town.till.approved()
+    town.sandbox.faults.fail("GET", path, status=503)
+    async with town.bot():
+        entry = await town.audit_entry()
+    assert "Discord cannot be reached" in caplog.text
+    assert "$25.00" in entry.text
+    assert town.till.balance(bob.id) == 2500

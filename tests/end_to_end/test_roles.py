@@ -1,0 +1,34 @@
+"""Which roles a member acts with."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from cashback.background.wakeup import Bell
+from cashback.cogs.buttons.presses import actor_of
+from cashback.cogs.gateway.claims import Claims
+from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.gateway.connection import Needs, point_at, stay_connected
+from cashback.cogs.gateway.roles import Roles
+from tests.end_to_end.conftest import Town
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_everyone_role_is_never_among_a_members_roles(town: Town) -> None:
+    """A bot may join a server whose id is a configured role's after it has started: that must let nobody in."""
+    point_at(town.sandbox.api_url)
+    client = CashbackClient(Bell(), Claims(town.till.database), prefix="!", guild_ids=())
+    needs = Needs(
+        admin_role_id=town.admin_role.id, role_ids=town.settings.role_ids, audit_channel_id=None, guild_ids=()
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(stay_connected, client, town.sandbox.token, needs)
+        await client.wait_guilds_known(10)
+        assert await Roles(client, ()).of(town.admin.id) == {town.admin_role.id}
+        guild = client.guilds[0]
+        assert actor_of(await guild.fetch_member(town.admin.id)).role_ids == {town.admin_role.id}
+        bob = town.sandbox.add_member("Bob")
+        assert actor_of(await guild.fetch_member(bob.id)).role_ids == frozenset()
+        tasks.cancel_scope.cancel()

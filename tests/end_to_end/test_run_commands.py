@@ -1,0 +1,184 @@
+"""Stop, resume, give up and retry on Discord: the buttons, the commands, and who is refused."""
+
+from __future__ import annotations
+
+import sys
+
+import anyio
+import pytest
+
+from sandbox import Member, Message
+from tests.conftest import raw
+from tests.end_to_end.conftest import COMPLETE, Town, field, until
+
+pytestmark = pytest.mark.anyio
+
+STOPPED = "Referral Cashback Batch Stopped"
+UNDER_WAY = ("In Progress", "Users Paid")
+
+
+def refuse_payouts(town: Town, condition: str) -> None:
+    """Let the ledger refuse the wallet transactions for which this holds."""
+    with raw(town.till.path) as connection:
+        connection.execute("DROP TRIGGER IF EXISTS refused")
+        connection.execute(
+            f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"
+            " BEGIN SELECT RAISE(ABORT, 'the bank is closed'); END"
+        )
+
+
+async def crowd(town: Town, count: int) -> list[int]:
+    """Add so many referrers with a dollar pending each, whose direct messages are closed."""
+    people = [town.sandbox.add_member(f"Member {n}").id for n in range(count)]
+    for person in people:
+        town.sandbox.faults.close_dms(person)
+    await town.till.earn_all((person, 100) for person in people)
+    town.adjust(chunk_size=1, progress_seconds=0.1, dm_per_second=1000)
+    return people
+
+
+async def stopped_batch(town: Town) -> Message:
+    """Run a long batch and press Stop on its progress message."""
+    summary = await town.ask()
+    await town.press(summary, "Confirm")
+    under_way = await town.shows(summary, *UNDER_WAY)
+    assert [each.label for each in under_way.buttons] == ["Stop"]
+    await town.press(under_way, "Stop")
+    return await town.shows(summary, STOPPED)
+
+
+async def test_the_stop_button_ends_the_run_and_resume_pays_the_rest(town: Town) -> None:
+    await crowd(town, 300)
+    zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
+    async with town.bot():
+        stopped = await stopped_batch(town)
+        assert [each.label for each in stopped.buttons] == ["Resume", "Give up"]
+        paid = town.credited()
+        assert 0 < paid < 300
+        assert f"{300 - paid} payouts are left" in stopped.text
+        assert f"**Users Paid:** {paid} of 300" in stopped.text
+        assert town.batches() == ["stopped"]
+        await town.press(stopped, "Resume", by=zoe)
+        await town.shows(stopped, COMPLETE, "Users Paid:** 300", seconds=20)
+    assert town.audit_actions()[-3:] == ["batch_stopped", "batch_resumed", "batch_finished"]
+
+
+async def test_a_restart_does_not_resume_a_stopped_batch(town: Town) -> None:
+    await crowd(town, 300)
+    async with town.bot():
+        stopped = await stopped_batch(town)
+    paid = town.credited()
+    async with town.bot():
+        other = await town.referrer("Bob", 700)
+        one = await town.ask(f"!sendref-cashb {other.id}")
+        await town.press(one, "Confirm")
+        await town.shows(one, COMPLETE)
+        assert (town.batches(), town.credited()) == (["stopped", "completed"], paid + 1)
+        await town.press(stopped, "Give up")
+        done = await town.shows(stopped, COMPLETE, f"given up, still pending: {300 - paid}")
+        assert all(each.disabled for each in done.buttons)
+    assert town.batches() == ["completed", "completed"]
+    assert town.credited() == paid + 1
+
+
+async def test_who_is_no_admin_stops_and_resumes_nothing(town: Town) -> None:
+    await crowd(town, 300)
+    eve = town.sandbox.add_member("Eve")
+    async with town.bot():
+        stopped = await stopped_batch(town)
+        for label in ("Resume", "Give up"):
+            pressed = await town.press(stopped, label, by=eve)
+            await pressed.answered()
+            await until(lambda pressed=pressed: pressed.followups)  # type: ignore[misc]
+            assert "Only an admin" in pressed.followups[0].text
+        for command in ("stop", "resume", "give-up", "retry"):
+            assert "Only an admin" in (await town.answer(f"!sendref-cashb {command} 1", by=eve)).text
+        assert "Only an admin" in (await town.answer("!sendref-cashb failures", by=eve)).text
+        assert town.batches() == ["stopped"]
+        assert town.audit_actions().count("refused") == 7
+
+
+async def failed_batch(town: Town) -> tuple[Member, str]:
+    """Pay two members of whom one's payout fails; return that one and the batch's ID."""
+    bob, _ = await town.referrer("Bob", 2500), await town.referrer("Cid", 1000)
+    refuse_payouts(town, f"NEW.user_discord_id = {bob.id}")
+    summary = await town.ask()
+    await town.press(summary, "Confirm")
+    await town.shows(summary, COMPLETE, "Failed:** 1")
+    [(batch_id,)] = town.till.rows("SELECT batch_id FROM payout_batches")
+    return bob, batch_id
+
+
+async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: Town) -> None:
+    async with town.bot():
+        bob, batch_id = await failed_batch(town)
+        listed = await town.answer("!sendref-cashb failures")
+        assert field(listed, batch_id) == f"<@{bob.id}> - $25.00: The ledger refused a row: the bank is closed."
+
+        answer = await town.answer(f"!sendref-cashb retry {batch_id} the bank has opened")
+        await town.shows(answer, COMPLETE, "Users Paid:** 1", "Failed:** 1")
+        listed = await town.answer("!sendref-cashb failures")
+        assert "(tried 2 times)" in field(listed, batch_id)
+
+        refuse_payouts(town, "0")
+        answer = await town.answer(f"!sendref-cashb retry {batch_id.lower()}")
+        done = await town.shows(answer, COMPLETE, "Users Paid:** 2", "Failed:** 0", "Total Distributed:** $35.00")
+        assert not any(each.label in {"Stop", "Resume"} for each in done.buttons)
+        assert "No failed payout waits" in (await town.answer("!sendref-cashb failures")).text
+        assert town.till.balance(bob.id) == 2500
+        await until(lambda: len(town.sandbox.direct_messages(bob.id)) == 1)
+        again = await town.answer(f"!sendref-cashb retry {batch_id}")
+        assert f"Batch {batch_id} is completed; there is no failed payout to retry" in again.text
+    assert town.till.rows("SELECT attempt, why, outcome FROM payout_attempts") == [
+        (1, "the bank has opened", "failed"),
+        (2, None, "credited"),
+    ]
+
+
+async def test_failed_payouts_can_be_given_up(town: Town) -> None:
+    async with town.bot():
+        bob, batch_id = await failed_batch(town)
+        answer = await town.answer(f"!sendref-cashb give-up {batch_id}")
+        assert "given up, still pending: 1, $25.00" in answer.text
+        assert "No failed payout waits" in (await town.answer("!sendref-cashb failures")).text
+    assert (town.batches(), town.till.balance(bob.id)) == (["completed"], 0)
+    assert await town.till.pending(bob.id) == 2500
+
+
+@pytest.mark.parametrize("command", ["stop", "resume", "give-up", "retry"])
+async def test_a_batch_that_is_none_or_in_another_state_is_a_clear_answer(town: Town, command: str) -> None:
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        await town.ask()
+        name = f"!sendref-cashb {command}"
+        assert "Usage: `!sendref-cashb " in (await town.answer(name)).text
+        assert "There is no batch BATCH-NONE" in (await town.answer(f"{name} BATCH-NONE")).text
+        assert "There is no batch number 77" in (await town.answer(f"{name} 77")).text
+        assert "Batch 1 is proposed; there is no" in (await town.answer(f"{name} 1")).text
+        if command != "retry":
+            assert "more words" in (await town.answer(f"{name} 1 2")).text
+    assert town.batches() == ["proposed"]
+
+
+async def test_a_stop_from_another_process_ends_the_bots_run(town: Town) -> None:
+    await crowd(town, 300)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, *UNDER_WAY)
+        command = ["-m", "cli", "--database", str(town.till.path), "stop", "1"]
+        done = await anyio.run_process([sys.executable, *command])
+        assert b"stopped" in done.stdout
+        await town.shows(summary, STOPPED)
+    assert town.batches() == ["stopped"]
+
+
+async def test_the_bot_tries_failed_payouts_again_by_itself(town: Town) -> None:
+    async with town.bot():
+        bob, _ = await failed_batch(town)
+    refuse_payouts(town, "0")
+    town.clock.advance(60 * town.settings.referral_settings.payout_retry_minutes)
+    async with town.bot():
+        await until(lambda: town.batches() == ["completed"])
+    assert town.till.balance(bob.id) == 2500
+    assert town.till.rows("SELECT requested_by, outcome FROM payout_attempts") == [("system", "credited")]

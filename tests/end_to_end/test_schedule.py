@@ -1,0 +1,247 @@
+"""The weekly batch on Discord: its commands, the notice with its Hold button, and slots that made no batch."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+import pytest
+
+from sandbox import Message
+from tests.conftest import FRIDAY
+from tests.end_to_end.conftest import Town, break_ledger, field, mend_ledger, saying, titled, until
+from tests.frozen import FrozenTime
+
+pytestmark = pytest.mark.anyio
+
+WEEK = timedelta(weeks=1)
+NEXT = FRIDAY + WEEK
+NOTICE = "🗓️ Upcoming Weekly Cashback Batch"
+NO_BATCH = "🗓️ No Weekly Cashback Batch"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def town(frozen_town: Town) -> Town:
+    """Switch the weekly batch on."""
+    frozen_town.adjust(auto_batch_enabled=True)
+    return frozen_town
+
+
+def stamp(moment: datetime) -> str:
+    """Write a moment as Discord shows it, with its countdown."""
+    seconds = int(moment.timestamp())
+    return f"<t:{seconds}:F> (<t:{seconds}:R>)"
+
+
+def noted(town: Town, action: str) -> list[tuple[str, object]]:
+    """Read who did something, and what the audit log says why."""
+    found = town.till.rows("SELECT actor, details FROM audit_log WHERE action = ? ORDER BY id", action)
+    return [(actor, json.loads(details).get("reason")) for actor, details in found]
+
+
+def posts(town: Town, title: str) -> list[Message]:
+    """List what the audit channel shows under a title."""
+    return [message for message in town.sandbox.messages(town.audit.id) if message.embed.get("title") == title]
+
+
+async def test_the_schedule_shows_its_next_run_and_what_it_would_pay(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    await town.referrer("Eve", 1000)
+    async with town.bot():
+        shown = await town.answer("!sendref-cashb schedule")
+        assert field(shown, "⏰ Next Run") == f"{stamp(NEXT)}\nEvery Friday 15:00 UTC"
+        assert field(shown, "💰 Would Pay Now") == "**$35.00** to 2 users"
+        asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb schedule show")
+        answer = await asked.replied()
+        assert answer is not None
+        assert answer.embed == shown.embed
+    town.adjust(max_users_per_batch=1)
+    async with town.bot():
+        limited = await town.answer("!sendref-cashb schedule")
+        assert field(limited, "💰 Would Pay Now") == "**$25.00** to 1 user"
+        assert field(limited, "🚧 Left Out") == "Over the limit of members in a batch: 1 member, $10.00"
+
+
+async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(town: Town) -> None:
+    await town.referrer("Bob", 2500)
+    admin = f"discord:{town.admin.id}"
+    async with town.bot():
+        skipped = await town.answer("!sendref-cashb schedule skip audit week")
+        assert stamp(NEXT) in skipped.text
+        assert field(skipped, "⏰ Next Run").startswith(stamp(NEXT + WEEK))
+        assert f"⏸️ skipped by <@{town.admin.id}>: audit week" in field(skipped, "🧾 Last Slots")
+        paused = await town.answer("!sendref-cashb schedule pause counting *the* stock")
+        assert field(paused, "⏸️ Paused").startswith(rf"by <@{town.admin.id}>: counting \*the\* stock")
+        again = await town.answer("!sendref-cashb schedule pause")
+        assert f"paused already, by <@{town.admin.id}>: counting" in again.text
+    async with town.bot():
+        assert "⏸️ Paused" in (await town.answer("!sendref-cashb schedule")).text
+        asked = await town.sandbox.slash(
+            town.channel.id, town.admin.id, "sendref-cashb schedule resume", {"reason": "counted"}
+        )
+        answer = await asked.replied()
+        assert answer is not None
+        assert "⏸️ Paused" not in answer.text
+        assert "not paused" in (await town.answer("!sendref-cashb schedule resume")).text
+    assert noted(town, "slot_skipped") == [(admin, "audit week")]
+    assert noted(town, "schedule_paused") == [(admin, "counting *the* stock")]
+    assert noted(town, "schedule_resumed") == [(admin, "counted")]
+
+
+@pytest.mark.parametrize("words", ["", " pause", " resume", " skip", " reload"])
+async def test_who_is_no_admin_is_refused_and_recorded(town: Town, words: str) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        assert "Only an admin may do this." in (await town.answer(f"!sendref-cashb schedule{words}", by=bob)).text
+        # The answer may come before whoever pays has put the schedule in force.
+        await until(lambda: town.till.rows("SELECT 1 FROM schedule_state"))
+    assert [actor for actor, _ in noted(town, "refused")] == [f"discord:{bob.id}"]
+    assert town.till.rows("SELECT paused_by FROM schedule_state") == [(None,)]
+    assert town.till.rows("SELECT 1 FROM schedule_slots") == []
+
+
+async def test_a_reason_without_end_is_refused(town: Town) -> None:
+    async with town.bot():
+        assert "at most 200" in (await town.answer(f"!sendref-cashb schedule pause {'x' * 201}")).text
+    assert noted(town, "schedule_paused") == []
+
+
+async def test_a_reload_puts_the_changed_configuration_in_force_while_the_bot_runs(
+    town: Town, frozen_time: FrozenTime
+) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        await town.answer("!sendref-cashb schedule")
+        town.adjust(batch_day="monday", batch_hour_utc=9, notice_hours=0)
+        monday = datetime.fromisoformat("2026-07-06T09:00:00+00:00")
+        shown = await town.answer("!sendref-cashb schedule reload")
+        assert field(shown, "⏰ Next Run") == f"{stamp(monday)}\nEvery Monday 09:00 UTC"
+        await frozen_time.run(minutes=2)
+        await frozen_time.jump_to(monday - timedelta(seconds=1))
+        assert town.till.balance(bob.id) == 0
+        await frozen_time.run(seconds=30)
+        assert town.till.balance(bob.id) == 2500
+
+
+async def test_the_notice_is_posted_once_a_day_ahead_also_over_a_restart(town: Town, frozen_time: FrozenTime) -> None:
+    people = [await town.referrer(f"Member {number}", 1000 + number) for number in range(5)]
+    async with town.bot():
+        await frozen_time.run(minutes=1)
+        await frozen_time.jump_to(NEXT - DAY - timedelta(seconds=1))
+        assert posts(town, NOTICE) == []
+        await frozen_time.run(minutes=1)
+        [notice] = posts(town, NOTICE)
+        assert stamp(NEXT) in notice.text
+        assert field(notice, "📊 So Far") == "**Users:** 5\n**Total:** $50.10"
+        top = field(notice, "🏆 Top Payouts").splitlines()
+        assert top[0] == f"1. <@{people[4].id}> - $10.04 (1 referral)"
+        assert len(top) == 3
+        await frozen_time.run(minutes=5)
+    async with town.bot():
+        await frozen_time.run(minutes=5)
+        assert len(posts(town, NOTICE)) == 1
+        await frozen_time.jump_to(NEXT)
+        await frozen_time.run(minutes=2)
+        closed = await town.shows(notice, "✅ paid as `BATCH-20260710-150000`")
+        assert all(each.disabled for each in closed.buttons)
+    assert town.batches() == ["completed"]
+
+
+async def test_hold_skips_the_slot_and_only_for_an_admin(town: Town, frozen_time: FrozenTime) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        await frozen_time.run(minutes=1)
+        await frozen_time.jump_to(NEXT - DAY)
+        await frozen_time.run(minutes=1)
+        notice = await town.sandbox.wait_for(titled(NOTICE))
+        refused = await town.press(notice, "Hold", by=bob)
+        await frozen_time.run_until(lambda: refused.followups, seconds=30)
+        [told] = refused.followups
+        assert (told.ephemeral_to, "Only an admin may do this." in told.text) == (bob.id, True)
+        assert town.till.rows("SELECT 1 FROM schedule_slots") == []
+    async with town.bot():
+        await frozen_time.run(minutes=1)
+        # Which of two presses at once comes first is not known.
+        presses = [await town.press(notice, "Hold") for _ in range(2)]
+        await frozen_time.run_until(lambda: presses[0].followups or presses[1].followups, seconds=30)
+        [told] = [answer for press in presses for answer in press.followups]
+        assert f"skipped by <@{town.admin.id}> already" in told.text
+        await frozen_time.run(minutes=1)
+        await town.shows(notice, f"⏸️ skipped by <@{town.admin.id}>")
+        assert all(each.disabled for each in notice.buttons)
+        told = await town.sandbox.wait_for(titled(NO_BATCH))
+        assert told.channel_id == town.audit.id
+        await frozen_time.jump_to(NEXT + timedelta(hours=1))
+        await frozen_time.run(minutes=2)
+    assert town.batches() == []
+    assert noted(town, "slot_skipped") == [(f"discord:{town.admin.id}", "held from the notice")]
+    assert len(posts(town, NO_BATCH)) == 1
+
+
+@pytest.mark.parametrize("prevented_by", ["pause", "skip", "off"])
+async def test_no_notice_for_a_slot_that_pays_nothing(town: Town, frozen_time: FrozenTime, prevented_by: str) -> None:
+    await town.referrer("Bob", 2500)
+    if prevented_by == "off":
+        town.adjust(notice_hours=0)
+    async with town.bot():
+        if prevented_by != "off":
+            await town.answer(f"!sendref-cashb schedule {prevented_by}")
+        await frozen_time.run(minutes=1)
+        await frozen_time.jump_to(NEXT - timedelta(hours=1))
+        await frozen_time.run(minutes=3)
+        assert posts(town, NOTICE) == []
+
+
+async def test_five_weeks_down_make_one_batch_and_the_others_are_said_when_discord_is_there(
+    town: Town, frozen_time: FrozenTime
+) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        await frozen_time.run(minutes=1)
+    await frozen_time.jump_to(FRIDAY + 5 * WEEK + timedelta(hours=2))
+    town.sandbox.faults.fail("GET", "/users/@me$", status=503, times=3)
+    async with town.bot(connected=False):
+        await frozen_time.run_until(lambda: "completed" in town.batches(), seconds=30)
+        assert posts(town, NO_BATCH) == []
+        await frozen_time.run(minutes=2)
+        missed = [message.text for message in posts(town, NO_BATCH)]
+        assert len(missed) == 4
+        assert all("❌ missed" in text for text in missed)
+        await town.audit_entry("$25.00")
+    assert town.batches() == ["completed"]
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_a_batch_of_the_calendar_that_stops_is_said_in_the_audit_channel(
+    town: Town, frozen_time: FrozenTime
+) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        await frozen_time.run(minutes=1)
+        break_ledger(town)
+        await frozen_time.jump_to(NEXT)
+        await frozen_time.run(seconds=20)
+        told = await town.sandbox.wait_for(saying("stopped", "tried again soon"))
+        assert told.channel_id == town.audit.id
+        mend_ledger(town)
+        await frozen_time.run(minutes=2)
+        assert town.batches() == ["completed"]
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_a_slot_waits_for_the_batch_that_still_runs(town: Town, frozen_time: FrozenTime) -> None:
+    people = [town.sandbox.add_member(f"Member {number}").id for number in range(25)]
+    await town.till.earn_all((person, 100) for person in people)
+    town.adjust(chunk_size=1, notice_hours=0)
+    async with town.bot():
+        await frozen_time.run(minutes=1)
+        summary = await town.ask()
+        await frozen_time.jump_to(NEXT - timedelta(seconds=1))
+        summary = await town.ask()
+        await town.till.earn(people[0], 55)
+        await town.press(summary, "Confirm")
+        await frozen_time.run(seconds=30)
+        await frozen_time.run_until(lambda: town.batches()[1:] == ["completed", "completed"], minutes=5)
+    assert town.till.balance(people[0]) == 155
+    assert {town.till.balance(person) for person in people[1:]} == {100}

@@ -1,0 +1,168 @@
+"""Two admins on Discord: the first press waits, the second pays; and whom a batch is for, chosen by flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox import Interaction, Message
+from tests.end_to_end.conftest import COMPLETE, SUMMARY, Town, field, titled, until
+
+pytestmark = pytest.mark.anyio
+
+
+async def refusal(interaction: Interaction) -> str:
+    """Return what only the one who pressed is told."""
+    await interaction.answered()
+    await until(lambda: interaction.followups)
+    assert interaction.followups[0].ephemeral_to == interaction.member_id
+    return interaction.followups[0].text
+
+
+async def waiting(town: Town) -> Message:
+    """Have Ada ask for a batch of ten dollars where ten need two, and confirm it."""
+    await town.referrer("Bob", 1000)
+    summary = await town.ask()
+    assert "From $10.00 on, two admins must approve. Your Confirm is the first of the two." in summary.text
+    await town.press(summary, "Confirm")
+    shown = await town.shows(summary, f"Approved by <@{town.admin.id}>; another admin must approve it before")
+    assert [(each.label, each.disabled) for each in shown.buttons] == [("Approve", False), ("Cancel", False)]
+    return shown
+
+
+async def test_another_admin_approves_and_both_names_are_shown(town: Town) -> None:
+    town.adjust(approval_threshold_cents=1000)
+    zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
+    async with town.bot():
+        summary = await waiting(town)
+        assert town.batches() == ["proposed"]
+        await town.press(summary, "Approve", by=zoe)
+        done = await town.shows(summary, COMPLETE, "Users Paid:** 1")
+        assert f"**Approved By:** <@{town.admin.id}> and <@{zoe.id}>" in done.text
+        assert all(each.disabled for each in done.buttons)
+        entry = await town.audit_entry()
+        assert (field(entry, "Processed By"), field(entry, "Approved By")) == (f"<@{town.admin.id}>", f"<@{zoe.id}>")
+    assert town.audit_actions() == ["batch_proposed", "batch_first_approved", "batch_approved", "batch_finished"]
+
+
+async def test_neither_the_issuer_nor_who_lost_the_role_nor_a_member_is_the_second(town: Town) -> None:
+    town.adjust(approval_threshold_cents=1000)
+    zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
+    eve = town.sandbox.add_member("Eve")
+    async with town.bot():
+        summary = await waiting(town)
+        for _click in range(2):
+            assert "Another admin must approve" in await refusal(await town.press(summary, "Approve"))
+        assert "Only an admin" in await refusal(await town.press(summary, "Approve", by=eve))
+        town.sandbox.set_roles(zoe, [])
+        assert "Only an admin" in await refusal(await town.press(summary, "Approve", by=zoe))
+        town.sandbox.set_roles(town.admin, [])
+        assert "Only an admin" in await refusal(await town.press(summary, "Approve"))
+    assert town.batches() == ["proposed"]
+    assert town.audit_actions() == ["batch_proposed", "batch_first_approved", *["refused"] * 5]
+
+
+async def test_the_buttons_of_what_waits_work_after_a_restart_and_any_admin_may_cancel(town: Town) -> None:
+    town.adjust(approval_threshold_cents=1000)
+    zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
+    async with town.bot():
+        summary = await waiting(town)
+    async with town.bot():
+        await town.press(summary, "Cancel", by=zoe)
+        await town.shows(summary, "This batch was cancelled")
+    assert town.batches() == ["cancelled"]
+
+
+async def test_what_waits_can_be_shown_again_and_expires(town: Town) -> None:
+    town.adjust(approval_threshold_cents=1000)
+    async with town.bot():
+        await waiting(town)
+        again = await town.answer("!sendref-cashb approve 1")
+        assert [each.label for each in again.buttons] == ["Approve", "Cancel"]
+        assert "another admin must approve it" in again.text
+    town.clock.advance(24 * 3600)
+    async with town.bot():
+        await town.shows(again, "This summary expired")
+        assert "waits for no second admin" in (await town.answer("!sendref-cashb approve 1")).text
+    assert town.batches() == ["expired"]
+
+
+async def test_a_weekly_batch_that_needs_an_admin_asks_for_one_in_the_audit_channel(town: Town) -> None:
+    town.adjust(approval_threshold_cents=1000)
+    bob = await town.referrer("Bob", 1000)
+    town.adjust(auto_batch_enabled=True)
+    async with town.bot():
+        await until(lambda: town.till.rows("SELECT 1 FROM schedule_state"))
+    town.clock.advance(7 * 24 * 3600)
+    async with town.bot():
+        asked = await town.sandbox.wait_for(lambda each: each.channel_id == town.audit.id and bool(each.buttons))
+        assert asked.embed["title"] == SUMMARY
+        assert "Approved by the weekly schedule; another admin must approve it" in asked.text
+        await town.sandbox.wait_for(lambda each: "waits for an admin" in each.text)
+        assert town.till.balance(bob.id) == 0
+        await town.press(asked, "Approve")
+        await town.shows(asked, COMPLETE, "Users Paid:** 1")
+    assert town.till.rows("SELECT status, batch_number FROM schedule_slots") == [("batched", 1)]
+
+
+async def test_only_and_exclude_choose_who_is_paid_and_the_summary_says_so(town: Town) -> None:
+    bob, cid, dan = [await town.referrer(name, 1000) for name in ("Bob", "Cid", "Dan")]
+    async with town.bot():
+        summary = await town.ask(f"!sendref-cashb --exclude <@{bob.id}> {cid.id}")
+        assert field(summary, "🚧 Left Out") == "Excluded by the admin: 2 members, $20.00"
+        assert "Users Receiving Payment:** 1" in summary.text
+        await town.press(summary, "Cancel")
+
+        summary = await town.ask(f"!sendref-cashb --only <@{bob.id}> <@{dan.id}>")
+        assert "Only 2 members named by you" in summary.text
+        await town.press(summary, "Confirm")
+        done = await town.shows(summary, COMPLETE, "Users Paid:** 2")
+        assert "Left Out" not in done.text
+    assert [town.till.balance(each.id) for each in (bob, cid, dan)] == [1000, 0, 1000]
+
+
+async def test_slash_commands_take_the_same_names(town: Town) -> None:
+    bob, cid = [await town.referrer(name, 1000) for name in ("Bob", "Cid")]
+    async with town.bot():
+        asked = await town.sandbox.slash(
+            town.channel.id, town.admin.id, "sendref-cashb pay", {"exclude": f"<@{bob.id}>"}
+        )
+        await asked.answered()
+        summary = await town.sandbox.wait_for(lambda each: bool(each.buttons))
+        assert f"1. <@{cid.id}> - $10.00" in summary.text
+        assert f"<@{bob.id}>" not in summary.text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--exclude @ghost", "is neither a mention nor an id"),
+        ("--exclude <@{bob}> <@123456789012345678>", "There is no user"),
+        ("--exclud <@{bob}>", "is neither a mention nor an id"),
+        ("-exclude <@{bob}>", "is neither a mention nor an id"),
+        ("exclude <@{bob}>", "is neither a mention nor an id"),
+        ("--exclude", "is neither a mention nor an id"),
+        ("--only --exclude <@{bob}>", "--only names nobody"),
+        ("--only <@{bob}> --only <@{cid}>", "--only stands there twice"),
+        ("--only <@{bob}> --exclude <@{bob}>", "is named by both only and exclude"),
+        ("<@{bob}> --exclude <@{cid}>", "not both"),
+        ("--exclude <@{eve}>", "has no pending cashback"),
+        ("--only <@{bob}> <@{eve}>", "has no pending cashback"),
+    ],
+)
+async def test_a_name_that_is_wrong_is_an_error_and_never_a_larger_batch(town: Town, words: str, said: str) -> None:
+    bob, cid = [await town.referrer(name, 1000) for name in ("Bob", "Cid")]
+    eve = town.sandbox.add_member("Eve")
+    async with town.bot():
+        refused = await town.answer("!sendref-cashb " + words.format(bob=bob.id, cid=cid.id, eve=eve.id))
+        assert refused.text.startswith("❌")
+        assert said in refused.text
+        assert refused.pinged == []
+    assert town.batches() == []
+
+
+async def test_what_is_unusual_is_said_in_the_summary(town: Town) -> None:
+    bob, _, _ = [await town.referrer(name, cents) for name, cents in (("Bob", 9000), ("Cid", 100), ("Dan", 100))]
+    async with town.bot():
+        summary = await town.ask()
+        assert field(summary, "⚠️ Unusual") == f"<@{bob.id}> takes 97% of it, $90.00; more than 50% is unusual."
+        assert titled(SUMMARY)(summary)

@@ -1,0 +1,110 @@
+"""No secret leaves its place, and nothing that people wrote is taken for more than text."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from cashback.settings import Settings, SettingsError, load
+from tests.conftest import raw
+from tests.end_to_end.conftest import COMPLETE, Town, until
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "a-secret-of-the-shop-that-is-long-enough"  # noqa: S105 -- a test's own
+TOKEN = "a-token-of-the-bot-that-is-long-enough"  # noqa: S105 -- a test's own
+NAME = "**Bold** @everyone <@&1> [x](http://evil) `code`"
+
+
+def _bytes_of(ledger: Path) -> bytes:
+    """Read the ledger's file and its log as they lie on the disk."""
+    return b"".join(path.read_bytes() for path in sorted(ledger.parent.glob(f"{ledger.name}*")))
+
+
+async def test_the_token_is_in_no_log_no_message_and_not_in_the_ledger(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everything is logged, down to what the libraries say for those who debug them; and Discord has a bad day."""
+    caplog.set_level(logging.DEBUG)
+    bob = await town.referrer("Bob", 2500)
+    eve = town.sandbox.add_member("Eve")
+    async with town.bot():
+        await town.answer("!sendref-cashb", by=eve)
+        town.sandbox.faults.drop("PATCH", "/messages/[0-9]+$")
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await until(lambda: town.sandbox.direct_messages(bob.id))
+        await town.audit_entry("$25.00")
+        await town.sandbox.gateway.disconnect()
+        await town.sandbox.wait_connected()
+    token = town.sandbox.token
+    assert len(caplog.records) > 50
+    assert token not in caplog.text
+    assert all(token not in record.getMessage() for record in caplog.records)
+    assert token.encode() not in _bytes_of(town.till.path)
+    for request in town.sandbox.requests:
+        assert token not in json.dumps(request.body, default=str)
+
+
+async def test_no_message_may_ping_anybody(town: Town) -> None:
+    """In every message that the bot sends Discord is told that no mention in it counts."""
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE)
+        await town.audit_entry("$25.00")
+        await town.answer("!sendref-cashb @everyone")
+    sent = [
+        request.body
+        for request in town.sandbox.requests
+        if request.method == "POST" and request.path.endswith("/messages") and isinstance(request.body, dict)
+    ]
+    assert len(sent) >= 3
+    assert [body.get("allowed_mentions") for body in sent] == [{"parse": []}] * len(sent)
+
+
+async def test_a_reason_that_somebody_wrote_is_text_wherever_it_is_shown(town: Town) -> None:
+    """A wallet that refuses tells why in its own words; the words are nobody's to format or to ping with."""
+    bob = await town.referrer("Bob", 2500)
+    with raw(town.till.path) as connection:
+        connection.execute(
+            f"CREATE TRIGGER rude BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = {bob.id}"
+            f" BEGIN SELECT RAISE(ABORT, '{NAME}'); END"
+        )
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        shown = await town.shows(summary, COMPLETE, "Failed:** 1")
+    assert "**Bold**" not in shown.text
+    assert "\\*\\*Bold\\*\\*" in shown.text
+    assert "@everyone" not in shown.text
+    assert "\\[x](http" in shown.text
+
+
+def test_settings_show_no_secret() -> None:
+    settings = Settings.model_validate({"discord_token": TOKEN, "intake_keys": {"shop": (SECRET,)}})
+    for shown in (repr(settings), str(settings), settings.model_dump_json(), f"{settings.discord_token}"):
+        assert TOKEN not in shown
+        assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"DISCORD_TOKEN": "tok en\n"},
+        {"DISCORD_TOKEN": "secret-token-1234567890", "DISCORD_API_URL": "nonsense"},
+        {"CASHBACK_INTAKE_KEY_SHOP": "secret-token"},
+    ],
+)
+def test_a_wrong_setting_is_named_without_a_secret_in_it(tmp_path: Path, environ: dict[str, str]) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    try:
+        shown = repr(load(tmp_path / "config.json", None, environ))
+    except SettingsError as error:
+        shown = str(error)
+    assert "secret-token" not in shown
+    assert "tok en" not in shown

@@ -1,0 +1,29 @@
+"""What was distributed, asked for on Discord: the numbers, and a chart that says in words what it shows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.end_to_end.conftest import Town, field
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_statistics_have_the_ledgers_numbers_and_a_chart_with_a_description(town: Town) -> None:
+    bob = await town.referrer("Bob", 2500)
+    await town.referrer("Eve", 1000)
+    await town.till.pay()
+    await town.till.earn(bob.id, 500)
+    town.clock.advance(60)
+    await town.till.pay()
+    async with town.bot():
+        shown = await town.answer("!sendref-cashb stats")
+        assert (field(shown, "Distributed"), field(shown, "Users Paid")) == ("$40.00", "2")
+        assert (field(shown, "Average Per User"), field(shown, "Payouts")) == ("$20.00", "3")
+        assert field(shown, "🏆 Top Referrers").splitlines()[0] == f"1. <@{bob.id}> - $30.00 (2 payouts)"
+        (chart,) = shown.attachments
+        assert chart.data.startswith(b"\x89PNG")
+        assert "week of 2026-06-29 $40.00" in (chart.description or "")
+        stranger = await town.answer("!sendref-cashb stats", by=bob)
+        assert "Your attempt was recorded." in stranger.text
+        assert stranger.attachments == []

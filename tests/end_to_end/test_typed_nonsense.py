@@ -1,0 +1,89 @@
+"""What is typed at the bot, by the hundred: near to its commands and far from them. It answers, and pays nobody."""
+
+from __future__ import annotations
+
+import logging
+from random import Random
+
+import pytest
+
+from sandbox import Message
+from tests.end_to_end.conftest import SUMMARY, Town, until
+
+pytestmark = pytest.mark.anyio
+
+LETTERS = 200
+PEOPLE = [
+    "@ghost",
+    "<@1>",
+    "<@!0>",
+    "<@99999999999999999999999>",
+    "<@&5>",
+    "<#7>",
+    "@everyone",
+    "@here",
+    "599287828863678298",
+]
+PIECES = [
+    *PEOPLE,
+    *("pay", "history", "show", "retry", "stop", "resume", "give-up", "schedule", "pause", "skip", "next", "failures"),
+    *("0", "-1", "1e9", "٣", "٠٠٧", "0x1F", "1,5", "NaN", "∞", "9" * 40, "BATCH-20260703-150000", "batch-1"),
+    *(
+        '"',
+        "'",
+        '"x',
+        "“x”",
+        "\\",
+        "`",
+        "**",
+        "```",
+        "||",
+        "\u200b",
+        "\u202e",
+        "🧾",
+        "é" * 50,
+        "\n",
+        "a\tb",
+        "--only",
+        "--exclude",
+    ),
+]
+COMMANDS = [
+    "!sendref-cashb",
+    "!sendref-cashb ",
+    "!referral-blacklist",
+    "!referral-stats",
+    "!referral-link",
+    "!",
+    "!!",
+    "! sendref-cashb",
+]
+
+
+def _letter(chance: Random) -> str:
+    words = [chance.choice(PIECES) for _ in range(chance.randrange(4))]
+    return chance.choice(["", " ", "  "]).join([chance.choice(COMMANDS) + " ", *words])[:2000]
+
+
+def _answers(town: Town) -> list[Message]:
+    messages = town.sandbox.messages(town.channel.id)
+    return [message for message in messages if message.author_id == town.sandbox.bot_user_id]
+
+
+async def test_whatever_is_typed_the_bot_lives_answers_and_pays_nobody(
+    town: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    bob = await town.referrer("Bob", 2500)
+    stranger = town.sandbox.add_member("Eve")
+    chance = Random(3)
+    async with town.bot():
+        for _ in range(LETTERS):
+            await town.say(_letter(chance), by=chance.choice([town.admin, stranger]))
+        summary = await town.ask()
+        assert summary.embed["title"] == SUMMARY
+        await until(lambda: len(_answers(town)) > LETTERS / 4)
+        assert town.till.balance(bob.id) == 0
+        assert town.till.rows("SELECT count(*) FROM payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
+        await town.press(summary, "Confirm")
+        await until(lambda: town.till.balance(bob.id) == 2500)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -1,0 +1,39 @@
+"""The calendar's batch in the running bot: paid without a press, and said in the audit channel."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.end_to_end.conftest import Town, field, saying
+
+pytestmark = pytest.mark.anyio
+
+HOUR = 3600
+WEEK = 7 * 24 * HOUR
+
+
+async def start_the_calendar(town: Town) -> None:
+    """Let the bot run once with the weekly batch on, so that the ledger knows since when."""
+    town.adjust(auto_batch_enabled=True)
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        await town.ask()
+
+
+async def test_a_slot_that_passed_while_the_bot_was_away_is_caught_up_and_announced(town: Town) -> None:
+    await start_the_calendar(town)
+    town.clock.advance(WEEK + HOUR)
+    async with town.bot():
+        entry = await town.audit_entry("$25.00")
+        assert field(entry, "Processed By") == "the weekly schedule"
+        await town.sandbox.wait_for(lambda message: message.embed.get("title") == "💰 Referral Cashback Received!")
+    assert town.batches() == ["expired", "completed"]
+
+
+async def test_a_slot_that_was_missed_is_said_in_the_audit_channel(town: Town) -> None:
+    await start_the_calendar(town)
+    town.clock.advance(WEEK + 48 * HOUR)
+    async with town.bot():
+        line = await town.sandbox.wait_for(saying("No Weekly Cashback Batch", "missed", "grace time"))
+        assert line.channel_id == town.audit.id
+    assert town.batches() == ["expired"]

@@ -1,0 +1,134 @@
+"""Crediting beside other processes: what they have in hand is passed over, and looked at again at the end.
+
+That another has payouts in hand is what PostgreSQL says to a claim; here the test says it. All else is the real thing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+import anyio
+import pytest
+from sqlalchemy import Connection
+
+from cashback.background.wakeup import Bell
+from cashback.database.payouts import crediting, runs
+from cashback.domain.errors import InHandError
+from cashback.domain.model import BatchStatus, ChunkCredited, ChunkDiscovered
+from stages.crediting import Crediting
+from tests.conftest import Till, raw, run_batches
+
+pytestmark = pytest.mark.anyio
+
+LetOthers = Callable[[int, int], list[int]]
+
+
+@pytest.fixture
+def let_others_have(monkeypatch: pytest.MonkeyPatch) -> LetOthers:
+    """Let another process have one referrer's payout in hand, for so many tries; list whose chunks were tried."""
+    credit = crediting.credit_chunk
+
+    def let(referrer_id: int, times: int) -> list[int]:
+        tried: list[int] = []
+
+        def beside(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
+            tried.append(chunk.first_referrer_id)
+            if chunk.first_referrer_id == referrer_id and tried.count(referrer_id) <= times:
+                raise InHandError
+            return credit(connection, chunk, now=now)
+
+        monkeypatch.setattr(crediting, "credit_chunk", beside)
+        monkeypatch.setattr("stages.crediting.LOOK_SECONDS", 0)
+        return tried
+
+    return let
+
+
+async def test_what_another_has_in_hand_is_credited_last_where_the_other_dies(
+    till: Till, let_others_have: LetOthers
+) -> None:
+    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    number = await till.approved()
+    tried = let_others_have(2, 2)
+    recorder = await till.run(number, chunk_size=1)
+    assert tried == [1, 2, 3, 2, 2]
+    assert [(chunk.batch_number, chunk.credited) for chunk in recorder.chunks] == [(number, 1)] * 3
+    [report] = recorder.reports
+    assert (report.status, report.users_paid) == (BatchStatus.COMPLETED, 3)
+
+
+async def test_what_another_had_in_hand_and_settled_is_left_alone(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    number = await till.approved()
+    credit, tried = crediting.credit_chunk, list[int]()
+
+    def beside(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
+        tried.append(chunk.first_referrer_id)
+        if chunk.first_referrer_id == 2:
+            raise InHandError
+        # The other process is done by the time that the last chunk is.
+        if chunk.first_referrer_id == 3:
+            second = ChunkDiscovered(batch_number=number, first_referrer_id=2, last_referrer_id=2)
+            assert credit(connection, second, now=now).credited == 1
+        return credit(connection, chunk, now=now)
+
+    monkeypatch.setattr(crediting, "credit_chunk", beside)
+    recorder = await till.run(number, chunk_size=1)
+    assert tried == [1, 2, 3]
+    assert len(recorder.chunks) == 2
+    assert recorder.reports[0].users_paid == 3
+
+
+async def test_one_that_another_has_in_hand_is_left_out_of_a_replay_and_credited_last(
+    till: Till, let_others_have: LetOthers
+) -> None:
+    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    number = await till.approved()
+    with raw(till.location) as connection:
+        connection.execute(
+            "CREATE TRIGGER bad_row BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = 1"
+            " BEGIN SELECT RAISE(ABORT, 'wallet is broken'); END"
+        )
+    tried = let_others_have(2, 1)
+    recorder = await till.run(number, chunk_size=3)
+    assert tried == [1, 1, 2, 3, 2]
+    assert recorder.chunks == [
+        ChunkCredited(batch_number=number, credited=1, credited_cents=100, failed=1, skipped=0),
+        ChunkCredited(batch_number=number, credited=1, credited_cents=100, failed=0, skipped=0),
+    ]
+    assert (recorder.reports[0].users_paid, recorder.reports[0].failed) == (2, 1)
+
+
+async def test_a_chunk_of_a_batch_that_another_process_has_finished_is_left_alone(
+    till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    await till.earn(1, 100)
+    number = (await till.pay()).batch_number
+    emitted: list[ChunkCredited] = []
+
+    async def emit(chunk: ChunkCredited) -> None:
+        emitted.append(chunk)
+
+    caplog.set_level(logging.INFO)
+    chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
+    stage = Crediting(till.database)
+    await stage.handle(chunk, emit)
+    await stage.finish(emit)
+    assert emitted == []
+    assert f"batch {number} was finished by another process; a chunk of it was settled there" in caplog.text
+    assert till.balance(1) == 100
+
+
+async def test_what_others_have_credited_wakes_the_postman_at_the_end(till: Till) -> None:
+    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    number = await till.approved()
+    await till.database.write(runs.start, number, now=till.clock())
+    everybody = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=3)
+    await till.database.write(crediting.credit_chunk, everybody, now=till.clock())
+    bell = Bell()
+    recorder = await run_batches(till.database, number, bell=bell)
+    assert (recorder.chunks, recorder.reports[0].users_paid) == ([], 3)
+    with anyio.fail_after(5):
+        await bell.wait(3_600)

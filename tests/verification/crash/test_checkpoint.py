@@ -1,0 +1,87 @@
+"""A soak that was ended goes on where it was, and is then the same as one that was not."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from verification.crash import __main__ as soak
+from verification.crash.checkpoint import Kept, KeptError
+from verification.crash.report import WITH_CHANGES
+from verification.simulation.campaign import _run_part
+
+COMMIT = "89abcde"
+SEED, SEEDS = 3, 5
+SIZES = {"kills": 0, "server-kills": 0, "seeds": SEEDS, "crowds": 0, "inputs": 0, "seed": SEED}
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, file: Path) -> int:
+    words = [f"--{name}={count}" for name, count in SIZES.items()]
+    monkeypatch.setattr(sys, "argv", ["soak", *words, f"--keep={file}", "--no-page"])
+    monkeypatch.setattr(soak, "commit", lambda: COMMIT)
+    return soak.main()
+
+
+def test_a_soak_that_was_ended_goes_on_where_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "soak.json"
+    monkeypatch.setattr(soak, "SEEDS_BETWEEN_KEEPING", 2)
+
+    def end_at_the_third(line: str) -> None:
+        if line.startswith(("3", "4")):
+            raise KeyboardInterrupt
+
+    begun = Kept.of(file, commit=COMMIT, asked=SIZES)
+    with pytest.raises(KeyboardInterrupt):
+        soak._run_seeds(Namespace(seed=SEED, seeds=SEEDS, keep=file), begun, end_at_the_third)
+    went_on = Kept.of(file, commit=COMMIT, asked=SIZES)
+    assert went_on.seeds == _run_part(range(SEED, SEED + 2))
+
+    assert _run(monkeypatch, file) == 0
+    assert f"{_run_part(range(SEED, SEED + SEEDS)).commits:,}" in capsys.readouterr().out
+    # What is done is not gone on with.
+    assert not file.exists()
+
+
+def test_another_soak_is_not_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "soak.json"
+    Kept(commit="1234567", asked=SIZES).write(file)
+    before = file.read_bytes()
+    assert _run(monkeypatch, file) == 2
+    said = capsys.readouterr().out
+    assert "holds a soak of commit 1234567 with --kills 0" in said
+    assert said.count("\n") == 1
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"commit": 1}', b"\x00\xff"])
+def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "soak.json"
+    file.write_bytes(content)
+    with pytest.raises(KeptError, match="does not hold a soak"):
+        Kept.of(file, commit="1234567", asked={})
+    assert file.read_bytes() == content
+
+
+def test_of_changed_code_no_soak_is_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / "soak.json"
+    changed = COMMIT + WITH_CHANGES
+    Kept.of(file, commit=changed, asked=SIZES).write(file)
+    with pytest.raises(KeptError, match="the code was changed"):
+        Kept.of(file, commit=changed, asked=SIZES)
+
+
+@pytest.mark.parametrize("name", [".", "missing/soak.json"])
+def test_where_nothing_can_be_kept_nothing_is_begun(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert _run(monkeypatch, tmp_path / name) == 2
+    said = capsys.readouterr().out
+    assert "cannot be" in said
+    assert said.count("\n") == 1

@@ -1,0 +1,184 @@
+"""Several processes credit one batch on one server; some are killed, one is cut off: each cent once, one report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.abc
+import psycopg
+import pytest
+from sqlalchemy.engine import URL
+
+from cashback.database import Database
+from cashback.database.dialect import name_of
+from cashback.database.payouts import runs
+from tests.conftest import Clock, Till, raw
+from tests.postgresql import Server
+from verification.testbed.databases import address_of
+
+pytestmark = pytest.mark.anyio
+
+ROOT: Final = Path(__file__).parents[3]
+PATIENCE_SECONDS: Final = 40
+FIRST: Final = 1_000
+PEOPLE: Final = 200
+CHUNK: Final = 10
+
+
+@pytest.fixture
+async def till(postgresql: Server, new_ledger_on_server: URL, clock: Clock) -> AsyncIterator[Till]:
+    """Open a till on a server's ledger, with cashback pending; see at the end that the books balance."""
+    url = postgresql.create(new_ledger_on_server)
+    async with Database(url, clock=clock) as database:
+        opened = Till(database, clock)
+        await opened.earn_all((FIRST + number, 100 + number) for number in range(PEOPLE))
+        yield opened
+        assert (await opened.verify()).breaches == ()
+    postgresql.drop(url)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what no event tells: a row that another process writes."""
+    with anyio.fail_after(PATIENCE_SECONDS):
+        while not condition():  # noqa: ASYNC110 -- see above
+            await anyio.sleep(0.02)
+
+
+@asynccontextmanager
+async def worker(name: str, till: Till, folder: Path) -> AsyncIterator[anyio.abc.Process]:
+    """Run a worker as a process; the server knows it by its name."""
+    (folder / "config.json").write_text(json.dumps({"referral_settings": {"chunk_size": CHUNK}}))
+    environment = {
+        **os.environ,
+        "CASHBACK_DATABASE": name_of(till.location, password=True),
+        "PGAPPNAME": name,
+        "PYTHONPATH": str(ROOT),
+    }
+    with (folder / f"{name}.log").open("wb") as log:
+        async with await anyio.open_process(
+            [sys.executable, "-m", "cli", "worker"], cwd=folder, env=environment, stdout=log, stderr=log
+        ) as process:
+            try:
+                yield process
+            finally:
+                if process.returncode is None:
+                    process.kill()
+
+
+def waiting(till: Till) -> list[str]:
+    """Name who waits in a transaction for a row that somebody has locked."""
+    query = (
+        "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return sorted(name for (name,) in till.rows(query))
+
+
+def payouts(till: Till) -> dict[str, int]:
+    """Count the payouts by their state."""
+    return dict(till.rows("SELECT status, count(*) FROM payouts GROUP BY status"))
+
+
+async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to_others_and_each_cent_is_paid_once(
+    till: Till, tmp_path: Path
+) -> None:
+    number = await till.approved()
+    names = ["one", "two", "three", "four"]
+    assert isinstance(till.location, URL)
+    async with AsyncExitStack() as stack:
+        with psycopg.connect(address_of(till.location)) as holder:
+            # In each of four chunks a wallet is locked: whoever credits it stands still in the middle.
+            locked = [FIRST + n * 4 * CHUNK + 5 for n in range(len(names))]
+            holder.execute("SELECT 1 FROM users WHERE discord_id = ANY(%s) FOR UPDATE", [locked])
+            workers = {name: await stack.enter_async_context(worker(name, till, tmp_path)) for name in names}
+            await until(lambda: waiting(till) == sorted(names))
+            before = payouts(till)
+            assert before["planned"] >= len(names) * CHUNK
+            assert before["credited"] % CHUNK == 0
+            for name in ("one", "two"):
+                workers[name].send_signal(signal.SIGKILL)
+                await workers[name].wait()
+            with raw(till.location) as server:
+                cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'three'"
+                server.execute(cut)
+            assert payouts(till) == before
+        await until(lambda: till.rows("SELECT status FROM payout_batches") == [("completed",)])
+        for name in ("three", "four"):
+            workers[name].send_signal(signal.SIGTERM)
+            assert await workers[name].wait() == 0
+    report = await till.report(number)
+    assert (report.users_paid, report.total_cents) == (PEOPLE, sum(100 + n for n in range(PEOPLE)))
+    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+    query = "SELECT wallet_balance_cents FROM users WHERE discord_id BETWEEN ? AND ? ORDER BY discord_id"
+    assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
+
+
+async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_and_each_cent_is_paid_once(
+    till: Till, postgresql: Server, tmp_path: Path
+) -> None:
+    number = await till.approved()
+    names = ["one", "two"]
+    assert isinstance(till.location, URL)
+    async with AsyncExitStack() as stack:
+        holder = psycopg.connect(address_of(till.location))
+        locked = [FIRST + n * 4 * CHUNK + 5 for n in range(len(names))]
+        holder.execute("SELECT 1 FROM users WHERE discord_id = ANY(%s) FOR UPDATE", [locked])
+        workers = {name: await stack.enter_async_context(worker(name, till, tmp_path)) for name in names}
+        await until(lambda: waiting(till) == names)
+        before = payouts(till)
+        postgresql.crash()
+        holder.close()
+        assert before["credited"] <= payouts(till)["credited"] < PEOPLE
+        await until(lambda: till.rows("SELECT status FROM payout_batches") == [("completed",)])
+        for name in names:
+            workers[name].send_signal(signal.SIGTERM)
+            assert await workers[name].wait() == 0
+    assert (await till.report(number)).users_paid == PEOPLE
+    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+    query = "SELECT wallet_balance_cents FROM users WHERE discord_id BETWEEN ? AND ? ORDER BY discord_id"
+    assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
+    assert "Traceback" not in "".join((tmp_path / f"{name}.log").read_text() for name in names)
+
+
+async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_dies(till: Till) -> None:
+    number = await till.approved()
+    assert isinstance(till.location, URL)
+    with psycopg.connect(address_of(till.location)) as other:
+        other.execute("SELECT 1 FROM payouts WHERE referrer_id = %s FOR UPDATE", [FIRST])
+
+        async def die_when_all_else_is_paid() -> None:
+            await until(lambda: payouts(till) == {"planned": CHUNK, "credited": PEOPLE - CHUNK})
+            assert {row[:2] for row in till.payouts(number)[:CHUNK]} == {(FIRST + n, "planned") for n in range(CHUNK)}
+            other.rollback()
+
+        async with anyio.create_task_group() as both:
+            both.start_soon(die_when_all_else_is_paid)
+            recorder = await till.run(number, chunk_size=CHUNK)
+    assert recorder.interruptions == []
+    assert recorder.reports[0].users_paid == PEOPLE
+
+
+async def test_a_stop_waits_for_nobody_and_after_the_chunk_in_hand_nothing_more_is_paid(till: Till) -> None:
+    number = await till.approved()
+    assert isinstance(till.location, URL)
+    with psycopg.connect(address_of(till.location)) as holder:
+        holder.execute("SELECT 1 FROM users WHERE discord_id = %s FOR UPDATE", [FIRST + CHUNK])
+        async with Database(till.location, clock=till.clock) as elsewhere, anyio.create_task_group() as both:
+
+            async def stop() -> None:
+                await until(lambda: payouts(till).get("credited") == CHUNK and waiting(till))
+                await elsewhere.write(runs.stop, number, actor="cli", now=till.clock())
+                holder.rollback()
+
+            both.start_soon(stop)
+            recorder = await till.run(number, chunk_size=CHUNK)
+    assert recorder.interruptions == []
+    assert payouts(till) == {"planned": PEOPLE - 2 * CHUNK, "credited": 2 * CHUNK}
+    assert (await till.report(number)).status == "stopped"

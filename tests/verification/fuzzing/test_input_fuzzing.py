@@ -1,0 +1,41 @@
+"""Whatever is typed, configured, imported or sent: a clear answer, and nothing changed where it is a refusal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from verification.fuzzing.input_fuzzing import doors, money_in, require_clear, try_door
+
+EXAMPLES = {"command lines": 80, "config.json": 200, "CSV files": 50, "bodies of the intake": 200, "ids": 200}
+"""How many inputs are tried here; the soak tries thousands."""
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_door_answers_clearly_whatever_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    [door] = [each for each in doors(tmp_path) if each.name == name]
+    before = len(money_in(tmp_path / "tried.db"))
+    try_door(door, EXAMPLES[name], number=1)
+    assert len(money_in(tmp_path / "tried.db")) == before
+
+
+def test_every_door_is_tried(tmp_path: Path) -> None:
+    assert [door.name for door in doors(tmp_path)] == list(EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("code", "err"),
+    [
+        (7, ""),
+        (1, "Traceback (most recent call last)"),
+        (1, "error: unexpected KeyError: 'x'"),
+        (1, ""),
+        (2, "error: one\nerror: two"),
+    ],
+)
+def test_an_unclear_answer_is_seen(code: int, err: str) -> None:
+    """What judges the answers would see a bad one."""
+    with pytest.raises(AssertionError):
+        require_clear(code, err, ["pay"])

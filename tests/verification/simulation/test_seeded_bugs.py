@@ -1,0 +1,228 @@
+"""The checker is checked: a program that is broken on purpose breaks a promise in one of the first worlds."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, Update, update
+
+from cashback.background.outbox_dispatcher import Postman
+from cashback.background.recovery import Runs
+from cashback.database.payouts import approvals, batches, crediting, outbox, proposals
+from cashback.database.referral_program import purchases
+from cashback.database.schedule import slots
+from cashback.database.tables import payouts, users, wallet_transactions
+from cashback.domain.model import Delivery, DeliveryStatus, NotificationStatus, PayoutNotice, Terms
+from cashback.services import Actor
+from cashback.services.proposals import Proposals
+from verification.simulation.discord_model import SimulatedMessenger
+from verification.simulation.environment import Laboratory
+from verification.simulation.seeds import run_seed
+
+WORLDS = 150
+
+Sabotage = Callable[[pytest.MonkeyPatch], str]
+"""Breaks the program, and returns words of what must be found."""
+
+
+def forgets_the_mark(patch: pytest.MonkeyPatch) -> str:
+    """Leave what was credited pending, so that the next batch would pay it again."""
+    patch.setattr(crediting, "_mark_referrals_paid", crediting._count_credited)
+    return "referrals (referrer, referred"
+
+
+def credits_twice(patch: pytest.MonkeyPatch) -> str:
+    moved, wallet = wallet_transactions.c.amount_cents, users.c.wallet_balance_cents
+
+    def twice() -> Update:
+        payee = users.c.discord_id == payouts.c.referrer_id
+        return update(users).where(crediting._WITH_TRANSACTION, payee).values({wallet: wallet + 2 * moved})
+
+    patch.setattr(crediting, "_raise_balances", twice)
+    return "wallets (member, cents)"
+
+
+def forgets_the_message(patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(crediting, "_queue_notifications", crediting._count_credited)
+    return "direct messages (batch, member)"
+
+
+def looks_at_no_deadline(patch: pytest.MonkeyPatch) -> str:
+    approve = approvals.approve
+
+    @functools.wraps(approve)
+    def late(
+        connection: Connection,
+        number: int,
+        *,
+        actor: str,
+        now: datetime,
+        approver_id: int | None = None,
+        wait: timedelta = approvals.WAIT,
+    ) -> str | None:
+        proposed_at = batches.report(connection, number).proposed_at
+        return approve(connection, number, actor=actor, now=min(now, proposed_at), approver_id=approver_id, wait=wait)
+
+    patch.setattr(approvals, "approve", late)
+    return "its deadline was"
+
+
+def lets_any_admin_decide(patch: pytest.MonkeyPatch) -> str:
+    async def require_admin(desk: Proposals, actor: Actor, _batch_number: int, action: str) -> None:
+        await desk.require_admin(actor, action)
+
+    patch.setattr(Proposals, "_require_issuer", require_admin)
+    return "who may not"
+
+
+def lets_anybody_pay(patch: pytest.MonkeyPatch) -> str:
+    async def ask_nobody(*_args: object) -> None:
+        return
+
+    patch.setattr(Proposals, "require_admin", ask_nobody)
+    patch.setattr(Proposals, "_require_issuer", ask_nobody)
+    return "who may not"
+
+
+def forgets_what_is_below_a_cent(patch: pytest.MonkeyPatch) -> str:
+    earn = purchases._Accrual.earn
+
+    def forget(accrual: purchases._Accrual, millionths: int) -> int:
+        accrual.carry = 0
+        return earn(accrual, millionths)
+
+    patch.setattr(purchases._Accrual, "earn", forget)
+    return "referrals (referrer, referred"
+
+
+def knows_no_order(patch: pytest.MonkeyPatch) -> str:
+    """Earn by an order that was told twice; the constraint alone is left to refuse it."""
+    store = purchases._store_accruals
+
+    def twice(connection: Connection, accruals: list[purchases._Accrual]) -> None:
+        store(connection, accruals)
+        store(connection, accruals)
+
+    patch.setattr(purchases, "_store_accruals", twice)
+    return "referrals (referrer, referred"
+
+
+def pays_what_is_still_held(patch: pytest.MonkeyPatch) -> str:
+    propose = proposals.propose
+
+    @functools.wraps(propose)
+    def early(connection: Connection, *, actor: str, now: datetime, **how: object) -> object:
+        return propose(connection, actor=actor, now=now + timedelta(days=30), **how)  # type: ignore[arg-type]
+
+    patch.setattr(proposals, "propose", early)
+    return "the summary of batch"
+
+
+def leaves_batches_where_a_crash_left_them(patch: pytest.MonkeyPatch) -> str:
+    async def take_up_nothing(_runs: Runs) -> list[int]:
+        return []
+
+    patch.setattr(Runs, "take_up_unfinished", take_up_nothing)
+    return "for ever"
+
+
+def notes_no_message_as_sent(patch: pytest.MonkeyPatch) -> str:
+    settle = outbox.settle
+
+    @functools.wraps(settle)
+    def forget(
+        connection: Connection, notification_id: int, status: NotificationStatus, *, error: str | None, now: datetime
+    ) -> None:
+        if status is not NotificationStatus.SENT:
+            settle(connection, notification_id, status, error=error, now=now)
+
+    patch.setattr(outbox, "settle", forget)
+    return "was sent again by who knew"
+
+
+def says_that_it_sent(patch: pytest.MonkeyPatch) -> str:
+    async def say(_messenger: SimulatedMessenger, _notice: PayoutNotice) -> Delivery:
+        return Delivery(status=DeliveryStatus.SENT)
+
+    patch.setattr(SimulatedMessenger, "send", say)
+    return "marked as sent and nobody saw"
+
+
+def sends_nothing(patch: pytest.MonkeyPatch) -> str:
+    async def sleep_on(_postman: Postman) -> int:
+        return 0
+
+    patch.setattr(Postman, "deliver_due", sleep_on)
+    return "queued for ever"
+
+
+def forgets_a_missed_slot(patch: pytest.MonkeyPatch) -> str:
+    def just_decided(_connection: Connection, *, until: datetime) -> datetime:
+        return until
+
+    patch.setattr(slots, "newest_slot", just_decided)
+    return "was never decided"
+
+
+def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
+    """Make batches that no slot has; the slot's own uniqueness is got round."""
+
+    def pay(
+        connection: Connection,
+        slot_at: datetime,
+        *,
+        now: datetime,
+        min_payout_cents: int,
+        hold_leavers: bool = False,
+        terms: Terms = proposals.UNLIMITED,
+    ) -> int | None:
+        assert slot_at <= now + timedelta(days=2)
+        summary = proposals.propose(
+            connection,
+            actor="schedule",
+            now=now,
+            expires_at=None,
+            min_payout_cents=min_payout_cents,
+            hold_leavers=hold_leavers,
+            terms=terms,
+        )
+        approvals.approve(connection, summary.batch_number, actor="schedule", now=now)
+        return summary.batch_number
+
+    patch.setattr(slots, "pay", functools.update_wrapper(pay, slots.pay))
+    return "slot"
+
+
+SHOWN_BY: dict[Sabotage, int] = {
+    forgets_the_mark: 1,
+    credits_twice: 1,
+    forgets_the_message: 1,
+    looks_at_no_deadline: 35,
+    lets_any_admin_decide: 19,
+    lets_anybody_pay: 19,
+    forgets_what_is_below_a_cent: 1,
+    knows_no_order: 1,
+    pays_what_is_still_held: 7,
+    leaves_batches_where_a_crash_left_them: 7,
+    notes_no_message_as_sent: 3,
+    says_that_it_sent: 1,
+    sends_nothing: 1,
+    forgets_a_missed_slot: 1,
+    pays_again_at_every_ring: 2,
+}
+"""A world that showed it soon when this was written: the search begins there, and goes on where worlds changed."""
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("sabotage", SHOWN_BY, ids=lambda sabotage: sabotage.__name__)
+def test_a_program_that(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of these is found in one of the first worlds, and its story says what was found."""
+    expected = sabotage(monkeypatch)
+    with Laboratory() as laboratory:
+        outcomes = (run_seed(seed, laboratory) for seed in range(SHOWN_BY[sabotage], WORLDS + 1))
+        found = next((outcome for outcome in outcomes if outcome.violation is not None), None)
+    assert found is not None
+    assert any("VIOLATION" in line and expected in line for line in found.story), found.violation

@@ -1,0 +1,1 @@
+"""Proofs from the outside: simulation, crashes, fuzzing and benchmarks. Nothing of the product imports it."""

@@ -1,0 +1,59 @@
+"""`make bench`: prints this program beside its floor, the ratio, and the memory that each took."""
+
+import argparse
+import platform
+import tempfile
+from pathlib import Path
+
+from verification.bench import (
+    browsing,
+    crediting,
+    importing,
+    intake_load,
+    loop,
+    pages,
+    starting,
+    summing,
+    verifying,
+    workers,
+)
+from verification.bench.measuring import Case, Result, measure, run_once
+from verification.bench.table import show
+
+SUBJECTS = (crediting, loop, summing, verifying, importing, browsing, pages, intake_load, starting, workers)
+
+
+def _cases(*, full: bool) -> list[Case]:
+    return [case for subject in SUBJECTS for case in subject.cases(full=full)]
+
+
+def _measure_all(cases: list[Case]) -> list[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        return [measure(case, Path(folder)) for case in cases]
+
+
+def run(*, full: bool, only: str) -> None:
+    """Measure the cases whose name begins with `only`, and print the table."""
+    results = _measure_all([case for case in _cases(full=full) if case.name.startswith(only)])
+    show(results, title=f"Program and floor, the best of each (Python {platform.python_version()})")
+    if any(result.case.name == crediting.CREDIT for result in results):
+        print(crediting.memory(results))
+
+
+def main() -> None:
+    """Print the table, or run the one measurement that is asked for."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="measure the largest sizes too; takes most of an hour")
+    parser.add_argument("--only", metavar="NAME", default="", help="measure the cases whose name begins so")
+    parser.add_argument("--once", nargs=3, metavar=("CASE", "WHO", "FILE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.once:
+        key, who, file = arguments.once
+        [case, *_] = [case for full in (True, False) for case in _cases(full=full) if case.key == key]
+        run_once(case, who, Path(file))
+        return
+    run(full=arguments.full, only=arguments.only)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""An import of purchases from a CSV file beside raw `executemany` of the rows that it writes, in the same chunks.
+
+The floor neither reads the file nor looks for orders that are known, and has computed what each purchase earns.
+"""
+
+import csv
+import gc
+import io
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Final
+
+from cli import app, import_csv
+from cli.context import Place
+from verification.bench.datasets import FIRST_BUYER, NOW, REFERRALS_EACH, all_pending, open_raw
+from verification.bench.measuring import Case
+
+TIMES_FLOOR: Final = 2.0
+"""0.5 of its speed."""
+RATE_PPM: Final = 5_000
+
+PRICES: Final = 8_209
+"""Different ones, as many as 70,000 orders of a shop for CDs had."""
+
+Bought = tuple[str, int, int]
+"""Order, buyer, cents."""
+
+
+def _purchases(path: Path) -> Iterator[Bought]:
+    """Let every referred member buy once."""
+    connection = open_raw(path)
+    [(buyers,)] = connection.execute("SELECT count(*) FROM referrals")
+    connection.close()
+    return ((f"again-{n:010}", FIRST_BUYER + n, 199 + n % PRICES) for n in range(buyers))
+
+
+def import_file(path: Path) -> dict[str, float]:
+    """Write the purchases into a file, then import it."""
+    file = path.with_suffix(".csv")
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(("order_id", "buyer_id", "amount"))
+        writer.writerows((order, buyer, f"{cents // 100}.{cents % 100:02}") for order, buyer, cents in _purchases(path))
+    said = io.StringIO()
+    # As the command does when it starts.
+    gc.set_threshold(app.COLLECT_AFTER)
+    start = time.perf_counter()
+    with redirect_stdout(said), redirect_stderr(said):
+        code = import_csv.import_files(
+            Place(database=str(path)), purchases=file, referrals=None, strict=False, as_json=True
+        )
+    seconds = time.perf_counter() - start
+    if code:
+        raise ValueError(said.getvalue())
+    return {"": seconds}
+
+
+def insert_raw(path: Path) -> dict[str, float]:
+    """Write the same rows, and what they earn."""
+    purchases = list(_purchases(path))
+    connection = open_raw(path)
+    start = time.perf_counter()
+    for first in range(0, len(purchases), import_csv.CHUNK_ROWS):
+        chunk = purchases[first : first + import_csv.CHUNK_ROWS]
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany(
+            "INSERT INTO referral_purchases (order_id, buyer_id, referral_id, amount_cents, rate_ppm, earned_cents,"
+            " purchased_at, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (order, buyer, buyer - FIRST_BUYER + 1, cents, RATE_PPM, cents * RATE_PPM // 10**6, NOW, NOW)
+                for order, buyer, cents in chunk
+            ],
+        )
+        connection.executemany(
+            "UPDATE referrals SET referred_total_spend_cents = referred_total_spend_cents + ?, cashback_earned_cents ="
+            " cashback_earned_cents + ?, cashback_carry_ppm = ? WHERE id = ?",
+            [
+                (cents, cents * RATE_PPM // 10**6, cents * RATE_PPM % 10**6, buyer - FIRST_BUYER + 1)
+                for _, buyer, cents in chunk
+            ],
+        )
+        connection.execute("COMMIT")
+    seconds = time.perf_counter() - start
+    connection.close()
+    return {"": seconds}
+
+
+def cases(*, full: bool) -> list[Case]:
+    """Import one purchase for each referral; small enough in many rounds to meet quiet moments."""
+    return [
+        Case(
+            name=f"import, {REFERRALS_EACH} each",
+            rows=referrers,
+            prepare=all_pending,
+            program=import_file,
+            floor=insert_raw,
+            times={"": TIMES_FLOOR},
+            rounds=rounds,
+        )
+        for referrers, rounds in [(100_000, 15)] + ([(333_334, 5)] if full else [])
+    ]

@@ -1,0 +1,107 @@
+"""What a benchmark is, and how one is measured: program and floor in turns, each time in a process of its own.
+
+In a process of its own its peak memory is its own; in turns, because a slow moment of the machine shall hit both. What
+counts is the best round: others on the machine only ever add to the time.
+"""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+PROGRAM: Final = "program"
+FLOOR: Final = "floor"
+PREPARE: Final = "prepare"
+KIB_PER_MB: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One line of the table.
+
+    `prepare` writes the ledger that both start from. Program and floor take its path and return seconds, by name where
+    they measure several things at once. `times` is how many times the floor's seconds the program may take, `seconds`
+    what it may take whatever the floor takes.
+    """
+
+    name: str
+    rows: int
+    prepare: Callable[[Path, int], None]
+    program: Callable[[Path], Mapping[str, float]]
+    floor: Callable[[Path], Mapping[str, float]]
+    times: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    reads_only: bool = False
+    rounds: int = 5
+
+    @property
+    def key(self) -> str:
+        """Name the case for the process that measures it."""
+        return f"{self.name}@{self.rows}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The best seconds of one side, by name, and the most memory that it took in any round, in MB."""
+
+    seconds: dict[str, float]
+    peak_mb: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a case."""
+
+    case: Case
+    program: Figures
+    floor: Figures
+
+
+def run_once(case: Case, who: str, path: Path) -> None:
+    """Measure one side in this process and print its figures for the one that started it."""
+    if who == PREPARE:
+        case.prepare(path, case.rows)
+        return
+    seconds = case.program(path) if who == PROGRAM else case.floor(path)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
+    print(json.dumps({"seconds": dict(seconds), "peak_mb": peak_mb}))
+
+
+def measure(case: Case, folder: Path) -> Result:
+    """Measure both sides of a case; ledgers that several cases start from are prepared once in the folder."""
+    prepared = folder / f"{case.prepare.__module__}.{case.prepare.__name__}-{case.rows}.db"
+    if not prepared.exists():
+        _start(case, PREPARE, prepared)
+    rounds: dict[str, list[Figures]] = {FLOOR: [], PROGRAM: []}
+    for _ in range(case.rounds):
+        for who, figures in rounds.items():
+            figures.append(_measure_once(case, who, prepared))
+    return Result(case=case, program=_best(rounds[PROGRAM]), floor=_best(rounds[FLOOR]))
+
+
+def _measure_once(case: Case, who: str, prepared: Path) -> Figures:
+    path = prepared if case.reads_only else prepared.with_name("measured.db")
+    if not case.reads_only:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        shutil.copy(prepared, path)
+    found = json.loads(_start(case, who, path))
+    return Figures(seconds=found["seconds"], peak_mb=found["peak_mb"])
+
+
+def _start(case: Case, who: str, path: Path) -> str:
+    command = [sys.executable, "-m", "verification.bench", "--once", case.key, who, str(path)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603 -- ourselves
+
+
+def _best(rounds: list[Figures]) -> Figures:
+    names = rounds[0].seconds
+    return Figures(
+        seconds={name: min(figures.seconds[name] for figures in rounds) for name in names},
+        peak_mb=max(figures.peak_mb for figures in rounds),
+    )

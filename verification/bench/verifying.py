@@ -1,0 +1,94 @@
+"""Reconciliation beside one raw pass: every row of the same tables is read once, in the order of a key.
+
+The pass only reads what the checks compare. What the program takes beyond it is the comparing.
+"""
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from cashback.database import Database
+from cashback.database.integrity import reconciliation
+from verification.bench.crediting import credit
+from verification.bench.datasets import all_pending, open_raw
+from verification.bench.measuring import Case
+
+TIMES_PASS: Final = 1.5
+
+PASS: Final = (
+    ("users", "discord_id, wallet_balance_cents", "discord_id"),
+    (
+        "referrals",
+        "referrer_user_id, cashback_earned_cents, cashback_paid_cents, cashback_paid_elsewhere_cents",
+        "referrer_user_id",
+    ),
+    ("referral_purchases", "order_id, referral_id, amount_cents, refunded_cents, rate_ppm", "order_id"),
+    (
+        "wallet_transactions",
+        "user_discord_id, id, amount_cents, balance_after_cents, transaction_type, payout_batch_number",
+        "user_discord_id, id",
+    ),
+    ("payouts", "batch_number, referrer_id, status, approved_cents, paid_cents", "batch_number, referrer_id"),
+    ("notifications", "batch_number, user_id", "batch_number, user_id"),
+    ("payout_batches", "*", "number"),
+    ("audit_log", "*", "id"),
+)
+"""Tables, the columns that are checked, and the order in which they are read."""
+
+
+def paid(path: Path, referrers: int) -> None:
+    """Write a ledger whose every payout is credited."""
+    all_pending(path, referrers)
+    credit(path)
+
+
+async def _verify(path: Path) -> dict[str, float]:
+    async with Database(path) as database:
+        start = time.perf_counter()
+        verdict = await database.read(reconciliation.verify)
+        seconds = time.perf_counter() - start
+        start = time.perf_counter()
+        await database.read(reconciliation.verify_batch, 1)
+        batch_seconds = time.perf_counter() - start
+    if not verdict.balanced:
+        raise ValueError(verdict.breaches[0])
+    return {"everything": seconds, "the batch": batch_seconds}
+
+
+def verify(path: Path) -> dict[str, float]:
+    """Prove that the books balance, then the one batch alone."""
+    return anyio.run(_verify, path)
+
+
+def read_raw(path: Path) -> dict[str, float]:
+    """Read every row once."""
+    connection = open_raw(path)
+    start = time.perf_counter()
+    for table, columns, key in PASS:
+        _read(connection, f"SELECT {columns} FROM {table} ORDER BY {key}")
+    seconds = time.perf_counter() - start
+    connection.close()
+    return {"everything": seconds, "the batch": seconds}
+
+
+def _read(connection: sqlite3.Connection, query: str) -> None:
+    for _row in connection.execute(query):
+        pass
+
+
+def cases(*, full: bool) -> list[Case]:
+    """Verify a ledger of many payouts."""
+    return [
+        Case(
+            name="verify",
+            rows=1_000_000 if full else 100_000,
+            prepare=paid,
+            program=verify,
+            floor=read_raw,
+            times={"everything": TIMES_PASS},
+            reads_only=True,
+        )
+    ]

@@ -1,0 +1,191 @@
+"""`make soak`: puts the program under fire for as long as is asked for, and writes what came of it into a page.
+
+Ends with 1 where anything was violated; each violation is printed with the seed that repeats it. The seeds come last
+and take the longest: a Control-C among them ends the soak with what was tried until then. With `--keep FILE` the same
+command goes on from there, also after the machine went down, as long as the commit is the same.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from verification.crash.checkpoint import Kept, KeptError
+from verification.crash.concurrency import run_rushes
+from verification.crash.crash import run_campaigns
+from verification.crash.findings import Findings
+from verification.crash.report import commit, verdict, write_page
+from verification.fuzzing.input_fuzzing import doors, try_door
+from verification.simulation.campaign import Tally, run_seeds
+from verification.testbed.databases import Files, Ground, Server, new_server
+
+Say = Callable[[str], None]
+DEFAULTS: Final = {"kills": 5_000, "server-kills": 500, "seeds": 100_000, "crowds": 50, "inputs": 20_000, "seed": 1}
+ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
+SEEDS_BETWEEN_KEEPING: Final = 1_000
+
+
+def _crash(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    return _kill(folder, Files(), wanted.kills, wanted, say)
+
+
+def _crash_on_server(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    with new_server() as address:
+        return _kill(folder, Server(address), wanted.server_kills, wanted, say)
+
+
+def _kill(folder: Path, ground: Ground, kills: int, wanted: argparse.Namespace, say: Say) -> Findings:
+    began = time.perf_counter()
+    tally = run_campaigns(
+        folder,
+        kills=kills,
+        seed=wanted.seed,
+        workers=wanted.workers,
+        ground=ground,
+        watch=lambda so_far: say(f"{so_far.kills.total():,} of {kills:,} kills, {ground.kind}"),
+    )
+    return tally.findings(ground.kind, time.perf_counter() - began)
+
+
+def _run_seeds(wanted: argparse.Namespace, kept: Kept, say: Say) -> None:
+    """Run the seeds that are left. A Control-C or SIGTERM leaves out the rest; the soak is of those that were run."""
+
+    def tell(so_far: Tally) -> None:
+        say(f"{kept.seeds.seeds + so_far.seeds:,} of {wanted.seeds:,} seeds")
+
+    with _interrupts_noted() as noted:
+        while (left := wanted.seeds - kept.seeds.seeds) and not noted:
+            began, first = time.perf_counter(), wanted.seed + kept.seeds.seeds
+            at_once = min(SEEDS_BETWEEN_KEEPING, left)
+            tally = run_seeds(first, at_once, os.cpu_count() or 1, tell, lambda: bool(noted))
+            kept.seeds.join(tally)
+            kept.seconds_of_seeds += time.perf_counter() - began
+            kept.write(wanted.keep)
+
+
+def _chance(tally: Tally, seconds: float) -> Findings:
+    return Findings(
+        part="the whole program lives in worlds of chance",
+        seconds=seconds,
+        figures=(
+            ("seeds, each a world of its own", tally.seeds),
+            ("processes in them", tally.lives),
+            ("of these died", tally.deaths),
+            ("commits", tally.commits),
+            ("batches", tally.batches),
+            ("cents credited", tally.credited_cents),
+            ("direct messages seen by somebody", tally.messages),
+            ("of these repeats, all inside the documented window", tally.repeated_messages),
+        ),
+        violations=tuple(tally.violations),
+    )
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[list[int]]:
+    """Collect Control-C and SIGTERM instead of ending by them."""
+    noted: list[int] = []
+    before = {one: signal.signal(one, lambda number, _frame: noted.append(number)) for one in ENDINGS}
+    try:
+        yield noted
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _crowd(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    return run_rushes(folder, rushes=wanted.crowds, watch=lambda done: say(f"{done:,} of {wanted.crowds:,} crowds"))
+
+
+def _hostile(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    began = time.perf_counter()
+    violations, ways = [], doors(folder)
+    each = -(-wanted.inputs // len(ways))
+    for door in ways:
+        say(f"{each:,} inputs as {door.name}")
+        try:
+            try_door(door, each, wanted.seed)
+        except AssertionError as error:
+            violations.append(f"{door.name}: {' '.join(str(error).split())}")
+    return Findings(
+        part="bad inputs, each answered clearly",
+        seconds=time.perf_counter() - began,
+        figures=tuple((door.name, each) for door in ways),
+        violations=tuple(violations),
+    )
+
+
+def _soak(wanted: argparse.Namespace, kept: Kept, say: Say) -> Iterator[Findings]:
+    """Run each part of which any is wanted and that was not done before."""
+    for name, part in PARTS.items():
+        if not getattr(wanted, name):
+            continue
+        if name not in kept.parts:
+            with tempfile.TemporaryDirectory() as folder:
+                kept.parts[name] = part(Path(folder), wanted, say)
+            kept.write(wanted.keep)
+        yield kept.parts[name]
+    if wanted.seeds:
+        _run_seeds(wanted, kept, say)
+        yield _chance(kept.seeds, kept.seconds_of_seeds)
+
+
+PARTS: Final = {"kills": _crash, "server_kills": _crash_on_server, "crowds": _crowd, "inputs": _hostile}
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="soak", description=__doc__)
+    for name, default in DEFAULTS.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"[{default}]")
+    parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1), help="campaigns at a time")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep in it how far the soak is, and go on from it")
+    parser.add_argument("--no-page", action="store_true", help="leave docs/explanation/reliability.md as it is")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the soak that is asked for; 0 where nothing was violated."""
+    wanted = _parse()
+    console = Console(width=110)
+    asked = {name: getattr(wanted, name.replace("-", "_")) for name in DEFAULTS}
+    try:
+        kept = Kept.of(wanted.keep, commit=commit(), asked=asked)
+        # Now, and not only after the first part, an hour from here.
+        kept.write(wanted.keep)
+    except KeptError as error:
+        console.print(error, markup=False, soft_wrap=True)
+        return 2
+    parts = []
+    with console.status("starting") as status:
+        for part in _soak(wanted, kept, status.update):
+            parts.append(part)
+            table = Table("what", "how often", title=f"{part.part}: {part.seconds:,.0f} s", title_justify="left")
+            for what, count in part.figures:
+                table.add_row(what, f"{count:,}")
+            console.print(table)
+    table = Table("what was looked for", "found")
+    for what, found in verdict(parts):
+        table.add_row(what, f"{found:,}")
+    violations = [violation for part in parts for violation in part.violations]
+    console.print(table, *violations, sep="\n", markup=False)
+    if not wanted.no_page:
+        run = asked | {"seeds": kept.seeds.seeds}
+        write_page(
+            parts, " ".join(["python -m verification.crash", *(f"--{name} {count}" for name, count in run.items())])
+        )
+    if wanted.keep and kept.seeds.seeds == wanted.seeds:
+        wanted.keep.unlink(missing_ok=True)
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""One life of a victim: a process that pays a batch, or goes on with it, and delivers its direct messages.
+
+It ends when all is done, or by SIGKILL at the moment that was chosen for it. The file of sends stands for Discord: what
+is in it was seen by a person, whatever the ledger says.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import anyio
+
+from cashback import database as ledger
+from cashback.background.outbox_dispatcher import Postman
+from cashback.background.wakeup import Bell
+from cashback.database import Database, audit_log
+from cashback.database.payouts import approvals, batches, proposals, retries, runs
+from cashback.database.referral_program import blacklist
+from cashback.database.schedule import slots
+from cashback.domain.errors import StaleBatchError
+from cashback.domain.model import BatchStatus, ChunkCredited, Delivery, DeliveryStatus, PayoutNotice
+from cashback.domain.ports import Silence, utc_now
+from pipeline.messages import RunBatch
+from stages import make_pipeline
+from verification.crash.expected_ledger import SLOT_AT, Origin
+from verification.testbed.databases import connect, ledger_of, mend_wallet
+
+CHUNK_SIZE: Final = 3
+SENDS: Final = "sends.log"
+ERROR: Final = "error.txt"
+COUNTS: Final = "counts.txt"
+_LEDGER: Final = Path(ledger.__file__).parent
+_NO_STATEMENTS: Final = {"engine.py", "database.py", "tables.py", "errors.py"}
+_WRITING_CODE: Final = frozenset(str(path) for path in _LEDGER.rglob("*.py") if path.name not in _NO_STATEMENTS)
+
+
+class Kind(StrEnum):
+    """What decides the moment of a SIGKILL. All but the first are counted and triggered inside the victim."""
+
+    RANDOM_MOMENT = "at a random moment"
+    BEFORE_COMMIT = "just before a commit"
+    AFTER_COMMIT = "just after a commit"
+    BETWEEN_STATEMENTS = "between two statements"
+    AFTER_SEND = "after a send, before its mark"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The n-th occasion of a kind ends the process; for a random moment, `seconds` after its start do."""
+
+    kind: Kind
+    nth: int = 0
+    seconds: float = 0.0
+
+
+class Fate:
+    """Counts the occasions of a life, and ends it at the chosen one."""
+
+    def __init__(self, ending: Ending | None) -> None:
+        """Take the ending; None lets the victim live."""
+        self.counts = dict.fromkeys(Kind, 0)
+        self._ending = ending
+
+    def meet(self, kind: Kind) -> None:
+        """Count an occasion, and die where it is the one."""
+        self.counts[kind] += 1
+        if self._ending is not None and self._ending.kind is kind and self._ending.nth == self.counts[kind]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def at_commit(self, moment: str) -> None:
+        """Be the failpoint in the ledger's door."""
+        self.meet(Kind.BEFORE_COMMIT if moment == "before commit" else Kind.AFTER_COMMIT)
+
+    def watch_statements(self) -> None:
+        """Meet each return of a function that writes statements: before and after each statement there is one."""
+
+        def returned(frame: FrameType, event: str, _argument: Any) -> None:  # noqa: ANN401 -- whatever was returned
+            if event == "return" and frame.f_code.co_filename in _WRITING_CODE:
+                self.meet(Kind.BETWEEN_STATEMENTS)
+
+        threading.setprofile(returned)
+        sys.setprofile(returned)
+
+
+class FileMessenger:
+    """Delivers into a file that survives the process: one line "notification id, nonce, life" for each send."""
+
+    def __init__(self, path: Path, life: int, fate: Fate) -> None:
+        """Take the file, the number of this life, and what to tell about a send."""
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._life = life
+        self._fate = fate
+
+    async def send(self, notice: PayoutNotice) -> Delivery:
+        """Write the line and wait until the disk has it."""
+        os.write(self._file, f"{notice.notification_id} {notice.batch_id}:{notice.user_id} {self._life}\n".encode())
+        os.fsync(self._file)
+        self._fate.meet(Kind.AFTER_SEND)
+        return Delivery(status=DeliveryStatus.SENT)
+
+
+def live(folder: str, life: int, blacklisted_id: int, origin: Origin, ending: Ending | None) -> None:
+    """Live once: the body of the process. What goes wrong is written beside the ledger, for the harness to read."""
+    logging.disable(logging.CRITICAL)
+    fate = Fate(ending)
+    if ending is None or ending.kind is Kind.BETWEEN_STATEMENTS:
+        fate.watch_statements()
+    try:
+        anyio.run(_live, Path(folder), life, blacklisted_id, origin, fate)
+    except BaseException:
+        (Path(folder) / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
+        raise
+    (Path(folder) / COUNTS).write_text("\n".join(map(str, fate.counts.values())), encoding="utf-8")
+
+
+async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, fate: Fate) -> None:
+    bell, settled = Bell(), anyio.Event()
+    async with Database(ledger_of(folder), failpoint=fate.at_commit) as database:
+        messenger = FileMessenger(folder / SENDS, life, fate)
+        postman = Postman(database, messenger, bell, per_second=1e9, retry_attempts=3)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_deliver, postman, bell, settled)
+            await APPROVING[origin](database, blacklisted_id)
+            while await _step(database, bell, is_desk=origin is Origin.DESK):
+                pass
+            settled.set()
+            bell.ring()
+
+
+async def _step(database: Database, bell: Bell, *, is_desk: bool) -> bool:
+    """Take the step that the batch's state asks for; False where there is none."""
+    [batch] = await database.read(batches.history, limit=1)
+    number, status = batch["number"], batch["status"]
+    if status in {BatchStatus.APPROVED, BatchStatus.RUNNING}:
+        observer = Stopper(database) if is_desk and not await _was_stopped(database) else Silence()
+        request = RunBatch(batch_number=number)
+        pipeline = make_pipeline(request, database=database, observer=observer, bell=bell, chunk_size=CHUNK_SIZE)
+        await pipeline.run(request)
+        return True
+    if status == BatchStatus.STOPPED:
+        await database.write(runs.resume, number, actor="soak", now=utc_now())
+        return True
+    if is_desk and status == BatchStatus.COMPLETED_WITH_FAILURES:
+        with closing(connect(database.location)) as connection:
+            mend_wallet(connection)
+        await database.write(retries.begin, number, actor="soak", why="the wallet is mended", now=utc_now())
+        return True
+    return False
+
+
+class Stopper(Silence):
+    """An admin who stops the batch when the first chunk is paid, unless that was the last."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the ledger."""
+        self._database = database
+
+    async def progressed(self, chunk: ChunkCredited) -> None:
+        """Stop the batch."""
+        with suppress(StaleBatchError):
+            await self._database.write(runs.stop, chunk.batch_number, actor="soak", now=utc_now())
+
+
+async def _was_stopped(database: Database) -> bool:
+    entries = await database.read(audit_log.entries, limit=100)
+    return any(entry["action"] == "batch_stopped" for entry in entries)
+
+
+async def _deliver(postman: Postman, bell: Bell, settled: anyio.Event) -> None:
+    """Deliver beside the run, and once more when everything is settled."""
+    while True:
+        last = settled.is_set()
+        await postman.deliver_due()
+        if last:
+            return
+        # The postman hears the bell too while a message is under way.
+        if not settled.is_set():
+            await bell.wait(60)
+
+
+async def _confirm(database: Database, blacklisted_id: int) -> None:
+    """Bring an admin's batch to `approved`, from wherever the last life left it; somebody is blacklisted in between."""
+    if not await database.read(batches.history, limit=1):
+        await database.write(proposals.propose, actor="soak", now=utc_now(), expires_at=None)
+    [batch] = await database.read(batches.history, limit=1)
+    if batch["status"] == BatchStatus.PROPOSED:
+        await database.write(blacklist.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
+        await database.write(approvals.approve, batch["number"], actor="soak", now=utc_now())
+
+
+async def _ring(database: Database, blacklisted_id: int) -> None:
+    """Ring for the slot, as every start does; somebody is blacklisted before anybody is paid."""
+    await database.write(slots.pay, SLOT_AT, now=utc_now(), min_payout_cents=1)
+    await database.write(blacklist.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
+
+
+APPROVING: Final = {Origin.ADMIN: _confirm, Origin.DESK: _confirm, Origin.SLOT: _ring}

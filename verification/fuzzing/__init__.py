@@ -1,0 +1,1 @@
+"""Malformed input for every entry point of the program."""

@@ -1,0 +1,159 @@
+"""Compares the rows with the books, and at the end looks for what is not at its end. Asks nothing of the program."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from cashback.domain.calendar import Rule
+from cashback.domain.model import BatchStatus, PayoutStatus, SlotStatus
+from cashback.domain.ports import Clock
+from verification.simulation.discord_model import Post
+from verification.simulation.ledger_model import PPM, Books
+
+
+class EndedWorld(Protocol):
+    """What is looked at when a world has ended."""
+
+    books: Books
+    post: Post
+
+    @property
+    def clock(self) -> Clock:
+        """Its clock."""
+        ...
+
+    @property
+    def rule(self) -> Rule:
+        """The rule of the weekly batch."""
+        ...
+
+
+FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
+
+
+def inspect(rows: sqlite3.Connection, books: Books) -> Iterator[str]:
+    """Name each table whose rows are not what the books say."""
+    for what, query, expected in _tables(books):
+        found = rows.execute(query).fetchall()
+        if found != expected:
+            yield f"{what}: {_difference(found, expected)}"
+    yield from _audited(rows, books)
+
+
+def _tables(books: Books) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
+    yield (
+        "referrals (referrer, referred, spend, earned, paid, paid elsewhere, carry)",
+        """SELECT referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents,
+        cashback_paid_cents, cashback_paid_elsewhere_cents, cashback_carry_ppm FROM referrals ORDER BY id""",
+        [
+            (r.referrer, r.referred, r.spend, r.earned, r.paid, r.elsewhere, int((r.exact - r.earned) * PPM))
+            for r in books.referrals
+        ],
+    )
+    yield (
+        "wallets (member, cents)",
+        "SELECT discord_id, wallet_balance_cents FROM users ORDER BY 1",
+        sorted(books.balances.items()),
+    )
+    yield (
+        "wallet transactions (batch, member, cents, balance)",
+        """SELECT payout_batch_number, user_discord_id, amount_cents, balance_after_cents
+        FROM wallet_transactions ORDER BY id""",
+        list(books.moves),
+    )
+    yield (
+        "batches (number, status)",
+        "SELECT number, status FROM payout_batches ORDER BY 1",
+        [(number, batch.status) for number, batch in sorted(books.batches.items())],
+    )
+    yield (
+        "payouts (batch, referrer, approved, status, paid, reason)",
+        "SELECT batch_number, referrer_id, approved_cents, status, paid_cents, reason FROM payouts ORDER BY 1, 2",
+        [
+            (number, person, payout.approved, payout.status, payout.paid, payout.reason)
+            for number, batch in sorted(books.batches.items())
+            for person, payout in sorted(batch.payouts.items())
+        ],
+    )
+    yield (
+        "direct messages (batch, member)",
+        "SELECT batch_number, user_id FROM notifications ORDER BY 1, 2",
+        sorted((number, person) for number, person, _, _ in books.moves if number is not None),
+    )
+    yield (
+        "payouts taken back (batch, referrer, cents, cents that were not there)",
+        "SELECT batch_number, referrer_id, amount_cents, shortfall_cents FROM payout_reversals ORDER BY 1, 2",
+        [
+            (number, person, *payout.taken_back)
+            for number, batch in sorted(books.batches.items())
+            for person, payout in sorted(batch.payouts.items())
+            if payout.taken_back is not None
+        ],
+    )
+    yield (
+        "slots (moment, status, batch)",
+        "SELECT slot_at, status, batch_number FROM schedule_slots ORDER BY 1",
+        [(_text(slot_at), status, number) for slot_at, (status, number) in sorted(books.slots.items())],
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def _difference(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> str:
+    more = [row for row in found if row not in expected]
+    less = [row for row in expected if row not in found]
+    return f"the rows have {more or found}, the books {less or expected}"
+
+
+def _audited(rows: sqlite3.Connection, books: Books) -> Iterator[str]:
+    """Find batches whose end the audit log does not tell once for each time that they were finished."""
+    query = "SELECT batch_number, count(*) FROM audit_log WHERE action = 'batch_finished' GROUP BY 1"
+    told = dict(rows.execute(query).fetchall())
+    ends = {number: batch.ends for number, batch in books.batches.items() if batch.ends}
+    if told != ends:
+        yield f"the audit log tells of the ends {told}, there were {ends}"
+
+
+def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
+    """Name what is stuck when nothing goes wrong any more: batches, cents, direct messages, slots."""
+    books = world.books
+    for number, batch in books.batches.items():
+        if batch.status in {BatchStatus.PROPOSED, BatchStatus.APPROVED, BatchStatus.RUNNING}:
+            yield f"batch {number} is {batch.status} for ever"
+        if batch.status in FINISHED and any(one.status is PayoutStatus.PLANNED for one in batch.payouts.values()):
+            yield f"batch {number} is {batch.status} and has planned payouts"
+    queued = rows.execute("SELECT id, attempts, last_error FROM notifications WHERE status = 'queued'").fetchall()
+    if queued:
+        yield f"direct messages are queued for ever: {queued}"
+    if world.post.unseen():
+        yield f"direct messages are marked as sent and nobody saw them: {world.post.unseen()}"
+    for person in sorted(set(books.referrals_by) - {books.broken_wallet} - set(books.absent)):
+        cents = books.pending(person, world.clock())
+        if cents >= books.min_payout_cents:
+            yield f"{cents} cents of {person} are pending for ever"
+    yield from _slots(rows, world)
+
+
+def _slots(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
+    """Find slots that nobody decided, and batches of a slot that are not exactly one."""
+    if not rows.execute("SELECT 1 FROM schedule_state").fetchall():
+        yield "no schedule has come into force"
+    for slot_at in undecided_slots(rows, world):
+        yield f"the slot of {slot_at} was never decided"
+    batched = sorted(number for status, number in world.books.slots.values() if status is SlotStatus.BATCHED and number)
+    by_schedule = sorted(number for number, batch in world.books.batches.items() if batch.proposed_by == "schedule")
+    if batched != by_schedule:
+        yield f"the slots have the batches {batched}, the schedule made {by_schedule}"
+
+
+def undecided_slots(rows: sqlite3.Connection, world: EndedWorld) -> list[datetime]:
+    """List the slots that have passed since the schedule came into force, and that nobody decided yet."""
+    return [
+        slot_at
+        for (since,) in rows.execute("SELECT in_force_since FROM schedule_state").fetchall()
+        for slot_at in world.rule.slots_between(datetime.fromisoformat(since).replace(tzinfo=UTC), world.clock())
+        if slot_at not in world.books.slots
+    ]

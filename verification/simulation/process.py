@@ -1,0 +1,136 @@
+"""One life of the program: everything that `bot.py` wires but Discord, from its start to its stop or its death."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Final, Generic, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+
+from cashback.background.outbox_dispatcher import Postman
+from cashback.background.payout_retries import keep_retrying
+from cashback.background.recovery import Runs
+from cashback.background.wakeup import Bell
+from cashback.domain.errors import CashbackError
+from cashback.services import Desk
+from cashback.settings import Settings
+from pipeline.runner import Runner
+from scheduler import Scheduler
+from stages import make_pipeline
+from verification.simulation.discord_model import Post, SimulatedMessenger
+from verification.simulation.faulty_ledger import SimulatedLedger
+from verification.simulation.process_faults import DiedError, Fate
+
+T = TypeVar("T")
+
+EXPIRY_SECONDS: Final = 100
+
+
+class GoneError(Exception):
+    """The process ended before it had answered."""
+
+
+@dataclass(slots=True)
+class _Answer(Generic[T]):
+    """What a process answers to somebody outside; nothing where it ends before."""
+
+    given: anyio.Event = field(default_factory=anyio.Event)
+    values: list[T] = field(default_factory=list)
+    error: CashbackError | None = None
+
+
+class Life:
+    """One process. `run` it; `ask` it from outside, as Discord's events and other programs do."""
+
+    def __init__(
+        self,
+        ledger: SimulatedLedger,
+        settings: Settings,
+        post: Post,
+        chance: Random,
+        fate: Fate,
+        tell: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Take the computer's ledger, what the program is set to, the model of Discord, and what fate it has."""
+        self.fate = ledger.fate = fate
+        self.ledger = ledger
+        self.up = self.was_up = False
+        self._stopping = anyio.Event()
+        referral = settings.referral_settings
+        mail = Bell()
+        self._runs = Runs(ledger, news=Bell(), work=Bell(), tell=tell)
+        make = partial(make_pipeline, database=ledger, observer=self._runs, bell=mail, chunk_size=referral.chunk_size)
+        self._runner = Runner(make, self._runs)
+        self.desk = Desk(ledger, settings, self._runs.guard(self._runner.submit))
+        self._postman = Postman(
+            ledger,
+            SimulatedMessenger(post, fate, chance),
+            mail,
+            per_second=referral.dm_per_second,
+            retry_attempts=referral.retry_attempts,
+        )
+        self.scheduler = Scheduler(self.desk, ledger, tell=tell, wake=lambda: None)
+        self._tasks: TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Live until `stop` or death. Raises what the program raises, be it at its start or by a mistake in it."""
+        try:
+            async with self.ledger:
+                await self._serve()
+        except* DiedError:
+            # The death of one task is that of all.
+            pass
+        finally:
+            self.up = False
+            self._tasks = None
+
+    async def _serve(self) -> None:
+        async with self._runner, anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            self.fate.on_death = tasks.cancel_scope.cancel
+            self.fate.go_on()
+            await self._runs.take_up_unfinished()
+            tasks.start_soon(self._postman.run, name="postman")
+            tasks.start_soon(self._runner.run, name="runner")
+            tasks.start_soon(self._runs.run, self._runner.submit, name="resumption")
+            tasks.start_soon(self.scheduler.listen, name="weekly batch")
+            tasks.start_soon(self._expire, name="expiry")
+            tasks.start_soon(keep_retrying, self.desk, name="retries")
+            self.up = self.was_up = True
+            await self._stopping.wait()
+            tasks.cancel_scope.cancel()
+
+    async def _expire(self) -> None:
+        while True:
+            with suppress(CashbackError):
+                await self.desk.expire()
+            await anyio.sleep(EXPIRY_SECONDS)
+
+    def stop(self) -> None:
+        """Ask the process to stop."""
+        self._stopping.set()
+
+    async def ask(self, work: Callable[["Life"], Awaitable[T]]) -> T:
+        """Have the process do something. Raises GoneError where it ends meanwhile, or what it refuses with."""
+        if self._tasks is None or not self.up or self._stopping.is_set() or self.fate.is_dead:
+            raise GoneError
+        answer: _Answer[T] = _Answer()
+
+        async def serve() -> None:
+            try:
+                answer.values.append(await work(self))
+            except CashbackError as error:
+                answer.error = error
+            finally:
+                answer.given.set()
+
+        self._tasks.start_soon(serve, name="request")
+        await answer.given.wait()
+        if answer.error is not None:
+            raise answer.error
+        if not answer.values:
+            raise GoneError
+        return answer.values[0]

@@ -1,0 +1,83 @@
+"""One seed is one world: some scenes with faults and people, then calm, in which everything must come to its end."""
+
+from dataclasses import dataclass
+from random import Random
+
+import anyio
+
+from cashback.settings import ReferralSettings, RoleIds, Settings
+from verification.simulation.actors import People
+from verification.simulation.environment import Laboratory
+from verification.simulation.quiescence import calm_down
+from verification.simulation.randomness import Odds
+from verification.simulation.run_world import run_world
+from verification.simulation.workload import play_scene, prepare
+from verification.simulation.world import ADMIN_ROLE, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a seed came to. `violation` is None where every promise was kept."""
+
+    seed: int
+    violation: str | None
+    story: tuple[str, ...]
+    lives: int
+    deaths: int
+    commits: int
+    batches: int
+    credited_cents: int
+    messages: int
+    repeated_messages: int
+
+
+def run_seed(seed: int, laboratory: Laboratory, *, watch_closely: bool = False) -> Outcome:
+    """Let a world live and tell what it came to. The same seed is the same world, to the byte."""
+    chance = Random(seed)  # noqa: S311 -- the seed is the point
+
+    def make() -> World:
+        settings, odds = _settings(chance), Odds.drawn(chance)
+        return World(laboratory.computers(), chance, settings, odds, watch_closely=watch_closely)
+
+    world, violation = run_world(chance, make, _live)
+    return _outcome(seed, world, violation)
+
+
+def _outcome(seed: int, world: World, violation: str | None) -> Outcome:
+    return Outcome(
+        seed=seed,
+        violation=violation,
+        story=tuple(world.story()),
+        lives=world.seen.lives,
+        deaths=world.seen.deaths,
+        commits=world.seen.commits,
+        batches=len(world.books.batches),
+        credited_cents=sum(cents for number, _, cents, _ in world.books.moves if number is not None),
+        messages=sum(map(len, world.post.seen.values())),
+        repeated_messages=world.post.repeats,
+    )
+
+
+def _settings(chance: Random) -> Settings:
+    referral = ReferralSettings(
+        chunk_size=chance.choice((1, 2, 3, 500)),
+        retry_attempts=chance.choice((0, 2)),
+        dm_per_second=chance.choice((0.2, 1.0, 50.0)),
+        min_payout_cents=chance.choice((1, 1, 50)),
+        approval_threshold_cents=chance.choice((None, None, 1_000)),
+        payout_retry_attempts=chance.choice((0, 1)),
+        holding_days=chance.choice((0, 0, 1, 14)),
+        leaver_policy=chance.choice(("pay", "hold")),
+        misfire_grace_hours=chance.choice((0, 24, 24)),
+    )
+    return Settings(role_ids=RoleIds(admin=ADMIN_ROLE), referral_settings=referral)
+
+
+async def _live(world: World) -> None:
+    """Live through some scenes, then through the calm."""
+    async with anyio.create_task_group() as crowd:
+        people = People(world, crowd, referrers=world.chance.randint(3, 7))
+        await prepare(world, people)
+        for _ in range(world.chance.randint(2, 3)):
+            await play_scene(world, people)
+        await calm_down(world, people)

