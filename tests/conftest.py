@@ -192,7 +192,7 @@ def break_writes(location: Location, table: str) -> Iterator[None]:
         connection.execute(f"ALTER TABLE taken_away RENAME TO {table}")
 
 
-def lose_index_rows(path: Path, name: str = "wallet_transactions_one_per_payout") -> None:
+def lose_index_rows(path: Path, name: str = "cashback_wallet_transactions_one_per_payout") -> None:
     """Let an index forget its rows, as a disk does that loses a write. The file opens, and most of it reads well."""
     with raw(path) as connection:
         [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,))
@@ -319,13 +319,14 @@ class Till:
     def payouts(self, number: int) -> list[tuple[Any, ...]]:
         """List a batch's payouts: referrer, status, paid cents, reason."""
         query = (
-            "SELECT referrer_id, status, paid_cents, reason FROM payouts WHERE batch_number = ? ORDER BY referrer_id"
+            "SELECT referrer_id, status, paid_cents, reason FROM cashback_payouts WHERE batch_number = ? ORDER"
+            " BY referrer_id"
         )
         return self.rows(query, number)
 
     def money(self) -> dict[str, Sequence[tuple[Any, ...]]]:
         """Read all rows that a payout touches, to see whether anything moved."""
-        tables = ("users", "referrals", "wallet_transactions", "payouts", "notifications")
+        tables = ("users", "referrals", "wallet_transactions", "cashback_payouts", "cashback_notifications")
         return {table: self.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}
 
 

@@ -74,6 +74,9 @@ class Database:
         try:
             if await door.read(schema.revision_of) != schema.NEWEST:
                 await door.write(schema.upgrade, self.name, self._clock())
+                # The connections were made before this was a ledger; new ones use it as one.
+                door.close()
+                await door.read(schema.revision_of)
         except BaseException:
             door.close()
             raise

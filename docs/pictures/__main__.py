@@ -181,7 +181,7 @@ async def _two_admins(town: Town, photographer: Photographer) -> None:
 
 
 def _newest_batch(connection: Connection) -> list[str]:
-    query = "SELECT batch_id FROM payout_batches ORDER BY number DESC LIMIT 1"
+    query = "SELECT batch_id FROM cashback_payout_batches ORDER BY number DESC LIMIT 1"
     return [str(row[0]) for row in connection.exec_driver_sql(query)]
 
 

@@ -87,7 +87,7 @@ async def test_every_line_of_a_run_names_its_batch(till: Till, root: logging.Log
     await till.run(number)
     logging.getLogger("bot").info("afterwards")
     *of_run, after = lines(stream)
-    batch_id = till.rows("SELECT batch_id FROM payout_batches")[0][0]
+    batch_id = till.rows("SELECT batch_id FROM cashback_payout_batches")[0][0]
     assert [line["event"] for line in of_run if "the payout to 5 failed" in str(line["event"])]
     assert {(line["batch_number"], line["batch_id"]) for line in of_run} == {(number, batch_id)}
     assert "batch_number" not in after

@@ -55,7 +55,7 @@ def test_retry_says_by_its_exit_code_whether_some_still_fail(seeded: Cashback) -
     assert balances() == 12_750
     assert seeded("failures").out == "No failed payout waits for anybody.\n"
     assert seeded("verify").code == 0
-    query = "SELECT requested_by, why, outcome FROM payout_attempts"
+    query = "SELECT requested_by, why, outcome FROM cashback_payout_attempts"
     assert rows(Path("cashback.db"), query) == [("cli", "try", "failed"), ("cli", None, "credited")]
     told = seeded("show", batch_id, "--json").json["attempts"]
     assert [(each["attempt"], each["why"], each["outcome"]) for each in told] == [
@@ -124,14 +124,16 @@ def test_from_the_threshold_on_pay_asks_for_the_other_admin_and_records_both(see
     refused = seeded("pay", "--yes", "--json")
     assert refused.code == 1
     assert "two admins must approve. Nothing was paid; name the other one with --approved-by ID." in refused.error
-    assert rows(Path("cashback.db"), "SELECT status FROM payout_batches") == [("cancelled",)]
+    assert rows(Path("cashback.db"), "SELECT status FROM cashback_payout_batches") == [("cancelled",)]
     assert seeded("pay", "--dry-run").code == 0
 
     paid = seeded("pay", "--yes", "--approved-by", 7)
     assert paid.code == 0
     assert "By:       cli, and cli:7" in paid.out
     assert balances() == 12_750
-    query = "SELECT actor FROM audit_log WHERE action IN ('batch_first_approved', 'batch_approved') ORDER BY id"
+    query = (
+        "SELECT actor FROM cashback_audit_log WHERE action IN ('batch_first_approved', 'batch_approved') ORDER BY id"
+    )
     assert rows(Path("cashback.db"), query) == [("cli",), ("cli:7",)]
     assert seeded("verify").code == 0
 

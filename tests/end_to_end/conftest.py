@@ -129,28 +129,28 @@ class Town:
 
     def audit_actions(self) -> list[str]:
         """List what people did, as the ledger's audit log has it."""
-        query = "SELECT action FROM audit_log WHERE action NOT LIKE 'schedule%' ORDER BY id"
+        query = "SELECT action FROM cashback_audit_log WHERE action NOT LIKE 'schedule%' ORDER BY id"
         return [action for (action,) in self.till.rows(query)]
 
     def batches(self) -> list[str]:
         """List the batches' states."""
-        return [status for (status,) in self.till.rows("SELECT status FROM payout_batches ORDER BY number")]
+        return [status for (status,) in self.till.rows("SELECT status FROM cashback_payout_batches ORDER BY number")]
 
     def credited(self) -> int:
         """Count the payouts that are credited."""
-        return len(self.till.rows("SELECT 1 FROM payouts WHERE status = 'credited'"))
+        return len(self.till.rows("SELECT 1 FROM cashback_payouts WHERE status = 'credited'"))
 
 
 def break_ledger(town: Town) -> None:
     """Take away what crediting needs and nobody else does."""
     with raw(town.till.path) as connection:
-        connection.execute("ALTER TABLE notification_preferences RENAME TO taken_away")
+        connection.execute("ALTER TABLE cashback_notification_preferences RENAME TO taken_away")
 
 
 def mend_ledger(town: Town) -> None:
     """Give it back."""
     with raw(town.till.path) as connection:
-        connection.execute("ALTER TABLE taken_away RENAME TO notification_preferences")
+        connection.execute("ALTER TABLE taken_away RENAME TO cashback_notification_preferences")
 
 
 async def until(condition: Callable[[], object], seconds: float = 20) -> None:

@@ -172,7 +172,7 @@ async def test_an_audit_entry_whose_posting_was_not_noted_is_not_posted_again(to
         first = await town.audit_entry()
         await marked(town)
     with raw(town.till.path) as connection:
-        connection.execute("UPDATE announcements SET message_id = NULL WHERE kind = 'audit'")
+        connection.execute("UPDATE cashback_announcements SET message_id = NULL WHERE kind = 'audit'")
     async with town.bot():
         await marked(town)
     assert audit_posts(town) == [first]
@@ -180,7 +180,7 @@ async def test_an_audit_entry_whose_posting_was_not_noted_is_not_posted_again(to
 
 async def marked(town: Town) -> None:
     """Wait until the ledger knows of the audit entry."""
-    query = "SELECT 1 FROM announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
+    query = "SELECT 1 FROM cashback_announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
     await until(lambda: town.till.rows(query))
 
 

@@ -98,7 +98,7 @@ async def test_an_audit_entry_whose_connection_drops_is_posted_once(
     town.sandbox.faults.drop("POST", f"/channels/{town.audit.id}/messages$", after_effect=True)
     async with town.bot():
         await town.press(await town.ask(), "Confirm")
-        query = "SELECT 1 FROM announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
+        query = "SELECT 1 FROM cashback_announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
         await until(lambda: town.till.rows(query))
     posted = [each for each in town.sandbox.messages(town.audit.id) if each.embed.get("title") == PROCESSED]
     assert len(posted) == 1
@@ -162,8 +162,8 @@ async def test_messages_that_are_left_over_at_a_stop_go_out_after_the_next_start
         summary = await town.ask()
         await town.press(summary, "Confirm")
         await town.shows(summary, COMPLETE)
-        await until(lambda: town.till.rows("SELECT 1 FROM notifications WHERE status = 'sent'"))
-    assert len(town.till.rows("SELECT 1 FROM notifications WHERE status = 'queued'")) >= 4
+        await until(lambda: town.till.rows("SELECT 1 FROM cashback_notifications WHERE status = 'sent'"))
+    assert len(town.till.rows("SELECT 1 FROM cashback_notifications WHERE status = 'queued'")) >= 4
     town.adjust(dm_per_second=50)
     async with town.bot():
         await town.shows(summary, "Sent:** 6")

@@ -155,7 +155,7 @@ async def test_a_bot_that_died_before_it_noted_its_summary_knows_it_by_the_press
         summary = await town.ask()
         await town.press(summary, "Cancel", by=town.sandbox.add_member("Eve"))
     with raw(town.till.path) as connection:
-        connection.execute("DELETE FROM announcements")
+        connection.execute("DELETE FROM cashback_announcements")
     async with town.bot():
         await town.press(summary, "Confirm")
         await town.shows(summary, COMPLETE)
@@ -166,10 +166,10 @@ async def test_the_button_of_another_ledgers_time_does_nothing(town: Town) -> No
     await town.referrer("Bob", 2500)
     async with town.bot():
         old, new = await town.ask(), await town.ask()
-        await until(lambda: len(town.till.rows("SELECT 1 FROM announcements")) == 2)
+        await until(lambda: len(town.till.rows("SELECT 1 FROM cashback_announcements")) == 2)
         with raw(town.till.path) as connection:
-            connection.execute("DELETE FROM announcements WHERE batch_number = 1")
-            connection.execute("UPDATE announcements SET batch_number = 1")
+            connection.execute("DELETE FROM cashback_announcements WHERE batch_number = 1")
+            connection.execute("UPDATE cashback_announcements SET batch_number = 1")
         assert "no longer shows its batch" in await refusal(await town.press(old, "Confirm"))
         await town.sandbox.click(new.id, button(new, "Cancel"), town.admin.id)
         await town.shows(new, "cancelled")

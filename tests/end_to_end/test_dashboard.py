@@ -58,7 +58,9 @@ async def test_an_admin_gets_a_link_by_direct_message_and_loses_the_session_with
         async with browser.post(f"{address}/batches", data={"form_token": token}) as answer:
             assert answer.status == 401
     assert len(town.batches()) == 1
-    actors = [actor for (actor,) in town.till.rows("SELECT actor FROM audit_log WHERE action = 'batch_approved'")]
+    actors = [
+        actor for (actor,) in town.till.rows("SELECT actor FROM cashback_audit_log WHERE action = 'batch_approved'")
+    ]
     assert actors == [f"dashboard:{town.admin.id}"]
 
 

@@ -151,7 +151,7 @@ class Scene:
 
     def effects(self) -> list[str]:
         """List all that the audit log holds."""
-        return [action for (action,) in self.town.till.rows("SELECT action FROM audit_log ORDER BY id")]
+        return [action for (action,) in self.town.till.rows("SELECT action FROM cashback_audit_log ORDER BY id")]
 
     async def has_effects(self, expected: list[str]) -> None:
         """Wait until the audit log holds as much as is expected, and compare."""

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 def absent(town: Town) -> dict[int, str]:
     """Tell who is noted as absent, and how."""
-    return dict(town.till.rows("SELECT user_id, kind FROM absent_members"))
+    return dict(town.till.rows("SELECT user_id, kind FROM cashback_absent_members"))
 
 
 async def test_who_left_is_held_and_paid_after_coming_back(town: Town) -> None:

@@ -211,7 +211,7 @@ async def test_cashback_shows_what_is_pending_and_what_was_paid(town: Town) -> N
         await town.press(summary, "Confirm")
         await town.shows(summary, COMPLETE)
         after = await ask(town, bob, "cashback show")
-        batch_id = town.till.rows("SELECT batch_id FROM payout_batches WHERE batch_id IS NOT NULL")[0][0]
+        batch_id = town.till.rows("SELECT batch_id FROM cashback_payout_batches WHERE batch_id IS NOT NULL")[0][0]
         assert (field(after, "Pending"), field(after, "Wallet Balance")) == ("$0.00", "$25.00")
         assert "✅ $25.00" in field(after, "Last Payouts")
         assert batch_id in field(after, "Last Payouts")

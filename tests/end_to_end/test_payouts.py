@@ -26,7 +26,7 @@ async def test_a_confirmed_batch_pays_and_tells_everyone(town: Town) -> None:
         await (await town.press(summary, "Confirm")).answered()
         done = await town.shows(summary, COMPLETE, "Sent:** 2")
         assert all(each.disabled for each in done.buttons)
-        batch_id = town.till.rows("SELECT batch_id FROM payout_batches")[0][0]
+        batch_id = town.till.rows("SELECT batch_id FROM cashback_payout_batches")[0][0]
         results = field(done, "📊 Results").replace("**", "").splitlines()
         assert results == ["Users Paid: 2", "Total Distributed: $40.00", "Failed: 0", f"Batch ID: {batch_id}"]
 
@@ -38,7 +38,7 @@ async def test_a_confirmed_batch_pays_and_tells_everyone(town: Town) -> None:
         assert field(entry, "Processed By") == f"<@{town.admin.id}>"
         assert field(entry, "Mode") == "Batch"
         assert entry.embed["footer"]["text"] == f"Batch ID: {batch_id}"
-        head = town.till.rows("SELECT digest FROM audit_log WHERE action = 'batch_finished'")[0][0]
+        head = town.till.rows("SELECT digest FROM cashback_audit_log WHERE action = 'batch_finished'")[0][0]
         assert field(entry, "Audit Head") == f"`{head}`"
     (note,) = town.sandbox.direct_messages(eve.id)
     assert note.embed["title"] == RECEIVED

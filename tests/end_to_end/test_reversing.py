@@ -18,7 +18,7 @@ async def paid(town: Town) -> tuple[Member, Member, str]:
     summary = await town.ask()
     await town.press(summary, "Confirm")
     await town.shows(summary, COMPLETE, "Users Paid:** 2")
-    [(batch_id,)] = town.till.rows("SELECT batch_id FROM payout_batches")
+    [(batch_id,)] = town.till.rows("SELECT batch_id FROM cashback_payout_batches")
     return bob, cid, batch_id
 
 
@@ -103,4 +103,4 @@ async def test_what_is_missing_or_mistyped_takes_nothing_back(town: Town, words:
         assert "Usage: `!sendref-cashb reverse" in refused.text
         eve = town.sandbox.add_member("Eve")
         assert "Only an admin" in (await town.answer(f"!sendref-cashb reverse-batch {batch_id} mine", by=eve)).text
-    assert town.till.rows("SELECT 1 FROM reversals") == []
+    assert town.till.rows("SELECT 1 FROM cashback_reversals") == []

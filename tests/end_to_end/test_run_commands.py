@@ -105,7 +105,7 @@ async def failed_batch(town: Town) -> tuple[Member, str]:
     summary = await town.ask()
     await town.press(summary, "Confirm")
     await town.shows(summary, COMPLETE, "Failed:** 1")
-    [(batch_id,)] = town.till.rows("SELECT batch_id FROM payout_batches")
+    [(batch_id,)] = town.till.rows("SELECT batch_id FROM cashback_payout_batches")
     return bob, batch_id
 
 
@@ -129,7 +129,7 @@ async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: Town) 
         await until(lambda: len(town.sandbox.direct_messages(bob.id)) == 1)
         again = await town.answer(f"!sendref-cashb retry {batch_id}")
         assert f"Batch {batch_id} is completed; there is no failed payout to retry" in again.text
-    assert town.till.rows("SELECT attempt, why, outcome FROM payout_attempts") == [
+    assert town.till.rows("SELECT attempt, why, outcome FROM cashback_payout_attempts") == [
         (1, "the bank has opened", "failed"),
         (2, None, "credited"),
     ]
@@ -181,4 +181,4 @@ async def test_the_bot_tries_failed_payouts_again_by_itself(town: Town) -> None:
     async with town.bot():
         await until(lambda: town.batches() == ["completed"])
     assert town.till.balance(bob.id) == 2500
-    assert town.till.rows("SELECT requested_by, outcome FROM payout_attempts") == [("system", "credited")]
+    assert town.till.rows("SELECT requested_by, outcome FROM cashback_payout_attempts") == [("system", "credited")]

@@ -36,7 +36,7 @@ def stamp(moment: datetime) -> str:
 
 def noted(town: Town, action: str) -> list[tuple[str, object]]:
     """Read who did something, and what the audit log says why."""
-    found = town.till.rows("SELECT actor, details FROM audit_log WHERE action = ? ORDER BY id", action)
+    found = town.till.rows("SELECT actor, details FROM cashback_audit_log WHERE action = ? ORDER BY id", action)
     return [(actor, json.loads(details).get("reason")) for actor, details in found]
 
 
@@ -95,10 +95,10 @@ async def test_who_is_no_admin_is_refused_and_recorded(town: Town, words: str) -
     async with town.bot():
         assert "Only an admin may do this." in (await town.answer(f"!sendref-cashb schedule{words}", by=bob)).text
         # The answer may come before whoever pays has put the schedule in force.
-        await until(lambda: town.till.rows("SELECT 1 FROM schedule_state"))
+        await until(lambda: town.till.rows("SELECT 1 FROM cashback_schedule_state"))
     assert [actor for actor, _ in noted(town, "refused")] == [f"discord:{bob.id}"]
-    assert town.till.rows("SELECT paused_by FROM schedule_state") == [(None,)]
-    assert town.till.rows("SELECT 1 FROM schedule_slots") == []
+    assert town.till.rows("SELECT paused_by FROM cashback_schedule_state") == [(None,)]
+    assert town.till.rows("SELECT 1 FROM cashback_schedule_slots") == []
 
 
 async def test_a_reason_without_end_is_refused(town: Town) -> None:
@@ -159,7 +159,7 @@ async def test_hold_skips_the_slot_and_only_for_an_admin(town: Town, frozen_time
         await frozen_time.run_until(lambda: refused.followups, seconds=30)
         [told] = refused.followups
         assert (told.ephemeral_to, "Only an admin may do this." in told.text) == (bob.id, True)
-        assert town.till.rows("SELECT 1 FROM schedule_slots") == []
+        assert town.till.rows("SELECT 1 FROM cashback_schedule_slots") == []
     async with town.bot():
         await frozen_time.run(minutes=1)
         # Which of two presses at once comes first is not known.

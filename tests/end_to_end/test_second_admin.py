@@ -91,7 +91,7 @@ async def test_a_weekly_batch_that_needs_an_admin_asks_for_one_in_the_audit_chan
     bob = await town.referrer("Bob", 1000)
     town.adjust(auto_batch_enabled=True)
     async with town.bot():
-        await until(lambda: town.till.rows("SELECT 1 FROM schedule_state"))
+        await until(lambda: town.till.rows("SELECT 1 FROM cashback_schedule_state"))
     town.clock.advance(7 * 24 * 3600)
     async with town.bot():
         asked = await town.sandbox.wait_for(lambda each: each.channel_id == town.audit.id and bool(each.buttons))
@@ -101,7 +101,7 @@ async def test_a_weekly_batch_that_needs_an_admin_asks_for_one_in_the_audit_chan
         assert town.till.balance(bob.id) == 0
         await town.press(asked, "Approve")
         await town.shows(asked, COMPLETE, "Users Paid:** 1")
-    assert town.till.rows("SELECT status, batch_number FROM schedule_slots") == [("batched", 1)]
+    assert town.till.rows("SELECT status, batch_number FROM cashback_schedule_slots") == [("batched", 1)]
 
 
 async def test_only_and_exclude_choose_who_is_paid_and_the_summary_says_so(town: Town) -> None:

@@ -91,7 +91,7 @@ async def test_spoiled_frames_end_nothing_and_move_no_money(town: Town, seen: li
         summary = await _ask_until_answered(town)
         assert summary.embed["title"] == SUMMARY
         assert town.till.rows("SELECT discord_id, wallet_balance_cents FROM users ORDER BY 1") == money
-        assert town.till.rows("SELECT count(*) FROM payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
+        assert town.till.rows("SELECT count(*) FROM cashback_payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
         await town.press(summary, "Confirm")
         await town.audit_entry("$25.00")
     assert town.till.balance(bob.id) == 2500

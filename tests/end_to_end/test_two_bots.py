@@ -69,7 +69,7 @@ def made(folder: Path) -> Path:
 
 def holder(town: Town) -> str | None:
     """Tell who holds the lease."""
-    found = town.till.rows("SELECT holder FROM leases")
+    found = town.till.rows("SELECT holder FROM cashback_leases")
     return found[0][0] if found else None
 
 
@@ -112,7 +112,7 @@ async def payees(town: Town, count: int, *, muted: slice) -> list[Member]:
     await town.till.earn_all((each.id, 100) for each in people)
     with raw(town.till.location) as connection:
         for each in people[muted]:
-            connection.execute("INSERT INTO notification_preferences VALUES (?, 0)", (each.id,))
+            connection.execute("INSERT INTO cashback_notification_preferences VALUES (?, 0)", (each.id,))
     return people
 
 

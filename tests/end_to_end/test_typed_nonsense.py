@@ -83,7 +83,7 @@ async def test_whatever_is_typed_the_bot_lives_answers_and_pays_nobody(
         assert summary.embed["title"] == SUMMARY
         await until(lambda: len(_answers(town)) > LETTERS / 4)
         assert town.till.balance(bob.id) == 0
-        assert town.till.rows("SELECT count(*) FROM payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
+        assert town.till.rows("SELECT count(*) FROM cashback_payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
         await town.press(summary, "Confirm")
         await until(lambda: town.till.balance(bob.id) == 2500)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -127,7 +127,7 @@ async def test_a_retry_pays_what_failed_and_nothing_else(till: Till) -> None:
     assert (report.status, report.users_paid, report.total_cents) == (BatchStatus.COMPLETED, 4, 1000)
     closed = "The ledger refused a row: the bank is closed."
     assert till.rows(
-        "SELECT referrer_id, attempt, requested_by, why, failed_before, outcome, reason FROM payout_attempts"
+        "SELECT referrer_id, attempt, requested_by, why, failed_before, outcome, reason FROM cashback_payout_attempts"
     ) == [
         (3, 1, "discord:7", "mended", closed, "credited", None),
         (4, 1, "discord:7", "mended", closed, "failed", closed),
@@ -179,7 +179,7 @@ async def test_a_batch_whose_payouts_are_all_settled_is_not_stopped(till: Till) 
     number = await till.approved()
     await till.database.write(runs.start, number, now=till.clock())
     with raw(till.location) as connection:
-        connection.execute("UPDATE payouts SET status = 'skipped', reason = 'nothing_pending'")
+        connection.execute("UPDATE cashback_payouts SET status = 'skipped', reason = 'nothing_pending'")
     with pytest.raises(StaleBatchError, match="is running; there is nothing to stop"):
         await till.database.write(runs.stop, number, actor="cli", now=till.clock())
     assert (await till.run(number)).reports[0].status is BatchStatus.COMPLETED

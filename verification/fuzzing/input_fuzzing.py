@@ -30,7 +30,7 @@ from cli import app
 
 MONEY: Final = (
     *("users", "referrals", "wallet_transactions"),
-    *("referral_purchases", "referral_refunds", "referral_blacklist"),
+    *("cashback_referral_purchases", "cashback_referral_refunds", "cashback_referral_blacklist"),
 )
 LONG_OR_FAR: Final = {"bot", "demo", "simulate", "dashboard", "seed", "backup", "export", "bench", "worker"}
 """Commands that serve, take long, or write files where they are told to: those have tests of their own."""

@@ -29,7 +29,7 @@ WALLET: Final = "wallet of {discord_id} holds {wallet_balance_cents} cents, its 
 ORDER: Final = "order {order_id} stands as refunded by {refunded_cents} cents, its refunds make {cents}"
 
 SAME_PAYOUT: Final = and_(
-    wallet_transactions.c.payout_batch_number == payouts.c.batch_number,
+    wallet_transactions.c.cashback_payout_batch_number == payouts.c.batch_number,
     wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
 )
 
@@ -181,7 +181,7 @@ def _transactions_without_batch() -> Select[Any]:
     """Find cashback transactions that belong to no batch; on an adopted file another bot has made such."""
     return select(wallet_transactions.c.id, wallet_transactions.c.user_discord_id).where(
         wallet_transactions.c.transaction_type == "referral_cashback",
-        wallet_transactions.c.payout_batch_number.is_(None),
+        wallet_transactions.c.cashback_payout_batch_number.is_(None),
     )
 
 
@@ -206,16 +206,16 @@ def _payouts_without_transaction() -> Select[Any]:
 
 
 @finds_in(
-    wallet_transactions.c.payout_batch_number,
-    "transaction {id} credits {user_discord_id} for batch {payout_batch_number} without a credited payout",
+    wallet_transactions.c.cashback_payout_batch_number,
+    "transaction {id} credits {user_discord_id} for batch {cashback_payout_batch_number} without a credited payout",
 )
 def _transactions_without_payout() -> Select[Any]:
     """Find cashback transactions of a batch that no credited payout stands behind."""
     moves = wallet_transactions.c
     return (
-        select(moves.id, moves.user_discord_id, moves.payout_batch_number)
+        select(moves.id, moves.user_discord_id, moves.cashback_payout_batch_number)
         .join_from(wallet_transactions, payouts, SAME_PAYOUT, isouter=True)
-        .where(moves.payout_batch_number.is_not(None))
+        .where(moves.cashback_payout_batch_number.is_not(None))
         .where(or_(payouts.c.status.is_(None), payouts.c.status != PayoutStatus.CREDITED))
     )
 

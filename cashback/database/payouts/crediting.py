@@ -152,7 +152,7 @@ _NEXT: Final = select(func.min(_WAITING.c.referrer_id), func.max(_WAITING.c.refe
 
 _WITH_TRANSACTION: Final = and_(
     _PLANNED,
-    wallet_transactions.c.payout_batch_number == _NUMBER,
+    wallet_transactions.c.cashback_payout_batch_number == _NUMBER,
     wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
 )
 """The payouts of this transaction, joined to the wallet transactions that it has just written."""
@@ -203,7 +203,7 @@ def _insert_transactions() -> Insert:
         "description",
         "details",
         "created_at",
-        "payout_batch_number",
+        "cashback_payout_batch_number",
     ]
     return insert(wallet_transactions).from_select(names, rows)
 

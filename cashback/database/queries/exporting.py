@@ -95,7 +95,7 @@ def _payouts(number: int) -> Select[Any]:
         notifications.c.batch_number == payouts.c.batch_number, notifications.c.user_id == payouts.c.referrer_id
     )
     moved = and_(
-        wallet_transactions.c.payout_batch_number == payouts.c.batch_number,
+        wallet_transactions.c.cashback_payout_batch_number == payouts.c.batch_number,
         wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
     )
     return (

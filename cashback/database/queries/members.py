@@ -111,7 +111,9 @@ def past_payouts(connection: Connection, user_id: int, *, limit: int) -> list[Pa
             wallet_transactions.c.created_at,
         )
         .join_from(
-            wallet_transactions, payout_batches, payout_batches.c.number == wallet_transactions.c.payout_batch_number
+            wallet_transactions,
+            payout_batches,
+            payout_batches.c.number == wallet_transactions.c.cashback_payout_batch_number,
         )
         .where(wallet_transactions.c.user_discord_id == user_id)
         .order_by(wallet_transactions.c.id.desc())
@@ -226,7 +228,7 @@ def referrals_page(
             pending_cents(now).label("pending_cents"),
             held_cents(now).label("held_cents"),
             referrals.c.created_at,
-            referrals.c.unlinked_at,
+            referrals.c.cashback_unlinked_at.label("unlinked_at"),
         )
         .where(referrals.c.referrer_user_id == user_id)
         .order_by(referrals.c.id)

@@ -162,11 +162,11 @@ async def test_duties_end_when_another_takes_over_and_begin_again_when_it_leaves
         await anyio.sleep(SECONDS)
         assert (terms, first.is_held) == (1, True)
         with raw(ledger.location) as connection:
-            connection.execute("UPDATE leases SET fence = fence + 1, holder = 'another'")
+            connection.execute("UPDATE cashback_leases SET fence = fence + 1, holder = 'another'")
         await anyio.sleep(SECONDS / 2)
         assert (terms, first.is_held) == (1, False)
         with raw(ledger.location) as connection:
-            connection.execute("UPDATE leases SET holder = NULL")
+            connection.execute("UPDATE cashback_leases SET holder = NULL")
         await anyio.sleep(SECONDS / 2)
         assert (terms, first.is_held) == (2, True)
         tasks.cancel_scope.cancel()
@@ -178,7 +178,7 @@ async def test_a_ledger_that_is_away_for_a_while_ends_no_term(ledger: Database) 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lease.keep, anyio.sleep_forever)
         await anyio.sleep(1)
-        with break_writes(ledger.location, "leases"):
+        with break_writes(ledger.location, "cashback_leases"):
             await anyio.sleep(3 * SECONDS)
             assert (lease.is_held, lease.is_fresh) == (True, False)
         await anyio.sleep(SECONDS)

@@ -110,7 +110,7 @@ async def at_work(one: Postman) -> AsyncIterator[None]:
 
 def states(office: Till) -> list[tuple[Any, ...]]:
     """List the messages: person, state, attempts."""
-    return office.rows("SELECT user_id, status, attempts FROM notifications ORDER BY user_id")
+    return office.rows("SELECT user_id, status, attempts FROM cashback_notifications ORDER BY user_id")
 
 
 async def test_messages_keep_the_pace_that_is_asked_for(office: Till) -> None:
@@ -175,7 +175,7 @@ async def test_after_its_retries_a_message_is_failed_and_never_sent_again(office
         await anyio.sleep(86_400)
     assert len(post.sends) == 4
     assert states(office) == [(1, "failed", 4)]
-    assert office.rows("SELECT last_error FROM notifications") == [("503 from Discord",)]
+    assert office.rows("SELECT last_error FROM cashback_notifications") == [("503 from Discord",)]
     report = await office.report(number)
     assert (report.dm_failed, report.users_paid, report.status) == (1, 1, "completed")
 
@@ -343,13 +343,13 @@ async def test_what_was_sent_while_the_ledger_is_away_is_noted_when_it_is_back(o
     with raw(office.location) as connection:
 
         def take_away() -> None:
-            connection.execute("ALTER TABLE notifications RENAME TO away")
+            connection.execute("ALTER TABLE cashback_notifications RENAME TO away")
             post.on_answer = None
 
         post.on_answer = take_away
         async with at_work(postman(office, post)):
             await anyio.sleep(RETRY_SECONDS / 2)
-            connection.execute("ALTER TABLE away RENAME TO notifications")
+            connection.execute("ALTER TABLE away RENAME TO cashback_notifications")
             await anyio.sleep(RETRY_SECONDS)
     assert [person for _, person in post.sends] == [1, 2]
     assert [state for _, state, _ in states(office)] == ["sent", "sent"]
@@ -368,11 +368,11 @@ async def test_a_ledger_that_is_away_for_a_while_ends_nothing(office: Till) -> N
     await paid(office, 2)
     post = Post()
     with raw(office.location) as connection:
-        connection.execute("ALTER TABLE notifications RENAME TO away")
+        connection.execute("ALTER TABLE cashback_notifications RENAME TO away")
         async with at_work(postman(office, post)):
             await anyio.sleep(100)
             assert post.sends == []
-            connection.execute("ALTER TABLE away RENAME TO notifications")
+            connection.execute("ALTER TABLE away RENAME TO cashback_notifications")
             await anyio.sleep(60)
     assert [person for _, person in post.sends] == [1, 2]
 

@@ -136,7 +136,10 @@ class Office:
 
     def audit(self) -> list[tuple[str, str]]:
         """List who did what, as the audit log has it."""
-        return [(actor, action) for actor, action in self.till.rows("SELECT actor, action FROM audit_log ORDER BY id")]
+        return [
+            (actor, action)
+            for actor, action in self.till.rows("SELECT actor, action FROM cashback_audit_log ORDER BY id")
+        ]
 
 
 def office_settings(path: Path, **referral: object) -> Settings:

@@ -99,7 +99,8 @@ async def test_what_the_database_keeps_opens_no_door(office: Office) -> None:
     async with office.signed_in() as browser:
         cookies = {cookie.value for cookie in browser.session.cookie_jar}
         kept = str(
-            office.till.rows("SELECT * FROM dashboard_links") + office.till.rows("SELECT * FROM dashboard_sessions")
+            office.till.rows("SELECT * FROM cashback_dashboard_links")
+            + office.till.rows("SELECT * FROM cashback_dashboard_sessions")
         )
     assert link.rpartition("/")[2] not in kept
     assert len(cookies) == 1
@@ -131,7 +132,7 @@ async def test_an_act_after_the_role_is_lost_ends_the_session(office: Office) ->
         office.guild.roles[ADA] = frozenset()
         assert (await browser.post("/batches"))[0] == 401
         assert (await browser.get("/"))[0] == 302
-    assert office.till.rows("SELECT 1 FROM payout_batches") == []
+    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
     assert office.audit()[-1] == (f"dashboard:{ADA}", "session_ended")
 
 
@@ -159,7 +160,7 @@ async def test_nobody_acts_while_discord_cannot_be_asked_but_who_was_in_may_look
         assert (await browser.get("/"))[0] == 200
         status, text = await browser.post("/batches", proof=proof)
         assert (status, "Discord cannot be asked" in text) == (503, True)
-    assert office.till.rows("SELECT 1 FROM payout_batches") == []
+    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
 async def test_a_form_of_another_site_does_nothing(office: Office) -> None:
@@ -168,7 +169,7 @@ async def test_a_form_of_another_site_does_nothing(office: Office) -> None:
         foreign = await other.proof()
         for token in ("", "0" * 64, foreign):
             assert (await browser.post("/batches", proof=token))[0] == 403
-    assert office.till.rows("SELECT 1 FROM payout_batches") == []
+    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
 async def test_the_door_is_knocked_at_twenty_times_a_minute(office: Office) -> None:

@@ -71,7 +71,7 @@ async def test_what_is_no_id_pays_nobody(office: Office, typed: str) -> None:
     async with office.signed_in() as browser:
         status, text = await browser.post("/batches", referrer_id=typed)
         assert (status, "Discord id" in text) == (400, True)
-    assert office.till.rows("SELECT 1 FROM payout_batches") == []
+    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
 async def test_a_second_confirm_credits_nothing(office: Office) -> None:
@@ -112,7 +112,7 @@ async def test_another_admin_may_not_decide_on_a_proposal(office: Office) -> Non
         assert (await other.post("/batches/1/confirm"))[0] == 403
         assert (await other.post("/batches/1/cancel"))[0] == 403
         assert (await browser.post("/batches/1/cancel"))[0] == 303
-    assert office.till.rows("SELECT status FROM payout_batches") == [("cancelled",)]
+    assert office.till.rows("SELECT status FROM cashback_payout_batches") == [("cancelled",)]
 
 
 async def test_nothing_pending_is_said(office: Office) -> None:
@@ -170,7 +170,7 @@ async def test_the_schedule_is_paused_resumed_and_skipped_from_here(office: Offi
         _, text = await browser.get("/schedule")
         assert "stock-taking" in text
         assert await browser.post("/schedule/resume") == (303, "/schedule")
-    assert office.till.rows("SELECT status, reason FROM schedule_slots") == [("skipped", "holiday")]
+    assert office.till.rows("SELECT status, reason FROM cashback_schedule_slots") == [("skipped", "holiday")]
     actions = [action for actor, action in office.audit() if actor == f"dashboard:{ADA}"]
     assert actions[1:] == ["slot_skipped", "schedule_paused", "schedule_resumed"]
 

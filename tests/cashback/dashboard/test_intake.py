@@ -180,7 +180,7 @@ async def test_what_is_not_signed_fresh_and_whole_changes_nothing(shop: Shop) ->
         assert 400 <= status < 500
         assert said["detail"]
     assert shop.office.till.money() == before
-    assert shop.office.till.rows("SELECT 1 FROM referral_purchases WHERE order_id NOT LIKE 'till%'") == []
+    assert shop.office.till.rows("SELECT 1 FROM cashback_referral_purchases WHERE order_id NOT LIKE 'till%'") == []
 
 
 async def test_the_very_same_request_is_taken_in_once(shop: Shop) -> None:

@@ -70,7 +70,7 @@ async def test_who_returns_is_paid_what_was_held(community: Till) -> None:
 async def test_a_payout_for_one_who_is_held_says_why(community: Till, user_id: int, reason: str) -> None:
     with pytest.raises(NothingPendingError, match=f"Member {user_id} is left out: {reason}"):
         await propose(community, hold_leavers=True, target_user_id=user_id)
-    assert community.rows("SELECT * FROM payout_exclusions") == []
+    assert community.rows("SELECT * FROM cashback_payout_exclusions") == []
 
 
 async def test_a_payout_for_one_names_nobody_else_as_left_out(community: Till) -> None:
@@ -106,4 +106,4 @@ async def test_a_blacklisted_or_paid_member_who_is_gone_is_not_reported_as_left_
 async def test_who_was_left_out_is_only_ever_added_to(community: Till) -> None:
     await community.propose()
     with raw(community.location) as connection, pytest.raises(Exception, match="only ever added to"):
-        connection.execute("DELETE FROM payout_exclusions")
+        connection.execute("DELETE FROM cashback_payout_exclusions")

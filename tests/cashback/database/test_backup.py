@@ -38,7 +38,7 @@ async def test_a_backup_of_a_running_batch_is_whole_and_what_is_restored_is_paid
     assert made.verdict is not None
     assert made.verdict.breaches == ()
     assert made.size_bytes == (tmp_path / "copy.db").stat().st_size
-    assert rows(made.path, "SELECT count(*) FROM payouts WHERE status = 'credited'") == [(30,)]
+    assert rows(made.path, "SELECT count(*) FROM cashback_payouts WHERE status = 'credited'") == [(30,)]
 
     restored = tmp_path / "restored.db"
     copyfile(made.path, restored)

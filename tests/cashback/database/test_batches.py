@@ -33,7 +33,9 @@ async def test_a_summary_tells_exactly_what_is_stored(till: Till) -> None:
     ]
     assert len(summary.top) == 10
     assert summary.expires_at == FRIDAY + timedelta(seconds=120)
-    assert till.rows("SELECT sum(approved_cents), count(*) FROM payouts WHERE batch_number = 1") == [(1280, 12)]
+    assert till.rows("SELECT sum(approved_cents), count(*) FROM cashback_payouts WHERE batch_number = 1") == [
+        (1280, 12)
+    ]
     assert await till.database.read(proposals.summary, summary.batch_number) == summary
 
 
@@ -43,8 +45,8 @@ async def test_nothing_pending_plans_nothing(till: Till) -> None:
     await till.database.create_referral(1, 2)
     with pytest.raises(NothingPendingError, match="Member 1 has no pending cashback"):
         await till.propose(target_user_id=1)
-    assert till.rows("SELECT * FROM payout_batches") == []
-    assert till.rows("SELECT * FROM audit_log") == []
+    assert till.rows("SELECT * FROM cashback_payout_batches") == []
+    assert till.rows("SELECT * FROM cashback_audit_log") == []
 
 
 async def test_one_referrer_alone_is_paid(till: Till) -> None:
@@ -143,7 +145,7 @@ async def test_a_cancelled_batch_stays_cancelled(till: Till) -> None:
         with pytest.raises(StaleBatchError, match="was cancelled; nothing was paid"):
             await act
     assert not await till.database.write(runs.start, number, now=FRIDAY)
-    assert till.rows("SELECT action FROM audit_log") == [("batch_proposed",), ("batch_cancelled",)]
+    assert till.rows("SELECT action FROM cashback_audit_log") == [("batch_proposed",), ("batch_cancelled",)]
 
 
 async def test_what_is_approved_can_no_longer_be_cancelled(till: Till) -> None:
@@ -176,7 +178,7 @@ async def test_a_report_tells_when_who_and_how_much(till: Till, clock: Clock) ->
     assert report.finished_at == FRIDAY + timedelta(seconds=40)
     assert (report.users_planned, report.approved_cents, report.users_paid, report.total_cents) == (2, 300, 2, 300)
     assert (report.dm_queued, report.dm_sent) == (2, 0)
-    assert till.rows("SELECT action, actor FROM audit_log ORDER BY id") == [
+    assert till.rows("SELECT action, actor FROM cashback_audit_log ORDER BY id") == [
         ("batch_proposed", "discord:7"),
         ("batch_approved", "discord:7"),
         ("batch_finished", "discord:7"),
@@ -204,7 +206,7 @@ async def test_a_moment_without_a_time_zone_is_an_error(till: Till) -> None:
     naive = datetime(2026, 7, 3, 15)  # noqa: DTZ001 -- this is what must fail
     with pytest.raises(Exception, match="has no time zone"):
         await till.database.write(proposals.propose, actor="cli", now=naive, expires_at=None)
-    assert till.rows("SELECT * FROM payout_batches") == []
+    assert till.rows("SELECT * FROM cashback_payout_batches") == []
 
 
 async def test_a_moment_of_another_zone_is_kept_in_utc(till: Till) -> None:
@@ -212,4 +214,4 @@ async def test_a_moment_of_another_zone_is_kept_in_utc(till: Till) -> None:
     summer = datetime.fromisoformat("2026-07-03T17:00:00+02:00")
     summary = await till.database.write(proposals.propose, actor="cli", now=summer, expires_at=None)
     assert summary.proposed_at == FRIDAY
-    assert till.rows("SELECT proposed_at FROM payout_batches") == [("2026-07-03 15:00:00.000000",)]
+    assert till.rows("SELECT proposed_at FROM cashback_payout_batches") == [("2026-07-03 15:00:00.000000",)]

@@ -88,7 +88,7 @@ async def check(till: Till, rows: list[Row]) -> None:
     assert paid == expected
     wallets = till.rows("SELECT discord_id, wallet_balance_cents FROM users WHERE wallet_balance_cents <> 0")
     assert dict(wallets) == expected
-    assert till.rows("SELECT count(*), sum(amount_cents) FROM referral_purchases") == [
+    assert till.rows("SELECT count(*), sum(amount_cents) FROM cashback_referral_purchases") == [
         (len(rows), sum(cents for _, cents, _ in rows))
     ]
     with pytest.raises(NothingPendingError):

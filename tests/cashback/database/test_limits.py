@@ -61,13 +61,13 @@ async def test_the_largest_go_first_and_who_waited_goes_before_them_next_time(ti
 
 async def test_what_is_told_ahead_is_what_is_proposed_then_and_leaves_nothing_behind(till: Till) -> None:
     await till.earn_all({1: 900, 2: 500, 3: 400, 4: 300, 5: 7}.items())
-    before = till.money(), till.rows("SELECT * FROM audit_log")
+    before = till.money(), till.rows("SELECT * FROM cashback_audit_log")
     terms = Terms(max_users=3, max_total_cents=800)
     ahead = await till.database.write(
         proposals.preview, now=till.clock(), min_payout_cents=10, hold_leavers=False, terms=terms
     )
-    assert (till.money(), till.rows("SELECT * FROM audit_log")) == before
-    for table in ("payout_batches", "payouts", "payout_exclusions"):
+    assert (till.money(), till.rows("SELECT * FROM cashback_audit_log")) == before
+    for table in ("cashback_payout_batches", "cashback_payouts", "cashback_payout_exclusions"):
         assert till.rows(f"SELECT * FROM {table}") == []
     summary = await propose(till, terms, least=10)
     assert (ahead.users, ahead.total_cents, ahead.left_out) == (summary.users, summary.total_cents, summary.left_out)
@@ -121,7 +121,7 @@ async def test_a_batch_for_some_names_nobody_else(till: Till) -> None:
     assert planned(till, summary.batch_number) == [3, 7]
     assert (summary.users, summary.selected_count, summary.left_out) == (2, 2, ())
     assert await left_out(till, summary.batch_number) == {}
-    details = till.rows("SELECT details FROM audit_log WHERE action = 'batch_proposed'")[0][0]
+    details = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'batch_proposed'")[0][0]
     assert '"only": [3, 7]' in details
 
 
@@ -132,11 +132,11 @@ async def test_a_name_that_means_nobody_is_an_error_and_no_batch(till: Till, how
     for wrong, error in ((77, NothingPendingError), (2, BlacklistedError), (-1, CashbackError)):
         with pytest.raises(error, match=f"[Mm]ember {wrong}"):
             await propose(till, **{how: {1, wrong}})  # type: ignore[arg-type]
-    assert till.rows("SELECT 1 FROM payout_batches") == []
+    assert till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
 async def test_where_all_are_left_out_there_is_no_batch_and_the_reason_is_said(till: Till) -> None:
     await till.earn(1, 100)
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
         await propose(till, exclude={1})
-    assert till.rows("SELECT 1 FROM payout_exclusions") == []
+    assert till.rows("SELECT 1 FROM cashback_payout_exclusions") == []

@@ -38,13 +38,13 @@ async def propose(till: Till, **wishes: Any) -> BatchSummary:  # noqa: ANN401 --
 def stored(till: Till, number: int) -> dict[str, Any]:
     """Read a batch's row, without what was left empty."""
     columns = payout_batches.c.keys()
-    [row] = till.rows(f"SELECT {', '.join(columns)} FROM payout_batches WHERE number = ?", number)
+    [row] = till.rows(f"SELECT {', '.join(columns)} FROM cashback_payout_batches WHERE number = ?", number)
     return {name: value for name, value in zip(columns, row, strict=True) if value is not None}
 
 
 def told(till: Till) -> list[tuple[Any, ...]]:
     """Read the audit entries of proposals: when, who, which batch, details."""
-    found = till.rows("SELECT at, actor, batch_number, details FROM audit_log WHERE action = 'batch_proposed'")
+    found = till.rows("SELECT at, actor, batch_number, details FROM cashback_audit_log WHERE action = 'batch_proposed'")
     return [(*rest, json.loads(details)) for *rest, details in found]
 
 
@@ -157,7 +157,7 @@ async def test_of_those_left_out_only_who_is_named_is_on_record(till: Till) -> N
     summary = await propose(till, selection=named, min_payout_cents=50, terms=Terms(max_users=1))
     assert [one.referrer_id for one in summary.top] == [6]
     reasons = {1: "below_minimum", 2: "over_user_limit", 4: "account_gone"}
-    assert dict(till.rows("SELECT referrer_id, reason FROM payout_exclusions")) == reasons
+    assert dict(till.rows("SELECT referrer_id, reason FROM cashback_payout_exclusions")) == reasons
     assert stored(till, summary.batch_number)["left_out_count"] == 3
 
 
@@ -241,7 +241,12 @@ async def test_a_preview_tells_what_a_proposal_would_and_leaves_nothing(till: Ti
         ),
     )
     assert till.money() == before
-    assert till.rows("SELECT * FROM payout_batches") == till.rows("SELECT * FROM payout_exclusions") == told(till) == []
+    assert (
+        till.rows("SELECT * FROM cashback_payout_batches")
+        == till.rows("SELECT * FROM cashback_payout_exclusions")
+        == told(till)
+        == []
+    )
     summary = await propose(till, **plan)
     assert (summary.users, summary.total_cents, summary.left_out) == (found.users, found.total_cents, found.left_out)
     assert summary.top == found.top
@@ -261,7 +266,12 @@ async def test_who_is_below_the_minimum_alone_is_told_so(till: Till) -> None:
     assert str(refused.value) == "Member 2 is left out: below the smallest payout."
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
         await propose(till, min_payout_cents=50)
-    assert till.rows("SELECT * FROM payout_batches") == till.rows("SELECT * FROM payout_exclusions") == told(till) == []
+    assert (
+        till.rows("SELECT * FROM cashback_payout_batches")
+        == till.rows("SELECT * FROM cashback_payout_exclusions")
+        == told(till)
+        == []
+    )
 
 
 def lose_wallets(till: Till, *people: int) -> None:
@@ -312,7 +322,7 @@ async def test_only_what_waits_for_an_answer_expires_and_at_its_last_moment(till
     assert await till.database.write(proposals.expire, now=DEADLINE - timedelta(seconds=1)) == []
     assert await till.database.write(proposals.expire, now=DEADLINE) == [early]
     assert await till.database.write(proposals.expire, now=DEADLINE + timedelta(days=1)) == [late]
-    assert till.rows("SELECT number, status FROM payout_batches ORDER BY 1") == [
+    assert till.rows("SELECT number, status FROM cashback_payout_batches ORDER BY 1") == [
         (approved, "approved"),
         (cancelled, "cancelled"),
         (early, "expired"),

@@ -49,18 +49,30 @@ def full_scans(plans: Plans) -> list[str]:
 
     An INSERT's plan names the tables that refer to its own too; SQLite looks there only while a violation is open.
     """
-    tables = ("referrals", "users", "wallet_transactions", "payouts", "referral_purchases", "referral_refunds")
+    tables = (
+        "referrals",
+        "users",
+        "wallet_transactions",
+        "cashback_payouts",
+        "cashback_referral_purchases",
+        "cashback_referral_refunds",
+    )
     return [
         step
         for statement, plan in plans.items()
         for step in plan
-        if not (step == "SCAN payouts" and statement.startswith("INSERT"))
+        if not (step == "SCAN cashback_payouts" and statement.startswith("INSERT"))
         if step.split(" USING")[0] in {f"SCAN {table}" for table in tables}
         and not any(f"INDEX {index}" in step for index in PARTIAL)
     ]
 
 
-PARTIAL = ("referrals_pending", "referrals_blacklisted", "referrals_overpaid", "referrals_held")
+PARTIAL = (
+    "cashback_referrals_pending",
+    "cashback_referrals_blacklisted",
+    "cashback_referrals_overpaid",
+    "cashback_referrals_held",
+)
 """These hold only the rows that they are asked for."""
 
 FORMS = ["new", "adopted", "analyzed"]
@@ -94,20 +106,20 @@ async def test_crediting_a_chunk_searches_its_own_rows_only(large: Till) -> None
     plans = await large.database.write(explained, crediting.credit_chunk, chunk, now=FRIDAY)
     assert len(plans) >= 7
     assert full_scans(plans) == []
-    by_flag = [step for plan in plans.values() for step in plan if "idx_referrals_blacklisted" in step]
+    by_flag = [step for plan in plans.values() for step in plan if "idx_referrals_blacklist" in step]
     assert by_flag == []
     [transactions] = [plan for text, plan in plans.items() if text.startswith("INSERT INTO wallet_transactions")]
-    assert any("referrals_pending (referrer_user_id>" in step for step in transactions), transactions
+    assert any("cashback_referrals_pending (referrer_user_id>" in step for step in transactions), transactions
     barred = [step for step in transactions if " flagged " in step]
-    assert all("referrals_blacklisted" in step for step in barred), barred
+    assert all("cashback_referrals_blacklisted" in step for step in barred), barred
     [marks] = [plan for text, plan in plans.items() if text.startswith("UPDATE referrals")]
-    assert any("referrals_pending" in step for step in marks), marks
+    assert any("cashback_referrals_pending" in step for step in marks), marks
 
 
 async def test_discovery_goes_along_the_key(large: Till) -> None:
     plans = await large.database.read(explained, crediting.next_chunk, 2, after_referrer_id=1100, size=50)
-    batch = "SEARCH payout_batches USING INTEGER PRIMARY KEY (rowid=?)"
-    along_the_key = "SEARCH payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"
+    batch = "SEARCH cashback_payout_batches USING INTEGER PRIMARY KEY (rowid=?)"
+    along_the_key = "SEARCH cashback_payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"
     assert list(plans.values()) == [["CO-ROUTINE waiting", batch, along_the_key, "SCAN waiting"]]
 
 
@@ -119,7 +131,7 @@ async def test_what_is_pending_is_read_from_its_index(large: Till, function: Cal
     chosen = pending.all_pending if function is pending.all_pending else execute
     plans = await large.database.read(explained, chosen, FRIDAY)
     [plan] = plans.values()
-    assert any("referrals USING INDEX referrals_pending" in step for step in plan), plan
+    assert any("referrals USING INDEX cashback_referrals_pending" in step for step in plan), plan
     assert full_scans(plans) == []
 
 
@@ -176,7 +188,7 @@ async def test_who_is_absent_is_left_out_by_a_search(large: Till) -> None:
 async def test_the_outbox_is_read_from_its_index(large: Till) -> None:
     plans = await large.database.read(explained, outbox.due, now=FRIDAY, limit=50)
     [plan] = plans.values()
-    assert plan[0] == "SCAN notifications USING INDEX notifications_queued"
+    assert plan[0] == "SCAN cashback_notifications USING INDEX cashback_notifications_queued"
     assert full_scans(plans) == []
 
 
@@ -184,7 +196,7 @@ async def test_the_outbox_is_read_from_its_index(large: Till) -> None:
 async def test_open_batches_are_read_from_their_index(large: Till) -> None:
     for function, arguments in ((batches.unfinished, {}), (proposals.expire, {"now": FRIDAY})):
         plans = await large.database.write(explained, function, **arguments)
-        assert any("payout_batches_open" in step for plan in plans.values() for step in plan), plans
+        assert any("cashback_payout_batches_open" in step for plan in plans.values() for step in plan), plans
 
 
 @pytest.mark.about_a_file(

@@ -31,13 +31,17 @@ def desk_of(till: Till, **referral_settings: Any) -> Desk:  # noqa: ANN401 -- se
 
 def entries(till: Till, action: str) -> list[tuple[str, int | None, dict[str, Any]]]:
     """Read the audit entries of a kind: actor, batch, details."""
-    found = till.rows("SELECT actor, batch_number, details FROM audit_log WHERE action = ? ORDER BY id", action)
+    found = till.rows(
+        "SELECT actor, batch_number, details FROM cashback_audit_log WHERE action = ? ORDER BY id", action
+    )
     return [(actor, number, json.loads(details)) for actor, number, details in found]
 
 
 def moments(till: Till, number: int) -> tuple[Any, ...]:
     """Read when a batch was approved first, approved, started and finished, in seconds from the first Friday."""
-    query = "SELECT first_approved_at, approved_at, started_at, finished_at FROM payout_batches WHERE number = ?"
+    query = (
+        "SELECT first_approved_at, approved_at, started_at, finished_at FROM cashback_payout_batches WHERE number = ?"
+    )
     return tuple(
         None if one is None else (datetime.fromisoformat(one).replace(tzinfo=UTC) - FRIDAY).total_seconds()
         for one in till.rows(query, number)[0]
@@ -87,9 +91,11 @@ async def test_what_was_credited_is_in_the_wallet_to_the_last_word(till: Till, c
     await till.run(number)
     columns = (
         "user_discord_id, amount_cents, balance_after_cents, transaction_type, description, metadata, created_at,"
-        " payout_batch_number"
+        " cashback_payout_batch_number"
     )
-    found = till.rows(f"SELECT {columns} FROM wallet_transactions WHERE payout_batch_number = ? ORDER BY 1", number)
+    found = till.rows(
+        f"SELECT {columns} FROM wallet_transactions WHERE cashback_payout_batch_number = ? ORDER BY 1", number
+    )
     kind, at = "referral_cashback", "2026-07-03 15:01:05.000000"
     one = '{"batch_id": "BATCH-20260703-150100", "referral_count": 1}'
     two = '{"batch_id": "BATCH-20260703-150100", "referral_count": 2}'
@@ -160,7 +166,7 @@ async def test_what_is_given_up_is_given_up_in_its_own_batch_alone(till: Till, c
     assert report.status is BatchStatus.COMPLETED
     assert till.payouts(number) == [(1, "skipped", 0, "given_up"), (2, "skipped", 0, "given_up")]
     assert till.payouts(other) == [(1, "planned", 0, None), (2, "planned", 0, None)]
-    settled = till.rows("SELECT DISTINCT settled_at FROM payouts WHERE batch_number = ?", number)
+    settled = till.rows("SELECT DISTINCT settled_at FROM cashback_payouts WHERE batch_number = ?", number)
     assert settled == [("2026-07-03 15:01:00.000000",)]
     assert entries(till, "batch_stopped") == [("discord:7", number, {"left": 2})]
     assert entries(till, "batch_given_up") == [("discord:8", number, {"users": 2})]
@@ -225,7 +231,7 @@ async def test_the_first_of_two_approvals_is_on_record_to_the_last_word(till: Ti
     assert set(told) == {"users", "total_cents", "why_two", "until"}
     assert (told["users"], told["total_cents"], told["until"]) == (1, 1000, until.isoformat())
     assert "10.00" in told["why_two"]
-    assert till.rows("SELECT expires_at FROM payout_batches") == [("2026-07-03 18:00:07.000000",)]
+    assert till.rows("SELECT expires_at FROM cashback_payout_batches") == [("2026-07-03 18:00:07.000000",)]
     clock.advance(60)
     await desk.approve(OTHER_ADMIN, number)
     assert moments(till, number) == (7, 67, None, None)
@@ -298,7 +304,9 @@ async def test_a_free_batch_id_is_the_next_second(till: Till) -> None:
 def lose_every_race(till: Till) -> None:
     """Have another process always be a moment faster: an update of a batch finds nothing to move."""
     with raw(till.location) as connection:
-        connection.execute("CREATE TRIGGER lost BEFORE UPDATE ON payout_batches BEGIN SELECT RAISE(IGNORE); END")
+        connection.execute(
+            "CREATE TRIGGER lost BEFORE UPDATE ON cashback_payout_batches BEGIN SELECT RAISE(IGNORE); END"
+        )
 
 
 @pytest.mark.about_a_file("its trigger can have an update find nothing")
@@ -321,7 +329,7 @@ async def test_a_batch_that_planned_another_number_of_payouts_is_not_finished(ti
     break_wallet(till, 1)
     await till.database.blacklist_referral_user(2)
     with raw(till.location) as connection:
-        connection.execute("UPDATE payout_batches SET planned_count = 5")
+        connection.execute("UPDATE cashback_payout_batches SET planned_count = 5")
     recorder = await till.run(number)
     assert recorder.reports == []
     assert recorder.interruptions == [(number, "Batch number 1 planned 5 payouts, but 3 are settled.")]

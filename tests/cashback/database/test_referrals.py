@@ -143,7 +143,7 @@ async def test_an_amount_is_whole_cents(till: Till, amount: int) -> None:
     await till.database.create_referral(1, 2)
     with pytest.raises(PurchaseRefusedError):
         await till.database.log_referral_purchase(2, 1, amount)
-    assert till.rows("SELECT * FROM referral_purchases") == []
+    assert till.rows("SELECT * FROM cashback_referral_purchases") == []
 
 
 async def test_an_order_needs_an_id(till: Till) -> None:
@@ -155,7 +155,7 @@ async def test_a_text_that_is_hostile_to_sql_is_an_order_id_like_any_other(till:
     await till.database.create_referral(1, 2)
     order = "'; DROP TABLE users; -- \u2603 %s :x ?"
     assert await till.database.log_referral_purchase(2, order, 20_000) == 100
-    assert till.rows("SELECT order_id FROM referral_purchases") == [(order,)]
+    assert till.rows("SELECT order_id FROM cashback_referral_purchases") == [(order,)]
 
 
 async def test_orders_repeat_within_one_call_too(till: Till) -> None:
@@ -242,7 +242,7 @@ async def test_who_is_no_longer_blacklisted_has_what_was_pending_before(till: Ti
     assert await till.database.write(unblacklist, 1, actor="discord:5", now=FRIDAY)
     assert not await till.database.write(unblacklist, 1, actor="discord:5", now=FRIDAY)
     assert await till.pending(1) == 100
-    assert till.rows("SELECT actor, action FROM audit_log") == [
+    assert till.rows("SELECT actor, action FROM cashback_audit_log") == [
         ("discord:5", "blacklisted"),
         ("discord:5", "unblacklisted"),
     ]

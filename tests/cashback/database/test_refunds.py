@@ -41,7 +41,7 @@ async def test_a_refund_before_the_payout_lowers_what_is_pending(bought: Till) -
     assert await bought.pending(1) == 125
     stats = await bought.database.get_referral_stats(1)
     assert (stats["total_spend_cents"], stats["total_earned_cents"]) == (25_000, 125)
-    assert bought.rows("SELECT amount_cents, refunded_cents FROM referral_purchases ORDER BY 1") == [
+    assert bought.rows("SELECT amount_cents, refunded_cents FROM cashback_referral_purchases ORDER BY 1") == [
         (10_000, 0),
         (20_000, 5_000),
     ]
@@ -84,7 +84,7 @@ async def test_an_amount_that_is_none_or_more_than_the_purchase_is_refused(bough
     before = bought.rows("SELECT * FROM referrals")
     with pytest.raises(RefundRefusedError):
         await refund(bought, "A", amount)
-    assert bought.rows("SELECT * FROM referral_refunds") == []
+    assert bought.rows("SELECT * FROM cashback_referral_refunds") == []
     assert bought.rows("SELECT * FROM referrals") == before
 
 
@@ -179,7 +179,7 @@ async def test_a_refund_of_all_between_summary_and_payout_skips_it(bought: Till)
 
 async def test_a_refund_is_in_the_audit_log_with_who_and_why(bought: Till) -> None:
     await refund(bought, "A", 5_000, refund_id="R1", reason="torn")
-    [(actor, details)] = bought.rows("SELECT actor, details FROM audit_log WHERE action = 'purchase_refunded'")
+    [(actor, details)] = bought.rows("SELECT actor, details FROM cashback_audit_log WHERE action = 'purchase_refunded'")
     assert actor == "cli"
     assert '"reason": "torn"' in details
     assert '"taken_cents": 25' in details
@@ -188,11 +188,11 @@ async def test_a_refund_is_in_the_audit_log_with_who_and_why(bought: Till) -> No
 @pytest.mark.parametrize(
     "tampering",
     [
-        "DELETE FROM referral_refunds",
-        "UPDATE referral_refunds SET amount_cents = 1",
-        "DELETE FROM referral_purchases",
-        "UPDATE referral_purchases SET refunded_cents = 0",
-        "UPDATE referral_purchases SET rate_ppm = 1",
+        "DELETE FROM cashback_referral_refunds",
+        "UPDATE cashback_referral_refunds SET amount_cents = 1",
+        "DELETE FROM cashback_referral_purchases",
+        "UPDATE cashback_referral_purchases SET refunded_cents = 0",
+        "UPDATE cashback_referral_purchases SET rate_ppm = 1",
     ],
 )
 async def test_what_was_bought_and_refunded_is_never_changed(bought: Till, tampering: str) -> None:

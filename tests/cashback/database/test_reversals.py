@@ -59,7 +59,7 @@ async def test_a_batch_is_taken_back_as_far_as_the_wallets_hold_it(till: Till) -
     done = await approve(till, wanted.number)
     assert (done.status, done.reversed_cents, done.shortfall_cents) == (ReversalStatus.DONE, 550, 450)
     assert [till.balance(user) for user in (1, 2, 3)] == [0, 0, 0]
-    assert till.rows("SELECT referrer_id, amount_cents, shortfall_cents FROM payout_reversals") == [
+    assert till.rows("SELECT referrer_id, amount_cents, shortfall_cents FROM cashback_payout_reversals") == [
         (1, 500, 0),
         (2, 50, 250),
         (3, 0, 200),
@@ -103,7 +103,7 @@ async def test_a_payout_is_taken_back_once(till: Till) -> None:
     await approve(till, rest.number)
     assert [till.balance(user) for user in (1, 2)] == [0, 0]
     with raw(till.location) as connection, pytest.raises(REFUSED, match=r"(?i)unique"):
-        connection.execute("INSERT INTO payout_reversals VALUES (1, 1, 1, 0, 500, NULL)")
+        connection.execute("INSERT INTO cashback_payout_reversals VALUES (1, 1, 1, 0, 500, NULL)")
 
 
 async def test_what_was_not_credited_is_not_taken_back(till: Till) -> None:
@@ -142,13 +142,13 @@ async def test_from_the_threshold_on_another_admin_must_approve(till: Till) -> N
             await approve(till, wanted.number, actor="cli:7", approver_id=same)
     with raw(till.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
         connection.execute(
-            "UPDATE reversals SET status = 'done', approved_by = 'x', approver_id = 7, shortfall_cents = 500"
+            "UPDATE cashback_reversals SET status = 'done', approved_by = 'x', approver_id = 7, shortfall_cents = 500"
             f" WHERE number = {wanted.number}"
         )
     assert till.balance(1) == 500
     done = await approve(till, wanted.number, actor="discord:8", approver_id=8)
     assert (done.first_approved_by, done.approved_by, till.balance(1)) == ("discord:7", "discord:8", 0)
-    actions = "SELECT action, actor FROM audit_log WHERE action LIKE '%revers%' ORDER BY id"
+    actions = "SELECT action, actor FROM cashback_audit_log WHERE action LIKE '%revers%' ORDER BY id"
     assert till.rows(actions)[1:] == [
         ("reversal_proposed", "discord:7"),
         ("reversal_first_approved", "discord:7"),
@@ -181,10 +181,10 @@ async def test_an_end_at_the_commit_takes_back_all_or_nothing(
     [
         "UPDATE wallet_transactions SET amount_cents = -1 WHERE amount_cents < 0",
         "DELETE FROM wallet_transactions WHERE amount_cents < 0",
-        "UPDATE payout_reversals SET amount_cents = 1",
-        "DELETE FROM payout_reversals",
-        "UPDATE reversals SET reason = 'none'",
-        "DELETE FROM reversals",
+        "UPDATE cashback_payout_reversals SET amount_cents = 1",
+        "DELETE FROM cashback_payout_reversals",
+        "UPDATE cashback_reversals SET reason = 'none'",
+        "DELETE FROM cashback_reversals",
     ],
 )
 async def test_what_was_taken_back_is_never_changed_and_verify_would_see_it(till: Till, statement: str) -> None:

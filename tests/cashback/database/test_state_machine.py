@@ -504,25 +504,26 @@ class LedgerMachine(RuleBasedStateMachine):
         assert dict(self.rows("SELECT discord_id, wallet_balance_cents FROM users")) == model.balances
         assert (
             self.rows(
-                "SELECT payout_batch_number, user_discord_id, amount_cents, balance_after_cents"
+                "SELECT cashback_payout_batch_number, user_discord_id, amount_cents, balance_after_cents"
                 " FROM wallet_transactions ORDER BY id"
             )
             == model.moves
         )
-        assert dict(self.rows("SELECT number, status FROM payout_batches")) == {
+        assert dict(self.rows("SELECT number, status FROM cashback_payout_batches")) == {
             number: batch.status for number, batch in model.batches.items()
         }
         assert self.rows(
-            "SELECT batch_number, referrer_id, approved_cents, status, paid_cents, reason FROM payouts ORDER BY 1, 2"
+            "SELECT batch_number, referrer_id, approved_cents, status, paid_cents, reason FROM cashback_payouts"
+            " ORDER BY 1, 2"
         ) == [
             (number, person, payout.approved, payout.status, payout.paid, payout.reason)
             for number, batch in sorted(model.batches.items())
             for person, payout in sorted(batch.payouts.items())
         ]
-        assert sorted(self.rows("SELECT batch_number, user_id FROM notifications")) == sorted(
+        assert sorted(self.rows("SELECT batch_number, user_id FROM cashback_notifications")) == sorted(
             (number, person) for number, person, _, _ in model.moves if number is not None
         )
-        assert self.rows("SELECT action, batch_number FROM audit_log ORDER BY id") == model.audit
+        assert self.rows("SELECT action, batch_number FROM cashback_audit_log ORDER BY id") == model.audit
         pending = {person: cents for person in model.balances if (cents := model.pending(person, self.clock()))}
         listed = self.read(all_pending, self.clock())
         assert {one["referrer_id"]: one["pending_cents"] for one in listed} == pending
@@ -530,13 +531,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def rules_of_the_money_hold(self) -> None:
         paid, earned = self.rows("SELECT sum(cashback_paid_cents), sum(cashback_earned_cents) FROM referrals")[0]
-        [(taken,)] = self.rows("SELECT coalesce(sum(taken_cents), 0) FROM referral_refunds")
+        [(taken,)] = self.rows("SELECT coalesce(sum(taken_cents), 0) FROM cashback_referral_refunds")
         assert paid <= earned + taken
-        assert self.rows("SELECT 1 FROM payouts WHERE paid_cents > approved_cents") == []
-        assert self.rows("SELECT 1 FROM payouts WHERE paid_cents > 0 AND status <> 'credited'") == []
+        assert self.rows("SELECT 1 FROM cashback_payouts WHERE paid_cents > approved_cents") == []
+        assert self.rows("SELECT 1 FROM cashback_payouts WHERE paid_cents > 0 AND status <> 'credited'") == []
         [(credited, moved, wallets)] = self.rows(
-            "SELECT (SELECT coalesce(sum(paid_cents), 0) FROM payouts)"
-            " - (SELECT coalesce(sum(reversed_cents), 0) FROM reversals),"
+            "SELECT (SELECT coalesce(sum(paid_cents), 0) FROM cashback_payouts)"
+            " - (SELECT coalesce(sum(reversed_cents), 0) FROM cashback_reversals),"
             " (SELECT coalesce(sum(amount_cents), 0) FROM wallet_transactions),"
             " (SELECT coalesce(sum(wallet_balance_cents), 0) FROM users)"
         )

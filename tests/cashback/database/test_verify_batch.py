@@ -36,9 +36,15 @@ async def test_a_batch_that_is_right_counts_its_own_payouts(paid: Till) -> None:
     [
         ("UPDATE users SET wallet_balance_cents = 1 WHERE discord_id = 201", "wallet of 201 holds 1 cents"),
         ("DELETE FROM wallet_transactions WHERE user_discord_id = 202", "payout of batch 2 to 202 paid 500 cents"),
-        ("DELETE FROM notifications WHERE user_id = 201", "payout of batch 2 to 201 has no direct message queued"),
-        ("UPDATE payouts SET status = 'skipped', paid_cents = 0 WHERE referrer_id = 201", "without a credited payout"),
-        ("UPDATE payout_batches SET credited_cents = 901 WHERE number = 2", "batch 2 stores totals"),
+        (
+            "DELETE FROM cashback_notifications WHERE user_id = 201",
+            "payout of batch 2 to 201 has no direct message queued",
+        ),
+        (
+            "UPDATE cashback_payouts SET status = 'skipped', paid_cents = 0 WHERE referrer_id = 201",
+            "without a credited payout",
+        ),
+        ("UPDATE cashback_payout_batches SET credited_cents = 901 WHERE number = 2", "batch 2 stores totals"),
     ],
 )
 async def test_what_is_wrong_with_a_batch_is_found_in_it_alone(paid: Till, change: str, breach: str) -> None:
@@ -62,7 +68,7 @@ async def test_of_one_kind_a_hundred_breaches_are_told(till: Till, wrong: int, l
     await till.pay()
     till.honest = False
     with raw(till.location) as connection:
-        connection.execute("DELETE FROM notifications WHERE user_id <= ?", (wrong,))
+        connection.execute("DELETE FROM cashback_notifications WHERE user_id <= ?", (wrong,))
     for verdict in (await till.verify(), await verify(till, 1)):
         told = [breach for breach in verdict.breaches if "no direct message queued" in breach]
         assert len(told) == wrong

@@ -54,7 +54,7 @@ def desk(till: Till, queue: Queue) -> Desk:
 
 def refusals(till: Till) -> list[tuple[str, str]]:
     """Read who was refused what."""
-    found = till.rows("SELECT actor, details FROM audit_log WHERE action = 'refused' ORDER BY id")
+    found = till.rows("SELECT actor, details FROM cashback_audit_log WHERE action = 'refused' ORDER BY id")
     return [(actor, json.loads(details)["wanted"]) for actor, details in found]
 
 
@@ -220,14 +220,14 @@ async def test_a_slot_is_paid_once_whoever_rings(till: Till, desk: Desk, queue: 
     assert await desk.pay_slot(FRIDAY) is None
     assert queue.numbers == [number]
     assert (await till.report(number)).approved_by == "schedule"
-    assert till.rows("SELECT count(*) FROM payout_batches") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_payout_batches") == [(1,)]
 
 
 async def test_the_schedule_is_read_while_somebody_else_writes(till: Till, desk: Desk) -> None:
     await desk.open_schedule()
     with raw(till.location) as other:
         other.execute("BEGIN")
-        other.execute("UPDATE schedule_state SET in_force_since = in_force_since")
+        other.execute("UPDATE cashback_schedule_state SET in_force_since = in_force_since")
         assert (await desk.schedule_overview()).rule == "friday 15:00"
         other.execute("ROLLBACK")
 
@@ -271,7 +271,10 @@ async def test_a_stopped_batch_goes_on_only_where_it_is_named(till: Till, desk: 
     assert await desk.resume(ADMIN, number) == [number]
     assert queue.numbers == [number]
     assert (await till.report(number)).status is BatchStatus.RUNNING
-    query = "SELECT actor, action FROM audit_log WHERE action LIKE 'batch_%ed' AND actor LIKE 'discord:%' ORDER BY id"
+    query = (
+        "SELECT actor, action FROM cashback_audit_log WHERE action LIKE 'batch_%ed' AND actor LIKE 'discord:%'"
+        " ORDER BY id"
+    )
     assert till.rows(query) == [("discord:8", "batch_stopped"), ("discord:7", "batch_resumed")]
 
 
@@ -293,7 +296,7 @@ async def test_retries_of_the_program_come_after_twice_as_long_each_and_end(
     clock.advance(10**7)
     assert await desk.retry_due() == []
     assert queue.numbers == [number] * referral.payout_retry_attempts
-    assert till.rows("SELECT requested_by, attempt, outcome FROM payout_attempts") == [
+    assert till.rows("SELECT requested_by, attempt, outcome FROM cashback_payout_attempts") == [
         ("system", 1, "failed"),
         ("system", 2, "failed"),
         ("system", 3, "failed"),

@@ -33,7 +33,7 @@ async def enter(desk: Desk, member_id: int, referrer_id: int) -> int:
 
 def audit(till: Till) -> list[tuple[str, str, dict[str, Any]]]:
     """Read the audit log: actor, action, details."""
-    found = till.rows("SELECT actor, action, details FROM audit_log ORDER BY id")
+    found = till.rows("SELECT actor, action, details FROM cashback_audit_log ORDER BY id")
     return [(actor, action, json.loads(details)) for actor, action, details in found]
 
 
@@ -134,7 +134,7 @@ async def test_a_referral_with_a_free_purchase_is_used(desk: Desk, till: Till) -
     await desk.link(ADMIN, 1, 2)
     await till.database.log_referral_purchase(2, "gift", 0)
     await desk.unlink(ADMIN, 1, 2)
-    assert till.rows("SELECT count(*) FROM referrals WHERE unlinked_at IS NOT NULL") == [(1,)]
+    assert till.rows("SELECT count(*) FROM referrals WHERE cashback_unlinked_at IS NOT NULL") == [(1,)]
 
 
 @pytest.mark.parametrize("pair", [(1, 3), (3, 2), (2, 1)])

@@ -71,9 +71,9 @@ async def test_from_the_threshold_on_another_admin_approves_and_both_are_on_reco
     assert (report.first_approved_by, report.approved_by) == ("discord:7", "discord:8")
     assert queue.numbers == [number]
     assert (await till.run(number)).reports[0].total_cents == 1000
-    entries = till.rows("SELECT action, actor FROM audit_log WHERE action LIKE '%approved' ORDER BY id")
+    entries = till.rows("SELECT action, actor FROM cashback_audit_log WHERE action LIKE '%approved' ORDER BY id")
     assert entries == [("batch_first_approved", "discord:7"), ("batch_approved", "discord:8")]
-    [(details,)] = till.rows("SELECT details FROM audit_log WHERE action = 'batch_approved'")
+    [(details,)] = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'batch_approved'")
     assert '"first_approved_by": "discord:7"' in details
 
 
@@ -82,14 +82,14 @@ async def test_from_the_threshold_on_another_admin_approves_and_both_are_on_reco
 )
 async def test_nobody_but_another_admin_is_the_second(till: Till, desk: Desk, queue: Queue, actor: Actor) -> None:
     number = await waiting(till, desk)
-    before = till.rows("SELECT expires_at FROM payout_batches")
+    before = till.rows("SELECT expires_at FROM cashback_payout_batches")
     for _click in range(2):
         with pytest.raises(NotAllowedError):
             await desk.approve(actor, number)
     assert queue.numbers == []
     assert (await till.report(number)).status is BatchStatus.PROPOSED
     assert refusals(till) == [(str(actor), f"approve batch number {number}")] * 2
-    assert till.rows("SELECT expires_at FROM payout_batches") == before, "a second click gives no more time"
+    assert till.rows("SELECT expires_at FROM cashback_payout_batches") == before, "a second click gives no more time"
 
 
 async def test_the_ledger_itself_refuses_what_the_desk_would_not(till: Till, desk: Desk) -> None:
@@ -103,12 +103,13 @@ async def test_the_ledger_itself_refuses_what_the_desk_would_not(till: Till, des
     for approver in ("NULL", str(ADMIN.user_id)):
         with raw(till.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
             connection.execute(
-                "UPDATE payout_batches SET status = 'approved', batch_id = 'BATCH-X', approved_by = 'discord:9',"
+                "UPDATE cashback_payout_batches SET status = 'approved', batch_id = 'BATCH-X', approved_by ="
+                " 'discord:9',"
                 f" approver_id = {approver}"
             )
     for change in ("needs_second_approver = NULL", "proposed_by = 'discord:9'", "first_approved_by = 'discord:9'"):
         with raw(till.location) as connection, pytest.raises(REFUSED, match="is never changed"):
-            connection.execute(f"UPDATE payout_batches SET {change}")
+            connection.execute(f"UPDATE cashback_payout_batches SET {change}")
 
 
 @pytest.mark.parametrize("act", ["resume", "retry", "stop", "give_up"])
@@ -168,7 +169,7 @@ async def test_a_weekly_batch_waits_for_one_admin_and_its_slot_is_decided_once(
     assert await desk.is_waiting(number)
     assert queue.numbers == []
     assert await desk.pay_slot(FRIDAY) is None
-    assert till.rows("SELECT status, batch_number FROM schedule_slots") == [("batched", number)]
+    assert till.rows("SELECT status, batch_number FROM cashback_schedule_slots") == [("batched", number)]
     for actor in (SCHEDULE, CLI):
         with pytest.raises(SecondApproverError):
             await desk.approve(actor, number)

@@ -83,7 +83,7 @@ def waiting(till: Till) -> list[str]:
 
 def payouts(till: Till) -> dict[str, int]:
     """Count the payouts by their state."""
-    return dict(till.rows("SELECT status, count(*) FROM payouts GROUP BY status"))
+    return dict(till.rows("SELECT status, count(*) FROM cashback_payouts GROUP BY status"))
 
 
 async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to_others_and_each_cent_is_paid_once(
@@ -109,13 +109,13 @@ async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to
                 cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'three'"
                 server.execute(cut)
             assert payouts(till) == before
-        await until(lambda: till.rows("SELECT status FROM payout_batches") == [("completed",)])
+        await until(lambda: till.rows("SELECT status FROM cashback_payout_batches") == [("completed",)])
         for name in ("three", "four"):
             workers[name].send_signal(signal.SIGTERM)
             assert await workers[name].wait() == 0
     report = await till.report(number)
     assert (report.users_paid, report.total_cents) == (PEOPLE, sum(100 + n for n in range(PEOPLE)))
-    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
     query = "SELECT wallet_balance_cents FROM users WHERE discord_id BETWEEN ? AND ? ORDER BY discord_id"
     assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
 
@@ -136,12 +136,12 @@ async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_a
         postgresql.crash()
         holder.close()
         assert before["credited"] <= payouts(till)["credited"] < PEOPLE
-        await until(lambda: till.rows("SELECT status FROM payout_batches") == [("completed",)])
+        await until(lambda: till.rows("SELECT status FROM cashback_payout_batches") == [("completed",)])
         for name in names:
             workers[name].send_signal(signal.SIGTERM)
             assert await workers[name].wait() == 0
     assert (await till.report(number)).users_paid == PEOPLE
-    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
     query = "SELECT wallet_balance_cents FROM users WHERE discord_id BETWEEN ? AND ? ORDER BY discord_id"
     assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
     assert "Traceback" not in "".join((tmp_path / f"{name}.log").read_text() for name in names)
@@ -151,7 +151,7 @@ async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_di
     number = await till.approved()
     assert isinstance(till.location, URL)
     with psycopg.connect(address_of(till.location)) as other:
-        other.execute("SELECT 1 FROM payouts WHERE referrer_id = %s FOR UPDATE", [FIRST])
+        other.execute("SELECT 1 FROM cashback_payouts WHERE referrer_id = %s FOR UPDATE", [FIRST])
 
         async def die_when_all_else_is_paid() -> None:
             await until(lambda: payouts(till) == {"planned": CHUNK, "credited": PEOPLE - CHUNK})
