@@ -6,11 +6,11 @@ from cashback.cogs.gateway import doctor as practice
 from cashback.cogs.gateway.connection import point_at
 from cashback.cogs.gateway.doctor import Doctor, Finding
 from cashback.domain.errors import CashbackError
-from cashback.domain.ports import Silence
+from cashback.domain.ports import NullObserver
 from cashback.settings import Settings
 from cli.context import Place
 from cli.output import complain, counted, say, say_json
-from cli.payment_session import open_office
+from cli.payment_session import open_payment_session
 
 
 def doctor(place: Place, *, as_json: bool) -> int:
@@ -32,8 +32,8 @@ async def _examine(settings: Settings) -> list[Finding]:
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     try:
-        async with open_office(settings, Silence()) as office:
-            examined = Doctor(office.database, office.desk, settings)
+        async with open_payment_session(settings, NullObserver()) as office:
+            examined = Doctor(office.database, office.service, settings)
             return [*await examined.examine_ledger(), *await practice.visit(examined, settings)]
     except CashbackError as error:
         return [Finding(name="database", is_well=False, text=str(error))]

@@ -7,7 +7,7 @@ import anyio
 
 from cashback.database import schema
 from cashback.database.dialect import Location
-from cashback.database.engine import Door
+from cashback.database.engine import ConnectionOwner
 from cashback.database.referral_program.blacklist import unblacklist
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, RecordedPurchase
 from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
@@ -128,7 +128,7 @@ async def _migrate(settings: Settings) -> tuple[str, str | None]:
     database = ledger(settings)
     tables, before = 0, None
     if _holds_something(database.location):
-        door = Door(database.location)
+        door = ConnectionOwner(database.location)
         try:
             before, tables = await door.read(schema.revision_of), await door.read(schema.count_tables)
         finally:

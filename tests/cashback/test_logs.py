@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from cashback import logs
-from tests.conftest import Till, raw
+from tests.conftest import LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +74,7 @@ def test_a_line_for_people_is_no_json(root: logging.Logger) -> None:
     assert not stream.getvalue().startswith("{")
 
 
-async def test_every_line_of_a_run_names_its_batch(till: Till, root: logging.Logger) -> None:
+async def test_every_line_of_a_run_names_its_batch(till: LedgerFixture, root: logging.Logger) -> None:
     """The payout to 5 fails within the run, deep in a stage; nobody there says which batch it is."""
     await till.earn(5, 100)
     with raw(till.location) as connection:

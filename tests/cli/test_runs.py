@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from cashback.database import Database
-from cashback.services import Actor, Desk, Source
+from cashback.services import Actor, AdminService, Source
 from cashback.settings import ReferralSettings, RoleIds, Settings
 from tests.cli.conftest import Cashback
 from tests.cli.test_pay import LARGEST, PAY_KEYS, ROOT, balances
@@ -147,8 +147,8 @@ def test_approve_is_for_what_waits_and_for_nobody_who_asked_for_it(seeded: Cashb
         )
         ada = Actor(source=Source.DISCORD, user_id=7, role_ids=frozenset({1}))
         async with Database("cashback.db") as database:
-            desk = Desk(database, settings, lambda number: number)
-            await desk.approve(ada, (await desk.propose(ada)).batch_number)
+            service = AdminService(database, settings, lambda number: number)
+            await service.approve(ada, (await service.propose(ada)).batch_number)
 
     anyio.run(ask_on_discord)
     assert seeded("approve", 1).code == 2

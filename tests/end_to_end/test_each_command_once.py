@@ -20,21 +20,21 @@ from sqlalchemy import Connection
 
 import bot
 from cashback.background.lease import Lease
-from cashback.cogs.buttons.browser import HistoryButton, PayoutsButton
 from cashback.cogs.buttons.confirm import Action, DecisionButton
-from cashback.cogs.buttons.hold import HoldButton
+from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
 from cashback.cogs.buttons.paging import PageButton, Step
 from cashback.cogs.buttons.presses import ClaimedButton
-from cashback.cogs.buttons.reversing import ReversalAction, ReversalButton
+from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
+from cashback.cogs.buttons.skip_slot import HoldButton
 from cashback.cogs.gateway.client import BUTTONS
 from cashback.database import Database
 from cashback.database.claims import claim
-from cashback.database.queries.history import Wanted
+from cashback.database.queries.history import BatchFilter
 from cashback.database.schedule import slots
-from cashback.services import Actor, Desk, Source
+from cashback.services import Actor, AdminService, Source
 from sandbox import Interaction, Member, Message
 from tests.conftest import Clock, break_writes, raw
-from tests.end_to_end.conftest import LONG_SECONDS, Town, until
+from tests.end_to_end.conftest import LONG_SECONDS, DiscordFixture, until
 from tests.end_to_end.test_dashboard import with_dashboard
 
 pytestmark = pytest.mark.anyio
@@ -62,9 +62,9 @@ class Watched(Database):
 class Scene:
     """A town with two live bots, neither of which pays, and what the commands need to be there."""
 
-    def __init__(self, town: Town) -> None:
+    def __init__(self, town: DiscordFixture) -> None:
         self.town = town
-        self.desk = Desk(town.till.database, town.settings, lambda _number: 0)
+        self.service = AdminService(town.till.database, town.settings, lambda _number: 0)
         self.ada = Actor(source=Source.DISCORD, user_id=town.admin.id, role_ids=frozenset(town.admin.role_ids))
         self.claims: Counter[int] = Counter()
 
@@ -85,7 +85,7 @@ class Scene:
     async def barred(self) -> Options:
         """Name a member who is blacklisted."""
         options = await self.member()
-        await self.desk.blacklist(self.ada, options["user"])
+        await self.service.blacklist(self.ada, options["user"])
         return options
 
     async def two(self) -> Options:
@@ -95,7 +95,7 @@ class Scene:
     async def linked(self) -> Options:
         """Name a member who is linked."""
         options = await self.two()
-        await self.desk.link(self.ada, options["referrer"], options["member"])
+        await self.service.link(self.ada, options["referrer"], options["member"])
         return {"member": options["member"]}
 
     async def paid(self) -> Options:
@@ -119,13 +119,13 @@ class Scene:
     async def stopped(self) -> Options:
         """Name a batch that is stopped."""
         options = await self.approved()
-        await self.desk.stop(self.ada, int(options["batch"]))
+        await self.service.stop(self.ada, int(options["batch"]))
         return options
 
     async def waiting(self) -> Options:
         """Name a batch that waits for a second admin."""
-        summary = await self.desk.propose(self.ada, target_user_id=(await self.referrer(MUCH_CENTS)).id)
-        await self.desk.approve(self.ada, summary.batch_number)
+        summary = await self.service.propose(self.ada, target_user_id=(await self.referrer(MUCH_CENTS)).id)
+        await self.service.approve(self.ada, summary.batch_number)
         return {"batch": str(summary.batch_number)}
 
     async def failed(self) -> Options:
@@ -221,13 +221,13 @@ NOT_IN_THE_PICKER: Final = {"sendref-cashb": "sendref-cashb pay", "sendref-cashb
 
 
 @asynccontextmanager
-async def two_bots(town: Town, clock: Clock) -> AsyncIterator[Scene]:
+async def two_bots(town: DiscordFixture, clock: Clock) -> AsyncIterator[Scene]:
     """Run two bots on one ledger. The test holds the lease, so that nothing happens but what is typed."""
     town.adjust(auto_batch_enabled=True, approval_threshold_cents=MUCH_CENTS)
     scene = Scene(town)
     first, second = (Watched(town.till.location, clock=clock) for _ in range(2))
     first.claims = second.claims = scene.claims
-    await scene.desk.open_schedule()
+    await scene.service.open_schedule()
     async with first, second, Lease(town.till.database, seconds=LONG_SECONDS) as other:
         assert await other.take()
         with_dashboard(town)
@@ -268,11 +268,11 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR or each.exc_info]
 
 
-async def commands_of(town: Town) -> tuple[set[str], set[str]]:
+async def commands_of(town: DiscordFixture) -> tuple[set[str], set[str]]:
     """List the bot's own commands: those after the prefix, and those with a slash."""
-    house = await bot.House.build(town.settings, town.till.database)
-    async with house.runner:
-        commands, slash = house.client.walk_commands(), house.client.tree.walk_commands()
+    services = await bot.Services.build(town.settings, town.till.database)
+    async with services.runner:
+        commands, slash = services.client.walk_commands(), services.client.tree.walk_commands()
         return (
             {each.qualified_name for each in commands},
             {each.qualified_name for each in slash if isinstance(each, app_commands.Command)},
@@ -285,14 +285,14 @@ def in_the_picker() -> dict[str, Case]:
     return {chosen_as: ADMINS[name] for name, chosen_as in names.items() if chosen_as is not None}
 
 
-async def test_each_command_of_the_bot_has_a_case(town: Town) -> None:
+async def test_each_command_of_the_bot_has_a_case(town: DiscordFixture) -> None:
     prefixed, slash = await commands_of(town)
     assert prefixed == ADMINS.keys()
     assert slash == in_the_picker().keys() | MEMBERS.keys()
 
 
 async def test_two_bots_answer_each_command_once_and_do_it_once(
-    town: Town, clock: Clock, caplog: pytest.LogCaptureFixture
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with two_bots(town, clock) as scene:
         began_at = (await town.say("good morning")).id
@@ -313,7 +313,7 @@ async def test_two_bots_answer_each_command_once_and_do_it_once(
 
 async def decision(scene: Scene) -> DecisionButton:
     """Make the button that cancels a batch."""
-    summary = await scene.desk.propose(scene.ada, target_user_id=(await scene.referrer()).id)
+    summary = await scene.service.propose(scene.ada, target_user_id=(await scene.referrer()).id)
     return DecisionButton(Action.CANCEL, summary.batch_number)
 
 
@@ -326,7 +326,7 @@ async def hold(scene: Scene) -> HoldButton:
 async def reversal(scene: Scene) -> ReversalButton:
     """Make the button that cancels a reversal."""
     options = await scene.payout()
-    found = await scene.desk.propose_reversal(
+    found = await scene.service.propose_reversal(
         scene.ada, int(options["batch"]), reason=options["reason"], referrer_id=options["user"]
     )
     return ReversalButton(ReversalAction.CANCEL, found.number)
@@ -339,7 +339,7 @@ async def page(_scene: Scene) -> PageButton:
 
 async def batches_page(_scene: Scene) -> HistoryButton:
     """Make the button that leads to the next batches."""
-    return HistoryButton("Next", 1, Wanted())
+    return HistoryButton("Next", 1, BatchFilter())
 
 
 async def payouts_page(scene: Scene) -> PayoutsButton:
@@ -357,7 +357,7 @@ PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] =
 }
 
 
-async def pressed(town: Town, item: Any) -> Interaction:  # noqa: ANN401 -- any of the bot's buttons
+async def pressed(town: DiscordFixture, item: Any) -> Interaction:  # noqa: ANN401 -- any of the bot's buttons
     """Show a button under a message of the bot's and press it."""
     view = View(timeout=None)
     view.add_item(item)
@@ -377,7 +377,7 @@ def test_each_button_of_the_bot_has_a_case_and_is_claimed() -> None:
 
 
 async def test_two_bots_answer_each_press_once_and_do_it_once(
-    town: Town, clock: Clock, caplog: pytest.LogCaptureFixture
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with two_bots(town, clock) as scene:
         for make, expected in PRESSES.values():
@@ -393,7 +393,7 @@ async def test_two_bots_answer_each_press_once_and_do_it_once(
     assert complaints(caplog) == []
 
 
-async def test_two_bots_suggest_once(town: Town, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+async def test_two_bots_suggest_once(town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     async with two_bots(town, clock) as scene:
         await scene.paid()
         found = await town.sandbox.autocomplete(town.channel.id, town.admin.id, "sendref-cashb show", "batch", {})
@@ -403,7 +403,7 @@ async def test_two_bots_suggest_once(town: Town, clock: Clock, caplog: pytest.Lo
 
 
 @contextmanager
-def locked(town: Town) -> Iterator[None]:
+def locked(town: DiscordFixture) -> Iterator[None]:
     """Let no claim be decided inside the block."""
     location = town.till.location
     with raw(location) as connection:
@@ -431,7 +431,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(("name", "is_private"), [("sendref-cashb pay", False), ("cashback show", True)])
 async def test_slash_command_on_a_locked_ledger_is_deferred_and_answered_once(
-    town: Town, clock: Clock, caplog: pytest.LogCaptureFixture, name: str, is_private: bool
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, name: str, is_private: bool
 ) -> None:
     async with two_bots(town, clock) as scene:
         await scene.referrer()
@@ -451,7 +451,7 @@ async def test_slash_command_on_a_locked_ledger_is_deferred_and_answered_once(
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("kind_of_button", [DecisionButton, PayoutsButton])
 async def test_press_on_a_locked_ledger_is_deferred_and_done_once(
-    town: Town, clock: Clock, caplog: pytest.LogCaptureFixture, kind_of_button: type[ClaimedButton]
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, kind_of_button: type[ClaimedButton]
 ) -> None:
     make, expected = PRESSES[kind_of_button]
     async with two_bots(town, clock) as scene:
@@ -470,7 +470,7 @@ async def test_press_on_a_locked_ledger_is_deferred_and_done_once(
 
 
 async def test_without_a_ledger_each_command_is_refused_once_and_does_nothing(
-    town: Town, clock: Clock, caplog: pytest.LogCaptureFixture
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with two_bots(town, clock) as scene:
         await scene.referrer()
@@ -494,7 +494,7 @@ async def test_without_a_ledger_each_command_is_refused_once_and_does_nothing(
     assert complaints(caplog) == []
 
 
-async def test_other_messages_are_not_claimed(town: Town, clock: Clock) -> None:
+async def test_other_messages_are_not_claimed(town: DiscordFixture, clock: Clock) -> None:
     async with two_bots(town, clock) as scene:
         for text in ("good morning", "!nonsense", "sendref-cashb", "!"):
             await town.say(text)

@@ -12,12 +12,12 @@ from typing import Final
 
 import anyio
 
-from cashback.cogs.buttons.browser import BATCHES_SHOWN, PAYOUTS_SHOWN, Browser
+from cashback.cogs.buttons.history_pager import BATCHES_SHOWN, PAYOUTS_SHOWN, HistoryPager
 from cashback.database import Database
 from cashback.database.queries import exporting
 from cashback.database.queries.exporting import Period
-from cashback.database.queries.history import Wanted
-from cashback.services import Desk
+from cashback.database.queries.history import BatchFilter
+from cashback.services import AdminService
 from cashback.settings import Settings
 from verification.bench.datasets import FIRST_REFERRER, history, open_raw
 from verification.bench.measuring import Case
@@ -53,10 +53,10 @@ def _middle(path: Path) -> int:
 async def _look(path: Path) -> dict[str, float]:
     after = _middle(path)
     async with Database(path) as database:
-        browser = Browser(database, Desk(database, Settings(), _submit))
+        browser = HistoryPager(database, AdminService(database, Settings(), _submit))
         return {
-            "history": await _slowest(lambda: browser.history(Wanted(), 1)),
-            "history of one user": await _slowest(lambda: browser.history(Wanted(user_id=after), 1)),
+            "history": await _slowest(lambda: browser.history(BatchFilter(), 1)),
+            "history of one user": await _slowest(lambda: browser.history(BatchFilter(user_id=after), 1)),
             "show": await _slowest(lambda: browser.payouts(MIDDLE, after)),
         }
 

@@ -22,11 +22,11 @@ from typing import Final
 
 import anyio
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import approvals, proposals
 from cashback.domain.model import BatchReport
-from cashback.domain.ports import Silence
+from cashback.domain.ports import NullObserver
 from pipeline.messages import RunBatch
 from stages import make_pipeline
 from verification.bench.datasets import FIRST_REFERRER, NOW, all_pending, open_raw
@@ -54,7 +54,9 @@ async def pay(database: Database, *, target_user_id: int | None = None) -> Batch
     )
     await database.write(approvals.approve, summary.batch_number, actor="bench", now=now)
     request = RunBatch(batch_number=summary.batch_number)
-    pipeline = make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=CHUNK)
+    pipeline = make_pipeline(
+        request, database=database, observer=NullObserver(), outbox_changed=WakeUp(), chunk_size=CHUNK
+    )
     return await pipeline.run(request)
 
 

@@ -15,10 +15,10 @@ from typing import Any, Final, LiteralString
 import anyio
 import psycopg
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import approvals, proposals, runs
-from cashback.domain.ports import Silence, utc_now
+from cashback.domain.ports import NullObserver, utc_now
 from pipeline.messages import RunBatch
 from stages import make_pipeline
 from verification.bench.datasets import FIRST_BUYER, FIRST_REFERRER, NOW, PENDING
@@ -112,7 +112,9 @@ def _work(address: str, barrier: Barrier) -> None:
     async def work() -> None:
         async with Database(address) as database:
             request = RunBatch(batch_number=1)
-            pipeline = make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=CHUNK)
+            pipeline = make_pipeline(
+                request, database=database, observer=NullObserver(), outbox_changed=WakeUp(), chunk_size=CHUNK
+            )
             barrier.wait()
             await pipeline.run(request)
 

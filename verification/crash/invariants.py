@@ -9,7 +9,7 @@ from typing import Any, Final, LiteralString
 
 import anyio
 
-from cashback.background.outbox_dispatcher import IN_FLIGHT
+from cashback.background.outbox_dispatcher import MAX_IN_FLIGHT
 from cashback.database import Database
 from cashback.database.dialect import Location
 from cashback.database.integrity import reconciliation
@@ -155,7 +155,7 @@ def _wrong_messages(connection: Raw, sends: Sends) -> Iterator[str]:
     sends_of_life: dict[int, list[int]] = {}
     for notification, _, life in sends.lines:
         sends_of_life.setdefault(life, []).append(notification)
-    in_flight = {life: set(notifications[-IN_FLIGHT:]) for life, notifications in sends_of_life.items()}
+    in_flight = {life: set(notifications[-MAX_IN_FLIGHT:]) for life, notifications in sends_of_life.items()}
     before: dict[int, int] = {}
     for notification, _, life in sends.lines:
         earlier = before.get(notification)

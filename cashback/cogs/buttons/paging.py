@@ -9,7 +9,7 @@ import discord
 from discord.ui import Button, DynamicItem, View
 
 from cashback.cogs.buttons.presses import ClaimedButton, show_instead
-from cashback.cogs.member_facts import Programme
+from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.texts import member_embeds
 
 
@@ -48,12 +48,12 @@ class PageButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Turn the page: of whoever pressed, since nobody else sees the message."""
-        programme: Programme = interaction.client.programme
+        programme: MemberFacts = interaction.client.programme
         number = self.number + 1 if self.step is Step.NEXT else max(self.number - 1, 0)
         await show_instead(interaction, partial(show_page, programme, interaction.user.id, number))
 
 
-async def show_page(programme: Programme, user_id: int, number: int) -> tuple[discord.Embed, View]:
+async def show_page(programme: MemberFacts, user_id: int, number: int) -> tuple[discord.Embed, View]:
     """Make the page of a member's referrals with its buttons; the last one where there are no longer so many."""
     facts = await programme.standing(user_id)
     last = member_embeds.pages_of(facts) - 1

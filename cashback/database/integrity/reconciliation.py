@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select, union_all
 
 from cashback.database.audit_log import broken_entries, chain_head
-from cashback.database.integrity import counterentries, evidence
+from cashback.database.integrity import audit_log_checks, reversal_checks
 from cashback.database.integrity.checks import MOST_LINES, THE_BATCH, finds, finds_in, limited
 from cashback.database.tables import (
     cashback_origin,
@@ -64,7 +64,7 @@ def verify(connection: Connection) -> Verdict:
     elsewhere += limited(_overpaid_referrals(connection))
     if not adopted:
         elsewhere += [*limited(_broken_balances(connection)), *limited(_transactions_without_batch(connection))]
-        elsewhere += limited(evidence.unexplained_earnings(connection))
+        elsewhere += limited(audit_log_checks.unexplained_earnings(connection))
     breaches = [line for less, line in marked if less]
     breaches += [] if adopted else elsewhere
     for check in (
@@ -76,11 +76,11 @@ def verify(connection: Connection) -> Verdict:
         _wrong_batch_totals,
         _missing_notifications,
         broken_entries,
-        evidence.wrong_batches,
-        evidence.missing_wallets,
-        counterentries.wrong_reversals,
-        counterentries.transactions_without_reversal,
-        counterentries.wrong_reversal_totals,
+        audit_log_checks.wrong_batches,
+        audit_log_checks.missing_wallets,
+        reversal_checks.wrong_reversals,
+        reversal_checks.transactions_without_reversal,
+        reversal_checks.wrong_reversal_totals,
     ):
         breaches += limited(check(connection))
     return _verdict(connection, breaches, elsewhere if adopted else [])
@@ -100,7 +100,7 @@ def verify_batch(connection: Connection, number: int) -> Verdict:
         _transactions_without_payout,
         _wrong_batch_totals,
         _missing_notifications,
-        evidence.wrong_batches,
+        audit_log_checks.wrong_batches,
     ):
         breaches += limited(check(connection, number))
     return _verdict(connection, breaches, remarks, number)
@@ -317,7 +317,7 @@ def _wrong_batch_totals(connection: Connection, number: int | None = None) -> It
     """Find batches whose stored totals do not add up to their payouts."""
     for row in connection.execute(_totals(of_batch=number is not None), {"number": number}):
         planned = row[1:3] == row[7:9]
-        settled = row[3:7] == row[9:13] or row.status not in evidence.FINISHED
+        settled = row[3:7] == row[9:13] or row.status not in audit_log_checks.FINISHED
         if not planned or not settled:
             yield f"batch {row.number} stores totals {tuple(row[1:7])}, its payouts make {tuple(row[7:13])}"
 

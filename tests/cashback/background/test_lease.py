@@ -18,7 +18,7 @@ from trio.testing import MockClock
 
 from cashback.background.lease import Lease, room
 from cashback.database import Database, audit_log
-from cashback.database.fenced import Fenced
+from cashback.database.fenced import FencedDatabase
 from cashback.domain.errors import LeaseLostError
 from tests.conftest import FRIDAY, OpenDatabase, break_writes, raw
 
@@ -48,7 +48,7 @@ async def ledger(open_database: OpenDatabase) -> AsyncIterator[Database]:
 
 async def note(database: Database, lease: Lease) -> bool:
     """Write something as a holder does; tell whether it was written."""
-    fenced = Fenced(database, lease.require)
+    fenced = FencedDatabase(database, lease.require)
     try:
         await fenced.write(audit_log.add_entry, at=FRIDAY, actor="test", action="noted")
     except LeaseLostError:

@@ -15,7 +15,7 @@ from cashback.database.adoption import ADDED
 from cashback.database.tables import OWN, metadata
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError, NothingPendingError
 from tests.cashback.database import apex_core
-from tests.conftest import Clock, Till, raw, rows
+from tests.conftest import Clock, LedgerFixture, raw, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -27,10 +27,10 @@ def old_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def adopted(old_file: Path, clock: Clock) -> AsyncIterator[Till]:
+async def adopted(old_file: Path, clock: Clock) -> AsyncIterator[LedgerFixture]:
     """Adopt it."""
     async with Database(old_file, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         yield till
         assert (await till.verify()).breaches == ()
 
@@ -46,7 +46,7 @@ async def test_adoption_changes_no_row_and_no_number(old_file: Path, clock: Cloc
     assert rows(old_file, "PRAGMA integrity_check") == [("ok",)]
 
 
-async def test_pending_cashback_of_the_old_rows_is_paid(adopted: Till) -> None:
+async def test_pending_cashback_of_the_old_rows_is_paid(adopted: LedgerFixture) -> None:
     assert await adopted.database.get_all_pending_referral_cashbacks() == [
         {"referrer_id": 10, "pending_cents": 250, "referral_count": 2},
         {"referrer_id": 20, "pending_cents": 90, "referral_count": 1},
@@ -77,7 +77,7 @@ async def test_pending_cashback_of_the_old_rows_is_paid(adopted: Till) -> None:
     ]
 
 
-async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: Till) -> None:
+async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: LedgerFixture) -> None:
     verdict = await adopted.verify()
     assert verdict.balanced
     assert any(remark.startswith("wallet of 10 holds 1234 cents") for remark in verdict.remarks)
@@ -85,7 +85,7 @@ async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: Till)
 
 async def test_what_is_taken_back_after_a_payout_is_a_breach_in_an_adopted_file_too(old_file: Path) -> None:
     async with Database(old_file, clock=Clock()) as database:
-        till = Till(database, Clock())
+        till = LedgerFixture(database, Clock())
         await till.pay()
         with raw(old_file) as connection:
             connection.execute("UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 20")
@@ -93,7 +93,7 @@ async def test_what_is_taken_back_after_a_payout_is_a_breach_in_an_adopted_file_
 
 
 @pytest.mark.parametrize("paid_first", [False, True])
-async def test_the_other_bots_own_statements_go_on_working(adopted: Till, *, paid_first: bool) -> None:
+async def test_the_other_bots_own_statements_go_on_working(adopted: LedgerFixture, *, paid_first: bool) -> None:
     if paid_first:
         await adopted.pay()
     apex_core.work_on(adopted.path)
@@ -106,13 +106,13 @@ async def test_the_other_bots_own_statements_go_on_working(adopted: Till, *, pai
     assert adopted.balance(10) == 1234 - 34 + 250
 
 
-async def test_moments_are_read_in_every_form_that_python_and_sqlite_write_them(adopted: Till) -> None:
+async def test_moments_are_read_in_every_form_that_python_and_sqlite_write_them(adopted: LedgerFixture) -> None:
     for referrer_id in (10, 20, 30, 40):
         for referral in await adopted.database.get_referrals(referrer_id):
             assert referral["created_at"] is None or referral["created_at"].tzinfo is not None
 
 
-async def test_purchases_accrue_on_old_referrals(adopted: Till) -> None:
+async def test_purchases_accrue_on_old_referrals(adopted: LedgerFixture) -> None:
     assert await adopted.database.log_referral_purchase(21, 77, 399) == 1
     assert await adopted.database.log_referral_purchase(21, 78, 1) == 1
     assert await adopted.database.log_referral_purchase(31, 79, 10_000) is None
@@ -126,7 +126,7 @@ async def test_an_explicit_null_in_an_old_row_loses_no_cent(old_file: Path, cloc
         connection.execute("INSERT INTO referrals VALUES (20, 60, 61, NULL, NULL, NULL, NULL, NULL)")
     async with Database(old_file, clock=clock) as database:
         assert await database.log_referral_purchase(61, 1, 20_000) == 100
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         assert await till.pending(60) == 100
         await till.pay()
         assert till.balance(60) == 100
@@ -140,7 +140,7 @@ async def test_a_referrer_without_a_wallet_gets_one_and_blocks_nobody(old_file: 
             "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents) VALUES (70, 71, 30)"
         )
     async with Database(old_file, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         report = await till.pay()
         assert (report.users_paid, report.total_cents) == (3, 370)
         assert till.balance(70) == 30
@@ -151,7 +151,7 @@ async def test_old_cents_that_were_overpaid_before_are_a_remark(old_file: Path, 
     with raw(old_file) as connection:
         connection.execute("UPDATE referrals SET cashback_paid_cents = 900 WHERE id = 9")
     async with Database(old_file, clock=clock) as database:
-        verdict = await Till(database, clock).verify()
+        verdict = await LedgerFixture(database, clock).verify()
         assert verdict.balanced
         assert any("referral 9 earned 10 cents and was paid 900" in remark for remark in verdict.remarks)
 
@@ -172,14 +172,16 @@ async def test_a_file_with_some_of_the_tables_gets_the_others(tmp_path: Path, cl
         connection.executescript(apex_core.SHARED_TABLES.split("CREATE TABLE referrals", maxsplit=1)[0])
         connection.execute("INSERT INTO users (discord_id, wallet_balance_cents) VALUES (1, 500)")
     async with Database(path, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await till.earn(1, 20)
         await till.pay()
         assert till.balance(1) == 520
         assert (await till.verify()).balanced
 
 
-async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_next_batch(adopted: Till) -> None:
+async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_next_batch(
+    adopted: LedgerFixture,
+) -> None:
     rounds = 60
     finished = anyio.Event()
 
@@ -221,7 +223,7 @@ async def test_a_file_with_every_table_of_the_other_bot_is_adopted_paid_and_veri
     """Its tables are there before, or an update of that bot makes them later."""
     path = apex_core.create(tmp_path / "apex_core.db", others=others_first)
     async with Database(path, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         if not others_first:
             apex_core.add_others(path)
         before = apex_core.old_rows(path)
@@ -251,7 +253,7 @@ async def test_everything_added_to_an_adopted_file_begins_with_our_name(old_file
 
 
 @pytest.mark.parametrize("paid", [False, True])
-async def test_a_later_table_of_any_plain_name_does_not_disturb(adopted: Till, *, paid: bool) -> None:
+async def test_a_later_table_of_any_plain_name_does_not_disturb(adopted: LedgerFixture, *, paid: bool) -> None:
     if paid:
         await adopted.pay()
     with raw(adopted.path) as connection:
@@ -270,11 +272,11 @@ async def test_a_file_with_an_alembic_of_its_own_is_adopted(old_file: Path, cloc
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
         connection.execute("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
     async with Database(old_file, clock=clock) as database:
-        assert (await Till(database, clock).pay()).total_cents == 340
+        assert (await LedgerFixture(database, clock).pay()).total_cents == 340
     assert rows(old_file, "SELECT version_num FROM alembic_version") == [("ae1027a6acf",)]
 
 
-async def test_adoption_adds_no_index_that_the_file_has_under_another_name(adopted: Till) -> None:
+async def test_adoption_adds_no_index_that_the_file_has_under_another_name(adopted: LedgerFixture) -> None:
     found = adopted.rows(
         "SELECT tbl_name, (SELECT group_concat(name) FROM pragma_index_info(m.name)),"
         " substr(sql, instr(sql || ' WHERE ', ' WHERE ')) FROM sqlite_master m WHERE type = 'index' AND sql IS NOT NULL"
@@ -331,5 +333,5 @@ async def test_an_adoption_that_fails_at_its_end_leaves_every_byte_as_it_was(
     assert bytes_in(old_file.parent) == before
 
 
-async def test_an_adopted_file_is_in_wal_mode(adopted: Till) -> None:
+async def test_an_adopted_file_is_in_wal_mode(adopted: LedgerFixture) -> None:
     assert adopted.rows("PRAGMA journal_mode") == [("wal",)]

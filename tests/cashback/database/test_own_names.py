@@ -14,7 +14,7 @@ from cashback.database.dialect import Location
 from cashback.database.tables import metadata
 from cashback.domain.errors import DatabaseUnavailableError
 from tests.cashback.database import apex_core, first_ledger
-from tests.conftest import REFUSED, SQLITE, Clock, Till, raw, rows
+from tests.conftest import REFUSED, SQLITE, Clock, LedgerFixture, raw, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ def old(kind: str, tmp_path: Path, clock: Clock, request: pytest.FixtureRequest)
 
 
 @pytest.fixture
-async def lived(till: Till) -> Till:
+async def lived(till: LedgerFixture) -> LedgerFixture:
     """Have a ledger of today with payouts, an unlinked referral, a blacklisted member and a proposal."""
     buyers = await till.earn(10, 250, 90)
     await till.earn(20, 300)
@@ -89,11 +89,11 @@ def declared(location: Location) -> list[tuple[object, ...]]:
     ]
 
 
-async def test_a_first_ledger_keeps_every_row_and_goes_on(old: Location, lived: Till, clock: Clock) -> None:
+async def test_a_first_ledger_keeps_every_row_and_goes_on(old: Location, lived: LedgerFixture, clock: Clock) -> None:
     first_ledger.fill(old, lived.location)
     async with Database(old, clock=clock) as database:
         assert contents(old) == contents(lived.location)
-        there = Till(database, clock)
+        there = LedgerFixture(database, clock)
         there._buyers, there._orders = 950_000, 1_000
         assert (await there.verify()).breaches == ()
         await there.earn(10, 500)
@@ -101,13 +101,13 @@ async def test_a_first_ledger_keeps_every_row_and_goes_on(old: Location, lived: 
         assert (await there.verify()).breaches == ()
 
 
-async def test_a_migrated_ledger_is_declared_like_a_new_one(old: Location, till: Till, clock: Clock) -> None:
+async def test_a_migrated_ledger_is_declared_like_a_new_one(old: Location, till: LedgerFixture, clock: Clock) -> None:
     async with Database(old, clock=clock):
         pass
     assert declared(old) == declared(till.location)
 
 
-async def test_an_older_program_finds_a_revision_that_it_does_not_know(old: Location, till: Till) -> None:
+async def test_an_older_program_finds_a_revision_that_it_does_not_know(old: Location, till: LedgerFixture) -> None:
     async with Database(old):
         pass
     for location in (old, till.location):
@@ -115,7 +115,7 @@ async def test_an_older_program_finds_a_revision_that_it_does_not_know(old: Loca
         assert rows(location, "SELECT version_num FROM cashback_alembic_version") == [(schema.NEWEST,)]
 
 
-async def test_guards_refuse_in_a_migrated_ledger(old: Location, lived: Till) -> None:
+async def test_guards_refuse_in_a_migrated_ledger(old: Location, lived: LedgerFixture) -> None:
     first_ledger.fill(old, lived.location)
     async with Database(old):
         pass
@@ -170,7 +170,7 @@ async def test_a_file_that_was_adopted_before_is_migrated_and_keeps_one_of_two_e
         connection.executescript(apex_core.SHARED_TABLES + apex_core.ROWS)
     first_ledger.create(path, clock())
     async with Database(path, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         assert (await till.pay()).total_cents == 340
         assert (await till.verify()).breaches == ()
     names = {name for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type = 'index'")}
@@ -179,7 +179,7 @@ async def test_a_file_that_was_adopted_before_is_migrated_and_keeps_one_of_two_e
 
 
 @pytest.mark.about_a_file("names of files")
-async def test_everything_of_ours_begins_with_our_name(old: Location, till: Till) -> None:
+async def test_everything_of_ours_begins_with_our_name(old: Location, till: LedgerFixture) -> None:
     async with Database(old):
         pass
     for location in (old, till.location):

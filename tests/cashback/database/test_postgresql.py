@@ -13,7 +13,7 @@ from cashback.database import Database, schema
 from cashback.database.integrity import backup
 from cashback.database.tables import users
 from cashback.domain.errors import DatabaseUnavailableError
-from tests.conftest import REFUSED, Clock, Till, raw, rows
+from tests.conftest import REFUSED, Clock, LedgerFixture, raw, rows
 from tests.postgresql import Server
 
 pytestmark = pytest.mark.anyio
@@ -141,7 +141,7 @@ async def test_a_batch_that_loses_its_server_has_paid_whole_chunks_and_is_finish
 
     number = 0
     async with Database(address, clock=clock, failpoint=fail) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 8))
         number = await till.approved()
         cut = await till.run(number, chunk_size=2)

@@ -18,9 +18,9 @@ from cashback.database.queries import browsing, members
 from cashback.database.referral_program import pending, purchases, referrals, refunds
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
-from cashback.domain.model import Absence, ChunkDiscovered, Terms
+from cashback.domain.model import Absence, BatchLimits, ChunkDiscovered
 from tests.cashback.database import apex_core
-from tests.conftest import FRIDAY, Clock, Till, raw
+from tests.conftest import FRIDAY, Clock, LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +81,7 @@ small_tables = pytest.mark.parametrize("large", ["new", "adopted"], indirect=Tru
 
 
 @pytest.fixture(params=FORMS)
-async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path) -> AsyncIterator[Till]:
+async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path) -> AsyncIterator[LedgerFixture]:
     """Open a ledger with some thousand referrals, most of them paid, with a batch that runs."""
     path = tmp_path / "cashback.db"
     if request.param == "new":
@@ -89,7 +89,7 @@ async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path
     else:
         apex_core.create(path)
     async with Database(path, clock=Clock()) as database:
-        till = Till(database, Clock())
+        till = LedgerFixture(database, Clock())
         await till.earn_all((1000 + number % 500, 5) for number in range(2000))
         await till.pay()
         await till.earn_all((1000 + number, 7) for number in range(200))
@@ -101,7 +101,7 @@ async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path
         yield till
 
 
-async def test_crediting_a_chunk_searches_its_own_rows_only(large: Till) -> None:
+async def test_crediting_a_chunk_searches_its_own_rows_only(large: LedgerFixture) -> None:
     chunk = ChunkDiscovered(batch_number=2, first_referrer_id=1010, last_referrer_id=1060)
     plans = await large.database.write(explained, crediting.credit_chunk, chunk, now=FRIDAY)
     assert len(plans) >= 7
@@ -116,7 +116,7 @@ async def test_crediting_a_chunk_searches_its_own_rows_only(large: Till) -> None
     assert any("cashback_referrals_pending" in step for step in marks), marks
 
 
-async def test_discovery_goes_along_the_key(large: Till) -> None:
+async def test_discovery_goes_along_the_key(large: LedgerFixture) -> None:
     plans = await large.database.read(explained, crediting.next_chunk, 2, after_referrer_id=1100, size=50)
     batch = "SEARCH cashback_payout_batches USING INTEGER PRIMARY KEY (rowid=?)"
     along_the_key = "SEARCH cashback_payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"
@@ -124,7 +124,7 @@ async def test_discovery_goes_along_the_key(large: Till) -> None:
 
 
 @pytest.mark.parametrize("function", [pending.all_pending, pending.pending_by_referrer])
-async def test_what_is_pending_is_read_from_its_index(large: Till, function: Callable[..., Any]) -> None:
+async def test_what_is_pending_is_read_from_its_index(large: LedgerFixture, function: Callable[..., Any]) -> None:
     def execute(connection: Connection, _now: object) -> None:
         connection.execute(pending.pending_by_referrer(FRIDAY))
 
@@ -135,29 +135,29 @@ async def test_what_is_pending_is_read_from_its_index(large: Till, function: Cal
     assert full_scans(plans) == []
 
 
-async def test_page_of_pending_referrers_is_read_from_its_index(large: Till) -> None:
+async def test_page_of_pending_referrers_is_read_from_its_index(large: LedgerFixture) -> None:
     page = partial(browsing.referrers_page, which=browsing.ReferrerFilter.PENDING, after_referrer_id=1100, limit=50)
     plans = await large.database.read(explained, page, FRIDAY)
     assert full_scans(plans) == [], plans
 
 
-async def test_proposing_reads_what_is_pending_from_its_index(large: Till) -> None:
+async def test_proposing_reads_what_is_pending_from_its_index(large: LedgerFixture) -> None:
     plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
     assert full_scans(plans) == [], plans
 
 
-async def test_a_batch_is_verified_by_its_own_rows(large: Till) -> None:
+async def test_a_batch_is_verified_by_its_own_rows(large: LedgerFixture) -> None:
     plans = await large.database.read(explained, reconciliation.verify_batch, 2)
     assert len(plans) >= 7
     assert full_scans(plans) == [], plans
 
 
-async def test_one_members_pending_is_a_search(large: Till) -> None:
+async def test_one_members_pending_is_a_search(large: LedgerFixture) -> None:
     for function in (pending.pending_for, referrals.referral_stats, members.standing):
         assert full_scans(await large.database.read(explained, function, 1010, FRIDAY)) == []
 
 
-async def test_what_a_member_is_told_is_searched(large: Till) -> None:
+async def test_what_a_member_is_told_is_searched(large: LedgerFixture) -> None:
     read = large.database.read
     for plans in (
         await read(explained, members.past_payouts, 1010, limit=10),
@@ -172,20 +172,20 @@ async def test_what_a_member_is_told_is_searched(large: Till) -> None:
         assert full_scans(plans) == [], plans
 
 
-async def test_a_purchase_on_a_large_ledger_is_searched(large: Till) -> None:
+async def test_a_purchase_on_a_large_ledger_is_searched(large: LedgerFixture) -> None:
     bought = Purchase(order_id="new", buyer_id=900_001, amount_cents=100)
     plans = await large.database.write(explained, purchases.log_purchase, bought, 5_000, FRIDAY, holding_days=5)
     assert full_scans(plans) == [], plans
 
 
-async def test_who_is_absent_is_left_out_by_a_search(large: Till) -> None:
+async def test_who_is_absent_is_left_out_by_a_search(large: LedgerFixture) -> None:
     await large.database.write(absences.note, 1010, Absence.GONE, FRIDAY)
     plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
     assert full_scans(plans) == [], plans
 
 
 @small_tables
-async def test_the_outbox_is_read_from_its_index(large: Till) -> None:
+async def test_the_outbox_is_read_from_its_index(large: LedgerFixture) -> None:
     plans = await large.database.read(explained, outbox.due, now=FRIDAY, limit=50)
     [plan] = plans.values()
     assert plan[0] == "SCAN cashback_notifications USING INDEX cashback_notifications_queued"
@@ -193,7 +193,7 @@ async def test_the_outbox_is_read_from_its_index(large: Till) -> None:
 
 
 @small_tables
-async def test_open_batches_are_read_from_their_index(large: Till) -> None:
+async def test_open_batches_are_read_from_their_index(large: LedgerFixture) -> None:
     for function, arguments in ((batches.unfinished, {}), (proposals.expire, {"now": FRIDAY})):
         plans = await large.database.write(explained, function, **arguments)
         assert any("cashback_payout_batches_open" in step for plan in plans.values() for step in plan), plans
@@ -202,10 +202,10 @@ async def test_open_batches_are_read_from_their_index(large: Till) -> None:
 @pytest.mark.about_a_file(
     "SQLite says how it goes about a statement before there are rows; a server's plan depends on them"
 )
-async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(till: Till) -> None:
+async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(till: LedgerFixture) -> None:
     """Of no batch before, nobody was left out; asked for as NULL, every row would be looked at for every referrer."""
     await till.earn_all((referrer, 100) for referrer in range(1, 9))
-    terms = Terms(max_users=10, max_total_cents=1000)
+    terms = BatchLimits(max_users=10, max_total_cents=1000)
     plans = await till.database.write(
         explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None, terms=terms
     )

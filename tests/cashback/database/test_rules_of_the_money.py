@@ -9,14 +9,14 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from cashback.background.outbox_dispatcher import Postman
-from cashback.background.wakeup import Bell
+from cashback.background.outbox_dispatcher import OutboxDispatcher
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import approvals, crediting, outbox, proposals, runs
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError, StaleBatchError
 from cashback.domain.model import BatchStatus, ChunkDiscovered, Delivery, DeliveryStatus, PayoutNotice
-from tests.conftest import FRIDAY, REFUSED, Clock, OpenDatabase, Till, drop_guards, raw, run_batches
+from tests.conftest import FRIDAY, REFUSED, Clock, LedgerFixture, OpenDatabase, drop_guards, raw, run_batches
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ class Crash(Exception):  # noqa: N818 -- it stands for the end of the process
 
 
 @on_one_backend
-async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(till: Till) -> None:
+async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     earned = [await till.database.log_referral_purchase(2, order, 199, 0.5) for order in range(1, 1001)]
     assert set(earned) == {0, 1}
@@ -49,12 +49,12 @@ async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(till
     assert till.balance(1) == 995
 
 
-async def test_a_rate_that_no_float_holds_is_exact(till: Till) -> None:
+async def test_a_rate_that_no_float_holds_is_exact(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, "one", 20_000, 0.57) == 114
 
 
-async def test_the_carry_survives_a_payout(till: Till) -> None:
+async def test_the_carry_survives_a_payout(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, "one", 399, 0.5) == 1
     await till.pay()
@@ -66,7 +66,7 @@ async def test_the_carry_survives_a_payout(till: Till) -> None:
 
 @pytest.mark.parametrize("writes", [1, 2, 3])
 async def test_an_end_before_the_commit_leaves_nothing_of_the_transaction(
-    till: Till, open_database: OpenDatabase, writes: int
+    till: LedgerFixture, open_database: OpenDatabase, writes: int
 ) -> None:
     """Writes of a run: the start of the batch, its one chunk, its close."""
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
@@ -88,7 +88,7 @@ async def test_an_end_before_the_commit_leaves_nothing_of_the_transaction(
     assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
+async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 501))
     with raw(till.location) as connection:
         connection.execute(
@@ -121,7 +121,7 @@ async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
         "UPDATE ON cashback_payouts WHEN OLD.referrer_id = 2 AND NEW.status = 'credited'",
     ],
 )
-async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: Till, statement: str) -> None:
+async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: LedgerFixture, statement: str) -> None:
     await till.earn_all((referrer, 10) for referrer in (1, 2, 3))
     number = await till.approved()
     with raw(till.location) as connection:
@@ -135,7 +135,9 @@ async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: 
 
 
 @pytest.mark.about_a_file("what a disk says; tests/cashback/database/test_postgresql.py has what a server does")
-async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(till: Till, open_database: OpenDatabase) -> None:
+async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(
+    till: LedgerFixture, open_database: OpenDatabase
+) -> None:
     await till.earn_all((referrer, 10) for referrer in range(1, 6))
     number = await till.approved()
     broken: list[bool] = []
@@ -159,7 +161,7 @@ async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(till: Till,
 # 3. A payout pays what was approved, and never more than is owed at that moment.
 
 
-async def test_a_purchase_between_summary_and_confirm_stays_pending(till: Till) -> None:
+async def test_a_purchase_between_summary_and_confirm_stays_pending(till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 100)
     summary = await till.propose()
     await till.buy([(buyer, 40)])
@@ -169,7 +171,7 @@ async def test_a_purchase_between_summary_and_confirm_stays_pending(till: Till) 
     assert await till.pending(1) == 47
 
 
-async def test_no_more_is_paid_than_is_still_pending(till: Till) -> None:
+async def test_no_more_is_paid_than_is_still_pending(till: LedgerFixture) -> None:
     await till.earn(1, 60, 40)
     number = await till.approved()
     await till.database.mark_cashback_paid(1, 70)
@@ -179,7 +181,7 @@ async def test_no_more_is_paid_than_is_still_pending(till: Till) -> None:
     assert await till.pending(1) == 0
 
 
-async def test_a_part_is_taken_from_the_oldest_referrals_first(till: Till) -> None:
+async def test_a_part_is_taken_from_the_oldest_referrals_first(till: LedgerFixture) -> None:
     first, second, third = await till.earn(1, 50, 50, 50)
     summary = await till.propose()
     await till.buy([(first, 30)])
@@ -190,7 +192,7 @@ async def test_a_part_is_taken_from_the_oldest_referrals_first(till: Till) -> No
     assert [one["cashback_paid_cents"] for one in details] == [80, 50, 20]
 
 
-async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(till: Till) -> None:
+async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
     await till.database.blacklist_referral_user(2)
@@ -202,7 +204,7 @@ async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(
     assert (till.balance(2), till.balance(3)) == (0, 0)
 
 
-async def test_where_nothing_is_left_owed_the_payout_is_skipped(till: Till) -> None:
+async def test_where_nothing_is_left_owed_the_payout_is_skipped(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.mark_cashback_paid(1, 100)
@@ -214,7 +216,7 @@ async def test_where_nothing_is_left_owed_the_payout_is_skipped(till: Till) -> N
 # 4. Twice is impossible.
 
 
-async def test_second_confirm_is_refused_and_credits_nothing(till: Till) -> None:
+async def test_second_confirm_is_refused_and_credits_nothing(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     summary = await till.propose()
     await till.approve(summary.batch_number)
@@ -228,7 +230,7 @@ async def test_second_confirm_is_refused_and_credits_nothing(till: Till) -> None
     assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
 
 
-async def test_a_batch_that_nobody_approved_is_not_run(till: Till) -> None:
+async def test_a_batch_that_nobody_approved_is_not_run(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = (await till.propose()).batch_number
     recorder = await till.run(number)
@@ -237,7 +239,7 @@ async def test_a_batch_that_nobody_approved_is_not_run(till: Till) -> None:
     assert till.balance(1) == 0
 
 
-async def test_of_many_confirms_at_once_one_wins(till: Till, open_database: OpenDatabase) -> None:
+async def test_of_many_confirms_at_once_one_wins(till: LedgerFixture, open_database: OpenDatabase) -> None:
     await till.earn(1, 100)
     number = (await till.propose()).batch_number
     won: list[str | None] = []
@@ -256,7 +258,7 @@ async def test_of_many_confirms_at_once_one_wins(till: Till, open_database: Open
     assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_approved'") == [(1,)]
 
 
-async def test_overlapping_proposals_pay_once(till: Till) -> None:
+async def test_overlapping_proposals_pay_once(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     first, second = await till.approved(), await till.approved()
     recorder = await till.run(first, second)
@@ -267,7 +269,7 @@ async def test_overlapping_proposals_pay_once(till: Till) -> None:
 
 @pytest.mark.parametrize("chunk_size", [1, 7])
 async def test_two_programs_that_run_one_batch_at_once_pay_it_once(
-    till: Till, open_database: OpenDatabase, chunk_size: int
+    till: LedgerFixture, open_database: OpenDatabase, chunk_size: int
 ) -> None:
     await till.earn_all((referrer, referrer) for referrer in range(1, 41))
     number = await till.approved()
@@ -280,7 +282,7 @@ async def test_two_programs_that_run_one_batch_at_once_pay_it_once(
     assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
 
 
-async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(till: Till) -> None:
+async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     await till.earn(2, 5)
     number = await till.approved()
@@ -293,7 +295,7 @@ async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(till: Till) 
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_what_nobody_approved_is_not_paid(till: Till, *, cancelled: bool) -> None:
+async def test_what_nobody_approved_is_not_paid(till: LedgerFixture, *, cancelled: bool) -> None:
     await till.earn(1, 100)
     number = (await till.propose()).batch_number
     if cancelled:
@@ -327,14 +329,14 @@ async def test_what_nobody_approved_is_not_paid(till: Till, *, cancelled: bool) 
         ),
     ],
 )
-async def test_constraints_refuse_a_second_payment(till: Till, statement: str) -> None:
+async def test_constraints_refuse_a_second_payment(till: LedgerFixture, statement: str) -> None:
     await till.earn(1, 100)
     await till.pay()
     with raw(till.location) as connection, pytest.raises(REFUSED):
         connection.execute(statement)
 
 
-async def test_one_schedule_slot_is_one_batch(till: Till) -> None:
+async def test_one_schedule_slot_is_one_batch(till: LedgerFixture) -> None:
     await till.earn(1, 100)
 
     async def propose() -> None:
@@ -365,14 +367,14 @@ async def test_one_schedule_slot_is_one_batch(till: Till) -> None:
         "DELETE FROM cashback_audit_log",
     ],
 )
-async def test_triggers_refuse_to_change_or_remove_what_is_settled(till: Till, statement: str) -> None:
+async def test_triggers_refuse_to_change_or_remove_what_is_settled(till: LedgerFixture, statement: str) -> None:
     await till.earn(1, 100)
     await till.pay()
     with raw(till.location) as connection, pytest.raises(REFUSED, match=r"only ever added to|never changed"):
         connection.execute(statement)
 
 
-async def test_transactions_of_other_kinds_are_the_other_bots_to_change(till: Till) -> None:
+async def test_transactions_of_other_kinds_are_the_other_bots_to_change(till: LedgerFixture) -> None:
     await till.database.ensure_user(1)
     with raw(till.location) as connection:
         connection.execute(
@@ -398,11 +400,11 @@ class Refuses:
 
 
 @pytest.mark.parametrize("status", [DeliveryStatus.UNDELIVERABLE, DeliveryStatus.RETRY])
-async def test_direct_messages_that_fail_never_touch_the_payout(till: Till, status: DeliveryStatus) -> None:
+async def test_direct_messages_that_fail_never_touch_the_payout(till: LedgerFixture, status: DeliveryStatus) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2))
     number = (await till.pay()).batch_number
     money = {table: rows for table, rows in till.money().items() if table != "cashback_notifications"}
-    postman = Postman(till.database, Refuses(status), Bell(), per_second=1e9, retry_attempts=0)
+    postman = OutboxDispatcher(till.database, Refuses(status), WakeUp(), per_second=1e9, retry_attempts=0)
     assert await postman.deliver_due() == 2
     assert {table: rows for table, rows in till.money().items() if table != "cashback_notifications"} == money
     report = await till.report(number)
@@ -410,7 +412,7 @@ async def test_direct_messages_that_fail_never_touch_the_payout(till: Till, stat
     assert report.dm_undeliverable + report.dm_failed == 2
 
 
-async def test_a_direct_message_is_queued_by_the_commit_that_pays(till: Till) -> None:
+async def test_a_direct_message_is_queued_by_the_commit_that_pays(till: LedgerFixture) -> None:
     await till.earn(1, 100, 50)
     number = await till.approved()
     assert await till.database.read(outbox.due, now=FRIDAY, limit=10) == []
@@ -419,7 +421,7 @@ async def test_a_direct_message_is_queued_by_the_commit_that_pays(till: Till) ->
     assert (notice.user_id, notice.amount_cents, notice.referral_count, notice.balance_after_cents) == (1, 150, 2, 150)
 
 
-async def test_who_wants_no_direct_messages_is_paid_without(till: Till) -> None:
+async def test_who_wants_no_direct_messages_is_paid_without(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     with raw(till.location) as connection:
         connection.execute("INSERT INTO cashback_notification_preferences (user_id, payout_dm) VALUES (1, 0)")
@@ -541,13 +543,13 @@ OF_ANOTHER_TYPE = {
 @on_one_backend
 @pytest.mark.about_a_file("only SQLite takes a value that is of another type than its column")
 @pytest.mark.parametrize("tampering", OF_ANOTHER_TYPE.values(), ids=OF_ANOTHER_TYPE.keys())
-async def test_verify_finds_what_cannot_be_read(till: Till, tampering: str) -> None:
+async def test_verify_finds_what_cannot_be_read(till: LedgerFixture, tampering: str) -> None:
     await test_verify_finds(till, tampering)
 
 
 @on_one_backend
 @pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=TAMPERINGS.keys())
-async def test_verify_finds(till: Till, tampering: str) -> None:
+async def test_verify_finds(till: LedgerFixture, tampering: str) -> None:
     await till.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3))
     await till.pay()
     assert (await till.verify()).balanced
@@ -590,7 +592,7 @@ async def test_verify_finds(till: Till, tampering: str) -> None:
     ],
 )
 async def test_verify_tells_what_is_refunded_or_held_otherwise_than_it_stands(
-    till: Till, tampering: str, told: str
+    till: LedgerFixture, tampering: str, told: str
 ) -> None:
     await till.earn_all([(1, 100), (2, 200)])
     await till.database.write(record_refund, Refund(order_id="till-2", amount_cents=50), actor="cli", now=till.clock())
@@ -602,7 +604,7 @@ async def test_verify_tells_what_is_refunded_or_held_otherwise_than_it_stands(
     till.honest = False
 
 
-async def test_verify_finds_a_payout_that_stands_for_no_referral(till: Till) -> None:
+async def test_verify_finds_a_payout_that_stands_for_no_referral(till: LedgerFixture) -> None:
     """The referral is gone with all that it earned: nothing but the payout tells of it."""
     await till.earn_all([(1, 100), (2, 200)])
     await till.pay()
@@ -616,7 +618,7 @@ async def test_verify_finds_a_payout_that_stands_for_no_referral(till: Till) -> 
     till.honest = False
 
 
-async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and_totals(till: Till) -> None:
+async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and_totals(till: LedgerFixture) -> None:
     """The audit entry of the batch's end still tells what was paid."""
     await till.earn(1, 100)
     await till.pay()
@@ -633,7 +635,9 @@ async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and
     till.honest = False
 
 
-async def test_verify_holds_in_every_state_of_a_batch(till: Till, open_database: OpenDatabase, clock: Clock) -> None:
+async def test_verify_holds_in_every_state_of_a_batch(
+    till: LedgerFixture, open_database: OpenDatabase, clock: Clock
+) -> None:
     async def holds() -> None:
         verdict = await till.verify()
         assert verdict.breaches == ()
@@ -666,7 +670,7 @@ async def test_verify_holds_in_every_state_of_a_batch(till: Till, open_database:
     assert (verdict.payouts_checked, verdict.credited_cents) == (5, 500)
 
 
-async def test_money_is_not_moved_by_a_program_whose_file_is_closed(till: Till) -> None:
+async def test_money_is_not_moved_by_a_program_whose_file_is_closed(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.close()

@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, text
 from cashback.database import schema
 from cashback.database.guards import _REFUSED
 from cashback.database.tables import metadata
-from tests.conftest import Till
+from tests.conftest import LedgerFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -62,14 +62,14 @@ def test_newest_is_the_newest_migration() -> None:
 
 
 @pytest.mark.about_a_file("of a server tests/cashback/database/test_postgresql.py asks the same")
-async def test_every_guard_is_in_the_file(till: Till) -> None:
+async def test_every_guard_is_in_the_file(till: LedgerFixture) -> None:
     assert till.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1") == [
         (name,) for name in sorted(_REFUSED)
     ]
 
 
 @pytest.mark.about_a_file("a server keeps its files by its own settings")
-async def test_the_file_is_kept_the_way_that_survives_a_power_cut(till: Till) -> None:
+async def test_the_file_is_kept_the_way_that_survives_a_power_cut(till: LedgerFixture) -> None:
     pragmas = {
         pragma: await till.database.write(
             lambda connection, name: connection.exec_driver_sql(f"PRAGMA {name}").scalar(), pragma

@@ -29,7 +29,7 @@ from cashback.database.payouts import approvals, crediting, proposals, retries, 
 from cashback.database.referral_program import blacklist, purchases, referrals, refunds
 from cashback.database.referral_program.pending import all_pending, mark_paid
 from cashback.domain.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError
-from cashback.domain.model import BatchStatus, BatchSummary, ChunkDiscovered, PayoutStatus, Terms
+from cashback.domain.model import BatchLimits, BatchStatus, BatchSummary, ChunkDiscovered, PayoutStatus
 from tests.cashback.database.model import PPM, Batch, Model, Order, Payout, Referral
 from tests.conftest import Clock
 
@@ -51,7 +51,7 @@ WHICH = st.integers(0, 2)
 """A batch, counted back from the newest."""
 
 
-class Desk:
+class ModelService:
     """One ledger for all examples, filled anew for each: its statements are compiled once."""
 
     def __init__(self, folder: Path, loop: asyncio.Runner) -> None:
@@ -93,14 +93,14 @@ class Desk:
 class LedgerMachine(RuleBasedStateMachine):
     """Does to a real file and to the model the same, and compares."""
 
-    desk: Desk
+    service: ModelService
 
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        self.desk.open()
-        self.write, self.read, self.clock = self.desk.write, self.desk.read, self.desk.clock
-        self._raw = sqlite3.connect(self.desk.path)
+        self.service.open()
+        self.write, self.read, self.clock = self.service.write, self.service.read, self.service.clock
+        self._raw = sqlite3.connect(self.service.path)
 
     def teardown(self) -> None:
         """See at the end that the books balance, and close the file."""
@@ -108,7 +108,7 @@ class LedgerMachine(RuleBasedStateMachine):
             verdict = self.read(reconciliation.verify)
         finally:
             self._raw.close()
-            self.desk.close()
+            self.service.close()
         assert (verdict.breaches, verdict.remarks) == ((), ())
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -437,7 +437,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 actor="cli",
                 now=self.clock(),
                 expires_at=expires_at,
-                terms=Terms(),
+                terms=BatchLimits(),
             ).number
 
         if not settled or not credited:
@@ -547,7 +547,7 @@ class LedgerMachine(RuleBasedStateMachine):
 @pytest.mark.timeout(120)
 def test_rows_and_model_agree_whatever_is_done(tmp_path: Path) -> None:
     with asyncio.Runner() as loop:
-        LedgerMachine.desk = Desk(tmp_path, loop)
+        LedgerMachine.service = ModelService(tmp_path, loop)
         run_state_machine_as_test(
             LedgerMachine,
             settings=settings(

@@ -11,7 +11,7 @@ from shutil import copytree
 
 import pytest
 
-from cashback.background.outbox_dispatcher import IN_FLIGHT
+from cashback.background.outbox_dispatcher import MAX_IN_FLIGHT
 from tests.conftest import drop_guards, raw
 from verification.crash.crash import Victim, choose_ending, open_pool, raise_victim, run_campaigns
 from verification.crash.expected_ledger import Origin
@@ -36,7 +36,7 @@ def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path, ground: Gro
     assert tally.kills.total() >= KILLS
     assert set(tally.kills) == set(Kind)
     assert set(tally.batches) == set(Origin)
-    assert 0 < tally.repeated_sends <= IN_FLIGHT * tally.kills.total()
+    assert 0 < tally.repeated_sends <= MAX_IN_FLIGHT * tally.kills.total()
 
 
 @pytest.fixture(scope="module")

@@ -13,24 +13,24 @@ from cashback.cogs.texts import embeds
 from cashback.database import Database
 from cashback.database.payouts import batches
 from cashback.database.queries import browsing, history
-from cashback.database.queries.history import Wanted
+from cashback.database.queries.history import BatchFilter
 from cashback.domain.model import BatchStatus, PayoutStatus
 from cashback.domain.money import dollars
-from cashback.services import Desk
+from cashback.services import AdminService
 
 BATCHES_SHOWN: Final = 8
 PAYOUTS_SHOWN: Final = 15
 
 
-class Browser:
+class HistoryPager:
     """Makes the pages, for who may look."""
 
-    def __init__(self, database: Database, desk: Desk) -> None:
-        """Take the ledger, and the desk, which knows who may look."""
+    def __init__(self, database: Database, service: AdminService) -> None:
+        """Take the ledger, and the service, which knows who may look."""
         self._database = database
-        self.desk = desk
+        self.service = service
 
-    async def history(self, wanted: Wanted, number: int) -> tuple[discord.Embed, View]:
+    async def history(self, wanted: BatchFilter, number: int) -> tuple[discord.Embed, View]:
         """Show a page of the batches that are wanted, from 1."""
         offset = (number - 1) * BATCHES_SHOWN
         found = await self._database.read(history.page, wanted, limit=BATCHES_SHOWN + 1, offset=offset)
@@ -99,12 +99,14 @@ def _payout(row: dict[str, Any]) -> str:
 Page = tuple[discord.Embed, View]
 
 
-async def _turn(interaction: discord.Interaction[Any], what: str, make: Callable[[Browser], Awaitable[Page]]) -> None:
+async def _turn(
+    interaction: discord.Interaction[Any], what: str, make: Callable[[HistoryPager], Awaitable[Page]]
+) -> None:
     """Turn a page for admins and viewers; other members are told why not, alone."""
-    browser: Browser = interaction.client.browser
+    browser: HistoryPager = interaction.client.browser
 
     async def page() -> Page:
-        await browser.desk.require_viewer(actor_of(interaction.user), what)
+        await browser.service.require_viewer(actor_of(interaction.user), what)
         return await make(browser)
 
     await show_instead(interaction, page)
@@ -118,7 +120,7 @@ class HistoryButton(
 ):
     """Leads to another page of the batches that are wanted."""
 
-    def __init__(self, label: str, number: int, wanted: Wanted, *, disabled: bool = False) -> None:
+    def __init__(self, label: str, number: int, wanted: BatchFilter, *, disabled: bool = False) -> None:
         """Take the page that it leads to, and which batches are wanted."""
         since, until = (str(int(each.timestamp())) if each else "" for each in (wanted.since, wanted.until))
         key = f"{number}:{wanted.status or ''}:{wanted.user_id or ''}:{since}:{until}"
@@ -135,7 +137,7 @@ class HistoryButton(
         /,
     ) -> Self:
         """Make the button that was pressed."""
-        wanted = Wanted(
+        wanted = BatchFilter(
             status=BatchStatus(match["status"]) if match["status"] else None,
             user_id=int(match["user"]) if match["user"] else None,
             since=_moment(match["since"]),
