@@ -53,10 +53,10 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(settings: Settings, observer: Observer) -> AsyncIterator[Office]:
-    """Open the ledger, and a desk whose runner tells the observer."""
+async def open_office(settings: Settings, observer: Observer, *, create: bool = False) -> AsyncIterator[Office]:
+    """Open the ledger, which is created only if asked, and a desk whose runner tells the observer."""
     bell = Bell()
-    async with ledger(settings) as database:
+    async with ledger(settings, create=create) as database:
         runner = Runner(
             lambda request: make_pipeline(
                 request,

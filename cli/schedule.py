@@ -37,7 +37,7 @@ async def _act_and_read(
     reason: str | None,
     reload: bool,  # noqa: FBT001 -- anyio.run passes positions
 ) -> tuple[ScheduleOverview, PendingPreview]:
-    async with open_office(settings, Silence()) as office:
+    async with open_office(settings, Silence(), create=reload) as office:
         if reload:
             await office.desk.reload_schedule(CLI)
         await _act(office.desk, action, reason)

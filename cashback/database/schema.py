@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
+from cashback.database.dialect import Location
 from cashback.domain.errors import DatabaseUnavailableError
 
 NEWEST: Final = "0001"
@@ -23,6 +24,19 @@ def revision_of(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.scalars(text("SELECT version_num FROM alembic_version")).one_or_none()
+
+
+def may_hold_tables(location: Location) -> bool:
+    """Return whether opening it is worth a try: opening a file that is not there, or is empty, would write it."""
+    if not isinstance(location, Path):
+        return True
+    try:
+        return location.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+    except OSError:
+        # Opening it fails with a message that is about the file.
+        return True
 
 
 def count_tables(connection: Connection) -> int:
