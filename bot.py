@@ -19,34 +19,34 @@ import anyio
 
 from cashback import logs
 from cashback.background.lease import Lease
-from cashback.background.outbox_dispatcher import Postman
+from cashback.background.outbox_dispatcher import OutboxDispatcher
 from cashback.background.payout_retries import keep_retrying
-from cashback.background.recovery import Runs
-from cashback.background.wakeup import Bell
+from cashback.background.recovery import Recovery
+from cashback.background.wakeup import WakeUp
 from cashback.cogs.admin import AdminCommands
-from cashback.cogs.buttons.browser import Browser
-from cashback.cogs.buttons.confirm import Decisions
-from cashback.cogs.buttons.hold import Holds
-from cashback.cogs.buttons.reversing import Reversals
+from cashback.cogs.buttons.confirm import BatchButtons
+from cashback.cogs.buttons.history_pager import HistoryPager
+from cashback.cogs.buttons.reversals import Reversals
+from cashback.cogs.buttons.skip_slot import SkipSlot
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, StartError, point_at, stay_connected
 from cashback.cogs.gateway.doctor import Doctor
-from cashback.cogs.gateway.membership_check import RollCall
+from cashback.cogs.gateway.membership_check import MembershipCheck
 from cashback.cogs.gateway.roles import Roles
-from cashback.cogs.member_facts import Programme
+from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.members import MemberCommands
-from cashback.cogs.posts.announcer import Announcer
 from cashback.cogs.posts.audit_channel import AuditChannel
-from cashback.cogs.posts.messenger import DirectMessenger
-from cashback.cogs.posts.note_sender import Courier
+from cashback.cogs.posts.messenger import DmSender
+from cashback.cogs.posts.note_sender import NoteSender
 from cashback.cogs.posts.slot_posts import SlotPosts
-from cashback.cogs.texts.member_embeds import Terms
-from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Metrics, World
+from cashback.cogs.posts.summary_updater import SummaryUpdater
+from cashback.cogs.texts.member_embeds import ProgramTerms
+from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database
-from cashback.database.fenced import Fenced
+from cashback.database.fenced import FencedDatabase
 from cashback.database.payouts import batches
 from cashback.domain.errors import CashbackError
-from cashback.services import Desk
+from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
 from pipeline.runner import Runner
 from scheduler import Scheduler
@@ -63,21 +63,21 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class House:
+class Services:
     """Everything that runs, wired together."""
 
     client: CashbackClient
     runner: Runner
-    runs: Runs
-    postman: Postman
-    courier: Courier
-    announcer: Announcer
+    runs: Recovery
+    postman: OutboxDispatcher
+    courier: NoteSender
+    announcer: SummaryUpdater
     scheduler: Scheduler
     dashboard: Dashboard
-    desk: Desk
+    service: AdminService
     needs: Needs
     lease: Lease
-    news: Bell
+    summaries_changed: WakeUp
 
     @classmethod
     async def build(cls, settings: Settings, database: Database, *, reread: Reread | None = None) -> Self:
@@ -89,52 +89,63 @@ class House:
             guild_ids=settings.guild_ids,
         )
         referral = settings.referral_settings
-        mail, news = Bell(), Bell()
-        client = CashbackClient(news, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
+        outbox_changed, summaries_changed = WakeUp(), WakeUp()
+        client = CashbackClient(summaries_changed, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
         lease = Lease(database, seconds=referral.lease_seconds)
         audit_channel = AuditChannel(
             client,
             database,
-            news,
+            summaries_changed,
             channel_id=settings.logging_channels.audit,
             is_on_duty=lambda: lease.is_held,
         )
-        runs = Runs(database, news=news, work=Bell(), tell=audit_channel.tell, look_seconds=lease.look_seconds)
+        runs = Recovery(
+            database,
+            summaries_changed=summaries_changed,
+            batches_due=WakeUp(),
+            tell=audit_channel.tell,
+            poll_seconds=lease.poll_seconds,
+        )
         metrics = Metrics()
         observer = CountingObserver(metrics, runs)
         make = partial(
             make_pipeline,
-            database=Fenced(database, lease.require),
+            database=FencedDatabase(database, lease.require),
             observer=observer,
-            bell=mail,
+            outbox_changed=outbox_changed,
             chunk_size=referral.chunk_size,
         )
         runner = Runner(make, observer)
         submit = runs.guard(runner.submit)
         # Who does not pay leaves a batch approved in the ledger, where the one who does finds it.
-        desk = Desk(database, settings, lambda number: submit(number) if lease.is_held else 0, reread=reread)
-        audit_channel.slot_posts = SlotPosts(client, database, desk)
-        client.decisions, client.holds = Decisions(database, desk, news), Holds(desk, news)
-        messenger = DirectMessenger(client, brand_name=settings.brand_name, assure=lease.assure)
-        postman = Postman(
+        service = AdminService(database, settings, lambda number: submit(number) if lease.is_held else 0, reread=reread)
+        audit_channel.slot_posts = SlotPosts(client, database, service)
+        client.decisions, client.holds = (
+            BatchButtons(database, service, summaries_changed),
+            SkipSlot(service, summaries_changed),
+        )
+        messenger = DmSender(client, brand_name=settings.brand_name, assure=lease.assure)
+        postman = OutboxDispatcher(
             database,
             CountingMessenger(metrics, messenger),
-            mail,
+            outbox_changed,
             per_second=referral.dm_per_second,
             retry_attempts=referral.retry_attempts,
         )
-        courier = Courier(database, messenger, postman.turns, Bell())
-        client.browser = Browser(database, desk)
-        client.doctor = Doctor(database, desk, settings)
-        client.programme = Programme(database, terms_of(settings))
-        await client.add_cog(AdminCommands(database, desk, news, client.programme, courier, audit_channel.tell))
-        await client.add_cog(MemberCommands(database, desk, client.programme, courier))
-        client.reversals = Reversals(database, desk, audit_channel.tell, courier)
-        announcer = Announcer(
+        courier = NoteSender(database, messenger, postman.turns, WakeUp())
+        client.browser = HistoryPager(database, service)
+        client.doctor = Doctor(database, service, settings)
+        client.programme = MemberFacts(database, program_terms_of(settings))
+        await client.add_cog(
+            AdminCommands(database, service, summaries_changed, client.programme, courier, audit_channel.tell)
+        )
+        await client.add_cog(MemberCommands(database, service, client.programme, courier))
+        client.reversals = Reversals(database, service, audit_channel.tell, courier)
+        announcer = SummaryUpdater(
             client,
             database,
-            desk,
-            news,
+            service,
+            summaries_changed,
             audit_channel,
             reasons=runs.reasons,
             progress_seconds=referral.progress_seconds,
@@ -149,49 +160,49 @@ class House:
             announcer=announcer,
             dashboard=Dashboard(
                 database,
-                desk,
+                service,
                 settings,
-                World(
+                Dependencies(
                     roles_of=Roles(client, settings.guild_ids).of,
                     is_online=lambda: client.is_online,
                     waiting=lambda: runner.unsettled,
                     metrics=metrics,
                 ),
             ),
-            desk=desk,
-            scheduler=Scheduler(desk, database, tell=audit_channel.tell, wake=news.ring),
+            service=service,
+            scheduler=Scheduler(service, database, tell=audit_channel.tell, wake=summaries_changed.set),
             needs=needs,
             lease=lease,
-            news=news,
+            summaries_changed=summaries_changed,
         )
 
     async def begin(self) -> None:
         """Where nobody else pays, do so from the first question on: it may ask for the schedule that is in force."""
         try:
             if await self.lease.take():
-                await self.desk.open_schedule()
+                await self.service.open_schedule()
         except CashbackError as error:
             logger.warning("the schedule waits: %s", error)
 
     async def pay(self) -> None:
         """Do what only one process on a ledger does: run batches, ring the slots, send payouts' direct messages."""
         try:
-            await self.runs.take_up_unfinished()
+            await self.runs.resubmit_unfinished()
         except CashbackError as error:
             logger.warning("unfinished batches wait: %s", error)
-        self.news.ring()
+        self.summaries_changed.set()
         async with anyio.create_task_group() as duties:
             duties.start_soon(self.postman.run, name="postman")
             duties.start_soon(self.runner.run, name="runner")
             duties.start_soon(self.scheduler.run, name="weekly batch")
             duties.start_soon(self.runs.run, self.runner.submit, name="resumption")
-            duties.start_soon(keep_retrying, self.desk, name="retries")
+            duties.start_soon(keep_retrying, self.service, name="retries")
 
 
-def terms_of(settings: Settings) -> Terms:
+def program_terms_of(settings: Settings) -> ProgramTerms:
     """Collect what the programme promises its members."""
     referral = settings.referral_settings
-    return Terms(
+    return ProgramTerms(
         cashback_percent=referral.cashback_percent,
         min_payout_cents=referral.min_payout_cents,
         holding_days=referral.holding_days,
@@ -223,14 +234,14 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     token = required_token(settings)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
-    house = await House.build(settings, database, reread=reread)
+    house = await Services.build(settings, database, reread=reread)
     async with house.lease, house.runner, anyio.create_task_group() as around:
         await house.begin()
         around.start_soon(stay_connected, house.client, token, house.needs, name="discord")
         around.start_soon(house.announcer.run, name="announcer")
         around.start_soon(house.courier.run, name="courier")
         if settings.referral_settings.leaver_policy == "hold":
-            roll_call = RollCall(house.client, database, settings.guild_ids)
+            roll_call = MembershipCheck(house.client, database, settings.guild_ids)
             around.start_soon(roll_call.run, name="roll call")
         if settings.dashboard.enabled:
             around.start_soon(house.dashboard.run, name="dashboard")
@@ -243,7 +254,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
         around.cancel_scope.cancel()
 
 
-async def _say_goodbye(database: Database, announcer: Announcer) -> None:
+async def _say_goodbye(database: Database, announcer: SummaryUpdater) -> None:
     """Say in the log and on Discord what is left for the next start. A stop never fails for it."""
     try:
         for number in await database.read(batches.unfinished):

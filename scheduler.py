@@ -17,9 +17,9 @@ from cashback.database import Database
 from cashback.database.schedule import slots
 from cashback.domain.calendar import Rule
 from cashback.domain.errors import BusyError, CashbackError
-from cashback.services import Desk
+from cashback.services import AdminService
 
-LOOK_SECONDS: Final = 60
+POLL_SECONDS: Final = 60
 """How often the ledger is looked at without a bell: for a rule that another process changed, and for a slot that could
 not be decided, because of a locked file or a full disk, say."""
 
@@ -32,9 +32,9 @@ Tell = Callable[[str], Awaitable[None]]
 class Scheduler:
     """Rings at each slot, catches up what was missed, and never dies of a slot that fails."""
 
-    def __init__(self, desk: Desk, database: Database, *, tell: Tell, wake: Callable[[], None]) -> None:
-        """Take the desk, the ledger for reading, who is told of troubles, and what wakes those who show slots."""
-        self._desk = desk
+    def __init__(self, service: AdminService, database: Database, *, tell: Tell, wake: Callable[[], None]) -> None:
+        """Take the service, the ledger for reading, who is told of troubles, and what wakes those who show slots."""
+        self._service = service
         self._database = database
         self._tell = tell
         self._wake = wake
@@ -59,7 +59,7 @@ class Scheduler:
         while True:
             self._rung = anyio.Event()
             await self._decide_or_report()
-            with anyio.move_on_after(LOOK_SECONDS):
+            with anyio.move_on_after(POLL_SECONDS):
                 await self._rung.wait()
 
     async def ring(self) -> None:
@@ -86,12 +86,12 @@ class Scheduler:
         At the first time, put the configured schedule in force; later, follow the one in the ledger.
         """
         if not self._is_open:
-            await self._desk.open_schedule()
+            await self._service.open_schedule()
             self._is_open = True
         due = await self._database.read(slots.due, now=self._database.now())
         self._set_bell(due.rule)
         for slot_at, reason in due.missed:
-            await self._desk.miss_slot(slot_at, reason)
+            await self._service.miss_slot(slot_at, reason)
         paid = [] if due.payable is None else await self._pay(due.payable)
         if due.missed or due.payable is not None:
             self._wake()
@@ -99,12 +99,12 @@ class Scheduler:
 
     async def _pay(self, slot_at: datetime) -> list[int]:
         try:
-            number = await self._desk.pay_slot(slot_at)
+            number = await self._service.pay_slot(slot_at)
         except BusyError as busy:
             # The slot has its batch: it waits its turn, and so does whoever looks for it.
             await self._tell(f"The weekly batch of {slot_at:%A %Y-%m-%d %H:%M} UTC waits its turn. {busy}")
             return []
-        if number is not None and await self._desk.is_waiting(number):
+        if number is not None and await self._service.is_waiting(number):
             await self._tell(
                 f"The weekly batch, number {number}, waits for an admin: approve it here, or with"
                 f" `cashback approve {number}`. Until then nothing is paid."

@@ -7,7 +7,7 @@ from typing import Final, TextIO
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
-from cashback.domain.log_context import in_hand
+from cashback.domain.log_context import log_context
 
 BATCH_KEYS: Final = ("batch_id", "batch_number")
 """What a line may carry in `extra` where it concerns a batch that no run has in hand."""
@@ -49,7 +49,7 @@ def formatter(*, as_json: bool) -> logging.Formatter:
 
 def _add_batch_in_hand(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Name the batch that the task which logs is working on."""
-    batch = in_hand.get()
+    batch = log_context.get()
     if batch is not None:
         event.setdefault("batch_number", batch.number)
         if batch.batch_id is not None:

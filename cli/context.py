@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cashback import settings as configuration
 from cashback.database import Database, schema
-from cashback.database.engine import Door
+from cashback.database.engine import ConnectionOwner
 from cashback.domain.errors import CashbackError
 from cashback.settings import Settings, SettingsError
 from cli.output import remark
@@ -49,7 +49,7 @@ async def found_in(database: Database) -> tuple[str | None, int]:
     """
     if not schema.may_hold_tables(database.location):
         return None, 0
-    door = Door(database.location)
+    door = ConnectionOwner(database.location)
     try:
         return await door.read(schema.revision_of), await door.read(schema.count_tables)
     finally:

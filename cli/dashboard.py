@@ -6,14 +6,14 @@ from typing import Final
 
 import anyio
 
-from cashback.dashboard import Dashboard, Metrics, World
+from cashback.dashboard import Dashboard, Dependencies, Metrics
 from cashback.domain.errors import CashbackError, RolesUnknownError
-from cashback.domain.ports import Silence
+from cashback.domain.ports import NullObserver
 from cashback.services import CLI
 from cashback.settings import Settings
 from cli.context import Place
 from cli.output import say
-from cli.payment_session import open_office
+from cli.payment_session import open_payment_session
 
 HOST: Final = "127.0.0.1"
 LOOKS_ONLY: Final = 1
@@ -47,19 +47,19 @@ async def _roles_of(user_id: int | None) -> frozenset[int]:
 
 
 async def _serve(settings: Settings) -> None:
-    async with open_office(settings, Silence()) as office, anyio.create_task_group() as tasks:
-        world = World(
+    async with open_payment_session(settings, NullObserver()) as office, anyio.create_task_group() as tasks:
+        world = Dependencies(
             roles_of=_roles_of,
             is_online=None,
             waiting=lambda: 0,
             metrics=Metrics(),
         )
-        server = Dashboard(office.database, office.desk, settings, world)
+        server = Dashboard(office.database, office.service, settings, world)
         tasks.start_soon(_listen, server, settings.dashboard.port)
         await server.listening.wait()
         say(
             "Open this link; it works once, for five minutes, and whoever has it may look at everything:",
-            f"  {await office.desk.issue_link(CLI)}",
+            f"  {await office.service.issue_link(CLI)}",
             "Ctrl-C ends the dashboard. To pay from it, run `cashback bot` with dashboard.enabled in config.json.",
         )
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

@@ -37,7 +37,7 @@ MARKUP: Final = str.maketrans("", "", "*`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Town:
+class DemoCommunity:
     """A local Discord with the sample community, an admin, and the bot online."""
 
     sandbox: Sandbox
@@ -62,7 +62,7 @@ def demo(*, serve: bool, port: int) -> int:
 
 
 @asynccontextmanager
-async def found_town(path: Path, port: int, **referral_settings: int) -> AsyncIterator[Town]:
+async def found_town(path: Path, port: int, **referral_settings: int) -> AsyncIterator[DemoCommunity]:
     """Found the town, plant its purchases, and bring the bot online; it leaves at the end."""
     async with Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox:
         role = sandbox.add_role("Admin", color=0xE67E22)
@@ -97,7 +97,9 @@ async def found_town(path: Path, port: int, **referral_settings: int) -> AsyncIt
             stop = anyio.Event()
             tasks.start_soon(bot.serve, settings, database, stop, name="bot")
             await sandbox.wait_connected()
-            yield Town(sandbox=sandbox, database=database, admin=admin, channel=channel, audit=audit, payees=payees)
+            yield DemoCommunity(
+                sandbox=sandbox, database=database, admin=admin, channel=channel, audit=audit, payees=payees
+            )
             stop.set()
 
 
@@ -130,7 +132,7 @@ def _chapter(title: str) -> None:
     say("", f"── {title} {'─' * max(4, 72 - len(title))}", "")
 
 
-async def _ask(town: Town) -> Message:
+async def _ask(town: DemoCommunity) -> Message:
     """Type the command as the admin and show the bot's answer."""
     _chapter(f"#{town.channel.name}")
     say(f"  {town.admin.name}: {COMMAND}")
@@ -140,7 +142,7 @@ async def _ask(town: Town) -> Message:
     return answer
 
 
-async def _confirm(town: Town, summary: Message) -> None:
+async def _confirm(town: DemoCommunity, summary: Message) -> None:
     """Press Confirm as the admin and show what the message becomes."""
     say("", f"  {town.admin.name} presses [Confirm]")
     [custom_id] = [button.custom_id or "" for button in summary.buttons if button.label == "Confirm"]
@@ -148,7 +150,7 @@ async def _confirm(town: Town, summary: Message) -> None:
     _show(town, await town.sandbox.wait_for(lambda each: each.id == summary.id and COMPLETE in each.text, WAIT_SECONDS))
 
 
-async def _read_direct_messages(town: Town) -> None:
+async def _read_direct_messages(town: DemoCommunity) -> None:
     _chapter("Direct messages")
     for place, payee in enumerate(town.payees):
         received = await _first_message(town, town.sandbox.open_direct_channel(payee.id).id)
@@ -158,22 +160,22 @@ async def _read_direct_messages(town: Town) -> None:
     say("", f"  …and {len(town.payees) - DIRECT_MESSAGES_SHOWN} more: {len(town.payees)} delivered.")
 
 
-async def _read_audit_channel(town: Town) -> None:
+async def _read_audit_channel(town: DemoCommunity) -> None:
     _chapter(f"#{town.audit.name}")
     _show(town, await _first_message(town, town.audit.id))
 
 
-async def _first_message(town: Town, channel_id: int) -> Message:
+async def _first_message(town: DemoCommunity, channel_id: int) -> Message:
     return await town.sandbox.wait_for(lambda each: each.channel_id == channel_id, WAIT_SECONDS)
 
 
-async def _read_audit_log(town: Town) -> None:
+async def _read_audit_log(town: DemoCommunity) -> None:
     _chapter("The audit log in the database")
     entries = await town.database.read(audit_log.entries, limit=10, batch_number=FIRST_BATCH)
     say(*(town.named(audit_line(entry)) for entry in reversed(entries)))
 
 
-def _show(town: Town, message: Message) -> None:
+def _show(town: DemoCommunity, message: Message) -> None:
     """Write a message of the bot as a person reads it."""
     lines: list[str] = []
     for embed in message.embeds:

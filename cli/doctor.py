@@ -6,12 +6,12 @@ from cashback.cogs.gateway import doctor as practice
 from cashback.cogs.gateway.connection import point_at
 from cashback.cogs.gateway.doctor import Doctor, Finding
 from cashback.domain.errors import CashbackError
-from cashback.domain.ports import Silence
-from cashback.services import Desk
+from cashback.domain.ports import NullObserver
+from cashback.services import AdminService
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.output import complain, counted, say, say_json
-from cli.payment_session import open_office
+from cli.payment_session import open_payment_session
 
 
 def doctor(place: Place, *, as_json: bool) -> int:
@@ -33,11 +33,11 @@ async def _examine(settings: Settings) -> list[Finding]:
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     try:
-        async with open_office(settings, Silence()) as office:
-            examined = Doctor(office.database, office.desk, settings)
+        async with open_payment_session(settings, NullObserver()) as office:
+            examined = Doctor(office.database, office.service, settings)
             return [*await examined.examine_ledger(), *await practice.visit(examined, settings)]
     except CashbackError as error:
         unopened = ledger(settings)
-        examined = Doctor(unopened, Desk(unopened, settings, lambda _number: 0), settings)
+        examined = Doctor(unopened, AdminService(unopened, settings, lambda _number: 0), settings)
         wrong = Finding(name="database", is_well=False, text=str(error))
         return [wrong, *await practice.visit(examined, settings)]

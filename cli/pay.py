@@ -1,4 +1,4 @@
-"""`pay`: the desk and the pipeline are Discord's; the direct messages stay queued for the bot."""
+"""`pay`: the service and the pipeline are Discord's; the direct messages stay queued for the bot."""
 
 import sys
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from cashback.database.payouts import proposals
 from cashback.domain.errors import NothingPendingError, SecondApproverError, StaleBatchError
 from cashback.domain.model import BatchMode, BatchSummary, Selection
 from cashback.domain.money import dollars
-from cashback.domain.ports import Silence
-from cashback.services import CLI, EVERYONE, Actor, Desk, Source, terms_of
+from cashback.domain.ports import NullObserver
+from cashback.services import CLI, EVERYONE, Actor, AdminService, Source, batch_limits_of
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.formatting import exit_code, report_json, report_lines, summary_lines, unpaid_json
 from cli.output import UsageError, counted, progress, say, say_json
-from cli.payment_session import open_office
+from cli.payment_session import open_payment_session
 from cli.runs import run
 
 
@@ -90,20 +90,20 @@ def _confirmed(summary: BatchSummary) -> bool | None:
         return False if sys.stdin.isatty() else None
 
 
-async def _approve(order: Order, desk: Desk, number: int) -> None:
+async def _approve(order: Order, service: AdminService, number: int) -> None:
     """Approve, and where two must, as the other one too."""
     try:
-        report = await desk.approve(CLI, number)
+        report = await service.approve(CLI, number)
         if report.approved_by is None:
-            await desk.approve(Actor(source=Source.CLI, user_id=order.approved_by), number)
+            await service.approve(Actor(source=Source.CLI, user_id=order.approved_by), number)
     except StaleBatchError:
-        await desk.expire()
+        await service.expire()
         raise
 
 
 async def _propose(settings: Settings, order: Order) -> BatchSummary:
-    async with open_office(settings, Silence()) as office:
-        return await office.desk.propose(CLI, target_user_id=order.user_id, selection=order.selection)
+    async with open_payment_session(settings, NullObserver()) as office:
+        return await office.service.propose(CLI, target_user_id=order.user_id, selection=order.selection)
 
 
 class _PreviewError(Exception):
@@ -129,7 +129,7 @@ async def _preview(settings: Settings, order: Order) -> BatchSummary:
                     min_payout_cents=settings.referral_settings.min_payout_cents,
                     hold_leavers=settings.referral_settings.leaver_policy == "hold",
                     selection=order.selection,
-                    terms=terms_of(settings.referral_settings),
+                    terms=batch_limits_of(settings.referral_settings),
                 )
             )
 
@@ -140,9 +140,9 @@ async def _preview(settings: Settings, order: Order) -> BatchSummary:
 
 
 async def _cancel(settings: Settings, number: int) -> None:
-    async with open_office(settings, Silence()) as office:
+    async with open_payment_session(settings, NullObserver()) as office:
         try:
-            await office.desk.cancel(CLI, number)
+            await office.service.cancel(CLI, number)
         except StaleBatchError:
             # Somebody took too long: the proposal has expired, which pays as little.
-            await office.desk.expire()
+            await office.service.expire()

@@ -1,14 +1,14 @@
-"""Opens the desk with a runner that nobody else shares, for the commands that pay."""
+"""Opens the service with a runner that nobody else shares, for the commands that pay."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.domain.model import BatchReport, ChunkCredited
 from cashback.domain.ports import Observer
-from cashback.services import Desk
+from cashback.services import AdminService
 from cashback.settings import Settings
 from cli.context import ledger
 from cli.output import Advance
@@ -16,7 +16,7 @@ from pipeline.runner import Runner
 from stages import make_pipeline
 
 
-class Watch:
+class ProgressObserver:
     """An observer that moves a progress bar and keeps how the run ended."""
 
     def __init__(self, advance: Advance) -> None:
@@ -39,11 +39,11 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
-    """An open ledger with a desk and the runner behind it."""
+class PaymentSession:
+    """An open ledger with a service and the runner behind it."""
 
     database: Database
-    desk: Desk
+    service: AdminService
     runner: Runner
 
     async def run(self) -> None:
@@ -53,19 +53,23 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(settings: Settings, observer: Observer, *, create: bool = False) -> AsyncIterator[Office]:
-    """Open the ledger, which is created only if asked, and a desk whose runner tells the observer."""
-    bell = Bell()
+async def open_payment_session(
+    settings: Settings, observer: Observer, *, create: bool = False
+) -> AsyncIterator[PaymentSession]:
+    """Open the ledger, which is created only if asked, and a service whose runner tells the observer."""
+    bell = WakeUp()
     async with ledger(settings, create=create) as database:
         runner = Runner(
             lambda request: make_pipeline(
                 request,
                 database=database,
                 observer=observer,
-                bell=bell,
+                outbox_changed=bell,
                 chunk_size=settings.referral_settings.chunk_size,
             ),
             observer,
         )
         async with runner:
-            yield Office(database=database, desk=Desk(database, settings, runner.submit), runner=runner)
+            yield PaymentSession(
+                database=database, service=AdminService(database, settings, runner.submit), runner=runner
+            )

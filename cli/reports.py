@@ -11,7 +11,7 @@ from cashback.database.integrity import reconciliation, soundness
 from cashback.database.integrity.reconciliation import Verdict
 from cashback.database.payouts import batches, retries
 from cashback.database.queries import history as histories
-from cashback.database.queries.history import Wanted
+from cashback.database.queries.history import BatchFilter
 from cashback.database.referral_program.pending import held_and_owed
 from cashback.domain.model import BatchReport, PayoutStatus
 from cashback.domain.money import dollars
@@ -82,14 +82,14 @@ async def _pending_of(settings: Settings, user_id: int) -> tuple[dict[str, Any],
         return found, await database.read(held_and_owed, database.now(), referrer_id=user_id)
 
 
-def history(place: Place, wanted: Wanted, *, limit: int, page: int, as_json: bool) -> int:
+def history(place: Place, wanted: BatchFilter, *, limit: int, page: int, as_json: bool) -> int:
     """List the batches that are wanted, newest first."""
     found = anyio.run(_history, place.settings(), wanted, limit, page)
     if as_json:
         say_json({"batches": found})
         return 0
     if not found:
-        is_first = page == 1 and wanted == Wanted()
+        is_first = page == 1 and wanted == BatchFilter()
         say("No batch was ever proposed." if is_first else "There is no batch on this page.")
     for batch in found:
         say(
@@ -102,7 +102,7 @@ def history(place: Place, wanted: Wanted, *, limit: int, page: int, as_json: boo
     return 0
 
 
-async def _history(settings: Settings, wanted: Wanted, limit: int, page: int) -> list[dict[str, Any]]:
+async def _history(settings: Settings, wanted: BatchFilter, limit: int, page: int) -> list[dict[str, Any]]:
     async with ledger(settings) as database:
         return await database.read(histories.page, wanted, limit=limit, offset=(page - 1) * limit)
 

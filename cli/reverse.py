@@ -10,12 +10,12 @@ from cashback.database.payouts import batches
 from cashback.domain.errors import SecondApproverError
 from cashback.domain.model import Reversal
 from cashback.domain.money import dollars
-from cashback.domain.ports import Silence
+from cashback.domain.ports import NullObserver
 from cashback.services import CLI, Actor, Source
 from cashback.settings import Settings
 from cli.context import Place
 from cli.output import UsageError, counted, say, say_json
-from cli.payment_session import open_office
+from cli.payment_session import open_payment_session
 
 
 def reverse(
@@ -98,19 +98,19 @@ def reversal_json(done: Reversal) -> dict[str, Any]:
 
 
 async def _propose(settings: Settings, batch_id: str, user_id: int | None, reason: str) -> Reversal:
-    async with open_office(settings, Silence()) as office:
+    async with open_payment_session(settings, NullObserver()) as office:
         number = await office.database.read(batches.find_named, batch_id)
-        return await office.desk.propose_reversal(CLI, number, reason=reason, referrer_id=user_id)
+        return await office.service.propose_reversal(CLI, number, reason=reason, referrer_id=user_id)
 
 
 async def _approve(settings: Settings, number: int, approved_by: int | None) -> Reversal:
-    async with open_office(settings, Silence()) as office:
-        reversal = await office.desk.approve_reversal(CLI, number)
+    async with open_payment_session(settings, NullObserver()) as office:
+        reversal = await office.service.approve_reversal(CLI, number)
         if reversal.approved_by is None:
-            reversal = await office.desk.approve_reversal(Actor(source=Source.CLI, user_id=approved_by), number)
+            reversal = await office.service.approve_reversal(Actor(source=Source.CLI, user_id=approved_by), number)
         return reversal
 
 
 async def _cancel(settings: Settings, number: int) -> None:
-    async with open_office(settings, Silence()) as office:
-        await office.desk.cancel_reversal(CLI, number)
+    async with open_payment_session(settings, NullObserver()) as office:
+        await office.service.cancel_reversal(CLI, number)

@@ -9,22 +9,22 @@ from cashback.database.payouts import batches, retries
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import BatchReport, BatchStatus, OpenFailure
 from cashback.domain.money import dollars
-from cashback.domain.ports import Silence
-from cashback.services import CLI, Actor, Desk, Source
+from cashback.domain.ports import NullObserver
+from cashback.services import CLI, Actor, AdminService, Source
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.formatting import exit_code, report_json, report_lines
 from cli.output import Advance, counted, moment, progress, say, say_json
-from cli.payment_session import Watch, open_office
+from cli.payment_session import ProgressObserver, open_payment_session
 
 ALL: Final = 10**9
 
-Begin = Callable[[Desk, int], Awaitable[object]]
-"""Asks the desk to hand a batch to the runner: approve, resume, retry."""
+Begin = Callable[[AdminService, int], Awaitable[object]]
+"""Asks the service to hand a batch to the runner: approve, resume, retry."""
 
 
 def run(settings: Settings, number: int, advance: Advance, begin: Begin) -> BatchReport:
-    """Have the desk begin, pay until the batch is settled, and return its report.
+    """Have the service begin, pay until the batch is settled, and return its report.
 
     Raises CashbackError that names the batch where it is not finished.
     """
@@ -38,9 +38,9 @@ def run(settings: Settings, number: int, advance: Advance, begin: Begin) -> Batc
 
 
 async def _begin_and_run(settings: Settings, number: int, advance: Advance, begin: Begin) -> BatchReport:
-    watch = Watch(advance)
-    async with open_office(settings, watch) as office:
-        await begin(office.desk, number)
+    watch = ProgressObserver(advance)
+    async with open_payment_session(settings, watch) as office:
+        await begin(office.service, number)
         await office.run()
         if watch.report is None:
             raise CashbackError(_unfinished(await office.database.read(batches.report, number), watch.reason))
@@ -83,8 +83,8 @@ def approve(place: Place, batch_id: str, *, approved_by: int, as_json: bool) -> 
     settings = place.settings()
     waiting = anyio.run(_named, settings, batch_id)
 
-    async def begin(desk: Desk, number: int) -> None:
-        await desk.approve(Actor(source=Source.CLI, user_id=approved_by), number)
+    async def begin(service: AdminService, number: int) -> None:
+        await service.approve(Actor(source=Source.CLI, user_id=approved_by), number)
 
     with progress("Paying", waiting.users_planned) as advance:
         report = run(settings, waiting.batch_number, advance, begin)
@@ -92,8 +92,8 @@ def approve(place: Place, batch_id: str, *, approved_by: int, as_json: bool) -> 
     return exit_code(report)
 
 
-async def _resume(desk: Desk, number: int) -> None:
-    await desk.resume(CLI, number)
+async def _resume(service: AdminService, number: int) -> None:
+    await service.resume(CLI, number)
 
 
 async def _unfinished_batches(settings: Settings, batch_id: str | None) -> list[tuple[int, int]]:
@@ -112,8 +112,8 @@ def retry(place: Place, batch_id: str, *, why: str | None, as_json: bool) -> int
     settings = place.settings()
     before = anyio.run(_named, settings, batch_id)
 
-    async def begin(desk: Desk, number: int) -> None:
-        await desk.retry(CLI, number, why=why)
+    async def begin(service: AdminService, number: int) -> None:
+        await service.retry(CLI, number, why=why)
 
     with progress("Paying", before.failed) as advance:
         report = run(settings, before.batch_number, advance, begin)
@@ -131,15 +131,15 @@ async def _named(settings: Settings, batch_id: str) -> BatchReport:
 
 def stop(place: Place, batch_id: str, *, as_json: bool) -> int:
     """Stop a batch, in whichever process it runs, after the chunk in hand."""
-    return _move(place, batch_id, Desk.stop, as_json=as_json)
+    return _move(place, batch_id, AdminService.stop, as_json=as_json)
 
 
 def give_up(place: Place, batch_id: str, *, as_json: bool) -> int:
     """Give up the rest of a stopped batch, or the failed payouts of a finished one."""
-    return _move(place, batch_id, Desk.give_up, as_json=as_json)
+    return _move(place, batch_id, AdminService.give_up, as_json=as_json)
 
 
-def _move(place: Place, batch_id: str, act: Any, *, as_json: bool) -> int:  # noqa: ANN401 -- a method of the desk
+def _move(place: Place, batch_id: str, act: Any, *, as_json: bool) -> int:  # noqa: ANN401 -- a method of the service
     report = anyio.run(_act, place.settings(), batch_id, act)
     say_json(report_json(report)) if as_json else say(*report_lines(report))
     if report.status is BatchStatus.STOPPED and not as_json:
@@ -150,9 +150,9 @@ def _move(place: Place, batch_id: str, act: Any, *, as_json: bool) -> int:  # no
 
 
 async def _act(settings: Settings, batch_id: str, act: Any) -> BatchReport:  # noqa: ANN401 -- see above
-    async with open_office(settings, Silence()) as office:
+    async with open_payment_session(settings, NullObserver()) as office:
         number = await office.database.read(batches.find_named, batch_id)
-        report: BatchReport = await act(office.desk, CLI, number)
+        report: BatchReport = await act(office.service, CLI, number)
         return report
 
 

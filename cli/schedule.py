@@ -7,14 +7,14 @@ import anyio
 from cashback.domain.calendar import OFF
 from cashback.domain.model import PendingPreview, ScheduleOverview
 from cashback.domain.money import dollars
-from cashback.domain.ports import Silence
+from cashback.domain.ports import NullObserver
 from cashback.domain.reason_texts import counted_reasons
-from cashback.services import CLI, Desk
+from cashback.services import CLI, AdminService
 from cashback.services.schedule import schedule_of
 from cashback.settings import Settings
 from cli.context import Place
 from cli.output import counted, moment, remark, say, say_json
-from cli.payment_session import open_office
+from cli.payment_session import open_payment_session
 
 
 def schedule(place: Place, *, action: str | None, reason: str | None, reload: bool, as_json: bool) -> int:
@@ -37,20 +37,20 @@ async def _act_and_read(
     reason: str | None,
     reload: bool,  # noqa: FBT001 -- anyio.run passes positions
 ) -> tuple[ScheduleOverview, PendingPreview]:
-    async with open_office(settings, Silence(), create=reload) as office:
+    async with open_payment_session(settings, NullObserver(), create=reload) as office:
         if reload:
-            await office.desk.reload_schedule(CLI)
-        await _act(office.desk, action, reason)
-        return await office.desk.schedule_overview(), await office.desk.preview()
+            await office.service.reload_schedule(CLI)
+        await _act(office.service, action, reason)
+        return await office.service.schedule_overview(), await office.service.preview()
 
 
-async def _act(desk: Desk, action: str | None, reason: str | None) -> None:
+async def _act(service: AdminService, action: str | None, reason: str | None) -> None:
     if action == "pause":
-        await desk.pause_schedule(CLI, reason)
+        await service.pause_schedule(CLI, reason)
     elif action == "resume":
-        await desk.resume_schedule(CLI, reason)
+        await service.resume_schedule(CLI, reason)
     elif action == "skip":
-        await desk.skip_next(CLI, reason)
+        await service.skip_next(CLI, reason)
 
 
 def _lines(overview: ScheduleOverview, pending: PendingPreview) -> list[str]:

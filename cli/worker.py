@@ -11,14 +11,14 @@ from typing import Final
 import anyio
 
 from cashback import logs
-from cashback.background.recovery import Runs
-from cashback.background.wakeup import Bell
+from cashback.background.recovery import Recovery
+from cashback.background.wakeup import WakeUp
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from pipeline.runner import Runner
 from stages import make_pipeline
 
-LOOK_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """How often the ledger is asked for batches, and how soon one is tried again that stopped here."""
 
 logger = logging.getLogger(__name__)
@@ -36,19 +36,19 @@ def work(place: Place) -> int:
 async def _work_until_signal(settings: Settings) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with ledger(settings, create=True) as database:
-            runs = Runs(
+            runs = Recovery(
                 database,
-                news=Bell(),
-                work=Bell(),
+                summaries_changed=WakeUp(),
+                batches_due=WakeUp(),
                 tell=_say_no_more,
-                resume_seconds=LOOK_SECONDS,
-                look_seconds=LOOK_SECONDS,
+                resume_seconds=POLL_SECONDS,
+                poll_seconds=POLL_SECONDS,
             )
             make = partial(
                 make_pipeline,
                 database=database,
                 observer=runs,
-                bell=Bell(),
+                outbox_changed=WakeUp(),
                 chunk_size=settings.referral_settings.chunk_size,
             )
             async with Runner(make, runs) as runner, anyio.create_task_group() as tasks:

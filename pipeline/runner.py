@@ -9,7 +9,7 @@ from typing import Self
 import anyio
 
 from cashback.domain.errors import BusyError, CashbackError
-from cashback.domain.log_context import BatchInHand, in_hand
+from cashback.domain.log_context import BatchInHand, log_context
 from cashback.domain.model import BatchReport, ChunkCredited, ChunkDiscovered
 from cashback.domain.ports import Observer
 from pipeline.actor import CHANNEL_SIZE, Stage, run_actor
@@ -108,11 +108,11 @@ class Runner:
                 self._unsettled -= 1
 
     async def _run_one(self, request: RunBatch) -> None:
-        before = in_hand.set(BatchInHand(number=request.batch_number))
+        before = log_context.set(BatchInHand(number=request.batch_number))
         try:
             await self._run_and_tell(request)
         finally:
-            in_hand.reset(before)
+            log_context.reset(before)
 
     async def _run_and_tell(self, request: RunBatch) -> None:
         report = None

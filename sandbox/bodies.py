@@ -78,7 +78,7 @@ def _parse(text: str) -> Any:  # noqa: ANN401 — JSON is whatever was sent
 
 
 class Drafts:
-    """Turns bodies into drafts that keep Discord's limits."""
+    """RateLimiter bodies into drafts that keep Discord's limits."""
 
     def __init__(self, state: State) -> None:
         """Files get their addresses under `base_url`, which the server sets when it knows its port."""

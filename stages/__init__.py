@@ -1,7 +1,7 @@
 """The four stages of a run. Each stands alone: it knows the ledger and the messages, never another stage."""
 
-from cashback.background.wakeup import Bell
-from cashback.database.fenced import Ledger
+from cashback.background.wakeup import WakeUp
+from cashback.database.fenced import LedgerPort
 from cashback.domain.ports import Observer
 from pipeline.messages import RunBatch
 from pipeline.runner import Pipeline
@@ -11,14 +11,16 @@ from stages.discovery import Discovery
 from stages.notification import Notification
 
 
-def make_pipeline(request: RunBatch, *, database: Ledger, observer: Observer, bell: Bell, chunk_size: int) -> Pipeline:
+def make_pipeline(
+    request: RunBatch, *, database: LedgerPort, observer: Observer, outbox_changed: WakeUp, chunk_size: int
+) -> Pipeline:
     """Put the four stages of one run together."""
     return Pipeline(
         discovery=Discovery(database, chunk_size=chunk_size),
         crediting=Crediting(database),
-        notification=Notification(bell),
+        notification=Notification(outbox_changed),
         audit=Audit(database, observer, request),
     )
 
 
-__all__ = ["Bell", "make_pipeline"]
+__all__ = ["WakeUp", "make_pipeline"]

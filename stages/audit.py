@@ -1,6 +1,6 @@
 """Audit: follows a run to its end, closes the batch with its audit entry, and emits the report."""
 
-from cashback.database.fenced import Ledger
+from cashback.database.fenced import LedgerPort
 from cashback.database.payouts import runs
 from cashback.domain.model import BatchReport, ChunkCredited
 from cashback.domain.ports import Observer
@@ -11,7 +11,7 @@ from pipeline.messages import RunBatch
 class Audit:
     """Follows one run. The report is built from the rows, never from what was counted on the way."""
 
-    def __init__(self, database: Ledger, observer: Observer, request: RunBatch) -> None:
+    def __init__(self, database: LedgerPort, observer: Observer, request: RunBatch) -> None:
         """Take the ledger, who watches, and the run that is followed."""
         self._database = database
         self._observer = observer

@@ -10,13 +10,13 @@ from typing import Final
 import anyio
 
 from cashback.database.errors import RowRefusedError
-from cashback.database.fenced import Ledger
+from cashback.database.fenced import LedgerPort
 from cashback.database.payouts import crediting
-from cashback.domain.errors import InHandError, SettledError, StoppedError
+from cashback.domain.errors import AlreadySettledError, ChunkLockedError, StoppedError
 from cashback.domain.model import ChunkCredited, ChunkDiscovered
 from pipeline.actor import Emit
 
-LOOK_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.1
 """How often a chunk is looked at again that another process has in hand."""
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 class Crediting:
     """Credits chunks. One bad row fails alone, with its reason; the others of its chunk are paid."""
 
-    def __init__(self, database: Ledger) -> None:
+    def __init__(self, database: LedgerPort) -> None:
         """Take the ledger."""
         self._database = database
         self._passed_over: deque[ChunkDiscovered] = deque()
@@ -40,11 +40,11 @@ class Crediting:
             await emit(await self._credit(message))
         except StoppedError:
             logger.info("batch %d was stopped; a chunk of it stays planned", message.batch_number)
-        except SettledError:
+        except AlreadySettledError:
             logger.info(
                 "batch %d was finished by another process; a chunk of it was settled there", message.batch_number
             )
-        except InHandError:
+        except ChunkLockedError:
             self._passed_over.append(message)
 
     async def _credit(self, chunk: ChunkDiscovered) -> ChunkCredited:
@@ -78,7 +78,7 @@ class Crediting:
                 crediting.fail_payout, batch_number, referrer_id, reason=str(error), now=now
             )
             return ChunkCredited(batch_number=batch_number, credited=0, credited_cents=0, failed=failed, skipped=0)
-        except InHandError:
+        except ChunkLockedError:
             self._passed_over.append(alone)
             return ChunkCredited(batch_number=batch_number, credited=0, credited_cents=0, failed=0, skipped=0)
 
@@ -89,4 +89,4 @@ class Crediting:
             if await self._database.read(crediting.planned_referrers, chunk):
                 await self.handle(chunk, emit)
             if chunk in self._passed_over:
-                await anyio.sleep(LOOK_SECONDS)
+                await anyio.sleep(POLL_SECONDS)

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from cashback.database.fenced import Ledger
+from cashback.database.fenced import LedgerPort
 from cashback.database.payouts import batches, crediting, runs
 from cashback.domain.errors import StaleBatchError
-from cashback.domain.log_context import in_hand
+from cashback.domain.log_context import log_context
 from cashback.domain.model import BatchStatus, ChunkDiscovered
 from pipeline.actor import Emit
 from pipeline.messages import RunBatch
@@ -17,7 +17,7 @@ ANSWERED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, B
 class Discovery:
     """Starts the batch, then finds what is still planned; after a crash that is what the crash left."""
 
-    def __init__(self, database: Ledger, *, chunk_size: int) -> None:
+    def __init__(self, database: LedgerPort, *, chunk_size: int) -> None:
         """Take the ledger and the number of payouts that share a transaction."""
         self._database = database
         self._chunk_size = chunk_size
@@ -32,7 +32,7 @@ class Discovery:
                 return
             refusal = f"Batch number {number} is {status}, not approved; it was not run."
             raise StaleBatchError(refusal)
-        batch = in_hand.get()
+        batch = log_context.get()
         if batch is not None:
             batch.batch_id = (await self._database.read(batches.find, number)).batch_id
         last = 0

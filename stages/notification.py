@@ -4,24 +4,24 @@ The stage passes each message on at once, so that crediting never waits for a di
 outlives the run: it works through the outbox, whichever process filled it.
 """
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.domain.model import ChunkCredited
 from pipeline.actor import Emit
 
 
 class Notification:
-    """The stage: rings the bell for each chunk that credited anyone and at the end, and passes the messages on."""
+    """Wakes the dispatcher for each chunk that credited anyone and at the end, and passes the messages on."""
 
-    def __init__(self, bell: Bell) -> None:
-        """Take the bell that the postman listens to."""
-        self._bell = bell
+    def __init__(self, outbox_changed: WakeUp) -> None:
+        """Take the event that wakes the outbox dispatcher."""
+        self._outbox_changed = outbox_changed
 
     async def handle(self, message: ChunkCredited, emit: Emit[ChunkCredited]) -> None:
-        """Wake the postman and pass the message on."""
+        """Wake the dispatcher and pass the message on."""
         if message.credited:
-            self._bell.ring()
+            self._outbox_changed.set()
         await emit(message)
 
     async def finish(self, emit: Emit[ChunkCredited]) -> None:
-        """Wake the postman also for what other processes have credited of this batch: of that no message came by."""
-        self._bell.ring()
+        """Wake the dispatcher also for what other processes have credited of this batch: of that no message came by."""
+        self._outbox_changed.set()

@@ -20,7 +20,7 @@ import pytest
 import typer.main
 from sqlalchemy.engine import URL
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database, schema
 from cashback.database.dialect import Location, make_engine, name_of
 from cashback.database.engine import Failpoint, no_failpoint
@@ -192,7 +192,7 @@ def break_writes(location: Location, table: str) -> Iterator[None]:
         connection.execute(f"ALTER TABLE taken_away RENAME TO {table}")
 
 
-def lose_index_rows(path: Path, name: str = "wallet_transactions_one_per_payout") -> None:
+def lose_index_rows(path: Path, name: str = "cashback_wallet_transactions_one_per_payout") -> None:
     """Let an index forget its rows, as a disk does that loses a write. The file opens, and most of it reads well."""
     with raw(path) as connection:
         [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,))
@@ -204,12 +204,14 @@ def lose_index_rows(path: Path, name: str = "wallet_transactions_one_per_payout"
         file.write(empty_leaf)
 
 
-async def run_batches(database: Database, *numbers: int, chunk_size: int = 500, bell: Bell | None = None) -> Recorder:
+async def run_batches(database: Database, *numbers: int, chunk_size: int = 500, bell: WakeUp | None = None) -> Recorder:
     """Send batches through the real runner and the real stages, one after the other, until all are done."""
     recorder = Recorder()
 
     def pipeline(request: RunBatch) -> Pipeline:
-        return make_pipeline(request, database=database, observer=recorder, bell=bell or Bell(), chunk_size=chunk_size)
+        return make_pipeline(
+            request, database=database, observer=recorder, outbox_changed=bell or WakeUp(), chunk_size=chunk_size
+        )
 
     async with Runner(pipeline, recorder) as runner:
         for number in numbers:
@@ -220,7 +222,7 @@ async def run_batches(database: Database, *numbers: int, chunk_size: int = 500, 
     return recorder
 
 
-class Till:
+class LedgerFixture:
     """What a test does with a ledger. When the test is over the books must balance, unless it took `honest` away."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
@@ -319,13 +321,14 @@ class Till:
     def payouts(self, number: int) -> list[tuple[Any, ...]]:
         """List a batch's payouts: referrer, status, paid cents, reason."""
         query = (
-            "SELECT referrer_id, status, paid_cents, reason FROM payouts WHERE batch_number = ? ORDER BY referrer_id"
+            "SELECT referrer_id, status, paid_cents, reason FROM cashback_payouts WHERE batch_number = ? ORDER"
+            " BY referrer_id"
         )
         return self.rows(query, number)
 
     def money(self) -> dict[str, Sequence[tuple[Any, ...]]]:
         """Read all rows that a payout touches, to see whether anything moved."""
-        tables = ("users", "referrals", "wallet_transactions", "payouts", "notifications")
+        tables = ("users", "referrals", "wallet_transactions", "cashback_payouts", "cashback_notifications")
         return {table: self.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}
 
 
@@ -486,9 +489,9 @@ async def database(open_database: OpenDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def till(database: Database, clock: Clock) -> AsyncIterator[Till]:
+async def till(database: Database, clock: Clock) -> AsyncIterator[LedgerFixture]:
     """Open a till on a new ledger, and see at the end that the books balance."""
-    opened = Till(database, clock)
+    opened = LedgerFixture(database, clock)
     yield opened
     if opened.honest:
         assert (await opened.verify()).breaches == ()

@@ -21,7 +21,7 @@ from cashback.domain.errors import (
     StaleBatchError,
 )
 from cashback.domain.model import BatchStatus, SlotStatus
-from cashback.services import CLI, Actor, Desk, Source
+from cashback.services import CLI, Actor, AdminService, Source
 from cashback.settings import ReferralSettings, Settings, SettingsError
 from scheduler import Scheduler
 from tests.frozen import FrozenTime
@@ -44,15 +44,15 @@ class TestClock:
 
 
 class Bot:
-    """One process: a desk and a scheduler on a ledger. What it hands to the runner is kept."""
+    """One process: a service and a scheduler on a ledger. What it hands to the runner is kept."""
 
     def __init__(self, database: Database, configured: ReferralSettings = FRIDAYS) -> None:
         self.submitted: list[int] = []
         self.told: list[str] = []
         self.full = False
         self.configured = configured
-        self.desk = Desk(database, Settings(referral_settings=configured), self._submit, reread=self.reread)
-        self.scheduler = Scheduler(self.desk, database, tell=self._tell, wake=lambda: None)
+        self.service = AdminService(database, Settings(referral_settings=configured), self._submit, reread=self.reread)
+        self.scheduler = Scheduler(self.service, database, tell=self._tell, wake=lambda: None)
 
     def reread(self) -> Settings:
         """Read the configuration as it is now."""
@@ -260,7 +260,7 @@ async def test_a_reload_reaches_a_process_that_runs_and_fires_nothing_that_is_pa
     await bot.scheduler.decide_due()
     clock.moment = SLOT - timedelta(hours=1)
     other.configured = ReferralSettings(batch_hour_utc=13, misfire_grace_hours=1)
-    await other.desk.reload_schedule(CLI)
+    await other.service.reload_schedule(CLI)
     assert await bot.scheduler.decide_due() == []
     clock.moment = SLOT
     assert await bot.scheduler.decide_due() == []
@@ -282,7 +282,7 @@ async def test_a_changed_grace_time_does_not_lose_the_slot_that_is_due(database:
     await bot.scheduler.decide_due()
     clock.moment = SLOT + timedelta(hours=30)
     bot.configured = ReferralSettings(misfire_grace_hours=48)
-    await bot.desk.reload_schedule(CLI)
+    await bot.service.reload_schedule(CLI)
     assert len(await bot.scheduler.decide_due()) == 1
 
 
@@ -294,9 +294,9 @@ async def test_a_configuration_that_is_wrong_changes_nothing(database: Database)
     def reread() -> Settings:
         raise SettingsError('config.json: referral_settings.batch_day is "fryday", but may be one of monday.')
 
-    desk = Desk(database, Settings(), lambda _number: 0, reread=reread)
+    service = AdminService(database, Settings(), lambda _number: 0, reread=reread)
     with pytest.raises(CashbackError, match=r"The schedule stays as it is: .*fryday"):
-        await desk.reload_schedule(CLI)
+        await service.reload_schedule(CLI)
     state = await database.read(schedule.in_force)
     assert state.schedule.rule_text == "friday 15:00"
 
@@ -311,8 +311,8 @@ async def test_a_rule_that_was_changed_at_the_last_moment_takes_its_slot_along(
     clock.moment = SLOT
     assert (await database.read(slots.due, now=SLOT)).payable == SLOT
     bot.configured = ReferralSettings(batch_day="monday")
-    await bot.desk.reload_schedule(CLI)
-    assert await bot.desk.pay_slot(SLOT) is None
+    await bot.service.reload_schedule(CLI)
+    assert await bot.service.pay_slot(SLOT) is None
     assert await decided(database) == []
 
 
@@ -356,14 +356,14 @@ async def test_a_slot_with_nothing_pending_leaves_its_row_and_no_batch(database:
 async def test_a_paused_schedule_skips_its_slots_and_says_who_paused_it(database: Database, clock: TestClock) -> None:
     bot = Bot(database)
     await bot.scheduler.decide_due()
-    await bot.desk.pause_schedule(CLI, "holidays")
+    await bot.service.pause_schedule(CLI, "holidays")
     with pytest.raises(StaleBatchError, match="paused already, by cli: holidays"):
-        await bot.desk.pause_schedule(CLI, "again")
+        await bot.service.pause_schedule(CLI, "again")
     clock.moment = SLOT
     assert await Bot(database).scheduler.decide_due() == []
     [row] = await database.read(slots.latest, limit=5)
     assert (row.status, row.reason) == (SlotStatus.SKIPPED, "paused by cli: holidays")
-    await bot.desk.resume_schedule(CLI)
+    await bot.service.resume_schedule(CLI)
     clock.moment = SLOT + WEEK
     assert len(await bot.scheduler.decide_due()) == 1
 
@@ -372,7 +372,7 @@ async def test_a_paused_schedule_skips_its_slots_and_says_who_paused_it(database
 async def test_the_next_slot_can_be_skipped_and_only_that_one(database: Database, clock: TestClock) -> None:
     bot = Bot(database)
     await bot.scheduler.decide_due()
-    await bot.desk.skip_slot(CLI, SLOT, "audit week")
+    await bot.service.skip_slot(CLI, SLOT, "audit week")
     clock.moment = SLOT
     assert await bot.scheduler.decide_due() == []
     clock.moment = SLOT + WEEK
@@ -388,7 +388,7 @@ async def test_a_slot_skipped_ahead_of_its_time_hides_none_that_was_missed(
     """A world of the simulation found it: who looked only after both had passed never decided the first one."""
     bot = Bot(database)
     await bot.scheduler.decide_due()
-    await bot.desk.skip_slot(CLI, SLOT + WEEK, "holidays")
+    await bot.service.skip_slot(CLI, SLOT + WEEK, "holidays")
     clock.moment = SLOT + WEEK + timedelta(days=3)
     await bot.scheduler.decide_due()
     assert await decided(database) == [(SLOT, SlotStatus.MISSED), (SLOT + WEEK, SlotStatus.SKIPPED)]
@@ -400,11 +400,11 @@ async def test_who_is_no_admin_neither_pauses_nor_skips(database: Database) -> N
     await bot.scheduler.decide_due()
     stranger = Actor(source=Source.DISCORD, user_id=5, role_ids=frozenset({7}))
     with pytest.raises(NotAllowedError):
-        await bot.desk.pause_schedule(stranger)
+        await bot.service.pause_schedule(stranger)
     with pytest.raises(NotAllowedError):
-        await bot.desk.skip_slot(stranger, SLOT)
+        await bot.service.skip_slot(stranger, SLOT)
     with pytest.raises(NotAllowedError):
-        await bot.desk.resume_schedule(stranger)
+        await bot.service.resume_schedule(stranger)
     refused = [entry for entry in await database.read(audit_log.entries, limit=20) if entry["action"] == "refused"]
     assert [entry["actor"] for entry in refused] == ["discord:5"] * 3
 
@@ -448,7 +448,7 @@ async def test_killed_at_the_commit_of_a_slot_there_is_one_batch_or_none(
         clock.moment = SLOT
         armed = True
         with pytest.raises(SystemError):
-            await bot.desk.pay_slot(SLOT)
+            await bot.service.pay_slot(SLOT)
     async with Database(path, clock=clock) as restarted:
         bot = Bot(restarted)
         await bot.scheduler.decide_due()
@@ -464,8 +464,8 @@ async def running(scheduler: Scheduler) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-class Failing(Desk):
-    """A desk whose slots cannot be paid as long as there are failures left."""
+class Failing(AdminService):
+    """A service whose slots cannot be paid as long as there are failures left."""
 
     failures: list[Exception]
 
@@ -484,21 +484,21 @@ async def failing(frozen_time: FrozenTime, tmp_path: Path) -> AsyncIterator[tupl
         await database.create_referral(1001, 1002)
         await earn(database, "one")
         bot = Bot(database)
-        desk = Failing(database, Settings(), bot._submit)
-        bot.scheduler = Scheduler(desk, database, tell=bot._tell, wake=lambda: None)
-        yield bot, desk, database
+        service = Failing(database, Settings(), bot._submit)
+        bot.scheduler = Scheduler(service, database, tell=bot._tell, wake=lambda: None)
+        yield bot, service, database
 
 
 @pytest.mark.anyio
 async def test_what_fails_at_the_slot_is_said_once_and_tried_again(
     failing: tuple[Bot, Failing, Database], frozen_time: FrozenTime
 ) -> None:
-    bot, desk, database = failing
+    bot, service, database = failing
     locked = DatabaseUnavailableError("the file is locked")
-    desk.failures = [locked, locked, ZeroDivisionError("a mistake")]
+    service.failures = [locked, locked, ZeroDivisionError("a mistake")]
     async with running(bot.scheduler):
         await frozen_time.run_to(SLOT + timedelta(minutes=2, seconds=30))
-        assert desk.failures == []
+        assert service.failures == []
         assert bot.submitted == []
         await frozen_time.run(minutes=1)
         assert bot.submitted == [1]
@@ -514,15 +514,15 @@ async def test_what_fails_at_the_slot_is_said_once_and_tried_again(
 async def test_what_fails_for_the_whole_grace_time_is_missed_and_the_next_week_is_paid(
     failing: tuple[Bot, Failing, Database], frozen_time: FrozenTime
 ) -> None:
-    bot, desk, database = failing
-    desk.failures = [DatabaseUnavailableError("the disk is full")] * 10_000
+    bot, service, database = failing
+    service.failures = [DatabaseUnavailableError("the disk is full")] * 10_000
     async with running(bot.scheduler):
         await frozen_time.run_to(SLOT + timedelta(hours=1))
         await frozen_time.jump_to(SLOT + timedelta(hours=24, seconds=1))
         await frozen_time.run(minutes=2)
         assert await decided(database) == [(SLOT, SlotStatus.MISSED)]
         assert len(bot.told) == 1
-        desk.failures = []
+        service.failures = []
         await frozen_time.jump_to(SLOT + WEEK)
     assert await decided(database) == [(SLOT, SlotStatus.MISSED), (SLOT + WEEK, SlotStatus.BATCHED)]
 

@@ -42,11 +42,11 @@ class Lease:
         self._holder = holder or f"{socket.gethostname()} process {os.getpid()} of {room()}"
         self._fence: int | None = None
         self._until = 0.0
-        self._seen: leases.Standing | None = None
+        self._seen: leases.LeaseState | None = None
         self._seen_at = 0.0
 
     @property
-    def look_seconds(self) -> float:
+    def poll_seconds(self) -> float:
         """How often somebody who waits looks again."""
         return self._seconds / LOOKS
 
@@ -72,7 +72,7 @@ class Lease:
                 logger.info("this process pays from now on (fence %s)", self._fence)
                 await self._serve(duties)
                 logger.warning("another process pays from now on; this one answers and looks on")
-            await anyio.sleep(self.look_seconds)
+            await anyio.sleep(self.poll_seconds)
 
     async def _serve(self, duties: Duties) -> None:
         try:
@@ -116,7 +116,7 @@ class Lease:
         self._until = now + self._seconds
         return self.is_held
 
-    def _may_live(self, seen: leases.Standing, now: float) -> bool:
+    def _may_live(self, seen: leases.LeaseState, now: float) -> bool:
         """Tell whether the lease's holder may still be at work."""
         if seen.holder is None or _has_ended(seen.holder):
             return False
@@ -152,7 +152,7 @@ class Lease:
             else:
                 if self.is_fresh:
                     return
-            await anyio.sleep(self.look_seconds)
+            await anyio.sleep(self.poll_seconds)
 
     async def __aenter__(self) -> Self:
         """Return the lease itself, which nobody holds yet."""

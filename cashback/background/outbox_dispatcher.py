@@ -13,8 +13,8 @@ from typing import Final, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from cashback.background.rate_limiter import Turns
-from cashback.background.wakeup import Bell
+from cashback.background.rate_limiter import RateLimiter
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import absences, outbox
 from cashback.domain.errors import CashbackError
@@ -24,7 +24,7 @@ from cashback.domain.ports import Messenger
 NOTICES_READ: Final = 50
 """Notices read from the outbox at a time."""
 
-IN_FLIGHT: Final = 4
+MAX_IN_FLIGHT: Final = 4
 """Messages under way at once: a slow one holds up no other, and an end leaves no more than these in doubt."""
 
 RETRY_SECONDS: Final = 30
@@ -33,7 +33,7 @@ RETRY_SECONDS: Final = 30
 BACK_OFF_SECONDS: Final = 600
 """The pause of all delivery when Discord says that direct messages are sent too fast."""
 
-LOOK_SECONDS: Final = 60
+POLL_SECONDS: Final = 60
 """How often the outbox is looked at when nobody wakes the postman: another process may have filled it."""
 
 T = TypeVar("T")
@@ -41,17 +41,17 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-class Postman:
+class OutboxDispatcher:
     """Delivers the outbox, a few messages at a time. At least once: docs/explanation/architecture.md has the window."""
 
     def __init__(
-        self, database: Database, messenger: Messenger, bell: Bell, *, per_second: float, retry_attempts: int
+        self, database: Database, messenger: Messenger, bell: WakeUp, *, per_second: float, retry_attempts: int
     ) -> None:
         """Take the ledger, who delivers, and the pace: messages a second, and retries after a first failure."""
         self._database = database
         self._messenger = messenger
         self._bell = bell
-        self.turns = Turns(per_second=per_second)
+        self.turns = RateLimiter(per_second=per_second)
         self._retry_attempts = retry_attempts
         self._taking = anyio.Lock()
         self._attempts = 0
@@ -81,7 +81,7 @@ class Postman:
         sender, receiver = anyio.create_memory_object_stream[PayoutNotice](0)
         async with anyio.create_task_group() as carriers:
             async with receiver:
-                for number in range(IN_FLIGHT):
+                for number in range(MAX_IN_FLIGHT):
                     carriers.start_soon(self._carry, receiver.clone(), under_way, name=f"carrier {number}")
             async with sender:
                 while notices or under_way:
@@ -89,7 +89,7 @@ class Postman:
                         under_way.add(notice.notification_id)
                         await sender.send(notice)
                     if not notices:
-                        await self._bell.wait(LOOK_SECONDS)
+                        await self._bell.wait(POLL_SECONDS)
                     notices = await self._free_notices(under_way)
         return True
 
@@ -108,7 +108,7 @@ class Postman:
                 self._pause_where_asked(delivery)
                 await self._record(notice, delivery)
                 under_way.discard(notice.notification_id)
-                self._bell.ring()
+                self._bell.set()
 
     async def _take(self, notices: MemoryObjectReceiveStream[PayoutNotice]) -> PayoutNotice | None:
         """Take the next message and its turn, one carrier at a time, so that the order is kept; None at last."""
@@ -192,5 +192,5 @@ class Postman:
     async def _seconds_to_next(self) -> float:
         due_at = await self._ask(partial(self._database.read, outbox.next_due_at))
         if due_at is None:
-            return LOOK_SECONDS
-        return min(max((due_at - self._database.now()).total_seconds(), 0.0), LOOK_SECONDS)
+            return POLL_SECONDS
+        return min(max((due_at - self._database.now()).total_seconds(), 0.0), POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Turns: who sends to a service that counts waits for theirs, and nobody has one while the service wants a pause."""
+"""Spaces out the requests to a service that counts them, and pauses all of them when the service asks for it."""
 
 from collections import deque
 from typing import Final
@@ -10,7 +10,7 @@ REFUSAL_SECONDS: Final = 600
 """Discord blocks an address after 10,000 refusals in ten minutes, and a closed inbox counts: half of them are used."""
 
 
-class Turns:
+class RateLimiter:
     """Gives turns an interval apart, in the order of asking; a late one does not push the next ones back."""
 
     def __init__(self, *, per_second: float) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import announcements, batches
 from cashback.database.payouts.announcements import OpenSummary
@@ -28,30 +28,30 @@ Tell = Callable[[str], Awaitable[None]]
 """Says one line in the audit channel."""
 
 
-class Runs:
+class Recovery:
     """The runner's observer, and the one who resumes batches."""
 
     def __init__(
         self,
         database: Database,
         *,
-        news: Bell,
-        work: Bell,
+        summaries_changed: WakeUp,
+        batches_due: WakeUp,
         tell: Tell,
         resume_seconds: float = RESUME_SECONDS,
-        look_seconds: float | None = None,
+        poll_seconds: float | None = None,
     ) -> None:
         """Take the ledger, the bells that wake the announcer and this one, and what speaks in the audit channel.
 
-        `look_seconds` is how often the ledger is asked what other processes did; None where there are no others.
+        `poll_seconds` is how often the ledger is asked what other processes did; None where there are no others.
         """
-        self._look_seconds = look_seconds
+        self._look_seconds = poll_seconds
         self._seen: list[OpenSummary] = []
         self._submitted: set[int] = set()
         self._database = database
         self._tell = tell
-        self._news = news
-        self._work = work
+        self._summaries_changed = summaries_changed
+        self._batches_due = batches_due
         self._resume_seconds = resume_seconds
         self._due: dict[int, float] = {}
         self._stops: dict[int, int] = {}
@@ -74,7 +74,7 @@ class Runs:
             await self._database.write(announcements.reopen_summary, report.batch_number)
         except CashbackError as error:
             logger.warning("batch %s: its summary may stay as it is: %s", report.batch_id, error)
-        self._news.ring()
+        self._summaries_changed.set()
 
     async def interrupted(self, batch_number: int, reason: str) -> None:
         """Have the reason shown, and try the batch again later."""
@@ -91,7 +91,7 @@ class Runs:
                 f"Batch number {batch_number} stopped: {reason}. What is paid stays paid; the rest is tried again soon."
             )
         self.take_up(batch_number, after_seconds=pause)
-        self._news.ring()
+        self._summaries_changed.set()
 
     def guard(self, submit: Callable[[int], int]) -> Callable[[int], int]:
         """Wrap the runner's `submit`: a batch that it refuses because it is full is taken up when there is room."""
@@ -110,9 +110,9 @@ class Runs:
     def take_up(self, batch_number: int, *, after_seconds: float = 0.0) -> None:
         """Hand an approved batch to the runner as soon as it takes it."""
         self._due[batch_number] = anyio.current_time() + after_seconds
-        self._work.ring()
+        self._batches_due.set()
 
-    async def take_up_unfinished(self) -> list[int]:
+    async def resubmit_unfinished(self) -> list[int]:
         """Take up all that an earlier process left unfinished; return the batch numbers."""
         self._submitted.clear()
         numbers = await self._database.read(batches.unfinished)
@@ -133,7 +133,7 @@ class Runs:
                 await anyio.sleep(self._resume_seconds)
             latest = anyio.current_time() + (self._look_seconds or IDLE_SECONDS)
             nearest = min([latest, *self._due.values()])
-            await self._work.wait(max(nearest - anyio.current_time(), 0.0))
+            await self._batches_due.wait(max(nearest - anyio.current_time(), 0.0))
 
     async def _look(self) -> None:
         """Take up what another process approved or resumed, and have shown what changed there."""
@@ -143,7 +143,7 @@ class Runs:
         summaries = await self._database.read(announcements.open_summaries)
         if summaries != self._seen:
             self._seen = summaries
-            self._news.ring()
+            self._summaries_changed.set()
 
     async def _submit_due(self, submit: Callable[[int], int]) -> None:
         now = anyio.current_time()
@@ -156,7 +156,7 @@ class Runs:
             if number not in unfinished:
                 # Somebody else settled it meanwhile.
                 self.reasons.pop(number, None)
-                self._news.ring()
+                self._summaries_changed.set()
                 continue
             try:
                 submit(number)

@@ -1,21 +1,20 @@
-"""A wake-up event that several tasks may set and one task waits for."""
+"""A wake-up event: any task may set it, one task waits for it."""
 
 import anyio
 
 
-class Bell:
-    """Rings when the outbox has something new, or a message is done. Ringing twice is ringing once."""
+class WakeUp:
+    """Wake-up event. Repeated sets coalesce into one."""
 
     def __init__(self) -> None:
-        """Start silent."""
-        self._rung = anyio.Event()
+        self._event = anyio.Event()
 
-    def ring(self) -> None:
-        """Wake whoever waits."""
-        self._rung.set()
+    def set(self) -> None:
+        """Wake the waiting task, or let its next wait return at once."""
+        self._event.set()
 
     async def wait(self, seconds: float) -> None:
-        """Wait for the next ring, or so long."""
+        """Wait for the next set, at most so many seconds."""
         with anyio.move_on_after(seconds):
-            await self._rung.wait()
-        self._rung = anyio.Event()
+            await self._event.wait()
+        self._event = anyio.Event()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from cashback.cogs.texts.member_embeds import REFERRALS_PER_PAGE, Facts, Terms
+from cashback.cogs.texts.member_embeds import REFERRALS_PER_PAGE, Facts, ProgramTerms
 from cashback.database import Database
 from cashback.database.queries import members
 from cashback.database.referral_program import preferences, referrals
@@ -13,15 +13,15 @@ PAYOUTS_SHOWN: Final = 5
 REFUNDS_SHOWN: Final = 3
 
 
-class Programme:
+class MemberFacts:
     """Answers questions about a member; it changes nothing."""
 
-    def __init__(self, database: Database, terms: Terms) -> None:
+    def __init__(self, database: Database, terms: ProgramTerms) -> None:
         """Take the ledger and the terms."""
         self.terms = terms
         self._database = database
 
-    async def standing(self, user_id: int) -> members.Standing:
+    async def standing(self, user_id: int) -> members.MemberAccount:
         """Tell how a member's cashback stands."""
         return await self._database.read(members.standing, user_id, self._database.now())
 

@@ -14,7 +14,7 @@ from cashback.dashboard.pages import number_in, page, see_other
 from cashback.database import Database, audit_log
 from cashback.database.integrity.reconciliation import Verdict
 from cashback.domain.errors import BusyError
-from cashback.services import Desk
+from cashback.services import AdminService
 
 ON_A_PAGE: Final = 50
 
@@ -34,18 +34,18 @@ class Proof:
 class Proofs:
     """Proves the books, one proof at a time, and remembers the last one."""
 
-    def __init__(self, database: Database, desk: Desk, metrics: Metrics) -> None:
-        """Take the ledger's clock, the desk, and the numbers that tell of the last proof."""
+    def __init__(self, database: Database, service: AdminService, metrics: Metrics) -> None:
+        """Take the ledger's clock, the service, and the numbers that tell of the last proof."""
         self._metrics = metrics
         self._database = database
-        self._desk = desk
+        self._service = service
         self._proving = anyio.Lock()
         self.last: Proof | None = None
 
     async def prove(self, request: web.Request) -> None:
         """Prove the books for whoever asks. Raises NotAllowedError; BusyError while a proof is under way."""
         actor = request[VISITOR].actor
-        await self._desk.require_admin(actor, "verify the books")
+        await self._service.require_admin(actor, "verify the books")
         try:
             self._proving.acquire_nowait()
         except anyio.WouldBlock as error:
@@ -53,7 +53,7 @@ class Proofs:
         try:
             began = anyio.current_time()
             at = self._database.now()
-            verdict = await self._desk.verify(actor)
+            verdict = await self._service.verify(actor)
             self._metrics.note_verdict(verdict, at.timestamp())
             self.last = Proof(at=at, actor=str(actor), seconds=anyio.current_time() - began, verdict=verdict)
         finally:

@@ -10,10 +10,10 @@ from typing import Final
 import anyio
 from aiohttp import web
 
-from cashback.dashboard.ttl_cache import Fresh
+from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database.sign_ins import Session
 from cashback.domain.errors import CashbackError, RolesUnknownError
-from cashback.services import Actor, Desk, Source
+from cashback.services import Actor, AdminService, Source
 from cashback.settings import DashboardSettings
 
 ROLES_SECONDS: Final = 60
@@ -48,13 +48,13 @@ VISITOR: Final = web.RequestKey("visitor", Visitor)
 """Where a request carries who makes it."""
 
 
-class Doorman:
+class SessionAuth:
     """Knows sessions by their cookie. A session whose owner may not look any more is ended."""
 
-    def __init__(self, desk: Desk, roles_of: RolesOf, settings: DashboardSettings) -> None:
-        """Take the desk, who knows the roles, and where people reach the dashboard."""
-        self._desk = desk
-        self._roles = Fresh(roles_of, seconds=ROLES_SECONDS)
+    def __init__(self, service: AdminService, roles_of: RolesOf, settings: DashboardSettings) -> None:
+        """Take the service, who knows the roles, and where people reach the dashboard."""
+        self._service = service
+        self._roles = TtlCache(roles_of, seconds=ROLES_SECONDS)
         self._is_secure = settings.address.startswith("https:")
         # Cookies know no ports: two dashboards on one machine have a cookie each.
         self._cookie = "__Host-cashback" if self._is_secure else f"cashback-{settings.port}"
@@ -76,21 +76,23 @@ class Doorman:
     async def visitor_of(self, request: web.Request, *, now: bool) -> Visitor | None:
         """Find whose session a request carries; None where it carries none that is open."""
         token = request.cookies.get(self._cookie)
-        session = await self._desk.find_session(token) if token else None
+        session = await self._service.find_session(token) if token else None
         if token is None or session is None:
             return None
         actor = await self.actor_of(session.user_id, now=now)
-        if not self._desk.may_view(actor):
-            await self._desk.end_session(actor, session)
+        if not self._service.may_view(actor):
+            await self._service.end_session(actor, session)
             return None
-        return Visitor(actor=actor, session=session, may_act=self._desk.may_pay(actor), form_token=_form_token(token))
+        return Visitor(
+            actor=actor, session=session, may_act=self._service.may_pay(actor), form_token=_form_token(token)
+        )
 
-    async def let_in(self, link_token: str, response: web.Response) -> Actor:
+    async def sign_in(self, link_token: str, response: web.Response) -> Actor:
         """Use up a link and open a session, whose cookie goes with the response. Raises NotAllowedError."""
-        actor = await self.actor_of(await self._desk.redeem_link(link_token), now=True)
+        actor = await self.actor_of(await self._service.redeem_link(link_token), now=True)
         response.set_cookie(
             self._cookie,
-            await self._desk.open_session(actor),
+            await self._service.open_session(actor),
             max_age=SESSION_SECONDS,
             path="/",
             secure=self._is_secure,
@@ -99,9 +101,9 @@ class Doorman:
         )
         return actor
 
-    async def let_out(self, visitor: Visitor, response: web.Response) -> None:
+    async def sign_out(self, visitor: Visitor, response: web.Response) -> None:
         """End a session and take its cookie back."""
-        await self._desk.sign_out(visitor.actor, visitor.session)
+        await self._service.sign_out(visitor.actor, visitor.session)
         response.del_cookie(self._cookie, path="/", secure=self._is_secure, httponly=True, samesite="Strict")
 
     async def sweep(self) -> None:
@@ -115,12 +117,12 @@ class Doorman:
 
     async def end_lost_sessions(self) -> None:
         """Ask for the roles of everyone with an open session, and end those of who may not look any more."""
-        for session in await self._desk.open_sessions():
+        for session in await self._service.open_sessions():
             if session.user_id is None:
                 continue
             actor = await self.actor_of(session.user_id, now=True)
-            if not self._desk.may_view(actor):
-                await self._desk.end_session(actor, session)
+            if not self._service.may_view(actor):
+                await self._service.end_session(actor, session)
 
 
 def _form_token(session_token: str) -> str:

@@ -9,14 +9,14 @@ from cashback.dashboard import payout_file
 from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.live import Live
 from cashback.dashboard.pages import fragment, number_in, page, see_other
-from cashback.dashboard.ttl_cache import Fresh
+from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database import Database, audit_log
 from cashback.database.payouts import batches, proposals
 from cashback.database.queries import browsing
 from cashback.database.queries.browsing import Page
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import BatchReport, BatchStatus, PayoutStatus
-from cashback.services import Actor, Desk
+from cashback.services import Actor, AdminService
 
 BATCHES_ON_A_PAGE: Final = 50
 PAYOUTS_ON_A_PAGE: Final = 50
@@ -26,14 +26,14 @@ REPORT_SECONDS: Final = 0.9
 
 
 class Batches:
-    """Shows batches, and hands what an admin decides to the desk."""
+    """Shows batches, and hands what an admin decides to the service."""
 
-    def __init__(self, database: Database, desk: Desk, live: Live) -> None:
-        """Take the ledger for reading, the desk, and what keeps pages live."""
+    def __init__(self, database: Database, service: AdminService, live: Live) -> None:
+        """Take the ledger for reading, the service, and what keeps pages live."""
         self._database = database
-        self._desk = desk
+        self._service = service
         self._live = live
-        self._reports = Fresh(self._read_report, seconds=REPORT_SECONDS)
+        self._reports = TtlCache(self._read_report, seconds=REPORT_SECONDS)
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses."""
@@ -46,12 +46,12 @@ class Batches:
             *(
                 web.post(f"/batches/{{number}}/{name}", self._decision(decide))
                 for name, decide in (
-                    ("confirm", self._desk.approve),
-                    ("cancel", self._desk.cancel),
-                    ("stop", self._desk.stop),
-                    ("resume", self._desk.resume),
-                    ("retry", self._desk.retry),
-                    ("give-up", self._desk.give_up),
+                    ("confirm", self._service.approve),
+                    ("cancel", self._service.cancel),
+                    ("stop", self._service.stop),
+                    ("resume", self._service.resume),
+                    ("retry", self._service.retry),
+                    ("give-up", self._service.give_up),
                 )
             ),
         ]
@@ -68,7 +68,7 @@ class Batches:
         text = str((await request.post()).get("referrer_id", "")).strip()
         if text and not (text.isascii() and text.isdigit()):
             raise CashbackError(f"{text[:40]!r} is not a Discord id; nothing was planned.")
-        summary = await self._desk.propose(request[VISITOR].actor, target_user_id=int(text) if text else None)
+        summary = await self._service.propose(request[VISITOR].actor, target_user_id=int(text) if text else None)
         return see_other(f"/batches/{summary.batch_number}")
 
     def _decision(

@@ -58,8 +58,8 @@ class Health:
         try:
             await self._database.read(schedule.find_state)
         except CashbackError as error:
-            return Check(name="Ledger", is_well=False, text=str(error))
-        return Check(name="Ledger", is_well=True, text="readable")
+            return Check(name="LedgerPort", is_well=False, text=str(error))
+        return Check(name="LedgerPort", is_well=True, text="readable")
 
     def _loop(self) -> Check:
         well = self.lag_seconds < LAG_SECONDS

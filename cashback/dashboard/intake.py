@@ -28,7 +28,7 @@ from cashback.database import Database
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, RecordedPurchase
 from cashback.database.referral_program.refunds import RecordedRefund, Refund
 from cashback.domain.errors import RefundRefusedError
-from cashback.services import Actor, Desk, Source
+from cashback.services import Actor, AdminService, Source
 from cashback.settings import Settings
 
 LARGEST_BODY_BYTES: Final = 500_000
@@ -44,10 +44,10 @@ T = TypeVar("T")
 class Intake:
     """Takes in what shops report."""
 
-    def __init__(self, database: Database, desk: Desk, settings: Settings) -> None:
-        """Take the ledger's clock, the desk, and the settings with the shops' secrets."""
+    def __init__(self, database: Database, service: AdminService, settings: Settings) -> None:
+        """Take the ledger's clock, the service, and the settings with the shops' secrets."""
         self._database = database
-        self._desk = desk
+        self._service = service
         self._is_proxied = settings.dashboard.is_proxied
         self._keyring = Keyring(
             {
@@ -69,7 +69,7 @@ class Intake:
         """Record one purchase or many, in one transaction."""
 
         async def record(reported: Reported[Purchase], _actor: Actor) -> web.Response:
-            answers = await self._desk.record_purchases(reported.entries)
+            answers = await self._service.record_purchases(reported.entries)
             return _told_purchases(reported, answers)
 
         return await self._take(request, lambda value: purchases_in(value, self._database.now()), record)
@@ -78,7 +78,7 @@ class Intake:
         """Record one refund or many, in one transaction."""
 
         async def record(reported: Reported[Refund], actor: Actor) -> web.Response:
-            answers = await self._desk.record_refunds(actor, reported.entries)
+            answers = await self._service.record_refunds(actor, reported.entries)
             return _told_refunds(reported, answers)
 
         return await self._take(request, refunds_in, record)

@@ -7,7 +7,7 @@ from typing import Final
 import anyio
 from aiohttp import web
 
-from cashback.dashboard.auth import Doorman
+from cashback.dashboard.auth import SessionAuth
 
 MOST_STREAMS: Final = 200
 BEAT_SECONDS: Final = 1.0
@@ -22,7 +22,7 @@ Render = Callable[[], Awaitable[Mapping[str, str]]]
 class Live:
     """Keeps streams open, a bounded number, until the program stops or the browser goes."""
 
-    def __init__(self, doorman: Doorman) -> None:
+    def __init__(self, doorman: SessionAuth) -> None:
         """Take who knows whether a session is still open."""
         self._doorman = doorman
         self._streams = 0

@@ -34,7 +34,7 @@ class Metrics:
 
         self.settled = counter("payouts_settled", "Payouts settled since the start.", "outcome")
         self.credited_cents = counter("credited_cents", "Cents credited since the start.")
-        self.runs = counter("runs", "Runs of batches that ended since the start.", "outcome")
+        self.runs = counter("runs", "Recovery of batches that ended since the start.", "outcome")
         self.attempts = counter(
             "direct_message_attempts", "Attempts to send a direct message since the start.", "outcome"
         )

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 
 from cashback.dashboard import problems
-from cashback.dashboard.auth import VISITOR, Doorman, Visitor, is_same
+from cashback.dashboard.auth import VISITOR, SessionAuth, Visitor, is_same
 from cashback.dashboard.metrics import Metrics
 from cashback.dashboard.pages import error_page
 from cashback.dashboard.problems import ProblemError
@@ -68,7 +68,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 class Front:
     """Stands before all pages and the API."""
 
-    def __init__(self, doorman: Doorman, metrics: Metrics) -> None:
+    def __init__(self, doorman: SessionAuth, metrics: Metrics) -> None:
         """Take who knows the sessions, and the numbers that count the intake's requests."""
         self._doorman = doorman
         self._metrics = metrics

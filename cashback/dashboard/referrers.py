@@ -11,10 +11,10 @@ from cashback.dashboard.snapshot import Snapshot
 from cashback.database import Database
 from cashback.database.queries import browsing, members
 from cashback.database.queries.browsing import ReferrerFilter
-from cashback.database.queries.members import Standing
+from cashback.database.queries.members import MemberAccount
 from cashback.database.referral_program import referrals
 from cashback.domain.money import dollars
-from cashback.services import Desk
+from cashback.services import AdminService
 from cashback.settings import Settings
 
 ON_A_PAGE: Final = 50
@@ -25,10 +25,10 @@ REASON_LENGTH: Final = 200
 class Referrers:
     """Shows referrers."""
 
-    def __init__(self, database: Database, desk: Desk, snapshot: Snapshot, settings: Settings) -> None:
-        """Take the ledger for reading, the desk, the sums, and the settings."""
+    def __init__(self, database: Database, service: AdminService, snapshot: Snapshot, settings: Settings) -> None:
+        """Take the ledger for reading, the service, the sums, and the settings."""
         self._database = database
-        self._desk = desk
+        self._service = service
         self._snapshot = snapshot
         self._min_payout_cents = settings.referral_settings.min_payout_cents
 
@@ -91,16 +91,16 @@ class Referrers:
     async def blacklist(self, request: web.Request) -> web.StreamResponse:
         """Bar a member."""
         reason = str((await request.post()).get("reason", "")).strip()[:REASON_LENGTH] or None
-        await self._desk.blacklist(request[VISITOR].actor, number_in(request, "id"), reason=reason)
+        await self._service.blacklist(request[VISITOR].actor, number_in(request, "id"), reason=reason)
         return see_other(f"/referrers/{number_in(request, 'id')}")
 
     async def unblacklist(self, request: web.Request) -> web.StreamResponse:
         """Let a member earn again."""
-        await self._desk.unblacklist(request[VISITOR].actor, number_in(request, "id"))
+        await self._service.unblacklist(request[VISITOR].actor, number_in(request, "id"))
         return see_other(f"/referrers/{number_in(request, 'id')}")
 
 
-def why_not_paid(standing: Standing, *, min_payout_cents: int) -> list[str]:
+def why_not_paid(standing: MemberAccount, *, min_payout_cents: int) -> list[str]:
     """Say why the next batch would not pay a referrer all that was earned; nothing where it would."""
     if standing.blacklisting is not None:
         barred = standing.blacklisting

@@ -10,7 +10,7 @@ from cashback.dashboard.pages import page, see_other
 from cashback.database import Database
 from cashback.database.schedule import schedule, slots
 from cashback.domain.errors import CashbackError
-from cashback.services import Desk
+from cashback.services import AdminService
 
 COMING_SHOWN: Final = 5
 PAST_SHOWN: Final = 50
@@ -18,12 +18,12 @@ REASON_LENGTH: Final = 200
 
 
 class SchedulePage:
-    """Shows the schedule, and hands what an admin decides to the desk."""
+    """Shows the schedule, and hands what an admin decides to the service."""
 
-    def __init__(self, database: Database, desk: Desk) -> None:
-        """Take the ledger for reading, and the desk."""
+    def __init__(self, database: Database, service: AdminService) -> None:
+        """Take the ledger for reading, and the service."""
         self._database = database
-        self._desk = desk
+        self._service = service
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses."""
@@ -47,12 +47,12 @@ class SchedulePage:
 
     async def pause(self, request: web.Request) -> web.StreamResponse:
         """Pause the schedule."""
-        await self._desk.pause_schedule(request[VISITOR].actor, await _reason(request))
+        await self._service.pause_schedule(request[VISITOR].actor, await _reason(request))
         return see_other("/schedule")
 
     async def resume(self, request: web.Request) -> web.StreamResponse:
         """End the pause."""
-        await self._desk.resume_schedule(request[VISITOR].actor, await _reason(request))
+        await self._service.resume_schedule(request[VISITOR].actor, await _reason(request))
         return see_other("/schedule")
 
     async def skip(self, request: web.Request) -> web.StreamResponse:
@@ -60,10 +60,10 @@ class SchedulePage:
         wanted = str((await request.post()).get("slot_at", ""))
         for slot_at in await self._coming():
             if slot_at.isoformat() == wanted:
-                await self._desk.skip_slot(request[VISITOR].actor, slot_at, await _reason(request))
+                await self._service.skip_slot(request[VISITOR].actor, slot_at, await _reason(request))
                 return see_other("/schedule")
-        # Also who names no slot is told by the desk whether they might.
-        await self._desk.require_admin(request[VISITOR].actor, "skip a slot")
+        # Also who names no slot is told by the service whether they might.
+        await self._service.require_admin(request[VISITOR].actor, "skip a slot")
         raise CashbackError("This is none of the slots to come, or somebody has decided it meanwhile.")
 
     async def _coming(self) -> list[datetime]:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from cashback.dashboard import middleware, pages
 from cashback.dashboard.audit import AuditPage, Proofs
-from cashback.dashboard.auth import Doorman, RolesOf
+from cashback.dashboard.auth import RolesOf, SessionAuth
 from cashback.dashboard.batches import Batches
 from cashback.dashboard.health import Health
 from cashback.dashboard.intake import Intake
@@ -23,7 +23,7 @@ from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
 from cashback.database import Database
-from cashback.services import Desk
+from cashback.services import AdminService
 from cashback.settings import Settings
 
 RETRY_SECONDS: Final = 30
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class World:
+class Dependencies:
     """What the dashboard asks of the rest of the program.
 
     `is_online` is None where nobody means to connect to Discord; `waiting` counts the batches that the runner has.
@@ -49,21 +49,21 @@ class World:
 class Dashboard:
     """Serves pages, intake and metrics on one address."""
 
-    def __init__(self, database: Database, desk: Desk, settings: Settings, world: World) -> None:
-        """Take the ledger for reading, the desk, the settings, and the rest of the program."""
+    def __init__(self, database: Database, service: AdminService, settings: Settings, world: Dependencies) -> None:
+        """Take the ledger for reading, the service, the settings, and the rest of the program."""
         self._settings = settings.dashboard
         self._metrics = world.metrics
-        self._doorman = Doorman(desk, world.roles_of, settings.dashboard)
+        self._doorman = SessionAuth(service, world.roles_of, settings.dashboard)
         self._live = Live(self._doorman)
         self._snapshot = Snapshot(database, min_payout_cents=settings.referral_settings.min_payout_cents)
         self._health = Health(database, world.is_online)
-        self._intake = Intake(database, desk, settings)
+        self._intake = Intake(database, service, settings)
         self._rooms = (
             OverviewPage(database, self._snapshot, self._health, self._live),
-            Batches(database, desk, self._live),
-            Referrers(database, desk, self._snapshot, settings),
-            SchedulePage(database, desk),
-            AuditPage(database, Proofs(database, desk, world.metrics)),
+            Batches(database, service, self._live),
+            Referrers(database, service, self._snapshot, settings),
+            SchedulePage(database, service),
+            AuditPage(database, Proofs(database, service, world.metrics)),
             SignIn(database, self._doorman, settings),
             self._intake,
             Description(database, settings),

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from cashback.dashboard.auth import VISITOR, Doorman
+from cashback.dashboard.auth import VISITOR, SessionAuth
 from cashback.dashboard.pages import error_page, page, see_other
 from cashback.dashboard.rate_limit import Limit, address_of
 from cashback.database import Database
@@ -17,7 +17,7 @@ KNOCKS_PER_MINUTE: Final = 20
 class SignIn:
     """The door."""
 
-    def __init__(self, database: Database, doorman: Doorman, settings: Settings) -> None:
+    def __init__(self, database: Database, doorman: SessionAuth, settings: Settings) -> None:
         """Take the ledger's clock, the doorman, and the settings."""
         self._database = database
         self._doorman = doorman
@@ -47,11 +47,11 @@ class SignIn:
         if not self._knocks.admits(address_of(request, is_proxied=self._settings.dashboard.is_proxied)):
             return error_page(request, HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts; wait a minute.")
         response = see_other("/")
-        await self._doorman.let_in(request.match_info["token"], response)
+        await self._doorman.sign_in(request.match_info["token"], response)
         return response
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """End the session."""
         response = see_other("/sign-in")
-        await self._doorman.let_out(request[VISITOR], response)
+        await self._doorman.sign_out(request[VISITOR], response)
         return response

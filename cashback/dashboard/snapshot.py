@@ -5,7 +5,7 @@ from typing import Final
 
 import anyio
 
-from cashback.dashboard.ttl_cache import Fresh
+from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database import Database
 from cashback.database.queries.overview import Overview, overview
 from cashback.domain.errors import CashbackError
@@ -24,7 +24,7 @@ class Snapshot:
         """Take the ledger, and the smallest payout that counts as pending."""
         self._database = database
         self._min_payout_cents = min_payout_cents
-        self._glances = Fresh(self._read, seconds=USABLE_SECONDS)
+        self._glances = TtlCache(self._read, seconds=USABLE_SECONDS)
         self._asked = anyio.Event()
 
     async def _read(self, _key: str) -> Overview:

@@ -13,7 +13,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Fresh(Generic[K, V]):
+class TtlCache(Generic[K, V]):
     """Reads an answer at most once in so many seconds, however many ask; who asks meanwhile gets the same one."""
 
     def __init__(self, read: Callable[[K], Awaitable[V]], *, seconds: float) -> None:

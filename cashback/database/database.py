@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from cashback.database import schema
 from cashback.database.dialect import Location, located, name_of
-from cashback.database.engine import Door, Failpoint, no_failpoint
+from cashback.database.engine import ConnectionOwner, Failpoint, no_failpoint
 from cashback.database.referral_program import blacklist, pending, people, purchases, referrals, refunds
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
 from cashback.domain.ports import Clock, utc_now
@@ -54,8 +54,8 @@ class Database:
         self._clock = clock
         self._inline = inline
         self._failpoint = failpoint
-        self._opened: Door | None = None
-        self._closed: Door | None = None
+        self._opened: ConnectionOwner | None = None
+        self._closed: ConnectionOwner | None = None
 
     async def connect(self) -> None:
         """Open the ledger, create or adopt it where that is needed, and bring it to this program's schema.
@@ -74,13 +74,16 @@ class Database:
         if not schema.may_hold_tables(self.location):
             self._refuse_absence()
         # A door that was closed opens again, and has not forgotten the statements that it compiled.
-        door = self._closed or Door(self.location, inline=self._inline, failpoint=self._failpoint)
+        door = self._closed or ConnectionOwner(self.location, inline=self._inline, failpoint=self._failpoint)
         try:
             revision = await door.read(schema.revision_of)
             if revision is None and not await door.read(schema.count_tables):
                 self._refuse_absence()
             if revision != schema.NEWEST:
                 await door.write(schema.upgrade, self.name, self._clock())
+                # The connections were made before this was a ledger; new ones use it as one.
+                door.close()
+                await door.read(schema.revision_of)
         except BaseException:
             door.close()
             raise
@@ -115,7 +118,7 @@ class Database:
         await self.close()
 
     @property
-    def _door(self) -> Door:
+    def _door(self) -> ConnectionOwner:
         if self._opened is None:
             message = f"Database {self.name} is not open; connect() first."
             raise DatabaseUnavailableError(message)

@@ -30,6 +30,9 @@ Location = Path | URL
 READERS: Final = 4
 BUSY_TIMEOUT_SECONDS: Final = 30
 WAL_RETRY_SECONDS: Final = 0.01
+IS_A_LEDGER: Final = "SELECT 1 FROM sqlite_master WHERE name = 'cashback_origin'"
+"""A file that is not a ledger yet stays in its journal mode: what fails to adopt it leaves it as it was."""
+
 FOR_ALL: Final = ("synchronous=FULL", "foreign_keys=ON")
 FOR_THE_WRITER: Final = ("cache_size=-16384", "temp_store=MEMORY")
 FOR_READERS: Final = ("cache_size=-2048", "temp_store=FILE")
@@ -102,7 +105,8 @@ def _sqlite(path: Path, *, writes: bool) -> Engine:
         # The driver must not begin transactions on its own: this module says how each begins.
         connection.isolation_level = None
         cursor = connection.cursor()
-        _use_wal(cursor)
+        if cursor.execute(IS_A_LEDGER).fetchone():
+            _use_wal(cursor)
         for pragma in (*FOR_ALL, *(FOR_THE_WRITER if writes else FOR_READERS)):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

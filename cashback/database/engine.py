@@ -23,8 +23,8 @@ def no_failpoint(_moment: str) -> None:
     """Do nothing."""
 
 
-class Door:
-    """Runs functions of a connection: `write` inside one transaction of its own, `read` inside one snapshot."""
+class ConnectionOwner:
+    """Recovery functions of a connection: `write` inside one transaction of its own, `read` inside one snapshot."""
 
     def __init__(self, location: Location, *, inline: bool = False, failpoint: Failpoint = no_failpoint) -> None:
         """Take where it is. `inline` runs SQL in the caller's thread, for tests on a virtual clock."""

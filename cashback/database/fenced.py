@@ -12,7 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Ledger(Protocol):
+class LedgerPort(Protocol):
     """What stages ask of the ledger."""
 
     def now(self) -> datetime:
@@ -28,7 +28,7 @@ class Ledger(Protocol):
         ...
 
 
-class Fenced:
+class FencedDatabase:
     """A ledger that writes only while `require` does not raise, asked in the very transaction that writes."""
 
     def __init__(self, database: Database, require: Callable[[Connection], None]) -> None:

@@ -14,7 +14,7 @@ from cashback.domain.errors import LeaseLostError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class LeaseState:
     """How a lease stands: its holder, None where it was given back, and what shows that the holder lives."""
 
     holder: str | None
@@ -23,14 +23,14 @@ class Standing:
     milliseconds: int
 
 
-def standing(connection: Connection, name: str) -> Standing | None:
+def standing(connection: Connection, name: str) -> LeaseState | None:
     """Tell how a lease stands; None where nobody ever held it."""
     query = select(leases.c.holder, leases.c.fence, leases.c.beat, leases.c.milliseconds).where(leases.c.name == name)
     row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else Standing(**row)
+    return None if row is None else LeaseState(**row)
 
 
-def take(connection: Connection, name: str, *, holder: str, milliseconds: int, seen: Standing | None) -> int | None:
+def take(connection: Connection, name: str, *, holder: str, milliseconds: int, seen: LeaseState | None) -> int | None:
     """Take a lease that stands as it was seen, and return its new fence; None where somebody was faster."""
     if seen is None:
         first = insert_unless_there(connection, leases).values(

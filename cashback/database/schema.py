@@ -7,11 +7,18 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
+from cashback.database.adoption import create_or_adopt
 from cashback.database.dialect import Location
 from cashback.domain.errors import DatabaseUnavailableError
 
-NEWEST: Final = "0001"
+NEWEST: Final = "0002"
 """The revision that this program works with; a test holds it to the newest migration."""
+
+VERSION_TABLE: Final = "cashback_alembic_version"
+OLD_VERSION_TABLE: Final = "alembic_version"
+"""Programs up to schema 0001 look here. A ledger of ours keeps it, with a revision that those do not know."""
+
+MARK: Final = "0002"
 
 _ALEMBIC: Final = threading.Lock()
 """Alembic keeps what it works on in module globals, one for all threads: upgrades of several files take turns."""
@@ -20,10 +27,18 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 def revision_of(connection: Connection) -> str | None:
-    """Return the revision that the file stands at; None where this program has never used it."""
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.scalars(text("SELECT version_num FROM alembic_version")).one_or_none()
+    """Return the revision that the ledger has; None if this program has never used the database."""
+    inspector = inspect(connection)
+    if inspector.has_table(VERSION_TABLE):
+        return _revision_in(connection, VERSION_TABLE)
+    # Another bot may have an Alembic of its own: only beside our table is that one ours.
+    if inspector.has_table(OLD_VERSION_TABLE) and inspector.has_table("cashback_origin"):
+        return _revision_in(connection, OLD_VERSION_TABLE)
+    return None
+
+
+def _revision_in(connection: Connection, table: str) -> str | None:
+    return connection.scalars(text(f"SELECT version_num FROM {table}")).one_or_none()  # noqa: S608 -- our own names
 
 
 def may_hold_tables(location: Location) -> bool:
@@ -45,26 +60,54 @@ def count_tables(connection: Connection) -> int:
 
 
 def upgrade(connection: Connection, name: str, now: datetime) -> bool:
-    """Bring the database to the newest revision inside the caller's transaction; False where it was there already.
+    """Bring the database to the newest revision inside the caller's transaction; False if it has that already.
 
     Raises DatabaseUnavailableError for a file that a newer version of this program has written.
     """
     current = revision_of(connection)
     if current == NEWEST:
         return False
-    if current is not None and not list(MIGRATIONS.glob(f"versions/{current}_*.py")):
+    if current is None:
+        _begin(connection, now)
+        return True
+    if not list(MIGRATIONS.glob(f"versions/{current}_*.py")):
         message = (
             f"Database {name} has the schema {current} of a newer version; update this program (it knows {NEWEST})."
         )
         raise DatabaseUnavailableError(message)
-    # Imported here: who opens a file that is up to date does not wait for Alembic.
+    if not inspect(connection).has_table(VERSION_TABLE):
+        _stamp(connection, VERSION_TABLE, current)
+    migrate(connection, NEWEST, now)
+    return True
+
+
+def _begin(connection: Connection, now: datetime) -> None:
+    """Create or adopt a ledger. A database of ours alone is marked for older programs; another bot's is not."""
+    is_empty = not count_tables(connection)
+    create_or_adopt(connection, now)
+    _stamp(connection, VERSION_TABLE, NEWEST)
+    if is_empty:
+        _stamp(connection, OLD_VERSION_TABLE, MARK)
+
+
+def _stamp(connection: Connection, table: str, revision: str) -> None:
+    """Create a table as Alembic does, with a revision."""
+    connection.exec_driver_sql(
+        f"CREATE TABLE {table} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {table}_pkc PRIMARY KEY (version_num))"
+    )
+    connection.execute(text(f"INSERT INTO {table} VALUES (:revision)"), {"revision": revision})  # noqa: S608 -- as above
+
+
+def migrate(connection: Connection, revision: str, now: datetime) -> None:
+    """Run the migrations up to a revision inside the caller's transaction."""
+    # Imported here: a program that opens a file which is up to date does not wait for Alembic.
     from alembic import command  # noqa: PLC0415 -- see above
     from alembic.config import Config  # noqa: PLC0415 -- see above
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    config.attributes["version_table"] = VERSION_TABLE
     config.attributes["now"] = now
     with _ALEMBIC:
-        command.upgrade(config, NEWEST)
-    return True
+        command.upgrade(config, revision)

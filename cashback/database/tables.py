@@ -1,5 +1,8 @@
 """The tables. `users`, `referrals` and `wallet_transactions` have an Apex Core bot's columns; the rest is ours.
 
+Our tables, indexes, triggers and columns in shared tables begin with `cashback_`: any other name may become the other
+bot's. A column of a shared table that begins so without being ours (`cashback_earned_cents`) is one that it has.
+
 Money is whole cents, ids of people are Discord snowflakes, moments are UTC. What guards the money stands here as
 constraints and, where SQLite has no constraint for it, in `cashback/database/guards.py` as triggers.
 """
@@ -14,6 +17,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     ForeignKey,
@@ -40,6 +44,9 @@ from cashback.domain.model import (
 )
 
 metadata = MetaData()
+
+OWN: Final = "cashback_"
+"""What the name of everything of ours begins with."""
 
 Key = BigInteger().with_variant(Integer, "sqlite")
 """A 64-bit integer that SQLite takes as an alias of the rowid where it is the primary key."""
@@ -123,7 +130,7 @@ referrals = Table(
     # Ours: until when some of what purchases earned is held; NULL where nothing ever was.
     Column("cashback_held_until", Moment),
     # Ours: when an admin unlinked the two. What was earned stays; later purchases earn nothing.
-    Column("unlinked_at", Moment),
+    Column("cashback_unlinked_at", Moment),
     sqlite_autoincrement=True,
 )
 
@@ -142,7 +149,7 @@ wallet_transactions = Table(
     Column("metadata", Text, key="details"),
     Column("created_at", Moment, server_default=NOW),
     # Ours: the batch that a payout's transaction belongs to; unique with the user, see below.
-    Column("payout_batch_number", BigInteger),
+    Column("cashback_payout_batch_number", BigInteger),
     sqlite_autoincrement=True,
 )
 
@@ -154,7 +161,7 @@ APPROVED_BY_TWO: Final = (
 """Actors are "discord:<id>", "cli:<id>" and the like: the same person from elsewhere is the same person."""
 
 payout_batches = Table(
-    "payout_batches",
+    "cashback_payout_batches",
     metadata,
     Column("number", Key, primary_key=True, autoincrement=True),
     Column("batch_id", Text, unique=True),
@@ -193,9 +200,9 @@ payout_batches = Table(
 )
 
 payouts = Table(
-    "payouts",
+    "cashback_payouts",
     metadata,
-    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), primary_key=True),
+    Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), primary_key=True),
     Column("referrer_id", BigInteger, ForeignKey("users.discord_id"), primary_key=True),
     Column("status", Text, nullable=False, server_default="planned"),
     Column("approved_cents", BigInteger, nullable=False),
@@ -211,9 +218,9 @@ payouts = Table(
 )
 
 payout_exclusions = Table(
-    "payout_exclusions",
+    "cashback_payout_exclusions",
     metadata,
-    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), primary_key=True),
+    Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), primary_key=True),
     Column("referrer_id", BigInteger, primary_key=True),
     # What would have been paid, had the referrer not been left out of this batch.
     Column("pending_cents", BigInteger, nullable=False),
@@ -224,7 +231,7 @@ payout_exclusions = Table(
 )
 
 payout_attempts = Table(
-    "payout_attempts",
+    "cashback_payout_attempts",
     metadata,
     Column("batch_number", BigInteger, primary_key=True),
     Column("referrer_id", BigInteger, primary_key=True),
@@ -239,7 +246,9 @@ payout_attempts = Table(
     Column("outcome", Text),
     Column("reason", Text),
     Column("settled_at", Moment),
-    ForeignKeyConstraint(["batch_number", "referrer_id"], ["payouts.batch_number", "payouts.referrer_id"]),
+    ForeignKeyConstraint(
+        ["batch_number", "referrer_id"], ["cashback_payouts.batch_number", "cashback_payouts.referrer_id"]
+    ),
     CheckConstraint("attempt > 0", name="retries_count_from_one"),
     CheckConstraint("outcome IN ('credited', 'failed', 'skipped')", name="outcome_known"),
     CheckConstraint("(outcome IS NULL) = (settled_at IS NULL)", name="settled_has_moment"),
@@ -247,10 +256,10 @@ payout_attempts = Table(
 )
 
 reversals = Table(
-    "reversals",
+    "cashback_reversals",
     metadata,
     Column("number", Key, primary_key=True, autoincrement=True),
-    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), nullable=False),
+    Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), nullable=False),
     # NULL where all that the batch credited is taken back.
     Column("referrer_id", BigInteger),
     Column("reason", Text, nullable=False),
@@ -283,27 +292,29 @@ reversals = Table(
 )
 
 payout_reversals = Table(
-    "payout_reversals",
+    "cashback_payout_reversals",
     metadata,
     # The key of the payout: it is taken back once.
     Column("batch_number", BigInteger, primary_key=True),
     Column("referrer_id", BigInteger, primary_key=True),
-    Column("reversal_number", BigInteger, ForeignKey("reversals.number"), nullable=False),
+    Column("reversal_number", BigInteger, ForeignKey("cashback_reversals.number"), nullable=False),
     # What the wallet held of the payout, and what it did not.
     Column("amount_cents", BigInteger, nullable=False),
     Column("shortfall_cents", BigInteger, nullable=False),
     Column("transaction_id", BigInteger, ForeignKey("wallet_transactions.id"), unique=True),
-    ForeignKeyConstraint(["batch_number", "referrer_id"], ["payouts.batch_number", "payouts.referrer_id"]),
+    ForeignKeyConstraint(
+        ["batch_number", "referrer_id"], ["cashback_payouts.batch_number", "cashback_payouts.referrer_id"]
+    ),
     CheckConstraint("amount_cents >= 0 AND shortfall_cents >= 0", name="takes_no_more_than_there_is"),
     CheckConstraint("(amount_cents > 0) = (transaction_id IS NOT NULL)", name="taken_by_transaction"),
     sqlite_with_rowid=False,
 )
 
 notifications = Table(
-    "notifications",
+    "cashback_notifications",
     metadata,
     Column("id", Key, primary_key=True, autoincrement=True),
-    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), nullable=False),
+    Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), nullable=False),
     Column("user_id", BigInteger, nullable=False),
     Column("status", Text, nullable=False, server_default="queued"),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -315,21 +326,21 @@ notifications = Table(
 )
 
 dm_channels = Table(
-    "dm_channels",
+    "cashback_dm_channels",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("channel_id", BigInteger, nullable=False),
 )
 
 notification_preferences = Table(
-    "notification_preferences",
+    "cashback_notification_preferences",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("payout_dm", Integer, nullable=False, server_default="1"),
 )
 
 referral_blacklist = Table(
-    "referral_blacklist",
+    "cashback_referral_blacklist",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("reason", Text),
@@ -338,7 +349,7 @@ referral_blacklist = Table(
 )
 
 referral_purchases = Table(
-    "referral_purchases",
+    "cashback_referral_purchases",
     metadata,
     Column("order_id", Text, primary_key=True),
     Column("buyer_id", BigInteger, nullable=False),
@@ -359,10 +370,10 @@ referral_purchases = Table(
 )
 
 referral_refunds = Table(
-    "referral_refunds",
+    "cashback_referral_refunds",
     metadata,
     Column("refund_id", Text, primary_key=True),
-    Column("order_id", Text, ForeignKey("referral_purchases.order_id"), nullable=False),
+    Column("order_id", Text, ForeignKey("cashback_referral_purchases.order_id"), nullable=False),
     Column("referral_id", BigInteger, ForeignKey("referrals.id")),
     Column("amount_cents", BigInteger, nullable=False),
     # By how many whole cents the referral's earnings fell; the rest of what it takes is in the carry.
@@ -376,7 +387,7 @@ referral_refunds = Table(
 )
 
 absent_members = Table(
-    "absent_members",
+    "cashback_absent_members",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", Text, nullable=False),
@@ -385,11 +396,11 @@ absent_members = Table(
 )
 
 schedule_slots = Table(
-    "schedule_slots",
+    "cashback_schedule_slots",
     metadata,
     Column("slot_at", Moment, primary_key=True),
     Column("status", Text, nullable=False),
-    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), unique=True),
+    Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), unique=True),
     Column("reason", Text),
     Column("decided_by", Text, nullable=False),
     Column("decided_at", Moment, nullable=False),
@@ -398,7 +409,7 @@ schedule_slots = Table(
 )
 
 schedule_state = Table(
-    "schedule_state",
+    "cashback_schedule_state",
     metadata,
     Column("id", Integer, primary_key=True),
     # The rule in force, as "friday 15:00" or "off", and since when: slots before that moment are nobody's.
@@ -413,7 +424,7 @@ schedule_state = Table(
 )
 
 audit_log = Table(
-    "audit_log",
+    "cashback_audit_log",
     metadata,
     Column("id", Key, primary_key=True, autoincrement=True),
     Column("at", Moment, nullable=False),
@@ -425,9 +436,9 @@ audit_log = Table(
 )
 
 announcements = Table(
-    "announcements",
+    "cashback_announcements",
     metadata,
-    Column("batch_number", BigInteger, ForeignKey("payout_batches.number"), primary_key=True),
+    Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), primary_key=True),
     # A batch's summary, which is brought up to date until it is final, or its one entry in the audit channel.
     Column("kind", Text, primary_key=True),
     Column("channel_id", BigInteger, nullable=False),
@@ -439,7 +450,7 @@ announcements = Table(
 )
 
 dashboard_links = Table(
-    "dashboard_links",
+    "cashback_dashboard_links",
     metadata,
     # What is in the link is kept as a digest only: who reads the file signs in nowhere.
     Column("digest", Text, primary_key=True),
@@ -452,7 +463,7 @@ dashboard_links = Table(
 )
 
 dashboard_sessions = Table(
-    "dashboard_sessions",
+    "cashback_dashboard_sessions",
     metadata,
     Column("digest", Text, primary_key=True),
     Column("user_id", BigInteger),
@@ -463,7 +474,7 @@ dashboard_sessions = Table(
 )
 
 slot_posts = Table(
-    "slot_posts",
+    "cashback_slot_posts",
     metadata,
     Column("slot_at", Moment, primary_key=True),
     # The notice ahead of a slot, or the line that says why a slot made no batch.
@@ -477,7 +488,7 @@ slot_posts = Table(
 )
 
 leases = Table(
-    "leases",
+    "cashback_leases",
     metadata,
     Column("name", Text, primary_key=True),
     # NULL where it was given back: then the next one need not wait.
@@ -502,53 +513,52 @@ cashback_origin = Table(
 unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
 """Whether a referral earned more than was paid; what may be paid now is asked in `referral_program/pending.py`."""
 
-# Discovery and crediting cost what is pending, not what is stored.
-Index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, sqlite_where=unpaid)
 overpaid = referrals.c.cashback_earned_cents < referrals.c.cashback_paid_cents
-Index("referrals_overpaid", referrals.c.referrer_user_id, sqlite_where=overpaid)
-_was_held = referrals.c.cashback_held_until.is_not(None)
-Index("referrals_held", referrals.c.cashback_held_until, sqlite_where=_was_held)
-_is_held = referral_purchases.c.payable_at.is_not(None)
-Index(
-    "referral_purchases_held",
-    referral_purchases.c.referral_id,
-    referral_purchases.c.payable_at,
-    sqlite_where=_is_held,
-)
-is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
-Index(
-    "referral_purchases_refunded",
-    referral_purchases.c.order_id,
-    sqlite_where=is_refunded,
-)
-Index("referral_refunds_by_order", referral_refunds.c.order_id)
-Index("referral_refunds_by_referral", referral_refunds.c.referral_id)
-Index("referrals_by_referrer", referrals.c.referrer_user_id)
 is_flagged = referrals.c.is_blacklisted != literal_column("0")
-Index("referrals_blacklisted", referrals.c.referrer_user_id, sqlite_where=is_flagged)
-# One transaction for one payout, by constraint; in key order, so that a batch appends to the index.
-_of_batch = wallet_transactions.c.payout_batch_number.is_not(None)
-Index(
-    "wallet_transactions_one_per_payout",
-    wallet_transactions.c.payout_batch_number,
-    wallet_transactions.c.user_discord_id,
-    unique=True,
-    sqlite_where=_of_batch,
-)
-Index("wallet_transactions_by_user", wallet_transactions.c.user_discord_id)
+is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
 # SQLite takes a partial index only where the query says its condition with the same constants, not with parameters.
 is_queued = notifications.c.status == literal_column("'queued'")
-Index("notifications_queued", notifications.c.id, sqlite_where=is_queued)
-is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
-Index("payout_batches_open", payout_batches.c.number, sqlite_where=is_open)
-# Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.
 is_settled = notifications.c.status != literal_column("'queued'")
-Index(
-    "notifications_settled",
-    notifications.c.batch_number,
-    notifications.c.status,
-    sqlite_where=is_settled,
-)
-Index("audit_log_by_batch", audit_log.c.batch_number, audit_log.c.id)
+is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
-Index("payout_batches_failed", payout_batches.c.number, sqlite_where=has_failures)
+
+
+def _index(name: str, *columns: Column[Any], where: ColumnElement[bool] | None = None, unique: bool = False) -> Index:
+    """Declare an index; on both databases it holds only the rows that meet the condition."""
+    return Index(f"{OWN}{name}", *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+INDEXES: Final = (
+    _index("payout_batches_failed", payout_batches.c.number, where=has_failures),
+    _index("payout_batches_open", payout_batches.c.number, where=is_open),
+    _index("notifications_queued", notifications.c.id, where=is_queued),
+    # Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.
+    _index("notifications_settled", notifications.c.batch_number, notifications.c.status, where=is_settled),
+    _index("audit_log_by_batch", audit_log.c.batch_number, audit_log.c.id),
+    _index("referrals_by_referrer", referrals.c.referrer_user_id),
+    # Discovery and crediting cost what is pending, not what is stored.
+    _index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, where=unpaid),
+    _index("referrals_overpaid", referrals.c.referrer_user_id, where=overpaid),
+    _index("referrals_held", referrals.c.cashback_held_until, where=referrals.c.cashback_held_until.is_not(None)),
+    # The last of its table: of indexes that SQLite holds for equal it takes the youngest, and this one is small.
+    _index("referrals_blacklisted", referrals.c.referrer_user_id, where=is_flagged),
+    _index(
+        "referral_purchases_held",
+        referral_purchases.c.referral_id,
+        referral_purchases.c.payable_at,
+        where=referral_purchases.c.payable_at.is_not(None),
+    ),
+    _index("referral_purchases_refunded", referral_purchases.c.order_id, where=is_refunded),
+    _index("referral_refunds_by_order", referral_refunds.c.order_id),
+    _index("referral_refunds_by_referral", referral_refunds.c.referral_id),
+    _index("wallet_transactions_by_user", wallet_transactions.c.user_discord_id),
+    # One transaction for one payout, by constraint; in key order, so that a batch appends to the index.
+    _index(
+        "wallet_transactions_one_per_payout",
+        wallet_transactions.c.cashback_payout_batch_number,
+        wallet_transactions.c.user_discord_id,
+        where=wallet_transactions.c.cashback_payout_batch_number.is_not(None),
+        unique=True,
+    ),
+)
+"""In the order in which they are created."""

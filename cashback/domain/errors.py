@@ -45,11 +45,11 @@ class StoppedError(StaleBatchError):
     """An admin has stopped this batch; nothing more of it is paid until one resumes it."""
 
 
-class SettledError(StaleBatchError):
+class AlreadySettledError(StaleBatchError):
     """Another process has settled all of this batch; nothing of it is left to pay."""
 
 
-class InHandError(CashbackError):
+class ChunkLockedError(CashbackError):
     """Another process has some of these payouts in hand; they are settled there, or stay planned if it dies."""
 
 

@@ -13,4 +13,4 @@ class BatchInHand:
     batch_id: str | None = None
 
 
-in_hand: Final[ContextVar[BatchInHand | None]] = ContextVar("in_hand", default=None)
+log_context: Final[ContextVar[BatchInHand | None]] = ContextVar("log_context", default=None)

@@ -84,7 +84,7 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class BatchLimits:
     """Under which terms a batch is planned. None switches a limit, or a reason to look twice, off.
 
     `max_*` leave out what does not fit. From `approval_threshold_cents` on, and with `gate_unusual` where anything is

@@ -39,7 +39,7 @@ class Observer(Protocol):
         ...
 
 
-class Silence:
+class NullObserver:
     """An observer for those who read the report from the database."""
 
     async def progressed(self, chunk: ChunkCredited) -> None:

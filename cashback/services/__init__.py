@@ -1,4 +1,4 @@
-"""The desk: what an admin may do and until when. The one door for Discord, the command line and the calendar.
+"""The service: what an admin may do and until when. The one door for Discord, the command line and the calendar.
 
 Every rule of who may is here, not in a view; every refusal is in the audit log. A file is one part of what may be done.
 """
@@ -11,11 +11,11 @@ from cashback.services.reversals import Reversals
 from cashback.services.runs import Runs
 from cashback.services.schedule import Schedule
 from cashback.services.sign_ins import SignIns
-from cashback.services.terms import terms_of
+from cashback.services.terms import batch_limits_of
 
 
-class Desk(Books, Members, Proposals, Reversals, Runs, Schedule, SignIns):
+class AdminService(Books, Members, Proposals, Reversals, Runs, Schedule, SignIns):
     """Takes admins' requests, checks them, and hands approved batches to the runner."""
 
 
-__all__ = ["CLI", "EVERYONE", "SCHEDULE", "Actor", "Desk", "Source", "read_code", "terms_of"]
+__all__ = ["CLI", "EVERYONE", "SCHEDULE", "Actor", "AdminService", "Source", "batch_limits_of", "read_code"]

@@ -1,4 +1,4 @@
-"""Who acts at the desk, and from where."""
+"""Who acts at the service, and from where."""
 
 from dataclasses import dataclass
 from enum import StrEnum

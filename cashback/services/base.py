@@ -1,4 +1,4 @@
-"""What all parts of the desk share: the ledger, the settings, and the question whether somebody may."""
+"""What all parts of the service share: the ledger, the settings, and the question whether somebody may."""
 
 from collections.abc import Callable
 from typing import Final
@@ -11,8 +11,8 @@ from cashback.settings import Settings
 TRUSTED: Final = ("cli", "schedule")
 
 
-class Door:
-    """A part of the desk. `Desk` joins the parts."""
+class Service:
+    """A part of the service. `AdminService` joins the parts."""
 
     def __init__(
         self,

@@ -6,10 +6,10 @@ from cashback.database.referral_program import blacklist, links, referrals
 from cashback.database.referral_program.people import LARGEST_ID
 from cashback.domain.errors import ReferralRefusedError
 from cashback.services.actors import Actor
-from cashback.services.base import Door
+from cashback.services.base import Service
 
 
-class Members(Door):
+class Members(Service):
     """Links members, bars them, and lets them in again."""
 
     async def enter_code(self, member_id: int, referrer_id: int, *, in_server: bool, is_bot: bool) -> int:

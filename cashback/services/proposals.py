@@ -7,13 +7,13 @@ from cashback.database.payouts import approvals, batches, proposals
 from cashback.domain.errors import CashbackError, NotAllowedError, SecondApproverError
 from cashback.domain.model import BatchReport, BatchSummary, Selection
 from cashback.services.actors import Actor
-from cashback.services.base import Door
-from cashback.services.terms import terms_of
+from cashback.services.base import Service
+from cashback.services.terms import batch_limits_of
 
 EVERYONE: Final = Selection()
 
 
-class Proposals(Door):
+class Proposals(Service):
     """Plans batches; who planned one decides on it."""
 
     async def propose(
@@ -38,7 +38,7 @@ class Proposals(Door):
             min_payout_cents=self._settings.referral_settings.min_payout_cents,
             hold_leavers=self._settings.referral_settings.leaver_policy == "hold",
             selection=selection,
-            terms=terms_of(self._settings.referral_settings),
+            terms=batch_limits_of(self._settings.referral_settings),
         )
 
     async def approve(self, actor: Actor, batch_number: int) -> BatchReport:

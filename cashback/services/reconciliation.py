@@ -10,10 +10,10 @@ from cashback.database.referral_program.purchases import Purchase, RecordedPurch
 from cashback.database.referral_program.refunds import RecordedRefund, Refund
 from cashback.domain.errors import RefundRefusedError
 from cashback.services.actors import Actor
-from cashback.services.base import Door
+from cashback.services.base import Service
 
 
-class Books(Door):
+class Books(Service):
     """Proves the books when an admin asks, and records purchases for the shops whose key is known."""
 
     async def verify(self, actor: Actor) -> Verdict:

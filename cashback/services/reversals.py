@@ -7,13 +7,13 @@ from cashback.database.payouts import reversals
 from cashback.domain.errors import CashbackError, NotAllowedError, SecondApproverError
 from cashback.domain.model import Reversal
 from cashback.services.actors import Actor
-from cashback.services.base import Door
-from cashback.services.terms import terms_of
+from cashback.services.base import Service
+from cashback.services.terms import batch_limits_of
 
 LONGEST_REASON: Final = 200
 
 
-class Reversals(Door):
+class Reversals(Service):
     """Takes payouts back; who asked for it decides on it, and where two must approve any other admin with them."""
 
     async def propose_reversal(
@@ -36,7 +36,7 @@ class Reversals(Door):
             actor=str(actor),
             now=now,
             expires_at=now + timedelta(seconds=settings.confirm_seconds),
-            terms=terms_of(settings),
+            terms=batch_limits_of(settings),
         )
 
     async def approve_reversal(self, actor: Actor, number: int) -> Reversal:

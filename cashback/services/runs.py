@@ -6,10 +6,10 @@ from cashback.database.payouts import batches, retries, runs
 from cashback.domain.errors import BusyError, StaleBatchError
 from cashback.domain.model import BatchReport
 from cashback.services.actors import SYSTEM, Actor
-from cashback.services.base import Door
+from cashback.services.base import Service
 
 
-class Runs(Door):
+class Runs(Service):
     """Hands batches to the runner, and takes them from it. Any admin may: nothing that was not approved is paid."""
 
     async def resume(self, actor: Actor, batch_number: int | None = None) -> list[int]:

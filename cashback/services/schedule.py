@@ -12,8 +12,8 @@ from cashback.domain.calendar import Rule
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import PendingPreview, ScheduleOverview, SlotStatus
 from cashback.services.actors import SCHEDULE, Actor
-from cashback.services.base import Door
-from cashback.services.terms import terms_of
+from cashback.services.base import Service
+from cashback.services.terms import batch_limits_of
 from cashback.settings import ReferralSettings, Settings, SettingsError
 
 REASON_LENGTH: Final = 200
@@ -21,7 +21,7 @@ REASON_LENGTH: Final = 200
 T = TypeVar("T")
 
 
-class Schedule(Door):
+class Schedule(Service):
     """Decides slots, each once, by the schedule that is in force in the ledger."""
 
     async def schedule_overview(self) -> ScheduleOverview:
@@ -37,7 +37,7 @@ class Schedule(Door):
             now=self._database.now(),
             min_payout_cents=referral.min_payout_cents,
             hold_leavers=referral.leaver_policy == "hold",
-            terms=terms_of(referral),
+            terms=batch_limits_of(referral),
         )
 
     async def open_schedule(self) -> ScheduleState:
@@ -80,7 +80,7 @@ class Schedule(Door):
             now=self._database.now(),
             min_payout_cents=self._settings.referral_settings.min_payout_cents,
             hold_leavers=self._settings.referral_settings.leaver_policy == "hold",
-            terms=terms_of(self._settings.referral_settings),
+            terms=batch_limits_of(self._settings.referral_settings),
         )
         if number is not None and (await self._database.read(batches.report, number)).approved_by is not None:
             self._submit(number)

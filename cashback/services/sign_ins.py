@@ -9,14 +9,14 @@ from cashback.database import sign_ins
 from cashback.database.sign_ins import Session
 from cashback.domain.errors import NotAllowedError
 from cashback.services.actors import Actor
-from cashback.services.base import Door
+from cashback.services.base import Service
 
 LINK_LIFETIME: Final = timedelta(minutes=5)
 SESSION_LIFETIME: Final = timedelta(hours=12)
 TOKEN_BYTES: Final = 32
 
 
-class SignIns(Door):
+class SignIns(Service):
     """Lets admins and viewers in, and nobody twice with one link."""
 
     @property

@@ -1,12 +1,12 @@
 """The terms of a batch, as the settings say them."""
 
-from cashback.domain.model import Terms
+from cashback.domain.model import BatchLimits
 from cashback.settings import ReferralSettings
 
 
-def terms_of(settings: ReferralSettings) -> Terms:
+def batch_limits_of(settings: ReferralSettings) -> BatchLimits:
     """Read from the settings what a batch may hold, and when it needs a second admin."""
-    return Terms(
+    return BatchLimits(
         max_users=settings.max_users_per_batch,
         max_total_cents=settings.max_total_cents_per_batch,
         approval_threshold_cents=settings.approval_threshold_cents,

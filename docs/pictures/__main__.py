@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from cashback.database.database import DEFAULT_RATE_PPM
 from cashback.database.payouts import approvals, proposals
 from cashback.database.referral_program.purchases import Purchase, record_purchases
-from cli.demo import Town, found_town
+from cli.demo import DemoCommunity, found_town
 from docs.pictures.browser import Page, browser
 from sandbox import Member, Message
 
@@ -31,7 +31,7 @@ REFUSES: Final = "CREATE TRIGGER closed BEFORE INSERT ON wallet_transactions BEG
 class Photographer:
     """Types, waits for the answer, and takes the picture of both."""
 
-    def __init__(self, town: Town, page: Page) -> None:
+    def __init__(self, town: DemoCommunity, page: Page) -> None:
         """Take the town and the page."""
         self._town = town
         self._page = page
@@ -84,7 +84,7 @@ def _read(text: str) -> tuple[str, dict[str, object]]:
     return " ".join(word for word in words if ":" not in word), dict(options)
 
 
-async def _payouts(town: Town, photographer: Photographer) -> None:
+async def _payouts(town: DemoCommunity, photographer: Photographer) -> None:
     payee = town.payees[2]
     one = await photographer.type(f"!sendref-cashb <@{payee.id}>", shows="Individual Referral Cashback")
     await photographer.take("individual", one, before=1)
@@ -104,7 +104,7 @@ async def _payouts(town: Town, photographer: Photographer) -> None:
     await photographer.take("received", direct, by=stranger)
 
 
-async def _failures(town: Town, photographer: Photographer) -> None:
+async def _failures(town: DemoCommunity, photographer: Photographer) -> None:
     ours = town.payees[3:6]
     await _buy(town, ours)
     async with _closed_wallets(town):
@@ -114,14 +114,14 @@ async def _failures(town: Town, photographer: Photographer) -> None:
 
 
 @asynccontextmanager
-async def _closed_wallets(town: Town) -> AsyncIterator[None]:
+async def _closed_wallets(town: DemoCommunity) -> AsyncIterator[None]:
     """Let the ledger refuse every credit inside the block."""
     await town.database.write(Connection.exec_driver_sql, REFUSES)
     yield
     await town.database.write(Connection.exec_driver_sql, "DROP TRIGGER closed")
 
 
-async def _buy(town: Town, referrers: tuple[Member, ...], *, held_days: int = 0) -> None:
+async def _buy(town: DemoCommunity, referrers: tuple[Member, ...], *, held_days: int = 0) -> None:
     """Let a friend of each of these referrers buy something."""
     for referrer in referrers:
         friend = (await town.database.get_referrals(referrer.id))[0]["referred_user_id"]
@@ -131,7 +131,7 @@ async def _buy(town: Town, referrers: tuple[Member, ...], *, held_days: int = 0)
         )
 
 
-async def _members(town: Town, photographer: Photographer) -> None:
+async def _members(town: DemoCommunity, photographer: Photographer) -> None:
     me, friend = town.payees[6], town.sandbox.add_member("newcomer")
 
     async def picture(name: str, text: str, shows: str, by: Member) -> None:
@@ -147,7 +147,7 @@ async def _members(town: Town, photographer: Photographer) -> None:
     await picture("notifications", "/cashback notifications off", "now off", me)
 
 
-async def _referrals(town: Town, photographer: Photographer) -> None:
+async def _referrals(town: DemoCommunity, photographer: Photographer) -> None:
     member, other = town.payees[7], town.payees[8]
     newcomer = town.sandbox.add_member("other-newcomer")
     for name, text, shows in (
@@ -161,7 +161,7 @@ async def _referrals(town: Town, photographer: Photographer) -> None:
         await photographer.take(name, await photographer.type(text, shows=shows), before=1)
 
 
-async def _two_admins(town: Town, photographer: Photographer) -> None:
+async def _two_admins(town: DemoCommunity, photographer: Photographer) -> None:
     """Show a batch that leaves members out, is unusual and needs two; then its reversal."""
     other = town.sandbox.add_member("other-admin", role_ids=town.admin.role_ids)
     summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
@@ -181,11 +181,11 @@ async def _two_admins(town: Town, photographer: Photographer) -> None:
 
 
 def _newest_batch(connection: Connection) -> list[str]:
-    query = "SELECT batch_id FROM payout_batches ORDER BY number DESC LIMIT 1"
+    query = "SELECT batch_id FROM cashback_payout_batches ORDER BY number DESC LIMIT 1"
     return [str(row[0]) for row in connection.exec_driver_sql(query)]
 
 
-async def _stopped(town: Town, photographer: Photographer) -> None:
+async def _stopped(town: DemoCommunity, photographer: Photographer) -> None:
     """Show a batch that another process has approved, stopped here, and the failed payouts of one."""
     await _buy(town, town.payees[3:6])
     now = town.database.now()

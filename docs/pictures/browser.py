@@ -28,7 +28,7 @@ FLAGS: Final = (
     "--remote-debugging-port=0",
 )
 LONGEST_SECONDS: Final = 30
-LOOK_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.05
 
 
 class BrowserError(Exception):
@@ -68,7 +68,7 @@ class Page:
         """Wait until a script is worth something true. Raises TimeoutError."""
         with anyio.fail_after(LONGEST_SECONDS):
             while not await self.evaluate(script):  # noqa: ASYNC110 -- a page has no event for this
-                await anyio.sleep(LOOK_SECONDS)
+                await anyio.sleep(POLL_SECONDS)
 
     async def open(self, address: str, *, width: int, height: int, scale: float = 1.0) -> None:
         """Open an address in a window of this size, in CSS pixels."""
@@ -134,5 +134,5 @@ async def _port(file: anyio.Path) -> int:
     """Read the port that the browser chose."""
     with anyio.fail_after(LONGEST_SECONDS):
         while not await file.exists() or not (lines := (await file.read_text()).split()):  # noqa: ASYNC110 -- no event
-            await anyio.sleep(LOOK_SECONDS)
+            await anyio.sleep(POLL_SECONDS)
     return int(lines[0])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from cashback import logs
-from tests.conftest import Till, raw
+from tests.conftest import LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +74,7 @@ def test_a_line_for_people_is_no_json(root: logging.Logger) -> None:
     assert not stream.getvalue().startswith("{")
 
 
-async def test_every_line_of_a_run_names_its_batch(till: Till, root: logging.Logger) -> None:
+async def test_every_line_of_a_run_names_its_batch(till: LedgerFixture, root: logging.Logger) -> None:
     """The payout to 5 fails within the run, deep in a stage; nobody there says which batch it is."""
     await till.earn(5, 100)
     with raw(till.location) as connection:
@@ -87,7 +87,7 @@ async def test_every_line_of_a_run_names_its_batch(till: Till, root: logging.Log
     await till.run(number)
     logging.getLogger("bot").info("afterwards")
     *of_run, after = lines(stream)
-    batch_id = till.rows("SELECT batch_id FROM payout_batches")[0][0]
+    batch_id = till.rows("SELECT batch_id FROM cashback_payout_batches")[0][0]
     assert [line["event"] for line in of_run if "the payout to 5 failed" in str(line["event"])]
     assert {(line["batch_number"], line["batch_id"]) for line in of_run} == {(number, batch_id)}
     assert "batch_number" not in after

@@ -34,7 +34,7 @@ def test_a_backup_is_refused_in_one_line_where_something_is_there(seeded: Cashba
     assert answer.error == "letter is there already and was left as it is; name another file or --overwrite."
     assert (folder / "letter").read_text() == "precious"
     assert seeded("backup", "letter", "--overwrite").code == 0
-    assert "backup_made" in str(rows(folder / "cashback.db", "SELECT action FROM audit_log"))
+    assert "backup_made" in str(rows(folder / "cashback.db", "SELECT action FROM cashback_audit_log"))
 
 
 def test_a_backup_of_books_that_do_not_balance_says_so(seeded: Cashback, folder: Path) -> None:
@@ -85,7 +85,7 @@ def test_verify_misses_the_head_of_a_tail_that_was_cut_off(seeded: Cashback, fol
     head = seeded("verify", "--json").json["audit_head"]
     drop_guards(folder / "cashback.db")
     with raw(folder / "cashback.db") as connection:
-        connection.execute("DELETE FROM audit_log WHERE id = 4")
+        connection.execute("DELETE FROM cashback_audit_log WHERE id = 4")
     assert seeded("verify").code == 0
     answer = seeded("verify", "--head", head)
     assert answer.code == 1

@@ -45,4 +45,4 @@ async def test_it_prints_a_link_that_lets_one_look_and_nothing_else(seeded: Cash
         process.send_signal(signal.SIGINT)
         with anyio.fail_after(10):
             assert await process.wait() == 0
-    assert rows(folder / "cashback.db", "SELECT 1 FROM payout_batches") == []
+    assert rows(folder / "cashback.db", "SELECT 1 FROM cashback_payout_batches") == []

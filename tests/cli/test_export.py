@@ -21,7 +21,7 @@ def test_a_batch_is_exported_with_its_totals_beside_it(seeded: Cashback, folder:
     batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
     told = seeded("export", batch_id, "--json").json
     payouts = read(folder / f"{batch_id}.csv")
-    paid = rows(folder / "cashback.db", "SELECT referrer_id, paid_cents FROM payouts ORDER BY referrer_id")
+    paid = rows(folder / "cashback.db", "SELECT referrer_id, paid_cents FROM cashback_payouts ORDER BY referrer_id")
     assert [(int(row["referrer_id"]), int(row["paid_cents"])) for row in payouts] == paid
     transactions = rows(folder / "cashback.db", "SELECT id FROM wallet_transactions ORDER BY user_discord_id")
     assert [(int(row["transaction_id"]),) for row in payouts] == transactions
@@ -48,7 +48,7 @@ def test_no_reason_is_taken_for_a_formula(seeded: Cashback, folder: Path) -> Non
     assert seeded("pay", "--yes").code == 3
     drop_guards(folder / "cashback.db")
     with raw(folder / "cashback.db") as ledger:
-        ledger.execute("UPDATE payouts SET reason = '=1+1'")
+        ledger.execute("UPDATE cashback_payouts SET reason = '=1+1'")
     seeded("export", 1)
     assert {row["reason"] for row in read(folder / "1.csv")} == {"'=1+1"}
 
@@ -61,7 +61,7 @@ def test_a_spreadsheet_keeps_every_digit_of_an_id(seeded: Cashback, folder: Path
     head, first, *_ = sheet.iter_rows(values_only=True)
     shown = dict(zip(head, first, strict=True))
     [(referrer_id, cents)] = rows(
-        folder / "cashback.db", "SELECT referrer_id, paid_cents FROM payouts ORDER BY referrer_id LIMIT 1"
+        folder / "cashback.db", "SELECT referrer_id, paid_cents FROM cashback_payouts ORDER BY referrer_id LIMIT 1"
     )
     assert (shown["referrer_id"], shown["paid_cents"]) == (str(referrer_id), cents)
 

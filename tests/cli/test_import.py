@@ -22,7 +22,7 @@ def counts(answer: Answer) -> tuple[int, ...]:
 
 
 def everything(path: Path = LEDGER) -> list[list[tuple[object, ...]]]:
-    tables = ("users", "referrals", "referral_purchases", "wallet_transactions", "audit_log")
+    tables = ("users", "referrals", "cashback_referral_purchases", "wallet_transactions", "cashback_audit_log")
     return [rows(path, f"SELECT * FROM {table} ORDER BY 1") for table in tables]
 
 
@@ -85,7 +85,7 @@ def test_what_excel_and_others_write_is_understood(cashback: Cashback, folder: P
     )
     (folder / "p.csv").write_bytes(text.encode())
     assert counts(cashback("import", "p.csv", "--json")) == (5, 5, 0, 5, 0, 0)
-    query = "SELECT order_id, amount_cents, purchased_at FROM referral_purchases ORDER BY amount_cents"
+    query = "SELECT order_id, amount_cents, purchased_at FROM cashback_referral_purchases ORDER BY amount_cents"
     found = rows(LEDGER, query)
     assert found[1:] == [
         ("A,1", 110, "2025-01-31 00:00:00.000000"),

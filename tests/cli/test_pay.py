@@ -103,8 +103,8 @@ def test_a_dry_run_leaves_no_trace(seeded: Cashback, arguments: list[str]) -> No
     assert (found["batch_id"], found["status"]) == (None, "dry_run")
     assert found["total_cents"] == found["approved_cents"] == (2_500 if arguments else 12_750)
     assert balances() == 0
-    assert rows(Path("cashback.db"), "SELECT count(*) FROM payout_batches") == [(0,)]
-    assert rows(Path("cashback.db"), "SELECT count(*) FROM audit_log") == [(0,)]
+    assert rows(Path("cashback.db"), "SELECT count(*) FROM cashback_payout_batches") == [(0,)]
+    assert rows(Path("cashback.db"), "SELECT count(*) FROM cashback_audit_log") == [(0,)]
 
 
 def test_json_without_yes_is_wrong_usage(seeded: Cashback) -> None:
@@ -129,7 +129,7 @@ def test_where_nobody_answers_nothing_is_paid(seeded: Cashback, monkeypatch: pyt
     answer = seeded("pay")
     assert answer.code == 2
     assert "Nobody answered" in answer.error
-    assert rows(Path("cashback.db"), "SELECT status FROM payout_batches") == [("cancelled",)]
+    assert rows(Path("cashback.db"), "SELECT status FROM cashback_payout_batches") == [("cancelled",)]
 
 
 # Whoever runs the tests in the background has Control-C ignored, and children inherit that.
@@ -173,7 +173,7 @@ def test_no_or_control_c_at_the_terminal_cancels(seeded: Cashback, folder: Path,
         assert "The batch was cancelled; nothing was paid." in press_until(terminal, key, "paid.")
         assert process.wait(20) == 0
     os.close(terminal)
-    assert rows(folder / "cashback.db", "SELECT status FROM payout_batches") == [("cancelled",)]
+    assert rows(folder / "cashback.db", "SELECT status FROM cashback_payout_batches") == [("cancelled",)]
     assert balances(folder / "cashback.db") == 0
 
 

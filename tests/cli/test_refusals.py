@@ -82,7 +82,7 @@ def test_a_location_that_is_no_file_is_refused(cashback: Cashback, location: str
 
 def test_a_newer_schema_is_left_alone(seeded: Cashback, folder: Path) -> None:
     with raw(folder / "cashback.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE cashback_alembic_version SET version_num = '9999'")
     answer = seeded("pay", "--yes")
     assert (answer.code, answer.out) == (1, "")
     assert "update this program" in answer.error

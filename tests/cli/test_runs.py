@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from cashback.database import Database
-from cashback.services import Actor, Desk, Source
+from cashback.services import Actor, AdminService, Source
 from cashback.settings import ReferralSettings, RoleIds, Settings
 from tests.cli.conftest import Cashback
 from tests.cli.test_pay import LARGEST, PAY_KEYS, ROOT, balances
@@ -55,7 +55,7 @@ def test_retry_says_by_its_exit_code_whether_some_still_fail(seeded: Cashback) -
     assert balances() == 12_750
     assert seeded("failures").out == "No failed payout waits for anybody.\n"
     assert seeded("verify").code == 0
-    query = "SELECT requested_by, why, outcome FROM payout_attempts"
+    query = "SELECT requested_by, why, outcome FROM cashback_payout_attempts"
     assert rows(Path("cashback.db"), query) == [("cli", "try", "failed"), ("cli", None, "credited")]
     told = seeded("show", batch_id, "--json").json["attempts"]
     assert [(each["attempt"], each["why"], each["outcome"]) for each in told] == [
@@ -124,14 +124,16 @@ def test_from_the_threshold_on_pay_asks_for_the_other_admin_and_records_both(see
     refused = seeded("pay", "--yes", "--json")
     assert refused.code == 1
     assert "two admins must approve. Nothing was paid; name the other one with --approved-by ID." in refused.error
-    assert rows(Path("cashback.db"), "SELECT status FROM payout_batches") == [("cancelled",)]
+    assert rows(Path("cashback.db"), "SELECT status FROM cashback_payout_batches") == [("cancelled",)]
     assert seeded("pay", "--dry-run").code == 0
 
     paid = seeded("pay", "--yes", "--approved-by", 7)
     assert paid.code == 0
     assert "By:       cli, and cli:7" in paid.out
     assert balances() == 12_750
-    query = "SELECT actor FROM audit_log WHERE action IN ('batch_first_approved', 'batch_approved') ORDER BY id"
+    query = (
+        "SELECT actor FROM cashback_audit_log WHERE action IN ('batch_first_approved', 'batch_approved') ORDER BY id"
+    )
     assert rows(Path("cashback.db"), query) == [("cli",), ("cli:7",)]
     assert seeded("verify").code == 0
 
@@ -145,8 +147,8 @@ def test_approve_is_for_what_waits_and_for_nobody_who_asked_for_it(seeded: Cashb
         )
         ada = Actor(source=Source.DISCORD, user_id=7, role_ids=frozenset({1}))
         async with Database("cashback.db") as database:
-            desk = Desk(database, settings, lambda number: number)
-            await desk.approve(ada, (await desk.propose(ada)).batch_number)
+            service = AdminService(database, settings, lambda number: number)
+            await service.approve(ada, (await service.propose(ada)).batch_number)
 
     anyio.run(ask_on_discord)
     assert seeded("approve", 1).code == 2

@@ -16,7 +16,7 @@ def configure(folder: Path, **referral: object) -> None:
 
 def entries(folder: Path, action: str) -> list[tuple[str, object]]:
     """Read who did something, and why."""
-    query = "SELECT actor, details FROM audit_log WHERE action = ? ORDER BY id"
+    query = "SELECT actor, details FROM cashback_audit_log WHERE action = ? ORDER BY id"
     found = rows(folder / "cashback.db", query, action)
     return [(actor, json.loads(details).get("reason")) for actor, details in found]
 
@@ -28,7 +28,7 @@ def test_a_new_ledger_shows_what_is_configured_and_puts_nothing_in_force(seeded:
     assert (shown["grace_hours"], shown["notice_hours"]) == (24, 2)
     assert shown["would_pay"] == {"users": 15, "total_cents": 12_750, "left_out": []}
     assert shown["next_run"].endswith("T09:30:00+00:00")
-    assert rows(folder / "cashback.db", "SELECT 1 FROM schedule_state") == []
+    assert rows(folder / "cashback.db", "SELECT 1 FROM cashback_schedule_state") == []
 
 
 def test_what_limits_would_leave_out_is_told_ahead(seeded: Cashback, folder: Path) -> None:
@@ -83,4 +83,4 @@ def test_where_it_is_off_there_is_nothing_to_skip(seeded: Cashback, folder: Path
 
 def test_a_reason_is_at_most_200_characters(seeded: Cashback, folder: Path) -> None:
     assert "at most 200" in seeded("schedule", "pause", "--reason", "x" * 201).error
-    assert rows(folder / "cashback.db", "SELECT paused_by FROM schedule_state") == []
+    assert rows(folder / "cashback.db", "SELECT paused_by FROM cashback_schedule_state") == []

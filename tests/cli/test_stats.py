@@ -12,7 +12,7 @@ def test_the_sums_are_those_of_the_payouts(seeded: Cashback, folder: Path) -> No
     assert seeded("stats", "--json").json["total_cents"] == 0
     seeded("pay", "--yes")
     told = seeded("stats", "--json").json
-    [(users, cents)] = rows(folder / "cashback.db", "SELECT count(*), sum(paid_cents) FROM payouts")
+    [(users, cents)] = rows(folder / "cashback.db", "SELECT count(*), sum(paid_cents) FROM cashback_payouts")
     assert (told["users"], told["payouts"], told["total_cents"], told["average_cents"]) == (users, users, cents, 850)
     assert len(told["weeks"]) == 12
     assert sum(week["total_cents"] for week in told["weeks"]) == cents

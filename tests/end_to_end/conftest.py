@@ -18,7 +18,7 @@ from cashback.database import Database
 from cashback.settings import Settings
 from sandbox import Channel, Interaction, ManualClock, Member, Message, Role, Sandbox
 from sandbox.clock import real_time
-from tests.conftest import Clock, Till, raw
+from tests.conftest import Clock, LedgerFixture, raw
 from tests.description import RequestCheck
 from tests.frozen import FrozenTime
 
@@ -52,10 +52,10 @@ def button(message: Message, label: str) -> str:
     return next(each.custom_id or "" for each in message.buttons if each.label == label)
 
 
-class Town:
+class DiscordFixture:
     """A server with an admin, an audit channel and a shop's members, and the bot's settings for it."""
 
-    def __init__(self, sandbox: Sandbox, till: Till, clock: Clock) -> None:
+    def __init__(self, sandbox: Sandbox, till: LedgerFixture, clock: Clock) -> None:
         self.sandbox = sandbox
         self.clock = clock
         self.till = till
@@ -129,28 +129,28 @@ class Town:
 
     def audit_actions(self) -> list[str]:
         """List what people did, as the ledger's audit log has it."""
-        query = "SELECT action FROM audit_log WHERE action NOT LIKE 'schedule%' ORDER BY id"
+        query = "SELECT action FROM cashback_audit_log WHERE action NOT LIKE 'schedule%' ORDER BY id"
         return [action for (action,) in self.till.rows(query)]
 
     def batches(self) -> list[str]:
         """List the batches' states."""
-        return [status for (status,) in self.till.rows("SELECT status FROM payout_batches ORDER BY number")]
+        return [status for (status,) in self.till.rows("SELECT status FROM cashback_payout_batches ORDER BY number")]
 
     def credited(self) -> int:
         """Count the payouts that are credited."""
-        return len(self.till.rows("SELECT 1 FROM payouts WHERE status = 'credited'"))
+        return len(self.till.rows("SELECT 1 FROM cashback_payouts WHERE status = 'credited'"))
 
 
-def break_ledger(town: Town) -> None:
+def break_ledger(town: DiscordFixture) -> None:
     """Take away what crediting needs and nobody else does."""
     with raw(town.till.path) as connection:
-        connection.execute("ALTER TABLE notification_preferences RENAME TO taken_away")
+        connection.execute("ALTER TABLE cashback_notification_preferences RENAME TO taken_away")
 
 
-def mend_ledger(town: Town) -> None:
+def mend_ledger(town: DiscordFixture) -> None:
     """Give it back."""
     with raw(town.till.path) as connection:
-        connection.execute("ALTER TABLE taken_away RENAME TO notification_preferences")
+        connection.execute("ALTER TABLE taken_away RENAME TO cashback_notification_preferences")
 
 
 async def until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -192,23 +192,23 @@ async def sandbox(
 
 
 @pytest.fixture
-async def town(sandbox: Sandbox, till: Till, clock: Clock, caplog: pytest.LogCaptureFixture) -> Town:
+async def town(sandbox: Sandbox, till: LedgerFixture, clock: Clock, caplog: pytest.LogCaptureFixture) -> DiscordFixture:
     """Found a town; what the bot logs is shown where a test fails."""
     caplog.set_level(logging.INFO)
-    return Town(sandbox, till, clock)
+    return DiscordFixture(sandbox, till, clock)
 
 
 @pytest.fixture
 async def frozen_town(
     frozen_time: FrozenTime, sandbox: Sandbox, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[DiscordFixture]:
     """Found a town where it is always the moment that the test says, for the bot and its ledger too."""
     # The heartbeat is a thread's and stays in real time: without this, each minute would look like a dead connection.
     patient = property(lambda _socket: LONG_SECONDS, lambda _socket, _seconds: None)
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "_max_heartbeat_timeout", patient, raising=False)
     async with Database(tmp_path / "frozen.db") as database:
-        till = Till(database, frozen_time)
-        frozen = Town(sandbox, till, Clock())
+        till = LedgerFixture(database, frozen_time)
+        frozen = DiscordFixture(sandbox, till, Clock())
         # Each timer is a stop on the way through frozen time: a progress message every 0.2 seconds would be hundreds,
         # and so would the renewals of a lease that nobody else is there to take over.
         frozen.adjust(progress_seconds=10, lease_seconds=LONG_SECONDS)

@@ -9,14 +9,23 @@ import pytest
 
 from sandbox import Message
 from tests.conftest import raw
-from tests.end_to_end.conftest import COMPLETE, PROCESSED, Town, break_ledger, field, mend_ledger, titled, until
+from tests.end_to_end.conftest import (
+    COMPLETE,
+    PROCESSED,
+    DiscordFixture,
+    break_ledger,
+    field,
+    mend_ledger,
+    titled,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 
 WEEK_SECONDS = 7 * 24 * 3600
 
 
-def refuse_payouts(town: Town, condition: str = "1") -> None:
+def refuse_payouts(town: DiscordFixture, condition: str = "1") -> None:
     """Let the ledger refuse the wallet transactions for which this holds, with a reason that has markup in it."""
     with raw(town.till.path) as connection:
         connection.execute(
@@ -25,7 +34,7 @@ def refuse_payouts(town: Town, condition: str = "1") -> None:
         )
 
 
-async def crowd(town: Town, count: int) -> list[int]:
+async def crowd(town: DiscordFixture, count: int) -> list[int]:
     """Add so many referrers with a dollar pending each."""
     people = [town.sandbox.add_member(f"Member {n}").id for n in range(count)]
     for person in people:
@@ -34,12 +43,12 @@ async def crowd(town: Town, count: int) -> list[int]:
     return people
 
 
-def audit_posts(town: Town) -> list[Message]:
+def audit_posts(town: DiscordFixture) -> list[Message]:
     """List the audit channel's entries."""
     return [each for each in town.sandbox.messages(town.audit.id) if each.embed.get("title") == PROCESSED]
 
 
-async def test_a_batch_that_lasts_shows_its_progress(town: Town) -> None:
+async def test_a_batch_that_lasts_shows_its_progress(town: DiscordFixture) -> None:
     await crowd(town, 300)
     town.adjust(chunk_size=1, progress_seconds=0.1, dm_per_second=1000)
     async with town.bot():
@@ -61,7 +70,7 @@ async def test_a_batch_that_lasts_shows_its_progress(town: Town) -> None:
         assert not [path for path in edits if "webhooks" in path]
 
 
-async def test_failures_are_listed_with_their_reasons(town: Town) -> None:
+async def test_failures_are_listed_with_their_reasons(town: DiscordFixture) -> None:
     bob, _ = await town.referrer("Bob", 2500), await town.referrer("Eve", 1000)
     refuse_payouts(town, f"NEW.user_discord_id = {bob.id}")
     async with town.bot():
@@ -76,7 +85,7 @@ async def test_failures_are_listed_with_their_reasons(town: Town) -> None:
         assert field(await town.audit_entry(), "Failed") == "1"
 
 
-async def test_failures_that_do_not_fit_are_in_a_file(town: Town) -> None:
+async def test_failures_that_do_not_fit_are_in_a_file(town: DiscordFixture) -> None:
     people = await crowd(town, 40)
     refuse_payouts(town)
     async with town.bot():
@@ -88,7 +97,7 @@ async def test_failures_that_do_not_fit_are_in_a_file(town: Town) -> None:
         assert all(f"{person}\t$1.00\t" in text for person in people)
 
 
-async def test_a_batch_that_stops_says_why_and_goes_on_at_the_next_start(town: Town) -> None:
+async def test_a_batch_that_stops_says_why_and_goes_on_at_the_next_start(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -102,7 +111,7 @@ async def test_a_batch_that_stops_says_why_and_goes_on_at_the_next_start(town: T
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_a_stop_finishes_the_chunk_in_hand_and_the_next_start_the_rest(town: Town) -> None:
+async def test_a_stop_finishes_the_chunk_in_hand_and_the_next_start_the_rest(town: DiscordFixture) -> None:
     await crowd(town, 300)
     town.adjust(chunk_size=1, progress_seconds=0.1)
     async with town.bot() as stop:
@@ -117,7 +126,7 @@ async def test_a_stop_finishes_the_chunk_in_hand_and_the_next_start_the_rest(tow
         await town.shows(summary, COMPLETE, "Users Paid:** 300", seconds=20)
 
 
-async def test_a_batch_approved_before_the_start_is_paid_and_announced(town: Town) -> None:
+async def test_a_batch_approved_before_the_start_is_paid_and_announced(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     await town.till.approved()
     async with town.bot():
@@ -126,7 +135,7 @@ async def test_a_batch_approved_before_the_start_is_paid_and_announced(town: Tow
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_a_batch_of_the_command_line_is_announced_once(town: Town) -> None:
+async def test_a_batch_of_the_command_line_is_announced_once(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         await town.till.pay()
@@ -140,7 +149,7 @@ async def test_a_batch_of_the_command_line_is_announced_once(town: Town) -> None
     assert len(audit_posts(town)) == 2
 
 
-async def test_a_file_with_a_past_is_not_announced(town: Town) -> None:
+async def test_a_file_with_a_past_is_not_announced(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     await town.till.pay()
     town.clock.advance(WEEK_SECONDS + 1)
@@ -151,7 +160,7 @@ async def test_a_file_with_a_past_is_not_announced(town: Town) -> None:
     assert len(audit_posts(town)) == 1
 
 
-async def test_an_audit_entry_that_was_refused_is_posted_later(town: Town) -> None:
+async def test_an_audit_entry_that_was_refused_is_posted_later(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     town.sandbox.faults.forbid_channel(town.audit.id)
     async with town.bot():
@@ -165,26 +174,26 @@ async def test_an_audit_entry_that_was_refused_is_posted_later(town: Town) -> No
     assert len(audit_posts(town)) == 1
 
 
-async def test_an_audit_entry_whose_posting_was_not_noted_is_not_posted_again(town: Town) -> None:
+async def test_an_audit_entry_whose_posting_was_not_noted_is_not_posted_again(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     await town.till.pay()
     async with town.bot():
         first = await town.audit_entry()
         await marked(town)
     with raw(town.till.path) as connection:
-        connection.execute("UPDATE announcements SET message_id = NULL WHERE kind = 'audit'")
+        connection.execute("UPDATE cashback_announcements SET message_id = NULL WHERE kind = 'audit'")
     async with town.bot():
         await marked(town)
     assert audit_posts(town) == [first]
 
 
-async def marked(town: Town) -> None:
+async def marked(town: DiscordFixture) -> None:
     """Wait until the ledger knows of the audit entry."""
-    query = "SELECT 1 FROM announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
+    query = "SELECT 1 FROM cashback_announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
     await until(lambda: town.till.rows(query))
 
 
-async def test_a_result_whose_message_was_deleted_is_written_anew(town: Town) -> None:
+async def test_a_result_whose_message_was_deleted_is_written_anew(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -199,7 +208,7 @@ async def test_a_result_whose_message_was_deleted_is_written_anew(town: Town) ->
 
 
 async def test_a_missing_audit_channel_is_one_line_and_holds_nothing_up(
-    town: Town, caplog: pytest.LogCaptureFixture
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = town.settings.model_copy(
         update={"logging_channels": town.settings.logging_channels.model_copy(update={"audit": 123456789012345678})}

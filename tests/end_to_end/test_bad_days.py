@@ -7,7 +7,7 @@ import pytest
 
 from cashback.cogs.posts.messenger import nonce_of
 from sandbox import ManualClock
-from tests.end_to_end.conftest import COMPLETE, PROCESSED, RECEIVED, Town, field, until
+from tests.end_to_end.conftest import COMPLETE, PROCESSED, RECEIVED, DiscordFixture, field, until
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ def discord_clock() -> ManualClock:
 
 
 async def test_a_batch_outlives_the_token_of_the_slash_command_that_began_it(
-    town: Town, discord_clock: ManualClock
+    town: DiscordFixture, discord_clock: ManualClock
 ) -> None:
     """Result, failures and audit entry of a batch of hours go through the bot's own token."""
     bob = await town.referrer("Bob", 2500)
@@ -41,7 +41,7 @@ async def test_a_batch_outlives_the_token_of_the_slash_command_that_began_it(
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_money_does_not_wait_for_a_message_that_cannot_be_edited(town: Town) -> None:
+async def test_money_does_not_wait_for_a_message_that_cannot_be_edited(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -56,7 +56,7 @@ async def test_money_does_not_wait_for_a_message_that_cannot_be_edited(town: Tow
 
 
 @pytest.mark.parametrize("scope", ["user", "shared", "global"])
-async def test_edits_that_come_too_fast_are_waited_for(town: Town, scope: str) -> None:
+async def test_edits_that_come_too_fast_are_waited_for(town: DiscordFixture, scope: str) -> None:
     await town.referrer("Bob", 2500)
     town.sandbox.faults.rate_limit("PATCH", "/messages/[0-9]+$", retry_after=0.05, scope=scope, times=3)
     async with town.bot():
@@ -66,7 +66,7 @@ async def test_edits_that_come_too_fast_are_waited_for(town: Town, scope: str) -
 
 
 async def test_an_edit_of_an_old_message_that_is_refused_is_made_again(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Messages older than an hour may be edited three times in six seconds; 30046 comes with a 429."""
     monkeypatch.setattr("cashback.cogs.posts.backoff.FIRST_RETRY_SECONDS", 0.05)
@@ -78,7 +78,9 @@ async def test_an_edit_of_an_old_message_that_is_refused_is_made_again(
         await town.shows(summary, COMPLETE, "Sent:** 1")
 
 
-async def test_an_edit_whose_connection_drops_is_made_again(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_edit_whose_connection_drops_is_made_again(
+    town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A dropped connection is no HTTPException: whoever catches only those shows the summary for ever."""
     monkeypatch.setattr("cashback.cogs.posts.backoff.FIRST_RETRY_SECONDS", 0.05)
     await town.referrer("Bob", 2500)
@@ -90,7 +92,7 @@ async def test_an_edit_whose_connection_drops_is_made_again(town: Town, monkeypa
 
 
 async def test_an_audit_entry_whose_connection_drops_is_posted_once(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Discord took it, and nobody heard: it is looked for before it is posted again."""
     monkeypatch.setattr("cashback.cogs.posts.backoff.FIRST_RETRY_SECONDS", 0.05)
@@ -98,13 +100,13 @@ async def test_an_audit_entry_whose_connection_drops_is_posted_once(
     town.sandbox.faults.drop("POST", f"/channels/{town.audit.id}/messages$", after_effect=True)
     async with town.bot():
         await town.press(await town.ask(), "Confirm")
-        query = "SELECT 1 FROM announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
+        query = "SELECT 1 FROM cashback_announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
         await until(lambda: town.till.rows(query))
     posted = [each for each in town.sandbox.messages(town.audit.id) if each.embed.get("title") == PROCESSED]
     assert len(posted) == 1
 
 
-async def test_a_summary_that_could_not_be_sent_pays_nothing_and_can_be_asked_for_again(town: Town) -> None:
+async def test_a_summary_that_could_not_be_sent_pays_nothing_and_can_be_asked_for_again(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     town.sandbox.faults.drop("POST", f"/channels/{town.channel.id}/messages$")
     async with town.bot():
@@ -117,7 +119,7 @@ async def test_a_summary_that_could_not_be_sent_pays_nothing_and_can_be_asked_fo
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_a_press_whose_acknowledgement_came_too_late_still_counts(town: Town) -> None:
+async def test_a_press_whose_acknowledgement_came_too_late_still_counts(town: DiscordFixture) -> None:
     """Discord tells whoever pressed that it failed; what they decided is done all the same, and the message says so."""
     bob = await town.referrer("Bob", 2500)
     town.sandbox.faults.fail("POST", "/interactions/.*/callback$", status=404, code=UNKNOWN_INTERACTION)
@@ -128,7 +130,7 @@ async def test_a_press_whose_acknowledgement_came_too_late_still_counts(town: To
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_a_slash_command_that_cannot_be_answered_any_more_plans_nothing(town: Town) -> None:
+async def test_a_slash_command_that_cannot_be_answered_any_more_plans_nothing(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     town.sandbox.faults.fail("POST", "/interactions/.*/callback$", status=404, code=UNKNOWN_INTERACTION)
     async with town.bot():
@@ -140,7 +142,7 @@ async def test_a_slash_command_that_cannot_be_answered_any_more_plans_nothing(to
     assert town.batches() == ["proposed"]
 
 
-async def test_a_deadline_that_passes_while_the_batch_runs_changes_nothing(town: Town) -> None:
+async def test_a_deadline_that_passes_while_the_batch_runs_changes_nothing(town: DiscordFixture) -> None:
     """A view's own timeout would call the batch expired while its money moves."""
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
@@ -155,22 +157,22 @@ async def test_a_deadline_that_passes_while_the_batch_runs_changes_nothing(town:
     assert "batch_expired" not in town.audit_actions()
 
 
-async def test_messages_that_are_left_over_at_a_stop_go_out_after_the_next_start(town: Town) -> None:
+async def test_messages_that_are_left_over_at_a_stop_go_out_after_the_next_start(town: DiscordFixture) -> None:
     people = [await town.referrer(f"Member {number}", 100) for number in range(6)]
     town.adjust(dm_per_second=0.001)
     async with town.bot():
         summary = await town.ask()
         await town.press(summary, "Confirm")
         await town.shows(summary, COMPLETE)
-        await until(lambda: town.till.rows("SELECT 1 FROM notifications WHERE status = 'sent'"))
-    assert len(town.till.rows("SELECT 1 FROM notifications WHERE status = 'queued'")) >= 4
+        await until(lambda: town.till.rows("SELECT 1 FROM cashback_notifications WHERE status = 'sent'"))
+    assert len(town.till.rows("SELECT 1 FROM cashback_notifications WHERE status = 'queued'")) >= 4
     town.adjust(dm_per_second=50)
     async with town.bot():
         await town.shows(summary, "Sent:** 6")
     assert [len(town.sandbox.direct_messages(each.id)) for each in people] == [1] * 6
 
 
-async def test_a_second_batch_opens_no_channel_again(town: Town) -> None:
+async def test_a_second_batch_opens_no_channel_again(town: DiscordFixture) -> None:
     people = [await town.referrer(f"Member {number}", 100) for number in range(3)]
     async with town.bot():
         for _ in range(2):
@@ -184,7 +186,9 @@ async def test_a_second_batch_opens_no_channel_again(town: Town) -> None:
     assert len({nonce_of("BATCH", each.id, "payout") for each in people}) == 3
 
 
-async def test_closed_inboxes_touch_no_payout_and_are_no_failure(town: Town, caplog: pytest.LogCaptureFixture) -> None:
+async def test_closed_inboxes_touch_no_payout_and_are_no_failure(
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+) -> None:
     bob, eve = await town.referrer("Bob", 2500), await town.referrer("Eve", 1000)
     town.sandbox.faults.close_dms(bob.id)
     async with town.bot():
@@ -197,7 +201,7 @@ async def test_closed_inboxes_touch_no_payout_and_are_no_failure(town: Town, cap
     assert [each.levelname for each in told] == ["INFO"]
 
 
-async def heard_again(town: Town) -> None:
+async def heard_again(town: DiscordFixture) -> None:
     """Type until the bot answers: a payload may have cost the connection, and what is typed meanwhile is lost."""
     for _ in range(20):
         said = await town.say("!sendref-cashb nonsense")
@@ -223,7 +227,9 @@ async def heard_again(town: Town) -> None:
         ("NO_SUCH_EVENT", {"a": "b"}),
     ],
 )
-async def test_a_payload_that_makes_no_sense_ends_nothing(town: Town, event: str, payload: dict[str, object]) -> None:
+async def test_a_payload_that_makes_no_sense_ends_nothing(
+    town: DiscordFixture, event: str, payload: dict[str, object]
+) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         town.sandbox.gateway._hub.dispatch(event, payload)

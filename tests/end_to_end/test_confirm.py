@@ -8,7 +8,7 @@ import pytest
 from cashback.database import Database
 from sandbox import Interaction, Message
 from tests.conftest import OpenDatabase, raw
-from tests.end_to_end.conftest import COMPLETE, Town, button, until
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, button, until
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ async def refusal(interaction: Interaction) -> str:
     return note.text
 
 
-async def test_two_quick_presses_are_one_batch(town: Town) -> None:
+async def test_two_quick_presses_are_one_batch(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -43,7 +43,7 @@ async def test_two_quick_presses_are_one_batch(town: Town) -> None:
     assert len(town.sandbox.direct_messages(bob.id)) == 1
 
 
-async def test_an_interaction_that_discord_sends_twice_is_acted_on_once(town: Town) -> None:
+async def test_an_interaction_that_discord_sends_twice_is_acted_on_once(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -54,7 +54,7 @@ async def test_an_interaction_that_discord_sends_twice_is_acted_on_once(town: To
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_two_admins_with_a_summary_each_pay_once(town: Town) -> None:
+async def test_two_admins_with_a_summary_each_pay_once(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     async with town.bot():
@@ -69,7 +69,7 @@ async def test_two_admins_with_a_summary_each_pay_once(town: Town) -> None:
 
 
 @pytest.mark.parametrize("label", ["Confirm", "Cancel"])
-async def test_only_the_issuer_may_press(town: Town, label: str) -> None:
+async def test_only_the_issuer_may_press(town: DiscordFixture, label: str) -> None:
     await town.referrer("Bob", 2500)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     eve = town.sandbox.add_member("Eve")
@@ -82,7 +82,7 @@ async def test_only_the_issuer_may_press(town: Town, label: str) -> None:
     assert town.audit_actions() == ["batch_proposed", "refused", "refused"]
 
 
-async def test_an_issuer_who_lost_the_role_pays_nothing(town: Town) -> None:
+async def test_an_issuer_who_lost_the_role_pays_nothing(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -92,7 +92,7 @@ async def test_an_issuer_who_lost_the_role_pays_nothing(town: Town) -> None:
     assert town.audit_actions() == ["batch_proposed", "refused"]
 
 
-async def test_cancel_ends_it(town: Town) -> None:
+async def test_cancel_ends_it(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -104,7 +104,7 @@ async def test_cancel_ends_it(town: Town) -> None:
 
 
 @pytest.mark.parametrize("label", ["Confirm", "Cancel"])
-async def test_buttons_work_after_a_restart(town: Town, label: str) -> None:
+async def test_buttons_work_after_a_restart(town: DiscordFixture, label: str) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -114,7 +114,7 @@ async def test_buttons_work_after_a_restart(town: Town, label: str) -> None:
     assert town.till.balance(bob.id) == (2500 if label == "Confirm" else 0)
 
 
-async def test_a_summary_expires_by_itself(town: Town, open_database: OpenDatabase) -> None:
+async def test_a_summary_expires_by_itself(town: DiscordFixture, open_database: OpenDatabase) -> None:
     await town.referrer("Bob", 2500)
     town.adjust(confirm_seconds=1)
     async with Database(open_database().path) as database, town.bot(database):
@@ -124,7 +124,7 @@ async def test_a_summary_expires_by_itself(town: Town, open_database: OpenDataba
     assert town.batches() == ["expired"]
 
 
-async def expired(town: Town) -> Message:
+async def expired(town: DiscordFixture) -> Message:
     """Make a summary whose time is over although nobody has looked yet."""
     await town.referrer("Bob", 2500)
     summary = await town.ask()
@@ -132,7 +132,7 @@ async def expired(town: Town) -> Message:
     return summary
 
 
-async def test_a_press_that_comes_too_late_pays_nothing_and_says_so(town: Town) -> None:
+async def test_a_press_that_comes_too_late_pays_nothing_and_says_so(town: DiscordFixture) -> None:
     async with town.bot():
         hold = town.sandbox.faults.hold("PATCH", "/messages/[0-9]+$")
         summary = await expired(town)
@@ -142,34 +142,34 @@ async def test_a_press_that_comes_too_late_pays_nothing_and_says_so(town: Town) 
     assert town.batches() == ["expired"]
 
 
-async def test_a_summary_that_expired_while_the_bot_was_away_says_so_at_its_start(town: Town) -> None:
+async def test_a_summary_that_expired_while_the_bot_was_away_says_so_at_its_start(town: DiscordFixture) -> None:
     async with town.bot():
         summary = await expired(town)
     async with town.bot():
         await town.shows(summary, "This summary expired")
 
 
-async def test_a_bot_that_died_before_it_noted_its_summary_knows_it_by_the_press(town: Town) -> None:
+async def test_a_bot_that_died_before_it_noted_its_summary_knows_it_by_the_press(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
         await town.press(summary, "Cancel", by=town.sandbox.add_member("Eve"))
     with raw(town.till.path) as connection:
-        connection.execute("DELETE FROM announcements")
+        connection.execute("DELETE FROM cashback_announcements")
     async with town.bot():
         await town.press(summary, "Confirm")
         await town.shows(summary, COMPLETE)
 
 
-async def test_the_button_of_another_ledgers_time_does_nothing(town: Town) -> None:
+async def test_the_button_of_another_ledgers_time_does_nothing(town: DiscordFixture) -> None:
     """Batch numbers begin anew with a new file, and an old message still carries the old ones."""
     await town.referrer("Bob", 2500)
     async with town.bot():
         old, new = await town.ask(), await town.ask()
-        await until(lambda: len(town.till.rows("SELECT 1 FROM announcements")) == 2)
+        await until(lambda: len(town.till.rows("SELECT 1 FROM cashback_announcements")) == 2)
         with raw(town.till.path) as connection:
-            connection.execute("DELETE FROM announcements WHERE batch_number = 1")
-            connection.execute("UPDATE announcements SET batch_number = 1")
+            connection.execute("DELETE FROM cashback_announcements WHERE batch_number = 1")
+            connection.execute("UPDATE cashback_announcements SET batch_number = 1")
         assert "no longer shows its batch" in await refusal(await town.press(old, "Confirm"))
         await town.sandbox.click(new.id, button(new, "Cancel"), town.admin.id)
         await town.shows(new, "cancelled")

@@ -9,12 +9,12 @@ import pytest
 
 from sandbox import Member
 from tests.cashback.dashboard.conftest import free_port
-from tests.end_to_end.conftest import Town, until
+from tests.end_to_end.conftest import DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
 
 
-def with_dashboard(town: Town, *, viewer_role: int | None = None) -> str:
+def with_dashboard(town: DiscordFixture, *, viewer_role: int | None = None) -> str:
     """Switch the dashboard on; return where it is."""
     served = town.settings.dashboard.model_copy(update={"enabled": True, "port": free_port()})
     role_ids = town.settings.role_ids.model_copy(update={"dashboard_viewer": viewer_role})
@@ -22,7 +22,7 @@ def with_dashboard(town: Town, *, viewer_role: int | None = None) -> str:
     return served.address
 
 
-async def told(town: Town, by: Member | None = None, text: str = "!sendref-cashb dashboard") -> str:
+async def told(town: DiscordFixture, by: Member | None = None, text: str = "!sendref-cashb dashboard") -> str:
     """Type a command; return what the bot says to it where everybody reads along."""
     said = await town.say(text, by)
     answer = await town.sandbox.wait_for(
@@ -31,7 +31,7 @@ async def told(town: Town, by: Member | None = None, text: str = "!sendref-cashb
     return answer.text
 
 
-async def test_an_admin_gets_a_link_by_direct_message_and_loses_the_session_with_the_role(town: Town) -> None:
+async def test_an_admin_gets_a_link_by_direct_message_and_loses_the_session_with_the_role(town: DiscordFixture) -> None:
     address = with_dashboard(town)
     bob = await town.referrer("Bob", 2500)
     async with town.bot(), aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
@@ -58,11 +58,13 @@ async def test_an_admin_gets_a_link_by_direct_message_and_loses_the_session_with
         async with browser.post(f"{address}/batches", data={"form_token": token}) as answer:
             assert answer.status == 401
     assert len(town.batches()) == 1
-    actors = [actor for (actor,) in town.till.rows("SELECT actor FROM audit_log WHERE action = 'batch_approved'")]
+    actors = [
+        actor for (actor,) in town.till.rows("SELECT actor FROM cashback_audit_log WHERE action = 'batch_approved'")
+    ]
     assert actors == [f"dashboard:{town.admin.id}"]
 
 
-async def test_a_viewer_gets_a_link_and_a_stranger_none(town: Town) -> None:
+async def test_a_viewer_gets_a_link_and_a_stranger_none(town: DiscordFixture) -> None:
     role = town.sandbox.add_role("Viewer")
     with_dashboard(town, viewer_role=role.id)
     vera = town.sandbox.add_member("Vera", role_ids=[role.id])
@@ -75,7 +77,7 @@ async def test_a_viewer_gets_a_link_and_a_stranger_none(town: Town) -> None:
     assert town.audit_actions() == ["dashboard_link_issued", "refused", "refused"]
 
 
-async def test_without_a_dashboard_the_command_says_so(town: Town) -> None:
+async def test_without_a_dashboard_the_command_says_so(town: DiscordFixture) -> None:
     async with town.bot():
         assert "switched off" in await told(town)
     assert town.audit_actions() == []

@@ -6,9 +6,9 @@ import pytest
 
 from cashback.cogs.gateway.connection import point_at
 from cashback.cogs.gateway.doctor import Doctor, Finding, visit
-from cashback.services import Desk
+from cashback.services import AdminService
 from cashback.settings import LoggingChannels, RoleIds, Settings
-from tests.end_to_end.conftest import Town
+from tests.end_to_end.conftest import DiscordFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -20,14 +20,14 @@ def said(findings: list[Finding]) -> dict[str, tuple[bool, str]]:
     return {each.name: (each.is_well, each.text) for each in findings}
 
 
-async def examined(town: Town, settings: Settings) -> dict[str, tuple[bool, str]]:
+async def examined(town: DiscordFixture, settings: Settings) -> dict[str, tuple[bool, str]]:
     """Examine Discord as the command line does."""
     point_at(town.sandbox.api_url)
-    desk = Desk(town.till.database, settings, lambda _number: 0)
-    return said(await visit(Doctor(town.till.database, desk, settings), settings))
+    service = AdminService(town.till.database, settings, lambda _number: 0)
+    return said(await visit(Doctor(town.till.database, service, settings), settings))
 
 
-async def test_a_bot_that_has_what_it_needs_says_so(town: Town) -> None:
+async def test_a_bot_that_has_what_it_needs_says_so(town: DiscordFixture) -> None:
     async with town.bot():
         shown = await town.answer("!sendref-cashb status")
         stranger = await town.answer("!sendref-cashb status", by=await town.referrer("Bob"))
@@ -50,7 +50,7 @@ async def test_a_bot_that_has_what_it_needs_says_so(town: Town) -> None:
     ],
 )
 async def test_what_is_missing_is_named_with_what_to_do(
-    town: Town, name: str, change: dict[str, object], advice: str
+    town: DiscordFixture, name: str, change: dict[str, object], advice: str
 ) -> None:
     found = await examined(town, town.settings.model_copy(update=change))
     is_well, text = found[name]
@@ -61,7 +61,7 @@ async def test_what_is_missing_is_named_with_what_to_do(
 @pytest.mark.parametrize("name", ["admin", "dashboard_viewer"])
 @pytest.mark.parametrize("is_configured", [True, False])
 async def test_everyone_role_is_a_finding(
-    town: Town,
+    town: DiscordFixture,
     name: str,
     is_configured: bool,
 ) -> None:
@@ -73,16 +73,16 @@ async def test_everyone_role_is_a_finding(
     assert "@everyone" in text
 
 
-async def test_permissions_that_are_missing_in_the_channel_are_named(town: Town) -> None:
+async def test_permissions_that_are_missing_in_the_channel_are_named(town: DiscordFixture) -> None:
     everyone = town.sandbox.state.roles[town.sandbox.guild_id]
     everyone.permissions &= ~(1 << 14)
     is_well, text = (await examined(town, town.settings))["channel"]
     assert (is_well, text) == (False, "the bot lacks permissions in #audit: embed links; grant them")
 
 
-async def test_a_ledger_that_paid_and_has_no_backup_is_told_to_make_one(town: Town) -> None:
-    desk = Desk(town.till.database, town.settings, lambda _number: 0)
-    doctor = Doctor(town.till.database, desk, town.settings)
+async def test_a_ledger_that_paid_and_has_no_backup_is_told_to_make_one(town: DiscordFixture) -> None:
+    service = AdminService(town.till.database, town.settings, lambda _number: 0)
+    doctor = Doctor(town.till.database, service, town.settings)
     assert said(await doctor.examine_ledger())["backup"] == (True, "nothing was paid yet")
     await town.referrer("Bob", 2500)
     await town.till.pay()

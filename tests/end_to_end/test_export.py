@@ -9,7 +9,7 @@ import discord
 import pytest
 
 from sandbox import Message
-from tests.end_to_end.conftest import Town
+from tests.end_to_end.conftest import DiscordFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ def read(message: Message) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize("words", ["{batch_id}", "{number}", "--from 2026-07-01 --to 2026-07-31"])
-async def test_an_export_holds_every_payout_and_the_totals(town: Town, words: str) -> None:
+async def test_an_export_holds_every_payout_and_the_totals(town: DiscordFixture, words: str) -> None:
     bob, eve = await town.referrer("Bob", 2500), await town.referrer("Eve", 1000, 5)
     report = await town.till.pay()
     async with town.bot():
@@ -38,7 +38,7 @@ async def test_an_export_holds_every_payout_and_the_totals(town: Town, words: st
     assert (totals["batch_id"], totals["paid_cents"], totals["paid_dollars"]) == ("TOTAL", "3505", "35.05")
 
 
-async def test_a_slash_command_exports_a_spreadsheet_and_leaves_no_file_behind(town: Town) -> None:
+async def test_a_slash_command_exports_a_spreadsheet_and_leaves_no_file_behind(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     report = await town.till.pay()
     async with town.bot():
@@ -61,7 +61,7 @@ async def test_a_slash_command_exports_a_spreadsheet_and_leaves_no_file_behind(t
         (" --from yesterday", "is not a day"),
     ],
 )
-async def test_what_names_nothing_is_refused(town: Town, words: str, refusal: str) -> None:
+async def test_what_names_nothing_is_refused(town: DiscordFixture, words: str, refusal: str) -> None:
     async with town.bot():
         answer = await town.answer("!sendref-cashb export" + words)
     assert refusal in answer.text
@@ -69,7 +69,7 @@ async def test_what_names_nothing_is_refused(town: Town, words: str, refusal: st
 
 
 async def test_a_file_that_is_too_large_for_discord_stays_and_its_place_is_named(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await town.referrer("Bob", 2500)
     report = await town.till.pay()
@@ -85,7 +85,7 @@ async def test_a_file_that_is_too_large_for_discord_stays_and_its_place_is_named
     assert totals["batch_id"] == "TOTAL"
 
 
-async def test_who_is_no_admin_gets_no_file(town: Town) -> None:
+async def test_who_is_no_admin_gets_no_file(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     await town.till.pay()
     async with town.bot():

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox import Member
 from tests.conftest import FRIDAY
-from tests.end_to_end.conftest import Town, field
+from tests.end_to_end.conftest import DiscordFixture, field
 from tests.frozen import FrozenTime
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 WEEK = timedelta(weeks=1)
 
 
-async def test_a_friday_passes_and_pays_once(frozen_town: Town, frozen_time: FrozenTime) -> None:
+async def test_a_friday_passes_and_pays_once(frozen_town: DiscordFixture, frozen_time: FrozenTime) -> None:
     town = frozen_town
     town.adjust(auto_batch_enabled=True, notice_hours=0)
     bob = await town.referrer("Bob", 2500)
@@ -34,7 +34,7 @@ async def test_a_friday_passes_and_pays_once(frozen_town: Town, frozen_time: Fro
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_a_summary_expires_at_its_deadline(frozen_town: Town, frozen_time: FrozenTime) -> None:
+async def test_a_summary_expires_at_its_deadline(frozen_town: DiscordFixture, frozen_time: FrozenTime) -> None:
     await frozen_town.referrer("Bob", 2500)
     async with frozen_town.bot():
         summary = await frozen_town.ask()
@@ -46,7 +46,7 @@ async def test_a_summary_expires_at_its_deadline(frozen_town: Town, frozen_time:
 
 
 async def test_direct_messages_keep_their_pace_and_a_refused_one_is_tried_again(
-    frozen_town: Town, frozen_time: FrozenTime
+    frozen_town: DiscordFixture, frozen_time: FrozenTime
 ) -> None:
     town = frozen_town
     town.adjust(dm_per_second=1)
@@ -65,6 +65,6 @@ async def test_direct_messages_keep_their_pace_and_a_refused_one_is_tried_again(
     assert sent[9] - sent[0] >= timedelta(seconds=30)
 
 
-def sent_at(town: Town, payees: list[Member]) -> list[datetime]:
+def sent_at(town: DiscordFixture, payees: list[Member]) -> list[datetime]:
     """List when direct messages arrived."""
     return sorted(message.created_at for payee in payees for message in town.sandbox.direct_messages(payee.id))

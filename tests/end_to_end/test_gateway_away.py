@@ -12,7 +12,7 @@ from yarl import URL
 
 from sandbox import Sandbox
 from tests.cashback.dashboard.conftest import free_port
-from tests.end_to_end.conftest import Town, until
+from tests.end_to_end.conftest import DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
 
@@ -78,7 +78,7 @@ def tries(caplog: pytest.LogCaptureFixture, word: str) -> list[logging.LogRecord
     ],
 )
 async def test_gateway_away_at_the_start_is_tried_until_it_is_there(
-    town: Town, gate: Gate, caplog: pytest.LogCaptureFixture, answer: bytes | None
+    town: DiscordFixture, gate: Gate, caplog: pytest.LogCaptureFixture, answer: bytes | None
 ) -> None:
     async with anyio.create_task_group() as tasks:
         if answer is not None:
@@ -98,7 +98,7 @@ async def test_gateway_away_at_the_start_is_tried_until_it_is_there(
 
 
 async def test_gateway_lost_and_away_is_tried_without_tracebacks(
-    town: Town, gate: Gate, caplog: pytest.LogCaptureFixture
+    town: DiscordFixture, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with anyio.create_task_group() as tasks:
         gate.is_open = True

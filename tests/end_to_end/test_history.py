@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Message
-from tests.end_to_end.conftest import Town, field
+from tests.end_to_end.conftest import DiscordFixture, field
 
 pytestmark = pytest.mark.anyio
 
@@ -15,7 +15,7 @@ def headlines(message: Message) -> list[str]:
     return [str(each["name"]) for each in message.embed["fields"]]
 
 
-async def paid(town: Town, count: int) -> list[str]:
+async def paid(town: DiscordFixture, count: int) -> list[str]:
     """Pay so many batches, a minute apart; return their IDs, newest first."""
     bob = await town.referrer("Bob")
     found = []
@@ -26,7 +26,7 @@ async def paid(town: Town, count: int) -> list[str]:
     return found[::-1]
 
 
-async def test_batches_are_listed_newest_first_in_pages(town: Town) -> None:
+async def test_batches_are_listed_newest_first_in_pages(town: DiscordFixture) -> None:
     ids = await paid(town, 10)
     async with town.bot():
         first = await town.answer("!sendref-cashb history")
@@ -39,7 +39,7 @@ async def test_batches_are_listed_newest_first_in_pages(town: Town) -> None:
         assert headlines(asked) == headlines(second)
 
 
-async def test_batches_are_found_by_state_person_and_day(town: Town) -> None:
+async def test_batches_are_found_by_state_person_and_day(town: DiscordFixture) -> None:
     [batch_id] = await paid(town, 1)
     eve = await town.referrer("Eve", 500)
     await town.till.propose()
@@ -58,7 +58,7 @@ async def test_batches_are_found_by_state_person_and_day(town: Town) -> None:
         assert headlines(answer) == [f"{batch_id} · completed"]
 
 
-async def test_a_batch_is_shown_with_its_payouts_in_pages(town: Town) -> None:
+async def test_a_batch_is_shown_with_its_payouts_in_pages(town: DiscordFixture) -> None:
     people = [await town.referrer(f"Member {number}", 100 + number) for number in range(20)]
     report = await town.till.pay()
     async with town.bot():
@@ -82,7 +82,7 @@ async def test_a_batch_is_shown_with_its_payouts_in_pages(town: Town) -> None:
         assert [each["value"] for each in suggested] == [report.batch_id]
 
 
-async def test_previous_leads_back_page_by_page(town: Town) -> None:
+async def test_previous_leads_back_page_by_page(town: DiscordFixture) -> None:
     people = [await town.referrer(f"Member {number}", 100 + number) for number in range(40)]
     report = await town.till.pay()
     async with town.bot():
@@ -96,7 +96,7 @@ async def test_previous_leads_back_page_by_page(town: Town) -> None:
         assert field(back, "Payouts") == second
 
 
-async def test_who_is_no_admin_sees_nothing(town: Town) -> None:
+async def test_who_is_no_admin_sees_nothing(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 100)
     await town.till.pay()
     async with town.bot():

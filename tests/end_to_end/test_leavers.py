@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from cashback.domain.model import Absence
-from tests.end_to_end.conftest import COMPLETE, Town, until
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
 
 
-def absent(town: Town) -> dict[int, str]:
+def absent(town: DiscordFixture) -> dict[int, str]:
     """Tell who is noted as absent, and how."""
-    return dict(town.till.rows("SELECT user_id, kind FROM absent_members"))
+    return dict(town.till.rows("SELECT user_id, kind FROM cashback_absent_members"))
 
 
-async def test_who_left_is_held_and_paid_after_coming_back(town: Town) -> None:
+async def test_who_left_is_held_and_paid_after_coming_back(town: DiscordFixture) -> None:
     town.adjust(leaver_policy="hold")
     bob, eve = await town.referrer("Bob", 2500), await town.referrer("Eve", 1000)
     town.sandbox.remove_member(bob.id)
@@ -35,7 +35,7 @@ async def test_who_left_is_held_and_paid_after_coming_back(town: Town) -> None:
     assert (town.till.balance(bob.id), town.till.balance(eve.id)) == (2500, 1000)
 
 
-async def test_without_the_policy_nobody_is_looked_for_and_leavers_are_paid(town: Town) -> None:
+async def test_without_the_policy_nobody_is_looked_for_and_leavers_are_paid(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     town.sandbox.remove_member(bob.id)
     async with town.bot():
@@ -47,7 +47,7 @@ async def test_without_the_policy_nobody_is_looked_for_and_leavers_are_paid(town
     assert absent(town) == {bob.id: Absence.LEFT}
 
 
-async def test_a_list_that_is_cut_short_holds_nobody(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_that_is_cut_short_holds_nobody(town: DiscordFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is missing is asked about alone before anything is noted."""
     town.adjust(leaver_policy="hold")
     bob, eve = await town.referrer("Bob", 2500), await town.referrer("Eve", 1000)
@@ -60,7 +60,7 @@ async def test_a_list_that_is_cut_short_holds_nobody(town: Town, monkeypatch: py
     assert bob.id not in absent(town)
 
 
-async def test_an_account_that_is_gone_is_held_whatever_the_policy_and_not_tried_again(town: Town) -> None:
+async def test_an_account_that_is_gone_is_held_whatever_the_policy_and_not_tried_again(town: DiscordFixture) -> None:
     nobody = 123456789012345678
     await town.till.earn(nobody, 2500)
     async with town.bot():
@@ -73,7 +73,7 @@ async def test_an_account_that_is_gone_is_held_whatever_the_policy_and_not_tried
     assert len([each for each in town.sandbox.requests if each.path == "/users/@me/channels"]) == 1
 
 
-async def test_a_message_that_arrives_notes_a_return(town: Town) -> None:
+async def test_a_message_that_arrives_notes_a_return(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     town.sandbox.faults.close_dms(bob.id, 50278)
     async with town.bot():

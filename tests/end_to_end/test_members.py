@@ -13,17 +13,17 @@ from cashback.database.payouts import absences
 from cashback.database.referral_program import blacklist
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.domain.model import Absence, ExclusionReason, SkipReason
-from cashback.services import CLI, Desk
+from cashback.services import CLI, AdminService
 from sandbox import Member, Message
 from tests.conftest import ALL_OF_IT_PPM
-from tests.end_to_end.conftest import COMPLETE, Town, field, until
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, field, until
 
 pytestmark = pytest.mark.anyio
 
 NOBODY = 123456789012345678
 
 
-async def ask(town: Town, who: Member, command: str, **options: object) -> Message:
+async def ask(town: DiscordFixture, who: Member, command: str, **options: object) -> Message:
     """Use a slash command; return the answer, which only this member sees."""
     asked = await town.sandbox.slash(town.channel.id, who.id, command, options)
     answer = await asked.replied()
@@ -32,7 +32,7 @@ async def ask(town: Town, who: Member, command: str, **options: object) -> Messa
     return answer
 
 
-async def note_to(town: Town, who: Member, *words: str) -> Message:
+async def note_to(town: DiscordFixture, who: Member, *words: str) -> Message:
     """Wait for a direct message with these words."""
 
     def found() -> list[Message]:
@@ -42,7 +42,9 @@ async def note_to(town: Town, who: Member, *words: str) -> Message:
     return found()[-1]
 
 
-async def test_invite_shows_the_code_the_percentage_and_what_it_brought_also_by_direct_message(town: Town) -> None:
+async def test_invite_shows_the_code_the_percentage_and_what_it_brought_also_by_direct_message(
+    town: DiscordFixture,
+) -> None:
     bob = await town.referrer("Bob", 250, 100)
     town.adjust(cashback_percent=Decimal("0.57"), holding_days=7, min_payout_cents=500)
     async with town.bot():
@@ -57,7 +59,7 @@ async def test_invite_shows_the_code_the_percentage_and_what_it_brought_also_by_
         assert (field(message, "Referrals"), field(message, "You Earned")) == ("2", "$3.50")
 
 
-async def test_invite_works_for_whoever_takes_no_direct_messages(town: Town) -> None:
+async def test_invite_works_for_whoever_takes_no_direct_messages(town: DiscordFixture) -> None:
     bob = town.sandbox.add_member("Bob")
     town.sandbox.faults.close_dms(bob.id)
     async with town.bot():
@@ -68,7 +70,7 @@ async def test_invite_works_for_whoever_takes_no_direct_messages(town: Town) -> 
     assert town.sandbox.direct_messages(bob.id) == []
 
 
-async def test_invite_sends_no_more_direct_messages_than_are_good_for_the_payouts(town: Town) -> None:
+async def test_invite_sends_no_more_direct_messages_than_are_good_for_the_payouts(town: DiscordFixture) -> None:
     bob = town.sandbox.add_member("Bob")
     async with town.bot():
         for _ in range(3):
@@ -81,7 +83,7 @@ async def test_invite_sends_no_more_direct_messages_than_are_good_for_the_payout
         await until(lambda: len(town.sandbox.direct_messages(bob.id)) == 3)
 
 
-async def test_invites_turns_pages_of_ten(town: Town) -> None:
+async def test_invites_turns_pages_of_ten(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", *range(100, 123))
     async with town.bot():
         page = await ask(town, bob, "invites")
@@ -98,14 +100,14 @@ async def test_invites_turns_pages_of_ten(town: Town) -> None:
         await turn(town, bob, page, "Previous", "Page 2 of 3", "20. ")
 
 
-async def turn(town: Town, who: Member, page: Message, label: str, *words: str) -> None:
+async def turn(town: DiscordFixture, who: Member, page: Message, label: str, *words: str) -> None:
     """Press a page's button and wait for what it leads to."""
     custom_id = next(each.custom_id or "" for each in page.buttons if each.label == label)
     await town.sandbox.click(page.id, custom_id, who.id)
     await until(lambda: all(word in page.text for word in words))
 
 
-async def test_invites_of_nobody_is_said(town: Town) -> None:
+async def test_invites_of_nobody_is_said(town: DiscordFixture) -> None:
     bob = town.sandbox.add_member("Bob")
     async with town.bot():
         page = await ask(town, bob, "invites")
@@ -113,7 +115,7 @@ async def test_invites_of_nobody_is_said(town: Town) -> None:
         assert page.buttons == []
 
 
-async def test_setref_links_two_members_and_tells_both(town: Town) -> None:
+async def test_setref_links_two_members_and_tells_both(town: DiscordFixture) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     async with town.bot():
         answer = await ask(town, eve, "setref", code=f" {bob.id} ")
@@ -138,7 +140,7 @@ async def test_setref_links_two_members_and_tells_both(town: Town) -> None:
         ("@everyone", "is no referral code"),
     ],
 )
-async def test_setref_refuses(town: Town, code: str, told: str) -> None:
+async def test_setref_refuses(town: DiscordFixture, code: str, told: str) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     machine, left = town.sandbox.add_member("Machine", bot=True), town.sandbox.add_member("Left")
     town.sandbox.remove_member(left.id)
@@ -152,7 +154,7 @@ async def test_setref_refuses(town: Town, code: str, told: str) -> None:
     assert town.sandbox.direct_messages(eve.id) == []
 
 
-async def test_setref_works_once_for_ever(town: Town) -> None:
+async def test_setref_works_once_for_ever(town: DiscordFixture) -> None:
     bob, eve, zoe = (town.sandbox.add_member(name) for name in ("Bob", "Eve", "Zoe"))
     async with town.bot():
         await ask(town, eve, "setref", code=str(bob.id))
@@ -163,7 +165,7 @@ async def test_setref_works_once_for_ever(town: Town) -> None:
 
 
 @pytest.mark.parametrize("length", [2, 3, 5])
-async def test_setref_refuses_a_circle_of_any_length(town: Town, length: int) -> None:
+async def test_setref_refuses_a_circle_of_any_length(town: DiscordFixture, length: int) -> None:
     ring = [town.sandbox.add_member(f"Member {number}") for number in range(length)]
     async with town.bot():
         for referrer, referred in itertools.pairwise(ring):
@@ -173,7 +175,7 @@ async def test_setref_refuses_a_circle_of_any_length(town: Town, length: int) ->
     assert len(town.till.rows("SELECT 1 FROM referrals")) == length - 1
 
 
-async def test_setref_says_so_where_discord_does_not_answer(town: Town) -> None:
+async def test_setref_says_so_where_discord_does_not_answer(town: DiscordFixture) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     town.sandbox.faults.fail("GET", f"/members/{bob.id}$", status=503)
     async with town.bot():
@@ -182,7 +184,7 @@ async def test_setref_says_so_where_discord_does_not_answer(town: Town) -> None:
     assert town.till.rows("SELECT 1 FROM referrals") == []
 
 
-async def test_a_profile_is_ones_own_and_others_are_for_admins(town: Town) -> None:
+async def test_a_profile_is_ones_own_and_others_are_for_admins(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     eve = town.sandbox.add_member("Eve")
     async with town.bot():
@@ -199,7 +201,7 @@ async def test_a_profile_is_ones_own_and_others_are_for_admins(town: Town) -> No
     assert town.audit_actions() == ["refused"]
 
 
-async def test_cashback_shows_what_is_pending_and_what_was_paid(town: Town) -> None:
+async def test_cashback_shows_what_is_pending_and_what_was_paid(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     town.adjust(auto_batch_enabled=True)
     async with town.bot():
@@ -211,7 +213,7 @@ async def test_cashback_shows_what_is_pending_and_what_was_paid(town: Town) -> N
         await town.press(summary, "Confirm")
         await town.shows(summary, COMPLETE)
         after = await ask(town, bob, "cashback show")
-        batch_id = town.till.rows("SELECT batch_id FROM payout_batches WHERE batch_id IS NOT NULL")[0][0]
+        batch_id = town.till.rows("SELECT batch_id FROM cashback_payout_batches WHERE batch_id IS NOT NULL")[0][0]
         assert (field(after, "Pending"), field(after, "Wallet Balance")) == ("$0.00", "$25.00")
         assert "✅ $25.00" in field(after, "Last Payouts")
         assert batch_id in field(after, "Last Payouts")
@@ -225,12 +227,12 @@ def test_every_reason_for_which_a_batch_pays_somebody_nothing_has_its_words() ->
     assert set(REASONS) == {*SkipReason, *ExclusionReason}
 
 
-async def test_cashback_says_what_an_admin_took_back(town: Town) -> None:
+async def test_cashback_says_what_an_admin_took_back(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     report = await town.till.pay()
-    desk = Desk(town.till.database, town.settings, lambda _number: 0)
-    reversal = await desk.propose_reversal(CLI, report.batch_number, referrer_id=bob.id, reason="*stolen* card")
-    await desk.approve_reversal(CLI, reversal.number)
+    service = AdminService(town.till.database, town.settings, lambda _number: 0)
+    reversal = await service.propose_reversal(CLI, report.batch_number, referrer_id=bob.id, reason="*stolen* card")
+    await service.approve_reversal(CLI, reversal.number)
     async with town.bot():
         shown = await ask(town, bob, "cashback show")
         assert field(shown, "Wallet Balance") == "$0.00"
@@ -238,14 +240,14 @@ async def test_cashback_says_what_an_admin_took_back(town: Town) -> None:
         assert r"\*stolen\* card" in field(shown, WHY)
 
 
-async def test_cashback_says_that_an_amount_is_below_the_least_payout(town: Town) -> None:
+async def test_cashback_says_that_an_amount_is_below_the_least_payout(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     town.adjust(min_payout_cents=1000)
     async with town.bot():
         assert "$2.50 is below the least payout of $10.00" in field(await ask(town, bob, "cashback show"), WHY)
 
 
-async def test_cashback_says_until_when_something_is_on_hold(town: Town) -> None:
+async def test_cashback_says_until_when_something_is_on_hold(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     bought = Purchase(order_id="held", buyer_id=900_000, amount_cents=300)
     await town.till.database.write(record_purchases, [bought], ALL_OF_IT_PPM, town.clock(), holding_days=10)
@@ -256,7 +258,7 @@ async def test_cashback_says_until_when_something_is_on_hold(town: Town) -> None
         assert f"$3.00 is on hold until <t:{until_when}:D>" in field(shown, WHY)
 
 
-async def test_cashback_says_what_a_refund_took_back(town: Town) -> None:
+async def test_cashback_says_what_a_refund_took_back(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     await town.till.pay()
     await town.till.database.log_referral_refund("till-1", 100)
@@ -266,7 +268,7 @@ async def test_cashback_says_what_a_refund_took_back(town: Town) -> None:
         assert f"A refund on <t:{int(town.clock().timestamp())}:D> took back $1.00" in shown
 
 
-async def test_cashback_says_why_somebody_is_blacklisted(town: Town) -> None:
+async def test_cashback_says_why_somebody_is_blacklisted(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     barred = blacklist.blacklist
     await town.till.database.write(barred, bob.id, reason="own *second* account", actor="cli", now=town.clock())
@@ -276,7 +278,7 @@ async def test_cashback_says_why_somebody_is_blacklisted(town: Town) -> None:
         assert r"own \*second\* account" in shown
 
 
-async def test_cashback_says_why_a_payout_was_not_made(town: Town) -> None:
+async def test_cashback_says_why_a_payout_was_not_made(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     number = await town.till.approved()
     await town.till.database.blacklist_referral_user(bob.id)
@@ -287,7 +289,7 @@ async def test_cashback_says_why_a_payout_was_not_made(town: Town) -> None:
         assert shown.endswith("blacklisted")
 
 
-async def test_whoever_asks_is_here_again(town: Town) -> None:
+async def test_whoever_asks_is_here_again(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     await town.till.database.write(absences.note, bob.id, Absence.GONE, town.clock())
     async with town.bot():
@@ -296,7 +298,7 @@ async def test_whoever_asks_is_here_again(town: Town) -> None:
         assert "Users Receiving Payment:** 1" in summary.text
 
 
-async def test_notifications_off_mutes_the_message_and_pays_all_the_same(town: Town) -> None:
+async def test_notifications_off_mutes_the_message_and_pays_all_the_same(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         assert "now off" in (await ask(town, bob, "cashback notifications off")).text
@@ -314,7 +316,7 @@ async def test_notifications_off_mutes_the_message_and_pays_all_the_same(town: T
 
 
 @pytest.mark.parametrize("command", ["invite", "invites", "profile", "cashback show", "cashback notifications off"])
-async def test_a_ledger_that_is_away_is_one_clear_line(town: Town, command: str) -> None:
+async def test_a_ledger_that_is_away_is_one_clear_line(town: DiscordFixture, command: str) -> None:
     bob = town.sandbox.add_member("Bob")
     town.till.honest = False
     async with town.bot():
@@ -326,7 +328,7 @@ async def test_a_ledger_that_is_away_is_one_clear_line(town: Town, command: str)
         assert "Traceback" not in answer.text
 
 
-async def test_a_command_that_discord_sends_twice_is_answered_once(town: Town) -> None:
+async def test_a_command_that_discord_sends_twice_is_answered_once(town: DiscordFixture) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     town.sandbox.faults.duplicate_events("INTERACTION_CREATE")
     async with town.bot():

@@ -7,29 +7,29 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, point_at, stay_connected
-from cashback.cogs.posts.messenger import DirectMessenger, nonce_of
+from cashback.cogs.posts.messenger import DmSender, nonce_of
 from cashback.domain.model import DeliveryStatus, PayoutNotice
 from sandbox import Member
-from tests.end_to_end.conftest import Town
+from tests.end_to_end.conftest import DiscordFixture
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def messenger(town: Town) -> AsyncIterator[DirectMessenger]:
+async def messenger(town: DiscordFixture) -> AsyncIterator[DmSender]:
     """Connect a messenger."""
     point_at(town.sandbox.api_url)
-    client = CashbackClient(Bell(), prefix="!", guild_ids=())
+    client = CashbackClient(WakeUp(), prefix="!", guild_ids=())
     needs = Needs(
         admin_role_id=town.admin_role.id, role_ids=town.settings.role_ids, audit_channel_id=None, guild_ids=()
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stay_connected, client, town.sandbox.token, needs)
         await town.sandbox.wait_connected()
-        yield DirectMessenger(client, brand_name="The *Shop*")
+        yield DmSender(client, brand_name="The *Shop*")
         tasks.cancel_scope.cancel()
 
 
@@ -47,7 +47,7 @@ def notice(member: Member | int, *, dm_channel_id: int | None = None) -> PayoutN
     )
 
 
-async def test_a_message_is_sent_once_however_often_it_is_sent(town: Town, messenger: DirectMessenger) -> None:
+async def test_a_message_is_sent_once_however_often_it_is_sent(town: DiscordFixture, messenger: DmSender) -> None:
     bob = town.sandbox.add_member("Bob")
     first = await messenger.send(notice(bob))
     again = await messenger.send(notice(bob))
@@ -57,7 +57,7 @@ async def test_a_message_is_sent_once_however_often_it_is_sent(town: Town, messe
     assert len(nonce_of("BATCH-20260703-150000", bob.id, "payout")) <= 25
 
 
-async def test_a_known_channel_saves_a_request(town: Town, messenger: DirectMessenger) -> None:
+async def test_a_known_channel_saves_a_request(town: DiscordFixture, messenger: DmSender) -> None:
     bob = town.sandbox.add_member("Bob")
     channel = town.sandbox.open_direct_channel(bob.id)
     delivery = await messenger.send(notice(bob, dm_channel_id=channel.id))
@@ -65,7 +65,7 @@ async def test_a_known_channel_saves_a_request(town: Town, messenger: DirectMess
     assert not [each for each in town.sandbox.requests if each.path == "/users/@me/channels"]
 
 
-async def test_a_channel_that_is_gone_is_opened_anew(town: Town, messenger: DirectMessenger) -> None:
+async def test_a_channel_that_is_gone_is_opened_anew(town: DiscordFixture, messenger: DmSender) -> None:
     bob = town.sandbox.add_member("Bob")
     delivery = await messenger.send(notice(bob, dm_channel_id=123456789012345678))
     assert delivery.status is DeliveryStatus.SENT
@@ -81,7 +81,7 @@ async def test_a_channel_that_is_gone_is_opened_anew(town: Town, messenger: Dire
         (50001, DeliveryStatus.RETRY),
     ],
 )
-async def test_a_refused_message(town: Town, messenger: DirectMessenger, code: int, status: DeliveryStatus) -> None:
+async def test_a_refused_message(town: DiscordFixture, messenger: DmSender, code: int, status: DeliveryStatus) -> None:
     bob = town.sandbox.add_member("Bob")
     town.sandbox.faults.close_dms(bob.id, code)
     delivery = await messenger.send(notice(bob))
@@ -89,24 +89,24 @@ async def test_a_refused_message(town: Town, messenger: DirectMessenger, code: i
     assert str(code) in (delivery.reason or "")
 
 
-async def test_opening_too_fast_backs_off(town: Town, messenger: DirectMessenger) -> None:
+async def test_opening_too_fast_backs_off(town: DiscordFixture, messenger: DmSender) -> None:
     town.sandbox.faults.refuse_opening_dms(40003)
     delivery = await messenger.send(notice(town.sandbox.add_member("Bob")))
     assert delivery.status is DeliveryStatus.BACK_OFF
 
 
-async def test_the_code_counts_not_the_http_status(town: Town, messenger: DirectMessenger) -> None:
+async def test_the_code_counts_not_the_http_status(town: DiscordFixture, messenger: DmSender) -> None:
     town.sandbox.faults.fail("POST", "/users/@me/channels", status=400, code=50007)
     delivery = await messenger.send(notice(town.sandbox.add_member("Bob")))
     assert delivery.status is DeliveryStatus.UNDELIVERABLE
 
 
-async def test_nobody_is_undeliverable(town: Town, messenger: DirectMessenger) -> None:
+async def test_nobody_is_undeliverable(town: DiscordFixture, messenger: DmSender) -> None:
     delivery = await messenger.send(notice(123456789012345678))
     assert delivery.status is DeliveryStatus.UNDELIVERABLE
 
 
-async def test_a_dropped_connection_is_tried_again_and_shown_once(town: Town, messenger: DirectMessenger) -> None:
+async def test_a_dropped_connection_is_tried_again_and_shown_once(town: DiscordFixture, messenger: DmSender) -> None:
     bob = town.sandbox.add_member("Bob")
     channel = town.sandbox.open_direct_channel(bob.id)
     town.sandbox.faults.drop("POST", f"/channels/{channel.id}/messages", after_effect=True)
@@ -117,19 +117,19 @@ async def test_a_dropped_connection_is_tried_again_and_shown_once(town: Town, me
 
 
 @pytest.mark.parametrize("scope", ["user", "shared", "global"])
-async def test_a_rate_limit_is_waited_for(town: Town, messenger: DirectMessenger, scope: str) -> None:
+async def test_a_rate_limit_is_waited_for(town: DiscordFixture, messenger: DmSender, scope: str) -> None:
     bob = town.sandbox.add_member("Bob")
     town.sandbox.faults.rate_limit("POST", "/channels/[0-9]+/messages", retry_after=0.05, scope=scope, times=2)
     assert (await messenger.send(notice(bob))).status is DeliveryStatus.SENT
 
 
-async def test_a_rate_limit_that_is_too_long_is_an_outcome(town: Town, messenger: DirectMessenger) -> None:
+async def test_a_rate_limit_that_is_too_long_is_an_outcome(town: DiscordFixture, messenger: DmSender) -> None:
     town.sandbox.faults.rate_limit("POST", "/users/@me/channels", retry_after=600)
     delivery = await messenger.send(notice(town.sandbox.add_member("Bob")))
     assert delivery.status is DeliveryStatus.RETRY
 
 
-async def test_a_block_by_discords_front_backs_off(town: Town, messenger: DirectMessenger) -> None:
+async def test_a_block_by_discords_front_backs_off(town: DiscordFixture, messenger: DmSender) -> None:
     """A 429 without `Via`: each further request would prolong the block."""
     bob = town.sandbox.add_member("Bob")
     town.sandbox.faults.fail("POST", "/channels/[0-9]+/messages", status=429, message="You are being blocked.")
@@ -139,7 +139,7 @@ async def test_a_block_by_discords_front_backs_off(town: Town, messenger: Direct
 
 
 @pytest.mark.parametrize("status", [500, 503])
-async def test_a_server_error_that_passes_is_no_failure(town: Town, messenger: DirectMessenger, status: int) -> None:
+async def test_a_server_error_that_passes_is_no_failure(town: DiscordFixture, messenger: DmSender, status: int) -> None:
     """The library tries most of them again; where it does not, the outbox does."""
     bob = town.sandbox.add_member("Bob")
     town.sandbox.faults.fail("POST", "/channels/[0-9]+/messages", status=status)

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from tests.end_to_end.conftest import COMPLETE, INDIVIDUAL, PROCESSED, RECEIVED, SUMMARY, Town, field, saying, titled
+from tests.end_to_end.conftest import (
+    COMPLETE,
+    INDIVIDUAL,
+    PROCESSED,
+    RECEIVED,
+    SUMMARY,
+    DiscordFixture,
+    field,
+    saying,
+    titled,
+)
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_confirmed_batch_pays_and_tells_everyone(town: Town) -> None:
+async def test_a_confirmed_batch_pays_and_tells_everyone(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     eve = await town.referrer("Eve", 1000, 500)
     async with town.bot():
@@ -26,7 +36,7 @@ async def test_a_confirmed_batch_pays_and_tells_everyone(town: Town) -> None:
         await (await town.press(summary, "Confirm")).answered()
         done = await town.shows(summary, COMPLETE, "Sent:** 2")
         assert all(each.disabled for each in done.buttons)
-        batch_id = town.till.rows("SELECT batch_id FROM payout_batches")[0][0]
+        batch_id = town.till.rows("SELECT batch_id FROM cashback_payout_batches")[0][0]
         results = field(done, "📊 Results").replace("**", "").splitlines()
         assert results == ["Users Paid: 2", "Total Distributed: $40.00", "Failed: 0", f"Batch ID: {batch_id}"]
 
@@ -38,7 +48,7 @@ async def test_a_confirmed_batch_pays_and_tells_everyone(town: Town) -> None:
         assert field(entry, "Processed By") == f"<@{town.admin.id}>"
         assert field(entry, "Mode") == "Batch"
         assert entry.embed["footer"]["text"] == f"Batch ID: {batch_id}"
-        head = town.till.rows("SELECT digest FROM audit_log WHERE action = 'batch_finished'")[0][0]
+        head = town.till.rows("SELECT digest FROM cashback_audit_log WHERE action = 'batch_finished'")[0][0]
         assert field(entry, "Audit Head") == f"`{head}`"
     (note,) = town.sandbox.direct_messages(eve.id)
     assert note.embed["title"] == RECEIVED
@@ -49,7 +59,7 @@ async def test_a_confirmed_batch_pays_and_tells_everyone(town: Town) -> None:
     assert (town.till.balance(bob.id), town.till.balance(eve.id)) == (2500, 1500)
 
 
-async def test_one_referrer_is_paid_by_mention(town: Town) -> None:
+async def test_one_referrer_is_paid_by_mention(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     eve = await town.referrer("Eve", 1000)
     async with town.bot():
@@ -66,7 +76,7 @@ async def test_one_referrer_is_paid_by_mention(town: Town) -> None:
 
 
 @pytest.mark.parametrize("named_by", ["<@{}>", "{}"])
-async def test_a_referrer_who_left_the_server_can_be_paid(town: Town, named_by: str) -> None:
+async def test_a_referrer_who_left_the_server_can_be_paid(town: DiscordFixture, named_by: str) -> None:
     bob = await town.referrer("Bob", 2500)
     town.sandbox.remove_member(bob.id)
     async with town.bot():
@@ -76,7 +86,7 @@ async def test_a_referrer_who_left_the_server_can_be_paid(town: Town, named_by: 
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_slash_commands_do_the_same(town: Town) -> None:
+async def test_slash_commands_do_the_same(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     await town.referrer("Eve", 1000)
     async with town.bot():
@@ -93,7 +103,7 @@ async def test_slash_commands_do_the_same(town: Town) -> None:
         await town.shows(everyone, COMPLETE)
 
 
-async def test_the_summary_names_ten_and_counts_the_rest(town: Town) -> None:
+async def test_the_summary_names_ten_and_counts_the_rest(town: DiscordFixture) -> None:
     pairs = [(town.sandbox.add_member(f"Member {n}").id, 100 + n) for n in range(13)]
     await town.till.earn_all(pairs)
     async with town.bot():
@@ -105,7 +115,7 @@ async def test_the_summary_names_ten_and_counts_the_rest(town: Town) -> None:
         assert summary.pinged == []
 
 
-async def test_nothing_pending_is_said(town: Town) -> None:
+async def test_nothing_pending_is_said(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob")
     async with town.bot():
         assert (await town.answer("!sendref-cashb")).text == "ℹ️ No referral cashback is pending."
@@ -114,7 +124,7 @@ async def test_nothing_pending_is_said(town: Town) -> None:
     assert town.batches() == []
 
 
-async def test_a_blacklisted_referrer_is_refused_by_name_of_the_reason(town: Town) -> None:
+async def test_a_blacklisted_referrer_is_refused_by_name_of_the_reason(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     await town.till.database.blacklist_referral_user(bob.id)
     async with town.bot():
@@ -126,7 +136,7 @@ async def test_a_blacklisted_referrer_is_refused_by_name_of_the_reason(town: Tow
 @pytest.mark.parametrize(
     "words", ["@ghost", "<@123456789012345678>", "everyone", "Bob", "12345", "<@{bob}> now", '"', "<@&{bob}>"]
 )
-async def test_a_word_that_is_no_member_never_pays_everyone(town: Town, words: str) -> None:
+async def test_a_word_that_is_no_member_never_pays_everyone(town: DiscordFixture, words: str) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         refused = await town.answer("!sendref-cashb " + words.format(bob=bob.id))
@@ -136,7 +146,7 @@ async def test_a_word_that_is_no_member_never_pays_everyone(town: Town, words: s
     assert town.batches() == []
 
 
-async def test_only_an_admin_may_ask_and_the_attempt_is_recorded(town: Town) -> None:
+async def test_only_an_admin_may_ask_and_the_attempt_is_recorded(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         refused = await town.answer("!sendref-cashb", by=bob)
@@ -150,7 +160,7 @@ async def test_only_an_admin_may_ask_and_the_attempt_is_recorded(town: Town) -> 
     assert town.batches() == []
 
 
-async def test_a_direct_message_is_no_place_for_the_command(town: Town) -> None:
+async def test_a_direct_message_is_no_place_for_the_command(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         private = town.sandbox.open_direct_channel(town.admin.id)
@@ -160,7 +170,7 @@ async def test_a_direct_message_is_no_place_for_the_command(town: Town) -> None:
     assert town.batches() == []
 
 
-async def test_a_message_that_discord_sends_twice_is_acted_on_once(town: Town) -> None:
+async def test_a_message_that_discord_sends_twice_is_acted_on_once(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         town.sandbox.faults.duplicate_events("MESSAGE_CREATE")
@@ -175,7 +185,7 @@ async def test_a_message_that_discord_sends_twice_is_acted_on_once(town: Town) -
     assert town.batches() == ["proposed", "proposed"]
 
 
-async def test_commands_of_another_bot_are_left_alone(town: Town) -> None:
+async def test_commands_of_another_bot_are_left_alone(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         await town.say("!balance")

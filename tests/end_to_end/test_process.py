@@ -17,7 +17,7 @@ import anyio.abc
 import pytest
 
 from sandbox import Sandbox
-from tests.end_to_end.conftest import COMPLETE, Town, button, until
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, button, until
 
 pytestmark = pytest.mark.anyio
 
@@ -132,7 +132,7 @@ async def test_a_wrong_setting_is_one_line(tmp_path: Path, sandbox: Sandbox) -> 
     assert "dm_per_second" in await refused(tmp_path, sandbox)
 
 
-async def test_sigterm_in_the_middle_of_a_batch_loses_and_doubles_nothing(town: Town, tmp_path: Path) -> None:
+async def test_sigterm_in_the_middle_of_a_batch_loses_and_doubles_nothing(town: DiscordFixture, tmp_path: Path) -> None:
     people = [town.sandbox.add_member(f"Member {n}").id for n in range(2000)]
     await town.till.earn_all((person, 100) for person in people)
     configure(
@@ -162,7 +162,7 @@ async def test_sigterm_in_the_middle_of_a_batch_loses_and_doubles_nothing(town: 
     assert {town.till.balance(person) for person in people} == {100}
 
 
-async def test_sigterm_does_not_wait_for_a_discord_that_does_not_answer(town: Town, tmp_path: Path) -> None:
+async def test_sigterm_does_not_wait_for_a_discord_that_does_not_answer(town: DiscordFixture, tmp_path: Path) -> None:
     """Direct messages, the edit of the summary and the audit entry are under way, and none is ever answered."""
     people = [await town.referrer(f"Member {number}", 100) for number in range(10)]
     configure(
@@ -188,7 +188,7 @@ async def test_sigterm_does_not_wait_for_a_discord_that_does_not_answer(town: To
     assert [town.till.balance(each.id) for each in people] == [100] * 10
 
 
-async def test_a_token_that_is_reset_while_the_bot_runs_is_one_line(town: Town, tmp_path: Path) -> None:
+async def test_a_token_that_is_reset_while_the_bot_runs_is_one_line(town: DiscordFixture, tmp_path: Path) -> None:
     configure(tmp_path, role_ids={"admin": town.admin_role.id})
     async with running(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
         town.sandbox.gateway._token = "another"  # noqa: S105 -- of this local Discord, for this test
@@ -200,7 +200,7 @@ async def test_a_token_that_is_reset_while_the_bot_runs_is_one_line(town: Town, 
     assert "Traceback" not in said
 
 
-async def test_a_frame_that_nobody_can_read_ends_nothing(town: Town) -> None:
+async def test_a_frame_that_nobody_can_read_ends_nothing(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         town.sandbox.gateway._hub.dispatch("MESSAGE_CREATE", {"nonsense": 1})
@@ -211,7 +211,7 @@ async def test_a_frame_that_nobody_can_read_ends_nothing(town: Town) -> None:
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_a_lost_connection_is_taken_up_and_a_replayed_command_is_not_run_again(town: Town) -> None:
+async def test_a_lost_connection_is_taken_up_and_a_replayed_command_is_not_run_again(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -223,14 +223,16 @@ async def test_a_lost_connection_is_taken_up_and_a_replayed_command_is_not_run_a
     assert len(town.batches()) == 1
 
 
-async def reconnected(town: Town) -> None:
+async def reconnected(town: DiscordFixture) -> None:
     """Wait until the bot has gone and come back."""
     await until(lambda: not town.sandbox.gateway.connected)
     await town.sandbox.wait_connected()
 
 
 @pytest.mark.parametrize("path", ["/users/@me$", "/gateway/bot$"])
-async def test_the_money_does_not_wait_for_discord(town: Town, caplog: pytest.LogCaptureFixture, path: str) -> None:
+async def test_the_money_does_not_wait_for_discord(
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
     """Discord is away when the bot starts: what was approved is paid, and said as soon as Discord is there."""
     bob = await town.referrer("Bob", 2500)
     await town.till.approved()

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Message
-from tests.end_to_end.conftest import Town, field, saying
+from tests.end_to_end.conftest import DiscordFixture, field, saying
 from tests.end_to_end.test_members import note_to
 
 pytestmark = pytest.mark.anyio
 
 
-async def in_audit_channel(town: Town, *words: str) -> Message:
+async def in_audit_channel(town: DiscordFixture, *words: str) -> Message:
     """Wait for a line in the audit channel."""
     matches = saying(*words)
     return await town.sandbox.wait_for(lambda each: each.channel_id == town.audit.id and matches(each))
 
 
-async def test_a_blacklisting_is_told_recorded_and_covers_later_referrals(town: Town) -> None:
+async def test_a_blacklisting_is_told_recorded_and_covers_later_referrals(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         done = await town.answer(f"!referral-blacklist <@{bob.id}> own *second* account @everyone")
@@ -34,7 +34,7 @@ async def test_a_blacklisting_is_told_recorded_and_covers_later_referrals(town: 
     assert town.audit_actions() == ["blacklisted"]
 
 
-async def test_an_unblacklisting_gives_back_what_was_pending(town: Town) -> None:
+async def test_an_unblacklisting_gives_back_what_was_pending(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     await town.till.database.blacklist_referral_user(bob.id)
     async with town.bot():
@@ -47,7 +47,7 @@ async def test_an_unblacklisting_gives_back_what_was_pending(town: Town) -> None
     assert town.audit_actions() == ["blacklisted", "unblacklisted", "batch_proposed"]
 
 
-async def test_statistics_say_all_of_a_member_and_why(town: Town) -> None:
+async def test_statistics_say_all_of_a_member_and_why(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500, 100)
     town.sandbox.remove_member(bob.id)
     await town.till.database.blacklist_referral_user(bob.id, reason="own account")
@@ -57,7 +57,7 @@ async def test_statistics_say_all_of_a_member_and_why(town: Town) -> None:
         assert "own account" in field(shown, "Why Something Is Not Paid")
 
 
-async def test_a_link_and_its_end_are_told_and_recorded(town: Town) -> None:
+async def test_a_link_and_its_end_are_told_and_recorded(town: DiscordFixture) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     async with town.bot():
         done = await town.answer(f"!referral-link <@{bob.id}> <@{eve.id}> forgot the code")
@@ -93,7 +93,7 @@ async def test_a_link_and_its_end_are_told_and_recorded(town: Town) -> None:
         ("!referral-stats everyone", "neither a mention nor an id"),
     ],
 )
-async def test_what_is_wrong_changes_nothing(town: Town, command: str, told: str) -> None:
+async def test_what_is_wrong_changes_nothing(town: DiscordFixture, command: str, told: str) -> None:
     bob, eve, zoe = (town.sandbox.add_member(name) for name in ("Bob", "Eve", "Zoe"))
     machine = town.sandbox.add_member("Machine", bot=True)
     await town.till.database.create_referral(bob.id, eve.id)
@@ -107,7 +107,7 @@ async def test_what_is_wrong_changes_nothing(town: Town, command: str, told: str
 
 
 @pytest.mark.parametrize("command", ["blacklist", "unblacklist", "stats", "unlink", "link"])
-async def test_only_an_admin_may_and_the_attempt_is_recorded(town: Town, command: str) -> None:
+async def test_only_an_admin_may_and_the_attempt_is_recorded(town: DiscordFixture, command: str) -> None:
     bob = await town.referrer("Bob", 2500)
     people = f"<@{bob.id}> <@{town.admin.id}>" if command == "link" else f"<@{bob.id}>"
     options = (
@@ -123,7 +123,7 @@ async def test_only_an_admin_may_and_the_attempt_is_recorded(town: Town, command
     assert town.sandbox.direct_messages(bob.id) == []
 
 
-async def test_slash_commands_do_the_same(town: Town) -> None:
+async def test_slash_commands_do_the_same(town: DiscordFixture) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     async with town.bot():
         for name, options, told in (
@@ -141,7 +141,7 @@ async def test_slash_commands_do_the_same(town: Town) -> None:
 
 
 async def test_a_member_who_takes_no_messages_is_blacklisted_all_the_same(
-    town: Town, caplog: pytest.LogCaptureFixture
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     bob = await town.referrer("Bob", 2500)
     town.sandbox.faults.close_dms(bob.id)

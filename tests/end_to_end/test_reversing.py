@@ -6,23 +6,23 @@ import pytest
 
 from cashback.database.referral_program import preferences
 from sandbox import Member
-from tests.end_to_end.conftest import COMPLETE, Town, field, saying, until
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, field, saying, until
 from tests.end_to_end.test_second_admin import refusal
 
 pytestmark = pytest.mark.anyio
 
 
-async def paid(town: Town) -> tuple[Member, Member, str]:
+async def paid(town: DiscordFixture) -> tuple[Member, Member, str]:
     """Pay two members; return them and the batch's ID."""
     bob, cid = await town.referrer("Bob", 2500), await town.referrer("Cid", 1000)
     summary = await town.ask()
     await town.press(summary, "Confirm")
     await town.shows(summary, COMPLETE, "Users Paid:** 2")
-    [(batch_id,)] = town.till.rows("SELECT batch_id FROM payout_batches")
+    [(batch_id,)] = town.till.rows("SELECT batch_id FROM cashback_payout_batches")
     return bob, cid, batch_id
 
 
-async def test_one_payout_is_shown_confirmed_and_taken_back(town: Town) -> None:
+async def test_one_payout_is_shown_confirmed_and_taken_back(town: DiscordFixture) -> None:
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     eve = town.sandbox.add_member("Eve")
     async with town.bot():
@@ -46,7 +46,7 @@ async def test_one_payout_is_shown_confirmed_and_taken_back(town: Town) -> None:
     assert town.audit_actions()[-3:] == ["refused", "refused", "payouts_reversed"]
 
 
-async def test_members_are_told_what_was_taken_back_and_why_but_not_who_is_muted(town: Town) -> None:
+async def test_members_are_told_what_was_taken_back_and_why_but_not_who_is_muted(town: DiscordFixture) -> None:
     async with town.bot():
         bob, cid, batch_id = await paid(town)
         await town.till.database.write(preferences.set_payout_dm, bob.id, wanted=False)
@@ -61,7 +61,7 @@ async def test_members_are_told_what_was_taken_back_and_why_but_not_who_is_muted
     assert ["Taken Back" in each.text for each in town.sandbox.direct_messages(bob.id)].count(True) == 0
 
 
-async def test_a_whole_batch_needs_another_admin_from_the_threshold_on(town: Town) -> None:
+async def test_a_whole_batch_needs_another_admin_from_the_threshold_on(town: DiscordFixture) -> None:
     town.adjust(approval_threshold_cents=3600)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     async with town.bot():
@@ -80,7 +80,7 @@ async def test_a_whole_batch_needs_another_admin_from_the_threshold_on(town: Tow
     assert [town.till.balance(each.id) for each in (bob, cid)] == [0, 0]
 
 
-async def test_a_reversal_can_be_cancelled_also_after_a_restart(town: Town) -> None:
+async def test_a_reversal_can_be_cancelled_also_after_a_restart(town: DiscordFixture) -> None:
     async with town.bot():
         bob, _, batch_id = await paid(town)
         asked = await town.answer(f"!sendref-cashb reverse-batch {batch_id} a mistake")
@@ -95,7 +95,7 @@ async def test_a_reversal_can_be_cancelled_also_after_a_restart(town: Town) -> N
     "words",
     ["reverse", "reverse {id}", "reverse {id} @ghost why", "reverse {id} why", "reverse-batch", "reverse-batch {id}"],
 )
-async def test_what_is_missing_or_mistyped_takes_nothing_back(town: Town, words: str) -> None:
+async def test_what_is_missing_or_mistyped_takes_nothing_back(town: DiscordFixture, words: str) -> None:
     async with town.bot():
         _, _, batch_id = await paid(town)
         refused = await town.answer("!sendref-cashb " + words.format(id=batch_id))
@@ -103,4 +103,4 @@ async def test_what_is_missing_or_mistyped_takes_nothing_back(town: Town, words:
         assert "Usage: `!sendref-cashb reverse" in refused.text
         eve = town.sandbox.add_member("Eve")
         assert "Only an admin" in (await town.answer(f"!sendref-cashb reverse-batch {batch_id} mine", by=eve)).text
-    assert town.till.rows("SELECT 1 FROM reversals") == []
+    assert town.till.rows("SELECT 1 FROM cashback_reversals") == []

@@ -9,7 +9,7 @@ import pytest
 
 from sandbox import Member, Message
 from tests.conftest import raw
-from tests.end_to_end.conftest import COMPLETE, Town, field, until
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, field, until
 
 pytestmark = pytest.mark.anyio
 
@@ -17,7 +17,7 @@ STOPPED = "Referral Cashback Batch Stopped"
 UNDER_WAY = ("In Progress", "Users Paid")
 
 
-def refuse_payouts(town: Town, condition: str) -> None:
+def refuse_payouts(town: DiscordFixture, condition: str) -> None:
     """Let the ledger refuse the wallet transactions for which this holds."""
     with raw(town.till.path) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
@@ -27,7 +27,7 @@ def refuse_payouts(town: Town, condition: str) -> None:
         )
 
 
-async def crowd(town: Town, count: int) -> list[int]:
+async def crowd(town: DiscordFixture, count: int) -> list[int]:
     """Add so many referrers with a dollar pending each, whose direct messages are closed."""
     people = [town.sandbox.add_member(f"Member {n}").id for n in range(count)]
     for person in people:
@@ -37,7 +37,7 @@ async def crowd(town: Town, count: int) -> list[int]:
     return people
 
 
-async def stopped_batch(town: Town) -> Message:
+async def stopped_batch(town: DiscordFixture) -> Message:
     """Run a long batch and press Stop on its progress message."""
     summary = await town.ask()
     await town.press(summary, "Confirm")
@@ -47,7 +47,7 @@ async def stopped_batch(town: Town) -> Message:
     return await town.shows(summary, STOPPED)
 
 
-async def test_the_stop_button_ends_the_run_and_resume_pays_the_rest(town: Town) -> None:
+async def test_the_stop_button_ends_the_run_and_resume_pays_the_rest(town: DiscordFixture) -> None:
     await crowd(town, 300)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     async with town.bot():
@@ -63,7 +63,7 @@ async def test_the_stop_button_ends_the_run_and_resume_pays_the_rest(town: Town)
     assert town.audit_actions()[-3:] == ["batch_stopped", "batch_resumed", "batch_finished"]
 
 
-async def test_a_restart_does_not_resume_a_stopped_batch(town: Town) -> None:
+async def test_a_restart_does_not_resume_a_stopped_batch(town: DiscordFixture) -> None:
     await crowd(town, 300)
     async with town.bot():
         stopped = await stopped_batch(town)
@@ -81,7 +81,7 @@ async def test_a_restart_does_not_resume_a_stopped_batch(town: Town) -> None:
     assert town.credited() == paid + 1
 
 
-async def test_who_is_no_admin_stops_and_resumes_nothing(town: Town) -> None:
+async def test_who_is_no_admin_stops_and_resumes_nothing(town: DiscordFixture) -> None:
     await crowd(town, 300)
     eve = town.sandbox.add_member("Eve")
     async with town.bot():
@@ -98,18 +98,18 @@ async def test_who_is_no_admin_stops_and_resumes_nothing(town: Town) -> None:
         assert town.audit_actions().count("refused") == 7
 
 
-async def failed_batch(town: Town) -> tuple[Member, str]:
+async def failed_batch(town: DiscordFixture) -> tuple[Member, str]:
     """Pay two members of whom one's payout fails; return that one and the batch's ID."""
     bob, _ = await town.referrer("Bob", 2500), await town.referrer("Cid", 1000)
     refuse_payouts(town, f"NEW.user_discord_id = {bob.id}")
     summary = await town.ask()
     await town.press(summary, "Confirm")
     await town.shows(summary, COMPLETE, "Failed:** 1")
-    [(batch_id,)] = town.till.rows("SELECT batch_id FROM payout_batches")
+    [(batch_id,)] = town.till.rows("SELECT batch_id FROM cashback_payout_batches")
     return bob, batch_id
 
 
-async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: Town) -> None:
+async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: DiscordFixture) -> None:
     async with town.bot():
         bob, batch_id = await failed_batch(town)
         listed = await town.answer("!sendref-cashb failures")
@@ -129,13 +129,13 @@ async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: Town) 
         await until(lambda: len(town.sandbox.direct_messages(bob.id)) == 1)
         again = await town.answer(f"!sendref-cashb retry {batch_id}")
         assert f"Batch {batch_id} is completed; there is no failed payout to retry" in again.text
-    assert town.till.rows("SELECT attempt, why, outcome FROM payout_attempts") == [
+    assert town.till.rows("SELECT attempt, why, outcome FROM cashback_payout_attempts") == [
         (1, "the bank has opened", "failed"),
         (2, None, "credited"),
     ]
 
 
-async def test_failed_payouts_can_be_given_up(town: Town) -> None:
+async def test_failed_payouts_can_be_given_up(town: DiscordFixture) -> None:
     async with town.bot():
         bob, batch_id = await failed_batch(town)
         answer = await town.answer(f"!sendref-cashb give-up {batch_id}")
@@ -146,7 +146,7 @@ async def test_failed_payouts_can_be_given_up(town: Town) -> None:
 
 
 @pytest.mark.parametrize("command", ["stop", "resume", "give-up", "retry"])
-async def test_a_batch_that_is_none_or_in_another_state_is_a_clear_answer(town: Town, command: str) -> None:
+async def test_a_batch_that_is_none_or_in_another_state_is_a_clear_answer(town: DiscordFixture, command: str) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         await town.ask()
@@ -160,7 +160,7 @@ async def test_a_batch_that_is_none_or_in_another_state_is_a_clear_answer(town: 
     assert town.batches() == ["proposed"]
 
 
-async def test_a_stop_from_another_process_ends_the_bots_run(town: Town) -> None:
+async def test_a_stop_from_another_process_ends_the_bots_run(town: DiscordFixture) -> None:
     await crowd(town, 300)
     async with town.bot():
         summary = await town.ask()
@@ -173,7 +173,7 @@ async def test_a_stop_from_another_process_ends_the_bots_run(town: Town) -> None
     assert town.batches() == ["stopped"]
 
 
-async def test_the_bot_tries_failed_payouts_again_by_itself(town: Town) -> None:
+async def test_the_bot_tries_failed_payouts_again_by_itself(town: DiscordFixture) -> None:
     async with town.bot():
         bob, _ = await failed_batch(town)
     refuse_payouts(town, "0")
@@ -181,4 +181,4 @@ async def test_the_bot_tries_failed_payouts_again_by_itself(town: Town) -> None:
     async with town.bot():
         await until(lambda: town.batches() == ["completed"])
     assert town.till.balance(bob.id) == 2500
-    assert town.till.rows("SELECT requested_by, outcome FROM payout_attempts") == [("system", "credited")]
+    assert town.till.rows("SELECT requested_by, outcome FROM cashback_payout_attempts") == [("system", "credited")]

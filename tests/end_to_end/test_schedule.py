@@ -9,7 +9,7 @@ import pytest
 
 from sandbox import Message
 from tests.conftest import FRIDAY
-from tests.end_to_end.conftest import Town, break_ledger, field, mend_ledger, saying, titled, until
+from tests.end_to_end.conftest import DiscordFixture, break_ledger, field, mend_ledger, saying, titled, until
 from tests.frozen import FrozenTime
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def town(frozen_town: Town) -> Town:
+def town(frozen_town: DiscordFixture) -> DiscordFixture:
     """Switch the weekly batch on."""
     frozen_town.adjust(auto_batch_enabled=True)
     return frozen_town
@@ -34,18 +34,18 @@ def stamp(moment: datetime) -> str:
     return f"<t:{seconds}:F> (<t:{seconds}:R>)"
 
 
-def noted(town: Town, action: str) -> list[tuple[str, object]]:
+def noted(town: DiscordFixture, action: str) -> list[tuple[str, object]]:
     """Read who did something, and what the audit log says why."""
-    found = town.till.rows("SELECT actor, details FROM audit_log WHERE action = ? ORDER BY id", action)
+    found = town.till.rows("SELECT actor, details FROM cashback_audit_log WHERE action = ? ORDER BY id", action)
     return [(actor, json.loads(details).get("reason")) for actor, details in found]
 
 
-def posts(town: Town, title: str) -> list[Message]:
+def posts(town: DiscordFixture, title: str) -> list[Message]:
     """List what the audit channel shows under a title."""
     return [message for message in town.sandbox.messages(town.audit.id) if message.embed.get("title") == title]
 
 
-async def test_the_schedule_shows_its_next_run_and_what_it_would_pay(town: Town) -> None:
+async def test_the_schedule_shows_its_next_run_and_what_it_would_pay(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     await town.referrer("Eve", 1000)
     async with town.bot():
@@ -63,7 +63,7 @@ async def test_the_schedule_shows_its_next_run_and_what_it_would_pay(town: Town)
         assert field(limited, "🚧 Left Out") == "Over the limit of members in a batch: 1 member, $10.00"
 
 
-async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(town: Town) -> None:
+async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     admin = f"discord:{town.admin.id}"
     async with town.bot():
@@ -90,25 +90,25 @@ async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(
 
 
 @pytest.mark.parametrize("words", ["", " pause", " resume", " skip", " reload"])
-async def test_who_is_no_admin_is_refused_and_recorded(town: Town, words: str) -> None:
+async def test_who_is_no_admin_is_refused_and_recorded(town: DiscordFixture, words: str) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         assert "Only an admin may do this." in (await town.answer(f"!sendref-cashb schedule{words}", by=bob)).text
         # The answer may come before whoever pays has put the schedule in force.
-        await until(lambda: town.till.rows("SELECT 1 FROM schedule_state"))
+        await until(lambda: town.till.rows("SELECT 1 FROM cashback_schedule_state"))
     assert [actor for actor, _ in noted(town, "refused")] == [f"discord:{bob.id}"]
-    assert town.till.rows("SELECT paused_by FROM schedule_state") == [(None,)]
-    assert town.till.rows("SELECT 1 FROM schedule_slots") == []
+    assert town.till.rows("SELECT paused_by FROM cashback_schedule_state") == [(None,)]
+    assert town.till.rows("SELECT 1 FROM cashback_schedule_slots") == []
 
 
-async def test_a_reason_without_end_is_refused(town: Town) -> None:
+async def test_a_reason_without_end_is_refused(town: DiscordFixture) -> None:
     async with town.bot():
         assert "at most 200" in (await town.answer(f"!sendref-cashb schedule pause {'x' * 201}")).text
     assert noted(town, "schedule_paused") == []
 
 
 async def test_a_reload_puts_the_changed_configuration_in_force_while_the_bot_runs(
-    town: Town, frozen_time: FrozenTime
+    town: DiscordFixture, frozen_time: FrozenTime
 ) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
@@ -124,7 +124,9 @@ async def test_a_reload_puts_the_changed_configuration_in_force_while_the_bot_ru
         assert town.till.balance(bob.id) == 2500
 
 
-async def test_the_notice_is_posted_once_a_day_ahead_also_over_a_restart(town: Town, frozen_time: FrozenTime) -> None:
+async def test_the_notice_is_posted_once_a_day_ahead_also_over_a_restart(
+    town: DiscordFixture, frozen_time: FrozenTime
+) -> None:
     people = [await town.referrer(f"Member {number}", 1000 + number) for number in range(5)]
     async with town.bot():
         await frozen_time.run(minutes=1)
@@ -148,7 +150,7 @@ async def test_the_notice_is_posted_once_a_day_ahead_also_over_a_restart(town: T
     assert town.batches() == ["completed"]
 
 
-async def test_hold_skips_the_slot_and_only_for_an_admin(town: Town, frozen_time: FrozenTime) -> None:
+async def test_hold_skips_the_slot_and_only_for_an_admin(town: DiscordFixture, frozen_time: FrozenTime) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         await frozen_time.run(minutes=1)
@@ -159,7 +161,7 @@ async def test_hold_skips_the_slot_and_only_for_an_admin(town: Town, frozen_time
         await frozen_time.run_until(lambda: refused.followups, seconds=30)
         [told] = refused.followups
         assert (told.ephemeral_to, "Only an admin may do this." in told.text) == (bob.id, True)
-        assert town.till.rows("SELECT 1 FROM schedule_slots") == []
+        assert town.till.rows("SELECT 1 FROM cashback_schedule_slots") == []
     async with town.bot():
         await frozen_time.run(minutes=1)
         # Which of two presses at once comes first is not known.
@@ -180,7 +182,9 @@ async def test_hold_skips_the_slot_and_only_for_an_admin(town: Town, frozen_time
 
 
 @pytest.mark.parametrize("prevented_by", ["pause", "skip", "off"])
-async def test_no_notice_for_a_slot_that_pays_nothing(town: Town, frozen_time: FrozenTime, prevented_by: str) -> None:
+async def test_no_notice_for_a_slot_that_pays_nothing(
+    town: DiscordFixture, frozen_time: FrozenTime, prevented_by: str
+) -> None:
     await town.referrer("Bob", 2500)
     if prevented_by == "off":
         town.adjust(notice_hours=0)
@@ -194,7 +198,7 @@ async def test_no_notice_for_a_slot_that_pays_nothing(town: Town, frozen_time: F
 
 
 async def test_five_weeks_down_make_one_batch_and_the_others_are_said_when_discord_is_there(
-    town: Town, frozen_time: FrozenTime
+    town: DiscordFixture, frozen_time: FrozenTime
 ) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
@@ -214,7 +218,7 @@ async def test_five_weeks_down_make_one_batch_and_the_others_are_said_when_disco
 
 
 async def test_a_batch_of_the_calendar_that_stops_is_said_in_the_audit_channel(
-    town: Town, frozen_time: FrozenTime
+    town: DiscordFixture, frozen_time: FrozenTime
 ) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
@@ -230,7 +234,7 @@ async def test_a_batch_of_the_calendar_that_stops_is_said_in_the_audit_channel(
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_a_slot_waits_for_the_batch_that_still_runs(town: Town, frozen_time: FrozenTime) -> None:
+async def test_a_slot_waits_for_the_batch_that_still_runs(town: DiscordFixture, frozen_time: FrozenTime) -> None:
     people = [town.sandbox.add_member(f"Member {number}").id for number in range(25)]
     await town.till.earn_all((person, 100) for person in people)
     town.adjust(chunk_size=1, notice_hours=0)

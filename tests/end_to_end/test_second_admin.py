@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Interaction, Message
-from tests.end_to_end.conftest import COMPLETE, SUMMARY, Town, field, titled, until
+from tests.end_to_end.conftest import COMPLETE, SUMMARY, DiscordFixture, field, titled, until
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +18,7 @@ async def refusal(interaction: Interaction) -> str:
     return interaction.followups[0].text
 
 
-async def waiting(town: Town) -> Message:
+async def waiting(town: DiscordFixture) -> Message:
     """Have Ada ask for a batch of ten dollars where ten need two, and confirm it."""
     await town.referrer("Bob", 1000)
     summary = await town.ask()
@@ -29,7 +29,7 @@ async def waiting(town: Town) -> Message:
     return shown
 
 
-async def test_another_admin_approves_and_both_names_are_shown(town: Town) -> None:
+async def test_another_admin_approves_and_both_names_are_shown(town: DiscordFixture) -> None:
     town.adjust(approval_threshold_cents=1000)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     async with town.bot():
@@ -44,7 +44,7 @@ async def test_another_admin_approves_and_both_names_are_shown(town: Town) -> No
     assert town.audit_actions() == ["batch_proposed", "batch_first_approved", "batch_approved", "batch_finished"]
 
 
-async def test_neither_the_issuer_nor_who_lost_the_role_nor_a_member_is_the_second(town: Town) -> None:
+async def test_neither_the_issuer_nor_who_lost_the_role_nor_a_member_is_the_second(town: DiscordFixture) -> None:
     town.adjust(approval_threshold_cents=1000)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     eve = town.sandbox.add_member("Eve")
@@ -61,7 +61,7 @@ async def test_neither_the_issuer_nor_who_lost_the_role_nor_a_member_is_the_seco
     assert town.audit_actions() == ["batch_proposed", "batch_first_approved", *["refused"] * 5]
 
 
-async def test_the_buttons_of_what_waits_work_after_a_restart_and_any_admin_may_cancel(town: Town) -> None:
+async def test_the_buttons_of_what_waits_work_after_a_restart_and_any_admin_may_cancel(town: DiscordFixture) -> None:
     town.adjust(approval_threshold_cents=1000)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     async with town.bot():
@@ -72,7 +72,7 @@ async def test_the_buttons_of_what_waits_work_after_a_restart_and_any_admin_may_
     assert town.batches() == ["cancelled"]
 
 
-async def test_what_waits_can_be_shown_again_and_expires(town: Town) -> None:
+async def test_what_waits_can_be_shown_again_and_expires(town: DiscordFixture) -> None:
     town.adjust(approval_threshold_cents=1000)
     async with town.bot():
         await waiting(town)
@@ -86,12 +86,12 @@ async def test_what_waits_can_be_shown_again_and_expires(town: Town) -> None:
     assert town.batches() == ["expired"]
 
 
-async def test_a_weekly_batch_that_needs_an_admin_asks_for_one_in_the_audit_channel(town: Town) -> None:
+async def test_a_weekly_batch_that_needs_an_admin_asks_for_one_in_the_audit_channel(town: DiscordFixture) -> None:
     town.adjust(approval_threshold_cents=1000)
     bob = await town.referrer("Bob", 1000)
     town.adjust(auto_batch_enabled=True)
     async with town.bot():
-        await until(lambda: town.till.rows("SELECT 1 FROM schedule_state"))
+        await until(lambda: town.till.rows("SELECT 1 FROM cashback_schedule_state"))
     town.clock.advance(7 * 24 * 3600)
     async with town.bot():
         asked = await town.sandbox.wait_for(lambda each: each.channel_id == town.audit.id and bool(each.buttons))
@@ -101,10 +101,10 @@ async def test_a_weekly_batch_that_needs_an_admin_asks_for_one_in_the_audit_chan
         assert town.till.balance(bob.id) == 0
         await town.press(asked, "Approve")
         await town.shows(asked, COMPLETE, "Users Paid:** 1")
-    assert town.till.rows("SELECT status, batch_number FROM schedule_slots") == [("batched", 1)]
+    assert town.till.rows("SELECT status, batch_number FROM cashback_schedule_slots") == [("batched", 1)]
 
 
-async def test_only_and_exclude_choose_who_is_paid_and_the_summary_says_so(town: Town) -> None:
+async def test_only_and_exclude_choose_who_is_paid_and_the_summary_says_so(town: DiscordFixture) -> None:
     bob, cid, dan = [await town.referrer(name, 1000) for name in ("Bob", "Cid", "Dan")]
     async with town.bot():
         summary = await town.ask(f"!sendref-cashb --exclude <@{bob.id}> {cid.id}")
@@ -120,7 +120,7 @@ async def test_only_and_exclude_choose_who_is_paid_and_the_summary_says_so(town:
     assert [town.till.balance(each.id) for each in (bob, cid, dan)] == [1000, 0, 1000]
 
 
-async def test_slash_commands_take_the_same_names(town: Town) -> None:
+async def test_slash_commands_take_the_same_names(town: DiscordFixture) -> None:
     bob, cid = [await town.referrer(name, 1000) for name in ("Bob", "Cid")]
     async with town.bot():
         asked = await town.sandbox.slash(
@@ -149,7 +149,9 @@ async def test_slash_commands_take_the_same_names(town: Town) -> None:
         ("--only <@{bob}> <@{eve}>", "has no pending cashback"),
     ],
 )
-async def test_a_name_that_is_wrong_is_an_error_and_never_a_larger_batch(town: Town, words: str, said: str) -> None:
+async def test_a_name_that_is_wrong_is_an_error_and_never_a_larger_batch(
+    town: DiscordFixture, words: str, said: str
+) -> None:
     bob, cid = [await town.referrer(name, 1000) for name in ("Bob", "Cid")]
     eve = town.sandbox.add_member("Eve")
     async with town.bot():
@@ -160,7 +162,7 @@ async def test_a_name_that_is_wrong_is_an_error_and_never_a_larger_batch(town: T
     assert town.batches() == []
 
 
-async def test_what_is_unusual_is_said_in_the_summary(town: Town) -> None:
+async def test_what_is_unusual_is_said_in_the_summary(town: DiscordFixture) -> None:
     bob, _, _ = [await town.referrer(name, cents) for name, cents in (("Bob", 9000), ("Cid", 100), ("Dan", 100))]
     async with town.bot():
         summary = await town.ask()

@@ -10,7 +10,7 @@ import pytest
 
 from cashback.settings import Settings, SettingsError, load
 from tests.conftest import raw
-from tests.end_to_end.conftest import COMPLETE, Town, until
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ def _bytes_of(ledger: Path) -> bytes:
 
 
 async def test_the_token_is_in_no_log_no_message_and_not_in_the_ledger(
-    town: Town, caplog: pytest.LogCaptureFixture
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Everything is logged, down to what the libraries say for those who debug them; and Discord has a bad day."""
     caplog.set_level(logging.DEBUG)
@@ -49,7 +49,7 @@ async def test_the_token_is_in_no_log_no_message_and_not_in_the_ledger(
         assert token not in json.dumps(request.body, default=str)
 
 
-async def test_no_message_may_ping_anybody(town: Town) -> None:
+async def test_no_message_may_ping_anybody(town: DiscordFixture) -> None:
     """In every message that the bot sends Discord is told that no mention in it counts."""
     await town.referrer("Bob", 2500)
     async with town.bot():
@@ -67,7 +67,7 @@ async def test_no_message_may_ping_anybody(town: Town) -> None:
     assert [body.get("allowed_mentions") for body in sent] == [{"parse": []}] * len(sent)
 
 
-async def test_a_reason_that_somebody_wrote_is_text_wherever_it_is_shown(town: Town) -> None:
+async def test_a_reason_that_somebody_wrote_is_text_wherever_it_is_shown(town: DiscordFixture) -> None:
     """A wallet that refuses tells why in its own words; the words are nobody's to format or to ping with."""
     bob = await town.referrer("Bob", 2500)
     with raw(town.till.path) as connection:

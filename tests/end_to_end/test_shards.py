@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.end_to_end.conftest import COMPLETE, Town, until
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
 
@@ -18,21 +18,21 @@ def shards() -> int:
     return 2
 
 
-def shards_connected(town: Town) -> set[int]:
+def shards_connected(town: DiscordFixture) -> set[int]:
     """List the shards whose connection has a session."""
     connections = town.sandbox.gateway._connections
     return {each.session.shard[0] for each in connections if each.session is not None}
 
 
 @asynccontextmanager
-async def connected_twice(town: Town) -> AsyncIterator[None]:
+async def connected_twice(town: DiscordFixture) -> AsyncIterator[None]:
     """Run the bot, with both connections inside the block."""
     async with town.bot(connected=False):
         await until(lambda: shards_connected(town) == {0, 1})
         yield
 
 
-async def test_a_bot_with_two_connections_is_asked_and_pays_once(town: Town) -> None:
+async def test_a_bot_with_two_connections_is_asked_and_pays_once(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with connected_twice(town):
         summary = await town.ask()
@@ -45,7 +45,9 @@ async def test_a_bot_with_two_connections_is_asked_and_pays_once(town: Town) -> 
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-async def test_a_connection_that_carries_nonsense_is_made_anew_and_the_other_stays(town: Town, lost: int) -> None:
+async def test_a_connection_that_carries_nonsense_is_made_anew_and_the_other_stays(
+    town: DiscordFixture, lost: int
+) -> None:
     bob = await town.referrer("Bob", 2500)
     async with connected_twice(town):
         before = {each.session.shard[0]: each for each in town.sandbox.gateway._connections if each.session}
@@ -61,7 +63,7 @@ async def test_a_connection_that_carries_nonsense_is_made_anew_and_the_other_sta
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_all_connections_lost_at_once_are_taken_up_again(town: Town) -> None:
+async def test_all_connections_lost_at_once_are_taken_up_again(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with connected_twice(town):
         summary = await town.ask()

@@ -12,7 +12,7 @@ import pytest
 
 from sandbox import Message
 from sandbox.sessions import Intents
-from tests.end_to_end.conftest import SUMMARY, Town
+from tests.end_to_end.conftest import SUMMARY, DiscordFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +44,9 @@ def _spoil(payload: dict[str, Any], chance: Random) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def seen(town: Town, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[tuple[str, dict[str, Any]]]]:
+async def seen(
+    town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[list[tuple[str, dict[str, Any]]]]:
     """Keep what the local Discord sends; after a bad frame the bot connects anew at once."""
     monkeypatch.setattr("discord.backoff.ExponentialBackoff.delay", lambda _: 0.01)
     hub, kept = town.sandbox.gateway._hub, list[tuple[str, dict[str, Any]]]()
@@ -59,7 +61,7 @@ async def seen(town: Town, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[lis
     town.sandbox.gateway._hub.dispatch = dispatch  # type: ignore[method-assign]  # so that the end is not kept
 
 
-async def _make_traffic(town: Town) -> None:
+async def _make_traffic(town: DiscordFixture) -> None:
     """Let a stranger ask and press, and an admin look: none of it may move money, however it is spoiled."""
     stranger = town.sandbox.add_member("Eve")
     summary = await town.ask()
@@ -69,14 +71,16 @@ async def _make_traffic(town: Town) -> None:
     town.sandbox.set_roles(stranger, [])
 
 
-async def _ask_until_answered(town: Town) -> Message:
+async def _ask_until_answered(town: DiscordFixture) -> Message:
     """Ask again where the bot was just connecting anew: what is said meanwhile it never hears, as on Discord."""
     while True:
         with anyio.move_on_after(1):
             return await town.ask()
 
 
-async def test_spoiled_frames_end_nothing_and_move_no_money(town: Town, seen: list[tuple[str, dict[str, Any]]]) -> None:
+async def test_spoiled_frames_end_nothing_and_move_no_money(
+    town: DiscordFixture, seen: list[tuple[str, dict[str, Any]]]
+) -> None:
     bob = await town.referrer("Bob", 2500)
     chance = Random(5)
     async with town.bot():
@@ -91,7 +95,7 @@ async def test_spoiled_frames_end_nothing_and_move_no_money(town: Town, seen: li
         summary = await _ask_until_answered(town)
         assert summary.embed["title"] == SUMMARY
         assert town.till.rows("SELECT discord_id, wallet_balance_cents FROM users ORDER BY 1") == money
-        assert town.till.rows("SELECT count(*) FROM payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
+        assert town.till.rows("SELECT count(*) FROM cashback_payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
         await town.press(summary, "Confirm")
         await town.audit_entry("$25.00")
     assert town.till.balance(bob.id) == 2500

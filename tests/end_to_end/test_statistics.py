@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.end_to_end.conftest import Town, field
+from tests.end_to_end.conftest import DiscordFixture, field
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_statistics_have_the_ledgers_numbers_and_a_chart_with_a_description(town: Town) -> None:
+async def test_statistics_have_the_ledgers_numbers_and_a_chart_with_a_description(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     await town.referrer("Eve", 1000)
     await town.till.pay()

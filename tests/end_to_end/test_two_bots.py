@@ -19,7 +19,7 @@ from cashback.database.dialect import name_of
 from cashback.database.payouts import proposals
 from sandbox import Member
 from tests.conftest import raw
-from tests.end_to_end.conftest import COMPLETE, LONG_SECONDS, Town, until
+from tests.end_to_end.conftest import COMPLETE, LONG_SECONDS, DiscordFixture, until
 from tests.end_to_end.test_process import ROOT, configure, environment
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ PEOPLE = 300
 
 
 @asynccontextmanager
-async def process(folder: Path, town: Town) -> AsyncIterator[anyio.abc.Process]:
+async def process(folder: Path, town: DiscordFixture) -> AsyncIterator[anyio.abc.Process]:
     """Run a bot as a process, connected inside the block; killed after it, also where it is frozen."""
     configure(
         folder,
@@ -66,14 +66,14 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def holder(town: Town) -> str | None:
+def holder(town: DiscordFixture) -> str | None:
     """Tell who holds the lease."""
-    found = town.till.rows("SELECT holder FROM leases")
+    found = town.till.rows("SELECT holder FROM cashback_leases")
     return found[0][0] if found else None
 
 
 @contextmanager
-def at_a_standstill(town: Town) -> Iterator[None]:
+def at_a_standstill(town: DiscordFixture) -> Iterator[None]:
     """Let nothing be paid inside the block: with the ledger locked a batch stands still, wherever it is."""
     location = town.till.location
     with raw(location) as connection:
@@ -86,7 +86,7 @@ def at_a_standstill(town: Town) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-async def is_held_by(town: Town, bot: anyio.abc.Process) -> None:
+async def is_held_by(town: DiscordFixture, bot: anyio.abc.Process) -> None:
     """Wait until a process holds the lease."""
     await until(lambda: f" process {bot.pid} of " in str(holder(town)), PATIENCE_SECONDS)
 
@@ -97,7 +97,7 @@ def freeze(bot: anyio.abc.Process) -> None:
     os.waitid(os.P_PID, bot.pid, os.WSTOPPED | os.WNOWAIT)
 
 
-async def approved(town: Town) -> int:
+async def approved(town: DiscordFixture) -> int:
     """Plan and approve a batch without a deadline: the bots' clock is the real one, and the till's is not."""
     database, now = town.till.database, town.till.clock()
     summary = await database.write(proposals.propose, actor="cli", now=now, expires_at=None)
@@ -105,22 +105,22 @@ async def approved(town: Town) -> int:
     return summary.batch_number
 
 
-async def payees(town: Town, count: int, *, muted: slice) -> list[Member]:
+async def payees(town: DiscordFixture, count: int, *, muted: slice) -> list[Member]:
     """Add members with cashback pending, in the order in which they are paid; some want no direct messages."""
     people = [town.sandbox.add_member(f"Member {number}") for number in range(count)]
     await town.till.earn_all((each.id, 100) for each in people)
     with raw(town.till.location) as connection:
         for each in people[muted]:
-            connection.execute("INSERT INTO notification_preferences VALUES (?, 0)", (each.id,))
+            connection.execute("INSERT INTO cashback_notification_preferences VALUES (?, 0)", (each.id,))
     return people
 
 
-def received(town: Town, people: list[Member]) -> list[int]:
+def received(town: DiscordFixture, people: list[Member]) -> list[int]:
     """Count what each has received."""
     return [len(town.sandbox.direct_messages(each.id)) for each in people]
 
 
-def balances(town: Town, people: list[Member]) -> list[int]:
+def balances(town: DiscordFixture, people: list[Member]) -> list[int]:
     """List what is in the wallets, by the order of the ids."""
     ids = sorted(each.id for each in people)
     query = "SELECT wallet_balance_cents FROM users WHERE discord_id BETWEEN ? AND ? ORDER BY discord_id"
@@ -128,7 +128,7 @@ def balances(town: Town, people: list[Member]) -> list[int]:
 
 
 async def test_a_killed_bot_is_followed_by_another_and_everybody_is_paid_and_told_once(
-    town: Town, tmp_path: Path
+    town: DiscordFixture, tmp_path: Path
 ) -> None:
     people = await payees(town, PEOPLE, muted=slice(30, None))
     async with process(made(tmp_path / "first"), town) as first:
@@ -148,7 +148,7 @@ async def test_a_killed_bot_is_followed_by_another_and_everybody_is_paid_and_tol
 
 
 async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothing_when_it_wakes(
-    town: Town, tmp_path: Path
+    town: DiscordFixture, tmp_path: Path
 ) -> None:
     people = await payees(town, PEOPLE, muted=slice(1, -50))
     request = town.sandbox.faults.hold("POST", "^/channels/[0-9]+/messages$", after_effect=True)
@@ -168,7 +168,7 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
         assert 0 < before < PEOPLE - 50
         with anyio.fail_after(PATIENCE_SECONDS):
             while not await other.take():  # noqa: ASYNC110 -- no event tells when a lease runs out
-                await anyio.sleep(other.look_seconds / LONG_SECONDS)
+                await anyio.sleep(other.poll_seconds / LONG_SECONDS)
         request.release()
         os.kill(frozen.pid, signal.SIGCONT)
         log = tmp_path / "frozen" / "bot.log"
@@ -182,7 +182,7 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
     assert balances(town, people) == [100] * PEOPLE
 
 
-async def test_a_confirm_at_a_bot_that_does_not_pay_is_paid_by_the_one_that_does(town: Town) -> None:
+async def test_a_confirm_at_a_bot_that_does_not_pay_is_paid_by_the_one_that_does(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with Lease(town.till.database, seconds=LONG_SECONDS) as other:
         assert await other.take()
@@ -196,7 +196,7 @@ async def test_a_confirm_at_a_bot_that_does_not_pay_is_paid_by_the_one_that_does
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_the_bot_that_pays_finds_what_another_process_approved(town: Town) -> None:
+async def test_the_bot_that_pays_finds_what_another_process_approved(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         await until(lambda: holder(town))

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from sandbox import Message
-from tests.end_to_end.conftest import SUMMARY, Town, until
+from tests.end_to_end.conftest import SUMMARY, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
 
@@ -65,13 +65,13 @@ def _letter(chance: Random) -> str:
     return chance.choice(["", " ", "  "]).join([chance.choice(COMMANDS) + " ", *words])[:2000]
 
 
-def _answers(town: Town) -> list[Message]:
+def _answers(town: DiscordFixture) -> list[Message]:
     messages = town.sandbox.messages(town.channel.id)
     return [message for message in messages if message.author_id == town.sandbox.bot_user_id]
 
 
 async def test_whatever_is_typed_the_bot_lives_answers_and_pays_nobody(
-    town: Town, caplog: pytest.LogCaptureFixture
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     bob = await town.referrer("Bob", 2500)
     stranger = town.sandbox.add_member("Eve")
@@ -83,7 +83,7 @@ async def test_whatever_is_typed_the_bot_lives_answers_and_pays_nobody(
         assert summary.embed["title"] == SUMMARY
         await until(lambda: len(_answers(town)) > LETTERS / 4)
         assert town.till.balance(bob.id) == 0
-        assert town.till.rows("SELECT count(*) FROM payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
+        assert town.till.rows("SELECT count(*) FROM cashback_payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
         await town.press(summary, "Confirm")
         await until(lambda: town.till.balance(bob.id) == 2500)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

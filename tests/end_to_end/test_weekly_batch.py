@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.end_to_end.conftest import Town, field, saying
+from tests.end_to_end.conftest import DiscordFixture, field, saying
 
 pytestmark = pytest.mark.anyio
 
@@ -12,7 +12,7 @@ HOUR = 3600
 WEEK = 7 * 24 * HOUR
 
 
-async def start_the_calendar(town: Town) -> None:
+async def start_the_calendar(town: DiscordFixture) -> None:
     """Let the bot run once with the weekly batch on, so that the ledger knows since when."""
     town.adjust(auto_batch_enabled=True)
     await town.referrer("Bob", 2500)
@@ -20,7 +20,7 @@ async def start_the_calendar(town: Town) -> None:
         await town.ask()
 
 
-async def test_a_slot_that_passed_while_the_bot_was_away_is_caught_up_and_announced(town: Town) -> None:
+async def test_a_slot_that_passed_while_the_bot_was_away_is_caught_up_and_announced(town: DiscordFixture) -> None:
     await start_the_calendar(town)
     town.clock.advance(WEEK + HOUR)
     async with town.bot():
@@ -30,7 +30,7 @@ async def test_a_slot_that_passed_while_the_bot_was_away_is_caught_up_and_announ
     assert town.batches() == ["expired", "completed"]
 
 
-async def test_a_slot_that_was_missed_is_said_in_the_audit_channel(town: Town) -> None:
+async def test_a_slot_that_was_missed_is_said_in_the_audit_channel(town: DiscordFixture) -> None:
     await start_the_calendar(town)
     town.clock.advance(WEEK + 48 * HOUR)
     async with town.bot():

@@ -25,12 +25,12 @@ class Listener:
     def __init__(self, client: discord.Client) -> None:
         self.heard: list[str] = []
         self.resumed = anyio.Event()
-        self._news = anyio.Event()
+        self._summaries_changed = anyio.Event()
 
         @client.event
         async def on_message(message: discord.Message) -> None:
             self.heard.append(message.content)
-            self._news.set()
+            self._summaries_changed.set()
 
         @client.event
         async def on_resumed() -> None:
@@ -39,8 +39,8 @@ class Listener:
     async def wait(self, count: int) -> list[str]:
         with anyio.fail_after(5):
             while len(self.heard) < count:
-                await self._news.wait()
-                self._news = anyio.Event()
+                await self._summaries_changed.wait()
+                self._summaries_changed = anyio.Event()
         return self.heard
 
 

@@ -13,12 +13,12 @@ import anyio
 import pytest
 from sqlalchemy import Connection
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database.payouts import crediting, runs
-from cashback.domain.errors import InHandError
+from cashback.domain.errors import ChunkLockedError
 from cashback.domain.model import BatchStatus, ChunkCredited, ChunkDiscovered
 from stages.crediting import Crediting
-from tests.conftest import Till, raw, run_batches
+from tests.conftest import LedgerFixture, raw, run_batches
 
 pytestmark = pytest.mark.anyio
 
@@ -36,18 +36,18 @@ def let_others_have(monkeypatch: pytest.MonkeyPatch) -> LetOthers:
         def beside(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
             tried.append(chunk.first_referrer_id)
             if chunk.first_referrer_id == referrer_id and tried.count(referrer_id) <= times:
-                raise InHandError
+                raise ChunkLockedError
             return credit(connection, chunk, now=now)
 
         monkeypatch.setattr(crediting, "credit_chunk", beside)
-        monkeypatch.setattr("stages.crediting.LOOK_SECONDS", 0)
+        monkeypatch.setattr("stages.crediting.POLL_SECONDS", 0)
         return tried
 
     return let
 
 
 async def test_what_another_has_in_hand_is_credited_last_where_the_other_dies(
-    till: Till, let_others_have: LetOthers
+    till: LedgerFixture, let_others_have: LetOthers
 ) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
@@ -59,7 +59,9 @@ async def test_what_another_has_in_hand_is_credited_last_where_the_other_dies(
     assert (report.status, report.users_paid) == (BatchStatus.COMPLETED, 3)
 
 
-async def test_what_another_had_in_hand_and_settled_is_left_alone(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_another_had_in_hand_and_settled_is_left_alone(
+    till: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
     credit, tried = crediting.credit_chunk, list[int]()
@@ -67,7 +69,7 @@ async def test_what_another_had_in_hand_and_settled_is_left_alone(till: Till, mo
     def beside(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
         tried.append(chunk.first_referrer_id)
         if chunk.first_referrer_id == 2:
-            raise InHandError
+            raise ChunkLockedError
         # The other process is done by the time that the last chunk is.
         if chunk.first_referrer_id == 3:
             second = ChunkDiscovered(batch_number=number, first_referrer_id=2, last_referrer_id=2)
@@ -82,7 +84,7 @@ async def test_what_another_had_in_hand_and_settled_is_left_alone(till: Till, mo
 
 
 async def test_one_that_another_has_in_hand_is_left_out_of_a_replay_and_credited_last(
-    till: Till, let_others_have: LetOthers
+    till: LedgerFixture, let_others_have: LetOthers
 ) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
@@ -102,7 +104,7 @@ async def test_one_that_another_has_in_hand_is_left_out_of_a_replay_and_credited
 
 
 async def test_a_chunk_of_a_batch_that_another_process_has_finished_is_left_alone(
-    till: Till, caplog: pytest.LogCaptureFixture
+    till: LedgerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     await till.earn(1, 100)
     number = (await till.pay()).batch_number
@@ -121,13 +123,13 @@ async def test_a_chunk_of_a_batch_that_another_process_has_finished_is_left_alon
     assert till.balance(1) == 100
 
 
-async def test_what_others_have_credited_wakes_the_postman_at_the_end(till: Till) -> None:
+async def test_what_others_have_credited_wakes_the_postman_at_the_end(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
     await till.database.write(runs.start, number, now=till.clock())
     everybody = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=3)
     await till.database.write(crediting.credit_chunk, everybody, now=till.clock())
-    bell = Bell()
+    bell = WakeUp()
     recorder = await run_batches(till.database, number, bell=bell)
     assert (recorder.chunks, recorder.reports[0].users_paid) == ([], 3)
     with anyio.fail_after(5):

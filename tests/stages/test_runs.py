@@ -10,14 +10,14 @@ import anyio
 import anyio.from_thread
 import pytest
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.dialect import name_of
 from cashback.domain.model import BatchStatus, ChunkCredited
 from pipeline.messages import RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import make_pipeline
-from tests.conftest import OpenDatabase, Recorder, Till, raw, run_batches
+from tests.conftest import LedgerFixture, OpenDatabase, Recorder, raw, run_batches
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +25,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 500])
-async def test_chunks_of_any_size_pay_the_same(till: Till, chunk_size: int) -> None:
+async def test_chunks_of_any_size_pay_the_same(till: LedgerFixture, chunk_size: int) -> None:
     await till.earn_all((referrer, 10 + referrer) for referrer in range(1, 8))
     await till.earn(3, 1, 2)
     recorder = await till.run(await till.approved(), chunk_size=chunk_size)
@@ -39,7 +39,7 @@ async def test_chunks_of_any_size_pay_the_same(till: Till, chunk_size: int) -> N
 @pytest.mark.parametrize("commits", range(1, 6))
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])
 async def test_a_run_that_ends_at_any_commit_is_finished_by_the_next(
-    till: Till, open_database: OpenDatabase, commits: int, moment: str
+    till: LedgerFixture, open_database: OpenDatabase, commits: int, moment: str
 ) -> None:
     """Five commits: the start, three chunks, the close."""
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
@@ -64,7 +64,7 @@ async def test_a_run_that_ends_at_any_commit_is_finished_by_the_next(
     assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_an_unexpected_exception_leaves_the_batch_running_and_the_next_batch_runs(till: Till) -> None:
+async def test_an_unexpected_exception_leaves_the_batch_running_and_the_next_batch_runs(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
     first, second = await till.approved(target_user_id=2), await till.approved(target_user_id=3)
     recorder = Recorder()
@@ -77,7 +77,7 @@ async def test_an_unexpected_exception_leaves_the_batch_running_and_the_next_bat
     breaks = Breaks()
 
     def pipeline(request: RunBatch) -> Pipeline:
-        return make_pipeline(request, database=till.database, observer=breaks, bell=Bell(), chunk_size=500)
+        return make_pipeline(request, database=till.database, observer=breaks, outbox_changed=WakeUp(), chunk_size=500)
 
     with anyio.fail_after(10):
         async with Runner(pipeline, recorder) as runner:
@@ -94,7 +94,7 @@ async def test_an_unexpected_exception_leaves_the_batch_running_and_the_next_bat
 
 @pytest.mark.parametrize("commit", [1, 2, 3])
 async def test_a_cancellation_in_the_middle_of_a_chunk_loses_nothing(
-    till: Till, open_database: OpenDatabase, commit: int
+    till: LedgerFixture, open_database: OpenDatabase, commit: int
 ) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
     number = await till.approved()
@@ -117,7 +117,7 @@ async def test_a_cancellation_in_the_middle_of_a_chunk_loses_nothing(
     assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_many_failing_payouts_fail_alone_each(till: Till) -> None:
+async def test_many_failing_payouts_fail_alone_each(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 21))
     with raw(till.location) as connection:
         connection.execute(
@@ -131,20 +131,20 @@ async def test_many_failing_payouts_fail_alone_each(till: Till) -> None:
     assert [chunk.credited + chunk.failed for chunk in recorder.chunks] == [7, 7, 6]
 
 
-class Counted(Bell):
+class Counted(WakeUp):
     """A bell that counts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rung = 0
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Count, and ring."""
         self.rung += 1
-        super().ring()
+        super().set()
 
 
-async def test_the_bell_rings_for_each_chunk_that_paid_and_once_at_the_end(till: Till) -> None:
+async def test_the_bell_rings_for_each_chunk_that_paid_and_once_at_the_end(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     paid, skipped = await till.approved(), await till.approved()
     bells = {number: Counted() for number in (paid, skipped)}
@@ -178,7 +178,9 @@ anyio.run(main)
 
 
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])
-async def test_a_process_that_dies_in_a_batch_is_followed_by_one_that_finishes_it(till: Till, moment: str) -> None:
+async def test_a_process_that_dies_in_a_batch_is_followed_by_one_that_finishes_it(
+    till: LedgerFixture, moment: str
+) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
     number = await till.approved()
     command = [sys.executable, "-c", KILLED, name_of(till.location, password=True), "3", moment]
@@ -190,7 +192,7 @@ async def test_a_process_that_dies_in_a_batch_is_followed_by_one_that_finishes_i
     assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_readers_never_wait_for_a_batch(till: Till, open_database: OpenDatabase) -> None:
+async def test_readers_never_wait_for_a_batch(till: LedgerFixture, open_database: OpenDatabase) -> None:
     """A reader answers while a chunk stands before its commit, and sees nothing of it yet."""
     await till.earn(1, 100)
     number = await till.approved()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import batches, retries, runs
 from cashback.domain.errors import StaleBatchError
@@ -13,7 +13,7 @@ from cashback.domain.model import BatchStatus, ChunkCredited
 from pipeline.messages import RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import make_pipeline
-from tests.conftest import Recorder, Till, raw
+from tests.conftest import LedgerFixture, Recorder, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -33,12 +33,12 @@ class StopsAfter(Recorder):
             await self._database.write(runs.stop, chunk.batch_number, actor="discord:7", now=self._database.now())
 
 
-async def run_and_stop(till: Till, number: int, *, after_chunks: int = 1) -> StopsAfter:
+async def run_and_stop(till: LedgerFixture, number: int, *, after_chunks: int = 1) -> StopsAfter:
     """Run a batch payout by payout and stop it on the way."""
     watch = StopsAfter(till.database, after_chunks)
 
     def pipeline(request: RunBatch) -> Pipeline:
-        return make_pipeline(request, database=till.database, observer=watch, bell=Bell(), chunk_size=1)
+        return make_pipeline(request, database=till.database, observer=watch, outbox_changed=WakeUp(), chunk_size=1)
 
     async with Runner(pipeline, watch) as runner:
         runner.submit(number)
@@ -48,7 +48,7 @@ async def run_and_stop(till: Till, number: int, *, after_chunks: int = 1) -> Sto
     return watch
 
 
-async def test_a_stop_ends_the_run_after_the_chunk_in_hand_and_a_resume_pays_the_rest(till: Till) -> None:
+async def test_a_stop_ends_the_run_after_the_chunk_in_hand_and_a_resume_pays_the_rest(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 41))
     number = await till.approved()
     watch = await run_and_stop(till, number)
@@ -70,7 +70,7 @@ async def test_a_stop_ends_the_run_after_the_chunk_in_hand_and_a_resume_pays_the
     assert [till.balance(referrer) for referrer in range(1, 41)] == [100] * 40
 
 
-async def test_what_is_given_up_stays_pending_for_the_next_batch(till: Till) -> None:
+async def test_what_is_given_up_stays_pending_for_the_next_batch(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 41))
     number = await till.approved()
     paid = (await run_and_stop(till, number)).reports[0].users_paid
@@ -83,7 +83,7 @@ async def test_what_is_given_up_stays_pending_for_the_next_batch(till: Till) -> 
     assert (await till.pay()).users_paid == 40 - paid
 
 
-async def test_a_batch_that_waits_for_the_runner_can_be_stopped(till: Till) -> None:
+async def test_a_batch_that_waits_for_the_runner_can_be_stopped(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.write(runs.stop, number, actor="cli", now=till.clock())
@@ -93,7 +93,7 @@ async def test_a_batch_that_waits_for_the_runner_can_be_stopped(till: Till) -> N
     assert (await till.run(number)).reports[0].users_paid == 1
 
 
-def refuse(till: Till, condition: str) -> None:
+def refuse(till: LedgerFixture, condition: str) -> None:
     """Let the ledger refuse the wallet transactions for which this holds."""
     with raw(till.location) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
@@ -103,7 +103,7 @@ def refuse(till: Till, condition: str) -> None:
         )
 
 
-async def test_a_retry_pays_what_failed_and_nothing_else(till: Till) -> None:
+async def test_a_retry_pays_what_failed_and_nothing_else(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3, 4))
     refuse(till, "NEW.user_discord_id > 2")
     number = (await till.pay()).batch_number
@@ -127,7 +127,7 @@ async def test_a_retry_pays_what_failed_and_nothing_else(till: Till) -> None:
     assert (report.status, report.users_paid, report.total_cents) == (BatchStatus.COMPLETED, 4, 1000)
     closed = "The ledger refused a row: the bank is closed."
     assert till.rows(
-        "SELECT referrer_id, attempt, requested_by, why, failed_before, outcome, reason FROM payout_attempts"
+        "SELECT referrer_id, attempt, requested_by, why, failed_before, outcome, reason FROM cashback_payout_attempts"
     ) == [
         (3, 1, "discord:7", "mended", closed, "credited", None),
         (4, 1, "discord:7", "mended", closed, "failed", closed),
@@ -137,7 +137,7 @@ async def test_a_retry_pays_what_failed_and_nothing_else(till: Till) -> None:
         await till.database.write(retries.begin, number, actor="cli", why=None, now=till.clock())
 
 
-async def test_a_retry_pays_never_more_than_is_still_owed(till: Till) -> None:
+async def test_a_retry_pays_never_more_than_is_still_owed(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     refuse(till, "1 = 1")
     number = (await till.pay()).batch_number
@@ -151,7 +151,7 @@ async def test_a_retry_pays_never_more_than_is_still_owed(till: Till) -> None:
     assert (report.skipped, report.total_cents) == (1, 60)
 
 
-async def test_failed_payouts_that_are_given_up_close_the_batch(till: Till) -> None:
+async def test_failed_payouts_that_are_given_up_close_the_batch(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     refuse(till, "NEW.user_discord_id = 2")
     number = (await till.pay()).batch_number
@@ -165,7 +165,9 @@ async def test_failed_payouts_that_are_given_up_close_the_batch(till: Till) -> N
 
 
 @pytest.mark.parametrize("act", [runs.stop, runs.resume, runs.give_up])
-async def test_a_finished_batch_can_be_neither_stopped_nor_resumed_nor_given_up(till: Till, act: object) -> None:
+async def test_a_finished_batch_can_be_neither_stopped_nor_resumed_nor_given_up(
+    till: LedgerFixture, act: object
+) -> None:
     await till.earn(1, 100)
     report = await till.pay()
     before = till.money()
@@ -174,12 +176,12 @@ async def test_a_finished_batch_can_be_neither_stopped_nor_resumed_nor_given_up(
     assert till.money() == before
 
 
-async def test_a_batch_whose_payouts_are_all_settled_is_not_stopped(till: Till) -> None:
+async def test_a_batch_whose_payouts_are_all_settled_is_not_stopped(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.write(runs.start, number, now=till.clock())
     with raw(till.location) as connection:
-        connection.execute("UPDATE payouts SET status = 'skipped', reason = 'nothing_pending'")
+        connection.execute("UPDATE cashback_payouts SET status = 'skipped', reason = 'nothing_pending'")
     with pytest.raises(StaleBatchError, match="is running; there is nothing to stop"):
         await till.database.write(runs.stop, number, actor="cli", now=till.clock())
     assert (await till.run(number)).reports[0].status is BatchStatus.COMPLETED

@@ -82,7 +82,7 @@ async def _be_the_bot(told: Path) -> None:
     await anyio.Path(told).write_text(json.dumps(seen), encoding="utf-8")
 
 
-class Town:
+class BotProcess:
     """A local Discord with an admin, and the bot's process for it."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
@@ -147,10 +147,10 @@ class Town:
 
 
 @asynccontextmanager
-async def _town(*, real_rate_limits: bool) -> AsyncIterator[Town]:
+async def _town(*, real_rate_limits: bool) -> AsyncIterator[BotProcess]:
     with tempfile.TemporaryDirectory() as name:
         async with Sandbox(real_rate_limits=real_rate_limits) as sandbox:
-            yield Town(sandbox, Path(name))
+            yield BotProcess(sandbox, Path(name))
 
 
 async def _answers(referrers: int) -> list[tuple[str, str, str]]:

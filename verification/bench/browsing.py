@@ -12,12 +12,12 @@ from typing import Final
 
 import anyio
 
-from cashback.cogs.buttons.browser import BATCHES_SHOWN, PAYOUTS_SHOWN, Browser
+from cashback.cogs.buttons.history_pager import BATCHES_SHOWN, PAYOUTS_SHOWN, HistoryPager
 from cashback.database import Database
 from cashback.database.queries import exporting
 from cashback.database.queries.exporting import Period
-from cashback.database.queries.history import Wanted
-from cashback.services import Desk
+from cashback.database.queries.history import BatchFilter
+from cashback.services import AdminService
 from cashback.settings import Settings
 from verification.bench.datasets import FIRST_REFERRER, history, open_raw
 from verification.bench.measuring import Case
@@ -29,9 +29,11 @@ MIDDLE: Final = 5
 """The batch that is looked at, and the share of it, by tenths, that lies before its page."""
 
 EXPORT: Final = (
-    "SELECT b.batch_id, p.*, n.status, t.id FROM payouts p JOIN payout_batches b ON b.number = p.batch_number"
-    " LEFT JOIN notifications n ON n.batch_number = p.batch_number AND n.user_id = p.referrer_id"
-    " LEFT JOIN wallet_transactions t ON t.payout_batch_number = p.batch_number AND t.user_discord_id = p.referrer_id"
+    "SELECT b.batch_id, p.*, n.status, t.id FROM cashback_payouts p JOIN cashback_payout_batches b ON b.number ="
+    " p.batch_number"
+    " LEFT JOIN cashback_notifications n ON n.batch_number = p.batch_number AND n.user_id = p.referrer_id"
+    " LEFT JOIN wallet_transactions t ON t.cashback_payout_batch_number = p.batch_number AND t.user_discord_id ="
+    " p.referrer_id"
     " WHERE p.batch_number = ? ORDER BY p.referrer_id"
 )
 
@@ -43,7 +45,7 @@ def _submit(_number: int) -> int:
 
 def _middle(path: Path) -> int:
     connection = open_raw(path)
-    [(referrers,)] = connection.execute("SELECT planned_count FROM payout_batches WHERE number = ?", (MIDDLE,))
+    [(referrers,)] = connection.execute("SELECT planned_count FROM cashback_payout_batches WHERE number = ?", (MIDDLE,))
     connection.close()
     return int(FIRST_REFERRER + referrers * MIDDLE // 10)
 
@@ -51,10 +53,10 @@ def _middle(path: Path) -> int:
 async def _look(path: Path) -> dict[str, float]:
     after = _middle(path)
     async with Database(path) as database:
-        browser = Browser(database, Desk(database, Settings(), _submit))
+        browser = HistoryPager(database, AdminService(database, Settings(), _submit))
         return {
-            "history": await _slowest(lambda: browser.history(Wanted(), 1)),
-            "history of one user": await _slowest(lambda: browser.history(Wanted(user_id=after), 1)),
+            "history": await _slowest(lambda: browser.history(BatchFilter(), 1)),
+            "history of one user": await _slowest(lambda: browser.history(BatchFilter(user_id=after), 1)),
             "show": await _slowest(lambda: browser.payouts(MIDDLE, after)),
         }
 
@@ -79,9 +81,9 @@ def look_raw(path: Path) -> dict[str, float]:
     """Read the rows of the same pages."""
     after = _middle(path)
     connection = open_raw(path)
-    newest = "SELECT * FROM payout_batches b WHERE {} ORDER BY number DESC LIMIT ?"
-    of_one = "EXISTS (SELECT 1 FROM payouts p WHERE p.batch_number = b.number AND p.referrer_id = ?)"
-    page = "SELECT * FROM payouts WHERE batch_number = ? AND referrer_id > ? ORDER BY referrer_id LIMIT ?"
+    newest = "SELECT * FROM cashback_payout_batches b WHERE {} ORDER BY number DESC LIMIT ?"
+    of_one = "EXISTS (SELECT 1 FROM cashback_payouts p WHERE p.batch_number = b.number AND p.referrer_id = ?)"
+    page = "SELECT * FROM cashback_payouts WHERE batch_number = ? AND referrer_id > ? ORDER BY referrer_id LIMIT ?"
     statements = {
         "history": (newest.format("true"), (BATCHES_SHOWN + 1,)),
         "history of one user": (newest.format(of_one), (after, BATCHES_SHOWN + 1)),
@@ -117,7 +119,7 @@ def export_raw(path: Path) -> dict[str, float]:
     start = time.perf_counter()
     with path.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        for (number,) in connection.execute("SELECT number FROM payout_batches ORDER BY number").fetchall():
+        for (number,) in connection.execute("SELECT number FROM cashback_payout_batches ORDER BY number").fetchall():
             writer.writerows(connection.execute(EXPORT, (number,)))
     seconds = time.perf_counter() - start
     connection.close()

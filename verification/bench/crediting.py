@@ -22,11 +22,11 @@ from typing import Final
 
 import anyio
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import approvals, proposals
 from cashback.domain.model import BatchReport
-from cashback.domain.ports import Silence
+from cashback.domain.ports import NullObserver
 from pipeline.messages import RunBatch
 from stages import make_pipeline
 from verification.bench.datasets import FIRST_REFERRER, NOW, all_pending, open_raw
@@ -54,7 +54,9 @@ async def pay(database: Database, *, target_user_id: int | None = None) -> Batch
     )
     await database.write(approvals.approve, summary.batch_number, actor="bench", now=now)
     request = RunBatch(batch_number=summary.batch_number)
-    pipeline = make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=CHUNK)
+    pipeline = make_pipeline(
+        request, database=database, observer=NullObserver(), outbox_changed=WakeUp(), chunk_size=CHUNK
+    )
     return await pipeline.run(request)
 
 
@@ -111,19 +113,20 @@ def _write_plan(connection: sqlite3.Connection, plan: Sequence[Planned]) -> None
     cents = sum(row[1] for row in plan)
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(
-        "INSERT INTO payout_batches (number, mode, status, proposed_by, proposed_at, planned_count, planned_cents)"
+        "INSERT INTO cashback_payout_batches (number, mode, status, proposed_by, proposed_at, planned_count,"
+        " planned_cents)"
         " VALUES (1, 'batch', 'proposed', 'floor', ?, ?, ?)",
         (NOW, len(plan), cents),
     )
     connection.executemany(
-        "INSERT INTO payouts (batch_number, referrer_id, approved_cents, referral_count) VALUES (1, ?, ?, ?)",
+        "INSERT INTO cashback_payouts (batch_number, referrer_id, approved_cents, referral_count) VALUES (1, ?, ?, ?)",
         ((referrer, cents, count) for referrer, cents, count, _ in plan),
     )
     _write_audit(connection, "batch_proposed", len(plan), cents)
     connection.execute("COMMIT")
     for status in ("approved", "running"):
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute("UPDATE payout_batches SET status = ?, batch_id = ?", (status, BATCH_ID))
+        connection.execute("UPDATE cashback_payout_batches SET status = ?, batch_id = ?", (status, BATCH_ID))
         _write_audit(connection, f"batch_{status}", len(plan), cents)
         connection.execute("COMMIT")
 
@@ -132,7 +135,8 @@ def _write_chunk(connection: sqlite3.Connection, chunk: Sequence[Planned], owed:
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(
         "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
-        " description, metadata, created_at, payout_batch_number) VALUES (?, ?, ?, 'referral_cashback', ?, ?, ?, 1)",
+        " description, metadata, created_at, cashback_payout_batch_number) VALUES (?, ?, ?, 'referral_cashback',"
+        " ?, ?, ?, 1)",
         [
             (
                 referrer,
@@ -154,11 +158,11 @@ def _write_chunk(connection: sqlite3.Connection, chunk: Sequence[Planned], owed:
         [(balance + cents, NOW, referrer) for referrer, cents, _, balance in chunk],
     )
     connection.executemany(
-        "INSERT INTO notifications (batch_number, user_id, status) VALUES (1, ?, 'queued')",
+        "INSERT INTO cashback_notifications (batch_number, user_id, status) VALUES (1, ?, 'queued')",
         [(row[0],) for row in chunk],
     )
     connection.executemany(
-        "UPDATE payouts SET status = 'credited', paid_cents = ?, settled_at = ?"
+        "UPDATE cashback_payouts SET status = 'credited', paid_cents = ?, settled_at = ?"
         " WHERE batch_number = 1 AND referrer_id = ?",
         [(cents, NOW, referrer) for referrer, cents, _, _ in chunk],
     )
@@ -169,7 +173,8 @@ def _write_end(connection: sqlite3.Connection, plan: Sequence[Planned]) -> None:
     cents = sum(row[1] for row in plan)
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(
-        "UPDATE payout_batches SET status = 'completed', finished_at = ?, credited_count = ?, credited_cents = ?",
+        "UPDATE cashback_payout_batches SET status = 'completed', finished_at = ?, credited_count = ?,"
+        " credited_cents = ?",
         (NOW, len(plan), cents),
     )
     _write_audit(connection, "batch_finished", len(plan), cents)
@@ -179,7 +184,8 @@ def _write_end(connection: sqlite3.Connection, plan: Sequence[Planned]) -> None:
 def _write_audit(connection: sqlite3.Connection, action: str, users: int, cents: int) -> None:
     details = json.dumps({"batch_id": BATCH_ID, "users": users, "total_cents": cents})
     connection.execute(
-        "INSERT INTO audit_log (at, actor, action, batch_number, details, digest) VALUES (?, 'floor', ?, 1, ?, ?)",
+        "INSERT INTO cashback_audit_log (at, actor, action, batch_number, details, digest) VALUES (?, 'floor',"
+        " ?, 1, ?, ?)",
         (NOW, action, details, "0" * 64),
     )
 

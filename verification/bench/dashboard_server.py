@@ -15,11 +15,11 @@ from typing import Final
 import aiohttp
 import anyio
 
-from cashback.background.wakeup import Bell
-from cashback.dashboard import CountingObserver, Dashboard, Metrics, World
+from cashback.background.wakeup import WakeUp
+from cashback.dashboard import CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database
-from cashback.domain.ports import Silence
-from cashback.services import Actor, Desk, Source
+from cashback.domain.ports import NullObserver
+from cashback.services import Actor, AdminService, Source
 from cashback.settings import Settings
 from pipeline.runner import Runner
 from stages import make_pipeline
@@ -32,16 +32,16 @@ ADMIN: Final = Actor(source=Source.DISCORD, user_id=ADMIN_ID, role_ids=frozenset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Office:
+class DashboardServer:
     """What is open."""
 
-    desk: Desk
+    service: AdminService
     runner: Runner
     address: str
 
     async def sign_in(self, client: aiohttp.ClientSession) -> None:
         """Open a session for an admin."""
-        async with client.post(await self.desk.issue_link(ADMIN), allow_redirects=True) as answer:
+        async with client.post(await self.service.issue_link(ADMIN), allow_redirects=True) as answer:
             answer.raise_for_status()
 
 
@@ -64,28 +64,30 @@ def _settings(path: Path) -> Settings:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Office]:
+async def opened(path: Path) -> AsyncIterator[DashboardServer]:
     """Serve the dashboard of a ledger inside the block."""
     settings, metrics = _settings(path), Metrics()
-    observer = CountingObserver(metrics, Silence())
+    observer = CountingObserver(metrics, NullObserver())
     async with Database(path) as database:
         make = partial(
             make_pipeline,
             database=database,
             observer=observer,
-            bell=Bell(),
+            outbox_changed=WakeUp(),
             chunk_size=settings.referral_settings.chunk_size,
         )
         runner = Runner(make, observer)
-        desk = Desk(database, settings, runner.submit)
-        await desk.open_schedule()
-        world = World(roles_of=_roles_of, is_online=lambda: True, waiting=lambda: runner.unsettled, metrics=metrics)
-        dashboard = Dashboard(database, desk, settings, world)
+        service = AdminService(database, settings, runner.submit)
+        await service.open_schedule()
+        world = Dependencies(
+            roles_of=_roles_of, is_online=lambda: True, waiting=lambda: runner.unsettled, metrics=metrics
+        )
+        dashboard = Dashboard(database, service, settings, world)
         async with runner, anyio.create_task_group() as tasks:
             tasks.start_soon(runner.run, name="runner")
             tasks.start_soon(dashboard.run, name="dashboard")
             await dashboard.listening.wait()
-            yield Office(desk=desk, runner=runner, address=settings.dashboard.address)
+            yield DashboardServer(service=service, runner=runner, address=settings.dashboard.address)
             tasks.cancel_scope.cancel()
 
 

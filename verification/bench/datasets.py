@@ -22,7 +22,7 @@ PAID_CENTS: Final = 100
 """What each batch of a history has paid to each referrer, and what is pending beyond it."""
 
 PURCHASES: Final = (
-    "INSERT INTO referral_purchases"
+    "INSERT INTO cashback_referral_purchases"
     " (order_id, buyer_id, referral_id, amount_cents, rate_ppm, earned_cents, purchased_at, recorded_at)"
     " SELECT 'order-' || referred_user_id, referred_user_id, id, referred_total_spend_cents, 5000,"
     " cashback_earned_cents, ?1, ?1 FROM referrals"
@@ -31,22 +31,23 @@ PURCHASES: Final = (
 
 
 PAID_PAYOUTS: Final = (
-    "INSERT INTO payouts"
+    "INSERT INTO cashback_payouts"
     " (batch_number, referrer_id, status, approved_cents, referral_count, paid_cents, settled_at)"
     " SELECT :number, referrer_user_id, 'credited', :cents, 1, :cents, :now FROM referrals ORDER BY 2"
 )
 PAID_TRANSACTIONS: Final = (
     "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
-    " description, metadata, created_at, payout_batch_number) SELECT referrer_user_id, :cents, :cents * :number,"
+    " description, metadata, created_at, cashback_payout_batch_number) SELECT referrer_user_id, :cents, :cents *"
+    " :number,"
     " 'referral_cashback', 'Referral cashback - 1 active referrals',"
     " json_object('batch_id', :id, 'referral_count', 1), :now, :number FROM referrals ORDER BY 1"
 )
 SENT_MESSAGES: Final = (
-    "INSERT INTO notifications (batch_number, user_id, status, attempts, sent_at)"
+    "INSERT INTO cashback_notifications (batch_number, user_id, status, attempts, sent_at)"
     " SELECT :number, referrer_user_id, 'sent', 1, :now FROM referrals ORDER BY 2"
 )
 FINISHED: Final = (
-    "INSERT INTO audit_log (at, actor, action, batch_number, details, digest)"
+    "INSERT INTO cashback_audit_log (at, actor, action, batch_number, details, digest)"
     " VALUES (:now, 'bench', 'batch_finished', :number, '{}', printf('%064d', :number))"
 )
 """What a batch of a history leaves: all that it paid was credited, and told."""
@@ -110,7 +111,7 @@ def _insert_batch(connection: sqlite3.Connection, number: int, referrers: int) -
     batch_id = f"BATCH-202601{number:02}-150000"
     paid = {"number": number, "id": batch_id, "cents": PAID_CENTS, "now": f"2026-01-{number:02} 15:00:00.000000"}
     connection.execute(
-        "INSERT INTO payout_batches (number, batch_id, mode, status, proposed_by, proposed_at, approved_by,"
+        "INSERT INTO cashback_payout_batches (number, batch_id, mode, status, proposed_by, proposed_at, approved_by,"
         " approved_at, started_at, finished_at, planned_count, planned_cents, credited_count, credited_cents)"
         " VALUES (:number, :id, 'batch', 'completed', 'bench', :now, 'bench', :now, :now, :now, :count, :all, :count,"
         " :all)",

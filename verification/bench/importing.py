@@ -66,7 +66,8 @@ def insert_raw(path: Path) -> dict[str, float]:
         chunk = purchases[first : first + import_csv.CHUNK_ROWS]
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
-            "INSERT INTO referral_purchases (order_id, buyer_id, referral_id, amount_cents, rate_ppm, earned_cents,"
+            "INSERT INTO cashback_referral_purchases (order_id, buyer_id, referral_id, amount_cents, rate_ppm,"
+            " earned_cents,"
             " purchased_at, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (order, buyer, buyer - FIRST_BUYER + 1, cents, RATE_PPM, cents * RATE_PPM // 10**6, NOW, NOW)

@@ -63,8 +63,8 @@ async def _report(address: str) -> dict[str, float]:
 async def _serve(path: Path, *, pays: bool) -> dict[str, float]:
     async with opened(path) as office:
         if pays:
-            summary = await office.desk.propose(ADMIN)
-            await office.desk.approve(ADMIN, summary.batch_number)
+            summary = await office.service.propose(ADMIN)
+            await office.service.approve(ADMIN, summary.batch_number)
         ran = await anyio.run_process(
             [sys.executable, "-m", "verification.bench.intake_load", office.address], stderr=None
         )

@@ -31,7 +31,7 @@ class LoopWatch:
         self.computed_seconds: list[float] = []
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """ProgressObserver until cancelled."""
         while True:
             before, computed_before = time.perf_counter(), time.process_time()
             await anyio.sleep(WAKE_SECONDS)
@@ -59,7 +59,7 @@ class Reader:
 
 
 async def _watched(database: Database, work: Callable[[], Awaitable[object]]) -> dict[str, float]:
-    """Watch loop and reader until the work is done."""
+    """ProgressObserver loop and reader until the work is done."""
     watch, reader = LoopWatch(), Reader(database)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch.run)
@@ -89,18 +89,18 @@ async def _watch_raw(path: Path) -> dict[str, float]:
 
 
 def watch_pipeline(path: Path) -> dict[str, float]:
-    """Watch while the pipeline pays, with what was imported frozen out of the collector, as in the bot."""
+    """ProgressObserver while the pipeline pays, with what was imported frozen out of the collector, as in the bot."""
     gc.freeze()
     return anyio.run(_watch_pipeline, path)
 
 
 def watch_raw(path: Path) -> dict[str, float]:
-    """Watch while another thread writes the same rows."""
+    """ProgressObserver while another thread writes the same rows."""
     return anyio.run(_watch_raw, path)
 
 
 def cases(*, full: bool) -> list[Case]:
-    """Watch the loop during one large batch."""
+    """ProgressObserver the loop during one large batch."""
     return [
         Case(
             name="event loop",

@@ -18,10 +18,11 @@ TIMES_INSERT: Final = 1.3
 LOOKS: Final = 20
 
 BATCH: Final = (
-    "INSERT INTO payout_batches (mode, status, proposed_by, proposed_at) VALUES ('batch', 'proposed', 'floor', '')"
+    "INSERT INTO cashback_payout_batches (mode, status, proposed_by, proposed_at) VALUES ('batch', 'proposed',"
+    " 'floor', '')"
 )
 PLAN: Final = (
-    "INSERT INTO payouts (batch_number, referrer_id, approved_cents, referral_count)"
+    "INSERT INTO cashback_payouts (batch_number, referrer_id, approved_cents, referral_count)"
     " SELECT ?, referrer_user_id, sum(cashback_earned_cents - cashback_paid_cents), count(*) FROM referrals"
     " WHERE cashback_earned_cents > cashback_paid_cents GROUP BY referrer_user_id ORDER BY referrer_user_id"
 )

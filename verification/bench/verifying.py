@@ -25,16 +25,16 @@ PASS: Final = (
         "referrer_user_id, cashback_earned_cents, cashback_paid_cents, cashback_paid_elsewhere_cents",
         "referrer_user_id",
     ),
-    ("referral_purchases", "order_id, referral_id, amount_cents, refunded_cents, rate_ppm", "order_id"),
+    ("cashback_referral_purchases", "order_id, referral_id, amount_cents, refunded_cents, rate_ppm", "order_id"),
     (
         "wallet_transactions",
-        "user_discord_id, id, amount_cents, balance_after_cents, transaction_type, payout_batch_number",
+        "user_discord_id, id, amount_cents, balance_after_cents, transaction_type, cashback_payout_batch_number",
         "user_discord_id, id",
     ),
-    ("payouts", "batch_number, referrer_id, status, approved_cents, paid_cents", "batch_number, referrer_id"),
-    ("notifications", "batch_number, user_id", "batch_number, user_id"),
-    ("payout_batches", "*", "number"),
-    ("audit_log", "*", "id"),
+    ("cashback_payouts", "batch_number, referrer_id, status, approved_cents, paid_cents", "batch_number, referrer_id"),
+    ("cashback_notifications", "batch_number, user_id", "batch_number, user_id"),
+    ("cashback_payout_batches", "*", "number"),
+    ("cashback_audit_log", "*", "id"),
 )
 """Tables, the columns that are checked, and the order in which they are read."""
 

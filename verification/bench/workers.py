@@ -15,10 +15,10 @@ from typing import Any, Final, LiteralString
 import anyio
 import psycopg
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import approvals, proposals, runs
-from cashback.domain.ports import Silence, utc_now
+from cashback.domain.ports import NullObserver, utc_now
 from pipeline.messages import RunBatch
 from stages import make_pipeline
 from verification.bench.datasets import FIRST_BUYER, FIRST_REFERRER, NOW, PENDING
@@ -41,14 +41,14 @@ COMMUNITY: Final[tuple[LiteralString, ...]] = (
 )
 TRANSACTION: Final = (
     "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
-    " description, metadata, created_at, payout_batch_number)"
+    " description, metadata, created_at, cashback_payout_batch_number)"
     " VALUES (%s, %s, %s, 'referral_cashback', 'Referral cashback - 1 active referral', %s, %s, 1)"
 )
 REFERRAL: Final = "UPDATE referrals SET cashback_paid_cents = cashback_earned_cents WHERE referrer_user_id = %s"
 BALANCE: Final = "UPDATE users SET wallet_balance_cents = %s, updated_at = %s WHERE discord_id = %s"
-NOTIFICATION: Final = "INSERT INTO notifications (batch_number, user_id, status) VALUES (1, %s, 'queued')"
+NOTIFICATION: Final = "INSERT INTO cashback_notifications (batch_number, user_id, status) VALUES (1, %s, 'queued')"
 PAYOUT: Final = (
-    "UPDATE payouts SET status = 'credited', paid_cents = %s, settled_at = %s"
+    "UPDATE cashback_payouts SET status = 'credited', paid_cents = %s, settled_at = %s"
     " WHERE batch_number = 1 AND referrer_id = %s"
 )
 
@@ -99,7 +99,7 @@ def _seconds(rows: int, count: int) -> float:
         for worker in workers:
             worker.join()
         with psycopg.connect(address) as raw:
-            [(count, end)] = raw.execute("SELECT credited_count, finished_at FROM payout_batches").fetchall()
+            [(count, end)] = raw.execute("SELECT credited_count, finished_at FROM cashback_payout_batches").fetchall()
     if count != rows:
         message = f"{count} of {rows} payouts were credited"
         raise RuntimeError(message)
@@ -112,7 +112,9 @@ def _work(address: str, barrier: Barrier) -> None:
     async def work() -> None:
         async with Database(address) as database:
             request = RunBatch(batch_number=1)
-            pipeline = make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=CHUNK)
+            pipeline = make_pipeline(
+                request, database=database, observer=NullObserver(), outbox_changed=WakeUp(), chunk_size=CHUNK
+            )
             barrier.wait()
             await pipeline.run(request)
 
@@ -130,7 +132,7 @@ def write_raw(path: Path) -> dict[str, float]:
             with connection.transaction(), connection.cursor() as cursor:
                 _write_chunk(cursor, chunk, details)
         connection.execute(
-            "UPDATE payout_batches SET status = 'completed', finished_at = %s, credited_count = %s,"
+            "UPDATE cashback_payout_batches SET status = 'completed', finished_at = %s, credited_count = %s,"
             " credited_cents = %s",
             (NOW, rows, rows * PENDING),
         )

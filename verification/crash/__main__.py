@@ -24,7 +24,7 @@ from verification.crash.concurrency import run_rushes
 from verification.crash.crash import run_campaigns
 from verification.crash.findings import Findings
 from verification.crash.report import commit, verdict, write_page
-from verification.fuzzing.input_fuzzing import doors, try_door
+from verification.fuzzing.input_fuzzing import targets, try_target
 from verification.simulation.campaign import Tally, run_seeds
 from verification.testbed.databases import Files, Ground, Server, new_server
 
@@ -108,12 +108,12 @@ def _crowd(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
 
 def _hostile(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
     began = time.perf_counter()
-    violations, ways = [], doors(folder)
+    violations, ways = [], targets(folder)
     each = -(-wanted.inputs // len(ways))
     for door in ways:
         say(f"{each:,} inputs as {door.name}")
         try:
-            try_door(door, each, wanted.seed)
+            try_target(door, each, wanted.seed)
         except AssertionError as error:
             violations.append(f"{door.name}: {' '.join(str(error).split())}")
     return Findings(

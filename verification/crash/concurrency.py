@@ -97,11 +97,13 @@ def look(location: Location) -> tuple[Losses, list[str]]:
     with closing(connect(location)) as connection:
         wallets = dict(connection.execute("SELECT discord_id, wallet_balance_cents FROM users").fetchall())
         twice = connection.execute(
-            "SELECT batch_number, count(*) FILTER (WHERE action = 'batch_finished') FROM audit_log GROUP BY 1"
+            "SELECT batch_number, count(*) FILTER (WHERE action = 'batch_finished') FROM cashback_audit_log GROUP BY 1"
             " HAVING count(*) FILTER (WHERE action = 'batch_finished')"
             " > 1 + count(*) FILTER (WHERE action = 'retry_started')"
         ).fetchall()
-        open_batches = connection.execute("SELECT number FROM payout_batches WHERE status <> 'completed'").fetchall()
+        open_batches = connection.execute(
+            "SELECT number FROM cashback_payout_batches WHERE status <> 'completed'"
+        ).fetchall()
     surplus = [wallets.get(person, 0) - cents for person, cents in earned_cents().items()]
     violations = list(anyio.run(_breaches, location))
     violations += [f"batch {number} was finished {count} times" for number, count in twice]

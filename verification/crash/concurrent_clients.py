@@ -13,13 +13,13 @@ from typing import Any
 
 import anyio
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.dialect import Location
 from cashback.database.payouts import approvals, batches, proposals, retries, runs
 from cashback.domain.errors import NothingPendingError, StaleBatchError
 from cashback.domain.model import BatchStatus
-from cashback.domain.ports import Silence, utc_now
+from cashback.domain.ports import NullObserver, utc_now
 from pipeline.messages import RunBatch
 from pipeline.runner import explain
 from stages import make_pipeline
@@ -118,7 +118,9 @@ async def _retry(database: Database, number: int) -> None:
 
 async def _run(database: Database, number: int) -> None:
     request = RunBatch(batch_number=number)
-    await make_pipeline(request, database=database, observer=Silence(), bell=Bell(), chunk_size=3).run(request)
+    await make_pipeline(request, database=database, observer=NullObserver(), outbox_changed=WakeUp(), chunk_size=3).run(
+        request
+    )
 
 
 async def _log_purchases(location: str, orders: list[Order], witness: Witness) -> None:

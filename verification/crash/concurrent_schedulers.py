@@ -10,7 +10,7 @@ from typing import Final
 import anyio
 
 from cashback.database import Database
-from cashback.services import Desk
+from cashback.services import AdminService
 from cashback.settings import Settings
 from scheduler import Scheduler
 
@@ -41,7 +41,7 @@ async def _ring_together(path: Path, slots: list[datetime], barrier: Barrier) ->
         """Tell nobody: there is no audit channel."""
 
     async with Database(path, clock=lambda: moment) as database:
-        scheduler = Scheduler(Desk(database, Settings(), submit), database, tell=say_nothing, wake=lambda: None)
+        scheduler = Scheduler(AdminService(database, Settings(), submit), database, tell=say_nothing, wake=lambda: None)
         await scheduler.decide_due()
         for slot_at in slots:
             await database.log_referral_purchase(BUYER, f"order-{slot_at:%Y%m%d}", PURCHASE_CENTS)

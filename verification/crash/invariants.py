@@ -9,7 +9,7 @@ from typing import Any, Final, LiteralString
 
 import anyio
 
-from cashback.background.outbox_dispatcher import IN_FLIGHT
+from cashback.background.outbox_dispatcher import MAX_IN_FLIGHT
 from cashback.database import Database
 from cashback.database.dialect import Location
 from cashback.database.integrity import reconciliation
@@ -88,7 +88,7 @@ def _count_losses(connection: Raw, expected: Expected, sends: Sends, *, done: bo
     surplus = {
         person: wallets.get(person, 0) + left.get(person, 0) - cents for person, cents in expected.planned_cents.items()
     }
-    marked = {row[0] for row in _rows(connection, "SELECT id FROM notifications WHERE status = 'sent'")}
+    marked = {row[0] for row in _rows(connection, "SELECT id FROM cashback_notifications WHERE status = 'sent'")}
     lost = len(marked - {line[0] for line in sends.lines})
     if done:
         lost = len(expected.notified - {int(nonce.split(":")[1]) for _, nonce, _ in sends.lines})
@@ -109,13 +109,13 @@ def _rows(connection: Raw, query: LiteralString) -> Rows:
 
 
 def _audited(connection: Raw) -> Counter[str]:
-    return Counter(action for (action,) in _rows(connection, "SELECT action FROM audit_log"))
+    return Counter(action for (action,) in _rows(connection, "SELECT action FROM cashback_audit_log"))
 
 
 def _wrong_money(connection: Raw, expected: Expected, origin: Origin) -> Iterator[str]:
     """Compare each row with what was known beforehand; asks nothing of the program's own reconciliation."""
     credited: dict[int, int] = dict(
-        _rows(connection, "SELECT referrer_id, paid_cents FROM payouts WHERE status = 'credited'")
+        _rows(connection, "SELECT referrer_id, paid_cents FROM cashback_payouts WHERE status = 'credited'")
     )
     moved = _rows(connection, "SELECT user_discord_id, amount_cents FROM wallet_transactions")
     if sorted(moved) != sorted(credited.items()):
@@ -134,7 +134,7 @@ def _wrong_money(connection: Raw, expected: Expected, origin: Origin) -> Iterato
     for person, earned, paid in left:
         if earned != expected.planned_cents[person] or paid != credited.get(person, 0):
             yield f"the referrals of {person} earned {earned} cents and {paid} are marked as paid"
-    queued = _rows(connection, "SELECT user_id FROM notifications")
+    queued = _rows(connection, "SELECT user_id FROM cashback_notifications")
     if sorted(queued) != [(person,) for person in sorted(credited)]:
         yield f"direct messages are queued for {sorted(queued)}, credited were {sorted(credited)}"
     for action, count in _audited(connection).items():
@@ -148,14 +148,14 @@ def _wrong_messages(connection: Raw, sends: Sends) -> Iterator[str]:
     A message may be sent again only where it was in flight when the life that sent it ended. Sends are marked in their
     order, so those in flight are among the last few of a life.
     """
-    marked = {row[0] for row in _rows(connection, "SELECT id FROM notifications WHERE status = 'sent'")}
+    marked = {row[0] for row in _rows(connection, "SELECT id FROM cashback_notifications WHERE status = 'sent'")}
     sent = {line[0] for line in sends.lines}
     if marked - sent:
         yield f"the direct messages {marked - sent} are marked as sent and were not"
     sends_of_life: dict[int, list[int]] = {}
     for notification, _, life in sends.lines:
         sends_of_life.setdefault(life, []).append(notification)
-    in_flight = {life: set(notifications[-IN_FLIGHT:]) for life, notifications in sends_of_life.items()}
+    in_flight = {life: set(notifications[-MAX_IN_FLIGHT:]) for life, notifications in sends_of_life.items()}
     before: dict[int, int] = {}
     for notification, _, life in sends.lines:
         earlier = before.get(notification)
@@ -173,23 +173,23 @@ def _wrong_messages(connection: Raw, sends: Sends) -> Iterator[str]:
 def _unfinished(connection: Raw, expected: Expected, origin: Origin, sends: Sends) -> Iterator[str]:
     """Find what a victim that ended by itself has left undone."""
     credited: dict[int, int] = dict(
-        _rows(connection, "SELECT referrer_id, paid_cents FROM payouts WHERE status = 'credited'")
+        _rows(connection, "SELECT referrer_id, paid_cents FROM cashback_payouts WHERE status = 'credited'")
     )
     if credited != expected.credited_cents:
         yield f"credited is {credited}, expected was {expected.credited_cents}"
     others = _rows(
-        connection, "SELECT referrer_id, status FROM payouts WHERE status <> 'credited' ORDER BY referrer_id"
+        connection, "SELECT referrer_id, status FROM cashback_payouts WHERE status <> 'credited' ORDER BY referrer_id"
     )
     if others != expected.unpaid:
         yield f"not credited are {others}"
     # Whatever its number: a server's numbering leaves out those that were rolled back.
-    batches = _rows(connection, "SELECT status FROM payout_batches")
+    batches = _rows(connection, "SELECT status FROM cashback_payout_batches")
     if batches != [("completed" if expected.is_mended else "completed_with_failures",)]:
         yield f"the batches are {batches}"
     counted = _audited(connection)
     if counted not in (AUDITED[origin], AUDITED[origin] - TOO_LATE):
         yield f"the audit log holds {dict(counted)}"
     people = {nonce.split(":")[1] for _, nonce, _ in sends.lines}
-    states = Counter(row[0] for row in _rows(connection, "SELECT status FROM notifications"))
+    states = Counter(row[0] for row in _rows(connection, "SELECT status FROM cashback_notifications"))
     if people != set(map(str, expected.notified)) or states != Counter(sent=len(expected.notified), muted=1):
         yield f"direct messages reached {sorted(people)}, the outbox holds {dict(states)}"

@@ -20,15 +20,15 @@ from typing import Any, Final
 import anyio
 
 from cashback import database as ledger
-from cashback.background.outbox_dispatcher import Postman
-from cashback.background.wakeup import Bell
+from cashback.background.outbox_dispatcher import OutboxDispatcher
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database, audit_log
 from cashback.database.payouts import approvals, batches, proposals, retries, runs
 from cashback.database.referral_program import blacklist
 from cashback.database.schedule import slots
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchStatus, ChunkCredited, Delivery, DeliveryStatus, PayoutNotice
-from cashback.domain.ports import Silence, utc_now
+from cashback.domain.ports import NullObserver, utc_now
 from pipeline.messages import RunBatch
 from stages import make_pipeline
 from verification.crash.expected_ledger import SLOT_AT, Origin
@@ -123,27 +123,29 @@ def live(folder: str, life: int, blacklisted_id: int, origin: Origin, ending: En
 
 
 async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, fate: Fate) -> None:
-    bell, settled = Bell(), anyio.Event()
+    bell, settled = WakeUp(), anyio.Event()
     async with Database(ledger_of(folder), failpoint=fate.at_commit) as database:
         messenger = FileMessenger(folder / SENDS, life, fate)
-        postman = Postman(database, messenger, bell, per_second=1e9, retry_attempts=3)
+        postman = OutboxDispatcher(database, messenger, bell, per_second=1e9, retry_attempts=3)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_deliver, postman, bell, settled)
             await APPROVING[origin](database, blacklisted_id)
             while await _step(database, bell, is_desk=origin is Origin.DESK):
                 pass
             settled.set()
-            bell.ring()
+            bell.set()
 
 
-async def _step(database: Database, bell: Bell, *, is_desk: bool) -> bool:
+async def _step(database: Database, bell: WakeUp, *, is_desk: bool) -> bool:
     """Take the step that the batch's state asks for; False where there is none."""
     [batch] = await database.read(batches.history, limit=1)
     number, status = batch["number"], batch["status"]
     if status in {BatchStatus.APPROVED, BatchStatus.RUNNING}:
-        observer = Stopper(database) if is_desk and not await _was_stopped(database) else Silence()
+        observer = Stopper(database) if is_desk and not await _was_stopped(database) else NullObserver()
         request = RunBatch(batch_number=number)
-        pipeline = make_pipeline(request, database=database, observer=observer, bell=bell, chunk_size=CHUNK_SIZE)
+        pipeline = make_pipeline(
+            request, database=database, observer=observer, outbox_changed=bell, chunk_size=CHUNK_SIZE
+        )
         await pipeline.run(request)
         return True
     if status == BatchStatus.STOPPED:
@@ -157,7 +159,7 @@ async def _step(database: Database, bell: Bell, *, is_desk: bool) -> bool:
     return False
 
 
-class Stopper(Silence):
+class Stopper(NullObserver):
     """An admin who stops the batch when the first chunk is paid, unless that was the last."""
 
     def __init__(self, database: Database) -> None:
@@ -175,7 +177,7 @@ async def _was_stopped(database: Database) -> bool:
     return any(entry["action"] == "batch_stopped" for entry in entries)
 
 
-async def _deliver(postman: Postman, bell: Bell, settled: anyio.Event) -> None:
+async def _deliver(postman: OutboxDispatcher, bell: WakeUp, settled: anyio.Event) -> None:
     """Deliver beside the run, and once more when everything is settled."""
     while True:
         last = settled.is_set()

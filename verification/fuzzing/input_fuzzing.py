@@ -1,6 +1,6 @@
-"""Bad input by the thousand: at each door of the program, whatever comes is answered clearly and changes nothing.
+"""Bad input by the thousand: each entry point of the program answers whatever comes clearly and changes nothing.
 
-A door takes one input and raises AssertionError where the answer was none that a person, or a shop, can use. Hypothesis
+A target takes one input and raises AssertionError if the answer is not one that a person or a shop can use. Hypothesis
 makes the inputs: near enough to good ones that they get past the first check, and far from them.
 """
 
@@ -30,7 +30,7 @@ from cli import app
 
 MONEY: Final = (
     *("users", "referrals", "wallet_transactions"),
-    *("referral_purchases", "referral_refunds", "referral_blacklist"),
+    *("cashback_referral_purchases", "cashback_referral_refunds", "cashback_referral_blacklist"),
 )
 LONG_OR_FAR: Final = {"bot", "demo", "simulate", "dashboard", "seed", "backup", "export", "bench", "worker"}
 """Commands that serve, take long, or write files where they are told to: those have tests of their own."""
@@ -52,7 +52,7 @@ _JSON: Final = st.recursive(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class FuzzTarget:
     """A way in: what may come, and what takes it."""
 
     name: str
@@ -60,8 +60,8 @@ class Door:
     take: Callable[[Any], None]
 
 
-def try_door(door: Door, examples: int, number: int) -> None:
-    """Send so many inputs through a door. Raises AssertionError with the smallest input that was answered badly."""
+def try_target(target: FuzzTarget, examples: int, number: int) -> None:
+    """Send so many inputs through a target. Raises AssertionError with the smallest input that was answered badly."""
 
     @seed(number)
     @settings(
@@ -71,9 +71,9 @@ def try_door(door: Door, examples: int, number: int) -> None:
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
-    @given(door.inputs)
-    def try_it(value: Any) -> None:  # noqa: ANN401 -- whatever the door takes
-        door.take(value)
+    @given(target.inputs)
+    def try_it(value: Any) -> None:  # noqa: ANN401 -- whatever the target takes
+        target.take(value)
 
     try_it()
 
@@ -112,7 +112,7 @@ def require_clear(code: int, err: str, arguments: object) -> None:
         raise AssertionError(f"cashback {arguments}: {len(lines)} lines of errors, {err}")
 
 
-def _command_line(ledger: Path) -> Door:
+def _command_line(ledger: Path) -> FuzzTarget:
     commands: Any = typer.main.get_command(app.app)
     names = sorted(set(commands.commands) - LONG_OR_FAR)
     options = st.sampled_from(
@@ -131,10 +131,10 @@ def _command_line(ledger: Path) -> Door:
             raise AssertionError(f"cashback {arguments} was refused and changed the ledger")
 
     words = st.lists(_WORDS | options, max_size=5)
-    return Door(name="command lines", inputs=st.tuples(st.sampled_from(names) | _TEXT, words), take=take)
+    return FuzzTarget(name="command lines", inputs=st.tuples(st.sampled_from(names) | _TEXT, words), take=take)
 
 
-def _config(folder: Path) -> Door:
+def _config(folder: Path) -> FuzzTarget:
     known = sorted({*Settings.model_fields, *ReferralSettings.model_fields})
     referral = st.dictionaries(st.sampled_from(known) | _TEXT, _JSON, max_size=4)
     whole = st.dictionaries(st.sampled_from([*known, "referral_settings", "role_ids"]), referral | _JSON, max_size=4)
@@ -150,10 +150,10 @@ def _config(folder: Path) -> Door:
                 raise AssertionError(f"{value!r} was refused unclearly: {error}") from error
 
     written = text.map(lambda one: one.encode("utf-8", "surrogatepass")) | st.binary(max_size=60)
-    return Door(name="config.json", inputs=written, take=take)
+    return FuzzTarget(name="config.json", inputs=written, take=take)
 
 
-def _csv(folder: Path, ledger: Path) -> Door:
+def _csv(folder: Path, ledger: Path) -> FuzzTarget:
     path = folder / "tried.csv"
     cell = _LIKE_IDS | _LIKE_AMOUNTS | _TEXT | st.sampled_from(["=1+1", '"', "1,5", "2026-01-01", "12.34"])
     rows = st.lists(st.lists(cell, max_size=4).map(",".join), max_size=4)
@@ -169,10 +169,10 @@ def _csv(folder: Path, ledger: Path) -> Door:
         if code == 1 and money_in(ledger) != before:
             raise AssertionError(f"import of {value!r} was refused and changed the ledger")
 
-    return Door(name="CSV files", inputs=table | st.binary(max_size=80), take=take)
+    return FuzzTarget(name="CSV files", inputs=table | st.binary(max_size=80), take=take)
 
 
-def _bodies() -> Door:
+def _bodies() -> FuzzTarget:
     keys = st.sampled_from(
         ["order_id", "buyer_id", "amount_cents", "amount", "purchased_at", "refund_id", "reason", "purchases"]
     )
@@ -186,10 +186,10 @@ def _bodies() -> Door:
         with contextlib.suppress(ProblemError):
             refunds_in(read_json(value))
 
-    return Door(name="bodies of the intake", inputs=body | st.binary(max_size=60), take=take)
+    return FuzzTarget(name="bodies of the intake", inputs=body | st.binary(max_size=60), take=take)
 
 
-def _ids() -> Door:
+def _ids() -> FuzzTarget:
     def take(value: object) -> None:
         try:
             found = check_id(value)  # type: ignore[arg-type]  # that is what is tried
@@ -200,11 +200,13 @@ def _ids() -> Door:
             if type(found) is not int or not 0 < found < 2**63:
                 raise AssertionError(f"{value!r} was taken for an id")
 
-    return Door(name="ids", inputs=_JSON | _LIKE_IDS | st.datetimes().map(lambda at: at.replace(tzinfo=UTC)), take=take)
+    return FuzzTarget(
+        name="ids", inputs=_JSON | _LIKE_IDS | st.datetimes().map(lambda at: at.replace(tzinfo=UTC)), take=take
+    )
 
 
-def doors(folder: Path) -> list[Door]:
-    """Build all doors, with a ledger of their own in the folder that money may not leave or enter by a mistake."""
+def targets(folder: Path) -> list[FuzzTarget]:
+    """Build all targets, with a ledger of their own in the folder that money may not leave or enter by a mistake."""
     ledger = folder / "tried.db"
     code, err = run_command(["--database", str(ledger), "seed"])
     if code:

@@ -179,7 +179,7 @@ class People:
         target = self._chance.choice((None, None, self._chance.choice(self._referrers)))
 
         async def propose(life: Life) -> BatchSummary:
-            return await life.desk.propose(issuer, target_user_id=target)
+            return await life.service.propose(issuer, target_user_id=target)
 
         summary = await self._world.ask(f"{issuer} proposes to pay {target or 'everyone'}", propose)
         if summary is None:
@@ -215,7 +215,7 @@ class People:
         if self._chance.random() < 0.15:  # noqa: PLR2004 -- one in seven
 
             async def press(life: Life) -> None:
-                await life.desk.cancel(actor, number)
+                await life.service.cancel(actor, number)
 
             await self._world.ask(f"{actor} presses Cancel on batch {number}", press)
             return
@@ -223,7 +223,7 @@ class People:
             self._world.books.entitled.add((str(actor), number))
 
         async def confirm(life: Life) -> object:
-            return await life.desk.approve(actor, number)
+            return await life.service.approve(actor, number)
 
         await self._world.ask(f"{actor} presses Confirm on batch {number}", confirm)
 
@@ -234,10 +234,10 @@ class People:
             return
         number, admin = self._chance.choice(batches), self._world.admin(FIRST_ADMIN + self._chance.randrange(3))
         acts: dict[str, Callable[[Life], Awaitable[object]]] = {
-            "stops": lambda life: life.desk.stop(admin, number),
-            "resumes": lambda life: life.desk.resume(admin, number),
-            "gives up the rest of": lambda life: life.desk.give_up(admin, number),
-            "retries": lambda life: life.desk.retry(admin, number, why="a reason"),
+            "stops": lambda life: life.service.stop(admin, number),
+            "resumes": lambda life: life.service.resume(admin, number),
+            "gives up the rest of": lambda life: life.service.give_up(admin, number),
+            "retries": lambda life: life.service.retry(admin, number, why="a reason"),
         }
         name = self._chance.choice(list(acts))
         await self._world.ask(f"{admin} {name} batch {number}", acts[name])
@@ -251,7 +251,7 @@ class People:
         referrer = self._chance.choice((None, self._chance.choice(self._referrers)))
 
         async def propose(life: Life) -> Reversal:
-            return await life.desk.propose_reversal(issuer, number, reason="paid by mistake", referrer_id=referrer)
+            return await life.service.propose_reversal(issuer, number, reason="paid by mistake", referrer_id=referrer)
 
         reversal = await self._world.ask(f"{issuer} takes back batch {number}, {referrer or 'all of it'}", propose)
         if reversal is None:
@@ -264,8 +264,8 @@ class People:
     async def _decide_reversal(self, admin: Actor, number: int) -> None:
         await anyio.sleep(self._chance.choice((0.0, 0.0, 5.0)))
         acts: tuple[Callable[[Life], Awaitable[object]], ...] = (
-            lambda life: life.desk.approve_reversal(admin, number),
-            lambda life: life.desk.cancel_reversal(admin, number),
+            lambda life: life.service.approve_reversal(admin, number),
+            lambda life: life.service.cancel_reversal(admin, number),
         )
         [act] = self._chance.choices(acts, weights=(5, 1))
         await self._world.ask(f"{admin} decides on reversal {number}", act)
@@ -302,7 +302,7 @@ class People:
 
     async def resume(self) -> None:
         """Hand the unfinished batches to the runner once more."""
-        await self._world.ask("cli resumes", lambda life: life.desk.resume(CLI))
+        await self._world.ask("cli resumes", lambda life: life.service.resume(CLI))
 
     async def touch_schedule(self) -> None:
         """Pause or resume the schedule, or skip the next slot."""
@@ -310,9 +310,9 @@ class People:
         slot_at = self._world.rule.next_slot(self._world.clock())
         act: Callable[[Life], Coroutine[Any, Any, None]] = self._chance.choice(
             (
-                lambda life: life.desk.pause_schedule(admin, "a reason"),
-                lambda life: life.desk.resume_schedule(admin, "a reason"),
-                lambda life: life.desk.skip_slot(admin, slot_at, "a reason"),
+                lambda life: life.service.pause_schedule(admin, "a reason"),
+                lambda life: life.service.resume_schedule(admin, "a reason"),
+                lambda life: life.service.skip_slot(admin, slot_at, "a reason"),
             )
         )
         await self._world.ask("an admin touches the schedule", act)
@@ -320,7 +320,9 @@ class People:
     async def resume_schedule(self) -> None:
         """End a pause of the schedule."""
         admin = self._world.admin(FIRST_ADMIN)
-        await self._world.ask("an admin resumes the schedule", lambda life: life.desk.resume_schedule(admin, "enough"))
+        await self._world.ask(
+            "an admin resumes the schedule", lambda life: life.service.resume_schedule(admin, "enough")
+        )
 
     async def move_clock(self) -> None:
         """Move the hands of the clock, forward or back."""

@@ -35,7 +35,7 @@ class Laboratory:
                 pass
 
         anyio.run(create)
-        # The story tells more than the log, and a fault that is thrown in a thousand times is no news.
+        # The story tells more than the log, and a fault that is thrown in a thousand times is no summaries_changed.
         logging.disable(logging.CRITICAL)
         return self
 

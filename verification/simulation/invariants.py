@@ -58,18 +58,21 @@ def _tables(books: Books) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
     )
     yield (
         "wallet transactions (batch, member, cents, balance)",
-        """SELECT payout_batch_number, user_discord_id, amount_cents, balance_after_cents
+        """SELECT cashback_payout_batch_number, user_discord_id, amount_cents, balance_after_cents
         FROM wallet_transactions ORDER BY id""",
         list(books.moves),
     )
     yield (
         "batches (number, status)",
-        "SELECT number, status FROM payout_batches ORDER BY 1",
+        "SELECT number, status FROM cashback_payout_batches ORDER BY 1",
         [(number, batch.status) for number, batch in sorted(books.batches.items())],
     )
     yield (
         "payouts (batch, referrer, approved, status, paid, reason)",
-        "SELECT batch_number, referrer_id, approved_cents, status, paid_cents, reason FROM payouts ORDER BY 1, 2",
+        (
+            "SELECT batch_number, referrer_id, approved_cents, status, paid_cents, reason FROM cashback_payouts"
+            " ORDER BY 1, 2"
+        ),
         [
             (number, person, payout.approved, payout.status, payout.paid, payout.reason)
             for number, batch in sorted(books.batches.items())
@@ -78,12 +81,12 @@ def _tables(books: Books) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
     )
     yield (
         "direct messages (batch, member)",
-        "SELECT batch_number, user_id FROM notifications ORDER BY 1, 2",
+        "SELECT batch_number, user_id FROM cashback_notifications ORDER BY 1, 2",
         sorted((number, person) for number, person, _, _ in books.moves if number is not None),
     )
     yield (
         "payouts taken back (batch, referrer, cents, cents that were not there)",
-        "SELECT batch_number, referrer_id, amount_cents, shortfall_cents FROM payout_reversals ORDER BY 1, 2",
+        "SELECT batch_number, referrer_id, amount_cents, shortfall_cents FROM cashback_payout_reversals ORDER BY 1, 2",
         [
             (number, person, *payout.taken_back)
             for number, batch in sorted(books.batches.items())
@@ -93,7 +96,7 @@ def _tables(books: Books) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
     )
     yield (
         "slots (moment, status, batch)",
-        "SELECT slot_at, status, batch_number FROM schedule_slots ORDER BY 1",
+        "SELECT slot_at, status, batch_number FROM cashback_schedule_slots ORDER BY 1",
         [(_text(slot_at), status, number) for slot_at, (status, number) in sorted(books.slots.items())],
     )
 
@@ -110,7 +113,7 @@ def _difference(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -
 
 def _audited(rows: sqlite3.Connection, books: Books) -> Iterator[str]:
     """Find batches whose end the audit log does not tell once for each time that they were finished."""
-    query = "SELECT batch_number, count(*) FROM audit_log WHERE action = 'batch_finished' GROUP BY 1"
+    query = "SELECT batch_number, count(*) FROM cashback_audit_log WHERE action = 'batch_finished' GROUP BY 1"
     told = dict(rows.execute(query).fetchall())
     ends = {number: batch.ends for number, batch in books.batches.items() if batch.ends}
     if told != ends:
@@ -125,7 +128,9 @@ def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
             yield f"batch {number} is {batch.status} for ever"
         if batch.status in FINISHED and any(one.status is PayoutStatus.PLANNED for one in batch.payouts.values()):
             yield f"batch {number} is {batch.status} and has planned payouts"
-    queued = rows.execute("SELECT id, attempts, last_error FROM notifications WHERE status = 'queued'").fetchall()
+    queued = rows.execute(
+        "SELECT id, attempts, last_error FROM cashback_notifications WHERE status = 'queued'"
+    ).fetchall()
     if queued:
         yield f"direct messages are queued for ever: {queued}"
     if world.post.unseen():
@@ -139,7 +144,7 @@ def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
 
 def _slots(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
     """Find slots that nobody decided, and batches of a slot that are not exactly one."""
-    if not rows.execute("SELECT 1 FROM schedule_state").fetchall():
+    if not rows.execute("SELECT 1 FROM cashback_schedule_state").fetchall():
         yield "no schedule has come into force"
     for slot_at in undecided_slots(rows, world):
         yield f"the slot of {slot_at} was never decided"
@@ -153,7 +158,7 @@ def undecided_slots(rows: sqlite3.Connection, world: EndedWorld) -> list[datetim
     """List the slots that have passed since the schedule came into force, and that nobody decided yet."""
     return [
         slot_at
-        for (since,) in rows.execute("SELECT in_force_since FROM schedule_state").fetchall()
+        for (since,) in rows.execute("SELECT in_force_since FROM cashback_schedule_state").fetchall()
         for slot_at in world.rule.slots_between(datetime.fromisoformat(since).replace(tzinfo=UTC), world.clock())
         if slot_at not in world.books.slots
     ]

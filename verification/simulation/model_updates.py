@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cashback.database.referral_program import purchases, refunds
-from cashback.domain.model import BatchStatus, PayoutStatus, SlotStatus, Terms
+from cashback.domain.model import BatchLimits, BatchStatus, PayoutStatus, SlotStatus
 from verification.simulation.faulty_ledger import Committed
 from verification.simulation.ledger_model import Batch, Books, Payout, Purchase, Reversal
 
@@ -96,7 +96,7 @@ def _propose(books: Books, done: Committed) -> None:
     books.batches[summary.batch_number] = Batch(wanted["actor"], wanted["expires_at"], payouts, needs_two=needs_two)
 
 
-def _needs_two(payouts: Mapping[int, Payout], terms: Terms) -> bool:
+def _needs_two(payouts: Mapping[int, Payout], terms: BatchLimits) -> bool:
     threshold = terms.approval_threshold_cents
     return threshold is not None and sum(payout.approved for payout in payouts.values()) >= threshold
 

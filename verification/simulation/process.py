@@ -10,12 +10,12 @@ from typing import Final, Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from cashback.background.outbox_dispatcher import Postman
+from cashback.background.outbox_dispatcher import OutboxDispatcher
 from cashback.background.payout_retries import keep_retrying
-from cashback.background.recovery import Runs
-from cashback.background.wakeup import Bell
+from cashback.background.recovery import Recovery
+from cashback.background.wakeup import WakeUp
 from cashback.domain.errors import CashbackError
-from cashback.services import Desk
+from cashback.services import AdminService
 from cashback.settings import Settings
 from pipeline.runner import Runner
 from scheduler import Scheduler
@@ -60,19 +60,25 @@ class Life:
         self.up = self.was_up = False
         self._stopping = anyio.Event()
         referral = settings.referral_settings
-        mail = Bell()
-        self._runs = Runs(ledger, news=Bell(), work=Bell(), tell=tell)
-        make = partial(make_pipeline, database=ledger, observer=self._runs, bell=mail, chunk_size=referral.chunk_size)
+        outbox_changed = WakeUp()
+        self._runs = Recovery(ledger, summaries_changed=WakeUp(), batches_due=WakeUp(), tell=tell)
+        make = partial(
+            make_pipeline,
+            database=ledger,
+            observer=self._runs,
+            outbox_changed=outbox_changed,
+            chunk_size=referral.chunk_size,
+        )
         self._runner = Runner(make, self._runs)
-        self.desk = Desk(ledger, settings, self._runs.guard(self._runner.submit))
-        self._postman = Postman(
+        self.service = AdminService(ledger, settings, self._runs.guard(self._runner.submit))
+        self._postman = OutboxDispatcher(
             ledger,
             SimulatedMessenger(post, fate, chance),
-            mail,
+            outbox_changed,
             per_second=referral.dm_per_second,
             retry_attempts=referral.retry_attempts,
         )
-        self.scheduler = Scheduler(self.desk, ledger, tell=tell, wake=lambda: None)
+        self.scheduler = Scheduler(self.service, ledger, tell=tell, wake=lambda: None)
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -92,13 +98,13 @@ class Life:
             self._tasks = tasks
             self.fate.on_death = tasks.cancel_scope.cancel
             self.fate.go_on()
-            await self._runs.take_up_unfinished()
+            await self._runs.resubmit_unfinished()
             tasks.start_soon(self._postman.run, name="postman")
             tasks.start_soon(self._runner.run, name="runner")
             tasks.start_soon(self._runs.run, self._runner.submit, name="resumption")
             tasks.start_soon(self.scheduler.listen, name="weekly batch")
             tasks.start_soon(self._expire, name="expiry")
-            tasks.start_soon(keep_retrying, self.desk, name="retries")
+            tasks.start_soon(keep_retrying, self.service, name="retries")
             self.up = self.was_up = True
             await self._stopping.wait()
             tasks.cancel_scope.cancel()
@@ -106,7 +112,7 @@ class Life:
     async def _expire(self) -> None:
         while True:
             with suppress(CashbackError):
-                await self.desk.expire()
+                await self.service.expire()
             await anyio.sleep(EXPIRY_SECONDS)
 
     def stop(self) -> None:

@@ -17,7 +17,7 @@ from verification.simulation.world import World
 
 SECOND_ADMIN: Final = FIRST_ADMIN + 7
 LOOKS: Final = 200
-LOOK_SECONDS: Final = 90.0
+POLL_SECONDS: Final = 90.0
 
 
 async def calm_down(world: World, people: People) -> None:
@@ -43,7 +43,7 @@ async def _wait(world: World, done: Callable[[], bool]) -> None:
     for _ in range(LOOKS):
         if done():
             return
-        await anyio.sleep(LOOK_SECONDS)
+        await anyio.sleep(POLL_SECONDS)
     world.tell("nobody waits any longer")
 
 
@@ -62,14 +62,14 @@ async def _decide_what_waits(world: World) -> None:
 
 
 async def _resume(number: int, life: Life) -> None:
-    await life.desk.resume(CLI, number)
+    await life.service.resume(CLI, number)
 
 
 async def _approve(world: World, admin: Actor, number: int) -> None:
     world.books.entitled.add((str(admin), number))
 
     async def approve(life: Life) -> object:
-        return await life.desk.approve(admin, number)
+        return await life.service.approve(admin, number)
 
     await world.insist(f"{admin} approves batch {number}", approve)
 
@@ -78,7 +78,7 @@ async def _pay_the_rest(world: World) -> None:
     issuer = world.admin(FIRST_ADMIN)
 
     async def propose(life: Life) -> BatchSummary:
-        return await life.desk.propose(issuer)
+        return await life.service.propose(issuer)
 
     summary = await world.insist("the last batch is proposed", propose)
     if summary is not None:

@@ -1,4 +1,4 @@
-"""Runs a world from its beginning to its end, or to the first broken promise."""
+"""Recovery a world from its beginning to its end, or to the first broken promise."""
 
 from collections.abc import Awaitable, Callable
 from random import Random

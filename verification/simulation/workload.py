@@ -17,7 +17,9 @@ async def prepare(world: World, people: People) -> None:
     async with world.calm_ledger() as ledger:
         await people.found(ledger)
     if world.chance.random() < 0.3:  # noqa: PLR2004 -- three in ten
-        world.execute("INSERT INTO notification_preferences (user_id, payout_dm) VALUES (?, 0)", FIRST_REFERRER)
+        world.execute(
+            "INSERT INTO cashback_notification_preferences (user_id, payout_dm) VALUES (?, 0)", FIRST_REFERRER
+        )
     if world.chance.random() < 0.2:  # noqa: PLR2004 -- two in ten
         world.books.broken_wallet = FIRST_REFERRER + 1
         world.execute(

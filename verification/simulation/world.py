@@ -158,7 +158,7 @@ class World:
         """End the world: keep what is asked for afterwards, and close the inspector's connection."""
         [sums] = self._rows.execute(
             """SELECT coalesce(sum(cashback_paid_cents), 0), coalesce(sum(cashback_paid_elsewhere_cents), 0),
-            coalesce(sum(cashback_carry_ppm), 0), (SELECT digest FROM audit_log ORDER BY id DESC LIMIT 1)
+            coalesce(sum(cashback_carry_ppm), 0), (SELECT digest FROM cashback_audit_log ORDER BY id DESC LIMIT 1)
             FROM referrals"""
         ).fetchall()
         self.end = End(self.clock(), *sums)
@@ -185,7 +185,9 @@ class World:
 
     def queued(self) -> int:
         """Count the direct messages that are still to be sent."""
-        [(count,)] = self._rows.execute("SELECT count(*) FROM notifications WHERE status = 'queued'").fetchall()
+        [(count,)] = self._rows.execute(
+            "SELECT count(*) FROM cashback_notifications WHERE status = 'queued'"
+        ).fetchall()
         return int(count)
 
     def undecided_slots(self) -> list[datetime]:

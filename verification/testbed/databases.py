@@ -24,7 +24,7 @@ LEDGER: Final = "ledger.db"
 ADDRESS: Final = "address.txt"
 LONGEST_FAREWELL_SECONDS: Final = 30
 BROKEN_WALLET: Final = "broken_wallet"
-NOT_YET_RETRIED: Final = "NOT EXISTS (SELECT 1 FROM payout_attempts)"
+NOT_YET_RETRIED: Final = "NOT EXISTS (SELECT 1 FROM cashback_payout_attempts)"
 
 Raw = sqlite3.Connection | psycopg.Connection
 

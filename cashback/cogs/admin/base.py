@@ -5,14 +5,14 @@ from typing import Any, Final
 
 from discord.ext import commands
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.cogs.buttons.presses import actor_of
 from cashback.cogs.errors import RefusedError
-from cashback.cogs.member_facts import Programme
-from cashback.cogs.posts.note_sender import Courier
+from cashback.cogs.member_facts import MemberFacts
+from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
 from cashback.domain.errors import NotAllowedError
-from cashback.services import Desk
+from cashback.services import AdminService
 
 Tell = Callable[[str], Awaitable[None]]
 
@@ -24,15 +24,21 @@ class AdminCog(commands.Cog):
     """A part of the commands for admins. `AdminCommands` joins the parts: the library binds a group within one cog."""
 
     def __init__(
-        self, database: Database, desk: Desk, bell: Bell, programme: Programme, courier: Courier, tell: Tell
+        self,
+        database: Database,
+        service: AdminService,
+        bell: WakeUp,
+        programme: MemberFacts,
+        courier: NoteSender,
+        tell: Tell,
     ) -> None:
-        """Take the ledger, the desk, the bell that wakes the announcer, and those who know and tell.
+        """Take the ledger, the service, the bell that wakes the announcer, and those who know and tell.
 
         `programme` knows the facts about a member, `courier` sends notes to members, `tell` says a line in the audit
         channel.
         """
         self._database = database
-        self._desk = desk
+        self._service = service
         self._bell = bell
         self._programme = programme
         self._courier = courier
@@ -48,7 +54,7 @@ class AdminCog(commands.Cog):
         name = ctx.command.qualified_name if ctx.command else "a command"
         try:
             for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
-            require = self._desk.require_viewer if for_viewers else self._desk.require_admin
+            require = self._service.require_viewer if for_viewers else self._service.require_admin
             await require(actor_of(ctx.author), f"use {name}")
         except NotAllowedError as error:
             raise RefusedError(f"{error} Your attempt was recorded.") from error

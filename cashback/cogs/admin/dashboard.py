@@ -22,10 +22,10 @@ class DashboardLink(AdminCog):
     )
     async def dashboard(self, ctx: commands.Context[Any]) -> None:
         """Send the link."""
-        if not self._desk.has_dashboard:
+        if not self._service.has_dashboard:
             raise RefusedError("The dashboard is switched off: dashboard.enabled in config.json is false.")
         await ctx.defer(ephemeral=True)
-        address = await self._desk.issue_link(actor_of(ctx.author))
+        address = await self._service.issue_link(actor_of(ctx.author))
         try:
             # In angle brackets Discord shows no preview of it.
             await ctx.author.send(f"Your link to the dashboard works once, for five minutes: <{address}>")

@@ -9,10 +9,10 @@ from discord.ext import commands
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.converters import Referrer
 from cashback.cogs.admin.payouts import Payouts
-from cashback.cogs.buttons.browser import Browser
+from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.database.payouts import batches
 from cashback.database.queries import history
-from cashback.database.queries.history import Wanted, status_named
+from cashback.database.queries.history import BatchFilter, status_named
 from cashback.domain.days import first_moment, moment_after
 
 SUGGESTED: Final = 25
@@ -49,13 +49,13 @@ class HistoryCommands(AdminCog):
     ) -> None:
         """List batches."""
         await ctx.defer()
-        wanted = Wanted(
+        wanted = BatchFilter(
             status=status_named(options.state),
             user_id=options.person.id if options.person else None,
             since=first_moment(options.since),
             until=moment_after(options.until),
         )
-        browser: Browser = ctx.bot.browser
+        browser: HistoryPager = ctx.bot.browser
         embed, view = await browser.history(wanted, page or 1)
         await ctx.send(embed=embed, view=view)
 
@@ -67,7 +67,7 @@ class HistoryCommands(AdminCog):
     async def show_batch(self, ctx: commands.Context[Any], batch: str) -> None:
         """Show a batch."""
         await ctx.defer()
-        browser: Browser = ctx.bot.browser
+        browser: HistoryPager = ctx.bot.browser
         embed, view = await browser.payouts(await self._database.read(batches.find_named, batch), 0)
         await ctx.send(embed=embed, view=view)
 

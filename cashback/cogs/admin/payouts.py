@@ -37,7 +37,7 @@ class Payouts(AdminCog):
         user_id = payees.user.id if payees.user else None
         selection = Selection(only=payees.only, exclude=payees.exclude)
         try:
-            summary = await self._desk.propose(actor_of(ctx.author), target_user_id=user_id, selection=selection)
+            summary = await self._service.propose(actor_of(ctx.author), target_user_id=user_id, selection=selection)
         except NothingPendingError as nothing:
             if user_id is not None or selection != EVERYONE:
                 raise
@@ -50,4 +50,4 @@ class Payouts(AdminCog):
             channel_id=message.channel.id,
             message_id=message.id,
         )
-        self._bell.ring()
+        self._bell.set()

@@ -31,7 +31,7 @@ class Referrals(AdminCog):
     async def referral_blacklist(self, ctx: commands.Context[Any], user: Person, *, reason: str | None = None) -> None:
         """Bar a member."""
         reason = _clipped(reason)
-        if not await self._desk.blacklist(actor_of(ctx.author), user.id, reason=reason):
+        if not await self._service.blacklist(actor_of(ctx.author), user.id, reason=reason):
             raise ReferralRefusedError(f"Member {user.id} is blacklisted already; nothing was changed.")
         why = _why(reason)
         await self._done(ctx, f"Member {user.id} is blacklisted from referral cashback.{why}")
@@ -53,7 +53,7 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_unblacklist(self, ctx: commands.Context[Any], user: Person) -> None:
         """Let a member earn again."""
-        if not await self._desk.unblacklist(actor_of(ctx.author), user.id):
+        if not await self._service.unblacklist(actor_of(ctx.author), user.id):
             raise ReferralRefusedError(f"Member {user.id} is not blacklisted; nothing was changed.")
         await self._done(ctx, f"Member {user.id} may earn referral cashback again.")
         self._courier.tell(
@@ -88,7 +88,7 @@ class Referrals(AdminCog):
     ) -> None:
         """Link two members."""
         bots = frozenset(person.id for person in (referrer, member) if person.bot)
-        await self._desk.link(
+        await self._service.link(
             actor_of(ctx.author), referrer.id, member.id, reason=(reason := _clipped(reason)), bot_ids=bots
         )
         await self._done(ctx, f"Member {member.id} is linked to Member {referrer.id}.{_why(reason)}")
@@ -109,7 +109,7 @@ class Referrals(AdminCog):
         referrer_id = await self._database.read(referrals.referrer_of, member.id)
         if referrer_id is None:
             raise ReferralRefusedError(f"Nobody brought Member {member.id}; nothing was changed.")
-        await self._desk.unlink(actor_of(ctx.author), referrer_id, member.id, reason=(reason := _clipped(reason)))
+        await self._service.unlink(actor_of(ctx.author), referrer_id, member.id, reason=(reason := _clipped(reason)))
         both = f"Member {member.id} is no longer linked to Member {referrer_id}"
         await self._done(ctx, f"{both}; what was earned stays and is paid.{_why(reason)}")
         told = f"{embeds.mention(member.id)} no longer counts as your referral; what you earned stays yours."

@@ -10,7 +10,7 @@ from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.converters import Referrer
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.buttons.presses import actor_of
-from cashback.cogs.buttons.reversing import ReversalView, show
+from cashback.cogs.buttons.reversals import ReversalView, show
 from cashback.database.payouts import batches
 
 LONGEST_REASON: Final = 200
@@ -49,5 +49,7 @@ class ReversalCommands(AdminCog):
     async def _propose(self, ctx: commands.Context[Any], batch: str, user_id: int | None, reason: str) -> None:
         await ctx.defer()
         number = await self._database.read(batches.find_named, batch)
-        reversal = await self._desk.propose_reversal(actor_of(ctx.author), number, reason=reason, referrer_id=user_id)
+        reversal = await self._service.propose_reversal(
+            actor_of(ctx.author), number, reason=reason, referrer_id=user_id
+        )
         await ctx.send(embed=show(reversal), view=ReversalView(reversal))

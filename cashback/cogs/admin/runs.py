@@ -33,7 +33,7 @@ class RunCommands(AdminCog):
     async def stop(self, ctx: commands.Context[Any], batch: str) -> None:
         """Stop a batch and show what may be done with the rest."""
         await ctx.defer()
-        await self._show(ctx, await self._desk.stop(actor_of(ctx.author), await self._number_of(batch)))
+        await self._show(ctx, await self._service.stop(actor_of(ctx.author), await self._number_of(batch)))
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
         name="approve",
@@ -61,7 +61,7 @@ class RunCommands(AdminCog):
         """Hand a batch to the runner again and show how it goes on."""
         await ctx.defer()
         number = await self._number_of(batch)
-        await self._desk.resume(actor_of(ctx.author), number)
+        await self._service.resume(actor_of(ctx.author), number)
         await self._show(ctx, await self._database.read(batches.report, number))
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ class RunCommands(AdminCog):
     async def give_up(self, ctx: commands.Context[Any], batch: str) -> None:
         """Give up the rest of a batch and show its result."""
         await ctx.defer()
-        await self._show(ctx, await self._desk.give_up(actor_of(ctx.author), await self._number_of(batch)))
+        await self._show(ctx, await self._service.give_up(actor_of(ctx.author), await self._number_of(batch)))
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
         name="retry", description="Try a batch's failed payouts again.", usage="BATCH-ID why", ignore_extra=False
@@ -88,7 +88,7 @@ class RunCommands(AdminCog):
         """Plan the failed payouts anew and show how they go."""
         await ctx.defer()
         number = await self._number_of(batch)
-        await self._show(ctx, await self._desk.retry(actor_of(ctx.author), number, why=why))
+        await self._show(ctx, await self._service.retry(actor_of(ctx.author), number, why=why))
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
         name="failures",
@@ -121,4 +121,4 @@ class RunCommands(AdminCog):
         await self._database.write(
             announcements.remember_summary, number, channel_id=message.channel.id, message_id=message.id
         )
-        self._bell.ring()
+        self._bell.set()

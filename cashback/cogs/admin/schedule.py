@@ -14,7 +14,7 @@ WHY = "Why; it is kept in the audit log."
 
 
 class ScheduleCommands(AdminCog):
-    """Each command acts through the desk and shows the schedule as it is then."""
+    """Each command acts through the service and shows the schedule as it is then."""
 
     @Payouts.sendref_cashb.group(  # type: ignore[arg-type]  # as in payouts.py
         name="schedule",
@@ -42,7 +42,7 @@ class ScheduleCommands(AdminCog):
     async def pause_schedule(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
         """Pause the schedule."""
         await ctx.defer()
-        await self._desk.pause_schedule(actor_of(ctx.author), reason)
+        await self._service.pause_schedule(actor_of(ctx.author), reason)
         await self._show_schedule(ctx, "⏸️ **The schedule is paused.** Slots that come are skipped until it is resumed.")
 
     @schedule.command(  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ class ScheduleCommands(AdminCog):
     async def resume_schedule(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
         """End a pause."""
         await ctx.defer()
-        await self._desk.resume_schedule(actor_of(ctx.author), reason)
+        await self._service.resume_schedule(actor_of(ctx.author), reason)
         await self._show_schedule(ctx, "▶️ **The schedule is resumed.**")
 
     @schedule.command(  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ class ScheduleCommands(AdminCog):
     async def skip_next_slot(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
         """Skip the next slot."""
         await ctx.defer()
-        slot_at = await self._desk.skip_next(actor_of(ctx.author), reason)
+        slot_at = await self._service.skip_next(actor_of(ctx.author), reason)
         await self._show_schedule(ctx, f"⏭️ **Skipped:** {schedule_embeds.moment(slot_at)}. The cashback stays pending.")
 
     @schedule.command(  # type: ignore[arg-type]
@@ -71,10 +71,10 @@ class ScheduleCommands(AdminCog):
     async def reload_schedule(self, ctx: commands.Context[Any]) -> None:
         """Read config.json anew and put its schedule in force."""
         await ctx.defer()
-        await self._desk.reload_schedule(actor_of(ctx.author))
+        await self._service.reload_schedule(actor_of(ctx.author))
         await self._show_schedule(ctx, "🔄 **The schedule of config.json is in force.**")
 
     async def _show_schedule(self, ctx: commands.Context[Any], done: str | None) -> None:
-        self._bell.ring()
-        schedule, pending = await self._desk.schedule_overview(), await self._desk.preview()
+        self._bell.set()
+        schedule, pending = await self._service.schedule_overview(), await self._service.preview()
         await ctx.send(embed=schedule_embeds.overview(schedule, pending, done))

@@ -8,33 +8,33 @@ from typing import Any, Final, Self
 import discord
 from discord.ui import Button, DynamicItem, View
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.cogs.buttons.presses import act_on_press
 from cashback.database import Database
 from cashback.database.payouts import announcements
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchStatus
-from cashback.services import Actor, Desk
+from cashback.services import Actor, AdminService
 
 
-class Decisions:
-    """Acts on the buttons: answers Discord at once, asks the desk, and leaves the message to the announcer."""
+class BatchButtons:
+    """Acts on the buttons: answers Discord at once, asks the service, and leaves the message to the announcer."""
 
-    def __init__(self, database: Database, desk: Desk, bell: Bell) -> None:
-        """Take the ledger, the desk, and the bell that wakes the announcer."""
+    def __init__(self, database: Database, service: AdminService, bell: WakeUp) -> None:
+        """Take the ledger, the service, and the bell that wakes the announcer."""
         self._database = database
-        self._desk = desk
+        self._service = service
         self._bell = bell
 
     def _act(self, action: "Action") -> Callable[[Actor, int], Awaitable[object]]:
-        """Find what the desk does for a button."""
+        """Find what the service does for a button."""
         acts: dict[Action, Callable[[Actor, int], Awaitable[object]]] = {
-            Action.CONFIRM: self._desk.approve,
-            Action.APPROVE: self._desk.approve,
-            Action.CANCEL: self._desk.cancel,
-            Action.STOP: self._desk.stop,
-            Action.RESUME: self._desk.resume,
-            Action.GIVE_UP: self._desk.give_up,
+            Action.CONFIRM: self._service.approve,
+            Action.APPROVE: self._service.approve,
+            Action.CANCEL: self._service.cancel,
+            Action.STOP: self._service.stop,
+            Action.RESUME: self._service.resume,
+            Action.GIVE_UP: self._service.give_up,
         }
         return acts[action]
 
@@ -46,7 +46,7 @@ class Decisions:
             await self._act(action)(actor, batch_number)
 
         await act_on_press(interaction, act, extra={"batch_number": batch_number})
-        self._bell.ring()
+        self._bell.set()
 
     async def _require_its_summary(self, interaction: discord.Interaction[Any], batch_number: int) -> None:
         """Refuse the button of a message from another ledger's time, whose number means another batch here.
@@ -108,7 +108,7 @@ class DecisionButton(
         """Decide, each press once."""
         if not interaction.client.once.is_first(interaction.id):
             return
-        decisions: Decisions = interaction.client.decisions
+        decisions: BatchButtons = interaction.client.decisions
         await decisions.decide(interaction, self.action, self.batch_number)
 
 

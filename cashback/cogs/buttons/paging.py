@@ -8,7 +8,7 @@ import discord
 from discord.ui import Button, DynamicItem, View
 
 from cashback.cogs.errors import explained
-from cashback.cogs.member_facts import Programme
+from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.texts import embeds, member_embeds
 
 
@@ -47,7 +47,7 @@ class PageButton(
         """Turn the page: of whoever pressed, since nobody else sees the message."""
         if not interaction.client.once.is_first(interaction.id):
             return
-        programme: Programme = interaction.client.programme
+        programme: MemberFacts = interaction.client.programme
         try:
             number = self.number + 1 if self.step is Step.NEXT else max(self.number - 1, 0)
             embed, view = await show_page(programme, interaction.user.id, number)
@@ -57,7 +57,7 @@ class PageButton(
         await interaction.response.edit_message(embed=embed, view=view)
 
 
-async def show_page(programme: Programme, user_id: int, number: int) -> tuple[discord.Embed, View]:
+async def show_page(programme: MemberFacts, user_id: int, number: int) -> tuple[discord.Embed, View]:
     """Make the page of a member's referrals with its buttons; the last one where there are no longer so many."""
     facts = await programme.standing(user_id)
     last = member_embeds.pages_of(facts) - 1

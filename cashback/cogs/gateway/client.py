@@ -9,16 +9,16 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cashback.background.wakeup import Bell
-from cashback.cogs.buttons.browser import Browser, HistoryButton, PayoutsButton
-from cashback.cogs.buttons.confirm import DecisionButton, Decisions
-from cashback.cogs.buttons.hold import HoldButton, Holds
+from cashback.background.wakeup import WakeUp
+from cashback.cogs.buttons.confirm import BatchButtons, DecisionButton
+from cashback.cogs.buttons.history_pager import HistoryButton, HistoryPager, PayoutsButton
 from cashback.cogs.buttons.paging import PageButton
-from cashback.cogs.buttons.reversing import ReversalButton, Reversals
+from cashback.cogs.buttons.reversals import ReversalButton, Reversals
+from cashback.cogs.buttons.skip_slot import HoldButton, SkipSlot
 from cashback.cogs.errors import DISCORD_FAILURES, answer_command_error
 from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into the library
 from cashback.cogs.gateway.doctor import Doctor
-from cashback.cogs.member_facts import Programme
+from cashback.cogs.member_facts import MemberFacts
 
 # The library warns of what it lacks for voice; this bot listens to nobody.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -69,14 +69,14 @@ class CashbackClient(commands.AutoShardedBot):
     A bot in many servers has several connections, the shards, each with its part of the servers; Discord says how many.
     """
 
-    decisions: Decisions
+    decisions: BatchButtons
     reversals: Reversals
-    holds: Holds
+    holds: SkipSlot
     doctor: Doctor
-    browser: Browser
-    programme: Programme
+    browser: HistoryPager
+    programme: MemberFacts
 
-    def __init__(self, bell: Bell, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
+    def __init__(self, bell: WakeUp, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
         """Take the bell of who waits for a connection, the prefix, and the servers that get the slash commands.
 
         Without `guild_ids` all servers get them.
@@ -150,7 +150,7 @@ class CashbackClient(commands.AutoShardedBot):
         """Note that a shard is connected."""
         self._shards_online.add(shard_id)
         self._online.set()
-        self._bell.ring()
+        self._bell.set()
         self._look_at_guilds()
 
     async def on_guild_available(self, _guild: discord.Guild) -> None:

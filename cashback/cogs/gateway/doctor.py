@@ -14,7 +14,7 @@ from cashback.database import Database
 from cashback.database.integrity import backup, diagnosis
 from cashback.database.payouts import outbox
 from cashback.domain.errors import CashbackError
-from cashback.services import Desk
+from cashback.services import AdminService
 from cashback.settings import Settings, everyone_in_roles
 
 SKEW_SECONDS: Final = 5
@@ -34,10 +34,10 @@ class Finding:
 class Doctor:
     """Examines the ledger and Discord. Nothing is changed."""
 
-    def __init__(self, database: Database, desk: Desk, settings: Settings) -> None:
-        """Take the ledger, the desk, which knows the schedule, and the settings."""
+    def __init__(self, database: Database, service: AdminService, settings: Settings) -> None:
+        """Take the ledger, the service, which knows the schedule, and the settings."""
         self._database = database
-        self._desk = desk
+        self._service = service
         self._settings = settings
 
     async def examine_ledger(self) -> list[Finding]:
@@ -54,7 +54,7 @@ class Doctor:
         return await self._database.read(diagnosis.file)
 
     async def _schedule(self) -> tuple[bool, str]:
-        schedule = await self._desk.schedule_overview()
+        schedule = await self._service.schedule_overview()
         if schedule.next_slot_at is None:
             return True, "the weekly batch is switched off (auto_batch_enabled)"
         paused = f"; paused by {schedule.paused_by}, slots are skipped" if schedule.paused_by else ""

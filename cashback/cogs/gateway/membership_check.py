@@ -28,7 +28,7 @@ UNKNOWN_USER: Final = 10013
 logger = logging.getLogger(__name__)
 
 
-class RollCall:
+class MembershipCheck:
     """Notes absences and returns, at each start and every hour. `run` belongs into a task group."""
 
     def __init__(self, client: CashbackClient, database: Database, guild_ids: tuple[int, ...]) -> None:

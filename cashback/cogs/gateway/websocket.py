@@ -81,7 +81,7 @@ def _said(error: BaseException) -> str:
 
 
 class OneLine(logging.Filter):
-    """Turns the tracebacks of the library's lost connections into a part of the line: they happen every day."""
+    """RateLimiter the tracebacks of the library's lost connections into a part of the line: they happen every day."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every record through, without its traceback."""

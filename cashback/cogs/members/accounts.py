@@ -21,7 +21,7 @@ class Accounts(MemberCog):
         """Show a profile."""
         user_id = interaction.user.id if member is None else member.id
         if user_id != interaction.user.id:
-            await self._desk.require_admin(actor_of(interaction.user), f"see the profile of {user_id}")
+            await self._service.require_admin(actor_of(interaction.user), f"see the profile of {user_id}")
         embed = member_embeds.profile(await self._programme.facts(user_id))
         await interaction.followup.send(embed=embed, ephemeral=True)
 

@@ -7,21 +7,21 @@ from discord import app_commands
 from discord.ext import commands
 
 from cashback.cogs.errors import answer_interaction_error
-from cashback.cogs.member_facts import Programme
-from cashback.cogs.posts.note_sender import Courier
+from cashback.cogs.member_facts import MemberFacts
+from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
 from cashback.database.payouts import absences
 from cashback.domain.errors import CashbackError
-from cashback.services import Desk
+from cashback.services import AdminService
 
 
 class MemberCog(commands.Cog):
     """A part of the commands for members. `MemberCommands` joins the parts."""
 
-    def __init__(self, database: Database, desk: Desk, programme: Programme, courier: Courier) -> None:
-        """Take the ledger, the desk, who knows the facts about a member, and who sends notes."""
+    def __init__(self, database: Database, service: AdminService, programme: MemberFacts, courier: NoteSender) -> None:
+        """Take the ledger, the service, who knows the facts about a member, and who sends notes."""
         self._database = database
-        self._desk = desk
+        self._service = service
         self._programme = programme
         self._courier = courier
 

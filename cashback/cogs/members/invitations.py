@@ -42,7 +42,7 @@ class Invitations(MemberCog):
         """Record who invited the member, and tell both."""
         member_id, referrer_id = interaction.user.id, read_code(code)
         referrer = await _find(interaction, referrer_id)
-        await self._desk.enter_code(
+        await self._service.enter_code(
             member_id,
             referrer_id,
             in_server=referrer is not None,
@@ -50,13 +50,13 @@ class Invitations(MemberCog):
         )
         percent = self._programme.terms.percent
         welcome = embeds.success("Referral Recorded", f"You were invited by {embeds.mention(referrer_id)}.")
-        news = embeds.success(
+        summaries_changed = embeds.success(
             "New Referral",
             f"{embeds.mention(member_id)} entered your code. You earn {percent} of what they buy from now on.",
         )
         await interaction.followup.send(embed=welcome, ephemeral=True)
         self._courier.tell(member_id, welcome, cause=interaction.id)
-        self._courier.tell(referrer_id, news, cause=interaction.id)
+        self._courier.tell(referrer_id, summaries_changed, cause=interaction.id)
 
 
 async def _find(interaction: discord.Interaction[Any], user_id: int) -> discord.Member | None:

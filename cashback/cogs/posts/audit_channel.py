@@ -8,11 +8,11 @@ from typing import Final
 
 import anyio
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.cogs.buttons.confirm import view_of
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.gateway.client import CashbackClient
-from cashback.cogs.posts.backoff import REQUEST_SECONDS, Pace
+from cashback.cogs.posts.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.posts.idempotent_post import post_once
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.posts.slot_posts import SlotPosts
@@ -38,7 +38,7 @@ class AuditChannel:
         self,
         client: CashbackClient,
         database: Database,
-        bell: Bell,
+        bell: WakeUp,
         *,
         channel_id: int | None,
         is_on_duty: Callable[[], bool],
@@ -53,12 +53,12 @@ class AuditChannel:
         self._bell = bell
         self._channel_id = channel_id
         self._lines: deque[str] = deque(maxlen=LINES_KEPT)
-        self.pace = Pace()
+        self.pace = Backoff()
 
     async def tell(self, text: str) -> None:
         """Say one line, as soon as Discord takes it; nobody waits for that here."""
         self._lines.append(text)
-        self._bell.ring()
+        self._bell.set()
 
     async def post_due(self) -> None:
         """Post what is missing; the first that fails ends this round, and the rest waits for the next."""

@@ -9,7 +9,7 @@ FIRST_RETRY_SECONDS: Final = 5
 LONGEST_RETRY_SECONDS: Final = 300
 
 
-class Pace:
+class Backoff:
     """The pause after failures, doubling up to the longest."""
 
     def __init__(self) -> None:

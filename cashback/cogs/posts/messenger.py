@@ -45,7 +45,7 @@ async def at_once() -> None:
     """Let everything go out."""
 
 
-class DirectMessenger:
+class DmSender:
     """Sends embeds to members. It waits while there is no connection to Discord: an outage uses up no attempts."""
 
     def __init__(self, client: CashbackClient, *, brand_name: str, assure: Assure = at_once) -> None:

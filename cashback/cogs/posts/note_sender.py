@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 import discord
 
-from cashback.background.wakeup import Bell
-from cashback.cogs.posts.messenger import DirectMessenger, nonce_of
+from cashback.background.wakeup import WakeUp
+from cashback.cogs.posts.messenger import DmSender, nonce_of
 from cashback.database import Database
 from cashback.database.payouts import outbox
 from cashback.domain.errors import CashbackError
@@ -24,7 +24,7 @@ IDLE_SECONDS: Final = 3600
 logger = logging.getLogger(__name__)
 
 
-class Turns(Protocol):
+class RateLimiter(Protocol):
     """Gives turns to send, and none while there is a pause."""
 
     async def wait(self) -> None:
@@ -45,10 +45,10 @@ class Note:
     cause: str
 
 
-class Courier:
+class NoteSender:
     """Sends notes one at a time, at the turns of the payouts' messages: both together keep one pace."""
 
-    def __init__(self, database: Database, messenger: DirectMessenger, turns: Turns, bell: Bell) -> None:
+    def __init__(self, database: Database, messenger: DmSender, turns: RateLimiter, bell: WakeUp) -> None:
         """Take the ledger, who delivers, the turns that are shared, and the bell that this one listens to."""
         self._database = database
         self._messenger = messenger
@@ -59,7 +59,7 @@ class Courier:
     def tell(self, user_id: int, embed: discord.Embed, *, cause: object) -> None:
         """Have a note sent; nobody waits for it."""
         self._notes.append(Note(user_id=user_id, embed=embed, cause=str(cause)))
-        self._bell.ring()
+        self._bell.set()
 
     async def run(self) -> None:
         """Send notes for ever. One that cannot be delivered is dropped, and the log says why."""

@@ -5,7 +5,7 @@ from typing import Final
 
 import discord
 
-from cashback.cogs.buttons.hold import hold_view
+from cashback.cogs.buttons.skip_slot import hold_view
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.idempotent_post import is_gone, post_once
 from cashback.cogs.posts.messenger import nonce_of
@@ -14,7 +14,7 @@ from cashback.database import Database
 from cashback.database.schedule import slot_posts, slots
 from cashback.database.schedule.slot_posts import SlotPostKind
 from cashback.domain.model import OpenNotice, SlotRecord
-from cashback.services import Desk
+from cashback.services import AdminService
 
 TOLD_DAYS: Final = 7
 """A slot that was decided longer ago is not told of."""
@@ -25,11 +25,11 @@ LINES_AT_ONCE: Final = 20
 class SlotPosts:
     """Posts what is missing of slots. What Discord refuses raises, and is posted at a later round."""
 
-    def __init__(self, client: CashbackClient, database: Database, desk: Desk) -> None:
-        """Take the connection, the ledger, and the desk, which knows what a slot would pay."""
+    def __init__(self, client: CashbackClient, database: Database, service: AdminService) -> None:
+        """Take the connection, the ledger, and the service, which knows what a slot would pay."""
         self._client = client
         self._database = database
-        self._desk = desk
+        self._service = service
 
     async def post_due(self, channel_id: int) -> None:
         """Bring the channel up to date: the notice that is due, notices whose slot is over, slots without a batch."""
@@ -43,7 +43,7 @@ class SlotPosts:
             await self._tell_outcome(record, channel_id)
 
     async def _post_notice(self, slot_at: datetime, channel_id: int) -> None:
-        embed = schedule_embeds.notice(slot_at, await self._desk.preview())
+        embed = schedule_embeds.notice(slot_at, await self._service.preview())
         is_first = await self._database.write(
             slot_posts.claim_notice, slot_at, channel_id=channel_id, now=self._database.now()
         )

@@ -9,7 +9,7 @@ from typing import Any, Final
 import discord
 
 from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, counted, escaped, mention
-from cashback.database.queries.members import LEFT_OUT, PastPayout, Standing
+from cashback.database.queries.members import LEFT_OUT, MemberAccount, PastPayout
 from cashback.domain.model import Absence, ExclusionReason, PayoutStatus, SkipReason
 from cashback.domain.money import dollars
 
@@ -31,7 +31,7 @@ REASONS: Final[dict[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class ProgramTerms:
     """What the programme promises: the percentage that is used and shown, the least payout, the holding period."""
 
     cashback_percent: Decimal
@@ -49,7 +49,7 @@ class Terms:
 class Facts:
     """All that is said about one member. `referrer_id` is who brought the member."""
 
-    standing: Standing
+    standing: MemberAccount
     payouts: Sequence[PastPayout]
     taken_back: Sequence[dict[str, Any]]
     reversed: Sequence[dict[str, Any]]
@@ -58,7 +58,7 @@ class Facts:
     next_payout_at: datetime | None
 
 
-def how_it_works(terms: Terms) -> str:
+def how_it_works(terms: ProgramTerms) -> str:
     """Say what is earned, when it is due, and from which amount it is paid."""
     lines = [f"Each purchase of a member who entered your code earns you **{terms.percent}** of it."]
     if terms.holding_days:
@@ -69,7 +69,7 @@ def how_it_works(terms: Terms) -> str:
     return "\n".join(lines)
 
 
-def invitation(user_id: int, standing: Standing, terms: Terms) -> discord.Embed:
+def invitation(user_id: int, standing: MemberAccount, terms: ProgramTerms) -> discord.Embed:
     """Tell a member the code, what it is good for, and what it has brought so far."""
     embed = discord.Embed(title="🎟️ Your Referral Code", colour=discord.Colour.blurple())
     embed.description = f"`{user_id}`\nA new member enters it once: `/setref {user_id}`"
@@ -77,7 +77,7 @@ def invitation(user_id: int, standing: Standing, terms: Terms) -> discord.Embed:
     return _add_sums(embed, standing)
 
 
-def _add_sums(embed: discord.Embed, standing: Standing) -> discord.Embed:
+def _add_sums(embed: discord.Embed, standing: MemberAccount) -> discord.Embed:
     sums = {
         "Referrals": f"{standing.referral_count:,}",
         "They Spent": dollars(standing.total_spend_cents),
@@ -88,7 +88,7 @@ def _add_sums(embed: discord.Embed, standing: Standing) -> discord.Embed:
     return embed
 
 
-def referrals(standing: Standing, page: Sequence[dict[str, Any]], number: int) -> discord.Embed:
+def referrals(standing: MemberAccount, page: Sequence[dict[str, Any]], number: int) -> discord.Embed:
     """Show one page, counted from 0, of whom a member brought and what each of them earned."""
     embed = discord.Embed(title="👥 Your Referrals", colour=discord.Colour.blurple())
     _add_sums(embed, standing)
@@ -100,7 +100,7 @@ def referrals(standing: Standing, page: Sequence[dict[str, Any]], number: int) -
     return embed.set_footer(text=f"Page {number + 1} of {pages_of(standing)}")
 
 
-def pages_of(standing: Standing) -> int:
+def pages_of(standing: MemberAccount) -> int:
     """Count a member's pages of referrals, at least one."""
     return max(1, -(-standing.referral_count // REFERRALS_PER_PAGE))
 
@@ -136,7 +136,7 @@ def profile(facts: Facts) -> discord.Embed:
     return embed
 
 
-def cashback(facts: Facts, terms: Terms) -> discord.Embed:
+def cashback(facts: Facts, terms: ProgramTerms) -> discord.Embed:
     """Show a member what is pending, when it is paid, what was paid, and why something was not."""
     standing = facts.standing
     embed = discord.Embed(title="💰 Your Referral Cashback", colour=discord.Colour.gold())
@@ -156,7 +156,7 @@ def cashback(facts: Facts, terms: Terms) -> discord.Embed:
     return embed.set_footer(text=f"Messages about payouts are {switch}: /cashback notifications")
 
 
-def admin_view(facts: Facts, terms: Terms) -> discord.Embed:
+def admin_view(facts: Facts, terms: ProgramTerms) -> discord.Embed:
     """Show an admin the same facts about a member."""
     embed = profile(facts)
     embed.title = "📊 Referral Statistics"
@@ -167,7 +167,7 @@ def admin_view(facts: Facts, terms: Terms) -> discord.Embed:
     return embed
 
 
-def _next_payout(facts: Facts, terms: Terms) -> str:
+def _next_payout(facts: Facts, terms: ProgramTerms) -> str:
     if facts.next_payout_at is None:
         return "There is no date; an admin starts the payouts."
     moment = _moment(facts.next_payout_at)
@@ -180,7 +180,7 @@ def _moment(moment: datetime) -> str:
     return f"{discord.utils.format_dt(moment, 'f')} ({discord.utils.format_dt(moment, 'R')})"
 
 
-def why_not(facts: Facts, terms: Terms) -> Iterable[str]:
+def why_not(facts: Facts, terms: ProgramTerms) -> Iterable[str]:
     """Say each reason for which something is not paid."""
     standing = facts.standing
     yield from _obstacles(standing, terms)
@@ -208,7 +208,7 @@ def why_not(facts: Facts, terms: Terms) -> Iterable[str]:
         yield f"An admin took back {amount} of `{taken['batch_id']}` on {day}: {reason}"
 
 
-def _obstacles(standing: Standing, terms: Terms) -> Iterable[str]:
+def _obstacles(standing: MemberAccount, terms: ProgramTerms) -> Iterable[str]:
     """Say what keeps all of it from being paid."""
     if standing.blacklisting is not None:
         since = standing.blacklisting.blacklisted_at

@@ -21,16 +21,27 @@ from cashback.database.dialect import create_refusal, hold, number_on
 from cashback.database.errors import DRIVER_ERRORS, translated
 from cashback.database.integrity.reconciliation import Verdict, verify
 from cashback.database.integrity.soundness import require_sound
-from cashback.database.tables import audit_log, cashback_origin, metadata, payout_batches
+from cashback.database.schema import OLD_VERSION_TABLE, VERSION_TABLE
+from cashback.database.tables import (
+    OWN,
+    audit_log,
+    cashback_origin,
+    metadata,
+    notifications,
+    payout_batches,
+    payouts,
+    referral_purchases,
+    referral_refunds,
+)
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import BatchStatus
 
 ACTION: Final = "ledger_moved"
 ROWS_AT_ONCE: Final = 2_000
-CLOSED: Final = ("payout_batches", "referral_purchases", "referral_refunds", "audit_log")
+CLOSED: Final = (payout_batches, referral_purchases, referral_refunds, audit_log)
 """No new row in these: nothing is planned, earned or decided any more."""
 
-STOPPED: Final = ("payout_batches", "payouts", "notifications")
+STOPPED: Final = (payout_batches, payouts, notifications)
 """No row of these changes: nothing is paid or sent any more."""
 
 WAS_MOVED: Final = "this ledger was moved to another database; name that one"
@@ -99,7 +110,7 @@ def _hand_over(connection: Connection, to: Connection, source: Database, target:
     with _about(target):
         to.execute(delete(cashback_origin))
     rows = {
-        table.name: _copy(connection, to, table, source=source, target=target, advance=advance)
+        _said(table): _copy(connection, to, table, source=source, target=target, advance=advance)
         for table in metadata.sorted_tables
     }
     with _about(target):
@@ -112,7 +123,7 @@ def _hand_over(connection: Connection, to: Connection, source: Database, target:
 
 
 def _left_behind(connection: Connection) -> tuple[str, ...]:
-    ours = {"alembic_version", *metadata.tables}
+    ours = {OLD_VERSION_TABLE, VERSION_TABLE, *metadata.tables}
     return tuple(sorted(set(inspect(connection).get_table_names()) - ours))
 
 
@@ -186,7 +197,12 @@ def _chunks(connection: Connection, table: Table) -> Iterator[Sequence[tuple[Any
 
 
 def _counts(connection: Connection) -> dict[str, int]:
-    return {table.name: sum(map(len, _chunks(connection, table))) for table in metadata.sorted_tables}
+    return {_said(table): sum(map(len, _chunks(connection, table))) for table in metadata.sorted_tables}
+
+
+def _said(table: Table) -> str:
+    """Name a table in the answer: as it is called without the prefix that keeps it apart from another bot's."""
+    return table.name if table is cashback_origin else table.name.removeprefix(OWN)
 
 
 def _note(to: Connection, source: Database, *, head: str, now: datetime) -> None:
@@ -196,9 +212,9 @@ def _note(to: Connection, source: Database, *, head: str, now: datetime) -> None
 def _close(connection: Connection) -> None:
     """Let the source refuse whoever goes on using it, also a program that has it open now."""
     for table in CLOSED:
-        create_refusal(connection, f"moved_{table}_closed", f"INSERT ON {table}", WAS_MOVED)
+        create_refusal(connection, f"{table.name}_closed", f"INSERT ON {table.name}", WAS_MOVED)
     for table in STOPPED:
-        create_refusal(connection, f"moved_{table}_stopped", f"UPDATE ON {table}", WAS_MOVED)
+        create_refusal(connection, f"{table.name}_stopped", f"UPDATE ON {table.name}", WAS_MOVED)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select, union_all
 
 from cashback.database.audit_log import broken_entries, chain_head
-from cashback.database.integrity import counterentries, evidence
+from cashback.database.integrity import audit_log_checks, reversal_checks
 from cashback.database.integrity.checks import MOST_LINES, THE_BATCH, finds, finds_in, limited
 from cashback.database.tables import (
     cashback_origin,
@@ -29,7 +29,7 @@ WALLET: Final = "wallet of {discord_id} holds {wallet_balance_cents} cents, its 
 ORDER: Final = "order {order_id} stands as refunded by {refunded_cents} cents, its refunds make {cents}"
 
 SAME_PAYOUT: Final = and_(
-    wallet_transactions.c.payout_batch_number == payouts.c.batch_number,
+    wallet_transactions.c.cashback_payout_batch_number == payouts.c.batch_number,
     wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
 )
 
@@ -64,7 +64,7 @@ def verify(connection: Connection) -> Verdict:
     elsewhere += limited(_overpaid_referrals(connection))
     if not adopted:
         elsewhere += [*limited(_broken_balances(connection)), *limited(_transactions_without_batch(connection))]
-        elsewhere += limited(evidence.unexplained_earnings(connection))
+        elsewhere += limited(audit_log_checks.unexplained_earnings(connection))
     breaches = [line for less, line in marked if less]
     breaches += [] if adopted else elsewhere
     for check in (
@@ -76,11 +76,11 @@ def verify(connection: Connection) -> Verdict:
         _wrong_batch_totals,
         _missing_notifications,
         broken_entries,
-        evidence.wrong_batches,
-        evidence.missing_wallets,
-        counterentries.wrong_reversals,
-        counterentries.transactions_without_reversal,
-        counterentries.wrong_reversal_totals,
+        audit_log_checks.wrong_batches,
+        audit_log_checks.missing_wallets,
+        reversal_checks.wrong_reversals,
+        reversal_checks.transactions_without_reversal,
+        reversal_checks.wrong_reversal_totals,
     ):
         breaches += limited(check(connection))
     return _verdict(connection, breaches, elsewhere if adopted else [])
@@ -100,7 +100,7 @@ def verify_batch(connection: Connection, number: int) -> Verdict:
         _transactions_without_payout,
         _wrong_batch_totals,
         _missing_notifications,
-        evidence.wrong_batches,
+        audit_log_checks.wrong_batches,
     ):
         breaches += limited(check(connection, number))
     return _verdict(connection, breaches, remarks, number)
@@ -181,7 +181,7 @@ def _transactions_without_batch() -> Select[Any]:
     """Find cashback transactions that belong to no batch; on an adopted file another bot has made such."""
     return select(wallet_transactions.c.id, wallet_transactions.c.user_discord_id).where(
         wallet_transactions.c.transaction_type == "referral_cashback",
-        wallet_transactions.c.payout_batch_number.is_(None),
+        wallet_transactions.c.cashback_payout_batch_number.is_(None),
     )
 
 
@@ -206,16 +206,16 @@ def _payouts_without_transaction() -> Select[Any]:
 
 
 @finds_in(
-    wallet_transactions.c.payout_batch_number,
-    "transaction {id} credits {user_discord_id} for batch {payout_batch_number} without a credited payout",
+    wallet_transactions.c.cashback_payout_batch_number,
+    "transaction {id} credits {user_discord_id} for batch {cashback_payout_batch_number} without a credited payout",
 )
 def _transactions_without_payout() -> Select[Any]:
     """Find cashback transactions of a batch that no credited payout stands behind."""
     moves = wallet_transactions.c
     return (
-        select(moves.id, moves.user_discord_id, moves.payout_batch_number)
+        select(moves.id, moves.user_discord_id, moves.cashback_payout_batch_number)
         .join_from(wallet_transactions, payouts, SAME_PAYOUT, isouter=True)
-        .where(moves.payout_batch_number.is_not(None))
+        .where(moves.cashback_payout_batch_number.is_not(None))
         .where(or_(payouts.c.status.is_(None), payouts.c.status != PayoutStatus.CREDITED))
     )
 
@@ -317,7 +317,7 @@ def _wrong_batch_totals(connection: Connection, number: int | None = None) -> It
     """Find batches whose stored totals do not add up to their payouts."""
     for row in connection.execute(_totals(of_batch=number is not None), {"number": number}):
         planned = row[1:3] == row[7:9]
-        settled = row[3:7] == row[9:13] or row.status not in evidence.FINISHED
+        settled = row[3:7] == row[9:13] or row.status not in audit_log_checks.FINISHED
         if not planned or not settled:
             yield f"batch {row.number} stores totals {tuple(row[1:7])}, its payouts make {tuple(row[7:13])}"
 

@@ -58,7 +58,7 @@ def close_summary(connection: Connection, batch_number: int) -> None:
 
 
 def reopen_summary(connection: Connection, batch_number: int) -> None:
-    """Note that a batch has news, such as the end of a retry; its summary, if there is one, shows them."""
+    """Note that a batch has summaries_changed, such as the end of a retry; its summary, if there is one, shows them."""
     _change(connection, batch_number, AnnouncementKind.SUMMARY, is_final=0)
 
 

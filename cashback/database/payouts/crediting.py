@@ -40,7 +40,7 @@ from cashback.database.tables import (
     users,
     wallet_transactions,
 )
-from cashback.domain.errors import InHandError, SettledError, StaleBatchError, StoppedError
+from cashback.domain.errors import AlreadySettledError, ChunkLockedError, StaleBatchError, StoppedError
 from cashback.domain.model import (
     BatchStatus,
     ChunkCredited,
@@ -72,8 +72,8 @@ def planned_referrers(connection: Connection, chunk: ChunkDiscovered) -> list[in
 def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
     """Settle a chunk's planned payouts: credit what is approved and still owed, skip the rest with the reason.
 
-    Raises StoppedError where an admin has stopped the batch, SettledError where another process has finished it, and
-    StaleBatchError where it is not running at all: nothing is paid that nobody approved. Raises InHandError where
+    Raises StoppedError if an admin has stopped the batch, AlreadySettledError if another process has finished it, and
+    StaleBatchError if it is not running at all: nothing is paid that nobody approved. Raises ChunkLockedError if
     another process is about to settle some of these payouts.
     """
     if goes_on_beside_others(connection):
@@ -84,7 +84,7 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
     if batch.status == BatchStatus.STOPPED:
         raise StoppedError
     if batch.status in {BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES}:
-        raise SettledError
+        raise AlreadySettledError
     if batch.status != BatchStatus.RUNNING:
         message = f"Batch {batch.batch_id} is {batch.status}, not running; nothing more is paid."
         raise StaleBatchError(message)
@@ -102,11 +102,11 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
 
 
 def _claim(connection: Connection, chunk: ChunkDiscovered) -> None:
-    """Lock a chunk's planned payouts until the end of the transaction: all of them, or raise InHandError."""
+    """Lock a chunk's planned payouts until the end of the transaction: all of them, or raise ChunkLockedError."""
     planned = select(payouts.c.referrer_id).where(_PLANNED).order_by(payouts.c.referrer_id)
     claimed = connection.scalars(planned.with_for_update(skip_locked=True), _key_range(chunk)).all()
     if len(claimed) != len(connection.scalars(planned, _key_range(chunk)).all()):
-        raise InHandError
+        raise ChunkLockedError
 
 
 def fail_payout(connection: Connection, batch_number: int, referrer_id: int, *, reason: str, now: datetime) -> int:
@@ -152,7 +152,7 @@ _NEXT: Final = select(func.min(_WAITING.c.referrer_id), func.max(_WAITING.c.refe
 
 _WITH_TRANSACTION: Final = and_(
     _PLANNED,
-    wallet_transactions.c.payout_batch_number == _NUMBER,
+    wallet_transactions.c.cashback_payout_batch_number == _NUMBER,
     wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
 )
 """The payouts of this transaction, joined to the wallet transactions that it has just written."""
@@ -203,7 +203,7 @@ def _insert_transactions() -> Insert:
         "description",
         "details",
         "created_at",
-        "payout_batch_number",
+        "cashback_payout_batch_number",
     ]
     return insert(wallet_transactions).from_select(names, rows)
 

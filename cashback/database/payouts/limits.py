@@ -11,12 +11,14 @@ from sqlalchemy import ColumnElement, Connection, Select, Subquery, and_, func, 
 from cashback.database.payouts.exclusions import is_left_out
 from cashback.database.referral_program.pending import pending_by_referrer
 from cashback.database.tables import payout_batches, payout_exclusions
-from cashback.domain.model import BatchMode, BatchStatus, ExclusionReason, Terms
+from cashback.domain.model import BatchLimits, BatchMode, BatchStatus, ExclusionReason
 
 NAMES = ["batch_number", "referrer_id", "pending_cents", "reason", "turns"]
 
 
-def leave_out(connection: Connection, number: int, now: datetime, terms: Terms, *, among: Select[int] | None) -> int:
+def leave_out(
+    connection: Connection, number: int, now: datetime, terms: BatchLimits, *, among: Select[int] | None
+) -> int:
     """Leave out of a batch who does not fit into it; return how many. Who is left out already takes no place."""
     left_out = 0
     if terms.max_total_cents is not None:

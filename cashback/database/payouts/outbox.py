@@ -52,7 +52,7 @@ def _due() -> Select[Any]:
         .join(
             wallet_transactions,
             and_(
-                wallet_transactions.c.payout_batch_number == notifications.c.batch_number,
+                wallet_transactions.c.cashback_payout_batch_number == notifications.c.batch_number,
                 wallet_transactions.c.user_discord_id == notifications.c.user_id,
             ),
         )

@@ -13,7 +13,7 @@ from cashback.database.referral_program.pending import pending_by_referrer, pend
 from cashback.database.referral_program.people import check_id
 from cashback.database.tables import payouts, referrals, unpaid, users
 from cashback.domain.errors import BlacklistedError, NothingPendingError
-from cashback.domain.model import ExclusionReason, Terms
+from cashback.domain.model import BatchLimits, ExclusionReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,9 @@ class Plan:
     left_out: int
 
 
-def make(connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: Terms) -> Plan:
+def make(
+    connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: BatchLimits
+) -> Plan:
     """Write who is left out, and a payout for each of the others."""
     left_out = _leave_out(connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms)
     try:
@@ -70,7 +72,9 @@ def make(connection: Connection, scope: Scope, *, min_payout_cents: int, hold_le
     return Plan(count=count, cents=cents, largest_cents=largest_cents, left_out=left_out)
 
 
-def _leave_out(connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: Terms) -> int:
+def _leave_out(
+    connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: BatchLimits
+) -> int:
     """Write who of those with cashback pending is left out, with the first reason that applies; return how many."""
     number, now, among = scope.number, scope.now, scope.among
     left_out = absences.leave_out(connection, number, now, hold_leavers=hold_leavers, only=among)

@@ -10,19 +10,19 @@ from cashback.database.payouts import approvals, batches, exclusions, plans, unu
 from cashback.database.tables import is_open, payout_batches, payouts
 from cashback.domain.errors import NothingPendingError, StaleBatchError
 from cashback.domain.model import (
+    BatchLimits,
     BatchMode,
     BatchStatus,
     BatchSummary,
     PendingPreview,
     PlannedPayout,
     Selection,
-    Terms,
 )
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import in_words
 
 EVERYONE: Final = Selection()
-UNLIMITED: Final = Terms()
+UNLIMITED: Final = BatchLimits()
 TOP_PAYOUTS: Final = 10
 PREVIEWED_PAYOUTS: Final = 3
 
@@ -38,7 +38,7 @@ def propose(
     slot_at: datetime | None = None,
     hold_leavers: bool = False,
     selection: Selection = EVERYONE,
-    terms: Terms = UNLIMITED,
+    terms: BatchLimits = UNLIMITED,
 ) -> BatchSummary:
     """Write a batch and its plan: one payout for each referrer with cashback pending, or for those who are named.
 
@@ -88,7 +88,7 @@ def _insert(connection: Connection, **values: Any) -> int:  # noqa: ANN401 -- co
 
 
 def preview(
-    connection: Connection, *, now: datetime, min_payout_cents: int, hold_leavers: bool, terms: Terms
+    connection: Connection, *, now: datetime, min_payout_cents: int, hold_leavers: bool, terms: BatchLimits
 ) -> PendingPreview:
     """Tell what a batch for everyone would pay now, and whom it would leave out, by planning it; nothing of it stays.
 
@@ -108,7 +108,7 @@ def preview(
     return found
 
 
-def _why_two(cents: int, strange: list[str], terms: Terms) -> str | None:
+def _why_two(cents: int, strange: list[str], terms: BatchLimits) -> str | None:
     """Say why a second admin must approve; None where one is enough."""
     if terms.approval_threshold_cents is not None and cents >= terms.approval_threshold_cents:
         return f"From {dollars(terms.approval_threshold_cents)} on, two admins must approve."

@@ -29,7 +29,7 @@ from cashback.database.audit_log import add_entry
 from cashback.database.payouts import approvals, batches
 from cashback.database.tables import payout_batches, payout_reversals, payouts, reversals, users, wallet_transactions
 from cashback.domain.errors import SecondApproverError, StaleBatchError
-from cashback.domain.model import BatchStatus, PayoutStatus, Reversal, ReversalStatus, Terms
+from cashback.domain.model import BatchLimits, BatchStatus, PayoutStatus, Reversal, ReversalStatus
 from cashback.domain.money import dollars
 
 TRANSACTION_TYPE: Final = "referral_cashback_reversal"
@@ -45,7 +45,7 @@ def propose(
     actor: str,
     now: datetime,
     expires_at: datetime,
-    terms: Terms,
+    terms: BatchLimits,
 ) -> Reversal:
     """Write down what is to be taken back: one payout, or all that a batch credited. Nothing moves yet.
 
@@ -81,7 +81,7 @@ def propose(
     return find(connection, number)
 
 
-def _why_two(cents: int, terms: Terms) -> str | None:
+def _why_two(cents: int, terms: BatchLimits) -> str | None:
     if terms.approval_threshold_cents is None or cents < terms.approval_threshold_cents:
         return None
     return f"From {dollars(terms.approval_threshold_cents)} on, two admins must approve."

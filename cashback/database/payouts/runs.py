@@ -1,4 +1,4 @@
-"""Runs: an approved batch is started, perhaps stopped and resumed, and closed when its last payout is settled."""
+"""Recovery: an approved batch is started, perhaps stopped and resumed, and closed when its last payout is settled."""
 
 from datetime import datetime
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from cashback.database.payouts.plans import Plan
 from cashback.database.tables import cashback_origin, payout_batches, payouts, users
-from cashback.domain.model import BatchMode, BatchStatus, Terms
+from cashback.domain.model import BatchLimits, BatchMode, BatchStatus
 from cashback.domain.money import dollars
 
 BATCHES_COMPARED = 8
@@ -17,7 +17,7 @@ FEWEST_SHARING = 3
 """Of two, one always has half."""
 
 
-def find(connection: Connection, number: int, plan: Plan, now: datetime, terms: Terms) -> list[str]:
+def find(connection: Connection, number: int, plan: Plan, now: datetime, terms: BatchLimits) -> list[str]:
     """Name what is unusual about a planned batch, a sentence each."""
     found = [
         _larger_than_usual(connection, number, plan.cents, terms),
@@ -27,7 +27,7 @@ def find(connection: Connection, number: int, plan: Plan, now: datetime, terms: 
     return [sentence for sentence in found if sentence is not None]
 
 
-def _larger_than_usual(connection: Connection, number: int, cents: int, terms: Terms) -> str | None:
+def _larger_than_usual(connection: Connection, number: int, cents: int, terms: BatchLimits) -> str | None:
     if terms.unusual_factor is None:
         return None
     query = (
@@ -50,7 +50,7 @@ def _larger_than_usual(connection: Connection, number: int, cents: int, terms: T
     )
 
 
-def _one_takes_most(connection: Connection, number: int, plan: Plan, terms: Terms) -> str | None:
+def _one_takes_most(connection: Connection, number: int, plan: Plan, terms: BatchLimits) -> str | None:
     share = terms.unusual_share_percent
     if share is None or plan.count < FEWEST_SHARING or 100 * plan.largest_cents <= share * plan.cents:
         return None
@@ -66,7 +66,7 @@ def _one_takes_most(connection: Connection, number: int, plan: Plan, terms: Term
     )
 
 
-def _new_accounts(connection: Connection, number: int, now: datetime, terms: Terms) -> str | None:
+def _new_accounts(connection: Connection, number: int, now: datetime, terms: BatchLimits) -> str | None:
     since = now - timedelta(days=terms.new_account_days)
     started_at = connection.scalars(select(cashback_origin.c.started_at)).one()
     if terms.new_account_cents is None or started_at > since:

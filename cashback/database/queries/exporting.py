@@ -95,7 +95,7 @@ def _payouts(number: int) -> Select[Any]:
         notifications.c.batch_number == payouts.c.batch_number, notifications.c.user_id == payouts.c.referrer_id
     )
     moved = and_(
-        wallet_transactions.c.payout_batch_number == payouts.c.batch_number,
+        wallet_transactions.c.cashback_payout_batch_number == payouts.c.batch_number,
         wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
     )
     return (
@@ -186,7 +186,7 @@ def write_file(connection: Connection, period: Period, path: Path, *, with_total
     """Write a file of payouts, CSV or, where its name ends so, XLSX; return the totals.
 
     The totals are the last row of the same file, or, without `with_totals`, the one row of a file of their own beside
-    it. Runs in a worker thread, on one snapshot. Raises OSError where the files cannot be written.
+    it. Recovery in a worker thread, on one snapshot. Raises OSError where the files cannot be written.
     """
     summed = totals(connection, period)
     values = rows(connection, period)

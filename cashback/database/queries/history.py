@@ -21,7 +21,7 @@ NAMES: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class BatchFilter:
     """Which batches are listed: in a state, with a payout to somebody, proposed within two moments, the second not."""
 
     status: BatchStatus | None = None
@@ -30,7 +30,7 @@ class Wanted:
     until: datetime | None = None
 
 
-def page(connection: Connection, wanted: Wanted, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:
+def page(connection: Connection, wanted: BatchFilter, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:
     """List batches with users_paid, total_cents, failed and skipped."""
     query = select(payout_batches).order_by(payout_batches.c.number.desc())
     if wanted.status is not None:

@@ -31,7 +31,7 @@ BATCHES_LOOKED_AT: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class MemberAccount:
     """How one member's cashback stands, with every fact that keeps some of it from being paid.
 
     For each referral paid + pending + held - owed is what it earned. `held_next_at` is when the first of what is held
@@ -71,7 +71,7 @@ class PastPayout:
 LEFT_OUT: Final = "left_out"
 
 
-def standing(connection: Connection, user_id: int, now: datetime) -> Standing:
+def standing(connection: Connection, user_id: int, now: datetime) -> MemberAccount:
     """Tell how a member's cashback stands; one who is not known has nothing."""
     check_id(user_id, "Member")
     wallet_cents = connection.scalars(
@@ -88,7 +88,7 @@ def standing(connection: Connection, user_id: int, now: datetime) -> Standing:
         )
     ).one()
     stats = referral_stats(connection, user_id, now)
-    return Standing(
+    return MemberAccount(
         user_id=user_id,
         wallet_cents=wallet_cents or 0,
         **stats,
@@ -111,7 +111,9 @@ def past_payouts(connection: Connection, user_id: int, *, limit: int) -> list[Pa
             wallet_transactions.c.created_at,
         )
         .join_from(
-            wallet_transactions, payout_batches, payout_batches.c.number == wallet_transactions.c.payout_batch_number
+            wallet_transactions,
+            payout_batches,
+            payout_batches.c.number == wallet_transactions.c.cashback_payout_batch_number,
         )
         .where(wallet_transactions.c.user_discord_id == user_id)
         .order_by(wallet_transactions.c.id.desc())
@@ -226,7 +228,7 @@ def referrals_page(
             pending_cents(now).label("pending_cents"),
             held_cents(now).label("held_cents"),
             referrals.c.created_at,
-            referrals.c.unlinked_at,
+            referrals.c.cashback_unlinked_at.label("unlinked_at"),
         )
         .where(referrals.c.referrer_user_id == user_id)
         .order_by(referrals.c.id)

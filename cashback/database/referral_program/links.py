@@ -20,7 +20,7 @@ def link(
     Raises ReferralRefusedError as `create_referral` does, and where what the member bought stays with another referrer.
     """
     before = _find(connection, referred_id)
-    if before is not None and before.unlinked_at is not None:
+    if before is not None and before.cashback_unlinked_at is not None:
         referral_id = _link_again(connection, before, referrer_id)
     else:
         referral_id = create_referral(connection, referrer_id, referred_id, now)
@@ -38,13 +38,13 @@ def unlink(
     ReferralRefusedError where the two are not linked.
     """
     referral = _find(connection, referred_id)
-    if referral is None or referral.referrer_user_id != referrer_id or referral.unlinked_at is not None:
+    if referral is None or referral.referrer_user_id != referrer_id or referral.cashback_unlinked_at is not None:
         message = f"Member {referred_id} is not linked to Member {referrer_id}; nothing was changed."
         raise ReferralRefusedError(message)
     if _is_unused(connection, referral):
         connection.execute(delete(referrals).where(referrals.c.id == referral.id))
     else:
-        connection.execute(update(referrals).where(referrals.c.id == referral.id).values(unlinked_at=now))
+        connection.execute(update(referrals).where(referrals.c.id == referral.id).values(cashback_unlinked_at=now))
     details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
     add_entry(connection, at=now, actor=actor, action="referral_unlinked", details=details)
 
@@ -63,7 +63,7 @@ def _link_again(connection: Connection, before: Row[Any], referrer_id: int) -> i
         raise ReferralRefusedError(message)
     if Lineage(connection, [referrer_id]).is_above(before.referred_user_id, referrer_id):
         raise ReferralRefusedError(closing(referrer_id, before.referred_user_id))
-    connection.execute(update(referrals).where(referrals.c.id == before.id).values(unlinked_at=None))
+    connection.execute(update(referrals).where(referrals.c.id == before.id).values(cashback_unlinked_at=None))
     return int(before.id)
 
 

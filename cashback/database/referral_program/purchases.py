@@ -146,7 +146,7 @@ _BUYERS: Final = listed(referrals.c.referred_user_id.type)
 _REFERRALS: Final = (
     select(referrals.c.referred_user_id, referrals.c.id, referrals.c.cashback_carry_ppm, referrals.c.referrer_user_id)
     .join_from(_BUYERS, referrals, referrals.c.referred_user_id == _BUYERS.c.value)
-    .where(referrals.c.unlinked_at.is_(None))
+    .where(referrals.c.cashback_unlinked_at.is_(None))
 )
 
 

@@ -53,7 +53,7 @@ class Lineage:
 def _lines() -> Select[int, int]:
     """Select everybody above those who are asked about, each with who brought that one. Built once."""
     columns = (referrals.c.referred_user_id, referrals.c.referrer_user_id)
-    linked = select(*columns).where(referrals.c.unlinked_at.is_(None))
+    linked = select(*columns).where(referrals.c.cashback_unlinked_at.is_(None))
     above = linked.where(is_among(referrals.c.referred_user_id)).cte("above", recursive=True)
     # UNION, not UNION ALL: an adopted file may hold a circle, and the search must end.
     return select(above.union(linked.join_from(above, referrals, columns[0] == above.c.referrer_user_id)))
@@ -146,7 +146,7 @@ def referrer_of(connection: Connection, referred_id: int) -> int | None:
     """Tell who referred a member, None where nobody did or the two were unlinked."""
     return connection.scalars(
         select(referrals.c.referrer_user_id).where(
-            referrals.c.referred_user_id == referred_id, referrals.c.unlinked_at.is_(None)
+            referrals.c.referred_user_id == referred_id, referrals.c.cashback_unlinked_at.is_(None)
         )
     ).one_or_none()
 

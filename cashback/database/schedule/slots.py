@@ -16,7 +16,7 @@ from cashback.database.schedule import schedule
 from cashback.database.tables import payout_batches, schedule_slots, slot_posts
 from cashback.domain.calendar import WEEK, Rule
 from cashback.domain.errors import NothingPendingError, StaleBatchError
-from cashback.domain.model import SlotRecord, SlotStatus, Terms
+from cashback.domain.model import BatchLimits, SlotRecord, SlotStatus
 
 LEAST_GRACE: Final = timedelta(minutes=1)
 """A bell rings after its moment, not at it: a grace time of 0 hours must leave room for that."""
@@ -79,7 +79,7 @@ def pay(
     now: datetime,
     min_payout_cents: int,
     hold_leavers: bool = False,
-    terms: Terms = proposals.UNLIMITED,
+    terms: BatchLimits = proposals.UNLIMITED,
 ) -> int | None:
     """Decide a due slot: propose and approve its batch, and return the batch's number.
 

@@ -18,7 +18,7 @@ from trio.testing import MockClock
 
 from cashback.background.lease import Lease, room
 from cashback.database import Database, audit_log
-from cashback.database.fenced import Fenced
+from cashback.database.fenced import FencedDatabase
 from cashback.domain.errors import LeaseLostError
 from tests.conftest import FRIDAY, OpenDatabase, break_writes, raw
 
@@ -48,7 +48,7 @@ async def ledger(open_database: OpenDatabase) -> AsyncIterator[Database]:
 
 async def note(database: Database, lease: Lease) -> bool:
     """Write something as a holder does; tell whether it was written."""
-    fenced = Fenced(database, lease.require)
+    fenced = FencedDatabase(database, lease.require)
     try:
         await fenced.write(audit_log.add_entry, at=FRIDAY, actor="test", action="noted")
     except LeaseLostError:
@@ -162,11 +162,11 @@ async def test_duties_end_when_another_takes_over_and_begin_again_when_it_leaves
         await anyio.sleep(SECONDS)
         assert (terms, first.is_held) == (1, True)
         with raw(ledger.location) as connection:
-            connection.execute("UPDATE leases SET fence = fence + 1, holder = 'another'")
+            connection.execute("UPDATE cashback_leases SET fence = fence + 1, holder = 'another'")
         await anyio.sleep(SECONDS / 2)
         assert (terms, first.is_held) == (1, False)
         with raw(ledger.location) as connection:
-            connection.execute("UPDATE leases SET holder = NULL")
+            connection.execute("UPDATE cashback_leases SET holder = NULL")
         await anyio.sleep(SECONDS / 2)
         assert (terms, first.is_held) == (2, True)
         tasks.cancel_scope.cancel()
@@ -178,7 +178,7 @@ async def test_a_ledger_that_is_away_for_a_while_ends_no_term(ledger: Database) 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lease.keep, anyio.sleep_forever)
         await anyio.sleep(1)
-        with break_writes(ledger.location, "leases"):
+        with break_writes(ledger.location, "cashback_leases"):
             await anyio.sleep(3 * SECONDS)
             assert (lease.is_held, lease.is_fresh) == (True, False)
         await anyio.sleep(SECONDS)

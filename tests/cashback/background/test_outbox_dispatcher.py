@@ -13,11 +13,17 @@ import anyio
 import pytest
 from trio.testing import MockClock
 
-from cashback.background.outbox_dispatcher import BACK_OFF_SECONDS, IN_FLIGHT, LOOK_SECONDS, RETRY_SECONDS, Postman
-from cashback.background.wakeup import Bell
+from cashback.background.outbox_dispatcher import (
+    BACK_OFF_SECONDS,
+    MAX_IN_FLIGHT,
+    POLL_SECONDS,
+    RETRY_SECONDS,
+    OutboxDispatcher,
+)
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.domain.model import Delivery, DeliveryStatus, PayoutNotice
-from tests.conftest import FRIDAY, Till, raw, run_batches
+from tests.conftest import FRIDAY, LedgerFixture, raw, run_batches
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +75,7 @@ class Post:
 
 
 @pytest.fixture
-async def office(tmp_path: Path, new_ledger: Path) -> AsyncIterator[Till]:
+async def office(tmp_path: Path, new_ledger: Path) -> AsyncIterator[LedgerFixture]:
     """Open a ledger whose clock is trio's."""
     path = tmp_path / "cashback.db"
     copyfile(new_ledger, path)
@@ -79,12 +85,12 @@ async def office(tmp_path: Path, new_ledger: Path) -> AsyncIterator[Till]:
         return FRIDAY + timedelta(seconds=anyio.current_time() - start)
 
     async with Database(path, clock=now, inline=True) as database:
-        till = Till(database, now)
+        till = LedgerFixture(database, now)
         yield till
         assert (await till.verify()).breaches == ()
 
 
-async def paid(office: Till, people: int, *, bell: Bell | None = None) -> int:
+async def paid(office: LedgerFixture, people: int, *, bell: WakeUp | None = None) -> int:
     """Pay so many referrers, so that their messages are queued; return the batch's number."""
     await office.earn_all((referrer, 100) for referrer in range(1, people + 1))
     number = await office.approved()
@@ -93,14 +99,14 @@ async def paid(office: Till, people: int, *, bell: Bell | None = None) -> int:
 
 
 def postman(
-    office: Till, post: Post, *, per_second: float = 1.0, retries: int = 3, bell: Bell | None = None
-) -> Postman:
+    office: LedgerFixture, post: Post, *, per_second: float = 1.0, retries: int = 3, bell: WakeUp | None = None
+) -> OutboxDispatcher:
     """Employ a postman."""
-    return Postman(office.database, post, bell or Bell(), per_second=per_second, retry_attempts=retries)
+    return OutboxDispatcher(office.database, post, bell or WakeUp(), per_second=per_second, retry_attempts=retries)
 
 
 @asynccontextmanager
-async def at_work(one: Postman) -> AsyncIterator[None]:
+async def at_work(one: OutboxDispatcher) -> AsyncIterator[None]:
     """Let the postman work beside the test."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one.run, name="postman")
@@ -108,12 +114,12 @@ async def at_work(one: Postman) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-def states(office: Till) -> list[tuple[Any, ...]]:
+def states(office: LedgerFixture) -> list[tuple[Any, ...]]:
     """List the messages: person, state, attempts."""
-    return office.rows("SELECT user_id, status, attempts FROM notifications ORDER BY user_id")
+    return office.rows("SELECT user_id, status, attempts FROM cashback_notifications ORDER BY user_id")
 
 
-async def test_messages_keep_the_pace_that_is_asked_for(office: Till) -> None:
+async def test_messages_keep_the_pace_that_is_asked_for(office: LedgerFixture) -> None:
     """One that is late may be followed at once by the next; more than that one is never made up for."""
     number = await paid(office, 5)
     await anyio.sleep(100)
@@ -123,7 +129,7 @@ async def test_messages_keep_the_pace_that_is_asked_for(office: Till) -> None:
     assert (await office.report(number)).dm_sent == 5
 
 
-async def test_a_pause_earns_no_burst(office: Till) -> None:
+async def test_a_pause_earns_no_burst(office: LedgerFixture) -> None:
     post = Post()
     one = postman(office, post)
     await paid(office, 2)
@@ -137,7 +143,7 @@ async def test_a_pause_earns_no_burst(office: Till) -> None:
     assert times[-1] - times[0] >= 2
 
 
-async def test_a_notice_carries_all_that_its_text_needs(office: Till) -> None:
+async def test_a_notice_carries_all_that_its_text_needs(office: LedgerFixture) -> None:
     await office.earn(1, 70, 30)
     await office.pay()
     post = Post()
@@ -158,7 +164,7 @@ async def test_a_notice_carries_all_that_its_text_needs(office: Till) -> None:
     )
 
 
-async def test_a_failed_send_is_tried_again_after_longer_and_longer_pauses(office: Till) -> None:
+async def test_a_failed_send_is_tried_again_after_longer_and_longer_pauses(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [RETRY, RETRY, RETRY]})
     async with at_work(postman(office, post)):
@@ -168,19 +174,19 @@ async def test_a_failed_send_is_tried_again_after_longer_and_longer_pauses(offic
     assert [notice.attempts for notice in post.notices] == [0, 1, 2, 3]
 
 
-async def test_after_its_retries_a_message_is_failed_and_never_sent_again(office: Till) -> None:
+async def test_after_its_retries_a_message_is_failed_and_never_sent_again(office: LedgerFixture) -> None:
     number = await paid(office, 1)
     post = Post({1: [RETRY] * 100})
     async with at_work(postman(office, post)):
         await anyio.sleep(86_400)
     assert len(post.sends) == 4
     assert states(office) == [(1, "failed", 4)]
-    assert office.rows("SELECT last_error FROM notifications") == [("503 from Discord",)]
+    assert office.rows("SELECT last_error FROM cashback_notifications") == [("503 from Discord",)]
     report = await office.report(number)
     assert (report.dm_failed, report.users_paid, report.status) == (1, 1, "completed")
 
 
-async def test_without_retries_the_first_failure_is_the_last(office: Till) -> None:
+async def test_without_retries_the_first_failure_is_the_last(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [RETRY]})
     async with at_work(postman(office, post, retries=0)):
@@ -188,7 +194,7 @@ async def test_without_retries_the_first_failure_is_the_last(office: Till) -> No
     assert states(office) == [(1, "failed", 1)]
 
 
-async def test_one_who_is_tried_again_holds_up_nobody(office: Till) -> None:
+async def test_one_who_is_tried_again_holds_up_nobody(office: LedgerFixture) -> None:
     await paid(office, 3)
     post = Post({1: [RETRY]})
     async with at_work(postman(office, post, per_second=10)):
@@ -198,8 +204,8 @@ async def test_one_who_is_tried_again_holds_up_nobody(office: Till) -> None:
     assert [person for _, person in post.sends] == [1, 2, 3, 1]
 
 
-async def test_a_message_that_takes_its_time_holds_up_nobody_who_is_credited_meanwhile(office: Till) -> None:
-    bell, post = Bell(), Post()
+async def test_a_message_that_takes_its_time_holds_up_nobody_who_is_credited_meanwhile(office: LedgerFixture) -> None:
+    bell, post = WakeUp(), Post()
     post.takes_seconds = {1: 50}
     await paid(office, 1)
     async with at_work(postman(office, post, per_second=10, bell=bell)):
@@ -214,7 +220,7 @@ async def test_a_message_that_takes_its_time_holds_up_nobody_who_is_credited_mea
     assert {status for _, status, _ in states(office)} == {"sent"}
 
 
-async def test_who_takes_no_messages_is_not_tried_again(office: Till) -> None:
+async def test_who_takes_no_messages_is_not_tried_again(office: LedgerFixture) -> None:
     number = await paid(office, 2)
     post = Post({1: [UNDELIVERABLE]})
     async with at_work(postman(office, post)):
@@ -224,7 +230,7 @@ async def test_who_takes_no_messages_is_not_tried_again(office: Till) -> None:
     assert (await office.report(number)).dm_undeliverable == 1
 
 
-async def test_a_back_off_pauses_everybody_and_loses_no_message(office: Till) -> None:
+async def test_a_back_off_pauses_everybody_and_loses_no_message(office: LedgerFixture) -> None:
     await paid(office, 3)
     post = Post({2: [BACK_OFF]})
     async with at_work(postman(office, post, per_second=10)):
@@ -236,8 +242,8 @@ async def test_a_back_off_pauses_everybody_and_loses_no_message(office: Till) ->
     assert [state for _, state, _ in states(office)] == ["sent"] * 3
 
 
-async def test_the_bell_wakes_the_postman_at_once(office: Till) -> None:
-    bell, post = Bell(), Post()
+async def test_the_bell_wakes_the_postman_at_once(office: LedgerFixture) -> None:
+    bell, post = WakeUp(), Post()
     async with at_work(postman(office, post, bell=bell)):
         await anyio.sleep(7)
         await paid(office, 1, bell=bell)
@@ -245,16 +251,16 @@ async def test_the_bell_wakes_the_postman_at_once(office: Till) -> None:
     assert post.sends == [(7, 1)]
 
 
-async def test_what_another_process_has_queued_is_found_without_a_bell(office: Till) -> None:
+async def test_what_another_process_has_queued_is_found_without_a_bell(office: LedgerFixture) -> None:
     post = Post()
     async with at_work(postman(office, post)):
         await anyio.sleep(1)
         await paid(office, 1)
-        await anyio.sleep(LOOK_SECONDS + 1)
+        await anyio.sleep(POLL_SECONDS + 1)
     assert [person for _, person in post.sends] == [1]
 
 
-async def test_a_restart_delivers_what_is_left_and_nothing_twice(office: Till) -> None:
+async def test_a_restart_delivers_what_is_left_and_nothing_twice(office: LedgerFixture) -> None:
     await paid(office, 10)
     post = Post()
     async with at_work(postman(office, post)):
@@ -266,7 +272,7 @@ async def test_a_restart_delivers_what_is_left_and_nothing_twice(office: Till) -
     assert [person for _, person in post.sends] == list(range(1, 11))
 
 
-async def ended_at(office: Till, post: Post, when: str) -> None:
+async def ended_at(office: LedgerFixture, post: Post, when: str) -> None:
     """Let a postman begin and be ended as the second message is sent, or as it is answered."""
     async with anyio.create_task_group() as tasks:
 
@@ -280,7 +286,7 @@ async def ended_at(office: Till, post: Post, when: str) -> None:
     post.under_way.clear()
 
 
-async def test_an_end_between_sending_and_the_answer_repeats_that_one_message_only(office: Till) -> None:
+async def test_an_end_between_sending_and_the_answer_repeats_that_one_message_only(office: LedgerFixture) -> None:
     """At least once: the one window in which a message may come twice."""
     await paid(office, 3)
     post = Post()
@@ -290,7 +296,7 @@ async def test_an_end_between_sending_and_the_answer_repeats_that_one_message_on
     assert [person for _, person in post.sends] == [1, 2, 2, 3]
 
 
-async def test_what_was_answered_is_noted_although_the_end_was_called_for(office: Till) -> None:
+async def test_what_was_answered_is_noted_although_the_end_was_called_for(office: LedgerFixture) -> None:
     await paid(office, 3)
     post = Post()
     await ended_at(office, post, "on_answer")
@@ -300,7 +306,7 @@ async def test_what_was_answered_is_noted_although_the_end_was_called_for(office
     assert [person for _, person in post.sends] == [1, 2, 3]
 
 
-async def test_a_slow_message_holds_up_nobody_and_is_sent_once(office: Till) -> None:
+async def test_a_slow_message_holds_up_nobody_and_is_sent_once(office: LedgerFixture) -> None:
     await paid(office, 200)
     post = Post()
     post.takes_seconds = {3: 1000}
@@ -313,17 +319,17 @@ async def test_a_slow_message_holds_up_nobody_and_is_sent_once(office: Till) -> 
     assert states(office)[2] == (3, "sent", 1)
 
 
-async def test_a_few_messages_are_under_way_at_once_and_never_more(office: Till) -> None:
+async def test_a_few_messages_are_under_way_at_once_and_never_more(office: LedgerFixture) -> None:
     await paid(office, 60)
     post = Post()
     post.takes_seconds = dict.fromkeys(range(1, 61), 2)
     assert await postman(office, post, per_second=10).deliver_due() == 60
-    assert post.most_under_way == IN_FLIGHT
-    assert post.sends[-1][0] == pytest.approx((60 / IN_FLIGHT - 1) * 2, abs=1)
+    assert post.most_under_way == MAX_IN_FLIGHT
+    assert post.sends[-1][0] == pytest.approx((60 / MAX_IN_FLIGHT - 1) * 2, abs=1)
     assert [state for _, state, _ in states(office)] == ["sent"] * 60
 
 
-async def test_a_back_off_stops_those_too_who_wait_for_their_turn(office: Till) -> None:
+async def test_a_back_off_stops_those_too_who_wait_for_their_turn(office: LedgerFixture) -> None:
     """One answer comes while three others are under way and the next ones wait: nothing new goes out."""
     await paid(office, 20)
     post = Post({1: [BACK_OFF]})
@@ -337,25 +343,25 @@ async def test_a_back_off_stops_those_too_who_wait_for_their_turn(office: Till) 
     assert [state for _, state, _ in states(office)] == ["sent"] * 20
 
 
-async def test_what_was_sent_while_the_ledger_is_away_is_noted_when_it_is_back(office: Till) -> None:
+async def test_what_was_sent_while_the_ledger_is_away_is_noted_when_it_is_back(office: LedgerFixture) -> None:
     await paid(office, 2)
     post = Post()
     with raw(office.location) as connection:
 
         def take_away() -> None:
-            connection.execute("ALTER TABLE notifications RENAME TO away")
+            connection.execute("ALTER TABLE cashback_notifications RENAME TO away")
             post.on_answer = None
 
         post.on_answer = take_away
         async with at_work(postman(office, post)):
             await anyio.sleep(RETRY_SECONDS / 2)
-            connection.execute("ALTER TABLE away RENAME TO notifications")
+            connection.execute("ALTER TABLE away RENAME TO cashback_notifications")
             await anyio.sleep(RETRY_SECONDS)
     assert [person for _, person in post.sends] == [1, 2]
     assert [state for _, state, _ in states(office)] == ["sent", "sent"]
 
 
-async def test_a_channel_is_remembered_for_the_next_message(office: Till) -> None:
+async def test_a_channel_is_remembered_for_the_next_message(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [Delivery(status=DeliveryStatus.SENT, dm_channel_id=777)]})
     await postman(office, post).deliver_due()
@@ -364,20 +370,20 @@ async def test_a_channel_is_remembered_for_the_next_message(office: Till) -> Non
     assert [notice.dm_channel_id for notice in post.notices] == [None, 777]
 
 
-async def test_a_ledger_that_is_away_for_a_while_ends_nothing(office: Till) -> None:
+async def test_a_ledger_that_is_away_for_a_while_ends_nothing(office: LedgerFixture) -> None:
     await paid(office, 2)
     post = Post()
     with raw(office.location) as connection:
-        connection.execute("ALTER TABLE notifications RENAME TO away")
+        connection.execute("ALTER TABLE cashback_notifications RENAME TO away")
         async with at_work(postman(office, post)):
             await anyio.sleep(100)
             assert post.sends == []
-            connection.execute("ALTER TABLE away RENAME TO notifications")
+            connection.execute("ALTER TABLE away RENAME TO cashback_notifications")
             await anyio.sleep(60)
     assert [person for _, person in post.sends] == [1, 2]
 
 
-async def test_hundreds_of_messages_are_all_delivered_in_the_order_of_their_queue(office: Till) -> None:
+async def test_hundreds_of_messages_are_all_delivered_in_the_order_of_their_queue(office: LedgerFixture) -> None:
     await paid(office, 230)
     post = Post()
     assert await postman(office, post, per_second=50).deliver_due() == 230

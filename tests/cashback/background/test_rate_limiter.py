@@ -1,4 +1,4 @@
-"""Turns on a virtual clock."""
+"""RateLimiter on a virtual clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 from trio.testing import MockClock
 
-from cashback.background.rate_limiter import REFUSAL_SECONDS, REFUSALS_ALLOWED, Turns
+from cashback.background.rate_limiter import REFUSAL_SECONDS, REFUSALS_ALLOWED, RateLimiter
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +21,7 @@ def anyio_backend() -> Any:  # noqa: ANN401 -- a name with options
 
 
 async def test_turns_are_given_in_order_an_interval_apart() -> None:
-    turns, given = Turns(per_second=4), list[tuple[float, int]]()
+    turns, given = RateLimiter(per_second=4), list[tuple[float, int]]()
     start = anyio.current_time()
 
     async def ask(number: int) -> None:
@@ -37,7 +37,7 @@ async def test_turns_are_given_in_order_an_interval_apart() -> None:
 
 
 async def test_a_pause_is_for_those_too_who_wait_already() -> None:
-    turns = Turns(per_second=1)
+    turns = RateLimiter(per_second=1)
     await turns.wait()
     await turns.wait()
     start = anyio.current_time()
@@ -49,7 +49,7 @@ async def test_a_pause_is_for_those_too_who_wait_already() -> None:
 
 
 async def test_many_refusals_make_a_pause_before_the_service_makes_one() -> None:
-    turns = Turns(per_second=1000)
+    turns = RateLimiter(per_second=1000)
     assert not any(turns.note_refusal() for _ in range(REFUSALS_ALLOWED - 1))
     await anyio.sleep(100)
     start = anyio.current_time()
@@ -60,7 +60,7 @@ async def test_many_refusals_make_a_pause_before_the_service_makes_one() -> None
 
 
 async def test_refusals_that_lie_far_apart_make_none() -> None:
-    turns = Turns(per_second=1000)
+    turns = RateLimiter(per_second=1000)
     for _ in range(REFUSALS_ALLOWED + 10):
         assert not turns.note_refusal()
         await anyio.sleep(REFUSAL_SECONDS / REFUSALS_ALLOWED * 1.01)

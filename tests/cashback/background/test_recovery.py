@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from cashback.background.recovery import Runs
-from cashback.background.wakeup import Bell
+from cashback.background.recovery import Recovery
+from cashback.background.wakeup import WakeUp
 from cashback.cogs.gateway.client import Once
 from cashback.domain.errors import BusyError
-from tests.conftest import Till
+from tests.conftest import LedgerFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -37,10 +37,15 @@ async def say_nothing(_line: str) -> None:
     """Have no audit channel."""
 
 
-async def test_an_interrupted_batch_is_submitted_again_after_a_pause(till: Till) -> None:
+async def test_an_interrupted_batch_is_submitted_again_after_a_pause(till: LedgerFixture) -> None:
     await till.earn(10**17, 100)
     number = await till.approved()
-    runs, inbox = Runs(till.database, news=Bell(), work=Bell(), tell=say_nothing, resume_seconds=0.01), Inbox(full=2)
+    runs, inbox = (
+        Recovery(
+            till.database, summaries_changed=WakeUp(), batches_due=WakeUp(), tell=say_nothing, resume_seconds=0.01
+        ),
+        Inbox(full=2),
+    )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(runs.run, inbox.submit)
         await runs.interrupted(number, "the disk is full")
@@ -51,26 +56,31 @@ async def test_an_interrupted_batch_is_submitted_again_after_a_pause(till: Till)
     assert inbox.taken == [number]
 
 
-async def test_a_batch_that_was_settled_meanwhile_is_left_alone(till: Till) -> None:
+async def test_a_batch_that_was_settled_meanwhile_is_left_alone(till: LedgerFixture) -> None:
     await till.earn(10**17, 100)
     report = await till.pay()
-    news, inbox = Bell(), Inbox()
-    runs = Runs(till.database, news=news, work=Bell(), tell=say_nothing)
+    summaries_changed, inbox = WakeUp(), Inbox()
+    runs = Recovery(till.database, summaries_changed=summaries_changed, batches_due=WakeUp(), tell=say_nothing)
     await runs.interrupted(report.batch_number, "somebody else was faster")
-    await news.wait(0)
+    await summaries_changed.wait(0)
     runs.take_up(report.batch_number)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(runs.run, inbox.submit)
         with anyio.fail_after(5):
-            await news.wait(60)
+            await summaries_changed.wait(60)
         tasks.cancel_scope.cancel()
     assert (inbox.taken, runs.reasons) == ([], {})
 
 
-async def test_a_batch_that_a_full_inbox_refused_is_submitted_later(till: Till) -> None:
+async def test_a_batch_that_a_full_inbox_refused_is_submitted_later(till: LedgerFixture) -> None:
     await till.earn(10**17, 100)
     number = await till.approved()
-    runs, inbox = Runs(till.database, news=Bell(), work=Bell(), tell=say_nothing, resume_seconds=0.01), Inbox(full=1)
+    runs, inbox = (
+        Recovery(
+            till.database, summaries_changed=WakeUp(), batches_due=WakeUp(), tell=say_nothing, resume_seconds=0.01
+        ),
+        Inbox(full=1),
+    )
     submit = runs.guard(inbox.submit)
     with pytest.raises(BusyError):
         submit(number)

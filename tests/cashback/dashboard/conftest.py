@@ -1,4 +1,4 @@
-"""A dashboard on a real port, with the real desk, runner and stages behind it, and people who look at it."""
+"""A dashboard on a real port, with the real service, runner and stages behind it, and people who look at it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ import aiohttp
 import anyio
 import pytest
 
-from cashback.background.wakeup import Bell
-from cashback.dashboard import CountingObserver, Dashboard, Metrics, World
+from cashback.background.wakeup import WakeUp
+from cashback.dashboard import CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database
 from cashback.domain.errors import RolesUnknownError
-from cashback.domain.ports import Silence
-from cashback.services import Actor, Desk, Source
+from cashback.domain.ports import NullObserver
+from cashback.services import Actor, AdminService, Source
 from cashback.settings import Settings
 from pipeline.runner import Runner
 from stages import make_pipeline
-from tests.conftest import Till
+from tests.conftest import LedgerFixture
 
 ADMIN_ROLE = 700
 VIEWER_ROLE = 701
@@ -98,15 +98,15 @@ class Browser:
 
 
 @dataclass
-class Office:
+class DashboardFixture:
     """The dashboard as it is served."""
 
     dashboard: Dashboard
-    desk: Desk
+    service: AdminService
     runner: Runner
     settings: Settings
     guild: Guild
-    till: Till
+    till: LedgerFixture
 
     @property
     def address(self) -> str:
@@ -114,9 +114,9 @@ class Office:
         return self.settings.dashboard.address
 
     async def link(self, user_id: int) -> str:
-        """Have the desk issue a link, as the bot does when somebody asks."""
+        """Have the service issue a link, as the bot does when somebody asks."""
         actor = Actor(source=Source.DISCORD, user_id=user_id, role_ids=self.guild.roles[user_id])
-        return await self.desk.issue_link(actor)
+        return await self.service.issue_link(actor)
 
     @asynccontextmanager
     async def stranger(self) -> AsyncIterator[Browser]:
@@ -136,7 +136,10 @@ class Office:
 
     def audit(self) -> list[tuple[str, str]]:
         """List who did what, as the audit log has it."""
-        return [(actor, action) for actor, action in self.till.rows("SELECT actor, action FROM audit_log ORDER BY id")]
+        return [
+            (actor, action)
+            for actor, action in self.till.rows("SELECT actor, action FROM cashback_audit_log ORDER BY id")
+        ]
 
 
 def office_settings(path: Path, **referral: object) -> Settings:
@@ -153,33 +156,35 @@ def office_settings(path: Path, **referral: object) -> Settings:
 
 
 @asynccontextmanager
-async def serving(database: Database, settings: Settings, guild: Guild, till: Till) -> AsyncIterator[Office]:
+async def serving(
+    database: Database, settings: Settings, guild: Guild, till: LedgerFixture
+) -> AsyncIterator[DashboardFixture]:
     """Serve a dashboard inside the block."""
     metrics = Metrics()
-    observer = CountingObserver(metrics, Silence())
+    observer = CountingObserver(metrics, NullObserver())
     make = partial(
         make_pipeline,
         database=database,
         observer=observer,
-        bell=Bell(),
+        outbox_changed=WakeUp(),
         chunk_size=settings.referral_settings.chunk_size,
     )
     runner = Runner(make, observer)
-    desk = Desk(database, settings, runner.submit)
-    await desk.open_schedule()
-    world = World(
+    service = AdminService(database, settings, runner.submit)
+    await service.open_schedule()
+    world = Dependencies(
         roles_of=guild.of,
         is_online=lambda: not guild.is_away,
         waiting=lambda: runner.unsettled,
         metrics=metrics,
     )
-    dashboard = Dashboard(database, desk, settings, world)
+    dashboard = Dashboard(database, service, settings, world)
     async with runner, anyio.create_task_group() as tasks:
         tasks.start_soon(runner.run, name="runner")
         tasks.start_soon(dashboard.run, name="dashboard")
         with anyio.fail_after(10):
             await dashboard.listening.wait()
-        yield Office(dashboard, desk, runner, settings, guild, till)
+        yield DashboardFixture(dashboard, service, runner, settings, guild, till)
         tasks.cancel_scope.cancel()
 
 
@@ -190,7 +195,7 @@ def guild() -> Guild:
 
 
 @pytest.fixture
-async def office(till: Till, guild: Guild) -> AsyncIterator[Office]:
+async def office(till: LedgerFixture, guild: Guild) -> AsyncIterator[DashboardFixture]:
     """Serve a dashboard on a new ledger."""
     async with serving(till.database, office_settings(till.path), guild, till) as opened:
         yield opened

@@ -7,7 +7,7 @@ import re
 import anyio
 import pytest
 
-from tests.cashback.dashboard.conftest import ADA, ADMIN_ROLE, STRANGER, VERA, VIEWER_ROLE, Office
+from tests.cashback.dashboard.conftest import ADA, ADMIN_ROLE, STRANGER, VERA, VIEWER_ROLE, DashboardFixture
 from tests.conftest import Clock
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ ACTIONS = [
 ]
 
 
-def routes(office: Office, method: str) -> set[str]:
+def routes(office: DashboardFixture, method: str) -> set[str]:
     """List the addresses that need a session, with 1 for every number in them."""
     found = set()
     for route in office.dashboard.application().router.routes():
@@ -43,7 +43,7 @@ def routes(office: Office, method: str) -> set[str]:
     return found
 
 
-async def test_without_a_session_every_page_and_action_is_turned_away(office: Office) -> None:
+async def test_without_a_session_every_page_and_action_is_turned_away(office: DashboardFixture) -> None:
     async with office.stranger() as browser:
         for path in routes(office, "GET"):
             assert (await browser.get(path))[0] == 302, path
@@ -53,7 +53,7 @@ async def test_without_a_session_every_page_and_action_is_turned_away(office: Of
     assert set(ACTIONS) | {"/sign-out"} == routes(office, "POST")
 
 
-async def test_a_viewer_sees_every_page_and_may_do_nothing(office: Office) -> None:
+async def test_a_viewer_sees_every_page_and_may_do_nothing(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     number = (await office.till.propose()).batch_number
     before = office.till.money()
@@ -72,7 +72,7 @@ async def test_a_viewer_sees_every_page_and_may_do_nothing(office: Office) -> No
     assert refusals == [f"dashboard:{VERA}"] * len(ACTIONS)
 
 
-async def test_a_link_that_was_used_lets_nobody_in(office: Office) -> None:
+async def test_a_link_that_was_used_lets_nobody_in(office: DashboardFixture) -> None:
     link = (await office.link(ADA)).removeprefix(office.address)
     async with office.stranger() as browser, office.stranger() as thief:
         status, text = await browser.get(link)
@@ -87,26 +87,27 @@ async def test_a_link_that_was_used_lets_nobody_in(office: Office) -> None:
     assert office.audit()[-1] == ("dashboard", "refused")
 
 
-async def test_a_link_is_over_after_five_minutes(office: Office, clock: Clock) -> None:
+async def test_a_link_is_over_after_five_minutes(office: DashboardFixture, clock: Clock) -> None:
     link = (await office.link(ADA)).removeprefix(office.address)
     clock.advance(300)
     async with office.stranger() as browser:
         assert (await browser.post(link, proof=""))[0] == 403
 
 
-async def test_what_the_database_keeps_opens_no_door(office: Office) -> None:
+async def test_what_the_database_keeps_opens_no_door(office: DashboardFixture) -> None:
     link = await office.link(ADA)
     async with office.signed_in() as browser:
         cookies = {cookie.value for cookie in browser.session.cookie_jar}
         kept = str(
-            office.till.rows("SELECT * FROM dashboard_links") + office.till.rows("SELECT * FROM dashboard_sessions")
+            office.till.rows("SELECT * FROM cashback_dashboard_links")
+            + office.till.rows("SELECT * FROM cashback_dashboard_sessions")
         )
     assert link.rpartition("/")[2] not in kept
     assert len(cookies) == 1
     assert not any(cookie in kept for cookie in cookies)
 
 
-async def test_a_session_ends_after_twelve_hours(office: Office, clock: Clock) -> None:
+async def test_a_session_ends_after_twelve_hours(office: DashboardFixture, clock: Clock) -> None:
     async with office.signed_in() as browser:
         clock.advance(12 * 3600 - 1)
         assert (await browser.get("/"))[0] == 200
@@ -114,7 +115,7 @@ async def test_a_session_ends_after_twelve_hours(office: Office, clock: Clock) -
         assert (await browser.get("/"))[0] == 302
 
 
-async def test_signing_out_ends_the_session_also_for_who_kept_the_cookie(office: Office) -> None:
+async def test_signing_out_ends_the_session_also_for_who_kept_the_cookie(office: DashboardFixture) -> None:
     async with office.signed_in() as browser, office.stranger() as thief:
         cookies = {cookie.key: cookie.value for cookie in browser.session.cookie_jar}
         header = "; ".join(f"{name}={value}" for name, value in cookies.items())
@@ -124,18 +125,18 @@ async def test_signing_out_ends_the_session_also_for_who_kept_the_cookie(office:
     assert (f"dashboard:{ADA}", "signed_out") in office.audit()
 
 
-async def test_an_act_after_the_role_is_lost_ends_the_session(office: Office) -> None:
+async def test_an_act_after_the_role_is_lost_ends_the_session(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     async with office.signed_in() as browser:
         assert (await browser.get("/"))[0] == 200
         office.guild.roles[ADA] = frozenset()
         assert (await browser.post("/batches"))[0] == 401
         assert (await browser.get("/"))[0] == 302
-    assert office.till.rows("SELECT 1 FROM payout_batches") == []
+    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
     assert office.audit()[-1] == (f"dashboard:{ADA}", "session_ended")
 
 
-async def test_an_admin_who_becomes_a_viewer_may_only_look(office: Office) -> None:
+async def test_an_admin_who_becomes_a_viewer_may_only_look(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     async with office.signed_in() as browser:
         office.guild.roles[ADA] = frozenset({VIEWER_ROLE})
@@ -143,7 +144,7 @@ async def test_an_admin_who_becomes_a_viewer_may_only_look(office: Office) -> No
         assert (await browser.get("/"))[0] == 200
 
 
-async def test_the_sessions_of_who_lost_the_role_end_although_nobody_comes(office: Office) -> None:
+async def test_the_sessions_of_who_lost_the_role_end_although_nobody_comes(office: DashboardFixture) -> None:
     async with office.signed_in() as browser:
         office.guild.roles[ADA] = frozenset()
         await office.dashboard._doorman.end_lost_sessions()
@@ -151,7 +152,7 @@ async def test_the_sessions_of_who_lost_the_role_end_although_nobody_comes(offic
         assert (await browser.get("/"))[0] == 302
 
 
-async def test_nobody_acts_while_discord_cannot_be_asked_but_who_was_in_may_look(office: Office) -> None:
+async def test_nobody_acts_while_discord_cannot_be_asked_but_who_was_in_may_look(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     async with office.signed_in() as browser:
         proof = await browser.proof()
@@ -159,33 +160,33 @@ async def test_nobody_acts_while_discord_cannot_be_asked_but_who_was_in_may_look
         assert (await browser.get("/"))[0] == 200
         status, text = await browser.post("/batches", proof=proof)
         assert (status, "Discord cannot be asked" in text) == (503, True)
-    assert office.till.rows("SELECT 1 FROM payout_batches") == []
+    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
-async def test_a_form_of_another_site_does_nothing(office: Office) -> None:
+async def test_a_form_of_another_site_does_nothing(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     async with office.signed_in() as browser, office.signed_in(VERA) as other:
         foreign = await other.proof()
         for token in ("", "0" * 64, foreign):
             assert (await browser.post("/batches", proof=token))[0] == 403
-    assert office.till.rows("SELECT 1 FROM payout_batches") == []
+    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
-async def test_the_door_is_knocked_at_twenty_times_a_minute(office: Office) -> None:
+async def test_the_door_is_knocked_at_twenty_times_a_minute(office: DashboardFixture) -> None:
     async with office.stranger() as browser:
         answers = [(await browser.post(f"/sign-in/guess-{n}", proof=""))[0] for n in range(25)]
     assert answers == [403] * 20 + [429] * 5
     assert office.audit()[1:] == []
 
 
-async def test_only_who_may_look_gets_a_link(office: Office) -> None:
+async def test_only_who_may_look_gets_a_link(office: DashboardFixture) -> None:
     office.guild.roles[STRANGER] = frozenset({5})
     with pytest.raises(RuntimeError, match="Only an admin or a viewer"):
         await office.link(STRANGER)
     assert office.audit()[-1] == (f"discord:{STRANGER}", "refused")
 
 
-async def test_every_answer_forbids_what_no_page_needs(office: Office) -> None:
+async def test_every_answer_forbids_what_no_page_needs(office: DashboardFixture) -> None:
     async with office.signed_in() as browser:
         for path in ("/", "/sign-in", "/static/style.css", "/nowhere"):
             async with browser.session.get(office.address + path) as answer:
@@ -199,7 +200,7 @@ async def test_every_answer_forbids_what_no_page_needs(office: Office) -> None:
             assert answer.headers["Cache-Control"] == "no-store"
 
 
-async def test_the_cookie_is_kept_from_scripts_and_other_sites(office: Office) -> None:
+async def test_the_cookie_is_kept_from_scripts_and_other_sites(office: DashboardFixture) -> None:
     link = (await office.link(ADA)).removeprefix(office.address)
     async with (
         office.stranger() as browser,
@@ -211,7 +212,7 @@ async def test_the_cookie_is_kept_from_scripts_and_other_sites(office: Office) -
     assert "Secure" not in cookie
 
 
-async def test_a_port_that_is_taken_ends_nothing(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_port_that_is_taken_ends_nothing(office: DashboardFixture, caplog: pytest.LogCaptureFixture) -> None:
     with anyio.move_on_after(0.3):
         await office.dashboard.run()
     assert "cannot listen" in caplog.text

@@ -11,7 +11,7 @@ import pytest
 
 from cashback.database.payouts import runs
 from cashback.services import Actor, Source
-from tests.cashback.dashboard.conftest import ADA, ADMIN_ROLE, STRANGER, Office
+from tests.cashback.dashboard.conftest import ADA, ADMIN_ROLE, STRANGER, DashboardFixture
 from tests.conftest import Clock, raw
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 OTHER_ADMIN = STRANGER
 
 
-def refuse_wallets(office: Office, *people: int) -> None:
+def refuse_wallets(office: DashboardFixture, *people: int) -> None:
     """Have the ledger refuse to raise these people's balances: their payouts fail."""
     named = ", ".join(map(str, people))
     with raw(office.till.path) as file:
@@ -29,14 +29,14 @@ def refuse_wallets(office: Office, *people: int) -> None:
         )
 
 
-async def finished(office: Office, number: int) -> None:
+async def finished(office: DashboardFixture, number: int) -> None:
     """Wait until a batch has ended."""
     with anyio.fail_after(10):
         while not (await office.till.report(number)).status.startswith("completed"):  # noqa: ASYNC110 -- no event tells
             await anyio.sleep(0.01)
 
 
-async def test_what_is_shown_is_proposed_and_what_is_confirmed_is_paid(office: Office) -> None:
+async def test_what_is_shown_is_proposed_and_what_is_confirmed_is_paid(office: DashboardFixture) -> None:
     await office.till.earn(5, 100, 150)
     await office.till.earn(6, 999)
     async with office.signed_in() as browser:
@@ -55,7 +55,7 @@ async def test_what_is_shown_is_proposed_and_what_is_confirmed_is_paid(office: O
     assert approved == [f"dashboard:{ADA}"]
 
 
-async def test_one_referrer_is_paid_alone(office: Office) -> None:
+async def test_one_referrer_is_paid_alone(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     await office.till.earn(6, 999)
     async with office.signed_in() as browser:
@@ -66,15 +66,15 @@ async def test_one_referrer_is_paid_alone(office: Office) -> None:
 
 
 @pytest.mark.parametrize("typed", ["bob", "-5", "5 6", "٥", "0", "9223372036854775808"])
-async def test_what_is_no_id_pays_nobody(office: Office, typed: str) -> None:
+async def test_what_is_no_id_pays_nobody(office: DashboardFixture, typed: str) -> None:
     await office.till.earn(5, 100)
     async with office.signed_in() as browser:
         status, text = await browser.post("/batches", referrer_id=typed)
         assert (status, "Discord id" in text) == (400, True)
-    assert office.till.rows("SELECT 1 FROM payout_batches") == []
+    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
-async def test_a_second_confirm_credits_nothing(office: Office) -> None:
+async def test_a_second_confirm_credits_nothing(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     async with office.signed_in() as browser, office.signed_in() as other_tab:
         await browser.post("/batches")
@@ -94,7 +94,7 @@ async def test_a_second_confirm_credits_nothing(office: Office) -> None:
     assert office.till.balance(5) == 100
 
 
-async def test_a_summary_that_is_over_pays_nothing(office: Office, clock: Clock) -> None:
+async def test_a_summary_that_is_over_pays_nothing(office: DashboardFixture, clock: Clock) -> None:
     await office.till.earn(5, 100)
     async with office.signed_in() as browser:
         await browser.post("/batches")
@@ -104,7 +104,7 @@ async def test_a_summary_that_is_over_pays_nothing(office: Office, clock: Clock)
     assert office.till.balance(5) == 0
 
 
-async def test_another_admin_may_not_decide_on_a_proposal(office: Office) -> None:
+async def test_another_admin_may_not_decide_on_a_proposal(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     office.guild.roles[OTHER_ADMIN] = office.guild.roles[ADA]
     async with office.signed_in() as browser, office.signed_in(OTHER_ADMIN) as other:
@@ -112,10 +112,10 @@ async def test_another_admin_may_not_decide_on_a_proposal(office: Office) -> Non
         assert (await other.post("/batches/1/confirm"))[0] == 403
         assert (await other.post("/batches/1/cancel"))[0] == 403
         assert (await browser.post("/batches/1/cancel"))[0] == 303
-    assert office.till.rows("SELECT status FROM payout_batches") == [("cancelled",)]
+    assert office.till.rows("SELECT status FROM cashback_payout_batches") == [("cancelled",)]
 
 
-async def test_nothing_pending_is_said(office: Office) -> None:
+async def test_nothing_pending_is_said(office: DashboardFixture) -> None:
     async with office.signed_in() as browser:
         status, text = await browser.post("/batches")
         assert (status, "No referral cashback is pending" in text) == (409, True)
@@ -123,7 +123,7 @@ async def test_nothing_pending_is_said(office: Office) -> None:
         assert (await browser.get("/batches/seven"))[0] == 404
 
 
-async def test_payouts_are_gone_through_page_by_page_by_state_and_by_referrer(office: Office) -> None:
+async def test_payouts_are_gone_through_page_by_page_by_state_and_by_referrer(office: DashboardFixture) -> None:
     await office.till.earn_all((person, 100) for person in range(1, 121))
     refuse_wallets(office, 7, 90)
     number = (await office.till.pay()).batch_number
@@ -150,7 +150,7 @@ async def test_payouts_are_gone_through_page_by_page_by_state_and_by_referrer(of
         assert {line["state"] for line in lines if line["referrer_id"] in {"7", "90"}} == {"failed"}
 
 
-async def test_foreign_text_is_shown_and_never_run(office: Office) -> None:
+async def test_foreign_text_is_shown_and_never_run(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     async with office.signed_in() as browser:
         await browser.post("/schedule/pause", reason="<script>alert(1)</script>")
@@ -160,7 +160,7 @@ async def test_foreign_text_is_shown_and_never_run(office: Office) -> None:
             assert "&lt;script&gt;alert(1)" in text
 
 
-async def test_the_schedule_is_paused_resumed_and_skipped_from_here(office: Office) -> None:
+async def test_the_schedule_is_paused_resumed_and_skipped_from_here(office: DashboardFixture) -> None:
     async with office.signed_in() as browser:
         _, text = await browser.get("/schedule")
         slot_at = re.findall(r'name="slot_at" value="([^"]+)"', text)[0]
@@ -170,12 +170,12 @@ async def test_the_schedule_is_paused_resumed_and_skipped_from_here(office: Offi
         _, text = await browser.get("/schedule")
         assert "stock-taking" in text
         assert await browser.post("/schedule/resume") == (303, "/schedule")
-    assert office.till.rows("SELECT status, reason FROM schedule_slots") == [("skipped", "holiday")]
+    assert office.till.rows("SELECT status, reason FROM cashback_schedule_slots") == [("skipped", "holiday")]
     actions = [action for actor, action in office.audit() if actor == f"dashboard:{ADA}"]
     assert actions[1:] == ["slot_skipped", "schedule_paused", "schedule_resumed"]
 
 
-async def test_the_books_are_proved_from_here_and_a_breach_is_shown(office: Office) -> None:
+async def test_the_books_are_proved_from_here_and_a_breach_is_shown(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     await office.till.pay()
     async with office.signed_in() as browser:
@@ -192,7 +192,7 @@ async def test_the_books_are_proved_from_here_and_a_breach_is_shown(office: Offi
     assert (f"dashboard:{ADA}", "verified") in office.audit()
 
 
-async def test_a_referrer_learns_why_nothing_is_paid(office: Office) -> None:
+async def test_a_referrer_learns_why_nothing_is_paid(office: DashboardFixture) -> None:
     await office.till.earn(5, 100)
     await office.till.database.blacklist_referral_user(5, reason="fraud")
     async with office.signed_in() as browser:
@@ -216,7 +216,7 @@ def referrer_rows(text: str) -> dict[str, list[str]]:
     return {person: re.findall(r'<td class="number">(.*?)</td>', cells) for person, cells in rows}
 
 
-async def test_filter_for_pending_referrers_shows_sums_of_all_their_referrals(office: Office) -> None:
+async def test_filter_for_pending_referrers_shows_sums_of_all_their_referrals(office: DashboardFixture) -> None:
     await office.till.earn(5, 100, 150)
     await office.till.earn(6, 999)
     await office.till.pay()
@@ -231,7 +231,7 @@ async def test_filter_for_pending_referrers_shows_sums_of_all_their_referrals(of
     assert referrer_rows(everyone)["5"] == shown["5"]
 
 
-async def test_pages_of_pending_referrers_show_each_once(office: Office) -> None:
+async def test_pages_of_pending_referrers_show_each_once(office: DashboardFixture) -> None:
     people = range(1, 103)
     await office.till.earn_all((person, 100) for person in people)
     await office.till.pay()
@@ -250,7 +250,7 @@ async def test_pages_of_pending_referrers_show_each_once(office: Office) -> None
     assert seen == [str(person) for person in pending]
 
 
-async def test_what_failed_is_retried_from_here_and_paid_once(office: Office) -> None:
+async def test_what_failed_is_retried_from_here_and_paid_once(office: DashboardFixture) -> None:
     await office.till.earn_all((person, 100) for person in range(1, 6))
     refuse_wallets(office, 3)
     number = (await office.till.pay()).batch_number
@@ -266,16 +266,18 @@ async def test_what_failed_is_retried_from_here_and_paid_once(office: Office) ->
     assert (f"dashboard:{ADA}", "retry_started") in office.audit()
 
 
-async def test_what_was_taken_back_stands_on_the_page_of_the_batch_and_of_the_referrer(office: Office) -> None:
+async def test_what_was_taken_back_stands_on_the_page_of_the_batch_and_of_the_referrer(
+    office: DashboardFixture,
+) -> None:
     await office.till.earn(1, 2500)
     report = await office.till.pay()
     async with office.signed_in() as browser:
         for path in (f"/batches/{report.batch_number}", "/referrers/1"):
             assert "Taken back" not in (await browser.get(path))[1]
         actor = Actor(source=Source.DISCORD, user_id=ADA, role_ids=frozenset({ADMIN_ROLE}))
-        wanted = await office.desk.propose_reversal(actor, report.batch_number, reason="a <b>stolen</b> card")
+        wanted = await office.service.propose_reversal(actor, report.batch_number, reason="a <b>stolen</b> card")
         assert "Taken back" not in (await browser.get(f"/batches/{report.batch_number}"))[1], "nothing was, so far"
-        await office.desk.approve_reversal(actor, wanted.number)
+        await office.service.approve_reversal(actor, wanted.number)
         for path in (f"/batches/{report.batch_number}", "/referrers/1"):
             _, text = await browser.get(path)
             assert "Taken back" in text
@@ -283,7 +285,7 @@ async def test_what_was_taken_back_stands_on_the_page_of_the_batch_and_of_the_re
             assert "$25.00" in text
 
 
-async def test_a_batch_is_stopped_resumed_and_given_up_from_here(office: Office) -> None:
+async def test_a_batch_is_stopped_resumed_and_given_up_from_here(office: DashboardFixture) -> None:
     await office.till.earn_all((person, 100) for person in range(1, 6))
     number = await office.till.approved()
     await office.till.database.write(runs.start, number, now=office.till.clock())

@@ -23,8 +23,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from cashback.database import Database
 from cashback.domain.ports import utc_now
-from tests.cashback.dashboard.conftest import ADA, Guild, Office, office_settings, serving
-from tests.conftest import Till, raw
+from tests.cashback.dashboard.conftest import ADA, DashboardFixture, Guild, office_settings, serving
+from tests.conftest import LedgerFixture, raw
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 PAYEES = 5_000
@@ -46,7 +46,7 @@ class Desktop:
     """A browser before a dashboard that is served in another thread."""
 
     driver: Chrome
-    office: Office
+    office: DashboardFixture
     portal: BlockingPortal
 
     def open(self, path: str) -> None:
@@ -87,7 +87,7 @@ class Desktop:
 
 
 @pytest.fixture(scope="module")
-def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
+def servicetop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
     """Serve a dashboard on a ledger with many payees, of whom one cannot be paid, and open a browser."""
     folder = tmp_path_factory.mktemp("browser")
     options = ChromeOptions()
@@ -100,7 +100,7 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
         portal = stack.enter_context(start_blocking_portal("asyncio"))
         path = folder / "cashback.db"
         database = stack.enter_context(portal.wrap_async_context_manager(Database(path)))
-        till = Till(database, utc_now)
+        till = LedgerFixture(database, utc_now)
         portal.call(till.earn_all, [(person, 100 + person) for person in range(1, PAYEES + 1)])
         with raw(path) as file:
             file.execute(
@@ -116,52 +116,52 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
         yield opened
 
 
-def test_a_batch_is_proposed_confirmed_watched_and_its_failure_retried(desktop: Desktop) -> None:
-    desktop.press("propose-button")
-    desktop.shows("Confirm: pay", f"{PAYEES:,} referrers")
-    desktop.press("confirm-button")
+def test_a_batch_is_proposed_confirmed_watched_and_its_failure_retried(servicetop: Desktop) -> None:
+    servicetop.press("propose-button")
+    servicetop.shows("Confirm: pay", f"{PAYEES:,} referrers")
+    servicetop.press("confirm-button")
     # The page is live: it was loaded once, and says how the batch goes until its end.
-    desktop.shows("completed with failures", f"to {PAYEES - 1:,} referrers", "Retry 1 failed payout")
-    with raw(desktop.office.till.path) as file:
+    servicetop.shows("completed with failures", f"to {PAYEES - 1:,} referrers", "Retry 1 failed payout")
+    with raw(servicetop.office.till.path) as file:
         file.execute("DROP TRIGGER refuse")
-    desktop.press("retry-button")
+    servicetop.press("retry-button")
     # The whole sentence: its audit entries go on telling that it had failures.
-    desktop.shows("This batch is completed.", f"to {PAYEES:,} referrers")
-    assert desktop.office.till.balance(FAILING) == 100 + FAILING
-    assert desktop.complaints() == []
+    servicetop.shows("This batch is completed.", f"to {PAYEES:,} referrers")
+    assert servicetop.office.till.balance(FAILING) == 100 + FAILING
+    assert servicetop.complaints() == []
 
 
-def test_a_payout_is_found_and_all_are_downloaded(desktop: Desktop, tmp_path: Path) -> None:
-    desktop.open("/batches/1")
-    field = desktop.driver.find_element(By.ID, "referrer")
+def test_a_payout_is_found_and_all_are_downloaded(servicetop: Desktop, tmp_path: Path) -> None:
+    servicetop.open("/batches/1")
+    field = servicetop.driver.find_element(By.ID, "referrer")
     field.send_keys("77")
-    desktop.press("find-button")
-    desktop.shows("$1.77")
-    links = [link.text for link in desktop.driver.find_elements(By.CSS_SELECTOR, "#payouts tbody th a")]
+    servicetop.press("find-button")
+    servicetop.shows("$1.77")
+    links = [link.text for link in servicetop.driver.find_elements(By.CSS_SELECTOR, "#payouts tbody th a")]
     assert links == ["77"]
-    folder = Path(desktop.driver.capabilities["chrome"]["userDataDir"]).parent
-    desktop.driver.find_element(By.LINK_TEXT, "Download CSV").click()
-    WebDriverWait(desktop.driver, SECONDS).until(lambda _: list(folder.glob("BATCH-*.csv")))
+    folder = Path(servicetop.driver.capabilities["chrome"]["userDataDir"]).parent
+    servicetop.driver.find_element(By.LINK_TEXT, "Download CSV").click()
+    WebDriverWait(servicetop.driver, SECONDS).until(lambda _: list(folder.glob("BATCH-*.csv")))
     [file] = folder.glob("BATCH-*.csv")
     copyfile(file, tmp_path / "payouts.csv")
     assert len((tmp_path / "payouts.csv").read_text().splitlines()) > PAYEES
-    assert desktop.complaints() == []
+    assert servicetop.complaints() == []
 
 
 PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/77", "/schedule", "/audit", "/api/docs"]
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_phone_shows_every_page_without_scrolling_sideways(desktop: Desktop, path: str) -> None:
+def test_a_phone_shows_every_page_without_scrolling_sideways(servicetop: Desktop, path: str) -> None:
     metrics = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
-    desktop.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    servicetop.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
-        desktop.open(path)
+        servicetop.open(path)
         width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert desktop.driver.execute_script(width) <= 0
+        assert servicetop.driver.execute_script(width) <= 0
     finally:
-        desktop.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert desktop.complaints() == []
+        servicetop.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert servicetop.complaints() == []
 
 
 def brightness(colour: str) -> int:
@@ -170,18 +170,18 @@ def brightness(colour: str) -> int:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_light_or_dark_as_the_machine_is(desktop: Desktop, scheme: str) -> None:
-    use_scheme(desktop, scheme)
-    desktop.open("/")
-    body = desktop.driver.find_element(By.TAG_NAME, "body")
+def test_the_page_is_light_or_dark_as_the_machine_is(servicetop: Desktop, scheme: str) -> None:
+    use_scheme(servicetop, scheme)
+    servicetop.open("/")
+    body = servicetop.driver.find_element(By.TAG_NAME, "body")
     ground, ink = (brightness(body.value_of_css_property(name)) for name in ("background-color", "color"))
     assert (ground < ink) is (scheme == "dark")
 
 
-def use_scheme(desktop: Desktop, scheme: str) -> None:
+def use_scheme(servicetop: Desktop, scheme: str) -> None:
     """Make the machine light or dark."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
-    desktop.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    servicetop.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 @pytest.fixture(scope="module")
@@ -199,21 +199,21 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_that_keeps_anybody_out(desktop: Desktop, axe: str, scheme: str) -> None:
-    use_scheme(desktop, scheme)
+def test_axe_finds_nothing_that_keeps_anybody_out(servicetop: Desktop, axe: str, scheme: str) -> None:
+    use_scheme(servicetop, scheme)
     found = {}
     for path in PAGES:
-        desktop.open(path)
-        desktop.driver.execute_script(axe)
-        said = desktop.driver.execute_async_script("axe.run().then(arguments[0])")
+        servicetop.open(path)
+        servicetop.driver.execute_script(axe)
+        said = servicetop.driver.execute_async_script("axe.run().then(arguments[0])")
         found[path] = [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in said["violations"]]
     assert {path: violations for path, violations in found.items() if violations} == {}
 
 
-def test_the_keyboard_reaches_the_content_first(desktop: Desktop) -> None:
-    desktop.open("/batches/1")
-    body = desktop.driver.find_element(By.TAG_NAME, "body")
+def test_the_keyboard_reaches_the_content_first(servicetop: Desktop) -> None:
+    servicetop.open("/batches/1")
+    body = servicetop.driver.find_element(By.TAG_NAME, "body")
     body.send_keys("\ue004")
-    assert desktop.driver.switch_to.active_element.text == "Skip to content"
-    desktop.driver.switch_to.active_element.send_keys("\ue007")
-    assert desktop.driver.switch_to.active_element.get_attribute("id") == "main"
+    assert servicetop.driver.switch_to.active_element.text == "Skip to content"
+    servicetop.driver.switch_to.active_element.send_keys("\ue007")
+    assert servicetop.driver.switch_to.active_element.get_attribute("id") == "main"

@@ -16,7 +16,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from cashback.dashboard import openapi
-from tests.cashback.dashboard.conftest import Office, signed
+from tests.cashback.dashboard.conftest import DashboardFixture, signed
 from tests.conftest import Clock
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,9 @@ def sent(
 
 
 @pytest.mark.parametrize("path", ["/api/v1/purchases", "/api/v1/refunds"])
-async def test_every_answer_is_one_that_the_document_tells_of(office: Office, clock: Clock, path: str) -> None:
+async def test_every_answer_is_one_that_the_document_tells_of(
+    office: DashboardFixture, clock: Clock, path: str
+) -> None:
     # Refusals are what is looked for here: who is refused must go on being listened to.
     office.dashboard._intake._refusals._most = office.dashboard._intake._refusals._per_second = 1e9
     operation = schemathesis.openapi.from_dict(openapi.document(office.address))[path]["POST"]

@@ -21,7 +21,15 @@ from hypothesis import strategies as st
 from cashback.dashboard import intake_schema, problems
 from cashback.dashboard.openapi import EXPLAINED
 from cashback.dashboard.problems import ProblemError
-from tests.cashback.dashboard.conftest import OLD_SECRET, SECRET, Guild, Office, office_settings, serving, signed
+from tests.cashback.dashboard.conftest import (
+    OLD_SECRET,
+    SECRET,
+    DashboardFixture,
+    Guild,
+    office_settings,
+    serving,
+    signed,
+)
 from tests.conftest import FRIDAY, Clock
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +40,7 @@ BUYER = 900_000
 class Shop:
     """A shop that reports."""
 
-    def __init__(self, session: aiohttp.ClientSession, office: Office, clock: Clock) -> None:
+    def __init__(self, session: aiohttp.ClientSession, office: DashboardFixture, clock: Clock) -> None:
         self.session = session
         self.office = office
         self.clock = clock
@@ -50,7 +58,7 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(office: Office, clock: Clock) -> AsyncIterator[Shop]:
+async def shop(office: DashboardFixture, clock: Clock) -> AsyncIterator[Shop]:
     """Open a shop beside a ledger in which somebody was referred."""
     await office.till.earn(5, 100)
     async with aiohttp.ClientSession() as session:
@@ -180,7 +188,7 @@ async def test_what_is_not_signed_fresh_and_whole_changes_nothing(shop: Shop) ->
         assert 400 <= status < 500
         assert said["detail"]
     assert shop.office.till.money() == before
-    assert shop.office.till.rows("SELECT 1 FROM referral_purchases WHERE order_id NOT LIKE 'till%'") == []
+    assert shop.office.till.rows("SELECT 1 FROM cashback_referral_purchases WHERE order_id NOT LIKE 'till%'") == []
 
 
 async def test_the_very_same_request_is_taken_in_once(shop: Shop) -> None:
@@ -241,7 +249,7 @@ async def test_the_example_client_reports_a_purchase(shop: Shop) -> None:
     assert results == [{"order_id": "o-1", "outcome": "earned", "earned_cents": 500}]
 
 
-async def test_the_page_and_the_document_tell_of_every_problem(office: Office) -> None:
+async def test_the_page_and_the_document_tell_of_every_problem(office: DashboardFixture) -> None:
     assert set(EXPLAINED) == set(problems.KINDS)
     async with office.stranger() as browser:
         status, text = await browser.get("/api/docs")

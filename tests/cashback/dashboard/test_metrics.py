@@ -11,7 +11,7 @@ import pytest
 from cashback.dashboard import CountingMessenger
 from cashback.dashboard.metrics import Metrics
 from cashback.domain.model import Delivery, DeliveryStatus, PayoutNotice
-from tests.cashback.dashboard.conftest import Browser, Office
+from tests.cashback.dashboard.conftest import Browser, DashboardFixture
 from tests.cashback.dashboard.test_batches import finished, refuse_wallets
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ async def numbers(browser: Browser) -> dict[str, float]:
     return {name: float(value) for name, _, value in lines}
 
 
-async def test_the_numbers_are_those_of_the_ledger(office: Office) -> None:
+async def test_the_numbers_are_those_of_the_ledger(office: DashboardFixture) -> None:
     await office.till.earn_all((person, 100) for person in range(1, 1_201))
     refuse_wallets(office, 7, 8)
     async with office.signed_in() as browser:
@@ -52,7 +52,7 @@ async def test_the_numbers_are_those_of_the_ledger(office: Office) -> None:
     assert found["cashback_runner_batches"] == 0
     assert found["cashback_last_verify_breaches"] == 0
     assert found["cashback_last_verify_timestamp_seconds"] == office.till.clock().timestamp()
-    assert found['cashback_healthy{part="Ledger"}'] == 1
+    assert found['cashback_healthy{part="LedgerPort"}'] == 1
 
 
 async def test_attempts_to_deliver_are_counted_by_their_outcome() -> None:
@@ -76,13 +76,13 @@ async def test_attempts_to_deliver_are_counted_by_their_outcome() -> None:
     assert metrics.registry.get_sample_value("cashback_direct_message_attempts_total", labels) == 1
 
 
-async def test_who_comes_from_elsewhere_reads_no_metrics(office: Office) -> None:
+async def test_who_comes_from_elsewhere_reads_no_metrics(office: DashboardFixture) -> None:
     async with office.stranger() as browser:
         assert (await browser.get("/metrics"))[0] == 200
         assert (await browser.get("/metrics", **{"X-Forwarded-For": "192.0.2.7"}))[0] == 403
 
 
-async def test_health_says_what_is_not_well(office: Office) -> None:
+async def test_health_says_what_is_not_well(office: DashboardFixture) -> None:
     async with office.stranger() as browser:
         assert await browser.get("/healthz") == (200, '{"status": "ok"}')
         status, text = await browser.get("/readyz")
@@ -94,13 +94,13 @@ async def test_health_says_what_is_not_well(office: Office) -> None:
         moved = office.till.path.with_suffix(".gone")
         office.till.path.rename(moved)
         status, text = await browser.get("/readyz")
-        assert (status, json.loads(text)["checks"]["Ledger"]) == (503, "failing")
+        assert (status, json.loads(text)["checks"]["LedgerPort"]) == (503, "failing")
         assert (await browser.get("/healthz"))[0] == 200
         moved.rename(office.till.path)
 
 
 @pytest.mark.parametrize("name", ["grafana-dashboard.json", "alerts.yml"])
-async def test_what_operators_load_names_metrics_that_there_are(office: Office, name: str) -> None:
+async def test_what_operators_load_names_metrics_that_there_are(office: DashboardFixture, name: str) -> None:
     text = (OPS / name).read_text(encoding="utf-8")
     used = set(re.findall(r"\bcashback_[a-z_]+", text))
     families = list(office.dashboard._metrics.registry.collect())
@@ -110,7 +110,7 @@ async def test_what_operators_load_names_metrics_that_there_are(office: Office, 
     assert used <= known
 
 
-async def test_the_grafana_dashboard_is_one(office: Office) -> None:
+async def test_the_grafana_dashboard_is_one(office: DashboardFixture) -> None:
     board = json.loads((OPS / "grafana-dashboard.json").read_text(encoding="utf-8"))
     assert board["title"]
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])

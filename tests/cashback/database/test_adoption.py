@@ -11,9 +11,11 @@ import anyio.to_thread
 import pytest
 
 from cashback.database import Database
-from cashback.domain.errors import DatabaseUnavailableError, NothingPendingError
+from cashback.database.adoption import ADDED
+from cashback.database.tables import OWN, metadata
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError, NothingPendingError
 from tests.cashback.database import apex_core
-from tests.conftest import Clock, Till, raw, rows
+from tests.conftest import Clock, LedgerFixture, raw, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -25,10 +27,10 @@ def old_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def adopted(old_file: Path, clock: Clock) -> AsyncIterator[Till]:
+async def adopted(old_file: Path, clock: Clock) -> AsyncIterator[LedgerFixture]:
     """Adopt it."""
     async with Database(old_file, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         yield till
         assert (await till.verify()).breaches == ()
 
@@ -44,7 +46,7 @@ async def test_adoption_changes_no_row_and_no_number(old_file: Path, clock: Cloc
     assert rows(old_file, "PRAGMA integrity_check") == [("ok",)]
 
 
-async def test_pending_cashback_of_the_old_rows_is_paid(adopted: Till) -> None:
+async def test_pending_cashback_of_the_old_rows_is_paid(adopted: LedgerFixture) -> None:
     assert await adopted.database.get_all_pending_referral_cashbacks() == [
         {"referrer_id": 10, "pending_cents": 250, "referral_count": 2},
         {"referrer_id": 20, "pending_cents": 90, "referral_count": 1},
@@ -54,7 +56,7 @@ async def test_pending_cashback_of_the_old_rows_is_paid(adopted: Till) -> None:
     assert (adopted.balance(10), adopted.balance(20), adopted.balance(30)) == (1484, 90, 77)
     assert adopted.rows(
         "SELECT id, amount_cents, balance_after_cents, transaction_type, description, metadata FROM wallet_transactions"
-        " WHERE payout_batch_number IS NOT NULL"
+        " WHERE cashback_payout_batch_number IS NOT NULL"
     ) == [
         (
             3,
@@ -75,7 +77,7 @@ async def test_pending_cashback_of_the_old_rows_is_paid(adopted: Till) -> None:
     ]
 
 
-async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: Till) -> None:
+async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: LedgerFixture) -> None:
     verdict = await adopted.verify()
     assert verdict.balanced
     assert any(remark.startswith("wallet of 10 holds 1234 cents") for remark in verdict.remarks)
@@ -83,7 +85,7 @@ async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: Till)
 
 async def test_what_is_taken_back_after_a_payout_is_a_breach_in_an_adopted_file_too(old_file: Path) -> None:
     async with Database(old_file, clock=Clock()) as database:
-        till = Till(database, Clock())
+        till = LedgerFixture(database, Clock())
         await till.pay()
         with raw(old_file) as connection:
             connection.execute("UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 20")
@@ -91,7 +93,7 @@ async def test_what_is_taken_back_after_a_payout_is_a_breach_in_an_adopted_file_
 
 
 @pytest.mark.parametrize("paid_first", [False, True])
-async def test_the_other_bots_own_statements_go_on_working(adopted: Till, *, paid_first: bool) -> None:
+async def test_the_other_bots_own_statements_go_on_working(adopted: LedgerFixture, *, paid_first: bool) -> None:
     if paid_first:
         await adopted.pay()
     apex_core.work_on(adopted.path)
@@ -104,13 +106,13 @@ async def test_the_other_bots_own_statements_go_on_working(adopted: Till, *, pai
     assert adopted.balance(10) == 1234 - 34 + 250
 
 
-async def test_moments_are_read_in_every_form_that_python_and_sqlite_write_them(adopted: Till) -> None:
+async def test_moments_are_read_in_every_form_that_python_and_sqlite_write_them(adopted: LedgerFixture) -> None:
     for referrer_id in (10, 20, 30, 40):
         for referral in await adopted.database.get_referrals(referrer_id):
             assert referral["created_at"] is None or referral["created_at"].tzinfo is not None
 
 
-async def test_purchases_accrue_on_old_referrals(adopted: Till) -> None:
+async def test_purchases_accrue_on_old_referrals(adopted: LedgerFixture) -> None:
     assert await adopted.database.log_referral_purchase(21, 77, 399) == 1
     assert await adopted.database.log_referral_purchase(21, 78, 1) == 1
     assert await adopted.database.log_referral_purchase(31, 79, 10_000) is None
@@ -124,7 +126,7 @@ async def test_an_explicit_null_in_an_old_row_loses_no_cent(old_file: Path, cloc
         connection.execute("INSERT INTO referrals VALUES (20, 60, 61, NULL, NULL, NULL, NULL, NULL)")
     async with Database(old_file, clock=clock) as database:
         assert await database.log_referral_purchase(61, 1, 20_000) == 100
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         assert await till.pending(60) == 100
         await till.pay()
         assert till.balance(60) == 100
@@ -138,7 +140,7 @@ async def test_a_referrer_without_a_wallet_gets_one_and_blocks_nobody(old_file: 
             "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents) VALUES (70, 71, 30)"
         )
     async with Database(old_file, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         report = await till.pay()
         assert (report.users_paid, report.total_cents) == (3, 370)
         assert till.balance(70) == 30
@@ -149,7 +151,7 @@ async def test_old_cents_that_were_overpaid_before_are_a_remark(old_file: Path, 
     with raw(old_file) as connection:
         connection.execute("UPDATE referrals SET cashback_paid_cents = 900 WHERE id = 9")
     async with Database(old_file, clock=clock) as database:
-        verdict = await Till(database, clock).verify()
+        verdict = await LedgerFixture(database, clock).verify()
         assert verdict.balanced
         assert any("referral 9 earned 10 cents and was paid 900" in remark for remark in verdict.remarks)
 
@@ -167,17 +169,19 @@ async def test_another_programs_table_of_our_name_is_refused_and_left_alone(tmp_
 async def test_a_file_with_some_of_the_tables_gets_the_others(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "part.db"
     with raw(path) as connection:
-        connection.executescript(apex_core.TABLES.split("CREATE TABLE referrals", maxsplit=1)[0])
+        connection.executescript(apex_core.SHARED_TABLES.split("CREATE TABLE referrals", maxsplit=1)[0])
         connection.execute("INSERT INTO users (discord_id, wallet_balance_cents) VALUES (1, 500)")
     async with Database(path, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await till.earn(1, 20)
         await till.pay()
         assert till.balance(1) == 520
         assert (await till.verify()).balanced
 
 
-async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_next_batch(adopted: Till) -> None:
+async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_next_batch(
+    adopted: LedgerFixture,
+) -> None:
     rounds = 60
     finished = anyio.Event()
 
@@ -202,3 +206,132 @@ async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_
     assert adopted.balance(20) == 90 - rounds
     assert adopted.balance(50) == 3 * rounds
     assert (await adopted.verify()).breaches == ()
+
+
+PLAIN_NAMES = {table.removeprefix(OWN) for table in metadata.tables if table.startswith(OWN)} - {*apex_core.OTHERS}
+
+
+def bytes_in(folder: Path) -> dict[str, bytes]:
+    """Read every file in a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("others_first", [True, False])
+async def test_a_file_with_every_table_of_the_other_bot_is_adopted_paid_and_verified(
+    tmp_path: Path, clock: Clock, *, others_first: bool
+) -> None:
+    """Its tables are there before, or an update of that bot makes them later."""
+    path = apex_core.create(tmp_path / "apex_core.db", others=others_first)
+    async with Database(path, clock=clock) as database:
+        till = LedgerFixture(database, clock)
+        if not others_first:
+            apex_core.add_others(path)
+        before = apex_core.old_rows(path)
+        assert (await till.pay()).total_cents == 340
+        apex_core.work_on_others(path)
+        apex_core.work_on(path)
+        assert (await till.pay()).total_cents == 100
+        assert (await till.verify()).breaches == ()
+    after = apex_core.old_rows(path)
+    assert {table: after[table] for table in apex_core.OTHERS} == {table: before[table] for table in apex_core.OTHERS}
+
+
+async def test_everything_added_to_an_adopted_file_begins_with_our_name(old_file: Path, clock: Clock) -> None:
+    def names() -> set[object]:
+        kinds = "SELECT type || ' ' || name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'"
+        columns = "SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c"
+        return {name for query in (kinds, columns) for (name,) in rows(old_file, query)}
+
+    before = names()
+    async with Database(old_file, clock=clock):
+        pass
+    added = {str(name).split(" ")[-1] for name in names() - before}
+    assert not {name for name in added if OWN not in name}
+    assert {name for name in added if not name.startswith(OWN)} == {
+        f"{column.table.name}.{column.name}" for column in ADDED
+    }
+
+
+@pytest.mark.parametrize("paid", [False, True])
+async def test_a_later_table_of_any_plain_name_does_not_disturb(adopted: LedgerFixture, *, paid: bool) -> None:
+    if paid:
+        await adopted.pay()
+    with raw(adopted.path) as connection:
+        for name in (*PLAIN_NAMES, "alembic_version"):
+            connection.execute(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, version_num TEXT)")
+            connection.execute(f"INSERT INTO {name} (version_num) VALUES ('of another bot')")
+    await adopted.database.close()
+    await adopted.database.connect()
+    await adopted.earn(10, 30)
+    assert (await adopted.pay()).total_cents == (30 if paid else 370)
+    assert {adopted.rows(f"SELECT version_num FROM {name}")[0][0] for name in PLAIN_NAMES} == {"of another bot"}
+
+
+async def test_a_file_with_an_alembic_of_its_own_is_adopted(old_file: Path, clock: Clock) -> None:
+    with raw(old_file) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
+    async with Database(old_file, clock=clock) as database:
+        assert (await LedgerFixture(database, clock).pay()).total_cents == 340
+    assert rows(old_file, "SELECT version_num FROM alembic_version") == [("ae1027a6acf",)]
+
+
+async def test_adoption_adds_no_index_that_the_file_has_under_another_name(adopted: LedgerFixture) -> None:
+    found = adopted.rows(
+        "SELECT tbl_name, (SELECT group_concat(name) FROM pragma_index_info(m.name)),"
+        " substr(sql, instr(sql || ' WHERE ', ' WHERE ')) FROM sqlite_master m WHERE type = 'index' AND sql IS NOT NULL"
+    )
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        "ALTER TABLE referrals RENAME COLUMN is_blacklisted TO barred",
+        "CREATE TABLE cashback_slot_posts (id INTEGER)",
+        "ALTER TABLE wallet_transactions ADD COLUMN cashback_payout_batch_number INTEGER",
+        "CREATE TRIGGER refuses BEFORE UPDATE ON referrals BEGIN SELECT RAISE(ABORT, 'not now'); END",
+    ],
+)
+async def test_an_adoption_that_fails_leaves_every_byte_as_it_was(
+    old_file: Path, clock: Clock, mode: str, obstacle: str
+) -> None:
+    with raw(old_file) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+        connection.execute(obstacle)
+    before = bytes_in(old_file.parent)
+    assert list(before) == [old_file.name]
+    for _ in range(2):
+        with pytest.raises(CashbackError) as refused:
+            await Database(old_file, clock=clock).connect()
+        assert "\n" not in str(refused.value)
+        assert bytes_in(old_file.parent) == before
+
+
+@pytest.mark.parametrize("cache_pages", [None, 10])
+async def test_an_adoption_that_fails_at_its_end_leaves_every_byte_as_it_was(
+    old_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, cache_pages: int | None
+) -> None:
+    """Also if the transaction was larger than the cache, and so was written into the file before it failed."""
+    if cache_pages:
+        monkeypatch.setattr("cashback.database.dialect.FOR_THE_WRITER", (f"cache_size={cache_pages}",))
+    with raw(old_file) as connection:
+        connection.execute(
+            "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents, cashback_paid_cents)"
+            " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+            " SELECT 10, 10000 + i, 7, 7 FROM n"
+        )
+    before = bytes_in(old_file.parent)
+
+    def fail(moment: str) -> None:
+        if moment == "before commit":
+            raise DatabaseUnavailableError(moment)
+
+    with pytest.raises(DatabaseUnavailableError, match="before commit"):
+        await Database(old_file, clock=clock, failpoint=fail).connect()
+    assert bytes_in(old_file.parent) == before
+
+
+async def test_an_adopted_file_is_in_wal_mode(adopted: LedgerFixture) -> None:
+    assert adopted.rows("PRAGMA journal_mode") == [("wal",)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from cashback.database import audit_log
-from tests.conftest import FRIDAY, Till
+from tests.conftest import FRIDAY, LedgerFixture
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_entries_chain_from_the_first_on(till: Till) -> None:
+async def test_entries_chain_from_the_first_on(till: LedgerFixture) -> None:
     assert await till.database.read(audit_log.chain_head) == audit_log.FIRST_DIGEST
     digests = [
         await till.database.write(
@@ -24,7 +24,7 @@ async def test_entries_chain_from_the_first_on(till: Till) -> None:
     assert (await till.verify()).audit_head == digests[-1]
 
 
-async def test_entries_are_listed_newest_first_and_by_batch(till: Till) -> None:
+async def test_entries_are_listed_newest_first_and_by_batch(till: LedgerFixture) -> None:
     await till.earn(1, 5)
     await till.pay()
     await till.database.blacklist_referral_user(2)

@@ -12,7 +12,17 @@ from cashback.database import Database
 from cashback.database.integrity import backup, reconciliation
 from cashback.domain.errors import DatabaseUnavailableError
 from tests.cashback.database import apex_core
-from tests.conftest import Clock, OpenDatabase, Till, drop_guards, lose_index_rows, names_in, raw, rows, run_batches
+from tests.conftest import (
+    Clock,
+    LedgerFixture,
+    OpenDatabase,
+    drop_guards,
+    lose_index_rows,
+    names_in,
+    raw,
+    rows,
+    run_batches,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("a server's backups are its own")]
 
@@ -20,7 +30,7 @@ PAYEES = 60
 
 
 async def test_a_backup_of_a_running_batch_is_whole_and_what_is_restored_is_paid_on_from(
-    till: Till, open_database: OpenDatabase, tmp_path: Path, clock: Clock
+    till: LedgerFixture, open_database: OpenDatabase, tmp_path: Path, clock: Clock
 ) -> None:
     """The copy is taken after the third chunk, before the fourth commits: the writer holds its lock all the while."""
     await till.earn_all((referrer, 100 + referrer) for referrer in range(1, PAYEES + 1))
@@ -38,7 +48,7 @@ async def test_a_backup_of_a_running_batch_is_whole_and_what_is_restored_is_paid
     assert made.verdict is not None
     assert made.verdict.breaches == ()
     assert made.size_bytes == (tmp_path / "copy.db").stat().st_size
-    assert rows(made.path, "SELECT count(*) FROM payouts WHERE status = 'credited'") == [(30,)]
+    assert rows(made.path, "SELECT count(*) FROM cashback_payouts WHERE status = 'credited'") == [(30,)]
 
     restored = tmp_path / "restored.db"
     copyfile(made.path, restored)
@@ -51,7 +61,7 @@ async def test_a_backup_of_a_running_batch_is_whole_and_what_is_restored_is_paid
     ]
 
 
-async def test_a_backup_is_one_file_that_its_owner_alone_may_read(till: Till, tmp_path: Path) -> None:
+async def test_a_backup_is_one_file_that_its_owner_alone_may_read(till: LedgerFixture, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
     backup.make(till.path, folder / "copy.db")
@@ -59,7 +69,7 @@ async def test_a_backup_is_one_file_that_its_owner_alone_may_read(till: Till, tm
     assert (folder / "copy.db").stat().st_mode & 0o777 == 0o600
 
 
-async def test_the_last_backup_is_in_the_audit_log(till: Till, tmp_path: Path, clock: Clock) -> None:
+async def test_the_last_backup_is_in_the_audit_log(till: LedgerFixture, tmp_path: Path, clock: Clock) -> None:
     assert await till.database.read(backup.last_made) is None
     for name in ("one.db", "two.db"):
         made = backup.make(till.path, tmp_path / name)
@@ -70,7 +80,7 @@ async def test_the_last_backup_is_in_the_audit_log(till: Till, tmp_path: Path, c
     assert str(tmp_path / "two.db") in last["details"]
 
 
-async def test_what_is_there_is_left_alone_unless_it_may_be_replaced(till: Till, tmp_path: Path) -> None:
+async def test_what_is_there_is_left_alone_unless_it_may_be_replaced(till: LedgerFixture, tmp_path: Path) -> None:
     target = tmp_path / "precious.db"
     target.write_text("precious")
     with pytest.raises(backup.BackupRefusedError, match="is there already"):
@@ -80,7 +90,9 @@ async def test_what_is_there_is_left_alone_unless_it_may_be_replaced(till: Till,
     assert rows(target, "SELECT count(*) FROM users") == [(0,)]
 
 
-async def test_who_is_faster_keeps_the_name(till: Till, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_is_faster_keeps_the_name(
+    till: LedgerFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Another program writes a file of that name while the copy is being made."""
     target = tmp_path / "copy.db"
     reserve = backup._reserve
@@ -118,7 +130,7 @@ def _name_no_folder(path: Path) -> Path:
     ],
 )
 async def test_a_target_that_cannot_be_one_is_refused(
-    till: Till, tmp_path: Path, target: Callable[[Path], Path], told: str
+    till: LedgerFixture, tmp_path: Path, target: Callable[[Path], Path], told: str
 ) -> None:
     name = target(till.path)
     before = names_in(tmp_path)
@@ -133,7 +145,7 @@ async def test_a_ledger_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-async def test_a_damaged_ledger_gives_no_backup(till: Till, tmp_path: Path) -> None:
+async def test_a_damaged_ledger_gives_no_backup(till: LedgerFixture, tmp_path: Path) -> None:
     """An index that has lost a row reads like a sound file, until a constraint is needed."""
     await till.earn(1, 5)
     await till.pay()
@@ -144,7 +156,7 @@ async def test_a_damaged_ledger_gives_no_backup(till: Till, tmp_path: Path) -> N
     assert not (tmp_path / "copy.db").exists()
 
 
-async def test_books_that_do_not_balance_are_copied_and_told(till: Till, tmp_path: Path) -> None:
+async def test_books_that_do_not_balance_are_copied_and_told(till: LedgerFixture, tmp_path: Path) -> None:
     await till.earn(1, 5)
     await till.pay()
     drop_guards(till.location)

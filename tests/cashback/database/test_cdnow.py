@@ -15,7 +15,7 @@ import pytest
 from cashback.database.referral_program import referrals
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
 from cashback.domain.errors import NothingPendingError
-from tests.conftest import FRIDAY, Till
+from tests.conftest import FRIDAY, LedgerFixture
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ def owed(rows: list[Row]) -> dict[int, int]:
     return {referrer: cents for referrer, cents in earned.items() if cents}
 
 
-async def record(till: Till, rows: list[Row]) -> None:
+async def record(till: LedgerFixture, rows: list[Row]) -> None:
     """Record who referred whom, then the purchases; a purchase's order id is its line's number, from 1."""
     buyers = sorted({buyer for buyer, _, _ in rows if buyer // 10 >= 1})
     for some in chunks(buyers):
@@ -78,7 +78,7 @@ def chunks(people: list[int]) -> Iterator[list[int]]:
         yield people[start : start + ROWS_AT_ONCE]
 
 
-async def check(till: Till, rows: list[Row]) -> None:
+async def check(till: LedgerFixture, rows: list[Row]) -> None:
     """Pay everybody, and compare every payout, wallet and mark with what was computed beside the program."""
     await record(till, rows)
     expected = owed(rows)
@@ -88,7 +88,7 @@ async def check(till: Till, rows: list[Row]) -> None:
     assert paid == expected
     wallets = till.rows("SELECT discord_id, wallet_balance_cents FROM users WHERE wallet_balance_cents <> 0")
     assert dict(wallets) == expected
-    assert till.rows("SELECT count(*), sum(amount_cents) FROM referral_purchases") == [
+    assert till.rows("SELECT count(*), sum(amount_cents) FROM cashback_referral_purchases") == [
         (len(rows), sum(cents for _, cents, _ in rows))
     ]
     with pytest.raises(NothingPendingError):
@@ -99,7 +99,7 @@ async def check(till: Till, rows: list[Row]) -> None:
     await record_again(till, rows)
 
 
-async def record_again(till: Till, rows: list[Row]) -> None:
+async def record_again(till: LedgerFixture, rows: list[Row]) -> None:
     """Hand the first purchases in once more: they count once."""
     purchases = [
         Purchase(order_id=str(number), buyer_id=buyer, amount_cents=cents)
@@ -112,11 +112,11 @@ async def record_again(till: Till, rows: list[Row]) -> None:
 
 
 @pytest.mark.skipif(not CDNOW.exists(), reason=f"the data set {CDNOW.name} is not beside the project")
-async def test_the_purchases_of_cdnow_are_paid_to_the_cent(till: Till) -> None:
+async def test_the_purchases_of_cdnow_are_paid_to_the_cent(till: LedgerFixture) -> None:
     rows = list(cdnow())
     assert len(rows) == 69_659
     await check(till, rows)
 
 
-async def test_made_up_purchases_are_paid_to_the_cent(till: Till) -> None:
+async def test_made_up_purchases_are_paid_to_the_cent(till: LedgerFixture) -> None:
     await check(till, list(made_up()))

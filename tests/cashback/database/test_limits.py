@@ -6,15 +6,15 @@ import pytest
 
 from cashback.database.payouts import exclusions, proposals
 from cashback.domain.errors import BlacklistedError, CashbackError, NothingPendingError
-from cashback.domain.model import BatchSummary, ReasonCount, Selection, Terms
-from tests.conftest import Till
+from cashback.domain.model import BatchLimits, BatchSummary, ReasonCount, Selection
+from tests.conftest import LedgerFixture
 
 pytestmark = pytest.mark.anyio
 
 
 async def propose(
-    till: Till,
-    terms: Terms | None = None,
+    till: LedgerFixture,
+    terms: BatchLimits | None = None,
     *,
     least: int = 1,
     only: set[int] | None = None,
@@ -27,12 +27,12 @@ async def propose(
         now=till.clock(),
         expires_at=None,
         min_payout_cents=least,
-        terms=terms or Terms(),
+        terms=terms or BatchLimits(),
         selection=Selection(only=frozenset(only or ()), exclude=frozenset(exclude or ())),
     )
 
 
-async def pay(till: Till, terms: Terms) -> list[int]:
+async def pay(till: LedgerFixture, terms: BatchLimits) -> list[int]:
     """Pay a batch under these terms; return who was paid."""
     number = (await propose(till, terms)).batch_number
     await till.approve(number)
@@ -40,17 +40,17 @@ async def pay(till: Till, terms: Terms) -> list[int]:
     return planned(till, number)
 
 
-def planned(till: Till, number: int) -> list[int]:
+def planned(till: LedgerFixture, number: int) -> list[int]:
     return [referrer for referrer, *_ in till.payouts(number)]
 
 
-async def left_out(till: Till, number: int) -> dict[int, str]:
+async def left_out(till: LedgerFixture, number: int) -> dict[int, str]:
     found = await till.database.read(exclusions.of_batch, number, limit=100)
     return {row.referrer_id: row.reason for row in found}
 
 
-async def test_the_largest_go_first_and_who_waited_goes_before_them_next_time(till: Till) -> None:
-    terms = Terms(max_users=2)
+async def test_the_largest_go_first_and_who_waited_goes_before_them_next_time(till: LedgerFixture) -> None:
+    terms = BatchLimits(max_users=2)
     everyone = {1: 500, 2: 400, 3: 300, 4: 200, 5: 100}
     await till.earn_all(everyone.items())
     assert await pay(till, terms) == [1, 2]
@@ -59,15 +59,15 @@ async def test_the_largest_go_first_and_who_waited_goes_before_them_next_time(ti
         assert await pay(till, terms) == expected, "nobody waits for ever"
 
 
-async def test_what_is_told_ahead_is_what_is_proposed_then_and_leaves_nothing_behind(till: Till) -> None:
+async def test_what_is_told_ahead_is_what_is_proposed_then_and_leaves_nothing_behind(till: LedgerFixture) -> None:
     await till.earn_all({1: 900, 2: 500, 3: 400, 4: 300, 5: 7}.items())
-    before = till.money(), till.rows("SELECT * FROM audit_log")
-    terms = Terms(max_users=3, max_total_cents=800)
+    before = till.money(), till.rows("SELECT * FROM cashback_audit_log")
+    terms = BatchLimits(max_users=3, max_total_cents=800)
     ahead = await till.database.write(
         proposals.preview, now=till.clock(), min_payout_cents=10, hold_leavers=False, terms=terms
     )
-    assert (till.money(), till.rows("SELECT * FROM audit_log")) == before
-    for table in ("payout_batches", "payouts", "payout_exclusions"):
+    assert (till.money(), till.rows("SELECT * FROM cashback_audit_log")) == before
+    for table in ("cashback_payout_batches", "cashback_payouts", "cashback_payout_exclusions"):
         assert till.rows(f"SELECT * FROM {table}") == []
     summary = await propose(till, terms, least=10)
     assert (ahead.users, ahead.total_cents, ahead.left_out) == (summary.users, summary.total_cents, summary.left_out)
@@ -75,18 +75,22 @@ async def test_what_is_told_ahead_is_what_is_proposed_then_and_leaves_nothing_be
     assert {each.reason for each in ahead.left_out} == {"over_total_limit", "below_minimum"}
 
 
-async def test_where_all_would_be_left_out_that_is_told_ahead(till: Till) -> None:
+async def test_where_all_would_be_left_out_that_is_told_ahead(till: LedgerFixture) -> None:
     await till.earn(1, 900)
     ahead = await till.database.write(
-        proposals.preview, now=till.clock(), min_payout_cents=1, hold_leavers=False, terms=Terms(max_total_cents=800)
+        proposals.preview,
+        now=till.clock(),
+        min_payout_cents=1,
+        hold_leavers=False,
+        terms=BatchLimits(max_total_cents=800),
     )
     assert (ahead.users, ahead.total_cents, ahead.top) == (0, 0, ())
     assert ahead.left_out == (ReasonCount(reason="over_total_limit", count=1, cents=900),)
 
 
-async def test_who_is_left_out_stands_with_the_reason_in_summary_and_report(till: Till) -> None:
+async def test_who_is_left_out_stands_with_the_reason_in_summary_and_report(till: LedgerFixture) -> None:
     await till.earn_all({1: 900, 2: 500, 3: 400, 4: 300, 5: 7, 6: 250}.items())
-    terms = Terms(max_users=3, max_total_cents=800)
+    terms = BatchLimits(max_users=3, max_total_cents=800)
     summary = await propose(till, terms, least=10, exclude={6})
     number = summary.batch_number
     assert planned(till, number) == [2]
@@ -107,36 +111,36 @@ async def test_who_is_left_out_stands_with_the_reason_in_summary_and_report(till
     assert sum([await till.pending(referrer) for referrer in range(1, 7)]) == 1857
 
 
-async def test_one_who_alone_is_too_much_does_not_block_the_others(till: Till) -> None:
+async def test_one_who_alone_is_too_much_does_not_block_the_others(till: LedgerFixture) -> None:
     await till.earn_all({1: 900, 2: 500, 3: 300}.items())
-    assert await pay(till, Terms(max_total_cents=800)) == [2, 3]
+    assert await pay(till, BatchLimits(max_total_cents=800)) == [2, 3]
     await till.earn_all({2: 500, 3: 300}.items())
-    assert await pay(till, Terms(max_total_cents=800)) == [2, 3]
-    assert await pay(till, Terms(max_total_cents=900)) == [1]
+    assert await pay(till, BatchLimits(max_total_cents=800)) == [2, 3]
+    assert await pay(till, BatchLimits(max_total_cents=900)) == [1]
 
 
-async def test_a_batch_for_some_names_nobody_else(till: Till) -> None:
+async def test_a_batch_for_some_names_nobody_else(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 100))
     summary = await propose(till, only={3, 7})
     assert planned(till, summary.batch_number) == [3, 7]
     assert (summary.users, summary.selected_count, summary.left_out) == (2, 2, ())
     assert await left_out(till, summary.batch_number) == {}
-    details = till.rows("SELECT details FROM audit_log WHERE action = 'batch_proposed'")[0][0]
+    details = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'batch_proposed'")[0][0]
     assert '"only": [3, 7]' in details
 
 
 @pytest.mark.parametrize("how", ["only", "exclude"])
-async def test_a_name_that_means_nobody_is_an_error_and_no_batch(till: Till, how: str) -> None:
+async def test_a_name_that_means_nobody_is_an_error_and_no_batch(till: LedgerFixture, how: str) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     await till.database.blacklist_referral_user(2)
     for wrong, error in ((77, NothingPendingError), (2, BlacklistedError), (-1, CashbackError)):
         with pytest.raises(error, match=f"[Mm]ember {wrong}"):
             await propose(till, **{how: {1, wrong}})  # type: ignore[arg-type]
-    assert till.rows("SELECT 1 FROM payout_batches") == []
+    assert till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
-async def test_where_all_are_left_out_there_is_no_batch_and_the_reason_is_said(till: Till) -> None:
+async def test_where_all_are_left_out_there_is_no_batch_and_the_reason_is_said(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
         await propose(till, exclude={1})
-    assert till.rows("SELECT 1 FROM payout_exclusions") == []
+    assert till.rows("SELECT 1 FROM cashback_payout_exclusions") == []

@@ -18,7 +18,7 @@ from cashback.database.integrity import moving, reconciliation
 from cashback.database.integrity.moving import MoveRefusedError
 from cashback.database.tables import metadata
 from cashback.domain.errors import DatabaseUnavailableError
-from tests.conftest import POSTGRESQL, SQLITE, Clock, Till, raw, rows
+from tests.conftest import POSTGRESQL, SQLITE, Clock, LedgerFixture, raw, rows
 from tests.postgresql import Server
 
 pytestmark = pytest.mark.anyio
@@ -67,7 +67,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]
 
 
 @pytest.fixture
-async def lived(till: Till) -> Till:
+async def lived(till: LedgerFixture) -> LedgerFixture:
     """Keep a ledger with something of most kinds in it."""
     await till.earn_all((10 + n % 7, 100 + n) for n in range(40))
     await till.pay()
@@ -85,16 +85,19 @@ async def move(source: Location, target: Location, clock: Clock) -> moving.Move:
 def contents(location: Location) -> dict[str, list[tuple[object, ...]]]:
     """Read all tables but the entry that tells of the move."""
     found = {table: rows(location, f"SELECT * FROM {table}") for table in metadata.tables}
-    found["audit_log"] = [row for row in found["audit_log"] if moving.ACTION not in row]
+    found["cashback_audit_log"] = [row for row in found["cashback_audit_log"] if moving.ACTION not in row]
     return {table: sorted(found[table], key=repr) for table in found}
 
 
-async def test_every_row_arrives_and_the_books_go_on(lived: Till, target: Location, clock: Clock) -> None:
+async def test_every_row_arrives_and_the_books_go_on(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     moved = await move(lived.location, target, clock)
     assert contents(target) == contents(lived.location)
-    assert moved.rows == {table: len(found) for table, found in contents(lived.location).items()}
+    kept = contents(lived.location).items()
+    assert moved.rows == {"cashback_origin": 1} | {
+        table.removeprefix("cashback_"): len(found) for table, found in kept if table != "cashback_origin"
+    }
     async with Database(target, clock=clock) as new:
-        there = Till(new, clock)
+        there = LedgerFixture(new, clock)
         there._buyers, there._orders = 950_000, 1_000
         await there.earn(10, 500)
         report = await there.pay()
@@ -103,7 +106,9 @@ async def test_every_row_arrives_and_the_books_go_on(lived: Till, target: Locati
     assert verdict.breaches == ()
 
 
-async def test_what_was_moved_pays_and_takes_nothing_any_more(lived: Till, target: Location, clock: Clock) -> None:
+async def test_what_was_moved_pays_and_takes_nothing_any_more(
+    lived: LedgerFixture, target: Location, clock: Clock
+) -> None:
     """Also through a program that had it open all the time."""
     planned = await lived.propose()
     await move(lived.location, target, clock)
@@ -118,7 +123,9 @@ async def test_what_was_moved_pays_and_takes_nothing_any_more(lived: Till, targe
     assert (await lived.verify()).breaches == ()
 
 
-async def test_killed_at_any_moment_it_is_done_or_can_be_done(lived: Till, target: Location, clock: Clock) -> None:
+async def test_killed_at_any_moment_it_is_done_or_can_be_done(
+    lived: LedgerFixture, target: Location, clock: Clock
+) -> None:
     """One after the other, on the same two ledgers. Before the end nothing is there; at no moment can both pay."""
     expected = contents(lived.location)
     for place, moment in enumerate(MOMENTS):
@@ -139,7 +146,9 @@ async def test_killed_at_any_moment_it_is_done_or_can_be_done(lived: Till, targe
         assert (await new.read(reconciliation.verify)).breaches == ()
 
 
-async def test_a_target_that_is_not_empty_is_left_as_it_is(lived: Till, target: Location, clock: Clock) -> None:
+async def test_a_target_that_is_not_empty_is_left_as_it_is(
+    lived: LedgerFixture, target: Location, clock: Clock
+) -> None:
     async with Database(target, clock=clock) as new:
         await new.ensure_user(7)
     before = contents(target)
@@ -149,7 +158,7 @@ async def test_a_target_that_is_not_empty_is_left_as_it_is(lived: Till, target: 
     assert (await lived.propose()).users == 1
 
 
-async def test_a_batch_in_work_is_not_moved(lived: Till, target: Location, clock: Clock) -> None:
+async def test_a_batch_in_work_is_not_moved(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     number = await lived.approved()
     with pytest.raises(MoveRefusedError, match="is in work"):
         await move(lived.location, target, clock)
@@ -157,7 +166,7 @@ async def test_a_batch_in_work_is_not_moved(lived: Till, target: Location, clock
     assert (await move(lived.location, target, clock)).rows["payout_batches"] == 2
 
 
-async def test_books_that_do_not_balance_are_not_moved(lived: Till, target: Location, clock: Clock) -> None:
+async def test_books_that_do_not_balance_are_not_moved(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     lived.honest = False
     with raw(lived.location) as connection:
         connection.execute("UPDATE users SET wallet_balance_cents = wallet_balance_cents + 1 WHERE discord_id = 10")
@@ -168,7 +177,7 @@ async def test_books_that_do_not_balance_are_not_moved(lived: Till, target: Loca
 @pytest.mark.about_a_file("only SQLite keeps any value in any column")
 @pytest.mark.parametrize("harm", ["'a' || char(0) || 'b'", "'x' || 1.5"])
 async def test_a_value_that_arrives_as_another_moves_nothing(
-    lived: Till, postgresql: Server, clock: Clock, harm: str
+    lived: LedgerFixture, postgresql: Server, clock: Clock, harm: str
 ) -> None:
     lived.honest = False
     column = "manually_assigned_roles" if "char" in harm else "has_client_role"
@@ -182,7 +191,9 @@ async def test_a_value_that_arrives_as_another_moves_nothing(
     postgresql.drop(target)
 
 
-async def test_a_row_that_is_lost_or_changed_on_the_way_is_found(lived: Till, target: Location, clock: Clock) -> None:
+async def test_a_row_that_is_lost_or_changed_on_the_way_is_found(
+    lived: LedgerFixture, target: Location, clock: Clock
+) -> None:
     """By a trigger of the target's that changes what was written."""
     async with Database(target, clock=clock):
         pass
@@ -193,19 +204,19 @@ async def test_a_row_that_is_lost_or_changed_on_the_way_is_found(lived: Till, ta
                 " $$ BEGIN NEW.last_error := 'spoilt'; RETURN NEW; END $$"
             )
             connection.execute(
-                "CREATE TRIGGER spoil BEFORE INSERT ON notifications FOR EACH ROW EXECUTE FUNCTION spoil()"
+                "CREATE TRIGGER spoil BEFORE INSERT ON cashback_notifications FOR EACH ROW EXECUTE FUNCTION spoil()"
             )
         else:
             connection.execute(
-                "CREATE TRIGGER spoil AFTER INSERT ON notifications"
-                " BEGIN UPDATE notifications SET last_error = 'spoilt' WHERE id = NEW.id; END"
+                "CREATE TRIGGER spoil AFTER INSERT ON cashback_notifications"
+                " BEGIN UPDATE cashback_notifications SET last_error = 'spoilt' WHERE id = NEW.id; END"
             )
     with pytest.raises(MoveRefusedError, match="arrived as another"):
         await move(lived.location, target, clock)
     assert rows(target, "SELECT count(*) FROM users") == [(0,)]
 
 
-async def test_it_moves_back_again(lived: Till, postgresql: Server, tmp_path: Path, clock: Clock) -> None:
+async def test_it_moves_back_again(lived: LedgerFixture, postgresql: Server, tmp_path: Path, clock: Clock) -> None:
     expected = contents(lived.location)
     there = postgresql.create()
     await move(lived.location, there, clock)
@@ -214,6 +225,6 @@ async def test_it_moves_back_again(lived: Till, postgresql: Server, tmp_path: Pa
     postgresql.drop(there)
 
 
-async def test_a_target_that_is_not_there_is_one_line(lived: Till, clock: Clock) -> None:
+async def test_a_target_that_is_not_there_is_one_line(lived: LedgerFixture, clock: Clock) -> None:
     with pytest.raises(DatabaseUnavailableError, match="cannot be reached"):
         await move(lived.location, Database("postgresql+psycopg://me@127.0.0.1:1/x").location, clock)

@@ -32,7 +32,7 @@ async def test_a_file_is_opened_again_as_it_was_left(tmp_path: Path, *, adopted:
             await database.ensure_user(5)
         schemas.append(rows(path, "SELECT type, name, sql FROM sqlite_master ORDER BY name"))
     assert schemas[0] == schemas[1]
-    assert rows(path, "SELECT version_num FROM alembic_version") == [(NEWEST,)]
+    assert rows(path, "SELECT version_num FROM cashback_alembic_version") == [(NEWEST,)]
     assert rows(path, "SELECT count(*) FROM users WHERE discord_id = 5") == [(1,)]
     assert rows(path, "SELECT id, adopted FROM cashback_origin") == [(1, int(adopted))]
 
@@ -113,7 +113,7 @@ async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     async with Database(path):
         pass
     with raw(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE cashback_alembic_version SET version_num = '9999'")
     assert "schema 9999 of a newer version; update this program" in await refusal(path)
 
 

@@ -13,7 +13,7 @@ from cashback.database import Database, schema
 from cashback.database.integrity import backup
 from cashback.database.tables import users
 from cashback.domain.errors import DatabaseUnavailableError
-from tests.conftest import REFUSED, Clock, Till, raw, rows
+from tests.conftest import REFUSED, Clock, LedgerFixture, raw, rows
 from tests.postgresql import Server
 
 pytestmark = pytest.mark.anyio
@@ -79,11 +79,11 @@ async def test_two_open_a_new_database_at_once(postgresql: Server, clock: Clock)
     async with anyio.create_task_group() as both:
         for _ in range(2):
             both.start_soon(open_it)
-    assert rows(address, "SELECT version_num FROM alembic_version") == [(schema.NEWEST,)]
+    assert rows(address, "SELECT version_num FROM cashback_alembic_version") == [(schema.NEWEST,)]
     postgresql.drop(address)
 
 
-@pytest.mark.parametrize("table", ["wallet_transactions", "payouts", "audit_log"])
+@pytest.mark.parametrize("table", ["wallet_transactions", "cashback_payouts", "cashback_audit_log"])
 def test_what_is_only_added_to_is_not_emptied_at_once(address: URL, table: str) -> None:
     with raw(address) as server, pytest.raises(REFUSED, match="only ever added to"):
         server.execute(f"TRUNCATE {table} CASCADE")
@@ -127,7 +127,7 @@ async def test_a_batch_that_loses_its_server_has_paid_whole_chunks_and_is_finish
     def fail(moment: str) -> None:
         if not number or moment != "before commit":
             return
-        chunks[0] += bool(rows(address, "SELECT 1 FROM payout_batches WHERE status = 'running'"))
+        chunks[0] += bool(rows(address, "SELECT 1 FROM cashback_payout_batches WHERE status = 'running'"))
         if chunks[0] == 2 and not chunks[1]:
             chunks[1] = 1
             if harm == "the server crashes":
@@ -141,7 +141,7 @@ async def test_a_batch_that_loses_its_server_has_paid_whole_chunks_and_is_finish
 
     number = 0
     async with Database(address, clock=clock, failpoint=fail) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 8))
         number = await till.approved()
         cut = await till.run(number, chunk_size=2)
@@ -153,5 +153,5 @@ async def test_a_batch_that_loses_its_server_has_paid_whole_chunks_and_is_finish
         report = (await till.run(number, chunk_size=2)).reports[0]
         assert (report.users_paid, report.total_cents) == (7, 728)
         assert [till.balance(referrer) for referrer in range(1, 8)] == [100 + referrer for referrer in range(1, 8)]
-        assert till.rows("SELECT count(*), count(DISTINCT user_id) FROM notifications") == [(7, 7)]
+        assert till.rows("SELECT count(*), count(DISTINCT user_id) FROM cashback_notifications") == [(7, 7)]
         assert (await till.verify()).breaches == ()

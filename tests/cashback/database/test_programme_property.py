@@ -25,7 +25,7 @@ from cashback.database.referral_program.referrals import create_referrals
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.database.tables import referrals, users
 from cashback.domain.errors import CashbackError, NothingPendingError, RefundRefusedError
-from tests.conftest import Clock, Till
+from tests.conftest import Clock, LedgerFixture
 
 PPM: Final = 1_000_000
 REFERRERS: Final = {10: 1, 11: 2}
@@ -123,7 +123,7 @@ class Programme:
     """Does to a real file and to the model the same."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self.till = Till(database, clock)
+        self.till = LedgerFixture(database, clock)
         self.clock = clock
         self.model = Model()
         self.wallets = {1: 0, 2: 0}

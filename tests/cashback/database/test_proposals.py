@@ -13,6 +13,7 @@ from cashback.database.tables import payout_batches
 from cashback.domain.errors import NothingPendingError, StaleBatchError
 from cashback.domain.model import (
     Absence,
+    BatchLimits,
     BatchMode,
     BatchStatus,
     BatchSummary,
@@ -20,31 +21,30 @@ from cashback.domain.model import (
     PlannedPayout,
     ReasonCount,
     Selection,
-    Terms,
 )
-from tests.conftest import FRIDAY, Clock, Till, raw
+from tests.conftest import FRIDAY, Clock, LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
 DEADLINE = FRIDAY + timedelta(minutes=2)
 
 
-async def propose(till: Till, **wishes: Any) -> BatchSummary:  # noqa: ANN401 -- arguments of several types
+async def propose(till: LedgerFixture, **wishes: Any) -> BatchSummary:  # noqa: ANN401 -- arguments of several types
     """Plan a batch as another admin than usual."""
     asked: dict[str, Any] = {"actor": "discord:7", "now": till.clock(), "expires_at": DEADLINE, **wishes}
     return await till.database.write(proposals.propose, **asked)
 
 
-def stored(till: Till, number: int) -> dict[str, Any]:
+def stored(till: LedgerFixture, number: int) -> dict[str, Any]:
     """Read a batch's row, without what was left empty."""
     columns = payout_batches.c.keys()
-    [row] = till.rows(f"SELECT {', '.join(columns)} FROM payout_batches WHERE number = ?", number)
+    [row] = till.rows(f"SELECT {', '.join(columns)} FROM cashback_payout_batches WHERE number = ?", number)
     return {name: value for name, value in zip(columns, row, strict=True) if value is not None}
 
 
-def told(till: Till) -> list[tuple[Any, ...]]:
+def told(till: LedgerFixture) -> list[tuple[Any, ...]]:
     """Read the audit entries of proposals: when, who, which batch, details."""
-    found = till.rows("SELECT at, actor, batch_number, details FROM audit_log WHERE action = 'batch_proposed'")
+    found = till.rows("SELECT at, actor, batch_number, details FROM cashback_audit_log WHERE action = 'batch_proposed'")
     return [(*rest, json.loads(details)) for *rest, details in found]
 
 
@@ -53,7 +53,7 @@ def text(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S.%f}"
 
 
-async def test_a_batch_for_everyone(till: Till) -> None:
+async def test_a_batch_for_everyone(till: LedgerFixture) -> None:
     await till.earn_all([(1, 300), (2, 500), (2, 50), (3, 300)])
     summary = await propose(till)
     assert summary == BatchSummary(
@@ -91,7 +91,7 @@ async def test_a_batch_for_everyone(till: Till) -> None:
     assert told(till) == [(text(FRIDAY), "discord:7", 1, details)]
 
 
-async def test_a_batch_for_one_member(till: Till) -> None:
+async def test_a_batch_for_one_member(till: LedgerFixture) -> None:
     await till.earn_all([(1, 300), (2, 500)])
     summary = await propose(till, target_user_id=1)
     assert (summary.mode, summary.target_user_id, summary.users, summary.total_cents) == ("individual", 1, 1, 300)
@@ -102,7 +102,7 @@ async def test_a_batch_for_one_member(till: Till) -> None:
     assert told(till) == [(text(FRIDAY), "discord:7", 1, details)]
 
 
-async def test_a_batch_of_a_slot_names_it(till: Till) -> None:
+async def test_a_batch_of_a_slot_names_it(till: LedgerFixture) -> None:
     """A slot's batch has no deadline: it is approved in the same transaction."""
     await till.earn(1, 100)
     await propose(till, slot_at=FRIDAY, expires_at=None)
@@ -111,7 +111,7 @@ async def test_a_batch_of_a_slot_names_it(till: Till) -> None:
     assert "expires_at" not in kept
 
 
-async def test_a_selection_is_on_record_with_who_was_left_out_and_why(till: Till) -> None:
+async def test_a_selection_is_on_record_with_who_was_left_out_and_why(till: LedgerFixture) -> None:
     await till.earn_all([(1, 300), (2, 500), (3, 40), (4, 100)])
     await till.database.write(absences.note, 4, Absence.LEFT, FRIDAY)
     summary = await propose(
@@ -119,7 +119,7 @@ async def test_a_selection_is_on_record_with_who_was_left_out_and_why(till: Till
         selection=Selection(only=frozenset({4, 3, 2, 1}), exclude=frozenset()),
         min_payout_cents=50,
         hold_leavers=True,
-        terms=Terms(max_users=1),
+        terms=BatchLimits(max_users=1),
     )
     reasons = {"below_minimum": 40, "left_server": 100, "over_user_limit": 300}
     assert {each.reason: each.cents for each in summary.left_out} == reasons
@@ -139,7 +139,7 @@ async def test_a_selection_is_on_record_with_who_was_left_out_and_why(till: Till
     }
 
 
-async def test_who_is_excluded_is_on_record(till: Till) -> None:
+async def test_who_is_excluded_is_on_record(till: LedgerFixture) -> None:
     await till.earn_all([(1, 300), (2, 500), (3, 40)])
     summary = await propose(till, selection=Selection(exclude=frozenset({3, 2})))
     assert [one.referrer_id for one in summary.top] == [1]
@@ -148,27 +148,27 @@ async def test_who_is_excluded_is_on_record(till: Till) -> None:
     assert (details["only"], details["exclude"], details["left_out"]) == ([], [2, 3], {"excluded": 2})
 
 
-async def test_of_those_left_out_only_who_is_named_is_on_record(till: Till) -> None:
+async def test_of_those_left_out_only_who_is_named_is_on_record(till: LedgerFixture) -> None:
     """The others are in no batch either, but not for what is wrong with them: nobody asked for them."""
     await till.earn_all([(1, 40), (2, 500), (3, 40), (4, 700), (5, 900), (6, 600), (7, 650)])
     for gone in (4, 5):
         await till.database.write(absences.note, gone, Absence.GONE, till.clock())
     named = Selection(only=frozenset({1, 2, 4, 6}))
-    summary = await propose(till, selection=named, min_payout_cents=50, terms=Terms(max_users=1))
+    summary = await propose(till, selection=named, min_payout_cents=50, terms=BatchLimits(max_users=1))
     assert [one.referrer_id for one in summary.top] == [6]
     reasons = {1: "below_minimum", 2: "over_user_limit", 4: "account_gone"}
-    assert dict(till.rows("SELECT referrer_id, reason FROM payout_exclusions")) == reasons
+    assert dict(till.rows("SELECT referrer_id, reason FROM cashback_payout_exclusions")) == reasons
     assert stored(till, summary.batch_number)["left_out_count"] == 3
 
 
-async def test_who_is_gone_and_who_is_excluded_are_counted_together(till: Till) -> None:
+async def test_who_is_gone_and_who_is_excluded_are_counted_together(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 500), (3, 40)])
     await till.database.write(absences.note, 1, Absence.GONE, till.clock())
     summary = await propose(till, selection=Selection(exclude=frozenset({2})))
     assert stored(till, summary.batch_number)["left_out_count"] == 2
 
 
-async def test_the_summary_shows_the_ten_largest(till: Till) -> None:
+async def test_the_summary_shows_the_ten_largest(till: LedgerFixture) -> None:
     await till.earn_all((person, 10 * person) for person in range(1, 13))
     summary = await propose(till)
     assert [one.referrer_id for one in summary.top] == list(range(12, 2, -1))
@@ -176,43 +176,43 @@ async def test_the_summary_shows_the_ten_largest(till: Till) -> None:
 
 
 @pytest.mark.parametrize(("cents", "asked"), [(999, None), (1000, "From $10.00 on, two admins must approve.")])
-async def test_from_the_threshold_on_two_must_approve(till: Till, cents: int, asked: str | None) -> None:
+async def test_from_the_threshold_on_two_must_approve(till: LedgerFixture, cents: int, asked: str | None) -> None:
     await till.earn(1, cents)
-    summary = await propose(till, terms=Terms(approval_threshold_cents=1000))
+    summary = await propose(till, terms=BatchLimits(approval_threshold_cents=1000))
     assert summary.needs_second_approver == asked
     assert stored(till, 1).get("needs_second_approver") == asked
 
 
 @pytest.mark.parametrize("gate", [False, True])
-async def test_what_is_unusual_is_said_and_may_need_two(till: Till, *, gate: bool) -> None:
+async def test_what_is_unusual_is_said_and_may_need_two(till: LedgerFixture, *, gate: bool) -> None:
     await till.earn_all([(1, 80), (2, 10), (3, 10)])
-    summary = await propose(till, terms=Terms(unusual_share_percent=50, gate_unusual=gate))
+    summary = await propose(till, terms=BatchLimits(unusual_share_percent=50, gate_unusual=gate))
     sentence = "Member 1 takes 80% of it, $0.80; more than 50% is unusual."
     assert summary.unusual == (sentence,)
     assert stored(till, 1)["unusual"] == sentence
     assert summary.needs_second_approver == ("What is unusual, two admins must approve." if gate else None)
 
 
-async def test_several_unusual_things_are_told_apart(till: Till, clock: Clock) -> None:
+async def test_several_unusual_things_are_told_apart(till: LedgerFixture, clock: Clock) -> None:
     for _ in range(3):
         await till.earn_all([(1, 10), (2, 10), (3, 10)])
         await till.pay()
         clock.advance(1)
     await till.earn_all([(1, 800), (2, 100), (3, 100)])
-    summary = await propose(till, terms=Terms(unusual_share_percent=50, unusual_factor=2, gate_unusual=True))
+    summary = await propose(till, terms=BatchLimits(unusual_share_percent=50, unusual_factor=2, gate_unusual=True))
     assert [sentence.split()[0] for sentence in summary.unusual] == ["The", "Member"]
     assert stored(till, summary.batch_number)["unusual"] == "\n".join(summary.unusual)
 
 
-async def test_what_is_usual_needs_one_admin_even_where_unusual_needs_two(till: Till) -> None:
+async def test_what_is_usual_needs_one_admin_even_where_unusual_needs_two(till: LedgerFixture) -> None:
     await till.earn_all([(1, 10), (2, 10), (3, 10)])
-    summary = await propose(till, terms=Terms(unusual_share_percent=50, gate_unusual=True))
+    summary = await propose(till, terms=BatchLimits(unusual_share_percent=50, gate_unusual=True))
     assert (summary.unusual, summary.needs_second_approver) == ((), None)
 
 
-async def test_the_first_approval_shows_in_the_summary(till: Till) -> None:
+async def test_the_first_approval_shows_in_the_summary(till: LedgerFixture) -> None:
     await till.earn(1, 1000)
-    number = (await propose(till, terms=Terms(approval_threshold_cents=1000))).batch_number
+    number = (await propose(till, terms=BatchLimits(approval_threshold_cents=1000))).batch_number
     await till.database.write(approvals.approve, number, actor="discord:8", now=FRIDAY, approver_id=8)
     summary = await till.database.read(proposals.summary, number)
     assert (summary.first_approved_by, summary.is_waiting, summary.status) == ("discord:8", True, "proposed")
@@ -220,11 +220,11 @@ async def test_the_first_approval_shows_in_the_summary(till: Till) -> None:
     assert (await till.database.read(proposals.summary, number)).status is BatchStatus.APPROVED
 
 
-async def test_a_preview_tells_what_a_proposal_would_and_leaves_nothing(till: Till) -> None:
+async def test_a_preview_tells_what_a_proposal_would_and_leaves_nothing(till: LedgerFixture) -> None:
     await till.earn_all([(1, 300), (2, 500), (3, 40), (4, 100), (5, 200), (6, 400)])
     await till.database.write(absences.note, 4, Absence.LEFT, FRIDAY)
     before = till.money()
-    plan: dict[str, Any] = {"min_payout_cents": 50, "hold_leavers": True, "terms": Terms(max_total_cents=1300)}
+    plan: dict[str, Any] = {"min_payout_cents": 50, "hold_leavers": True, "terms": BatchLimits(max_total_cents=1300)}
     found = await till.database.write(proposals.preview, now=FRIDAY, **plan)
     assert found == PendingPreview(
         users=3,
@@ -241,43 +241,53 @@ async def test_a_preview_tells_what_a_proposal_would_and_leaves_nothing(till: Ti
         ),
     )
     assert till.money() == before
-    assert till.rows("SELECT * FROM payout_batches") == till.rows("SELECT * FROM payout_exclusions") == told(till) == []
+    assert (
+        till.rows("SELECT * FROM cashback_payout_batches")
+        == till.rows("SELECT * FROM cashback_payout_exclusions")
+        == told(till)
+        == []
+    )
     summary = await propose(till, **plan)
     assert (summary.users, summary.total_cents, summary.left_out) == (found.users, found.total_cents, found.left_out)
     assert summary.top == found.top
 
 
-async def test_a_preview_of_nothing_is_empty(till: Till) -> None:
+async def test_a_preview_of_nothing_is_empty(till: LedgerFixture) -> None:
     found = await till.database.write(
-        proposals.preview, now=FRIDAY, min_payout_cents=1, hold_leavers=False, terms=Terms()
+        proposals.preview, now=FRIDAY, min_payout_cents=1, hold_leavers=False, terms=BatchLimits()
     )
     assert found == PendingPreview(users=0, total_cents=0, top=())
 
 
-async def test_who_is_below_the_minimum_alone_is_told_so(till: Till) -> None:
+async def test_who_is_below_the_minimum_alone_is_told_so(till: LedgerFixture) -> None:
     await till.earn_all([(1, 40), (2, 45)])
     with pytest.raises(NothingPendingError) as refused:
         await propose(till, target_user_id=2, min_payout_cents=50)
     assert str(refused.value) == "Member 2 is left out: below the smallest payout."
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
         await propose(till, min_payout_cents=50)
-    assert till.rows("SELECT * FROM payout_batches") == till.rows("SELECT * FROM payout_exclusions") == told(till) == []
+    assert (
+        till.rows("SELECT * FROM cashback_payout_batches")
+        == till.rows("SELECT * FROM cashback_payout_exclusions")
+        == told(till)
+        == []
+    )
 
 
-def lose_wallets(till: Till, *people: int) -> None:
+def lose_wallets(till: LedgerFixture, *people: int) -> None:
     """Take rows away as a bot does that looks at no foreign keys."""
     with raw(till.path) as connection:
         for person in people:
             connection.execute("DELETE FROM users WHERE discord_id = ?", [person])
 
 
-def wallets(till: Till) -> list[tuple[Any, ...]]:
+def wallets(till: LedgerFixture) -> list[tuple[Any, ...]]:
     """Read the wallets of referrers: whose, how much, since when."""
     return till.rows("SELECT discord_id, wallet_balance_cents, created_at, updated_at FROM users WHERE discord_id < 10")
 
 
 @pytest.mark.about_a_file("a server does not let go of a wallet that a referral names")
-async def test_who_is_to_be_paid_and_has_no_wallet_gets_one(till: Till, clock: Clock) -> None:
+async def test_who_is_to_be_paid_and_has_no_wallet_gets_one(till: LedgerFixture, clock: Clock) -> None:
     await till.earn_all([(1, 300), (2, 500), (3, 40), (4, 100), (5, 70)])
     await till.pay(target_user_id=5)
     lose_wallets(till, 2, 3, 5)
@@ -293,7 +303,7 @@ async def test_who_is_to_be_paid_and_has_no_wallet_gets_one(till: Till, clock: C
 
 
 @pytest.mark.about_a_file("a server does not let go of a wallet that a referral names")
-async def test_of_those_without_a_wallet_only_who_is_named_gets_one(till: Till) -> None:
+async def test_of_those_without_a_wallet_only_who_is_named_gets_one(till: LedgerFixture) -> None:
     await till.earn_all([(1, 300), (2, 500), (3, 40)])
     lose_wallets(till, 2, 3)
     summary = await propose(till, target_user_id=3)
@@ -301,7 +311,7 @@ async def test_of_those_without_a_wallet_only_who_is_named_gets_one(till: Till) 
     assert [person for person, *_ in wallets(till)] == [1, 3]
 
 
-async def test_only_what_waits_for_an_answer_expires_and_at_its_last_moment(till: Till, clock: Clock) -> None:
+async def test_only_what_waits_for_an_answer_expires_and_at_its_last_moment(till: LedgerFixture, clock: Clock) -> None:
     await till.earn(1, 100)
     approved, cancelled, early, late, never = [
         (await propose(till, expires_at=expires_at)).batch_number
@@ -312,7 +322,7 @@ async def test_only_what_waits_for_an_answer_expires_and_at_its_last_moment(till
     assert await till.database.write(proposals.expire, now=DEADLINE - timedelta(seconds=1)) == []
     assert await till.database.write(proposals.expire, now=DEADLINE) == [early]
     assert await till.database.write(proposals.expire, now=DEADLINE + timedelta(days=1)) == [late]
-    assert till.rows("SELECT number, status FROM payout_batches ORDER BY 1") == [
+    assert till.rows("SELECT number, status FROM cashback_payout_batches ORDER BY 1") == [
         (approved, "approved"),
         (cancelled, "cancelled"),
         (early, "expired"),
@@ -322,7 +332,7 @@ async def test_only_what_waits_for_an_answer_expires_and_at_its_last_moment(till
     assert stored(till, early)["finished_at"] == text(DEADLINE)
 
 
-async def test_what_was_decided_is_not_cancelled(till: Till, clock: Clock) -> None:
+async def test_what_was_decided_is_not_cancelled(till: LedgerFixture, clock: Clock) -> None:
     await till.earn(1, 100)
     first, second = [(await propose(till)).batch_number for _ in range(2)]
     await till.database.write(proposals.cancel, first, actor="discord:8", now=clock.advance(3))

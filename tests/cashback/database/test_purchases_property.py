@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cashback.database import Database
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.referrals import create_referrals
-from tests.conftest import FRIDAY, Clock, Till
+from tests.conftest import FRIDAY, Clock, LedgerFixture
 
 REFERRERS = {10: 1, 11: 1, 12: 2}
 BUYERS = [*REFERRERS, 13]
@@ -93,7 +93,7 @@ def test_nothing_below_a_cent_is_lost_or_invented(new_ledger: Path, amounts: lis
 
 
 @pytest.mark.anyio
-async def test_an_order_id_of_any_text_is_known_again(till: Till) -> None:
+async def test_an_order_id_of_any_text_is_known_again(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     orders = ["\U0001f600", 'a"b\\c', "[1, 2]", "é\t\n", "007", "7", "null", "1e3", "a" * 200]
     for order in orders:
@@ -104,7 +104,7 @@ async def test_an_order_id_of_any_text_is_known_again(till: Till) -> None:
 
 
 @pytest.mark.anyio
-async def test_of_hundreds_in_one_call_each_referral_gets_its_own(till: Till) -> None:
+async def test_of_hundreds_in_one_call_each_referral_gets_its_own(till: LedgerFixture) -> None:
     """So many that some go to the database in hundreds, and the rest one by one. Every third is payable at once."""
     buyers = range(1_000, 1_250)
     await till.database.write(create_referrals, [(1, buyer) for buyer in buyers], FRIDAY)

@@ -18,9 +18,9 @@ from cashback.database.queries import browsing, members
 from cashback.database.referral_program import pending, purchases, referrals, refunds
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
-from cashback.domain.model import Absence, ChunkDiscovered, Terms
+from cashback.domain.model import Absence, BatchLimits, ChunkDiscovered
 from tests.cashback.database import apex_core
-from tests.conftest import FRIDAY, Clock, Till, raw
+from tests.conftest import FRIDAY, Clock, LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -49,18 +49,30 @@ def full_scans(plans: Plans) -> list[str]:
 
     An INSERT's plan names the tables that refer to its own too; SQLite looks there only while a violation is open.
     """
-    tables = ("referrals", "users", "wallet_transactions", "payouts", "referral_purchases", "referral_refunds")
+    tables = (
+        "referrals",
+        "users",
+        "wallet_transactions",
+        "cashback_payouts",
+        "cashback_referral_purchases",
+        "cashback_referral_refunds",
+    )
     return [
         step
         for statement, plan in plans.items()
         for step in plan
-        if not (step == "SCAN payouts" and statement.startswith("INSERT"))
+        if not (step == "SCAN cashback_payouts" and statement.startswith("INSERT"))
         if step.split(" USING")[0] in {f"SCAN {table}" for table in tables}
         and not any(f"INDEX {index}" in step for index in PARTIAL)
     ]
 
 
-PARTIAL = ("referrals_pending", "referrals_blacklisted", "referrals_overpaid", "referrals_held")
+PARTIAL = (
+    "cashback_referrals_pending",
+    "cashback_referrals_blacklisted",
+    "cashback_referrals_overpaid",
+    "cashback_referrals_held",
+)
 """These hold only the rows that they are asked for."""
 
 FORMS = ["new", "adopted", "analyzed"]
@@ -69,7 +81,7 @@ small_tables = pytest.mark.parametrize("large", ["new", "adopted"], indirect=Tru
 
 
 @pytest.fixture(params=FORMS)
-async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path) -> AsyncIterator[Till]:
+async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path) -> AsyncIterator[LedgerFixture]:
     """Open a ledger with some thousand referrals, most of them paid, with a batch that runs."""
     path = tmp_path / "cashback.db"
     if request.param == "new":
@@ -77,7 +89,7 @@ async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path
     else:
         apex_core.create(path)
     async with Database(path, clock=Clock()) as database:
-        till = Till(database, Clock())
+        till = LedgerFixture(database, Clock())
         await till.earn_all((1000 + number % 500, 5) for number in range(2000))
         await till.pay()
         await till.earn_all((1000 + number, 7) for number in range(200))
@@ -89,63 +101,63 @@ async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path
         yield till
 
 
-async def test_crediting_a_chunk_searches_its_own_rows_only(large: Till) -> None:
+async def test_crediting_a_chunk_searches_its_own_rows_only(large: LedgerFixture) -> None:
     chunk = ChunkDiscovered(batch_number=2, first_referrer_id=1010, last_referrer_id=1060)
     plans = await large.database.write(explained, crediting.credit_chunk, chunk, now=FRIDAY)
     assert len(plans) >= 7
     assert full_scans(plans) == []
-    by_flag = [step for plan in plans.values() for step in plan if "idx_referrals_blacklisted" in step]
+    by_flag = [step for plan in plans.values() for step in plan if "idx_referrals_blacklist" in step]
     assert by_flag == []
     [transactions] = [plan for text, plan in plans.items() if text.startswith("INSERT INTO wallet_transactions")]
-    assert any("referrals_pending (referrer_user_id>" in step for step in transactions), transactions
+    assert any("cashback_referrals_pending (referrer_user_id>" in step for step in transactions), transactions
     barred = [step for step in transactions if " flagged " in step]
-    assert all("referrals_blacklisted" in step for step in barred), barred
+    assert all("cashback_referrals_blacklisted" in step for step in barred), barred
     [marks] = [plan for text, plan in plans.items() if text.startswith("UPDATE referrals")]
-    assert any("referrals_pending" in step for step in marks), marks
+    assert any("cashback_referrals_pending" in step for step in marks), marks
 
 
-async def test_discovery_goes_along_the_key(large: Till) -> None:
+async def test_discovery_goes_along_the_key(large: LedgerFixture) -> None:
     plans = await large.database.read(explained, crediting.next_chunk, 2, after_referrer_id=1100, size=50)
-    batch = "SEARCH payout_batches USING INTEGER PRIMARY KEY (rowid=?)"
-    along_the_key = "SEARCH payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"
+    batch = "SEARCH cashback_payout_batches USING INTEGER PRIMARY KEY (rowid=?)"
+    along_the_key = "SEARCH cashback_payouts USING PRIMARY KEY (batch_number=? AND referrer_id>?)"
     assert list(plans.values()) == [["CO-ROUTINE waiting", batch, along_the_key, "SCAN waiting"]]
 
 
 @pytest.mark.parametrize("function", [pending.all_pending, pending.pending_by_referrer])
-async def test_what_is_pending_is_read_from_its_index(large: Till, function: Callable[..., Any]) -> None:
+async def test_what_is_pending_is_read_from_its_index(large: LedgerFixture, function: Callable[..., Any]) -> None:
     def execute(connection: Connection, _now: object) -> None:
         connection.execute(pending.pending_by_referrer(FRIDAY))
 
     chosen = pending.all_pending if function is pending.all_pending else execute
     plans = await large.database.read(explained, chosen, FRIDAY)
     [plan] = plans.values()
-    assert any("referrals USING INDEX referrals_pending" in step for step in plan), plan
+    assert any("referrals USING INDEX cashback_referrals_pending" in step for step in plan), plan
     assert full_scans(plans) == []
 
 
-async def test_page_of_pending_referrers_is_read_from_its_index(large: Till) -> None:
+async def test_page_of_pending_referrers_is_read_from_its_index(large: LedgerFixture) -> None:
     page = partial(browsing.referrers_page, which=browsing.ReferrerFilter.PENDING, after_referrer_id=1100, limit=50)
     plans = await large.database.read(explained, page, FRIDAY)
     assert full_scans(plans) == [], plans
 
 
-async def test_proposing_reads_what_is_pending_from_its_index(large: Till) -> None:
+async def test_proposing_reads_what_is_pending_from_its_index(large: LedgerFixture) -> None:
     plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
     assert full_scans(plans) == [], plans
 
 
-async def test_a_batch_is_verified_by_its_own_rows(large: Till) -> None:
+async def test_a_batch_is_verified_by_its_own_rows(large: LedgerFixture) -> None:
     plans = await large.database.read(explained, reconciliation.verify_batch, 2)
     assert len(plans) >= 7
     assert full_scans(plans) == [], plans
 
 
-async def test_one_members_pending_is_a_search(large: Till) -> None:
+async def test_one_members_pending_is_a_search(large: LedgerFixture) -> None:
     for function in (pending.pending_for, referrals.referral_stats, members.standing):
         assert full_scans(await large.database.read(explained, function, 1010, FRIDAY)) == []
 
 
-async def test_what_a_member_is_told_is_searched(large: Till) -> None:
+async def test_what_a_member_is_told_is_searched(large: LedgerFixture) -> None:
     read = large.database.read
     for plans in (
         await read(explained, members.past_payouts, 1010, limit=10),
@@ -160,40 +172,40 @@ async def test_what_a_member_is_told_is_searched(large: Till) -> None:
         assert full_scans(plans) == [], plans
 
 
-async def test_a_purchase_on_a_large_ledger_is_searched(large: Till) -> None:
+async def test_a_purchase_on_a_large_ledger_is_searched(large: LedgerFixture) -> None:
     bought = Purchase(order_id="new", buyer_id=900_001, amount_cents=100)
     plans = await large.database.write(explained, purchases.log_purchase, bought, 5_000, FRIDAY, holding_days=5)
     assert full_scans(plans) == [], plans
 
 
-async def test_who_is_absent_is_left_out_by_a_search(large: Till) -> None:
+async def test_who_is_absent_is_left_out_by_a_search(large: LedgerFixture) -> None:
     await large.database.write(absences.note, 1010, Absence.GONE, FRIDAY)
     plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
     assert full_scans(plans) == [], plans
 
 
 @small_tables
-async def test_the_outbox_is_read_from_its_index(large: Till) -> None:
+async def test_the_outbox_is_read_from_its_index(large: LedgerFixture) -> None:
     plans = await large.database.read(explained, outbox.due, now=FRIDAY, limit=50)
     [plan] = plans.values()
-    assert plan[0] == "SCAN notifications USING INDEX notifications_queued"
+    assert plan[0] == "SCAN cashback_notifications USING INDEX cashback_notifications_queued"
     assert full_scans(plans) == []
 
 
 @small_tables
-async def test_open_batches_are_read_from_their_index(large: Till) -> None:
+async def test_open_batches_are_read_from_their_index(large: LedgerFixture) -> None:
     for function, arguments in ((batches.unfinished, {}), (proposals.expire, {"now": FRIDAY})):
         plans = await large.database.write(explained, function, **arguments)
-        assert any("payout_batches_open" in step for plan in plans.values() for step in plan), plans
+        assert any("cashback_payout_batches_open" in step for plan in plans.values() for step in plan), plans
 
 
 @pytest.mark.about_a_file(
     "SQLite says how it goes about a statement before there are rows; a server's plan depends on them"
 )
-async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(till: Till) -> None:
+async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(till: LedgerFixture) -> None:
     """Of no batch before, nobody was left out; asked for as NULL, every row would be looked at for every referrer."""
     await till.earn_all((referrer, 100) for referrer in range(1, 9))
-    terms = Terms(max_users=10, max_total_cents=1000)
+    terms = BatchLimits(max_users=10, max_total_cents=1000)
     plans = await till.database.write(
         explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None, terms=terms
     )

@@ -12,39 +12,43 @@ import pytest
 from cashback.database.payouts import absences, crediting, runs
 from cashback.domain.errors import CashbackError, NothingPendingError, StaleBatchError
 from cashback.domain.model import Absence, BatchStatus, ChunkCredited, ChunkDiscovered, Selection
-from cashback.services import Desk
+from cashback.services import AdminService
 from cashback.settings import ReferralSettings, RoleIds, Settings
 from stages.crediting import Crediting
 from tests.cashback.services.test_admin_service import ADMIN, ADMIN_ROLE, MEMBER, OTHER_ADMIN, Queue, refusals
-from tests.conftest import FRIDAY, Clock, Till, raw
+from tests.conftest import FRIDAY, Clock, LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
 
-def desk_of(till: Till, **referral_settings: Any) -> Desk:  # noqa: ANN401 -- settings of several types
-    """Open a desk with these settings."""
+def service_of(till: LedgerFixture, **referral_settings: Any) -> AdminService:  # noqa: ANN401 -- settings of several types
+    """Open a service with these settings."""
     settings = Settings(
         role_ids=RoleIds(admin=ADMIN_ROLE), referral_settings=ReferralSettings.model_validate(referral_settings)
     )
-    return Desk(till.database, settings, Queue().submit)
+    return AdminService(till.database, settings, Queue().submit)
 
 
-def entries(till: Till, action: str) -> list[tuple[str, int | None, dict[str, Any]]]:
+def entries(till: LedgerFixture, action: str) -> list[tuple[str, int | None, dict[str, Any]]]:
     """Read the audit entries of a kind: actor, batch, details."""
-    found = till.rows("SELECT actor, batch_number, details FROM audit_log WHERE action = ? ORDER BY id", action)
+    found = till.rows(
+        "SELECT actor, batch_number, details FROM cashback_audit_log WHERE action = ? ORDER BY id", action
+    )
     return [(actor, number, json.loads(details)) for actor, number, details in found]
 
 
-def moments(till: Till, number: int) -> tuple[Any, ...]:
+def moments(till: LedgerFixture, number: int) -> tuple[Any, ...]:
     """Read when a batch was approved first, approved, started and finished, in seconds from the first Friday."""
-    query = "SELECT first_approved_at, approved_at, started_at, finished_at FROM payout_batches WHERE number = ?"
+    query = (
+        "SELECT first_approved_at, approved_at, started_at, finished_at FROM cashback_payout_batches WHERE number = ?"
+    )
     return tuple(
         None if one is None else (datetime.fromisoformat(one).replace(tzinfo=UTC) - FRIDAY).total_seconds()
         for one in till.rows(query, number)[0]
     )
 
 
-def break_wallet(till: Till, person: int) -> None:
+def break_wallet(till: LedgerFixture, person: int) -> None:
     """Have a wallet refuse to be written."""
     with raw(till.location) as connection:
         connection.execute(
@@ -53,7 +57,9 @@ def break_wallet(till: Till, person: int) -> None:
         )
 
 
-async def test_a_replayed_chunk_tells_exactly_what_became_of_it(till: Till, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_replayed_chunk_tells_exactly_what_became_of_it(
+    till: LedgerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "stages.crediting")
     await till.earn_all((person, 100 * person) for person in (1, 2, 3, 4))
     number = await till.approved()
@@ -67,7 +73,7 @@ async def test_a_replayed_chunk_tells_exactly_what_became_of_it(till: Till, capl
     ]
 
 
-async def test_who_fails_alone_fails_in_the_batch(till: Till) -> None:
+async def test_who_fails_alone_fails_in_the_batch(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 200)])
     number = await till.approved()
     break_wallet(till, 1)
@@ -78,7 +84,7 @@ async def test_who_fails_alone_fails_in_the_batch(till: Till) -> None:
     ]
 
 
-async def test_what_was_credited_is_in_the_wallet_to_the_last_word(till: Till, clock: Clock) -> None:
+async def test_what_was_credited_is_in_the_wallet_to_the_last_word(till: LedgerFixture, clock: Clock) -> None:
     await till.earn_all([(1, 100), (2, 200), (2, 50), (3, 300)])
     await till.pay(target_user_id=3)
     clock.advance(60)
@@ -87,9 +93,11 @@ async def test_what_was_credited_is_in_the_wallet_to_the_last_word(till: Till, c
     await till.run(number)
     columns = (
         "user_discord_id, amount_cents, balance_after_cents, transaction_type, description, metadata, created_at,"
-        " payout_batch_number"
+        " cashback_payout_batch_number"
     )
-    found = till.rows(f"SELECT {columns} FROM wallet_transactions WHERE payout_batch_number = ? ORDER BY 1", number)
+    found = till.rows(
+        f"SELECT {columns} FROM wallet_transactions WHERE cashback_payout_batch_number = ? ORDER BY 1", number
+    )
     kind, at = "referral_cashback", "2026-07-03 15:01:05.000000"
     one = '{"batch_id": "BATCH-20260703-150100", "referral_count": 1}'
     two = '{"batch_id": "BATCH-20260703-150100", "referral_count": 2}'
@@ -105,7 +113,7 @@ async def test_what_was_credited_is_in_the_wallet_to_the_last_word(till: Till, c
     ]
 
 
-async def test_a_chunk_is_found_among_the_planned_payouts_of_its_own_running_batch(till: Till) -> None:
+async def test_a_chunk_is_found_among_the_planned_payouts_of_its_own_running_batch(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 200), (3, 300), (4, 400)])
     everyone, one = await till.approved(), await till.approved(target_user_id=3)
 
@@ -124,7 +132,7 @@ async def test_a_chunk_is_found_among_the_planned_payouts_of_its_own_running_bat
     assert await found(everyone) == (2, 3)
 
 
-async def test_a_stopped_batch_says_which_chunk_stays(till: Till, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_stopped_batch_says_which_chunk_stays(till: LedgerFixture, caplog: pytest.LogCaptureFixture) -> None:
     """The batch is stopped after discovery has found the chunk and before it is credited."""
     caplog.set_level(logging.INFO, "stages.crediting")
     await till.earn(1, 100)
@@ -142,7 +150,7 @@ async def test_a_stopped_batch_says_which_chunk_stays(till: Till, caplog: pytest
     assert caplog.messages == ["batch 1 was stopped; a chunk of it stays planned"]
 
 
-async def test_a_failed_payout_fails_in_its_own_batch_alone(till: Till) -> None:
+async def test_a_failed_payout_fails_in_its_own_batch_alone(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number, other = await till.approved(), await till.approved()
     for each in (number, other):
@@ -152,7 +160,7 @@ async def test_a_failed_payout_fails_in_its_own_batch_alone(till: Till) -> None:
     assert till.payouts(other) == [(1, "planned", 0, None)]
 
 
-async def test_what_is_given_up_is_given_up_in_its_own_batch_alone(till: Till, clock: Clock) -> None:
+async def test_what_is_given_up_is_given_up_in_its_own_batch_alone(till: LedgerFixture, clock: Clock) -> None:
     await till.earn_all([(1, 100), (2, 200)])
     number, other = await till.approved(), await till.approved()
     await till.database.write(runs.stop, number, actor="discord:7", now=clock())
@@ -160,13 +168,13 @@ async def test_what_is_given_up_is_given_up_in_its_own_batch_alone(till: Till, c
     assert report.status is BatchStatus.COMPLETED
     assert till.payouts(number) == [(1, "skipped", 0, "given_up"), (2, "skipped", 0, "given_up")]
     assert till.payouts(other) == [(1, "planned", 0, None), (2, "planned", 0, None)]
-    settled = till.rows("SELECT DISTINCT settled_at FROM payouts WHERE batch_number = ?", number)
+    settled = till.rows("SELECT DISTINCT settled_at FROM cashback_payouts WHERE batch_number = ?", number)
     assert settled == [("2026-07-03 15:01:00.000000",)]
     assert entries(till, "batch_stopped") == [("discord:7", number, {"left": 2})]
     assert entries(till, "batch_given_up") == [("discord:8", number, {"users": 2})]
 
 
-async def test_a_batch_that_is_stopped_and_resumed_keeps_when_it_began(till: Till, clock: Clock) -> None:
+async def test_a_batch_that_is_stopped_and_resumed_keeps_when_it_began(till: LedgerFixture, clock: Clock) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.write(runs.start, number, now=clock.advance(10))
@@ -180,7 +188,9 @@ async def test_a_batch_that_is_stopped_and_resumed_keeps_when_it_began(till: Til
     assert told["status"] == "completed"
 
 
-async def test_a_batch_that_is_stopped_before_it_began_begins_when_it_is_resumed(till: Till, clock: Clock) -> None:
+async def test_a_batch_that_is_stopped_before_it_began_begins_when_it_is_resumed(
+    till: LedgerFixture, clock: Clock
+) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.write(runs.stop, number, actor="cli", now=clock())
@@ -188,7 +198,7 @@ async def test_a_batch_that_is_stopped_before_it_began_begins_when_it_is_resumed
     assert moments(till, number) == (None, 0, 25, None)
 
 
-async def test_a_state_is_said_in_words(till: Till) -> None:
+async def test_a_state_is_said_in_words(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     number = await till.approved()
     break_wallet(till, 1)
@@ -198,75 +208,79 @@ async def test_a_state_is_said_in_words(till: Till) -> None:
     assert str(refused.value) == "Batch BATCH-20260703-150000 is completed with failures; there is nothing to stop."
 
 
-async def test_what_is_cancelled_and_what_expires_is_on_record_with_who_and_when(till: Till, clock: Clock) -> None:
+async def test_what_is_cancelled_and_what_expires_is_on_record_with_who_and_when(
+    till: LedgerFixture, clock: Clock
+) -> None:
     await till.earn(1, 100)
-    desk = desk_of(till)
-    cancelled = (await desk.propose(ADMIN)).batch_number
+    service = service_of(till)
+    cancelled = (await service.propose(ADMIN)).batch_number
     clock.advance(5)
-    await desk.cancel(ADMIN, cancelled)
-    expired = (await desk.propose(ADMIN)).batch_number
+    await service.cancel(ADMIN, cancelled)
+    expired = (await service.propose(ADMIN)).batch_number
     clock.advance(120)
-    assert await desk.expire() == [expired]
+    assert await service.expire() == [expired]
     assert entries(till, "batch_cancelled") == [("discord:7", cancelled, {})]
     assert entries(till, "batch_expired") == [("system", expired, {})]
     assert [moments(till, number)[3] for number in (cancelled, expired)] == [5, 125]
 
 
-async def test_the_first_of_two_approvals_is_on_record_to_the_last_word(till: Till, clock: Clock) -> None:
+async def test_the_first_of_two_approvals_is_on_record_to_the_last_word(till: LedgerFixture, clock: Clock) -> None:
     await till.earn(1, 1000)
-    desk = desk_of(till, approval_threshold_cents=1000, approval_hours=3)
-    number = (await desk.propose(ADMIN)).batch_number
+    service = service_of(till, approval_threshold_cents=1000, approval_hours=3)
+    number = (await service.propose(ADMIN)).batch_number
     clock.advance(7)
-    await desk.approve(ADMIN, number)
-    assert await desk.is_waiting(number)
+    await service.approve(ADMIN, number)
+    assert await service.is_waiting(number)
     until = clock() + timedelta(hours=3)
     [(actor, of_batch, told)] = entries(till, "batch_first_approved")
     assert (actor, of_batch) == ("discord:7", number)
     assert set(told) == {"users", "total_cents", "why_two", "until"}
     assert (told["users"], told["total_cents"], told["until"]) == (1, 1000, until.isoformat())
     assert "10.00" in told["why_two"]
-    assert till.rows("SELECT expires_at FROM payout_batches") == [("2026-07-03 18:00:07.000000",)]
+    assert till.rows("SELECT expires_at FROM cashback_payout_batches") == [("2026-07-03 18:00:07.000000",)]
     clock.advance(60)
-    await desk.approve(OTHER_ADMIN, number)
+    await service.approve(OTHER_ADMIN, number)
     assert moments(till, number) == (7, 67, None, None)
-    assert not await desk.is_waiting(number)
+    assert not await service.is_waiting(number)
 
 
-async def test_who_may_not_propose_is_refused_what_was_wanted(till: Till) -> None:
+async def test_who_may_not_propose_is_refused_what_was_wanted(till: LedgerFixture) -> None:
     with pytest.raises(CashbackError):
-        await desk_of(till).propose(MEMBER)
+        await service_of(till).propose(MEMBER)
     assert refusals(till) == [("discord:9", "propose a batch")]
 
 
-async def test_a_selection_is_one_or_the_other(till: Till) -> None:
+async def test_a_selection_is_one_or_the_other(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100)])
-    desk = desk_of(till)
+    service = service_of(till)
     with pytest.raises(CashbackError) as refused:
-        await desk.propose(ADMIN, target_user_id=1, selection=Selection(only=frozenset({2}), exclude=frozenset()))
+        await service.propose(ADMIN, target_user_id=1, selection=Selection(only=frozenset({2}), exclude=frozenset()))
     assert str(refused.value) == "Name one member, or some with only or exclude, not both."
     with pytest.raises(CashbackError) as refused:
-        await desk.propose(ADMIN, selection=Selection(only=frozenset({1, 2}), exclude=frozenset({2, 3})))
+        await service.propose(ADMIN, selection=Selection(only=frozenset({1, 2}), exclude=frozenset({2, 3})))
     assert str(refused.value) == "Member 2 is named by both only and exclude."
-    summary = await desk.propose(ADMIN, selection=Selection(only=frozenset({2}), exclude=frozenset()))
+    summary = await service.propose(ADMIN, selection=Selection(only=frozenset({2}), exclude=frozenset()))
     assert [one.referrer_id for one in summary.top] == [2]
-    assert (await desk.propose(ADMIN, selection=Selection(only=frozenset(), exclude=frozenset({2})))).users == 1
+    assert (await service.propose(ADMIN, selection=Selection(only=frozenset(), exclude=frozenset({2})))).users == 1
 
 
 @pytest.mark.parametrize(("policy", "paid"), [("hold", [2]), ("pay", [1, 2])])
-async def test_the_desk_holds_leavers_where_the_settings_say_so(till: Till, policy: str, paid: list[int]) -> None:
+async def test_the_desk_holds_leavers_where_the_settings_say_so(
+    till: LedgerFixture, policy: str, paid: list[int]
+) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     await till.database.write(absences.note, 1, Absence.LEFT, FRIDAY)
-    summary = await desk_of(till, leaver_policy=policy).propose(ADMIN)
+    summary = await service_of(till, leaver_policy=policy).propose(ADMIN)
     assert sorted(one.referrer_id for one in summary.top) == paid
 
 
-async def test_the_desk_rolls_over_what_is_below_the_minimum(till: Till) -> None:
+async def test_the_desk_rolls_over_what_is_below_the_minimum(till: LedgerFixture) -> None:
     await till.earn_all([(1, 99), (2, 100)])
-    summary = await desk_of(till, min_payout_cents=100).propose(ADMIN)
+    summary = await service_of(till, min_payout_cents=100).propose(ADMIN)
     assert [one.referrer_id for one in summary.top] == [2]
 
 
-async def test_what_is_not_pending_is_said_with_why(till: Till) -> None:
+async def test_what_is_not_pending_is_said_with_why(till: LedgerFixture) -> None:
     with pytest.raises(NothingPendingError) as refused:
         await till.propose()
     assert str(refused.value) == "No referral cashback is pending."
@@ -280,7 +294,7 @@ async def test_what_is_not_pending_is_said_with_why(till: Till) -> None:
     assert str(refused.value).startswith("Member 1 is left out: ")
 
 
-async def test_a_batch_that_is_not_running_says_so(till: Till) -> None:
+async def test_a_batch_that_is_not_running_says_so(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
@@ -289,39 +303,41 @@ async def test_a_batch_that_is_not_running_says_so(till: Till) -> None:
     assert str(refused.value) == "Batch BATCH-20260703-150000 is approved, not running; nothing more is paid."
 
 
-async def test_a_free_batch_id_is_the_next_second(till: Till) -> None:
+async def test_a_free_batch_id_is_the_next_second(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     ids = [await till.approve((await till.propose()).batch_number) for _ in range(3)]
     assert ids == [f"BATCH-20260703-15000{second}" for second in range(3)]
 
 
-def lose_every_race(till: Till) -> None:
+def lose_every_race(till: LedgerFixture) -> None:
     """Have another process always be a moment faster: an update of a batch finds nothing to move."""
     with raw(till.location) as connection:
-        connection.execute("CREATE TRIGGER lost BEFORE UPDATE ON payout_batches BEGIN SELECT RAISE(IGNORE); END")
+        connection.execute(
+            "CREATE TRIGGER lost BEFORE UPDATE ON cashback_payout_batches BEGIN SELECT RAISE(IGNORE); END"
+        )
 
 
 @pytest.mark.about_a_file("its trigger can have an update find nothing")
 @pytest.mark.parametrize("threshold_cents", [None, 100])
 async def test_who_loses_the_race_for_an_approval_is_told_and_nothing_is_on_record(
-    till: Till, threshold_cents: int | None
+    till: LedgerFixture, threshold_cents: int | None
 ) -> None:
     await till.earn(1, 100)
-    desk = desk_of(till, approval_threshold_cents=threshold_cents)
-    number = (await desk.propose(ADMIN)).batch_number
+    service = service_of(till, approval_threshold_cents=threshold_cents)
+    number = (await service.propose(ADMIN)).batch_number
     lose_every_race(till)
     with pytest.raises(StaleBatchError, match="This batch was confirmed already by"):
-        await desk.approve(ADMIN, number)
+        await service.approve(ADMIN, number)
     assert entries(till, "batch_approved") == entries(till, "batch_first_approved") == []
 
 
-async def test_a_batch_that_planned_another_number_of_payouts_is_not_finished(till: Till) -> None:
+async def test_a_batch_that_planned_another_number_of_payouts_is_not_finished(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100), (3, 100)])
     number = await till.approved()
     break_wallet(till, 1)
     await till.database.blacklist_referral_user(2)
     with raw(till.location) as connection:
-        connection.execute("UPDATE payout_batches SET planned_count = 5")
+        connection.execute("UPDATE cashback_payout_batches SET planned_count = 5")
     recorder = await till.run(number)
     assert recorder.reports == []
     assert recorder.interruptions == [(number, "Batch number 1 planned 5 payouts, but 3 are settled.")]

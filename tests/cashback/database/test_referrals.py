@@ -17,12 +17,12 @@ from cashback.database.referral_program.purchases import (
     record_purchases,
 )
 from cashback.domain.errors import CashbackError, PurchaseRefusedError, ReferralRefusedError
-from tests.conftest import FRIDAY, Till
+from tests.conftest import FRIDAY, LedgerFixture
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_new_referral_is_found_from_both_sides(till: Till) -> None:
+async def test_a_new_referral_is_found_from_both_sides(till: LedgerFixture) -> None:
     database = till.database
     number = await database.create_referral(1, 2)
     assert isinstance(number, int)
@@ -36,7 +36,7 @@ async def test_a_new_referral_is_found_from_both_sides(till: Till) -> None:
     assert till.rows("SELECT discord_id FROM users ORDER BY 1") == [(1,), (2,), (3,)]
 
 
-async def test_nobody_refers_themselves(till: Till) -> None:
+async def test_nobody_refers_themselves(till: LedgerFixture) -> None:
     with pytest.raises(RuntimeError, match=r"^Users cannot refer themselves$") as caught:
         await till.database.create_referral(1, 1)
     assert isinstance(caught.value, ReferralRefusedError)
@@ -44,7 +44,7 @@ async def test_nobody_refers_themselves(till: Till) -> None:
 
 
 @pytest.mark.parametrize("referrer", [1, 3])
-async def test_nobody_is_referred_a_second_time(till: Till, referrer: int) -> None:
+async def test_nobody_is_referred_a_second_time(till: LedgerFixture, referrer: int) -> None:
     await till.database.create_referral(1, 2)
     with pytest.raises(RuntimeError, match=r"^This user has already been referred by someone$"):
         await till.database.create_referral(referrer, 2)
@@ -52,7 +52,7 @@ async def test_nobody_is_referred_a_second_time(till: Till, referrer: int) -> No
 
 
 @pytest.mark.parametrize("length", [2, 3, 7])
-async def test_nobody_is_referred_by_somebody_below(till: Till, length: int) -> None:
+async def test_nobody_is_referred_by_somebody_below(till: LedgerFixture, length: int) -> None:
     for member in range(1, length):
         await till.database.create_referral(member, member + 1)
     with pytest.raises(RuntimeError, match=rf"^Member {length} was brought by Member 1, .* a circle is refused$"):
@@ -60,7 +60,7 @@ async def test_nobody_is_referred_by_somebody_below(till: Till, length: int) -> 
     assert await till.database.get_referrer_for_user(1) is None
 
 
-async def test_many_at_once_close_no_circle_with_each_other_or_with_what_stands(till: Till) -> None:
+async def test_many_at_once_close_no_circle_with_each_other_or_with_what_stands(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     pairs = [(2, 3), (3, 1), (5, 6), (4, 5), (6, 4), (6, 7)]
     refusals = await till.database.write(referrals.create_referrals, pairs, FRIDAY)
@@ -70,7 +70,7 @@ async def test_many_at_once_close_no_circle_with_each_other_or_with_what_stands(
 
 
 @pytest.mark.parametrize("wrong", [0, -1, LARGEST_ID + 1, True, 1.5, "7"])
-async def test_an_id_is_a_positive_63_bit_integer(till: Till, wrong: int) -> None:
+async def test_an_id_is_a_positive_63_bit_integer(till: LedgerFixture, wrong: int) -> None:
     database = till.database
     refused = (
         database.create_referral(wrong, 2),
@@ -85,20 +85,20 @@ async def test_an_id_is_a_positive_63_bit_integer(till: Till, wrong: int) -> Non
     assert till.rows("SELECT * FROM users") == []
 
 
-async def test_the_largest_id_is_paid(till: Till) -> None:
+async def test_the_largest_id_is_paid(till: LedgerFixture) -> None:
     await till.earn(LARGEST_ID, 5)
     assert (await till.pay()).total_cents == 5
     assert till.balance(LARGEST_ID) == 5
 
 
-async def test_a_person_keeps_the_row_that_there_is(till: Till) -> None:
+async def test_a_person_keeps_the_row_that_there_is(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     await till.pay()
     await till.database.ensure_user(1)
     assert till.balance(1) == 100
 
 
-async def test_a_purchase_tells_the_whole_cents_that_it_earned(till: Till) -> None:
+async def test_a_purchase_tells_the_whole_cents_that_it_earned(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, 1, 20_000) == 100
     assert await till.database.log_referral_purchase(2, 2, 199) == 0
@@ -113,14 +113,14 @@ async def test_a_purchase_tells_the_whole_cents_that_it_earned(till: Till) -> No
     }
 
 
-async def test_a_purchase_that_nobody_referred_earns_nobody_anything(till: Till) -> None:
+async def test_a_purchase_that_nobody_referred_earns_nobody_anything(till: LedgerFixture) -> None:
     assert await till.database.log_referral_purchase(2, 1, 20_000) is None
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, 1, 20_000) is None
     assert await till.pending(1) == 0
 
 
-async def test_one_order_counts_once_whether_its_id_is_a_number_or_a_text(till: Till) -> None:
+async def test_one_order_counts_once_whether_its_id_is_a_number_or_a_text(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, 77, 20_000) == 100
     assert await till.database.log_referral_purchase(2, "77", 20_000) is None
@@ -128,7 +128,7 @@ async def test_one_order_counts_once_whether_its_id_is_a_number_or_a_text(till: 
 
 
 @pytest.mark.parametrize(("buyer", "amount"), [(2, 20_001), (3, 20_000)])
-async def test_an_order_that_is_known_otherwise_is_refused(till: Till, buyer: int, amount: int) -> None:
+async def test_an_order_that_is_known_otherwise_is_refused(till: LedgerFixture, buyer: int, amount: int) -> None:
     await till.earn_all([])
     await till.database.create_referral(1, 2)
     await till.database.create_referral(1, 3)
@@ -139,26 +139,26 @@ async def test_an_order_that_is_known_otherwise_is_refused(till: Till, buyer: in
 
 
 @pytest.mark.parametrize("amount", [-1, LARGEST_PURCHASE_CENTS + 1, 1.5, True, "100", None])
-async def test_an_amount_is_whole_cents(till: Till, amount: int) -> None:
+async def test_an_amount_is_whole_cents(till: LedgerFixture, amount: int) -> None:
     await till.database.create_referral(1, 2)
     with pytest.raises(PurchaseRefusedError):
         await till.database.log_referral_purchase(2, 1, amount)
-    assert till.rows("SELECT * FROM referral_purchases") == []
+    assert till.rows("SELECT * FROM cashback_referral_purchases") == []
 
 
-async def test_an_order_needs_an_id(till: Till) -> None:
+async def test_an_order_needs_an_id(till: LedgerFixture) -> None:
     with pytest.raises(PurchaseRefusedError, match="order id is empty"):
         await till.database.log_referral_purchase(2, "", 100)
 
 
-async def test_a_text_that_is_hostile_to_sql_is_an_order_id_like_any_other(till: Till) -> None:
+async def test_a_text_that_is_hostile_to_sql_is_an_order_id_like_any_other(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     order = "'; DROP TABLE users; -- \u2603 %s :x ?"
     assert await till.database.log_referral_purchase(2, order, 20_000) == 100
-    assert till.rows("SELECT order_id FROM referral_purchases") == [(order,)]
+    assert till.rows("SELECT order_id FROM cashback_referral_purchases") == [(order,)]
 
 
-async def test_orders_repeat_within_one_call_too(till: Till) -> None:
+async def test_orders_repeat_within_one_call_too(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     purchases = [
         Purchase(order_id="a", buyer_id=2, amount_cents=20_000),
@@ -176,7 +176,7 @@ async def test_orders_repeat_within_one_call_too(till: Till) -> None:
     assert await till.pending(1) == 100
 
 
-async def test_referrals_in_one_call_answer_one_by_one(till: Till) -> None:
+async def test_referrals_in_one_call_answer_one_by_one(till: LedgerFixture) -> None:
     pairs = [(1, 2), (1, 1), (3, 2), (3, 4)]
     answers = await till.database.write(referrals.create_referrals, pairs, FRIDAY)
     assert answers == [
@@ -187,7 +187,7 @@ async def test_referrals_in_one_call_answer_one_by_one(till: Till) -> None:
     ]
 
 
-async def test_pending_lists_the_largest_first_and_counts_what_is_owed_only(till: Till) -> None:
+async def test_pending_lists_the_largest_first_and_counts_what_is_owed_only(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     await till.earn(2, 300, 50)
     await till.earn(3, 100)
@@ -201,7 +201,7 @@ async def test_pending_lists_the_largest_first_and_counts_what_is_owed_only(till
     ]
 
 
-async def test_pending_of_one_names_the_referrals_oldest_first(till: Till) -> None:
+async def test_pending_of_one_names_the_referrals_oldest_first(till: LedgerFixture) -> None:
     first, second = await till.earn(1, 30, 70)
     assert await till.database.get_pending_cashback_for_user(1) == {
         "pending_cents": 100,
@@ -212,7 +212,7 @@ async def test_pending_of_one_names_the_referrals_oldest_first(till: Till) -> No
     assert (await till.database.get_pending_cashback_for_user(99))["referral_details"] == []
 
 
-async def test_a_blacklisted_referrer_has_nothing_pending_and_earns_nothing(till: Till) -> None:
+async def test_a_blacklisted_referrer_has_nothing_pending_and_earns_nothing(till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 100)
     assert await till.database.blacklist_referral_user(1) is True
     assert await till.database.blacklist_referral_user(1) is False
@@ -228,27 +228,27 @@ async def test_a_blacklisted_referrer_has_nothing_pending_and_earns_nothing(till
     assert await till.database.log_referral_purchase(800, "new", 20_000) is None
 
 
-async def test_a_member_may_be_blacklisted_before_the_first_referral(till: Till) -> None:
+async def test_a_member_may_be_blacklisted_before_the_first_referral(till: LedgerFixture) -> None:
     assert await till.database.blacklist_referral_user(1)
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, 1, 20_000) is None
     assert await till.database.get_all_pending_referral_cashbacks() == []
 
 
-async def test_who_is_no_longer_blacklisted_has_what_was_pending_before(till: Till) -> None:
+async def test_who_is_no_longer_blacklisted_has_what_was_pending_before(till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 100)
     await till.database.blacklist_referral_user(1, reason="fraud", actor="discord:5")
     await till.database.log_referral_purchase(buyer, "meanwhile", 20_000)
     assert await till.database.write(unblacklist, 1, actor="discord:5", now=FRIDAY)
     assert not await till.database.write(unblacklist, 1, actor="discord:5", now=FRIDAY)
     assert await till.pending(1) == 100
-    assert till.rows("SELECT actor, action FROM audit_log") == [
+    assert till.rows("SELECT actor, action FROM cashback_audit_log") == [
         ("discord:5", "blacklisted"),
         ("discord:5", "unblacklisted"),
     ]
 
 
-async def test_marking_all_of_it_leaves_every_referral_paid_as_earned(till: Till) -> None:
+async def test_marking_all_of_it_leaves_every_referral_paid_as_earned(till: LedgerFixture) -> None:
     await till.earn(1, 30, 70)
     await till.database.mark_cashback_paid(1, 100)
     assert [
@@ -260,7 +260,7 @@ async def test_marking_all_of_it_leaves_every_referral_paid_as_earned(till: Till
     assert (await till.database.get_referral_stats(1))["total_paid_cents"] == 100
 
 
-async def test_marking_a_part_takes_the_oldest_first(till: Till) -> None:
+async def test_marking_a_part_takes_the_oldest_first(till: LedgerFixture) -> None:
     await till.earn(1, 30, 70, 50)
     await till.database.mark_cashback_paid(1, 45)
     assert [one["cashback_paid_cents"] for one in await till.database.get_referrals(1)] == [30, 15, 0]
@@ -269,7 +269,7 @@ async def test_marking_a_part_takes_the_oldest_first(till: Till) -> None:
 
 
 @pytest.mark.parametrize("amount", [101, 0, -5])
-async def test_marking_what_is_not_pending_raises_and_changes_nothing(till: Till, amount: int) -> None:
+async def test_marking_what_is_not_pending_raises_and_changes_nothing(till: LedgerFixture, amount: int) -> None:
     await till.earn(1, 30, 70)
     with pytest.raises(RuntimeError, match="100 cents are pending"):
         await till.database.mark_cashback_paid(1, amount)
@@ -291,7 +291,7 @@ def test_a_percentage_that_is_none_is_refused(percent: float | str) -> None:
         rate_of(percent)
 
 
-async def test_a_moment_without_a_time_zone_is_an_error(till: Till) -> None:
+async def test_a_moment_without_a_time_zone_is_an_error(till: LedgerFixture) -> None:
     naive = datetime(2026, 7, 3, 15)  # noqa: DTZ001 -- this is what must fail
     with pytest.raises(Exception, match="has no time zone"):
         await till.database.write(referrals.create_referrals, [(1, 2)], naive)

@@ -10,25 +10,25 @@ from cashback.database import Database
 from cashback.database.referral_program.pending import held_and_owed
 from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
 from cashback.domain.errors import NothingPendingError, RefundRefusedError
-from tests.conftest import FRIDAY, Clock, OpenDatabase, Till, raw
+from tests.conftest import FRIDAY, Clock, LedgerFixture, OpenDatabase, raw
 
 pytestmark = pytest.mark.anyio
 
 
-async def refund(till: Till, order_id: str, amount_cents: int | None = None, **facts: str) -> RecordedRefund:
+async def refund(till: LedgerFixture, order_id: str, amount_cents: int | None = None, **facts: str) -> RecordedRefund:
     """Hand a refund in, as an admin would."""
     wanted = Refund(order_id=order_id, amount_cents=amount_cents, **facts)
     return await till.database.write(record_refund, wanted, actor="cli", now=till.clock())
 
 
-async def beside(till: Till, referrer_id: int | None = None) -> tuple[int, int]:
+async def beside(till: LedgerFixture, referrer_id: int | None = None) -> tuple[int, int]:
     """Tell what is held and what is owed."""
     sums = await till.database.read(held_and_owed, till.clock(), referrer_id=referrer_id)
     return sums["held_cents"], sums["owed_cents"]
 
 
 @pytest.fixture
-async def bought(till: Till) -> Till:
+async def bought(till: LedgerFixture) -> LedgerFixture:
     """Let member 2, whom 1 referred, buy twice: 100 and 50 cents of cashback."""
     await till.database.create_referral(1, 2)
     await till.database.log_referral_purchase(2, "A", 20_000)
@@ -36,32 +36,32 @@ async def bought(till: Till) -> Till:
     return till
 
 
-async def test_a_refund_before_the_payout_lowers_what_is_pending(bought: Till) -> None:
+async def test_a_refund_before_the_payout_lowers_what_is_pending(bought: LedgerFixture) -> None:
     assert await bought.database.log_referral_refund("A", 5_000, "R1", "torn") == 25
     assert await bought.pending(1) == 125
     stats = await bought.database.get_referral_stats(1)
     assert (stats["total_spend_cents"], stats["total_earned_cents"]) == (25_000, 125)
-    assert bought.rows("SELECT amount_cents, refunded_cents FROM referral_purchases ORDER BY 1") == [
+    assert bought.rows("SELECT amount_cents, refunded_cents FROM cashback_referral_purchases ORDER BY 1") == [
         (10_000, 0),
         (20_000, 5_000),
     ]
     assert (await bought.pay()).total_cents == 125
 
 
-async def test_without_an_amount_what_is_left_is_refunded_once(bought: Till) -> None:
+async def test_without_an_amount_what_is_left_is_refunded_once(bought: LedgerFixture) -> None:
     await refund(bought, "A", 5_000)
     assert (await refund(bought, "A")).amount_cents == 15_000
     assert (await refund(bought, "A")).outcome is RefundOutcome.REPEATED
     assert await bought.pending(1) == 50
 
 
-async def test_parts_without_an_id_each_count(bought: Till) -> None:
+async def test_parts_without_an_id_each_count(bought: LedgerFixture) -> None:
     await refund(bought, "A", 5_000)
     await refund(bought, "A", 5_000)
     assert await bought.pending(1) == 100
 
 
-async def test_the_same_refund_id_counts_once(bought: Till) -> None:
+async def test_the_same_refund_id_counts_once(bought: LedgerFixture) -> None:
     first = await refund(bought, "A", 5_000, refund_id="R1")
     again = await refund(bought, "A", 5_000, refund_id="R1")
     assert (first.outcome, again.outcome) == (RefundOutcome.TAKEN_BACK, RefundOutcome.REPEATED)
@@ -70,7 +70,9 @@ async def test_the_same_refund_id_counts_once(bought: Till) -> None:
 
 
 @pytest.mark.parametrize(("order", "amount"), [("A", 4_999), ("B", 5_000), ("B", None)])
-async def test_a_refund_id_that_is_known_otherwise_is_refused(bought: Till, order: str, amount: int | None) -> None:
+async def test_a_refund_id_that_is_known_otherwise_is_refused(
+    bought: LedgerFixture, order: str, amount: int | None
+) -> None:
     await refund(bought, "A", 5_000, refund_id="R1")
     with pytest.raises(
         RefundRefusedError, match=r"Refund R1 is known with another order or amount \(\$50.00 of order A"
@@ -80,15 +82,15 @@ async def test_a_refund_id_that_is_known_otherwise_is_refused(bought: Till, orde
 
 
 @pytest.mark.parametrize("amount", [0, -1, 20_001, 1.5, True, "100"])
-async def test_an_amount_that_is_none_or_more_than_the_purchase_is_refused(bought: Till, amount: int) -> None:
+async def test_an_amount_that_is_none_or_more_than_the_purchase_is_refused(bought: LedgerFixture, amount: int) -> None:
     before = bought.rows("SELECT * FROM referrals")
     with pytest.raises(RefundRefusedError):
         await refund(bought, "A", amount)
-    assert bought.rows("SELECT * FROM referral_refunds") == []
+    assert bought.rows("SELECT * FROM cashback_referral_refunds") == []
     assert bought.rows("SELECT * FROM referrals") == before
 
 
-async def test_parts_are_never_more_than_the_purchase_together(bought: Till) -> None:
+async def test_parts_are_never_more_than_the_purchase_together(bought: LedgerFixture) -> None:
     await refund(bought, "A", 15_000)
     with pytest.raises(RefundRefusedError, match=r"what is left of order A: \$50.00 of \$200.00"):
         await refund(bought, "A", 5_001)
@@ -97,17 +99,17 @@ async def test_parts_are_never_more_than_the_purchase_together(bought: Till) -> 
         await refund(bought, "A", 1)
 
 
-async def test_an_order_that_is_not_known_is_refused(bought: Till) -> None:
+async def test_an_order_that_is_not_known_is_refused(bought: LedgerFixture) -> None:
     with pytest.raises(RefundRefusedError, match="Order C is not known"):
         await refund(bought, "C")
 
 
-async def test_an_empty_refund_id_is_refused(bought: Till) -> None:
+async def test_an_empty_refund_id_is_refused(bought: LedgerFixture) -> None:
     with pytest.raises(RefundRefusedError, match="refund id is empty"):
         await refund(bought, "A", refund_id="")
 
 
-async def test_a_refund_of_what_earned_nobody_anything_takes_nothing(till: Till) -> None:
+async def test_a_refund_of_what_earned_nobody_anything_takes_nothing(till: LedgerFixture) -> None:
     await till.database.log_referral_purchase(9, "nobody", 20_000)
     assert (await refund(till, "nobody")).outcome is RefundOutcome.NOBODY_EARNED
     await till.database.create_referral(1, 2)
@@ -118,7 +120,7 @@ async def test_a_refund_of_what_earned_nobody_anything_takes_nothing(till: Till)
     assert (await till.database.get_referral_stats(1))["total_spend_cents"] == 0
 
 
-async def test_a_refund_takes_the_rate_that_the_purchase_earned_at(till: Till) -> None:
+async def test_a_refund_takes_the_rate_that_the_purchase_earned_at(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     await till.database.log_referral_purchase(2, "A", 20_000, cashback_percent=10)
     await till.database.log_referral_purchase(2, "B", 20_000, cashback_percent=0.5)
@@ -126,7 +128,7 @@ async def test_a_refund_takes_the_rate_that_the_purchase_earned_at(till: Till) -
     assert await till.pending(1) == 100
 
 
-async def test_what_a_refund_takes_below_a_cent_is_exact(till: Till) -> None:
+async def test_what_a_refund_takes_below_a_cent_is_exact(till: LedgerFixture) -> None:
     """Ten purchases of $1.99 earn 9.95 cents; without three of them it is 6.965."""
     await till.database.create_referral(1, 2)
     for number in range(10):
@@ -139,7 +141,7 @@ async def test_what_a_refund_takes_below_a_cent_is_exact(till: Till) -> None:
     assert till.rows("SELECT cashback_earned_cents, cashback_carry_ppm FROM referrals") == [(0, 0)]
 
 
-async def test_after_the_payout_the_referral_owes_and_later_earnings_go_against_it(bought: Till) -> None:
+async def test_after_the_payout_the_referral_owes_and_later_earnings_go_against_it(bought: LedgerFixture) -> None:
     await bought.pay()
     recorded = await refund(bought, "A")
     assert (recorded.taken_cents, recorded.owed_cents) == (100, 100)
@@ -155,21 +157,21 @@ async def test_after_the_payout_the_referral_owes_and_later_earnings_go_against_
     assert bought.balance(1) == 160
 
 
-async def test_a_debt_goes_against_its_own_referral_only(bought: Till) -> None:
+async def test_a_debt_goes_against_its_own_referral_only(bought: LedgerFixture) -> None:
     await bought.pay()
     await refund(bought, "A")
     await bought.earn(1, 70)
     assert (await bought.pending(1), await beside(bought, 1)) == (70, (0, 100))
 
 
-async def test_a_refund_between_summary_and_payout_is_not_paid(bought: Till) -> None:
+async def test_a_refund_between_summary_and_payout_is_not_paid(bought: LedgerFixture) -> None:
     number = await bought.approved()
     await refund(bought, "A")
     await bought.run(number)
     assert bought.payouts(number) == [(1, "credited", 50, None)]
 
 
-async def test_a_refund_of_all_between_summary_and_payout_skips_it(bought: Till) -> None:
+async def test_a_refund_of_all_between_summary_and_payout_skips_it(bought: LedgerFixture) -> None:
     number = await bought.approved()
     await refund(bought, "A")
     await refund(bought, "B")
@@ -177,9 +179,9 @@ async def test_a_refund_of_all_between_summary_and_payout_skips_it(bought: Till)
     assert bought.payouts(number) == [(1, "skipped", 0, "nothing_pending")]
 
 
-async def test_a_refund_is_in_the_audit_log_with_who_and_why(bought: Till) -> None:
+async def test_a_refund_is_in_the_audit_log_with_who_and_why(bought: LedgerFixture) -> None:
     await refund(bought, "A", 5_000, refund_id="R1", reason="torn")
-    [(actor, details)] = bought.rows("SELECT actor, details FROM audit_log WHERE action = 'purchase_refunded'")
+    [(actor, details)] = bought.rows("SELECT actor, details FROM cashback_audit_log WHERE action = 'purchase_refunded'")
     assert actor == "cli"
     assert '"reason": "torn"' in details
     assert '"taken_cents": 25' in details
@@ -188,14 +190,14 @@ async def test_a_refund_is_in_the_audit_log_with_who_and_why(bought: Till) -> No
 @pytest.mark.parametrize(
     "tampering",
     [
-        "DELETE FROM referral_refunds",
-        "UPDATE referral_refunds SET amount_cents = 1",
-        "DELETE FROM referral_purchases",
-        "UPDATE referral_purchases SET refunded_cents = 0",
-        "UPDATE referral_purchases SET rate_ppm = 1",
+        "DELETE FROM cashback_referral_refunds",
+        "UPDATE cashback_referral_refunds SET amount_cents = 1",
+        "DELETE FROM cashback_referral_purchases",
+        "UPDATE cashback_referral_purchases SET refunded_cents = 0",
+        "UPDATE cashback_referral_purchases SET rate_ppm = 1",
     ],
 )
-async def test_what_was_bought_and_refunded_is_never_changed(bought: Till, tampering: str) -> None:
+async def test_what_was_bought_and_refunded_is_never_changed(bought: LedgerFixture, tampering: str) -> None:
     await refund(bought, "A", 5_000)
     with raw(bought.location) as connection, pytest.raises(Exception, match=r"only ever added to|never changed"):
         connection.execute(tampering)
@@ -203,7 +205,7 @@ async def test_what_was_bought_and_refunded_is_never_changed(bought: Till, tampe
 
 async def test_held_cashback_is_payable_after_so_many_days(open_database: OpenDatabase, clock: Clock) -> None:
     async with Database(open_database().location, clock=clock, holding_days=14) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 20_000)
         clock.advance(timedelta(days=4).total_seconds())
@@ -224,7 +226,7 @@ async def test_held_cashback_is_payable_after_so_many_days(open_database: OpenDa
 
 async def test_a_refund_of_what_is_held_costs_nobody_anything(open_database: OpenDatabase, clock: Clock) -> None:
     async with Database(open_database().location, clock=clock, holding_days=14) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 20_000)
         await database.log_referral_purchase(2, "B", 10_000)
@@ -238,7 +240,7 @@ async def test_a_refund_of_what_is_held_costs_nobody_anything(open_database: Ope
 async def test_a_held_carry_is_not_paid_early(open_database: OpenDatabase, clock: Clock) -> None:
     """0.9 cents are payable and 0.9 held: together a cent, which is not payable yet."""
     async with Database(open_database().location, clock=clock, holding_days=1) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 180)
         clock.advance(timedelta(days=1).total_seconds())
@@ -251,7 +253,7 @@ async def test_a_held_carry_is_not_paid_early(open_database: OpenDatabase, clock
 async def test_nothing_is_held_of_what_was_free(open_database: OpenDatabase, clock: Clock) -> None:
     """A world of the simulation found it: verify took the purchase as held, and the referral did not know of it."""
     async with Database(open_database().location, clock=clock, holding_days=1) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 0)
         assert await beside(till, 1) == (0, 0)
@@ -261,7 +263,7 @@ async def test_nothing_is_held_of_what_was_free(open_database: OpenDatabase, clo
 async def test_the_dearest_purchases_held_together_are_exact(open_database: OpenDatabase, clock: Clock) -> None:
     """A sum of their products would not fit 64 bits."""
     async with Database(open_database().location, clock=clock, holding_days=1) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         for number in range(12):
             await database.log_referral_purchase(2, number, 10**12, cashback_percent=100)

@@ -9,13 +9,13 @@ import pytest
 
 from cashback.database.payouts import reversals
 from cashback.domain.errors import SecondApproverError, StaleBatchError
-from cashback.domain.model import BatchReport, Reversal, ReversalStatus, Terms
-from tests.conftest import REFUSED, Clock, OpenDatabase, Till, drop_guards, raw
+from cashback.domain.model import BatchLimits, BatchReport, Reversal, ReversalStatus
+from tests.conftest import REFUSED, Clock, LedgerFixture, OpenDatabase, drop_guards, raw
 
 pytestmark = pytest.mark.anyio
 
 
-async def propose(till: Till, report: BatchReport, referrer_id: int | None = None, **terms: int) -> Reversal:
+async def propose(till: LedgerFixture, report: BatchReport, referrer_id: int | None = None, **terms: int) -> Reversal:
     """Write down what is to be taken back."""
     return await till.database.write(
         reversals.propose,
@@ -25,16 +25,18 @@ async def propose(till: Till, report: BatchReport, referrer_id: int | None = Non
         actor="discord:7",
         now=till.clock(),
         expires_at=till.clock() + timedelta(seconds=120),
-        terms=Terms(**terms),  # type: ignore[arg-type]
+        terms=BatchLimits(**terms),  # type: ignore[arg-type]
     )
 
 
-async def approve(till: Till, number: int, *, actor: str = "discord:7", approver_id: int | None = 7) -> Reversal:
+async def approve(
+    till: LedgerFixture, number: int, *, actor: str = "discord:7", approver_id: int | None = 7
+) -> Reversal:
     """Approve it."""
     return await till.database.write(reversals.approve, number, actor=actor, now=till.clock(), approver_id=approver_id)
 
 
-def spend(till: Till, user_id: int, cents: int) -> None:
+def spend(till: LedgerFixture, user_id: int, cents: int) -> None:
     """Spend from a wallet, as the shop's bot does: with a transaction."""
     with raw(till.location) as connection:
         connection.execute(
@@ -47,7 +49,7 @@ def spend(till: Till, user_id: int, cents: int) -> None:
         )
 
 
-async def test_a_batch_is_taken_back_as_far_as_the_wallets_hold_it(till: Till) -> None:
+async def test_a_batch_is_taken_back_as_far_as_the_wallets_hold_it(till: LedgerFixture) -> None:
     await till.earn_all([(1, 500), (2, 300), (3, 200)])
     report = await till.pay()
     spend(till, 2, 250)
@@ -59,7 +61,7 @@ async def test_a_batch_is_taken_back_as_far_as_the_wallets_hold_it(till: Till) -
     done = await approve(till, wanted.number)
     assert (done.status, done.reversed_cents, done.shortfall_cents) == (ReversalStatus.DONE, 550, 450)
     assert [till.balance(user) for user in (1, 2, 3)] == [0, 0, 0]
-    assert till.rows("SELECT referrer_id, amount_cents, shortfall_cents FROM payout_reversals") == [
+    assert till.rows("SELECT referrer_id, amount_cents, shortfall_cents FROM cashback_payout_reversals") == [
         (1, 500, 0),
         (2, 50, 250),
         (3, 0, 200),
@@ -77,7 +79,7 @@ async def test_a_batch_is_taken_back_as_far_as_the_wallets_hold_it(till: Till) -
     assert (stands.reversed_count, stands.reversed_cents, stands.shortfall_cents) == (3, 550, 450)
 
 
-async def test_a_wallet_below_zero_gives_nothing(till: Till) -> None:
+async def test_a_wallet_below_zero_gives_nothing(till: LedgerFixture) -> None:
     await till.earn(1, 500)
     report = await till.pay()
     spend(till, 1, 600)
@@ -85,7 +87,7 @@ async def test_a_wallet_below_zero_gives_nothing(till: Till) -> None:
     assert (done.reversed_cents, done.shortfall_cents, till.balance(1)) == (0, 500, -100)
 
 
-async def test_a_payout_is_taken_back_once(till: Till) -> None:
+async def test_a_payout_is_taken_back_once(till: LedgerFixture) -> None:
     await till.earn_all([(1, 500), (2, 300)])
     report = await till.pay()
     one, same = await propose(till, report, 1), await propose(till, report, 1)
@@ -103,10 +105,10 @@ async def test_a_payout_is_taken_back_once(till: Till) -> None:
     await approve(till, rest.number)
     assert [till.balance(user) for user in (1, 2)] == [0, 0]
     with raw(till.location) as connection, pytest.raises(REFUSED, match=r"(?i)unique"):
-        connection.execute("INSERT INTO payout_reversals VALUES (1, 1, 1, 0, 500, NULL)")
+        connection.execute("INSERT INTO cashback_payout_reversals VALUES (1, 1, 1, 0, 500, NULL)")
 
 
-async def test_what_was_not_credited_is_not_taken_back(till: Till) -> None:
+async def test_what_was_not_credited_is_not_taken_back(till: LedgerFixture) -> None:
     await till.earn_all([(1, 500), (2, 300)])
     proposed = await till.propose()
     running = await till.approved(target_user_id=2)
@@ -118,7 +120,7 @@ async def test_what_was_not_credited_is_not_taken_back(till: Till) -> None:
         await propose(till, await till.report(running), 1)
 
 
-async def test_it_can_be_cancelled_and_it_expires(till: Till, clock: Clock) -> None:
+async def test_it_can_be_cancelled_and_it_expires(till: LedgerFixture, clock: Clock) -> None:
     await till.earn(1, 500)
     report = await till.pay()
     cancelled, late = await propose(till, report), await propose(till, report)
@@ -131,7 +133,7 @@ async def test_it_can_be_cancelled_and_it_expires(till: Till, clock: Clock) -> N
     assert till.balance(1) == 500
 
 
-async def test_from_the_threshold_on_another_admin_must_approve(till: Till) -> None:
+async def test_from_the_threshold_on_another_admin_must_approve(till: LedgerFixture) -> None:
     await till.earn(1, 500)
     report = await till.pay()
     assert (await propose(till, report, approval_threshold_cents=501)).needs_second_approver is None
@@ -142,13 +144,13 @@ async def test_from_the_threshold_on_another_admin_must_approve(till: Till) -> N
             await approve(till, wanted.number, actor="cli:7", approver_id=same)
     with raw(till.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
         connection.execute(
-            "UPDATE reversals SET status = 'done', approved_by = 'x', approver_id = 7, shortfall_cents = 500"
+            "UPDATE cashback_reversals SET status = 'done', approved_by = 'x', approver_id = 7, shortfall_cents = 500"
             f" WHERE number = {wanted.number}"
         )
     assert till.balance(1) == 500
     done = await approve(till, wanted.number, actor="discord:8", approver_id=8)
     assert (done.first_approved_by, done.approved_by, till.balance(1)) == ("discord:7", "discord:8", 0)
-    actions = "SELECT action, actor FROM audit_log WHERE action LIKE '%revers%' ORDER BY id"
+    actions = "SELECT action, actor FROM cashback_audit_log WHERE action LIKE '%revers%' ORDER BY id"
     assert till.rows(actions)[1:] == [
         ("reversal_proposed", "discord:7"),
         ("reversal_first_approved", "discord:7"),
@@ -158,7 +160,7 @@ async def test_from_the_threshold_on_another_admin_must_approve(till: Till) -> N
 
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])
 async def test_an_end_at_the_commit_takes_back_all_or_nothing(
-    till: Till, open_database: OpenDatabase, moment: str
+    till: LedgerFixture, open_database: OpenDatabase, moment: str
 ) -> None:
     await till.earn_all([(1, 500), (2, 300)])
     wanted = await propose(till, await till.pay())
@@ -181,13 +183,15 @@ async def test_an_end_at_the_commit_takes_back_all_or_nothing(
     [
         "UPDATE wallet_transactions SET amount_cents = -1 WHERE amount_cents < 0",
         "DELETE FROM wallet_transactions WHERE amount_cents < 0",
-        "UPDATE payout_reversals SET amount_cents = 1",
-        "DELETE FROM payout_reversals",
-        "UPDATE reversals SET reason = 'none'",
-        "DELETE FROM reversals",
+        "UPDATE cashback_payout_reversals SET amount_cents = 1",
+        "DELETE FROM cashback_payout_reversals",
+        "UPDATE cashback_reversals SET reason = 'none'",
+        "DELETE FROM cashback_reversals",
     ],
 )
-async def test_what_was_taken_back_is_never_changed_and_verify_would_see_it(till: Till, statement: str) -> None:
+async def test_what_was_taken_back_is_never_changed_and_verify_would_see_it(
+    till: LedgerFixture, statement: str
+) -> None:
     await till.earn_all([(1, 500), (2, 300)])
     await approve(till, (await propose(till, await till.pay())).number)
     assert (await till.verify()).breaches == ()

@@ -9,14 +9,14 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from cashback.background.outbox_dispatcher import Postman
-from cashback.background.wakeup import Bell
+from cashback.background.outbox_dispatcher import OutboxDispatcher
+from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import approvals, crediting, outbox, proposals, runs
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError, StaleBatchError
 from cashback.domain.model import BatchStatus, ChunkDiscovered, Delivery, DeliveryStatus, PayoutNotice
-from tests.conftest import FRIDAY, REFUSED, Clock, OpenDatabase, Till, drop_guards, raw, run_batches
+from tests.conftest import FRIDAY, REFUSED, Clock, LedgerFixture, OpenDatabase, drop_guards, raw, run_batches
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ class Crash(Exception):  # noqa: N818 -- it stands for the end of the process
 
 
 @on_one_backend
-async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(till: Till) -> None:
+async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     earned = [await till.database.log_referral_purchase(2, order, 199, 0.5) for order in range(1, 1001)]
     assert set(earned) == {0, 1}
@@ -49,12 +49,12 @@ async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(till
     assert till.balance(1) == 995
 
 
-async def test_a_rate_that_no_float_holds_is_exact(till: Till) -> None:
+async def test_a_rate_that_no_float_holds_is_exact(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, "one", 20_000, 0.57) == 114
 
 
-async def test_the_carry_survives_a_payout(till: Till) -> None:
+async def test_the_carry_survives_a_payout(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, "one", 399, 0.5) == 1
     await till.pay()
@@ -66,7 +66,7 @@ async def test_the_carry_survives_a_payout(till: Till) -> None:
 
 @pytest.mark.parametrize("writes", [1, 2, 3])
 async def test_an_end_before_the_commit_leaves_nothing_of_the_transaction(
-    till: Till, open_database: OpenDatabase, writes: int
+    till: LedgerFixture, open_database: OpenDatabase, writes: int
 ) -> None:
     """Writes of a run: the start of the batch, its one chunk, its close."""
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
@@ -88,7 +88,7 @@ async def test_an_end_before_the_commit_leaves_nothing_of_the_transaction(
     assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
+async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 501))
     with raw(till.location) as connection:
         connection.execute(
@@ -104,7 +104,7 @@ async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
     assert "wallet is broken" in failure.reason
     assert await till.pending(250) == 350
     assert till.rows("SELECT count(*) FROM wallet_transactions WHERE user_discord_id = 250") == [(0,)]
-    assert till.rows("SELECT count(*) FROM notifications WHERE user_id = 250") == [(0,)]
+    assert till.rows("SELECT count(*) FROM cashback_notifications WHERE user_id = 250") == [(0,)]
     with raw(till.location) as connection:
         connection.execute("DROP TRIGGER bad_row")
     assert (await till.pay()).total_cents == 350
@@ -117,11 +117,11 @@ async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: Till) -> None:
         "INSERT ON wallet_transactions WHEN NEW.user_discord_id = 2",
         "UPDATE OF cashback_paid_cents ON referrals WHEN OLD.referrer_user_id = 2",
         "UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = 2",
-        "INSERT ON notifications WHEN NEW.user_id = 2",
-        "UPDATE ON payouts WHEN OLD.referrer_id = 2 AND NEW.status = 'credited'",
+        "INSERT ON cashback_notifications WHEN NEW.user_id = 2",
+        "UPDATE ON cashback_payouts WHEN OLD.referrer_id = 2 AND NEW.status = 'credited'",
     ],
 )
-async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: Till, statement: str) -> None:
+async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: LedgerFixture, statement: str) -> None:
     await till.earn_all((referrer, 10) for referrer in (1, 2, 3))
     number = await till.approved()
     with raw(till.location) as connection:
@@ -131,11 +131,13 @@ async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: 
     assert [till.balance(referrer) for referrer in (1, 2, 3)] == [10, 0, 10]
     assert await till.pending(2) == 10
     assert till.rows("SELECT user_discord_id FROM wallet_transactions") == [(1,), (3,)]
-    assert till.rows("SELECT user_id FROM notifications") == [(1,), (3,)]
+    assert till.rows("SELECT user_id FROM cashback_notifications") == [(1,), (3,)]
 
 
 @pytest.mark.about_a_file("what a disk says; tests/cashback/database/test_postgresql.py has what a server does")
-async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(till: Till, open_database: OpenDatabase) -> None:
+async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(
+    till: LedgerFixture, open_database: OpenDatabase
+) -> None:
     await till.earn_all((referrer, 10) for referrer in range(1, 6))
     number = await till.approved()
     broken: list[bool] = []
@@ -159,7 +161,7 @@ async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(till: Till,
 # 3. A payout pays what was approved, and never more than is owed at that moment.
 
 
-async def test_a_purchase_between_summary_and_confirm_stays_pending(till: Till) -> None:
+async def test_a_purchase_between_summary_and_confirm_stays_pending(till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 100)
     summary = await till.propose()
     await till.buy([(buyer, 40)])
@@ -169,7 +171,7 @@ async def test_a_purchase_between_summary_and_confirm_stays_pending(till: Till) 
     assert await till.pending(1) == 47
 
 
-async def test_no_more_is_paid_than_is_still_pending(till: Till) -> None:
+async def test_no_more_is_paid_than_is_still_pending(till: LedgerFixture) -> None:
     await till.earn(1, 60, 40)
     number = await till.approved()
     await till.database.mark_cashback_paid(1, 70)
@@ -179,7 +181,7 @@ async def test_no_more_is_paid_than_is_still_pending(till: Till) -> None:
     assert await till.pending(1) == 0
 
 
-async def test_a_part_is_taken_from_the_oldest_referrals_first(till: Till) -> None:
+async def test_a_part_is_taken_from_the_oldest_referrals_first(till: LedgerFixture) -> None:
     first, second, third = await till.earn(1, 50, 50, 50)
     summary = await till.propose()
     await till.buy([(first, 30)])
@@ -190,7 +192,7 @@ async def test_a_part_is_taken_from_the_oldest_referrals_first(till: Till) -> No
     assert [one["cashback_paid_cents"] for one in details] == [80, 50, 20]
 
 
-async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(till: Till) -> None:
+async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
     await till.database.blacklist_referral_user(2)
@@ -202,7 +204,7 @@ async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(
     assert (till.balance(2), till.balance(3)) == (0, 0)
 
 
-async def test_where_nothing_is_left_owed_the_payout_is_skipped(till: Till) -> None:
+async def test_where_nothing_is_left_owed_the_payout_is_skipped(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.mark_cashback_paid(1, 100)
@@ -214,7 +216,7 @@ async def test_where_nothing_is_left_owed_the_payout_is_skipped(till: Till) -> N
 # 4. Twice is impossible.
 
 
-async def test_second_confirm_is_refused_and_credits_nothing(till: Till) -> None:
+async def test_second_confirm_is_refused_and_credits_nothing(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     summary = await till.propose()
     await till.approve(summary.batch_number)
@@ -225,10 +227,10 @@ async def test_second_confirm_is_refused_and_credits_nothing(till: Till) -> None
     # A batch that is handed in twice answers with the report that it has.
     assert (again.reports, again.chunks, again.interruptions) == (first.reports, [], [])
     assert till.balance(1) == 100
-    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
 
 
-async def test_a_batch_that_nobody_approved_is_not_run(till: Till) -> None:
+async def test_a_batch_that_nobody_approved_is_not_run(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = (await till.propose()).batch_number
     recorder = await till.run(number)
@@ -237,7 +239,7 @@ async def test_a_batch_that_nobody_approved_is_not_run(till: Till) -> None:
     assert till.balance(1) == 0
 
 
-async def test_of_many_confirms_at_once_one_wins(till: Till, open_database: OpenDatabase) -> None:
+async def test_of_many_confirms_at_once_one_wins(till: LedgerFixture, open_database: OpenDatabase) -> None:
     await till.earn(1, 100)
     number = (await till.propose()).batch_number
     won: list[str | None] = []
@@ -253,10 +255,10 @@ async def test_of_many_confirms_at_once_one_wins(till: Till, open_database: Open
         for click in range(10):
             tasks.start_soon(confirm, (one, other)[click % 2], f"discord:{click}")
     assert (len(won), len(lost)) == (1, 9)
-    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_approved'") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_approved'") == [(1,)]
 
 
-async def test_overlapping_proposals_pay_once(till: Till) -> None:
+async def test_overlapping_proposals_pay_once(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     first, second = await till.approved(), await till.approved()
     recorder = await till.run(first, second)
@@ -267,7 +269,7 @@ async def test_overlapping_proposals_pay_once(till: Till) -> None:
 
 @pytest.mark.parametrize("chunk_size", [1, 7])
 async def test_two_programs_that_run_one_batch_at_once_pay_it_once(
-    till: Till, open_database: OpenDatabase, chunk_size: int
+    till: LedgerFixture, open_database: OpenDatabase, chunk_size: int
 ) -> None:
     await till.earn_all((referrer, referrer) for referrer in range(1, 41))
     number = await till.approved()
@@ -277,10 +279,10 @@ async def test_two_programs_that_run_one_batch_at_once_pay_it_once(
     assert [till.balance(referrer) for referrer in range(1, 41)] == list(range(1, 41))
     report = await till.report(number)
     assert (report.status, report.users_paid, report.total_cents) == (BatchStatus.COMPLETED, 40, 820)
-    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
 
 
-async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(till: Till) -> None:
+async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     await till.earn(2, 5)
     number = await till.approved()
@@ -293,7 +295,7 @@ async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(till: Till) 
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_what_nobody_approved_is_not_paid(till: Till, *, cancelled: bool) -> None:
+async def test_what_nobody_approved_is_not_paid(till: LedgerFixture, *, cancelled: bool) -> None:
     await till.earn(1, 100)
     number = (await till.propose()).batch_number
     if cancelled:
@@ -312,26 +314,29 @@ async def test_what_nobody_approved_is_not_paid(till: Till, *, cancelled: bool) 
     [
         (
             "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
-            " payout_batch_number) VALUES (1, 100, 200, 'referral_cashback', 1)"
+            " cashback_payout_batch_number) VALUES (1, 100, 200, 'referral_cashback', 1)"
         ),
-        "INSERT INTO payouts (batch_number, referrer_id, approved_cents, referral_count) VALUES (1, 1, 100, 1)",
-        "INSERT INTO notifications (batch_number, user_id) VALUES (1, 1)",
-        "UPDATE referrals SET cashback_paid_cents = cashback_earned_cents + 1",
-        "UPDATE payouts SET paid_cents = approved_cents + 1",
         (
-            "INSERT INTO payout_batches (mode, status, proposed_by, proposed_at, batch_id)"
-            " SELECT mode, status, proposed_by, proposed_at, batch_id FROM payout_batches"
+            "INSERT INTO cashback_payouts (batch_number, referrer_id, approved_cents, referral_count) VALUES (1, 1,"
+            " 100, 1)"
+        ),
+        "INSERT INTO cashback_notifications (batch_number, user_id) VALUES (1, 1)",
+        "UPDATE referrals SET cashback_paid_cents = cashback_earned_cents + 1",
+        "UPDATE cashback_payouts SET paid_cents = approved_cents + 1",
+        (
+            "INSERT INTO cashback_payout_batches (mode, status, proposed_by, proposed_at, batch_id)"
+            " SELECT mode, status, proposed_by, proposed_at, batch_id FROM cashback_payout_batches"
         ),
     ],
 )
-async def test_constraints_refuse_a_second_payment(till: Till, statement: str) -> None:
+async def test_constraints_refuse_a_second_payment(till: LedgerFixture, statement: str) -> None:
     await till.earn(1, 100)
     await till.pay()
     with raw(till.location) as connection, pytest.raises(REFUSED):
         connection.execute(statement)
 
 
-async def test_one_schedule_slot_is_one_batch(till: Till) -> None:
+async def test_one_schedule_slot_is_one_batch(till: LedgerFixture) -> None:
     await till.earn(1, 100)
 
     async def propose() -> None:
@@ -340,7 +345,7 @@ async def test_one_schedule_slot_is_one_batch(till: Till) -> None:
     await propose()
     with pytest.raises(CashbackError):
         await propose()
-    assert till.rows("SELECT count(*) FROM payout_batches") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_payout_batches") == [(1,)]
 
 
 # 5. The books are only ever added to.
@@ -353,23 +358,23 @@ async def test_one_schedule_slot_is_one_batch(till: Till) -> None:
         "UPDATE wallet_transactions SET amount_cents = 1",
         "UPDATE wallet_transactions SET transaction_type = 'gift'",
         "DELETE FROM wallet_transactions",
-        "UPDATE payout_batches SET credited_cents = 0",
-        "UPDATE payout_batches SET status = 'running'",
-        "DELETE FROM payout_batches",
-        "UPDATE payouts SET status = 'planned', paid_cents = 0",
-        "DELETE FROM payouts",
-        "UPDATE audit_log SET actor = 'nobody'",
-        "DELETE FROM audit_log",
+        "UPDATE cashback_payout_batches SET credited_cents = 0",
+        "UPDATE cashback_payout_batches SET status = 'running'",
+        "DELETE FROM cashback_payout_batches",
+        "UPDATE cashback_payouts SET status = 'planned', paid_cents = 0",
+        "DELETE FROM cashback_payouts",
+        "UPDATE cashback_audit_log SET actor = 'nobody'",
+        "DELETE FROM cashback_audit_log",
     ],
 )
-async def test_triggers_refuse_to_change_or_remove_what_is_settled(till: Till, statement: str) -> None:
+async def test_triggers_refuse_to_change_or_remove_what_is_settled(till: LedgerFixture, statement: str) -> None:
     await till.earn(1, 100)
     await till.pay()
     with raw(till.location) as connection, pytest.raises(REFUSED, match=r"only ever added to|never changed"):
         connection.execute(statement)
 
 
-async def test_transactions_of_other_kinds_are_the_other_bots_to_change(till: Till) -> None:
+async def test_transactions_of_other_kinds_are_the_other_bots_to_change(till: LedgerFixture) -> None:
     await till.database.ensure_user(1)
     with raw(till.location) as connection:
         connection.execute(
@@ -395,19 +400,19 @@ class Refuses:
 
 
 @pytest.mark.parametrize("status", [DeliveryStatus.UNDELIVERABLE, DeliveryStatus.RETRY])
-async def test_direct_messages_that_fail_never_touch_the_payout(till: Till, status: DeliveryStatus) -> None:
+async def test_direct_messages_that_fail_never_touch_the_payout(till: LedgerFixture, status: DeliveryStatus) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2))
     number = (await till.pay()).batch_number
-    money = {table: rows for table, rows in till.money().items() if table != "notifications"}
-    postman = Postman(till.database, Refuses(status), Bell(), per_second=1e9, retry_attempts=0)
+    money = {table: rows for table, rows in till.money().items() if table != "cashback_notifications"}
+    postman = OutboxDispatcher(till.database, Refuses(status), WakeUp(), per_second=1e9, retry_attempts=0)
     assert await postman.deliver_due() == 2
-    assert {table: rows for table, rows in till.money().items() if table != "notifications"} == money
+    assert {table: rows for table, rows in till.money().items() if table != "cashback_notifications"} == money
     report = await till.report(number)
     assert (report.status, report.total_cents) == (BatchStatus.COMPLETED, 200)
     assert report.dm_undeliverable + report.dm_failed == 2
 
 
-async def test_a_direct_message_is_queued_by_the_commit_that_pays(till: Till) -> None:
+async def test_a_direct_message_is_queued_by_the_commit_that_pays(till: LedgerFixture) -> None:
     await till.earn(1, 100, 50)
     number = await till.approved()
     assert await till.database.read(outbox.due, now=FRIDAY, limit=10) == []
@@ -416,10 +421,10 @@ async def test_a_direct_message_is_queued_by_the_commit_that_pays(till: Till) ->
     assert (notice.user_id, notice.amount_cents, notice.referral_count, notice.balance_after_cents) == (1, 150, 2, 150)
 
 
-async def test_who_wants_no_direct_messages_is_paid_without(till: Till) -> None:
+async def test_who_wants_no_direct_messages_is_paid_without(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     with raw(till.location) as connection:
-        connection.execute("INSERT INTO notification_preferences (user_id, payout_dm) VALUES (1, 0)")
+        connection.execute("INSERT INTO cashback_notification_preferences (user_id, payout_dm) VALUES (1, 0)")
     report = await till.pay()
     assert (report.total_cents, report.dm_muted, report.dm_queued) == (100, 1, 0)
 
@@ -432,17 +437,19 @@ TAMPERINGS = {
         "UPDATE users SET wallet_balance_cents = wallet_balance_cents + CASE discord_id WHEN 2 THEN 1 ELSE -1 END"
         " WHERE discord_id IN (2, 3)"
     ),
-    "a payout's amount": "UPDATE payouts SET paid_cents = paid_cents - 1 WHERE referrer_id = 2",
-    "what was approved": "UPDATE payouts SET approved_cents = approved_cents + 1 WHERE referrer_id = 2",
-    "a payout's state": "UPDATE payouts SET status = 'skipped', paid_cents = 0 WHERE referrer_id = 2",
-    "a payout removed": "DELETE FROM payouts WHERE referrer_id = 2",
+    "a payout's amount": "UPDATE cashback_payouts SET paid_cents = paid_cents - 1 WHERE referrer_id = 2",
+    "what was approved": "UPDATE cashback_payouts SET approved_cents = approved_cents + 1 WHERE referrer_id = 2",
+    "a payout's state": "UPDATE cashback_payouts SET status = 'skipped', paid_cents = 0 WHERE referrer_id = 2",
+    "a payout removed": "DELETE FROM cashback_payouts WHERE referrer_id = 2",
     "a payout added": (
-        "INSERT INTO payouts (batch_number, referrer_id, approved_cents, referral_count, status)"
+        "INSERT INTO cashback_payouts (batch_number, referrer_id, approved_cents, referral_count, status)"
         " VALUES (1, 900000, 5, 1, 'skipped')"
     ),
     "a transaction's amount": "UPDATE wallet_transactions SET amount_cents = 1 WHERE user_discord_id = 2",
     "a transaction's type": "UPDATE wallet_transactions SET transaction_type = 'gift' WHERE user_discord_id = 2",
-    "a transaction's batch": ("UPDATE wallet_transactions SET payout_batch_number = NULL WHERE user_discord_id = 2"),
+    "a transaction's batch": (
+        "UPDATE wallet_transactions SET cashback_payout_batch_number = NULL WHERE user_discord_id = 2"
+    ),
     "a transaction's balance": (
         "UPDATE wallet_transactions SET balance_after_cents = balance_after_cents + 1 WHERE user_discord_id = 2"
     ),
@@ -462,11 +469,11 @@ TAMPERINGS = {
     ),
     "a batch's transaction added with its cents": (
         "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
-        " payout_batch_number) VALUES (900000, 5, 5, 'referral_cashback', 1);"
+        " cashback_payout_batch_number) VALUES (900000, 5, 5, 'referral_cashback', 1);"
         "UPDATE users SET wallet_balance_cents = 5 WHERE discord_id = 900000"
     ),
     "two payouts against each other, with all that hangs on them": (
-        "UPDATE payouts SET paid_cents = 500 - paid_cents, approved_cents = 500 - approved_cents"
+        "UPDATE cashback_payouts SET paid_cents = 500 - paid_cents, approved_cents = 500 - approved_cents"
         " WHERE referrer_id IN (2, 3);"
         "UPDATE wallet_transactions SET amount_cents = 500 - amount_cents, balance_after_cents = 500 - amount_cents"
         " WHERE user_discord_id IN (2, 3);"
@@ -475,7 +482,7 @@ TAMPERINGS = {
         " cashback_paid_cents = 500 - cashback_paid_cents,"
         " referred_total_spend_cents = 500 - referred_total_spend_cents"
         " WHERE referrer_user_id IN (2, 3);"
-        "UPDATE referral_purchases SET amount_cents = 500 - amount_cents, earned_cents = 500 - earned_cents"
+        "UPDATE cashback_referral_purchases SET amount_cents = 500 - amount_cents, earned_cents = 500 - earned_cents"
         " WHERE amount_cents > 100"
     ),
     "a wallet removed": "DELETE FROM users WHERE discord_id = 2",
@@ -483,12 +490,14 @@ TAMPERINGS = {
     "earnings raised": "UPDATE referrals SET cashback_earned_cents = cashback_earned_cents + 1 WHERE id = 2",
     "earnings below a cent": "UPDATE referrals SET cashback_carry_ppm = 1 WHERE id = 2",
     "what a buyer spent": "UPDATE referrals SET referred_total_spend_cents = 1 WHERE id = 2",
-    "a purchase raised": "UPDATE referral_purchases SET amount_cents = amount_cents + 1 WHERE amount_cents = 200",
-    "a purchase's rate": "UPDATE referral_purchases SET rate_ppm = rate_ppm - 1 WHERE amount_cents = 200",
-    "a purchase removed": "DELETE FROM referral_purchases WHERE amount_cents = 200",
-    "who approved": "UPDATE payout_batches SET approved_by = 'somebody'",
+    "a purchase raised": (
+        "UPDATE cashback_referral_purchases SET amount_cents = amount_cents + 1 WHERE amount_cents = 200"
+    ),
+    "a purchase's rate": "UPDATE cashback_referral_purchases SET rate_ppm = rate_ppm - 1 WHERE amount_cents = 200",
+    "a purchase removed": "DELETE FROM cashback_referral_purchases WHERE amount_cents = 200",
+    "who approved": "UPDATE cashback_payout_batches SET approved_by = 'somebody'",
     "a batch that nobody approved": (
-        "INSERT INTO payout_batches (mode, status, batch_id, proposed_by, approved_by, proposed_at)"
+        "INSERT INTO cashback_payout_batches (mode, status, batch_id, proposed_by, approved_by, proposed_at)"
         " VALUES ('batch', 'running', 'BATCH-1', 'cli', 'cli', '2026-07-03 15:00:00.000000')"
     ),
     "paid marks taken back": "UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 2",
@@ -499,48 +508,48 @@ TAMPERINGS = {
     "more paid than earned": (
         "UPDATE referrals SET cashback_earned_cents = cashback_paid_cents - 1 WHERE referrer_user_id = 2"
     ),
-    "a batch's total": "UPDATE payout_batches SET credited_cents = credited_cents + 1",
-    "a batch's count": "UPDATE payout_batches SET credited_count = 2, skipped_count = 1",
-    "a batch's plan": "UPDATE payout_batches SET planned_cents = planned_cents + 1",
-    "a direct message removed": "DELETE FROM notifications WHERE user_id = 2",
-    "an audit entry changed": "UPDATE audit_log SET actor = 'somebody' WHERE id = 2",
-    "an audit entry's moment": "UPDATE audit_log SET at = '2026-07-03 15:00:01.000000' WHERE id = 2",
-    "an audit entry's details": "UPDATE audit_log SET details = '{}' WHERE id = 3",
-    "an audit entry's details, to what is no JSON": "UPDATE audit_log SET details = 'x' WHERE id = 3",
-    "the first audit entry removed": "DELETE FROM audit_log WHERE id = 1",
-    "an audit entry removed": "DELETE FROM audit_log WHERE id = 2",
-    "the newest audit entry removed": "DELETE FROM audit_log WHERE id = 3",
-    "all audit entries removed": "DELETE FROM audit_log",
+    "a batch's total": "UPDATE cashback_payout_batches SET credited_cents = credited_cents + 1",
+    "a batch's count": "UPDATE cashback_payout_batches SET credited_count = 2, skipped_count = 1",
+    "a batch's plan": "UPDATE cashback_payout_batches SET planned_cents = planned_cents + 1",
+    "a direct message removed": "DELETE FROM cashback_notifications WHERE user_id = 2",
+    "an audit entry changed": "UPDATE cashback_audit_log SET actor = 'somebody' WHERE id = 2",
+    "an audit entry's moment": "UPDATE cashback_audit_log SET at = '2026-07-03 15:00:01.000000' WHERE id = 2",
+    "an audit entry's details": "UPDATE cashback_audit_log SET details = '{}' WHERE id = 3",
+    "an audit entry's details, to what is no JSON": "UPDATE cashback_audit_log SET details = 'x' WHERE id = 3",
+    "the first audit entry removed": "DELETE FROM cashback_audit_log WHERE id = 1",
+    "an audit entry removed": "DELETE FROM cashback_audit_log WHERE id = 2",
+    "the newest audit entry removed": "DELETE FROM cashback_audit_log WHERE id = 3",
+    "all audit entries removed": "DELETE FROM cashback_audit_log",
     "an audit entry added": (
-        "INSERT INTO audit_log (id, at, actor, action, details, digest)"
-        " SELECT 4, at, actor, action, details, digest FROM audit_log WHERE id = 3"
+        "INSERT INTO cashback_audit_log (id, at, actor, action, details, digest)"
+        " SELECT 4, at, actor, action, details, digest FROM cashback_audit_log WHERE id = 3"
     ),
     "an audit entry inserted between": (
-        "UPDATE audit_log SET id = 4 WHERE id = 3;"
-        "INSERT INTO audit_log (id, at, actor, action, details, digest)"
-        " SELECT 3, at, actor, action, details, digest FROM audit_log WHERE id = 2"
+        "UPDATE cashback_audit_log SET id = 4 WHERE id = 3;"
+        "INSERT INTO cashback_audit_log (id, at, actor, action, details, digest)"
+        " SELECT 3, at, actor, action, details, digest FROM cashback_audit_log WHERE id = 2"
     ),
 }
 
 
 OF_ANOTHER_TYPE = {
-    "an audit entry's moment, to what is none": "UPDATE audit_log SET at = 'never' WHERE id = 2",
-    "a batch's moment, to what is none": "UPDATE payout_batches SET approved_at = 'never'",
+    "an audit entry's moment, to what is none": "UPDATE cashback_audit_log SET at = 'never' WHERE id = 2",
+    "a batch's moment, to what is none": "UPDATE cashback_payout_batches SET approved_at = 'never'",
     "a balance, to what is none": "UPDATE users SET wallet_balance_cents = 'much' WHERE discord_id = 2",
-    "an amount, to what is none": "UPDATE payouts SET paid_cents = 'much' WHERE referrer_id = 2",
+    "an amount, to what is none": "UPDATE cashback_payouts SET paid_cents = 'much' WHERE referrer_id = 2",
 }
 
 
 @on_one_backend
 @pytest.mark.about_a_file("only SQLite takes a value that is of another type than its column")
 @pytest.mark.parametrize("tampering", OF_ANOTHER_TYPE.values(), ids=OF_ANOTHER_TYPE.keys())
-async def test_verify_finds_what_cannot_be_read(till: Till, tampering: str) -> None:
+async def test_verify_finds_what_cannot_be_read(till: LedgerFixture, tampering: str) -> None:
     await test_verify_finds(till, tampering)
 
 
 @on_one_backend
 @pytest.mark.parametrize("tampering", TAMPERINGS.values(), ids=TAMPERINGS.keys())
-async def test_verify_finds(till: Till, tampering: str) -> None:
+async def test_verify_finds(till: LedgerFixture, tampering: str) -> None:
     await till.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3))
     await till.pay()
     assert (await till.verify()).balanced
@@ -558,20 +567,24 @@ async def test_verify_finds(till: Till, tampering: str) -> None:
     ("tampering", "told"),
     [
         (
-            "UPDATE referral_purchases SET refunded_cents = 5 WHERE order_id = 'till-1'",
+            "UPDATE cashback_referral_purchases SET refunded_cents = 5 WHERE order_id = 'till-1'",
             "order till-1 stands as refunded by 5 cents, its refunds make 0",
         ),
         (
-            "UPDATE referral_purchases SET refunded_cents = 0 WHERE order_id = 'till-2'",
+            "UPDATE cashback_referral_purchases SET refunded_cents = 0 WHERE order_id = 'till-2'",
             "order till-2 stands as refunded by 0 cents, its refunds make 50",
         ),
         (
-            "UPDATE referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id = 'till-1'",
+            (
+                "UPDATE cashback_referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id ="
+                " 'till-1'"
+            ),
             "referral 1 is held until None, a purchase of it until 2026-07-05 15:00:00+00:00",
         ),
         (
             (
-                "UPDATE referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id = 'till-1';"
+                "UPDATE cashback_referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id"
+                " = 'till-1';"
                 "UPDATE referrals SET cashback_held_until = '2026-07-04 15:00:00.000000' WHERE id = 1"
             ),
             "referral 1 is held until 2026-07-04 15:00:00+00:00, a purchase of it until 2026-07-05 15:00:00+00:00",
@@ -579,7 +592,7 @@ async def test_verify_finds(till: Till, tampering: str) -> None:
     ],
 )
 async def test_verify_tells_what_is_refunded_or_held_otherwise_than_it_stands(
-    till: Till, tampering: str, told: str
+    till: LedgerFixture, tampering: str, told: str
 ) -> None:
     await till.earn_all([(1, 100), (2, 200)])
     await till.database.write(record_refund, Refund(order_id="till-2", amount_cents=50), actor="cli", now=till.clock())
@@ -591,37 +604,40 @@ async def test_verify_tells_what_is_refunded_or_held_otherwise_than_it_stands(
     till.honest = False
 
 
-async def test_verify_finds_a_payout_that_stands_for_no_referral(till: Till) -> None:
+async def test_verify_finds_a_payout_that_stands_for_no_referral(till: LedgerFixture) -> None:
     """The referral is gone with all that it earned: nothing but the payout tells of it."""
     await till.earn_all([(1, 100), (2, 200)])
     await till.pay()
     drop_guards(till.location)
     with raw(till.location) as connection:
         connection.executescript(
-            "DELETE FROM referral_purchases WHERE amount_cents = 200; DELETE FROM referrals WHERE referrer_user_id = 2"
+            "DELETE FROM cashback_referral_purchases WHERE amount_cents = 200; DELETE FROM referrals WHERE"
+            " referrer_user_id = 2"
         )
     assert (await till.verify()).breaches == ("referrer 2 was credited 200 cents, 0 are marked as paid",)
     till.honest = False
 
 
-async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and_totals(till: Till) -> None:
+async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and_totals(till: LedgerFixture) -> None:
     """The audit entry of the batch's end still tells what was paid."""
     await till.earn(1, 100)
     await till.pay()
     drop_guards(till.location)
     with raw(till.location) as connection:
         connection.executescript(
-            "UPDATE payouts SET paid_cents = 150, approved_cents = 150;"
+            "UPDATE cashback_payouts SET paid_cents = 150, approved_cents = 150;"
             "UPDATE wallet_transactions SET amount_cents = 150, balance_after_cents = 150;"
             "UPDATE users SET wallet_balance_cents = 150 WHERE discord_id = 1;"
             "UPDATE referrals SET cashback_earned_cents = 150, cashback_paid_cents = 150;"
-            "UPDATE payout_batches SET planned_cents = 150, credited_cents = 150;"
+            "UPDATE cashback_payout_batches SET planned_cents = 150, credited_cents = 150;"
         )
     assert not (await till.verify()).balanced
     till.honest = False
 
 
-async def test_verify_holds_in_every_state_of_a_batch(till: Till, open_database: OpenDatabase, clock: Clock) -> None:
+async def test_verify_holds_in_every_state_of_a_batch(
+    till: LedgerFixture, open_database: OpenDatabase, clock: Clock
+) -> None:
     async def holds() -> None:
         verdict = await till.verify()
         assert verdict.breaches == ()
@@ -654,7 +670,7 @@ async def test_verify_holds_in_every_state_of_a_batch(till: Till, open_database:
     assert (verdict.payouts_checked, verdict.credited_cents) == (5, 500)
 
 
-async def test_money_is_not_moved_by_a_program_whose_file_is_closed(till: Till) -> None:
+async def test_money_is_not_moved_by_a_program_whose_file_is_closed(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.close()

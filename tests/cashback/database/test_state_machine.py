@@ -29,7 +29,7 @@ from cashback.database.payouts import approvals, crediting, proposals, retries, 
 from cashback.database.referral_program import blacklist, purchases, referrals, refunds
 from cashback.database.referral_program.pending import all_pending, mark_paid
 from cashback.domain.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError
-from cashback.domain.model import BatchStatus, BatchSummary, ChunkDiscovered, PayoutStatus, Terms
+from cashback.domain.model import BatchLimits, BatchStatus, BatchSummary, ChunkDiscovered, PayoutStatus
 from tests.cashback.database.model import PPM, Batch, Model, Order, Payout, Referral
 from tests.conftest import Clock
 
@@ -51,7 +51,7 @@ WHICH = st.integers(0, 2)
 """A batch, counted back from the newest."""
 
 
-class Desk:
+class ModelService:
     """One ledger for all examples, filled anew for each: its statements are compiled once."""
 
     def __init__(self, folder: Path, loop: asyncio.Runner) -> None:
@@ -93,14 +93,14 @@ class Desk:
 class LedgerMachine(RuleBasedStateMachine):
     """Does to a real file and to the model the same, and compares."""
 
-    desk: Desk
+    service: ModelService
 
     def __init__(self) -> None:
         super().__init__()
         self.model = Model()
-        self.desk.open()
-        self.write, self.read, self.clock = self.desk.write, self.desk.read, self.desk.clock
-        self._raw = sqlite3.connect(self.desk.path)
+        self.service.open()
+        self.write, self.read, self.clock = self.service.write, self.service.read, self.service.clock
+        self._raw = sqlite3.connect(self.service.path)
 
     def teardown(self) -> None:
         """See at the end that the books balance, and close the file."""
@@ -108,7 +108,7 @@ class LedgerMachine(RuleBasedStateMachine):
             verdict = self.read(reconciliation.verify)
         finally:
             self._raw.close()
-            self.desk.close()
+            self.service.close()
         assert (verdict.breaches, verdict.remarks) == ((), ())
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
@@ -437,7 +437,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 actor="cli",
                 now=self.clock(),
                 expires_at=expires_at,
-                terms=Terms(),
+                terms=BatchLimits(),
             ).number
 
         if not settled or not credited:
@@ -504,25 +504,26 @@ class LedgerMachine(RuleBasedStateMachine):
         assert dict(self.rows("SELECT discord_id, wallet_balance_cents FROM users")) == model.balances
         assert (
             self.rows(
-                "SELECT payout_batch_number, user_discord_id, amount_cents, balance_after_cents"
+                "SELECT cashback_payout_batch_number, user_discord_id, amount_cents, balance_after_cents"
                 " FROM wallet_transactions ORDER BY id"
             )
             == model.moves
         )
-        assert dict(self.rows("SELECT number, status FROM payout_batches")) == {
+        assert dict(self.rows("SELECT number, status FROM cashback_payout_batches")) == {
             number: batch.status for number, batch in model.batches.items()
         }
         assert self.rows(
-            "SELECT batch_number, referrer_id, approved_cents, status, paid_cents, reason FROM payouts ORDER BY 1, 2"
+            "SELECT batch_number, referrer_id, approved_cents, status, paid_cents, reason FROM cashback_payouts"
+            " ORDER BY 1, 2"
         ) == [
             (number, person, payout.approved, payout.status, payout.paid, payout.reason)
             for number, batch in sorted(model.batches.items())
             for person, payout in sorted(batch.payouts.items())
         ]
-        assert sorted(self.rows("SELECT batch_number, user_id FROM notifications")) == sorted(
+        assert sorted(self.rows("SELECT batch_number, user_id FROM cashback_notifications")) == sorted(
             (number, person) for number, person, _, _ in model.moves if number is not None
         )
-        assert self.rows("SELECT action, batch_number FROM audit_log ORDER BY id") == model.audit
+        assert self.rows("SELECT action, batch_number FROM cashback_audit_log ORDER BY id") == model.audit
         pending = {person: cents for person in model.balances if (cents := model.pending(person, self.clock()))}
         listed = self.read(all_pending, self.clock())
         assert {one["referrer_id"]: one["pending_cents"] for one in listed} == pending
@@ -530,13 +531,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def rules_of_the_money_hold(self) -> None:
         paid, earned = self.rows("SELECT sum(cashback_paid_cents), sum(cashback_earned_cents) FROM referrals")[0]
-        [(taken,)] = self.rows("SELECT coalesce(sum(taken_cents), 0) FROM referral_refunds")
+        [(taken,)] = self.rows("SELECT coalesce(sum(taken_cents), 0) FROM cashback_referral_refunds")
         assert paid <= earned + taken
-        assert self.rows("SELECT 1 FROM payouts WHERE paid_cents > approved_cents") == []
-        assert self.rows("SELECT 1 FROM payouts WHERE paid_cents > 0 AND status <> 'credited'") == []
+        assert self.rows("SELECT 1 FROM cashback_payouts WHERE paid_cents > approved_cents") == []
+        assert self.rows("SELECT 1 FROM cashback_payouts WHERE paid_cents > 0 AND status <> 'credited'") == []
         [(credited, moved, wallets)] = self.rows(
-            "SELECT (SELECT coalesce(sum(paid_cents), 0) FROM payouts)"
-            " - (SELECT coalesce(sum(reversed_cents), 0) FROM reversals),"
+            "SELECT (SELECT coalesce(sum(paid_cents), 0) FROM cashback_payouts)"
+            " - (SELECT coalesce(sum(reversed_cents), 0) FROM cashback_reversals),"
             " (SELECT coalesce(sum(amount_cents), 0) FROM wallet_transactions),"
             " (SELECT coalesce(sum(wallet_balance_cents), 0) FROM users)"
         )
@@ -546,7 +547,7 @@ class LedgerMachine(RuleBasedStateMachine):
 @pytest.mark.timeout(120)
 def test_rows_and_model_agree_whatever_is_done(tmp_path: Path) -> None:
     with asyncio.Runner() as loop:
-        LedgerMachine.desk = Desk(tmp_path, loop)
+        LedgerMachine.service = ModelService(tmp_path, loop)
         run_state_machine_as_test(
             LedgerMachine,
             settings=settings(

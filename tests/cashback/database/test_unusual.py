@@ -7,27 +7,27 @@ from datetime import timedelta
 import pytest
 
 from cashback.database.payouts import proposals
-from cashback.domain.model import BatchSummary, Terms
-from tests.conftest import Clock, Till
+from cashback.domain.model import BatchLimits, BatchSummary
+from tests.conftest import Clock, LedgerFixture
 
 pytestmark = pytest.mark.anyio
 
-TERMS = Terms(unusual_factor=5, unusual_share_percent=50, new_account_cents=5000, new_account_days=7)
+TERMS = BatchLimits(unusual_factor=5, unusual_share_percent=50, new_account_cents=5000, new_account_days=7)
 
 
-async def propose(till: Till, terms: Terms = TERMS) -> BatchSummary:
+async def propose(till: LedgerFixture, terms: BatchLimits = TERMS) -> BatchSummary:
     """Plan a batch under these terms."""
     return await till.database.write(proposals.propose, actor="cli", now=till.clock(), expires_at=None, terms=terms)
 
 
-async def weeks(till: Till, *totals_cents: int) -> None:
+async def weeks(till: LedgerFixture, *totals_cents: int) -> None:
     """Pay a batch of so much to two old members, for each."""
     for cents in totals_cents:
         await till.earn_all([(1, cents // 2), (2, cents - cents // 2)])
         await till.pay()
 
 
-async def test_a_total_of_more_than_five_times_the_median_is_unusual(till: Till) -> None:
+async def test_a_total_of_more_than_five_times_the_median_is_unusual(till: LedgerFixture) -> None:
     await weeks(till, 100, 10_000, 200, 300)
     await till.earn_all([(1, 625), (2, 625)])
     assert (await propose(till)).unusual == ()
@@ -37,20 +37,20 @@ async def test_a_total_of_more_than_five_times_the_median_is_unusual(till: Till)
     )
 
 
-async def test_two_past_batches_are_no_custom(till: Till) -> None:
+async def test_two_past_batches_are_no_custom(till: LedgerFixture) -> None:
     await weeks(till, 100, 100)
     await till.earn_all([(1, 50_000), (2, 50_000)])
     assert (await propose(till)).unusual == ()
 
 
-async def test_one_who_takes_more_than_half_is_unusual_where_three_share(till: Till) -> None:
+async def test_one_who_takes_more_than_half_is_unusual_where_three_share(till: LedgerFixture) -> None:
     await till.earn_all([(1, 900), (2, 10)])
     assert (await propose(till)).unusual == ()
     await till.earn(3, 1)
     assert (await propose(till)).unusual == ("Member 1 takes 98% of it, $9.00; more than 50% is unusual.",)
 
 
-async def test_new_accounts_that_earn_much_are_unusual(till: Till, clock: Clock) -> None:
+async def test_new_accounts_that_earn_much_are_unusual(till: LedgerFixture, clock: Clock) -> None:
     await till.earn_all([(1, 2000), (2, 2000)])
     assert (await propose(till)).unusual == (), "in a new ledger everybody is new"
     clock.advance(timedelta(days=8).total_seconds())
@@ -61,9 +61,9 @@ async def test_new_accounts_that_earn_much_are_unusual(till: Till, clock: Clock)
 
 
 @pytest.mark.parametrize("gate", [True, False])
-async def test_the_gate_asks_for_a_second_admin(till: Till, *, gate: bool) -> None:
+async def test_the_gate_asks_for_a_second_admin(till: LedgerFixture, *, gate: bool) -> None:
     await till.earn_all([(1, 900), (2, 10), (3, 1)])
-    summary = await propose(till, Terms(unusual_share_percent=50, gate_unusual=gate))
+    summary = await propose(till, BatchLimits(unusual_share_percent=50, gate_unusual=gate))
     assert summary.needs_second_approver == ("What is unusual, two admins must approve." if gate else None)
-    usual = await propose(till, Terms(gate_unusual=gate))
+    usual = await propose(till, BatchLimits(gate_unusual=gate))
     assert usual.needs_second_approver is None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from cashback.database.integrity import reconciliation
-from tests.conftest import Till, drop_guards, raw
+from tests.conftest import LedgerFixture, drop_guards, raw
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def paid(till: Till) -> Till:
+async def paid(till: LedgerFixture) -> LedgerFixture:
     """Pay two batches: the first to three members, the second to two others."""
     await till.earn_all([(101, 100), (102, 200), (103, 300)])
     await till.pay()
@@ -20,12 +20,12 @@ async def paid(till: Till) -> Till:
     return till
 
 
-async def verify(till: Till, number: int) -> reconciliation.Verdict:
+async def verify(till: LedgerFixture, number: int) -> reconciliation.Verdict:
     """Check one batch."""
     return await till.database.read(reconciliation.verify_batch, number)
 
 
-async def test_a_batch_that_is_right_counts_its_own_payouts(paid: Till) -> None:
+async def test_a_batch_that_is_right_counts_its_own_payouts(paid: LedgerFixture) -> None:
     verdict = await verify(paid, 2)
     assert verdict.breaches == ()
     assert (verdict.payouts_checked, verdict.credited_cents) == (2, 900)
@@ -36,12 +36,18 @@ async def test_a_batch_that_is_right_counts_its_own_payouts(paid: Till) -> None:
     [
         ("UPDATE users SET wallet_balance_cents = 1 WHERE discord_id = 201", "wallet of 201 holds 1 cents"),
         ("DELETE FROM wallet_transactions WHERE user_discord_id = 202", "payout of batch 2 to 202 paid 500 cents"),
-        ("DELETE FROM notifications WHERE user_id = 201", "payout of batch 2 to 201 has no direct message queued"),
-        ("UPDATE payouts SET status = 'skipped', paid_cents = 0 WHERE referrer_id = 201", "without a credited payout"),
-        ("UPDATE payout_batches SET credited_cents = 901 WHERE number = 2", "batch 2 stores totals"),
+        (
+            "DELETE FROM cashback_notifications WHERE user_id = 201",
+            "payout of batch 2 to 201 has no direct message queued",
+        ),
+        (
+            "UPDATE cashback_payouts SET status = 'skipped', paid_cents = 0 WHERE referrer_id = 201",
+            "without a credited payout",
+        ),
+        ("UPDATE cashback_payout_batches SET credited_cents = 901 WHERE number = 2", "batch 2 stores totals"),
     ],
 )
-async def test_what_is_wrong_with_a_batch_is_found_in_it_alone(paid: Till, change: str, breach: str) -> None:
+async def test_what_is_wrong_with_a_batch_is_found_in_it_alone(paid: LedgerFixture, change: str, breach: str) -> None:
     paid.honest = False
     drop_guards(paid.location)
     with raw(paid.location) as connection:
@@ -50,19 +56,19 @@ async def test_what_is_wrong_with_a_batch_is_found_in_it_alone(paid: Till, chang
     assert (await verify(paid, 1)).breaches == ()
 
 
-async def test_a_batch_that_another_one_follows_is_still_right(paid: Till) -> None:
+async def test_a_batch_that_another_one_follows_is_still_right(paid: LedgerFixture) -> None:
     await paid.earn(101, 50)
     await paid.pay()
     assert (await verify(paid, 1)).breaches == ()
 
 
 @pytest.mark.parametrize(("wrong", "last"), [(100, "payout of batch 1"), (101, "and more of the kind: payout of")])
-async def test_of_one_kind_a_hundred_breaches_are_told(till: Till, wrong: int, last: str) -> None:
+async def test_of_one_kind_a_hundred_breaches_are_told(till: LedgerFixture, wrong: int, last: str) -> None:
     await till.earn_all((person, 100) for person in range(1, 111))
     await till.pay()
     till.honest = False
     with raw(till.location) as connection:
-        connection.execute("DELETE FROM notifications WHERE user_id <= ?", (wrong,))
+        connection.execute("DELETE FROM cashback_notifications WHERE user_id <= ?", (wrong,))
     for verdict in (await till.verify(), await verify(till, 1)):
         told = [breach for breach in verdict.breaches if "no direct message queued" in breach]
         assert len(told) == wrong

@@ -1,4 +1,4 @@
-"""The desk: who may do what, and until when. Every refusal is in the audit log."""
+"""The service: who may do what, and until when. Every refusal is in the audit log."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from cashback.database.schedule import schedule
 from cashback.domain.errors import BlacklistedError, BusyError, NotAllowedError, NothingPendingError, StaleBatchError
 from cashback.domain.model import BatchStatus
-from cashback.services import CLI, SCHEDULE, Actor, Desk, Source
+from cashback.services import CLI, SCHEDULE, Actor, AdminService, Source
 from cashback.settings import RoleIds, Settings
-from tests.conftest import FRIDAY, Clock, Till, raw
+from tests.conftest import FRIDAY, Clock, LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -47,22 +47,24 @@ def queue() -> Queue:
 
 
 @pytest.fixture
-def desk(till: Till, queue: Queue) -> Desk:
-    """Open the desk."""
-    return Desk(till.database, SETTINGS, queue.submit)
+def service(till: LedgerFixture, queue: Queue) -> AdminService:
+    """Open the service."""
+    return AdminService(till.database, SETTINGS, queue.submit)
 
 
-def refusals(till: Till) -> list[tuple[str, str]]:
+def refusals(till: LedgerFixture) -> list[tuple[str, str]]:
     """Read who was refused what."""
-    found = till.rows("SELECT actor, details FROM audit_log WHERE action = 'refused' ORDER BY id")
+    found = till.rows("SELECT actor, details FROM cashback_audit_log WHERE action = 'refused' ORDER BY id")
     return [(actor, json.loads(details)["wanted"]) for actor, details in found]
 
 
-async def test_an_admin_proposes_and_approves_and_the_runner_gets_it(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_an_admin_proposes_and_approves_and_the_runner_gets_it(
+    till: LedgerFixture, service: AdminService, queue: Queue
+) -> None:
     await till.earn(1, 100)
-    summary = await desk.propose(ADMIN)
+    summary = await service.propose(ADMIN)
     assert queue.numbers == []
-    report = await desk.approve(ADMIN, summary.batch_number)
+    report = await service.approve(ADMIN, summary.batch_number)
     assert queue.numbers == [summary.batch_number]
     assert (report.status, report.batch_id) == (BatchStatus.APPROVED, "BATCH-20260703-150000")
     assert (report.proposed_by, report.approved_by) == ("discord:7", "discord:7")
@@ -70,23 +72,25 @@ async def test_an_admin_proposes_and_approves_and_the_runner_gets_it(till: Till,
 
 
 @pytest.mark.parametrize("actor", [MEMBER, WITHOUT_THE_ROLE, Actor(source=Source.DISCORD)])
-async def test_who_has_not_the_role_may_nothing_and_is_noted(till: Till, desk: Desk, actor: Actor) -> None:
+async def test_who_has_not_the_role_may_nothing_and_is_noted(
+    till: LedgerFixture, service: AdminService, actor: Actor
+) -> None:
     await till.earn(1, 100)
-    number = (await desk.propose(ADMIN)).batch_number
+    number = (await service.propose(ADMIN)).batch_number
     refused = (
-        desk.propose(actor),
-        desk.propose(actor, target_user_id=1),
-        desk.approve(actor, number),
-        desk.cancel(actor, number),
-        desk.resume(actor),
-        desk.stop(actor, number),
-        desk.give_up(actor, number),
-        desk.retry(actor, number),
-        desk.pause_schedule(actor),
-        desk.resume_schedule(actor),
-        desk.skip_slot(actor, FRIDAY),
-        desk.skip_next(actor),
-        desk.reload_schedule(actor),
+        service.propose(actor),
+        service.propose(actor, target_user_id=1),
+        service.approve(actor, number),
+        service.cancel(actor, number),
+        service.resume(actor),
+        service.stop(actor, number),
+        service.give_up(actor, number),
+        service.retry(actor, number),
+        service.pause_schedule(actor),
+        service.resume_schedule(actor),
+        service.skip_slot(actor, FRIDAY),
+        service.skip_next(actor),
+        service.reload_schedule(actor),
     )
     for act in refused:
         with pytest.raises(NotAllowedError, match=r"^Only an admin may do this\.$"):
@@ -96,25 +100,33 @@ async def test_who_has_not_the_role_may_nothing_and_is_noted(till: Till, desk: D
     assert (await till.report(number)).status is BatchStatus.PROPOSED
 
 
-async def test_without_an_admin_role_in_the_settings_nobody_on_discord_may(till: Till, queue: Queue) -> None:
-    desk = Desk(till.database, Settings(), queue.submit)
-    assert not desk.may_pay(ADMIN)
-    assert not desk.may_pay(Actor(source=Source.DISCORD, user_id=1))
-    assert desk.may_pay(CLI)
+async def test_without_an_admin_role_in_the_settings_nobody_on_discord_may(till: LedgerFixture, queue: Queue) -> None:
+    service = AdminService(till.database, Settings(), queue.submit)
+    assert not service.may_pay(ADMIN)
+    assert not service.may_pay(Actor(source=Source.DISCORD, user_id=1))
+    assert service.may_pay(CLI)
 
 
-async def test_a_role_that_was_lost_before_the_click_no_longer_counts(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_a_role_that_was_lost_before_the_click_no_longer_counts(
+    till: LedgerFixture, service: AdminService, queue: Queue
+) -> None:
     await till.earn(1, 100)
-    number = (await desk.propose(ADMIN)).batch_number
+    number = (await service.propose(ADMIN)).batch_number
     with pytest.raises(NotAllowedError):
-        await desk.approve(WITHOUT_THE_ROLE, number)
+        await service.approve(WITHOUT_THE_ROLE, number)
     assert queue.numbers == []
 
 
-async def test_another_admin_cannot_press_the_buttons_of_this_one(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_another_admin_cannot_press_the_buttons_of_this_one(
+    till: LedgerFixture, service: AdminService, queue: Queue
+) -> None:
     await till.earn(1, 100)
-    number = (await desk.propose(ADMIN)).batch_number
-    for act in (desk.approve(OTHER_ADMIN, number), desk.cancel(OTHER_ADMIN, number), desk.approve(CLI, number)):
+    number = (await service.propose(ADMIN)).batch_number
+    for act in (
+        service.approve(OTHER_ADMIN, number),
+        service.cancel(OTHER_ADMIN, number),
+        service.approve(CLI, number),
+    ):
         with pytest.raises(NotAllowedError, match="Only discord:7, who asked for this summary, may decide on it"):
             await act
     assert queue.numbers == []
@@ -127,124 +139,136 @@ async def test_another_admin_cannot_press_the_buttons_of_this_one(till: Till, de
 
 
 @pytest.mark.parametrize("actor", [CLI, SCHEDULE])
-async def test_the_command_line_and_the_calendar_need_no_role(till: Till, desk: Desk, actor: Actor) -> None:
+async def test_the_command_line_and_the_calendar_need_no_role(
+    till: LedgerFixture, service: AdminService, actor: Actor
+) -> None:
     await till.earn(1, 100)
-    number = (await desk.propose(actor)).batch_number
-    report = await desk.approve(actor, number)
+    number = (await service.propose(actor)).batch_number
+    report = await service.approve(actor, number)
     assert (report.proposed_by, report.approved_by) == (str(actor), str(actor))
 
 
-async def test_the_deadline_is_the_configured_one(till: Till, desk: Desk, clock: Clock, queue: Queue) -> None:
+async def test_the_deadline_is_the_configured_one(
+    till: LedgerFixture, service: AdminService, clock: Clock, queue: Queue
+) -> None:
     await till.earn(1, 100)
-    number = (await desk.propose(ADMIN)).batch_number
+    number = (await service.propose(ADMIN)).batch_number
     clock.advance(SETTINGS.referral_settings.confirm_seconds)
     with pytest.raises(StaleBatchError, match="expired"):
-        await desk.approve(ADMIN, number)
+        await service.approve(ADMIN, number)
     assert queue.numbers == []
-    assert await desk.expire() == [number]
+    assert await service.expire() == [number]
 
 
-async def test_two_clicks_submit_once(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_two_clicks_submit_once(till: LedgerFixture, service: AdminService, queue: Queue) -> None:
     await till.earn(1, 100)
-    number = (await desk.propose(ADMIN)).batch_number
-    await desk.approve(ADMIN, number)
+    number = (await service.propose(ADMIN)).batch_number
+    await service.approve(ADMIN, number)
     with pytest.raises(StaleBatchError, match="confirmed already"):
-        await desk.approve(ADMIN, number)
+        await service.approve(ADMIN, number)
     assert queue.numbers == [number]
 
 
-async def test_a_cancelled_batch_cannot_be_approved(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_a_cancelled_batch_cannot_be_approved(till: LedgerFixture, service: AdminService, queue: Queue) -> None:
     await till.earn(1, 100)
-    number = (await desk.propose(ADMIN)).batch_number
-    await desk.cancel(ADMIN, number)
+    number = (await service.propose(ADMIN)).batch_number
+    await service.cancel(ADMIN, number)
     with pytest.raises(StaleBatchError, match="was cancelled"):
-        await desk.approve(ADMIN, number)
+        await service.approve(ADMIN, number)
     assert queue.numbers == []
 
 
-async def test_nothing_pending_and_blacklisted_are_told_apart(till: Till, desk: Desk) -> None:
+async def test_nothing_pending_and_blacklisted_are_told_apart(till: LedgerFixture, service: AdminService) -> None:
     with pytest.raises(NothingPendingError):
-        await desk.propose(ADMIN)
+        await service.propose(ADMIN)
     await till.earn(1, 100)
     await till.database.blacklist_referral_user(1)
     with pytest.raises(BlacklistedError):
-        await desk.propose(ADMIN, target_user_id=1)
+        await service.propose(ADMIN, target_user_id=1)
 
 
-async def test_a_batch_that_finds_the_runner_full_waits_for_a_resume(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_a_batch_that_finds_the_runner_full_waits_for_a_resume(
+    till: LedgerFixture, service: AdminService, queue: Queue
+) -> None:
     await till.earn(1, 100)
-    number = (await desk.propose(ADMIN)).batch_number
+    number = (await service.propose(ADMIN)).batch_number
     queue.full = True
     with pytest.raises(BusyError):
-        await desk.approve(ADMIN, number)
+        await service.approve(ADMIN, number)
     assert (await till.report(number)).status is BatchStatus.APPROVED
     queue.full = False
-    assert await desk.resume(OTHER_ADMIN) == [number]
+    assert await service.resume(OTHER_ADMIN) == [number]
     assert queue.numbers == [number]
 
 
 async def test_resume_takes_what_is_unfinished_oldest_first_and_nothing_else(
-    till: Till, desk: Desk, queue: Queue
+    till: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
     await till.earn(1, 100)
     await till.pay()
     await till.earn(1, 100)
     await till.propose()
     first, second = await till.approved(), await till.approved()
-    assert await desk.resume(CLI) == [first, second]
-    assert await desk.resume(CLI, second) == [second]
+    assert await service.resume(CLI) == [first, second]
+    assert await service.resume(CLI, second) == [second]
     assert queue.numbers == [first, second, second]
 
 
 @pytest.mark.parametrize("settle", ["pay", "propose"])
-async def test_what_is_finished_or_never_approved_cannot_be_resumed(till: Till, desk: Desk, settle: str) -> None:
+async def test_what_is_finished_or_never_approved_cannot_be_resumed(
+    till: LedgerFixture, service: AdminService, settle: str
+) -> None:
     await till.earn(1, 100)
     action: Callable[..., object] = till.pay if settle == "pay" else till.propose
     number = (await action()).batch_number  # type: ignore[misc]
     with pytest.raises(StaleBatchError, match="there is nothing to resume"):
-        await desk.resume(CLI, number)
+        await service.resume(CLI, number)
 
 
-async def open_before_friday(desk: Desk, clock: Clock) -> None:
+async def open_before_friday(service: AdminService, clock: Clock) -> None:
     """Put the schedule in force an hour before the slot of FRIDAY."""
     clock.advance(-3600)
-    await desk.open_schedule()
+    await service.open_schedule()
     clock.advance(3600)
 
 
-async def test_a_slot_is_paid_once_whoever_rings(till: Till, desk: Desk, queue: Queue, clock: Clock) -> None:
+async def test_a_slot_is_paid_once_whoever_rings(
+    till: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
+) -> None:
     await till.earn(1, 100)
-    await open_before_friday(desk, clock)
-    number = await desk.pay_slot(FRIDAY)
+    await open_before_friday(service, clock)
+    number = await service.pay_slot(FRIDAY)
     assert number is not None
-    assert await desk.pay_slot(FRIDAY) is None
+    assert await service.pay_slot(FRIDAY) is None
     assert queue.numbers == [number]
     assert (await till.report(number)).approved_by == "schedule"
-    assert till.rows("SELECT count(*) FROM payout_batches") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_payout_batches") == [(1,)]
 
 
-async def test_the_schedule_is_read_while_somebody_else_writes(till: Till, desk: Desk) -> None:
-    await desk.open_schedule()
+async def test_the_schedule_is_read_while_somebody_else_writes(till: LedgerFixture, service: AdminService) -> None:
+    await service.open_schedule()
     with raw(till.location) as other:
         other.execute("BEGIN")
-        other.execute("UPDATE schedule_state SET in_force_since = in_force_since")
-        assert (await desk.schedule_overview()).rule == "friday 15:00"
+        other.execute("UPDATE cashback_schedule_state SET in_force_since = in_force_since")
+        assert (await service.schedule_overview()).rule == "friday 15:00"
         other.execute("ROLLBACK")
 
 
-async def test_a_pause_skips_a_slot_until_it_ends(till: Till, desk: Desk, queue: Queue, clock: Clock) -> None:
+async def test_a_pause_skips_a_slot_until_it_ends(
+    till: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
+) -> None:
     await till.earn(1, 100)
-    await open_before_friday(desk, clock)
-    await desk.pause_schedule(ADMIN, "holidays")
+    await open_before_friday(service, clock)
+    await service.pause_schedule(ADMIN, "holidays")
     with pytest.raises(StaleBatchError, match="paused already, by discord:7: holidays"):
-        await desk.pause_schedule(OTHER_ADMIN)
+        await service.pause_schedule(OTHER_ADMIN)
     state = await till.database.read(schedule.find_state)
     assert state is not None
     assert (state.paused_by, state.paused_reason) == ("discord:7", "holidays")
-    assert await desk.pay_slot(FRIDAY) is None
-    await desk.resume_schedule(ADMIN)
+    assert await service.pay_slot(FRIDAY) is None
+    await service.resume_schedule(ADMIN)
     with pytest.raises(StaleBatchError, match="is not paused"):
-        await desk.resume_schedule(ADMIN)
+        await service.resume_schedule(ADMIN)
     assert queue.numbers == []
 
 
@@ -252,7 +276,7 @@ def test_actors_are_named_by_where_they_come_from() -> None:
     assert [str(actor) for actor in (ADMIN, CLI, SCHEDULE)] == ["discord:7", "cli", "schedule"]
 
 
-def refuse_payouts(till: Till, condition: str) -> None:
+def refuse_payouts(till: LedgerFixture, condition: str) -> None:
     """Let the ledger refuse the wallet transactions for which this holds."""
     with raw(till.location) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
@@ -262,21 +286,26 @@ def refuse_payouts(till: Till, condition: str) -> None:
         )
 
 
-async def test_a_stopped_batch_goes_on_only_where_it_is_named(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_a_stopped_batch_goes_on_only_where_it_is_named(
+    till: LedgerFixture, service: AdminService, queue: Queue
+) -> None:
     await till.earn(1, 100)
     number = await till.approved()
-    assert (await desk.stop(OTHER_ADMIN, number)).status is BatchStatus.STOPPED
-    assert await desk.resume(ADMIN) == []
+    assert (await service.stop(OTHER_ADMIN, number)).status is BatchStatus.STOPPED
+    assert await service.resume(ADMIN) == []
     assert queue.numbers == []
-    assert await desk.resume(ADMIN, number) == [number]
+    assert await service.resume(ADMIN, number) == [number]
     assert queue.numbers == [number]
     assert (await till.report(number)).status is BatchStatus.RUNNING
-    query = "SELECT actor, action FROM audit_log WHERE action LIKE 'batch_%ed' AND actor LIKE 'discord:%' ORDER BY id"
+    query = (
+        "SELECT actor, action FROM cashback_audit_log WHERE action LIKE 'batch_%ed' AND actor LIKE 'discord:%'"
+        " ORDER BY id"
+    )
     assert till.rows(query) == [("discord:8", "batch_stopped"), ("discord:7", "batch_resumed")]
 
 
 async def test_retries_of_the_program_come_after_twice_as_long_each_and_end(
-    till: Till, desk: Desk, queue: Queue, clock: Clock
+    till: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
 ) -> None:
     referral = SETTINGS.referral_settings
     minutes = referral.payout_retry_minutes
@@ -285,19 +314,19 @@ async def test_retries_of_the_program_come_after_twice_as_long_each_and_end(
     number = (await till.pay()).batch_number
     for attempt in range(referral.payout_retry_attempts):
         clock.advance(60 * minutes * 2**attempt - 1)
-        assert await desk.retry_due() == []
+        assert await service.retry_due() == []
         clock.advance(1)
-        assert await desk.retry_due() == [number]
-        assert await desk.retry_due() == [], "while it runs it is not retried again"
+        assert await service.retry_due() == [number]
+        assert await service.retry_due() == [], "while it runs it is not retried again"
         await till.run(number)
     clock.advance(10**7)
-    assert await desk.retry_due() == []
+    assert await service.retry_due() == []
     assert queue.numbers == [number] * referral.payout_retry_attempts
-    assert till.rows("SELECT requested_by, attempt, outcome FROM payout_attempts") == [
+    assert till.rows("SELECT requested_by, attempt, outcome FROM cashback_payout_attempts") == [
         ("system", 1, "failed"),
         ("system", 2, "failed"),
         ("system", 3, "failed"),
     ]
     refuse_payouts(till, "1 = 0")
-    await desk.retry(ADMIN, number, why="mended")
+    await service.retry(ADMIN, number, why="mended")
     assert (await till.run(number)).reports[0].status is BatchStatus.COMPLETED

@@ -1,4 +1,4 @@
-"""Members at the desk: codes, links by admins, and who is barred."""
+"""Members at the service: codes, links by admins, and who is barred."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cashback.domain.errors import NotAllowedError, ReferralRefusedError
-from cashback.services import CLI, Actor, Desk, Source, read_code
+from cashback.services import CLI, Actor, AdminService, Source, read_code
 from cashback.settings import RoleIds, Settings
-from tests.conftest import Till, raw
+from tests.conftest import LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -21,33 +21,33 @@ MEMBER = Actor(source=Source.DISCORD, user_id=9, role_ids=frozenset({1}))
 
 
 @pytest.fixture
-def desk(till: Till) -> Desk:
-    """Open the desk."""
-    return Desk(till.database, Settings(role_ids=RoleIds(admin=ADMIN_ROLE)), lambda _number: 0)
+def service(till: LedgerFixture) -> AdminService:
+    """Open the service."""
+    return AdminService(till.database, Settings(role_ids=RoleIds(admin=ADMIN_ROLE)), lambda _number: 0)
 
 
-async def enter(desk: Desk, member_id: int, referrer_id: int) -> int:
+async def enter(service: AdminService, member_id: int, referrer_id: int) -> int:
     """Enter the code of a person who is in the server."""
-    return await desk.enter_code(member_id, referrer_id, in_server=True, is_bot=False)
+    return await service.enter_code(member_id, referrer_id, in_server=True, is_bot=False)
 
 
-def audit(till: Till) -> list[tuple[str, str, dict[str, Any]]]:
+def audit(till: LedgerFixture) -> list[tuple[str, str, dict[str, Any]]]:
     """Read the audit log: actor, action, details."""
-    found = till.rows("SELECT actor, action, details FROM audit_log ORDER BY id")
+    found = till.rows("SELECT actor, action, details FROM cashback_audit_log ORDER BY id")
     return [(actor, action, json.loads(details)) for actor, action, details in found]
 
 
-async def test_a_code_links_a_member_once_for_ever(desk: Desk, till: Till) -> None:
-    assert await enter(desk, 2, 1) == 1
+async def test_a_code_links_a_member_once_for_ever(service: AdminService, till: LedgerFixture) -> None:
+    assert await enter(service, 2, 1) == 1
     for referrer in (1, 3):
         with pytest.raises(ReferralRefusedError, match="already been referred"):
-            await enter(desk, 2, referrer)
+            await enter(service, 2, referrer)
     assert await till.database.get_referrer_for_user(2) == 1
 
 
-async def test_nobody_enters_their_own_code(desk: Desk) -> None:
+async def test_nobody_enters_their_own_code(service: AdminService) -> None:
     with pytest.raises(ReferralRefusedError, match="cannot refer themselves"):
-        await desk.enter_code(2, 2, in_server=False, is_bot=False)
+        await service.enter_code(2, 2, in_server=False, is_bot=False)
 
 
 @pytest.mark.parametrize(
@@ -55,30 +55,30 @@ async def test_nobody_enters_their_own_code(desk: Desk) -> None:
     [({"in_server": False, "is_bot": False}, "is in this server"), ({"in_server": True, "is_bot": True}, "is a bot")],
 )
 async def test_a_code_of_a_stranger_or_a_bot_is_refused(
-    desk: Desk, till: Till, facts: dict[str, bool], said: str
+    service: AdminService, till: LedgerFixture, facts: dict[str, bool], said: str
 ) -> None:
     with pytest.raises(ReferralRefusedError, match=said):
-        await desk.enter_code(2, 1, **facts)
+        await service.enter_code(2, 1, **facts)
     assert till.rows("SELECT * FROM referrals") == []
 
 
 @pytest.mark.parametrize("length", [2, 3, 9])
-async def test_a_circle_of_any_length_is_refused(desk: Desk, till: Till, length: int) -> None:
+async def test_a_circle_of_any_length_is_refused(service: AdminService, till: LedgerFixture, length: int) -> None:
     for member in range(2, length + 1):
-        await enter(desk, member, member - 1)
+        await enter(service, member, member - 1)
     with pytest.raises(ReferralRefusedError, match="a circle is refused"):
-        await enter(desk, 1, length)
+        await enter(service, 1, length)
     with pytest.raises(ReferralRefusedError, match="a circle is refused"):
-        await desk.link(ADMIN, length, 1)
+        await service.link(ADMIN, length, 1)
     assert till.rows("SELECT count(*) FROM referrals") == [(length - 1,)]
-    await enter(desk, 50, length)
+    await enter(service, 50, length)
 
 
-async def test_a_circle_that_another_bot_made_holds_up_nobody(desk: Desk, till: Till) -> None:
+async def test_a_circle_that_another_bot_made_holds_up_nobody(service: AdminService, till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     with raw(till.location) as other_bot:
         other_bot.execute("INSERT INTO referrals (referrer_user_id, referred_user_id) VALUES (2, 1)")
-    await enter(desk, 3, 1)
+    await enter(service, 3, 1)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "-5", "0", "1.5", "1" * 20, str(2**63), "١٢", "<@5>", "5 6"])
@@ -91,9 +91,11 @@ def test_a_code_is_read_with_the_spaces_around_it() -> None:
     assert read_code(f" {2**63 - 1}\n") == 2**63 - 1
 
 
-async def test_links_and_unlinks_are_in_the_audit_log_with_their_reason(desk: Desk, till: Till) -> None:
-    await desk.link(ADMIN, 1, 2, reason="forgot the code")
-    await desk.unlink(ADMIN, 1, 2, reason="wrong one")
+async def test_links_and_unlinks_are_in_the_audit_log_with_their_reason(
+    service: AdminService, till: LedgerFixture
+) -> None:
+    await service.link(ADMIN, 1, 2, reason="forgot the code")
+    await service.unlink(ADMIN, 1, 2, reason="wrong one")
     pair = {"referrer_id": 1, "referred_id": 2}
     assert audit(till) == [
         ("discord:7", "referral_linked", {**pair, "reason": "forgot the code"}),
@@ -101,66 +103,72 @@ async def test_links_and_unlinks_are_in_the_audit_log_with_their_reason(desk: De
     ]
 
 
-async def test_an_unused_referral_that_is_unlinked_leaves_the_member_free(desk: Desk, till: Till) -> None:
-    await desk.link(ADMIN, 1, 2)
-    await desk.unlink(CLI, 1, 2)
-    await enter(desk, 2, 3)
+async def test_an_unused_referral_that_is_unlinked_leaves_the_member_free(
+    service: AdminService, till: LedgerFixture
+) -> None:
+    await service.link(ADMIN, 1, 2)
+    await service.unlink(CLI, 1, 2)
+    await enter(service, 2, 3)
     assert await till.database.get_referrer_for_user(2) == 3
 
 
-async def test_after_an_unlink_purchases_earn_nothing_and_what_was_earned_is_paid(desk: Desk, till: Till) -> None:
+async def test_after_an_unlink_purchases_earn_nothing_and_what_was_earned_is_paid(
+    service: AdminService, till: LedgerFixture
+) -> None:
     [buyer] = await till.earn(1, 70)
-    await desk.unlink(ADMIN, 1, buyer)
+    await service.unlink(ADMIN, 1, buyer)
     assert await till.database.get_referrer_for_user(buyer) is None
     assert await till.database.log_referral_purchase(buyer, "later", 20_000) is None
     with pytest.raises(ReferralRefusedError, match="already been referred"):
-        await enter(desk, buyer, 3)
+        await enter(service, buyer, 3)
     with pytest.raises(ReferralRefusedError, match=f"Member {buyer} bought under Member 1"):
-        await desk.link(ADMIN, 3, buyer)
+        await service.link(ADMIN, 3, buyer)
     assert (await till.pay()).total_cents == 70
-    assert await desk.link(ADMIN, 1, buyer) == 1
+    assert await service.link(ADMIN, 1, buyer) == 1
     assert await till.database.log_referral_purchase(buyer, "again", 20_000) == 100
 
 
-async def test_linking_again_closes_no_circle_either(desk: Desk, till: Till) -> None:
+async def test_linking_again_closes_no_circle_either(service: AdminService, till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 70)
-    await desk.unlink(ADMIN, 1, buyer)
-    await desk.link(ADMIN, buyer, 1)
+    await service.unlink(ADMIN, 1, buyer)
+    await service.link(ADMIN, buyer, 1)
     with pytest.raises(ReferralRefusedError, match="a circle is refused"):
-        await desk.link(ADMIN, 1, buyer)
+        await service.link(ADMIN, 1, buyer)
 
 
-async def test_a_referral_with_a_free_purchase_is_used(desk: Desk, till: Till) -> None:
-    await desk.link(ADMIN, 1, 2)
+async def test_a_referral_with_a_free_purchase_is_used(service: AdminService, till: LedgerFixture) -> None:
+    await service.link(ADMIN, 1, 2)
     await till.database.log_referral_purchase(2, "gift", 0)
-    await desk.unlink(ADMIN, 1, 2)
-    assert till.rows("SELECT count(*) FROM referrals WHERE unlinked_at IS NOT NULL") == [(1,)]
+    await service.unlink(ADMIN, 1, 2)
+    assert till.rows("SELECT count(*) FROM referrals WHERE cashback_unlinked_at IS NOT NULL") == [(1,)]
 
 
 @pytest.mark.parametrize("pair", [(1, 3), (3, 2), (2, 1)])
-async def test_who_is_not_linked_is_not_unlinked(desk: Desk, till: Till, pair: tuple[int, int]) -> None:
-    await desk.link(ADMIN, 1, 2)
+async def test_who_is_not_linked_is_not_unlinked(
+    service: AdminService, till: LedgerFixture, pair: tuple[int, int]
+) -> None:
+    await service.link(ADMIN, 1, 2)
     with pytest.raises(ReferralRefusedError, match="is not linked to"):
-        await desk.unlink(ADMIN, *pair)
+        await service.unlink(ADMIN, *pair)
     assert await till.database.get_referrer_for_user(2) == 1
 
 
 @pytest.mark.parametrize("bot", [1, 2])
-async def test_a_bot_is_linked_to_nobody(desk: Desk, till: Till, bot: int) -> None:
+async def test_a_bot_is_linked_to_nobody(service: AdminService, till: LedgerFixture, bot: int) -> None:
     with pytest.raises(ReferralRefusedError, match=f"{bot} is a bot"):
-        await desk.link(ADMIN, 1, 2, bot_ids=frozenset({bot, 99}))
+        await service.link(ADMIN, 1, 2, bot_ids=frozenset({bot, 99}))
     assert till.rows("SELECT * FROM referrals") == []
 
 
-async def test_a_blacklisting_goes_for_present_and_future_referrals(desk: Desk, till: Till) -> None:
+async def test_a_blacklisting_goes_for_present_and_future_referrals(service: AdminService, till: LedgerFixture) -> None:
     await till.earn(1, 70)
-    assert await desk.blacklist(ADMIN, 1, reason="own second account")
-    assert not await desk.blacklist(ADMIN, 1)
-    await enter(desk, 2, 1)
+    assert await service.blacklist(ADMIN, 1, reason="own second account")
+    assert not await service.blacklist(ADMIN, 1)
+    await enter(service, 2, 1)
     assert await till.database.log_referral_purchase(2, "new", 20_000) is None
     assert await till.database.get_all_pending_referral_cashbacks() == []
-    assert await desk.unblacklist(ADMIN, 1)
-    assert not await desk.unblacklist(ADMIN, 1)
+    assert await service.unblacklist(ADMIN, 1)
+    assert not await service.unblacklist(ADMIN, 1)
     assert await till.pending(1) == 70
     assert audit(till) == [
         ("discord:7", "blacklisted", {"user_id": 1, "reason": "own second account"}),
@@ -168,21 +176,21 @@ async def test_a_blacklisting_goes_for_present_and_future_referrals(desk: Desk, 
     ]
 
 
-ACTS: list[Callable[[Desk], Coroutine[Any, Any, object]]] = [
-    lambda desk: desk.link(MEMBER, 3, 4),
-    lambda desk: desk.unlink(MEMBER, 1, 2),
-    lambda desk: desk.blacklist(MEMBER, 1),
-    lambda desk: desk.unblacklist(MEMBER, 1),
+ACTS: list[Callable[[AdminService], Coroutine[Any, Any, object]]] = [
+    lambda service: service.link(MEMBER, 3, 4),
+    lambda service: service.unlink(MEMBER, 1, 2),
+    lambda service: service.blacklist(MEMBER, 1),
+    lambda service: service.unblacklist(MEMBER, 1),
 ]
 
 
 @pytest.mark.parametrize("act", ACTS)
 async def test_a_member_without_the_role_changes_nothing_and_is_written_down(
-    desk: Desk, till: Till, act: Callable[[Desk], Coroutine[Any, Any, object]]
+    service: AdminService, till: LedgerFixture, act: Callable[[AdminService], Coroutine[Any, Any, object]]
 ) -> None:
     await till.database.create_referral(1, 2)
     before = till.money()
     with pytest.raises(NotAllowedError):
-        await act(desk)
+        await act(service)
     assert till.money() == before
     assert [(actor, action) for actor, action, _ in audit(till)] == [("discord:9", "refused")]

@@ -9,7 +9,7 @@ import pytest
 from cashback.database.payouts import approvals, runs
 from cashback.domain.errors import NotAllowedError, SecondApproverError, StaleBatchError
 from cashback.domain.model import BatchStatus
-from cashback.services import CLI, SCHEDULE, Actor, Desk, Source
+from cashback.services import CLI, SCHEDULE, Actor, AdminService, Source
 from cashback.settings import ReferralSettings, RoleIds, Settings
 from tests.cashback.services.test_admin_service import (
     ADMIN,
@@ -21,7 +21,7 @@ from tests.cashback.services.test_admin_service import (
     open_before_friday,
     refusals,
 )
-from tests.conftest import FRIDAY, REFUSED, Clock, Till, raw
+from tests.conftest import FRIDAY, REFUSED, Clock, LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -40,60 +40,64 @@ def queue() -> Queue:
 
 
 @pytest.fixture
-def desk(till: Till, queue: Queue) -> Desk:
-    """Open a desk where ten dollars need two admins."""
-    return Desk(till.database, SETTINGS, queue.submit)
+def service(till: LedgerFixture, queue: Queue) -> AdminService:
+    """Open a service where ten dollars need two admins."""
+    return AdminService(till.database, SETTINGS, queue.submit)
 
 
-async def waiting(till: Till, desk: Desk) -> int:
+async def waiting(till: LedgerFixture, service: AdminService) -> int:
     """Have an admin ask for a batch of ten dollars and confirm it."""
     await till.earn_all([(1, 600), (2, 400)])
-    number = (await desk.propose(ADMIN)).batch_number
-    report = await desk.approve(ADMIN, number)
+    number = (await service.propose(ADMIN)).batch_number
+    report = await service.approve(ADMIN, number)
     assert (report.status, report.first_approved_by, report.approved_by) == (BatchStatus.PROPOSED, "discord:7", None)
     return number
 
 
-async def test_a_cent_below_the_threshold_one_is_enough(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_a_cent_below_the_threshold_one_is_enough(
+    till: LedgerFixture, service: AdminService, queue: Queue
+) -> None:
     await till.earn(1, 999)
-    summary = await desk.propose(ADMIN)
+    summary = await service.propose(ADMIN)
     assert summary.needs_second_approver is None
-    await desk.approve(ADMIN, summary.batch_number)
+    await service.approve(ADMIN, summary.batch_number)
     assert queue.numbers == [summary.batch_number]
 
 
 async def test_from_the_threshold_on_another_admin_approves_and_both_are_on_record(
-    till: Till, desk: Desk, queue: Queue
+    till: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
-    number = await waiting(till, desk)
+    number = await waiting(till, service)
     assert queue.numbers == []
-    report = await desk.approve(OTHER_ADMIN, number)
+    report = await service.approve(OTHER_ADMIN, number)
     assert (report.first_approved_by, report.approved_by) == ("discord:7", "discord:8")
     assert queue.numbers == [number]
     assert (await till.run(number)).reports[0].total_cents == 1000
-    entries = till.rows("SELECT action, actor FROM audit_log WHERE action LIKE '%approved' ORDER BY id")
+    entries = till.rows("SELECT action, actor FROM cashback_audit_log WHERE action LIKE '%approved' ORDER BY id")
     assert entries == [("batch_first_approved", "discord:7"), ("batch_approved", "discord:8")]
-    [(details,)] = till.rows("SELECT details FROM audit_log WHERE action = 'batch_approved'")
+    [(details,)] = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'batch_approved'")
     assert '"first_approved_by": "discord:7"' in details
 
 
 @pytest.mark.parametrize(
     "actor", [ADMIN, AS_ADMIN_FROM_THE_CLI, FROM_THE_DASHBOARD, CLI, SCHEDULE, WITHOUT_THE_ROLE, MEMBER]
 )
-async def test_nobody_but_another_admin_is_the_second(till: Till, desk: Desk, queue: Queue, actor: Actor) -> None:
-    number = await waiting(till, desk)
-    before = till.rows("SELECT expires_at FROM payout_batches")
+async def test_nobody_but_another_admin_is_the_second(
+    till: LedgerFixture, service: AdminService, queue: Queue, actor: Actor
+) -> None:
+    number = await waiting(till, service)
+    before = till.rows("SELECT expires_at FROM cashback_payout_batches")
     for _click in range(2):
         with pytest.raises(NotAllowedError):
-            await desk.approve(actor, number)
+            await service.approve(actor, number)
     assert queue.numbers == []
     assert (await till.report(number)).status is BatchStatus.PROPOSED
     assert refusals(till) == [(str(actor), f"approve batch number {number}")] * 2
-    assert till.rows("SELECT expires_at FROM payout_batches") == before, "a second click gives no more time"
+    assert till.rows("SELECT expires_at FROM cashback_payout_batches") == before, "a second click gives no more time"
 
 
-async def test_the_ledger_itself_refuses_what_the_desk_would_not(till: Till, desk: Desk) -> None:
-    number = await waiting(till, desk)
+async def test_the_ledger_itself_refuses_what_the_desk_would_not(till: LedgerFixture, service: AdminService) -> None:
+    number = await waiting(till, service)
     for approver_id in (None, ADMIN.user_id):
         with pytest.raises(SecondApproverError):
             await till.database.write(
@@ -103,85 +107,94 @@ async def test_the_ledger_itself_refuses_what_the_desk_would_not(till: Till, des
     for approver in ("NULL", str(ADMIN.user_id)):
         with raw(till.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
             connection.execute(
-                "UPDATE payout_batches SET status = 'approved', batch_id = 'BATCH-X', approved_by = 'discord:9',"
+                "UPDATE cashback_payout_batches SET status = 'approved', batch_id = 'BATCH-X', approved_by ="
+                " 'discord:9',"
                 f" approver_id = {approver}"
             )
     for change in ("needs_second_approver = NULL", "proposed_by = 'discord:9'", "first_approved_by = 'discord:9'"):
         with raw(till.location) as connection, pytest.raises(REFUSED, match="is never changed"):
-            connection.execute(f"UPDATE payout_batches SET {change}")
+            connection.execute(f"UPDATE cashback_payout_batches SET {change}")
 
 
 @pytest.mark.parametrize("act", ["resume", "retry", "stop", "give_up"])
-async def test_no_other_act_sets_it_going(till: Till, desk: Desk, queue: Queue, act: str) -> None:
-    number = await waiting(till, desk)
+async def test_no_other_act_sets_it_going(till: LedgerFixture, service: AdminService, queue: Queue, act: str) -> None:
+    number = await waiting(till, service)
     for actor in (ADMIN, OTHER_ADMIN, CLI):
         with pytest.raises(StaleBatchError):
-            await getattr(desk, act)(actor, number)
-    assert await desk.resume(ADMIN) == []
-    assert await desk.retry_due() == []
+            await getattr(service, act)(actor, number)
+    assert await service.resume(ADMIN) == []
+    assert await service.retry_due() == []
     assert (await till.run(number)).interruptions != []
     assert queue.numbers == []
     assert till.balance(1) == 0
 
 
-async def test_before_the_first_approval_another_admin_decides_nothing(till: Till, desk: Desk, queue: Queue) -> None:
+async def test_before_the_first_approval_another_admin_decides_nothing(
+    till: LedgerFixture, service: AdminService, queue: Queue
+) -> None:
     await till.earn(1, 1000)
-    number = (await desk.propose(ADMIN)).batch_number
+    number = (await service.propose(ADMIN)).batch_number
     with pytest.raises(NotAllowedError, match="Only discord:7"):
-        await desk.approve(OTHER_ADMIN, number)
+        await service.approve(OTHER_ADMIN, number)
     assert queue.numbers == []
 
 
-async def test_the_second_admin_has_a_day_and_no_longer(till: Till, desk: Desk, queue: Queue, clock: Clock) -> None:
-    number = await waiting(till, desk)
+async def test_the_second_admin_has_a_day_and_no_longer(
+    till: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
+) -> None:
+    number = await waiting(till, service)
     clock.advance(timedelta(hours=24).total_seconds() - 1)
-    assert await desk.expire() == []
+    assert await service.expire() == []
     clock.advance(1)
     with pytest.raises(StaleBatchError, match="expired"):
-        await desk.approve(OTHER_ADMIN, number)
-    assert await desk.expire() == [number]
+        await service.approve(OTHER_ADMIN, number)
+    assert await service.expire() == [number]
     assert queue.numbers == []
     assert await till.pending(1) == 600
 
 
-async def test_any_admin_may_cancel_what_waits(till: Till, desk: Desk) -> None:
-    number = await waiting(till, desk)
+async def test_any_admin_may_cancel_what_waits(till: LedgerFixture, service: AdminService) -> None:
+    number = await waiting(till, service)
     with pytest.raises(NotAllowedError):
-        await desk.cancel(MEMBER, number)
-    await desk.cancel(OTHER_ADMIN, number)
+        await service.cancel(MEMBER, number)
+    await service.cancel(OTHER_ADMIN, number)
     assert (await till.report(number)).status is BatchStatus.CANCELLED
 
 
-async def test_another_admin_may_be_named_on_the_command_line(till: Till, desk: Desk, queue: Queue) -> None:
-    number = await waiting(till, desk)
-    assert (await desk.approve(OTHER_FROM_THE_CLI, number)).approved_by == "cli:8"
+async def test_another_admin_may_be_named_on_the_command_line(
+    till: LedgerFixture, service: AdminService, queue: Queue
+) -> None:
+    number = await waiting(till, service)
+    assert (await service.approve(OTHER_FROM_THE_CLI, number)).approved_by == "cli:8"
     assert queue.numbers == [number]
 
 
 async def test_a_weekly_batch_waits_for_one_admin_and_its_slot_is_decided_once(
-    till: Till, desk: Desk, queue: Queue, clock: Clock
+    till: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
 ) -> None:
     await till.earn(1, 1000)
-    await open_before_friday(desk, clock)
-    number = await desk.pay_slot(FRIDAY)
+    await open_before_friday(service, clock)
+    number = await service.pay_slot(FRIDAY)
     assert number is not None
-    assert await desk.is_waiting(number)
+    assert await service.is_waiting(number)
     assert queue.numbers == []
-    assert await desk.pay_slot(FRIDAY) is None
-    assert till.rows("SELECT status, batch_number FROM schedule_slots") == [("batched", number)]
+    assert await service.pay_slot(FRIDAY) is None
+    assert till.rows("SELECT status, batch_number FROM cashback_schedule_slots") == [("batched", number)]
     for actor in (SCHEDULE, CLI):
         with pytest.raises(SecondApproverError):
-            await desk.approve(actor, number)
-    await desk.approve(ADMIN, number)
+            await service.approve(actor, number)
+    await service.approve(ADMIN, number)
     assert queue.numbers == [number]
     with pytest.raises(StaleBatchError, match="confirmed already"):
-        await desk.approve(OTHER_ADMIN, number)
-    assert not await desk.is_waiting(number)
+        await service.approve(OTHER_ADMIN, number)
+    assert not await service.is_waiting(number)
 
 
-async def test_a_retry_of_what_two_have_approved_needs_no_third(till: Till, desk: Desk, queue: Queue) -> None:
-    number = await waiting(till, desk)
-    await desk.approve(OTHER_ADMIN, number)
+async def test_a_retry_of_what_two_have_approved_needs_no_third(
+    till: LedgerFixture, service: AdminService, queue: Queue
+) -> None:
+    number = await waiting(till, service)
+    await service.approve(OTHER_ADMIN, number)
     with raw(till.location) as connection:
         connection.execute(
             "CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN NEW.user_discord_id = 2"
@@ -189,6 +202,6 @@ async def test_a_retry_of_what_two_have_approved_needs_no_third(till: Till, desk
         )
         await till.run(number)
         connection.execute("DROP TRIGGER refused")
-    await desk.retry(OTHER_ADMIN, number)
+    await service.retry(OTHER_ADMIN, number)
     [report] = (await till.run(number)).reports
     assert (report.total_cents, report.first_approved_by, report.approved_by) == (1000, "discord:7", "discord:8")

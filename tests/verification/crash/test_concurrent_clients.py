@@ -26,7 +26,7 @@ def test_nine_processes_on_one_ledger_pay_every_cent_once(tmp_path: Path, ground
     assert look(location) == (Losses(), [])
     balances = rows(location, "SELECT discord_id, wallet_balance_cents FROM users WHERE wallet_balance_cents > 0")
     assert dict(balances) == earned_cents()
-    assert rows(location, "SELECT count(*) > 0 FROM audit_log WHERE action = 'retry_started'") == [(True,)]
+    assert rows(location, "SELECT count(*) > 0 FROM cashback_audit_log WHERE action = 'retry_started'") == [(True,)]
 
 
 def test_who_looks_at_the_crowds_file_sees_what_is_wrong(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_who_looks_at_the_crowds_file_sees_what_is_wrong(tmp_path: Path) -> None
     drop_guards(path)
     with raw(path) as connection:
         connection.execute("UPDATE users SET wallet_balance_cents = 1000000 WHERE discord_id IN (1, 2)")
-        connection.execute("UPDATE payout_batches SET status = 'running'")
+        connection.execute("UPDATE cashback_payout_batches SET status = 'running'")
     doubled, violations = look(path)
     assert doubled.double_payments == 2
     assert any("wallet of 1 holds 1000000 cents" in line for line in violations)

@@ -47,8 +47,8 @@ def test_two_bots_that_ring_in_the_same_second_make_20_batches_of_20_slots(tmp_p
             bot.close()
     numbers = [int(number) for testimony in testimonies for number in testimony.read_text(encoding="utf-8").split()]
     assert sorted(numbers) == list(range(1, 21))
-    decided = rows(path, "SELECT slot_at, status, batch_number FROM schedule_slots ORDER BY slot_at")
+    decided = rows(path, "SELECT slot_at, status, batch_number FROM cashback_schedule_slots ORDER BY slot_at")
     assert decided == [
         (f"{slot_at:%Y-%m-%d %H:%M:%S}.000000", "batched", number) for number, slot_at in enumerate(SLOTS, start=1)
     ]
-    assert rows(path, "SELECT count(*) FROM payout_batches WHERE slot_at IS NOT NULL") == [(20,)]
+    assert rows(path, "SELECT count(*) FROM cashback_payout_batches WHERE slot_at IS NOT NULL") == [(20,)]

@@ -11,7 +11,7 @@ from shutil import copytree
 
 import pytest
 
-from cashback.background.outbox_dispatcher import IN_FLIGHT
+from cashback.background.outbox_dispatcher import MAX_IN_FLIGHT
 from tests.conftest import drop_guards, raw
 from verification.crash.crash import Victim, choose_ending, open_pool, raise_victim, run_campaigns
 from verification.crash.expected_ledger import Origin
@@ -36,7 +36,7 @@ def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path, ground: Gro
     assert tally.kills.total() >= KILLS
     assert set(tally.kills) == set(Kind)
     assert set(tally.batches) == set(Origin)
-    assert 0 < tally.repeated_sends <= IN_FLIGHT * tally.kills.total()
+    assert 0 < tally.repeated_sends <= MAX_IN_FLIGHT * tally.kills.total()
 
 
 @pytest.fixture(scope="module")
@@ -90,26 +90,30 @@ def _change_a_nonce(folder: Path) -> None:
         (_tamper("DELETE FROM wallet_transactions WHERE user_discord_id = 1001"), "wallet transactions"),
         (
             _tamper(
-                "DROP INDEX wallet_transactions_one_per_payout",
+                "DROP INDEX cashback_wallet_transactions_one_per_payout",
                 "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
-                " payout_batch_number) SELECT user_discord_id, amount_cents, 2 * amount_cents, transaction_type, 1"
+                " cashback_payout_batch_number) SELECT user_discord_id, amount_cents, 2 * amount_cents,"
+                " transaction_type, 1"
                 " FROM wallet_transactions WHERE user_discord_id = 1001",
             ),
             "wallet transactions",
         ),
-        (_tamper("UPDATE payouts SET status = 'failed', paid_cents = 0 WHERE referrer_id = 1001"), "expected was"),
+        (
+            _tamper("UPDATE cashback_payouts SET status = 'failed', paid_cents = 0 WHERE referrer_id = 1001"),
+            "expected was",
+        ),
         (_tamper("UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 1001"), "marked as paid"),
-        (_tamper("UPDATE payout_batches SET status = 'running'"), "the batches are"),
-        (_tamper("DELETE FROM audit_log WHERE action = 'batch_finished'"), "the audit log holds"),
+        (_tamper("UPDATE cashback_payout_batches SET status = 'running'"), "the batches are"),
+        (_tamper("DELETE FROM cashback_audit_log WHERE action = 'batch_finished'"), "the audit log holds"),
         (
             _tamper(
-                "INSERT INTO audit_log (at, actor, action, details, digest)"
-                " SELECT at, actor, action, details, digest FROM audit_log WHERE action = 'batch_finished'"
+                "INSERT INTO cashback_audit_log (at, actor, action, details, digest)"
+                " SELECT at, actor, action, details, digest FROM cashback_audit_log WHERE action = 'batch_finished'"
             ),
             "tells 2 times of batch_finished",
         ),
-        (_tamper("DELETE FROM notifications WHERE user_id = 1001"), "direct messages are queued"),
-        (_tamper("UPDATE notifications SET status = 'queued' WHERE user_id = 1001"), "are not marked"),
+        (_tamper("DELETE FROM cashback_notifications WHERE user_id = 1001"), "direct messages are queued"),
+        (_tamper("UPDATE cashback_notifications SET status = 'queued' WHERE user_id = 1001"), "are not marked"),
         (_send_again, "outside the window"),
         (_forget_a_send, "marked as sent and were not"),
         (_change_a_nonce, "another nonce"),
@@ -138,9 +142,9 @@ def test_what_was_in_flight_may_wait_for_its_mark_over_several_deaths(
     again = [(*others[0][:2], "1"), (*others[0][:2], "2"), (*others[1][:2], "2")]
     unmarked = ", ".join(notification for notification, _, _ in [*sends[5:], *others])
     (later / SENDS).write_text("".join(f"{' '.join(line)}\n" for line in [*sends[:5], *again]), encoding="utf-8")
-    _tamper(f"UPDATE notifications SET status = 'queued' WHERE id IN ({unmarked})")(later)
+    _tamper(f"UPDATE cashback_notifications SET status = 'queued' WHERE id IN ({unmarked})")(later)
     assert inspect(later, victim.expected, Origin.ADMIN, done=False).violations == ()
-    _tamper(f"UPDATE notifications SET status = 'queued' WHERE id = {first[0]}")(later)
+    _tamper(f"UPDATE cashback_notifications SET status = 'queued' WHERE id = {first[0]}")(later)
     [told] = inspect(later, victim.expected, Origin.ADMIN, done=False).violations
     assert told.startswith(f"the direct messages {{{first[0]}}} were sent and are not marked")
 

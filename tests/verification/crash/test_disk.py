@@ -15,7 +15,7 @@ from cashback.database import Database
 from cashback.database.integrity import backup
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
 from cashback.domain.model import BatchStatus
-from tests.conftest import Clock, OpenDatabase, Till, names_in, run_batches
+from tests.conftest import Clock, LedgerFixture, OpenDatabase, names_in, run_batches
 
 pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("what a disk says")]
 
@@ -54,7 +54,7 @@ def _fill(folder: Path) -> Path:
     raise AssertionError
 
 
-async def _approved(till: Till) -> int:
+async def _approved(till: LedgerFixture) -> int:
     await till.earn_all((referrer, 100) for referrer in range(1, PAYEES + 1))
     return await till.approved()
 
@@ -64,7 +64,7 @@ async def test_a_full_disk_stops_the_batch_with_a_clear_line_and_it_goes_on_when
 ) -> None:
     copyfile(new_ledger, small_disk / "cashback.db")
     async with Database(small_disk / "cashback.db", clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         number = await _approved(till)
         ballast = _fill(small_disk)
         interrupted = await till.run(number, chunk_size=CHUNK_SIZE)
@@ -95,7 +95,7 @@ async def test_a_disk_that_fills_in_the_middle_of_a_batch_loses_nothing(
             _fill(small_disk)
 
     async with Database(path, clock=clock) as database:
-        till = Till(database, clock)
+        till = LedgerFixture(database, clock)
         number = await _approved(till)
         async with Database(path, clock=clock, failpoint=failpoint) as filling:
             interrupted = await run_batches(filling, number, chunk_size=CHUNK_SIZE)
@@ -107,14 +107,14 @@ async def test_a_disk_that_fills_in_the_middle_of_a_batch_loses_nothing(
         assert (await till.verify()).breaches == ()
 
 
-async def test_no_space_for_a_backup_is_told_and_leaves_nothing(till: Till, small_disk: Path) -> None:
+async def test_no_space_for_a_backup_is_told_and_leaves_nothing(till: LedgerFixture, small_disk: Path) -> None:
     _fill(small_disk)
     with pytest.raises(backup.BackupRefusedError, match="no space for a backup"):
         backup.make(till.path, small_disk / "copy.db")
     assert names_in(small_disk) == ["ballast"]
 
 
-async def test_a_disk_that_refuses_to_write_ends_the_run_with_its_own_line(till: Till) -> None:
+async def test_a_disk_that_refuses_to_write_ends_the_run_with_its_own_line(till: LedgerFixture) -> None:
     """Needs no mount: a limit on the size of files makes every further write fail."""
     number = await _approved(till)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -135,7 +135,7 @@ def _replace(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [Path.unlink, _replace, lambda path: move(path, path.with_name("moved.db"))])
 async def test_a_file_that_is_taken_away_from_a_running_program_is_paid_into_no_more(
-    till: Till, harm: Callable[[Path], object]
+    till: LedgerFixture, harm: Callable[[Path], object]
 ) -> None:
     """An open file that is unlinked can still be written: the money would be in a file that nobody can find."""
     number = await _approved(till)
@@ -147,7 +147,7 @@ async def test_a_file_that_is_taken_away_from_a_running_program_is_paid_into_no_
 
 
 async def test_a_file_that_is_taken_away_inside_a_transaction_is_not_committed_into(
-    till: Till, open_database: OpenDatabase
+    till: LedgerFixture, open_database: OpenDatabase
 ) -> None:
     number = await _approved(till)
     moved = till.path.with_name("moved.db")

@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL
 from cashback.database import Database
 from cashback.database.dialect import name_of
 from cashback.database.payouts import runs
-from tests.conftest import Clock, Till, raw
+from tests.conftest import Clock, LedgerFixture, raw
 from tests.postgresql import Server
 from verification.testbed.databases import address_of
 
@@ -34,11 +34,11 @@ CHUNK: Final = 10
 
 
 @pytest.fixture
-async def till(postgresql: Server, new_ledger_on_server: URL, clock: Clock) -> AsyncIterator[Till]:
+async def till(postgresql: Server, new_ledger_on_server: URL, clock: Clock) -> AsyncIterator[LedgerFixture]:
     """Open a till on a server's ledger, with cashback pending; see at the end that the books balance."""
     url = postgresql.create(new_ledger_on_server)
     async with Database(url, clock=clock) as database:
-        opened = Till(database, clock)
+        opened = LedgerFixture(database, clock)
         await opened.earn_all((FIRST + number, 100 + number) for number in range(PEOPLE))
         yield opened
         assert (await opened.verify()).breaches == ()
@@ -53,7 +53,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def worker(name: str, till: Till, folder: Path) -> AsyncIterator[anyio.abc.Process]:
+async def worker(name: str, till: LedgerFixture, folder: Path) -> AsyncIterator[anyio.abc.Process]:
     """Run a worker as a process; the server knows it by its name."""
     (folder / "config.json").write_text(json.dumps({"referral_settings": {"chunk_size": CHUNK}}))
     environment = {
@@ -73,7 +73,7 @@ async def worker(name: str, till: Till, folder: Path) -> AsyncIterator[anyio.abc
                     process.kill()
 
 
-def waiting(till: Till) -> list[str]:
+def waiting(till: LedgerFixture) -> list[str]:
     """Name who waits in a transaction for a row that somebody has locked."""
     query = (
         "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -81,13 +81,13 @@ def waiting(till: Till) -> list[str]:
     return sorted(name for (name,) in till.rows(query))
 
 
-def payouts(till: Till) -> dict[str, int]:
+def payouts(till: LedgerFixture) -> dict[str, int]:
     """Count the payouts by their state."""
-    return dict(till.rows("SELECT status, count(*) FROM payouts GROUP BY status"))
+    return dict(till.rows("SELECT status, count(*) FROM cashback_payouts GROUP BY status"))
 
 
 async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to_others_and_each_cent_is_paid_once(
-    till: Till, tmp_path: Path
+    till: LedgerFixture, tmp_path: Path
 ) -> None:
     number = await till.approved()
     names = ["one", "two", "three", "four"]
@@ -109,19 +109,19 @@ async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to
                 cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'three'"
                 server.execute(cut)
             assert payouts(till) == before
-        await until(lambda: till.rows("SELECT status FROM payout_batches") == [("completed",)])
+        await until(lambda: till.rows("SELECT status FROM cashback_payout_batches") == [("completed",)])
         for name in ("three", "four"):
             workers[name].send_signal(signal.SIGTERM)
             assert await workers[name].wait() == 0
     report = await till.report(number)
     assert (report.users_paid, report.total_cents) == (PEOPLE, sum(100 + n for n in range(PEOPLE)))
-    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
     query = "SELECT wallet_balance_cents FROM users WHERE discord_id BETWEEN ? AND ? ORDER BY discord_id"
     assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
 
 
 async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_and_each_cent_is_paid_once(
-    till: Till, postgresql: Server, tmp_path: Path
+    till: LedgerFixture, postgresql: Server, tmp_path: Path
 ) -> None:
     number = await till.approved()
     names = ["one", "two"]
@@ -136,22 +136,22 @@ async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_a
         postgresql.crash()
         holder.close()
         assert before["credited"] <= payouts(till)["credited"] < PEOPLE
-        await until(lambda: till.rows("SELECT status FROM payout_batches") == [("completed",)])
+        await until(lambda: till.rows("SELECT status FROM cashback_payout_batches") == [("completed",)])
         for name in names:
             workers[name].send_signal(signal.SIGTERM)
             assert await workers[name].wait() == 0
     assert (await till.report(number)).users_paid == PEOPLE
-    assert till.rows("SELECT count(*) FROM audit_log WHERE action = 'batch_finished'") == [(1,)]
+    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
     query = "SELECT wallet_balance_cents FROM users WHERE discord_id BETWEEN ? AND ? ORDER BY discord_id"
     assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
     assert "Traceback" not in "".join((tmp_path / f"{name}.log").read_text() for name in names)
 
 
-async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_dies(till: Till) -> None:
+async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_dies(till: LedgerFixture) -> None:
     number = await till.approved()
     assert isinstance(till.location, URL)
     with psycopg.connect(address_of(till.location)) as other:
-        other.execute("SELECT 1 FROM payouts WHERE referrer_id = %s FOR UPDATE", [FIRST])
+        other.execute("SELECT 1 FROM cashback_payouts WHERE referrer_id = %s FOR UPDATE", [FIRST])
 
         async def die_when_all_else_is_paid() -> None:
             await until(lambda: payouts(till) == {"planned": CHUNK, "credited": PEOPLE - CHUNK})
@@ -165,7 +165,7 @@ async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_di
     assert recorder.reports[0].users_paid == PEOPLE
 
 
-async def test_a_stop_waits_for_nobody_and_after_the_chunk_in_hand_nothing_more_is_paid(till: Till) -> None:
+async def test_a_stop_waits_for_nobody_and_after_the_chunk_in_hand_nothing_more_is_paid(till: LedgerFixture) -> None:
     number = await till.approved()
     assert isinstance(till.location, URL)
     with psycopg.connect(address_of(till.location)) as holder:

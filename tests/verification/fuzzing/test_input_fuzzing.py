@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from verification.fuzzing.input_fuzzing import doors, money_in, require_clear, try_door
+from verification.fuzzing.input_fuzzing import money_in, require_clear, targets, try_target
 
 EXAMPLES = {"command lines": 80, "config.json": 200, "CSV files": 50, "bodies of the intake": 200, "ids": 200}
 """How many inputs are tried here; the soak tries thousands."""
@@ -15,14 +15,14 @@ EXAMPLES = {"command lines": 80, "config.json": 200, "CSV files": 50, "bodies of
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_door_answers_clearly_whatever_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    [door] = [each for each in doors(tmp_path) if each.name == name]
+    [target] = [each for each in targets(tmp_path) if each.name == name]
     before = len(money_in(tmp_path / "tried.db"))
-    try_door(door, EXAMPLES[name], number=1)
+    try_target(target, EXAMPLES[name], number=1)
     assert len(money_in(tmp_path / "tried.db")) == before
 
 
 def test_every_door_is_tried(tmp_path: Path) -> None:
-    assert [door.name for door in doors(tmp_path)] == list(EXAMPLES)
+    assert [target.name for target in targets(tmp_path)] == list(EXAMPLES)
 
 
 @pytest.mark.parametrize(

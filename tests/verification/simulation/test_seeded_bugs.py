@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Connection, Update, update
 
-from cashback.background.outbox_dispatcher import Postman
-from cashback.background.recovery import Runs
+from cashback.background.outbox_dispatcher import OutboxDispatcher
+from cashback.background.recovery import Recovery
 from cashback.database.payouts import approvals, batches, crediting, outbox, proposals
 from cashback.database.referral_program import purchases
 from cashback.database.schedule import slots
 from cashback.database.tables import payouts, users, wallet_transactions
-from cashback.domain.model import Delivery, DeliveryStatus, NotificationStatus, PayoutNotice, Terms
+from cashback.domain.model import BatchLimits, Delivery, DeliveryStatus, NotificationStatus, PayoutNotice
 from cashback.services import Actor
 from cashback.services.proposals import Proposals
 from verification.simulation.discord_model import SimulatedMessenger
@@ -71,8 +71,8 @@ def looks_at_no_deadline(patch: pytest.MonkeyPatch) -> str:
 
 
 def lets_any_admin_decide(patch: pytest.MonkeyPatch) -> str:
-    async def require_admin(desk: Proposals, actor: Actor, _batch_number: int, action: str) -> None:
-        await desk.require_admin(actor, action)
+    async def require_admin(service: Proposals, actor: Actor, _batch_number: int, action: str) -> None:
+        await service.require_admin(actor, action)
 
     patch.setattr(Proposals, "_require_issuer", require_admin)
     return "who may not"
@@ -122,10 +122,10 @@ def pays_what_is_still_held(patch: pytest.MonkeyPatch) -> str:
 
 
 def leaves_batches_where_a_crash_left_them(patch: pytest.MonkeyPatch) -> str:
-    async def take_up_nothing(_runs: Runs) -> list[int]:
+    async def take_up_nothing(_runs: Recovery) -> list[int]:
         return []
 
-    patch.setattr(Runs, "take_up_unfinished", take_up_nothing)
+    patch.setattr(Recovery, "resubmit_unfinished", take_up_nothing)
     return "for ever"
 
 
@@ -152,10 +152,10 @@ def says_that_it_sent(patch: pytest.MonkeyPatch) -> str:
 
 
 def sends_nothing(patch: pytest.MonkeyPatch) -> str:
-    async def sleep_on(_postman: Postman) -> int:
+    async def sleep_on(_postman: OutboxDispatcher) -> int:
         return 0
 
-    patch.setattr(Postman, "deliver_due", sleep_on)
+    patch.setattr(OutboxDispatcher, "deliver_due", sleep_on)
     return "queued for ever"
 
 
@@ -177,7 +177,7 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
         now: datetime,
         min_payout_cents: int,
         hold_leavers: bool = False,
-        terms: Terms = proposals.UNLIMITED,
+        terms: BatchLimits = proposals.UNLIMITED,
     ) -> int | None:
         assert slot_at <= now + timedelta(days=2)
         summary = proposals.propose(

@@ -2,6 +2,8 @@
 
 Of an adopted file nothing is changed but by adding: columns with defaults, indexes, triggers and our own tables. The
 one exception is an amount that is NULL, which becomes the 0 that it means.
+
+Its names are as they were: the next migration renames what it made. New files begin in `cashback/database/adoption.py`.
 """
 
 from alembic import context, op
@@ -19,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-from cashback.database.guards import create_guards
+from cashback.database.migrations.first_guards import create_guards
 from cashback.database.tables import Key, Moment
 from cashback.domain.errors import DatabaseUnavailableError
 

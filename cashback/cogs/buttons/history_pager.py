@@ -13,24 +13,24 @@ from cashback.cogs.texts import embeds
 from cashback.database import Database
 from cashback.database.payouts import batches
 from cashback.database.queries import browsing, history
-from cashback.database.queries.history import Wanted
+from cashback.database.queries.history import BatchFilter
 from cashback.domain.model import BatchStatus, PayoutStatus
 from cashback.domain.money import dollars
-from cashback.services import Desk
+from cashback.services import AdminService
 
 BATCHES_SHOWN: Final = 8
 PAYOUTS_SHOWN: Final = 15
 
 
-class Browser:
+class HistoryPager:
     """Makes the pages, for who may look."""
 
-    def __init__(self, database: Database, desk: Desk) -> None:
-        """Take the ledger, and the desk, which knows who may look."""
+    def __init__(self, database: Database, service: AdminService) -> None:
+        """Take the ledger, and the service, which knows who may look."""
         self._database = database
-        self.desk = desk
+        self.service = service
 
-    async def history(self, wanted: Wanted, number: int) -> tuple[discord.Embed, View]:
+    async def history(self, wanted: BatchFilter, number: int) -> tuple[discord.Embed, View]:
         """Show a page of the batches that are wanted, from 1."""
         offset = (number - 1) * BATCHES_SHOWN
         found = await self._database.read(history.page, wanted, limit=BATCHES_SHOWN + 1, offset=offset)
@@ -100,9 +100,9 @@ async def _turn(interaction: discord.Interaction[Any], what: str, make: Any) -> 
     """Turn a page for who may look; others are told why not, alone."""
     if not interaction.client.once.is_first(interaction.id):
         return
-    browser: Browser = interaction.client.browser
+    browser: HistoryPager = interaction.client.browser
     try:
-        await browser.desk.require_viewer(actor_of(interaction.user), what)
+        await browser.service.require_viewer(actor_of(interaction.user), what)
         embed, view = await make(browser)
     except Exception as error:  # noqa: BLE001 -- the one boundary of a button; the unexpected goes to the log
         await interaction.response.send_message(embed=embeds.error(explained(error)), ephemeral=True)
@@ -117,7 +117,7 @@ class HistoryButton(
 ):
     """Leads to another page of the batches that are wanted."""
 
-    def __init__(self, label: str, number: int, wanted: Wanted, *, disabled: bool = False) -> None:
+    def __init__(self, label: str, number: int, wanted: BatchFilter, *, disabled: bool = False) -> None:
         """Take the page that it leads to, and which batches are wanted."""
         since, until = (str(int(each.timestamp())) if each else "" for each in (wanted.since, wanted.until))
         key = f"{number}:{wanted.status or ''}:{wanted.user_id or ''}:{since}:{until}"
@@ -134,7 +134,7 @@ class HistoryButton(
         /,
     ) -> Self:
         """Make the button that was pressed."""
-        wanted = Wanted(
+        wanted = BatchFilter(
             status=BatchStatus(match["status"]) if match["status"] else None,
             user_id=int(match["user"]) if match["user"] else None,
             since=_moment(match["since"]),

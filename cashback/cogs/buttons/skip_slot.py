@@ -7,29 +7,29 @@ from typing import Any, Self
 import discord
 from discord.ui import Button, DynamicItem, View
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.cogs.buttons.presses import act_on_press
-from cashback.services import Actor, Desk
+from cashback.services import Actor, AdminService
 
 REASON = "held from the notice"
 
 
-class Holds:
-    """Acts on the button: asks the desk, and leaves the message to the announcer."""
+class SkipSlot:
+    """Acts on the button: asks the service, and leaves the message to the announcer."""
 
-    def __init__(self, desk: Desk, bell: Bell) -> None:
-        """Take the desk, and the bell that wakes the announcer."""
-        self._desk = desk
+    def __init__(self, service: AdminService, bell: WakeUp) -> None:
+        """Take the service, and the bell that wakes the announcer."""
+        self._service = service
         self._bell = bell
 
     async def hold(self, interaction: discord.Interaction[Any], slot_at: datetime) -> None:
         """Skip a slot for whoever pressed Hold, or tell them why not."""
 
         async def skip(actor: Actor) -> None:
-            await self._desk.skip_slot(actor, slot_at, REASON)
+            await self._service.skip_slot(actor, slot_at, REASON)
 
         await act_on_press(interaction, skip)
-        self._bell.ring()
+        self._bell.set()
 
 
 class HoldButton(DynamicItem[Button[View]], template=r"cashback:hold:(?P<slot>[0-9]{1,11})"):

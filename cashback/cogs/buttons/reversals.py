@@ -15,7 +15,7 @@ from cashback.database.queries import members
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import Reversal, ReversalStatus
 from cashback.domain.money import dollars
-from cashback.services import Actor, Desk
+from cashback.services import Actor, AdminService
 
 MEMBERS_TOLD: Final = 100
 """Of a reversal that concerns more, those who lose most are told; everyone reads it in `/cashback`."""
@@ -30,12 +30,14 @@ class Notes(Protocol):
 
 
 class Reversals:
-    """Acts on the buttons: asks the desk, and shows in the message how the reversal stands then."""
+    """Acts on the buttons: asks the service, and shows in the message how the reversal stands then."""
 
-    def __init__(self, database: Database, desk: Desk, tell: Callable[[str], Awaitable[None]], notes: Notes) -> None:
-        """Take the ledger for reading, the desk, who says one line in the audit channel, and who tells members."""
+    def __init__(
+        self, database: Database, service: AdminService, tell: Callable[[str], Awaitable[None]], notes: Notes
+    ) -> None:
+        """Take the ledger for reading, the service, who says one line in the audit channel, and who tells members."""
         self._database = database
-        self._desk = desk
+        self._service = service
         self._tell = tell
         self._notes = notes
 
@@ -45,7 +47,9 @@ class Reversals:
         async def act(actor: Actor) -> None:
             if interaction.message is None:
                 raise StaleBatchError("This message is gone; nothing was done.")
-            decide = self._desk.cancel_reversal if action is ReversalAction.CANCEL else self._desk.approve_reversal
+            decide = (
+                self._service.cancel_reversal if action is ReversalAction.CANCEL else self._service.approve_reversal
+            )
             reversal = await decide(actor, number)
             if reversal.status is ReversalStatus.DONE:
                 await self._tell(_told(reversal))

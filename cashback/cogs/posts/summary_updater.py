@@ -13,21 +13,21 @@ from typing import Any, Final
 import anyio
 import discord
 
-from cashback.background.wakeup import Bell
+from cashback.background.wakeup import WakeUp
 from cashback.cogs.buttons.confirm import view_of
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.audit_channel import AuditChannel
-from cashback.cogs.posts.backoff import REQUEST_SECONDS, Pace
+from cashback.cogs.posts.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.texts import embeds
 from cashback.database import Database
 from cashback.database.payouts import announcements, batches, proposals
 from cashback.database.payouts.announcements import OpenSummary
 from cashback.domain.model import BatchStatus
-from cashback.services import Desk
+from cashback.services import AdminService
 
-LOOK_SECONDS: Final = 60
+POLL_SECONDS: Final = 60
 """How often the ledger is looked at when nothing happens: another process may have paid a batch."""
 
 SHORTEST_LOOK_SECONDS: Final = 0.05
@@ -63,32 +63,32 @@ class Shown:
     is_waiting: bool = False
     embed: Mapping[str, Any] | None = None
     next_at: float = 0.0
-    pace: Pace = field(default_factory=Pace)
+    pace: Backoff = field(default_factory=Backoff)
 
 
-class Announcer:
+class SummaryUpdater:
     """Run `run` in a task group; ring its bell when there is something new to show."""
 
     def __init__(
         self,
         client: CashbackClient,
         database: Database,
-        desk: Desk,
-        bell: Bell,
+        service: AdminService,
+        bell: WakeUp,
         audit_channel: AuditChannel,
         *,
         reasons: Mapping[int, str],
         progress_seconds: float,
         is_on_duty: Callable[[], bool],
     ) -> None:
-        """Take the connection, the ledger, the desk, the bell that it listens to, and the audit channel.
+        """Take the connection, the ledger, the service, the bell that it listens to, and the audit channel.
 
         `reasons` say why batches stand still, by number; `progress_seconds` is how often a message is edited.
         `is_on_duty` tells whether this is the process that edits them: two would overtake each other.
         """
         self._client = client
         self._database = database
-        self._desk = desk
+        self._service = service
         self._bell = bell
         self._reasons = reasons
         self._audit_channel = audit_channel
@@ -105,7 +105,7 @@ class Announcer:
                 pause = await self._pass()
             except Exception as error:
                 logger.warning("announcements wait: %s", error, exc_info=is_unexpected(error))
-                pause = LOOK_SECONDS
+                pause = POLL_SECONDS
             await self._bell.wait(pause)
 
     async def farewell(self) -> None:
@@ -116,7 +116,7 @@ class Announcer:
     async def _pass(self) -> float:
         """Bring everything up to date once; return the seconds until the next look."""
         async with self._passing:
-            await self._desk.expire()
+            await self._service.expire()
             summaries = await self._database.read(announcements.open_summaries) if self._is_on_duty() else []
             if self._client.is_online:
                 async with anyio.create_task_group() as tasks:
@@ -128,7 +128,7 @@ class Announcer:
 
     def _pause(self, summaries: list[OpenSummary]) -> float:
         now = self._database.now()
-        pauses: list[float] = [LOOK_SECONDS]
+        pauses: list[float] = [POLL_SECONDS]
         if self._audit_channel.pace.is_waiting:
             pauses.append(self._audit_channel.pace.seconds_left)
         for summary in summaries:

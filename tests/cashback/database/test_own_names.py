@@ -1,0 +1,188 @@
+"""A ledger of the first schema gets the names of today, on both databases, and goes on as before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import URL
+
+from cashback.database import Database, schema
+from cashback.database.dialect import Location
+from cashback.database.tables import metadata
+from cashback.domain.errors import DatabaseUnavailableError
+from tests.cashback.database import apex_core, first_ledger
+from tests.conftest import REFUSED, SQLITE, Clock, LedgerFixture, raw, rows
+
+pytestmark = pytest.mark.anyio
+
+SHARED = {"users", "referrals", "wallet_transactions"}
+
+
+@pytest.fixture
+def old(kind: str, tmp_path: Path, clock: Clock, request: pytest.FixtureRequest) -> Iterator[Location]:
+    """Make a ledger of the first schema without rows."""
+    if kind == SQLITE:
+        first_ledger.create(tmp_path / "old.db", clock())
+        yield tmp_path / "old.db"
+        return
+    server = request.getfixturevalue("postgresql")
+    address = server.create()
+    first_ledger.create(address, clock())
+    yield address
+    server.drop(address)
+
+
+@pytest.fixture
+async def lived(till: LedgerFixture) -> LedgerFixture:
+    """Have a ledger of today with payouts, an unlinked referral, a blacklisted member and a proposal."""
+    buyers = await till.earn(10, 250, 90)
+    await till.earn(20, 300)
+    await till.pay()
+    await till.database.blacklist_referral_user(20)
+    await till.earn(10, 40)
+    with raw(till.location) as connection:
+        connection.execute(
+            "UPDATE referrals SET cashback_unlinked_at = '2026-07-01 00:00:00.000000' WHERE referred_user_id = ?",
+            [buyers[0]],
+        )
+    await till.propose()
+    return till
+
+
+def contents(location: Location) -> dict[str, list[tuple[object, ...]]]:
+    """Read all rows of all tables, in the order of the declared columns."""
+    return {
+        table.name: sorted(
+            rows(location, f"SELECT {', '.join(column.name for column in table.c)} FROM {table.name}"), key=repr
+        )
+        for table in metadata.sorted_tables
+    }
+
+
+def declared(location: Location) -> list[tuple[object, ...]]:
+    """List all tables, indexes, constraints and triggers by name; of a file with their text."""
+    if isinstance(location, URL):
+        return rows(
+            location,
+            "SELECT relkind::text, relname::text, pg_get_expr(c.relpartbound, c.oid) FROM pg_class c"
+            " WHERE relnamespace = 'public'::regnamespace"
+            " UNION ALL SELECT 'constraint', conname, conrelid::regclass::text || pg_get_constraintdef(oid)"
+            " FROM pg_constraint WHERE conrelid <> 0 AND connamespace = 'public'::regnamespace"
+            " UNION ALL SELECT 'index', indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+            " UNION ALL SELECT 'column', table_name || '.' || column_name, column_default"
+            " FROM information_schema.columns WHERE table_schema = 'public'"
+            " UNION ALL SELECT 'trigger', tgname, tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+            " ORDER BY 1, 2, 3",
+        )
+    return [
+        (
+            kind,
+            name,
+            sorted(re.split(r"\s*[\n]\s*|(?<=\)),\s*|\s*[()]\s*", " ".join(text.replace('"', "").split(", ")))),
+        )
+        for kind, name, text in rows(
+            location, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY 1, 2"
+        )
+    ]
+
+
+async def test_a_first_ledger_keeps_every_row_and_goes_on(old: Location, lived: LedgerFixture, clock: Clock) -> None:
+    first_ledger.fill(old, lived.location)
+    async with Database(old, clock=clock) as database:
+        assert contents(old) == contents(lived.location)
+        there = LedgerFixture(database, clock)
+        there._buyers, there._orders = 950_000, 1_000
+        assert (await there.verify()).breaches == ()
+        await there.earn(10, 500)
+        assert (await there.pay()).total_cents == 540
+        assert (await there.verify()).breaches == ()
+
+
+async def test_a_migrated_ledger_is_declared_like_a_new_one(old: Location, till: LedgerFixture, clock: Clock) -> None:
+    async with Database(old, clock=clock):
+        pass
+    assert declared(old) == declared(till.location)
+
+
+async def test_an_older_program_finds_a_revision_that_it_does_not_know(old: Location, till: LedgerFixture) -> None:
+    async with Database(old):
+        pass
+    for location in (old, till.location):
+        assert rows(location, "SELECT version_num FROM alembic_version") == [(schema.MARK,)]
+        assert rows(location, "SELECT version_num FROM cashback_alembic_version") == [(schema.NEWEST,)]
+
+
+async def test_guards_refuse_in_a_migrated_ledger(old: Location, lived: LedgerFixture) -> None:
+    first_ledger.fill(old, lived.location)
+    async with Database(old):
+        pass
+    for change, reason in (
+        ("UPDATE cashback_audit_log SET actor = 'x'", "only ever added to"),
+        ("DELETE FROM cashback_payouts", "only ever added to"),
+        ("UPDATE wallet_transactions SET amount_cents = 1", "only ever added to"),
+        ("UPDATE referrals SET cashback_paid_cents = 100000", "more would be paid than was earned"),
+    ):
+        with raw(old) as connection, pytest.raises(REFUSED, match=reason):
+            connection.execute(change)
+
+
+async def test_a_ledger_that_was_moved_away_stays_closed(old: Location, clock: Clock) -> None:
+    reason = "this ledger was moved to another database; name that one"
+    with raw(old) as connection:
+        connection.execute(
+            "CREATE TRIGGER moved_audit_log_closed BEFORE INSERT ON audit_log"
+            f" BEGIN SELECT RAISE(ABORT, '{reason}'); END"
+        )
+    async with Database(old, clock=clock) as database:
+        with pytest.raises(Exception, match="was moved to another database"):
+            await database.blacklist_referral_user(5)
+
+
+async def test_a_ledger_of_a_newer_program_is_refused(old: Location) -> None:
+    with raw(old) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0777'")
+    with pytest.raises(DatabaseUnavailableError, match="schema 0777 of a newer version; update this program"):
+        await Database(old).connect()
+
+
+async def test_a_migration_that_fails_changes_nothing(old: Location, clock: Clock) -> None:
+    with raw(old) as connection:
+        connection.execute("CREATE TABLE cashback_slot_posts (id INTEGER)")
+    before = declared(old)
+    with pytest.raises(DatabaseUnavailableError, match="cashback_slot_posts"):
+        await Database(old, clock=clock).connect()
+    assert declared(old) == before
+    with raw(old) as connection:
+        connection.execute("DROP TABLE cashback_slot_posts")
+    async with Database(old, clock=clock):
+        pass
+
+
+@pytest.mark.about_a_file("only a file is another bot's")
+async def test_a_file_that_was_adopted_before_is_migrated_and_keeps_one_of_two_equal_indexes(
+    tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "apex_core.db"
+    with raw(path) as connection:
+        connection.executescript(apex_core.SHARED_TABLES + apex_core.ROWS)
+    first_ledger.create(path, clock())
+    async with Database(path, clock=clock) as database:
+        till = LedgerFixture(database, clock)
+        assert (await till.pay()).total_cents == 340
+        assert (await till.verify()).breaches == ()
+    names = {name for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type = 'index'")}
+    assert "idx_referrals_referrer" in names
+    assert not {"cashback_referrals_by_referrer", "referrals_by_referrer"} & names
+
+
+@pytest.mark.about_a_file("names of files")
+async def test_everything_of_ours_begins_with_our_name(old: Location, till: LedgerFixture) -> None:
+    async with Database(old):
+        pass
+    for location in (old, till.location):
+        found = rows(location, "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
+        plain = {name for (name,) in found if not name.startswith("cashback_")}
+        assert plain == {*SHARED, "alembic_version"}
