@@ -11,7 +11,7 @@ from cashback.database.adoption import create_or_adopt
 from cashback.database.dialect import Location
 from cashback.domain.errors import DatabaseUnavailableError
 
-NEWEST: Final = "0002"
+NEWEST: Final = "0003"
 """The revision that this program works with; a test holds it to the newest migration."""
 
 VERSION_TABLE: Final = "cashback_alembic_version"
