@@ -49,9 +49,9 @@ def test_a_config_that_is_no_object_stops_a_command(cashback: Cashback, folder: 
     assert "config.json" in answer.error
 
 
-def test_a_token_in_the_config_is_one_warning(cashback: Cashback, folder: Path) -> None:
+def test_a_token_in_the_config_is_one_warning(seeded: Cashback, folder: Path) -> None:
     (folder / "config.json").write_text('{"token": "not-a-real-one"}')
-    answer = cashback("pending")
+    answer = seeded("pending")
     assert answer.code == 0
     assert answer.err.startswith("warning: ")
     assert "not-a-real-one" not in answer.err
