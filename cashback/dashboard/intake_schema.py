@@ -44,7 +44,7 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON holds
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number that JSON knows")
+    raise ValueError(f"{name} is not a number that JSON knows")
 
 
 def purchases_in(value: Any, now: datetime) -> Reported[Purchase]:  # noqa: ANN401 -- whatever JSON holds
