@@ -28,6 +28,7 @@ from cashback.cogs.buttons.confirm import BatchButtons
 from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.buttons.reversals import Reversals
 from cashback.cogs.buttons.skip_slot import SkipSlot
+from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, StartError, point_at, stay_connected
 from cashback.cogs.gateway.doctor import Doctor
@@ -90,7 +91,9 @@ class Services:
         )
         referral = settings.referral_settings
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
-        client = CashbackClient(summaries_changed, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
+        client = CashbackClient(
+            summaries_changed, Claims(database), prefix=settings.bot_prefix, guild_ids=settings.guild_ids
+        )
         lease = Lease(database, seconds=referral.lease_seconds)
         audit_channel = AuditChannel(
             client,

@@ -353,18 +353,18 @@ async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTi
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ON_BOTH: Final = (
-    "tests/bot/test_two_bots",
-    "tests/concurrency/",
-    "tests/crash/",
-    "tests/database/",
+    "tests/cashback/background/test_lease",
+    "tests/cashback/database/",
+    "tests/cashback/services/",
+    "tests/end_to_end/test_each_command_once",
+    "tests/end_to_end/test_two_bots",
     "tests/pipeline/",
     "tests/stages/",
-    "tests/test_desk",
-    "tests/test_lease",
-    "tests/test_rules_of_the_money",
     "tests/test_scheduler",
-    "tests/test_second_approver",
-    "tests/test_what_is_on_record",
+    "tests/verification/crash/test_concurrent",
+    "tests/verification/crash/test_crash",
+    "tests/verification/crash/test_disk",
+    "tests/verification/crash/test_workers",
 )
 """These always run on both databases; the others run on SQLite alone, unless DATABASE_URL is set: then all do."""
 
@@ -378,7 +378,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 OBJECTS_BETWEEN_COLLECTIONS: Final = 5_000
 
-NEVER_WAIT: Final = ("tests/simulation/test_seeds", "tests/test_rules_of_the_money")
+NEVER_WAIT: Final = ("tests/verification/simulation/test_seeds", "tests/cashback/database/test_rules_of_the_money")
 """These keep cores busy for the longest."""
 
 

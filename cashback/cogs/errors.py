@@ -15,7 +15,14 @@ from cashback.domain.errors import CashbackError
 DISCORD_FAILURES: Final = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError)
 """All that a request to Discord may end with: its own answers, a dropped connection, no answer."""
 
+ALREADY_ACKNOWLEDGED: Final = 40060
+
 logger = logging.getLogger(__name__)
+
+
+def is_lost_race(error: Exception) -> bool:
+    """Return whether another bot with the same token has already answered this interaction."""
+    return isinstance(error, discord.HTTPException) and error.code == ALREADY_ACKNOWLEDGED
 
 
 def is_unexpected(error: Exception) -> bool:
@@ -33,10 +40,16 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
     if isinstance(error, commands.CommandNotFound):
         # Another bot may listen to the same prefix.
         return
+    if is_lost_race(error):
+        logger.debug("interaction %d was answered by another bot", context.message.id)
+        return
     text = _explained(context, error)
     try:
-        await context.send(embed=embeds.error(text), ephemeral=True)
+        # Without a ledger nothing decides between two bots: by the nonce Discord shows their error once.
+        await context.send(embed=embeds.error(text), ephemeral=True, nonce=f"error-{context.message.id}")
     except DISCORD_FAILURES as failure:
+        if is_lost_race(failure):
+            return
         logger.warning("an error could not be told in channel %s: %s", context.channel.id, failure)
     except RuntimeError as failure:
         # A stop that comes before the answer closes the library's session under it.
@@ -48,6 +61,9 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
 async def answer_interaction_error(interaction: discord.Interaction[Any], error: Exception) -> None:
     """Tell who used a slash command what went wrong. Raises nothing: where even that fails, the log says so."""
     error = _inner(error)
+    if is_lost_race(error):
+        logger.debug("interaction %d was answered by another bot", interaction.id)
+        return
     if isinstance(error, app_commands.NoPrivateMessage):
         text = "This command works in the server only, not in direct messages."
     elif isinstance(error, app_commands.CommandOnCooldown):
@@ -60,7 +76,8 @@ async def answer_interaction_error(interaction: discord.Interaction[Any], error:
         else:
             await interaction.response.send_message(embed=embeds.error(text), ephemeral=True)
     except DISCORD_FAILURES as failure:
-        logger.warning("%d could not be told: %s (%s)", interaction.user.id, text, failure)
+        if not is_lost_race(failure):
+            logger.warning("%d could not be told: %s (%s)", interaction.user.id, text, failure)
 
 
 def _inner(error: Exception) -> Exception:

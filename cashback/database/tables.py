@@ -502,6 +502,15 @@ leases = Table(
     sqlite_with_rowid=False,
 )
 
+command_claims = Table(
+    "cashback_command_claims",
+    metadata,
+    # The id of the message or interaction: the bot that inserts it is the one that acts.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("claimed_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 cashback_origin = Table(
     "cashback_origin",
     metadata,

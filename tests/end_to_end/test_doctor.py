@@ -90,4 +90,4 @@ async def test_a_ledger_that_paid_and_has_no_backup_is_told_to_make_one(town: Di
     assert found["backup"][0] is False
     assert "cashback backup FILE" in found["backup"][1]
     assert found["outbox"] == (True, "direct messages that wait: 1; a running bot delivers them")
-    assert found["database"] == (True, "the file is sound, schema 0001")
+    assert found["database"] == (True, "the file is sound, schema 0003")

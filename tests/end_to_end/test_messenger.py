@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from cashback.background.wakeup import WakeUp
+from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, point_at, stay_connected
 from cashback.cogs.posts.messenger import DmSender, nonce_of
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.anyio
 async def messenger(town: DiscordFixture) -> AsyncIterator[DmSender]:
     """Connect a messenger."""
     point_at(town.sandbox.api_url)
-    client = CashbackClient(WakeUp(), prefix="!", guild_ids=())
+    client = CashbackClient(WakeUp(), Claims(town.till.database), prefix="!", guild_ids=())
     needs = Needs(
         admin_role_id=town.admin_role.id, role_ids=town.settings.role_ids, audit_channel_id=None, guild_ids=()
     )

@@ -7,6 +7,7 @@ import pytest
 
 from cashback.background.wakeup import WakeUp
 from cashback.cogs.buttons.presses import actor_of
+from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, point_at, stay_connected
 from cashback.cogs.gateway.roles import Roles
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 async def test_everyone_role_is_never_among_a_members_roles(town: DiscordFixture) -> None:
     """A bot may join a server whose id is a configured role's after it has started: that must let nobody in."""
     point_at(town.sandbox.api_url)
-    client = CashbackClient(WakeUp(), prefix="!", guild_ids=())
+    client = CashbackClient(WakeUp(), Claims(town.till.database), prefix="!", guild_ids=())
     needs = Needs(
         admin_role_id=town.admin_role.id, role_ids=town.settings.role_ids, audit_channel_id=None, guild_ids=()
     )

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.anyio
 LEASE_SECONDS = 2
 PATIENCE_SECONDS = 30
 PEOPLE = 300
+COMMANDS = 20
 
 
 @asynccontextmanager
@@ -204,3 +205,32 @@ async def test_the_bot_that_pays_finds_what_another_process_approved(town: Disco
         assert "$25.00" in (await town.audit_entry()).text
     assert town.till.balance(bob.id) == 2500
     assert holder(town) is None
+
+
+async def test_two_processes_answer_each_command_once_and_do_it_once(town: DiscordFixture, tmp_path: Path) -> None:
+    people = await payees(town, COMMANDS, muted=slice(0))
+    began_at = (await town.say("good morning")).id
+
+    def answers() -> list[str]:
+        messages = town.sandbox.messages(town.channel.id)
+        return [each.text for each in messages if each.author_id == town.sandbox.bot_user_id and each.id > began_at]
+
+    async with (
+        process(made(tmp_path / "first"), town) as first,
+        process(made(tmp_path / "second"), town) as second,
+    ):
+        for number, each in enumerate(people):
+            if number % 2:
+                await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay", {"user": each.id})
+            else:
+                await town.say(f"!sendref-cashb {each.id}")
+        await until(lambda: len(answers()) >= COMMANDS and "" not in answers(), PATIENCE_SECONDS)
+        for bot in (first, second):
+            bot.send_signal(signal.SIGTERM)
+            assert await bot.wait() == 0
+    assert ["$1.00" in each for each in answers()] == [True] * COMMANDS
+    assert town.batches() == ["proposed"] * COMMANDS
+    assert town.audit_actions() == ["batch_proposed"] * COMMANDS
+    for name in ("first", "second"):
+        log = (tmp_path / name / "bot.log").read_text()
+        assert ("Traceback" in log, '"level": "error"' in log) == (False, False)

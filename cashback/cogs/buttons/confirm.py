@@ -9,7 +9,7 @@ import discord
 from discord.ui import Button, DynamicItem, View
 
 from cashback.background.wakeup import WakeUp
-from cashback.cogs.buttons.presses import act_on_press
+from cashback.cogs.buttons.presses import ClaimedButton, act_on_press
 from cashback.database import Database
 from cashback.database.payouts import announcements
 from cashback.domain.errors import StaleBatchError
@@ -75,6 +75,7 @@ GREEN: Final = frozenset({Action.CONFIRM, Action.APPROVE, Action.RESUME})
 
 
 class DecisionButton(
+    ClaimedButton,
     DynamicItem[Button[View]],
     template=r"cashback:(?P<action>confirm|approve|cancel|stop|resume|give-up):(?P<batch_number>[0-9]{1,18})",
 ):
@@ -105,9 +106,7 @@ class DecisionButton(
         return cls(Action(match["action"]), int(match["batch_number"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Decide, each press once."""
-        if not interaction.client.once.is_first(interaction.id):
-            return
+        """Decide."""
         decisions: BatchButtons = interaction.client.decisions
         await decisions.decide(interaction, self.action, self.batch_number)
 

@@ -1,14 +1,14 @@
 """Batches and their payouts in pages on Discord. The buttons carry what is shown, so that they work after a restart."""
 
 import re
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import discord
 from discord.ui import Button, DynamicItem, View
 
-from cashback.cogs.buttons.presses import actor_of
-from cashback.cogs.errors import explained
+from cashback.cogs.buttons.presses import ClaimedButton, actor_of, show_instead
 from cashback.cogs.texts import embeds
 from cashback.database import Database
 from cashback.database.payouts import batches
@@ -96,21 +96,24 @@ def _payout(row: dict[str, Any]) -> str:
     return f"{embeds.mention(row['referrer_id'])} {dollars(cents)}{said}{reason}"
 
 
-async def _turn(interaction: discord.Interaction[Any], what: str, make: Any) -> None:  # noqa: ANN401 -- a coroutine function
-    """Turn a page for who may look; others are told why not, alone."""
-    if not interaction.client.once.is_first(interaction.id):
-        return
+Page = tuple[discord.Embed, View]
+
+
+async def _turn(
+    interaction: discord.Interaction[Any], what: str, make: Callable[[HistoryPager], Awaitable[Page]]
+) -> None:
+    """Turn a page for admins and viewers; other members are told why not, alone."""
     browser: HistoryPager = interaction.client.browser
-    try:
+
+    async def page() -> Page:
         await browser.service.require_viewer(actor_of(interaction.user), what)
-        embed, view = await make(browser)
-    except Exception as error:  # noqa: BLE001 -- the one boundary of a button; the unexpected goes to the log
-        await interaction.response.send_message(embed=embeds.error(explained(error)), ephemeral=True)
-        return
-    await interaction.response.edit_message(embed=embed, view=view)
+        return await make(browser)
+
+    await show_instead(interaction, page)
 
 
 class HistoryButton(
+    ClaimedButton,
     DynamicItem[Button[View]],
     template=r"cashback:history:(?P<label>Previous|Next):(?P<number>[0-9]{1,9}):(?P<status>[a-z_]*):(?P<user>[0-9]*)"
     r":(?P<since>[0-9]*):(?P<until>[0-9]*)",
@@ -148,6 +151,7 @@ class HistoryButton(
 
 
 class PayoutsButton(
+    ClaimedButton,
     DynamicItem[Button[View]],
     template=r"cashback:payouts:(?P<label>First|Previous|Next):(?P<number>[0-9]{1,18}):(?P<after>[0-9]{1,19})",
 ):

@@ -2,14 +2,15 @@
 
 import re
 from enum import StrEnum
+from functools import partial
 from typing import Any, Self
 
 import discord
 from discord.ui import Button, DynamicItem, View
 
-from cashback.cogs.errors import explained
+from cashback.cogs.buttons.presses import ClaimedButton, show_instead
 from cashback.cogs.member_facts import MemberFacts
-from cashback.cogs.texts import embeds, member_embeds
+from cashback.cogs.texts import member_embeds
 
 
 class Step(StrEnum):
@@ -20,7 +21,9 @@ class Step(StrEnum):
 
 
 class PageButton(
-    DynamicItem[Button[View]], template=r"cashback:invites:(?P<step>previous|next):(?P<number>[0-9]{1,6})"
+    ClaimedButton,
+    DynamicItem[Button[View]],
+    template=r"cashback:invites:(?P<step>previous|next):(?P<number>[0-9]{1,6})",
 ):
     """Leads from the page that is shown to the one before or after it."""
 
@@ -45,16 +48,9 @@ class PageButton(
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Turn the page: of whoever pressed, since nobody else sees the message."""
-        if not interaction.client.once.is_first(interaction.id):
-            return
         programme: MemberFacts = interaction.client.programme
-        try:
-            number = self.number + 1 if self.step is Step.NEXT else max(self.number - 1, 0)
-            embed, view = await show_page(programme, interaction.user.id, number)
-        except Exception as error:  # noqa: BLE001 -- the one boundary of a button; the unexpected goes to the log
-            await interaction.response.send_message(embed=embeds.error(explained(error)), ephemeral=True)
-            return
-        await interaction.response.edit_message(embed=embed, view=view)
+        number = self.number + 1 if self.step is Step.NEXT else max(self.number - 1, 0)
+        await show_instead(interaction, partial(show_page, programme, interaction.user.id, number))
 
 
 async def show_page(programme: MemberFacts, user_id: int, number: int) -> tuple[discord.Embed, View]:

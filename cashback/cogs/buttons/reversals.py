@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, Self
 import discord
 from discord.ui import Button, DynamicItem, View
 
-from cashback.cogs.buttons.presses import act_on_press
+from cashback.cogs.buttons.presses import ClaimedButton, act_on_press
 from cashback.cogs.texts import embeds
 from cashback.database import Database
 from cashback.database.queries import members
@@ -79,6 +79,7 @@ class ReversalAction(StrEnum):
 
 
 class ReversalButton(
+    ClaimedButton,
     DynamicItem[Button[View]],
     template=r"cashback:reversal-(?P<action>confirm|approve|cancel):(?P<number>[0-9]{1,18})",
 ):
@@ -110,9 +111,8 @@ class ReversalButton(
         return cls(ReversalAction(match["action"]), int(match["number"]))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Decide, each press once."""
-        if interaction.client.once.is_first(interaction.id):
-            await interaction.client.reversals.decide(interaction, self.action, self.number)
+        """Decide."""
+        await interaction.client.reversals.decide(interaction, self.action, self.number)
 
 
 class ReversalView(View):

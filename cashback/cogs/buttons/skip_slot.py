@@ -8,7 +8,7 @@ import discord
 from discord.ui import Button, DynamicItem, View
 
 from cashback.background.wakeup import WakeUp
-from cashback.cogs.buttons.presses import act_on_press
+from cashback.cogs.buttons.presses import ClaimedButton, act_on_press
 from cashback.services import Actor, AdminService
 
 REASON = "held from the notice"
@@ -32,7 +32,7 @@ class SkipSlot:
         self._bell.set()
 
 
-class HoldButton(DynamicItem[Button[View]], template=r"cashback:hold:(?P<slot>[0-9]{1,11})"):
+class HoldButton(ClaimedButton, DynamicItem[Button[View]], template=r"cashback:hold:(?P<slot>[0-9]{1,11})"):
     """Hold, red. The slot stands in the custom id as a Unix time."""
 
     def __init__(self, slot_at: datetime, *, disabled: bool = False) -> None:
@@ -53,9 +53,8 @@ class HoldButton(DynamicItem[Button[View]], template=r"cashback:hold:(?P<slot>[0
         return cls(datetime.fromtimestamp(int(match["slot"]), UTC))
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hold, each press once."""
-        if interaction.client.once.is_first(interaction.id):
-            await interaction.client.holds.hold(interaction, self.slot_at)
+        """Hold."""
+        await interaction.client.holds.hold(interaction, self.slot_at)
 
 
 def hold_view(slot_at: datetime, *, disabled: bool = False) -> View:

@@ -1,7 +1,6 @@
-"""The bot's client: what it listens to, what it remembers to do only once, and whether it is online."""
+"""The bot's client: what it listens to, that it acts on each command once, and whether it is online."""
 
 import logging
-from collections import OrderedDict
 from typing import Any, Final
 
 import anyio
@@ -17,13 +16,17 @@ from cashback.cogs.buttons.reversals import ReversalButton, Reversals
 from cashback.cogs.buttons.skip_slot import HoldButton, SkipSlot
 from cashback.cogs.errors import DISCORD_FAILURES, answer_command_error
 from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into the library
+from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.member_facts import MemberFacts
+from cashback.domain.errors import CashbackError
 
 # The library warns of what it lacks for voice; this bot listens to nobody.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
-REMEMBERED_EVENTS: Final = 10_000
+BUTTONS: Final = (DecisionButton, HistoryButton, HoldButton, PageButton, PayoutsButton, ReversalButton)
+"""All buttons of the bot. They carry what they are about in their ids."""
+
 RATE_LIMIT_SECONDS: Final = 60
 IDENTIFY_SECONDS: Final = 5
 """Discord asks bots for so long a pause from one IDENTIFY to the next."""
@@ -31,30 +34,21 @@ IDENTIFY_SECONDS: Final = 5
 logger = logging.getLogger(__name__)
 
 
-class Once:
-    """Remembers the newest ids, so that an event that Discord sends again is acted on once."""
+class ClaimedContext(commands.Context["CashbackClient"]):
+    """A command's context. A slow claim has deferred the answer already; the command may defer it again."""
 
-    def __init__(self, size: int = REMEMBERED_EVENTS) -> None:
-        """Take how many ids to remember."""
-        self._size = size
-        self._seen: OrderedDict[int, None] = OrderedDict()
-
-    def is_first(self, event_id: int) -> bool:
-        """Tell whether this id is new, and remember it."""
-        if event_id in self._seen:
-            return False
-        self._seen[event_id] = None
-        if len(self._seen) > self._size:
-            self._seen.popitem(last=False)
-        return True
+    async def defer(self, *, ephemeral: bool = False) -> None:
+        """Defer the answer unless that is done."""
+        if self.interaction is None or not self.interaction.response.is_done():
+            await super().defer(ephemeral=ephemeral)
 
 
-class OnceTree(app_commands.CommandTree["CashbackClient"]):
-    """Slash commands, each interaction once."""
+class ClaimedTree(app_commands.CommandTree["CashbackClient"]):
+    """Slash commands and their suggestions, each interaction once."""
 
     async def interaction_check(self, interaction: "discord.Interaction[CashbackClient]", /) -> bool:
-        """Let an interaction pass the first time."""
-        return interaction.client.once.is_first(interaction.id)
+        """Let an interaction pass if this process claims it first."""
+        return await interaction.client.claims.win_interaction(interaction)
 
     async def on_error(
         self, interaction: "discord.Interaction[CashbackClient]", error: app_commands.AppCommandError, /
@@ -76,8 +70,10 @@ class CashbackClient(commands.AutoShardedBot):
     browser: HistoryPager
     programme: MemberFacts
 
-    def __init__(self, bell: WakeUp, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
+    def __init__(self, bell: WakeUp, claims: Claims, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
         """Take the bell of who waits for a connection, the prefix, and the servers that get the slash commands.
+
+        `claims` decides for each command and press whether this process acts on it.
 
         Without `guild_ids` all servers get them.
         """
@@ -86,7 +82,7 @@ class CashbackClient(commands.AutoShardedBot):
             intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True),
             allowed_mentions=discord.AllowedMentions.none(),
             help_command=None,
-            tree_cls=OnceTree,
+            tree_cls=ClaimedTree,
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
@@ -94,7 +90,7 @@ class CashbackClient(commands.AutoShardedBot):
             # Our websocket limits its tries itself, and does not end them.
             shard_connect_timeout=None,
         )
-        self.once = Once()
+        self.claims = claims
         self._bell = bell
         self._guild_ids = guild_ids
         self._shards_online: set[int] = set()
@@ -130,7 +126,7 @@ class CashbackClient(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Listen to the buttons of every summary, old ones too, and register the slash commands."""
-        self.add_dynamic_items(DecisionButton, HistoryButton, HoldButton, PageButton, PayoutsButton, ReversalButton)
+        self.add_dynamic_items(*BUTTONS)
         scopes: list[discord.Object | None] = [discord.Object(guild_id) for guild_id in self._guild_ids]
         for scope in scopes or [None]:
             if scope is not None:
@@ -174,10 +170,25 @@ class CashbackClient(commands.AutoShardedBot):
         if not self._shards_online and self._online.is_set():
             self._online = anyio.Event()
 
-    async def on_message(self, message: discord.Message, /) -> None:
-        """Run the command in a message, once."""
-        if self.once.is_first(message.id):
-            await self.process_commands(message)
+    async def get_context(
+        self,
+        origin: discord.Message | discord.Interaction[Any],
+        /,
+        *,
+        cls: Any = ClaimedContext,  # noqa: ANN401 -- the library's
+    ) -> Any:  # noqa: ANN401 -- as above
+        """Make the context of a command."""
+        return await super().get_context(origin, cls=cls)
+
+    async def invoke(self, ctx: commands.Context[Any], /) -> None:
+        """Run a typed command if this process claims its message first; other messages are not claimed."""
+        try:
+            if ctx.command is not None and not await self.claims.win(ctx.message.id):
+                return
+        except CashbackError as error:
+            await answer_command_error(ctx, error)
+            return
+        await super().invoke(ctx)
 
     async def on_command_error(self, context: commands.Context[Any], exception: commands.CommandError, /) -> None:
         """Answer for a command that failed."""

@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cashback.cogs.errors import answer_interaction_error
+from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
@@ -27,11 +27,12 @@ class MemberCog(commands.Cog):
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         """Answer at once, for one pair of eyes. Who asks is here, whatever was noted before."""
-        await interaction.response.defer(ephemeral=True)
         try:
+            if not interaction.response.is_done():
+                await interaction.response.defer(ephemeral=True)
             if await self._database.read(absences.absence_of, interaction.user.id) is not None:
                 await self._database.write(absences.note_return, interaction.user.id)
-        except CashbackError as error:
+        except (CashbackError, *DISCORD_FAILURES) as error:
             # The library lets only its own errors out of a check.
             raise app_commands.CommandInvokeError(interaction.command, error) from error  # type: ignore[arg-type]
         return True

@@ -9,7 +9,6 @@ import pytest
 
 from cashback.background.recovery import Recovery
 from cashback.background.wakeup import WakeUp
-from cashback.cogs.gateway.client import Once
 from cashback.domain.errors import BusyError
 from tests.conftest import LedgerFixture
 
@@ -90,8 +89,3 @@ async def test_a_batch_that_a_full_inbox_refused_is_submitted_later(till: Ledger
             await inbox.changed.wait()
         tasks.cancel_scope.cancel()
     assert inbox.taken == [number]
-
-
-def test_an_id_is_remembered_within_bounds() -> None:
-    once = Once(size=2)
-    assert [once.is_first(event) for event in (1, 1, 2, 3, 1)] == [True, False, True, True, True]

@@ -1,0 +1,75 @@
+"""Claims on commands and presses: each has one answer and one effect, however many bots hear it, and how often.
+
+Several bots with one token each hear every event, and Discord repeats events after a lost connection. The claim is a
+row of the ledger: the process that inserts it acts, and all others stay silent.
+"""
+
+import logging
+from typing import Any, Final
+
+import anyio
+import discord
+from discord.ext import commands
+
+from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error, is_lost_race
+from cashback.database import Database, claims
+from cashback.domain.errors import CashbackError
+
+ACKNOWLEDGE_SECONDS: Final = 1.5
+"""Discord wants an answer within three seconds. If the claim takes longer than this, the interaction is deferred."""
+
+logger = logging.getLogger(__name__)
+
+
+class Claims:
+    """Decides whether this process acts on a message or an interaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def win(self, event_id: int) -> bool:
+        """Claim a message; return False if it is already claimed. Raises CashbackError if the ledger cannot be used."""
+        return await self._database.write(claims.claim, event_id, now=self._database.now())
+
+    async def win_interaction(self, interaction: discord.Interaction[Any]) -> bool:
+        """Claim an interaction; return False if it is already claimed, or if the ledger cannot be used.
+
+        In the second case the member is answered here.
+        """
+        failure: CashbackError | None = None
+        is_won = False
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_defer_if_slow, interaction, name="slow claim")
+            try:
+                is_won = await self.win(interaction.id)
+            except CashbackError as error:
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None and interaction.type is not discord.InteractionType.autocomplete:
+            await answer_interaction_error(interaction, failure)
+        return is_won
+
+
+async def _defer_if_slow(interaction: discord.Interaction[Any]) -> None:
+    await anyio.sleep(ACKNOWLEDGE_SECONDS)
+    if interaction.type is discord.InteractionType.autocomplete:
+        return
+    # A cancellation must not hide that Discord took the deferral: what follows it is sent another way.
+    with anyio.CancelScope(shield=True):
+        await _defer(interaction)
+
+
+async def _defer(interaction: discord.Interaction[Any]) -> None:
+    """Defer an interaction. The members' commands answer privately, those for admins in the channel."""
+    is_private = not isinstance(interaction.command, commands.hybrid.HybridAppCommand)
+    try:
+        await interaction.response.defer(ephemeral=is_private)
+    except DISCORD_FAILURES as error:
+        if not is_lost_race(error):
+            logger.warning("interaction %d could not be acknowledged: %s", interaction.id, error)
+            return
+        # Another bot has deferred it. If this one wins the claim, its answer follows that deferral.
+        is_press = interaction.type is discord.InteractionType.component
+        kinds = discord.InteractionResponseType
+        deferred = kinds.deferred_message_update if is_press else kinds.deferred_channel_message
+        interaction.response._response_type = deferred  # noqa: SLF001 -- the library has no other way to note it

@@ -1,0 +1,502 @@
+"""Two live bots with one token and one ledger: each command and each press has one answer and one effect.
+
+The lists of commands and buttons are the bot's own: a new one without a case here fails.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import aiohttp
+import pytest
+from discord import app_commands
+from discord.ui import View
+from sqlalchemy import Connection
+
+import bot
+from cashback.background.lease import Lease
+from cashback.cogs.buttons.confirm import Action, DecisionButton
+from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
+from cashback.cogs.buttons.paging import PageButton, Step
+from cashback.cogs.buttons.presses import ClaimedButton
+from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
+from cashback.cogs.buttons.skip_slot import HoldButton
+from cashback.cogs.gateway.client import BUTTONS
+from cashback.database import Database
+from cashback.database.claims import claim
+from cashback.database.queries.history import BatchFilter
+from cashback.database.schedule import slots
+from cashback.services import Actor, AdminService, Source
+from sandbox import Interaction, Member, Message
+from tests.conftest import Clock, break_writes, raw
+from tests.end_to_end.conftest import LONG_SECONDS, DiscordFixture, until
+from tests.end_to_end.test_dashboard import with_dashboard
+
+pytestmark = pytest.mark.anyio
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Options = dict[str, Any]
+MUCH_CENTS: Final = 10_000_000
+"""So much needs two admins."""
+
+
+class Watched(Database):
+    """A ledger that counts how many bots have tried to claim each message."""
+
+    claims: Counter[int]
+
+    async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write, and count a claim when it is decided."""
+        result = await super().write(function, *args, **kwargs)
+        if function is claim:
+            self.claims[int(str(args[0]))] += 1
+        return result
+
+
+class Scene:
+    """A town with two live bots, neither of which pays, and what the commands need to be there."""
+
+    def __init__(self, town: DiscordFixture) -> None:
+        self.town = town
+        self.service = AdminService(town.till.database, town.settings, lambda _number: 0)
+        self.ada = Actor(source=Source.DISCORD, user_id=town.admin.id, role_ids=frozenset(town.admin.role_ids))
+        self.claims: Counter[int] = Counter()
+
+    async def referrer(self, cents: int = 500) -> Member:
+        """Add a member with cashback pending."""
+        self.town.clock.advance(1)
+        return await self.town.referrer(f"Member {len(self.town.sandbox.messages(self.town.channel.id))}", cents)
+
+    async def everyone(self) -> Options:
+        """Have somebody to pay, whom the command does not name."""
+        await self.referrer()
+        return {}
+
+    async def member(self) -> Options:
+        """Name a new member."""
+        return {"user": (await self.referrer()).id}
+
+    async def barred(self) -> Options:
+        """Name a member who is blacklisted."""
+        options = await self.member()
+        await self.service.blacklist(self.ada, options["user"])
+        return options
+
+    async def two(self) -> Options:
+        """Name two members who are not linked."""
+        return {"referrer": (await self.referrer()).id, "member": (await self.referrer()).id}
+
+    async def linked(self) -> Options:
+        """Name a member who is linked."""
+        options = await self.two()
+        await self.service.link(self.ada, options["referrer"], options["member"])
+        return {"member": options["member"]}
+
+    async def paid(self) -> Options:
+        """Name a batch that is paid."""
+        return {"batch": str((await self.town.till.pay(target_user_id=(await self.referrer()).id)).batch_number)}
+
+    async def payout(self) -> Options:
+        """Name a batch that is paid, its one payee, and a reason."""
+        person = await self.referrer()
+        report = await self.town.till.pay(target_user_id=person.id)
+        return {"batch": str(report.batch_number), "user": person.id, "reason": "mistaken"}
+
+    async def whole_batch(self) -> Options:
+        """Name a batch that is paid, and a reason."""
+        return {**await self.paid(), "reason": "mistaken"}
+
+    async def approved(self) -> Options:
+        """Name a batch that is approved and waits for a process that pays."""
+        return {"batch": str(await self.town.till.approved(target_user_id=(await self.referrer()).id))}
+
+    async def stopped(self) -> Options:
+        """Name a batch that is stopped."""
+        options = await self.approved()
+        await self.service.stop(self.ada, int(options["batch"]))
+        return options
+
+    async def waiting(self) -> Options:
+        """Name a batch that waits for a second admin."""
+        summary = await self.service.propose(self.ada, target_user_id=(await self.referrer(MUCH_CENTS)).id)
+        await self.service.approve(self.ada, summary.batch_number)
+        return {"batch": str(summary.batch_number)}
+
+    async def failed(self) -> Options:
+        """Name a batch with a failed payout."""
+        person = await self.referrer()
+        with raw(self.town.till.location) as connection:
+            connection.execute(
+                f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN NEW.user_discord_id = {person.id}"
+                " BEGIN SELECT RAISE(ABORT, 'the bank is closed'); END"
+            )
+            report = await self.town.till.pay(target_user_id=person.id)
+            connection.execute("DROP TRIGGER refused")
+        return {"batch": str(report.batch_number)}
+
+    async def rewritten(self) -> Options:
+        """Have another time of the day in config.json."""
+        self.town.adjust(batch_hour_utc=self.town.settings.referral_settings.batch_hour_utc + 1)
+        return {}
+
+    async def code(self) -> Options:
+        """Name a code that may be entered."""
+        return {"code": str((await self.referrer()).id)}
+
+    def effects(self) -> list[str]:
+        """List all that the audit log holds."""
+        return [action for (action,) in self.town.till.rows("SELECT action FROM cashback_audit_log ORDER BY id")]
+
+    async def has_effects(self, expected: list[str]) -> None:
+        """Wait until the audit log holds as much as is expected, and compare."""
+        await until(lambda: len(self.effects()) >= len(expected))
+        assert self.effects() == expected
+
+    def answers(self, after: int) -> list[Message]:
+        """List what the bots have written in the admins' channel since."""
+        messages = self.town.sandbox.messages(self.town.channel.id)
+        return [each for each in messages if each.author_id == self.town.sandbox.bot_user_id and each.id > after]
+
+    async def decided(self, event_id: int) -> None:
+        """Wait until both bots have tried to claim a message."""
+        await until(lambda: self.claims[event_id] == 2)
+
+
+async def nothing(_scene: Scene) -> Options:
+    """Name nothing."""
+    return {}
+
+
+Case = tuple[Callable[[Scene], Awaitable[Options]], list[str]]
+"""What a command is typed with, and what it adds to the audit log."""
+
+ADMINS: Final[dict[str, Case]] = {
+    "sendref-cashb": (Scene.everyone, ["batch_proposed"]),
+    "sendref-cashb approve": (Scene.waiting, []),
+    "sendref-cashb dashboard": (nothing, ["dashboard_link_issued"]),
+    "sendref-cashb export": (Scene.paid, []),
+    "sendref-cashb failures": (nothing, []),
+    "sendref-cashb give-up": (Scene.stopped, ["batch_given_up", "batch_finished"]),
+    "sendref-cashb history": (nothing, []),
+    "sendref-cashb resume": (Scene.stopped, ["batch_resumed"]),
+    "sendref-cashb retry": (Scene.failed, ["retry_started"]),
+    "sendref-cashb reverse": (Scene.payout, ["reversal_proposed"]),
+    "sendref-cashb reverse-batch": (Scene.whole_batch, ["reversal_proposed"]),
+    "sendref-cashb schedule": (nothing, []),
+    "sendref-cashb schedule pause": (nothing, ["schedule_paused"]),
+    "sendref-cashb schedule reload": (Scene.rewritten, ["schedule_changed"]),
+    "sendref-cashb schedule resume": (nothing, ["schedule_resumed"]),
+    "sendref-cashb schedule show": (nothing, []),
+    "sendref-cashb schedule skip": (nothing, ["slot_skipped"]),
+    "sendref-cashb show": (Scene.paid, []),
+    "sendref-cashb stats": (nothing, []),
+    "sendref-cashb status": (nothing, []),
+    "sendref-cashb stop": (Scene.approved, ["batch_stopped"]),
+    "referral-blacklist": (Scene.member, ["blacklisted"]),
+    "referral-link": (Scene.two, ["referral_linked"]),
+    "referral-stats": (Scene.member, []),
+    "referral-unblacklist": (Scene.barred, ["unblacklisted"]),
+    "referral-unlink": (Scene.linked, ["referral_unlinked"]),
+}
+"""The commands for admins, typed after the prefix and as slash commands."""
+
+MEMBERS: Final[dict[str, Case]] = {
+    "cashback notifications off": (nothing, []),
+    "cashback notifications on": (nothing, []),
+    "cashback show": (nothing, []),
+    "invite": (nothing, []),
+    "invites": (nothing, []),
+    "profile": (nothing, []),
+    "setref": (Scene.code, []),
+}
+
+NOT_IN_THE_PICKER: Final = {"sendref-cashb": "sendref-cashb pay", "sendref-cashb schedule": None}
+"""Groups cannot be chosen there."""
+
+
+@asynccontextmanager
+async def two_bots(town: DiscordFixture, clock: Clock) -> AsyncIterator[Scene]:
+    """Run two bots on one ledger. The test holds the lease, so that nothing happens but what is typed."""
+    town.adjust(auto_batch_enabled=True, approval_threshold_cents=MUCH_CENTS)
+    scene = Scene(town)
+    first, second = (Watched(town.till.location, clock=clock) for _ in range(2))
+    first.claims = second.claims = scene.claims
+    await scene.service.open_schedule()
+    async with first, second, Lease(town.till.database, seconds=LONG_SECONDS) as other:
+        assert await other.take()
+        with_dashboard(town)
+        async with town.bot(first):
+            with_dashboard(town)
+            async with town.bot(second, connected=False):
+                await town.sandbox.wait_connected(2)
+                yield scene
+
+
+async def typed(scene: Scene, name: str, case: Case) -> None:
+    """Type a command after the prefix and compare what it does."""
+    prepare, expected = case
+    words = [name, *map(str, (await prepare(scene)).values())]
+    before = scene.effects()
+    said = await scene.town.say(f"!{' '.join(words)}")
+    await until(lambda: scene.answers(said.id))
+    await scene.decided(said.id)
+    assert [each.text for each in scene.answers(said.id)[1:]] == []
+    assert scene.effects() == before + expected, scene.answers(said.id)[0].text
+
+
+async def chosen(scene: Scene, name: str, case: Case, who: Member) -> None:
+    """Use a slash command and compare what it does."""
+    prepare, expected = case
+    options = await prepare(scene)
+    before = scene.effects()
+    asked = await scene.town.sandbox.slash(scene.town.channel.id, who.id, name, options)
+    answer = await asked.replied()
+    await scene.decided(asked.id)
+    assert scene.answers(asked.id) == [answer]
+    assert (asked.refused, len(asked.followups)) == (0, 0)
+    assert scene.effects() == before + expected, answer.text if answer else None
+
+
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """List what was logged as an error, or with a traceback."""
+    return [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR or each.exc_info]
+
+
+async def commands_of(town: DiscordFixture) -> tuple[set[str], set[str]]:
+    """List the bot's own commands: those after the prefix, and those with a slash."""
+    services = await bot.Services.build(town.settings, town.till.database)
+    async with services.runner:
+        commands, slash = services.client.walk_commands(), services.client.tree.walk_commands()
+        return (
+            {each.qualified_name for each in commands},
+            {each.qualified_name for each in slash if isinstance(each, app_commands.Command)},
+        )
+
+
+def in_the_picker() -> dict[str, Case]:
+    """List the slash commands for admins."""
+    names = {name: NOT_IN_THE_PICKER.get(name, name) for name in ADMINS}
+    return {chosen_as: ADMINS[name] for name, chosen_as in names.items() if chosen_as is not None}
+
+
+async def test_each_command_of_the_bot_has_a_case(town: DiscordFixture) -> None:
+    prefixed, slash = await commands_of(town)
+    assert prefixed == ADMINS.keys()
+    assert slash == in_the_picker().keys() | MEMBERS.keys()
+
+
+async def test_two_bots_answer_each_command_once_and_do_it_once(
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with two_bots(town, clock) as scene:
+        began_at = (await town.say("good morning")).id
+        for name, case in ADMINS.items():
+            await typed(scene, name, case)
+        for name, case in in_the_picker().items():
+            await chosen(scene, name, case, town.admin)
+        bob = town.sandbox.add_member("Bob")
+        for name, case in MEMBERS.items():
+            await chosen(scene, name, case, bob)
+        links = [each for each in town.sandbox.direct_messages(town.admin.id) if "Your link" in each.text]
+        assert len(links) == 2
+        effects = scene.effects()
+    assert scene.effects() == effects
+    assert len(scene.answers(began_at)) == len(ADMINS) + len(in_the_picker()) + len(MEMBERS)
+    assert complaints(caplog) == []
+
+
+async def decision(scene: Scene) -> DecisionButton:
+    """Make the button that cancels a batch."""
+    summary = await scene.service.propose(scene.ada, target_user_id=(await scene.referrer()).id)
+    return DecisionButton(Action.CANCEL, summary.batch_number)
+
+
+async def hold(scene: Scene) -> HoldButton:
+    """Make the button that skips the next slot."""
+    database = scene.town.till.database
+    return HoldButton((await database.read(slots.coming, now=database.now(), count=1))[0])
+
+
+async def reversal(scene: Scene) -> ReversalButton:
+    """Make the button that cancels a reversal."""
+    options = await scene.payout()
+    found = await scene.service.propose_reversal(
+        scene.ada, int(options["batch"]), reason=options["reason"], referrer_id=options["user"]
+    )
+    return ReversalButton(ReversalAction.CANCEL, found.number)
+
+
+async def page(_scene: Scene) -> PageButton:
+    """Make the button that leads to the next referrals."""
+    return PageButton(Step.NEXT, 0)
+
+
+async def batches_page(_scene: Scene) -> HistoryButton:
+    """Make the button that leads to the next batches."""
+    return HistoryButton("Next", 1, BatchFilter())
+
+
+async def payouts_page(scene: Scene) -> PayoutsButton:
+    """Make the button that leads to a batch's first payouts."""
+    return PayoutsButton("First", int((await scene.paid())["batch"]), 0)
+
+
+PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] = {
+    DecisionButton: (decision, ["batch_cancelled"]),
+    HistoryButton: (batches_page, []),
+    HoldButton: (hold, ["slot_skipped"]),
+    PageButton: (page, []),
+    PayoutsButton: (payouts_page, []),
+    ReversalButton: (reversal, ["reversal_cancelled"]),
+}
+
+
+async def pressed(town: DiscordFixture, item: Any) -> Interaction:  # noqa: ANN401 -- any of the bot's buttons
+    """Show a button under a message of the bot's and press it."""
+    view = View(timeout=None)
+    view.add_item(item)
+    address = f"{town.sandbox.api_url}/channels/{town.channel.id}/messages"
+    body = {"content": "Press it.", "components": view.to_components()}
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": f"Bot {town.sandbox.token}"}) as session,
+        session.post(address, json=body) as response,
+    ):
+        message_id = int((await response.json())["id"])
+    return await town.sandbox.click(message_id, item.custom_id, town.admin.id)
+
+
+def test_each_button_of_the_bot_has_a_case_and_is_claimed() -> None:
+    assert set(BUTTONS) == PRESSES.keys()
+    assert all(issubclass(each, ClaimedButton) for each in BUTTONS)
+
+
+async def test_two_bots_answer_each_press_once_and_do_it_once(
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with two_bots(town, clock) as scene:
+        for make, expected in PRESSES.values():
+            item = await make(scene)
+            before = scene.effects()
+            press = await pressed(town, item)
+            await press.answered()
+            await scene.decided(press.id)
+            await scene.has_effects(before + expected)
+            assert (press.refused, press.followups) == (0, [])
+        effects = scene.effects()
+    assert scene.effects() == effects
+    assert complaints(caplog) == []
+
+
+async def test_two_bots_suggest_once(town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    async with two_bots(town, clock) as scene:
+        await scene.paid()
+        found = await town.sandbox.autocomplete(town.channel.id, town.admin.id, "sendref-cashb show", "batch", {})
+        await until(lambda: 2 in scene.claims.values())
+    assert [each["value"] for each in found] == ["BATCH-20260703-150001"]
+    assert complaints(caplog) == []
+
+
+@contextmanager
+def locked(town: DiscordFixture) -> Iterator[None]:
+    """Let no claim be decided inside the block."""
+    location = town.till.location
+    with raw(location) as connection:
+        if isinstance(location, Path):
+            connection.execute("BEGIN IMMEDIATE")
+        else:
+            connection.execute("BEGIN")
+            connection.execute("LOCK TABLE cashback_command_claims IN ACCESS EXCLUSIVE MODE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+async def both_deferred(interaction: Interaction) -> None:
+    """Wait until one bot has deferred the answer and the other has heard that it is deferred."""
+    await interaction.answered()
+    await until(lambda: interaction.refused == 1)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have claims take too long from the first moment on."""
+    monkeypatch.setattr("cashback.cogs.gateway.claims.ACKNOWLEDGE_SECONDS", 0)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(("name", "is_private"), [("sendref-cashb pay", False), ("cashback show", True)])
+async def test_slash_command_on_a_locked_ledger_is_deferred_and_answered_once(
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, name: str, is_private: bool
+) -> None:
+    async with two_bots(town, clock) as scene:
+        await scene.referrer()
+        before = scene.effects()
+        with locked(town):
+            asked = await town.sandbox.slash(town.channel.id, town.admin.id, name)
+            await both_deferred(asked)
+        answer = await asked.replied()
+        await scene.decided(asked.id)
+        assert scene.answers(asked.id) == [answer]
+        assert answer is not None
+        assert (answer.ephemeral_to is not None, answer.loading) == (is_private, False)
+        assert scene.effects() == before + ([] if is_private else ["batch_proposed"])
+    assert complaints(caplog) == []
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("kind_of_button", [DecisionButton, PayoutsButton])
+async def test_press_on_a_locked_ledger_is_deferred_and_done_once(
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, kind_of_button: type[ClaimedButton]
+) -> None:
+    make, expected = PRESSES[kind_of_button]
+    async with two_bots(town, clock) as scene:
+        item = await make(scene)
+        before = scene.effects()
+        with locked(town):
+            press = await pressed(town, item)
+            await both_deferred(press)
+        await scene.decided(press.id)
+        await scene.has_effects(before + expected)
+        if kind_of_button is PayoutsButton:
+            assert press.message is not None
+            await town.shows(press.message, "BATCH-20260703-150001")
+        assert press.followups == []
+    assert complaints(caplog) == []
+
+
+async def test_without_a_ledger_each_command_is_refused_once_and_does_nothing(
+    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with two_bots(town, clock) as scene:
+        await scene.referrer()
+        item = await decision(scene)
+        before = scene.effects()
+        with break_writes(town.till.location, "cashback_command_claims"):
+            said = await town.say("!sendref-cashb")
+            await until(lambda: scene.answers(said.id))
+            asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")
+            await asked.replied()
+            press = await pressed(town, item)
+            refusal = await press.replied()
+            await until(lambda: (asked.refused, press.refused) == (1, 1))
+            assert refusal is not None
+            assert refusal.ephemeral_to == town.admin.id
+            texts = [each.text for each in scene.answers(said.id) if each.text != "Press it."]
+            assert texts == [texts[0]] * 3
+            assert "cashback_command_claims" in texts[0]
+            assert "\n" not in texts[0]
+        assert scene.effects() == before
+    assert complaints(caplog) == []
+
+
+async def test_other_messages_are_not_claimed(town: DiscordFixture, clock: Clock) -> None:
+    async with two_bots(town, clock) as scene:
+        for text in ("good morning", "!nonsense", "sendref-cashb", "!"):
+            await town.say(text)
+        await typed(scene, "sendref-cashb failures", ADMINS["sendref-cashb failures"])
+        assert len(scene.claims) == 1
