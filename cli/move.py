@@ -25,7 +25,7 @@ def command(
 ) -> int:
     """Move the ledger, and show what the new one holds."""
     quiet_logging()
-    old, new = Database(source), Database(target)
+    old, new = Database(source, must_exist=True), Database(target)
     if isinstance(old.location, Path) and not old.location.is_file():
         raise DatabaseUnavailableError(f"Database {old.name} does not exist; there is nothing to move.")
     if _location(old) == _location(new):

@@ -31,7 +31,7 @@ def test_backup_refuses_to_replace_a_file(seeded: Cashback, folder: Path) -> Non
     (folder / "letter").write_text("precious")
     answer = seeded("backup", "letter")
     assert (answer.code, answer.out) == (1, "")
-    assert answer.error == "letter is there already and was left as it is; name another file or --overwrite."
+    assert answer.error == "letter already exists and was not changed; name another file or --overwrite."
     assert (folder / "letter").read_text() == "precious"
     assert seeded("backup", "letter", "--overwrite").code == 0
     assert "backup_made" in str(rows(folder / "cashback.db", "SELECT action FROM cashback_audit_log"))

@@ -38,7 +38,7 @@ async def test_printed_link_gives_read_only_access(seeded: Cashback, folder: Pat
                 assert answer.status == 200
                 text = await answer.text()
             assert "$127.50" in text
-            assert "looks only" in text
+            assert "view only" in text
             proof = re.findall(r'name="form_token" value="(\w+)"', text)[0]
             async with browser.post(f"{link.partition('/sign-in')[0]}/batches", data={"form_token": proof}) as answer:
                 assert answer.status == 403

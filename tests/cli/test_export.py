@@ -71,4 +71,4 @@ def test_export_without_a_valid_choice_is_refused(seeded: Cashback) -> None:
     assert seeded("export", 1, "--from", "2026-01-01").code == 2
     assert seeded("export", 1, "--output", "one.txt").code == 2
     assert "There is no batch" in seeded("export", 7).error
-    assert "is not a day" in seeded("export", "--from", "yesterday").error
+    assert "is not a date" in seeded("export", "--from", "yesterday").error

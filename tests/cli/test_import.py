@@ -68,7 +68,8 @@ def test_referral_loops_are_bad_rows(cashback: Cashback, folder: Path) -> None:
     [error] = answer.json["errors"]
     assert error["line"] == 4
     assert (
-        error["reason"] == "3 referred 1: Member 3 was brought by Member 1, perhaps through others; a circle is refused"
+        error["reason"]
+        == "3 referred 1: Member 3 was referred by Member 1, directly or through others; a referral loop is refused"
     )
     assert rows(LEDGER, "SELECT referred_user_id FROM referrals ORDER BY 1") == [(2,), (3,), (4,)]
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from cashback.database.schema import NEWEST
 from cli import app, history
-from tests.cashback.database import apex_core
+from tests.cashback.database import apex_core, first_ledger
 from tests.cli.conftest import Cashback
-from tests.conftest import raw
+from tests.conftest import FRIDAY, raw
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,6 +87,14 @@ def test_file_with_all_tables_of_the_other_bot_is_adopted(cashback: Cashback, fo
     answer = cashback(*command, "--database", "apex_core.db")
     assert (answer.code, answer.err) == (0, "")
     assert cashback("verify", "--database", "apex_core.db").code == 0
+
+
+def test_ledger_of_the_first_schema_is_upgraded_once(cashback: Cashback, folder: Path) -> None:
+    first_ledger.create(folder / "cashback.db", FRIDAY)
+    answer = cashback("migrate", "--json").json
+    assert (answer["action"], answer["schema_before"], answer["schema"]) == ("upgraded", "0001", NEWEST)
+    assert cashback("migrate", "--json").json["action"] == "none"
+    assert cashback("verify").code == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

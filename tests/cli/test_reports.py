@@ -204,5 +204,5 @@ def test_history_filters_by_state_member_and_day(seeded: Cashback) -> None:
     assert found("--state", "expired") == []
     assert found("--user", 12345) == []
     assert found("--to", "2020-01-01") == []
-    assert "is no state of a batch" in seeded("history", "--state", "paid").error
-    assert "is not a day" in seeded("history", "--from", "today").error
+    assert "is not a batch state" in seeded("history", "--state", "paid").error
+    assert "is not a date" in seeded("history", "--from", "today").error

@@ -72,7 +72,7 @@ def test_failed_payouts_can_be_abandoned(seeded: Cashback) -> None:
     batch_id = failed_batch(seeded)
     abandoned = seeded("abandon", batch_id)
     assert abandoned.code == 0
-    assert "Skipped:  1 (given up, still pending: 1, $25.00)" in abandoned.out
+    assert "Skipped:  1 (abandoned, still pending: 1, $25.00)" in abandoned.out
     assert seeded("pending", "--json").json["total_cents"] == 2_500
     assert seeded("show", batch_id, "--json").json["status"] == "completed"
     assert seeded("verify").code == 0
@@ -154,7 +154,7 @@ def test_approve_needs_a_waiting_batch_and_a_different_admin(seeded: Cashback) -
     assert seeded("approve", 1).code == 2
     refused = seeded("approve", 1, "--approved-by", 7)
     assert refused.code == 1
-    assert "Another admin must approve this batch" in refused.error
+    assert "A different admin must approve this batch" in refused.error
     assert seeded("resume", 1).code == 1
     assert balances() == 0
     approved = seeded("approve", 1, "--approved-by", 8, "--json")

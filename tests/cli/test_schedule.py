@@ -45,7 +45,7 @@ def test_pause_resume_and_skip_record_actor_and_reason(seeded: Cashback, folder:
     before = seeded("schedule", "--json").json["next_run"]
     assert seeded("schedule", "pause", "--reason", "counting").code == 0
     assert "Paused:    by cli: counting" in seeded("schedule").out
-    assert seeded("schedule", "pause").error == "The schedule is paused already, by cli: counting."
+    assert seeded("schedule", "pause").error == "The schedule is already paused, by cli: counting."
     assert seeded("schedule", "resume", "--reason", "counted").code == 0
     assert seeded("schedule", "resume").error == "The schedule is not paused."
     skipped = seeded("schedule", "skip", "--reason", "holiday", "--json").json
