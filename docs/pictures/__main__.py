@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from cashback.database.database import DEFAULT_RATE_PPM
 from cashback.database.payouts import approvals, proposals
 from cashback.database.referral_program.purchases import Purchase, record_purchases
-from cli.demo import DemoCommunity, found_town
+from cli.demo import DemoCommunity, open_community
 from docs.pictures.browser import Page, browser
 from sandbox import Member, Message
 
@@ -202,12 +202,12 @@ async def _stopped(town: DemoCommunity, photographer: Photographer) -> None:
 async def main() -> None:
     """Take every picture."""
     with tempfile.TemporaryDirectory() as folder:
-        async with found_town(Path(folder) / "pictures.db", 0) as town, browser() as page:
+        async with open_community(Path(folder) / "pictures.db", 0) as town, browser() as page:
             photographer = Photographer(town, page)
             for scene in (_payouts, _failures, _members, _referrals, _stopped):
                 await scene(town, photographer)
         path, strict = Path(folder) / "two.db", {"approval_threshold_cents": 10_000, "unusual_share_percent": 15}
-        async with found_town(path, 0, max_users_per_batch=12, **strict) as town, browser() as page:
+        async with open_community(path, 0, max_users_per_batch=12, **strict) as town, browser() as page:
             await _two_admins(town, Photographer(town, page))
 
 
