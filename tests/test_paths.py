@@ -149,6 +149,18 @@ def test_named_module_target_test_and_command_exist(path: Path) -> None:
     assert {name for name in tests if not _is_test(name)} == set()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=_relative)
+def test_function_that_a_page_places_in_a_file_is_defined_there(page: Path) -> None:
+    placed = re.findall(r"`([\w.]+)`(?: and `([\w.]+)`)? in `([\w/]+\.py)`", page.read_text(encoding="utf-8"))
+    missing = [
+        f"{file}: {name}"
+        for *names, file in placed
+        for name in names
+        if name and not re.search(rf"\b(?:def|class) {name.split('.')[-1]}\b", (PROJECT / file).read_text("utf-8"))
+    ]
+    assert missing == []
+
+
 def _is_runnable(module: str) -> bool:
     place = PROJECT.joinpath(*module.split("."))
     return place.with_suffix(".py").is_file() or (place / "__main__.py").is_file()
