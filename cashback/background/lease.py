@@ -28,7 +28,7 @@ LOOKS: Final = 10
 GIVE_BACK_SECONDS: Final = 3
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-PID_NAMESPACE: Final = "/proc/self/ns/pid"
+PID_NAMESPACE: Final = Path("/proc/self/ns/pid")
 HIDDEN: Final = "a machine that does not show which"
 
 logger = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ def room() -> str | None:
     """
     try:
         boot = UUID(BOOT_ID.read_text(encoding="ascii").strip())
-        namespace = os.readlink(PID_NAMESPACE)
+        namespace = PID_NAMESPACE.readlink()
     except (OSError, ValueError):
         return None
     return f"{boot} {namespace}" if boot.int else None

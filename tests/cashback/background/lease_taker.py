@@ -23,7 +23,7 @@ async def play(part: str, ledger: Path) -> None:
             print("taken" if is_taken else "left alone")  # noqa: T201 -- the test reads it
             return
         assert is_taken
-        has_groups = "4294967295" in Path("/proc/self/gid_map").read_text(encoding="ascii")
+        has_groups = "4294967295" in await anyio.Path("/proc/self/gid_map").read_text(encoding="ascii")
         again = [*WITHOUT_RIGHTS, *ANOTHER_GROUP * has_groups, sys.executable, __file__, "take", str(ledger)]
         await anyio.run_process(again, stdout=None, stderr=subprocess.STDOUT)
 

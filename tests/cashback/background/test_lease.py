@@ -122,9 +122,7 @@ NEW_PROC = ("unshare", *AS_ROOT, "--mount", "--pid", "--fork", "sh", "-c")
 
 
 @pytest.mark.parametrize("options", ["hidepid=2", "subset=pid", "hidepid=2,subset=pid", "hidepid=4"])
-def test_live_holder_in_a_namespace_that_hides_it_is_left_alone(
-    new_ledger: Path, tmp_path: Path, options: str
-) -> None:
+def test_live_holder_in_a_namespace_that_hides_it_is_left_alone(new_ledger: Path, tmp_path: Path, options: str) -> None:
     """As systemd's ProtectProc=invisible and ProcSubset=pid do."""
     mount = f"mount -t proc -o {options} proc /proc"
     tried = subprocess.run([*NEW_PROC, mount], capture_output=True, text=True, check=False)
