@@ -204,10 +204,17 @@ class DashboardSettings(_OwnSection):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
 
+    trusted_proxies: Annotated[StrictInt, _or_null(0, 10)] | None = None
+
+    @property
+    def proxies(self) -> int:
+        """The number of proxies before the dashboard; if it is not set, one with a public URL and none without."""
+        return int(self.public_url is not None) if self.trusted_proxies is None else self.trusted_proxies
+
     @property
     def is_proxied(self) -> bool:
-        """Whether requests come through somebody else's server, which adds the address that it had them from."""
-        return self.public_url is not None
+        """Whether requests come through proxies, which append their clients' addresses."""
+        return self.proxies > 0
 
 
 class Settings(_Section):

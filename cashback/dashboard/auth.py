@@ -131,4 +131,4 @@ def _form_token(session_token: str) -> str:
 
 def is_same(token: str, other: str) -> bool:
     """Compare two secrets in constant time."""
-    return hmac.compare_digest(token.encode(), other.encode())
+    return hmac.compare_digest(token.encode(errors="surrogateescape"), other.encode(errors="surrogateescape"))

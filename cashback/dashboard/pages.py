@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp_jinja2
+import anyio
 import jinja2
 from aiohttp import web
+from multidict import MultiDictProxy
 
 from cashback.dashboard import template_filters
 from cashback.dashboard.auth import VISITOR
 
+FORM_SECONDS: Final = 10
+LARGEST_PAGE: Final = 1_000_000
 FOLDER: Final = Path(__file__).parent
 
 
@@ -51,6 +55,24 @@ def see_other(address: str) -> web.Response:
     return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
 
 
+async def form_of(request: web.Request) -> MultiDictProxy[str | bytes | bytearray | web.FileField]:
+    """Read a form. Raises HTTPBadRequest if it is not a form, HTTPRequestTimeout if it arrives too slowly."""
+    try:
+        with anyio.fail_after(FORM_SECONDS):
+            return await request.post()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout(reason=f"The form did not arrive within {FORM_SECONDS} seconds") from error
+    except (ValueError, LookupError, AssertionError) as error:
+        # An unknown charset or a broken multipart body.
+        raise web.HTTPBadRequest(reason="The body is not a readable form") from error
+
+
+async def field_of(request: web.Request, name: str) -> str:
+    """Return a text field of a form without surrounding spaces, or an empty text."""
+    value = (await form_of(request)).get(name, "")
+    return value.strip() if isinstance(value, str) else ""
+
+
 def _frame(request: web.Request) -> dict[str, Any]:
     """Return the values of the frame around every page."""
     return {"visitor": request.get(VISITOR), "path": request.path}
@@ -60,3 +82,8 @@ def number_in(request: web.Request, name: str, *, default: int = 0) -> int:
     """Read a whole number from the query or the path, or the default if it is missing or not a number."""
     text = request.match_info.get(name) or request.query.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < len(str(2**63)) else default
+
+
+def page_in(request: web.Request) -> int:
+    """Read the number of a page from the query: 1 if it is missing or not a number, at most LARGEST_PAGE."""
+    return min(max(number_in(request, "page"), 1), LARGEST_PAGE)
