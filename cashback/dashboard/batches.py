@@ -21,6 +21,7 @@ from cashback.services import Actor, AdminService
 BATCHES_ON_A_PAGE: Final = 50
 PAYOUTS_ON_A_PAGE: Final = 50
 ENTRIES_SHOWN: Final = 50
+ID_DIGITS: Final = 19
 REPORT_SECONDS: Final = 0.9
 """Reports are shared for this long: a batch with many watchers is counted once for all of them."""
 
@@ -65,8 +66,10 @@ class Batches:
     async def propose(self, request: web.Request) -> web.StreamResponse:
         """Propose a batch for everyone, or for one referrer if the form names one."""
         text = await field_of(request, "referrer_id")
-        if text and not (text.isascii() and text.isdigit()):
-            raise CashbackError(f"{text[:40]!r} is not a valid Discord id: expected digits only. Nothing was proposed.")
+        if text and not (text.isascii() and text.isdigit() and len(text) <= ID_DIGITS):
+            raise CashbackError(
+                f"{text[:40]!r} is not a valid Discord id: expected at most {ID_DIGITS} digits. Nothing was proposed."
+            )
         summary = await self._service.propose(request[VISITOR].actor, target_user_id=int(text) if text else None)
         return see_other(f"/batches/{summary.batch_number}")
 

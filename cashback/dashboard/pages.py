@@ -10,7 +10,7 @@ import aiohttp_jinja2
 import anyio
 import jinja2
 from aiohttp import web
-from multidict import MultiDictProxy
+from aiohttp.http_exceptions import HttpProcessingError
 
 from cashback.dashboard import template_filters
 from cashback.dashboard.auth import VISITOR
@@ -29,9 +29,17 @@ def set_up(app: web.Application) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=_encodable,
     )
     environment.filters.update(template_filters.FILTERS)
     app.router.add_static("/static/", FOLDER / "static", name="static")
+
+
+def _encodable(value: Any) -> Any:  # noqa: ANN401 -- a template's values
+    """Replace bytes of an address that are not UTF-8: a page could not be encoded with them."""
+    if isinstance(value, str) and not value.isascii():
+        return type(value)(value.encode(errors="replace").decode())
+    return value
 
 
 def page(request: web.Request, template: str, *, now: datetime, **shown: Any) -> web.Response:  # noqa: ANN401 -- a template's values
@@ -55,22 +63,24 @@ def see_other(address: str) -> web.Response:
     return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
 
 
-async def form_of(request: web.Request) -> MultiDictProxy[str | bytes | bytearray | web.FileField]:
+async def form_of(request: web.Request) -> Mapping[str, str | bytes | bytearray | web.FileField]:
     """Read a form. Raises HTTPBadRequest if it is not a form, HTTPRequestTimeout if it arrives too slowly."""
     try:
         with anyio.fail_after(FORM_SECONDS):
             return await request.post()
     except TimeoutError as error:
         raise web.HTTPRequestTimeout(reason=f"The form did not arrive within {FORM_SECONDS} seconds") from error
-    except (ValueError, LookupError, AssertionError) as error:
-        # An unknown charset or a broken multipart body.
+    except (ValueError, LookupError, AssertionError, RuntimeError, HttpProcessingError) as error:
+        # An unknown charset or encoding, or a broken multipart body.
         raise web.HTTPBadRequest(reason="The body is not a readable form") from error
 
 
 async def field_of(request: web.Request, name: str) -> str:
-    """Return a text field of a form without surrounding spaces, or an empty text."""
+    """Return a text field of a form on one line, without control characters, or an empty text."""
     value = (await form_of(request)).get(name, "")
-    return value.strip() if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return " ".join("".join(each if each.isprintable() else " " for each in value).split())
 
 
 def _frame(request: web.Request) -> dict[str, Any]:
