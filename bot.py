@@ -28,6 +28,7 @@ from cashback.cogs.buttons.confirm import BatchButtons
 from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.buttons.reversals import Reversals
 from cashback.cogs.buttons.skip_slot import SkipSlot
+from cashback.cogs.gateway import discord_clock
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, StartError, point_at, stay_connected
@@ -46,6 +47,7 @@ from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, D
 from cashback.database import Database
 from cashback.database.fenced import FencedDatabase
 from cashback.database.payouts import batches
+from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
@@ -91,8 +93,13 @@ class Services:
         )
         referral = settings.referral_settings
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
+        clock_check = ClockCheck(timer=anyio.current_time, waits_for_discord=True)
         client = CashbackClient(
-            summaries_changed, Claims(database), prefix=settings.bot_prefix, guild_ids=settings.guild_ids
+            summaries_changed,
+            Claims(database),
+            prefix=settings.bot_prefix,
+            guild_ids=settings.guild_ids,
+            trace=discord_clock.tracing(clock_check),
         )
         lease = Lease(database, seconds=referral.lease_seconds)
         audit_channel = AuditChannel(
@@ -121,7 +128,13 @@ class Services:
         runner = Runner(make, observer)
         submit = runs.guard(runner.submit)
         # Who does not pay leaves a batch approved in the ledger, where the one who does finds it.
-        service = AdminService(database, settings, lambda number: submit(number) if lease.is_held else 0, reread=reread)
+        service = AdminService(
+            database,
+            settings,
+            lambda number: submit(number) if lease.is_held else 0,
+            reread=reread,
+            clock_check=clock_check,
+        )
         audit_channel.slot_posts = SlotPosts(client, database, service)
         client.decisions, client.holds = (
             BatchButtons(database, service, summaries_changed),
@@ -241,6 +254,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     async with house.lease, house.runner, anyio.create_task_group() as around:
         await house.begin()
         around.start_soon(stay_connected, house.client, token, house.needs, name="discord")
+        around.start_soon(discord_clock.keep_comparing, house.service.clock_check, name="clock")
         around.start_soon(house.announcer.run, name="announcer")
         around.start_soon(house.courier.run, name="courier")
         if settings.referral_settings.leaver_policy == "hold":

@@ -98,7 +98,9 @@ class OutboxDispatcher:
         Those in flight when the query began may be read in their old state.
         """
         taken = frozenset(under_way)
-        read = partial(self._database.read, outbox.due, now=self._database.now(), limit=NOTICES_READ)
+        now = self._database.now()
+        longest = timedelta(seconds=RETRY_SECONDS * 2**self._retry_attempts)
+        read = partial(self._database.read, outbox.due, now=now, limit=NOTICES_READ, longest=longest)
         return [notice for notice in await self._ask(read) if notice.notification_id not in taken]
 
     async def _carry(self, notices: MemoryObjectReceiveStream[PayoutNotice], under_way: set[int]) -> None:

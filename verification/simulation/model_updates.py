@@ -251,6 +251,11 @@ def _decide_slot(books: Books, done: Committed) -> None:
     books.slots.setdefault(slot_at, (done.arguments["status"], None))
 
 
+def _correct_schedule(books: Books, done: Committed) -> None:
+    for slot_at in done.result.slots:
+        del books.slots[slot_at]
+
+
 def _skip_slot(books: Books, done: Committed) -> None:
     slot_at = done.arguments["slot_at"]
     books.require(slot_at not in books.slots, f"the slot of {slot_at} was skipped, it was decided already")
@@ -294,6 +299,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "slots.pay": _pay_slot,
     "slots.decide": _decide_slot,
     "slots.skip": _skip_slot,
+    "corrections.apply": _correct_schedule,
     "schedule.pause": _pause,
     "schedule.resume": _unpause,
 }

@@ -3,6 +3,7 @@
 import logging
 from typing import Any, Final
 
+import aiohttp
 import anyio
 import discord
 from discord import app_commands
@@ -70,7 +71,15 @@ class CashbackClient(commands.AutoShardedBot):
     browser: HistoryPager
     programme: MemberFacts
 
-    def __init__(self, bell: WakeUp, claims: Claims, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        bell: WakeUp,
+        claims: Claims,
+        *,
+        prefix: str,
+        guild_ids: tuple[int, ...],
+        trace: aiohttp.TraceConfig | None = None,
+    ) -> None:
         """Take the bell of who waits for a connection, the prefix, and the servers that get the slash commands.
 
         `claims` decides for each command and press whether this process acts on it.
@@ -89,6 +98,7 @@ class CashbackClient(commands.AutoShardedBot):
             max_ratelimit_timeout=RATE_LIMIT_SECONDS,
             # Our websocket limits its tries itself, and does not end them.
             shard_connect_timeout=None,
+            http_trace=trace or aiohttp.TraceConfig(),
         )
         self.claims = claims
         self._bell = bell

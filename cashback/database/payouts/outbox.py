@@ -1,6 +1,6 @@
 """The outbox: direct messages that a committed payout has queued. Sending one never touches the payout."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -18,17 +18,24 @@ from cashback.database.tables import (
 )
 from cashback.domain.model import NotificationStatus, PayoutNotice
 
+LONGEST_PAUSE: Final = timedelta(hours=9)
+"""After ten attempts, the most that can be configured, the pause is about so long."""
 
-def due(connection: Connection, *, now: datetime, limit: int) -> list[PayoutNotice]:
-    """List queued messages whose moment has come, oldest first, with all that their texts need."""
-    found = connection.execute(_due(), {"moment": now, "limit": limit}).mappings()
+
+def due(connection: Connection, *, now: datetime, limit: int, longest: timedelta = LONGEST_PAUSE) -> list[PayoutNotice]:
+    """List queued messages that are due, oldest first, with all that their texts need.
+
+    One that is postponed for more than the `longest` pause was postponed by a clock that was ahead, and is due.
+    """
+    found = connection.execute(_due(), {"moment": now, "latest": now + longest, "limit": limit}).mappings()
     return [PayoutNotice(**row) for row in found]
 
 
 @cache
 def _due() -> Select[Any]:
     """Select the messages that are due at a `moment`, up to a `limit`. Built once: it is asked all day long."""
-    moment = bindparam("moment", type_=notifications.c.next_attempt_at.type)
+    next_attempt_at = notifications.c.next_attempt_at
+    moment, latest = (bindparam(name, type_=next_attempt_at.type) for name in ("moment", "latest"))
     return (
         select(
             notifications.c.id.label("notification_id"),
@@ -59,7 +66,7 @@ def _due() -> Select[Any]:
         .outerjoin(dm_channels, dm_channels.c.user_id == notifications.c.user_id)
         .outerjoin(absent_members, absent_members.c.user_id == notifications.c.user_id)
         .where(is_queued)
-        .where(or_(notifications.c.next_attempt_at.is_(None), notifications.c.next_attempt_at <= moment))
+        .where(or_(next_attempt_at.is_(None), next_attempt_at <= moment, next_attempt_at > latest))
         .order_by(notifications.c.id)
         .limit(bindparam("limit"))
     )
