@@ -422,7 +422,7 @@ def seed(
     config: ConfigOption = None,
     database: DatabaseOption = None,
 ) -> int:
-    """Fill an empty ledger with a sample community."""
+    """Make a ledger with a sample community: sample.db, unless --database names another."""
     from cli import seed
 
     place = _place(context, config, database)

@@ -87,7 +87,7 @@ async def found_town(path: Path, port: int, **referral_settings: int) -> AsyncIt
                 "discord_api_url": sandbox.api_url,
             }
         )
-        async with ledger(settings) as database, anyio.create_task_group() as tasks:
+        async with ledger(settings, create=True) as database, anyio.create_task_group() as tasks:
             facts = await plant(database, iter(members), lambda _count: None)
             _chapter("A community whose members refer friends who buy")
             say(

@@ -7,8 +7,9 @@ from cashback.cogs.gateway.connection import point_at
 from cashback.cogs.gateway.doctor import Doctor, Finding
 from cashback.domain.errors import CashbackError
 from cashback.domain.ports import NullObserver
+from cashback.services import AdminService
 from cashback.settings import Settings
-from cli.context import Place
+from cli.context import Place, ledger
 from cli.output import complain, counted, say, say_json
 from cli.payment_session import open_payment_session
 
@@ -36,4 +37,7 @@ async def _examine(settings: Settings) -> list[Finding]:
             examined = Doctor(office.database, office.service, settings)
             return [*await examined.examine_ledger(), *await practice.visit(examined, settings)]
     except CashbackError as error:
-        return [Finding(name="database", is_well=False, text=str(error))]
+        unopened = ledger(settings)
+        examined = Doctor(unopened, AdminService(unopened, settings, lambda _number: 0), settings)
+        wrong = Finding(name="database", is_well=False, text=str(error))
+        return [wrong, *await practice.visit(examined, settings)]

@@ -172,7 +172,7 @@ async def _import(
     strict: bool,  # noqa: FBT001 -- anyio.run passes by position
     advance: Advance,
 ) -> _Import:
-    async with ledger(settings) as database:
+    async with ledger(settings, create=True) as database:
         run = _Import(
             referrals=referrals,
             purchases=purchases,

@@ -53,10 +53,12 @@ class PaymentSession:
 
 
 @asynccontextmanager
-async def open_payment_session(settings: Settings, observer: Observer) -> AsyncIterator[PaymentSession]:
-    """Open the ledger, and a service whose runner tells the observer."""
+async def open_payment_session(
+    settings: Settings, observer: Observer, *, create: bool = False
+) -> AsyncIterator[PaymentSession]:
+    """Open the ledger, which is created only if asked, and a service whose runner tells the observer."""
     bell = WakeUp()
-    async with ledger(settings) as database:
+    async with ledger(settings, create=create) as database:
         runner = Runner(
             lambda request: make_pipeline(
                 request,

@@ -1,20 +1,17 @@
 """The small commands that write: `purchase`, `refund`, `blacklist` and `migrate`."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import anyio
 
 from cashback.database import schema
-from cashback.database.dialect import Location
-from cashback.database.engine import ConnectionOwner
 from cashback.database.referral_program.blacklist import unblacklist
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, RecordedPurchase
 from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
 from cashback.domain.errors import PurchaseRefusedError
 from cashback.domain.money import dollars
 from cashback.settings import Settings
-from cli.context import Place, ledger
+from cli.context import Place, found_in, ledger
 from cli.csv_reader import check_order_id
 from cli.output import moment, say, say_json
 
@@ -51,7 +48,7 @@ def purchase(place: Place, order_id: str, buyer_id: int, amount_cents: int, *, a
 
 
 async def _record(settings: Settings, bought: Purchase) -> RecordedPurchase:
-    async with ledger(settings) as database:
+    async with ledger(settings, create=True) as database:
         [recorded] = await database.record_purchases([bought])
         return recorded
 
@@ -99,7 +96,7 @@ def blacklist(place: Place, user_id: int, *, reason: str | None, remove: bool, a
 
 
 async def _blacklist(settings: Settings, user_id: int, reason: str | None, remove: bool) -> bool:  # noqa: FBT001 -- anyio.run passes by position
-    async with ledger(settings) as database:
+    async with ledger(settings, create=True) as database:
         if remove:
             return await database.write(unblacklist, user_id, actor="cli", now=database.now())
         return await database.blacklist_referral_user(user_id, reason=reason, actor="cli")
@@ -125,20 +122,9 @@ def migrate(place: Place, *, as_json: bool) -> int:
 
 
 async def _migrate(settings: Settings) -> tuple[str, str | None]:
-    database = ledger(settings)
-    tables, before = 0, None
-    if _holds_something(database.location):
-        door = ConnectionOwner(database.location)
-        try:
-            before, tables = await door.read(schema.revision_of), await door.read(schema.count_tables)
-        finally:
-            door.close()
+    database = ledger(settings, create=True)
+    before, tables = await found_in(database)
     async with database:
         if before is None:
             return "adopted" if tables else "created", before
         return "none" if before == schema.NEWEST else "upgraded", before
-
-
-def _holds_something(location: Location) -> bool:
-    """Tell whether a look is worth it, and makes no file: a server is always there."""
-    return not isinstance(location, Path) or (location.is_file() and location.stat().st_size > 0)

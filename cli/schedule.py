@@ -37,7 +37,7 @@ async def _act_and_read(
     reason: str | None,
     reload: bool,  # noqa: FBT001 -- anyio.run passes positions
 ) -> tuple[ScheduleOverview, PendingPreview]:
-    async with open_payment_session(settings, NullObserver()) as office:
+    async with open_payment_session(settings, NullObserver(), create=reload) as office:
         if reload:
             await office.service.reload_schedule(CLI)
         await _act(office.service, action, reason)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -10,11 +10,11 @@ import anyio
 
 from cashback.database.database import DEFAULT_RATE_PPM, Database
 from cashback.database.referral_program.purchases import Purchase, record_purchases
-from cashback.database.referral_program.referrals import any_referral, create_referrals
+from cashback.database.referral_program.referrals import create_referrals, is_empty
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import dollars
 from cashback.settings import Settings
-from cli.context import Place, ledger
+from cli.context import Place, found_in, ledger
 from cli.output import Advance, UsageError, counted, progress, say, say_json
 
 # What each referrer of the sample earns, and from how many referrals: fifteen referrers, $127.50 in all.
@@ -40,6 +40,7 @@ CHUNK_ROWS: Final = 5_000
 MOST_REFERRALS: Final = 5_000_000
 REFERRALS_EACH: Final = 3
 DEAREST_PURCHASE_CENTS: Final = 50_000
+SAMPLE_DATABASE: Final = "sample.db"
 SAMPLE_SEED: Final = 20_240_607
 FIRST_ID: Final = 10**17
 LAST_ID: Final = 10**18
@@ -83,15 +84,16 @@ def _people(count: int, seed: int) -> list[int]:
 def seed(place: Place, *, referrers: int | None, referrals: int | None, random_seed: int | None, as_json: bool) -> int:
     """Fill an empty ledger with the sample community, or with a random one of the size that is asked for."""
     members, count = _chosen(referrers, referrals, random_seed)
-    settings = place.settings()
+    # Never the default ledger: a community that was made up must not stand among members who are owed money.
+    settings = replace(place, database=place.database or SAMPLE_DATABASE).settings()
     with progress("Seeding", count) as advance:
         facts = anyio.run(_seed, settings, members, advance)
     if as_json:
-        say_json(facts)
+        say_json({"database": ledger(settings).name, **facts})
     else:
         say(
             f"Seeded {counted(facts['referrers'], 'referrer')} with {counted(facts['referrals'], 'referral')};"
-            f" {dollars(facts['pending_cents'])} is pending."
+            f" {dollars(facts['pending_cents'])} is pending in {ledger(settings).name}."
         )
     return 0
 
@@ -108,18 +110,22 @@ def _chosen(referrers: int | None, referrals: int | None, random_seed: int | Non
 
 
 async def _seed(settings: Settings, members: Iterator[Member], advance: Advance) -> dict[str, int]:
-    async with ledger(settings) as database:
+    database = ledger(settings, create=True)
+    revision, tables = await found_in(database)
+    if revision is None and tables:
+        raise _not_empty(database)
+    async with database:
         return await plant(database, members, advance)
 
 
 async def plant(database: Database, members: Iterator[Member], advance: Advance) -> dict[str, int]:
-    """Write a community in one transaction and sum it up. Raises CashbackError where the ledger has referrals."""
+    """Write a community in one transaction and sum it up. Raises CashbackError if the ledger is not empty."""
     return await database.write(_plant, members, database, advance)
 
 
 def _plant(connection: Any, members: Iterator[Member], database: Database, advance: Advance) -> dict[str, int]:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
-    if any_referral(connection):
-        raise CashbackError(f"Database {database.name} has referrals already; seed an empty one (--database FILE).")
+    if not is_empty(connection):
+        raise _not_empty(database)
     now = database.now()
     referrers: set[int] = set()
     referrals = pending_cents = 0
@@ -135,3 +141,7 @@ def _plant(connection: Any, members: Iterator[Member], database: Database, advan
         referrals += len(chunk)
         advance(len(chunk))
     return {"referrers": len(referrers), "referrals": referrals, "pending_cents": pending_cents}
+
+
+def _not_empty(database: Database) -> CashbackError:
+    return CashbackError(f"Database {database.name} is not empty; name a new one with --database, or remove the file.")

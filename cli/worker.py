@@ -35,7 +35,7 @@ def work(place: Place) -> int:
 
 async def _work_until_signal(settings: Settings) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with ledger(settings) as database:
+        async with ledger(settings, create=True) as database:
             runs = Recovery(
                 database,
                 summaries_changed=WakeUp(),

@@ -36,6 +36,7 @@ class Database:
         *,
         rate_ppm: int = DEFAULT_RATE_PPM,
         holding_days: int = 0,
+        must_exist: bool = False,
         clock: Clock = utc_now,
         inline: bool = False,
         failpoint: Failpoint = no_failpoint,
@@ -43,12 +44,13 @@ class Database:
         """Take a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`; nothing is opened yet.
 
         `rate_ppm` is what a purchase earns where none is given, in parts per million; it becomes payable after
-        `holding_days`. `inline` and `failpoint` are for
-        tests: SQL in the caller's thread, and a call before and after each commit.
+        `holding_days`. With `must_exist`, a ledger that is not there is refused, not created. `inline` and `failpoint`
+        are for tests: SQL in the caller's thread, and a call before and after each commit.
         """
         self.location = located(location)
         self._rate_ppm = rate_ppm
         self._holding_days = holding_days
+        self._must_exist = must_exist
         self._clock = clock
         self._inline = inline
         self._failpoint = failpoint
@@ -69,10 +71,15 @@ class Database:
                 " create it first."
             )
             raise DatabaseUnavailableError(message)
+        if not schema.may_hold_tables(self.location):
+            self._refuse_absence()
         # A door that was closed opens again, and has not forgotten the statements that it compiled.
         door = self._closed or ConnectionOwner(self.location, inline=self._inline, failpoint=self._failpoint)
         try:
-            if await door.read(schema.revision_of) != schema.NEWEST:
+            revision = await door.read(schema.revision_of)
+            if revision is None and not await door.read(schema.count_tables):
+                self._refuse_absence()
+            if revision != schema.NEWEST:
                 await door.write(schema.upgrade, self.name, self._clock())
                 # The connections were made before this was a ledger; new ones use it as one.
                 door.close()
@@ -81,6 +88,17 @@ class Database:
             door.close()
             raise
         self._opened = door
+
+    def _refuse_absence(self) -> None:
+        """Raise for a ledger that is not there, if it must be."""
+        if not self._must_exist:
+            return
+        is_missing = isinstance(self.location, Path) and not self.location.exists()
+        message = (
+            f"Database {self.name} {'does not exist' if is_missing else 'is empty'}; name the ledger that you mean,"
+            " or create this one with `cashback migrate`."
+        )
+        raise DatabaseUnavailableError(message)
 
     async def close(self) -> None:
         """Close the file. Closing twice is harmless."""

@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect, text
 
 from cashback.database.adoption import create_or_adopt
+from cashback.database.dialect import Location
 from cashback.domain.errors import DatabaseUnavailableError
 
 NEWEST: Final = "0003"
@@ -38,6 +39,19 @@ def revision_of(connection: Connection) -> str | None:
 
 def _revision_in(connection: Connection, table: str) -> str | None:
     return connection.scalars(text(f"SELECT version_num FROM {table}")).one_or_none()  # noqa: S608 -- our own names
+
+
+def may_hold_tables(location: Location) -> bool:
+    """Return whether opening it is worth a try: opening a file that is not there, or is empty, would write it."""
+    if not isinstance(location, Path):
+        return True
+    try:
+        return location.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+    except OSError:
+        # Opening it fails with a message that is about the file.
+        return True
 
 
 def count_tables(connection: Connection) -> int:

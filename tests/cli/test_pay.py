@@ -221,7 +221,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_resume_finishes_it(
 
 
 def test_control_c_during_a_run_keeps_the_books_whole(folder: Path, cashback: Cashback) -> None:
-    assert cashback("seed", "--referrers", 3_000, "--referrals", 3_000).code == 0
+    assert cashback("seed", "--database", "cashback.db", "--referrers", 3_000, "--referrals", 3_000).code == 0
     Path("config.json").write_text('{"referral_settings": {"chunk_size": 1}}')
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(

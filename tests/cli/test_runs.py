@@ -88,7 +88,7 @@ def test_a_batch_that_is_none_is_one_line(seeded: Cashback, command: str) -> Non
 
 
 def test_stop_in_one_process_ends_the_run_of_another(cashback: Cashback, folder: Path) -> None:
-    assert cashback("seed", "--referrers", 2_000, "--referrals", 2_000).code == 0
+    assert cashback("seed", "--database", "cashback.db", "--referrers", 2_000, "--referrals", 2_000).code == 0
     Path("config.json").write_text('{"referral_settings": {"chunk_size": 1}}')
     with subprocess.Popen(
         [sys.executable, "-m", "cli", "pay", "--yes"],

@@ -51,6 +51,8 @@ def make(source: Path, target: Path, *, overwrite: bool = False) -> Backup:
     """
     if not source.is_file():
         raise DatabaseUnavailableError(f"Database {source} does not exist; there is nothing to back up.")
+    if not source.stat().st_size:
+        raise DatabaseUnavailableError(f"Database {source} is empty; there is nothing to back up.")
     _require_unused(source, target)
     if not overwrite:
         _require_free(target)

@@ -5,13 +5,20 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select
+from sqlalchemy import Connection, Select, exists, func, insert, select
 
 from cashback.database.bulk import among, is_among
 from cashback.database.referral_program.blacklist import blacklisted_among
 from cashback.database.referral_program.pending import pending_for
 from cashback.database.referral_program.people import check_id, ensure_users
-from cashback.database.tables import referrals
+from cashback.database.tables import (
+    payout_batches,
+    referral_blacklist,
+    referral_purchases,
+    referrals,
+    users,
+    wallet_transactions,
+)
 from cashback.domain.errors import ReferralRefusedError
 
 
@@ -155,9 +162,10 @@ def referrers_of(connection: Connection, referred_ids: Iterable[int]) -> dict[in
     return {row.referred_user_id: row.referrer_user_id for row in rows}
 
 
-def any_referral(connection: Connection) -> bool:
-    """Tell whether anybody was ever referred."""
-    return connection.scalars(select(referrals.c.id).limit(1)).one_or_none() is not None
+def is_empty(connection: Connection) -> bool:
+    """Return whether the ledger holds no member, referral, purchase, batch or transaction of anybody."""
+    filled = (users, referrals, referral_purchases, referral_blacklist, payout_batches, wallet_transactions)
+    return not any(connection.scalar(select(exists().select_from(table))) for table in filled)
 
 
 def referrals_of(connection: Connection, referrer_id: int) -> list[dict[str, Any]]:

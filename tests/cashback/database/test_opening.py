@@ -14,6 +14,7 @@ from cashback.database.schema import NEWEST
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
 from tests.cashback.database import apex_core
 from tests.conftest import raw, rows
+from tests.postgresql import Server
 
 pytestmark = pytest.mark.anyio
 
@@ -182,3 +183,15 @@ async def test_a_file_that_another_program_holds_is_in_use(tmp_path: Path, monke
             assert (await database.get_referral_stats(1))["referral_count"] == 0
             connection.execute("ROLLBACK")
         await database.ensure_user(1)
+
+
+async def test_ledger_that_must_exist_is_not_created_on_a_server(postgresql: Server) -> None:
+    url = postgresql.create()
+    with pytest.raises(DatabaseUnavailableError, match="is empty; name the ledger"):
+        await Database(url, must_exist=True).connect()
+    assert rows(url, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == [(0,)]
+    async with Database(url):
+        pass
+    async with Database(url, must_exist=True) as database:
+        await database.ensure_user(5)
+    postgresql.drop(url)
