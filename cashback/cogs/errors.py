@@ -67,7 +67,7 @@ async def answer_interaction_error(interaction: discord.Interaction[Any], error:
     if isinstance(error, app_commands.NoPrivateMessage):
         text = "This command works in the server only, not in direct messages."
     elif isinstance(error, app_commands.CommandOnCooldown):
-        text = f"You used this command too often; try again in {math.ceil(error.retry_after)} s."
+        text = f"You used this command too often; ask again in {math.ceil(error.retry_after)} s."
     else:
         text = explained(error)
     try:

@@ -162,7 +162,7 @@ async def _referrals(town: DemoCommunity, photographer: Photographer) -> None:
 
 
 async def _two_admins(town: DemoCommunity, photographer: Photographer) -> None:
-    """Show a batch that leaves members out, is unusual and needs two; then its reversal."""
+    """Show a batch that excludes members, is flagged and needs two admins; then its reversal."""
     other = town.sandbox.add_member("other-admin", role_ids=town.admin.role_ids)
     summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
     await photographer.take("summary-for-two", summary)
@@ -177,7 +177,7 @@ async def _two_admins(town: DemoCommunity, photographer: Photographer) -> None:
     )
     await photographer.take("reversal", asked, before=1)
     await photographer.press(asked, "Confirm")
-    await photographer.take("reversed", await photographer.wait("Taken Back"))
+    await photographer.take("reversed", await photographer.wait("Reversed"))
 
 
 def _newest_batch(connection: Connection) -> list[str]:
@@ -196,7 +196,7 @@ async def _stopped(town: DemoCommunity, photographer: Photographer) -> None:
     async with _closed_wallets(town):
         await photographer.press(stopped, "Resume")
         await photographer.wait(f"Failed:** 3\n**Batch ID:** {batch_id}")
-    listed = await photographer.type("!sendref-cashb failures", shows="give-up BATCH-ID")
+    listed = await photographer.type("!sendref-cashb failures", shows="abandon BATCH-ID")
     await photographer.take("open-failures", listed, before=1)
 
 

@@ -132,7 +132,7 @@ def _decision(batch: BatchSummary, expires_at: datetime) -> str:
     if batch.first_approved_by is not None:
         return f"{text}\n{batch.needs_second_approver}"
     if batch.selected_count:
-        return f"**Only the {counted(batch.selected_count, 'member')} named by you.**\n{text}"
+        return f"**Only {counted(batch.selected_count, 'member')} named by you.**\n{text}"
     return text
 
 

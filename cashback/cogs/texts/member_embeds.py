@@ -63,10 +63,10 @@ def how_it_works(terms: ProgramTerms) -> str:
     """Explain what is earned, when it is payable, and the minimum payout."""
     lines = [f"You earn **{terms.percent}** of each purchase by members who entered your code."]
     if terms.holding_days:
-        lines.append(f"It is payable after the holding period of {counted(terms.holding_days, 'day')}.")
+        lines.append(f"It is payable {counted(terms.holding_days, 'day')} after the purchase (the holding period).")
     if terms.min_payout_cents > 1:
         lines.append(f"It is paid when it reaches the minimum payout of {dollars(terms.min_payout_cents)}.")
-    lines.append("It is paid into your wallet automatically, and you get a message.")
+    lines.append("It goes into your wallet automatically, and you get a message.")
     return "\n".join(lines)
 
 
@@ -129,7 +129,7 @@ def profile(facts: Facts) -> discord.Embed:
         "They Spent": dollars(account.total_spend_cents),
         "Earned": dollars(account.total_earned_cents),
         "Paid": dollars(account.total_paid_cents),
-        "Referred By": mention(facts.referrer_id) if facts.referrer_id else "no referrer",
+        "Referred By": mention(facts.referrer_id) if facts.referrer_id else "nobody",
         "Blacklisted": "yes" if account.blacklisting else "no",
     }
     for name, value in values.items():
