@@ -1,6 +1,6 @@
-"""Reads purchases and referrals from CSV files: rows that are good, and rows that are bad with the reason.
+"""Reads purchases and referrals from CSV files: good rows, and bad rows with the reason.
 
-A file that cannot be read at all is refused before anything is taken from it. Rows are streamed.
+A file that cannot be read at all is refused before any row is imported. Rows are streamed.
 """
 
 import codecs
@@ -26,7 +26,7 @@ LONGEST_ORDER_ID: Final = 200
 LONGEST_ID: Final = 19
 VALUE_SHOWN: Final = 40
 LAST_YEAR: Final = 9998
-"""What is bought later could not be held for some days: the calendar ends."""
+"""A later purchase could not be held for some days: the calendar ends."""
 
 Cells = list[str]
 T = TypeVar("T")
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadRow:
-    """A row that cannot be taken, by its line in the file."""
+    """A row that cannot be imported, by its line in the file."""
 
     line: int
     reason: str
@@ -62,13 +62,13 @@ class CsvFile(Generic[T]):
     columns: list[str]
     """The header."""
     parse: Callable[[Sequence[str]], T]
-    """Makes a row from the cells of the wanted columns; raises CashbackError with the reason where it cannot."""
+    """Makes a row from the cells of the wanted columns; raises CashbackError with the reason if it cannot."""
     pick: Callable[[Cells], Sequence[str]]
-    """Takes the wanted cells out of a row."""
+    """Picks the wanted cells of a row."""
     line_count: int
 
     def chunks(self, size: int) -> Iterator[Chunk[T]]:
-        """Read the rows, so many at a time."""
+        """Read the rows in chunks of this size."""
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             _header(reader)
@@ -90,7 +90,7 @@ class CsvFile(Generic[T]):
                 if len(cells) != width:
                     if not cells:
                         continue
-                    raise CashbackError(_wrong_width(cells, width))  # noqa: TRY301 -- one row's fault is told as any other
+                    raise CashbackError(_wrong_width(cells, width))  # noqa: TRY301 -- it is reported like any other bad row
                 rows.append(parse(pick(cells)))
                 lines.append(line)
             except StopIteration:
@@ -98,7 +98,7 @@ class CsvFile(Generic[T]):
             except CashbackError as error:
                 bad.append(BadRow(line=line, reason=str(error)))
             except csv.Error as error:
-                bad.append(BadRow(line=line, reason=f"the row is no CSV ({error})"))
+                bad.append(BadRow(line=line, reason=f"the row is not valid CSV ({error})"))
         return Chunk(rows, lines, bad)
 
 
@@ -107,7 +107,7 @@ def _wrong_width(cells: Cells, width: int) -> str:
 
 
 def open_purchases(path: Path) -> CsvFile[Purchase]:
-    """Check a file of purchases: `order_id,buyer_id,amount` and perhaps `purchased_at`."""
+    """Check a file of purchases: `order_id,buyer_id,amount` and optionally `purchased_at`."""
     return _open(path, ("order_id", "buyer_id", "amount"), ("purchased_at",), _to_purchase)
 
 
@@ -124,17 +124,17 @@ def _open(
         try:
             columns = _header(csv.reader(file, strict=True))
         except csv.Error as error:
-            raise CashbackError(f"{path}: the header is no CSV ({error}).") from error
-    wish = ", ".join(needed) + "".join(f" (and perhaps {column})" for column in optional)
+            raise CashbackError(f"{path}: the header is not valid CSV ({error}).") from error
+    expected = ", ".join(needed) + "".join(f" (and optionally {column})" for column in optional)
     if not columns:
-        raise CashbackError(f"{path} is empty; its first line must name the columns {wish}.")
+        raise CashbackError(f"{path} is empty; its first line must name the columns {expected}.")
     missing = [column for column in needed if column not in columns]
     if missing:
-        raise CashbackError(f"{path} lacks the column {missing[0]}; its first line must name {wish}, with commas.")
+        raise CashbackError(f"{path} lacks the column {missing[0]}; its first line must name {expected}, with commas.")
     present = [*needed, *(column for column in optional if column in columns)]
     for column in present:
         if columns.count(column) > 1:
-            raise CashbackError(f"{path} names the column {column} twice; which one counts?")
+            raise CashbackError(f"{path} names the column {column} twice; remove or rename one.")
     pick = itemgetter(*(columns.index(column) for column in present))
     return CsvFile(path=path, columns=columns, parse=parse, pick=pick, line_count=line_count)
 
@@ -147,20 +147,19 @@ def _header(reader: "Reader") -> list[str]:
 
 
 def _check_text(path: Path) -> int:
-    """Read the whole file once and return its number of lines. Raises CashbackError where it is no UTF-8 text."""
+    """Read the whole file once and return its number of lines. Raises CashbackError if it is not UTF-8 text."""
     if path.is_dir():
         raise CashbackError(f"{path} is a folder; name a CSV file.")
     if path.exists() and not path.is_file():
-        raise CashbackError(f"{path} is no regular file; name a CSV file.")
+        raise CashbackError(f"{path} is not a regular file; name a CSV file.")
     decoder = codecs.getincrementaldecoder("utf-8")()
     lines = 0
     try:
         with path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
                 if b"\0" in block:
-                    raise CashbackError(
-                        f"{path} is no text: line {lines + block[: block.index(0)].count(10) + 1} holds a NUL byte."
-                    )
+                    line = lines + block[: block.index(0)].count(10) + 1
+                    raise CashbackError(f"{path} is not a text file: line {line} holds a NUL byte.")
                 decoder.decode(block)
                 lines += block.count(b"\n")
             decoder.decode(b"", final=True)
@@ -187,7 +186,7 @@ def _to_pair(cells: Sequence[str]) -> tuple[int, int]:
 
 
 def to_id(text: str, what: str = "id") -> int:
-    """Read a Discord id. Raises CashbackError that says what it may be."""
+    """Read a Discord id. Raises CashbackError if it is not valid."""
     digits = text.strip()
     if len(digits) <= LONGEST_ID and digits.isdigit() and digits.isascii():
         number = int(digits)
@@ -197,17 +196,17 @@ def to_id(text: str, what: str = "id") -> int:
 
 
 def check_order_id(text: str, what: str = "order_id") -> str:
-    """Return a shop's id without the spaces around it. Raises CashbackError where it is none."""
+    """Return a shop's id without the spaces around it. Raises CashbackError if it is not valid."""
     order_id = text.strip()
     if not order_id or len(order_id) > LONGEST_ORDER_ID or not order_id.isprintable():
         raise CashbackError(
-            f"{what} {text[:VALUE_SHOWN]!r} is no id of a shop (1 to {LONGEST_ORDER_ID} printable characters)"
+            f"{what} {text[:VALUE_SHOWN]!r} is not a shop's id (1 to {LONGEST_ORDER_ID} printable characters)"
         )
     return order_id
 
 
 def _to_moment(text: str) -> datetime | None:
-    """Read an ISO date or datetime; one without a zone is UTC, an empty one is none."""
+    """Read an ISO date or datetime; without a zone it is UTC, and if it is empty there is no moment."""
     stripped = text.strip()
     if not stripped:
         return None
@@ -218,5 +217,5 @@ def _to_moment(text: str) -> datetime | None:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise CashbackError(
-            f"purchased_at {text[:VALUE_SHOWN]!r} is not an ISO date or datetime, say 2025-01-31T15:00:00Z"
+            f"purchased_at {text[:VALUE_SHOWN]!r} is not an ISO date or datetime, for example 2025-01-31T15:00:00Z"
         ) from error

@@ -59,10 +59,21 @@ class DecisionButton(
 
         async def act(actor: Actor) -> None:
             await self._require_its_summary(interaction, services)
-            await _service_call(services.service, self.action)(actor, self.batch_number)
+            await self._service_call(services.service)(actor, self.batch_number)
 
         await act_on_press(interaction, act, extra={"batch_number": self.batch_number})
         services.summaries_changed.set()
+
+    def _service_call(self, service: AdminService) -> Callable[[Actor, int], Awaitable[object]]:
+        calls: dict[Action, Callable[[Actor, int], Awaitable[object]]] = {
+            Action.CONFIRM: service.approve,
+            Action.APPROVE: service.approve,
+            Action.CANCEL: service.cancel,
+            Action.STOP: service.stop,
+            Action.RESUME: service.resume,
+            Action.ABANDON: service.give_up,
+        }
+        return calls[self.action]
 
     async def _require_its_summary(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
         """Refuse the button of a message that belongs to another ledger, whose number means another batch here.
@@ -74,18 +85,6 @@ class DecisionButton(
             announcements.is_summary_of, self.batch_number, channel_id=message.channel.id, message_id=message.id
         ):
             raise StaleBatchError("This message no longer shows its batch; nothing was done. Ask for a new summary.")
-
-
-def _service_call(service: AdminService, action: Action) -> Callable[[Actor, int], Awaitable[object]]:
-    calls: dict[Action, Callable[[Actor, int], Awaitable[object]]] = {
-        Action.CONFIRM: service.approve,
-        Action.APPROVE: service.approve,
-        Action.CANCEL: service.cancel,
-        Action.STOP: service.stop,
-        Action.RESUME: service.resume,
-        Action.ABANDON: service.give_up,
-    }
-    return calls[action]
 
 
 def confirm_view(batch_number: int, *, disabled: bool = False) -> View:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import anyio
+import typer
 
 from cashback.database.database import Database
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
@@ -15,16 +16,17 @@ from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.csv_reader import BadRow, Chunk, CsvFile, open_purchases, open_referrals
+from cli.options import ConfigOption, DatabaseOption, JsonOption
 from cli.output import Advance, UsageError, complain, counted, progress, remark, say, say_json
 
 CHUNK_ROWS: Final = 20_000
-"""Rows that share a transaction: each writes most of the referrals' pages anew, so fewer write less."""
+"""Rows in one transaction: each transaction rewrites most of the referrals' pages, so fewer of them write less."""
 ERRORS_LISTED: Final = 100
 
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What became of one file's rows. `errors` lists the first of those that `bad` counts."""
+    """The outcome of one file's rows. `errors` lists the first of the rows that `bad` counts."""
 
     read: int = 0
     imported: int = 0
@@ -35,16 +37,16 @@ class Tally:
     errors: list[BadRow] = field(default_factory=list)
 
     def refuse(self, rows: list[BadRow]) -> None:
-        """Count bad rows, and list them while there are few."""
+        """Count bad rows, and list the first of them."""
         self.bad += len(rows)
         self.errors += rows[: ERRORS_LISTED - len(self.errors)]
 
-    def nothing_taken(self) -> None:
-        """Forget what was taken: the transaction was rolled back."""
+    def reset_imported(self) -> None:
+        """Reset the counts: the transaction was rolled back."""
         self.imported = self.known = self.nobody_earns = self.earned_cents = 0
 
     def as_json(self, kind: str) -> dict[str, Any]:
-        """Tell programs what became of the rows."""
+        """Return the counts for programs."""
         return {
             "read": self.read,
             "imported": self.imported,
@@ -62,7 +64,7 @@ class _RefusedError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class _Import:
-    """One run: the files, referrals first, and what became of their rows so far."""
+    """One run: the files, and the outcome of their rows so far."""
 
     referrals: CsvFile[tuple[int, int]] | None
     purchases: CsvFile[Purchase] | None
@@ -79,14 +81,14 @@ class _Import:
                 yield from file.chunks(CHUNK_ROWS)
 
     def take(self, connection: Any, chunk: Chunk[Any]) -> None:  # noqa: ANN401 -- the database package's connection
-        """Take a chunk's good rows."""
+        """Import a chunk's good rows."""
         if "purchases" in self.tallies:
             self._take_purchases(connection, chunk, self.tallies["purchases"])
         else:
             self._take_referrals(connection, chunk, self.tallies["referrals"])
 
     def take_all(self, connection: Any, advance: Advance) -> None:  # noqa: ANN401 -- as above
-        """Take every chunk in one transaction; raises where a row is bad."""
+        """Import every chunk in one transaction; raises if a row is bad."""
         for chunk in self.chunks():
             self.take(connection, chunk)
             advance(chunk.read)
@@ -98,19 +100,19 @@ class _Import:
         """Count the bad rows of all files."""
         return sum(tally.bad for tally in self.tallies.values())
 
-    def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
+    def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
         refusals = create_referrals(connection, chunk.rows, self.now)
         refused = [number for number, refusal in enumerate(refusals) if refusal]
-        standing = referrers_of(connection, [chunk.rows[number][1] for number in refused])
+        current = referrers_of(connection, [chunk.rows[number][1] for number in refused])
         bad = list(chunk.bad)
         known = 0
         for number in refused:
             referrer_id, referred_id = chunk.rows[number]
-            stands = standing.get(referred_id)
-            if stands == referrer_id != referred_id:
+            referrer = current.get(referred_id)
+            if referrer == referrer_id != referred_id:
                 known += 1
                 continue
-            by = f" ({stands})" if stands is not None and referrer_id != referred_id else ""
+            by = f" ({referrer})" if referrer is not None and referrer_id != referred_id else ""
             bad.append(
                 BadRow(line=chunk.lines[number], reason=f"{referrer_id} referred {referred_id}: {refusals[number]}{by}")
             )
@@ -119,7 +121,7 @@ class _Import:
         tally.known += known
         tally.refuse(sorted(bad, key=lambda row: row.line))
 
-    def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
+    def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
         answers = record_purchases(connection, chunk.rows, self.rate_ppm, self.now, holding_days=self.holding_days)
         bad = list(chunk.bad)
         earned = nobody_earns = known = 0
@@ -142,12 +144,30 @@ class _Import:
         tally.refuse(sorted(bad, key=lambda row: row.line))
 
 
+def command(
+    context: typer.Context,
+    *,
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="CSV: order_id,buyer_id,amount.")] = None,
+    referrals: Annotated[
+        Path | None,
+        typer.Option("--referrals", metavar="FILE", help="CSV: referrer_id,referred_id; imported first."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing unless every row is good.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Read the options and import."""
+    place = Place.of(context, config, database)
+    return import_files(place, purchases=file, referrals=referrals, strict=strict, as_json=as_json)
+
+
 def import_files(place: Place, *, purchases: Path | None, referrals: Path | None, strict: bool, as_json: bool) -> int:
-    """Take what the files hold, say what became of it, and return the exit code."""
+    """Import the files, show the counts, and return the exit code."""
     if purchases is None and referrals is None:
         raise UsageError("There is nothing to import; name a FILE of purchases, --referrals FILE, or both.")
     settings = place.settings()
-    # Both files are checked before anything of the first one is taken.
+    # Both files are checked before the first one is imported.
     referral_file = open_referrals(referrals) if referrals is not None else None
     purchase_file = open_purchases(purchases) if purchases is not None else None
     lines = sum(file.line_count for file in (referral_file, purchase_file) if file is not None)
@@ -156,9 +176,9 @@ def import_files(place: Place, *, purchases: Path | None, referrals: Path | None
     taken = not (strict and run.bad)
     for kind, tally in run.tallies.items():
         if not taken:
-            tally.nothing_taken()
-        _complain_of(referrals if kind == "referrals" else purchases, tally)
-    say_json(_all_as_json(run.tallies)) if as_json else _say(run.tallies)
+            tally.reset_imported()
+        _list_bad_rows(referrals if kind == "referrals" else purchases, tally)
+    say_json(_all_as_json(run.tallies)) if as_json else _show(run.tallies)
     if not taken:
         complain(f"nothing was imported: --strict, and {counted(run.bad, 'row is', 'rows are')} bad")
         return 1
@@ -196,7 +216,7 @@ async def _take_all_or_nothing(database: Database, run: _Import, advance: Advanc
         return
 
 
-def _complain_of(path: Path | None, tally: Tally) -> None:
+def _list_bad_rows(path: Path | None, tally: Tally) -> None:
     for row in tally.errors:
         remark(f"{path} line {row.line}: {row.reason}")
     if tally.bad > len(tally.errors):
@@ -204,7 +224,7 @@ def _complain_of(path: Path | None, tally: Tally) -> None:
 
 
 def _all_as_json(tallies: dict[str, Tally]) -> dict[str, Any]:
-    """Tell programs the sums over the files, and each file's own."""
+    """Return the sums over the files, and each file's own counts."""
     parts = {kind: tally.as_json(kind) for kind, tally in tallies.items()}
     names = ("read", "imported", "known", "nobody_earns", "bad", "earned_cents")
     errors = [error for part in parts.values() for error in part.pop("errors")]
@@ -212,11 +232,11 @@ def _all_as_json(tallies: dict[str, Tally]) -> dict[str, Any]:
     return {**sums, "errors": errors[:ERRORS_LISTED], **parts}
 
 
-def _say(tallies: dict[str, Tally]) -> None:
+def _show(tallies: dict[str, Tally]) -> None:
     for kind, tally in tallies.items():
         say(
             f"{kind.capitalize()}: {counted(tally.read, 'row')} read, {tally.imported:,} imported,"
             f" {tally.known:,} known already, {tally.bad:,} bad."
         )
         if kind == "purchases":
-            say(f"  They earned {dollars(tally.earned_cents)}; {tally.nobody_earns:,} earned nobody anything.")
+            say(f"  They earned {dollars(tally.earned_cents)}; {tally.nobody_earns:,} earned nothing.")
