@@ -110,7 +110,7 @@ class Reversal:
 
 
 @dataclass(slots=True)
-class Books:
+class LedgerModel:
     """The expected rows. `found` are the rule violations that a commit itself has shown."""
 
     min_payout_cents: int = 1
