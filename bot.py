@@ -133,7 +133,7 @@ class Services:
             CountingMessenger(metrics, messenger),
             outbox_changed,
             per_second=referral.dm_per_second,
-            retry_attempts=referral.retry_attempts,
+            retry_attempts=referral.dm_retry_attempts,
         )
         courier = NoteSender(database, messenger, postman.turns, WakeUp())
         client.browser = HistoryPager(database, service)

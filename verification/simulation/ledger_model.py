@@ -256,7 +256,7 @@ class LedgerModel:
         batch = self.batches[number]
         for payout in batch.payouts.values():
             if payout.status is before:
-                payout.status, payout.reason = PayoutStatus.SKIPPED, SkipReason.GIVEN_UP
+                payout.status, payout.reason = PayoutStatus.SKIPPED, SkipReason.ABANDONED
         batch.status = BatchStatus.RUNNING
         self.finish(number)
 

@@ -35,7 +35,7 @@ ODDS: Final = FaultRates(
 )
 SETTINGS: Final = Settings(
     role_ids=RoleIds(admin=ADMIN_ROLE),
-    referral_settings=ReferralSettings(holding_days=3, dm_per_second=50.0, retry_attempts=1, chunk_size=7),
+    referral_settings=ReferralSettings(holding_days=3, dm_per_second=50.0, dm_retry_attempts=1, chunk_size=7),
 )
 DOWN_CHANCE: Final = 0.08
 ADMIN_CHANCE: Final = 0.05

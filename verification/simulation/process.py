@@ -76,7 +76,7 @@ class Process:
             SimulatedMessenger(discord, faults, chance),
             outbox_changed,
             per_second=referral.dm_per_second,
-            retry_attempts=referral.retry_attempts,
+            retry_attempts=referral.dm_retry_attempts,
         )
         self.scheduler = Scheduler(self.service, ledger, tell=tell, wake=lambda: None)
         self._tasks: TaskGroup | None = None

@@ -61,7 +61,7 @@ def _outcome(seed: int, world: World, violation: str | None) -> Outcome:
 def _settings(chance: Random) -> Settings:
     referral = ReferralSettings(
         chunk_size=chance.choice((1, 2, 3, 500)),
-        retry_attempts=chance.choice((0, 2)),
+        dm_retry_attempts=chance.choice((0, 2)),
         dm_per_second=chance.choice((0.2, 1.0, 50.0)),
         min_payout_cents=chance.choice((1, 1, 50)),
         approval_threshold_cents=chance.choice((None, None, 1_000)),

@@ -20,7 +20,7 @@ WHY: Final = "Why Something Is Not Paid"
 REASONS: Final[dict[str, str]] = {
     SkipReason.NOTHING_PENDING: "nothing was owed any more",
     SkipReason.BLACKLISTED: "blacklisted",
-    SkipReason.GIVEN_UP: "the batch was ended before its turn came",
+    SkipReason.ABANDONED: "the batch was ended before its turn came",
     ExclusionReason.LEFT_SERVER: "not in the server at that time",
     ExclusionReason.ACCOUNT_GONE: "the Discord account could not be found",
     ExclusionReason.EXCLUDED: "left out by an admin",
