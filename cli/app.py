@@ -429,24 +429,93 @@ def seed(
     return seed.seed(place, referrers=referrers, referrals=referrals, random_seed=random_seed, as_json=as_json)
 
 
+class Unit(StrEnum):
+    """What an amount without decimals may be."""
+
+    DOLLARS = "dollars"
+    CENTS = "cents"
+
+
+class AmountColumn(StrEnum):
+    """Which of a shop's amounts may count."""
+
+    SUBTOTAL = "subtotal"
+    TOTAL = "total"
+
+
+class DecimalSign(StrEnum):
+    """Which sign may stand before the cents."""
+
+    POINT = "point"
+    COMMA = "comma"
+
+
+class DayOrder(StrEnum):
+    """How days may be written."""
+
+    DMY = "dmy"
+    MDY = "mdy"
+
+
 @app.command("import")
 def import_files(
     context: typer.Context,
     *,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="CSV: order_id,buyer_id,amount.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A shop's export, or CSV: order_id,buyer_id,amount.")
+    ] = None,
     referrals: Annotated[
         Path | None, typer.Option("--referrals", metavar="FILE", help="CSV: referrer_id,referred_id; goes first.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Take nothing unless every row is good.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be imported, and import nothing.")
+    ] = False,
+    ignore_column: Annotated[
+        list[str] | None, typer.Option("--ignore-column", metavar="NAME", help="It does not matter; repeat it.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="CODE", help="Count only rows in this currency, say USD.")
+    ] = None,
+    only_status: Annotated[
+        list[str] | None, typer.Option("--only-status", metavar="TEXT", help="Count only rows so marked; repeat it.")
+    ] = None,
+    amounts: Annotated[Unit | None, typer.Option("--amounts", help="What amounts without decimals are.")] = None,
+    amount: Annotated[
+        AmountColumn | None, typer.Option("--amount", help="With taxes and shipping (total) or without [subtotal].")
+    ] = None,
+    decimal: Annotated[DecimalSign | None, typer.Option("--decimal", help="The sign before the cents.")] = None,
+    day_order: Annotated[DayOrder | None, typer.Option("--day-order", help="How the file writes its days.")] = None,
+    sum_lines: Annotated[
+        bool, typer.Option("--sum-lines", help="Add up the rows of one order; else the second one is bad.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
 ) -> int:
-    """Import purchases and referrals from CSV files."""
+    """Import purchases and referrals from files: CSV, XLSX, or a known shop's export."""
+    from cashback.shops.answers import Answers
     from cli import import_csv
 
-    place = _place(context, config, database)
-    return import_csv.import_files(place, purchases=file, referrals=referrals, strict=strict, as_json=as_json)
+    answers = Answers(
+        ignored_columns=frozenset(" ".join(name.split()).lower() for name in ignore_column or ()),
+        currency=currency.strip().upper() if currency else None,
+        only_status=frozenset(status.strip().lower() for status in only_status or ()),
+        amounts=amounts,
+        decimal=decimal,
+        day_order=day_order,
+        amount=amount,
+        sum_lines=sum_lines,
+    )
+    return import_csv.import_files(
+        _place(context, config, database),
+        purchases=file,
+        referrals=referrals,
+        strict=strict,
+        dry_run=dry_run,
+        answers=answers,
+        as_json=as_json,
+    )
 
 
 @app.command(cls=TakesFigures)

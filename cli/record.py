@@ -11,8 +11,8 @@ from cashback.database.referral_program.refunds import RecordedRefund, Refund, R
 from cashback.domain.errors import PurchaseRefusedError
 from cashback.domain.money import dollars
 from cashback.settings import Settings
+from cashback.shops.ids import check_order_id
 from cli.context import Place, found_in, ledger
-from cli.csv_reader import check_order_id
 from cli.output import moment, say, say_json
 
 OUTCOMES = {
