@@ -79,8 +79,8 @@ class Tally:
             named = [(one.amount_cents, one.order_id, one.buyer_id) for one in found]
             self.largest = heapq.nlargest(LARGEST_LISTED, [*self.largest, *named], key=lambda one: one[0])
 
-    def nothing_taken(self) -> None:
-        """Forget what was taken: the transaction was rolled back."""
+    def reset_imported(self) -> None:
+        """Reset the counts: the transaction was rolled back."""
         self.imported = self.known = self.nobody_earns = self.earned_cents = self.taken_cents = 0
         self.outcomes.clear()
         self.refunds = Outcome()
@@ -121,7 +121,7 @@ class Tally:
             f" {self.known:,} known already, {self.bad:,} bad."
         )
         if name == "purchases":
-            say(f"  They earned {dollars(self.earned_cents)}; {self.nobody_earns:,} earned nobody anything.")
+            say(f"  They earned {dollars(self.earned_cents)}; {self.nobody_earns:,} earned nothing.")
             self._say_purchases()
         if self.not_looked_at:
             say(f"  Not looked at: {', '.join(self.not_looked_at)}.")

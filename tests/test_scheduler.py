@@ -357,7 +357,7 @@ async def test_a_paused_schedule_skips_its_slots_and_says_who_paused_it(database
     bot = Bot(database)
     await bot.scheduler.decide_due()
     await bot.service.pause_schedule(CLI, "holidays")
-    with pytest.raises(StaleBatchError, match="paused already, by cli: holidays"):
+    with pytest.raises(StaleBatchError, match="already paused, by cli: holidays"):
         await bot.service.pause_schedule(CLI, "again")
     clock.moment = SLOT
     assert await Bot(database).scheduler.decide_due() == []

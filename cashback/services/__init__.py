@@ -1,6 +1,6 @@
-"""The service: what an admin may do and until when. The one door for Discord, the command line and the calendar.
+"""The services: what an admin may do and until when, for Discord, the command line and the schedule alike.
 
-Every rule of who may is here, not in a view; every refusal is in the audit log. A file is one part of what may be done.
+Every authorization rule is here, not in a view; every refusal is in the audit log. Each file is one part.
 """
 
 from cashback.services.actors import CLI, SCHEDULE, Actor, Source
@@ -15,7 +15,7 @@ from cashback.services.terms import batch_limits_of
 
 
 class AdminService(Books, Members, Proposals, Reversals, Runs, Schedule, SignIns):
-    """Takes admins' requests, checks them, and hands approved batches to the runner."""
+    """Checks admins' requests and hands approved batches to the runner."""
 
 
 __all__ = ["CLI", "EVERYONE", "SCHEDULE", "Actor", "AdminService", "Source", "batch_limits_of", "read_code"]

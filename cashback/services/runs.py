@@ -1,4 +1,4 @@
-"""What may be done to a batch that was approved: stop it, resume it, retry what failed, give up what is left."""
+"""Actions on an approved batch: stop it, resume it, retry its failed payouts, abandon the rest."""
 
 from datetime import timedelta
 
@@ -10,13 +10,13 @@ from cashback.services.base import Service
 
 
 class Runs(Service):
-    """Hands batches to the runner, and takes them from it. Any admin may: nothing that was not approved is paid."""
+    """Hands batches to the runner, and stops them. Any admin may: only approved payouts are paid."""
 
     async def resume(self, actor: Actor, batch_number: int | None = None) -> list[int]:
-        """Hand every approved but unfinished batch to the runner, or the one that is named; return their numbers.
+        """Hand all approved but unfinished batches to the runner, or the named one; return their numbers.
 
-        A batch that an admin has stopped goes on only where it is named. Raises StaleBatchError where the one that is
-        named has nothing left to pay.
+        A batch that an admin has stopped is resumed only if it is named. Raises StaleBatchError if the named batch has
+        nothing left to pay.
         """
         await self.require_admin(actor, "resume batches")
         waiting = await self._database.read(batches.unfinished)
@@ -29,23 +29,23 @@ class Runs(Service):
         return waiting
 
     async def stop(self, actor: Actor, batch_number: int) -> BatchReport:
-        """Stop a batch after the chunk in hand, in whichever process it runs. Raises StaleBatchError."""
+        """Stop a batch after its present chunk, in whichever process it runs. Raises StaleBatchError."""
         await self.require_admin(actor, f"stop batch number {batch_number}")
         await self._database.write(runs.stop, batch_number, actor=str(actor), now=self._database.now())
         return await self._database.read(batches.report, batch_number)
 
     async def give_up(self, actor: Actor, batch_number: int) -> BatchReport:
-        """Give up the rest of a stopped batch, or the failed payouts of a finished one. Raises StaleBatchError."""
+        """Abandon the rest of a stopped batch, or the failed payouts of a finished one. Raises StaleBatchError."""
         await self.require_admin(actor, f"give up the rest of batch number {batch_number}")
         return await self._database.write(runs.give_up, batch_number, actor=str(actor), now=self._database.now())
 
     async def retry(self, actor: Actor, batch_number: int, *, why: str | None = None) -> BatchReport:
-        """Try a finished batch's failed payouts again, and those only. Raises StaleBatchError or BusyError."""
+        """Retry only the failed payouts of a finished batch. Raises StaleBatchError or BusyError."""
         await self.require_admin(actor, f"retry batch number {batch_number}")
         return await self._retry(actor, batch_number, why)
 
     async def retry_due(self) -> list[int]:
-        """Retry the batches whose failed payouts are to be tried again by now; return their numbers."""
+        """Retry the batches with failed payouts that are due for it; return their numbers."""
         now = self._database.now()
         referral = self._settings.referral_settings
         pause = timedelta(minutes=referral.payout_retry_minutes)
@@ -55,7 +55,7 @@ class Runs(Service):
             try:
                 await self._retry(SYSTEM, number, "tried again by the program")
             except (StaleBatchError, BusyError):
-                # Somebody else was faster, or it waits for the runner like any other batch.
+                # Another process was faster, or the batch waits for the runner like any other.
                 continue
             retried.append(number)
         return retried

@@ -74,7 +74,7 @@ def _by_its_first_bytes(path: Path, first: bytes) -> str:
 
 def _not_text(path: Path, block: bytes, lines_before: int) -> CashbackError:
     line = lines_before + block[: block.index(0)].count(10) + 1
-    return CashbackError(f"{path} is not text: line {line} holds a NUL byte.")
+    return CashbackError(f"{path} is not a text file: line {line} holds a NUL byte.")
 
 
 def _count_lines(path: Path, encoding: str) -> int:
@@ -86,7 +86,7 @@ def _count_lines(path: Path, encoding: str) -> int:
             raise _not_text(path, block, lines)
         text = decoder.decode(block)
         if is_wide and "\0" in text:
-            raise CashbackError(f"{path} is not text: it holds a NUL character near line {lines + 1}.")
+            raise CashbackError(f"{path} is not a text file: it holds a NUL character near line {lines + 1}.")
         lines += block.count(b"\n")
     decoder.decode(b"", final=True)
     return lines

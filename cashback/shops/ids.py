@@ -47,6 +47,6 @@ def check_order_id(text: str, what: str = "order_id") -> str:
     order_id = text.strip()
     if not order_id or len(order_id) > LONGEST_ORDER_ID or not order_id.isprintable():
         raise CashbackError(
-            f"{what} {text[:VALUE_SHOWN]!r} is no id of a shop (1 to {LONGEST_ORDER_ID} printable characters)"
+            f"{what} {text[:VALUE_SHOWN]!r} is not a shop's id (1 to {LONGEST_ORDER_ID} printable characters)"
         )
     return order_id

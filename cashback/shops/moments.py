@@ -60,7 +60,7 @@ def read_iso(text: str, now: datetime, what: str = "purchased_at") -> datetime |
         in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise CashbackError(
-            f"{what} {text[:VALUE_SHOWN]!r} is not an ISO date or datetime, say 2025-01-31T15:00:00Z"
+            f"{what} {text[:VALUE_SHOWN]!r} is not an ISO date or datetime, for example 2025-01-31T15:00:00Z"
         ) from error
     return check_moment(in_utc, now, what)
 

@@ -174,7 +174,7 @@ def referrals_of(table: Table, answers: Answers) -> PlainFile[tuple[int, int]]:
 def _require(table: Table, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
     """Return the columns to read. Raises CashbackError if one is missing or named twice."""
     columns, path = table.columns, table.path
-    wish = ", ".join(needed) + "".join(f" (and perhaps {column})" for column in optional)
+    wish = ", ".join(needed) + "".join(f" (and optionally {column})" for column in optional)
     if not columns:
         raise CashbackError(f"{path} is empty; its first line must name the columns {wish}.")
     missing = [column for column in needed if column not in columns]
@@ -184,7 +184,7 @@ def _require(table: Table, needed: tuple[str, ...], optional: tuple[str, ...]) -
     present = [*needed, *(column for column in optional if column in columns)]
     for column in present:
         if columns.count(column) > 1:
-            raise CashbackError(f"{path} names the column {column} twice; which one counts?")
+            raise CashbackError(f"{path} names the column {column} twice; remove or rename one.")
     return present
 
 

@@ -104,7 +104,7 @@ def _open_text(path: Path, count_known: Callable[[list[str]], int]) -> Table:
         if best is None or rating > best[0]:
             best = (rating, separator, columns)
     if best is None or (error is not None and not best[0][0]):
-        raise CashbackError(f"{path}: the header is no CSV ({error}).") from error
+        raise CashbackError(f"{path}: the header is not valid CSV ({error}).") from error
     _, separator, columns = best
 
     def rows() -> Iterator[tuple[int, Cells | BadRow]]:
@@ -144,7 +144,7 @@ def _read_rows(path: Path, text: TextFormat, separator: str, width: int) -> Iter
                         yield line, BadRow(line=line, reason=_wrong_width(len(cells), width))
                     line = reader.line_num + 1
             except csv.Error as error:
-                yield line, BadRow(line=line, reason=f"the row is no CSV ({error})")
+                yield line, BadRow(line=line, reason=f"the row is not valid CSV ({error})")
             else:
                 return
 

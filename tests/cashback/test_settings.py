@@ -110,7 +110,7 @@ def test_a_wrong_value_is_named_with_its_key_and_what_it_may_be(
         ({"guild_ids": ["1", "x"]}, 'guild_ids.1 is "x"'),
         ({"referral_settings": None}, "referral_settings is null"),
         ({"bot_prefix": ""}, 'bot_prefix is ""'),
-        ([1], "no JSON object"),
+        ([1], "not hold a JSON object"),
     ],
 )
 def test_a_wrong_section_is_named(tmp_path: Path, content: object, named: str) -> None:

@@ -1,4 +1,4 @@
-"""`cashback import`: good rows count once, bad rows are named, and a file that is none changes nothing."""
+"""`cashback import`: good rows count once, bad rows are reported, and an unreadable file changes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import import_csv
+from cli import import_
 from tests.cli.conftest import Answer, Cashback
 from tests.conftest import rows
 
@@ -43,7 +43,7 @@ def everything(path: Path = LEDGER) -> list[list[tuple[object, ...]]]:
 
 @pytest.fixture(autouse=True)
 def new(folder: Path, new_ledger: Path) -> None:
-    """Start with a new ledger: that a command makes one is tested elsewhere, and takes as long as an import."""
+    """Start with a new ledger: creating one is tested elsewhere, and takes as long as an import."""
     shutil.copyfile(new_ledger, folder / LEDGER)
 
 
@@ -56,7 +56,7 @@ def files(folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
-def test_referrals_go_first_and_importing_again_changes_nothing(
+def test_referrals_are_imported_first_and_a_second_import_changes_nothing(
     cashback: Cashback, files: tuple[Path, Path], strict: list[str]
 ) -> None:
     purchases, referrals = files
@@ -76,19 +76,19 @@ def test_referrals_go_first_and_importing_again_changes_nothing(
     assert cashback("verify").code == 0
 
 
-def test_referrals_that_close_a_circle_are_bad_rows(cashback: Cashback, folder: Path) -> None:
+def test_referral_loops_are_bad_rows(cashback: Cashback, folder: Path) -> None:
     write(folder / "referrals.csv", "referrer_id,referred_id\n@1,@2\n@2,@3\n@3,@1\n@3,@4\n")
     answer = cashback("import", "--referrals", "referrals.csv", "--json")
     assert (answer.code, answer.json["imported"], answer.json["bad"]) == (3, 3, 1)
     [error] = answer.json["errors"]
     assert error["line"] == 4
     assert error["reason"] == real(
-        "@3 referred @1: Member @3 was brought by Member @1, perhaps through others; a circle is refused"
+        "@3 referred @1: Member @3 was referred by Member @1, directly or through others; a referral loop is refused"
     )
     assert rows(LEDGER, "SELECT referred_user_id FROM referrals ORDER BY 1") == [(MEMBER + n,) for n in (2, 3, 4)]
 
 
-def test_what_excel_and_others_write_is_understood(cashback: Cashback, folder: Path) -> None:
+def test_csv_of_spreadsheet_programs_is_read(cashback: Cashback, folder: Path) -> None:
     text = (
         "\ufeffNote, Amount ,ORDER_ID,buyer_id,purchased_at\r\n\r\n"
         '"a ""quoted"", note",1.10,"A,1",@200,2025-01-31\r\n'
@@ -133,19 +133,19 @@ BAD_PURCHASES = [
     ("A,1.5,5", "buyer_id '1.5'"),
     ("A,９,5", "buyer_id"),
     ("A,,5", "buyer_id ''"),
-    (",@200,5", "order_id '' is no id of a shop"),
+    (",@200,5", "order_id '' is not a shop's id"),
     ("  ,@200,5", "order_id"),
     ("x" * 201 + ",@200,5", "order_id"),
     ("a\x07b,@200,5", "order_id"),
-    ('"a"b,@200,5', "the row is no CSV"),
-    ("x" * 200_000 + ",@200,5", "the row is no CSV"),
+    ('"a"b,@200,5', "the row is not valid CSV"),
+    ("x" * 200_000 + ",@200,5", "the row is not valid CSV"),
     ("KNOWN,@200,6", "order KNOWN is known with another buyer or amount"),
     ("KNOWN,@201,5", "order KNOWN is known with another buyer or amount"),
 ]
 
 
 @pytest.mark.parametrize(("row", "reason"), BAD_PURCHASES)
-def test_a_bad_purchase_is_named_and_the_others_count(cashback: Cashback, folder: Path, row: str, reason: str) -> None:
+def test_bad_purchase_is_reported_and_the_others_count(cashback: Cashback, folder: Path, row: str, reason: str) -> None:
     write(folder / "p.csv", f"order_id,buyer_id,amount\nKNOWN,@200,5.00\n\n{row}\nGOOD,@200,5\n")
     answer = cashback("import", "p.csv", "--json")
     assert answer.code == 3
@@ -159,14 +159,14 @@ def test_a_bad_purchase_is_named_and_the_others_count(cashback: Cashback, folder
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2025-13-01", "0001-01-01T00:00:00+14:00", "31.01.2025"])
-def test_a_moment_that_is_none_is_a_bad_row(cashback: Cashback, folder: Path, moment: str) -> None:
+def test_invalid_moment_is_a_bad_row(cashback: Cashback, folder: Path, moment: str) -> None:
     write(folder / "p.csv", f"order_id,buyer_id,amount,purchased_at\nA,@200,5.00,{moment}\n")
     answer = cashback("import", "p.csv", "--json")
     assert answer.code == 3
     assert moment in answer.json["errors"][0]["reason"]
 
 
-def test_an_unclosed_quote_is_one_bad_row(cashback: Cashback, folder: Path) -> None:
+def test_unclosed_quote_is_one_bad_row(cashback: Cashback, folder: Path) -> None:
     write(folder / "p.csv", 'order_id,buyer_id,amount\nA,@200,5.00\n"B,@200,5\nC,@200,5\n')
     answer = cashback("import", "p.csv", "--json")
     assert answer.code == 3
@@ -174,7 +174,7 @@ def test_an_unclosed_quote_is_one_bad_row(cashback: Cashback, folder: Path) -> N
     assert answer.json["errors"][0]["line"] == 3
 
 
-def test_bad_referrals_are_named(cashback: Cashback, folder: Path) -> None:
+def test_bad_referrals_are_reported(cashback: Cashback, folder: Path) -> None:
     write(folder / "r.csv", "referrer_id,referred_id\n@100,@200\n@100,@200\n@101,@200\n@5,@5\n@7,x\n@8,@208\n")
     answer = cashback("import", "--referrals", "r.csv", "--json")
     assert answer.code == 3
@@ -189,11 +189,11 @@ def test_bad_referrals_are_named(cashback: Cashback, folder: Path) -> None:
     assert reasons[1] == real("@5 referred @5: Users cannot refer themselves")
 
 
-def test_strict_takes_all_or_nothing(
+def test_strict_imports_all_or_nothing(
     cashback: Cashback, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     purchases, referrals = files
-    monkeypatch.setattr(import_csv, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(import_, "CHUNK_ROWS", 1)
     cashback("migrate")
     before = everything()
     write(purchases, PURCHASES + "A-4,@200,oops\nA-1,@200,10.01\n")
@@ -206,7 +206,7 @@ def test_strict_takes_all_or_nothing(
     assert cashback("import", purchases, "--referrals", referrals).code == 3
 
 
-def test_of_many_bad_rows_a_hundred_are_listed_and_all_counted(cashback: Cashback, folder: Path) -> None:
+def test_first_hundred_bad_rows_are_listed_and_all_counted(cashback: Cashback, folder: Path) -> None:
     write(folder / "p.csv", "order_id,buyer_id,amount\n" + "A,@200,x\n" * 6_000)
     answer = cashback("import", "p.csv", "--json")
     assert answer.code == 3
@@ -219,9 +219,9 @@ def test_chunks_do_not_change_what_is_earned(cashback: Cashback, folder: Path, m
     write(folder / "r.csv", REFERRALS)
     lines = "".join(f"A-{n},@{200 + n % 3},1.99\n" for n in range(1_000))
     write(folder / "p.csv", "order_id,buyer_id,amount\n" + lines)
-    monkeypatch.setattr(import_csv, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(import_, "CHUNK_ROWS", 7)
     small = cashback("--database", "small.db", "import", "p.csv", "--referrals", "r.csv", "--json")
-    monkeypatch.setattr(import_csv, "CHUNK_ROWS", 20_000)
+    monkeypatch.setattr(import_, "CHUNK_ROWS", 20_000)
     large = cashback("--database", "large.db", "import", "p.csv", "--referrals", "r.csv", "--json")
     assert small.json == large.json
     assert [cents for (cents,) in rows(Path("small.db"), "SELECT cashback_earned_cents FROM referrals")] == [
@@ -238,7 +238,7 @@ BAD_FILES = {
     "columns.csv": (b"order_id,buyer\nA,1\n", "lacks the column buyer_id"),
     "bars.csv": (b"order_id|buyer_id|amount\nA|1|5\n", "lacks the column order_id"),
     "twice.csv": (b"order_id,buyer_id,amount,amount\nA,1,5,6\n", "names the column amount twice"),
-    "header.csv": (b'"order_id"x,buyer_id,amount\n', "the header is no CSV"),
+    "header.csv": (b'"order_id"x,buyer_id,amount\n', "the header is not valid CSV"),
     "mixed.csv": ("order_id,buyer_id,amount\nMü,1,5\n".encode() + b"M\xfc,1,5\n", "is not UTF-8 text"),
     "undefined.csv": (b"order_id,buyer_id,amount\nM\xfc\x81,1,5\n", "is not UTF-8 text"),
     "cut.csv": (b"order_id,buyer_id,amount\nA,1,5\nM\xc3", "is not UTF-8 text"),
@@ -257,7 +257,7 @@ BAD_FILES = {
 
 @pytest.mark.parametrize("name", BAD_FILES)
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
-def test_a_file_that_is_none_changes_nothing(
+def test_unreadable_file_changes_nothing(
     cashback: Cashback, files: tuple[Path, Path], name: str, strict: list[str]
 ) -> None:
     content, reason = BAD_FILES[name]
@@ -272,7 +272,7 @@ def test_a_file_that_is_none_changes_nothing(
     assert everything() == before
 
 
-def test_a_folder_and_nothing_at_all_are_refused(cashback: Cashback, folder: Path) -> None:
+def test_folder_or_no_file_is_refused(cashback: Cashback, folder: Path) -> None:
     (folder / "sub").mkdir()
     answer = cashback("import", "sub")
     assert (answer.code, "is a folder" in answer.error) == (1, True)

@@ -130,14 +130,14 @@ async def test_setref_links_two_members_and_tells_both(town: DiscordFixture) -> 
     [
         ("{eve}", "cannot refer themselves"),
         ("{bot}", "is a bot"),
-        (str(NOBODY), "is in this server"),
-        ("{left}", "is in this server"),
-        ("BOB-25", "is no referral code"),
-        ("0", "is no referral code"),
-        ("-5", "is no referral code"),
-        ("9" * 30, "is no referral code"),
-        ("<@{bob}>", "is no referral code"),
-        ("@everyone", "is no referral code"),
+        (str(NOBODY), "No member of this server"),
+        ("{left}", "No member of this server"),
+        ("BOB-25", "is not a referral code"),
+        ("0", "is not a referral code"),
+        ("-5", "is not a referral code"),
+        ("9" * 30, "is not a referral code"),
+        ("<@{bob}>", "is not a referral code"),
+        ("@everyone", "is not a referral code"),
     ],
 )
 async def test_setref_refuses(town: DiscordFixture, code: str, told: str) -> None:
@@ -171,7 +171,7 @@ async def test_setref_refuses_a_circle_of_any_length(town: DiscordFixture, lengt
         for referrer, referred in itertools.pairwise(ring):
             await ask(town, referred, "setref", code=str(referrer.id))
         answer = await ask(town, ring[0], "setref", code=str(ring[-1].id))
-        assert "circle" in answer.text
+        assert "referral loop" in answer.text
     assert len(town.till.rows("SELECT 1 FROM referrals")) == length - 1
 
 

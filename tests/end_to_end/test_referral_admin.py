@@ -79,7 +79,7 @@ async def test_a_link_and_its_end_are_told_and_recorded(town: DiscordFixture) ->
     [
         ("!referral-link <@{bob}> <@{bob}>", "cannot refer themselves"),
         ("!referral-link <@{bob}> <@{machine}>", "is a bot"),
-        ("!referral-link <@{eve}> <@{bob}>", "circle"),
+        ("!referral-link <@{eve}> <@{bob}>", "referral loop"),
         ("!referral-link <@{zoe}> <@{eve}>", "already been referred"),
         ("!referral-link <@{zoe}>", "Usage: `!referral-link @referrer @member [reason]`"),
         ("!referral-link <@{zoe}> ghost", "neither a mention nor an id"),

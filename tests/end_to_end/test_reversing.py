@@ -73,7 +73,7 @@ async def test_a_whole_batch_needs_another_admin_from_the_threshold_on(town: Dis
         assert "two admins must approve" in asked.text
         await town.press(asked, "Confirm")
         waits = await town.shows(asked, "another admin must approve it")
-        assert "Another admin must approve" in await refusal(await town.press(waits, "Approve"))
+        assert "A different admin must approve" in await refusal(await town.press(waits, "Approve"))
         assert town.till.balance(bob.id) == 2500
         await town.press(waits, "Approve", by=zoe)
         await town.shows(asked, "Taken Back:** $35.00", f"<@{town.admin.id}> and <@{zoe.id}>")

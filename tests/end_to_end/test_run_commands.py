@@ -75,7 +75,7 @@ async def test_a_restart_does_not_resume_a_stopped_batch(town: DiscordFixture) -
         await town.shows(one, COMPLETE)
         assert (town.batches(), town.credited()) == (["stopped", "completed"], paid + 1)
         await town.press(stopped, "Give up")
-        done = await town.shows(stopped, COMPLETE, f"given up, still pending: {300 - paid}")
+        done = await town.shows(stopped, COMPLETE, f"abandoned, still pending: {300 - paid}")
         assert all(each.disabled for each in done.buttons)
     assert town.batches() == ["completed", "completed"]
     assert town.credited() == paid + 1
@@ -139,7 +139,7 @@ async def test_failed_payouts_can_be_given_up(town: DiscordFixture) -> None:
     async with town.bot():
         bob, batch_id = await failed_batch(town)
         answer = await town.answer(f"!sendref-cashb give-up {batch_id}")
-        assert "given up, still pending: 1, $25.00" in answer.text
+        assert "abandoned, still pending: 1, $25.00" in answer.text
         assert "No failed payout waits" in (await town.answer("!sendref-cashb failures")).text
     assert (town.batches(), town.till.balance(bob.id)) == (["completed"], 0)
     assert await town.till.pending(bob.id) == 2500

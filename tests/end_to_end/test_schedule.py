@@ -74,7 +74,7 @@ async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(
         paused = await town.answer("!sendref-cashb schedule pause counting *the* stock")
         assert field(paused, "⏸️ Paused").startswith(rf"by <@{town.admin.id}>: counting \*the\* stock")
         again = await town.answer("!sendref-cashb schedule pause")
-        assert f"paused already, by <@{town.admin.id}>: counting" in again.text
+        assert f"already paused, by <@{town.admin.id}>: counting" in again.text
     async with town.bot():
         assert "⏸️ Paused" in (await town.answer("!sendref-cashb schedule")).text
         asked = await town.sandbox.slash(

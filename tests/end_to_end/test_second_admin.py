@@ -51,7 +51,7 @@ async def test_neither_the_issuer_nor_who_lost_the_role_nor_a_member_is_the_seco
     async with town.bot():
         summary = await waiting(town)
         for _click in range(2):
-            assert "Another admin must approve" in await refusal(await town.press(summary, "Approve"))
+            assert "A different admin must approve" in await refusal(await town.press(summary, "Approve"))
         assert "Only an admin" in await refusal(await town.press(summary, "Approve", by=eve))
         town.sandbox.set_roles(zoe, [])
         assert "Only an admin" in await refusal(await town.press(summary, "Approve", by=zoe))

@@ -85,7 +85,7 @@ async def test_an_unexpected_exception_leaves_the_batch_running_and_the_next_bat
             runner.submit(second)
             runner.close()
             await runner.run()
-    assert recorder.interruptions == [(first, "ZeroDivisionError: no more is known")]
+    assert recorder.interruptions == [(first, "ZeroDivisionError: no further details")]
     assert [report.batch_number for report in recorder.reports] == [second]
     assert (await till.report(first)).status is BatchStatus.RUNNING
     assert (await till.run(first)).reports[0].total_cents == 100

@@ -568,11 +568,11 @@ async def test_verify_finds(till: LedgerFixture, tampering: str) -> None:
     [
         (
             "UPDATE cashback_referral_purchases SET refunded_cents = 5 WHERE order_id = 'till-1'",
-            "order till-1 stands as refunded by 5 cents, its refunds make 0",
+            "order till-1 is marked as refunded by 5 cents, its refunds make 0",
         ),
         (
             "UPDATE cashback_referral_purchases SET refunded_cents = 0 WHERE order_id = 'till-2'",
-            "order till-2 stands as refunded by 0 cents, its refunds make 50",
+            "order till-2 is marked as refunded by 0 cents, its refunds make 50",
         ),
         (
             (

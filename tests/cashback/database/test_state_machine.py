@@ -130,7 +130,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.write(referrals.create_referral, referrer, referred, self.clock())
             return
         if self.model.is_above(referred, referrer):
-            with pytest.raises(RuntimeError, match="a circle is refused"):
+            with pytest.raises(RuntimeError, match="a referral loop is refused"):
                 self.write(referrals.create_referral, referrer, referred, self.clock())
             return
         self.write(referrals.create_referral, referrer, referred, self.clock())

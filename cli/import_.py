@@ -4,8 +4,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import anyio
 import typer
@@ -22,10 +23,11 @@ from cashback.shops.files import open_purchases, open_referrals
 from cashback.shops.tables import BadRow
 from cli.context import Place, ledger
 from cli.import_tally import ERRORS_LISTED, Tally
+from cli.options import ConfigOption, DatabaseOption, JsonOption
 from cli.output import Advance, UsageError, complain, counted, progress, remark, say, say_json
 
 CHUNK_ROWS: Final = 20_000
-"""Rows that share a transaction: each writes most of the referrals' pages anew, so fewer write less."""
+"""Rows in one transaction: each transaction rewrites most of the referrals' pages, so fewer of them write less."""
 
 
 class _RolledBackError(Exception):
@@ -77,7 +79,7 @@ class _Import:
         """Count the bad rows of all files."""
         return sum(tally.bad for tally in self.tallies.values())
 
-    def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
+    def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
         refusals = create_referrals(connection, chunk.rows, self.now)
         refused = [number for number, refusal in enumerate(refusals) if refusal]
         standing = referrers_of(connection, [chunk.rows[number][1] for number in refused])
@@ -98,7 +100,7 @@ class _Import:
         tally.known += known
         tally.refuse(sorted(bad, key=lambda row: row.line))
 
-    def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
+    def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
         answers = record_purchases(connection, chunk.rows, self.rate_ppm, self.now, holding_days=self.holding_days)
         bad = list(chunk.bad)
         for number, answer in enumerate(answers):
@@ -129,6 +131,93 @@ OUTCOME_NAMES: Final = {
 }
 
 
+class Unit(StrEnum):
+    """What an amount without decimals may be."""
+
+    DOLLARS = "dollars"
+    CENTS = "cents"
+
+
+class AmountColumn(StrEnum):
+    """Which of a shop's amounts may count."""
+
+    SUBTOTAL = "subtotal"
+    TOTAL = "total"
+
+
+class DecimalSign(StrEnum):
+    """Which sign may stand before the cents."""
+
+    POINT = "point"
+    COMMA = "comma"
+
+
+class DayOrder(StrEnum):
+    """How days may be written."""
+
+    DMY = "dmy"
+    MDY = "mdy"
+
+
+def command(
+    context: typer.Context,
+    *,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A shop's export, or CSV: order_id,buyer_id,amount.")
+    ] = None,
+    referrals: Annotated[
+        Path | None,
+        typer.Option("--referrals", metavar="FILE", help="CSV: referrer_id,referred_id; imported first."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing unless every row is good.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be imported; import nothing.")] = False,
+    ignore_column: Annotated[
+        list[str] | None,
+        typer.Option("--ignore-column", metavar="NAME", help="This column does not matter; repeat it for more."),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="CODE", help="Count only rows in this currency: USD.")
+    ] = None,
+    only_status: Annotated[
+        list[str] | None,
+        typer.Option("--only-status", metavar="TEXT", help="Count only rows in this state; repeat it for more."),
+    ] = None,
+    amounts: Annotated[Unit | None, typer.Option("--amounts", help="What amounts without decimals are.")] = None,
+    amount: Annotated[
+        AmountColumn | None,
+        typer.Option("--amount", help="A shop's amounts with taxes and shipping (total), or without (subtotal)."),
+    ] = None,
+    decimal: Annotated[DecimalSign | None, typer.Option("--decimal", help="The sign before the cents.")] = None,
+    day_order: Annotated[DayOrder | None, typer.Option("--day-order", help="The order of day and month.")] = None,
+    sum_lines: Annotated[
+        bool, typer.Option("--sum-lines", help="Add up the rows of an order; otherwise its second row is bad.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Read the options and import."""
+    answers = Answers(
+        ignored_columns=frozenset(" ".join(name.split()).lower() for name in ignore_column or ()),
+        currency=currency.strip().upper() if currency else None,
+        only_status=frozenset(status.strip().lower() for status in only_status or ()),
+        amounts=amounts,
+        decimal=decimal,
+        day_order=day_order,
+        amount=amount,
+        sum_lines=sum_lines,
+    )
+    return import_files(
+        Place.of(context, config, database),
+        purchases=file,
+        referrals=referrals,
+        strict=strict,
+        dry_run=dry_run,
+        answers=answers,
+        as_json=as_json,
+    )
+
+
 def import_files(
     place: Place,
     *,
@@ -143,7 +232,7 @@ def import_files(
     if purchases is None and referrals is None:
         raise UsageError("there is nothing to import: name a file of purchases, or --referrals FILE")
     settings = place.settings()
-    # Both files are checked before anything of the first one is taken.
+    # Both files are checked before the first one is imported.
     files = _opened(purchases, referrals, answers or Answers())
     lines = sum(file.line_count for file in (files.referrals, files.purchases) if file is not None)
     with progress("Importing", lines) as advance:
@@ -151,8 +240,8 @@ def import_files(
     refused = strict and run.bad > 0
     for name, tally in run.tallies.items():
         if refused:
-            tally.nothing_taken()
-        _complain_of(referrals if name == "referrals" else purchases, tally)
+            tally.reset_imported()
+        _list_bad_rows(referrals if name == "referrals" else purchases, tally)
     say_json(_all_as_json(run.tallies)) if as_json else _say(run.tallies, dry_run=dry_run)
     if refused:
         complain(f"nothing was imported: --strict, and {counted(run.bad, 'row is', 'rows are')} bad")
@@ -213,7 +302,7 @@ async def _take_in_one_transaction(database: Database, run: _Import, advance: Ad
         return
 
 
-def _complain_of(path: Path | None, tally: Tally) -> None:
+def _list_bad_rows(path: Path | None, tally: Tally) -> None:
     for row in tally.errors:
         remark(f"{path} line {row.line}: {row.reason}")
     if tally.bad > len(tally.errors):
