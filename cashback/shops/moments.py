@@ -10,6 +10,8 @@ from cashback.domain.errors import CashbackError
 from cashback.shops.answers import Answers, UnansweredError
 
 VALUE_SHOWN: Final = 40
+LAST_YEAR: Final = 9998
+"""A later moment may be past the calendar's end in another zone."""
 DAY_FIRST: Final = "dmy"
 MONTH_FIRST: Final = "mdy"
 
@@ -57,6 +59,8 @@ def read_iso(text: str, now: datetime, what: str = "purchased_at") -> datetime |
         )
     try:
         moment = datetime.fromisoformat(_in_iso(stripped))
+        if moment.year > LAST_YEAR:
+            raise ValueError  # noqa: TRY301 -- the same refusal
         in_utc = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise CashbackError(
