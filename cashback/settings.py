@@ -197,6 +197,7 @@ class DashboardSettings(_OwnSection):
         BeforeValidator(_to_web_address),
         Field(description="an http or https address without a path, or null: http:// with host and port"),
     ] = None
+    trusted_proxies: Annotated[StrictInt, _or_null(0, 10)] | None = None
 
     @property
     def address(self) -> str:
@@ -205,9 +206,14 @@ class DashboardSettings(_OwnSection):
         return self.public_url or f"http://{host}:{self.port}"
 
     @property
+    def proxies(self) -> int:
+        """The number of proxies before the dashboard; if it is not set, one with a public URL and none without."""
+        return int(self.public_url is not None) if self.trusted_proxies is None else self.trusted_proxies
+
+    @property
     def is_proxied(self) -> bool:
-        """Whether requests come through another program's server, which adds the client's address."""
-        return self.public_url is not None
+        """Whether requests come through proxies, which append their clients' addresses."""
+        return self.proxies > 0
 
 
 class Settings(_Section):

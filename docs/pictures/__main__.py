@@ -176,7 +176,7 @@ async def _two_admins(town: DemoCommunity, photographer: Photographer) -> None:
     )
     await photographer.take("reversal", asked, before=1)
     await photographer.press(asked, "Confirm")
-    await photographer.take("reversed", await photographer.wait("Taken Back"))
+    await photographer.take("reversed", await photographer.wait("Reversed"))
 
 
 def _newest_batch(connection: Connection) -> list[str]:
@@ -195,7 +195,7 @@ async def _stopped(town: DemoCommunity, photographer: Photographer) -> None:
     async with _closed_wallets(town):
         await photographer.press(stopped, "Resume")
         await photographer.wait(f"Failed:** 3\n**Batch ID:** {batch_id}")
-    listed = await photographer.type("!sendref-cashb failures", shows="give-up BATCH-ID")
+    listed = await photographer.type("!sendref-cashb failures", shows="abandon BATCH-ID")
     await photographer.take("open-failures", listed, before=1)
 
 

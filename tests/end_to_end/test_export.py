@@ -55,8 +55,8 @@ async def test_a_slash_command_exports_a_spreadsheet_and_leaves_no_file_behind(t
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [
-        ("", "Name a batch, or days"),
-        (" 1 --from 2026-07-01", "Name a batch, or days"),
+        ("", "Give either a batch, or days"),
+        (" 1 --from 2026-07-01", "Give either a batch, or days"),
         (" BATCH-X", "There is no batch BATCH-X"),
         (" --from yesterday", "is not a date"),
     ],

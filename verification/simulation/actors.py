@@ -1,4 +1,4 @@
-"""What people do around the program: they join and buy, propose and press buttons, and move the clock."""
+"""Actors around the program: members join and buy, admins propose and press buttons, accidents move the clock."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
@@ -28,12 +28,12 @@ CLOCK_STEPS: Final = (-3_600.0, -60.0, -1.0, 1.0, 90.0, 3_600.0, 90_000.0)
 
 
 class People:
-    """Everybody outside. Each thing that somebody does is a task of its own, at its own moment."""
+    """All people outside. Each action is a task of its own, at its own moment."""
 
     def __init__(self, world: World, crowd: TaskGroup, *, referrers: int, grows: bool = False) -> None:
-        """Take the world and the group of tasks in which people act.
+        """`tasks` runs the actions.
 
-        So many members refer others from the beginning; where the community grows, whoever was referred may do so too.
+        So many members refer others from the beginning; if the community grows, referred members may do so too.
         """
         self._world = world
         self._crowd = crowd
@@ -45,7 +45,7 @@ class People:
         self.busy = 0
 
     def at(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-        """Have somebody act so many seconds from now."""
+        """Schedule an action so many seconds from now."""
         self.busy += 1
 
         async def acting() -> None:
@@ -56,13 +56,13 @@ class People:
         self._crowd.start_soon(acting, name="somebody")
 
     def member(self) -> Callable[[], Awaitable[None]]:
-        """Choose what somebody does on a day on which no admin does anything."""
+        """Choose an action for a day without an admin's action."""
         kinds = (self.join, self.buy, self.refund, self.bar_or_forgive, self.leave_or_return)
         [kind] = self._chance.choices(kinds, weights=(6, 20, 2, 0.3, 0.3))
         return kind
 
     def anybody(self) -> Callable[[], Awaitable[None]]:
-        """Choose what somebody does."""
+        """Choose an action."""
         members = (self.join, self.buy, self.refund, self.bar_or_forgive)
         kinds = (*members, self.spend, self.pay, self.manage, self.take_back, self.ring, self.something_rare)
         [kind] = self._chance.choices(kinds, weights=(2, 4, 2, 1, 1, 4, 2, 1, 2, 2))
@@ -85,7 +85,7 @@ class People:
         await ledger.write(purchases.record_purchases, bought, FOUNDING_RATE_PPM, ledger.now())
 
     async def join(self) -> None:
-        """Refer somebody new; now and then somebody who was referred already, or oneself."""
+        """Refer a new member; now and then an already referred one, or oneself."""
         referrer = self._chance.choice(self._referrers)
         referred = FIRST_BUYER + len(self._buyers)
         self._buyers.append(referred)
@@ -100,7 +100,7 @@ class People:
         await self._world.insist(f"{referrer} refers {referred}", refer)
 
     async def buy(self) -> None:
-        """Buy something. The shop tells it until it is heard, now and then twice at once."""
+        """Buy something. The shop reports it until it is accepted, now and then twice at once."""
         if not self._buyers:
             return
         self._orders += 1
@@ -117,13 +117,13 @@ class People:
         await self._perhaps_twice(f"{buyer} buys {order} for {cents} cents at {rate_ppm} ppm", log)
 
     async def _perhaps_twice(self, what: str, work: Callable[[Life], Awaitable[None]]) -> None:
-        """Insist on something; now and then twice at once."""
+        """Repeat something until it succeeds; now and then twice at once."""
         async with anyio.create_task_group() as tasks:
             for _ in range(self._chance.choice((1, 1, 1, 1, 2))):
                 tasks.start_soon(self._world.insist, what, work)
 
     async def refund(self) -> None:
-        """Give an order's money back, or some of it."""
+        """Refund an order, or a part of it."""
         if not self._world.books.orders:
             return
         order = self._chance.choice(list(self._world.books.orders)[-RECENT_ORDERS:])
@@ -162,7 +162,7 @@ class People:
         await self._world.insist(f"{person} is {'forgiven' if barred else 'barred'}", decide)
 
     async def mark_paid(self) -> None:
-        """Pay somebody from another bot's hand."""
+        """Pay a member through another bot."""
         person = self._chance.choice(self._referrers)
 
         async def mark(life: Life) -> None:
@@ -174,7 +174,7 @@ class People:
     # Admins.
 
     async def pay(self) -> None:
-        """Propose a batch, think, and press; with the others who press beside the one who may."""
+        """Propose a batch, wait, and press; other users press as well as the entitled one."""
         issuer = self._world.admin(FIRST_ADMIN + self._chance.randrange(2))
         target = self._chance.choice((None, None, self._chance.choice(self._referrers)))
 
@@ -194,7 +194,7 @@ class People:
         await self.second(number)
 
     async def second(self, number: int) -> None:
-        """Approve as another admin what waits for one; now and then twice at once, and as who was the first too."""
+        """Approve a waiting batch as another admin; now and then twice at once, and as the first admin too."""
         batch = self._world.books.batches.get(number)
         if batch is None or batch.first_approved_by is None:
             return
@@ -204,7 +204,7 @@ class People:
                 clicks.start_soon(self._press, self._world.admin(FIRST_ADMIN + admin), number)
 
     def _somebody_else(self, issuer: Actor) -> Actor:
-        """Choose who presses without being asked: another admin, a stranger, or the issuer without the role."""
+        """Choose a further presser: another admin, a stranger, or the issuer without the role."""
         without_role = Actor(source=Source.DISCORD, user_id=issuer.user_id)
         stranger = Actor(source=Source.DISCORD, user_id=STRANGER, role_ids=frozenset({STRANGER}))
         return self._chance.choice((self._world.admin(FIRST_ADMIN + 2), stranger, without_role))
@@ -228,7 +228,7 @@ class People:
         await self._world.ask(f"{actor} presses Confirm on batch {number}", confirm)
 
     async def manage(self) -> None:
-        """Do to one of the newest batches what an admin may do to it, whether it is the moment for that or not."""
+        """Do any admin's action to one of the newest batches, whether its state allows it or not."""
         batches = list(self._world.books.batches)[-3:]
         if not batches:
             return
@@ -243,7 +243,7 @@ class People:
         await self._world.ask(f"{admin} {name} batch {number}", acts[name])
 
     async def take_back(self) -> None:
-        """Take a batch's payouts back, or one of them; now and then as two who press, or twice at once."""
+        """Reverse a batch's payouts, or one of them; now and then as two admins, or twice at once."""
         batches = list(self._world.books.batches)[-3:]
         if not batches:
             return
@@ -278,10 +278,10 @@ class People:
             person = self._chance.choice(rich)
             self._world.spend(person, self._chance.randint(1, balances[person]))
 
-    # The calendar, the machine, and other accidents.
+    # The schedule, the machine, and other accidents.
 
     async def ring(self) -> None:
-        """Ring the bell of the weekly batch: early, late, twice, or for nothing."""
+        """Trigger the weekly batch: early, late, twice, or for nothing."""
         self._world.tell("the bell rings")
         for life in self._world.lives:
             for _ in range(self._chance.randint(1, 2)):
@@ -301,7 +301,7 @@ class People:
         await self._chance.choice(rare)()
 
     async def resume(self) -> None:
-        """Hand the unfinished batches to the runner once more."""
+        """Resubmit the unfinished batches to the runner."""
         await self._world.ask("cli resumes", lambda life: life.service.resume(CLI))
 
     async def touch_schedule(self) -> None:
@@ -325,7 +325,7 @@ class People:
         )
 
     async def move_clock(self) -> None:
-        """Move the hands of the clock, forward or back."""
+        """Set the clock forward or back."""
         if self._world.odds.clock_step:
             seconds = self._chance.choice(CLOCK_STEPS)
             self._world.tell(f"the clock is moved by {seconds:g} s")

@@ -1,4 +1,4 @@
-"""The real ledger on a real file, with the faults that chance has for it, and word to the books of each commit."""
+"""The real ledger on a real file, with injected faults, and a report of each commit to the ledger model."""
 
 import inspect
 import sqlite3
@@ -23,7 +23,7 @@ BROKEN: Final = "disk I/O error"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """A transaction that is in the file: whose it is, which function wrote it, of what, and what it answered."""
+    """A committed transaction: its process, the function that wrote it, the arguments, and the result."""
 
     by: Fate
     function: str
@@ -31,7 +31,7 @@ class Committed:
     result: Any
 
     def __str__(self) -> str:
-        """Write it as a line of a story."""
+        """Format it as a line of a story."""
         words = [f"{name}={value}" for name, value in self.arguments.items() if name not in {"connection", "now"}]
         return f"  committed {self.function}({', '.join(words)}) -> {self.result}"
 
@@ -39,7 +39,8 @@ class Committed:
 class SimulatedLedger(Database):
     """One computer's ledger, for one world after another, so that each statement is compiled once.
 
-    `clock` is the world's, `fate` that of the process which has the file open, and `witness` is told of each commit.
+    `clock` is the world's, `fate` that of the process which has the file open, and `witness` is called with each
+    commit.
     """
 
     clock: Clock
@@ -47,16 +48,15 @@ class SimulatedLedger(Database):
     witness: Callable[[Committed], None]
 
     def __init__(self, path: Path) -> None:
-        """Take the file."""
         super().__init__(path, clock=self._tell_time, inline=True, failpoint=self._at_commit)
         self._written: Committed | None = None
 
     def _tell_time(self) -> datetime:
-        """Tell the moment by the clock of the present world."""
+        """Return the moment by the clock of the present world."""
         return self.clock()
 
     async def write(self, function: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Write, unless something goes wrong."""
+        """Write, unless a fault is injected."""
         await self.fate.linger()
 
         def work(connection: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 -- the package's own
@@ -69,7 +69,7 @@ class SimulatedLedger(Database):
         return await super().write(work, *args, **kwargs)
 
     async def read(self, function: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Read, unless something goes wrong."""
+        """Read, unless a fault is injected."""
         await self.fate.linger()
 
         def work(connection: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 -- the package's own
@@ -79,7 +79,7 @@ class SimulatedLedger(Database):
         return await super().read(work, *args, **kwargs)
 
     def _fail_perhaps(self) -> None:
-        """Raise what the driver raises, so that it is translated as in life."""
+        """Raise a driver's error now and then, so that it is translated as in production."""
         self.fate.go_on()
         if self.fate.strikes("locked"):
             raise sqlite3.OperationalError(LOCKED)

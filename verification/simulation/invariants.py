@@ -1,4 +1,4 @@
-"""Compares the rows with the books, and at the end looks for what is not at its end. Asks nothing of the program."""
+"""Compares the rows with the ledger model, and at the end finds unfinished work, independently of the program."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from verification.simulation.ledger_model import PPM, Books
 
 
 class EndedWorld(Protocol):
-    """What is looked at when a world has ended."""
+    """The parts of an ended world that are checked."""
 
     books: Books
     post: Post
@@ -33,7 +33,7 @@ FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
 
 
 def inspect(rows: sqlite3.Connection, books: Books) -> Iterator[str]:
-    """Name each table whose rows are not what the books say."""
+    """Describe each table whose rows differ from the model."""
     for what, query, expected in _tables(books):
         found = rows.execute(query).fetchall()
         if found != expected:
@@ -112,16 +112,16 @@ def _difference(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -
 
 
 def _audited(rows: sqlite3.Connection, books: Books) -> Iterator[str]:
-    """Find batches whose end the audit log does not tell once for each time that they were finished."""
+    """Find batches whose ends are not in the audit log exactly once for each time that they were finished."""
     query = "SELECT batch_number, count(*) FROM cashback_audit_log WHERE action = 'batch_finished' GROUP BY 1"
     told = dict(rows.execute(query).fetchall())
     ends = {number: batch.ends for number, batch in books.batches.items() if batch.ends}
     if told != ends:
-        yield f"the audit log tells of the ends {told}, there were {ends}"
+        yield f"the audit log has the ends {told}, there were {ends}"
 
 
 def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
-    """Name what is stuck when nothing goes wrong any more: batches, cents, direct messages, slots."""
+    """Describe what is stuck although faults have ended: batches, cents, direct messages, slots."""
     books = world.books
     for number, batch in books.batches.items():
         if batch.status in {BatchStatus.PROPOSED, BatchStatus.APPROVED, BatchStatus.RUNNING}:
@@ -143,7 +143,7 @@ def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
 
 
 def _slots(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
-    """Find slots that nobody decided, and batches of a slot that are not exactly one."""
+    """Find undecided slots, and slots without exactly one batch."""
     if not rows.execute("SELECT 1 FROM cashback_schedule_state").fetchall():
         yield "no schedule has come into force"
     for slot_at in undecided_slots(rows, world):
@@ -155,7 +155,7 @@ def _slots(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
 
 
 def undecided_slots(rows: sqlite3.Connection, world: EndedWorld) -> list[datetime]:
-    """List the slots that have passed since the schedule came into force, and that nobody decided yet."""
+    """List the undecided slots that have passed since the schedule came into force."""
     return [
         slot_at
         for (since,) in rows.execute("SELECT in_force_since FROM cashback_schedule_state").fetchall()

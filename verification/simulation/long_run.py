@@ -1,4 +1,4 @@
-"""Years of a living community: weeks with their days, one weekly batch after the other, and what goes wrong then."""
+"""Years of a living community: weeks with their days, one weekly batch after the other, and their faults."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -52,7 +52,7 @@ STORY_LINES: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """All referrals at the end: cents as the rows have them, and what was earned as the books know it, exactly."""
+    """All referrals at the end: cents as the rows have them, and the exact earnings by the model."""
 
     earned_millionths: int
     paid: int
@@ -64,14 +64,14 @@ class Account:
 
     @property
     def lost(self) -> int:
-        """Tell by how many cents the rows are away from what was earned."""
+        """Return the difference in cents between the rows and the earnings."""
         accounted = self.paid + self.pending + self.held - self.owed
         return abs(self.earned_millionths - accounted * PPM - self.carried_millionths) // PPM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What the years came to. `violation` is None where every promise was kept; `story` is how it ended."""
+    """The result of the years. `violation` is None if every promise was kept; `story` is how it ended."""
 
     years: dict[int, Counter[str]]
     slots: dict[int, Counter[SlotStatus]]
@@ -95,7 +95,7 @@ class _Course:
         self.fridays_down = 0
 
     async def run(self, world: World) -> None:
-        """Live all of them, then come to rest."""
+        """Run all of them, then let the program come to rest."""
         async with anyio.create_task_group() as crowd:
             people = People(world, crowd, referrers=FOUNDERS, grows=True)
             for number in range(self._weeks):
@@ -106,7 +106,7 @@ class _Course:
             await calm_down(world, people)
 
     async def _week(self, world: World, people: People, monday: datetime) -> None:
-        """Let people live from Monday to Thursday; then comes Friday, and the program is up, late, or down."""
+        """Let people act from Monday to Thursday; then comes Friday, and the program is up, late, or down."""
         chance = world.chance
         async with anyio.create_task_group() as computers:
             computers.start_soon(partial(world.keep_alive, 0, odds=world.odds), name="computer 0")
@@ -133,7 +133,7 @@ class _Course:
 
 
 def live_years(weeks: int, seed: int, advance: Callable[[int], None] = lambda _weeks: None) -> History:
-    """Let a community live so many weeks. The same seed is the same history; `advance` is told of each week."""
+    """Run a community for so many weeks. The same seed gives the same history; `advance` is called for each week."""
     chance, course = Random(seed), _Course(weeks, advance)  # noqa: S311 -- the seed is the point
     with Laboratory() as laboratory:
 
@@ -168,7 +168,7 @@ def _history(world: World, fridays_down: int, violation: str | None) -> History:
 
 
 def _account(world: World) -> Account:
-    """Add up all referrals, whoever is barred: what is paid and carried from the rows, the rest from the books."""
+    """Add up all referrals, blacklisted referrers included: paid and carried from the rows, the rest from the model."""
     now, everyone = world.end.at, world.books.referrals
     open_cents = [one.pending(now) for one in everyone]
     return Account(

@@ -1,7 +1,7 @@
-"""What each commit means in the books.
+"""The effect of each commit on the ledger model.
 
-A commit is told by the name of the function that wrote it. A function that does not stand here is taken to move no
-money and to decide nothing: where that is wrong, rows and books differ from then on.
+A commit is identified by the function that wrote it. Functions not listed here are assumed to move no money and to
+decide nothing: if that is wrong, rows and model differ from then on.
 """
 
 from collections.abc import Callable, Mapping
@@ -297,11 +297,11 @@ HANDLERS: Final[dict[str, Handler]] = {
     "schedule.pause": _pause,
     "schedule.resume": _unpause,
 }
-"""What is done in the books for each function that writes money or decisions into the ledger."""
+"""The model's update for each function that writes money or decisions into the ledger."""
 
 
 def enter(books: Books, done: Committed) -> None:
-    """Enter a commit into the books."""
+    """Apply a commit to the model."""
     handler = HANDLERS.get(done.function)
     if handler is not None:
         handler(books, done)

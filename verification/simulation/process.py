@@ -1,4 +1,4 @@
-"""One life of the program: everything that `bot.py` wires but Discord, from its start to its stop or its death."""
+"""One process of the program: all that `bot.py` wires except Discord, from its start to its stop or its death."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -35,7 +35,7 @@ class GoneError(Exception):
 
 @dataclass(slots=True)
 class _Answer(Generic[T]):
-    """What a process answers to somebody outside; nothing where it ends before."""
+    """A process's answer to a caller outside; empty if it ends before."""
 
     given: anyio.Event = field(default_factory=anyio.Event)
     values: list[T] = field(default_factory=list)
@@ -43,7 +43,7 @@ class _Answer(Generic[T]):
 
 
 class Life:
-    """One process. `run` it; `ask` it from outside, as Discord's events and other programs do."""
+    """One process. `run` it; `ask` it from outside, like Discord's events and other programs."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Life:
         fate: Fate,
         tell: Callable[[str], Awaitable[None]],
     ) -> None:
-        """Take the computer's ledger, what the program is set to, the model of Discord, and what fate it has."""
+        """`fate` decides the process's faults."""
         self.fate = ledger.fate = fate
         self.ledger = ledger
         self.up = self.was_up = False
@@ -82,12 +82,12 @@ class Life:
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
-        """Live until `stop` or death. Raises what the program raises, be it at its start or by a mistake in it."""
+        """Run until `stop` or death. Raises what the program raises, at its start or by a mistake in it."""
         try:
             async with self.ledger:
                 await self._serve()
         except* DiedError:
-            # The death of one task is that of all.
+            # The death of one task is the death of all.
             pass
         finally:
             self.up = False
@@ -120,7 +120,10 @@ class Life:
         self._stopping.set()
 
     async def ask(self, work: Callable[["Life"], Awaitable[T]]) -> T:
-        """Have the process do something. Raises GoneError where it ends meanwhile, or what it refuses with."""
+        """Let the process do something.
+
+        Raises GoneError if it ends in the meantime, or the error that it refuses with.
+        """
         if self._tasks is None or not self.up or self._stopping.is_set() or self.fate.is_dead:
             raise GoneError
         answer: _Answer[T] = _Answer()

@@ -1,4 +1,4 @@
-"""The calm after the scenes: nothing goes wrong any more, and everything must come to its end."""
+"""Quiescence after the scenes: faults have ended, and all work must come to its end."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ POLL_SECONDS: Final = 90.0
 
 
 async def calm_down(world: World, people: People) -> None:
-    """Nothing goes wrong any more: what was begun comes to its end, and one last batch pays all that is pending."""
+    """End all faults: unfinished work is completed, and one last batch pays everything pending."""
     world.tell("calm")
     held = timedelta(days=world.settings.referral_settings.holding_days)
     world.clock.move_to(world.clock.latest + held + timedelta(hours=1))
@@ -39,7 +39,7 @@ async def calm_down(world: World, people: People) -> None:
 
 
 async def _wait(world: World, done: Callable[[], bool]) -> None:
-    """Wait until something is so; not for ever, for then the inspection says what is stuck."""
+    """Wait until a condition holds; not forever, because the final check reports what is stuck."""
     for _ in range(LOOKS):
         if done():
             return
@@ -48,12 +48,12 @@ async def _wait(world: World, done: Callable[[], bool]) -> None:
 
 
 def _is_quiet(world: World) -> bool:
-    # A slot that has just passed is decided at the program's next look: nobody rings the bell in the calm.
+    # A slot that has just passed is decided at the program's next check: nothing triggers it here.
     return not world.books.open_batches() and not world.queued() and not world.undecided_slots()
 
 
 async def _decide_what_waits(world: World) -> None:
-    """Let a second admin approve what waits for one, and resume what an admin had stopped."""
+    """Approve waiting batches as a second admin, and resume those that an admin had stopped."""
     for number, batch in list(world.books.batches.items()):
         if batch.status is BatchStatus.PROPOSED and batch.first_approved_by is not None:
             await _approve(world, world.admin(SECOND_ADMIN), number)

@@ -1,4 +1,4 @@
-"""One seed is one world: some scenes with faults and people, then calm, in which everything must come to its end."""
+"""One seed is one world: some scenes with faults and people, then quiescence, in which all work must end."""
 
 from dataclasses import dataclass
 from random import Random
@@ -17,7 +17,7 @@ from verification.simulation.world import ADMIN_ROLE, World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a seed came to. `violation` is None where every promise was kept."""
+    """The result of a seed. `violation` is None if every promise was kept."""
 
     seed: int
     violation: str | None
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def run_seed(seed: int, laboratory: Laboratory, *, watch_closely: bool = False) -> Outcome:
-    """Let a world live and tell what it came to. The same seed is the same world, to the byte."""
+    """Run a world and return its result. The same seed gives the same world, to the byte."""
     chance = Random(seed)  # noqa: S311 -- the seed is the point
 
     def make() -> World:
@@ -74,7 +74,7 @@ def _settings(chance: Random) -> Settings:
 
 
 async def _live(world: World) -> None:
-    """Live through some scenes, then through the calm."""
+    """Run some scenes, then quiescence."""
     async with anyio.create_task_group() as crowd:
         people = People(world, crowd, referrers=world.chance.randint(3, 7))
         await prepare(world, people)

@@ -13,7 +13,7 @@ SCENE_SECONDS: Final = (20.0, 60.0, 250.0)
 
 
 async def prepare(world: World, people: People) -> None:
-    """Found the community. Now and then one member wants no messages, and one wallet refuses to be written."""
+    """Create the community. Now and then one member wants no messages, and one wallet refuses to be written."""
     async with world.calm_ledger() as ledger:
         await people.found(ledger)
     if world.chance.random() < 0.3:  # noqa: PLR2004 -- three in ten

@@ -1,4 +1,4 @@
-"""A world: one file, the computers that run the program on it, the clock on the wall, and what everybody has seen."""
+"""A world: one file, the computers that run the program on it, the wall clock, and all observations."""
 
 import sqlite3
 from collections import Counter, deque
@@ -35,11 +35,11 @@ PATIENCE_SECONDS: Final = 20
 
 
 class ViolationError(BaseException):
-    """A promise was broken; the story up to here is the proof. The program under test has no part in handling it."""
+    """A promise was broken; the story up to here is the proof. The program under test must not handle it."""
 
 
 class Clock:
-    """The clock on the wall: it goes with the virtual time, and somebody may move it, also back."""
+    """The wall clock: it follows the virtual time, and may be set, also back."""
 
     def __init__(self, start: datetime) -> None:
         """Start at a moment; needs a running loop."""
@@ -49,13 +49,13 @@ class Clock:
         self.latest = start
 
     def __call__(self) -> datetime:
-        """Tell the moment."""
+        """Return the moment."""
         moment = self._start + self._offset + timedelta(seconds=anyio.current_time() - self._began)
         self.latest = max(self.latest, moment)
         return moment
 
     def move(self, by: timedelta) -> None:
-        """Move the hands."""
+        """Set the clock."""
         self._offset += by
 
     def move_to(self, moment: datetime) -> None:
@@ -65,13 +65,13 @@ class Clock:
         self._passed += missing
 
     def seconds(self) -> float:
-        """Tell how long the world has lived, whatever the hands of the clock show."""
+        """Return how many seconds the world has existed, whatever the clock shows."""
         return anyio.current_time() - self._began + self._passed.total_seconds()
 
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """What a world came to, in figures."""
+    """The figures of a world."""
 
     lives: int = 0
     deaths: int = 0
@@ -86,7 +86,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What the rows say when a world has ended."""
+    """The rows of an ended world."""
 
     at: datetime
     paid_cents: int
@@ -109,11 +109,10 @@ class World:
         look_after_each_life: bool = True,
         story_lines: int | None = None,
     ) -> None:
-        """Take the computers, on which one empty ledger lies. `watch_closely` inspects it after each commit.
+        """Create a world on `computers` with one empty ledger. With `watch_closely` it is checked after each commit.
 
-        Otherwise it is inspected after each life of a process, unless `look_after_each_life` says no: then whoever made
-        the world inspects it.
-        `story_lines` is how much of the story is kept, counted from its end; None for all of it.
+        Otherwise it is checked after each process has ended, unless `look_after_each_life` is false: then the world's
+        creator checks it. `story_lines` is how much of the story is kept, counted from its end; None for all of it.
         """
         self.chance = chance
         self.settings = settings
@@ -127,7 +126,7 @@ class World:
         self.end = End(START, 0, 0, 0, None)
         self._watch_closely = watch_closely
         self._look_after_each_life = look_after_each_life
-        # Its name is drawn anew for each run, and the same seed tells the same story.
+        # Its name is random in each run, and the same seed must give the same story.
         self._folder = f"{computers[0].path.parent}/"
         self._rows = sqlite3.connect(computers[0].path, isolation_level=None)
         self._computers = computers
@@ -146,16 +145,16 @@ class World:
         self._story.append((self.clock(), line))
 
     def story(self) -> list[str]:
-        """Write the story down."""
+        """Return the story as text."""
         return [f"{at:%Y-%m-%d %H:%M:%S.%f} {str(line).replace(self._folder, '')}" for at, line in self._story]
 
     def count_step(self) -> None:
-        """Let each process take note that some task goes on."""
+        """Count a task's step in each process."""
         for life in self.lives:
             life.fate.count_step()
 
     def close(self) -> None:
-        """End the world: keep what is asked for afterwards, and close the inspector's connection."""
+        """End the world: keep what is needed afterwards, and close the checker's connection."""
         [sums] = self._rows.execute(
             """SELECT coalesce(sum(cashback_paid_cents), 0), coalesce(sum(cashback_paid_elsewhere_cents), 0),
             coalesce(sum(cashback_carry_ppm), 0), (SELECT digest FROM cashback_audit_log ORDER BY id DESC LIMIT 1)
@@ -165,11 +164,11 @@ class World:
         self._rows.close()
 
     def execute(self, statement: str, *parameters: Any) -> None:  # noqa: ANN401 -- whatever the row holds
-        """Change the file as somebody else would."""
+        """Change the file like another program."""
         self._rows.execute(statement, parameters)
 
     def spend(self, person: int, cents: int) -> None:
-        """Take money out of a wallet as another bot does."""
+        """Take money out of a wallet like another bot."""
         self.tell(f"another bot takes {cents} cents from {person}")
         self.books.move(None, person, -cents)
         self.execute("BEGIN IMMEDIATE")
@@ -191,15 +190,15 @@ class World:
         return int(count)
 
     def undecided_slots(self) -> list[datetime]:
-        """List the slots that have passed and that nobody decided yet."""
+        """List the undecided slots that have passed."""
         return undecided_slots(self._rows, self)
 
     def calm_ledger(self) -> SimulatedLedger:
-        """Return a ledger with which nothing goes wrong."""
+        """Return a ledger without faults."""
         self._computers[0].fate = Fate(self.chance, CALM, self.tell)
         return self._computers[0]
 
-    # What is proved.
+    # The checks.
 
     def _witness(self, done: Committed) -> None:
         self.seen.commits += 1
@@ -217,16 +216,16 @@ class World:
             self.inspect()
 
     def inspect(self) -> None:
-        """Compare the rows with the books. Raises ViolationError."""
+        """Compare the rows with the model. Raises ViolationError."""
         self.judge([*self.books.found, *self.post.found, *inspect(self._rows, self.books)])
 
     def inspect_end(self) -> None:
-        """Look also for what has not come to its end. Raises ViolationError."""
+        """Also check for unfinished work. Raises ViolationError."""
         self.inspect()
         self.judge(list(inspect_end(self._rows, self)))
 
     def judge(self, found: list[str]) -> None:
-        """Raise ViolationError where something was found."""
+        """Raise ViolationError if anything was found."""
         if found:
             for line in found:
                 self.tell(f"VIOLATION: {line}")
@@ -235,7 +234,7 @@ class World:
     # Processes.
 
     async def live(self, computer: int, *, odds: Odds) -> None:
-        """Live once on a computer; what the program falls with is a violation, unless the ledger cannot be opened."""
+        """Run a process once on a computer; any error is a violation, unless the ledger cannot be opened."""
         self.seen.lives += 1
         name = f"process {self.seen.lives}"
         self.tell(f"{name} starts on computer {computer}")
@@ -245,11 +244,11 @@ class World:
         fell: list[str] = []
         try:
             await life.run()
-        except* Exception as group:  # noqa: BLE001 -- whatever it fell with is the finding
+        except* Exception as group:  # noqa: BLE001 -- whatever error it failed with is the finding
             reason = f"{name} fell: {explain(group)}"
             self.tell(reason)
             refused_to_start = group.split(CashbackError)[1] is None and not life.was_up
-            # With what the dead end nobody will ever know.
+            # The end of a dead process is not observable.
             fell += [] if refused_to_start or fate.is_dead else [reason]
         finally:
             self.lives.remove(life)
@@ -264,7 +263,7 @@ class World:
         self.tell(f"  audit channel: {line}")
 
     async def keep_alive(self, computer: int, *, odds: Odds) -> None:
-        """Start the program again and again, until cancelled."""
+        """Start the program repeatedly, until cancelled."""
         while True:
             await self.live(computer, odds=odds)
             await anyio.sleep(self.chance.uniform(0, RESTART_SECONDS))
@@ -281,11 +280,11 @@ class World:
     # People.
 
     def admin(self, user_id: int) -> Actor:
-        """Make an actor who has the role."""
+        """Return an actor with the admin role."""
         return Actor(source=Source.DISCORD, user_id=user_id, role_ids=frozenset({ADMIN_ROLE}))
 
     async def ask(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
-        """Have a running process do something once; None where it did not, whatever the reason."""
+        """Let a running process do something once; None if it did not, whatever the reason."""
         running = [life for life in self.lives if life.up]
         if not running:
             return None
@@ -297,7 +296,7 @@ class World:
             return None
 
     async def insist(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
-        """Have something done whatever happens, as a shop does: again and again until there is an answer."""
+        """Repeat an action until it is answered, like a shop."""
         while True:
             running = [life for life in self.lives if life.up]
             if running:

@@ -16,7 +16,7 @@ HEAD: Final = (
 
 
 def simulate(*, weeks: int, seed: int) -> int:
-    """Let the years pass, print the table and the books; return the exit code: 1 where a promise was broken."""
+    """Run the years, print the table and the totals; return the exit code: 1 if a promise was broken."""
     with progress("Weeks", weeks) as advance:
         history = live_years(weeks, seed, advance)
     say(HEAD, *_years(history), "", *_books(history))
@@ -27,7 +27,7 @@ def simulate(*, weeks: int, seed: int) -> int:
 
 
 def _years(history: History) -> list[str]:
-    """Write what each year held. A slot counts in the year of its own moment."""
+    """Print what each year held. A slot counts in the year of its own moment."""
     lines = []
     for year in sorted(history.slots.keys() | history.years.keys()):
         slots, counts = history.slots[year], history.years[year]
@@ -41,7 +41,7 @@ def _years(history: History) -> list[str]:
 
 
 def _books(history: History) -> list[str]:
-    """Write what all years came to, and where each cent is."""
+    """Print the totals of all years, and where each cent is."""
     account = history.account
     deaths = sum(counts["deaths"] for counts in history.years.values())
     cents, millionths = divmod(account.earned_millionths, PPM)
@@ -59,7 +59,7 @@ Audit head: {history.audit_head}"""
 
 
 def main() -> int:
-    """Read the arguments and let the years pass."""
+    """Parse the arguments and run the years."""
     parser = argparse.ArgumentParser(prog="python -m verification.simulation.years_table", description=__doc__)
     parser.add_argument("--weeks", type=int, default=520, help="how many weeks pass [520]")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the chance that rules them [1]")
