@@ -111,7 +111,7 @@ class Services:
             CountingMessenger(metrics, dm_sender),
             outbox_changed,
             per_second=referral.dm_per_second,
-            retry_attempts=referral.retry_attempts,
+            retry_attempts=referral.dm_retry_attempts,
         )
         note_sender = NoteSender(database, dm_sender, outbox_dispatcher.turns)
         audit_channel = AuditChannel(

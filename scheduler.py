@@ -28,14 +28,14 @@ file or a full disk.
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[str], Awaitable[None]]
+PostLine = Callable[[str], Awaitable[None]]
 """Posts one line in the audit channel."""
 
 
 class Scheduler:
     """Opens each slot, catches up on missed ones, and survives a slot that fails."""
 
-    def __init__(self, service: AdminService, database: Database, *, tell: Tell, wake: Callable[[], None]) -> None:
+    def __init__(self, service: AdminService, database: Database, *, tell: PostLine, wake: Callable[[], None]) -> None:
         """`tell` reports trouble; `wake` wakes the task that shows the slots."""
         self._service = service
         self._database = database

@@ -24,7 +24,7 @@ IDLE_SECONDS: Final = 3600
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[str], Awaitable[None]]
+PostLine = Callable[[str], Awaitable[None]]
 """Posts one line in the audit channel."""
 
 
@@ -37,7 +37,7 @@ class Recovery:
         *,
         summaries_changed: WakeUp,
         batches_due: WakeUp,
-        tell: Tell,
+        tell: PostLine,
         resume_seconds: float = RESUME_SECONDS,
         poll_seconds: float | None = None,
     ) -> None:

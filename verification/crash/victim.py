@@ -62,7 +62,7 @@ class Ending:
     seconds: float = 0.0
 
 
-class Fate:
+class DeathTrigger:
     """Counts the occasions of a run, and ends the process at the chosen one."""
 
     def __init__(self, ending: Ending | None) -> None:
@@ -94,38 +94,38 @@ class Fate:
 class FileMessenger:
     """Delivers into a file that survives the process: one line "notification id, nonce, life" for each send."""
 
-    def __init__(self, path: Path, life: int, fate: Fate) -> None:
-        """`life` is the number of this process; `fate` counts each send."""
+    def __init__(self, path: Path, life: int, death: DeathTrigger) -> None:
+        """`life` is the number of this process; `death` counts each send."""
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._life = life
-        self._fate = fate
+        self._death = death
 
     async def send(self, notice: PayoutNotice) -> Delivery:
         """Write the line and wait until it is on the disk."""
         os.write(self._file, f"{notice.notification_id} {notice.batch_id}:{notice.user_id} {self._life}\n".encode())
         os.fsync(self._file)
-        self._fate.meet(Kind.AFTER_SEND)
+        self._death.meet(Kind.AFTER_SEND)
         return Delivery(status=DeliveryStatus.SENT)
 
 
 def live(folder: str, life: int, blacklisted_id: int, origin: Origin, ending: Ending | None) -> None:
     """Run once: the body of the process. Errors are written next to the ledger, for the harness to read."""
     logging.disable(logging.CRITICAL)
-    fate = Fate(ending)
+    death = DeathTrigger(ending)
     if ending is None or ending.kind is Kind.BETWEEN_STATEMENTS:
-        fate.watch_statements()
+        death.watch_statements()
     try:
-        anyio.run(_live, Path(folder), life, blacklisted_id, origin, fate)
+        anyio.run(_live, Path(folder), life, blacklisted_id, origin, death)
     except BaseException:
         (Path(folder) / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
         raise
-    (Path(folder) / COUNTS).write_text("\n".join(map(str, fate.counts.values())), encoding="utf-8")
+    (Path(folder) / COUNTS).write_text("\n".join(map(str, death.counts.values())), encoding="utf-8")
 
 
-async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, fate: Fate) -> None:
+async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, death: DeathTrigger) -> None:
     bell, settled = WakeUp(), anyio.Event()
-    async with Database(ledger_of(folder), failpoint=fate.at_commit) as database:
-        messenger = FileMessenger(folder / SENDS, life, fate)
+    async with Database(ledger_of(folder), failpoint=death.at_commit) as database:
+        messenger = FileMessenger(folder / SENDS, life, death)
         postman = OutboxDispatcher(database, messenger, bell, per_second=1e9, retry_attempts=3)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_deliver, postman, bell, settled)
