@@ -78,7 +78,7 @@ class RunCommands(AdminCog):
     async def abandon(self, ctx: commands.Context[Any], batch: str) -> None:
         """Abandon the rest of a batch and show its result."""
         await ctx.defer()
-        report = await self._service.give_up(actor_of(ctx.author), await self._number_of(batch))
+        report = await self._service.abandon(actor_of(ctx.author), await self._number_of(batch))
         await self._show(ctx, report, RENAMED if ctx.invoked_with == OLD_NAME else None)
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]

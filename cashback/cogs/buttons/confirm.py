@@ -71,7 +71,7 @@ class DecisionButton(
             Action.CANCEL: service.cancel,
             Action.STOP: service.stop,
             Action.RESUME: service.resume,
-            Action.ABANDON: service.give_up,
+            Action.ABANDON: service.abandon,
         }
         return calls[self.action]
 

@@ -21,7 +21,7 @@ WHY: Final = "Why Something Is Not Paid"
 REASONS: Final[dict[str, str]] = {
     SkipReason.NOTHING_PENDING: "nothing was pending any more",
     SkipReason.BLACKLISTED: "blacklisted",
-    SkipReason.GIVEN_UP: "the batch was abandoned before this payout",
+    SkipReason.ABANDONED: "the batch was abandoned before this payout",
     ExclusionReason.LEFT_SERVER: "not in the server at that time",
     ExclusionReason.ACCOUNT_GONE: "the Discord account could not be found",
     ExclusionReason.EXCLUDED: "excluded by an admin",

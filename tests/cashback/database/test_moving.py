@@ -225,6 +225,21 @@ async def test_it_moves_back_again(lived: LedgerFixture, postgresql: Server, tmp
     postgresql.drop(there)
 
 
+async def test_password_in_address_is_not_written_to_the_audit_log(
+    lived: LedgerFixture, postgresql: Server, tmp_path: Path
+) -> None:
+    url = postgresql.create()
+    address = url.update_query_dict({"password": "hunter2"}).render_as_string(hide_password=False)
+    async with Database(address) as new:
+        await moving.move(lived.database, new, no_advance)
+    async with Database(address) as old, Database(tmp_path / "back.db") as back:
+        await moving.move(old, back, no_advance)
+    postgresql.drop(url)
+    entries = str(rows(tmp_path / "back.db", "SELECT * FROM cashback_audit_log"))
+    assert "password=***" in entries
+    assert "hunter2" not in entries
+
+
 async def test_a_target_that_is_not_there_is_one_line(lived: LedgerFixture, clock: Clock) -> None:
     with pytest.raises(DatabaseUnavailableError, match="cannot be reached"):
         await move(lived.location, Database("postgresql+psycopg://me@127.0.0.1:1/x").location, clock)
