@@ -1,5 +1,6 @@
-"""Growing pauses after failures, so that a lasting refusal costs few requests."""
+"""Growing pauses after failures, so that a lasting failure costs few attempts."""
 
+from math import inf
 from typing import Final
 
 import anyio
@@ -8,6 +9,12 @@ REQUEST_SECONDS: Final = 30
 FIRST_RETRY_SECONDS: Final = 5
 LONGEST_RETRY_SECONDS: Final = 300
 MAX_DOUBLINGS: Final = 16
+
+
+def pause_after(failures: int, *, first_seconds: float, longest_seconds: float = inf) -> float:
+    """Return the pause after so many earlier failures: it doubles with each one, up to the longest."""
+    pause: float = first_seconds * 2 ** min(failures, MAX_DOUBLINGS)
+    return min(pause, longest_seconds)
 
 
 class Backoff:
@@ -37,7 +44,7 @@ class Backoff:
 
     def fail(self) -> float:
         """Record that an attempt failed; return the pause in seconds."""
-        pause: float = min(self._first_seconds * 2**self._failures, self._longest_seconds)
+        pause = pause_after(self._failures, first_seconds=self._first_seconds, longest_seconds=self._longest_seconds)
         self._next_at = anyio.current_time() + pause
-        self._failures = min(self._failures + 1, MAX_DOUBLINGS)
+        self._failures += 1
         return pause
