@@ -93,14 +93,14 @@ class Services:
             database,
             summaries_changed=summaries_changed,
             batches_due=WakeUp(),
-            tell=lines.post_line,
+            post_line=lines.post_line,
             poll_seconds=lease.poll_seconds,
         )
         runner = build_runner(settings, database, lease, CountingObserver(metrics, recovery), outbox_changed)
         submit = recovery.guard(runner.submit)
         # A process that does not pay leaves the batch approved in the ledger. The paying process finds it there.
         service = AdminService(database, settings, lambda number: submit(number) if lease.is_held else 0, reread=reread)
-        scheduler = Scheduler(service, database, tell=lines.post_line, wake=summaries_changed.set)
+        scheduler = Scheduler(service, database, post_line=lines.post_line, wake=summaries_changed.set)
 
         # Discord: the connection, direct messages, and the messages that follow the ledger.
         claims = Claims(database)

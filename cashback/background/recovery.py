@@ -37,7 +37,7 @@ class Recovery:
         *,
         summaries_changed: WakeUp,
         batches_due: WakeUp,
-        tell: PostLine,
+        post_line: PostLine,
         resume_seconds: float = RESUME_SECONDS,
         poll_seconds: float | None = None,
     ) -> None:
@@ -49,7 +49,7 @@ class Recovery:
         self._seen: list[OpenSummary] = []
         self._submitted: set[int] = set()
         self._database = database
-        self._tell = tell
+        self._post_line = post_line
         self._summaries_changed = summaries_changed
         self._batches_due = batches_due
         self._resume_seconds = resume_seconds
@@ -87,7 +87,7 @@ class Recovery:
         logger.warning("batch number %d stopped (%s); it is resumed in %.0f s", batch_number, reason, pause)
         if is_news:
             # A batch of the schedule or the command line has no summary message to show it.
-            await self._tell(
+            await self._post_line(
                 f"Batch number {batch_number} stopped: {reason}. What is paid stays paid; the rest is tried again soon."
             )
         self.take_up(batch_number, after_seconds=pause)

@@ -61,7 +61,7 @@ class Process:
         self._stopping = anyio.Event()
         referral = settings.referral_settings
         outbox_changed = WakeUp()
-        self._runs = Recovery(ledger, summaries_changed=WakeUp(), batches_due=WakeUp(), tell=tell)
+        self._runs = Recovery(ledger, summaries_changed=WakeUp(), batches_due=WakeUp(), post_line=tell)
         make = partial(
             make_pipeline,
             database=ledger,
@@ -78,7 +78,7 @@ class Process:
             per_second=referral.dm_per_second,
             retry_attempts=referral.dm_retry_attempts,
         )
-        self.scheduler = Scheduler(self.service, ledger, tell=tell, wake=lambda: None)
+        self.scheduler = Scheduler(self.service, ledger, post_line=tell, wake=lambda: None)
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
