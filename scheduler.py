@@ -5,7 +5,7 @@ batch. The rule in force is the ledger's, so that a change made anywhere reaches
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from cashback.database import Database
 from cashback.database.schedule import slots
 from cashback.domain.calendar import Rule
 from cashback.domain.errors import BusyError, CashbackError
+from cashback.domain.ports import PostLine
 from cashback.services import AdminService
 
 POLL_SECONDS: Final = 60
@@ -27,9 +28,6 @@ file or a full disk.
 """
 
 logger = logging.getLogger(__name__)
-
-PostLine = Callable[[str], Awaitable[None]]
-"""Posts one line in the audit channel."""
 
 
 class Scheduler:

@@ -148,9 +148,9 @@ async def test_the_bell_rings_for_each_chunk_that_paid_and_once_at_the_end(till:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     paid, skipped = await till.approved(), await till.approved()
     bells = {number: Counted() for number in (paid, skipped)}
-    for number, bell in bells.items():
-        await run_batches(till.database, number, chunk_size=2, bell=bell)
-    assert [bell.rung for bell in bells.values()] == [2 + 1, 1]
+    for number, outbox_changed in bells.items():
+        await run_batches(till.database, number, chunk_size=2, outbox_changed=outbox_changed)
+    assert [outbox_changed.rung for outbox_changed in bells.values()] == [2 + 1, 1]
     assert (await till.report(skipped)).skipped == 3
 
 

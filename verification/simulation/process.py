@@ -70,8 +70,8 @@ class Process:
             chunk_size=referral.chunk_size,
         )
         self._runner = Runner(make, self._runs)
-        self.service = AdminService(ledger, settings, self._runs.guard(self._runner.submit))
-        self._postman = OutboxDispatcher(
+        self.service = AdminService(ledger, settings, self._runs.wrap_submit(self._runner.submit))
+        self._dispatcher = OutboxDispatcher(
             ledger,
             SimulatedMessenger(discord, faults, chance),
             outbox_changed,
@@ -99,7 +99,7 @@ class Process:
             self.faults.on_death = tasks.cancel_scope.cancel
             self.faults.go_on()
             await self._runs.resubmit_unfinished()
-            tasks.start_soon(self._postman.run, name="postman")
+            tasks.start_soon(self._dispatcher.run, name="dispatcher")
             tasks.start_soon(self._runner.run, name="runner")
             tasks.start_soon(self._runs.run, self._runner.submit, name="resumption")
             tasks.start_soon(self.scheduler.listen, name="weekly batch")

@@ -8,7 +8,7 @@ import anyio
 import discord
 import yarl
 
-from cashback.cogs.backoff import Backoff
+from cashback.background.backoff import Backoff
 from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.domain.errors import CashbackError

@@ -80,7 +80,7 @@ async def test_a_batch_that_a_full_inbox_refused_is_submitted_later(till: Ledger
         ),
         Inbox(full=1),
     )
-    submit = runs.guard(inbox.submit)
+    submit = runs.wrap_submit(inbox.submit)
     with pytest.raises(BusyError):
         submit(number)
     async with anyio.create_task_group() as tasks:

@@ -152,7 +152,7 @@ def says_that_it_sent(patch: pytest.MonkeyPatch) -> str:
 
 
 def sends_nothing(patch: pytest.MonkeyPatch) -> str:
-    async def sleep_on(_postman: OutboxDispatcher) -> int:
+    async def sleep_on(_dispatcher: OutboxDispatcher) -> int:
         return 0
 
     patch.setattr(OutboxDispatcher, "deliver_due", sleep_on)
