@@ -25,7 +25,7 @@ RETIRED_NAMES = re.findall(
     House Postman Doorman Courier DirectMessenger Announcer RollCall Desk Turns Bell Office InHandError SettledError
     Wanted Decisions Door Terms Standing Holds Fresh Town Till Pace Watch Silence
     in_hand open_office LOOK_SECONDS IN_FLIGHT
-    let_in let_out _rooms Fenced Ledger take_up_unfinished doorman
+    let_in let_out _rooms Fenced Ledger take_up_unfinished doorman courier announcer desk roll_call house
     """,
 )
 """Names of old classes, functions and constants; none may be used again for anything."""
@@ -38,7 +38,18 @@ RETIRED_WORDS = re.findall(
 """Words that pages for people no longer use; in code spans (stored values, settings, commands) they may stay."""
 
 
-RETIRED_IN_COMMENTS = ["doorman", "courier", "given up", "giving up", "floors?", "doors?", "rooms"]
+RETIRED_IN_COMMENTS = [
+    "doorman",
+    "courier",
+    "given up",
+    "giving up",
+    "floors?",
+    "doors?",
+    "rooms",
+    "desks?",
+    "programmes?",
+    "roll call",
+]
 """Of these words, the ones that docstrings and comments no longer use either. It grows until it is the whole list."""
 
 

@@ -218,7 +218,7 @@ SHOWN_BY: dict[Sabotage, int] = {
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("sabotage", SHOWN_BY, ids=lambda sabotage: sabotage.__name__)
-def test_a_program_that(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seeded_bug_is_found(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of these is found in one of the first worlds, and its story says what was found."""
     expected = sabotage(monkeypatch)
     with Environment() as environment:
