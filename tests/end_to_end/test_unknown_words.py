@@ -12,7 +12,7 @@ from tests.end_to_end.conftest import DiscordFixture
 
 pytestmark = pytest.mark.anyio
 
-WATCHED = ("cashback_payout_batches", "cashback_schedule_state", "cashback_schedule_slots", "referrals")
+WATCHED = ("cashback_payout_batches", "cashback_schedule_slots", "referrals")
 
 
 def every_command() -> list[commands.Command[Any, ..., Any]]:
@@ -48,6 +48,7 @@ async def test_unknown_word_is_refused_by_every_command(town: DiscordFixture) ->
         ):
             assert "Usage: " in (await town.answer(line)).text, line
     assert [town.till.rows(f"SELECT count(*) FROM {table}") for table in WATCHED] == before
+    assert town.till.rows("SELECT 1 FROM cashback_schedule_state WHERE paused_by IS NOT NULL") == []
 
 
 @pytest.mark.parametrize("dash", ["—", "–", "-—"])
