@@ -76,7 +76,7 @@ def test_the_largest_summary_fits() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 25, 1000])
-def test_a_result_with_many_long_failures_fits_and_says_that_it_is_not_all(count: int) -> None:
+def test_long_list_of_failures_is_shortened_and_marked_as_shortened(count: int) -> None:
     failure = PayoutFailure(referrer_id=LARGEST, approved_cents=LARGEST, reason="*`_~|" * 200)
     embed, is_clipped = embeds.result(report((failure,) * count))
     assert_fits(embed)
