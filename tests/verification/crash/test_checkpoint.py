@@ -1,4 +1,4 @@
-"""A soak that was ended goes on where it was, and is then the same as one that was not."""
+"""A soak that was interrupted continues, with the same result as one that was not."""
 
 from __future__ import annotations
 
