@@ -5,7 +5,7 @@ batch. The rule in force is the ledger's, so that a change made anywhere reaches
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,6 +16,7 @@ from apscheduler.triggers.cron import CronTrigger
 from cashback.database import Database
 from cashback.domain.calendar import Rule
 from cashback.domain.errors import BusyError, CashbackError
+from cashback.domain.ports import PostLine
 from cashback.services import AdminService
 
 POLL_SECONDS: Final = 60
@@ -27,18 +28,17 @@ file or a full disk.
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[str], Awaitable[None]]
-"""Posts one line in the audit channel."""
-
 
 class Scheduler:
     """Opens each slot, catches up on missed ones, and survives a slot that fails."""
 
-    def __init__(self, service: AdminService, database: Database, *, tell: Tell, wake: Callable[[], None]) -> None:
-        """`tell` reports trouble; `wake` wakes the task that shows the slots."""
+    def __init__(
+        self, service: AdminService, database: Database, *, post_line: PostLine, wake: Callable[[], None]
+    ) -> None:
+        """`post_line` reports trouble; `wake` wakes the task that shows the slots."""
         self._service = service
         self._database = database
-        self._tell = tell
+        self._post_line = post_line
         self._wake = wake
         self._is_open = False
         self._trouble: str | None = None
@@ -77,7 +77,7 @@ class Scheduler:
             trouble = str(error) if is_expected else f"{type(error).__name__}: {error}"
             logger.warning("the weekly batch waits: %s", trouble, exc_info=not is_expected)
             if trouble != self._trouble:
-                await self._tell(f"The weekly batch could not be checked and is retried every minute: {trouble}")
+                await self._post_line(f"The weekly batch could not be checked and is retried every minute: {trouble}")
             self._trouble = trouble
         else:
             self._trouble = None
@@ -92,7 +92,7 @@ class Scheduler:
             self._is_open = True
         if correction := await self._service.correct_schedule():
             logger.warning("%s", correction)
-            await self._tell(str(correction))
+            await self._post_line(str(correction))
         due = await self._service.due_slots()
         self._set_bell(due.rule)
         for slot_at, reason in due.missed:
@@ -107,10 +107,10 @@ class Scheduler:
             number = await self._service.pay_slot(slot_at)
         except BusyError as busy:
             # The slot has its batch, which waits for its turn.
-            await self._tell(f"The weekly batch of {slot_at:%A %Y-%m-%d %H:%M} UTC waits its turn. {busy}")
+            await self._post_line(f"The weekly batch of {slot_at:%A %Y-%m-%d %H:%M} UTC waits its turn. {busy}")
             return []
         if number is not None and await self._service.is_waiting(number):
-            await self._tell(
+            await self._post_line(
                 f"The weekly batch, number {number}, waits for an admin: approve it here, or with"
                 f" `cashback approve {number}`. Until then nothing is paid."
             )

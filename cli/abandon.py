@@ -17,4 +17,4 @@ def command(
     database: DatabaseOption = None,
 ) -> int:
     """Abandon what is not paid; the cashback stays pending."""
-    return change_batch(Place.of(context, config, database), batch_id, AdminService.give_up, as_json=as_json)
+    return change_batch(Place.of(context, config, database), batch_id, AdminService.abandon, as_json=as_json)

@@ -54,7 +54,7 @@ COMMANDS: Final = {
         "dashboard": "Open the dashboard in a browser, without Discord.",
     },
     "Record": {
-        "import": "Import purchases and referrals from CSV files.",
+        "import": "Import purchases and referrals from files of shops.",
         "purchase": "Record one purchase and show what it earned.",
         "refund": "Record a refund and show what it takes off the referrer's cashback.",
         "blacklist": "Bar a member from referral cashback.",

@@ -41,8 +41,8 @@ def summary_notes(summary: BatchSummary) -> list[str]:
     if summary.selected_count:
         notes.append(f"  Only:     {counted(summary.selected_count, 'member')} named")
     if summary.left_out:
-        notes.append(f"  Left out: {counted_reasons(summary.left_out)}")
-    notes += [f"  Unusual:  {sentence}" for sentence in summary.unusual]
+        notes.append(f"  Excluded: {counted_reasons(summary.left_out)}")
+    notes += [f"  Flagged:  {sentence}" for sentence in summary.unusual]
     if summary.needs_second_approver:
         notes.append(f"  Approval: {summary.needs_second_approver}")
     return [*notes, ""] if notes else []
@@ -66,7 +66,7 @@ def report_lines(report: BatchReport) -> list[str]:
         f"  Skipped:  {report.skipped:,}{f' ({counted_reasons(report.skips)})' if report.skips else ''}",
     ]
     if report.left_out:
-        lines.append(f"  Left out: {counted_reasons(report.left_out)}")
+        lines.append(f"  Excluded: {counted_reasons(report.left_out)}")
     if report.first_approved_by:
         lines.append(f"  By:       {report.first_approved_by}, and {report.approved_by or 'nobody yet'}")
     if report.reversed_count:

@@ -14,7 +14,7 @@ DIGEST_DIGITS: Final = 64
 
 def parse_id(text: str) -> int:
     """Read a Discord id."""
-    from cli.csv_reader import to_id
+    from cashback.shops.ids import to_id
 
     return to_id(text)
 

@@ -9,8 +9,8 @@ from cashback.database.referral_program.purchases import Purchase, PurchaseOutco
 from cashback.domain.errors import PurchaseRefusedError
 from cashback.domain.money import dollars
 from cashback.settings import Settings
+from cashback.shops.ids import check_order_id
 from cli.context import Place, ledger
-from cli.csv_reader import check_order_id
 from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, parse_amount, parse_id
 from cli.output import moment, say, say_json
 

@@ -9,8 +9,8 @@ import typer
 from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
 from cashback.domain.money import dollars
 from cashback.settings import Settings
+from cashback.shops.ids import check_order_id
 from cli.context import Place, ledger
-from cli.csv_reader import check_order_id
 from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, ReasonOption, parse_amount
 from cli.output import say, say_json
 

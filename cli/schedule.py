@@ -84,7 +84,7 @@ def _lines(overview: ScheduleOverview, pending: PendingPreview) -> list[str]:
         f"Would pay: {dollars(pending.total_cents)} to {counted(pending.users, 'user')} now",
     ]
     if pending.left_out:
-        lines.append(f"Left out:  {counted_reasons(pending.left_out)}")
+        lines.append(f"Excluded:  {counted_reasons(pending.left_out)}")
     if overview.paused_by:
         lines.append(f"Paused:    by {overview.paused_by}: {overview.paused_reason or 'no reason given'}")
     for slot in overview.latest:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from discord import app_commands
 
-from cashback.cogs.admin import AdminCommands
+from cashback.cogs.admin import AdminCommands, CommandServices
 from cashback.cogs.members import MemberCommands
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -20,7 +20,8 @@ PAGE = (DOCS / "reference" / "discord-commands.md").read_text(encoding="utf-8")
 def documented() -> Iterator[str]:
     """Yield the names of all commands that do something."""
     nothing: Any = None
-    admin = AdminCommands(nothing, nothing, nothing, nothing, nothing, nothing)
+    services = CommandServices(**dict.fromkeys(CommandServices.__slots__, nothing))
+    admin = AdminCommands(services)
     yield from (command.qualified_name for command in admin.walk_commands())
     members = MemberCommands(nothing, nothing, nothing, nothing)
     for each in members.walk_app_commands():

@@ -122,7 +122,7 @@ class Intake:
 
 
 class Bodies:
-    """Reads bodies, a limited number at a time. If there are too many, the one that takes longest is given up."""
+    """Reads bodies, a limited number at a time. If there are too many, the one that takes longest is abandoned."""
 
     def __init__(self) -> None:
         self._reading: dict[anyio.CancelScope, None] = {}

@@ -181,7 +181,7 @@ def test_only_and_exclude_choose_the_payees(seeded: Cashback) -> None:
     )
     excluded = seeded("pay", "--exclude", next_one, "--yes", "--json").json
     assert (excluded["users_paid"], excluded["failed"]) == (13, 0)
-    assert "Left out: excluded by the admin: 1, " in seeded("show", excluded["batch_id"]).out
+    assert "Excluded: excluded by the admin: 1, " in seeded("show", excluded["batch_id"]).out
     assert seeded("pending", "--json").json["users"] == 1
 
 

@@ -37,7 +37,7 @@ def test_schedule_shows_what_the_limits_would_exclude(seeded: Cashback, folder: 
     [out] = pays["left_out"]
     assert (pays["users"], out["reason"], out["count"]) == (4, "over_user_limit", 11)
     assert pays["total_cents"] + out["cents"] == 12_750
-    assert "Left out:  over the limit of members in a batch: 11" in seeded("schedule").out
+    assert "Excluded:  over the limit of members in a batch: 11" in seeded("schedule").out
     assert seeded("history", "--json").json == {"batches": []}
 
 

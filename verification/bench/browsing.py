@@ -17,8 +17,6 @@ from cashback.database import Database
 from cashback.database.queries import exporting
 from cashback.database.queries.exporting import Period
 from cashback.database.queries.history import BatchFilter
-from cashback.services import AdminService
-from cashback.settings import Settings
 from verification.bench.datasets import FIRST_REFERRER, history, open_raw
 from verification.bench.measuring import Case
 
@@ -38,11 +36,6 @@ EXPORT: Final = (
 )
 
 
-def _submit(_number: int) -> int:
-    """Submit no batch: this only reads."""
-    return 0
-
-
 def _middle(path: Path) -> int:
     connection = open_raw(path)
     [(referrers,)] = connection.execute("SELECT planned_count FROM cashback_payout_batches WHERE number = ?", (MIDDLE,))
@@ -53,7 +46,7 @@ def _middle(path: Path) -> int:
 async def _look(path: Path) -> dict[str, float]:
     after = _middle(path)
     async with Database(path) as database:
-        browser = HistoryPager(database, AdminService(database, Settings(), _submit))
+        browser = HistoryPager(database)
         return {
             "history": await _slowest(lambda: browser.history(BatchFilter(), 1)),
             "history of one user": await _slowest(lambda: browser.history(BatchFilter(user_id=after), 1)),

@@ -62,7 +62,7 @@ class Ending:
     seconds: float = 0.0
 
 
-class Fate:
+class DeathTrigger:
     """Counts the occasions of a run, and ends the process at the chosen one."""
 
     def __init__(self, ending: Ending | None) -> None:
@@ -94,49 +94,49 @@ class Fate:
 class FileMessenger:
     """Delivers into a file that survives the process: one line "notification id, nonce, life" for each send."""
 
-    def __init__(self, path: Path, life: int, fate: Fate) -> None:
-        """`life` is the number of this process; `fate` counts each send."""
+    def __init__(self, path: Path, life: int, death: DeathTrigger) -> None:
+        """`life` is the number of this process; `death` counts each send."""
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._life = life
-        self._fate = fate
+        self._death = death
 
     async def send(self, notice: PayoutNotice) -> Delivery:
         """Write the line and wait until it is on the disk."""
         os.write(self._file, f"{notice.notification_id} {notice.batch_id}:{notice.user_id} {self._life}\n".encode())
         os.fsync(self._file)
-        self._fate.meet(Kind.AFTER_SEND)
+        self._death.meet(Kind.AFTER_SEND)
         return Delivery(status=DeliveryStatus.SENT)
 
 
 def live(folder: str, life: int, blacklisted_id: int, origin: Origin, ending: Ending | None) -> None:
     """Run once: the body of the process. Errors are written next to the ledger, for the harness to read."""
     logging.disable(logging.CRITICAL)
-    fate = Fate(ending)
+    death = DeathTrigger(ending)
     if ending is None or ending.kind is Kind.BETWEEN_STATEMENTS:
-        fate.watch_statements()
+        death.watch_statements()
     try:
-        anyio.run(_live, Path(folder), life, blacklisted_id, origin, fate)
+        anyio.run(_live, Path(folder), life, blacklisted_id, origin, death)
     except BaseException:
         (Path(folder) / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
         raise
-    (Path(folder) / COUNTS).write_text("\n".join(map(str, fate.counts.values())), encoding="utf-8")
+    (Path(folder) / COUNTS).write_text("\n".join(map(str, death.counts.values())), encoding="utf-8")
 
 
-async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, fate: Fate) -> None:
-    bell, settled = WakeUp(), anyio.Event()
-    async with Database(ledger_of(folder), failpoint=fate.at_commit) as database:
-        messenger = FileMessenger(folder / SENDS, life, fate)
-        postman = OutboxDispatcher(database, messenger, bell, per_second=1e9, retry_attempts=3)
+async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, death: DeathTrigger) -> None:
+    outbox_changed, settled = WakeUp(), anyio.Event()
+    async with Database(ledger_of(folder), failpoint=death.at_commit) as database:
+        messenger = FileMessenger(folder / SENDS, life, death)
+        dispatcher = OutboxDispatcher(database, messenger, outbox_changed, per_second=1e9, retry_attempts=3)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_deliver, postman, bell, settled)
+            tasks.start_soon(_deliver, dispatcher, outbox_changed, settled)
             await APPROVING[origin](database, blacklisted_id)
-            while await _step(database, bell, is_desk=origin is Origin.DESK):
+            while await _step(database, outbox_changed, is_desk=origin is Origin.DESK):
                 pass
             settled.set()
-            bell.set()
+            outbox_changed.set()
 
 
-async def _step(database: Database, bell: WakeUp, *, is_desk: bool) -> bool:
+async def _step(database: Database, outbox_changed: WakeUp, *, is_desk: bool) -> bool:
     """Take the step that the batch's state asks for; False if there is none."""
     [batch] = await database.read(batches.history, limit=1)
     number, status = batch["number"], batch["status"]
@@ -144,7 +144,7 @@ async def _step(database: Database, bell: WakeUp, *, is_desk: bool) -> bool:
         observer = Stopper(database) if is_desk and not await _was_stopped(database) else NullObserver()
         request = RunBatch(batch_number=number)
         pipeline = make_pipeline(
-            request, database=database, observer=observer, outbox_changed=bell, chunk_size=CHUNK_SIZE
+            request, database=database, observer=observer, outbox_changed=outbox_changed, chunk_size=CHUNK_SIZE
         )
         await pipeline.run(request)
         return True
@@ -176,16 +176,16 @@ async def _was_stopped(database: Database) -> bool:
     return any(entry["action"] == "batch_stopped" for entry in entries)
 
 
-async def _deliver(postman: OutboxDispatcher, bell: WakeUp, settled: anyio.Event) -> None:
+async def _deliver(dispatcher: OutboxDispatcher, outbox_changed: WakeUp, settled: anyio.Event) -> None:
     """Deliver during the run, and once more when everything is settled."""
     while True:
         last = settled.is_set()
-        await postman.deliver_due()
+        await dispatcher.deliver_due()
         if last:
             return
         # The dispatcher receives wake-ups while a message is being sent, too.
         if not settled.is_set():
-            await bell.wait(60)
+            await outbox_changed.wait(60)
 
 
 async def _confirm(database: Database, blacklisted_id: int) -> None:

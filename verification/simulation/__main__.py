@@ -10,14 +10,14 @@ import sys
 from rich.console import Console
 
 from verification.simulation.campaign import run_seeds
-from verification.simulation.environment import Laboratory
+from verification.simulation.environment import Environment
 from verification.simulation.seeds import run_seed
 
 
 def tell(seed: int, console: Console) -> int:
     """Print the story of one seed, checked after each commit; return the exit code."""
-    with Laboratory() as laboratory:
-        outcome = run_seed(seed, laboratory, watch_closely=True)
+    with Environment() as environment:
+        outcome = run_seed(seed, environment, watch_closely=True)
     for line in outcome.story:
         console.out(line, highlight=False)
     console.out(f"seed {seed}: {outcome.violation or 'every promise was kept'}", highlight=False)

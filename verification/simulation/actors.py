@@ -12,7 +12,7 @@ from cashback.database.referral_program import blacklist, purchases, referrals
 from cashback.domain.model import Absence, BatchSummary, Reversal
 from cashback.services import CLI, Actor, Source
 from verification.simulation.faulty_ledger import SimulatedLedger
-from verification.simulation.process import Life
+from verification.simulation.process import Process
 from verification.simulation.world import ADMIN_ROLE, World
 
 FIRST_REFERRER: Final = 10**17
@@ -27,7 +27,7 @@ THINKING_SECONDS: Final = (0.0, 1.0, 20.0, 118.0, 119.99, 121.0, 300.0)
 CLOCK_STEPS: Final = (-3_600.0, -60.0, -1.0, 1.0, 90.0, 3_600.0, 90_000.0)
 
 
-class People:
+class Actors:
     """All people outside. Each action is a task of its own, at its own moment."""
 
     def __init__(self, world: World, crowd: TaskGroup, *, referrers: int, grows: bool = False) -> None:
@@ -94,7 +94,7 @@ class People:
         if self._chance.random() < 0.1:  # noqa: PLR2004 -- one in ten
             referred = self._chance.choice([referrer, *self._buyers, self._chance.choice(self._referrers)])
 
-        async def refer(life: Life) -> None:
+        async def refer(life: Process) -> None:
             await life.ledger.create_referral(referrer, referred)
 
         await self._world.insist(f"{referrer} refers {referred}", refer)
@@ -109,14 +109,14 @@ class People:
         purchase = purchases.Purchase(order_id=order, buyer_id=buyer, amount_cents=cents)
         holding_days = self._world.settings.referral_settings.holding_days
 
-        async def log(life: Life) -> None:
+        async def log(life: Process) -> None:
             await life.ledger.write(
                 purchases.log_purchase, purchase, rate_ppm, life.ledger.now(), holding_days=holding_days
             )
 
         await self._perhaps_twice(f"{buyer} buys {order} for {cents} cents at {rate_ppm} ppm", log)
 
-    async def _perhaps_twice(self, what: str, work: Callable[[Life], Awaitable[None]]) -> None:
+    async def _perhaps_twice(self, what: str, work: Callable[[Process], Awaitable[None]]) -> None:
         """Repeat something until it succeeds; now and then twice at once."""
         async with anyio.create_task_group() as tasks:
             for _ in range(self._chance.choice((1, 1, 1, 1, 2))):
@@ -124,13 +124,13 @@ class People:
 
     async def refund(self) -> None:
         """Refund an order, or a part of it."""
-        if not self._world.books.orders:
+        if not self._world.model.orders:
             return
-        order = self._chance.choice(list(self._world.books.orders)[-RECENT_ORDERS:])
+        order = self._chance.choice(list(self._world.model.orders)[-RECENT_ORDERS:])
         self._refunds += 1
         refund_id, cents = f"refund-{self._refunds}", self._chance.choice((None, 1, 100, 1_299))
 
-        async def give_back(life: Life) -> None:
+        async def give_back(life: Process) -> None:
             await life.ledger.log_referral_refund(order, cents, refund_id)
 
         await self._perhaps_twice(f"{cents or 'all'} cents of {order} are refunded", give_back)
@@ -140,7 +140,7 @@ class People:
         person = self._chance.choice(self._referrers)
         kind = self._chance.choice((None, *Absence))
 
-        async def note(life: Life) -> None:
+        async def note(life: Process) -> None:
             if kind is None:
                 await life.ledger.write(absences.note_return, person)
             else:
@@ -151,9 +151,9 @@ class People:
     async def bar_or_forgive(self) -> None:
         """Blacklist a referrer, or end that."""
         person = self._chance.choice(self._referrers)
-        barred = person in self._world.books.barred
+        barred = person in self._world.model.barred
 
-        async def decide(life: Life) -> None:
+        async def decide(life: Process) -> None:
             if barred:
                 await life.ledger.write(blacklist.unblacklist, person, actor="cli", now=life.ledger.now())
             else:
@@ -165,7 +165,7 @@ class People:
         """Pay a member through another bot."""
         person = self._chance.choice(self._referrers)
 
-        async def mark(life: Life) -> None:
+        async def mark(life: Process) -> None:
             owed = (await life.ledger.get_pending_cashback_for_user(person))["pending_cents"]
             await life.ledger.mark_cashback_paid(person, self._chance.choice((owed, (owed + 1) // 2, owed + 1)))
 
@@ -178,7 +178,7 @@ class People:
         issuer = self._world.admin(FIRST_ADMIN + self._chance.randrange(2))
         target = self._chance.choice((None, None, self._chance.choice(self._referrers)))
 
-        async def propose(life: Life) -> BatchSummary:
+        async def propose(life: Process) -> BatchSummary:
             return await life.service.propose(issuer, target_user_id=target)
 
         summary = await self._world.ask(f"{issuer} proposes to pay {target or 'everyone'}", propose)
@@ -195,7 +195,7 @@ class People:
 
     async def second(self, number: int) -> None:
         """Approve a waiting batch as another admin; now and then twice at once, and as the first admin too."""
-        batch = self._world.books.batches.get(number)
+        batch = self._world.model.batches.get(number)
         if batch is None or batch.first_approved_by is None:
             return
         await anyio.sleep(self._chance.choice(THINKING_SECONDS))
@@ -214,29 +214,29 @@ class People:
         await anyio.sleep(self._chance.choice((0.0, 0.0, 0.05)))
         if self._chance.random() < 0.15:  # noqa: PLR2004 -- one in seven
 
-            async def press(life: Life) -> None:
+            async def press(life: Process) -> None:
                 await life.service.cancel(actor, number)
 
             await self._world.ask(f"{actor} presses Cancel on batch {number}", press)
             return
         if ADMIN_ROLE in actor.role_ids:
-            self._world.books.entitled.add((str(actor), number))
+            self._world.model.entitled.add((str(actor), number))
 
-        async def confirm(life: Life) -> object:
+        async def confirm(life: Process) -> object:
             return await life.service.approve(actor, number)
 
         await self._world.ask(f"{actor} presses Confirm on batch {number}", confirm)
 
     async def manage(self) -> None:
         """Do any admin's action to one of the newest batches, whether its state allows it or not."""
-        batches = list(self._world.books.batches)[-3:]
+        batches = list(self._world.model.batches)[-3:]
         if not batches:
             return
         number, admin = self._chance.choice(batches), self._world.admin(FIRST_ADMIN + self._chance.randrange(3))
-        acts: dict[str, Callable[[Life], Awaitable[object]]] = {
+        acts: dict[str, Callable[[Process], Awaitable[object]]] = {
             "stops": lambda life: life.service.stop(admin, number),
             "resumes": lambda life: life.service.resume(admin, number),
-            "gives up the rest of": lambda life: life.service.give_up(admin, number),
+            "gives up the rest of": lambda life: life.service.abandon(admin, number),
             "retries": lambda life: life.service.retry(admin, number, why="a reason"),
         }
         name = self._chance.choice(list(acts))
@@ -244,13 +244,13 @@ class People:
 
     async def take_back(self) -> None:
         """Reverse a batch's payouts, or one of them; now and then as two admins, or twice at once."""
-        batches = list(self._world.books.batches)[-3:]
+        batches = list(self._world.model.batches)[-3:]
         if not batches:
             return
         number, issuer = self._chance.choice(batches), self._world.admin(FIRST_ADMIN)
         referrer = self._chance.choice((None, self._chance.choice(self._referrers)))
 
-        async def propose(life: Life) -> Reversal:
+        async def propose(life: Process) -> Reversal:
             return await life.service.propose_reversal(issuer, number, reason="paid by mistake", referrer_id=referrer)
 
         reversal = await self._world.ask(f"{issuer} takes back batch {number}, {referrer or 'all of it'}", propose)
@@ -263,7 +263,7 @@ class People:
 
     async def _decide_reversal(self, admin: Actor, number: int) -> None:
         await anyio.sleep(self._chance.choice((0.0, 0.0, 5.0)))
-        acts: tuple[Callable[[Life], Awaitable[object]], ...] = (
+        acts: tuple[Callable[[Process], Awaitable[object]], ...] = (
             lambda life: life.service.approve_reversal(admin, number),
             lambda life: life.service.cancel_reversal(admin, number),
         )
@@ -272,7 +272,7 @@ class People:
 
     async def spend(self) -> None:
         """Spend from a wallet, through another bot on the same file."""
-        balances = self._world.books.balances
+        balances = self._world.model.balances
         rich = sorted(person for person, cents in balances.items() if cents > 0)
         if rich:
             person = self._chance.choice(rich)
@@ -308,7 +308,7 @@ class People:
         """Pause or resume the schedule, or skip the next slot."""
         admin = self._world.admin(FIRST_ADMIN)
         slot_at = self._world.rule.next_slot(self._world.clock())
-        act: Callable[[Life], Coroutine[Any, Any, None]] = self._chance.choice(
+        act: Callable[[Process], Coroutine[Any, Any, None]] = self._chance.choice(
             (
                 lambda life: life.service.pause_schedule(admin, "a reason"),
                 lambda life: life.service.resume_schedule(admin, "a reason"),
@@ -326,7 +326,7 @@ class People:
 
     async def move_clock(self) -> None:
         """Set the clock forward or back."""
-        if self._world.odds.clock_step:
+        if self._world.fault_rates.clock_step:
             seconds = self._chance.choice(CLOCK_STEPS)
             self._world.tell(f"the clock is moved by {seconds:g} s")
             self._world.clock.move(timedelta(seconds=seconds))
@@ -334,7 +334,7 @@ class People:
     async def kill(self) -> None:
         """Kill a process."""
         if self._world.lives:
-            self._chance.choice(self._world.lives).fate.die("by a kill")
+            self._chance.choice(self._world.lives).faults.die("by a kill")
 
     async def stop(self) -> None:
         """Ask a process to stop."""

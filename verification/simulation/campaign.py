@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from verification.simulation.environment import Laboratory
+from verification.simulation.environment import Environment
 from verification.simulation.seeds import Outcome, run_seed
 
 SEEDS_AT_ONCE: Final = 50
@@ -99,7 +99,7 @@ def _settle_in() -> None:
 
 def _run_part(seeds: Iterable[int]) -> Tally:
     tally = Tally()
-    with Laboratory() as laboratory:
+    with Environment() as environment:
         for seed in seeds:
-            tally.add(run_seed(seed, laboratory))
+            tally.add(run_seed(seed, environment))
     return tally

@@ -8,8 +8,8 @@ from typing import Final
 import anyio
 
 from cashback.domain.model import Delivery, DeliveryStatus, NotificationStatus, PayoutNotice
-from verification.simulation.ledger_model import Books
-from verification.simulation.process_faults import Fate
+from verification.simulation.ledger_model import LedgerModel
+from verification.simulation.process_faults import ProcessFaults
 
 ANSWER_SECONDS: Final = (0.0, 0.1, 0.4, 2.0)
 NONCE_SECONDS: Final = 120.0
@@ -17,10 +17,10 @@ NONCE_SECONDS: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class DirectMessage:
     """A direct message that a member saw, the process that sent it, and whether that process had a response."""
 
-    fate: Fate
+    faults: ProcessFaults
     answered: bool
     at: float
 
@@ -30,22 +30,22 @@ class Settlement:
     """The final mark of a direct message, and the processes that lived at the same time as the marking one."""
 
     status: NotificationStatus
-    beside: Collection[Fate]
+    beside: Collection[ProcessFaults]
 
 
 @dataclass(slots=True, kw_only=True)
-class Post:
+class DiscordModel:
     """All messages that members have seen, by the number of the notification; `found` are violations."""
 
-    books: Books
+    model: LedgerModel
     seconds: Callable[[], float]
-    seen: dict[int, list[Letter]] = field(default_factory=dict)
+    seen: dict[int, list[DirectMessage]] = field(default_factory=dict)
     settled: dict[int, Settlement] = field(default_factory=dict)
     recognised: int = 0
     repeats: int = 0
     found: list[str] = field(default_factory=list)
 
-    def arrive(self, notice: PayoutNotice, letter: Letter) -> None:
+    def arrive(self, notice: PayoutNotice, letter: DirectMessage) -> None:
         """Show a member a message. It must not come again if its sender knew that it had arrived.
 
         Within the nonce's time a repeat is not shown; later only the unmarked message of a process that is gone, or
@@ -53,21 +53,21 @@ class Post:
         apart, one may abandon it, and the other's arrives; once it is marked as sent, none may.
         """
         before = self.seen.setdefault(notice.notification_id, [])
-        if any(one.answered and one.fate is letter.fate for one in before):
+        if any(one.answered and one.faults is letter.faults for one in before):
             self.found.append(f"direct message {notice.notification_id} was sent again by who knew that it had arrived")
         if before and letter.at - before[-1].at <= NONCE_SECONDS:
             self.recognised += 1
             return
         self.repeats += bool(before)
         settlement = self.settled.get(notice.notification_id)
-        if before and settlement is not None and not _may_be_under_way(settlement, letter.fate):
+        if before and settlement is not None and not _may_be_under_way(settlement, letter.faults):
             self.found.append(f"direct message {notice.notification_id} was shown again after it was settled")
         before.append(letter)
         told = (notice.user_id, notice.amount_cents, notice.balance_after_cents)
-        if told not in [move[1:] for move in self.books.moves]:
+        if told not in [move[1:] for move in self.model.moves]:
             self.found.append(f"a direct message tells {told[0]} of {told[1]} cents that make {told[2]}")
 
-    def settle(self, number: int, status: NotificationStatus, beside: Collection[Fate]) -> None:
+    def settle(self, number: int, status: NotificationStatus, beside: Collection[ProcessFaults]) -> None:
         """Record a message's mark; of two, the first counts."""
         self.settled.setdefault(number, Settlement(status=status, beside=beside))
 
@@ -77,35 +77,35 @@ class Post:
         return [number for number in sent if number not in self.seen]
 
 
-def _may_be_under_way(settlement: Settlement, fate: Fate) -> bool:
+def _may_be_under_way(settlement: Settlement, faults: ProcessFaults) -> bool:
     """Return whether a process may still send what another abandoned: it had read it before, and knew of no arrival."""
-    return settlement.status is not NotificationStatus.SENT and fate in settlement.beside
+    return settlement.status is not NotificationStatus.SENT and faults in settlement.beside
 
 
 class SimulatedMessenger:
     """One process's connection to Discord."""
 
-    def __init__(self, post: Post, fate: Fate, chance: Random) -> None:
-        """`post` holds what members see; `chance` decides how long a response takes."""
-        self._post = post
-        self._fate = fate
+    def __init__(self, discord: DiscordModel, faults: ProcessFaults, chance: Random) -> None:
+        """`discord` holds what members see; `chance` decides how long a response takes."""
+        self._discord = discord
+        self._faults = faults
         self._chance = chance
 
     async def send(self, notice: PayoutNotice) -> Delivery:
         """Send, and respond as Discord might."""
-        self._fate.go_on()
+        self._faults.go_on()
         await anyio.sleep(self._chance.choice(ANSWER_SECONDS))
-        self._fate.go_on()
-        if self._fate.strikes("closed_door"):
+        self._faults.go_on()
+        if self._faults.strikes("closed_door"):
             return Delivery(status=DeliveryStatus.UNDELIVERABLE, reason="403 50007")
-        if self._fate.strikes("too_fast"):
+        if self._faults.strikes("too_fast"):
             return Delivery(status=DeliveryStatus.BACK_OFF, reason="429 40003")
-        if self._fate.strikes("refused_for_now", times=2):
+        if self._faults.strikes("refused_for_now", times=2):
             return Delivery(status=DeliveryStatus.RETRY, reason=self._chance.choice(("503", "timeout")))
-        answered = not self._fate.strikes("answer_of_message_lost", times=2)
-        self._post.arrive(notice, Letter(fate=self._fate, answered=answered, at=self._post.seconds()))
+        answered = not self._faults.strikes("answer_of_message_lost", times=2)
+        self._discord.arrive(notice, DirectMessage(faults=self._faults, answered=answered, at=self._discord.seconds()))
         await anyio.sleep(self._chance.choice(ANSWER_SECONDS))
-        self._fate.go_on()
+        self._faults.go_on()
         if not answered:
             return Delivery(status=DeliveryStatus.RETRY, reason="connection dropped")
         return Delivery(status=DeliveryStatus.SENT, dm_channel_id=notice.user_id)

@@ -16,7 +16,7 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a folder of ours is made in it
 COMPUTERS: Final = 2
 
 
-class Laboratory:
+class Environment:
     """Use it as a context: it silences the program's log, and removes its folder at the end."""
 
     def __init__(self) -> None:

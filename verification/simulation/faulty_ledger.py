@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from cashback.database import Database
 from cashback.domain.ports import Clock
-from verification.simulation.process_faults import Fate
+from verification.simulation.process_faults import ProcessFaults
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,7 +25,7 @@ BROKEN: Final = "disk I/O error"
 class Committed:
     """A committed transaction: its process, the function that wrote it, the arguments, and the result."""
 
-    by: Fate
+    by: ProcessFaults
     function: str
     arguments: Mapping[str, Any]
     result: Any
@@ -39,12 +39,12 @@ class Committed:
 class SimulatedLedger(Database):
     """One computer's ledger, for one world after another, so that each statement is compiled once.
 
-    `clock` is the world's, `fate` that of the process which has the file open, and `witness` is called with each
+    `clock` is the world's, `faults` that of the process which has the file open, and `witness` is called with each
     commit.
     """
 
     clock: Clock
-    fate: Fate
+    faults: ProcessFaults
     witness: Callable[[Committed], None]
 
     def __init__(self, path: Path) -> None:
@@ -57,20 +57,20 @@ class SimulatedLedger(Database):
 
     async def write(self, function: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Write, unless a fault is injected."""
-        await self.fate.linger()
+        await self.faults.linger()
 
         def work(connection: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 -- the package's own
             self._fail_perhaps()
             self._written = None
             result = function(connection, *args, **kwargs)
-            self._written = _committed(self.fate, function, args, kwargs, result)
+            self._written = _committed(self.faults, function, args, kwargs, result)
             return result
 
         return await super().write(work, *args, **kwargs)
 
     async def read(self, function: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Read, unless a fault is injected."""
-        await self.fate.linger()
+        await self.faults.linger()
 
         def work(connection: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 -- the package's own
             self._fail_perhaps()
@@ -80,23 +80,23 @@ class SimulatedLedger(Database):
 
     def _fail_perhaps(self) -> None:
         """Raise a driver's error now and then, so that it is translated as in production."""
-        self.fate.go_on()
-        if self.fate.strikes("locked"):
+        self.faults.go_on()
+        if self.faults.strikes("locked"):
             raise sqlite3.OperationalError(LOCKED)
 
     def _at_commit(self, moment: str) -> None:
-        self.fate.go_on()
+        self.faults.go_on()
         if moment == "before commit":
-            self.fate.die_perhaps("before a commit")
-            if self.fate.strikes("disk_full"):
+            self.faults.die_perhaps("before a commit")
+            if self.faults.strikes("disk_full"):
                 raise sqlite3.OperationalError(FULL)
-            if self.fate.strikes("broken_at_commit"):
+            if self.faults.strikes("broken_at_commit"):
                 raise sqlite3.OperationalError(BROKEN)
             return
         if self._written is not None:
             self.witness(self._written)
-        self.fate.die_perhaps("after a commit")
-        if self.fate.strikes("answer_of_commit_lost"):
+        self.faults.die_perhaps("after a commit")
+        if self.faults.strikes("answer_of_commit_lost"):
             raise sqlite3.OperationalError(BROKEN)
 
 
@@ -105,7 +105,7 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def _committed(by: Fate, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Committed:  # noqa: ANN401 -- any
+def _committed(by: ProcessFaults, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Committed:  # noqa: ANN401 -- any
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
     arguments = _signature(function).bind(None, *args, **kwargs)
     arguments.apply_defaults()

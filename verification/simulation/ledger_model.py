@@ -110,7 +110,7 @@ class Reversal:
 
 
 @dataclass(slots=True)
-class Books:
+class LedgerModel:
     """The expected rows. `found` are the rule violations that a commit itself has shown."""
 
     min_payout_cents: int = 1
@@ -256,7 +256,7 @@ class Books:
         batch = self.batches[number]
         for payout in batch.payouts.values():
             if payout.status is before:
-                payout.status, payout.reason = PayoutStatus.SKIPPED, SkipReason.GIVEN_UP
+                payout.status, payout.reason = PayoutStatus.SKIPPED, SkipReason.ABANDONED
         batch.status = BatchStatus.RUNNING
         self.finish(number)
 

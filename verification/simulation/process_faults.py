@@ -6,7 +6,7 @@ from typing import Final
 
 import anyio
 
-from verification.simulation.randomness import STEPS_OF_A_LIFE, Odds
+from verification.simulation.randomness import STEPS_OF_A_LIFE, FaultRates
 
 STATEMENT_SECONDS: Final = (0.001, 0.02, 0.5, 3.0)
 
@@ -15,15 +15,15 @@ class DiedError(BaseException):
     """The process is dead: no code handles this, and nothing that it still does leaves a trace outside of it."""
 
 
-class Fate:
+class ProcessFaults:
     """Decides the faults of one process. A dead process commits and sends nothing; its tasks are then cancelled."""
 
-    def __init__(self, chance: Random, odds: Odds, tell: Callable[[str], None]) -> None:
-        """`odds` are the probabilities of the faults; `tell` is called with each."""
+    def __init__(self, chance: Random, fault_rates: FaultRates, tell: Callable[[str], None]) -> None:
+        """`fault_rates` are the probabilities of the faults; `tell` is called with each."""
         self.is_dead = False
         self.on_death: Callable[[], None] = lambda: None
         self._chance = chance
-        self._odds = odds
+        self._fault_rates = fault_rates
         self._tell = tell
         self._steps_left: int | None = None
         if self.strikes("death_at_a_step", times=10):
@@ -31,15 +31,15 @@ class Fate:
 
     def strikes(self, fault: str, *, times: int = 1) -> bool:
         """Return whether a fault occurs now."""
-        odds: float = getattr(self._odds, fault)
-        if not odds or self._chance.random() >= odds * times:
+        fault_rates: float = getattr(self._fault_rates, fault)
+        if not fault_rates or self._chance.random() >= fault_rates * times:
             return False
         self._tell(f"  {fault.replace('_', ' ')}")
         return True
 
     async def linger(self) -> None:
         """Delay a statement, if statements are slow."""
-        if self._odds.slow_statement and self._chance.random() < 10 * self._odds.slow_statement:
+        if self._fault_rates.slow_statement and self._chance.random() < 10 * self._fault_rates.slow_statement:
             await anyio.sleep(self._chance.choice(STATEMENT_SECONDS))
 
     def go_on(self) -> None:

@@ -17,7 +17,7 @@ STEPS_OF_A_LIFE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Odds:
+class FaultRates:
     """The probability of each fault on each occasion, from 0 to 1."""
 
     locked: float = 0.0
@@ -40,7 +40,7 @@ class Odds:
         return cls(**{each.name: chance.choice((0.0, 0.0, 0.01, 0.06)) for each in fields(cls)})
 
 
-CALM: Final = Odds()
+CALM: Final = FaultRates()
 """No faults."""
 
 

@@ -17,14 +17,14 @@ from cashback.services import Actor, Source
 from cashback.services.schedule import schedule_of
 from cashback.settings import Settings
 from pipeline.runner import explain
-from verification.simulation.discord_model import Post
+from verification.simulation.discord_model import DiscordModel
 from verification.simulation.faulty_ledger import Committed, SimulatedLedger
 from verification.simulation.invariants import inspect, inspect_end, undecided_slots
-from verification.simulation.ledger_model import Books
+from verification.simulation.ledger_model import LedgerModel
 from verification.simulation.model_updates import enter
-from verification.simulation.process import GoneError, Life
-from verification.simulation.process_faults import Fate
-from verification.simulation.randomness import CALM, Odds
+from verification.simulation.process import GoneError, Process
+from verification.simulation.process_faults import ProcessFaults
+from verification.simulation.randomness import CALM, FaultRates
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class World:
         computers: Sequence[SimulatedLedger],
         chance: Random,
         settings: Settings,
-        odds: Odds,
+        fault_rates: FaultRates,
         *,
         watch_closely: bool = False,
         look_after_each_life: bool = True,
@@ -116,12 +116,12 @@ class World:
         """
         self.chance = chance
         self.settings = settings
-        self.odds = odds
+        self.fault_rates = fault_rates
         self.clock = Clock(START)
-        self.books = Books(min_payout_cents=settings.referral_settings.min_payout_cents)
-        self.post = Post(books=self.books, seconds=self.clock.seconds)
+        self.model = LedgerModel(min_payout_cents=settings.referral_settings.min_payout_cents)
+        self.discord = DiscordModel(model=self.model, seconds=self.clock.seconds)
         self._story: deque[tuple[datetime, str | Committed]] = deque(maxlen=story_lines)
-        self.lives: list[Life] = []
+        self.lives: list[Process] = []
         self.seen = Seen()
         self.end = End(START, 0, 0, 0, None)
         self._watch_closely = watch_closely
@@ -151,7 +151,7 @@ class World:
     def count_step(self) -> None:
         """Count a task's step in each process."""
         for life in self.lives:
-            life.fate.count_step()
+            life.faults.count_step()
 
     def close(self) -> None:
         """End the world: keep what is needed afterwards, and close the checker's connection."""
@@ -170,7 +170,7 @@ class World:
     def spend(self, person: int, cents: int) -> None:
         """Take money out of a wallet like another bot."""
         self.tell(f"another bot takes {cents} cents from {person}")
-        self.books.move(None, person, -cents)
+        self.model.move(None, person, -cents)
         self.execute("BEGIN IMMEDIATE")
         self.execute(
             "UPDATE users SET wallet_balance_cents = wallet_balance_cents - ? WHERE discord_id = ?", cents, person
@@ -178,7 +178,7 @@ class World:
         self.execute(
             "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
             " VALUES (?, ?, ?, 'purchase')",
-            *(person, -cents, self.books.balances[person]),
+            *(person, -cents, self.model.balances[person]),
         )
         self.execute("COMMIT")
 
@@ -195,7 +195,7 @@ class World:
 
     def calm_ledger(self) -> SimulatedLedger:
         """Return a ledger without faults."""
-        self._computers[0].fate = Fate(self.chance, CALM, self.tell)
+        self._computers[0].faults = ProcessFaults(self.chance, CALM, self.tell)
         return self._computers[0]
 
     # The checks.
@@ -206,18 +206,18 @@ class World:
         self.seen.count(year, done.function)
         if isinstance(done.result, ChunkCredited):
             self.seen.count(year, "credited_cents", done.result.credited_cents)
-        self.books.latest = self.clock.latest
+        self.model.latest = self.clock.latest
         self.tell(done)
-        enter(self.books, done)
+        enter(self.model, done)
         if done.function == "outbox.settle":
-            beside = [life.fate for life in self.lives if life.fate is not done.by]
-            self.post.settle(done.arguments["notification_id"], done.arguments["status"], beside)
+            beside = [life.faults for life in self.lives if life.faults is not done.by]
+            self.discord.settle(done.arguments["notification_id"], done.arguments["status"], beside)
         if self._watch_closely:
             self.inspect()
 
     def inspect(self) -> None:
         """Compare the rows with the model. Raises ViolationError."""
-        self.judge([*self.books.found, *self.post.found, *inspect(self._rows, self.books)])
+        self.judge([*self.model.found, *self.discord.found, *inspect(self._rows, self.model)])
 
     def inspect_end(self) -> None:
         """Also check for unfinished work. Raises ViolationError."""
@@ -233,13 +233,13 @@ class World:
 
     # Processes.
 
-    async def live(self, computer: int, *, odds: Odds) -> None:
+    async def live(self, computer: int, *, fault_rates: FaultRates) -> None:
         """Run a process once on a computer; any error is a violation, unless the ledger cannot be opened."""
         self.seen.lives += 1
         name = f"process {self.seen.lives}"
         self.tell(f"{name} starts on computer {computer}")
-        fate = Fate(self.chance, odds, self.tell)
-        life = Life(self._computers[computer], self.settings, self.post, self.chance, fate, self._hear)
+        faults = ProcessFaults(self.chance, fault_rates, self.tell)
+        life = Process(self._computers[computer], self.settings, self.discord, self.chance, faults, self._hear)
         self.lives.append(life)
         fell: list[str] = []
         try:
@@ -249,23 +249,23 @@ class World:
             self.tell(reason)
             refused_to_start = group.split(CashbackError)[1] is None and not life.was_up
             # The end of a dead process is not observable.
-            fell += [] if refused_to_start or fate.is_dead else [reason]
+            fell += [] if refused_to_start or faults.is_dead else [reason]
         finally:
             self.lives.remove(life)
         self.judge(fell)
-        self.seen.deaths += fate.is_dead
-        self.seen.count(self.clock().year, "deaths", int(fate.is_dead))
-        self.tell(f"{name} has {'died' if fate.is_dead else 'ended'}")
+        self.seen.deaths += faults.is_dead
+        self.seen.count(self.clock().year, "deaths", int(faults.is_dead))
+        self.tell(f"{name} has {'died' if faults.is_dead else 'ended'}")
         if self._look_after_each_life:
             self.inspect()
 
     async def _hear(self, line: str) -> None:
         self.tell(f"  audit channel: {line}")
 
-    async def keep_alive(self, computer: int, *, odds: Odds) -> None:
+    async def keep_alive(self, computer: int, *, fault_rates: FaultRates) -> None:
         """Start the program repeatedly, until cancelled."""
         while True:
-            await self.live(computer, odds=odds)
+            await self.live(computer, fault_rates=fault_rates)
             await anyio.sleep(self.chance.uniform(0, RESTART_SECONDS))
 
     async def end_lives(self, *, gently: bool) -> None:
@@ -275,7 +275,7 @@ class World:
                 life.stop()
             await anyio.sleep(1)
         for life in self.lives:
-            life.fate.die("as the power fails")
+            life.faults.die("as the power fails")
 
     # People.
 
@@ -283,7 +283,7 @@ class World:
         """Return an actor with the admin role."""
         return Actor(source=Source.DISCORD, user_id=user_id, role_ids=frozenset({ADMIN_ROLE}))
 
-    async def ask(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
+    async def ask(self, what: str, work: Callable[[Process], Awaitable[T]]) -> T | None:
         """Let a running process do something once; None if it did not, whatever the reason."""
         running = [life for life in self.lives if life.up]
         if not running:
@@ -295,7 +295,7 @@ class World:
             self.tell(f"  {what}: {type(error).__name__} {error}")
             return None
 
-    async def insist(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
+    async def insist(self, what: str, work: Callable[[Process], Awaitable[T]]) -> T | None:
         """Repeat an action until it is answered, like a shop."""
         while True:
             running = [life for life in self.lives if life.up]

@@ -19,7 +19,7 @@ def simulate(*, weeks: int, seed: int) -> int:
     """Run the years, print the table and the totals; return the exit code: 1 if a promise was broken."""
     with progress("Weeks", weeks) as advance:
         history = live_years(weeks, seed, advance)
-    say(HEAD, *_years(history), "", *_books(history))
+    say(HEAD, *_years(history), "", *_model(history))
     if history.violation is None:
         return 0
     say("", f"A promise was broken: {history.violation}", *history.story)
@@ -40,7 +40,7 @@ def _years(history: History) -> list[str]:
     return lines
 
 
-def _books(history: History) -> list[str]:
+def _model(history: History) -> list[str]:
     """Print the totals of all years, and where each cent is."""
     account = history.account
     deaths = sum(counts["deaths"] for counts in history.years.values())
@@ -53,7 +53,7 @@ Earned: {cents} cents and {millionths} millionths of one, which are
   + {dollars(account.pending)} pending + {dollars(account.held)} held - {dollars(account.owed)} owed after refunds,
   + {account.carried_millionths} millionths that are below a cent on their referrals.
 Cents lost or made: {account.lost}.
-Every Friday has one batch or a reason, and rows and books agree: {"yes" if history.violation is None else "NO"}.
+Every Friday has one batch or a reason, and rows and model agree: {"yes" if history.violation is None else "NO"}.
 Audit head: {history.audit_head}"""
     return lines.splitlines()
 
