@@ -40,6 +40,13 @@ from cli.output import UsageError, complain, one_line
 if TYPE_CHECKING:
     from cli.context import Place
 
+
+class NotificationAction(StrEnum):
+    """What may be done to direct messages."""
+
+    RETRY = "retry"
+
+
 app = typer.Typer(
     name="cashback",
     help="Pay a community the referral cashback that it has earned.",
@@ -337,6 +344,33 @@ def retry(
     from cli import runs
 
     return runs.retry(_place(context, config, database), batch_id, why=reason, as_json=as_json)
+
+
+@app.command()
+def notifications(
+    context: typer.Context,
+    *,
+    action: Annotated[
+        NotificationAction | None, typer.Argument(metavar="[retry]", help="Queue failed ones again.")
+    ] = None,
+    batch_id: Annotated[str | None, typer.Argument(metavar="[BATCH-ID]", help="Only this batch's.")] = None,
+    user: UserOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that failed.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Count the direct messages that failed, or queue them again."""
+    from cli import notifications
+
+    return notifications.notifications(
+        _place(context, config, database),
+        action=action,
+        batch_id=batch_id,
+        user_id=user,
+        everything=everything,
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -51,6 +51,7 @@ class Batches:
                     ("resume", self._service.resume),
                     ("retry", self._service.retry),
                     ("give-up", self._service.give_up),
+                    ("retry-notifications", self._service.retry_notifications_of_batch),
                 )
             ),
         ]

@@ -18,6 +18,7 @@ from cashback.cogs.errors import DISCORD_FAILURES, answer_command_error
 from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into the library
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.doctor import Doctor
+from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.cogs.member_facts import MemberFacts
 from cashback.domain.errors import CashbackError
 
@@ -89,6 +90,7 @@ class CashbackClient(commands.AutoShardedBot):
             max_ratelimit_timeout=RATE_LIMIT_SECONDS,
             # Our websocket limits its tries itself, and does not end them.
             shard_connect_timeout=None,
+            http_trace=limiting_trace(),
         )
         self.claims = claims
         self._bell = bell
