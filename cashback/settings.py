@@ -124,7 +124,7 @@ class ReferralSettings(_OwnSection):
     dm_per_second: Annotated[
         float, BeforeValidator(_to_pace), Field(gt=0, le=50, description="a number above 0, at most 50")
     ] = 1.0
-    retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
+    dm_retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
     max_users_per_batch: Annotated[StrictInt, _or_null(1, 10**9)] | None = None
     max_total_cents_per_batch: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
     approval_threshold_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
@@ -197,6 +197,7 @@ class DashboardSettings(_OwnSection):
         BeforeValidator(_to_web_address),
         Field(description="an http or https address without a path, or null: http:// with host and port"),
     ] = None
+    trusted_proxies: Annotated[StrictInt, _or_null(0, 10)] | None = None
 
     @property
     def address(self) -> str:
@@ -205,9 +206,14 @@ class DashboardSettings(_OwnSection):
         return self.public_url or f"http://{host}:{self.port}"
 
     @property
+    def proxies(self) -> int:
+        """The number of proxies before the dashboard; if it is not set, one with a public URL and none without."""
+        return int(self.public_url is not None) if self.trusted_proxies is None else self.trusted_proxies
+
+    @property
     def is_proxied(self) -> bool:
-        """Whether requests come through another program's server, which adds the client's address."""
-        return self.public_url is not None
+        """Whether requests come through proxies, which append their clients' addresses."""
+        return self.proxies > 0
 
 
 class Settings(_Section):
@@ -246,6 +252,9 @@ OWN_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "dashboard": DashboardSettings,
 }
 SHARED_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"role_ids": RoleIds, "logging_channels": LoggingChannels}
+RENAMED: Final[Mapping[str, str]] = {"retry_attempts": "dm_retry_attempts"}
+"""Old names of keys in `referral_settings`, still accepted, and their present names."""
+
 LIKE_OURS: Final = frozenset({"roles"})
 """Keys of the other bot that are close to ours and mean something else."""
 
@@ -263,6 +272,9 @@ def load(
     content = _read(path, must_exist=named is not None)
     tokens = [key for key in TOKEN_KEYS if key in content]
     ours: dict[str, Any] = {key: value for key, value in content.items() if key not in _FROM_ENVIRONMENT}
+    old_names = _old_names(content)
+    if old_names:
+        ours["referral_settings"] = _with_present_names(content["referral_settings"])
     ours["warnings"] = (
         *(
             f"{path.name}: {key} is not used: the token comes from DISCORD_TOKEN only; remove it from the file."
@@ -271,6 +283,10 @@ def load(
         *(
             f"{path.name}: {_printable(key)} is not a setting; did you mean {known}? Rename it."
             for key, known in _slips(content)
+        ),
+        *(
+            f"{path.name}: referral_settings.{old} is an old name of referral_settings.{RENAMED[old]}; rename it."
+            for old in old_names
         ),
     )
     ours["database"] = database or environ.get("CASHBACK_DATABASE") or "cashback.db"
@@ -281,11 +297,23 @@ def load(
     try:
         loaded = Settings.model_validate(ours)
     except ValidationError as error:
-        raise SettingsError(_one_line(path, error)) from error
+        raise SettingsError(_one_line(path, error, content)) from error
     wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids)
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
     return loaded
+
+
+def _old_names(content: Mapping[str, Any]) -> list[str]:
+    """List the old names of settings in the file."""
+    section = content.get("referral_settings")
+    return [old for old in RENAMED if old in section] if isinstance(section, dict) else []
+
+
+def _with_present_names(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename old keys; if the file has both, the present name counts."""
+    renamed = {RENAMED[key]: value for key, value in section.items() if key in RENAMED}
+    return {**renamed, **{key: value for key, value in section.items() if key not in RENAMED}}
 
 
 def _slips(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -298,8 +326,9 @@ def _slips(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     # At the top, such a setting would count as another program's key, and its default would apply.
     settled = content.get("referral_settings", {})
     for key in content:
-        if key in ReferralSettings.model_fields and isinstance(settled, dict) and key not in settled:
-            yield key, f"referral_settings.{key}"
+        name = RENAMED.get(key, key)
+        if name in ReferralSettings.model_fields and isinstance(settled, dict) and not {key, name} & settled.keys():
+            yield key, f"referral_settings.{name}"
 
 
 def _slips_in(content: Mapping[str, Any], known: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -403,7 +432,7 @@ def _unquoted(value: str) -> str:
     return "" if value.startswith("#") else value.partition(" #")[0].rstrip()
 
 
-def _one_line(path: Path, error: ValidationError) -> str:
+def _one_line(path: Path, error: ValidationError, content: Mapping[str, Any]) -> str:
     """Describe the first wrong key, its value, and the valid values in one line."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
@@ -411,6 +440,9 @@ def _one_line(path: Path, error: ValidationError) -> str:
         section, name = map(str, first["loc"])
         nearest = f"{section}.{similar_names.nearest(name, OWN_SECTIONS[section].model_fields)}"
         return f"{path.name}: {_printable(key)} is not a setting; the nearest is {nearest}. Correct or remove it."
+    for old in _old_names(content):
+        if key == f"referral_settings.{RENAMED[old]}" and RENAMED[old] not in content["referral_settings"]:
+            key = f"referral_settings.{old}"
     value = json.dumps(first["input"], default=float)
     return f"{path.name}: {key} is {value[:80]}, but may be {_meaning(first['loc'])}."
 

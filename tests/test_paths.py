@@ -21,6 +21,12 @@ PAGES = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.
     (PROJECT / "docs").rglob("*.md")
 )
 OTHERS = [PROJECT / "Makefile", PROJECT / ".ci" / "run", PROJECT / "pyproject.toml"]
+WEB = sorted(
+    path
+    for end in ("html", "js", "css", "mako")
+    for top in ("cashback", "sandbox")
+    for path in (PROJECT / top).rglob(f"*.{end}")
+)
 
 SUFFIXES = "py|md|yml|yaml|toml|css|js|html|svg|lock|service|timer|sh"
 FILE = re.compile(rf"(?<![\w./:~-])(?:[\w.-]+/)*[\w-]+\.(?:{SUFFIXES})\b(?![\w(/]|\.\w)")
@@ -114,7 +120,7 @@ def _relative(path: Path) -> str:
     return path.relative_to(PROJECT).as_posix()
 
 
-@pytest.mark.parametrize("path", [*PAGES, *OTHERS, *_deployed(), *_python_files()], ids=_relative)
+@pytest.mark.parametrize("path", [*PAGES, *OTHERS, *WEB, *_deployed(), *_python_files()], ids=_relative)
 def test_named_path_exists(path: Path) -> None:
     assert _stale(path) == []
 

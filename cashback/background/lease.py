@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+from uuid import UUID
 
 import anyio
 
@@ -25,6 +26,10 @@ LOOKS: Final = 10
 """How often the lease is renewed by its holder, and read by others, within its duration."""
 
 GIVE_BACK_SECONDS: Final = 3
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+PID_NAMESPACE: Final = Path("/proc/self/ns/pid")
+HIDDEN: Final = "a machine that does not show which"
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +45,7 @@ class Lease:
         self._database = database
         self._seconds = seconds
         self._name = name
-        self._holder = holder or f"{socket.gethostname()} process {os.getpid()} of {room()}"
+        self._holder = holder or holder_name()
         self._fence: int | None = None
         self._until = 0.0
         self._seen: leases.LeaseState | None = None
@@ -173,18 +178,37 @@ class Lease:
                 logger.warning("the payment lease was not released; the next process waits for it: %s", failure)
 
 
-def room() -> str:
-    """Identify the scope in which a process id is unique: the boot of this machine and, on Linux, the container."""
+def room() -> str | None:
+    """Return what makes a process id unique: this boot of this machine, and in it the container. None if hidden.
+
+    Where /proc hides the boot id or shows a masked one, two machines would look like one.
+    """
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return "a machine that does not tell"
+        boot = UUID(BOOT_ID.read_text(encoding="ascii").strip())
+        namespace = PID_NAMESPACE.readlink()
+    except (OSError, ValueError):
+        return None
+    return f"{boot} {namespace}" if boot.int else None
+
+
+def holder_name() -> str:
+    """Return this process's name as a holder; what the system hides is left open, and is nobody's."""
+    return f"{socket.gethostname()} process {os.getpid()} of {room() or HIDDEN}"
 
 
 def _has_ended(holder: str) -> bool:
-    """Return whether a holder is certainly dead: it ran in this process's scope, and no process has its id."""
-    found = re.fullmatch(rf".* process (\d+) of {re.escape(room())}", holder)
-    if found is None or not Path("/proc/self").exists():
+    """Return whether a holder has certainly ended: it ran where this process runs, and its id is free there.
+
+    The kernel is asked, not /proc: a mount of it may hide the processes of other users (hidepid, ProtectProc), or
+    show those of another container. A process that may not be signalled is there.
+    """
+    found = re.fullmatch(r".* process ([1-9]\d{0,8}) of (.+)", holder)
+    if found is None or found[2] != room():
         return False
-    return not Path("/proc", found[1]).exists()
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

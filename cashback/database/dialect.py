@@ -6,6 +6,7 @@ PostgreSQL a writer's transaction is SERIALIZABLE and is retried after a conflic
 """
 
 import random
+import re
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -57,6 +58,7 @@ PERHAPS_MET_ANOTHER: Final = ("23505", "42P07")
 """A key, or a table, that did not exist when it was checked: after a retry, the transaction sees its creator's row."""
 
 ATTEMPTS: Final = 40
+_SECRET_PARAMETER: Final = re.compile(r"([?&](?:password|sslpassword|oauth_client_secret)=)[^&]*", re.IGNORECASE)
 LONGEST_PAUSE_SECONDS: Final = 0.5
 
 
@@ -83,8 +85,9 @@ def located(location: str | Location) -> Location:
 
 
 def name_of(location: Location, *, password: bool = False) -> str:
-    """Return a database's name for people, without its password."""
-    return str(location) if isinstance(location, Path) else location.render_as_string(hide_password=not password)
+    """Return a database's name for people, without its password, which may also stand in the query of an address."""
+    name = str(location) if isinstance(location, Path) else location.render_as_string(hide_password=not password)
+    return name if password else _SECRET_PARAMETER.sub(r"\1***", name)
 
 
 def make_engine(location: Location, *, writes: bool) -> Engine:

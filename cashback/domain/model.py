@@ -61,7 +61,7 @@ class SkipReason(StrEnum):
 
     NOTHING_PENDING = "nothing_pending"
     BLACKLISTED = "blacklisted"
-    GIVEN_UP = "given_up"
+    ABANDONED = "given_up"
 
 
 class ExclusionReason(StrEnum):

@@ -5,6 +5,9 @@ from typing import Final
 from cashback.domain.model import ReasonCount
 from cashback.domain.money import dollars
 
+MAX_REASON_LENGTH: Final = 200
+"""The longest reason that an admin may give, in characters."""
+
 WORDS: Final = {
     "left_server": "left the server",
     "account_gone": "the Discord account is gone",

@@ -7,7 +7,7 @@ from cashback.services.actors import CLI, SCHEDULE, Actor, Source
 from cashback.services.members import Members, read_code
 from cashback.services.notifications import Notifications
 from cashback.services.proposals import EVERYONE, Proposals
-from cashback.services.reconciliation import Books
+from cashback.services.reconciliation import Reconciliation
 from cashback.services.reversals import Reversals
 from cashback.services.runs import Runs
 from cashback.services.schedule import Schedule
@@ -15,7 +15,7 @@ from cashback.services.sign_ins import SignIns
 from cashback.services.terms import batch_limits_of
 
 
-class AdminService(Books, Members, Notifications, Proposals, Reversals, Runs, Schedule, SignIns):
+class AdminService(Reconciliation, Members, Notifications, Proposals, Reversals, Runs, Schedule, SignIns):
     """Checks admins' requests and hands approved batches to the runner."""
 
 

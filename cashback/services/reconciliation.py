@@ -13,7 +13,7 @@ from cashback.services.actors import Actor
 from cashback.services.base import Service
 
 
-class Books(Service):
+class Reconciliation(Service):
     """Reconciles the ledger when an admin asks, and records purchases of shops with a known key."""
 
     async def verify(self, actor: Actor) -> Verdict:

@@ -34,10 +34,10 @@ class Runs(Service):
         await self._database.write(runs.stop, batch_number, actor=str(actor), now=self._database.now())
         return await self._database.read(batches.report, batch_number)
 
-    async def give_up(self, actor: Actor, batch_number: int) -> BatchReport:
+    async def abandon(self, actor: Actor, batch_number: int) -> BatchReport:
         """Abandon the rest of a stopped batch, or the failed payouts of a finished one. Raises StaleBatchError."""
         await self.require_admin(actor, f"give up the rest of batch number {batch_number}")
-        return await self._database.write(runs.give_up, batch_number, actor=str(actor), now=self._database.now())
+        return await self._database.write(runs.abandon, batch_number, actor=str(actor), now=self._database.now())
 
     async def retry(self, actor: Actor, batch_number: int, *, why: str | None = None) -> BatchReport:
         """Retry only the failed payouts of a finished batch. Raises StaleBatchError or BusyError."""

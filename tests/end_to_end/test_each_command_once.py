@@ -20,13 +20,13 @@ from sqlalchemy import Connection
 
 import bot
 from cashback.background.lease import Lease
+from cashback.cogs.buttons import BUTTONS
 from cashback.cogs.buttons.confirm import Action, DecisionButton
 from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
 from cashback.cogs.buttons.paging import PageButton, Step
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
-from cashback.cogs.buttons.skip_slot import HoldButton
-from cashback.cogs.gateway.client import BUTTONS
+from cashback.cogs.buttons.skip_slot import SkipSlotButton
 from cashback.database import Database
 from cashback.database.claims import claim
 from cashback.database.queries.history import BatchFilter
@@ -60,7 +60,7 @@ class Watched(Database):
 
 
 class Scene:
-    """A town with two live bots, neither of which pays, and what the commands need to be there."""
+    """Two live bots that do not pay, and the preparations for the commands."""
 
     def __init__(self, town: DiscordFixture) -> None:
         self.town = town
@@ -74,7 +74,7 @@ class Scene:
         return await self.town.referrer(f"Member {len(self.town.sandbox.messages(self.town.channel.id))}", cents)
 
     async def everyone(self) -> Options:
-        """Have somebody to pay, whom the command does not name."""
+        """Add a member to pay that the command does not name."""
         await self.referrer()
         return {}
 
@@ -83,17 +83,17 @@ class Scene:
         return {"user": (await self.referrer()).id}
 
     async def barred(self) -> Options:
-        """Name a member who is blacklisted."""
+        """Name a member that is blacklisted."""
         options = await self.member()
         await self.service.blacklist(self.ada, options["user"])
         return options
 
     async def two(self) -> Options:
-        """Name two members who are not linked."""
+        """Name two members that are not linked."""
         return {"referrer": (await self.referrer()).id, "member": (await self.referrer()).id}
 
     async def linked(self) -> Options:
-        """Name a member who is linked."""
+        """Name a member that is linked."""
         options = await self.two()
         await self.service.link(self.ada, options["referrer"], options["member"])
         return {"member": options["member"]}
@@ -192,7 +192,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb dashboard": (nothing, ["dashboard_link_issued"]),
     "sendref-cashb export": (Scene.paid, []),
     "sendref-cashb failures": (nothing, []),
-    "sendref-cashb give-up": (Scene.stopped, ["batch_given_up", "batch_finished"]),
+    "sendref-cashb abandon": (Scene.stopped, ["batch_given_up", "batch_finished"]),
     "sendref-cashb history": (nothing, []),
     "sendref-cashb notifications": (nothing, []),
     "sendref-cashb notifications retry": (Scene.unsent, ["notifications_retried"]),
@@ -333,10 +333,10 @@ async def decision(scene: Scene) -> DecisionButton:
     return DecisionButton(Action.CANCEL, summary.batch_number)
 
 
-async def hold(scene: Scene) -> HoldButton:
+async def skip_slot(scene: Scene) -> SkipSlotButton:
     """Make the button that skips the next slot."""
     database = scene.town.till.database
-    return HoldButton((await database.read(slots.coming, now=database.now(), count=1))[0])
+    return SkipSlotButton((await database.read(slots.coming, now=database.now(), count=1))[0])
 
 
 async def reversal(scene: Scene) -> ReversalButton:
@@ -366,7 +366,7 @@ async def payouts_page(scene: Scene) -> PayoutsButton:
 PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] = {
     DecisionButton: (decision, ["batch_cancelled"]),
     HistoryButton: (batches_page, []),
-    HoldButton: (hold, ["slot_skipped"]),
+    SkipSlotButton: (skip_slot, ["slot_skipped"]),
     PageButton: (page, []),
     PayoutsButton: (payouts_page, []),
     ReversalButton: (reversal, ["reversal_cancelled"]),
@@ -390,6 +390,7 @@ async def pressed(town: DiscordFixture, item: Any) -> Interaction:  # noqa: ANN4
 def test_each_button_of_the_bot_has_a_case_and_is_claimed() -> None:
     assert set(BUTTONS) == PRESSES.keys()
     assert all(issubclass(each, ClaimedButton) for each in BUTTONS)
+    assert all(each.callback is ClaimedButton.callback for each in BUTTONS)
 
 
 async def test_two_bots_answer_each_press_once_and_do_it_once(
@@ -420,7 +421,7 @@ async def test_two_bots_suggest_once(town: DiscordFixture, clock: Clock, caplog:
 
 @contextmanager
 def locked(town: DiscordFixture) -> Iterator[None]:
-    """Let no claim be decided inside the block."""
+    """Block all claims inside the block."""
     location = town.till.location
     with raw(location) as connection:
         if isinstance(location, Path):
@@ -433,14 +434,14 @@ def locked(town: DiscordFixture) -> Iterator[None]:
 
 
 async def both_deferred(interaction: Interaction) -> None:
-    """Wait until one bot has deferred the answer and the other has heard that it is deferred."""
+    """Wait until one bot has deferred the answer and the other knows it."""
     await interaction.answered()
     await until(lambda: interaction.refused == 1)
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have claims take too long from the first moment on."""
+    """Make claims take too long from the start."""
     monkeypatch.setattr("cashback.cogs.gateway.claims.ACKNOWLEDGE_SECONDS", 0)
 
 

@@ -1,4 +1,4 @@
-"""Payouts as a file, asked for on Discord: the same rows and sums as in the ledger."""
+"""The export on Discord: the same rows and sums as in the ledger."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ async def test_a_slash_command_exports_a_spreadsheet_and_leaves_no_file_behind(t
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [
-        ("", "Name a batch, or days"),
-        (" 1 --from 2026-07-01", "Name a batch, or days"),
+        ("", "Give either a batch, or days"),
+        (" 1 --from 2026-07-01", "Give either a batch, or days"),
         (" BATCH-X", "There is no batch BATCH-X"),
         (" --from yesterday", "is not a date"),
     ],
@@ -85,7 +85,7 @@ async def test_a_file_that_is_too_large_for_discord_stays_and_its_place_is_named
     assert totals["batch_id"] == "TOTAL"
 
 
-async def test_who_is_no_admin_gets_no_file(town: DiscordFixture) -> None:
+async def test_non_admin_gets_no_file(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     await town.till.pay()
     async with town.bot():

@@ -1,4 +1,4 @@
-"""Stop, resume, give up and retry on Discord: the buttons, the commands, and who is refused."""
+"""Stop, resume, abandon and retry on Discord: the buttons, the commands, and the refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNDER_WAY = ("In Progress", "Users Paid")
 
 
 def refuse_payouts(town: DiscordFixture, condition: str) -> None:
-    """Let the ledger refuse the wallet transactions for which this holds."""
+    """Make the ledger refuse the wallet transactions that match the condition."""
     with raw(town.till.path) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
         connection.execute(
@@ -28,7 +28,7 @@ def refuse_payouts(town: DiscordFixture, condition: str) -> None:
 
 
 async def crowd(town: DiscordFixture, count: int) -> list[int]:
-    """Add so many referrers with a dollar pending each, whose direct messages are closed."""
+    """Add this many referrers with a dollar pending each and closed direct messages."""
     people = [town.sandbox.add_member(f"Member {n}").id for n in range(count)]
     for person in people:
         town.sandbox.faults.close_dms(person)
@@ -52,7 +52,7 @@ async def test_the_stop_button_ends_the_run_and_resume_pays_the_rest(town: Disco
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     async with town.bot():
         stopped = await stopped_batch(town)
-        assert [each.label for each in stopped.buttons] == ["Resume", "Give up"]
+        assert [each.label for each in stopped.buttons] == ["Resume", "Abandon"]
         paid = town.credited()
         assert 0 < paid < 300
         assert f"{300 - paid} payouts are left" in stopped.text
@@ -74,24 +74,24 @@ async def test_a_restart_does_not_resume_a_stopped_batch(town: DiscordFixture) -
         await town.press(one, "Confirm")
         await town.shows(one, COMPLETE)
         assert (town.batches(), town.credited()) == (["stopped", "completed"], paid + 1)
-        await town.press(stopped, "Give up")
+        await town.press(stopped, "Abandon")
         done = await town.shows(stopped, COMPLETE, f"abandoned, still pending: {300 - paid}")
         assert all(each.disabled for each in done.buttons)
     assert town.batches() == ["completed", "completed"]
     assert town.credited() == paid + 1
 
 
-async def test_who_is_no_admin_stops_and_resumes_nothing(town: DiscordFixture) -> None:
+async def test_non_admin_cannot_stop_or_resume(town: DiscordFixture) -> None:
     await crowd(town, 300)
     eve = town.sandbox.add_member("Eve")
     async with town.bot():
         stopped = await stopped_batch(town)
-        for label in ("Resume", "Give up"):
+        for label in ("Resume", "Abandon"):
             pressed = await town.press(stopped, label, by=eve)
             await pressed.answered()
             await until(lambda pressed=pressed: pressed.followups)  # type: ignore[misc]
             assert "Only an admin" in pressed.followups[0].text
-        for command in ("stop", "resume", "give-up", "retry"):
+        for command in ("stop", "resume", "abandon", "retry"):
             assert "Only an admin" in (await town.answer(f"!sendref-cashb {command} 1", by=eve)).text
         assert "Only an admin" in (await town.answer("!sendref-cashb failures", by=eve)).text
         assert town.batches() == ["stopped"]
@@ -99,7 +99,7 @@ async def test_who_is_no_admin_stops_and_resumes_nothing(town: DiscordFixture) -
 
 
 async def failed_batch(town: DiscordFixture) -> tuple[Member, str]:
-    """Pay two members of whom one's payout fails; return that one and the batch's ID."""
+    """Pay two members, one of them with a failing payout; return that member and the batch's ID."""
     bob, _ = await town.referrer("Bob", 2500), await town.referrer("Cid", 1000)
     refuse_payouts(town, f"NEW.user_discord_id = {bob.id}")
     summary = await town.ask()
@@ -109,7 +109,7 @@ async def failed_batch(town: DiscordFixture) -> tuple[Member, str]:
     return bob, batch_id
 
 
-async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: DiscordFixture) -> None:
+async def test_retry_pays_failed_payouts_until_all_are_paid(town: DiscordFixture) -> None:
     async with town.bot():
         bob, batch_id = await failed_batch(town)
         listed = await town.answer("!sendref-cashb failures")
@@ -124,7 +124,7 @@ async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: Discor
         answer = await town.answer(f"!sendref-cashb retry {batch_id.lower()}")
         done = await town.shows(answer, COMPLETE, "Users Paid:** 2", "Failed:** 0", "Total Distributed:** $35.00")
         assert not any(each.label in {"Stop", "Resume"} for each in done.buttons)
-        assert "No failed payout waits" in (await town.answer("!sendref-cashb failures")).text
+        assert "There are no failed payouts" in (await town.answer("!sendref-cashb failures")).text
         assert town.till.balance(bob.id) == 2500
         await until(lambda: len(town.sandbox.direct_messages(bob.id)) == 1)
         again = await town.answer(f"!sendref-cashb retry {batch_id}")
@@ -135,18 +135,20 @@ async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: Discor
     ]
 
 
-async def test_failed_payouts_can_be_given_up(town: DiscordFixture) -> None:
+@pytest.mark.parametrize("word", ["abandon", "give-up"])
+async def test_failed_payouts_can_be_abandoned_also_with_the_old_word(town: DiscordFixture, word: str) -> None:
     async with town.bot():
         bob, batch_id = await failed_batch(town)
-        answer = await town.answer(f"!sendref-cashb give-up {batch_id}")
+        answer = await town.answer(f"!sendref-cashb {word} {batch_id}")
         assert "abandoned, still pending: 1, $25.00" in answer.text
-        assert "No failed payout waits" in (await town.answer("!sendref-cashb failures")).text
+        assert ("`give-up` is now called `abandon`" in answer.text) == (word == "give-up")
+        assert "There are no failed payouts" in (await town.answer("!sendref-cashb failures")).text
     assert (town.batches(), town.till.balance(bob.id)) == (["completed"], 0)
     assert await town.till.pending(bob.id) == 2500
 
 
-@pytest.mark.parametrize("command", ["stop", "resume", "give-up", "retry"])
-async def test_a_batch_that_is_none_or_in_another_state_is_a_clear_answer(town: DiscordFixture, command: str) -> None:
+@pytest.mark.parametrize("command", ["stop", "resume", "abandon", "retry"])
+async def test_unknown_batch_or_wrong_state_is_a_clear_error(town: DiscordFixture, command: str) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         await town.ask()

@@ -31,7 +31,7 @@ class Confirm(discord.ui.View):
         await interaction.response.send_message("cancelled", ephemeral=True)
 
 
-async def test_a_prefix_command_gets_its_embed_and_buttons_work(
+async def test_prefix_command_returns_embed_with_working_buttons(
     sandbox: Sandbox, bot: commands.Bot, connect: Connect
 ) -> None:
     channel = sandbox.add_channel("admin")

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 Api = Callable[..., Awaitable[Any]]
 
 
-async def test_answers_have_discords_shapes(sandbox: Sandbox, api: Api, description: Any) -> None:  # noqa: ANN401 — a module
+async def test_responses_match_discord_schemas(sandbox: Sandbox, api: Api, description: Any) -> None:  # noqa: ANN401 — a module
     if description is None:
         pytest.skip("Discord's description is not on this machine")
     role, channel = sandbox.add_role("Admin"), sandbox.add_channel("general")

@@ -6,9 +6,9 @@ from typing import Any, Final
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
-from cashback.cogs.buttons.presses import actor_of
 from cashback.cogs.texts import embeds
 from cashback.database.payouts import batches, outbox
 
@@ -52,7 +52,7 @@ class NotificationCommands(AdminCog):
         count = await self._service.retry_notifications(
             actor_of(ctx.author), batch_number=batch_number, user_id=user_id
         )
-        self._bell.set()
+        self._services.summaries_changed.set()
         text = (
             f"{embeds.counted(count, 'direct message')} queued again." if count else "No failed direct messages found."
         )

@@ -52,7 +52,7 @@ def resume(connection: Connection, number: int, *, actor: str, now: datetime) ->
     add_entry(connection, at=now, actor=actor, action="batch_resumed", batch_number=number)
 
 
-def give_up(connection: Connection, number: int, *, actor: str, now: datetime) -> BatchReport:
+def abandon(connection: Connection, number: int, *, actor: str, now: datetime) -> BatchReport:
     """Give up what a stopped batch has not paid, or what failed in a finished one; return the batch's report.
 
     The payouts are skipped with that reason and the batch is closed; the cashback stays pending for a later batch.
@@ -68,7 +68,7 @@ def give_up(connection: Connection, number: int, *, actor: str, now: datetime) -
     dropped = connection.execute(
         update(payouts)
         .where(payouts.c.batch_number == number, payouts.c.status == given_up[before])
-        .values(status=PayoutStatus.SKIPPED, reason=SkipReason.GIVEN_UP, settled_at=now)
+        .values(status=PayoutStatus.SKIPPED, reason=SkipReason.ABANDONED, settled_at=now)
     )
     details = {"users": dropped.rowcount}
     add_entry(connection, at=now, actor=actor, action="batch_given_up", batch_number=number, details=details)

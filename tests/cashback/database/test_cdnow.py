@@ -113,11 +113,11 @@ async def record_again(till: LedgerFixture, rows: list[Row]) -> None:
 
 @pytest.mark.skipif(not CDNOW.exists(), reason=f"the data set {CDNOW.name} is not beside the project")
 @pytest.mark.about_a_file("the made-up purchases run on both databases; these are ten times as many")
-async def test_the_purchases_of_cdnow_are_paid_to_the_cent(till: LedgerFixture) -> None:
+async def test_cdnow_purchases_are_paid_to_the_cent(till: LedgerFixture) -> None:
     rows = list(cdnow())
     assert len(rows) == 69_659
     await check(till, rows)
 
 
-async def test_made_up_purchases_are_paid_to_the_cent(till: LedgerFixture) -> None:
+async def test_generated_purchases_are_paid_to_the_cent(till: LedgerFixture) -> None:
     await check(till, list(made_up()))

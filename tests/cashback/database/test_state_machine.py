@@ -369,7 +369,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.write(runs.stop, number, actor="cli", now=self.clock())
             self.model.move(number, BatchStatus.STOPPED, "batch_stopped")
         if then == "give up":
-            self.give_up(which)
+            self.abandon(which)
         elif then == "resume":
             self.resume(which)
 
@@ -382,7 +382,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.write(runs.resume, number, actor="cli", now=self.clock())
         self.model.move(number, BatchStatus.RUNNING, "batch_resumed")
 
-    def give_up(self, which: int) -> None:
+    def abandon(self, which: int) -> None:
         number, batch = self.pick(which)
         lost = {
             BatchStatus.STOPPED: PayoutStatus.PLANNED,
@@ -390,9 +390,9 @@ class LedgerMachine(RuleBasedStateMachine):
         }.get(BatchStatus(batch.status))
         if lost is None:
             with pytest.raises(StaleBatchError):
-                self.write(runs.give_up, number, actor="cli", now=self.clock())
+                self.write(runs.abandon, number, actor="cli", now=self.clock())
             return
-        self.write(runs.give_up, number, actor="cli", now=self.clock())
+        self.write(runs.abandon, number, actor="cli", now=self.clock())
         for payout in batch.payouts.values():
             if payout.status == lost:
                 payout.status, payout.reason = PayoutStatus.SKIPPED, "given_up"
@@ -545,7 +545,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(120)
-def test_rows_and_model_agree_whatever_is_done(tmp_path: Path) -> None:
+def test_rows_and_model_agree_after_any_actions(tmp_path: Path) -> None:
     with asyncio.Runner() as loop:
         LedgerMachine.service = ModelService(tmp_path, loop)
         run_state_machine_as_test(

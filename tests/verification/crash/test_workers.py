@@ -86,9 +86,7 @@ def payouts(till: LedgerFixture) -> dict[str, int]:
     return dict(till.rows("SELECT status, count(*) FROM cashback_payouts GROUP BY status"))
 
 
-async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to_others_and_each_cent_is_paid_once(
-    till: LedgerFixture, tmp_path: Path
-) -> None:
+async def test_killed_or_disconnected_workers_lose_and_double_no_cent(till: LedgerFixture, tmp_path: Path) -> None:
     number = await till.approved()
     names = ["one", "two", "three", "four"]
     assert isinstance(till.location, URL)
@@ -120,7 +118,7 @@ async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to
     assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
 
 
-async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_and_each_cent_is_paid_once(
+async def test_workers_resume_after_server_crash_and_pay_each_cent_once(
     till: LedgerFixture, postgresql: Server, tmp_path: Path
 ) -> None:
     number = await till.approved()
@@ -147,7 +145,7 @@ async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_a
     assert "Traceback" not in "".join((tmp_path / f"{name}.log").read_text() for name in names)
 
 
-async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_dies(till: LedgerFixture) -> None:
+async def test_chunk_of_dead_worker_is_paid_by_another(till: LedgerFixture) -> None:
     number = await till.approved()
     assert isinstance(till.location, URL)
     with psycopg.connect(address_of(till.location)) as other:
@@ -165,7 +163,7 @@ async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_di
     assert recorder.reports[0].users_paid == PEOPLE
 
 
-async def test_a_stop_waits_for_nobody_and_after_the_chunk_in_hand_nothing_more_is_paid(till: LedgerFixture) -> None:
+async def test_stop_takes_effect_after_the_present_chunk(till: LedgerFixture) -> None:
     number = await till.approved()
     assert isinstance(till.location, URL)
     with psycopg.connect(address_of(till.location)) as holder:

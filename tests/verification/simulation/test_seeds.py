@@ -8,14 +8,14 @@ import pytest
 
 from verification.simulation import campaign
 from verification.simulation.campaign import run_seeds
-from verification.simulation.environment import Laboratory
+from verification.simulation.environment import Environment
 from verification.simulation.seeds import run_seed
 
 SEEDS = 300
 
 
 @pytest.mark.timeout(280)
-def test_in_three_hundred_worlds_every_promise_is_kept() -> None:
+def test_three_hundred_worlds_keep_every_promise() -> None:
     """A seed that stands in `violations` is repeated by `python -m verification.simulation --seed …`."""
     tally = run_seeds(1, SEEDS, workers=os.cpu_count() or 1)
     assert tally.violations == []
@@ -28,23 +28,23 @@ def test_in_three_hundred_worlds_every_promise_is_kept() -> None:
     assert tally.repeated_messages > 0
 
 
-def test_a_campaign_that_is_ended_early_has_run_the_first_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_campaign_ended_early_has_run_the_first_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "SEEDS_AT_ONCE", 1)
     ended = run_seeds(1, SEEDS, workers=1, is_enough=lambda: True)
     assert 1 <= ended.seeds < SEEDS
     assert ended == campaign._run_part(range(1, ended.seeds + 1))
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
+def test_same_seed_gives_the_same_story() -> None:
     """Also in another folder, after other worlds, and inspected more closely."""
-    with Laboratory() as laboratory:
-        first = run_seed(19, laboratory)
-    with Laboratory() as laboratory:
-        run_seed(15, laboratory)
-        assert run_seed(19, laboratory, watch_closely=True) == first
+    with Environment() as environment:
+        first = run_seed(19, environment)
+    with Environment() as environment:
+        run_seed(15, environment)
+        assert run_seed(19, environment, watch_closely=True) == first
     assert len(first.story) > 100
 
 
-def test_another_seed_is_another_world() -> None:
-    with Laboratory() as laboratory:
-        assert run_seed(14, laboratory).story != run_seed(15, laboratory).story
+def test_different_seed_gives_different_world() -> None:
+    with Environment() as environment:
+        assert run_seed(14, environment).story != run_seed(15, environment).story
