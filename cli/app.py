@@ -41,11 +41,11 @@ COMMANDS: Final = {
     },
     "When a batch does not finish": {
         "resume": "Finish the batches that were approved and are not finished.",
-        "notifications": "Count the direct messages that failed, or queue them again.",
         "failures": "List the failed payouts that still need a decision.",
         "retry": "Try a batch's failed payouts again.",
         "stop": "Stop a running batch after its current chunk.",
         "abandon": "End a stopped batch, or abandon a finished one's failed payouts; the cashback stays pending.",
+        "notifications": "Count the direct messages that failed, or queue them again.",
     },
     "Look": {
         "history": "List the batches, newest first.",

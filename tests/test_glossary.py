@@ -47,6 +47,8 @@ RETIRED_IN_COMMENTS = [
     "desks?",
     "programmes?",
     "roll call",
+    "announcer",
+    "bells?",
 ]
 """Of these words, the ones that docstrings and comments no longer use either. It grows until it is the whole list."""
 

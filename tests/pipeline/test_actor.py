@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Doubling:
-    """A stage that emits each number twice, and says when it is over."""
+    """A stage that emits each number twice, and a last message at the end."""
 
     def __init__(self, bad: int | None = None) -> None:
         self.bad = bad

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 def a_report(number: int) -> BatchReport:
-    """Make a report of a batch that paid nobody."""
+    """Build a report of a batch without payouts."""
     return BatchReport(
         batch_number=number,
         batch_id=f"BATCH-{number}",
@@ -60,7 +60,7 @@ class Line:
         )
 
     def fail(self, stage: str, number: int) -> None:
-        """Fail where the test asks for it."""
+        """Fail if the test asks for it."""
         where, error = self.fails.get(number, ("", ValueError()))
         if where == stage:
             self.on_failure()
@@ -69,7 +69,7 @@ class Line:
 
 @dataclass
 class Step:
-    """What the stages have in common: they know the line."""
+    """The stages' shared part: they record their calls."""
 
     line: Line
     number: int
@@ -172,7 +172,7 @@ async def test_closed_runner_refuses_batches() -> None:
 
 @pytest.mark.parametrize("stage", ["discovery", "crediting", "notification", "audit", "finish"])
 async def test_failed_run_is_reported_and_the_next_one_runs(stage: str, caplog: pytest.LogCaptureFixture) -> None:
-    """How the program came there is logged only where the line does not say what is wrong and what to do."""
+    """A traceback is logged only if the line does not explain the problem and the remedy."""
     line, recorder = Line(), Recorder()
     line.gate.set()
     line.fails = {1: (stage, StaleBatchError("Somebody was\nfaster.")), 2: (stage, KeyError("x"))}
@@ -225,7 +225,7 @@ def test_error_is_explained_in_one_line(error: Callable[[], Exception], words: s
 
 
 async def test_run_failing_during_stop_is_reported() -> None:
-    """A world of the simulation found it: beside a cancellation the error got past the runner, and the program fell."""
+    """Found by the simulation: during a cancellation the error got past the runner, and the program crashed."""
     recorder = Recorder()
     with anyio.CancelScope() as stop:
         line = Line(fails={1: ("crediting", StaleBatchError("Gone."))}, on_failure=stop.cancel)

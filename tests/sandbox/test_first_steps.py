@@ -21,7 +21,7 @@ class Confirm(discord.ui.View):
 
     @discord.ui.button(label="Confirm", style=discord.ButtonStyle.success, custom_id="confirm")
     async def confirm(self, interaction: discord.Interaction, _: discord.ui.Button[discord.ui.View]) -> None:
-        """Change the message, then write to whoever pressed."""
+        """Change the message, then write to the member who pressed."""
         await interaction.response.edit_message(content="confirmed", embed=None, view=None)
         await interaction.user.send("thank you")
 

@@ -1,4 +1,4 @@
-"""The Gateway: who is let in, what they hear, and what they hear again after a break."""
+"""The Gateway: sign-in, events, and their replay after a break."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ async def test_first_follow_up_fills_deferred_response(
 ) -> None:
     @bot.tree.command()
     async def slow(interaction: discord.Interaction) -> None:
-        """Take a while."""
+        """Respond slowly."""
         await interaction.response.defer(ephemeral=True, thinking=True)
         await interaction.followup.send("done")
         await interaction.followup.send("and more", ephemeral=True)

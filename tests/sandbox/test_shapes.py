@@ -1,4 +1,4 @@
-"""What the sandbox answers has the shapes of Discord's own description; skipped where that is not at hand."""
+"""The sandbox's responses match Discord's own description; skipped if that is not available."""
 
 from __future__ import annotations
 

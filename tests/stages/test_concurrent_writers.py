@@ -1,6 +1,6 @@
-"""Crediting beside other processes: what they have in hand is passed over, and looked at again at the end.
+"""Crediting in parallel to other processes: locked payouts are passed over, and tried again at the end.
 
-That another has payouts in hand is what PostgreSQL says to a claim; here the test says it. All else is the real thing.
+PostgreSQL reports locked payouts to a claim; here the test simulates that. All else is real.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LetOthers = Callable[[int, int], list[int]]
 
 @pytest.fixture
 def let_others_have(monkeypatch: pytest.MonkeyPatch) -> LetOthers:
-    """Let another process have one referrer's payout in hand, for so many tries; list whose chunks were tried."""
+    """Lock one referrer's payout as another process, for so many tries; list the chunks that were tried."""
     credit = crediting.credit_chunk
 
     def let(referrer_id: int, times: int) -> list[int]:

@@ -132,7 +132,7 @@ async def test_failing_payouts_do_not_affect_others(till: LedgerFixture) -> None
 
 
 class Counted(WakeUp):
-    """A bell that counts."""
+    """A wake-up event that counts how often it is set."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -94,7 +94,7 @@ async def test_waiting_batch_can_be_stopped(till: LedgerFixture) -> None:
 
 
 def refuse(till: LedgerFixture, condition: str) -> None:
-    """Let the ledger refuse the wallet transactions for which this holds."""
+    """Make the ledger refuse the wallet transactions that match the condition."""
     with raw(till.location) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
         connection.execute(

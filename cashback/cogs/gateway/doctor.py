@@ -11,7 +11,7 @@ import discord
 
 from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.database import Database
-from cashback.database.integrity import backup, diagnosis
+from cashback.database.integrity import backup, health
 from cashback.database.payouts import outbox
 from cashback.domain.errors import CashbackError
 from cashback.services import AdminService
@@ -50,7 +50,7 @@ class Doctor:
         return [await _guarded(name, look) for name, look in looks]
 
     async def _file(self) -> tuple[bool, str]:
-        return await self._database.read(diagnosis.file)
+        return await self._database.read(health.file)
 
     async def _schedule(self) -> tuple[bool, str]:
         schedule = await self._service.schedule_overview()
@@ -65,7 +65,7 @@ class Doctor:
 
     async def _backup(self) -> tuple[bool, str]:
         newest = await self._database.read(backup.last_made)
-        has_paid = await self._database.read(diagnosis.has_paid)
+        has_paid = await self._database.read(health.has_paid)
         advice = "run `cashback backup FILE`, and let cron do so every day"
         if newest is None:
             return not has_paid, f"there is no backup yet; {advice}" if has_paid else "nothing was paid yet"

@@ -48,7 +48,7 @@ async def ledger(open_database: OpenDatabase) -> AsyncIterator[Database]:
 
 
 async def note(database: Database, lease: Lease) -> bool:
-    """Write something as a holder does; tell whether it was written."""
+    """Write like a lease holder; return whether it was written."""
     fenced = FencedDatabase(database, lease.require)
     try:
         await fenced.write(audit_log.add_entry, at=FRIDAY, actor="test", action="noted")
@@ -99,7 +99,7 @@ async def test_dead_holder_is_replaced_within_fifteen_seconds(ledger: Database) 
 
 
 def ended_process() -> int:
-    """Let a process end; return the id that it had."""
+    """Run a process to its end; return its id."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         return process.pid
 
@@ -174,7 +174,7 @@ async def test_holder_frozen_past_its_lease_writes_and_sends_nothing(ledger: Dat
 
 
 async def test_expired_lease_sends_nothing_until_renewed(ledger: Database) -> None:
-    """Nobody has taken over, but somebody might at any moment: only the renewal shows that nobody did."""
+    """No other process has taken over, but one might at any moment: only the renewal excludes it."""
     lease, sent = Lease(ledger, seconds=SECONDS), anyio.Event()
     assert await lease.take()
     await anyio.sleep(SECONDS)

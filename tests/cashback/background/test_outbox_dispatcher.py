@@ -1,4 +1,4 @@
-"""The postman on a virtual clock: pace, retries and pauses take no time, and happen at the second."""
+"""The outbox dispatcher on a virtual clock: pace, retries and pauses take no real time, and happen at the second."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def anyio_backend() -> Any:  # noqa: ANN401 -- a name with options
 
 
 class Post:
-    """A messenger whose answers are written beforehand; it keeps whom it was to write to, and when."""
+    """A messenger with scripted results; it records the recipients and the moments."""
 
     def __init__(self, answers: dict[int, list[Delivery]] | None = None) -> None:
         self._answers = answers or {}
@@ -55,7 +55,7 @@ class Post:
         self.most_under_way = 0
 
     async def send(self, notice: PayoutNotice) -> Delivery:
-        """Answer what is written for this person; SENT where nothing more is."""
+        """Return the scripted result for this person; SENT if there is none left."""
         self.sends.append((round(anyio.current_time() - self._start, 3), notice.user_id))
         self.notices.append(notice)
         if self.on_send is not None:
@@ -77,7 +77,7 @@ class Post:
 
 @pytest.fixture
 async def office(tmp_path: Path, new_ledger: Path) -> AsyncIterator[LedgerFixture]:
-    """Open a ledger whose clock is trio's."""
+    """Open a ledger on trio's clock."""
     path = tmp_path / "cashback.db"
     copyfile(new_ledger, path)
     start = anyio.current_time()
@@ -115,7 +115,7 @@ def dispatcher(
 
 @asynccontextmanager
 async def at_work(one: OutboxDispatcher) -> AsyncIterator[None]:
-    """Let the postman work beside the test."""
+    """Run the dispatcher during the block."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one.run, name="dispatcher")
         yield
@@ -281,7 +281,7 @@ async def test_restart_delivers_the_rest_once(office: LedgerFixture) -> None:
 
 
 async def ended_at(office: LedgerFixture, post: Post, when: str) -> None:
-    """Let a postman begin and be ended as the second message is sent, or as it is answered."""
+    """Run a dispatcher and cancel it as the second message is sent, or as it is answered."""
     async with anyio.create_task_group() as tasks:
 
         def end() -> None:

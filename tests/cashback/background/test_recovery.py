@@ -24,7 +24,7 @@ class Inbox:
         self.changed = anyio.Event()
 
     def submit(self, batch_number: int) -> int:
-        """Take a batch, or refuse it."""
+        """Accept a batch, or refuse it."""
         for _ in self._refusals:
             raise BusyError
         self.taken.append(batch_number)
@@ -33,7 +33,7 @@ class Inbox:
 
 
 async def say_nothing(_line: str) -> None:
-    """Have no audit channel."""
+    """Post nothing: there is no audit channel."""
 
 
 async def test_interrupted_batch_is_resubmitted_after_a_pause(till: LedgerFixture) -> None:

@@ -1,4 +1,4 @@
-"""Members who left and accounts that are gone: what they are owed stays, and a batch says why it left them out."""
+"""Members who left and deleted accounts: their cashback stays pending, and a batch lists why it excluded them."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ async def propose(till: LedgerFixture, *, hold_leavers: bool, target_user_id: in
 
 
 async def left_out(till: LedgerFixture, number: int) -> list[tuple[int, int, str]]:
-    """List who was left out: referrer, cents, reason."""
+    """List the exclusions: referrer, cents, reason."""
     rows = await till.database.read(exclusions.of_batch, number, limit=100)
     return [(row.referrer_id, row.pending_cents, row.reason) for row in rows]
 
 
 @pytest.fixture
 async def community(till: LedgerFixture) -> LedgerFixture:
-    """Let 1 be here, 2 have left, and 3's account be gone; each is owed something."""
+    """Create members: 1 is present, 2 has left, 3's account is deleted; each is owed something."""
     await till.earn_all([(1, 10), (2, 20), (2, 5), (3, 30)])
     await note(till, 2, Absence.LEFT)
     await note(till, 3, Absence.GONE)

@@ -58,7 +58,7 @@ def owed(rows: list[Row]) -> dict[int, int]:
 
 
 async def record(till: LedgerFixture, rows: list[Row]) -> None:
-    """Record who referred whom, then the purchases; a purchase's order id is its line's number, from 1."""
+    """Record the referrals, then the purchases; a purchase's order id is its line's number, from 1."""
     buyers = sorted({buyer for buyer, _, _ in rows if buyer // 10 >= 1})
     for some in chunks(buyers):
         pairs = [(buyer // 10, buyer) for buyer in some]
@@ -79,7 +79,7 @@ def chunks(people: list[int]) -> Iterator[list[int]]:
 
 
 async def check(till: LedgerFixture, rows: list[Row]) -> None:
-    """Pay everybody, and compare every payout, wallet and mark with what was computed beside the program."""
+    """Pay everyone, and compare every payout, wallet and mark with the independently computed values."""
     await record(till, rows)
     expected = owed(rows)
     report = await till.pay()

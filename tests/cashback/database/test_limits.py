@@ -1,4 +1,4 @@
-"""Limits of a batch and selections: who is left out is written with the reason, and waits for no longer than others."""
+"""Limits of a batch and selections: exclusions are recorded with the reason, and come first in the next batch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def propose(
 
 
 async def pay(till: LedgerFixture, terms: BatchLimits) -> list[int]:
-    """Pay a batch under these terms; return who was paid."""
+    """Pay a batch under these limits; return the paid referrers."""
     number = (await propose(till, terms)).batch_number
     await till.approve(number)
     await till.run(number)

@@ -1,4 +1,4 @@
-"""What a member is told: every fact that keeps some cashback from being paid, and what batches did."""
+"""A member's account: every fact that keeps some cashback from being paid, and the outcomes of batches."""
 
 from __future__ import annotations
 

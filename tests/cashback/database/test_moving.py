@@ -56,7 +56,7 @@ def no_advance(_rows: int) -> None:
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
-    """Tell where a ledger may move to: nothing is there yet."""
+    """Return the location of an empty target."""
     if request.param == SQLITE:
         yield tmp_path / "target.db"
         return
@@ -83,7 +83,7 @@ async def move(source: Location, target: Location, clock: Clock) -> moving.Move:
 
 
 def contents(location: Location) -> dict[str, list[tuple[object, ...]]]:
-    """Read all tables but the entry that tells of the move."""
+    """Read all tables except the audit entry about the move."""
     found = {table: rows(location, f"SELECT * FROM {table}") for table in metadata.tables}
     found["cashback_audit_log"] = [row for row in found["cashback_audit_log"] if moving.ACTION not in row]
     return {table: sorted(found[table], key=repr) for table in found}

@@ -1,4 +1,4 @@
-"""Files that can be opened, and files that cannot: one line that says which and what to do."""
+"""Files that can be opened, and files that cannot: one error line with the problem and the remedy."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_two_processes_can_open_a_new_file(tmp_path: Path) -> None:
 
 
 async def refusal(location: str | Path) -> str:
-    """Try to open a ledger and return the one line that says why not."""
+    """Try to open a ledger and return the error line."""
     with pytest.raises(DatabaseUnavailableError) as caught:
         await Database(location).connect()
     message = str(caught.value)

@@ -37,7 +37,7 @@ def old(kind: str, tmp_path: Path, clock: Clock, request: pytest.FixtureRequest)
 
 @pytest.fixture
 async def lived(till: LedgerFixture) -> LedgerFixture:
-    """Have a ledger of today with payouts, an unlinked referral, a blacklisted member and a proposal."""
+    """Create a present ledger with payouts, an unlinked referral, a blacklisted member and a proposal."""
     buyers = await till.earn(10, 250, 90)
     await till.earn(20, 300)
     await till.pay()

@@ -29,7 +29,7 @@ from tests.conftest import Clock, LedgerFixture
 
 PPM: Final = 1_000_000
 REFERRERS: Final = {10: 1, 11: 2}
-"""Who brought whom, as buyer: referrer."""
+"""The referrals, as buyer: referrer."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What each act leaves on record, to the last word: who, when, of which batch, how much; and no other is touched."""
+"""The complete record of each action: actor, moment, batch, amount; and no other batch is affected."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def moments(till: LedgerFixture, number: int) -> tuple[Any, ...]:
 
 
 def break_wallet(till: LedgerFixture, person: int) -> None:
-    """Have a wallet refuse to be written."""
+    """Make a wallet refuse to be written."""
     with raw(till.location) as connection:
         connection.execute(
             f"CREATE TRIGGER broken_{person} BEFORE UPDATE OF wallet_balance_cents ON users"
@@ -302,7 +302,7 @@ async def test_taken_batch_id_uses_the_next_second(till: LedgerFixture) -> None:
 
 
 def lose_every_race(till: LedgerFixture) -> None:
-    """Have another process always be a moment faster: an update of a batch finds nothing to move."""
+    """Simulate another process that is always faster: an update of a batch finds nothing to change."""
     with raw(till.location) as connection:
         connection.execute(
             "CREATE TRIGGER lost BEFORE UPDATE ON cashback_payout_batches BEGIN SELECT RAISE(IGNORE); END"

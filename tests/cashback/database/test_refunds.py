@@ -22,14 +22,14 @@ async def refund(till: LedgerFixture, order_id: str, amount_cents: int | None = 
 
 
 async def beside(till: LedgerFixture, referrer_id: int | None = None) -> tuple[int, int]:
-    """Tell what is held and what is owed."""
+    """Return what is held and what is owed."""
     sums = await till.database.read(held_and_owed, till.clock(), referrer_id=referrer_id)
     return sums["held_cents"], sums["owed_cents"]
 
 
 @pytest.fixture
 async def bought(till: LedgerFixture) -> LedgerFixture:
-    """Let member 2, whom 1 referred, buy twice: 100 and 50 cents of cashback."""
+    """Record two purchases of member 2, referred by 1: 100 and 50 cents of cashback."""
     await till.database.create_referral(1, 2)
     await till.database.log_referral_purchase(2, "A", 20_000)
     await till.database.log_referral_purchase(2, "B", 10_000)

@@ -1,4 +1,4 @@
-"""The schema: a new ledger is what `tables.py` says; test_own_names.py holds a migrated one to it."""
+"""The schema: a new ledger matches `tables.py`; test_own_names.py compares a migrated one with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is unusual about a batch is said in words, and may ask for a second admin."""
+"""Flagged facts about a batch are described, and may require a second admin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service: who may do what, and until when. Every refusal is in the audit log."""
+"""The services: authorization and deadlines. Every refusal is in the audit log."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Queue:
         self.full = False
 
     def submit(self, batch_number: int) -> int:
-        """Take a batch."""
+        """Accept a batch."""
         if self.full:
             raise BusyError
         self.numbers.append(batch_number)
@@ -53,7 +53,7 @@ def service(till: LedgerFixture, queue: Queue) -> AdminService:
 
 
 def refusals(till: LedgerFixture) -> list[tuple[str, str]]:
-    """Read who was refused what."""
+    """Return the audited refusals."""
     found = till.rows("SELECT actor, details FROM cashback_audit_log WHERE action = 'refused' ORDER BY id")
     return [(actor, json.loads(details)["wanted"]) for actor, details in found]
 
@@ -271,7 +271,7 @@ def test_actor_name_contains_its_source() -> None:
 
 
 def refuse_payouts(till: LedgerFixture, condition: str) -> None:
-    """Let the ledger refuse the wallet transactions for which this holds."""
+    """Make the ledger refuse the wallet transactions that match the condition."""
     with raw(till.location) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
         connection.execute(

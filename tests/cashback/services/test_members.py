@@ -1,4 +1,4 @@
-"""Members at the service: codes, links by admins, and who is barred."""
+"""Members in the services: codes, links by admins, and the blacklist."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def service(till: LedgerFixture) -> AdminService:
 
 
 async def enter(service: AdminService, member_id: int, referrer_id: int) -> int:
-    """Enter the code of a person who is in the server."""
+    """Enter the code of a member of the server."""
     return await service.enter_code(member_id, referrer_id, in_server=True, is_bot=False)
 
 

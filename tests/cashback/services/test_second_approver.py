@@ -41,12 +41,12 @@ def queue() -> Queue:
 
 @pytest.fixture
 def service(till: LedgerFixture, queue: Queue) -> AdminService:
-    """Open a service where ten dollars need two admins."""
+    """Open a service in which ten dollars need two admins."""
     return AdminService(till.database, SETTINGS, queue.submit)
 
 
 async def waiting(till: LedgerFixture, service: AdminService) -> int:
-    """Have an admin ask for a batch of ten dollars and confirm it."""
+    """Propose and confirm a batch of ten dollars as an admin."""
     await till.earn_all([(1, 600), (2, 400)])
     number = (await service.propose(ADMIN)).batch_number
     report = await service.approve(ADMIN, number)

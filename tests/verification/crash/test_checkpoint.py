@@ -1,4 +1,4 @@
-"""A soak that was ended goes on where it was, and is then the same as one that was not."""
+"""A soak that was interrupted continues, with the same result as one that was not."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_soak_with_other_parameters_is_refused(
     before = file.read_bytes()
     assert _run(monkeypatch, file) == 2
     said = capsys.readouterr().out
-    assert "holds a soak of commit 1234567 with --kills 0" in said
+    assert "is a soak of commit 1234567 with --kills 0" in said
     assert said.count("\n") == 1
     assert file.read_bytes() == before
 

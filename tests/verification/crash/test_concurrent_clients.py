@@ -1,4 +1,4 @@
-"""Nine processes on one ledger: every cent once, nobody waits for ever, and no locked database reaches a person."""
+"""Nine processes on one ledger: every cent is paid once, no process hangs, and no lock error reaches a user."""
 
 from __future__ import annotations
 

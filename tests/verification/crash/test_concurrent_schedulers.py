@@ -1,4 +1,4 @@
-"""Two bots, one file, the same second: one slot is one batch, whoever rings."""
+"""Two bots, one file, the same second: one slot is one batch, whichever triggers."""
 
 from __future__ import annotations
 

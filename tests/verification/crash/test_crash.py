@@ -26,9 +26,9 @@ WORKERS = min(4, os.cpu_count() or 1)
 
 
 def test_fifty_kills_lose_and_double_no_cent(tmp_path: Path, ground: Ground) -> None:
-    """A direct message is repeated where the process dies between the send and its mark: the documented window is real.
+    """A direct message is repeated if the process dies between the send and its mark: the documented window is real.
 
-    The harness sees it, so it would see one that is not documented.
+    The harness sees it, so it would see an undocumented one.
     """
     tally = run_campaigns(tmp_path, kills=KILLS, seed=7, workers=WORKERS, ground=ground)
     assert tally.violations == []
@@ -41,7 +41,7 @@ def test_fifty_kills_lose_and_double_no_cent(tmp_path: Path, ground: Ground) -> 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Victim]:
-    """Let one victim live undisturbed; return its folder's parent and what was expected of it."""
+    """Run one undisturbed victim; return its folder's parent and the expected effects."""
     folder = tmp_path_factory.mktemp("victim")
     with open_pool(1) as pool:
         return folder, pool.submit(raise_victim, folder, Files()).result()

@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("what a disk says")]
 
 PAYEES = 300
 CHUNK_SIZE = 10
-"""Small beside the payees: discovery waits at a full channel when crediting fails, and must not speak for it."""
+"""Small compared with the payees: discovery waits at a full channel when crediting fails, and its error must not win.
+"""
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def _fill(folder: Path) -> Path:
-    """Take all the space that is left; removing the file that is returned gives it back."""
+    """Fill the disk; removing the returned file frees the space."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
         try:
@@ -133,7 +134,7 @@ def _replace(path: Path) -> None:
 
 @pytest.mark.parametrize("harm", [Path.unlink, _replace, lambda path: move(path, path.with_name("moved.db"))])
 async def test_removed_file_is_not_paid_into(till: LedgerFixture, harm: Callable[[Path], object]) -> None:
-    """An open file that is unlinked can still be written: the money would be in a file that nobody can find."""
+    """An open file that is unlinked can still be written: the money would be in a file without a name."""
     number = await _approved(till)
     harm(till.path)
     interrupted = await till.run(number, chunk_size=CHUNK_SIZE)

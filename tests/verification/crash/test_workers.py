@@ -46,7 +46,7 @@ async def till(postgresql: Server, new_ledger_on_server: URL, clock: Clock) -> A
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what no event tells: a row that another process writes."""
+    """Wait for a row that another process writes, which causes no event."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110 -- see above
             await anyio.sleep(0.02)
@@ -74,7 +74,7 @@ async def worker(name: str, till: LedgerFixture, folder: Path) -> AsyncIterator[
 
 
 def waiting(till: LedgerFixture) -> list[str]:
-    """Name who waits in a transaction for a row that somebody has locked."""
+    """Return the sessions that wait in a transaction for a locked row."""
     query = (
         "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
@@ -92,7 +92,7 @@ async def test_killed_or_disconnected_workers_lose_and_double_no_cent(till: Ledg
     assert isinstance(till.location, URL)
     async with AsyncExitStack() as stack:
         with psycopg.connect(address_of(till.location)) as holder:
-            # In each of four chunks a wallet is locked: whoever credits it stands still in the middle.
+            # In each of four chunks a wallet is locked: the worker that credits it waits in the middle.
             locked = [FIRST + n * 4 * CHUNK + 5 for n in range(len(names))]
             holder.execute("SELECT 1 FROM users WHERE discord_id = ANY(%s) FOR UPDATE", [locked])
             workers = {name: await stack.enter_async_context(worker(name, till, tmp_path)) for name in names}

@@ -1,4 +1,4 @@
-"""Whatever is typed, configured, imported or sent: a clear answer, and nothing changed where it is a refusal."""
+"""All input, typed, configured, imported or sent, gets a clear answer, and a refusal changes nothing."""
 
 from __future__ import annotations
 

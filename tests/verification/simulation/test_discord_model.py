@@ -21,7 +21,7 @@ def _process() -> ProcessFaults:
 
 
 class _Member:
-    """One member, to whom 5 cents came; the message of that is shown each time too late to be recognised."""
+    """One member, credited with 5 cents; each repeat of the message comes too late to be recognized."""
 
     def __init__(self) -> None:
         self.discord = DiscordModel(model=LedgerModel(balances={MEMBER: 0}), seconds=lambda: 0.0)

@@ -20,7 +20,7 @@ from verification.simulation.world import ADMIN_ROLE, World
 
 @pytest.mark.parametrize("seed", range(5))
 def test_slot_in_the_last_minute_is_decided(seed: int) -> None:
-    """Nobody rings the bell in the calm: the program looks at the slot within a minute."""
+    """Nothing triggers the slot in quiescence: the program checks it within a minute."""
     chance = Random(seed)
     with Environment() as environment:
 

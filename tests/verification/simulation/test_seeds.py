@@ -1,4 +1,4 @@
-"""Worlds of chance: whatever is drawn, every promise is kept, and a seed tells the same story each time."""
+"""Random worlds: every promise is kept in each, and a seed gives the same story each time."""
 
 from __future__ import annotations
 
