@@ -118,7 +118,7 @@ class Services:
             claims,
             prefix=settings.bot_prefix,
             guild_ids=settings.guild_ids,
-            trace=discord_clock.tracing(clock_check),
+            clock_check=clock_check,
         )
         dm_sender = DmSender(client, brand_name=settings.brand_name, assure=lease.assure)
         outbox_dispatcher = OutboxDispatcher(

@@ -4,13 +4,16 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, update
 
+from cashback.database.audit_log import add_entry
 from cashback.database.dialect import insert_or_replace
+from cashback.database.payouts import announcements, batches
 from cashback.database.tables import (
     absent_members,
     dm_channels,
     is_queued,
+    is_settled,
     notifications,
     payout_batches,
     payouts,
@@ -23,19 +26,19 @@ LONGEST_PAUSE: Final = timedelta(hours=9)
 
 
 def due(connection: Connection, *, now: datetime, limit: int, longest: timedelta = LONGEST_PAUSE) -> list[PayoutNotice]:
-    """List queued messages that are due, oldest first, with all that their texts need.
+    """List the messages that are due, with all that their texts need: untried ones first.
 
-    One that is postponed for more than the `longest` pause was postponed by a clock that was ahead, and is due.
+    A message postponed for more than the `longest` pause was postponed by a clock that was ahead, and is due.
     """
-    found = connection.execute(_due(), {"moment": now, "latest": now + longest, "limit": limit}).mappings()
-    return [PayoutNotice(**row) for row in found]
+    untried = connection.execute(_untried(), {"limit": limit}).mappings().all()
+    left = limit - len(untried)
+    moments = {"moment": now, "latest": now + longest}
+    postponed = connection.execute(_postponed(), moments | {"limit": left}).mappings().all() if left else []
+    return [PayoutNotice(**row) for row in (*untried, *postponed)]
 
 
-@cache
-def _due() -> Select[Any]:
-    """Select the messages that are due at a `moment`, up to a `limit`. Built once: it is asked all day long."""
-    next_attempt_at = notifications.c.next_attempt_at
-    moment, latest = (bindparam(name, type_=next_attempt_at.type) for name in ("moment", "latest"))
+def _queued() -> Select[Any]:
+    """Select queued messages, up to a `limit`."""
     return (
         select(
             notifications.c.id.label("notification_id"),
@@ -47,6 +50,7 @@ def _due() -> Select[Any]:
             notifications.c.attempts,
             dm_channels.c.channel_id.label("dm_channel_id"),
             absent_members.c.user_id.is_not(None).label("was_absent"),
+            notifications.c.next_attempt_at.is_not(None).label("is_retry"),
         )
         .join_from(notifications, payout_batches, payout_batches.c.number == notifications.c.batch_number)
         .join(
@@ -66,10 +70,24 @@ def _due() -> Select[Any]:
         .outerjoin(dm_channels, dm_channels.c.user_id == notifications.c.user_id)
         .outerjoin(absent_members, absent_members.c.user_id == notifications.c.user_id)
         .where(is_queued)
-        .where(or_(next_attempt_at.is_(None), next_attempt_at <= moment, next_attempt_at > latest))
         .order_by(notifications.c.id)
         .limit(bindparam("limit"))
     )
+
+
+@cache
+def _untried() -> Select[Any]:
+    """Select the messages that were never postponed. Built once: it is asked all day long."""
+    return _queued().where(notifications.c.next_attempt_at.is_(None))
+
+
+@cache
+def _postponed() -> Select[Any]:
+    """Select the postponed messages that are due again at a `moment`, the longest due first."""
+    next_attempt_at = notifications.c.next_attempt_at
+    moment, latest = (bindparam(name, type_=next_attempt_at.type) for name in ("moment", "latest"))
+    due_again = _queued().where(or_(next_attempt_at <= moment, next_attempt_at > latest))
+    return due_again.order_by(None).order_by(next_attempt_at, notifications.c.id)
 
 
 _NEXT_DUE_AT: Final = select(func.min(notifications.c.next_attempt_at)).where(is_queued)
@@ -93,12 +111,14 @@ def settle(
     )
 
 
-def postpone(connection: Connection, notification_id: int, *, error: str | None, until: datetime) -> None:
+def postpone(
+    connection: Connection, notification_id: int, *, error: str | None, until: datetime, is_attempt: bool = True
+) -> None:
     """Leave a message queued for another attempt at `until`."""
     connection.execute(
         update(notifications)
         .where(notifications.c.id == notification_id, notifications.c.status == NotificationStatus.QUEUED)
-        .values(attempts=notifications.c.attempts + 1, last_error=error, next_attempt_at=until)
+        .values(attempts=notifications.c.attempts + int(is_attempt), last_error=error, next_attempt_at=until)
     )
 
 
@@ -115,3 +135,54 @@ def channel_of(connection: Connection, user_id: int) -> int | None:
 def depth(connection: Connection) -> int:
     """Count the messages that are queued."""
     return connection.scalars(select(func.count()).select_from(notifications).where(is_queued)).one()
+
+
+def count_failed(connection: Connection) -> int:
+    """Count the messages whose attempts are used up."""
+    failed = notifications.c.status == NotificationStatus.FAILED
+    return connection.scalars(select(func.count()).select_from(notifications).where(is_settled, failed)).one()
+
+
+def requeue(connection: Connection, *, batch_number: int | None, user_id: int | None, actor: str, now: datetime) -> int:
+    """Queue failed messages again, of a batch, a member or all, with all their attempts; return how many.
+
+    A named member's undeliverable ones are included: the member may take messages now. Raises UnknownBatchError.
+    """
+    if batch_number is not None:
+        batches.find(connection, batch_number)
+    ended = (
+        [NotificationStatus.FAILED]
+        if user_id is None
+        else [NotificationStatus.FAILED, NotificationStatus.UNDELIVERABLE]
+    )
+    chosen = [is_settled, notifications.c.status.in_(ended)]
+    if batch_number is not None:
+        chosen.append(notifications.c.batch_number == batch_number)
+    if user_id is not None:
+        chosen.append(_to(user_id))
+    affected = connection.scalars(select(notifications.c.batch_number).where(*chosen).distinct()).all()
+    fresh = {"status": NotificationStatus.QUEUED, "attempts": 0, "next_attempt_at": None}
+    count = connection.execute(update(notifications).where(*chosen).values(fresh)).rowcount
+    for number in affected:
+        announcements.reopen_summary(connection, number)
+    if count:
+        details = {"messages": count, "user_id": user_id}
+        add_entry(
+            connection, at=now, actor=actor, action="notifications_retried", batch_number=batch_number, details=details
+        )
+    return count
+
+
+def count_unsent_to(connection: Connection, user_id: int) -> int:
+    """Count a member's messages that failed or could not be delivered."""
+    unsent = notifications.c.status.in_([NotificationStatus.FAILED, NotificationStatus.UNDELIVERABLE])
+    return connection.scalars(select(func.count()).select_from(notifications).where(unsent, _to(user_id))).one()
+
+
+def _to(user_id: int) -> ColumnElement[bool]:
+    """Match a member's messages, found by the member's payouts: there is no index of messages by member."""
+    paid_in = select(wallet_transactions.c.cashback_payout_batch_number).where(
+        wallet_transactions.c.user_discord_id == user_id,
+        wallet_transactions.c.cashback_payout_batch_number.is_not(None),
+    )
+    return and_(notifications.c.user_id == user_id, notifications.c.batch_number.in_(paid_in))
