@@ -93,14 +93,14 @@ class Services:
             database,
             summaries_changed=summaries_changed,
             batches_due=WakeUp(),
-            tell=lines.post_line,
+            post_line=lines.post_line,
             poll_seconds=lease.poll_seconds,
         )
         runner = build_runner(settings, database, lease, CountingObserver(metrics, recovery), outbox_changed)
-        submit = recovery.guard(runner.submit)
+        submit = recovery.wrap_submit(runner.submit)
         # A process that does not pay leaves the batch approved in the ledger. The paying process finds it there.
         service = AdminService(database, settings, lambda number: submit(number) if lease.is_held else 0, reread=reread)
-        scheduler = Scheduler(service, database, tell=lines.post_line, wake=summaries_changed.set)
+        scheduler = Scheduler(service, database, post_line=lines.post_line, wake=summaries_changed.set)
 
         # Discord: the connection, direct messages, and the messages that follow the ledger.
         claims = Claims(database)
@@ -113,7 +113,7 @@ class Services:
             per_second=referral.dm_per_second,
             retry_attempts=referral.dm_retry_attempts,
         )
-        note_sender = NoteSender(database, dm_sender, outbox_dispatcher.turns)
+        note_sender = NoteSender(database, dm_sender, outbox_dispatcher.rate_limiter)
         audit_channel = AuditChannel(
             client,
             database,

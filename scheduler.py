@@ -5,7 +5,7 @@ batch. The rule in force is the ledger's, so that a change made anywhere reaches
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from cashback.database import Database
 from cashback.database.schedule import slots
 from cashback.domain.calendar import Rule
 from cashback.domain.errors import BusyError, CashbackError
+from cashback.domain.ports import PostLine
 from cashback.services import AdminService
 
 POLL_SECONDS: Final = 60
@@ -28,18 +29,17 @@ file or a full disk.
 
 logger = logging.getLogger(__name__)
 
-PostLine = Callable[[str], Awaitable[None]]
-"""Posts one line in the audit channel."""
-
 
 class Scheduler:
     """Opens each slot, catches up on missed ones, and survives a slot that fails."""
 
-    def __init__(self, service: AdminService, database: Database, *, tell: PostLine, wake: Callable[[], None]) -> None:
-        """`tell` reports trouble; `wake` wakes the task that shows the slots."""
+    def __init__(
+        self, service: AdminService, database: Database, *, post_line: PostLine, wake: Callable[[], None]
+    ) -> None:
+        """`post_line` reports trouble; `wake` wakes the task that shows the slots."""
         self._service = service
         self._database = database
-        self._tell = tell
+        self._post_line = post_line
         self._wake = wake
         self._is_open = False
         self._trouble: str | None = None
@@ -78,7 +78,7 @@ class Scheduler:
             trouble = str(error) if is_expected else f"{type(error).__name__}: {error}"
             logger.warning("the weekly batch waits: %s", trouble, exc_info=not is_expected)
             if trouble != self._trouble:
-                await self._tell(f"The weekly batch could not be checked and is retried every minute: {trouble}")
+                await self._post_line(f"The weekly batch could not be checked and is retried every minute: {trouble}")
             self._trouble = trouble
         else:
             self._trouble = None
@@ -105,10 +105,10 @@ class Scheduler:
             number = await self._service.pay_slot(slot_at)
         except BusyError as busy:
             # The slot has its batch, which waits for its turn.
-            await self._tell(f"The weekly batch of {slot_at:%A %Y-%m-%d %H:%M} UTC waits its turn. {busy}")
+            await self._post_line(f"The weekly batch of {slot_at:%A %Y-%m-%d %H:%M} UTC waits its turn. {busy}")
             return []
         if number is not None and await self._service.is_waiting(number):
-            await self._tell(
+            await self._post_line(
                 f"The weekly batch, number {number}, waits for an admin: approve it here, or with"
                 f" `cashback approve {number}`. Until then nothing is paid."
             )

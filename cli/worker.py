@@ -42,7 +42,7 @@ async def _work_until_signal(settings: Settings) -> None:
                 database,
                 summaries_changed=WakeUp(),
                 batches_due=WakeUp(),
-                tell=_add_no_note,
+                post_line=_add_no_note,
                 resume_seconds=POLL_SECONDS,
                 poll_seconds=POLL_SECONDS,
             )

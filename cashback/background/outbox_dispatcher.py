@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from cashback.background.backoff import pause_after
 from cashback.background.rate_limiter import RateLimiter
 from cashback.background.wakeup import WakeUp
 from cashback.database import Database
@@ -44,13 +45,19 @@ class OutboxDispatcher:
     """Delivers the outbox, a few messages at a time, each at least once: docs/explanation/architecture.md."""
 
     def __init__(
-        self, database: Database, messenger: Messenger, bell: WakeUp, *, per_second: float, retry_attempts: int
+        self,
+        database: Database,
+        messenger: Messenger,
+        outbox_changed: WakeUp,
+        *,
+        per_second: float,
+        retry_attempts: int,
     ) -> None:
         """`per_second` is the pace; `retry_attempts` is how many attempts follow a failed first one."""
         self._database = database
         self._messenger = messenger
-        self._bell = bell
-        self.turns = RateLimiter(per_second=per_second)
+        self._outbox_changed = outbox_changed
+        self.rate_limiter = RateLimiter(per_second=per_second)
         self._retry_attempts = retry_attempts
         self._taking = anyio.Lock()
         self._attempts = 0
@@ -59,7 +66,7 @@ class OutboxDispatcher:
         """Deliver until cancelled. If the ledger is unavailable for a while, delivery is retried."""
         while True:
             await self.deliver_due()
-            await self._bell.wait(await self._seconds_to_next())
+            await self._outbox_changed.wait(await self._seconds_to_next())
 
     async def deliver_due(self) -> int:
         """Deliver all messages that are due now; return the number of attempts."""
@@ -78,17 +85,17 @@ class OutboxDispatcher:
         if not notices:
             return False
         sender, receiver = anyio.create_memory_object_stream[PayoutNotice](0)
-        async with anyio.create_task_group() as carriers:
+        async with anyio.create_task_group() as senders:
             async with receiver:
                 for number in range(MAX_IN_FLIGHT):
-                    carriers.start_soon(self._carry, receiver.clone(), under_way, name=f"carrier {number}")
+                    senders.start_soon(self._send_all, receiver.clone(), under_way, name=f"sender {number}")
             async with sender:
                 while notices or under_way:
                     for notice in notices:
                         under_way.add(notice.notification_id)
                         await sender.send(notice)
                     if not notices:
-                        await self._bell.wait(POLL_SECONDS)
+                        await self._outbox_changed.wait(POLL_SECONDS)
                     notices = await self._free_notices(under_way)
         return True
 
@@ -101,7 +108,7 @@ class OutboxDispatcher:
         read = partial(self._database.read, outbox.due, now=self._database.now(), limit=NOTICES_READ)
         return [notice for notice in await self._ask(read) if notice.notification_id not in taken]
 
-    async def _carry(self, notices: MemoryObjectReceiveStream[PayoutNotice], under_way: set[int]) -> None:
+    async def _send_all(self, notices: MemoryObjectReceiveStream[PayoutNotice], under_way: set[int]) -> None:
         """Send one message after the other, each at its turn."""
         async with notices:
             while (notice := await self._take(notices)) is not None:
@@ -110,7 +117,7 @@ class OutboxDispatcher:
                 self._pause_where_asked(delivery)
                 await self._record(notice, delivery)
                 under_way.discard(notice.notification_id)
-                self._bell.set()
+                self._outbox_changed.set()
 
     async def _take(self, notices: MemoryObjectReceiveStream[PayoutNotice]) -> PayoutNotice | None:
         """Take the next message and its turn, one sender at a time to keep the order; None when all are taken."""
@@ -119,15 +126,15 @@ class OutboxDispatcher:
                 notice = await notices.receive()
             except anyio.EndOfStream:
                 return None
-            await self.turns.wait()
+            await self.rate_limiter.acquire()
             return notice
 
     def _pause_where_asked(self, delivery: Delivery) -> None:
         """Pause all delivery if the service asks for it, or would soon."""
         if delivery.status is DeliveryStatus.BACK_OFF:
             logger.warning("all direct messages pause for %d s: %s", BACK_OFF_SECONDS, delivery.reason)
-            self.turns.pause(BACK_OFF_SECONDS)
-        elif delivery.status is DeliveryStatus.UNDELIVERABLE and self.turns.note_refusal():
+            self.rate_limiter.pause(BACK_OFF_SECONDS)
+        elif delivery.status is DeliveryStatus.UNDELIVERABLE and self.rate_limiter.note_refusal():
             logger.warning("direct messages pause: so many were refused recently that Discord might block the bot")
 
     async def _record(self, notice: PayoutNotice, delivery: Delivery) -> None:
@@ -140,7 +147,8 @@ class OutboxDispatcher:
         if delivery.status is DeliveryStatus.BACK_OFF:
             return
         if delivery.status is DeliveryStatus.RETRY and notice.attempts < self._retry_attempts:
-            until = now + timedelta(seconds=RETRY_SECONDS * 2**notice.attempts)
+            pause = pause_after(notice.attempts, first_seconds=RETRY_SECONDS)
+            until = now + timedelta(seconds=pause)
             await self._write(
                 partial(
                     self._database.write, outbox.postpone, notice.notification_id, error=delivery.reason, until=until

@@ -19,7 +19,7 @@ class RateLimiter:
         self._asking = anyio.Lock()
         self._refusals: deque[float] = deque(maxlen=REFUSALS_ALLOWED)
 
-    async def wait(self) -> None:
+    async def acquire(self) -> None:
         """Wait for a turn."""
         async with self._asking:
             while self._next_at > anyio.current_time():  # noqa: ASYNC110 -- a pause moves the turn meanwhile

@@ -4,17 +4,19 @@ If several bots share a ledger, it also finds batches that were approved at anot
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
 import anyio
 
+from cashback.background.backoff import Backoff
 from cashback.background.wakeup import WakeUp
 from cashback.database import Database
 from cashback.database.payouts import announcements, batches
 from cashback.database.payouts.announcements import OpenSummary
 from cashback.domain.errors import BusyError, CashbackError
 from cashback.domain.model import BatchReport, ChunkCredited
+from cashback.domain.ports import PostLine
 
 RESUME_SECONDS: Final = 30
 """The pause before an interrupted batch is resumed; it doubles each further time, up to a maximum."""
@@ -23,9 +25,6 @@ LONGEST_RESUME_SECONDS: Final = 600
 IDLE_SECONDS: Final = 3600
 
 logger = logging.getLogger(__name__)
-
-PostLine = Callable[[str], Awaitable[None]]
-"""Posts one line in the audit channel."""
 
 
 class Recovery:
@@ -37,7 +36,7 @@ class Recovery:
         *,
         summaries_changed: WakeUp,
         batches_due: WakeUp,
-        tell: PostLine,
+        post_line: PostLine,
         resume_seconds: float = RESUME_SECONDS,
         poll_seconds: float | None = None,
     ) -> None:
@@ -45,16 +44,16 @@ class Recovery:
 
         None if there are no others.
         """
-        self._look_seconds = poll_seconds
+        self._poll_seconds = poll_seconds
         self._seen: list[OpenSummary] = []
         self._submitted: set[int] = set()
         self._database = database
-        self._tell = tell
+        self._post_line = post_line
         self._summaries_changed = summaries_changed
         self._batches_due = batches_due
         self._resume_seconds = resume_seconds
         self._due: dict[int, float] = {}
-        self._stops: dict[int, int] = {}
+        self._backoffs: dict[int, Backoff] = {}
         self.reasons: dict[int, str] = {}
         """Why a batch is interrupted, by its number."""
 
@@ -66,7 +65,7 @@ class Recovery:
         """Update the batch's summary with the result."""
         self._submitted.discard(report.batch_number)
         self.reasons.pop(report.batch_number, None)
-        self._stops.pop(report.batch_number, None)
+        self._backoffs.pop(report.batch_number, None)
         logger.info(
             "batch %s is %s: %d paid, %d failed", report.batch_id, report.status, report.users_paid, report.failed
         )
@@ -79,21 +78,22 @@ class Recovery:
     async def interrupted(self, batch_number: int, reason: str) -> None:
         """Show the reason in the batch's summary, and resume the batch later."""
         self._submitted.discard(batch_number)
-        stops = self._stops.get(batch_number, 0)
-        self._stops[batch_number] = stops + 1
-        pause = min(self._resume_seconds * 2**stops, LONGEST_RESUME_SECONDS)
+        backoff = self._backoffs.setdefault(
+            batch_number, Backoff(first_seconds=self._resume_seconds, longest_seconds=LONGEST_RESUME_SECONDS)
+        )
+        pause = backoff.fail()
         is_news = self.reasons.get(batch_number) != reason
         self.reasons[batch_number] = reason
         logger.warning("batch number %d stopped (%s); it is resumed in %.0f s", batch_number, reason, pause)
         if is_news:
             # A batch of the schedule or the command line has no summary message to show it.
-            await self._tell(
+            await self._post_line(
                 f"Batch number {batch_number} stopped: {reason}. What is paid stays paid; the rest is tried again soon."
             )
         self.take_up(batch_number, after_seconds=pause)
         self._summaries_changed.set()
 
-    def guard(self, submit: Callable[[int], int]) -> Callable[[int], int]:
+    def wrap_submit(self, submit: Callable[[int], int]) -> Callable[[int], int]:
         """Wrap the runner's `submit`: if it refuses a batch because it is full, submit it when there is room."""
 
         def submit_or_take_up(batch_number: int) -> int:
@@ -125,13 +125,13 @@ class Recovery:
         """Submit batches that are due, until cancelled."""
         while True:
             try:
-                if self._look_seconds is not None:
+                if self._poll_seconds is not None:
                     await self._look()
                 await self._submit_due(submit)
             except CashbackError as error:
                 logger.warning("unfinished batches wait: %s", error)
                 await anyio.sleep(self._resume_seconds)
-            latest = anyio.current_time() + (self._look_seconds or IDLE_SECONDS)
+            latest = anyio.current_time() + (self._poll_seconds or IDLE_SECONDS)
             nearest = min([latest, *self._due.values()])
             await self._batches_due.wait(max(nearest - anyio.current_time(), 0.0))
 

@@ -14,12 +14,12 @@ from cashback.database.queries.browsing import ReferrerFilter
 from cashback.database.queries.members import MemberAccount
 from cashback.database.referral_program import referrals
 from cashback.domain.money import dollars
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.services import AdminService
 from cashback.settings import Settings
 
 ON_A_PAGE: Final = 50
 NEWEST_SHOWN: Final = 25
-REASON_LENGTH: Final = 200
 
 
 class Referrers:
@@ -91,7 +91,7 @@ class Referrers:
 
     async def blacklist(self, request: web.Request) -> web.StreamResponse:
         """Blacklist a member."""
-        reason = (await field_of(request, "reason"))[:REASON_LENGTH] or None
+        reason = (await field_of(request, "reason"))[:MAX_REASON_LENGTH] or None
         await self._service.blacklist(request[VISITOR].actor, number_in(request, "id"), reason=reason)
         return see_other(f"/referrers/{number_in(request, 'id')}")
 

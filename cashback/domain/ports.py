@@ -1,6 +1,6 @@
 """Interfaces that the pipeline needs: a clock, a messenger for direct messages, an observer of runs."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -8,6 +8,9 @@ from cashback.domain.model import BatchReport, ChunkCredited, Delivery, PayoutNo
 
 Clock = Callable[[], datetime]
 """Returns the present moment as an aware UTC datetime."""
+
+PostLine = Callable[[str], Awaitable[None]]
+"""Posts one line in the audit channel."""
 
 
 def utc_now() -> datetime:

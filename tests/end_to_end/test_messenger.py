@@ -102,7 +102,7 @@ async def test_the_code_counts_not_the_http_status(town: DiscordFixture, messeng
     assert delivery.status is DeliveryStatus.UNDELIVERABLE
 
 
-async def test_nobody_is_undeliverable(town: DiscordFixture, messenger: DmSender) -> None:
+async def test_unknown_user_is_undeliverable(town: DiscordFixture, messenger: DmSender) -> None:
     delivery = await messenger.send(notice(123456789012345678))
     assert delivery.status is DeliveryStatus.UNDELIVERABLE
 
@@ -140,8 +140,8 @@ async def test_a_block_by_discords_front_backs_off(town: DiscordFixture, messeng
 
 
 @pytest.mark.parametrize("status", [500, 503])
-async def test_a_server_error_that_passes_is_no_failure(town: DiscordFixture, messenger: DmSender, status: int) -> None:
-    """The library tries most of them again; where it does not, the outbox does."""
+async def test_temporary_server_error_is_not_a_failure(town: DiscordFixture, messenger: DmSender, status: int) -> None:
+    """The library retries most of them; if it does not, the outbox does."""
     bob = town.sandbox.add_member("Bob")
     town.sandbox.faults.fail("POST", "/channels/[0-9]+/messages", status=status)
     first = await messenger.send(notice(bob))

@@ -41,7 +41,9 @@ async def _ring_together(path: Path, slots: list[datetime], barrier: Barrier) ->
         """Post nothing: there is no audit channel."""
 
     async with Database(path, clock=lambda: moment) as database:
-        scheduler = Scheduler(AdminService(database, Settings(), submit), database, tell=say_nothing, wake=lambda: None)
+        scheduler = Scheduler(
+            AdminService(database, Settings(), submit), database, post_line=say_nothing, wake=lambda: None
+        )
         await scheduler.decide_due()
         for slot_at in slots:
             await database.log_referral_purchase(BUYER, f"order-{slot_at:%Y%m%d}", PURCHASE_CENTS)

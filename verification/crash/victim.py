@@ -123,20 +123,20 @@ def live(folder: str, life: int, blacklisted_id: int, origin: Origin, ending: En
 
 
 async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, death: DeathTrigger) -> None:
-    bell, settled = WakeUp(), anyio.Event()
+    outbox_changed, settled = WakeUp(), anyio.Event()
     async with Database(ledger_of(folder), failpoint=death.at_commit) as database:
         messenger = FileMessenger(folder / SENDS, life, death)
-        postman = OutboxDispatcher(database, messenger, bell, per_second=1e9, retry_attempts=3)
+        dispatcher = OutboxDispatcher(database, messenger, outbox_changed, per_second=1e9, retry_attempts=3)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_deliver, postman, bell, settled)
+            tasks.start_soon(_deliver, dispatcher, outbox_changed, settled)
             await APPROVING[origin](database, blacklisted_id)
-            while await _step(database, bell, is_desk=origin is Origin.DESK):
+            while await _step(database, outbox_changed, is_desk=origin is Origin.DESK):
                 pass
             settled.set()
-            bell.set()
+            outbox_changed.set()
 
 
-async def _step(database: Database, bell: WakeUp, *, is_desk: bool) -> bool:
+async def _step(database: Database, outbox_changed: WakeUp, *, is_desk: bool) -> bool:
     """Take the step that the batch's state asks for; False if there is none."""
     [batch] = await database.read(batches.history, limit=1)
     number, status = batch["number"], batch["status"]
@@ -144,7 +144,7 @@ async def _step(database: Database, bell: WakeUp, *, is_desk: bool) -> bool:
         observer = Stopper(database) if is_desk and not await _was_stopped(database) else NullObserver()
         request = RunBatch(batch_number=number)
         pipeline = make_pipeline(
-            request, database=database, observer=observer, outbox_changed=bell, chunk_size=CHUNK_SIZE
+            request, database=database, observer=observer, outbox_changed=outbox_changed, chunk_size=CHUNK_SIZE
         )
         await pipeline.run(request)
         return True
@@ -176,16 +176,16 @@ async def _was_stopped(database: Database) -> bool:
     return any(entry["action"] == "batch_stopped" for entry in entries)
 
 
-async def _deliver(postman: OutboxDispatcher, bell: WakeUp, settled: anyio.Event) -> None:
+async def _deliver(dispatcher: OutboxDispatcher, outbox_changed: WakeUp, settled: anyio.Event) -> None:
     """Deliver during the run, and once more when everything is settled."""
     while True:
         last = settled.is_set()
-        await postman.deliver_due()
+        await dispatcher.deliver_due()
         if last:
             return
         # The dispatcher receives wake-ups while a message is being sent, too.
         if not settled.is_set():
-            await bell.wait(60)
+            await outbox_changed.wait(60)
 
 
 async def _confirm(database: Database, blacklisted_id: int) -> None:

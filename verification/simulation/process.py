@@ -61,7 +61,7 @@ class Process:
         self._stopping = anyio.Event()
         referral = settings.referral_settings
         outbox_changed = WakeUp()
-        self._runs = Recovery(ledger, summaries_changed=WakeUp(), batches_due=WakeUp(), tell=tell)
+        self._runs = Recovery(ledger, summaries_changed=WakeUp(), batches_due=WakeUp(), post_line=tell)
         make = partial(
             make_pipeline,
             database=ledger,
@@ -70,15 +70,15 @@ class Process:
             chunk_size=referral.chunk_size,
         )
         self._runner = Runner(make, self._runs)
-        self.service = AdminService(ledger, settings, self._runs.guard(self._runner.submit))
-        self._postman = OutboxDispatcher(
+        self.service = AdminService(ledger, settings, self._runs.wrap_submit(self._runner.submit))
+        self._dispatcher = OutboxDispatcher(
             ledger,
             SimulatedMessenger(discord, faults, chance),
             outbox_changed,
             per_second=referral.dm_per_second,
             retry_attempts=referral.dm_retry_attempts,
         )
-        self.scheduler = Scheduler(self.service, ledger, tell=tell, wake=lambda: None)
+        self.scheduler = Scheduler(self.service, ledger, post_line=tell, wake=lambda: None)
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
@@ -99,7 +99,7 @@ class Process:
             self.faults.on_death = tasks.cancel_scope.cancel
             self.faults.go_on()
             await self._runs.resubmit_unfinished()
-            tasks.start_soon(self._postman.run, name="postman")
+            tasks.start_soon(self._dispatcher.run, name="dispatcher")
             tasks.start_soon(self._runner.run, name="runner")
             tasks.start_soon(self._runs.run, self._runner.submit, name="resumption")
             tasks.start_soon(self.scheduler.listen, name="weekly batch")

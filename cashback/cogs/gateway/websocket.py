@@ -7,7 +7,7 @@ import aiohttp
 import anyio
 import discord
 
-from cashback.cogs.backoff import Backoff
+from cashback.background.backoff import Backoff
 
 CLOSE_CODE: Final = 4000
 FIRST_PAUSE_SECONDS: Final = 1

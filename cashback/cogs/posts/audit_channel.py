@@ -7,7 +7,7 @@ from typing import Final
 
 import anyio
 
-from cashback.cogs.backoff import REQUEST_SECONDS, Backoff
+from cashback.background.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.buttons.confirm import view_of
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.gateway.client import CashbackClient

@@ -54,7 +54,7 @@ class NoteSender:
         while True:
             while self._notes:
                 note = self._notes.popleft()
-                await self._rate_limiter.wait()
+                await self._rate_limiter.acquire()
                 try:
                     await self._send(note)
                 except CashbackError as error:

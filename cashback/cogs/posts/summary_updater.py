@@ -13,8 +13,8 @@ from typing import Any, Final
 import anyio
 import discord
 
+from cashback.background.backoff import REQUEST_SECONDS, Backoff
 from cashback.background.wakeup import WakeUp
-from cashback.cogs.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.buttons.confirm import view_of
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.gateway.client import CashbackClient

@@ -404,8 +404,8 @@ async def test_direct_messages_that_fail_never_touch_the_payout(till: LedgerFixt
     await till.earn_all((referrer, 100) for referrer in (1, 2))
     number = (await till.pay()).batch_number
     money = {table: rows for table, rows in till.money().items() if table != "cashback_notifications"}
-    postman = OutboxDispatcher(till.database, Refuses(status), WakeUp(), per_second=1e9, retry_attempts=0)
-    assert await postman.deliver_due() == 2
+    dispatcher = OutboxDispatcher(till.database, Refuses(status), WakeUp(), per_second=1e9, retry_attempts=0)
+    assert await dispatcher.deliver_due() == 2
     assert {table: rows for table, rows in till.money().items() if table != "cashback_notifications"} == money
     report = await till.report(number)
     assert (report.status, report.total_cents) == (BatchStatus.COMPLETED, 200)
