@@ -102,6 +102,16 @@ class Scene:
         """Name a batch that is paid."""
         return {"batch": str((await self.town.till.pay(target_user_id=(await self.referrer()).id)).batch_number)}
 
+    async def unsent(self) -> Options:
+        """Name a batch of which a direct message failed."""
+        options = await self.paid()
+        with raw(self.town.till.location) as connection:
+            connection.execute(
+                "UPDATE cashback_notifications SET status = 'failed', attempts = 4"
+                f" WHERE batch_number = {options['batch']}"
+            )
+        return {"of": options["batch"]}
+
     async def payout(self) -> Options:
         """Name a batch that is paid, its one payee, and a reason."""
         person = await self.referrer()
@@ -184,6 +194,8 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb failures": (nothing, []),
     "sendref-cashb abandon": (Scene.stopped, ["batch_given_up", "batch_finished"]),
     "sendref-cashb history": (nothing, []),
+    "sendref-cashb notifications": (nothing, []),
+    "sendref-cashb notifications retry": (Scene.unsent, ["notifications_retried"]),
     "sendref-cashb resume": (Scene.stopped, ["batch_resumed"]),
     "sendref-cashb retry": (Scene.failed, ["retry_started"]),
     "sendref-cashb reverse": (Scene.payout, ["reversal_proposed"]),
@@ -216,7 +228,11 @@ MEMBERS: Final[dict[str, Case]] = {
     "setref": (Scene.code, []),
 }
 
-NOT_IN_THE_PICKER: Final = {"sendref-cashb": "sendref-cashb pay", "sendref-cashb schedule": None}
+NOT_IN_THE_PICKER: Final = {
+    "sendref-cashb": "sendref-cashb pay",
+    "sendref-cashb schedule": None,
+    "sendref-cashb notifications": None,
+}
 """Groups cannot be chosen there."""
 
 

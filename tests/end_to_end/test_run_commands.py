@@ -184,3 +184,27 @@ async def test_the_bot_tries_failed_payouts_again_by_itself(town: DiscordFixture
         await until(lambda: town.batches() == ["completed"])
     assert town.till.balance(bob.id) == 2500
     assert town.till.rows("SELECT requested_by, outcome FROM cashback_payout_attempts") == [("system", "credited")]
+
+
+@pytest.mark.parametrize("of", ["batch", "mention", "id", "all", "ALL"])
+async def test_failed_direct_messages_are_sent_again(town: DiscordFixture, of: str) -> None:
+    bob = await town.referrer("Bob", 2500)
+    await town.till.pay()
+    with raw(town.till.path) as connection:
+        connection.execute("UPDATE cashback_notifications SET status = 'failed', attempts = 4")
+    [(batch_id,)] = town.till.rows("SELECT batch_id FROM cashback_payout_batches")
+    async with town.bot():
+        assert "1 direct message failed" in (await town.answer("!sendref-cashb notifications")).text
+        word = {"batch": batch_id, "mention": f"<@{bob.id}>", "id": str(bob.id)}.get(of, of)
+        assert "1 direct message queued again" in (await town.answer(f"!sendref-cashb notifications retry {word}")).text
+        assert "No failed direct messages" in (await town.answer(f"!sendref-cashb notifications retry {word}")).text
+    async with town.bot():
+        await until(lambda: len(town.sandbox.direct_messages(bob.id)) == 1)
+    assert town.audit_actions().count("notifications_retried") == 1
+
+
+@pytest.mark.parametrize("words", ["", " nonsense", " BATCH-20990101-000000", " all of them", " <@12>"])
+async def test_unclear_retry_of_direct_messages_is_refused(town: DiscordFixture, words: str) -> None:
+    async with town.bot():
+        assert "❌" in (await town.answer(f"!sendref-cashb notifications retry{words}")).text
+    assert "notifications_retried" not in town.audit_actions()

@@ -30,6 +30,7 @@ pytestmark = pytest.mark.anyio
 SENT = Delivery(status=DeliveryStatus.SENT)
 RETRY = Delivery(status=DeliveryStatus.RETRY, reason="503 from Discord")
 UNDELIVERABLE = Delivery(status=DeliveryStatus.UNDELIVERABLE, reason="50007 cannot message this user")
+OUTAGE = Delivery(status=DeliveryStatus.RETRY, reason="503 from Discord", is_outage=True)
 BACK_OFF = Delivery(status=DeliveryStatus.BACK_OFF, reason="opening direct messages too fast")
 
 
@@ -396,3 +397,38 @@ async def test_hundreds_of_messages_are_delivered_in_order(office: LedgerFixture
     assert await dispatcher(office, post, per_second=50).deliver_due() == 230
     assert [person for _, person in post.sends] == list(range(1, 231))
     assert post.sends[-1][0] == pytest.approx(229 / 50, abs=0.05)
+
+
+async def test_untried_messages_go_before_retried_ones(office: LedgerFixture) -> None:
+    await paid(office, 4)
+    post = Post({1: [RETRY, RETRY], 2: [RETRY, RETRY]})
+    post.takes_seconds = {1: 25, 2: 25}
+    outbox_changed = WakeUp()
+    async with at_work(dispatcher(office, post, per_second=0.1, outbox_changed=outbox_changed)):
+        await anyio.sleep(45)
+        await office.earn_all((referrer, 100) for referrer in range(5, 15))
+        await run_batches(office.database, await office.approved(), outbox_changed=outbox_changed)
+        await anyio.sleep(300)
+    order = [person for _, person in post.sends]
+    assert order.index(14) < order.index(1, 1)
+
+
+async def test_an_outage_of_the_service_uses_up_no_attempts(office: LedgerFixture) -> None:
+    await paid(office, 2)
+    post = Post({1: [OUTAGE] * 60})
+    async with at_work(dispatcher(office, post)):
+        await anyio.sleep(6 * 3600)
+        assert states(office) == [(1, "queued", 0), (2, "sent", 1)]
+        await anyio.sleep(12 * 3600)
+    assert states(office) == [(1, "sent", 1), (2, "sent", 1)]
+    pauses = [later - earlier for (earlier, _), (later, _) in zip(post.sends[2:], post.sends[3:], strict=False)]
+    assert max(pauses) <= 930
+
+
+async def test_a_refusal_after_an_outage_has_all_its_attempts(office: LedgerFixture) -> None:
+    await paid(office, 1)
+    post = Post({1: [*[OUTAGE] * 10, *[RETRY] * 100]})
+    async with at_work(dispatcher(office, post)):
+        await anyio.sleep(86_400)
+    assert len(post.sends) == 14
+    assert states(office) == [(1, "failed", 4)]
