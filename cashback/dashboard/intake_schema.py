@@ -23,6 +23,9 @@ ID_PATTERN: Final = f"^[{_LETTERS}]([ {_LETTERS}]{{0,{LONGEST_ID - 2}}}[{_LETTER
 BUYER_PATTERN: Final = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$"
 """A Discord id as text: many languages cannot represent it exactly as a number."""
 
+ACCOUNT_PATTERN: Final = "^([1-9][0-9]{16,17}|1[0-9]{18})$"
+"""The ids of Discord's accounts. Members of the ledger may have smaller ones."""
+
 E = TypeVar("E")
 
 

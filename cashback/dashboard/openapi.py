@@ -7,7 +7,7 @@ from aiohttp import web
 
 from cashback.dashboard import problems
 from cashback.dashboard.intake import BODY_SECONDS, LARGEST_BODY_BYTES
-from cashback.dashboard.intake_schema import BUYER_PATTERN, ID_PATTERN, LONGEST_ID, MAX_ENTRIES
+from cashback.dashboard.intake_schema import ACCOUNT_PATTERN, ID_PATTERN, LONGEST_ID, MAX_ENTRIES
 from cashback.dashboard.pages import page
 from cashback.dashboard.problems import Kind
 from cashback.dashboard.signatures import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WINDOW_SECONDS
@@ -58,7 +58,7 @@ SCHEMAS: Final[Json] = {
             "order_id": _ORDER_ID,
             "buyer_id": {
                 "type": "string",
-                "pattern": BUYER_PATTERN,
+                "pattern": ACCOUNT_PATTERN,
                 "description": "The Discord id of the buyer, as text: many languages round such a number. An id whose"
                 " moment of creation cannot be is refused, unless the ledger knows it.",
             },

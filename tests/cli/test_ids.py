@@ -1,4 +1,4 @@
-"""Ids at the doors of the command line: no number that is no account's counts, and none is rounded on its way out."""
+"""Discord ids on the command line: only those of accounts count, and none is rounded."""
 
 from __future__ import annotations
 
