@@ -402,7 +402,7 @@ def give_up(
     """End a stopped batch, or give up a finished one's failed payouts; the cashback stays pending."""
     from cli import runs
 
-    return runs.give_up(_place(context, config, database), batch_id, as_json=as_json)
+    return runs.abandon(_place(context, config, database), batch_id, as_json=as_json)
 
 
 @app.command()

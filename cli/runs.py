@@ -136,7 +136,7 @@ def stop(place: Place, batch_id: str, *, as_json: bool) -> int:
 
 def give_up(place: Place, batch_id: str, *, as_json: bool) -> int:
     """Give up the rest of a stopped batch, or the failed payouts of a finished one."""
-    return _move(place, batch_id, AdminService.give_up, as_json=as_json)
+    return _move(place, batch_id, AdminService.abandon, as_json=as_json)
 
 
 def _move(place: Place, batch_id: str, act: Any, *, as_json: bool) -> int:  # noqa: ANN401 -- a method of the service

@@ -51,7 +51,7 @@ class Batches:
                     ("stop", self._service.stop),
                     ("resume", self._service.resume),
                     ("retry", self._service.retry),
-                    ("give-up", self._service.give_up),
+                    ("give-up", self._service.abandon),
                 )
             ),
         ]

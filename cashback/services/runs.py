@@ -12,7 +12,7 @@ from cashback.services.base import Service
 class Runs(Service):
     """Hands batches to the runner, and takes them from it. Any admin may: nothing that was not approved is paid."""
 
-    async def resume(self, actor: Actor, batch_number: int | None = None) -> list[int]:
+    async def resume(self, actor: Actor, batch_number: int | None = None, *, token: str | None = None) -> list[int]:
         """Hand every approved but unfinished batch to the runner, or the one that is named; return their numbers.
 
         A batch that an admin has stopped goes on only where it is named. Raises StaleBatchError where the one that is
@@ -21,23 +21,26 @@ class Runs(Service):
         await self.require_admin(actor, "resume batches")
         waiting = await self._database.read(batches.unfinished)
         if batch_number is not None and batch_number not in waiting:
-            await self._database.write(runs.resume, batch_number, actor=str(actor), now=self._database.now())
+            now = self._database.now()
+            await self._database.write(runs.resume, batch_number, actor=str(actor), now=now, token=token)
         if batch_number is not None:
             waiting = [batch_number]
         for number in waiting:
             self._submit(number)
         return waiting
 
-    async def stop(self, actor: Actor, batch_number: int) -> BatchReport:
+    async def stop(self, actor: Actor, batch_number: int, *, token: str | None = None) -> BatchReport:
         """Stop a batch after the chunk in hand, in whichever process it runs. Raises StaleBatchError."""
         await self.require_admin(actor, f"stop batch number {batch_number}")
-        await self._database.write(runs.stop, batch_number, actor=str(actor), now=self._database.now())
+        now = self._database.now()
+        await self._database.write(runs.stop, batch_number, actor=str(actor), now=now, token=token)
         return await self._database.read(batches.report, batch_number)
 
-    async def give_up(self, actor: Actor, batch_number: int) -> BatchReport:
-        """Give up the rest of a stopped batch, or the failed payouts of a finished one. Raises StaleBatchError."""
-        await self.require_admin(actor, f"give up the rest of batch number {batch_number}")
-        return await self._database.write(runs.give_up, batch_number, actor=str(actor), now=self._database.now())
+    async def abandon(self, actor: Actor, batch_number: int, *, token: str | None = None) -> BatchReport:
+        """Abandon the rest of a stopped batch, or the failed payouts of a finished one. Raises StaleBatchError."""
+        await self.require_admin(actor, f"abandon the rest of batch number {batch_number}")
+        now = self._database.now()
+        return await self._database.write(runs.abandon, batch_number, actor=str(actor), now=now, token=token)
 
     async def retry(self, actor: Actor, batch_number: int, *, why: str | None = None) -> BatchReport:
         """Try a finished batch's failed payouts again, and those only. Raises StaleBatchError or BusyError."""

@@ -74,7 +74,7 @@ async def test_what_is_given_up_stays_pending_for_the_next_batch(till: LedgerFix
     await till.earn_all((referrer, 100) for referrer in range(1, 41))
     number = await till.approved()
     paid = (await run_and_stop(till, number)).reports[0].users_paid
-    report = await till.database.write(runs.give_up, number, actor="discord:7", now=till.clock())
+    report = await till.database.write(runs.abandon, number, actor="discord:7", now=till.clock())
     assert (report.status, report.users_paid, report.skipped) == (BatchStatus.COMPLETED, paid, 40 - paid)
     assert [(each.reason, each.count, each.cents) for each in report.skips] == [
         ("given_up", 40 - paid, (40 - paid) * 100)
@@ -157,14 +157,14 @@ async def test_failed_payouts_that_are_given_up_close_the_batch(till: LedgerFixt
     number = (await till.pay()).batch_number
     [failure] = await till.database.read(retries.open_failures, limit=10)
     assert (failure.referrer_id, failure.attempts, failure.approved_cents) == (2, 1, 100)
-    report = await till.database.write(runs.give_up, number, actor="discord:7", now=till.clock())
+    report = await till.database.write(runs.abandon, number, actor="discord:7", now=till.clock())
     assert (report.status, report.failed, report.skipped) == (BatchStatus.COMPLETED, 0, 1)
     assert await till.database.read(retries.open_failures, limit=10) == []
     assert await till.database.read(retries.count_open_failures) == 0
     assert await till.pending(2) == 100
 
 
-@pytest.mark.parametrize("act", [runs.stop, runs.resume, runs.give_up])
+@pytest.mark.parametrize("act", [runs.stop, runs.resume, runs.abandon])
 async def test_a_finished_batch_can_be_neither_stopped_nor_resumed_nor_given_up(
     till: LedgerFixture, act: object
 ) -> None:

@@ -236,7 +236,7 @@ class People:
         acts: dict[str, Callable[[Life], Awaitable[object]]] = {
             "stops": lambda life: life.service.stop(admin, number),
             "resumes": lambda life: life.service.resume(admin, number),
-            "gives up the rest of": lambda life: life.service.give_up(admin, number),
+            "gives up the rest of": lambda life: life.service.abandon(admin, number),
             "retries": lambda life: life.service.retry(admin, number, why="a reason"),
         }
         name = self._chance.choice(list(acts))

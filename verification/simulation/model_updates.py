@@ -286,7 +286,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "runs.finish": _finish,
     "runs.stop": _stop,
     "runs.resume": _resume,
-    "runs.give_up": _give_up,
+    "runs.abandon": _give_up,
     "retries.begin": _retry,
     "reversals.propose": _propose_reversal,
     "reversals.approve": _approve_reversal,

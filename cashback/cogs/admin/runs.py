@@ -75,7 +75,7 @@ class RunCommands(AdminCog):
     async def give_up(self, ctx: commands.Context[Any], batch: str) -> None:
         """Give up the rest of a batch and show its result."""
         await ctx.defer()
-        await self._show(ctx, await self._service.give_up(actor_of(ctx.author), await self._number_of(batch)))
+        await self._show(ctx, await self._service.abandon(actor_of(ctx.author), await self._number_of(batch)))
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
         name="retry", description="Try a batch's failed payouts again.", usage="BATCH-ID why", ignore_extra=False

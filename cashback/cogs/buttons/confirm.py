@@ -34,7 +34,7 @@ class BatchButtons:
             Action.CANCEL: self._service.cancel,
             Action.STOP: self._service.stop,
             Action.RESUME: self._service.resume,
-            Action.GIVE_UP: self._service.give_up,
+            Action.GIVE_UP: self._service.abandon,
         }
         return acts[action]
 

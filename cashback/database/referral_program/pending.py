@@ -59,6 +59,14 @@ def pending_cents(now: Moment) -> ColumnElement[int]:
     return referrals.c.cashback_earned_cents - referrals.c.cashback_paid_cents - held_cents(now)
 
 
+def owed_cents() -> ColumnElement[int]:
+    """Express in SQL what a referral's referrer owes after refunds: never more than was paid and not given back."""
+    beyond = referrals.c.cashback_paid_cents - referrals.c.cashback_earned_cents
+    kept = referrals.c.cashback_paid_cents - referrals.c.cashback_forfeited_cents
+    owed = case((beyond < kept, beyond), else_=kept)
+    return case((owed > 0, owed), else_=0)
+
+
 def is_pending(now: Moment) -> ColumnElement[bool]:
     """Tell in SQL whether anything of a referral is pending; the first part is the condition of the index on these.
 
@@ -141,13 +149,12 @@ def _owed_to_one() -> Select[int, int, int]:
 def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | None = None) -> dict[str, int]:
     """Sum up what stands beside the pending cents, of everyone or of one referrer.
 
-    `held_cents` become payable later; `owed_cents` were paid and then taken back by a refund, and later earnings of the
+    `held_cents` become payable later; `owed_cents` were paid and then taken off by a refund, and later earnings of the
     same referral go against them. For each referral paid + pending + held - owed is what it earned.
     """
-    debt = -pending_cents(now)
     query = select(
         func.coalesce(func.sum(held_cents(now)), 0).label("held_cents"),
-        func.coalesce(func.sum(case((debt > 0, debt), else_=0)), 0).label("owed_cents"),
+        func.coalesce(func.sum(owed_cents()), 0).label("owed_cents"),
     )
     if referrer_id is not None:
         query = query.where(referrals.c.referrer_user_id == check_id(referrer_id, "Referrer"))

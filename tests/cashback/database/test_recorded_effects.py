@@ -164,7 +164,7 @@ async def test_what_is_given_up_is_given_up_in_its_own_batch_alone(till: LedgerF
     await till.earn_all([(1, 100), (2, 200)])
     number, other = await till.approved(), await till.approved()
     await till.database.write(runs.stop, number, actor="discord:7", now=clock())
-    report = await till.database.write(runs.give_up, number, actor="discord:8", now=clock.advance(60))
+    report = await till.database.write(runs.abandon, number, actor="discord:8", now=clock.advance(60))
     assert report.status is BatchStatus.COMPLETED
     assert till.payouts(number) == [(1, "skipped", 0, "given_up"), (2, "skipped", 0, "given_up")]
     assert till.payouts(other) == [(1, "planned", 0, None), (2, "planned", 0, None)]

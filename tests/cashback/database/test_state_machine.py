@@ -390,9 +390,9 @@ class LedgerMachine(RuleBasedStateMachine):
         }.get(BatchStatus(batch.status))
         if lost is None:
             with pytest.raises(StaleBatchError):
-                self.write(runs.give_up, number, actor="cli", now=self.clock())
+                self.write(runs.abandon, number, actor="cli", now=self.clock())
             return
-        self.write(runs.give_up, number, actor="cli", now=self.clock())
+        self.write(runs.abandon, number, actor="cli", now=self.clock())
         for payout in batch.payouts.values():
             if payout.status == lost:
                 payout.status, payout.reason = PayoutStatus.SKIPPED, "given_up"

@@ -84,7 +84,7 @@ async def test_who_has_not_the_role_may_nothing_and_is_noted(
         service.cancel(actor, number),
         service.resume(actor),
         service.stop(actor, number),
-        service.give_up(actor, number),
+        service.abandon(actor, number),
         service.retry(actor, number),
         service.pause_schedule(actor),
         service.resume_schedule(actor),

@@ -116,7 +116,7 @@ async def test_the_ledger_itself_refuses_what_the_desk_would_not(till: LedgerFix
             connection.execute(f"UPDATE cashback_payout_batches SET {change}")
 
 
-@pytest.mark.parametrize("act", ["resume", "retry", "stop", "give_up"])
+@pytest.mark.parametrize("act", ["resume", "retry", "stop", "abandon"])
 async def test_no_other_act_sets_it_going(till: LedgerFixture, service: AdminService, queue: Queue, act: str) -> None:
     number = await waiting(till, service)
     for actor in (ADMIN, OTHER_ADMIN, CLI):
