@@ -48,13 +48,13 @@ async def _roles_of(user_id: int | None) -> frozenset[int]:
 
 async def _serve(settings: Settings) -> None:
     async with open_payment_session(settings, NullObserver()) as office, anyio.create_task_group() as tasks:
-        world = Dependencies(
+        dependencies = Dependencies(
             roles_of=_roles_of,
             is_online=None,
             waiting=lambda: 0,
             metrics=Metrics(),
         )
-        server = Dashboard(office.database, office.service, settings, world)
+        server = Dashboard(office.database, office.service, settings, dependencies)
         tasks.start_soon(_listen, server, settings.dashboard.port)
         await server.listening.wait()
         say(

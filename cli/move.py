@@ -15,7 +15,7 @@ from cli.output import Advance, counted, progress, remark, say, say_json
 def move(source: str, target: str, *, as_json: bool) -> int:
     """Move the ledger, and say what the new one holds."""
     quiet_logging()
-    old, new = Database(source), Database(target)
+    old, new = Database(source, must_exist=True), Database(target)
     if isinstance(old.location, Path) and not old.location.is_file():
         raise DatabaseUnavailableError(f"Database {old.name} does not exist; there is nothing to move.")
     if _whereabouts(old) == _whereabouts(new):

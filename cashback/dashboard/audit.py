@@ -1,4 +1,4 @@
-"""The audit log, newest first, and the proof that the books balance."""
+"""The audit log, newest first, and the verification of the ledger."""
 
 import logging
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
-    """The last proof: when it was asked for, by whom, how long it took, and what it found."""
+class Verification:
+    """One verification: when it began, the actor, its duration and its verdict."""
 
     at: datetime
     actor: str
@@ -31,42 +31,40 @@ class Proof:
     verdict: Verdict
 
 
-class Proofs:
-    """Proves the books, one proof at a time, and remembers the last one."""
+class Verifier:
+    """Verifies the ledger, one verification at a time, and keeps the last result."""
 
     def __init__(self, database: Database, service: AdminService, metrics: Metrics) -> None:
-        """Take the ledger's clock, the service, and the numbers that tell of the last proof."""
         self._metrics = metrics
         self._database = database
         self._service = service
-        self._proving = anyio.Lock()
-        self.last: Proof | None = None
+        self._running = anyio.Lock()
+        self.last: Verification | None = None
 
-    async def prove(self, request: web.Request) -> None:
-        """Prove the books for whoever asks. Raises NotAllowedError; BusyError while a proof is under way."""
+    async def verify(self, request: web.Request) -> None:
+        """Verify the ledger for an admin. Raises NotAllowedError; BusyError if a verification is already running."""
         actor = request[VISITOR].actor
         await self._service.require_admin(actor, "verify the books")
         try:
-            self._proving.acquire_nowait()
+            self._running.acquire_nowait()
         except anyio.WouldBlock as error:
-            raise BusyError("The books are being verified already; the result is here in a moment.") from error
+            raise BusyError("The ledger is already being verified; load the page again in a moment.") from error
         try:
             began = anyio.current_time()
             at = self._database.now()
             verdict = await self._service.verify(actor)
             self._metrics.note_verdict(verdict, at.timestamp())
-            self.last = Proof(at=at, actor=str(actor), seconds=anyio.current_time() - began, verdict=verdict)
+            self.last = Verification(at=at, actor=str(actor), seconds=anyio.current_time() - began, verdict=verdict)
         finally:
-            self._proving.release()
+            self._running.release()
 
 
 class AuditPage:
-    """Shows the audit log."""
+    """The page of the audit log."""
 
-    def __init__(self, database: Database, proofs: Proofs) -> None:
-        """Take the ledger for reading, and who proves the books."""
+    def __init__(self, database: Database, verifier: Verifier) -> None:
         self._database = database
-        self._proofs = proofs
+        self._verifier = verifier
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses."""
@@ -83,10 +81,10 @@ class AuditPage:
             now=self._database.now(),
             entries=entries[:ON_A_PAGE],
             next_before=entries[ON_A_PAGE - 1]["id"] if len(entries) > ON_A_PAGE else None,
-            proof=self._proofs.last,
+            verification=self._verifier.last,
         )
 
     async def verify(self, request: web.Request) -> web.StreamResponse:
-        """Prove the books, then show the result."""
-        await self._proofs.prove(request)
+        """Verify the ledger, then show the result."""
+        await self._verifier.verify(request)
         return see_other("/audit")

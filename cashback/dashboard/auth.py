@@ -1,4 +1,4 @@
-"""The doorman: whose session a request carries, and which roles that person has at this moment."""
+"""Sessions: the member a request belongs to, and the roles that this member has at the moment."""
 
 import hashlib
 import hmac
@@ -17,18 +17,18 @@ from cashback.services import Actor, AdminService, Source
 from cashback.settings import DashboardSettings
 
 ROLES_SECONDS: Final = 60
-"""How old the roles may be by which somebody looks. Whoever acts has them asked for anew."""
+"""Cached roles are used to view pages for this long. Every action asks Discord again."""
 
 ROLES_TRUSTED_SECONDS: Final = 900
-"""How long somebody goes on looking while nobody can be asked for roles."""
+"""How long a member may keep viewing when Discord does not answer."""
 
 SWEEP_SECONDS: Final = 60
 SESSION_SECONDS: Final = 12 * 3600
 
 RolesOf = Callable[[int | None], Awaitable[frozenset[int]]]
-"""Answers the roles that a member has now; no roles for who is no member. Raises RolesUnknownError where nobody knows.
+"""Return a member's current roles, an empty set if it is not a member. Raises RolesUnknownError if Discord is away.
 
-None stands for whoever sits at the program's own terminal.
+None stands for the user of the program's own terminal.
 """
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """Who looks, with the session, what may be done, and the token that this person's forms carry."""
+    """A signed-in member: the actor, its session, whether it may act, and the token of its forms."""
 
     actor: Actor
     session: Session
@@ -45,22 +45,21 @@ class Visitor:
 
 
 VISITOR: Final = web.RequestKey("visitor", Visitor)
-"""Where a request carries who makes it."""
+"""The key of the visitor in a request."""
 
 
 class SessionAuth:
-    """Knows sessions by their cookie. A session whose owner may not look any more is ended."""
+    """Finds sessions by their cookie, and ends the session of a member without the role."""
 
     def __init__(self, service: AdminService, roles_of: RolesOf, settings: DashboardSettings) -> None:
-        """Take the service, who knows the roles, and where people reach the dashboard."""
         self._service = service
         self._roles = TtlCache(roles_of, seconds=ROLES_SECONDS)
         self._is_secure = settings.address.startswith("https:")
-        # Cookies know no ports: two dashboards on one machine have a cookie each.
+        # Cookies ignore ports: two dashboards on one machine need cookies of different names.
         self._cookie = "__Host-cashback" if self._is_secure else f"cashback-{settings.port}"
 
     async def actor_of(self, user_id: int | None, *, now: bool) -> Actor:
-        """Make the actor of a person, with the roles of this moment (`now`) or those of a minute ago at most.
+        """Return the actor of a member with its current roles (`now`) or roles of at most a minute ago.
 
         Raises RolesUnknownError.
         """
@@ -74,7 +73,7 @@ class SessionAuth:
         return Actor(source=Source.DASHBOARD, user_id=user_id, role_ids=roles)
 
     async def visitor_of(self, request: web.Request, *, now: bool) -> Visitor | None:
-        """Find whose session a request carries; None where it carries none that is open."""
+        """Return the visitor of a request, or None if it has no open session."""
         token = request.cookies.get(self._cookie)
         session = await self._service.find_session(token) if token else None
         if token is None or session is None:
@@ -88,7 +87,7 @@ class SessionAuth:
         )
 
     async def sign_in(self, link_token: str, response: web.Response) -> Actor:
-        """Use up a link and open a session, whose cookie goes with the response. Raises NotAllowedError."""
+        """Redeem a link, open a session and set its cookie on the response. Raises NotAllowedError."""
         actor = await self.actor_of(await self._service.redeem_link(link_token), now=True)
         response.set_cookie(
             self._cookie,
@@ -102,21 +101,21 @@ class SessionAuth:
         return actor
 
     async def sign_out(self, visitor: Visitor, response: web.Response) -> None:
-        """End a session and take its cookie back."""
+        """End a session and delete its cookie."""
         await self._service.sign_out(visitor.actor, visitor.session)
         response.del_cookie(self._cookie, path="/", secure=self._is_secure, httponly=True, samesite="Strict")
 
     async def sweep(self) -> None:
-        """End, now and for ever, the sessions of members who lost the role: they need not come back to lose it."""
+        """Check every open session once a minute: a member that lost the role loses the session without a request."""
         while True:
             await anyio.sleep(SWEEP_SECONDS)
             try:
                 await self.end_lost_sessions()
             except CashbackError as error:
-                logger.warning("the dashboard's sessions were not looked at: %s", error)
+                logger.warning("the dashboard's sessions could not be checked: %s", error)
 
     async def end_lost_sessions(self) -> None:
-        """Ask for the roles of everyone with an open session, and end those of who may not look any more."""
+        """Ask for the roles of every open session's member, and end the session if the member may not view pages."""
         for session in await self._service.open_sessions():
             if session.user_id is None:
                 continue
@@ -126,10 +125,10 @@ class SessionAuth:
 
 
 def _form_token(session_token: str) -> str:
-    """Derive what forms carry from the session's secret, which no other site can read."""
+    """Derive the forms' token from the session's secret, which other sites cannot read."""
     return hashlib.sha256(f"form:{session_token}".encode()).hexdigest()
 
 
 def is_same(token: str, other: str) -> bool:
-    """Compare two secrets in a time that tells nothing of them."""
+    """Compare two secrets in constant time."""
     return hmac.compare_digest(token.encode(), other.encode())

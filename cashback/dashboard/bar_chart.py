@@ -1,4 +1,4 @@
-"""Charts as numbers: where a bar stands and how high it is. The template draws them, and says them as a table too."""
+"""Positions and heights of bars. The template draws them, and repeats them as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ GAP: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One week: its Monday, what was paid, and the rectangle for it, in units of a drawing of WIDTH by HEIGHT."""
+    """One week: its Monday, the cents paid, and its rectangle in a drawing of WIDTH by HEIGHT."""
 
     monday: datetime
     cents: int
@@ -23,12 +23,12 @@ class Bar:
 
 
 def bars(weeks: Sequence[tuple[datetime, int]]) -> list[Bar]:
-    """Place a bar for each week. What was anything is at least one unit high."""
-    most = max((cents for _, cents in weeks), default=0)
+    """Place a bar for each week. If anything was paid, the bar is at least one unit high."""
+    highest = max((cents for _, cents in weeks), default=0)
     width = WIDTH // max(len(weeks), 1)
     placed = []
     for position, (monday, cents) in enumerate(weeks):
-        height = max(cents * HEIGHT // most, 1) if most and cents > 0 else 0
+        height = max(cents * HEIGHT // highest, 1) if highest and cents > 0 else 0
         placed.append(
             Bar(
                 monday=monday,

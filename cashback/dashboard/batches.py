@@ -1,4 +1,4 @@
-"""Batches: the list of them, and one with its progress, its payouts, and what may be done to it."""
+"""The pages of batches: the list, and one batch with its progress, payouts and buttons."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -22,14 +22,13 @@ BATCHES_ON_A_PAGE: Final = 50
 PAYOUTS_ON_A_PAGE: Final = 50
 ENTRIES_SHOWN: Final = 50
 REPORT_SECONDS: Final = 0.9
-"""How old a report may be that is shown: a batch that many watch is counted once for all of them."""
+"""Reports are shared for this long: a batch with many watchers is counted once for all of them."""
 
 
 class Batches:
-    """Shows batches, and hands what an admin decides to the service."""
+    """Shows batches, and passes an admin's decisions to the service."""
 
     def __init__(self, database: Database, service: AdminService, live: Live) -> None:
-        """Take the ledger for reading, the service, and what keeps pages live."""
         self._database = database
         self._service = service
         self._live = live
@@ -64,17 +63,17 @@ class Batches:
         return page(request, "batches.html", now=self._database.now(), found=found)
 
     async def propose(self, request: web.Request) -> web.StreamResponse:
-        """Plan a batch for everyone, or for the one referrer whose id the form carries."""
+        """Propose a batch for everyone, or for one referrer if the form names one."""
         text = str((await request.post()).get("referrer_id", "")).strip()
         if text and not (text.isascii() and text.isdigit()):
-            raise CashbackError(f"{text[:40]!r} is not a Discord id; nothing was planned.")
+            raise CashbackError(f"{text[:40]!r} is not a valid Discord id: expected digits only. Nothing was proposed.")
         summary = await self._service.propose(request[VISITOR].actor, target_user_id=int(text) if text else None)
         return see_other(f"/batches/{summary.batch_number}")
 
     def _decision(
         self, decide: Callable[[Actor, int], Awaitable[Any]]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Make the handler of one button."""
+        """Return the handler of one button."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             number = number_in(request, "number")
@@ -85,19 +84,19 @@ class Batches:
         return handle
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """Show one batch; one that is named by its ID is found first."""
+        """Show one batch. A batch ID instead of a number redirects to the number."""
         named = request.match_info["number"]
         if not named.isdigit():
             raise web.HTTPFound(f"/batches/{await self._database.read(batches.find_by_id, named)}")
         return page(request, "batch.html", **await self._shown(request))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Send what changes on its page."""
+        """Stream the changes of its page."""
 
         async def render() -> Mapping[str, str]:
             shown = await self._shown(request)
             return {
-                "standing": fragment(request, "batch_standing.html", shown),
+                "batch-status": fragment(request, "batch_status.html", shown),
                 "payouts": fragment(request, "batch_payouts.html", shown),
                 "entries": fragment(request, "entries.html", shown),
                 "announcement": fragment(request, "batch_announcement.html", shown),
@@ -123,16 +122,16 @@ class Batches:
             "percent": 100 * settled // report.users_planned,
             "found": await self._payouts(request, report),
             "chosen": request.query.get("status", ""),
-            "sought": request.query.get("referrer", ""),
+            "wanted_referrer": request.query.get("referrer", ""),
             "query": request.query_string,
             "entries": await self._database.read(audit_log.entries, limit=ENTRIES_SHOWN, batch_number=number),
         }
 
     async def _payouts(self, request: web.Request, report: BatchReport) -> Page:
-        """Read the payouts that the page's query asks for: those of one referrer, or in one state, or all."""
-        sought = number_in(request, "referrer")
+        """Read the payouts that the query selects: of one referrer, in one state, or all."""
+        referrer_id = number_in(request, "referrer")
         if request.query.get("referrer"):
-            rows = await self._database.read(browsing.payout_of, report.batch_number, sought)
+            rows = await self._database.read(browsing.payout_of, report.batch_number, referrer_id)
             return Page(rows=rows, next_after=None)
         chosen = request.query.get("status", "")
         status = PayoutStatus(chosen) if chosen in list(PayoutStatus) else None

@@ -1,4 +1,4 @@
-"""The intake: shops report purchases and refunds, signed. Reporting the same again changes nothing."""
+"""The intake: shops report purchases and refunds in signed requests. A repeated report changes nothing."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ from cashback.dashboard.problems import (
     ProblemError,
     problem,
 )
-from cashback.dashboard.rate_limit import Limit, address_of
+from cashback.dashboard.rate_limit import RateLimit, address_of
 from cashback.dashboard.signatures import Keyring, Signed
 from cashback.database import Database
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, RecordedPurchase
@@ -42,10 +42,9 @@ T = TypeVar("T")
 
 
 class Intake:
-    """Takes in what shops report."""
+    """Records the purchases and refunds that shops report."""
 
     def __init__(self, database: Database, service: AdminService, settings: Settings) -> None:
-        """Take the ledger's clock, the service, and the settings with the shops' secrets."""
         self._database = database
         self._service = service
         self._is_proxied = settings.dashboard.is_proxied
@@ -55,41 +54,41 @@ class Intake:
                 for name, secrets in settings.intake_keys.items()
             }
         )
-        self._refusals = Limit(per_minute=REFUSALS_PER_MINUTE)
-        self._under_way = 0
+        self._refusals = RateLimit(per_minute=REFUSALS_PER_MINUTE)
+        self._open_requests = 0
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses."""
         return [
-            web.post("/api/v1/purchases", self.take_purchases),
-            web.post("/api/v1/refunds", self.take_refunds),
+            web.post("/api/v1/purchases", self.report_purchases),
+            web.post("/api/v1/refunds", self.report_refunds),
         ]
 
-    async def take_purchases(self, request: web.Request) -> web.StreamResponse:
+    async def report_purchases(self, request: web.Request) -> web.StreamResponse:
         """Record one purchase or many, in one transaction."""
 
         async def record(reported: Reported[Purchase], _actor: Actor) -> web.Response:
             answers = await self._service.record_purchases(reported.entries)
-            return _told_purchases(reported, answers)
+            return _purchases_response(reported, answers)
 
-        return await self._take(request, lambda value: purchases_in(value, self._database.now()), record)
+        return await self._process(request, lambda value: purchases_in(value, self._database.now()), record)
 
-    async def take_refunds(self, request: web.Request) -> web.StreamResponse:
+    async def report_refunds(self, request: web.Request) -> web.StreamResponse:
         """Record one refund or many, in one transaction."""
 
         async def record(reported: Reported[Refund], actor: Actor) -> web.Response:
             answers = await self._service.record_refunds(actor, reported.entries)
-            return _told_refunds(reported, answers)
+            return _refunds_response(reported, answers)
 
-        return await self._take(request, refunds_in, record)
+        return await self._process(request, refunds_in, record)
 
-    async def _take(
+    async def _process(
         self, request: web.Request, read: Callable[[Any], T], record: Callable[[T, Actor], Awaitable[web.Response]]
     ) -> web.StreamResponse:
-        """Check a request, read it, and have it recorded; remember it when it was."""
-        if self._under_way >= MOST_AT_ONCE:
-            raise ProblemError(UNAVAILABLE, f"{MOST_AT_ONCE} requests are under way already; try again in a moment.")
-        self._under_way += 1
+        """Check, read and record a request. A recorded request is remembered, so that a replay is refused."""
+        if self._open_requests >= MOST_AT_ONCE:
+            raise ProblemError(UNAVAILABLE, f"{MOST_AT_ONCE} requests are already open; try again in a moment.")
+        self._open_requests += 1
         try:
             signed, body = await self._checked(request)
             reported = read(read_json(body))
@@ -98,13 +97,13 @@ class Intake:
                 self._keyring.remember(signed, self._database.now())
             return response
         finally:
-            self._under_way -= 1
+            self._open_requests -= 1
 
     async def _checked(self, request: web.Request) -> tuple[Signed, bytes]:
-        """Return who has signed the request, and its body. An address that is refused often is not listened to."""
+        """Return the signature and the body. An address with too many refused requests is refused without a check."""
         address = address_of(request, is_proxied=self._is_proxied)
         if not self._refusals.has_left(address):
-            raise ProblemError(TOO_MANY, "Too many requests of this address were refused; wait a minute.")
+            raise ProblemError(TOO_MANY, "Too many requests from this address were refused; wait a minute.")
         try:
             signed = self._keyring.read(request.headers, self._database.now())
             body = await _body_of(request)
@@ -133,33 +132,35 @@ async def _body_of(request: web.Request) -> bytes:
     return bytes(body)
 
 
-def _told_purchases(reported: Reported[Purchase], answers: Sequence[RecordedPurchase]) -> web.Response:
+def _purchases_response(reported: Reported[Purchase], answers: Sequence[RecordedPurchase]) -> web.Response:
     if not reported.is_bulk and answers[0].outcome is PurchaseOutcome.CONFLICTING:
         order_id = reported.entries[0].order_id
-        return problem(CONFLICTING, f"Order {order_id} is known with another buyer or amount; nothing was changed.")
+        return problem(CONFLICTING, f"Order {order_id} was reported with another buyer or amount; nothing was changed.")
     results = [
         {"order_id": purchase.order_id, "outcome": answer.outcome, "earned_cents": answer.earned_cents}
         for purchase, answer in zip(reported.entries, answers, strict=True)
     ]
-    return _told(results, is_bulk=reported.is_bulk)
+    return _results_response(results, is_bulk=reported.is_bulk)
 
 
-def _told_refunds(reported: Reported[Refund], answers: Sequence[RecordedRefund | RefundRefusedError]) -> web.Response:
+def _refunds_response(
+    reported: Reported[Refund], answers: Sequence[RecordedRefund | RefundRefusedError]
+) -> web.Response:
     if not reported.is_bulk and isinstance(answers[0], RefundRefusedError):
         return problem(NOT_DONE, str(answers[0]))
     results = [
-        {"refund_id": refund.refund_id, "order_id": refund.order_id, **_told_refund(answer)}
+        {"refund_id": refund.refund_id, "order_id": refund.order_id, **_refund_result(answer)}
         for refund, answer in zip(reported.entries, answers, strict=True)
     ]
-    return _told(results, is_bulk=reported.is_bulk)
+    return _results_response(results, is_bulk=reported.is_bulk)
 
 
-def _told_refund(answer: RecordedRefund | RefundRefusedError) -> dict[str, Any]:
+def _refund_result(answer: RecordedRefund | RefundRefusedError) -> dict[str, Any]:
     if isinstance(answer, RefundRefusedError):
         return {"outcome": "refused", "amount_cents": 0, "taken_cents": 0, "detail": str(answer)}
     return {"outcome": answer.outcome, "amount_cents": answer.amount_cents, "taken_cents": answer.taken_cents}
 
 
-def _told(results: list[dict[str, Any]], *, is_bulk: bool) -> web.Response:
+def _results_response(results: list[dict[str, Any]], *, is_bulk: bool) -> web.Response:
     body = {"results": results} if is_bulk else results[0]
     return web.Response(body=json.dumps(body).encode(), content_type="application/json")

@@ -1,4 +1,4 @@
-"""Reads what shops report: JSON into purchases and refunds. What is wrong is named by its JSON pointer."""
+"""Parses the shops' JSON into purchases and refunds. Errors name the wrong value by its JSON pointer."""
 
 import json
 import re
@@ -12,14 +12,14 @@ from cashback.database.referral_program.people import LARGEST_ID
 from cashback.database.referral_program.purchases import LARGEST_PURCHASE_CENTS, Purchase
 from cashback.database.referral_program.refunds import Refund
 
-MOST_ENTRIES: Final = 1_000
+MAX_ENTRIES: Final = 1_000
 LONGEST_ID: Final = 200
 LONGEST_REASON: Final = 200
 ID_PATTERN: Final = f"^[!-~]([ -~]{{0,{LONGEST_ID - 2}}}[!-~])?$"
-"""The shop's ids: printable ASCII, no blank at either end."""
+"""The shop's ids: printable ASCII without a space at either end."""
 
 BUYER_PATTERN: Final = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$"
-"""A Discord id as text: many languages cannot hold one as a number exactly."""
+"""A Discord id as text: many languages cannot represent it exactly as a number."""
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
@@ -29,14 +29,14 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported(Generic[E]):
-    """What a request reports. `is_bulk` tells whether it came as a list, so that the answer is one."""
+    """The entries of a request. If it was a list (`is_bulk`), the answer is a list too."""
 
     entries: list[E]
     is_bulk: bool
 
 
 def read_json(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON holds
-    """Read a body. Raises ProblemError where it is no JSON."""
+    """Parse a body. Raises ProblemError if it is not JSON."""
     try:
         return json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -44,16 +44,16 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON holds
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number that JSON knows")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def purchases_in(value: Any, now: datetime) -> Reported[Purchase]:  # noqa: ANN401 -- whatever JSON holds
-    """Read one purchase, or `{"purchases": [...]}`. Raises ProblemError."""
-    return _reported(value, "purchases", lambda entry, where: _purchase(entry, where, now))
+    """Parse one purchase, or `{"purchases": [...]}`. Raises ProblemError."""
+    return _reported(value, "purchases", lambda entry, pointer: _purchase(entry, pointer, now))
 
 
 def refunds_in(value: Any) -> Reported[Refund]:  # noqa: ANN401 -- whatever JSON holds
-    """Read one refund, or `{"refunds": [...]}`. Raises ProblemError."""
+    """Parse one refund, or `{"refunds": [...]}`. Raises ProblemError."""
     return _reported(value, "refunds", _refund)
 
 
@@ -64,75 +64,77 @@ def _reported(value: Any, name: str, read: Callable[[Mapping[str, Any], str], E]
         return Reported(entries=[read(value, "")], is_bulk=False)
     _only(value, {name}, "")
     listed = value[name]
-    if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_ENTRIES:
-        raise ProblemError(INVALID, f"{name} is not a list of 1 to {MOST_ENTRIES} objects.", pointer=f"/{name}")
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MAX_ENTRIES:
+        raise ProblemError(INVALID, f"{name} is not a list of 1 to {MAX_ENTRIES} objects.", pointer=f"/{name}")
     entries = []
     for position, entry in enumerate(listed):
-        where = f"/{name}/{position}"
+        pointer = f"/{name}/{position}"
         if not isinstance(entry, dict):
-            raise ProblemError(INVALID, "This entry is not an object.", pointer=where)
-        entries.append(read(entry, where))
+            raise ProblemError(INVALID, "This entry is not an object.", pointer=pointer)
+        entries.append(read(entry, pointer))
     return Reported(entries=entries, is_bulk=True)
 
 
-def _purchase(entry: Mapping[str, Any], where: str, now: datetime) -> Purchase:
-    _only(entry, {"order_id", "buyer_id", "amount_cents", "purchased_at"}, where)
+def _purchase(entry: Mapping[str, Any], pointer: str, now: datetime) -> Purchase:
+    _only(entry, {"order_id", "buyer_id", "amount_cents", "purchased_at"}, pointer)
     return Purchase(
-        order_id=_id(entry, "order_id", where),
-        buyer_id=_buyer(entry, where),
-        amount_cents=_amount(entry, where, least=0),
-        purchased_at=_moment(entry, where, now),
+        order_id=_id(entry, "order_id", pointer),
+        buyer_id=_buyer(entry, pointer),
+        amount_cents=_amount(entry, pointer, minimum=0),
+        purchased_at=_moment(entry, pointer, now),
     )
 
 
-def _refund(entry: Mapping[str, Any], where: str) -> Refund:
-    _only(entry, {"order_id", "refund_id", "amount_cents", "reason"}, where)
+def _refund(entry: Mapping[str, Any], pointer: str) -> Refund:
+    _only(entry, {"order_id", "refund_id", "amount_cents", "reason"}, pointer)
     return Refund(
-        order_id=_id(entry, "order_id", where),
-        refund_id=_id(entry, "refund_id", where),
-        amount_cents=None if entry.get("amount_cents") is None else _amount(entry, where, least=1),
-        reason=_reason(entry, where),
+        order_id=_id(entry, "order_id", pointer),
+        refund_id=_id(entry, "refund_id", pointer),
+        amount_cents=None if entry.get("amount_cents") is None else _amount(entry, pointer, minimum=1),
+        reason=_reason(entry, pointer),
     )
 
 
-def _only(entry: Mapping[str, Any], known: set[str], where: str) -> None:
+def _only(entry: Mapping[str, Any], known: set[str], pointer: str) -> None:
     for name in entry:
         if name not in known:
-            may_be = ", ".join(sorted(known))
-            # A pointer's own way of writing strokes and tildes.
-            place = name[:LONGEST_ID].replace("~", "~0").replace("/", "~1")
+            expected = ", ".join(sorted(known))
+            # JSON pointers escape slashes and tildes.
+            escaped = name[:LONGEST_ID].replace("~", "~0").replace("/", "~1")
             raise ProblemError(
-                INVALID, f"There is no such member here; there are {may_be}.", pointer=f"{where}/{place}"
+                INVALID, f"This member is not known; expected {expected}.", pointer=f"{pointer}/{escaped}"
             )
 
 
-def _id(entry: Mapping[str, Any], name: str, where: str) -> str:
+def _id(entry: Mapping[str, Any], name: str, pointer: str) -> str:
     value = entry.get(name)
     if not isinstance(value, str) or not re.fullmatch(ID_PATTERN, value, re.ASCII):
         raise ProblemError(
-            INVALID, f"{name} is not a text of 1 to {LONGEST_ID} printable ASCII characters.", pointer=f"{where}/{name}"
+            INVALID,
+            f"{name} is not 1 to {LONGEST_ID} printable ASCII characters.",
+            pointer=f"{pointer}/{name}",
         )
     return value
 
 
-def _buyer(entry: Mapping[str, Any], where: str) -> int:
+def _buyer(entry: Mapping[str, Any], pointer: str) -> int:
     value = entry.get("buyer_id")
     if isinstance(value, str) and re.fullmatch(BUYER_PATTERN, value, re.ASCII):
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID:
         return value
-    raise ProblemError(INVALID, "buyer_id is not a Discord id, as text or number.", pointer=f"{where}/buyer_id")
+    raise ProblemError(INVALID, "buyer_id is not a Discord id, as text or number.", pointer=f"{pointer}/buyer_id")
 
 
-def _amount(entry: Mapping[str, Any], where: str, *, least: int) -> int:
+def _amount(entry: Mapping[str, Any], pointer: str, *, minimum: int) -> int:
     value = entry.get("amount_cents")
-    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST_PURCHASE_CENTS:
+    if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= LARGEST_PURCHASE_CENTS:
         return value
-    detail = f"amount_cents is not a whole number from {least} to {LARGEST_PURCHASE_CENTS}."
-    raise ProblemError(INVALID, detail, pointer=f"{where}/amount_cents")
+    detail = f"amount_cents is not a whole number from {minimum} to {LARGEST_PURCHASE_CENTS}."
+    raise ProblemError(INVALID, detail, pointer=f"{pointer}/amount_cents")
 
 
-def _moment(entry: Mapping[str, Any], where: str, now: datetime) -> datetime | None:
+def _moment(entry: Mapping[str, Any], pointer: str, now: datetime) -> datetime | None:
     value = entry.get("purchased_at")
     if value is None:
         return None
@@ -142,17 +144,17 @@ def _moment(entry: Mapping[str, Any], where: str, now: datetime) -> datetime | N
         moment = None
     if moment is not None and moment.tzinfo is not None and EARLIEST <= moment <= now + CLOCKS_DIFFER:
         return moment.astimezone(UTC)
-    detail = "purchased_at is not a moment with its zone, such as 2026-01-31T12:00:00Z, since 2000 and not to come."
-    raise ProblemError(INVALID, detail, pointer=f"{where}/purchased_at")
+    detail = "purchased_at is not a date and time with a time zone, such as 2026-01-31T12:00:00Z, between 2000 and now."
+    raise ProblemError(INVALID, detail, pointer=f"{pointer}/purchased_at")
 
 
-def _reason(entry: Mapping[str, Any], where: str) -> str | None:
+def _reason(entry: Mapping[str, Any], pointer: str) -> str | None:
     value = entry.get("reason")
     if value is None:
         return None
-    # What cannot be written as UTF-8 is half a character.
+    # Lone surrogates cannot be encoded as UTF-8.
     if isinstance(value, str) and len(value) <= LONGEST_REASON and not re.search("[\ud800-\udfff]", value):
         return " ".join(value.split()) or None
     raise ProblemError(
-        INVALID, f"reason is not a text of at most {LONGEST_REASON} characters.", pointer=f"{where}/reason"
+        INVALID, f"reason is not a text of at most {LONGEST_REASON} characters.", pointer=f"{pointer}/reason"
     )

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: what happened since the start is counted as it happens, what stands is read when asked."""
+"""Metrics for Prometheus: events are counted when they happen, the ledger's state is read when asked."""
 
 import hmac
 import ipaddress
@@ -20,10 +20,9 @@ CHUNK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0
 
 
 class Metrics:
-    """Keeps the numbers, in a registry of its own."""
+    """The program's metrics, in a registry of their own."""
 
     def __init__(self) -> None:
-        """Start at nothing."""
         self.registry = CollectorRegistry()
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -34,11 +33,11 @@ class Metrics:
 
         self.settled = counter("payouts_settled", "Payouts settled since the start.", "outcome")
         self.credited_cents = counter("credited_cents", "Cents credited since the start.")
-        self.runs = counter("runs", "Recovery of batches that ended since the start.", "outcome")
+        self.runs = counter("runs", "Runs of batches that ended since the start.", "outcome")
         self.attempts = counter(
             "direct_message_attempts", "Attempts to send a direct message since the start.", "outcome"
         )
-        self.taken_in = counter("intake_requests", "Requests to the intake since the start, by status.", "status")
+        self.intake_requests = counter("intake_requests", "Intake requests since the start, by status.", "status")
         self.chunk_seconds = Histogram(
             "cashback_chunk_seconds",
             "Seconds from one settled chunk of a batch to the next.",
@@ -49,51 +48,50 @@ class Metrics:
         self.payouts = gauge("payouts", "Payouts by state; planned are those of open batches.", "status")
         self.paid_cents = gauge("paid_cents", "Cents that finished batches have paid.")
         self.pending_cents = gauge("pending_cents", "Cents that a batch would pay now.")
-        self.pending_referrers = gauge("pending_referrers", "Referrers whom a batch would pay now.")
+        self.pending_referrers = gauge("pending_referrers", "Referrers that a batch would pay now.")
         self.held_cents = gauge("held_cents", "Cents earned that are not payable yet.")
         self.messages = gauge("direct_messages", "Direct messages by state.", "status")
-        self.slots = gauge("schedule_slots", "Scheduled moments by what became of them.", "status")
-        self.waiting = gauge("runner_batches", "Batches that the runner has in hand or waiting.")
-        self.lag_seconds = gauge("loop_lag_seconds", "How late the event loop woke who slept last.")
-        self.is_well = gauge("healthy", "1 where a part of the program is well, else 0.", "part")
-        self.verified_at = gauge("last_verify_timestamp_seconds", "When the books were last verified; 0 for never.")
+        self.slots = gauge("schedule_slots", "Schedule slots by status.", "status")
+        self.waiting = gauge("runner_batches", "Batches that the runner is processing or has queued.")
+        self.lag_seconds = gauge("loop_lag_seconds", "How late the event loop last woke a sleeping task.")
+        self.healthy = gauge("healthy", "1 if a part of the program is healthy, else 0.", "part")
+        self.verified_at = gauge("last_verify_timestamp_seconds", "When the ledger was last verified; 0 if never.")
         self.breaches = gauge("last_verify_breaches", "Breaches that the last verify found.")
         self.as_of = gauge("snapshot_timestamp_seconds", "When the sums over the ledger were read.")
 
-    def show(self, glance: Overview) -> None:
-        """Take over what the ledger holds."""
+    def show(self, overview: Overview) -> None:
+        """Set the gauges of the ledger's state."""
         for batch_status in BatchStatus:
-            self.batches.labels(batch_status).set(glance.batches.get(batch_status, 0))
-        for status, count in glance.payouts.items():
+            self.batches.labels(batch_status).set(overview.batches.get(batch_status, 0))
+        for status, count in overview.payouts.items():
             self.payouts.labels(status).set(count)
         for slot_status in SlotStatus:
-            self.slots.labels(slot_status).set(glance.slots.get(slot_status, 0))
-        self.messages.labels("queued").set(glance.queued_messages)
-        for status, count in glance.settled_messages.items():
+            self.slots.labels(slot_status).set(overview.slots.get(slot_status, 0))
+        self.messages.labels("queued").set(overview.queued_messages)
+        for status, count in overview.settled_messages.items():
             self.messages.labels(status).set(count)
-        self.paid_cents.set(glance.paid_cents)
-        self.pending_cents.set(glance.pending_cents)
-        self.pending_referrers.set(glance.pending_users)
-        self.held_cents.set(glance.held_cents)
-        self.as_of.set(glance.as_of.timestamp())
+        self.paid_cents.set(overview.paid_cents)
+        self.pending_cents.set(overview.pending_cents)
+        self.pending_referrers.set(overview.pending_users)
+        self.held_cents.set(overview.held_cents)
+        self.as_of.set(overview.as_of.timestamp())
 
     def note_verdict(self, verdict: Verdict, at: float) -> None:
-        """Take note of a proof of the books, at seconds since 1970."""
+        """Record a verdict, with its time in seconds since 1970."""
         self.verified_at.set(at)
         self.breaches.set(len(verdict.breaches))
 
 
 class CountingObserver:
-    """An observer that counts, and tells the one behind it."""
+    """An observer that counts, then calls the next observer."""
 
-    def __init__(self, metrics: Metrics, behind: Observer) -> None:
-        """Take the numbers, and who else watches."""
+    def __init__(self, metrics: Metrics, following: Observer) -> None:
         self._metrics = metrics
-        self._behind = behind
+        self._next = following
         self._last: tuple[int, float] | None = None
 
     async def progressed(self, chunk: ChunkCredited) -> None:
-        """Count a chunk, and the time since the one before of the same batch."""
+        """Count a chunk, and the time since the previous chunk of the same batch."""
         now = anyio.current_time()
         if self._last is not None and self._last[0] == chunk.batch_number:
             self._metrics.chunk_seconds.observe(now - self._last[1])
@@ -101,43 +99,42 @@ class CountingObserver:
         for outcome, count in (("credited", chunk.credited), ("failed", chunk.failed), ("skipped", chunk.skipped)):
             self._metrics.settled.labels(outcome).inc(count)
         self._metrics.credited_cents.inc(chunk.credited_cents)
-        await self._behind.progressed(chunk)
+        await self._next.progressed(chunk)
 
     async def finished(self, report: BatchReport) -> None:
         """Count a run that ended with its batch."""
         self._last = None
         self._metrics.runs.labels(report.status).inc()
-        await self._behind.finished(report)
+        await self._next.finished(report)
 
     async def interrupted(self, batch_number: int, reason: str) -> None:
         """Count a run that ended early."""
         self._last = None
         self._metrics.runs.labels("interrupted").inc()
-        await self._behind.interrupted(batch_number, reason)
+        await self._next.interrupted(batch_number, reason)
 
 
 class CountingMessenger:
-    """A messenger that counts how attempts end."""
+    """A messenger that counts attempts by outcome."""
 
-    def __init__(self, metrics: Metrics, behind: Messenger) -> None:
-        """Take the numbers, and who delivers."""
+    def __init__(self, metrics: Metrics, following: Messenger) -> None:
         self._metrics = metrics
-        self._behind = behind
+        self._next = following
 
     async def send(self, notice: PayoutNotice) -> Delivery:
-        """Have a message sent, and count how that ended."""
-        delivery = await self._behind.send(notice)
+        """Send a message, and count the outcome."""
+        delivery = await self._next.send(notice)
         self._metrics.attempts.labels(delivery.status).inc()
         return delivery
 
 
 def _may_read(request: web.Request, token: str | None) -> bool:
-    """Tell whether who asks may read the metrics: who sends the token or, where there is none, this machine itself."""
+    """Return whether a request may read the metrics: with the token or, if none is set, from this machine only."""
     if token is not None:
         sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(sent.encode(), token.encode())
     if {"X-Forwarded-For", "Forwarded"} & set(request.headers):
-        # It comes through a server on this machine, from somewhere else.
+        # A proxy on this machine passed on a request from another machine.
         return False
     try:
         return ipaddress.ip_address(request.remote or "").is_loopback
@@ -146,12 +143,11 @@ def _may_read(request: web.Request, token: str | None) -> bool:
 
 
 class MetricsPage:
-    """`/metrics`: the sums over the ledger are those that the pages show, so that asking often costs nothing."""
+    """`/metrics`: it shares the pages' sums over the ledger, so that frequent scrapes cost nothing."""
 
     def __init__(
         self, metrics: Metrics, snapshot: Snapshot, health: Health, waiting: Callable[[], int], token: str | None
     ) -> None:
-        """Take the numbers, what they are read from, and the token of who may ask."""
         self._metrics = metrics
         self._snapshot = snapshot
         self._health = health
@@ -163,12 +159,12 @@ class MetricsPage:
         return [web.get("/metrics", self.show)]
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """Answer with all numbers, to whoever may read them."""
+        """Answer with all metrics. Raises HTTPForbidden."""
         if not _may_read(request, self._token):
-            raise web.HTTPForbidden(reason="Only this machine, or who has the token, may read the metrics")
+            raise web.HTTPForbidden(reason="The metrics may be read from this machine only, or with the metrics token")
         self._metrics.show(await self._snapshot.get())
         self._metrics.waiting.set(self._waiting())
         self._metrics.lag_seconds.set(self._health.lag_seconds)
         for check in await self._health.checks():
-            self._metrics.is_well.labels(check.name).set(int(check.is_well))
+            self._metrics.healthy.labels(check.name).set(int(check.is_healthy))
         return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,4 +1,4 @@
-"""What every request passes: the doorman, the form's token, and the one place where an error becomes an answer."""
+"""The middleware of every request: sessions, form tokens, and the one place that turns errors into answers."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -59,36 +59,35 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Say to the browser what no page of ours needs, so that nobody else's words can use it."""
+    """Forbid the browser everything that our pages do not need, so that injected content cannot use it."""
     response.headers.update(HEADERS)
     if not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
 
 
-class Front:
-    """Stands before all pages and the API."""
+class Middleware:
+    """Serves every request of the pages and the API."""
 
-    def __init__(self, doorman: SessionAuth, metrics: Metrics) -> None:
-        """Take who knows the sessions, and the numbers that count the intake's requests."""
-        self._doorman = doorman
+    def __init__(self, session_auth: SessionAuth, metrics: Metrics) -> None:
+        self._session_auth = session_auth
         self._metrics = metrics
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Serve one request; whatever happens inside becomes an answer here."""
+        """Serve one request; every error becomes an answer."""
         response = await self._answer(request, handler)
         if request.path.startswith(API):
-            self._metrics.taken_in.labels(response.status).inc()
+            self._metrics.intake_requests.labels(response.status).inc()
         return response
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             if not request.path.startswith(OPEN_TO_ALL):
-                acts = request.method not in {"GET", "HEAD"}
-                visitor = await self._doorman.visitor_of(request, now=acts)
+                is_action = request.method not in {"GET", "HEAD"}
+                visitor = await self._session_auth.visitor_of(request, now=is_action)
                 if visitor is None:
-                    return _turned_away(request, acts=acts)
+                    return _not_signed_in(request, is_action=is_action)
                 request[VISITOR] = visitor
-                if acts:
+                if is_action:
                     await _check_form(request, visitor)
             return await handler(request)
         except ProblemError as error:
@@ -100,21 +99,25 @@ class Front:
         except CashbackError as error:
             return _answer(request, STATUS_OF.get(type(error), HTTPStatus.BAD_REQUEST), str(error))
         except ConnectionResetError:
-            # Whoever asked has gone.
+            # The client has disconnected.
             raise
         except Exception:
             logger.exception("%s %s failed", request.method, request.path)
-            return _answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong; the log says what.")
+            return _answer(
+                request,
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "An error in the program; its log has the details.",
+            )
 
 
-def _turned_away(request: web.Request, *, acts: bool) -> web.StreamResponse:
-    if acts or "text/event-stream" in request.headers.get("Accept", ""):
-        return error_page(request, HTTPStatus.UNAUTHORIZED, "You are not signed in, or not any more.")
+def _not_signed_in(request: web.Request, *, is_action: bool) -> web.StreamResponse:
+    if is_action or "text/event-stream" in request.headers.get("Accept", ""):
+        return error_page(request, HTTPStatus.UNAUTHORIZED, "Your session has ended. Sign in again.")
     return web.Response(status=HTTPStatus.FOUND, headers={"Location": "/sign-in"})
 
 
 async def _check_form(request: web.Request, visitor: Visitor) -> None:
-    """Refuse a form that is none of ours: another site may send one, but cannot know this session's token."""
+    """Refuse a form without this session's token, which other sites do not know. Raises NotAllowedError."""
     token = (await request.post()).get("form_token", "")
     if not isinstance(token, str) or not is_same(token, visitor.form_token):
         raise NotAllowedError("This form does not belong to your session; nothing was done. Load the page again.")

@@ -1,4 +1,4 @@
-"""The intake's description, for machines as OpenAPI and for people as a page made from the same words."""
+"""The intake's description: an OpenAPI document, and a page for people made from the same texts."""
 
 import json
 from typing import Any, Final
@@ -7,7 +7,7 @@ from aiohttp import web
 
 from cashback.dashboard import problems
 from cashback.dashboard.intake import BODY_SECONDS, LARGEST_BODY_BYTES
-from cashback.dashboard.intake_schema import BUYER_PATTERN, ID_PATTERN, LONGEST_ID, LONGEST_REASON, MOST_ENTRIES
+from cashback.dashboard.intake_schema import BUYER_PATTERN, ID_PATTERN, LONGEST_ID, LONGEST_REASON, MAX_ENTRIES
 from cashback.dashboard.pages import page
 from cashback.dashboard.problems import Kind
 from cashback.dashboard.signatures import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WINDOW_SECONDS
@@ -34,12 +34,12 @@ def _object(required: list[str], properties: Json, *, is_closed: bool = True) ->
     return {"type": "object", "required": required, "properties": properties, **closed}
 
 
-def _cents(least: int, description: str) -> Json:
-    return {"type": "integer", "minimum": least, "maximum": LARGEST_PURCHASE_CENTS, "description": description}
+def _cents(minimum: int, description: str) -> Json:
+    return {"type": "integer", "minimum": minimum, "maximum": LARGEST_PURCHASE_CENTS, "description": description}
 
 
 def _many(name: str, entry: str) -> Json:
-    listed = {"type": "array", "minItems": 1, "maxItems": MOST_ENTRIES, "items": _schema(entry)}
+    listed = {"type": "array", "minItems": 1, "maxItems": MAX_ENTRIES, "items": _schema(entry)}
     return _object([name], {name: listed})
 
 
@@ -61,13 +61,13 @@ SCHEMAS: Final[Json] = {
                     {"type": "string", "pattern": BUYER_PATTERN},
                     {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
                 ],
-                "description": "The Discord id of who bought, best as text: many languages round such a number.",
+                "description": "The Discord id of the buyer, best as text: many languages round such a number.",
             },
-            "amount_cents": _cents(0, "What was paid, in whole cents."),
+            "amount_cents": _cents(0, "The price paid, in whole cents."),
             "purchased_at": {
                 "type": ["string", "null"],
                 "format": "date-time",
-                "description": "When; left out, it is now. Not to come, and not before 2000.",
+                "description": "The time of the purchase, between 2000 and now. If it is missing, it is now.",
             },
         },
     ),
@@ -78,10 +78,14 @@ SCHEMAS: Final[Json] = {
             "order_id": _ORDER_ID,
             "refund_id": _REFUND_ID,
             "amount_cents": {
-                **_cents(1, "What was paid back, in whole cents; left out, it is what is left of the order."),
+                **_cents(1, "The amount refunded, in whole cents. If it is missing, it is the rest of the order."),
                 "type": ["integer", "null"],
             },
-            "reason": {"type": ["string", "null"], "maxLength": LONGEST_REASON, "description": "Why; it is kept."},
+            "reason": {
+                "type": ["string", "null"],
+                "maxLength": LONGEST_REASON,
+                "description": "Stored as it is.",
+            },
         },
     ),
     "Refunds": _many("refunds", "Refund"),
@@ -91,11 +95,11 @@ SCHEMAS: Final[Json] = {
             "order_id": {"type": "string"},
             "outcome": {
                 "enum": [str(each) for each in PurchaseOutcome],
-                "description": "`earned` for the buyer's referrer; `nobody_earns`: nobody had referred the buyer, or"
-                " the referrer is barred; `repeated`: it was known; `conflicting`: it was known with another buyer or"
-                " amount, and nothing was changed.",
+                "description": "`earned` for the buyer's referrer; `nobody_earns`: the buyer has no referrer, or the"
+                " referrer is blacklisted; `repeated`: it was already reported; `conflicting`: it was reported with"
+                " another buyer or amount, and nothing was changed.",
             },
-            "earned_cents": {"type": "integer", "description": "Whole cents; less than one is carried over."},
+            "earned_cents": {"type": "integer", "description": "Whole cents; fractions of a cent are carried over."},
         },
     ),
     "PurchaseResults": _results("PurchaseResult"),
@@ -106,11 +110,11 @@ SCHEMAS: Final[Json] = {
             "order_id": {"type": "string"},
             "outcome": {
                 "enum": [*(str(each) for each in RefundOutcome), "refused"],
-                "description": "`taken_back` from the referrer's cashback; `nobody_earned` by the order; `repeated`: it"
-                " was known; `refused`: see `detail`, and nothing was changed.",
+                "description": "`taken_back`: the referrer's cashback was reduced; `nobody_earned` by the order;"
+                " `repeated`: it was already reported; `refused`: see `detail`, and nothing was changed.",
             },
             "amount_cents": {"type": "integer"},
-            "taken_cents": {"type": "integer", "description": "By how much the cashback earned fell."},
+            "taken_cents": {"type": "integer", "description": "The reduction of the cashback earned."},
             "detail": {"type": "string"},
         },
     ),
@@ -143,29 +147,29 @@ _SIGNED: Final = [
 ]
 
 EXPLAINED: Final[dict[Kind, str]] = {
-    problems.MALFORMED: "The body is no JSON.",
+    problems.MALFORMED: "The body is not JSON.",
     problems.UNSIGNED: "A header is missing, or the signature does not belong to this key, timestamp and body.",
-    problems.STALE: f"The timestamp is more than {WINDOW_SECONDS} seconds away from this machine's clock. Sign anew.",
+    problems.STALE: f"The timestamp is more than {WINDOW_SECONDS} seconds away from this machine's clock. Sign again.",
     problems.NOT_FOUND: "The address is wrong.",
     problems.METHOD: "The intake takes POST only.",
     problems.SLOW: f"The body did not arrive within {BODY_SECONDS} seconds.",
-    problems.CONFLICTING: "The order is known with another buyer or amount. Nothing was changed.",
-    problems.NOT_DONE: "The order is not known, less than this is left of it, or the refund is known otherwise.",
-    problems.REPLAYED: "The request has the same signature as one that was taken in. To try again, sign it anew.",
+    problems.CONFLICTING: "The order was reported with another buyer or amount. Nothing was changed.",
+    problems.NOT_DONE: "The order is unknown, the refund exceeds its rest, or this refund id has other contents.",
+    problems.REPLAYED: "A request with this signature was already recorded. To try again, sign the request again.",
     problems.TOO_LARGE: f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.",
     problems.MEDIA_TYPE: "The Content-Type is not application/json.",
-    problems.INVALID: "A value is not what it may be; `pointer` names it. Nothing of the request was recorded.",
-    problems.TOO_MANY: "Too many requests of this address were refused. Wait as long as Retry-After says.",
-    problems.FAILED: "A fault of this program; its log says more. Try again later.",
-    problems.UNAVAILABLE: "The ledger cannot be used just now, or too many requests are under way. Try again later.",
+    problems.INVALID: "A value is not valid; `pointer` names it. Nothing of the request was recorded.",
+    problems.TOO_MANY: "Too many requests from this address were refused. Wait for the seconds in Retry-After.",
+    problems.FAILED: "An error in this program; its log has the details. Try again later.",
+    problems.UNAVAILABLE: "The ledger is not available, or too many requests are open. Try again later.",
 }
-"""Every kind of problem, for people. A test holds that none is missing."""
+"""Every kind of problem, explained for people."""
 
 
 def _operation(name: str, summary: str, *, one: str, many: str) -> Json:
     answers: Json = {
         "200": {
-            "description": "It was recorded, or was known already. Several are recorded together or not at all.",
+            "description": "Recorded, now or before. The entries of one request are recorded together or not at all.",
             "content": {"application/json": {"schema": {"anyOf": [_schema(f"{one}Result"), _schema(f"{one}Results")]}}},
         }
     }
@@ -192,13 +196,13 @@ def _operation(name: str, summary: str, *, one: str, many: str) -> Json:
 
 
 def document(address: str) -> Json:
-    """Describe the intake at an address as OpenAPI 3.1."""
+    """Return the OpenAPI 3.1 document of the intake at an address."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Cashback intake",
             "version": "1",
-            "description": "Shops report purchases and refunds. The same report counts once, however often it comes.",
+            "description": "Shops report purchases and refunds. A repeated report counts once.",
         },
         "servers": [{"url": address}],
         "paths": {
@@ -214,10 +218,9 @@ def document(address: str) -> Json:
 
 
 class Description:
-    """Shows the description."""
+    """The pages of the description."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        """Take the ledger's clock, and the settings, which say where shops reach the intake."""
         self._database = database
         self._document = document(settings.dashboard.address)
 
@@ -240,6 +243,6 @@ class Description:
             entries={"/api/v1/purchases": "Purchase", "/api/v1/refunds": "Refund"},
             explained=EXPLAINED,
             window_seconds=WINDOW_SECONDS,
-            most_entries=MOST_ENTRIES,
+            max_entries=MAX_ENTRIES,
             largest_bytes=LARGEST_BODY_BYTES,
         )

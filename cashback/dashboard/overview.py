@@ -1,4 +1,4 @@
-"""The first page: what is pending, when the next batch comes, what the last ones paid, and whether all is well."""
+"""The first page: pending cashback, the next batch, the last batches and the program's health."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,10 +18,9 @@ BATCHES_SHOWN: Final = 8
 
 
 class OverviewPage:
-    """Shows the ledger at a glance, live."""
+    """Shows a live summary of the ledger."""
 
     def __init__(self, database: Database, snapshot: Snapshot, health: Health, live: Live) -> None:
-        """Take the ledger for reading, the sums, the state of the program, the calendar, and what keeps pages live."""
         self._database = database
         self._snapshot = snapshot
         self._health = health
@@ -36,7 +35,7 @@ class OverviewPage:
         return page(request, "overview.html", **await self._shown())
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Send what changes on it."""
+        """Stream the changes of the page."""
 
         async def render() -> Mapping[str, str]:
             return {"overview": fragment(request, "overview_parts.html", await self._shown())}
@@ -44,14 +43,14 @@ class OverviewPage:
         return await self._live.stream(request, render)
 
     async def _shown(self) -> dict[str, Any]:
-        glance = await self._snapshot.get()
+        overview = await self._snapshot.get()
         state = await self._database.read(schedule.find_state)
         coming = await self._database.read(slots.coming, now=self._database.now(), count=1)
         newest = await self._database.read(browsing.batches_page, before=None, limit=BATCHES_SHOWN)
         return {
             "now": self._database.now(),
-            "glance": glance,
-            "bars": bar_chart.bars(glance.weeks),
+            "overview": overview,
+            "bars": bar_chart.bars(overview.weeks),
             "chart_width": bar_chart.WIDTH,
             "chart_height": bar_chart.HEIGHT,
             "next_slot": coming[0] if coming else None,

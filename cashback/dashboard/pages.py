@@ -1,4 +1,4 @@
-"""Pages: what all of them share. Templates are the package's own, and whatever they show is escaped."""
+"""Rendering of pages. Templates come with the package and escape every value."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ FOLDER: Final = Path(__file__).parent
 
 
 def set_up(app: web.Application) -> None:
-    """Make the templates known to an application."""
+    """Register the templates and static files with an application."""
     environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.FileSystemLoader(FOLDER / "templates"),
@@ -36,27 +36,27 @@ def page(request: web.Request, template: str, *, now: datetime, **shown: Any) ->
 
 
 def fragment(request: web.Request, template: str, shown: Mapping[str, Any]) -> str:
-    """Render a part of a page, as the page itself has it."""
+    """Render a part of a page."""
     return aiohttp_jinja2.render_string(template, request, {**_frame(request), **shown})
 
 
 def error_page(request: web.Request, status: int, text: str) -> web.Response:
-    """Say what is wrong, and offer the way back."""
+    """Render an error, with a link back."""
     shown = {**_frame(request), "title": HTTPStatus(status).phrase, "text": text, "now": None}
     return aiohttp_jinja2.render_template("error.html", request, shown, status=status)
 
 
 def see_other(address: str) -> web.Response:
-    """Lead to another page after an act, so that loading it again acts no more."""
+    """Redirect after an action, so that reloading the page does not repeat it."""
     return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
 
 
 def _frame(request: web.Request) -> dict[str, Any]:
-    """Give what the frame around every page shows."""
+    """Return the values of the frame around every page."""
     return {"visitor": request.get(VISITOR), "path": request.path}
 
 
 def number_in(request: web.Request, name: str, *, default: int = 0) -> int:
-    """Read a whole number from the query or the path; what is none counts as not given."""
+    """Read a whole number from the query or the path, or the default if it is missing or not a number."""
     text = request.match_info.get(name) or request.query.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < len(str(2**63)) else default

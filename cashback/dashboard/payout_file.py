@@ -1,4 +1,4 @@
-"""A batch's payouts as CSV: the file that `cashback export` writes, sent a piece at a time."""
+"""A batch's payouts as CSV: the file that `cashback export` writes, sent in pieces."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +16,7 @@ PIECE_BYTES: Final = 65_536
 
 
 async def csv_of(database: Database, report: BatchReport) -> AsyncIterator[bytes]:
-    """Write the payouts of a batch, and yield the file in pieces. One row for each payout, and no row of totals."""
+    """Yield the payouts of a batch as CSV in pieces: one row for each payout, without a row of totals."""
     with TemporaryDirectory(prefix="cashback-") as folder:
         path = Path(folder) / "payouts.csv"
         await database.read(exporting.write_file, Period(number=report.batch_number), path, with_totals=False)

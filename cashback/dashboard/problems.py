@@ -1,4 +1,4 @@
-"""Answers of the API that say what is wrong, as RFC 9457 has it."""
+"""The API's error answers, in the format of RFC 9457."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A kind of problem: its name in addresses, the status, and its title. The page of the API explains each."""
+    """A kind of problem: its name in addresses, HTTP status and title. The page of the API explains each."""
 
     name: str
     status: int
@@ -17,20 +17,20 @@ class Kind:
 
 
 MALFORMED = Kind(name="malformed", status=400, title="The request cannot be read")
-UNSIGNED = Kind(name="unsigned", status=401, title="The request is not signed by a key that is known")
+UNSIGNED = Kind(name="unsigned", status=401, title="The request is not signed by a known key")
 STALE = Kind(name="stale", status=401, title="The request's timestamp is too old or too new")
-NOT_FOUND = Kind(name="not-found", status=404, title="There is nothing here")
-METHOD = Kind(name="method-not-allowed", status=405, title="This cannot be done here")
+NOT_FOUND = Kind(name="not-found", status=404, title="This address does not exist")
+METHOD = Kind(name="method-not-allowed", status=405, title="This method is not allowed here")
 SLOW = Kind(name="slow", status=408, title="The request took too long to arrive")
-CONFLICTING = Kind(name="conflicting", status=409, title="This id is known with other contents")
+CONFLICTING = Kind(name="conflicting", status=409, title="This id was reported with other contents")
 NOT_DONE = Kind(name="not-done", status=409, title="This refund cannot be made")
-REPLAYED = Kind(name="replayed", status=409, title="This very request was taken in before")
+REPLAYED = Kind(name="replayed", status=409, title="This request was already recorded")
 TOO_LARGE = Kind(name="too-large", status=413, title="The request is too large")
 MEDIA_TYPE = Kind(name="media-type", status=415, title="The request is not JSON")
-INVALID = Kind(name="invalid", status=422, title="A value is not what it may be")
+INVALID = Kind(name="invalid", status=422, title="A value is not valid")
 TOO_MANY = Kind(name="too-many", status=429, title="Too many refused requests from this address")
-FAILED = Kind(name="failed", status=500, title="Something went wrong here")
-UNAVAILABLE = Kind(name="unavailable", status=503, title="The ledger cannot be used just now")
+FAILED = Kind(name="failed", status=500, title="An error in this program")
+UNAVAILABLE = Kind(name="unavailable", status=503, title="The ledger is not available at the moment")
 
 KINDS = (
     *(MALFORMED, UNSIGNED, STALE, NOT_FOUND, METHOD, SLOW, CONFLICTING, NOT_DONE, REPLAYED, TOO_LARGE, MEDIA_TYPE),
@@ -39,10 +39,9 @@ KINDS = (
 
 
 class ProblemError(Exception):
-    """Ends a request with a problem. `pointer` is the JSON pointer of the value that is wrong."""
+    """Ends a request with a problem. `pointer` is the JSON pointer of the wrong value."""
 
     def __init__(self, kind: Kind, detail: str, *, pointer: str | None = None) -> None:
-        """Take the kind, and one line about this very case."""
         super().__init__(detail)
         self.kind = kind
         self.detail = detail
@@ -50,7 +49,7 @@ class ProblemError(Exception):
 
 
 def problem(kind: Kind, detail: str, *, pointer: str | None = None) -> web.Response:
-    """Answer with a problem."""
+    """Return the response of a problem."""
     body: dict[str, Any] = {
         "type": f"/api/docs#{kind.name}",
         "title": kind.title,

@@ -1,4 +1,4 @@
-"""How often somebody may knock: a bucket of attempts for each address, refilled steadily."""
+"""Rate limits: a bucket of attempts for each address, refilled steadily."""
 
 from collections import OrderedDict
 from typing import Final
@@ -7,28 +7,27 @@ import anyio
 from aiohttp import web
 
 ADDRESSES: Final = 10_000
-"""Addresses that are remembered; the one that was quiet longest is forgotten first."""
+"""Addresses that are remembered; the address that was quiet longest is forgotten first."""
 
 
-class Limit:
-    """Admits a number of attempts at once, and as many again in each minute."""
+class RateLimit:
+    """Admits `per_minute` attempts at once, and as many again in each minute."""
 
     def __init__(self, *, per_minute: int) -> None:
-        """Take the number."""
-        self._most = float(per_minute)
+        self._capacity = float(per_minute)
         self._per_second = per_minute / 60
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def has_left(self, address: str) -> bool:
-        """Tell whether an address has an attempt left, and take none."""
+        """Return whether an address has an attempt left, without taking it."""
         return self._left_of(address, anyio.current_time()) >= 1
 
     def _left_of(self, address: str, now: float) -> float:
-        left, at = self._left.get(address, (self._most, now))
-        return min(self._most, left + (now - at) * self._per_second)
+        left, at = self._left.get(address, (self._capacity, now))
+        return min(self._capacity, left + (now - at) * self._per_second)
 
     def admits(self, address: str) -> bool:
-        """Take one attempt of an address; False where it has none left."""
+        """Take one attempt of an address; return False if it has none left."""
         now = anyio.current_time()
         left = self._left_of(address, now)
         self._left.pop(address, None)
@@ -40,7 +39,7 @@ class Limit:
 
 
 def address_of(request: web.Request, *, is_proxied: bool) -> str:
-    """Tell where a request comes from; behind a proxy that is the address that the proxy itself has added last."""
+    """Return the address of a request; behind a proxy, the address that the proxy added last."""
     forwarded = request.headers.get("X-Forwarded-For", "")
     if is_proxied and forwarded:
         return forwarded.rpartition(",")[2].strip()[:64]

@@ -1,4 +1,4 @@
-"""Referrers: what they have pending and were paid, who is barred, and of one of them why not all is paid."""
+"""The pages of referrers: the list, and one referrer with its cashback, payouts and wallet."""
 
 from typing import Any, Final
 
@@ -26,7 +26,6 @@ class Referrers:
     """Shows referrers."""
 
     def __init__(self, database: Database, service: AdminService, snapshot: Snapshot, settings: Settings) -> None:
-        """Take the ledger for reading, the service, the sums, and the settings."""
         self._database = database
         self._service = service
         self._snapshot = snapshot
@@ -42,10 +41,10 @@ class Referrers:
         ]
 
     async def show_all(self, request: web.Request) -> web.StreamResponse:
-        """List referrers in the order of their ids, or go to the one whose id is sought."""
-        sought = number_in(request, "id")
-        if sought:
-            raise web.HTTPFound(f"/referrers/{sought}")
+        """List referrers in the order of their ids, or redirect to one if its id is given."""
+        wanted = number_in(request, "id")
+        if wanted:
+            raise web.HTTPFound(f"/referrers/{wanted}")
         chosen = request.query.get("show", "")
         which = ReferrerFilter(chosen) if chosen in list(ReferrerFilter) else ReferrerFilter.PENDING
         found = await self._database.read(
@@ -61,7 +60,7 @@ class Referrers:
             now=self._database.now(),
             which=which,
             found=found,
-            glance=await self._snapshot.get(),
+            overview=await self._snapshot.get(),
         )
 
     async def show(self, request: web.Request) -> web.StreamResponse:
@@ -72,15 +71,15 @@ class Referrers:
         referrer_id = number_in(request, "id")
         page_number = max(number_in(request, "page"), 1)
         now, read = self._database.now(), self._database.read
-        standing = await read(members.standing, referrer_id, now)
+        account = await read(members.standing, referrer_id, now)
         listed = await read(
             members.referrals_page, referrer_id, now, limit=ON_A_PAGE + 1, offset=(page_number - 1) * ON_A_PAGE
         )
         return {
             "now": now,
-            "standing": standing,
+            "account": account,
             "referred_by": await read(referrals.referrer_of, referrer_id),
-            "reasons": why_not_paid(standing, min_payout_cents=self._min_payout_cents),
+            "reasons": why_not_paid(account, min_payout_cents=self._min_payout_cents),
             "referrals": listed[:ON_A_PAGE],
             "next_page": page_number + 1 if len(listed) > ON_A_PAGE else None,
             "payouts": await read(members.past_payouts, referrer_id, limit=NEWEST_SHOWN),
@@ -89,36 +88,38 @@ class Referrers:
         }
 
     async def blacklist(self, request: web.Request) -> web.StreamResponse:
-        """Bar a member."""
+        """Blacklist a member."""
         reason = str((await request.post()).get("reason", "")).strip()[:REASON_LENGTH] or None
         await self._service.blacklist(request[VISITOR].actor, number_in(request, "id"), reason=reason)
         return see_other(f"/referrers/{number_in(request, 'id')}")
 
     async def unblacklist(self, request: web.Request) -> web.StreamResponse:
-        """Let a member earn again."""
+        """Remove a member from the blacklist."""
         await self._service.unblacklist(request[VISITOR].actor, number_in(request, "id"))
         return see_other(f"/referrers/{number_in(request, 'id')}")
 
 
-def why_not_paid(standing: MemberAccount, *, min_payout_cents: int) -> list[str]:
-    """Say why the next batch would not pay a referrer all that was earned; nothing where it would."""
-    if standing.blacklisting is not None:
-        barred = standing.blacklisting
-        since = template_filters.moment(barred.blacklisted_at)
-        by = f" by {barred.blacklisted_by}" if barred.blacklisted_by else ""
-        return [f"Blacklisted{by} since {since}: {barred.reason or 'no reason given'}."]
+def why_not_paid(account: MemberAccount, *, min_payout_cents: int) -> list[str]:
+    """Return the reasons why the next batch does not pay everything that a referrer earned."""
+    if account.blacklisting is not None:
+        entry = account.blacklisting
+        since = template_filters.moment(entry.blacklisted_at)
+        by = f" by {entry.blacklisted_by}" if entry.blacklisted_by else ""
+        return [f"Blacklisted{by} since {since}: {entry.reason or 'no reason given'}."]
     reasons = []
-    if standing.absence is not None:
+    if account.absence is not None:
         reasons.append(
-            f"The member is absent ({template_filters.state(standing.absence)}); leaver_policy says what that means."
+            f"The member is absent ({template_filters.state(account.absence)}); see the setting leaver_policy."
         )
-    if standing.held_cents:
-        until = template_filters.moment(standing.held_until)
-        reasons.append(f"{dollars(standing.held_cents)} are held until their purchases are old enough: {until}.")
-    if standing.owed_cents:
-        reasons.append(f"{dollars(standing.owed_cents)} were paid and refunded since; later earnings go against it.")
-    if 0 < standing.pending_cents < min_payout_cents:
-        reasons.append(f"What is pending is below the smallest payout, {dollars(min_payout_cents)}; it rolls over.")
-    if not standing.pending_cents and not reasons:
-        reasons.append("Nothing is pending: all that the referrals have earned is paid, or they earned nothing.")
+    if account.held_cents:
+        until = template_filters.moment(account.held_until)
+        reasons.append(f"{dollars(account.held_cents)} are in the holding period, until {until}.")
+    if account.owed_cents:
+        reasons.append(
+            f"{dollars(account.owed_cents)} were paid and refunded later; new earnings are set off against it."
+        )
+    if 0 < account.pending_cents < min_payout_cents:
+        reasons.append(f"The pending cashback is below the minimum payout, {dollars(min_payout_cents)}; it rolls over.")
+    if not account.pending_cents and not reasons:
+        reasons.append("No cashback is pending: everything earned is paid, or nothing was earned.")
     return reasons

@@ -1,4 +1,4 @@
-"""The weekly batch: when it comes, whether it is paused, what became of past ones, and pause, resume and skip."""
+"""The page of the weekly batch: next and past slots, pause, resume and skip."""
 
 from datetime import datetime
 from typing import Final
@@ -18,10 +18,9 @@ REASON_LENGTH: Final = 200
 
 
 class SchedulePage:
-    """Shows the schedule, and hands what an admin decides to the service."""
+    """Shows the schedule, and passes an admin's decisions to the service."""
 
     def __init__(self, database: Database, service: AdminService) -> None:
-        """Take the ledger for reading, and the service."""
         self._database = database
         self._service = service
 
@@ -56,15 +55,15 @@ class SchedulePage:
         return see_other("/schedule")
 
     async def skip(self, request: web.Request) -> web.StreamResponse:
-        """Skip the slot that the form names, if it is one of those to come."""
+        """Skip the slot in the form if it is one of the next slots."""
         wanted = str((await request.post()).get("slot_at", ""))
         for slot_at in await self._coming():
             if slot_at.isoformat() == wanted:
                 await self._service.skip_slot(request[VISITOR].actor, slot_at, await _reason(request))
                 return see_other("/schedule")
-        # Also who names no slot is told by the service whether they might.
+        # Authorization comes first, also for a form without a valid slot.
         await self._service.require_admin(request[VISITOR].actor, "skip a slot")
-        raise CashbackError("This is none of the slots to come, or somebody has decided it meanwhile.")
+        raise CashbackError("This slot is not one of the next ones, or is already decided. Load the page again.")
 
     async def _coming(self) -> list[datetime]:
         return await self._database.read(slots.coming, now=self._database.now(), count=COMING_SHOWN)

@@ -1,4 +1,4 @@
-"""Signing in and out. A link shows a button, and the button signs in: who only looks at a link does not use it up."""
+"""Signing in and out. A link shows a button, and the button signs in, so that a preview does not use up the link."""
 
 from http import HTTPStatus
 from typing import Final
@@ -7,22 +7,21 @@ from aiohttp import web
 
 from cashback.dashboard.auth import VISITOR, SessionAuth
 from cashback.dashboard.pages import error_page, page, see_other
-from cashback.dashboard.rate_limit import Limit, address_of
+from cashback.dashboard.rate_limit import RateLimit, address_of
 from cashback.database import Database
 from cashback.settings import Settings
 
-KNOCKS_PER_MINUTE: Final = 20
+ATTEMPTS_PER_MINUTE: Final = 20
 
 
 class SignIn:
-    """The door."""
+    """The pages to sign in and out."""
 
-    def __init__(self, database: Database, doorman: SessionAuth, settings: Settings) -> None:
-        """Take the ledger's clock, the doorman, and the settings."""
+    def __init__(self, database: Database, session_auth: SessionAuth, settings: Settings) -> None:
         self._database = database
-        self._doorman = doorman
+        self._session_auth = session_auth
         self._settings = settings
-        self._knocks = Limit(per_minute=KNOCKS_PER_MINUTE)
+        self._attempts = RateLimit(per_minute=ATTEMPTS_PER_MINUTE)
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses."""
@@ -34,24 +33,24 @@ class SignIn:
         ]
 
     async def explain(self, request: web.Request) -> web.StreamResponse:
-        """Say how to get a link."""
+        """Explain how to get a link."""
         return page(request, "sign_in.html", now=self._database.now(), prefix=self._settings.bot_prefix, token=None)
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
-        """Show the button. Discord itself looks at links that it delivers; it presses nothing."""
+        """Show the button. Discord loads the links that it delivers, but presses no button."""
         token = request.match_info["token"]
         return page(request, "sign_in.html", now=self._database.now(), prefix=self._settings.bot_prefix, token=token)
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
-        """Use up the link. Too many attempts from one address are refused without a look at the link."""
-        if not self._knocks.admits(address_of(request, is_proxied=self._settings.dashboard.is_proxied)):
-            return error_page(request, HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts; wait a minute.")
+        """Redeem the link. After too many attempts an address is refused without a check of the link."""
+        if not self._attempts.admits(address_of(request, is_proxied=self._settings.dashboard.is_proxied)):
+            return error_page(request, HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts to sign in; wait a minute.")
         response = see_other("/")
-        await self._doorman.sign_in(request.match_info["token"], response)
+        await self._session_auth.sign_in(request.match_info["token"], response)
         return response
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """End the session."""
         response = see_other("/sign-in")
-        await self._doorman.sign_out(request[VISITOR], response)
+        await self._session_auth.sign_out(request[VISITOR], response)
         return response

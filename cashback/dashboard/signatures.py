@@ -1,4 +1,4 @@
-"""Who sends a request to the intake: an HMAC-SHA256 over the timestamp and the body, by a key that is known."""
+"""Signatures of the intake: an HMAC-SHA256 over the timestamp and the body with a known key."""
 
 import hashlib
 import hmac
@@ -18,15 +18,15 @@ DIGEST_LENGTH: Final = 64
 TIMESTAMP_DIGITS: Final = 12
 
 WINDOW_SECONDS: Final = 300
-"""How far the timestamp may be from this machine's clock, either way."""
+"""The largest difference between the timestamp and this machine's clock."""
 
 REMEMBERED: Final = 100_000
-"""Requests that are remembered, so that the very same one is told from a new one. A retry is signed anew."""
+"""Recorded requests that are remembered, so that a replay is refused. A retry has a new signature."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """What the headers of a request say: by which key, when, and the signature, not looked at yet."""
+    """The signature headers of a request, not checked yet."""
 
     key: str
     timestamp: int
@@ -34,15 +34,15 @@ class Signed:
 
 
 class Keyring:
-    """Knows the shops' secrets, and which requests were taken in."""
+    """Holds the shops' secrets and the recorded requests."""
 
     def __init__(self, secrets: Mapping[str, Sequence[bytes]]) -> None:
-        """Take each key's secrets by its name; while a shop changes over there are two."""
+        """`secrets` has a key's secrets by its name; there are two while a shop changes over."""
         self._secrets = secrets
-        self._taken_in: OrderedDict[str, int] = OrderedDict()
+        self._recorded: OrderedDict[str, int] = OrderedDict()
 
     def read(self, headers: Mapping[str, str], now: datetime) -> Signed:
-        """Look at a request's headers, before its body is read. Raises ProblemError."""
+        """Parse a request's headers before its body is read. Raises ProblemError."""
         key = headers.get(KEY_HEADER, "")
         timestamp, signature = headers.get(TIMESTAMP_HEADER, ""), headers.get(SIGNATURE_HEADER, "")
         if not (key and timestamp and signature):
@@ -57,14 +57,14 @@ class Keyring:
         signed = Signed(key=key, timestamp=int(timestamp), digest=digest)
         if abs(now.timestamp() - signed.timestamp) > WINDOW_SECONDS:
             raise ProblemError(
-                STALE, f"{TIMESTAMP_HEADER} is {timestamp}, here it is {int(now.timestamp())}; sign the request anew."
+                STALE, f"{TIMESTAMP_HEADER} is {timestamp}, here it is {int(now.timestamp())}; sign the request again."
             )
         return signed
 
     def check(self, signed: Signed, body: bytes) -> None:
-        """Check the signature over the body. Raises ProblemError; it does not say whether the key is known."""
+        """Check the signature over the body. Raises ProblemError, which does not reveal if the key is known."""
         message = b"%d." % signed.timestamp + body
-        # One digest at least, so that a key that is not known takes as long as one that is.
+        # One digest at least, so that an unknown key takes as long as a known key.
         secrets = self._secrets.get(signed.key) or (b"",)
         matches = [
             hmac.compare_digest(hmac.new(secret, message, hashlib.sha256).hexdigest(), signed.digest)
@@ -72,15 +72,15 @@ class Keyring:
         ]
         if signed.key not in self._secrets or not any(matches):
             raise ProblemError(UNSIGNED, "The signature does not belong to this key, timestamp and body.")
-        if signed.digest in self._taken_in:
-            raise ProblemError(REPLAYED, "This very request was taken in before; to try again, sign it anew.")
+        if signed.digest in self._recorded:
+            raise ProblemError(REPLAYED, "This request was already recorded; to try again, sign it again.")
 
     def remember(self, signed: Signed, now: datetime) -> None:
-        """Note that a request was taken in: the same one is not taken in again while its timestamp is good."""
-        self._taken_in[signed.digest] = signed.timestamp
+        """Remember a recorded request: it is refused while its timestamp is valid."""
+        self._recorded[signed.digest] = signed.timestamp
         oldest = now.timestamp() - WINDOW_SECONDS
-        while self._taken_in:
-            digest, timestamp = next(iter(self._taken_in.items()))
-            if timestamp >= oldest and len(self._taken_in) <= REMEMBERED:
+        while self._recorded:
+            digest, timestamp = next(iter(self._recorded.items()))
+            if timestamp >= oldest and len(self._recorded) <= REMEMBERED:
                 return
-            del self._taken_in[digest]
+            del self._recorded[digest]

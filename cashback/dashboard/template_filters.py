@@ -1,4 +1,4 @@
-"""How pages write money, moments and states."""
+"""Formats money, times and states for pages."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -11,32 +11,32 @@ SECONDS_OF: Final = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 
 
 def moment(value: datetime | None) -> str:
-    """Write a moment to the second."""
+    """Format a time to the second."""
     return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value is not None else "–"
 
 
 def stamp(value: datetime) -> str:
-    """Write a moment for the `datetime` of a `<time>`."""
+    """Format a time for the `datetime` attribute of `<time>`."""
     return value.isoformat(timespec="seconds")
 
 
 def count(value: int) -> str:
-    """Write a count with its thousands apart."""
+    """Format a count with separators."""
     return f"{value:,}"
 
 
 def counted(value: int, one: str, many: str | None = None) -> str:
-    """Write a count with its noun: "1 referral", "50 referrals"."""
+    """Format a count with its noun: "1 referral", "50 referrals"."""
     return f"{value:,} {one if value == 1 else many or one + 's'}"
 
 
 def state(value: str) -> str:
-    """Write a state in words."""
+    """Format a stored state for people."""
     return str(value).replace("_", " ")
 
 
 def span(value: timedelta) -> str:
-    """Write a span with its two largest units: "3 days 4 hours"."""
+    """Format a duration with its two largest units: "3 days 4 hours"."""
     left = max(int(value.total_seconds()), 0)
     parts = []
     for unit, seconds in SECONDS_OF.items():
@@ -47,11 +47,11 @@ def span(value: timedelta) -> str:
 
 
 def details(value: Mapping[str, Any]) -> str:
-    """Write an audit entry's details in one line."""
-    return ", ".join(f"{state(key)}: {_plain(key, each)}" for key, each in value.items() if each is not None)
+    """Format an audit entry's details as one line."""
+    return ", ".join(f"{state(key)}: {_detail(key, each)}" for key, each in value.items() if each is not None)
 
 
-def _plain(key: str, value: Any) -> str:  # noqa: ANN401 -- whatever JSON holds
+def _detail(key: str, value: Any) -> str:  # noqa: ANN401 -- whatever JSON holds
     if isinstance(value, int) and not isinstance(value, bool) and key.endswith("_cents"):
         return dollars(value)
     return state(value) if isinstance(value, str) else str(value)

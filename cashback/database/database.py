@@ -98,8 +98,8 @@ class Database:
             return
         is_missing = isinstance(self.location, Path) and not self.location.exists()
         message = (
-            f"Database {self.name} {'does not exist' if is_missing else 'is empty'}; name the ledger with --database,"
-            " or create it with `cashback migrate`."
+            f"Database {self.name} {'does not exist' if is_missing else 'is empty'}; name the ledger that you mean,"
+            " or create this one with `cashback migrate`."
         )
         raise DatabaseUnavailableError(message)
 

@@ -82,3 +82,14 @@ def test_command_that_creates_the_ledger_still_does(cashback: Cashback, folder: 
     assert cashback(*command).code == 0
     assert (folder / "cashback.db").exists()
     assert cashback("verify").code == 0
+
+
+@pytest.mark.parametrize("content", [None, b""], ids=["missing", "empty"])
+def test_move_from_an_absent_ledger_creates_nothing(cashback: Cashback, folder: Path, content: bytes | None) -> None:
+    if content is not None:
+        (folder / "old.db").write_bytes(content)
+    before = state_of(folder)
+    answer = cashback("move", "--from", "old.db", "--to", "new.db")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.error.startswith("Database old.db ")
+    assert state_of(folder) == before

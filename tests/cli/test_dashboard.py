@@ -38,7 +38,7 @@ async def test_it_prints_a_link_that_lets_one_look_and_nothing_else(seeded: Cash
                 assert answer.status == 200
                 text = await answer.text()
             assert "$127.50" in text
-            assert "looks only" in text
+            assert "view only" in text
             proof = re.findall(r'name="form_token" value="(\w+)"', text)[0]
             async with browser.post(f"{link.partition('/sign-in')[0]}/batches", data={"form_token": proof}) as answer:
                 assert answer.status == 403

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from cashback.database.schema import NEWEST
 from cli import app, reports
+from tests.cashback.database import apex_core, first_ledger
 from tests.cli.conftest import Cashback
-from tests.conftest import raw
+from tests.conftest import FRIDAY, raw
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +66,37 @@ def test_a_database_that_is_none_is_left_as_it_is(cashback: Cashback, folder: Pa
     assert (answer.code, answer.out) == (1, "")
     assert "is not an SQLite database" in answer.error
     assert (folder / "letter.db").read_text() == text
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ["doctor"]], ids=" ".join)
+def test_failed_adoption_leaves_every_byte_as_it_was(cashback: Cashback, folder: Path, command: list[str]) -> None:
+    """Of another bot's file a column is missing. Its journal mode stays too."""
+    apex_core.create(folder / "apex_core.db")
+    with raw(folder / "apex_core.db") as connection:
+        connection.execute("ALTER TABLE referrals RENAME COLUMN is_blacklisted TO barred")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    answer = cashback(*command, "--database", "apex_core.db")
+    assert answer.code == 1
+    assert "has a table referrals without is_blacklisted" in answer.out + answer.err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["pending"], ["pay", "--yes"]], ids=" ".join)
+def test_a_file_with_all_tables_of_the_other_bot_is_adopted(
+    cashback: Cashback, folder: Path, command: list[str]
+) -> None:
+    apex_core.create(folder / "apex_core.db")
+    answer = cashback(*command, "--database", "apex_core.db")
+    assert (answer.code, answer.err) == (0, "")
+    assert cashback("verify", "--database", "apex_core.db").code == 0
+
+
+def test_a_ledger_of_the_first_schema_is_upgraded_once(cashback: Cashback, folder: Path) -> None:
+    first_ledger.create(folder / "cashback.db", FRIDAY)
+    answer = cashback("migrate", "--json").json
+    assert (answer["action"], answer["schema_before"], answer["schema"]) == ("upgraded", "0001", NEWEST)
+    assert cashback("migrate", "--json").json["action"] == "none"
+    assert cashback("verify").code == 0
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

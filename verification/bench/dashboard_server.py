@@ -79,10 +79,10 @@ async def opened(path: Path) -> AsyncIterator[DashboardServer]:
         runner = Runner(make, observer)
         service = AdminService(database, settings, runner.submit)
         await service.open_schedule()
-        world = Dependencies(
+        dependencies = Dependencies(
             roles_of=_roles_of, is_online=lambda: True, waiting=lambda: runner.unsettled, metrics=metrics
         )
-        dashboard = Dashboard(database, service, settings, world)
+        dashboard = Dashboard(database, service, settings, dependencies)
         async with runner, anyio.create_task_group() as tasks:
             tasks.start_soon(runner.run, name="runner")
             tasks.start_soon(dashboard.run, name="dashboard")

@@ -1,20 +1,20 @@
-// Keeps a page live: the server sends the parts that changed, as it renders them; this puts them in their places.
+// Keeps a page live: the server sends the rendered parts that changed, and this script replaces them.
 "use strict";
 
 const connection = document.getElementById("connection");
 
-// What each live part held when it was put there, as the browser writes it: what is the same is left alone, so that a
-// press on a button in it is not lost.
-const held = new Map();
+// The HTML of each live part when it was last replaced. Unchanged parts are left alone, so that a press on a button in
+// them is not lost.
+const shown = new Map();
 
 function replace(id, html) {
   const place = document.getElementById(id);
   if (!place) return;
-  const fresh = document.createElement("template");
-  fresh.innerHTML = html;
-  if (held.get(id) === fresh.innerHTML.trim()) return;
-  held.set(id, fresh.innerHTML.trim());
-  // Whoever stands on a button inside with the keyboard stays there.
+  const incoming = document.createElement("template");
+  incoming.innerHTML = html;
+  if (shown.get(id) === incoming.innerHTML.trim()) return;
+  shown.set(id, incoming.innerHTML.trim());
+  // Keep the keyboard focus on a button inside the part.
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
   place.innerHTML = html;
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
@@ -33,8 +33,8 @@ function listen(address) {
   });
   source.addEventListener("error", () => {
     connection.textContent = source.readyState === EventSource.CLOSED
-      ? "This page is not live any more; load it again."
-      : "The connection is gone; trying again.";
+      ? "This page is no longer live; load it again."
+      : "The connection was lost; trying again.";
   });
 }
 
@@ -57,15 +57,15 @@ function countDown() {
   }
 }
 
-// A form is sent once, however often its button is pressed.
+// A form is sent once, even if its button is pressed several times.
 document.addEventListener("submit", (event) => {
   if (event.target.method !== "post") return;
   for (const button of event.target.querySelectorAll("button")) setTimeout(() => { button.disabled = true; });
 });
-// A page that is shown again from the browser's memory has its buttons back.
+// Reload a page that the browser shows again from its cache, so that its buttons work.
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
-for (const place of document.querySelectorAll("[id]")) held.set(place.id, place.innerHTML.trim());
+for (const place of document.querySelectorAll("[id]")) shown.set(place.id, place.innerHTML.trim());
 if (document.body.dataset.live) listen(document.body.dataset.live);
 countDown();
 setInterval(countDown, 1000);

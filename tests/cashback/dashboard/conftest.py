@@ -1,4 +1,4 @@
-"""A dashboard on a real port, with the real service, runner and stages behind it, and people who look at it."""
+"""A dashboard on a real port with the real service, runner and stages, and browsers for it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ OLD_SECRET = "the-secret-that-the-shop-had-before-that"  # noqa: S105 -- a test'
 
 
 def free_port() -> int:
-    """Find a port that nobody listens on."""
+    """Find a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 @dataclass
 class Guild:
-    """Who has which role; a test changes it, and `is_away` where Discord does not answer."""
+    """The members' roles, which tests change. If `is_away` is set, Discord does not answer."""
 
     roles: dict[int, frozenset[int]] = field(
         default_factory=lambda: {ADA: frozenset({ADMIN_ROLE}), VERA: frozenset({VIEWER_ROLE})}
@@ -54,7 +54,7 @@ class Guild:
     is_away: bool = False
 
     async def of(self, user_id: int | None) -> frozenset[int]:
-        """Answer a member's roles."""
+        """Return a member's roles."""
         if self.is_away:
             raise RolesUnknownError
         return frozenset() if user_id is None else self.roles.get(user_id, frozenset())
@@ -73,7 +73,7 @@ def signed(body: bytes, *, at: datetime, key: str = "shop", secret: str = SECRET
 
 
 class Browser:
-    """Somebody who looks at the dashboard, with a cookie jar, without following redirects."""
+    """An HTTP client with a cookie jar that does not follow redirects."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
         self.session = session
@@ -84,44 +84,44 @@ class Browser:
         async with self.session.get(self.address + path, allow_redirects=False, headers=headers) as answer:
             return answer.status, await answer.text()
 
-    async def proof(self) -> str:
-        """Read the token that the session's forms carry."""
+    async def form_token(self) -> str:
+        """Read the token of the session's forms."""
         _, text = await self.get("/")
         found = re.search(r'name="form_token" value="([0-9a-f]+)"', text)
         return found[1] if found else ""
 
-    async def post(self, path: str, *, proof: str | None = None, **fields: str) -> tuple[int, str]:
-        """Send a form, with its session's token or another; return the status, and where it leads or what it says."""
-        fields["form_token"] = await self.proof() if proof is None else proof
+    async def post(self, path: str, *, csrf: str | None = None, **fields: str) -> tuple[int, str]:
+        """Send a form, with the session's token or another; return the status, and the location or the text."""
+        fields["form_token"] = await self.form_token() if csrf is None else csrf
         async with self.session.post(self.address + path, data=fields, allow_redirects=False) as answer:
             return answer.status, answer.headers.get("Location") or await answer.text()
 
 
 @dataclass
 class DashboardFixture:
-    """The dashboard as it is served."""
+    """A served dashboard and the parts behind it."""
 
     dashboard: Dashboard
     service: AdminService
     runner: Runner
     settings: Settings
     guild: Guild
-    till: LedgerFixture
+    ledger: LedgerFixture
 
     @property
     def address(self) -> str:
-        """Tell where it is."""
+        """Return its address."""
         return self.settings.dashboard.address
 
     async def link(self, user_id: int) -> str:
-        """Have the service issue a link, as the bot does when somebody asks."""
+        """Issue a link as the bot does when a member asks."""
         actor = Actor(source=Source.DISCORD, user_id=user_id, role_ids=self.guild.roles[user_id])
         return await self.service.issue_link(actor)
 
     @asynccontextmanager
     async def stranger(self) -> AsyncIterator[Browser]:
         """Open a browser that is not signed in."""
-        # The server is addressed by number: a jar keeps no cookies of such unless it is told to.
+        # By default a cookie jar ignores servers that are addressed by IP.
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
             yield Browser(session, self.address)
 
@@ -130,20 +130,19 @@ class DashboardFixture:
         """Open a browser and sign in."""
         async with self.stranger() as browser:
             link = await self.link(user_id)
-            status, where = await browser.post(link.removeprefix(self.address), proof="")
-            assert (status, where) == (303, "/")
+            assert await browser.post(link.removeprefix(self.address), csrf="") == (303, "/")
             yield browser
 
     def audit(self) -> list[tuple[str, str]]:
-        """List who did what, as the audit log has it."""
+        """List the actors and actions of the audit log."""
         return [
             (actor, action)
-            for actor, action in self.till.rows("SELECT actor, action FROM cashback_audit_log ORDER BY id")
+            for actor, action in self.ledger.rows("SELECT actor, action FROM cashback_audit_log ORDER BY id")
         ]
 
 
-def office_settings(path: Path, **referral: object) -> Settings:
-    """Configure a dashboard on a free port, with the shop's key."""
+def dashboard_settings(path: Path, **referral: object) -> Settings:
+    """Configure a dashboard on a free port with a shop's key."""
     return Settings.model_validate(
         {
             "role_ids": {"admin": ADMIN_ROLE, "dashboard_viewer": VIEWER_ROLE},
@@ -172,13 +171,13 @@ async def serving(
     runner = Runner(make, observer)
     service = AdminService(database, settings, runner.submit)
     await service.open_schedule()
-    world = Dependencies(
+    dependencies = Dependencies(
         roles_of=guild.of,
         is_online=lambda: not guild.is_away,
         waiting=lambda: runner.unsettled,
         metrics=metrics,
     )
-    dashboard = Dashboard(database, service, settings, world)
+    dashboard = Dashboard(database, service, settings, dependencies)
     async with runner, anyio.create_task_group() as tasks:
         tasks.start_soon(runner.run, name="runner")
         tasks.start_soon(dashboard.run, name="dashboard")
@@ -190,12 +189,12 @@ async def serving(
 
 @pytest.fixture
 def guild() -> Guild:
-    """Found a guild with an admin and a viewer."""
+    """Return a guild with an admin and a viewer."""
     return Guild()
 
 
 @pytest.fixture
-async def office(till: LedgerFixture, guild: Guild) -> AsyncIterator[DashboardFixture]:
+async def site(till: LedgerFixture, guild: Guild) -> AsyncIterator[DashboardFixture]:
     """Serve a dashboard on a new ledger."""
-    async with serving(till.database, office_settings(till.path), guild, till) as opened:
-        yield opened
+    async with serving(till.database, dashboard_settings(till.path), guild, till) as served:
+        yield served

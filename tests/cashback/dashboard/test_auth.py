@@ -1,4 +1,4 @@
-"""The door: who is let in, who is not, and what is written down about it."""
+"""Sign-in, sessions and authorization of the dashboard, and their audit entries."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ ACTIONS = [
 ]
 
 
-def routes(office: DashboardFixture, method: str) -> set[str]:
-    """List the addresses that need a session, with 1 for every number in them."""
+def routes(site: DashboardFixture, method: str) -> set[str]:
+    """List the paths that need a session, with 1 for every parameter."""
     found = set()
-    for route in office.dashboard.application().router.routes():
+    for route in site.dashboard.application().router.routes():
         path = route.resource.canonical if route.resource else ""
         if route.method == method and not path.startswith(
             ("/sign-in", "/static", "/api/", "/metrics", "/healthz", "/readyz")
@@ -43,21 +43,21 @@ def routes(office: DashboardFixture, method: str) -> set[str]:
     return found
 
 
-async def test_without_a_session_every_page_and_action_is_turned_away(office: DashboardFixture) -> None:
-    async with office.stranger() as browser:
-        for path in routes(office, "GET"):
+async def test_request_without_session_is_refused_on_every_page_and_action(site: DashboardFixture) -> None:
+    async with site.stranger() as browser:
+        for path in routes(site, "GET"):
             assert (await browser.get(path))[0] == 302, path
-        for path in routes(office, "POST"):
-            assert (await browser.post(path, proof="guess"))[0] == 401, path
+        for path in routes(site, "POST"):
+            assert (await browser.post(path, csrf="guess"))[0] == 401, path
         assert (await browser.get("/live", Accept="text/event-stream"))[0] == 401
-    assert set(ACTIONS) | {"/sign-out"} == routes(office, "POST")
+    assert set(ACTIONS) | {"/sign-out"} == routes(site, "POST")
 
 
-async def test_a_viewer_sees_every_page_and_may_do_nothing(office: DashboardFixture) -> None:
-    await office.till.earn(5, 100)
-    number = (await office.till.propose()).batch_number
-    before = office.till.money()
-    async with office.signed_in(VERA) as browser:
+async def test_viewer_sees_every_page_and_every_action_is_refused(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    number = (await site.ledger.propose()).batch_number
+    before = site.ledger.money()
+    async with site.signed_in(VERA) as browser:
         for path in PAGES:
             status, text = await browser.get(path)
             assert status == 200, path
@@ -66,145 +66,145 @@ async def test_a_viewer_sees_every_page_and_may_do_nothing(office: DashboardFixt
             ), path
         for path in ACTIONS:
             assert (await browser.post(path, referrer_id="5"))[0] == 403, path
-    assert office.till.money() == before
-    assert (await office.till.report(number)).status == "proposed"
-    refusals = [actor for actor, action in office.audit() if action == "refused"]
+    assert site.ledger.money() == before
+    assert (await site.ledger.report(number)).status == "proposed"
+    refusals = [actor for actor, action in site.audit() if action == "refused"]
     assert refusals == [f"dashboard:{VERA}"] * len(ACTIONS)
 
 
-async def test_a_link_that_was_used_lets_nobody_in(office: DashboardFixture) -> None:
-    link = (await office.link(ADA)).removeprefix(office.address)
-    async with office.stranger() as browser, office.stranger() as thief:
+async def test_used_link_is_refused(site: DashboardFixture) -> None:
+    link = (await site.link(ADA)).removeprefix(site.address)
+    async with site.stranger() as browser, site.stranger() as thief:
         status, text = await browser.get(link)
         assert status == 200
         assert "Sign in" in text
-        assert (await browser.post(link, proof=""))[0] == 303
+        assert (await browser.post(link, csrf=""))[0] == 303
         assert (await browser.get("/"))[0] == 200
-        status, text = await thief.post(link, proof="")
+        status, text = await thief.post(link, csrf="")
         assert status == 403
         assert "was used already" in text
         assert (await thief.get("/"))[0] == 302
-    assert office.audit()[-1] == ("dashboard", "refused")
+    assert site.audit()[-1] == ("dashboard", "refused")
 
 
-async def test_a_link_is_over_after_five_minutes(office: DashboardFixture, clock: Clock) -> None:
-    link = (await office.link(ADA)).removeprefix(office.address)
+async def test_link_expires_after_five_minutes(site: DashboardFixture, clock: Clock) -> None:
+    link = (await site.link(ADA)).removeprefix(site.address)
     clock.advance(300)
-    async with office.stranger() as browser:
-        assert (await browser.post(link, proof=""))[0] == 403
+    async with site.stranger() as browser:
+        assert (await browser.post(link, csrf=""))[0] == 403
 
 
-async def test_what_the_database_keeps_opens_no_door(office: DashboardFixture) -> None:
-    link = await office.link(ADA)
-    async with office.signed_in() as browser:
+async def test_stored_digests_contain_no_token(site: DashboardFixture) -> None:
+    link = await site.link(ADA)
+    async with site.signed_in() as browser:
         cookies = {cookie.value for cookie in browser.session.cookie_jar}
         kept = str(
-            office.till.rows("SELECT * FROM cashback_dashboard_links")
-            + office.till.rows("SELECT * FROM cashback_dashboard_sessions")
+            site.ledger.rows("SELECT * FROM cashback_dashboard_links")
+            + site.ledger.rows("SELECT * FROM cashback_dashboard_sessions")
         )
     assert link.rpartition("/")[2] not in kept
     assert len(cookies) == 1
     assert not any(cookie in kept for cookie in cookies)
 
 
-async def test_a_session_ends_after_twelve_hours(office: DashboardFixture, clock: Clock) -> None:
-    async with office.signed_in() as browser:
+async def test_session_expires_after_twelve_hours(site: DashboardFixture, clock: Clock) -> None:
+    async with site.signed_in() as browser:
         clock.advance(12 * 3600 - 1)
         assert (await browser.get("/"))[0] == 200
         clock.advance(1)
         assert (await browser.get("/"))[0] == 302
 
 
-async def test_signing_out_ends_the_session_also_for_who_kept_the_cookie(office: DashboardFixture) -> None:
-    async with office.signed_in() as browser, office.stranger() as thief:
+async def test_sign_out_ends_session_for_copied_cookie(site: DashboardFixture) -> None:
+    async with site.signed_in() as browser, site.stranger() as thief:
         cookies = {cookie.key: cookie.value for cookie in browser.session.cookie_jar}
         header = "; ".join(f"{name}={value}" for name, value in cookies.items())
         assert (await thief.get("/", Cookie=header))[0] == 200
         assert await browser.post("/sign-out") == (303, "/sign-in")
         assert (await thief.get("/", Cookie=header))[0] == 302
-    assert (f"dashboard:{ADA}", "signed_out") in office.audit()
+    assert (f"dashboard:{ADA}", "signed_out") in site.audit()
 
 
-async def test_an_act_after_the_role_is_lost_ends_the_session(office: DashboardFixture) -> None:
-    await office.till.earn(5, 100)
-    async with office.signed_in() as browser:
+async def test_action_after_lost_role_ends_session(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    async with site.signed_in() as browser:
         assert (await browser.get("/"))[0] == 200
-        office.guild.roles[ADA] = frozenset()
+        site.guild.roles[ADA] = frozenset()
         assert (await browser.post("/batches"))[0] == 401
         assert (await browser.get("/"))[0] == 302
-    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
-    assert office.audit()[-1] == (f"dashboard:{ADA}", "session_ended")
+    assert site.ledger.rows("SELECT 1 FROM cashback_payout_batches") == []
+    assert site.audit()[-1] == (f"dashboard:{ADA}", "session_ended")
 
 
-async def test_an_admin_who_becomes_a_viewer_may_only_look(office: DashboardFixture) -> None:
-    await office.till.earn(5, 100)
-    async with office.signed_in() as browser:
-        office.guild.roles[ADA] = frozenset({VIEWER_ROLE})
+async def test_admin_demoted_to_viewer_may_only_view(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    async with site.signed_in() as browser:
+        site.guild.roles[ADA] = frozenset({VIEWER_ROLE})
         assert (await browser.post("/batches"))[0] == 403
         assert (await browser.get("/"))[0] == 200
 
 
-async def test_the_sessions_of_who_lost_the_role_end_although_nobody_comes(office: DashboardFixture) -> None:
-    async with office.signed_in() as browser:
-        office.guild.roles[ADA] = frozenset()
-        await office.dashboard._doorman.end_lost_sessions()
-        office.guild.roles[ADA] = frozenset({ADMIN_ROLE})
+async def test_session_of_member_without_role_ends_without_request(site: DashboardFixture) -> None:
+    async with site.signed_in() as browser:
+        site.guild.roles[ADA] = frozenset()
+        await site.dashboard._session_auth.end_lost_sessions()
+        site.guild.roles[ADA] = frozenset({ADMIN_ROLE})
         assert (await browser.get("/"))[0] == 302
 
 
-async def test_nobody_acts_while_discord_cannot_be_asked_but_who_was_in_may_look(office: DashboardFixture) -> None:
-    await office.till.earn(5, 100)
-    async with office.signed_in() as browser:
-        proof = await browser.proof()
-        office.guild.is_away = True
+async def test_discord_outage_refuses_actions_and_allows_viewing(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    async with site.signed_in() as browser:
+        token = await browser.form_token()
+        site.guild.is_away = True
         assert (await browser.get("/"))[0] == 200
-        status, text = await browser.post("/batches", proof=proof)
+        status, text = await browser.post("/batches", csrf=token)
         assert (status, "Discord cannot be asked" in text) == (503, True)
-    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
+    assert site.ledger.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
-async def test_a_form_of_another_site_does_nothing(office: DashboardFixture) -> None:
-    await office.till.earn(5, 100)
-    async with office.signed_in() as browser, office.signed_in(VERA) as other:
-        foreign = await other.proof()
+async def test_form_with_foreign_token_is_refused(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    async with site.signed_in() as browser, site.signed_in(VERA) as other:
+        foreign = await other.form_token()
         for token in ("", "0" * 64, foreign):
-            assert (await browser.post("/batches", proof=token))[0] == 403
-    assert office.till.rows("SELECT 1 FROM cashback_payout_batches") == []
+            assert (await browser.post("/batches", csrf=token))[0] == 403
+    assert site.ledger.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
-async def test_the_door_is_knocked_at_twenty_times_a_minute(office: DashboardFixture) -> None:
-    async with office.stranger() as browser:
-        answers = [(await browser.post(f"/sign-in/guess-{n}", proof=""))[0] for n in range(25)]
+async def test_sign_in_is_limited_to_twenty_attempts_a_minute(site: DashboardFixture) -> None:
+    async with site.stranger() as browser:
+        answers = [(await browser.post(f"/sign-in/guess-{n}", csrf=""))[0] for n in range(25)]
     assert answers == [403] * 20 + [429] * 5
-    assert office.audit()[1:] == []
+    assert site.audit()[1:] == []
 
 
-async def test_only_who_may_look_gets_a_link(office: DashboardFixture) -> None:
-    office.guild.roles[STRANGER] = frozenset({5})
+async def test_link_for_member_without_role_is_refused_and_audited(site: DashboardFixture) -> None:
+    site.guild.roles[STRANGER] = frozenset({5})
     with pytest.raises(RuntimeError, match="Only an admin or a viewer"):
-        await office.link(STRANGER)
-    assert office.audit()[-1] == (f"discord:{STRANGER}", "refused")
+        await site.link(STRANGER)
+    assert site.audit()[-1] == (f"discord:{STRANGER}", "refused")
 
 
-async def test_every_answer_forbids_what_no_page_needs(office: DashboardFixture) -> None:
-    async with office.signed_in() as browser:
+async def test_every_response_has_restrictive_security_headers(site: DashboardFixture) -> None:
+    async with site.signed_in() as browser:
         for path in ("/", "/sign-in", "/static/style.css", "/nowhere"):
-            async with browser.session.get(office.address + path) as answer:
+            async with browser.session.get(site.address + path) as answer:
                 policy = answer.headers["Content-Security-Policy"]
                 assert "default-src 'none'" in policy
                 assert "unsafe" not in policy
                 assert "http" not in policy
                 assert answer.headers["X-Content-Type-Options"] == "nosniff"
                 assert answer.headers["Referrer-Policy"] == "no-referrer"
-        async with browser.session.get(office.address + "/") as answer:
+        async with browser.session.get(site.address + "/") as answer:
             assert answer.headers["Cache-Control"] == "no-store"
 
 
-async def test_the_cookie_is_kept_from_scripts_and_other_sites(office: DashboardFixture) -> None:
-    link = (await office.link(ADA)).removeprefix(office.address)
+async def test_session_cookie_is_http_only_and_same_site(site: DashboardFixture) -> None:
+    link = (await site.link(ADA)).removeprefix(site.address)
     async with (
-        office.stranger() as browser,
-        browser.session.post(office.address + link, allow_redirects=False) as answer,
+        site.stranger() as browser,
+        browser.session.post(site.address + link, allow_redirects=False) as answer,
     ):
         [cookie] = answer.headers.getall("Set-Cookie")
     assert "HttpOnly" in cookie
@@ -212,7 +212,7 @@ async def test_the_cookie_is_kept_from_scripts_and_other_sites(office: Dashboard
     assert "Secure" not in cookie
 
 
-async def test_a_port_that_is_taken_ends_nothing(office: DashboardFixture, caplog: pytest.LogCaptureFixture) -> None:
+async def test_port_in_use_is_logged_without_error(site: DashboardFixture, caplog: pytest.LogCaptureFixture) -> None:
     with anyio.move_on_after(0.3):
-        await office.dashboard.run()
+        await site.dashboard.run()
     assert "cannot listen" in caplog.text

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: what an admin sees and presses, on a wide screen, on a phone and in the dark."""
+"""The dashboard in a real browser: on a wide screen, on a phone, in light and dark."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from cashback.database import Database
 from cashback.domain.ports import utc_now
-from tests.cashback.dashboard.conftest import ADA, DashboardFixture, Guild, office_settings, serving
+from tests.cashback.dashboard.conftest import ADA, DashboardFixture, Guild, dashboard_settings, serving
 from tests.conftest import LedgerFixture, raw
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -43,18 +43,18 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass
 class Desktop:
-    """A browser before a dashboard that is served in another thread."""
+    """A browser, and a dashboard that is served in another thread."""
 
     driver: Chrome
-    office: DashboardFixture
+    site: DashboardFixture
     portal: BlockingPortal
 
     def open(self, path: str) -> None:
         """Load a page."""
-        self.driver.get(self.office.address + path)
+        self.driver.get(self.site.address + path)
 
     def press(self, name: str) -> None:
-        """Press a button by its id, when it is there."""
+        """Press a button by its id, when it appears."""
         passing = (NoSuchElementException, StaleElementReferenceException)
         wait = WebDriverWait(self.driver, SECONDS, 0.05, ignored_exceptions=passing)
 
@@ -66,29 +66,29 @@ class Desktop:
 
     @property
     def text(self) -> str:
-        """Read what the page says."""
+        """Return the text of the page."""
         return str(self.driver.execute_script("return document.body.innerText"))
 
     def shows(self, *words: str) -> None:
-        """Wait until the page says all these words."""
+        """Wait until the page shows all these words."""
         wait = WebDriverWait(self.driver, SECONDS, 0.05)
         wait.until(lambda _: all(word in self.text for word in words), f"{words} did not appear")
 
-    def complaints(self) -> list[Any]:
-        """Return what the browser complained of since it was asked last."""
+    def browser_errors(self) -> list[Any]:
+        """Return the browser's warnings and errors since the last call."""
         lines: list[Any] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]  # the library's own
         return [line for line in lines if line["level"] != "INFO"]
 
     def sign_in(self) -> None:
         """Sign in with a new link."""
-        self.driver.get(self.portal.call(self.office.link, ADA))
+        self.driver.get(self.portal.call(self.site.link, ADA))
         self.press("sign-in-button")
         self.shows("Pending now")
 
 
 @pytest.fixture(scope="module")
-def servicetop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
-    """Serve a dashboard on a ledger with many payees, of whom one cannot be paid, and open a browser."""
+def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
+    """Serve a dashboard with many payees, one of which cannot be paid, and open a browser."""
     folder = tmp_path_factory.mktemp("browser")
     options = ChromeOptions()
     options.binary_location = str(CHROMIUM)
@@ -107,61 +107,61 @@ def servicetop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
                 "CREATE TRIGGER refuse BEFORE UPDATE OF wallet_balance_cents ON users"
                 f" WHEN NEW.discord_id = {FAILING} BEGIN SELECT RAISE(ABORT, 'no'); END"
             )
-        settings = office_settings(path, chunk_size=50)
-        office = stack.enter_context(portal.wrap_async_context_manager(serving(database, settings, Guild(), till)))
+        settings = dashboard_settings(path, chunk_size=50)
+        site = stack.enter_context(portal.wrap_async_context_manager(serving(database, settings, Guild(), till)))
         driver = Chrome(options=options, service=Service(DRIVER))
         stack.callback(driver.quit)
-        opened = Desktop(driver, office, portal)
+        opened = Desktop(driver, site, portal)
         opened.sign_in()
         yield opened
 
 
-def test_a_batch_is_proposed_confirmed_watched_and_its_failure_retried(servicetop: Desktop) -> None:
-    servicetop.press("propose-button")
-    servicetop.shows("Confirm: pay", f"{PAYEES:,} referrers")
-    servicetop.press("confirm-button")
-    # The page is live: it was loaded once, and says how the batch goes until its end.
-    servicetop.shows("completed with failures", f"to {PAYEES - 1:,} referrers", "Retry 1 failed payout")
-    with raw(servicetop.office.till.path) as file:
+def test_batch_is_proposed_confirmed_watched_and_retried(desktop: Desktop) -> None:
+    desktop.press("propose-button")
+    desktop.shows("Confirm: pay", f"{PAYEES:,} referrers")
+    desktop.press("confirm-button")
+    # The page is live: it shows the batch's progress without being loaded again.
+    desktop.shows("completed with failures", f"to {PAYEES - 1:,} referrers", "Retry 1 failed payout")
+    with raw(desktop.site.ledger.path) as file:
         file.execute("DROP TRIGGER refuse")
-    servicetop.press("retry-button")
-    # The whole sentence: its audit entries go on telling that it had failures.
-    servicetop.shows("This batch is completed.", f"to {PAYEES:,} referrers")
-    assert servicetop.office.till.balance(FAILING) == 100 + FAILING
-    assert servicetop.complaints() == []
+    desktop.press("retry-button")
+    # The whole sentence, because the audit entries still mention the failures.
+    desktop.shows("This batch is completed.", f"to {PAYEES:,} referrers")
+    assert desktop.site.ledger.balance(FAILING) == 100 + FAILING
+    assert desktop.browser_errors() == []
 
 
-def test_a_payout_is_found_and_all_are_downloaded(servicetop: Desktop, tmp_path: Path) -> None:
-    servicetop.open("/batches/1")
-    field = servicetop.driver.find_element(By.ID, "referrer")
+def test_payout_is_found_and_all_are_downloaded(desktop: Desktop, tmp_path: Path) -> None:
+    desktop.open("/batches/1")
+    field = desktop.driver.find_element(By.ID, "referrer")
     field.send_keys("77")
-    servicetop.press("find-button")
-    servicetop.shows("$1.77")
-    links = [link.text for link in servicetop.driver.find_elements(By.CSS_SELECTOR, "#payouts tbody th a")]
+    desktop.press("find-button")
+    desktop.shows("$1.77")
+    links = [link.text for link in desktop.driver.find_elements(By.CSS_SELECTOR, "#payouts tbody th a")]
     assert links == ["77"]
-    folder = Path(servicetop.driver.capabilities["chrome"]["userDataDir"]).parent
-    servicetop.driver.find_element(By.LINK_TEXT, "Download CSV").click()
-    WebDriverWait(servicetop.driver, SECONDS).until(lambda _: list(folder.glob("BATCH-*.csv")))
+    folder = Path(desktop.driver.capabilities["chrome"]["userDataDir"]).parent
+    desktop.driver.find_element(By.LINK_TEXT, "Download CSV").click()
+    WebDriverWait(desktop.driver, SECONDS).until(lambda _: list(folder.glob("BATCH-*.csv")))
     [file] = folder.glob("BATCH-*.csv")
     copyfile(file, tmp_path / "payouts.csv")
     assert len((tmp_path / "payouts.csv").read_text().splitlines()) > PAYEES
-    assert servicetop.complaints() == []
+    assert desktop.browser_errors() == []
 
 
 PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/77", "/schedule", "/audit", "/api/docs"]
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_phone_shows_every_page_without_scrolling_sideways(servicetop: Desktop, path: str) -> None:
+def test_phone_shows_every_page_without_horizontal_scrolling(desktop: Desktop, path: str) -> None:
     metrics = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
-    servicetop.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    desktop.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     try:
-        servicetop.open(path)
+        desktop.open(path)
         width = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        assert servicetop.driver.execute_script(width) <= 0
+        assert desktop.driver.execute_script(width) <= 0
     finally:
-        servicetop.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert servicetop.complaints() == []
+        desktop.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert desktop.browser_errors() == []
 
 
 def brightness(colour: str) -> int:
@@ -170,23 +170,23 @@ def brightness(colour: str) -> int:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_is_light_or_dark_as_the_machine_is(servicetop: Desktop, scheme: str) -> None:
-    use_scheme(servicetop, scheme)
-    servicetop.open("/")
-    body = servicetop.driver.find_element(By.TAG_NAME, "body")
+def test_colours_follow_the_preferred_scheme(desktop: Desktop, scheme: str) -> None:
+    use_scheme(desktop, scheme)
+    desktop.open("/")
+    body = desktop.driver.find_element(By.TAG_NAME, "body")
     ground, ink = (brightness(body.value_of_css_property(name)) for name in ("background-color", "color"))
     assert (ground < ink) is (scheme == "dark")
 
 
-def use_scheme(servicetop: Desktop, scheme: str) -> None:
-    """Make the machine light or dark."""
+def use_scheme(desktop: Desktop, scheme: str) -> None:
+    """Set the preferred colour scheme."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
-    servicetop.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    desktop.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Fetch axe-core's script; skipped where it cannot be had."""
+    """Return axe-core's script, or skip if it cannot be fetched."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed; axe-core is fetched with it")
@@ -199,21 +199,21 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_that_keeps_anybody_out(servicetop: Desktop, axe: str, scheme: str) -> None:
-    use_scheme(servicetop, scheme)
+def test_axe_finds_no_violations(desktop: Desktop, axe: str, scheme: str) -> None:
+    use_scheme(desktop, scheme)
     found = {}
     for path in PAGES:
-        servicetop.open(path)
-        servicetop.driver.execute_script(axe)
-        said = servicetop.driver.execute_async_script("axe.run().then(arguments[0])")
+        desktop.open(path)
+        desktop.driver.execute_script(axe)
+        said = desktop.driver.execute_async_script("axe.run().then(arguments[0])")
         found[path] = [(each["id"], [node["html"][:200] for node in each["nodes"][:3]]) for each in said["violations"]]
     assert {path: violations for path, violations in found.items() if violations} == {}
 
 
-def test_the_keyboard_reaches_the_content_first(servicetop: Desktop) -> None:
-    servicetop.open("/batches/1")
-    body = servicetop.driver.find_element(By.TAG_NAME, "body")
+def test_first_tab_stop_skips_to_the_content(desktop: Desktop) -> None:
+    desktop.open("/batches/1")
+    body = desktop.driver.find_element(By.TAG_NAME, "body")
     body.send_keys("\ue004")
-    assert servicetop.driver.switch_to.active_element.text == "Skip to content"
-    servicetop.driver.switch_to.active_element.send_keys("\ue007")
-    assert servicetop.driver.switch_to.active_element.get_attribute("id") == "main"
+    assert desktop.driver.switch_to.active_element.text == "Skip to content"
+    desktop.driver.switch_to.active_element.send_keys("\ue007")
+    assert desktop.driver.switch_to.active_element.get_attribute("id") == "main"

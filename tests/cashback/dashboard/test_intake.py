@@ -1,4 +1,4 @@
-"""The intake: what a shop reports is recorded once, and nothing that is not signed, fresh and whole is."""
+"""The intake: reports are recorded once; unsigned, stale or invalid requests are refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.cashback.dashboard.conftest import (
     SECRET,
     DashboardFixture,
     Guild,
-    office_settings,
+    dashboard_settings,
     serving,
     signed,
 )
@@ -38,16 +38,16 @@ BUYER = 900_000
 
 
 class Shop:
-    """A shop that reports."""
+    """A shop that sends signed reports."""
 
-    def __init__(self, session: aiohttp.ClientSession, office: DashboardFixture, clock: Clock) -> None:
+    def __init__(self, session: aiohttp.ClientSession, site: DashboardFixture, clock: Clock) -> None:
         self.session = session
-        self.office = office
+        self.site = site
         self.clock = clock
 
     async def send(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
         """Send a body with these headers."""
-        async with self.session.post(self.office.address + path, data=body, headers=headers) as answer:
+        async with self.session.post(self.site.address + path, data=body, headers=headers) as answer:
             assert answer.content_type == ("application/json" if answer.status == 200 else "application/problem+json")
             return answer.status, await answer.json(content_type=None)
 
@@ -58,72 +58,72 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(office: DashboardFixture, clock: Clock) -> AsyncIterator[Shop]:
-    """Open a shop beside a ledger in which somebody was referred."""
-    await office.till.earn(5, 100)
+async def shop(site: DashboardFixture, clock: Clock) -> AsyncIterator[Shop]:
+    """Return a shop for a ledger with one referral."""
+    await site.ledger.earn(5, 100)
     async with aiohttp.ClientSession() as session:
-        yield Shop(session, office, clock)
+        yield Shop(session, site, clock)
 
 
 def purchase(order_id: str = "o-1", amount_cents: int = 100_000, **more: object) -> dict[str, object]:
-    """Report that the buyer whom 5 had referred bought something."""
+    """Return a purchase by the buyer that 5 referred."""
     return {"order_id": order_id, "buyer_id": str(BUYER), "amount_cents": amount_cents, **more}
 
 
-async def test_a_purchase_earns_its_referrer_cashback(shop: Shop) -> None:
+async def test_purchase_earns_cashback_for_referrer(shop: Shop) -> None:
     assert await shop.report(purchase()) == (200, {"order_id": "o-1", "outcome": "earned", "earned_cents": 500})
     stranger = {**purchase("o-2"), "buyer_id": 123456789012345678}
     assert (await shop.report(stranger))[1]["outcome"] == "nobody_earns"
-    assert await shop.office.till.pending(5) == 600
+    assert await shop.site.ledger.pending(5) == 600
 
 
-async def test_many_purchases_come_together_or_not_at_all(shop: Shop) -> None:
+async def test_list_of_purchases_is_recorded_atomically(shop: Shop) -> None:
     status, said = await shop.report({"purchases": [purchase(f"o-{n}", 1_000) for n in range(500)]})
     assert status == 200
     assert [each["earned_cents"] for each in said["results"]] == [5] * 500
-    assert await shop.office.till.pending(5) == 2_600
+    assert await shop.site.ledger.pending(5) == 2_600
     status, said = await shop.report({"purchases": [purchase("o-900"), purchase("o-901", -1)]})
     assert (status, said["pointer"]) == (422, "/purchases/1/amount_cents")
-    assert await shop.office.till.pending(5) == 2_600
+    assert await shop.site.ledger.pending(5) == 2_600
 
 
-async def test_a_shop_that_retries_for_a_week_changes_nothing(shop: Shop) -> None:
+async def test_repeated_report_within_a_week_changes_nothing(shop: Shop) -> None:
     batch = {"purchases": [purchase("o-1"), purchase("o-2")]}
     await shop.report(batch)
-    before = shop.office.till.money()
+    before = shop.site.ledger.money()
     for _ in range(7):
         shop.clock.advance(24 * 3600)
         status, said = await shop.report(batch)
         assert (status, [each["outcome"] for each in said["results"]]) == (200, ["repeated", "repeated"])
         assert (await shop.report(purchase("o-1")))[1]["outcome"] == "repeated"
-    assert shop.office.till.money() == before
+    assert shop.site.ledger.money() == before
 
 
-async def test_an_order_that_is_known_otherwise_is_a_conflict(shop: Shop) -> None:
+async def test_order_with_other_contents_is_a_conflict(shop: Shop) -> None:
     await shop.report(purchase())
     status, said = await shop.report(purchase(amount_cents=5))
     assert (status, said["type"]) == (409, "/api/docs#conflicting")
     status, said = await shop.report({"purchases": [purchase(amount_cents=5), purchase("o-2")]})
     assert [each["outcome"] for each in said["results"]] == ["conflicting", "earned"]
-    assert await shop.office.till.pending(5) == 1_100
+    assert await shop.site.ledger.pending(5) == 1_100
 
 
-async def test_a_refund_takes_the_cashback_back_once(shop: Shop) -> None:
+async def test_refund_reduces_cashback_once(shop: Shop) -> None:
     await shop.report(purchase())
     refund = {"order_id": "o-1", "refund_id": "r-1", "amount_cents": 40_000, "reason": "damaged"}
     for outcome in ("taken_back", "repeated", "repeated"):
         shop.clock.advance(1)
         status, said = await shop.report(refund, path="/api/v1/refunds")
         assert (status, said["outcome"], said["taken_cents"]) == (200, outcome, 200)
-    assert await shop.office.till.pending(5) == 400
+    assert await shop.site.ledger.pending(5) == 400
     rest = {"refunds": [{"order_id": "o-1", "refund_id": "r-2"}, {"order_id": "o-1", "refund_id": "r-3"}]}
     _, said = await shop.report(rest, path="/api/v1/refunds")
     assert [each["outcome"] for each in said["results"]] == ["taken_back", "refused"]
-    assert await shop.office.till.pending(5) == 100
+    assert await shop.site.ledger.pending(5) == 100
     unknown = {"order_id": "nowhere", "refund_id": "r-9"}
     status, said = await shop.report(unknown, path="/api/v1/refunds")
     assert (status, "not known" in said["detail"]) == (409, True)
-    assert ("shop:shop", "purchase_refunded") in shop.office.audit()
+    assert ("shop:shop", "purchase_refunded") in shop.site.audit()
 
 
 async def test_both_secrets_of_a_key_are_good_and_no_other(shop: Shop) -> None:
@@ -134,10 +134,10 @@ async def test_both_secrets_of_a_key_are_good_and_no_other(shop: Shop) -> None:
     assert (await shop.report(purchase("o-5"), key="nobody", secret=""))[0] == 401
 
 
-async def test_what_is_not_signed_fresh_and_whole_changes_nothing(shop: Shop) -> None:
+async def test_unsigned_stale_and_invalid_requests_change_nothing(shop: Shop) -> None:
     good = json.dumps(purchase()).encode()
     headers = signed(good, at=shop.clock())
-    before = shop.office.till.money()
+    before = shop.site.ledger.money()
     cases: list[tuple[str, bytes, dict[str, str]]] = [
         *(
             ("unsigned", good, {name: text for name, text in headers.items() if name != left})
@@ -187,11 +187,11 @@ async def test_what_is_not_signed_fresh_and_whole_changes_nothing(shop: Shop) ->
         assert (said["type"], said["status"]) == (f"/api/docs#{kind}", status), (body[:80], said)
         assert 400 <= status < 500
         assert said["detail"]
-    assert shop.office.till.money() == before
-    assert shop.office.till.rows("SELECT 1 FROM cashback_referral_purchases WHERE order_id NOT LIKE 'till%'") == []
+    assert shop.site.ledger.money() == before
+    assert shop.site.ledger.rows("SELECT 1 FROM cashback_referral_purchases WHERE order_id NOT LIKE 'till%'") == []
 
 
-async def test_the_very_same_request_is_taken_in_once(shop: Shop) -> None:
+async def test_replayed_request_is_refused(shop: Shop) -> None:
     body = json.dumps(purchase()).encode()
     headers = signed(body, at=shop.clock())
     assert (await shop.send("/api/v1/purchases", body, headers))[0] == 200
@@ -201,30 +201,30 @@ async def test_the_very_same_request_is_taken_in_once(shop: Shop) -> None:
     assert (await shop.send("/api/v1/purchases", body, headers))[0] == 401
 
 
-async def test_a_body_sent_to_the_other_address_is_refused(shop: Shop) -> None:
+async def test_body_of_the_other_endpoint_is_refused(shop: Shop) -> None:
     status, _ = await shop.report(purchase(), path="/api/v1/refunds")
     assert status == 422
     status, _ = await shop.report({"order_id": "o-1", "refund_id": "r-1"})
     assert status == 422
 
 
-async def test_who_guesses_is_not_listened_to_for_a_while(shop: Shop) -> None:
+async def test_address_with_sixty_refusals_is_blocked(shop: Shop) -> None:
     for _ in range(60):
         assert (await shop.report(purchase(), secret="x" * 40))[0] == 401
     status, said = await shop.report(purchase())
     assert (status, said["type"]) == (429, "/api/docs#too-many")
 
 
-async def test_other_addresses_and_ways_are_problems_too(shop: Shop) -> None:
+async def test_unknown_paths_and_methods_answer_with_problems(shop: Shop) -> None:
     for method, path, status in (("GET", "/api/v1/purchases", 405), ("POST", "/api/v1/nothing", 404)):
-        async with shop.session.request(method, shop.office.address + path) as answer:
+        async with shop.session.request(method, shop.site.address + path) as answer:
             assert (answer.status, answer.content_type) == (status, "application/problem+json")
 
 
-async def test_a_body_that_dawdles_is_given_up(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_slow_body_is_refused_with_408(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cashback.dashboard.intake.BODY_SECONDS", 0.1)
     body = json.dumps(purchase()).encode()
-    port = shop.office.settings.dashboard.port
+    port = shop.site.settings.dashboard.port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     with closing(writer):
         lines = [f"{name}: {text}" for name, text in signed(body, at=shop.clock()).items()]
@@ -237,21 +237,21 @@ async def test_a_body_that_dawdles_is_given_up(shop: Shop, monkeypatch: pytest.M
             assert b"408" in await reader.readline()
 
 
-async def test_the_example_client_reports_a_purchase(shop: Shop) -> None:
+async def test_example_client_reports_a_purchase(shop: Shop) -> None:
     path = Path(__file__).parents[3] / "docs" / "examples" / "report_purchases.py"
     specification = importlib.util.spec_from_file_location("report_purchases", path)
     assert specification is not None
     assert specification.loader is not None
     example = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(example)
-    shop.clock.moment = shop.office.till.database.now().now(FRIDAY.tzinfo)
-    results = await anyio.to_thread.run_sync(example.report, shop.office.address, "shop", SECRET, [purchase()])
+    shop.clock.moment = shop.site.ledger.database.now().now(FRIDAY.tzinfo)
+    results = await anyio.to_thread.run_sync(example.report, shop.site.address, "shop", SECRET, [purchase()])
     assert results == [{"order_id": "o-1", "outcome": "earned", "earned_cents": 500}]
 
 
-async def test_the_page_and_the_document_tell_of_every_problem(office: DashboardFixture) -> None:
+async def test_page_and_document_describe_every_problem(site: DashboardFixture) -> None:
     assert set(EXPLAINED) == set(problems.KINDS)
-    async with office.stranger() as browser:
+    async with site.stranger() as browser:
         status, text = await browser.get("/api/docs")
         assert status == 200
         for kind in problems.KINDS:
@@ -261,10 +261,10 @@ async def test_the_page_and_the_document_tell_of_every_problem(office: Dashboard
     assert {int(status) for status in described} >= {kind.status for kind in problems.KINDS} - {404, 405}
 
 
-async def test_without_a_key_nobody_reports(till: Any, guild: Guild, clock: Clock) -> None:  # noqa: ANN401 -- a fixture
-    alone = office_settings(till.path).model_copy(update={"intake_keys": {}})
-    async with serving(till.database, alone, guild, till) as office, aiohttp.ClientSession() as session:
-        assert (await Shop(session, office, clock).report(purchase(), secret=""))[0] == 401
+async def test_intake_without_keys_refuses_every_request(till: Any, guild: Guild, clock: Clock) -> None:  # noqa: ANN401 -- a fixture
+    alone = dashboard_settings(till.path).model_copy(update={"intake_keys": {}})
+    async with serving(till.database, alone, guild, till) as site, aiohttp.ClientSession() as session:
+        assert (await Shop(session, site, clock).report(purchase(), secret=""))[0] == 401
 
 
 @settings(max_examples=80, deadline=None)
@@ -295,8 +295,8 @@ async def test_without_a_key_nobody_reports(till: Any, guild: Guild, clock: Cloc
         max_leaves=12,
     ).map(lambda value: json.dumps(value).encode())
 )
-def test_whatever_comes_is_read_or_refused(body: bytes) -> None:
-    """Nothing but a problem leaves the reading, and what is read can be written."""
+def test_arbitrary_body_is_parsed_or_refused(body: bytes) -> None:
+    """Parsing raises ProblemError only, and parsed entries can be stored."""
     for read in (lambda value: intake_schema.purchases_in(value, FRIDAY), intake_schema.refunds_in):
         try:
             reported = read(intake_schema.read_json(body))

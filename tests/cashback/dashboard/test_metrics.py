@@ -1,4 +1,4 @@
-"""Metrics, health and the files for operators that are made from them."""
+"""Metrics, health, and the operators' files that use them."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ OPS = Path(__file__).parents[3] / "deploy"
 
 
 async def numbers(browser: Browser) -> dict[str, float]:
-    """Read the metrics."""
+    """Read all metrics."""
     status, text = await browser.get("/metrics")
     assert status == 200
     lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in lines}
 
 
-async def test_the_numbers_are_those_of_the_ledger(office: DashboardFixture) -> None:
-    await office.till.earn_all((person, 100) for person in range(1, 1_201))
-    refuse_wallets(office, 7, 8)
-    async with office.signed_in() as browser:
+async def test_metrics_match_the_ledger(site: DashboardFixture) -> None:
+    await site.ledger.earn_all((person, 100) for person in range(1, 1_201))
+    refuse_wallets(site, 7, 8)
+    async with site.signed_in() as browser:
         found = await numbers(browser)
         assert found["cashback_pending_cents"] == 120_000
         assert found["cashback_pending_referrers"] == 1_200
         await browser.post("/batches")
         await browser.post("/batches/1/confirm")
-        await finished(office, 1)
+        await finished(site, 1)
         await browser.post("/audit/verify")
-        await office.dashboard._snapshot._glances.renew("ledger")
+        await site.dashboard._snapshot._overviews.renew("ledger")
         found = await numbers(browser)
     assert found['cashback_payouts_settled_total{outcome="credited"}'] == 1_198
     assert found['cashback_payouts_settled_total{outcome="failed"}'] == 2
@@ -51,12 +51,12 @@ async def test_the_numbers_are_those_of_the_ledger(office: DashboardFixture) -> 
     assert found["cashback_chunk_seconds_count"] == 2
     assert found["cashback_runner_batches"] == 0
     assert found["cashback_last_verify_breaches"] == 0
-    assert found["cashback_last_verify_timestamp_seconds"] == office.till.clock().timestamp()
-    assert found['cashback_healthy{part="LedgerPort"}'] == 1
+    assert found["cashback_last_verify_timestamp_seconds"] == site.ledger.clock().timestamp()
+    assert found['cashback_healthy{part="Ledger"}'] == 1
 
 
-async def test_attempts_to_deliver_are_counted_by_their_outcome() -> None:
-    class Deaf:
+async def test_delivery_attempts_are_counted_by_outcome() -> None:
+    class UndeliverableMessenger:
         async def send(self, notice: PayoutNotice) -> Delivery:
             return Delivery(status=DeliveryStatus.UNDELIVERABLE, reason="closed")
 
@@ -71,46 +71,46 @@ async def test_attempts_to_deliver_are_counted_by_their_outcome() -> None:
         attempts=0,
         dm_channel_id=None,
     )
-    assert (await CountingMessenger(metrics, Deaf()).send(notice)).reason == "closed"
+    assert (await CountingMessenger(metrics, UndeliverableMessenger()).send(notice)).reason == "closed"
     labels = {"outcome": "undeliverable"}
     assert metrics.registry.get_sample_value("cashback_direct_message_attempts_total", labels) == 1
 
 
-async def test_who_comes_from_elsewhere_reads_no_metrics(office: DashboardFixture) -> None:
-    async with office.stranger() as browser:
+async def test_metrics_are_refused_to_other_machines(site: DashboardFixture) -> None:
+    async with site.stranger() as browser:
         assert (await browser.get("/metrics"))[0] == 200
         assert (await browser.get("/metrics", **{"X-Forwarded-For": "192.0.2.7"}))[0] == 403
 
 
-async def test_health_says_what_is_not_well(office: DashboardFixture) -> None:
-    async with office.stranger() as browser:
+async def test_readyz_names_failing_parts(site: DashboardFixture) -> None:
+    async with site.stranger() as browser:
         assert await browser.get("/healthz") == (200, '{"status": "ok"}')
         status, text = await browser.get("/readyz")
         assert (status, json.loads(text)["status"]) == (200, "ok")
-        office.guild.is_away = True
+        site.guild.is_away = True
         status, text = await browser.get("/readyz")
         assert (status, json.loads(text)["checks"]["Discord"]) == (503, "failing")
-        office.guild.is_away = False
-        moved = office.till.path.with_suffix(".gone")
-        office.till.path.rename(moved)
+        site.guild.is_away = False
+        moved = site.ledger.path.with_suffix(".gone")
+        site.ledger.path.rename(moved)
         status, text = await browser.get("/readyz")
-        assert (status, json.loads(text)["checks"]["LedgerPort"]) == (503, "failing")
+        assert (status, json.loads(text)["checks"]["Ledger"]) == (503, "failing")
         assert (await browser.get("/healthz"))[0] == 200
-        moved.rename(office.till.path)
+        moved.rename(site.ledger.path)
 
 
 @pytest.mark.parametrize("name", ["grafana-dashboard.json", "alerts.yml"])
-async def test_what_operators_load_names_metrics_that_there_are(office: DashboardFixture, name: str) -> None:
+async def test_operator_files_use_existing_metrics(site: DashboardFixture, name: str) -> None:
     text = (OPS / name).read_text(encoding="utf-8")
     used = set(re.findall(r"\bcashback_[a-z_]+", text))
-    families = list(office.dashboard._metrics.registry.collect())
+    families = list(site.dashboard._metrics.registry.collect())
     known = {sample.name for family in families for sample in family.samples}
     known |= {family.name + ("_total" if family.type == "counter" else "") for family in families}
     assert len(used) > 5
     assert used <= known
 
 
-async def test_the_grafana_dashboard_is_one(office: DashboardFixture) -> None:
+async def test_grafana_dashboard_is_valid(site: DashboardFixture) -> None:
     board = json.loads((OPS / "grafana-dashboard.json").read_text(encoding="utf-8"))
     assert board["title"]
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])

@@ -335,3 +335,18 @@ async def test_an_adoption_that_fails_at_its_end_leaves_every_byte_as_it_was(
 
 async def test_an_adopted_file_is_in_wal_mode(adopted: LedgerFixture) -> None:
     assert adopted.rows("PRAGMA journal_mode") == [("wal",)]
+
+
+async def test_adoption_while_the_other_bot_writes_is_refused_and_leaves_every_byte_as_it_was(
+    old_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cashback.database.dialect.BUSY_TIMEOUT_SECONDS", 0.05)
+    before = bytes_in(old_file.parent)
+    with raw(old_file) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseUnavailableError, match="is in use by another program; try again"):
+            await Database(old_file, clock=clock).connect()
+        other.execute("ROLLBACK")
+    assert bytes_in(old_file.parent) == before
+    async with Database(old_file, clock=clock):
+        assert rows(old_file, "SELECT adopted FROM cashback_origin") == [(1,)]

@@ -173,6 +173,8 @@ async def test_a_file_that_was_adopted_before_is_migrated_and_keeps_one_of_two_e
         till = LedgerFixture(database, clock)
         assert (await till.pay()).total_cents == 340
         assert (await till.verify()).breaches == ()
+    apex_core.add_others(path)
+    apex_core.work_on_others(path)
     names = {name for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type = 'index'")}
     assert "idx_referrals_referrer" in names
     assert not {"cashback_referrals_by_referrer", "referrals_by_referrer"} & names

@@ -83,6 +83,40 @@ async def test_two_open_a_new_database_at_once(postgresql: Server, clock: Clock)
     postgresql.drop(address)
 
 
+OTHER_BOT = """
+CREATE TABLE users (id BIGSERIAL PRIMARY KEY, discord_id BIGINT NOT NULL UNIQUE, wallet_balance_cents BIGINT NOT NULL
+    DEFAULT 0, total_lifetime_spent_cents BIGINT NOT NULL DEFAULT 0, created_at TIMESTAMPTZ DEFAULT CURRENT_TIMESTAMP,
+    updated_at TIMESTAMPTZ DEFAULT CURRENT_TIMESTAMP);
+CREATE TABLE referrals (id BIGSERIAL PRIMARY KEY, referrer_user_id BIGINT NOT NULL, referred_user_id BIGINT NOT NULL
+    UNIQUE, referred_total_spend_cents BIGINT DEFAULT 0, cashback_earned_cents BIGINT DEFAULT 0, cashback_paid_cents
+    BIGINT DEFAULT 0, is_blacklisted INTEGER DEFAULT 0, created_at TIMESTAMPTZ DEFAULT CURRENT_TIMESTAMP);
+CREATE INDEX idx_referrals_referrer ON referrals (referrer_user_id);
+CREATE TABLE wallet_transactions (id BIGSERIAL PRIMARY KEY, user_discord_id BIGINT NOT NULL, amount_cents BIGINT NOT
+    NULL, balance_after_cents BIGINT NOT NULL, transaction_type TEXT NOT NULL, description TEXT, order_id BIGINT,
+    ticket_id BIGINT, staff_discord_id BIGINT, metadata TEXT, created_at TIMESTAMPTZ DEFAULT CURRENT_TIMESTAMP);
+CREATE TABLE announcements (id BIGSERIAL PRIMARY KEY, title TEXT);
+INSERT INTO users (discord_id) VALUES (10), (11);
+INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents, cashback_paid_cents)
+    VALUES (10, 11, 90, NULL);
+"""
+
+
+async def test_another_bots_tables_on_a_server_are_adopted(postgresql: Server, clock: Clock) -> None:
+    address = postgresql.create()
+    with raw(address) as server:
+        server.executescript(OTHER_BOT)
+    async with Database(address, clock=clock) as database:
+        till = LedgerFixture(database, clock)
+        assert (await till.pay()).total_cents == 90
+        assert (await till.verify()).breaches == ()
+    indexes = {
+        name for (name,) in rows(address, "SELECT indexname::text FROM pg_indexes WHERE tablename = 'referrals'")
+    }
+    assert "cashback_referrals_by_referrer" not in indexes
+    assert {"cashback_referrals_pending", "cashback_referrals_blacklisted"} < indexes
+    postgresql.drop(address)
+
+
 @pytest.mark.parametrize("table", ["wallet_transactions", "cashback_payouts", "cashback_audit_log"])
 def test_what_is_only_added_to_is_not_emptied_at_once(address: URL, table: str) -> None:
     with raw(address) as server, pytest.raises(REFUSED, match="only ever added to"):
