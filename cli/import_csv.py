@@ -98,7 +98,7 @@ class _Import:
         """Count the bad rows of all files."""
         return sum(tally.bad for tally in self.tallies.values())
 
-    def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
+    def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
         refusals = create_referrals(connection, chunk.rows, self.now)
         refused = [number for number, refusal in enumerate(refusals) if refusal]
         standing = referrers_of(connection, [chunk.rows[number][1] for number in refused])
@@ -119,7 +119,7 @@ class _Import:
         tally.known += known
         tally.refuse(sorted(bad, key=lambda row: row.line))
 
-    def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
+    def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
         answers = record_purchases(connection, chunk.rows, self.rate_ppm, self.now, holding_days=self.holding_days)
         bad = list(chunk.bad)
         earned = nobody_earns = known = 0

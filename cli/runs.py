@@ -134,7 +134,7 @@ def stop(place: Place, batch_id: str, *, as_json: bool) -> int:
     return _move(place, batch_id, AdminService.stop, as_json=as_json)
 
 
-def give_up(place: Place, batch_id: str, *, as_json: bool) -> int:
+def abandon(place: Place, batch_id: str, *, as_json: bool) -> int:
     """Give up the rest of a stopped batch, or the failed payouts of a finished one."""
     return _move(place, batch_id, AdminService.abandon, as_json=as_json)
 

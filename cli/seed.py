@@ -123,7 +123,7 @@ async def plant(database: Database, members: Iterator[Member], advance: Advance)
     return await database.write(_plant, members, database, advance)
 
 
-def _plant(connection: Any, members: Iterator[Member], database: Database, advance: Advance) -> dict[str, int]:  # noqa: ANN401 -- SQLAlchemy's connection has its type in database/ alone
+def _plant(connection: Any, members: Iterator[Member], database: Database, advance: Advance) -> dict[str, int]:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
     if not is_empty(connection):
         raise _not_empty(database)
     now = database.now()
