@@ -69,7 +69,7 @@ class Reversals(Service):
 
     async def _require_whose(self, actor: Actor, number: int, action: str) -> None:
         await self.require_admin(actor, action)
-        reversal = await self._database.read(reversals.find, number)
+        reversal = await self._database.read(reversals.find, number, self._database.now())
         if reversal.first_approved_by is None and reversal.proposed_by != str(actor):
             await self._note_refusal(actor, action)
             raise NotAllowedError(f"Only {reversal.proposed_by}, who asked for this, may decide on it.")

@@ -62,7 +62,7 @@ def approve(
             f"This summary expired at {batch.expires_at:%Y-%m-%d %H:%M:%S} UTC; nothing was paid. Ask for a new one."
         )
         raise StaleBatchError(message)
-    plan = fingerprints.require_plan_as_shown(connection, batch)
+    payees = fingerprints.require_plan_as_shown(connection, batch)
     if batch.needs_second_approver is not None and batch.first_approved_by is None:
         _note_first(connection, batch, actor=actor, now=now, wait=wait)
         return None
@@ -87,7 +87,7 @@ def approve(
         "batch_id": batch_id,
         "users": batch.planned_count,
         "total_cents": batch.planned_cents,
-        "payouts": plan,
+        "payouts": payees,
         "lapses_at": (now + valid).isoformat(),
     }
     if batch.first_approved_by is not None:

@@ -62,14 +62,14 @@ def proposed_plan(connection: Connection, number: int) -> str | None:
 
 
 def require_plan_as_shown(connection: Connection, batch: Row[Any]) -> str:
-    """Return the fingerprint of a batch's plan. Raises StaleBatchError if it is not the plan that was proposed."""
-    plan = of_plan(connection, batch.number)
+    """Return the fingerprint of who gets what. Raises StaleBatchError if the plan is not the one that was proposed."""
+    payees, plan = of_batch(connection, batch.number, PLAN, SHOWN)
     if plan != proposed_plan(connection, batch.number):
         raise StaleBatchError(
             f"The plan of batch {batch.batch_id or batch.number} is not the one that was proposed; nothing is paid."
             " Run `cashback verify`, and ask for a new summary."
         )
-    return plan
+    return payees
 
 
 def of_batch(connection: Connection, number: int, *tellings: ColumnElement[str]) -> list[str]:

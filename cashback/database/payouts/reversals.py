@@ -42,7 +42,7 @@ def propose(
     """
     token = token or approvals.new_token()
     batch = batches.find(connection, batch_number)
-    count, cents, _ = _sums(connection, batch_number, referrer_id)
+    count, cents, _ = _sums(connection, batch_number, referrer_id, now)
     if batch.status not in SETTLED or not count:
         whom = f" to member {referrer_id}" if referrer_id is not None else ""
         raise StaleBatchError(f"Batch {batch.batch_id or batch_number} has no credited payout{whom} left to reverse.")
@@ -66,7 +66,7 @@ def propose(
     details = {"reversal": number, "referrer_id": referrer_id, "users": count, "total_cents": cents, "reason": reason}
     details["token"] = token
     add_entry(connection, at=now, actor=actor, action="reversal_proposed", batch_number=batch_number, details=details)
-    return find(connection, number)
+    return find(connection, number, now)
 
 
 def _why_two(cents: int, terms: BatchLimits) -> str | None:
@@ -75,20 +75,20 @@ def _why_two(cents: int, terms: BatchLimits) -> str | None:
     return f"From {dollars(terms.approval_threshold_cents)} on, two admins must approve."
 
 
-def _sums(connection: Connection, batch_number: int, referrer_id: int | None) -> tuple[int, int, int]:
+def _sums(connection: Connection, batch_number: int, referrer_id: int | None, now: datetime) -> tuple[int, int, int]:
     """Count the payouts that can be reversed, with the cents that can be taken back and those that wallets hold."""
-    found = taking_back.reversible(batch_number, referrer_id).c
+    found = taking_back.reversible(batch_number, referrer_id, now).c
     sums = (func.count(found.referrer_id), func.sum(found.cents), func.sum(found.held_cents))
     count, cents, held = connection.execute(select(*sums)).one()
     return count, cents or 0, held or 0
 
 
-def find(connection: Connection, number: int) -> Reversal:
+def find(connection: Connection, number: int, now: datetime) -> Reversal:
     """Tell how a reversal stands. Raises StaleBatchError where there is none."""
     row = _row(connection, number)
     coverable = 0
     if row.status == ReversalStatus.PROPOSED:
-        _, _, coverable = _sums(connection, row.batch_number, row.referrer_id)
+        _, _, coverable = _sums(connection, row.batch_number, row.referrer_id, now)
     return Reversal(
         number=number,
         batch_number=row.batch_number,
@@ -140,7 +140,7 @@ def approve(
         _move(connection, number, first_approved_by=actor, expires_at=now + wait)
         action, details = "reversal_first_approved", {"reversal": number, "why_two": row.needs_second_approver}
         add_entry(connection, at=now, actor=actor, action=action, batch_number=row.batch_number, details=details)
-        return find(connection, number)
+        return find(connection, number, now)
     if row.needs_second_approver is not None and not approvals.is_another(row, approver_id):
         raise SecondApproverError
     taken = taking_back.take_back(connection, row, now)
@@ -175,7 +175,7 @@ def approve(
             "first_approved_by": row.first_approved_by,
         },
     )
-    return find(connection, number)
+    return find(connection, number, now)
 
 
 def cancel(connection: Connection, number: int, *, actor: str, now: datetime, token: str | None = None) -> Reversal:
@@ -190,7 +190,7 @@ def cancel(connection: Connection, number: int, *, actor: str, now: datetime, to
         batch_number=row.batch_number,
         details={"reversal": number},
     )
-    return find(connection, number)
+    return find(connection, number, now)
 
 
 def _require_open(connection: Connection, number: int, now: datetime, token: str | None) -> Row[Any]:

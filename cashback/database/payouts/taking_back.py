@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from cashback.database.referral_program.pending import owed_cents
 from cashback.database.tables import payout_reversals, payout_shares, payouts, referrals, users, wallet_transactions
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import PayoutStatus
@@ -41,21 +42,17 @@ def _at_least_zero(cents: ColumnElement[int]) -> ColumnElement[int]:
     return case((cents > 0, cents), else_=0)
 
 
-_OWED: Final = _at_least_zero(referrals.c.cashback_paid_cents - referrals.c.cashback_earned_cents)
-"""What a referral's referrer owes after refunds."""
-
-
-def _returnable() -> ColumnElement[int]:
+def _returnable(now: datetime) -> ColumnElement[int]:
     """Express in SQL how much of a share may be taken back: what was paid and is neither given back nor recovered."""
     kept = referrals.c.cashback_paid_cents - referrals.c.cashback_forfeited_cents
-    recovered = _at_least_zero(referrals.c.cashback_charged_cents - _OWED)
+    recovered = _at_least_zero(referrals.c.cashback_charged_cents - owed_cents(now))
     return _at_least_zero(_at_most(payout_shares.c.paid_cents - payout_shares.c.returned_cents, kept - recovered))
 
 
-def reversible(batch_number: int, referrer_id: int | None) -> Subquery:
+def reversible(batch_number: int, referrer_id: int | None, now: datetime) -> Subquery:
     """Select a batch's payouts that can be taken back: referrer, what was paid, what can be taken, what is held."""
     shares = (
-        select(payout_shares.c.referrer_id, func.sum(_returnable()).label("cents"))
+        select(payout_shares.c.referrer_id, func.sum(_returnable(now)).label("cents"))
         .join_from(payout_shares, referrals, referrals.c.id == payout_shares.c.referral_id)
         .where(payout_shares.c.batch_number == batch_number)
         .group_by(payout_shares.c.referrer_id)
@@ -96,10 +93,10 @@ def take_back(connection: Connection, row: Row[Any], now: datetime) -> Row[Any]:
     """
     newest_before: int = connection.scalars(select(func.coalesce(func.max(wallet_transactions.c.id), 0))).one()
     moved = _write_transactions(connection, row, now)
-    _write_reversed_payouts(connection, row, newest_before)
+    _write_reversed_payouts(connection, row, newest_before, now)
     mine = and_(payout_reversals.c.batch_number == row.batch_number, payout_reversals.c.reversal_number == row.number)
-    _return_shares(connection, mine)
-    _lower_referrals(connection, mine)
+    _return_shares(connection, mine, now)
+    _lower_referrals(connection, mine, now)
     lowered = connection.execute(
         update(users)
         .where(mine, payout_reversals.c.amount_cents > 0)
@@ -120,7 +117,7 @@ def take_back(connection: Connection, row: Row[Any], now: datetime) -> Row[Any]:
 
 def _write_transactions(connection: Connection, row: Row[Any], now: datetime) -> int:
     details = json.dumps({"batch_id": row.batch_id, "reversal": row.number, "reason": row.reason}, ensure_ascii=False)
-    found = reversible(row.batch_number, row.referrer_id).c
+    found = reversible(row.batch_number, row.referrer_id, now).c
     moves = (
         select(
             found.referrer_id,
@@ -146,8 +143,8 @@ def _write_transactions(connection: Connection, row: Row[Any], now: datetime) ->
     return connection.execute(insert(wallet_transactions).from_select(names, moves)).rowcount
 
 
-def _write_reversed_payouts(connection: Connection, row: Row[Any], newest_before: int) -> None:
-    found = reversible(row.batch_number, row.referrer_id).c
+def _write_reversed_payouts(connection: Connection, row: Row[Any], newest_before: int, now: datetime) -> None:
+    found = reversible(row.batch_number, row.referrer_id, now).c
     its_own = and_(
         wallet_transactions.c.id > newest_before,
         wallet_transactions.c.user_discord_id == found.referrer_id,
@@ -185,9 +182,9 @@ def _same_payout() -> ColumnElement[bool]:
     )
 
 
-def _return_shares(connection: Connection, mine: ColumnElement[bool]) -> None:
+def _return_shares(connection: Connection, mine: ColumnElement[bool], now: datetime) -> None:
     """Attribute what the wallets gave back to the payouts' referrals, newest first."""
-    left = _newest_first(mine).subquery("newest_first")
+    left = _newest_first(mine, now).subquery("newest_first")
     given = _at_least_zero(_at_most(left.c.amount_cents - left.c.newer_cents, left.c.cents))
     connection.execute(
         update(payout_shares)
@@ -201,9 +198,9 @@ def _return_shares(connection: Connection, mine: ColumnElement[bool]) -> None:
     )
 
 
-def _newest_first(mine: ColumnElement[bool]) -> Select[Any]:
+def _newest_first(mine: ColumnElement[bool], now: datetime) -> Select[Any]:
     """Select the shares of what is reversed: what each may give, and what the newer ones of its payout may give."""
-    may_give = _returnable()
+    may_give = _returnable(now)
     before = func.sum(may_give).over(
         partition_by=[payout_shares.c.batch_number, payout_shares.c.referrer_id],
         order_by=payout_shares.c.referral_id.desc(),
@@ -224,10 +221,10 @@ def _newest_first(mine: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def _lower_referrals(connection: Connection, mine: ColumnElement[bool]) -> None:
+def _lower_referrals(connection: Connection, mine: ColumnElement[bool], now: datetime) -> None:
     """Clear what is owed after refunds first: it is given back now, and so not paid any more. The rest is forfeited."""
     given = payout_shares.c.returned_cents
-    cleared = _at_most(given, _OWED)
+    cleared = _at_most(given, owed_cents(now))
     charged = _at_most(cleared, referrals.c.cashback_charged_cents)
     connection.execute(
         update(referrals)

@@ -59,9 +59,9 @@ def pending_cents(now: Moment) -> ColumnElement[int]:
     return referrals.c.cashback_earned_cents - referrals.c.cashback_paid_cents - held_cents(now)
 
 
-def owed_cents() -> ColumnElement[int]:
+def owed_cents(now: Moment) -> ColumnElement[int]:
     """Express in SQL what a referral's referrer owes after refunds: never more than was paid and not given back."""
-    beyond = referrals.c.cashback_paid_cents - referrals.c.cashback_earned_cents
+    beyond = -pending_cents(now)
     kept = referrals.c.cashback_paid_cents - referrals.c.cashback_forfeited_cents
     owed = case((beyond < kept, beyond), else_=kept)
     return case((owed > 0, owed), else_=0)
@@ -154,7 +154,7 @@ def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | N
     """
     query = select(
         func.coalesce(func.sum(held_cents(now)), 0).label("held_cents"),
-        func.coalesce(func.sum(owed_cents()), 0).label("owed_cents"),
+        func.coalesce(func.sum(owed_cents(now)), 0).label("owed_cents"),
     )
     if referrer_id is not None:
         query = query.where(referrals.c.referrer_user_id == check_id(referrer_id, "Referrer"))

@@ -177,11 +177,8 @@ def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> in
     referral = connection.execute(select(referrals).where(referrals.c.id == order.referral_id)).one()
     rise, carry_left = divmod(referral.cashback_carry_ppm - amount_cents * order.rate_ppm, PPM)
     fell = -int(rise)
-    offset = 0
-    if fell and referral.cashback_forfeited_cents:
-        offset = min(referral.cashback_forfeited_cents, coverage.paid_cents_of(connection, referral, order, fell))
-    earned, paid = referral.cashback_earned_cents, referral.cashback_paid_cents
-    owed_before, owed_after = max(paid - earned, 0), max(paid - offset - (earned - fell), 0)
+    paid_of_it = coverage.paid_cents_of(connection, referral, order, fell) if fell else 0
+    offset = min(referral.cashback_forfeited_cents, paid_of_it)
     connection.execute(
         update(referrals)
         .where(referrals.c.id == order.referral_id)
@@ -192,7 +189,7 @@ def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> in
             cashback_refunded_cents=referrals.c.cashback_refunded_cents + fell,
             cashback_paid_cents=referrals.c.cashback_paid_cents - offset,
             cashback_forfeited_cents=referrals.c.cashback_forfeited_cents - offset,
-            cashback_charged_cents=referrals.c.cashback_charged_cents + max(owed_after - owed_before, 0),
+            cashback_charged_cents=referrals.c.cashback_charged_cents + paid_of_it - offset,
         )
     )
     return fell

@@ -98,7 +98,7 @@ async def test_a_payout_is_taken_back_once(till: LedgerFixture) -> None:
         with pytest.raises(StaleBatchError):
             await approve(till, wanted.number)
         assert till.money() == before
-    with pytest.raises(StaleBatchError, match="has no credited payout to member 1 to take back"):
+    with pytest.raises(StaleBatchError, match="has no credited payout to member 1 left to reverse"):
         await propose(till, report, 1)
     rest = await propose(till, report)
     assert (rest.planned_count, rest.planned_cents) == (1, 300)
