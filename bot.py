@@ -1,7 +1,6 @@
-"""The bot: one process, one task group with the connection and the announcer, and the duties of whoever may pay.
+"""The bot: one process with the Discord connection, and the duties of the process that pays.
 
-The money does not depend on Discord: a batch runs on while the connection is gone, and a stop finishes the chunk in
-hand.
+Payouts do not depend on Discord: a batch continues while the connection is gone, and a stop finishes the current chunk.
 """
 
 import gc
@@ -23,11 +22,9 @@ from cashback.background.outbox_dispatcher import OutboxDispatcher
 from cashback.background.payout_retries import keep_retrying
 from cashback.background.recovery import Recovery
 from cashback.background.wakeup import WakeUp
-from cashback.cogs.admin import AdminCommands
-from cashback.cogs.buttons.confirm import BatchButtons
+from cashback.cogs.admin import AdminCommands, CommandServices
+from cashback.cogs.buttons import BUTTONS, ButtonServices
 from cashback.cogs.buttons.history_pager import HistoryPager
-from cashback.cogs.buttons.reversals import Reversals
-from cashback.cogs.buttons.skip_slot import SkipSlot
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, StartError, point_at, stay_connected
@@ -37,6 +34,7 @@ from cashback.cogs.gateway.roles import Roles
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.members import MemberCommands
 from cashback.cogs.posts.audit_channel import AuditChannel
+from cashback.cogs.posts.audit_lines import AuditLines
 from cashback.cogs.posts.messenger import DmSender
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.cogs.posts.slot_posts import SlotPosts
@@ -53,231 +51,257 @@ from pipeline.runner import Runner
 from scheduler import Scheduler
 from stages import make_pipeline
 
-FAREWELL_SECONDS: Final = 3
+STOPPING_SECONDS: Final = 3
 LAST_RESORT_SECONDS: Final = 8
-"""A stop may take ten seconds. What still waits then, say for a locked file, is rolled back and goes on later."""
+"""A stop may take ten seconds. After that, a waiting transaction is rolled back, and the next start continues it."""
 
 Reread = Callable[[], Settings]
-"""Reads the configuration anew."""
+"""Rereads the configuration."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Everything that runs, wired together."""
+    """All services of the bot, wired together."""
 
-    client: CashbackClient
-    runner: Runner
-    runs: Recovery
-    postman: OutboxDispatcher
-    courier: NoteSender
-    announcer: SummaryUpdater
-    scheduler: Scheduler
-    dashboard: Dashboard
-    service: AdminService
     needs: Needs
+    service: AdminService
+    client: CashbackClient
     lease: Lease
+    runner: Runner
+    recovery: Recovery
+    scheduler: Scheduler
+    outbox_dispatcher: OutboxDispatcher
+    note_sender: NoteSender
+    summary_updater: SummaryUpdater
+    dashboard: Dashboard
     summaries_changed: WakeUp
 
     @classmethod
     async def build(cls, settings: Settings, database: Database, *, reread: Reread | None = None) -> Self:
-        """Wire the house. Raises StartError where nobody is configured who may pay."""
-        needs = Needs(
-            admin_role_id=required_admin_role(settings),
-            role_ids=settings.role_ids,
-            audit_channel_id=settings.logging_channels.audit,
-            guild_ids=settings.guild_ids,
-        )
+        """Build and wire the services. Raises StartError if the admin role is not configured."""
+        needs = needs_of(settings)
         referral = settings.referral_settings
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
-        client = CashbackClient(
-            summaries_changed, Claims(database), prefix=settings.bot_prefix, guild_ids=settings.guild_ids
-        )
+        lines = AuditLines(summaries_changed)
+        metrics = Metrics()
+
+        # Payouts: the lease, the runner of approved batches, and the requests of admins.
         lease = Lease(database, seconds=referral.lease_seconds)
-        audit_channel = AuditChannel(
-            client,
-            database,
-            summaries_changed,
-            channel_id=settings.logging_channels.audit,
-            is_on_duty=lambda: lease.is_held,
-        )
-        runs = Recovery(
+        recovery = Recovery(
             database,
             summaries_changed=summaries_changed,
             batches_due=WakeUp(),
-            tell=audit_channel.tell,
+            post_line=lines.post_line,
             poll_seconds=lease.poll_seconds,
         )
-        metrics = Metrics()
-        observer = CountingObserver(metrics, runs)
-        make = partial(
-            make_pipeline,
-            database=FencedDatabase(database, lease.require),
-            observer=observer,
-            outbox_changed=outbox_changed,
-            chunk_size=referral.chunk_size,
-        )
-        runner = Runner(make, observer)
-        submit = runs.guard(runner.submit)
-        # Who does not pay leaves a batch approved in the ledger, where the one who does finds it.
+        runner = build_runner(settings, database, lease, CountingObserver(metrics, recovery), outbox_changed)
+        submit = recovery.wrap_submit(runner.submit)
+        # A process that does not pay leaves the batch approved in the ledger. The paying process finds it there.
         service = AdminService(database, settings, lambda number: submit(number) if lease.is_held else 0, reread=reread)
-        audit_channel.slot_posts = SlotPosts(client, database, service)
-        client.decisions, client.holds = (
-            BatchButtons(database, service, summaries_changed),
-            SkipSlot(service, summaries_changed),
-        )
-        messenger = DmSender(client, brand_name=settings.brand_name, assure=lease.assure)
-        postman = OutboxDispatcher(
+        scheduler = Scheduler(service, database, post_line=lines.post_line, wake=summaries_changed.set)
+
+        # Discord: the connection, direct messages, and the messages that follow the ledger.
+        claims = Claims(database)
+        client = CashbackClient(summaries_changed, claims, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
+        dm_sender = DmSender(client, brand_name=settings.brand_name, assure=lease.assure)
+        outbox_dispatcher = OutboxDispatcher(
             database,
-            CountingMessenger(metrics, messenger),
+            CountingMessenger(metrics, dm_sender),
             outbox_changed,
             per_second=referral.dm_per_second,
-            retry_attempts=referral.retry_attempts,
+            retry_attempts=referral.dm_retry_attempts,
         )
-        courier = NoteSender(database, messenger, postman.turns, WakeUp())
-        client.browser = HistoryPager(database, service)
-        client.doctor = Doctor(database, service, settings)
-        client.programme = MemberFacts(database, program_terms_of(settings))
-        await client.add_cog(
-            AdminCommands(database, service, summaries_changed, client.programme, courier, audit_channel.tell)
+        note_sender = NoteSender(database, dm_sender, outbox_dispatcher.rate_limiter)
+        audit_channel = AuditChannel(
+            client,
+            database,
+            lines,
+            SlotPosts(client, database, service),
+            channel_id=settings.logging_channels.audit,
+            is_on_duty=lambda: lease.is_held,
         )
-        await client.add_cog(MemberCommands(database, service, client.programme, courier))
-        client.reversals = Reversals(database, service, audit_channel.tell, courier)
-        announcer = SummaryUpdater(
+        summary_updater = SummaryUpdater(
             client,
             database,
             service,
             summaries_changed,
             audit_channel,
-            reasons=runs.reasons,
+            reasons=recovery.reasons,
             progress_seconds=referral.progress_seconds,
             is_on_duty=lambda: lease.is_held,
         )
-        return cls(
-            client=client,
-            runner=runner,
-            runs=runs,
-            postman=postman,
-            courier=courier,
-            announcer=announcer,
-            dashboard=Dashboard(
-                database,
-                service,
-                settings,
-                Dependencies(
-                    roles_of=Roles(client, settings.guild_ids).of,
-                    is_online=lambda: client.is_online,
-                    waiting=lambda: runner.unsettled,
-                    metrics=metrics,
-                ),
-            ),
+
+        # Commands and buttons.
+        member_facts = MemberFacts(database, program_terms_of(settings))
+        command_services = CommandServices(
+            database=database,
             service=service,
-            scheduler=Scheduler(service, database, tell=audit_channel.tell, wake=summaries_changed.set),
+            summaries_changed=summaries_changed,
+            member_facts=member_facts,
+            note_sender=note_sender,
+            history_pager=HistoryPager(database),
+            doctor=Doctor(database, service, settings),
+            post_line=lines.post_line,
+        )
+        button_services = ButtonServices(
+            claims=claims,
+            database=database,
+            service=service,
+            summaries_changed=summaries_changed,
+            member_facts=member_facts,
+            note_sender=note_sender,
+            post_line=lines.post_line,
+        )
+        await client.add_cog(AdminCommands(command_services))
+        await client.add_cog(MemberCommands(database, service, member_facts, note_sender))
+        client.add_dynamic_items(*(button.bound_to(button_services) for button in BUTTONS))
+
+        dependencies = Dependencies(
+            roles_of=Roles(client, settings.guild_ids).of,
+            is_online=lambda: client.is_online,
+            waiting=lambda: runner.unsettled,
+            metrics=metrics,
+        )
+        return cls(
             needs=needs,
+            service=service,
+            client=client,
             lease=lease,
+            runner=runner,
+            recovery=recovery,
+            scheduler=scheduler,
+            outbox_dispatcher=outbox_dispatcher,
+            note_sender=note_sender,
+            summary_updater=summary_updater,
+            dashboard=Dashboard(database, service, settings, dependencies),
             summaries_changed=summaries_changed,
         )
 
-    async def begin(self) -> None:
-        """Where nobody else pays, do so from the first question on: it may ask for the schedule that is in force."""
+    async def acquire_lease(self) -> None:
+        """If no other process holds the lease, acquire it at startup, so that the schedule is in force from then on."""
         try:
             if await self.lease.take():
                 await self.service.open_schedule()
         except CashbackError as error:
             logger.warning("the schedule waits: %s", error)
 
-    async def pay(self) -> None:
-        """Do what only one process on a ledger does: run batches, ring the slots, send payouts' direct messages."""
+    async def run_paying_duties(self) -> None:
+        """Run what only the process with the lease does: batches, the schedule, and payouts' direct messages."""
         try:
-            await self.runs.resubmit_unfinished()
+            await self.recovery.resubmit_unfinished()
         except CashbackError as error:
             logger.warning("unfinished batches wait: %s", error)
         self.summaries_changed.set()
         async with anyio.create_task_group() as duties:
-            duties.start_soon(self.postman.run, name="postman")
+            duties.start_soon(self.outbox_dispatcher.run, name="outbox dispatcher")
             duties.start_soon(self.runner.run, name="runner")
             duties.start_soon(self.scheduler.run, name="weekly batch")
-            duties.start_soon(self.runs.run, self.runner.submit, name="resumption")
-            duties.start_soon(keep_retrying, self.service, name="retries")
+            duties.start_soon(self.recovery.run, self.runner.submit, name="recovery")
+            duties.start_soon(keep_retrying, self.service, name="payout retries")
+
+
+def build_runner(
+    settings: Settings, database: Database, lease: Lease, observer: CountingObserver, outbox_changed: WakeUp
+) -> Runner:
+    """Return the runner. Its pipelines write only while this process holds the lease."""
+    make = partial(
+        make_pipeline,
+        database=FencedDatabase(database, lease.require),
+        observer=observer,
+        outbox_changed=outbox_changed,
+        chunk_size=settings.referral_settings.chunk_size,
+    )
+    return Runner(make, observer)
+
+
+def needs_of(settings: Settings) -> Needs:
+    """Return what must exist on Discord. Raises StartError if the admin role is not configured."""
+    return Needs(
+        admin_role_id=required_admin_role(settings),
+        role_ids=settings.role_ids,
+        audit_channel_id=settings.logging_channels.audit,
+        guild_ids=settings.guild_ids,
+    )
 
 
 def program_terms_of(settings: Settings) -> ProgramTerms:
-    """Collect what the programme promises its members."""
+    """Return the terms of the referral program."""
     referral = settings.referral_settings
     return ProgramTerms(
         cashback_percent=referral.cashback_percent,
         min_payout_cents=referral.min_payout_cents,
         holding_days=referral.holding_days,
-        holds_leavers=referral.leaver_policy == "hold",
+        withholds_leavers=referral.leaver_policy == "hold",
     )
 
 
 def required_admin_role(settings: Settings) -> int:
-    """Return the role that may pay. Raises StartError where none is configured."""
+    """Return the id of the admin role. Raises StartError if it is not configured."""
     if settings.role_ids.admin is None:
-        raise StartError("role_ids.admin is not set in config.json; without it nobody may pay. Set it to a role's id.")
+        raise StartError("role_ids.admin is not set in config.json; nobody may pay without it. Set it to a role's id.")
     return settings.role_ids.admin
 
 
 def required_token(settings: Settings) -> str:
-    """Return the token. Raises StartError where there is none."""
+    """Return the bot's token. Raises StartError if it is not configured."""
     if settings.discord_token is None:
         raise StartError("DISCORD_TOKEN is not set; put the bot's token into the environment or into .env.")
     return settings.discord_token.get_secret_value()
 
 
 async def serve(settings: Settings, database: Database, stop: anyio.Event, *, reread: Reread | None = None) -> None:
-    """Run the bot on an open ledger until `stop` is set; then finish the chunk in hand and leave.
+    """Run the bot on an open ledger until `stop` is set; then finish the current chunk and return.
 
-    `reread` reads the configuration anew when an admin asks for it; without it, it never changes.
+    `reread` rereads the configuration when an admin reloads it; without it, the configuration stays as it is.
 
-    Raises StartError, alone or in a group, where Discord or the configuration does not let the bot start.
+    Raises StartError, alone or in a group, if Discord or the configuration prevents the start.
     """
     token = required_token(settings)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
-    house = await Services.build(settings, database, reread=reread)
-    async with house.lease, house.runner, anyio.create_task_group() as around:
-        await house.begin()
-        around.start_soon(stay_connected, house.client, token, house.needs, name="discord")
-        around.start_soon(house.announcer.run, name="announcer")
-        around.start_soon(house.courier.run, name="courier")
+    services = await Services.build(settings, database, reread=reread)
+    async with services.lease, services.runner, anyio.create_task_group() as tasks:
+        await services.acquire_lease()
+        tasks.start_soon(stay_connected, services.client, token, services.needs, name="discord")
+        tasks.start_soon(services.summary_updater.run, name="summary updater")
+        tasks.start_soon(services.note_sender.run, name="note sender")
         if settings.referral_settings.leaver_policy == "hold":
-            roll_call = MembershipCheck(house.client, database, settings.guild_ids)
-            around.start_soon(roll_call.run, name="roll call")
+            membership_check = MembershipCheck(services.client, database, settings.guild_ids)
+            tasks.start_soon(membership_check.run, name="membership check")
         if settings.dashboard.enabled:
-            around.start_soon(house.dashboard.run, name="dashboard")
-        async with anyio.create_task_group() as money:
-            money.start_soon(house.lease.keep, house.pay, name="paying")
+            tasks.start_soon(services.dashboard.run, name="dashboard")
+        async with anyio.create_task_group() as paying:
+            paying.start_soon(services.lease.keep, services.run_paying_duties, name="paying duties")
             await stop.wait()
-            money.cancel_scope.cancel()
-        # The chunk in hand was finished: a worker thread's transaction is waited for, also by who is cancelled.
-        await _say_goodbye(database, house.announcer)
-        around.cancel_scope.cancel()
+            paying.cancel_scope.cancel()
+        # The current chunk is finished here: a cancelled task still waits for its worker thread's transaction.
+        await _show_stopping(database, services.summary_updater)
+        tasks.cancel_scope.cancel()
 
 
-async def _say_goodbye(database: Database, announcer: SummaryUpdater) -> None:
-    """Say in the log and on Discord what is left for the next start. A stop never fails for it."""
+async def _show_stopping(database: Database, summary_updater: SummaryUpdater) -> None:
+    """Log and show on Discord what is left for the next start. Errors are logged: they must not prevent the stop."""
     try:
         for number in await database.read(batches.unfinished):
             report = await database.read(batches.report, number)
             logger.info(
-                "stopped: batch %s has paid %d of %d; it goes on at the next start",
+                "stopped: batch %s has paid %d of %d; the next start continues it",
                 report.batch_id,
                 report.users_paid,
                 report.users_planned,
                 extra={"batch_id": report.batch_id, "batch_number": number},
             )
-        with anyio.move_on_after(FAREWELL_SECONDS):
-            await announcer.farewell()
+        with anyio.move_on_after(STOPPING_SECONDS):
+            await summary_updater.show_stopping()
     except CashbackError as error:
-        logger.warning("stopped; what is left could not be said: %s", error)
+        logger.warning("stopped; what is left could not be shown: %s", error)
 
 
 async def serve_until_signal(settings: Settings, *, reread: Reread | None = None) -> None:
-    """Open the ledger and run the bot until SIGTERM or SIGINT. Raises what `serve` raises, alone or in a group."""
-    # What is loaded by now lives as long as the process. The collector's walk through it held the loop for 50 ms.
+    """Open the ledger and run the bot until SIGTERM or SIGINT. Raises the errors of `serve`."""
+    # Objects loaded by now live as long as the process. Collecting them blocked the loop for 50 ms.
     gc.collect()
     gc.freeze()
     stop = anyio.Event()
@@ -288,8 +312,8 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
 
             async def listen() -> None:
                 async for received in signals:
-                    logger.info("%s: stopping when the chunk in hand is finished", received.name)
-                    _leave_at_last()
+                    logger.info("%s: stopping after the current chunk", received.name)
+                    _exit_if_stuck()
                     stop.set()
 
             tasks.start_soon(listen, name="signals")
@@ -297,15 +321,15 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
             tasks.cancel_scope.cancel()
 
 
-def _leave_at_last() -> None:
-    """End the process when a stop takes too long. As after a crash, the ledger holds all that the next start needs."""
+def _exit_if_stuck() -> None:
+    """End the process if the stop takes too long. As after a crash, the ledger has all that the next start needs."""
     last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, [0])
     last_resort.daemon = True
     last_resort.start()
 
 
 def main(settings: Settings, *, reread: Reread | None = None) -> int:
-    """Run the bot until SIGTERM or SIGINT; return the exit code. What is wrong is one line on standard error."""
+    """Run the bot until SIGTERM or SIGINT; return the exit code. An error is one line on standard error."""
     logs.set_up()
     try:
         required_token(settings)

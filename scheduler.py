@@ -1,11 +1,11 @@
-"""The weekly batch. APScheduler is the bell; the slot's row in the ledger decides.
+"""The weekly batch. APScheduler triggers the check; the slot's row in the ledger decides.
 
-A slot is the scheduled moment. Ringing late, twice, or in two processes at once asks the same question of the same row,
-and gets one batch. The rule is the one in force in the ledger, so that a change made anywhere reaches every process.
+A slot is the scheduled moment. A late trigger, a second one, or two processes at once read the same row, and get one
+batch. The rule in force is the ledger's, so that a change made anywhere reaches every process.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,26 +17,29 @@ from cashback.database import Database
 from cashback.database.schedule import slots
 from cashback.domain.calendar import Rule
 from cashback.domain.errors import BusyError, CashbackError
+from cashback.domain.ports import PostLine
 from cashback.services import AdminService
 
 POLL_SECONDS: Final = 60
-"""How often the ledger is looked at without a bell: for a rule that another process changed, and for a slot that could
-not be decided, because of a locked file or a full disk, say."""
+"""How often the ledger is checked without a trigger.
+
+It finds a rule that another process changed, and a slot that could not be decided, for example because of a locked
+file or a full disk.
+"""
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[str], Awaitable[None]]
-"""Says one line in the audit channel."""
-
 
 class Scheduler:
-    """Rings at each slot, catches up what was missed, and never dies of a slot that fails."""
+    """Opens each slot, catches up on missed ones, and survives a slot that fails."""
 
-    def __init__(self, service: AdminService, database: Database, *, tell: Tell, wake: Callable[[], None]) -> None:
-        """Take the service, the ledger for reading, who is told of troubles, and what wakes those who show slots."""
+    def __init__(
+        self, service: AdminService, database: Database, *, post_line: PostLine, wake: Callable[[], None]
+    ) -> None:
+        """`post_line` reports trouble; `wake` wakes the task that shows the slots."""
         self._service = service
         self._database = database
-        self._tell = tell
+        self._post_line = post_line
         self._wake = wake
         self._is_open = False
         self._trouble: str | None = None
@@ -45,8 +48,8 @@ class Scheduler:
         self._bell = AsyncIOScheduler(timezone=UTC)
 
     async def run(self) -> None:
-        """Set APScheduler's bell and listen to it; until cancelled."""
-        # A new one each time: one that was shut down has lost its jobs, and ends only at the loop's next turn.
+        """Start APScheduler and check its triggers, until cancelled."""
+        # A new one each time: after a shutdown its jobs are lost, and it ends only at the loop's next turn.
         self._bell, self._rule = AsyncIOScheduler(timezone=UTC), None
         self._bell.start()
         try:
@@ -55,7 +58,7 @@ class Scheduler:
             self._bell.shutdown(wait=False)
 
     async def listen(self) -> None:
-        """Put the configured schedule in force, decide what passed while nothing ran, then wait for `ring`."""
+        """Put the configured schedule in force, decide the slots that passed meanwhile, then wait for `ring`."""
         while True:
             self._rung = anyio.Event()
             await self._decide_or_report()
@@ -63,11 +66,11 @@ class Scheduler:
                 await self._rung.wait()
 
     async def ring(self) -> None:
-        """Ask the ledger whether a slot is due. Ringing once too often is harmless."""
+        """Check whether a slot is due. One check too many is harmless."""
         self._rung.set()
 
     async def _decide_or_report(self) -> None:
-        """Decide what is due. Whatever fails is said once, and tried again at the next look."""
+        """Decide the due slots. A failure is reported once, and retried at the next check."""
         try:
             await self.decide_due()
         except Exception as error:
@@ -75,7 +78,7 @@ class Scheduler:
             trouble = str(error) if is_expected else f"{type(error).__name__}: {error}"
             logger.warning("the weekly batch waits: %s", trouble, exc_info=not is_expected)
             if trouble != self._trouble:
-                await self._tell(f"The weekly batch cannot be looked after and is tried again every minute: {trouble}")
+                await self._post_line(f"The weekly batch could not be checked and is retried every minute: {trouble}")
             self._trouble = trouble
         else:
             self._trouble = None
@@ -83,7 +86,7 @@ class Scheduler:
     async def decide_due(self) -> list[int]:
         """Pay the latest due slot if it is within the grace time, record older ones as missed; return batch numbers.
 
-        At the first time, put the configured schedule in force; later, follow the one in the ledger.
+        The first time, put the configured schedule in force; later, follow the one in the ledger.
         """
         if not self._is_open:
             await self._service.open_schedule()
@@ -101,11 +104,11 @@ class Scheduler:
         try:
             number = await self._service.pay_slot(slot_at)
         except BusyError as busy:
-            # The slot has its batch: it waits its turn, and so does whoever looks for it.
-            await self._tell(f"The weekly batch of {slot_at:%A %Y-%m-%d %H:%M} UTC waits its turn. {busy}")
+            # The slot has its batch, which waits for its turn.
+            await self._post_line(f"The weekly batch of {slot_at:%A %Y-%m-%d %H:%M} UTC waits its turn. {busy}")
             return []
         if number is not None and await self._service.is_waiting(number):
-            await self._tell(
+            await self._post_line(
                 f"The weekly batch, number {number}, waits for an admin: approve it here, or with"
                 f" `cashback approve {number}`. Until then nothing is paid."
             )
@@ -117,6 +120,7 @@ class Scheduler:
         self._rule = rule
         self._bell.remove_all_jobs()
         if rule is not None:
-            # The weekday by its name: for APScheduler 0 is Monday. The zone is the trigger's own, not the machine's.
+            # The weekday by its name: for APScheduler 0 is Monday. The time zone is the trigger's own, not the
+            # machine's.
             trigger = CronTrigger(day_of_week=rule.weekday[:3], hour=rule.hour, minute=rule.minute, timezone=UTC)
             self._bell.add_job(self.ring, trigger, misfire_grace_time=None, coalesce=True, max_instances=1)

@@ -1,4 +1,4 @@
-"""Charts as pictures, in the colours of Discord's dark theme. Drawing takes a while: do it in a worker thread."""
+"""Charts as pictures, in the colours of Discord's dark theme. Drawing is slow: run it in a worker thread."""
 
 import io
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ Weeks = Sequence[tuple[datetime, int]]
 
 
 def weekly(weeks: Weeks) -> bytes:
-    """Draw what was distributed in each week as bars; return a PNG."""
-    # Imported here: only who draws waits for it. The figure is made without pyplot, which keeps state for one thread.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- only who draws waits for it
-    from matplotlib.figure import Figure  # noqa: PLC0415 -- only who draws waits for it
-    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 -- only who draws waits for it
+    """Draw the cashback distributed in each week as bars; return a PNG."""
+    # Imported here, so that only drawing waits for it. Without pyplot, which keeps state for one thread.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- only drawing waits for it
+    from matplotlib.figure import Figure  # noqa: PLC0415 -- only drawing waits for it
+    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 -- only drawing waits for it
 
     figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, facecolor=BACKGROUND, layout="constrained")
     axes = figure.add_subplot(facecolor=BACKGROUND)
@@ -41,8 +41,8 @@ def weekly(weeks: Weeks) -> bytes:
     return picture.getvalue()
 
 
-def said(weeks: Weeks) -> str:
-    """Say what the chart shows, for who does not see it."""
+def alt_text(weeks: Weeks) -> str:
+    """Return the chart's content as text, for members who cannot see it."""
     paid = [f"week of {monday:%Y-%m-%d} {dollars(cents)}" for monday, cents in weeks if cents]
     shown = "; ".join(paid) if paid else "nothing in any of them"
     return f"Bar chart of the referral cashback distributed in the last {len(weeks)} weeks: {shown}."

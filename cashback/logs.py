@@ -1,4 +1,4 @@
-"""The log, set up in one place: JSON for machines, lines for people, and the batch on each line that concerns one."""
+"""The log, set up in one place: JSON for machines, text for people, and the batch on each line that concerns one."""
 
 import logging
 import sys
@@ -10,14 +10,14 @@ from structlog.types import EventDict, Processor, WrappedLogger
 from cashback.domain.log_context import log_context
 
 BATCH_KEYS: Final = ("batch_id", "batch_number")
-"""What a line may carry in `extra` where it concerns a batch that no run has in hand."""
+"""The keys in `extra` of a line that concerns a batch outside a run."""
 
 QUIET: Final = ("aiohttp", "apscheduler", "discord")
-"""Libraries that say at INFO what is of use to their own developers."""
+"""Libraries whose INFO lines are only useful to their own developers."""
 
 
 def set_up(stream: TextIO = sys.stderr) -> logging.Handler:
-    """Send all records to a stream, as JSON unless it is a terminal; return the handler that does."""
+    """Send all records to a stream, as JSON unless it is a terminal; return the handler."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter(as_json=not stream.isatty()))
     root = logging.getLogger()
@@ -29,7 +29,7 @@ def set_up(stream: TextIO = sys.stderr) -> logging.Handler:
 
 
 def formatter(*, as_json: bool) -> logging.Formatter:
-    """Make the formatter: one JSON object in a line, or a line for people. Local variables are never shown."""
+    """Build the formatter: one JSON object in a line, or a line for people. Local variables are never shown."""
     rendering: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
         if as_json
@@ -48,7 +48,7 @@ def formatter(*, as_json: bool) -> logging.Formatter:
 
 
 def _add_batch_in_hand(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Name the batch that the task which logs is working on."""
+    """Add the batch that the logging task is working on."""
     batch = log_context.get()
     if batch is not None:
         event.setdefault("batch_number", batch.number)

@@ -40,18 +40,18 @@ Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "satur
 
 
 class SettingsError(ValueError):
-    """A setting is wrong; the one line says which, with what value, and what it may be."""
+    """A setting is wrong; the one line names it, its value, and the valid values."""
 
 
 def _to_id(value: object) -> object:
-    """Take an id as a whole number or, as JSON files often hold it, as a text of digits."""
+    """Convert an id to a whole number; JSON files often hold it as a text of digits."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
     return value
 
 
 def _to_percent(value: object) -> Decimal:
-    """Take a percentage exactly as it is written; a text is none."""
+    """Convert a percentage exactly as it is written; a text is not accepted."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError
     percent = Decimal(str(value))
@@ -64,7 +64,7 @@ def _to_percent(value: object) -> Decimal:
 
 
 def _to_pace(value: object) -> float:
-    """Take a number that is not a text."""
+    """Accept a number, not a text."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError
     return float(value)
@@ -91,13 +91,13 @@ def _or_null(least: int, most: int, unit: str = "") -> Any:  # noqa: ANN401 -- a
 
 
 class _Section(BaseModel):
-    """A part of the file that is another bot's too. Keys that are not ours are left alone."""
+    """A part of the file that another bot uses as well. Unknown keys are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class _OwnSection(BaseModel):
-    """A part of the file that is ours alone. A key that is not a setting is a slip, and refused."""
+    """A part of the file that only this program uses. A key that is not a setting is a mistake, and refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -124,7 +124,7 @@ class ReferralSettings(_OwnSection):
     dm_per_second: Annotated[
         float, BeforeValidator(_to_pace), Field(gt=0, le=50, description="a number above 0, at most 50")
     ] = 1.0
-    retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
+    dm_retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
     max_users_per_batch: Annotated[StrictInt, _or_null(1, 10**9)] | None = None
     max_total_cents_per_batch: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
     approval_threshold_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
@@ -149,14 +149,14 @@ class ReferralSettings(_OwnSection):
 
 
 class RoleIds(_Section):
-    """Discord roles. Without `admin` nobody on Discord may pay; `dashboard_viewer` may look at the dashboard."""
+    """Discord roles. Without `admin` no member may pay on Discord; `dashboard_viewer` may view the dashboard."""
 
     admin: Id | None = None
     dashboard_viewer: Id | None = None
 
 
 def everyone_in_roles(role_ids: RoleIds, guild_ids: Iterable[int]) -> str | None:
-    """Return what is wrong if a role setting names a server: a server's id is also that of its @everyone role."""
+    """Return the problem if a role setting is a server's id, which is also that of its @everyone role."""
     servers = set(guild_ids)
     for name, role_id in role_ids.model_dump().items():
         if role_id in servers:
@@ -174,7 +174,7 @@ class LoggingChannels(_Section):
 
 
 def _to_web_address(value: object) -> object:
-    """Take an http or https address that names a server and nothing on it, without a stroke at its end."""
+    """Accept an http or https address of a server without a path; remove a slash at its end."""
     if value is None:
         return None
     if not isinstance(value, str) or not _is_web_address(value):
@@ -198,21 +198,27 @@ class DashboardSettings(_OwnSection):
         BeforeValidator(_to_web_address),
         Field(description="an http or https address without a path, or null: http:// with host and port"),
     ] = None
+    trusted_proxies: Annotated[StrictInt, _or_null(0, 10)] | None = None
 
     @property
     def address(self) -> str:
-        """Where people reach it, without a stroke at the end."""
+        """The public address, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
 
     @property
+    def proxies(self) -> int:
+        """The number of proxies before the dashboard; if it is not set, one with a public URL and none without."""
+        return int(self.public_url is not None) if self.trusted_proxies is None else self.trusted_proxies
+
+    @property
     def is_proxied(self) -> bool:
-        """Whether requests come through somebody else's server, which adds the address that it had them from."""
-        return self.public_url is not None
+        """Whether requests come through proxies, which append their clients' addresses."""
+        return self.proxies > 0
 
 
 class Settings(_Section):
-    """All that the program is told. `database` is where the ledger is: a path or a URL."""
+    """All settings. `database` is the ledger's path or URL."""
 
     bot_prefix: Annotated[StrictStr, Field(min_length=1, max_length=10, description="a text of 1 to 10 characters")] = (
         "!"
@@ -247,16 +253,19 @@ OWN_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "dashboard": DashboardSettings,
 }
 SHARED_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"role_ids": RoleIds, "logging_channels": LoggingChannels}
+RENAMED: Final[Mapping[str, str]] = {"retry_attempts": "dm_retry_attempts"}
+"""Old names of keys in `referral_settings`, still accepted, and their present names."""
+
 LIKE_OURS: Final = frozenset({"roles"})
-"""Keys of the other bot's that are close to ours and mean something else."""
+"""Keys of the other bot that are close to ours and mean something else."""
 
 
 def load(
     config_path: Path | None = None, database: str | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Read the settings: an argument goes before the environment, the environment before `config.json` and `.env`.
+    """Load the settings: an argument takes precedence over the environment, and that over `config.json` and `.env`.
 
-    A missing config.json means the defaults, but one that was named must be there. Raises SettingsError.
+    If config.json is missing, the defaults apply, but a file named by the caller must exist. Raises SettingsError.
     """
     environ = {**_dot_env(Path(".env")), **(os.environ if environ is None else environ)}
     named = config_path or (Path(environ["CASHBACK_CONFIG"]) if environ.get("CASHBACK_CONFIG") else None)
@@ -264,6 +273,9 @@ def load(
     content = _read(path, must_exist=named is not None)
     tokens = [key for key in TOKEN_KEYS if key in content]
     ours: dict[str, Any] = {key: value for key, value in content.items() if key not in _FROM_ENVIRONMENT}
+    old_names = _old_names(content)
+    if old_names:
+        ours["referral_settings"] = _with_present_names(content["referral_settings"])
     ours["warnings"] = (
         *(
             f"{path.name}: {key} is not used: the token comes from DISCORD_TOKEN only; remove it from the file."
@@ -272,6 +284,10 @@ def load(
         *(
             f"{path.name}: {_printable(key)} is not a setting; did you mean {known}? Rename it."
             for key, known in _slips(content)
+        ),
+        *(
+            f"{path.name}: referral_settings.{old} is an old name of referral_settings.{RENAMED[old]}; rename it."
+            for old in old_names
         ),
     )
     ours["database"] = database or environ.get("CASHBACK_DATABASE") or "cashback.db"
@@ -282,25 +298,38 @@ def load(
     try:
         loaded = Settings.model_validate(ours)
     except ValidationError as error:
-        raise SettingsError(_one_line(path, error)) from error
+        raise SettingsError(_one_line(path, error, content)) from error
     wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids)
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
     return loaded
 
 
+def _old_names(content: Mapping[str, Any]) -> list[str]:
+    """List the old names of settings in the file."""
+    section = content.get("referral_settings")
+    return [old for old in RENAMED if old in section] if isinstance(section, dict) else []
+
+
+def _with_present_names(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Rename old keys; if the file has both, the present name counts."""
+    renamed = {RENAMED[key]: value for key, value in section.items() if key in RENAMED}
+    return {**renamed, **{key: value for key, value in section.items() if key not in RENAMED}}
+
+
 def _slips(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """List the keys in shared parts that are close to a setting that is not there, with the setting."""
+    """List the keys in shared parts that are similar to a missing setting, each with that setting."""
     yield from _slips_in(content, [name for name in Settings.model_fields if name not in _FROM_ENVIRONMENT])
     for section, model in SHARED_SECTIONS.items():
         if isinstance(content.get(section), dict):
             for key, known in _slips_in(content[section], list(model.model_fields)):
                 yield f"{section}.{key}", f"{section}.{known}"
-    # At the top, a setting of this section would be a stranger's key, and its default would hold.
+    # At the top, such a setting would count as another program's key, and its default would apply.
     settled = content.get("referral_settings", {})
     for key in content:
-        if key in ReferralSettings.model_fields and isinstance(settled, dict) and key not in settled:
-            yield key, f"referral_settings.{key}"
+        name = RENAMED.get(key, key)
+        if name in ReferralSettings.model_fields and isinstance(settled, dict) and not {key, name} & settled.keys():
+            yield key, f"referral_settings.{name}"
 
 
 def _slips_in(content: Mapping[str, Any], known: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -333,7 +362,7 @@ def _api_url(text: str) -> str | None:
     if not _is_web_address(text):
         raise SettingsError(
             f"DISCORD_API_URL is {json.dumps(text)}, but may be an http or https address, "
-            "say http://127.0.0.1:8931/api/v10."
+            "for example http://127.0.0.1:8931/api/v10."
         )
     return text.rstrip("/")
 
@@ -341,14 +370,14 @@ def _api_url(text: str) -> str | None:
 def _is_web_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        # Reading the port checks it.
+        # Reading the port validates it.
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and text.split() == [text]
     except ValueError:
         return False
 
 
 def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
-    """Read the file into a dict; a missing one is empty unless it was named."""
+    """Read the file into a dict; a missing file is empty unless it was named."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
@@ -366,12 +395,12 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is not usable: {error}.") from error
     if not isinstance(content, dict):
-        raise SettingsError(f"{path} holds no JSON object; it must begin with {{.")
+        raise SettingsError(f"{path} does not hold a JSON object; it must begin with {{.")
     return content
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number that JSON knows")
+    raise ValueError(f"{name} is not a number that JSON knows")
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -379,12 +408,12 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) != len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'the key "{repeated}" stands there twice')
+        raise ValueError(f'the key "{repeated}" occurs twice')
     return content
 
 
 def _dot_env(path: Path) -> dict[str, str]:
-    """Read KEY=VALUE lines; `export`, quotes, empty lines and comments are understood."""
+    """Parse KEY=VALUE lines; `export`, quotes, empty lines and comments are understood."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -398,31 +427,34 @@ def _dot_env(path: Path) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
-    """Take what is between quotes, or else what stands before a comment."""
+    """Return the text between quotes, or else before a comment."""
     if value[:1] in {'"', "'"} and value.find(value[0], 1) > 0:
         return value[1 : value.index(value[0], 1)]
     return "" if value.startswith("#") else value.partition(" #")[0].rstrip()
 
 
-def _one_line(path: Path, error: ValidationError) -> str:
-    """Name the first wrong key, its value, and what it may be."""
+def _one_line(path: Path, error: ValidationError, content: Mapping[str, Any]) -> str:
+    """Describe the first wrong key, its value, and the valid values in one line."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         section, name = map(str, first["loc"])
         nearest = f"{section}.{similar_names.nearest(name, OWN_SECTIONS[section].model_fields)}"
         return f"{path.name}: {_printable(key)} is not a setting; the nearest is {nearest}. Correct or remove it."
+    for old in _old_names(content):
+        if key == f"referral_settings.{RENAMED[old]}" and RENAMED[old] not in content["referral_settings"]:
+            key = f"referral_settings.{old}"
     value = json.dumps(first["input"], default=float)
     return f"{path.name}: {key} is {value[:80]}, but may be {_meaning(first['loc'])}."
 
 
 def _printable(key: str) -> str:
-    """Return a key that anybody may have written as a part of one line."""
+    """Return a key, which may hold anything, as a printable part of one line."""
     return json.dumps(key, ensure_ascii=False)[1:-1][:80]
 
 
 def _meaning(location: tuple[int | str, ...]) -> str:
-    """Look up what the key at this place in the file may be."""
+    """Look up the valid values of the key at this place in the file."""
     model: type[BaseModel] = Settings
     for part in location:
         field = model.model_fields.get(str(part))

@@ -1,19 +1,30 @@
-"""The command `backup`."""
+"""`backup`: copies the ledger."""
 
 from pathlib import Path
+from typing import Annotated
 
 import anyio
+import typer
 
 from cashback.database.integrity import backup as copies
 from cashback.database.integrity.backup import Backup
 from cashback.settings import Settings
 from cli.context import Place, ledger
+from cli.options import ConfigOption, DatabaseOption, JsonOption
 from cli.output import complain, counted, progress, remark, say, say_json
 
 
-def backup(place: Place, file: Path, *, overwrite: bool, as_json: bool) -> int:
-    """Copy the ledger to a file, read the copy back, and say what is in it."""
-    settings = place.settings()
+def command(
+    context: typer.Context,
+    *,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Copy the ledger to a file, read the copy back, and show what is in it."""
+    settings = Place.of(context, config, database).settings()
     with progress("Copying and reading back", None):
         made = copies.make(ledger(settings).path, file, overwrite=overwrite)
     if made.verdict is not None:
@@ -29,13 +40,13 @@ def backup(place: Place, file: Path, *, overwrite: bool, as_json: bool) -> int:
             }
         )
     else:
-        say(f"{made.path} holds the ledger now: {made.size_bytes:,} bytes, read back and sound.")
+        say(f"{made.path} now holds the ledger: {made.size_bytes:,} bytes, read back and sound.")
         say(*[f"Audit head: {made.verdict.audit_head}"] if made.verdict else [])
     return _judge(made)
 
 
 def _judge(made: Backup) -> int:
-    """Say what is wrong with what was copied: that is no fault of the copy."""
+    """Report books that do not balance: the copy was made all the same."""
     if made.verdict is None:
         remark("this program never used the file, so its books were not read and the backup is not in the audit log.")
         return 0

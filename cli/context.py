@@ -1,9 +1,11 @@
-"""What every command needs: the settings, the ledger, and finding a batch by its ID."""
+"""What every command needs: the settings and the ledger."""
 
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+import typer
 
 from cashback import settings as configuration
 from cashback.database import Database, schema
@@ -15,13 +17,19 @@ from cli.output import remark
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where the configuration and the ledger are, as far as the command line says so."""
+    """The configuration and the ledger, if the command line names them."""
 
     config: Path | None = None
     database: str | None = None
 
+    @classmethod
+    def of(cls, context: typer.Context, config: Path | None, database: str | None) -> "Place":
+        """Join the options before the command with those after it; those after it take precedence."""
+        general_config, general_database = context.obj
+        return cls(config=config or general_config, database=database or general_database)
+
     def settings(self) -> Settings:
-        """Read the settings and pass their warnings on. Raises CashbackError where one is wrong."""
+        """Read the settings and print their warnings. Raises CashbackError if one is wrong."""
         quiet_logging()
         try:
             loaded = configuration.load(self.config, self.database, os.environ)
@@ -33,9 +41,9 @@ class Place:
 
 
 def ledger(settings: Settings, *, create: bool = False) -> Database:
-    """Return the ledger that the settings name; it is opened by `async with`.
+    """Return the ledger that the settings name; `async with` opens it.
 
-    A ledger that is not there is refused, unless the command is one that creates it: a mistyped name must not make an
+    A ledger that does not exist is refused, unless the command is one that creates it: a mistyped name must not make an
     empty ledger, in which nothing is pending and every book balances.
     """
     terms = settings.referral_settings
@@ -43,21 +51,18 @@ def ledger(settings: Settings, *, create: bool = False) -> Database:
 
 
 async def found_in(database: Database) -> tuple[str | None, int]:
-    """Return the schema that a database stands at, None if this program never used it, and how many tables it has.
-
-    Nothing is created.
-    """
+    """Return a database's schema, None if this program never used it, and its number of tables; create nothing."""
     if not schema.may_hold_tables(database.location):
         return None, 0
-    door = ConnectionOwner(database.location)
+    owner = ConnectionOwner(database.location)
     try:
-        return await door.read(schema.revision_of), await door.read(schema.count_tables)
+        return await owner.read(schema.revision_of), await owner.read(schema.count_tables)
     finally:
-        door.close()
+        owner.close()
 
 
 def quiet_logging() -> None:
-    """Keep log records off the terminal: what a person must know, a command says itself."""
+    """Keep log records off the terminal: a command prints what its user must know."""
     root = logging.getLogger()
     if not root.handlers:
         root.addHandler(logging.NullHandler())

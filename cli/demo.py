@@ -1,4 +1,4 @@
-"""`demo`: the whole way of a payout on a local Discord, from the command to the proof. Needs nothing and keeps nothing.
+"""`demo`: a whole payout on a local Discord, from the command to the proof. Needs nothing and keeps nothing.
 
 The bot is the real one, connected to the local Discord by address alone; the ledger is a real file in a temporary
 folder.
@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import anyio
+import typer
 
 import bot
 from cashback.database import Database, audit_log
@@ -22,9 +23,9 @@ from cashback.database.integrity import reconciliation
 from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import ledger, quiet_logging
-from cli.formatting import audit_line
+from cli.formatting import audit_line, verdict_lines
+from cli.options import PortOption
 from cli.output import counted, moment, say
-from cli.reports import verdict_lines
 from cli.seed import plant, sample_members
 from sandbox import Channel, Member, Message, Sandbox
 
@@ -48,22 +49,26 @@ class DemoCommunity:
     payees: tuple[Member, ...]
 
     def named(self, text: str) -> str:
-        """Put names in the place of mentions."""
+        """Replace mentions by names."""
         names = {member.id: member.name for member in (*self.payees, self.admin)}
         named = re.sub(r"(?:<@!?|discord:)(\d+)>?", lambda found: f"@{names.get(int(found[1]), found[1])}", text)
         return re.sub(r"<t:(\d+):\w>", lambda found: moment(datetime.fromtimestamp(int(found[1]), UTC)), named)
 
 
-def demo(*, serve: bool, port: int) -> int:
-    """Tell the story, or serve the town for people to try."""
+def command(
+    *,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep the local Discord open as a chat page.")] = False,
+    port: PortOption = 0,
+) -> int:
+    """Show a payout from the command to the proof, or serve the community as a chat page."""
     quiet_logging()
     with tempfile.TemporaryDirectory(prefix="cashback-demo-") as folder:
-        return anyio.run(_serve if serve else _tell, Path(folder) / "demo.db", port)
+        return anyio.run(_serve if serve else _show_payout, Path(folder) / "demo.db", port)
 
 
 @asynccontextmanager
-async def found_town(path: Path, port: int, **referral_settings: int) -> AsyncIterator[DemoCommunity]:
-    """Found the town, plant its purchases, and bring the bot online; it leaves at the end."""
+async def open_community(path: Path, port: int, **referral_settings: int) -> AsyncIterator[DemoCommunity]:
+    """Create the community with its purchases, and run the bot until the end."""
     async with Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox:
         role = sandbox.add_role("Admin", color=0xE67E22)
         channel, audit = sandbox.add_channel("admin"), sandbox.add_channel("audit-log")
@@ -105,26 +110,26 @@ async def found_town(path: Path, port: int, **referral_settings: int) -> AsyncIt
 
 async def _serve(path: Path, port: int) -> int:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with found_town(path, port) as town:
-            say("", f"Open {town.sandbox.url}/chat/ and type {COMMAND} as admin in #admin. Ctrl-C ends it.")
+        async with open_community(path, port) as community:
+            say("", f"Open {community.sandbox.url}/chat/ and type {COMMAND} as admin in #admin. Ctrl-C ends it.")
             async for _ in signals:
                 break
     return 0
 
 
-async def _tell(path: Path, port: int) -> int:
-    async with found_town(path, port) as town:
+async def _show_payout(path: Path, port: int) -> int:
+    async with open_community(path, port) as community:
         with anyio.fail_after(WAIT_SECONDS):
-            summary = await _ask(town)
-            await _confirm(town, summary)
-            await _read_direct_messages(town)
-            await _read_audit_channel(town)
-            await _read_audit_log(town)
+            summary = await _ask(community)
+            await _confirm(community, summary)
+            await _read_direct_messages(community)
+            await _read_audit_channel(community)
+            await _read_audit_log(community)
             _chapter("cashback verify")
-            verdict = await town.database.read(reconciliation.verify)
+            verdict = await community.database.read(reconciliation.verify)
             say(*(f"  {line}" for line in verdict_lines(verdict)))
-            await _ask(town)
-            say("", "Try it yourself: `.venv/bin/cashback demo --serve` opens the same town as a chat page.")
+            await _ask(community)
+            say("", "Try it yourself: `.venv/bin/cashback demo --serve` opens the same community as a chat page.")
     return 0 if verdict.balanced else 1
 
 
@@ -132,51 +137,56 @@ def _chapter(title: str) -> None:
     say("", f"── {title} {'─' * max(4, 72 - len(title))}", "")
 
 
-async def _ask(town: DemoCommunity) -> Message:
+async def _ask(community: DemoCommunity) -> Message:
     """Type the command as the admin and show the bot's answer."""
-    _chapter(f"#{town.channel.name}")
-    say(f"  {town.admin.name}: {COMMAND}")
-    said = await town.sandbox.say(town.channel.id, town.admin.id, COMMAND)
-    answer = await town.sandbox.wait_for(lambda each: bool(each.embeds) and not each.loading, WAIT_SECONDS, after=said)
-    _show(town, answer)
+    _chapter(f"#{community.channel.name}")
+    say(f"  {community.admin.name}: {COMMAND}")
+    command = await community.sandbox.say(community.channel.id, community.admin.id, COMMAND)
+    answer = await community.sandbox.wait_for(
+        lambda each: bool(each.embeds) and not each.loading, WAIT_SECONDS, after=command
+    )
+    _show(community, answer)
     return answer
 
 
-async def _confirm(town: DemoCommunity, summary: Message) -> None:
-    """Press Confirm as the admin and show what the message becomes."""
-    say("", f"  {town.admin.name} presses [Confirm]")
+async def _confirm(community: DemoCommunity, summary: Message) -> None:
+    """Press Confirm as the admin and show the changed message."""
+    say("", f"  {community.admin.name} presses [Confirm]")
     [custom_id] = [button.custom_id or "" for button in summary.buttons if button.label == "Confirm"]
-    await town.sandbox.click(summary.id, custom_id, town.admin.id)
-    _show(town, await town.sandbox.wait_for(lambda each: each.id == summary.id and COMPLETE in each.text, WAIT_SECONDS))
+    await community.sandbox.click(summary.id, custom_id, community.admin.id)
+    _show(
+        community,
+        await community.sandbox.wait_for(lambda each: each.id == summary.id and COMPLETE in each.text, WAIT_SECONDS),
+    )
 
 
-async def _read_direct_messages(town: DemoCommunity) -> None:
+async def _read_direct_messages(community: DemoCommunity) -> None:
     _chapter("Direct messages")
-    for place, payee in enumerate(town.payees):
-        received = await _first_message(town, town.sandbox.open_direct_channel(payee.id).id)
+    for place, payee in enumerate(community.payees):
+        received = await _first_message(community, community.sandbox.open_direct_channel(payee.id).id)
         if place < DIRECT_MESSAGES_SHOWN:
             say(f"  To {payee.name}:")
-            _show(town, received)
-    say("", f"  …and {len(town.payees) - DIRECT_MESSAGES_SHOWN} more: {len(town.payees)} delivered.")
+            _show(community, received)
+    say("", f"  …and {len(community.payees) - DIRECT_MESSAGES_SHOWN} more: {len(community.payees)} delivered.")
 
 
-async def _read_audit_channel(town: DemoCommunity) -> None:
-    _chapter(f"#{town.audit.name}")
-    _show(town, await _first_message(town, town.audit.id))
+async def _read_audit_channel(community: DemoCommunity) -> None:
+    _chapter(f"#{community.audit.name}")
+    _show(community, await _first_message(community, community.audit.id))
 
 
-async def _first_message(town: DemoCommunity, channel_id: int) -> Message:
-    return await town.sandbox.wait_for(lambda each: each.channel_id == channel_id, WAIT_SECONDS)
+async def _first_message(community: DemoCommunity, channel_id: int) -> Message:
+    return await community.sandbox.wait_for(lambda each: each.channel_id == channel_id, WAIT_SECONDS)
 
 
-async def _read_audit_log(town: DemoCommunity) -> None:
+async def _read_audit_log(community: DemoCommunity) -> None:
     _chapter("The audit log in the database")
-    entries = await town.database.read(audit_log.entries, limit=10, batch_number=FIRST_BATCH)
-    say(*(town.named(audit_line(entry)) for entry in reversed(entries)))
+    entries = await community.database.read(audit_log.entries, limit=10, batch_number=FIRST_BATCH)
+    say(*(community.named(audit_line(entry)) for entry in reversed(entries)))
 
 
-def _show(town: DemoCommunity, message: Message) -> None:
-    """Write a message of the bot as a person reads it."""
+def _show(community: DemoCommunity, message: Message) -> None:
+    """Write a message of the bot as text."""
     lines: list[str] = []
     for embed in message.embeds:
         lines += [str(embed["title"])] if "title" in embed else []
@@ -185,7 +195,7 @@ def _show(town: DemoCommunity, message: Message) -> None:
             name, value = str(field["name"]), str(field["value"]).splitlines()
             lines += [f"{name}: {value[0]}"] if len(value) == 1 else [name, *(f"  {line}" for line in value)]
         lines += [str(embed["footer"]["text"])] if "footer" in embed else []
-    say(*(f"    │ {town.named(line).translate(MARKUP)}".rstrip() for line in lines))
+    say(*(f"    │ {community.named(line).translate(MARKUP)}".rstrip() for line in lines))
     buttons = [f"[{button.label}]" for button in message.buttons if not button.disabled]
     if buttons:
         say(f"    {' '.join(buttons)}")

@@ -1,7 +1,8 @@
-"""Batches, payouts and messages as lines of text, and as objects for JSON."""
+"""Batches, payouts, messages and verdicts as lines of text, and as objects for JSON."""
 
 from typing import Any, Final
 
+from cashback.database.integrity.reconciliation import Verdict
 from cashback.domain.model import BatchMode, BatchReport, BatchStatus, BatchSummary
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import counted_reasons
@@ -22,7 +23,7 @@ def ranking(rows: list[tuple[int, int, int]], total: int) -> list[str]:
 
 
 def summary_lines(summary: BatchSummary) -> list[str]:
-    """Say what a batch would pay."""
+    """List what a batch would pay."""
     return [
         "Referral cashback to pay" if summary.mode is BatchMode.BATCH else "Referral cashback to pay to one member",
         f"  Users:    {summary.users:,}",
@@ -35,20 +36,20 @@ def summary_lines(summary: BatchSummary) -> list[str]:
 
 
 def summary_notes(summary: BatchSummary) -> list[str]:
-    """Say what else an admin must know before the Confirm: who is left out, what is unusual, who must approve."""
+    """List what else an admin must know before confirming: exclusions, flagged payouts, a second approver."""
     notes = []
     if summary.selected_count:
         notes.append(f"  Only:     {counted(summary.selected_count, 'member')} named")
     if summary.left_out:
-        notes.append(f"  Left out: {counted_reasons(summary.left_out)}")
-    notes += [f"  Unusual:  {sentence}" for sentence in summary.unusual]
+        notes.append(f"  Excluded: {counted_reasons(summary.left_out)}")
+    notes += [f"  Flagged:  {sentence}" for sentence in summary.unusual]
     if summary.needs_second_approver:
         notes.append(f"  Approval: {summary.needs_second_approver}")
     return [*notes, ""] if notes else []
 
 
-def taken_back(report: BatchReport) -> str:
-    """Say what of a batch was taken back, and what the wallets did not hold."""
+def reversed_text(report: BatchReport) -> str:
+    """Write what of a batch was reversed, and what the wallets did not hold."""
     return (
         f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')},"
         f" {dollars(report.shortfall_cents)} not held"
@@ -56,7 +57,7 @@ def taken_back(report: BatchReport) -> str:
 
 
 def report_lines(report: BatchReport) -> list[str]:
-    """Say how a batch stands."""
+    """List how a batch stands."""
     lines = [
         f"Batch {report.batch_id or report.batch_number}: {report.status.replace('_', ' ')}",
         f"  Paid:     {dollars(report.total_cents)} to {counted(report.users_paid, 'user')}",
@@ -65,11 +66,11 @@ def report_lines(report: BatchReport) -> list[str]:
         f"  Skipped:  {report.skipped:,}{f' ({counted_reasons(report.skips)})' if report.skips else ''}",
     ]
     if report.left_out:
-        lines.append(f"  Left out: {counted_reasons(report.left_out)}")
+        lines.append(f"  Excluded: {counted_reasons(report.left_out)}")
     if report.first_approved_by:
         lines.append(f"  By:       {report.first_approved_by}, and {report.approved_by or 'nobody yet'}")
     if report.reversed_count:
-        lines.append(f"  Taken back: {taken_back(report)}")
+        lines.append(f"  Reversed: {reversed_text(report)}")
     lines += [f"    failed: {f.referrer_id} - {dollars(f.approved_cents)}: {f.reason}" for f in report.failures]
     if report.failed > len(report.failures):
         lines.append(f"    …and {report.failed - len(report.failures):,} more")
@@ -80,14 +81,14 @@ def report_lines(report: BatchReport) -> list[str]:
         "failed": report.dm_failed,
         "muted": report.dm_muted,
     }
-    said = ", ".join(f"{count:,} {state}" for state, count in messages.items() if count)
-    if said:
-        lines.append(f"  Messages: {said}{' (a running bot delivers them)' if report.dm_queued else ''}")
+    counts = ", ".join(f"{count:,} {state}" for state, count in messages.items() if count)
+    if counts:
+        lines.append(f"  Messages: {counts}{' (a running bot delivers them)' if report.dm_queued else ''}")
     return lines
 
 
 def report_json(report: BatchReport) -> dict[str, Any]:
-    """Tell programs how a batch ended."""
+    """Return how a batch ended, as JSON for programs."""
     return {
         "batch_id": report.batch_id,
         "status": report.status,
@@ -105,7 +106,7 @@ def report_json(report: BatchReport) -> dict[str, Any]:
 
 
 def unpaid_json(status: str, mode: BatchMode, *, users: int = 0, total_cents: int = 0) -> dict[str, Any]:
-    """Tell programs about a payout that did not happen, under the keys of one that did."""
+    """Return a payout that did not happen, under the keys of one that did."""
     return {
         "batch_id": None,
         "status": status,
@@ -120,7 +121,7 @@ def unpaid_json(status: str, mode: BatchMode, *, users: int = 0, total_cents: in
 
 
 def full_report_json(report: BatchReport) -> dict[str, Any]:
-    """Tell programs all that is known about a batch."""
+    """Return all that is known about a batch."""
     return {
         "batch_id": report.batch_id,
         "number": report.batch_number,
@@ -155,5 +156,16 @@ def audit_line(entry: dict[str, Any]) -> str:
 
 
 def exit_code(report: BatchReport) -> int:
-    """Return 3 where a payout failed, else 0."""
+    """Return 3 if a payout failed, otherwise 0."""
     return 3 if report.failed or report.status is BatchStatus.COMPLETED_WITH_FAILURES else 0
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """List what reconciliation found."""
+    lines = [f"breach: {breach}" for breach in verdict.breaches] + [f"remark: {remark}" for remark in verdict.remarks]
+    if verdict.balanced:
+        lines.append(
+            f"The books balance: {counted(verdict.payouts_checked, 'payout')}, {dollars(verdict.credited_cents)}"
+            " credited, every cent accounted for."
+        )
+    return [*lines, f"Audit head: {verdict.audit_head}"]

@@ -1,25 +1,35 @@
-"""The command `move`."""
+"""`move`: moves the ledger to another database, and closes the old one."""
 
 from pathlib import Path
+from typing import Annotated
 
 import anyio
+import typer
 
 from cashback.database import Database
 from cashback.database.integrity import moving
 from cashback.database.integrity.moving import Move, MoveRefusedError
 from cashback.domain.errors import DatabaseUnavailableError
 from cli.context import quiet_logging
+from cli.options import JsonOption
 from cli.output import Advance, counted, progress, remark, say, say_json
 
 
-def move(source: str, target: str, *, as_json: bool) -> int:
-    """Move the ledger, and say what the new one holds."""
+def command(
+    *,
+    source: Annotated[str, typer.Option("--from", metavar="DATABASE", help="The ledger: a file, or an address.")],
+    target: Annotated[
+        str, typer.Option("--to", metavar="DATABASE", help="The new database: empty, or one that does not exist yet.")
+    ],
+    as_json: JsonOption = False,
+) -> int:
+    """Move the ledger, and show what the new one holds."""
     quiet_logging()
     old, new = Database(source, must_exist=True), Database(target)
     if isinstance(old.location, Path) and not old.location.is_file():
         raise DatabaseUnavailableError(f"Database {old.name} does not exist; there is nothing to move.")
-    if _whereabouts(old) == _whereabouts(new):
-        raise MoveRefusedError(f"{old.name} is both, where the ledger is and where it should go; name another target.")
+    if _location(old) == _location(new):
+        raise MoveRefusedError(f"{old.name} is both the source and the target; name another target.")
     with progress("Moving rows", None) as advance:
         moved = anyio.run(_move, old, new, advance)
     if as_json:
@@ -41,13 +51,13 @@ def move(source: str, target: str, *, as_json: bool) -> int:
         say(f"The ledger was moved to {new.name} before; it has {rows}. Nothing was changed.")
     else:
         say(f"Moved {rows} from {old.name} to {new.name}; each was read back, and the books balance in both.")
-    say(f"Set CASHBACK_DATABASE to the new address. {old.name} is closed: it can be read, and pays nothing any more.")
+    say(f"Set CASHBACK_DATABASE to the new address. {old.name} is closed: it can be read, and pays nothing.")
     if moved.left:
         remark(f"tables of another program were left behind: {', '.join(moved.left)}.")
     return 0
 
 
-def _whereabouts(database: Database) -> object:
+def _location(database: Database) -> object:
     return database.location.resolve() if isinstance(database.location, Path) else database.location
 
 

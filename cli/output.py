@@ -1,4 +1,4 @@
-"""What the command line writes: results on standard output, everything else on standard error."""
+"""Writes the command line's results to standard output, and everything else to standard error."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ Advance = Callable[[int], None]
 
 
 class UsageError(CashbackError):
-    """These options do not go together."""
+    """These options cannot be combined."""
 
 
 def say(*lines: str) -> None:
@@ -31,7 +31,7 @@ def say_json(value: Any) -> None:  # noqa: ANN401 -- whatever JSON holds
 
 @contextmanager
 def stream_json(head: dict[str, Any], key: str) -> Iterator[Callable[[Any], None]]:
-    """Write an object whose last key is a list that may be long. Yields what writes one item of it."""
+    """Write an object whose last key is a long list. Yields the function that writes one item."""
     mark = "\n    "
 
     def write(item: Any) -> None:  # noqa: ANN401 -- whatever JSON holds
@@ -56,12 +56,12 @@ def one_line(text: object) -> str:
 
 
 def complain(text: object) -> None:
-    """Write one line about what is wrong."""
+    """Write one line about an error."""
     typer.echo(f"error: {one_line(text)}", err=True)
 
 
 def remark(text: object) -> None:
-    """Write one line beside the result."""
+    """Write one line that is not part of the result."""
     typer.echo(one_line(text), err=True)
 
 
@@ -77,11 +77,11 @@ def counted(count: int, one: str, many: str | None = None) -> str:
 
 @contextmanager
 def progress(title: str, total: int | None) -> Iterator[Advance]:
-    """Show a bar on the terminal's standard error while the work lasts; elsewhere, nothing. Yields what moves it on."""
+    """Show a progress bar if standard error is a terminal. Yields the function that moves it."""
     if not sys.stderr.isatty():
         yield lambda _count: None
         return
-    # Imported here: only a terminal waits for Rich.
+    # Only a terminal needs Rich.
     from rich.console import Console  # noqa: PLC0415 -- see above
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415 -- see above
 

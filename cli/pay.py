@@ -1,9 +1,9 @@
-"""`pay`: the service and the pipeline are Discord's; the direct messages stay queued for the bot."""
+"""`pay`: pays through the same service and pipeline as Discord; the direct messages stay queued for the bot."""
 
 import sys
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import anyio
 import typer
@@ -17,14 +17,14 @@ from cashback.services import CLI, EVERYONE, Actor, AdminService, Source, batch_
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.formatting import exit_code, report_json, report_lines, summary_lines, unpaid_json
+from cli.options import ApproverOption, ConfigOption, DatabaseOption, ExcludeOption, JsonOption, OnlyOption, UserOption
 from cli.output import UsageError, counted, progress, say, say_json
-from cli.payment_session import open_payment_session
-from cli.runs import run
+from cli.payment_session import open_payment_session, run_batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What `pay` is to do: for whom, and which other admin approves it where two must."""
+    """The members to pay, and the second admin if the batch needs two."""
 
     user_id: int | None = None
     selection: Selection = EVERYONE
@@ -32,12 +32,31 @@ class Order:
 
     @property
     def is_for_everyone(self) -> bool:
-        """Whether nobody is named."""
+        """Whether no member is named."""
         return self.user_id is None and self.selection == EVERYONE
 
 
+def command(
+    context: typer.Context,
+    *,
+    user: UserOption = None,
+    only: OnlyOption = None,
+    exclude: ExcludeOption = None,
+    approved_by: ApproverOption = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Pay without asking.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be paid, and pay nothing.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Read the options and pay."""
+    selection = Selection(only=frozenset(only or ()), exclude=frozenset(exclude or ()))
+    order = Order(user_id=user, selection=selection, approved_by=approved_by)
+    return pay(Place.of(context, config, database), order, yes=yes, dry_run=dry_run, as_json=as_json)
+
+
 def pay(place: Place, order: Order, *, yes: bool, dry_run: bool, as_json: bool) -> int:
-    """Show what would be paid, ask, pay, and say how it went; return the exit code."""
+    """Show what would be paid, ask, pay, and show the result; return the exit code."""
     if as_json and not yes and not dry_run:
         raise UsageError("--json cannot ask; give --yes or --dry-run with it.")
     settings = place.settings()
@@ -51,27 +70,27 @@ def pay(place: Place, order: Order, *, yes: bool, dry_run: bool, as_json: bool) 
     if not as_json:
         say(*summary_lines(summary), "")
     if dry_run:
-        _say_preview(summary, as_json=as_json)
+        _show_preview(summary, as_json=as_json)
         return 0
     if summary.needs_second_approver and order.approved_by is None:
         anyio.run(_cancel, settings, summary.batch_number)
         raise SecondApproverError(
-            f"{summary.needs_second_approver} Nothing was paid; name the other one with --approved-by ID."
+            f"{summary.needs_second_approver} Nothing was paid; name the second admin with --approved-by ID."
         )
     confirmed = yes or _confirmed(summary)
     if not confirmed:
         anyio.run(_cancel, settings, summary.batch_number)
         say("The batch was cancelled; nothing was paid.")
         if confirmed is None:
-            raise UsageError("Nobody answered; give --yes or --dry-run where nobody can.")
+            raise UsageError("Nobody answered the question; give --yes or --dry-run.")
         return 0
     with progress("Paying", summary.users) as advance:
-        report = run(settings, summary.batch_number, advance, partial(_approve, order))
+        report = run_batch(settings, summary.batch_number, advance, partial(_approve, order))
     say_json(report_json(report)) if as_json else say(*report_lines(report))
     return exit_code(report)
 
 
-def _say_preview(summary: BatchSummary, *, as_json: bool) -> None:
+def _show_preview(summary: BatchSummary, *, as_json: bool) -> None:
     if as_json:
         say_json(unpaid_json("dry_run", summary.mode, users=summary.users, total_cents=summary.total_cents))
     else:
@@ -79,7 +98,7 @@ def _say_preview(summary: BatchSummary, *, as_json: bool) -> None:
 
 
 def _confirmed(summary: BatchSummary) -> bool | None:
-    """Ask on the terminal, or take the answer from standard input; None where that ends without one."""
+    """Ask on the terminal, or read the answer from standard input; None if that ends without one."""
     if sys.stdin is None:
         return None
     question = f"Pay {dollars(summary.total_cents)} to {counted(summary.users, 'user')}?"
@@ -91,7 +110,7 @@ def _confirmed(summary: BatchSummary) -> bool | None:
 
 
 async def _approve(order: Order, service: AdminService, number: int) -> None:
-    """Approve, and where two must, as the other one too."""
+    """Approve, and if the batch needs two admins, approve as the second one too."""
     try:
         report = await service.approve(CLI, number)
         if report.approved_by is None:
@@ -102,12 +121,12 @@ async def _approve(order: Order, service: AdminService, number: int) -> None:
 
 
 async def _propose(settings: Settings, order: Order) -> BatchSummary:
-    async with open_payment_session(settings, NullObserver()) as office:
-        return await office.service.propose(CLI, target_user_id=order.user_id, selection=order.selection)
+    async with open_payment_session(settings, NullObserver()) as session:
+        return await session.service.propose(CLI, target_user_id=order.user_id, selection=order.selection)
 
 
 class _PreviewError(Exception):
-    """Carries a summary out of a transaction that must not stay."""
+    """Carries a summary out of a transaction that is rolled back."""
 
     def __init__(self, summary: BatchSummary) -> None:
         self.summary = summary
@@ -140,9 +159,9 @@ async def _preview(settings: Settings, order: Order) -> BatchSummary:
 
 
 async def _cancel(settings: Settings, number: int) -> None:
-    async with open_payment_session(settings, NullObserver()) as office:
+    async with open_payment_session(settings, NullObserver()) as session:
         try:
-            await office.service.cancel(CLI, number)
+            await session.service.cancel(CLI, number)
         except StaleBatchError:
-            # Somebody took too long: the proposal has expired, which pays as little.
-            await office.service.expire()
+            # The answer came too late: the proposal has expired, which pays nothing either.
+            await session.service.expire()

@@ -1,8 +1,11 @@
-"""`schedule`: when the weekly batch comes, what became of the last ones, and pausing, resuming, skipping, reloading."""
+"""`schedule`: shows the weekly batch and the last ones, and pauses, resumes, skips or reloads it."""
 
 from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
 
 import anyio
+import typer
 
 from cashback.domain.calendar import OFF
 from cashback.domain.model import PendingPreview, ScheduleOverview
@@ -13,43 +16,63 @@ from cashback.services import CLI, AdminService
 from cashback.services.schedule import schedule_of
 from cashback.settings import Settings
 from cli.context import Place
+from cli.options import ConfigOption, DatabaseOption, JsonOption, ReasonOption
 from cli.output import counted, moment, remark, say, say_json
 from cli.payment_session import open_payment_session
 
 
-def schedule(place: Place, *, action: str | None, reason: str | None, reload: bool, as_json: bool) -> int:
-    """Do what is asked, then show the schedule."""
-    settings = place.settings()
+class ScheduleAction(StrEnum):
+    """The changes to the schedule."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    SKIP = "skip"
+
+
+def command(
+    context: typer.Context,
+    *,
+    action: Annotated[
+        ScheduleAction | None, typer.Argument(metavar="ACTION", help="pause, resume, or skip the next slot.")
+    ] = None,
+    reason: ReasonOption = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Apply the schedule of config.json now.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Change the schedule if asked, then show it."""
+    settings = Place.of(context, config, database).settings()
     overview, pending = anyio.run(_act_and_read, settings, action, reason, reload)
     say_json(_json(overview, pending)) if as_json else say(*_lines(overview, pending))
     configured = schedule_of(settings.referral_settings).rule_text
     if overview.rule != configured:
         remark(
             f"The configuration says {configured}, but {overview.rule} is in force;"
-            " `cashback schedule --reload` or a start of the bot changes that."
+            " `cashback schedule --reload` or a restart of the bot applies the configuration."
         )
     return 0
 
 
 async def _act_and_read(
     settings: Settings,
-    action: str | None,
+    action: ScheduleAction | None,
     reason: str | None,
     reload: bool,  # noqa: FBT001 -- anyio.run passes positions
 ) -> tuple[ScheduleOverview, PendingPreview]:
-    async with open_payment_session(settings, NullObserver(), create=reload) as office:
+    async with open_payment_session(settings, NullObserver(), create=reload) as session:
         if reload:
-            await office.service.reload_schedule(CLI)
-        await _act(office.service, action, reason)
-        return await office.service.schedule_overview(), await office.service.preview()
+            await session.service.reload_schedule(CLI)
+        await _act(session.service, action, reason)
+        return await session.service.schedule_overview(), await session.service.preview()
 
 
-async def _act(service: AdminService, action: str | None, reason: str | None) -> None:
-    if action == "pause":
+async def _act(service: AdminService, action: ScheduleAction | None, reason: str | None) -> None:
+    if action is ScheduleAction.PAUSE:
         await service.pause_schedule(CLI, reason)
-    elif action == "resume":
+    elif action is ScheduleAction.RESUME:
         await service.resume_schedule(CLI, reason)
-    elif action == "skip":
+    elif action is ScheduleAction.SKIP:
         await service.skip_next(CLI, reason)
 
 
@@ -61,7 +84,7 @@ def _lines(overview: ScheduleOverview, pending: PendingPreview) -> list[str]:
         f"Would pay: {dollars(pending.total_cents)} to {counted(pending.users, 'user')} now",
     ]
     if pending.left_out:
-        lines.append(f"Left out:  {counted_reasons(pending.left_out)}")
+        lines.append(f"Excluded:  {counted_reasons(pending.left_out)}")
     if overview.paused_by:
         lines.append(f"Paused:    by {overview.paused_by}: {overview.paused_reason or 'no reason given'}")
     for slot in overview.latest:

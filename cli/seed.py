@@ -1,12 +1,13 @@
-"""`seed`: fills an empty ledger with a community, through the same functions that referrals and purchases take."""
+"""`seed`: fills an empty ledger with a community, through the same functions that record referrals and purchases."""
 
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import anyio
+import typer
 
 from cashback.database.database import DEFAULT_RATE_PPM, Database
 from cashback.database.referral_program.purchases import Purchase, record_purchases
@@ -15,9 +16,10 @@ from cashback.domain.errors import CashbackError
 from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import Place, found_in, ledger
+from cli.options import ConfigOption, DatabaseOption, JsonOption
 from cli.output import Advance, UsageError, counted, progress, say, say_json
 
-# What each referrer of the sample earns, and from how many referrals: fifteen referrers, $127.50 in all.
+# What each referrer of the sample earns, and the number of referrals: fifteen referrers, $127.50 in all.
 SAMPLE: Final = (
     (2500, 50),
     (1850, 37),
@@ -48,7 +50,7 @@ LAST_ID: Final = 10**18
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Somebody who was referred, and what that person bought."""
+    """A referred member, and what this member bought."""
 
     referrer_id: int
     member_id: int
@@ -81,10 +83,28 @@ def _people(count: int, seed: int) -> list[int]:
     return random.Random(seed).sample(range(FIRST_ID, LAST_ID), count)  # noqa: S311 -- as above
 
 
-def seed(place: Place, *, referrers: int | None, referrals: int | None, random_seed: int | None, as_json: bool) -> int:
+def command(
+    context: typer.Context,
+    *,
+    referrers: Annotated[
+        int | None,
+        typer.Option("--referrers", metavar="N", min=1, max=1_000_000, help="A random community with N referrers."),
+    ] = None,
+    referrals: Annotated[
+        int | None,
+        typer.Option("--referrals", metavar="M", min=1, max=MOST_REFERRALS, help="Its referrals in all [3 N]."),
+    ] = None,
+    random_seed: Annotated[
+        int | None, typer.Option("--seed", metavar="S", help="The same seed makes the same community [0].")
+    ] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
     """Fill an empty ledger with the sample community, or with a random one of the size that is asked for."""
+    place = Place.of(context, config, database)
     members, count = _chosen(referrers, referrals, random_seed)
-    # Never the default ledger: a community that was made up must not stand among members who are owed money.
+    # Never the default ledger: an invented community must not get among members with real cashback.
     settings = replace(place, database=place.database or SAMPLE_DATABASE).settings()
     with progress("Seeding", count) as advance:
         facts = anyio.run(_seed, settings, members, advance)

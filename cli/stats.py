@@ -1,8 +1,10 @@
 """`stats`: what was distributed, as text, as JSON, and as a chart."""
 
 from pathlib import Path
+from typing import Annotated
 
 import anyio
+import typer
 
 from cashback import charts
 from cashback.database.queries import statistics
@@ -10,12 +12,20 @@ from cashback.database.queries.statistics import Statistics
 from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import Place, ledger
+from cli.options import ConfigOption, DatabaseOption, JsonOption
 from cli.output import counted, say, say_json
 
 
-def stats(place: Place, *, chart: Path | None, as_json: bool) -> int:
-    """Say what was distributed, and draw it where a file is named."""
-    found = anyio.run(_read, place.settings())
+def command(
+    context: typer.Context,
+    *,
+    chart: Annotated[Path | None, typer.Option("--chart", metavar="FILE", help="Also draw it, as a PNG.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Show what was distributed, and draw it if a file is named."""
+    found = anyio.run(_read, Place.of(context, config, database).settings())
     if chart is not None:
         chart.write_bytes(charts.weekly(found.weeks))
     say_json(_json(found, chart)) if as_json else say(*_lines(found, chart))

@@ -1,6 +1,6 @@
-"""A worker: credits what is approved, beside the bot and other workers, each taking chunks that nobody has in hand.
+"""`worker`: credits approved batches next to the bot and other workers; each takes chunks that no other has claimed.
 
-It is a runner and no more: no lease, no Discord, no schedule. Of what it credits the bot tells the payees.
+It only runs batches: no lease, no Discord, no schedule. The bot sends the direct messages for what it credits.
 """
 
 import logging
@@ -9,24 +9,26 @@ from functools import partial
 from typing import Final
 
 import anyio
+import typer
 
 from cashback import logs
 from cashback.background.recovery import Recovery
 from cashback.background.wakeup import WakeUp
 from cashback.settings import Settings
 from cli.context import Place, ledger
+from cli.options import ConfigOption, DatabaseOption
 from pipeline.runner import Runner
 from stages import make_pipeline
 
 POLL_SECONDS: Final = 1.0
-"""How often the ledger is asked for batches, and how soon one is tried again that stopped here."""
+"""Seconds between looks for batches, and before a batch that was interrupted here is tried again."""
 
 logger = logging.getLogger(__name__)
 
 
-def work(place: Place) -> int:
-    """Work until SIGTERM or SIGINT; the chunk in hand is finished. Return the exit code."""
-    settings = place.settings()
+def command(context: typer.Context, *, config: ConfigOption = None, database: DatabaseOption = None) -> int:
+    """Work until SIGTERM or SIGINT, and finish the current chunk."""
+    settings = Place.of(context, config, database).settings()
     logs.set_up()
     anyio.run(_work_until_signal, settings)
     logger.info("stopped")
@@ -36,29 +38,29 @@ def work(place: Place) -> int:
 async def _work_until_signal(settings: Settings) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with ledger(settings, create=True) as database:
-            runs = Recovery(
+            recovery = Recovery(
                 database,
                 summaries_changed=WakeUp(),
                 batches_due=WakeUp(),
-                tell=_say_no_more,
+                post_line=_add_no_note,
                 resume_seconds=POLL_SECONDS,
                 poll_seconds=POLL_SECONDS,
             )
             make = partial(
                 make_pipeline,
                 database=database,
-                observer=runs,
+                observer=recovery,
                 outbox_changed=WakeUp(),
                 chunk_size=settings.referral_settings.chunk_size,
             )
-            async with Runner(make, runs) as runner, anyio.create_task_group() as tasks:
+            async with Runner(make, recovery) as runner, anyio.create_task_group() as tasks:
                 tasks.start_soon(runner.run, name="runner")
-                tasks.start_soon(runs.run, runner.submit, name="batches")
+                tasks.start_soon(recovery.run, runner.submit, name="batches")
                 logger.info("working on %s", database.name)
                 async for received in signals:
-                    logger.info("%s: stopping when the chunk in hand is finished", received.name)
+                    logger.info("%s: stopping after the current chunk", received.name)
                     tasks.cancel_scope.cancel()
 
 
-async def _say_no_more(_line: str) -> None:
-    """Leave it at what the log says already: a worker has no audit channel."""
+async def _add_no_note(_line: str) -> None:
+    """Add nothing to the log's line: a worker has no audit channel."""

@@ -1,1 +1,1 @@
-"""The way of a batch: messages, ports, actors and the runner. Knows no stage, no SQL and no Discord."""
+"""The actor pipeline of a batch: messages, actors and the runner. Imports no stage, no SQL and no Discord."""

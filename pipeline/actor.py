@@ -1,4 +1,4 @@
-"""Stages as actors: each owns its ends of two bounded memory channels, and the end of work is a channel closing."""
+"""Stages as actors: each owns its ends of two bounded memory channels; closing a channel ends the work."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -34,9 +34,9 @@ class Stage(Protocol[Received_contra, Emitted_co]):
 async def run_actor(
     stage: Stage[In, Out], inbox: MemoryObjectReceiveStream[In], outbox: MemoryObjectSendStream[Out]
 ) -> None:
-    """Feed a stage from its inbox, one message at a time, until that closes; then close its outbox.
+    """Pass a stage the messages of its inbox, one at a time, until that closes; then close its outbox.
 
-    Where the next stage has ended early, this one just ends: the next one's error is what a person is told.
+    If the next stage has ended early, this one just ends: the next one's error is the one that is reported.
     """
     async with inbox, outbox:
         with suppress(anyio.BrokenResourceError):

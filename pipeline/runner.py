@@ -16,7 +16,7 @@ from pipeline.actor import CHANNEL_SIZE, Stage, run_actor
 from pipeline.messages import RunBatch
 
 INBOX_SIZE = 16
-"""Batches that may wait for the one that runs. One more is refused with a word, it does not wait unseen."""
+"""Batches that may wait for the running one. One more is refused with a message rather than queued unseen."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,13 +31,13 @@ class Pipeline:
     audit: Stage[ChunkCredited, BatchReport]
 
     async def run(self, request: RunBatch) -> BatchReport:
-        """Pay one batch and return its report. An exception leaves the batch as its rows say, to be resumed."""
+        """Pay one batch and return its report. An exception leaves the batch as its rows are, to be resumed."""
         requests, discovery_inbox = anyio.create_memory_object_stream[RunBatch](1)
         discovered, crediting_inbox = anyio.create_memory_object_stream[ChunkDiscovered](CHANNEL_SIZE)
         credited, notification_inbox = anyio.create_memory_object_stream[ChunkCredited](CHANNEL_SIZE)
         queued, audit_inbox = anyio.create_memory_object_stream[ChunkCredited](CHANNEL_SIZE)
         audited, reports = anyio.create_memory_object_stream[BatchReport](1)
-        # Nothing may be awaited before the stages own their ends: a cancellation there would leave the ends open.
+        # No await before the stages own their ends: a cancellation here would leave the ends open.
         with requests:
             requests.send_nowait(request)
         async with reports:
@@ -50,10 +50,10 @@ class Pipeline:
 
 
 class Runner:
-    """The one who decides when a batch runs. Start `run` in a task group; `submit` from anywhere in the loop."""
+    """Decides when a batch runs. Start `run` in a task group; call `submit` from anywhere in the loop."""
 
     def __init__(self, make_pipeline: Callable[[RunBatch], Pipeline], observer: Observer) -> None:
-        """Take a maker of pipelines, one for each run, and the observer who is told how the runs end."""
+        """`make_pipeline` makes the pipeline of one run; `observer` is notified how the runs end."""
         self._make_pipeline = make_pipeline
         self._observer = observer
         self._send, self._inbox = anyio.create_memory_object_stream[RunBatch](INBOX_SIZE)
@@ -61,13 +61,13 @@ class Runner:
 
     @property
     def unsettled(self) -> int:
-        """How many batches are in hand or wait."""
+        """How many batches are running or waiting."""
         return self._unsettled
 
     def submit(self, batch_number: int) -> int:
         """Queue an approved batch and return how many are ahead of it.
 
-        Raises BusyError where the inbox is full or the runner is closed: the batch stays approved in the database, and
+        Raises BusyError if the inbox is full or the runner is closed: the batch stays approved in the database, and
         `resume` finds it.
         """
         ahead = self._unsettled
@@ -85,7 +85,7 @@ class Runner:
         return ahead
 
     def close(self) -> None:
-        """Take no more batches; `run` returns when those that wait are done."""
+        """Accept no more batches; `run` returns when the waiting ones are done."""
         self._send.close()
 
     async def __aenter__(self) -> Self:
@@ -119,9 +119,9 @@ class Runner:
         try:
             report = await self._make_pipeline(request).run(request)
         except* Exception as error:
-            # Where the program stops at this very moment, the cancellation travels on beside what is handled here.
+            # If the program stops at this moment, the cancellation propagates besides the error handled here.
             reason = explain(error)
-            # Where the line says all that there is to know, nobody needs to read how the program came to it.
+            # If the message says all, a traceback would add nothing.
             is_told = error.split(CashbackError)[1] is None
             logger.exception("batch %d: the run ended early: %s", request.batch_number, reason, exc_info=not is_told)
             await self._observer.interrupted(request.batch_number, reason)
@@ -130,8 +130,8 @@ class Runner:
 
 
 def explain(error: BaseException) -> str:
-    """Put an error, or the first one inside a group, into one line for a person."""
+    """Describe an error, or the first one inside a group, in one line for a person."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    text = " ".join(str(error).split()) or "no more is known"
+    text = " ".join(str(error).split()) or "no further details"
     return text if isinstance(error, CashbackError) else f"{type(error).__name__}: {text}"

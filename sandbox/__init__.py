@@ -1,7 +1,7 @@
 """A local Discord on loopback: REST v10, Gateway and a chat page on one port, for demos, tests and development.
 
-It imports nothing of the program it serves, so it can be wrong only about Discord. Start it with `python -m sandbox`,
-or in a test with `async with Sandbox() as sandbox:`.
+It imports nothing of the program that it serves, so its only possible errors are about Discord. Start it with `python
+-m sandbox`, or in a test with `async with Sandbox() as sandbox:`.
 """
 
 from sandbox.answers import Answer, AnswerKind, Interaction, InteractionKind

@@ -14,7 +14,7 @@ ADMINISTRATOR = 1 << 3
 
 
 async def serve(port: int, token: str | None) -> None:
-    """Serve an empty guild and say where; ends with an interrupt or a request to terminate."""
+    """Serve an empty guild and print the address; an interrupt or SIGTERM ends it."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with Sandbox(port=port, token=token) as sandbox:
             admin = sandbox.add_role("Admin", permissions=ADMINISTRATOR, color=0xE67E22)
@@ -37,10 +37,10 @@ async def serve(port: int, token: str | None) -> None:
 
 
 def main() -> None:
-    """Read the command line and serve."""
+    """Parse the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="A local Discord on loopback.")
     parser.add_argument("--port", type=int, default=8931, help="the port on 127.0.0.1; 0 takes a free one")
-    parser.add_argument("--token", help="the bot token to accept; a random one where it is left out")
+    parser.add_argument("--token", help="the bot token to accept; random by default")
     options = parser.parse_args()
     anyio.run(serve, options.port, options.token, backend="asyncio")
 

@@ -1,4 +1,4 @@
-"""What a person did and what the bot said to it, as records that a test can wait for."""
+"""Records of people's interactions and the bot's responses, for tests to wait for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class InteractionKind(enum.IntEnum):
-    """What a person did."""
+    """The kind of an interaction."""
 
     COMMAND = 2
     COMPONENT = 3
@@ -24,7 +24,7 @@ class InteractionKind(enum.IntEnum):
 
 
 class AnswerKind(enum.IntEnum):
-    """How a bot answered first."""
+    """The kind of a bot's first response."""
 
     PONG = 1
     MESSAGE = 4
@@ -46,7 +46,7 @@ ALLOWED = {
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Answer:
-    """A bot's first answer; `message` is what it wrote or updated, `data` its JSON as sent."""
+    """A bot's first response; `message` is the message written or updated, `data` its JSON as sent."""
 
     kind: AnswerKind
     data: Json
@@ -54,13 +54,13 @@ class Answer:
 
     @property
     def ephemeral(self) -> bool:
-        """Whether only the person sees it."""
+        """Whether only the interacting person sees it."""
         return self.message is not None and self.message.ephemeral
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Interaction:
-    """What a person did, and what became of it. `refused` counts answers that came late or a second time."""
+    """An interaction and its outcome. `refused` counts responses that came late or a second time."""
 
     id: int
     token: str
@@ -78,7 +78,7 @@ class Interaction:
     _completed: anyio.Event = field(default_factory=anyio.Event)
 
     async def answered(self, timeout_seconds: float = 20.0) -> Answer:
-        """Wait for the first answer, which may be a deferral; TimeoutError where none comes in real seconds."""
+        """Wait for the first response, which may be a deferral; TimeoutError if none comes within real seconds."""
         with anyio.fail_after(timeout_seconds):
             await self._answered.wait()
         if self.answer is None:  # pragma: no cover — the event is set with the answer
@@ -86,13 +86,13 @@ class Interaction:
         return self.answer
 
     async def replied(self, timeout_seconds: float = 20.0) -> Message | None:
-        """Wait until there is more than a deferral; returns the message written or updated, the original first."""
+        """Wait for a response other than a deferral; return the message written or updated, the original first."""
         with anyio.fail_after(timeout_seconds):
             await self._completed.wait()
         return self.original or next(iter(self.followups), None)
 
     def settle(self, answer: Answer) -> None:
-        """Keep the first answer."""
+        """Store the first response."""
         self.answer = answer
         self.original = answer.message
         self._answered.set()
@@ -100,5 +100,5 @@ class Interaction:
             self.complete()
 
     def complete(self) -> None:
-        """Note that the bot has done more than defer."""
+        """Record that the bot has done more than defer."""
         self._completed.set()

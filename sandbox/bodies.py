@@ -1,4 +1,4 @@
-"""Reading requests: JSON bodies, forms with files, and the message that they describe."""
+"""Parses requests: JSON bodies, forms with files, and the message that they describe."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Upload:
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Body:
-    """A request's JSON, None where it has none, and its files."""
+    """A request's JSON, None if it has no body, and its files."""
 
     json: Any = None
     files: tuple[Upload, ...] = ()
 
     @property
     def fields(self) -> Json:
-        """The JSON where it is an object, else nothing."""
+        """The JSON if it is an object, else an empty one."""
         return self.json if isinstance(self.json, dict) else {}
 
 
@@ -78,21 +78,21 @@ def _parse(text: str) -> Any:  # noqa: ANN401 — JSON is whatever was sent
 
 
 class Drafts:
-    """RateLimiter bodies into drafts that keep Discord's limits."""
+    """Converts request bodies into drafts that keep Discord's limits."""
 
     def __init__(self, state: State) -> None:
-        """Files get their addresses under `base_url`, which the server sets when it knows its port."""
+        """Files get addresses below `base_url`, which the server sets as soon as it knows its port."""
         self._state = state
         self.base_url = ""
 
     def new(self, channel_id: int, fields: Json, files: tuple[Upload, ...]) -> Draft:
-        """Read a new message; refused where it is empty."""
+        """Read a new message; an empty one is refused."""
         draft = self._draft(channel_id, fields, files, kept=[])
         limits.check_not_empty(draft)
         return draft
 
     def change(self, message: Message, fields: Json, files: tuple[Upload, ...]) -> Draft:
-        """Read an edit; a field that is null is emptied, one that is absent stays."""
+        """Read an edit; a null field is emptied, a missing one is unchanged."""
         draft = self._draft(message.channel_id, fields, files, kept=message.attachments)
         for key, empty in (("content", ""), ("embeds", []), ("components", []), ("attachments", [])):
             if key in fields and fields[key] is None:
@@ -101,7 +101,7 @@ class Drafts:
         return draft
 
     def any(self, channel_id: int, fields: Json, files: tuple[Upload, ...]) -> Draft:
-        """Read what comes with an answer that need not show anything, such as a deferral."""
+        """Read the body of a response that need not show anything, such as a deferral."""
         return self._draft(channel_id, fields, files, kept=[])
 
     def _draft(self, channel_id: int, fields: Json, files: tuple[Upload, ...], *, kept: list[Attachment]) -> Draft:

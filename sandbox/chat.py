@@ -1,7 +1,7 @@
-"""The chat page's endpoints, all under `/chat/`: what a person sees and does, as one member after another.
+"""The chat page's endpoints, all under `/chat/`: what one member sees and does; the page can switch members.
 
-The page belongs to whoever sits at this machine; it has no login. What it changes is asked for with JSON and from the
-page's own address, so that no other page in the same browser can act here.
+The page is for the user of this machine; it has no login. Changes require JSON and the page's own origin, so that no
+other page in the same browser can act here.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Chat:
         self._streams: set[anyio.CancelScope] = set()
 
     def add_routes(self, app: web.Application) -> None:
-        """Put the handlers at their paths."""
+        """Register the handlers."""
         app.add_routes(
             [
                 web.get("/", self.home),
@@ -79,12 +79,12 @@ class Chat:
         )
 
     def close(self) -> None:
-        """End the streams of events."""
+        """End the event streams."""
         for stream in tuple(self._streams):
             stream.cancel()
 
     async def home(self, _: web.Request) -> web.Response:
-        """Lead to the page."""
+        """Redirect to the page."""
         raise web.HTTPFound("/chat/")
 
     async def file(self, request: web.Request) -> web.FileResponse:
@@ -123,7 +123,7 @@ class Chat:
         return json_response([self._message(each) for each in seen[-HISTORY:]], headers=HEADERS)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Tell the page what happens, as it happens; a page that cannot follow is cut off and starts anew."""
+        """Stream events to the page; a page that cannot keep up is disconnected and reconnects."""
         member_id = _number(request.query.get("member"))
         response = web.StreamResponse(headers={**HEADERS, "Content-Type": "text/event-stream"})
         await response.prepare(request)
@@ -209,7 +209,7 @@ class Chat:
         return json_response({}, headers=HEADERS)
 
     async def _asked(self, request: web.Request) -> Json:
-        """Read what the page asks for; another page cannot send JSON here, nor from this address."""
+        """Read the page's request; other pages cannot send JSON here, nor from this origin."""
         origin = request.headers.get("Origin")
         if request.content_type != "application/json" or origin not in {None, f"http://{request.host}"}:
             raise web.HTTPForbidden
@@ -222,7 +222,7 @@ class Chat:
         return asked
 
     def _note(self, change: Change, member_id: int) -> Json | None:
-        """Make the event of a change for one member's page, None where it does not show there."""
+        """Build the event of a change for one member's page, None if the change is not visible there."""
         subject = change.subject
         if isinstance(subject, Message):
             channel = self._state.channel(subject.channel_id)
@@ -247,7 +247,7 @@ class Chat:
         }
 
     def _people_to_be(self, chosen_id: int) -> list[Json]:
-        """List whom one can type as: the first so many, and who is chosen."""
+        """List the people to choose from: the first so many, and the chosen one."""
         people = [each for each in self._state.guild_members() if not each.bot]
         listed = people[:LISTED_MEMBERS]
         listed += [each for each in people[LISTED_MEMBERS:] if each.id == chosen_id]
@@ -260,5 +260,5 @@ class Chat:
 
 
 def _number(text: Any) -> int:  # noqa: ANN401 — whatever the page sent
-    """Read an id; what is none is 0, which nothing has."""
+    """Parse an id; an invalid one is 0, which matches nothing."""
     return int(text) if isinstance(text, str) and text.isdecimal() else 0

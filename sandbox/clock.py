@@ -1,4 +1,4 @@
-"""The clocks that a local Discord may go by: Unix seconds from somewhere."""
+"""Clocks for a local Discord: callables that return Unix seconds."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import time
 
 
 def real_time() -> float:
-    """Read the machine's clock; looked up at each call, so that who freezes `time.time` freezes the deadlines too."""
+    """Read the machine's clock.
+
+    `time.time` is looked up at each call, so that freezing it freezes the deadlines too.
+    """
     return time.time()
 
 
 class ManualClock:
-    """A clock that stands still until a test moves it.
+    """A clock that a test advances.
 
-    It starts at the machine's time: a client compares the age of an interaction's id with that, and takes an old one
-    for expired.
+    It starts at the machine's time: a client compares an interaction id's age with that, and treats an old one as
+    expired.
     """
 
     def __init__(self, seconds: float | None = None) -> None:
         self.seconds = time.time() if seconds is None else seconds
 
     def __call__(self) -> float:
-        """Read it."""
+        """Return the time."""
         return self.seconds
 
     def advance(self, seconds: float) -> None:
-        """Move it on."""
+        """Advance the clock."""
         self.seconds += seconds

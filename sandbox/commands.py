@@ -1,4 +1,4 @@
-"""The slash commands that a bot registered, and what a person's use of one looks like to it."""
+"""The slash commands that a bot registered, and the data of their invocations."""
 
 from __future__ import annotations
 
@@ -21,24 +21,23 @@ OPTIONS = 25
 
 
 class Commands:
-    """The registered commands: `None` stands for everywhere, a guild's id for that guild."""
+    """The registered commands: `None` stands for global ones, a guild's id for that guild's."""
 
     def __init__(self, state: State) -> None:
-        """None is registered."""
         self._state = state
         self._registered: dict[int | None, list[Json]] = {None: []}
 
     def all(self, guild_id: int | None = None) -> list[Json]:
-        """Find the commands of one scope."""
+        """Return the commands of one scope."""
         return self._registered.get(guild_id, [])
 
     def usable(self) -> list[Json]:
-        """Find what a member of the guild can type, each name once: the guild's own hides one from everywhere."""
+        """Return the commands that a member can use; the guild's own hides a global one of the same name."""
         names = {each["name"]: each for scope in (None, self._state.guild_id) for each in self.all(scope)}
         return [each for each in names.values() if each.get("type", CHAT_INPUT) == CHAT_INPUT]
 
     def overwrite(self, bodies: list[Json], guild_id: int | None = None) -> list[Json]:
-        """Put these in place of what one scope has."""
+        """Replace the commands of one scope."""
         if len(bodies) > COMMANDS:
             raise errors.ApiError(400, 30032, f"Maximum number of application commands reached ({COMMANDS}).")
         names = [(body.get("type", CHAT_INPUT), body.get("name")) for body in bodies]
@@ -51,7 +50,7 @@ class Commands:
         return self.all(guild_id)
 
     def add(self, body: Json, guild_id: int | None = None) -> Json:
-        """Add one, or replace the one of the same name."""
+        """Add a command, or replace the one of the same name."""
         others = [each for each in self.all(guild_id) if each["name"] != body.get("name")]
         command = self._register(body, guild_id, None)
         self._registered[guild_id] = [*others, command]
@@ -86,10 +85,10 @@ class Commands:
         return command
 
     def invocation(self, path: str, values: Mapping[str, Any], *, focused: str | None = None) -> Json:
-        """Make the `data` of typing `/path`, a group's and a subcommand's words included, with these option values.
+        """Build the `data` of typing `/path`, with the words of a group and a subcommand, with these option values.
 
-        Refuses, as a person's client would, an unknown command, an unknown option and a missing one. `focused` is the
-        option being typed, for completion.
+        Refuses, like a real client, an unknown command, an unknown option and a missing one. `focused` is the option
+        being typed, for completion.
         """
         name, *words = path.removeprefix("/").split()
         command = next((each for each in self.usable() if each["name"] == name), None)
@@ -110,7 +109,7 @@ class Commands:
         return data
 
     def _descend(self, command: Json, words: list[str]) -> tuple[list[Json], list[tuple[str, int]]]:
-        """Find the option descriptions at the end of the words, and each word with its kind."""
+        """Return the option descriptions at the end of the words, and each word with its kind."""
         options: list[Json] = command["options"]
         branch: list[tuple[str, int]] = []
         for word in words:
@@ -121,7 +120,7 @@ class Commands:
             branch.append((word, step["type"]))
             options = step.get("options") or []
         if any(each["type"] <= SUB_COMMAND_GROUP for each in options):
-            message = f"/{command['name']} wants one of: {', '.join(each['name'] for each in options)}"
+            message = f"/{command['name']} needs one of: {', '.join(each['name'] for each in options)}"
             raise SandboxError(message)
         return options, branch
 
@@ -171,7 +170,7 @@ class Commands:
 
 
 def _scalar(option: Json, value: object) -> object:
-    """Check a number, a truth or a text against the bounds that the command sets."""
+    """Check a number, a boolean or a text against the command's bounds."""
     kind = option["type"]
     wanted: dict[int, type | tuple[type, ...]] = {INTEGER: int, BOOLEAN: bool, NUMBER: (int, float), STRING: str}
     if not isinstance(value, wanted.get(kind, object)):
@@ -185,7 +184,7 @@ def _scalar(option: Json, value: object) -> object:
 
 
 def used_name(data: Json) -> str:
-    """Name the command that an interaction's `data` used, with the words of its group and subcommand."""
+    """Return the name of the command in an interaction's `data`, with the words of its group and subcommand."""
     words, inner = [str(data["name"])], data.get("options") or []
     while inner and inner[0]["type"] <= SUB_COMMAND_GROUP:
         words.append(inner[0]["name"])

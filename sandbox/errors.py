@@ -1,4 +1,4 @@
-"""Discord's answers to requests that it refuses, as exceptions that become JSON bodies."""
+"""Discord's refusals, as exceptions that become JSON bodies."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class SandboxError(Exception):
-    """A person cannot do that here: the button is not there, the command is unknown, the member has left."""
+    """A person cannot do that here: for example, the button is missing, the command unknown, or the member has left."""
 
 
 class ApiError(Exception):
-    """A refusal: HTTP status, Discord's code and message, and what more the body and the headers say."""
+    """A refusal: HTTP status, Discord's code and message, and further fields of the body and headers."""
 
     def __init__(
         self,
@@ -26,7 +26,6 @@ class ApiError(Exception):
         extra: Json | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Keep what the answer will say."""
         super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.headers = dict(headers or {})
@@ -34,77 +33,77 @@ class ApiError(Exception):
 
 
 def unauthorized() -> ApiError:
-    """Say that the token is missing or wrong."""
+    """Refuse a missing or wrong token."""
     return ApiError(401, 0, "401: Unauthorized")
 
 
 def no_such_route() -> ApiError:
-    """Say that the path is none of Discord's, or none that this server has."""
+    """Refuse a path unknown to Discord, or to this server."""
     return ApiError(404, 0, "404: Not Found")
 
 
 def unknown_channel() -> ApiError:
-    """There is no such channel."""
+    """Refuse an unknown channel."""
     return ApiError(404, 10003, "Unknown Channel")
 
 
 def unknown_guild() -> ApiError:
-    """There is no such guild."""
+    """Refuse an unknown guild."""
     return ApiError(404, 10004, "Unknown Guild")
 
 
 def unknown_member() -> ApiError:
-    """Say that the person is not in the guild."""
+    """Refuse a person outside the guild."""
     return ApiError(404, 10007, "Unknown Member")
 
 
 def unknown_message() -> ApiError:
-    """Say that the message is not there, or was deleted, or is somebody's alone."""
+    """Refuse a message that is unknown, deleted, or visible to another person only."""
     return ApiError(404, 10008, "Unknown Message")
 
 
 def unknown_user() -> ApiError:
-    """There is no such person."""
+    """Refuse an unknown user."""
     return ApiError(404, 10013, "Unknown User")
 
 
 def unknown_webhook() -> ApiError:
-    """Say that the interaction behind the token has not been answered yet, or never was."""
+    """Refuse the token of an interaction that has no response yet, or does not exist."""
     return ApiError(404, 10015, "Unknown Webhook")
 
 
 def unknown_interaction() -> ApiError:
-    """There is no such interaction, or its three seconds are over."""
+    """Refuse an interaction that does not exist, or whose three seconds are over."""
     return ApiError(404, 10062, "Unknown interaction")
 
 
 def already_acknowledged() -> ApiError:
-    """Say that an interaction takes one first answer."""
+    """Refuse a second first response to an interaction."""
     return ApiError(400, 40060, "Interaction has already been acknowledged.")
 
 
 def invalid_webhook_token() -> ApiError:
-    """Say that the fifteen minutes of an interaction's token are over."""
+    """Refuse an interaction's token after its fifteen minutes."""
     return ApiError(401, 50027, "Invalid Webhook Token")
 
 
 def empty_message() -> ApiError:
-    """Say that a message needs something to show."""
+    """Refuse a message without content."""
     return ApiError(400, 50006, "Cannot send an empty message")
 
 
 def foreign_message() -> ApiError:
-    """Only its author edits a message."""
+    """Refuse an edit by anyone but the author."""
     return ApiError(403, 50005, "Cannot edit a message authored by another user")
 
 
 def invalid_form(errors: Json) -> ApiError:
-    """Say which fields of the body are wrong; `errors` is nested like the body."""
+    """Refuse wrong fields of the body; `errors` is nested like the body."""
     return ApiError(400, 50035, "Invalid Form Body", extra={"errors": errors})
 
 
 def invalid_json() -> ApiError:
-    """Say that the body is not JSON."""
+    """Refuse a body that is not JSON."""
     return ApiError(400, 50109, "The request body contains invalid JSON.")
 
 
@@ -119,6 +118,6 @@ REFUSALS = {
 
 
 def refusal(code: int, status: int | None = None) -> ApiError:
-    """Make the refusal with this code, one of `REFUSALS`, with its usual status or the one given."""
+    """Build the refusal with this code, one of `REFUSALS`, with its usual status or the given one."""
     usual, message = REFUSALS.get(code, (403, "Refused"))
     return ApiError(status or usual, code, message)

@@ -1,4 +1,4 @@
-"""Misbehaviour on demand: what Discord does on a bad day, so that a test can see how its bot takes it."""
+"""Misbehaviour on demand: Discord's faults, so that a test can see how its bot handles them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class ConnectionDroppedError(Exception):
-    """The connection is to be closed without an answer."""
+    """The connection is to be closed without a response."""
 
 
 @dataclass(slots=True, eq=False)
 class Hold:
-    """Requests stopped on their way: `arrived` is set by the first, `release` lets all of them go on."""
+    """Requests held on their way: the first one sets `arrived`, `release` lets all of them continue."""
 
     arrived: anyio.Event = field(default_factory=anyio.Event)
     released: anyio.Event = field(default_factory=anyio.Event)
 
     def release(self) -> None:
-        """Let them go on."""
+        """Let them continue."""
         self.released.set()
 
 
 @dataclass(slots=True, eq=False)
 class Fault:
-    """What happens to the next `times` requests that match; `after_effect` lets each do its work first."""
+    """What happens to the next `times` matching requests; with `after_effect`, each takes effect first."""
 
     method: str
     path: re.Pattern[str]
@@ -47,11 +47,10 @@ class Fault:
 class Faults:
     """The switches.
 
-    A path is a regular expression, searched in what follows `/api/v10`, say `/channels/[0-9]+/messages$`.
+    A path is a regular expression, searched in the part after `/api/v10`, for example `/channels/[0-9]+/messages$`.
     """
 
     def __init__(self) -> None:
-        """All is well."""
         self.dm_refusals: dict[int, int] = {}
         self.channel_refusals: dict[int, int] = {}
         self._opening: list[int] = []
@@ -64,7 +63,7 @@ class Faults:
         self.dm_refusals[user_id] = code
 
     def open_dms(self, user_id: int) -> None:
-        """Let messages through to that person again."""
+        """Accept messages to that person again."""
         self.dm_refusals.pop(user_id, None)
 
     def refuse_opening_dms(self, code: int = 40003, *, times: int = 1) -> None:
@@ -76,7 +75,7 @@ class Faults:
         self.channel_refusals[channel_id] = code
 
     def allow_channel(self, channel_id: int) -> None:
-        """Let the bot write in that channel again."""
+        """Allow the bot to write in that channel again."""
         self.channel_refusals.pop(channel_id, None)
 
     def fail(
@@ -90,7 +89,7 @@ class Faults:
         times: int = 1,
         after_effect: bool = False,
     ) -> None:
-        """Answer the next matching requests with this status, without doing what they ask, or after doing it."""
+        """Answer the next matching requests with this status, instead of or after their effect."""
 
         async def strike() -> None:
             raise errors.ApiError(status, code, message)
@@ -108,7 +107,7 @@ class Faults:
         self._add(method, path, times, strike, after_effect=False)
 
     def drop(self, method: str, path: str, *, times: int = 1, after_effect: bool = False) -> None:
-        """Close the connection of the next matching requests without an answer, before or after doing what they ask."""
+        """Close the connection of the next matching requests without a response, before or after their effect."""
 
         async def strike() -> None:
             raise ConnectionDroppedError
@@ -116,7 +115,7 @@ class Faults:
         self._add(method, path, times, strike, after_effect=after_effect)
 
     def hold(self, method: str, path: str, *, times: int = 1, after_effect: bool = False) -> Hold:
-        """Stop the next matching requests until the returned hold is released: an answer as slow as a test wants it."""
+        """Hold the next matching requests until the returned hold is released: a response as slow as a test needs."""
         hold = Hold()
         self._holds.append(hold)
 
@@ -132,7 +131,7 @@ class Faults:
         self._duplicates[event] = self._duplicates.get(event, 0) + times
 
     def clear(self) -> None:
-        """All is well again; held requests go on."""
+        """Remove all faults; held requests continue."""
         self.release_all()
         self.dm_refusals.clear()
         self.channel_refusals.clear()
@@ -141,13 +140,13 @@ class Faults:
         self._duplicates.clear()
 
     def release_all(self) -> None:
-        """Let every held request go on."""
+        """Let every held request continue."""
         for hold in self._holds:
             hold.release()
         self._holds.clear()
 
     def take_request(self, method: str, path: str) -> Fault | None:
-        """Find the fault that this request meets, counted down."""
+        """Return the fault for this request, and count it down."""
         for fault in self._requests:
             if fault.method in {method, "*"} and fault.path.search(path):
                 fault.times -= 1
@@ -157,11 +156,11 @@ class Faults:
         return None
 
     def take_opening(self) -> ApiError | None:
-        """Find the refusal of this opening of a DM, counted down."""
+        """Return the refusal for this opening of a DM, and count it down."""
         return errors.refusal(self._opening.pop(0)) if self._opening else None
 
     def take_duplicate(self, event: str) -> bool:
-        """Whether this event goes out twice, counted down."""
+        """Whether this event is sent twice, counted down."""
         left = self._duplicates.get(event, 0)
         self._duplicates[event] = max(0, left - 1)
         return left > 0

@@ -1,4 +1,4 @@
-"""The Gateway's frames: opcodes, closing codes, and one websocket to send them over."""
+"""The Gateway's frames: opcodes, closing codes, and a websocket that sends them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class CloseError(Exception):
     """The connection is to be closed with this code."""
 
     def __init__(self, code: int, reason: str) -> None:
-        """Keep what the bot will be told."""
         super().__init__(reason)
         self.code = code
         self.reason = reason
@@ -31,7 +30,7 @@ class CloseError(Exception):
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One websocket and the session that it carries, once there is one; `stop` ends it from outside."""
+    """One websocket and its session, if any; `stop` ends it from outside."""
 
     socket: web.WebSocketResponse
     request: web.Request
@@ -39,7 +38,7 @@ class Connection:
     stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     async def send(self, op: int, data: object = None, *, name: str | None = None, sequence: int | None = None) -> None:
-        """Send one frame; where the bot has gone away, nothing."""
+        """Send one frame, or nothing if the bot has disconnected."""
         if not self.socket.closed:
             frame = json.dumps({"op": op, "d": data, "s": sequence, "t": name})
             try:
@@ -49,7 +48,7 @@ class Connection:
 
 
 def decode(message: WSMessage) -> Json:
-    """Read a frame; what is none closes the connection."""
+    """Decode a frame; an invalid one closes the connection."""
     try:
         frame = json.loads(message.data) if message.type is WSMsgType.TEXT else None
     except ValueError:

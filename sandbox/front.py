@@ -1,4 +1,4 @@
-"""What every REST request passes on its way in and out: the log, the faults, the token, the limits and the errors."""
+"""The middleware of every REST request: the log, the faults, the token, the limits and the errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.ratelimits import RateLimits
 
 PREFIX = "/api/v10"
-# Interactions are answered with the token in their path.
+# The token of an interaction's responses is in their path.
 WITHOUT_TOKEN = ("/interactions/", "/webhooks/")
 KEPT_REQUESTS = 200_000
 ID_LISTS = {"users", "roles", "sticker_ids"}
@@ -34,7 +34,7 @@ WRITTEN = web.RequestKey("written", list[Message])
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class RequestRecord:
-    """One REST request: `path` is below `/api/v10`, `status` 0 where no answer was sent, `at` monotonic seconds."""
+    """One REST request: `path` is below `/api/v10`, `status` 0 if no response was sent, `at` monotonic seconds."""
 
     method: str
     path: str
@@ -44,12 +44,12 @@ class RequestRecord:
 
 
 def json_response(data: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Make an answer of exactly the type `application/json`: where a charset follows, clients miss the error code."""
+    """Build a response of exactly the type `application/json`: if a charset follows, clients miss the error code."""
     return web.Response(body=json.dumps(data).encode(), status=status, headers=headers, content_type="application/json")
 
 
 def with_ids_as_text(body: Any) -> Any:  # noqa: ANN401 — JSON is whatever was sent
-    """Copy a body with its snowflakes as text: Discord takes numbers too, its description knows text alone."""
+    """Copy a body with its snowflakes as text: Discord accepts numbers too, its description only text."""
     if isinstance(body, list):
         return [with_ids_as_text(each) for each in body]
     if not isinstance(body, dict):
@@ -60,7 +60,7 @@ def with_ids_as_text(body: Any) -> Any:  # noqa: ANN401 — JSON is whatever was
             copy[key] = str(each)
         elif key in ID_LISTS and isinstance(each, list):
             copy[key] = [str(item) if isinstance(item, int) else item for item in each]
-    # An attachment's id is the number of its file; a component's, also `id`, is a number by the description too.
+    # An attachment's id is the number of its file; a component's, also `id`, is a number in the description too.
     for each in copy.get("attachments") or []:
         if isinstance(each, dict) and isinstance(each.get("id"), int):
             each["id"] = str(each["id"])
@@ -78,7 +78,7 @@ class Front:
         token: str,
         request_check: Callable[[str, str, object], list[str]] | None,
     ) -> None:
-        """Complaints of `request_check` and of this server's own failures are collected in `complaints`."""
+        """`complaints` collects those of `request_check` and this server's own failures."""
         self._faults = faults
         self._rate_limits = rate_limits
         self._token = token
@@ -89,7 +89,7 @@ class Front:
     async def middleware(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Serve one request and log it; whatever happens inside becomes an answer here."""
+        """Serve one request and log it; every failure inside becomes a response here."""
         path = request.path.removeprefix(PREFIX)
         request[BODY] = Body()
         request[WRITTEN] = []
@@ -99,7 +99,7 @@ class Front:
             response = await self._answer(request, path, handler)
             status = response.status
             self._log(request, path, status, arrived_at)
-            # A client that left meanwhile gets no answer, and that is no failure of this server's.
+            # A client that disconnected gets no response, which is not a failure of this server.
             with suppress(ConnectionResetError):
                 await response.prepare(request)
                 await response.write_eof()
@@ -145,7 +145,7 @@ class Front:
             response = json_response({"message": f"{error.status}: {error.reason}", "code": 0}, error.status)
         except ConnectionDroppedError:
             raise
-        except Exception as error:  # noqa: BLE001 — the one place where a failure of this server becomes an answer
+        except Exception as error:  # noqa: BLE001 — the one place where a failure of this server becomes a response
             where = traceback.extract_tb(error.__traceback__)[-1]
             self.complaints.append(f"{request.method} {path}: {error!r} at {where.filename}:{where.lineno}")
             response = json_response({"message": "500: Internal Server Error", "code": 0}, 500)

@@ -1,4 +1,4 @@
-"""The Gateway: the websocket over which a bot hears what happens."""
+"""The Gateway: the websocket that sends events to a bot."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HEARTBEAT_MS = 41_250
 CHUNK_MEMBERS = 1000
 LARGE_THRESHOLD = 50
 ALL_INTENTS = (1 << 26) - 1
-# A bot that says goodbye with one of these does not come back to its session.
+# A bot that closes with one of these does not resume its session.
 ENDS_SESSION = {1000, 1001}
 
 
@@ -47,9 +47,9 @@ class Gateway:
     """Serves the websocket, and breaks it on demand."""
 
     def __init__(self, state: State, hub: Hub, *, token: str, privileged: Intents, shards: int) -> None:
-        """Admit the one token; `privileged` are the privileged intents granted to the bot in the portal.
+        """`privileged` are the privileged intents granted to the bot in the portal.
 
-        `shards` is the smallest number of connections that a bot may divide its servers among.
+        `shards` is the minimum number of connections that a bot may divide its servers among.
         """
         self._state = state
         self._hub = hub
@@ -63,7 +63,7 @@ class Gateway:
 
     @property
     def connected(self) -> int:
-        """How many connections have an identified session."""
+        """The number of connections with an identified session."""
         return sum(connection.session is not None for connection in self._connections)
 
     async def wait_connected(self, count: int = 1) -> None:
@@ -74,8 +74,8 @@ class Gateway:
     async def disconnect(self, *, resumable: bool = True, replay: int = 0, how: str = "close") -> None:
         """Break every connection: `how` is close (code 4000), reconnect (opcode 7) or drop (no closing frame).
 
-        A session that is not `resumable` is forgotten. `replay` is how many delivered events come a second time with
-        the RESUME.
+        A session that is not `resumable` is forgotten. `replay` is how many delivered events are sent again with the
+        RESUME.
         """
         for connection in tuple(self._connections):
             session = connection.session
@@ -94,7 +94,7 @@ class Gateway:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Hold events back inside the block; then all arrive in one piece, before a bot has acted on the first."""
+        """Hold events back inside the block; then all arrive in one piece, before a bot has reacted to the first."""
         self._held_back = True
         try:
             yield
@@ -104,7 +104,7 @@ class Gateway:
                 session.rouse()
 
     async def close(self) -> None:
-        """End all connections for good."""
+        """End all connections permanently."""
         for connection in tuple(self._connections):
             connection.stop.cancel()
             await connection.socket.close(code=1001, message=b"Going away")
@@ -213,7 +213,7 @@ class Gateway:
         }
 
     async def _resume(self, connection: Connection, data: Json) -> bool:
-        """Take an old session up again, or tell the bot to identify anew."""
+        """Resume a session, or require the bot to identify again."""
         self._check_token(data)
         session = self._hub.sessions.get(str(data.get("session_id")))
         sequence = data.get("seq")

@@ -1,4 +1,4 @@
-"""Interactions: a person's slash command, click or form, and the one answer within three seconds that it wants."""
+"""Interactions: a person's slash command, click or form, and its one response within three seconds."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ TOKEN_SECONDS = 900.0
 
 
 class Interactions:
-    """Starts interactions and holds bots to their rules."""
+    """Starts interactions and enforces the rules of their responses."""
 
     def __init__(self, state: State, hub: Hub) -> None:
-        """Nothing has been done yet."""
         self._state = state
         self._hub = hub
         self._by_id: dict[int, Interaction] = {}
@@ -41,7 +40,7 @@ class Interactions:
         data: Json,
         message: Message | None = None,
     ) -> Interaction:
-        """Tell the bots what a person did."""
+        """Send an interaction to the bots."""
         self._forget_old()
         interaction = Interaction(
             id=self._state.new_id(),
@@ -65,7 +64,10 @@ class Interactions:
         data: Json,
         write: Callable[[Interaction, AnswerKind], Draft],
     ) -> Interaction:
-        """Take a bot's first answer, or refuse it as late, doubled or out of place; `write` reads what it says."""
+        """Accept a bot's first response, or refuse it as late, repeated or of the wrong kind.
+
+        `write` reads its message.
+        """
         interaction = self._by_id.get(interaction_id)
         if interaction is None or interaction.token != token:
             raise errors.unknown_interaction()
@@ -84,7 +86,7 @@ class Interactions:
         return interaction
 
     def by_token(self, token: str) -> Interaction:
-        """Find the answered interaction behind a webhook token, while its fifteen minutes last."""
+        """Find the interaction of a webhook token that has a response and is younger than fifteen minutes."""
         interaction = self._by_token.get(token)
         if interaction is None:
             raise errors.invalid_webhook_token()
@@ -95,7 +97,7 @@ class Interactions:
         return interaction
 
     def follow_up(self, interaction: Interaction, draft: Draft) -> Message:
-        """Write one more message; the first one after a deferral takes the announced answer's place."""
+        """Write a further message; the first one after a deferral replaces the loading message."""
         original = interaction.original
         if original is not None and original.loading and not original.deleted:
             self.edit(interaction, original, draft)
@@ -106,7 +108,7 @@ class Interactions:
         return message
 
     def edit(self, interaction: Interaction, message: Message, draft: Draft) -> None:
-        """Change one of its messages; an announced answer stops loading."""
+        """Change one of its messages; a loading message stops loading."""
         first_fill = message.loading
         message.flags &= ~LOADING
         self._state.edit(message, draft, first_fill=first_fill)
@@ -123,7 +125,7 @@ class Interactions:
         raise errors.unknown_message()
 
     def _forget_old(self) -> None:
-        """Let go of interactions whose tokens are dead; they are answered as unknown ones."""
+        """Forget interactions with expired tokens; they are then unknown."""
         for old in list(self._by_id.values()):
             if self._state.clock() - old.created_at <= TOKEN_SECONDS:
                 break

@@ -1,4 +1,4 @@
-"""Discord's limits on what a message may say; a breach is answered with 400 and code 50035, field by field."""
+"""Discord's limits on messages; a breach is answered with 400 and code 50035, field by field."""
 
 from __future__ import annotations
 
@@ -52,29 +52,28 @@ KINDS: dict[str, tuple[type, ...]] = {
 
 
 class FormErrors:
-    """Collects what is wrong with a body; a path's parts are keys and positions from the top."""
+    """Collects the errors of a body; a path's parts are keys and positions from the top."""
 
     def __init__(self) -> None:
-        """Nothing is wrong yet."""
         self._tree: Json = {}
 
     def add(self, path: tuple[str | int, ...], code: str, message: str) -> None:
-        """Note one error."""
+        """Add one error."""
         node = self._tree
         for part in path:
             node = node.setdefault(str(part), {})
         node.setdefault("_errors", []).append({"code": code, "message": message})
 
     def too_long(self, path: tuple[str | int, ...], limit: int) -> None:
-        """Note a text over its limit."""
+        """Add an error for a text over its limit."""
         self.add(path, "BASE_TYPE_MAX_LENGTH", f"Must be {limit} or fewer in length.")
 
     def too_many(self, path: tuple[str | int, ...], limit: int) -> None:
-        """Note a list over its limit."""
+        """Add an error for a list over its limit."""
         self.add(path, "BASE_TYPE_BAD_LENGTH", f"Must be between 1 and {limit} in length.")
 
     def required(self, path: tuple[str | int, ...]) -> None:
-        """Note a missing field."""
+        """Add an error for a missing field."""
         self.add(path, "BASE_TYPE_REQUIRED", "This field is required")
 
     def text(self, path: tuple[str | int, ...], value: object, limit: int, *, needed: bool = False) -> int:
@@ -91,13 +90,13 @@ class FormErrors:
         return len(value)
 
     def raise_if_any(self) -> None:
-        """Refuse the body where something was noted."""
+        """Refuse the body if there are errors."""
         if self._tree:
             raise errors.invalid_form(self._tree)
 
 
 def check_message(body: Json, *, files: int = 0) -> None:
-    """Refuse a message, or an edit of one, that breaks a limit; emptiness is `check_not_empty`'s concern."""
+    """Refuse a message, or an edit of one, that breaks a limit; `check_not_empty` checks emptiness."""
     wrong = FormErrors()
     for key, kinds in KINDS.items():
         value = body.get(key)
@@ -115,7 +114,7 @@ def check_message(body: Json, *, files: int = 0) -> None:
 
 
 def check_not_empty(draft: Draft, message: Message | None = None) -> None:
-    """Refuse a new message, or an edit of `message`, after which there would be nothing to show."""
+    """Refuse a new message, or an edit of `message`, that would show nothing."""
     content = draft.content if draft.content is not None or message is None else message.content
     parts: list[list[Any] | None] = [draft.embeds, draft.components, draft.attachments]
     if message is not None:
@@ -126,7 +125,7 @@ def check_not_empty(draft: Draft, message: Message | None = None) -> None:
 
 
 def check_custom_text(path: str, value: object, low: int, high: int) -> None:
-    """Refuse a required text whose length is out of bounds."""
+    """Refuse a required text if its length is out of bounds."""
     if not isinstance(value, str) or not low <= len(value) <= high:
         wrong = FormErrors()
         wrong.add((path,), "BASE_TYPE_BAD_LENGTH", f"Must be between {low} and {high} in length.")
@@ -147,7 +146,7 @@ def _check_embeds(wrong: FormErrors, embeds: list[Any]) -> None:
 
 
 def _check_embed(wrong: FormErrors, path: tuple[str | int, ...], embed: Json) -> int:
-    """Check one embed and return how many characters it counts towards the sum."""
+    """Check one embed and return how many characters it adds to the sum."""
     length = sum(wrong.text((*path, key), embed.get(key), limit) for key, limit in EMBED_TEXTS.items())
     for (outer, inner), limit in EMBED_INNER_TEXTS.items():
         if isinstance(part := embed.get(outer), dict):
@@ -165,7 +164,7 @@ def _check_embed(wrong: FormErrors, path: tuple[str | int, ...], embed: Json) ->
 
 
 def _check_look(wrong: FormErrors, path: tuple[str | int, ...], embed: Json) -> None:
-    """Check what of an embed is no text."""
+    """Check the parts of an embed that are not text."""
     pictures = [(key, embed[key].get("url", "")) for key in EMBED_URLS if isinstance(embed.get(key), dict)]
     for key, url in pictures:
         if not str(url).startswith(URL_SCHEMES):

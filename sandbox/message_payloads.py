@@ -1,4 +1,4 @@
-"""The JSON shapes in which Discord shows messages and what belongs to them."""
+"""Discord's JSON shapes of messages and their parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def attachment(each: Attachment) -> Json:
-    """Show a file of a message."""
+    """Serialize a file of a message."""
     shape: Json = {
         "id": str(each.id),
         "filename": each.filename,
@@ -28,7 +28,7 @@ def attachment(each: Attachment) -> Json:
 
 
 def invocation(state: State, each: Invocation) -> Json:
-    """Show what a message answers."""
+    """Serialize the interaction that a message answers."""
     shape: Json = {
         "id": str(each.id),
         "type": each.kind,
@@ -43,7 +43,7 @@ def invocation(state: State, each: Invocation) -> Json:
 
 
 def message(state: State, each: Message) -> Json:
-    """Show a message."""
+    """Serialize a message."""
     mentioned = dict.fromkeys(int(found) for found in USER_MENTION.findall(each.content))
     shape: Json = {
         "id": str(each.id),
@@ -85,7 +85,7 @@ def message_type(each: Message) -> int:
 
 
 def numbered(rows: list[Json]) -> list[Json]:
-    """Components with the ids that Discord gives them, in reading order."""
+    """Return the components with the ids that Discord gives them, in reading order."""
     shown: list[Json] = []
     next_id = 1
     for row in rows:
@@ -100,7 +100,7 @@ def numbered(rows: list[Json]) -> list[Json]:
 
 
 def gateway_message(state: State, each: Message) -> Json:
-    """Show a message as the Gateway sends it: in the guild with its guild and its author's membership."""
+    """Serialize a message for the Gateway: in the guild, with the guild and its author's membership."""
     shape = message(state, each)
     if not state.channel(each.channel_id).is_direct:
         shape["guild_id"] = str(state.guild_id)

@@ -1,4 +1,4 @@
-"""What a local Discord holds: plain records of roles, members, channels and messages."""
+"""The data of a local Discord: plain records of roles, members, channels and messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUTTON_LINK = 5
 
 
 class EventName(enum.StrEnum):
-    """The Gateway's events that a change of the state causes."""
+    """The Gateway's events for changes of the state."""
 
     MESSAGE_CREATE = "MESSAGE_CREATE"
     MESSAGE_UPDATE = "MESSAGE_UPDATE"
@@ -49,7 +49,7 @@ class Role:
 
 @dataclass(slots=True, kw_only=True)
 class Member:
-    """A person or a bot; one who has left the guild stays known, with `in_guild` false."""
+    """A person or a bot; a member who has left remains known, with `in_guild` false."""
 
     id: int
     name: str
@@ -77,7 +77,7 @@ class Channel:
 
 @dataclass(slots=True, kw_only=True)
 class Attachment:
-    """A file of a message, served back at `url`."""
+    """A file of a message, served at `url`."""
 
     id: int
     filename: str
@@ -100,7 +100,7 @@ class Button:
 
 @dataclass(slots=True, kw_only=True)
 class Invocation:
-    """What a message answers: the person's slash command or click."""
+    """The slash command or click that a message answers."""
 
     id: int
     kind: int
@@ -111,11 +111,11 @@ class Invocation:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Message:
-    """A message as it stands now; `embeds` and `components` have Discord's JSON shapes.
+    """A message in its present state; `embeds` and `components` have Discord's JSON shapes.
 
-    `ephemeral_to` is the one member who sees it, None for everyone. `pinged` are the members whom it notified.
-    `settled` is set once the request that wrote it has been answered in full, None for what a person wrote;
-    `settled_at` is when, in monotonic seconds.
+    `ephemeral_to` is the only member who sees it, None for everyone. `pinged` are the notified members. `settled` is
+    set as soon as the request that wrote it has its response, None for a person's message; `settled_at` is the moment,
+    in monotonic seconds.
     """
 
     id: int
@@ -147,7 +147,7 @@ class Message:
 
     @property
     def loading(self) -> bool:
-        """Whether it stands for an answer that is still to come ("thinking")."""
+        """Whether it stands for a response still to come ("thinking")."""
         return bool(self.flags & LOADING)
 
     @property
@@ -157,7 +157,7 @@ class Message:
 
     @property
     def text(self) -> str:
-        """Everything readable in it, a line each: content, then each embed's title, description, fields and footer."""
+        """All readable text, a line each: content, then each embed's title, description, fields and footer."""
         lines: list[str | None] = [self.content]
         for embed in self.embeds:
             lines += [embed.get("author", {}).get("name"), embed.get("title"), embed.get("description")]
@@ -182,13 +182,13 @@ class Message:
         ]
 
     def settle(self, now: float) -> None:
-        """Note that who wrote it has been told so."""
+        """Record that the writer has the response."""
         self.settled_at = now
         if self.settled is not None:
             self.settled.set()
 
     def parts(self) -> Iterator[Json]:
-        """Its buttons and menus as JSON, without the rows that hold them."""
+        """Its buttons and menus as JSON, without the rows that contain them."""
         for row in self.components:
             yield from row.get("components", [])
 
@@ -199,7 +199,7 @@ class Message:
 
 @dataclass(slots=True, kw_only=True, frozen=True)
 class Change:
-    """Something happened to the state: `subject` is what it happened to, as it stands after it."""
+    """A change of the state: `subject` is the changed object, in its state afterwards."""
 
     event: EventName
     subject: Message | Channel | Role | Member

@@ -1,4 +1,4 @@
-"""The JSON shapes in which Discord shows people, channels, the guild and the application."""
+"""Discord's JSON shapes of people, channels, the guild and the application."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ EMPTY_IN_A_GUILD = (
 
 
 def iso(moment: datetime) -> str:
-    """Write a moment as Discord does."""
+    """Format a moment like Discord."""
     return moment.isoformat(timespec="microseconds")
 
 
 def user(member: Member) -> Json:
-    """Show a person, wherever they are."""
+    """Serialize a user."""
     shape: Json = {
         "id": str(member.id),
         "username": member.name,
@@ -61,12 +61,12 @@ def user(member: Member) -> Json:
 
 
 def current_user(member: Member) -> Json:
-    """Show the bot, as it sees itself."""
+    """Serialize the bot for itself."""
     return {**user(member), "mfa_enabled": True, "locale": "en-US", "verified": True, "email": None}
 
 
 def member_without_user(member: Member) -> Json:
-    """Show a person's membership, as it stands beside a message's author."""
+    """Serialize a person's membership as a part of a message."""
     return {
         "roles": [str(role_id) for role_id in member.role_ids],
         "joined_at": iso(member.joined_at),
@@ -83,12 +83,12 @@ def member_without_user(member: Member) -> Json:
 
 
 def member(person: Member) -> Json:
-    """Show a person's membership."""
+    """Serialize a person's membership."""
     return {**member_without_user(person), "user": user(person)}
 
 
 def role(each: Role) -> Json:
-    """Show a role."""
+    """Serialize a role."""
     return {
         "id": str(each.id),
         "name": each.name,
@@ -106,7 +106,7 @@ def role(each: Role) -> Json:
 
 
 def channel(state: State, each: Channel) -> Json:
-    """Show a channel of the guild, or a DM."""
+    """Serialize a channel of the guild, or a DM."""
     last = None if each.last_message_id is None else str(each.last_message_id)
     if each.recipient_id is not None:
         recipient = user(state.user(each.recipient_id))
@@ -128,7 +128,7 @@ def channel(state: State, each: Channel) -> Json:
 
 
 def guild(state: State) -> Json:
-    """Show the guild, as REST shows it."""
+    """Serialize the guild for REST."""
     owner = next((each for each in state.guild_members() if not each.bot), state.bot)
     nothing = dict.fromkeys(EMPTY_IN_A_GUILD)
     return {
@@ -161,7 +161,7 @@ def guild(state: State) -> Json:
 
 
 def guild_create(state: State, *, large_threshold: int, with_members: bool) -> Json:
-    """Show the guild as the Gateway announces it; without the presences intent only the bot is among its members."""
+    """Serialize the guild for the Gateway; without the presences intent only the bot is among its members."""
     people = state.guild_members()
     return {
         **guild(state),
@@ -181,7 +181,7 @@ def guild_create(state: State, *, large_threshold: int, with_members: bool) -> J
 
 
 def application(state: State) -> Json:
-    """Show the bot's application."""
+    """Serialize the bot's application."""
     owner = next((each for each in state.guild_members() if not each.bot), state.bot)
     return {
         "id": str(state.bot.id),

@@ -1,4 +1,4 @@
-"""What people do in the local Discord: type, press buttons, choose from menus, use commands, send forms."""
+"""People's actions in the local Discord: type, press buttons, choose from menus, use commands, send forms."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ REACTION_SECONDS = 0.02
 
 
 class People:
-    """Acts for members, within what their clients would let them do, and watches messages for them."""
+    """Acts for members, within the limits of their clients, and watches messages for them."""
 
     def __init__(self, state: State, commands: Commands, interactions: Interactions) -> None:
-        """Act on this state."""
         self._state = state
         self._commands = commands
         self._interactions = interactions
 
     def say(self, channel_id: int, member_id: int, content: str, *, reply_to: int | None = None) -> Message:
-        """Type a message in a channel, or in one's own DM with the bot."""
+        """Type a message in a channel, or in the member's own DM with the bot."""
         self._check_presence(channel_id, member_id)
         if not content.strip():
             message = "nothing was typed"
@@ -67,7 +66,7 @@ class People:
         )
 
     def slash(self, channel_id: int, member_id: int, path: str, options: Mapping[str, Any]) -> Interaction:
-        """Use a slash command; `path` holds a subcommand's words too."""
+        """Use a slash command; `path` includes a subcommand's words."""
         self._check_presence(channel_id, member_id)
         data = self._commands.invocation(path, options)
         return self._interactions.start(InteractionKind.COMMAND, channel_id=channel_id, member_id=member_id, data=data)
@@ -75,7 +74,7 @@ class People:
     async def autocomplete(
         self, channel_id: int, member_id: int, path: str, focused: str, options: Mapping[str, Any]
     ) -> list[Json]:
-        """Type in one option of a slash command and see what the bot suggests: dictionaries of `name` and `value`."""
+        """Type in one option of a slash command; return the bot's suggestions as dictionaries of `name` and `value`."""
         self._check_presence(channel_id, member_id)
         data = self._commands.invocation(path, {focused: "", **options}, focused=focused)
         interaction = self._interactions.start(
@@ -86,7 +85,7 @@ class People:
         return choices
 
     def submit(self, interaction: Interaction, values: Mapping[str, str]) -> Interaction:
-        """Send the form with which the bot answered an interaction, its texts by custom id."""
+        """Send the form that the bot answered an interaction with, its texts by custom id."""
         if interaction.answer is None or interaction.answer.kind is not AnswerKind.MODAL:
             reason = "the bot showed no form"
             raise SandboxError(reason)
@@ -106,7 +105,7 @@ class People:
     async def wait_for(
         self, predicate: Callable[[Message], bool], timeout_seconds: float, after: Message | int | None
     ) -> Message:
-        """Wait for a message, new or edited, that the predicate is true of; the newest where there are several."""
+        """Wait for a message, new or edited, that matches the predicate; the newest if there are several."""
         least = after.id if isinstance(after, Message) else after or 0
         news: list[Message] = []
         happened = anyio.Event()
@@ -131,10 +130,10 @@ class People:
             self._state.listeners.remove(listen)
 
     async def _reach(self, message: Message) -> None:
-        """Take the time that a person takes: the bot must have been told that its message is written.
+        """Wait as long as a person takes: the bot must have the response about its written message.
 
-        A client that is pressed before it read the answer to its request does not know the button yet and drops the
-        click. Nobody is that fast, and no event tells when the bot has read what was sent.
+        If a click arrives before the client read that response, it does not know the button yet and drops the click. No
+        person is that fast, and no event shows when the bot has read the response.
         """
         if message.settled is not None:
             await message.settled.wait()
@@ -152,7 +151,7 @@ class People:
 
 
 def _filled(part: Json, values: Mapping[str, str]) -> Json:
-    """Fill a form's row or label with what was typed."""
+    """Fill a form's row or label with the typed text."""
     if "components" in part:
         return {"type": part["type"], "components": [_filled(each, values) for each in part["components"]]}
     if "component" in part:

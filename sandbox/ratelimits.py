@@ -1,4 +1,4 @@
-"""Discord's rate limits: a bucket for each route and channel, a limit for all, and one for edits of old messages."""
+"""Discord's rate limits: a bucket for each route and channel, a global limit, and one for edits of old messages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Window:
     resets_at: float = 0.0
 
     def take(self, now: float) -> float:
-        """Use one; returns 0, or the seconds until there is one again."""
+        """Take one use; return 0, or the seconds until one is available."""
         if now >= self.resets_at:
             self.used, self.resets_at = 0, now + self.seconds
         if self.used >= self.limit:
@@ -51,7 +51,10 @@ class Window:
 def too_many_requests(
     retry_after: float, *, scope: str = "user", code: int = 0, headers: Mapping[str, str] | None = None
 ) -> ApiError:
-    """Make the 429 for this `scope`: user, shared or global. `Via` tells clients that it is no block by the front."""
+    """Build the 429 for this `scope`: user, shared or global.
+
+    `Via` shows clients that it is not a block by the proxy.
+    """
     body: Json = {"retry_after": round(retry_after, 3), "global": scope == "global"}
     told = {
         "Via": "1.1 sandbox",
@@ -66,10 +69,9 @@ def too_many_requests(
 
 
 class RateLimits:
-    """Counts requests; `enabled` false lets everything pass and sends no headers."""
+    """Counts requests; with `enabled` false every request passes, without headers."""
 
     def __init__(self, clock: Callable[[], float], *, enabled: bool) -> None:
-        """Start with all windows empty."""
         self._clock = clock
         self.enabled = enabled
         self.invalid_requests = 0
@@ -79,11 +81,11 @@ class RateLimits:
         self._invalid = Window(*INVALID)
 
     def admit(self, method: str, route: str, parts: Mapping[str, str]) -> dict[str, str]:
-        """Count one request to a route template; returns the headers of its answer, or refuses it with 429."""
+        """Count one request to a route template; return the headers of its response, or refuse it with 429."""
         if not self.enabled:
             return {}
         if self._invalid.used >= INVALID[0] and self._clock() < self._invalid.resets_at:
-            # The front's block: no Via, no JSON that a client could wait by.
+            # The proxy's block: no Via, no JSON with a time to wait.
             raise ApiError(429, 0, "Blocked for too many invalid requests.")
         if "{interaction_id}" not in route and "{webhook_token}" not in route:
             wait = self._global.take(self._clock())
@@ -99,14 +101,14 @@ class RateLimits:
         return headers
 
     def admit_old_edit(self, channel_id: int, written_at: float) -> None:
-        """Count an edit of a message written at that Unix second, where it is an old one."""
+        """Count an edit of a message written at that Unix second, if the message is old."""
         if self.enabled and self._clock() - written_at > OLD_EDIT_SECONDS:
             wait = self._old_edits[channel_id].take(self._clock())
             if wait:
                 raise too_many_requests(wait, code=30046)
 
     def count_answer(self, status: int, *, shared: bool) -> None:
-        """Count an answer towards the 10,000 refusals in 10 minutes after which Discord blocks an address."""
+        """Count a response towards the 10,000 refusals in 10 minutes after which Discord blocks an address."""
         if status in INVALID_STATUSES and not shared:
             self.invalid_requests += 1
             self._invalid.take(self._clock())

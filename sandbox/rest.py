@@ -20,7 +20,7 @@ MEMBERS_PAGE = 1000
 
 
 def number(request: web.Request, name: str) -> int:
-    """Read an id in a path; what is no number is no known id."""
+    """Parse an id in a path; text that is not a number matches no id."""
     text = request.match_info[name]
     if not text.isdecimal():
         message = f'Value "{text}" is not snowflake.'
@@ -29,7 +29,7 @@ def number(request: web.Request, name: str) -> int:
 
 
 def query_number(request: web.Request, name: str, default: int, most: int) -> int:
-    """Read a number in a query, from 1 to `most`."""
+    """Parse a number in a query, from 1 to `most`."""
     text = request.query.get(name, str(default))
     if not text.isdecimal() or not 1 <= int(text) <= most:
         message = f"int value should be from 1 to {most}."
@@ -38,17 +38,16 @@ def query_number(request: web.Request, name: str, default: int, most: int) -> in
 
 
 class Rest:
-    """Handlers of everything that is not a message or an interaction."""
+    """Handlers of all routes except messages and interactions."""
 
     def __init__(self, state: State, faults: Faults, gateway: Gateway, commands: Commands) -> None:
-        """Serve this state."""
         self._state = state
         self._faults = faults
         self._gateway = gateway
         self._commands = commands
 
     def add_routes(self, app: web.Application) -> None:
-        """Put the handlers at their paths."""
+        """Register the handlers."""
         get, post, put = web.get, web.post, web.put
         guild = PREFIX + "/guilds/{guild_id}"
         everywhere = PREFIX + "/applications/{application_id}/commands"
@@ -80,20 +79,20 @@ class Rest:
         )
 
     async def gateway(self, _: web.Request) -> web.Response:
-        """Where the Gateway is."""
+        """Return the Gateway's address."""
         return json_response({"url": self._gateway.url})
 
     async def gateway_bot(self, _: web.Request) -> web.Response:
-        """Where the Gateway is, and how often it may be identified to."""
+        """Return the Gateway's address, and how often a bot may identify."""
         limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
         return json_response({"url": self._gateway.url, "shards": self._gateway.shards, "session_start_limit": limit})
 
     async def me(self, _: web.Request) -> web.Response:
-        """Show the bot."""
+        """Return the bot."""
         return json_response(payloads.current_user(self._state.bot))
 
     async def my_guilds(self, _: web.Request) -> web.Response:
-        """Show the one guild, briefly."""
+        """Return the one guild, briefly."""
         brief: Json = {
             "id": str(self._state.guild_id),
             "name": self._state.guild_name,
@@ -106,27 +105,27 @@ class Rest:
         return json_response([brief])
 
     async def user(self, request: web.Request) -> web.Response:
-        """Anybody."""
+        """Return a user."""
         return json_response(payloads.user(self._state.user(number(request, "user_id"))))
 
     async def application(self, _: web.Request) -> web.Response:
-        """Show the bot's application."""
+        """Return the bot's application."""
         return json_response(payloads.application(self._state))
 
     async def open_dm(self, request: web.Request) -> web.Response:
-        """Open a DM, or find the one there is."""
+        """Open a DM, or find the existing one."""
         recipient = self._state.members.get(int(request[BODY].fields.get("recipient_id") or 0))
         if recipient is None:
             raise errors.ApiError(400, 50033, "Invalid Recipient(s)")
         if recipient.bot:
-            # The status is not that of other refusals with this code; clients must go by the code.
+            # Other refusals with this code have another status; clients must rely on the code.
             raise errors.refusal(50007, status=400)
         if refusal := self._faults.take_opening():
             raise refusal
         return json_response(payloads.channel(self._state, self._state.direct_channel(recipient.id)))
 
     async def guild(self, request: web.Request) -> web.Response:
-        """Show the guild."""
+        """Return the guild."""
         self._check_guild(request)
         shape = payloads.guild(self._state)
         if request.query.get("with_counts") in {"1", "true", "True"}:
@@ -135,17 +134,17 @@ class Rest:
         return json_response(shape)
 
     async def guild_channels(self, request: web.Request) -> web.Response:
-        """Its channels."""
+        """Return the guild's channels."""
         self._check_guild(request)
         return json_response([payloads.channel(self._state, each) for each in self._state.guild_channels()])
 
     async def guild_roles(self, request: web.Request) -> web.Response:
-        """Its roles."""
+        """Return the guild's roles."""
         self._check_guild(request)
         return json_response([payloads.role(each) for each in self._state.roles.values()])
 
     async def members(self, request: web.Request) -> web.Response:
-        """Its members, a page in the order of their ids."""
+        """Return the guild's members, a page in the order of their ids."""
         self._check_guild(request)
         limit = query_number(request, "limit", 1, MEMBERS_PAGE)
         after = int(request.query.get("after", "0"))
@@ -153,7 +152,7 @@ class Rest:
         return json_response([payloads.member(each) for each in people[:limit]])
 
     async def search_members(self, request: web.Request) -> web.Response:
-        """Its members whose name starts like the query."""
+        """Return the guild's members whose name starts like the query."""
         self._check_guild(request)
         limit = query_number(request, "limit", 1, MEMBERS_PAGE)
         prefix = request.query.get("query", "").casefold()
@@ -161,27 +160,27 @@ class Rest:
         return json_response([payloads.member(each) for each in people[:limit]])
 
     async def member(self, request: web.Request) -> web.Response:
-        """One member."""
+        """Return one member."""
         self._check_guild(request)
         return json_response(payloads.member(self._state.member(number(request, "user_id"))))
 
     async def channel(self, request: web.Request) -> web.Response:
-        """One channel."""
+        """Return one channel."""
         return json_response(payloads.channel(self._state, self._state.channel(number(request, "channel_id"))))
 
     async def commands(self, request: web.Request) -> web.Response:
-        """Show the registered commands of a scope."""
+        """Return the registered commands of a scope."""
         return json_response(self._commands.all(self._scope(request)))
 
     async def overwrite_commands(self, request: web.Request) -> web.Response:
-        """Register these and no others."""
+        """Replace the registered commands."""
         bodies = request[BODY].json
         if not isinstance(bodies, list):
             raise errors.invalid_form({"_errors": [{"code": "BASE_TYPE_LIST", "message": "Must be a list."}]})
         return json_response(self._commands.overwrite(bodies, self._scope(request)))
 
     async def add_command(self, request: web.Request) -> web.Response:
-        """Register one."""
+        """Register a command."""
         return json_response(self._commands.add(request[BODY].fields, self._scope(request)), 201)
 
     def _scope(self, request: web.Request) -> int | None:

@@ -1,4 +1,4 @@
-"""The REST API's routes by which a bot answers interactions; their token stands in the path."""
+"""The REST API's routes for a bot's responses to interactions; their token is in the path."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ TRUE = {"1", "true", "True"}
 
 
 class Callbacks:
-    """Handlers of first answers, follow-ups and edits by token."""
+    """Handlers of first responses, follow-ups and edits by token."""
 
     def __init__(self, state: State, drafts: Drafts, interactions: Interactions) -> None:
-        """Serve this state."""
         self._state = state
         self._drafts = drafts
         self._interactions = interactions
 
     def add_routes(self, app: web.Application) -> None:
-        """Put the handlers at their paths."""
+        """Register the handlers."""
         webhook = PREFIX + "/webhooks/{webhook_id}/{webhook_token}"
         one = webhook + "/messages/{message_id}"
         app.add_routes(
@@ -47,7 +46,7 @@ class Callbacks:
         )
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Take the first answer."""
+        """Accept the first response."""
         body = request[BODY]
         data = body.fields.get("data") or {}
         kind = int(body.fields.get("type") or 0)
@@ -65,7 +64,7 @@ class Callbacks:
         return json_response(self._answered(interaction, kind))
 
     async def follow_up(self, request: web.Request) -> web.Response:
-        """Write one more message."""
+        """Write a further message."""
         interaction = self._interaction(request)
         body = request[BODY]
         draft = self._drafts.new(interaction.channel_id, body.fields, body.files)
@@ -74,11 +73,11 @@ class Callbacks:
         return json_response(message_payloads.message(self._state, message))
 
     async def get(self, request: web.Request) -> web.Response:
-        """One of the answers."""
+        """Return one of the responses."""
         return json_response(message_payloads.message(self._state, self._message(request)))
 
     async def edit(self, request: web.Request) -> web.Response:
-        """Change one of the answers, or the clicked message."""
+        """Change one of the responses, or the clicked message."""
         message = self._message(request)
         body = request[BODY]
         self._interactions.edit(
@@ -88,7 +87,7 @@ class Callbacks:
         return json_response(message_payloads.message(self._state, message))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Take one of the answers away."""
+        """Delete one of the responses."""
         self._state.delete(self._message(request))
         return web.Response(status=204)
 
@@ -101,7 +100,7 @@ class Callbacks:
         return self._interactions.find(self._interaction(request), request.match_info["message_id"])
 
     def _first_draft(self, interaction: Interaction, kind: AnswerKind, data: Json, body: Body) -> Draft:
-        """Read what the answer writes; only a new message has to show something."""
+        """Read the response's message; only a new message has to show something."""
         if kind is AnswerKind.MESSAGE:
             return self._drafts.new(interaction.channel_id, data, body.files)
         if kind is AnswerKind.UPDATE and interaction.message is not None:

@@ -23,7 +23,7 @@ HISTORY_PAGE = 100
 
 
 def track(request: web.Request, message: Message) -> None:
-    """Let clicks on a message wait until its writer has been answered: before that it does not know its own buttons."""
+    """Delay clicks on a message until its writer has the response: before that it does not know its own buttons."""
     message.settled = anyio.Event()
     request[WRITTEN].append(message)
 
@@ -32,14 +32,13 @@ class Messages:
     """Handlers of a bot's own messages."""
 
     def __init__(self, state: State, faults: Faults, drafts: Drafts, rate_limits: RateLimits) -> None:
-        """Serve this state."""
         self._state = state
         self._faults = faults
         self._drafts = drafts
         self._rate_limits = rate_limits
 
     def add_routes(self, app: web.Application) -> None:
-        """Put the handlers at their paths."""
+        """Register the handlers."""
         channel = PREFIX + "/channels/{channel_id}"
         one = channel + "/messages/{message_id}"
         app.add_routes(
@@ -60,7 +59,7 @@ class Messages:
         return web.Response(status=204)
 
     async def history(self, request: web.Request) -> web.Response:
-        """Show a page of a channel, newest first."""
+        """Return a page of a channel, newest first."""
         channel = self._state.channel(number(request, "channel_id"))
         limit = query_number(request, "limit", 50, HISTORY_PAGE)
         messages = [each for each in self._state.history(channel.id) if not each.ephemeral]
@@ -84,7 +83,7 @@ class Messages:
         return json_response(message_payloads.message(self._state, message))
 
     async def get(self, request: web.Request) -> web.Response:
-        """One message."""
+        """Return one message."""
         return json_response(message_payloads.message(self._state, self._public(request)))
 
     async def edit(self, request: web.Request) -> web.Response:
@@ -99,7 +98,7 @@ class Messages:
         return json_response(message_payloads.message(self._state, message))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Take a message away; in a DM only one's own."""
+        """Delete a message; in a DM only the bot's own."""
         message = self._public(request)
         direct = self._state.channel(message.channel_id).is_direct
         if direct and message.author_id != self._state.bot.id:
@@ -108,7 +107,7 @@ class Messages:
         return web.Response(status=204)
 
     async def attachment(self, request: web.Request) -> web.Response:
-        """Show a file; always as a download, so that a page of the bot's making never runs here."""
+        """Serve a file, always as a download, so that a page from the bot is never displayed here."""
         for message in self._state.history(number(request, "channel_id")):
             for file in message.attachments:
                 if str(file.id) == request.match_info["attachment_id"]:

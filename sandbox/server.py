@@ -41,11 +41,11 @@ LARGEST_BODY = 128 * 1024 * 1024
 class Sandbox:
     """A local Discord: `async with Sandbox() as sandbox:`.
 
-    `clock` gives Unix seconds for ids, timestamps and deadlines; by default it is `time.time` at the moment of asking.
-    `message_content_granted` and `members_granted` are the privileged intents switched on in the portal.
-    `shards` is the number of gateway connections that it asks of a bot. `real_rate_limits` counts requests as Discord
-    does. `request_check` gets method, path and JSON body of every request and returns what is wrong with it; that is
-    collected in `complaints`, with every failure of this server itself.
+    `clock` returns Unix seconds for ids, timestamps and deadlines; by default it is `time.time`, looked up at each
+    call. `message_content_granted` and `members_granted` are the privileged intents switched on in the portal. `shards`
+    is the number of gateway connections that it asks of a bot. `real_rate_limits` counts requests like Discord.
+    `request_check` gets method, path and JSON body of every request and returns its errors; `complaints` collects these
+    and every failure of this server itself.
     """
 
     def __init__(
@@ -64,7 +64,6 @@ class Sandbox:
         real_rate_limits: bool = False,
         request_check: Callable[[str, str, object], list[str]] | None = None,
     ) -> None:
-        """Found the guild; nothing is served yet."""
         self._host = host
         self._port = port
         self.token = token or secrets.token_urlsafe(32)
@@ -102,7 +101,7 @@ class Sandbox:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Let held requests go, close the connections and stop, even where the caller was cancelled."""
+        """Release held requests, close the connections and stop, even if the caller was cancelled."""
         with anyio.CancelScope(shield=True):
             self.faults.release_all()
             self._chat.close()
@@ -119,10 +118,10 @@ class Sandbox:
 
     @web.middleware
     async def _split(self, request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401 — aiohttp's own type
-        """Send the REST API alone through the front."""
+        """Pass only the REST API through the middleware."""
         if request.path.startswith(PREFIX + "/"):
             return await self._front.middleware(request, handler)
-        # A name that somebody made lead here is not this server.
+        # Another host name that resolves to this machine is not this server.
         if request.host.rpartition(":")[0] not in {self._host, "localhost", "127.0.0.1"}:
             raise web.HTTPForbidden
         response: web.StreamResponse = await handler(request)
@@ -130,7 +129,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The server's address, where the chat page is."""
+        """The server's address, with the chat page."""
         return f"http://{self._host}:{self._port}"
 
     @property
@@ -140,7 +139,7 @@ class Sandbox:
 
     @property
     def gateway_url(self) -> str:
-        """The address of the Gateway, as `GET /gateway/bot` tells it."""
+        """The address of the Gateway, as in `GET /gateway/bot`."""
         return self.gateway.url
 
     @property
@@ -160,12 +159,12 @@ class Sandbox:
 
     @property
     def complaints(self) -> list[str]:
-        """What `request_check` found, and failures of this server itself; a test wants it empty."""
+        """Errors found by `request_check`, and failures of this server itself; a test expects it to be empty."""
         return self._front.complaints
 
     @property
     def invalid_requests(self) -> int:
-        """How many answers counted towards the 10,000 refusals after which Discord blocks an address."""
+        """How many responses counted towards the 10,000 refusals after which Discord blocks an address."""
         return self._rate_limits.invalid_requests
 
     def add_role(
@@ -180,7 +179,7 @@ class Sandbox:
         return self.state.add_role(name, permissions=permissions, color=color, role_id=id)
 
     def add_channel(self, name: str, *, id: int | None = None) -> Channel:  # noqa: A002 — it is one
-        """Add a text channel that everybody sees."""
+        """Add a text channel that everyone sees."""
         return self.state.add_channel(name, channel_id=id)
 
     def add_member(
@@ -191,15 +190,15 @@ class Sandbox:
         *,
         bot: bool = False,
     ) -> Member:
-        """Let somebody join."""
+        """Add a member."""
         return self.state.add_member(name, role_ids=role_ids, member_id=id, bot=bot)
 
     def remove_member(self, member_id: int) -> None:
-        """Let somebody leave; DMs to them are refused with 50278 from now on."""
+        """Remove a member; DMs to that person are refused with 50278 from now on."""
         self.state.remove_member(member_id)
 
     def set_roles(self, member: Member | int, roles: Iterable[Role | int]) -> None:
-        """Give a member exactly these roles."""
+        """Replace a member's roles."""
         member_id = member.id if isinstance(member, Member) else member
         self.state.set_roles(member_id, [role if isinstance(role, int) else role.id for role in roles])
 
@@ -210,7 +209,7 @@ class Sandbox:
     async def click(
         self, message_id: int, custom_id: str, member_id: int, values: Sequence[str] | None = None
     ) -> Interaction:
-        """Press a button, or choose from a menu; `await interaction.answered()` for what the bot says."""
+        """Press a button, or choose from a menu; `await interaction.answered()` for the bot's response."""
         return await self._people.click(message_id, custom_id, member_id, values)
 
     async def slash(
@@ -222,11 +221,11 @@ class Sandbox:
     async def autocomplete(
         self, channel_id: int, member_id: int, name: str, focused: str, options: Mapping[str, Any] | None = None
     ) -> list[Json]:
-        """Ask what the bot suggests for the option `focused`, whose beginning is in `options`."""
+        """Return the bot's suggestions for the option `focused`, whose beginning is in `options`."""
         return await self._people.autocomplete(channel_id, member_id, name, focused, options or {})
 
     async def submit(self, interaction: Interaction, values: Mapping[str, str]) -> Interaction:
-        """Send the form with which the bot answered, its texts by custom id."""
+        """Send the form that the bot answered with, its texts by custom id."""
         return self._people.submit(interaction, values)
 
     async def wait_for(
@@ -236,9 +235,9 @@ class Sandbox:
         *,
         after: Message | int | None = None,
     ) -> Message:
-        """Wait for a message, already there, new or edited, that the predicate is true of; TimeoutError where none is.
+        """Wait for a message, existing, new or edited, that matches the predicate; TimeoutError if there is none.
 
-        `after` leaves out that message and all older ones.
+        `after` excludes that message and all older ones.
         """
         return await self._people.wait_for(predicate, timeout_seconds, after)
 
@@ -248,16 +247,16 @@ class Sandbox:
             await self.gateway.wait_connected(count)
 
     def messages(self, channel_id: int) -> list[Message]:
-        """Read a channel's messages, oldest first, those for one member's eyes included."""
+        """Return a channel's messages, oldest first, including those that only one member sees."""
         return self.state.history(channel_id)
 
     def direct_messages(self, user_id: int) -> list[Message]:
-        """Read the DMs between the bot and that person, oldest first."""
+        """Return the DMs between the bot and that person, oldest first."""
         channel = self.state.find_direct_channel(user_id)
         return [] if channel is None else self.state.history(channel.id)
 
     def open_direct_channel(self, user_id: int) -> Channel:
-        """Let a person open their conversation with the bot."""
+        """Open a person's conversation with the bot."""
         if self.state.user(user_id).bot:
             message = "bots do not write to each other"
             raise SandboxError(message)

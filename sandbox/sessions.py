@@ -1,4 +1,4 @@
-"""Gateway sessions: what each bot is to hear, numbered, and kept so that a RESUME can replay what it missed."""
+"""Gateway sessions: each bot's numbered events, kept so that a RESUME can replay missed ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETUP_EVENTS = {"READY", "RESUMED", "GUILD_CREATE"}
 
 
 class Intents(enum.IntFlag):
-    """The intents that decide which events a session hears; an event without one goes to all."""
+    """The intents that decide which events a session receives; an event without one goes to all."""
 
     NONE = 0
     GUILDS = 1 << 0
@@ -53,18 +53,18 @@ class Session:
     wake: anyio.Event = field(default_factory=anyio.Event)
 
     def hears_of(self, guild_id: int | None) -> bool:
-        """Whether a server's events come to this shard; what belongs to none comes to the first."""
+        """Whether a server's events go to this shard; those without a server go to the first."""
         number, count = self.shard
         return number == ((guild_id or 0) >> GUILD_ID_SHIFT) % count
 
     def append(self, name: str, payload: Json) -> None:
-        """Queue one event for the connection that there is, or for the next."""
+        """Queue one event for the present connection, or for the next."""
         self.sequence += 1
         self.events.append((self.sequence, name, payload))
         self.rouse()
 
     def rouse(self) -> None:
-        """Let the connection look for what is new."""
+        """Let the connection check for new events."""
         self.wake.set()
         self.wake = anyio.Event()
 
@@ -74,12 +74,12 @@ class Session:
         return oldest - 1 <= sequence <= self.sequence
 
     def pending(self) -> list[tuple[int, str, Json]]:
-        """Find what the connection has not been sent yet."""
+        """Return the events that the connection has not been sent yet."""
         missing = self.sequence - self.delivered
         return list(self.events)[-missing:] if missing > 0 else []
 
     def start_replay(self, sequence: int) -> list[tuple[int, str, Json]]:
-        """Take up after that event; returns the events to send a second time, where a fault asked for that."""
+        """Continue after that event; return the events to send a second time, if a fault asked for that."""
         self.delivered = sequence
         again = [each for each in self.events if each[0] <= sequence and each[1] not in SETUP_EVENTS]
         twice, self.rewind = again[len(again) - min(self.rewind, len(again)) :], 0
@@ -87,17 +87,16 @@ class Session:
 
 
 class Hub:
-    """All sessions, and the way from a change of the state to the events that each of them hears."""
+    """All sessions, and the translation of a change of the state into each session's events."""
 
     def __init__(self, state: State, faults: Faults) -> None:
-        """Listen to the state."""
         self._state = state
         self._faults = faults
         self.sessions: dict[str, Session] = {}
         state.listeners.append(self._on_change)
 
     def dispatch(self, name: str, payload: Json, intent: Intents = Intents.NONE) -> None:
-        """Send an event to every session that asked for it, and is the shard for it."""
+        """Send an event to every session with its intent and shard."""
         copies = 2 if self._faults.take_duplicate(name) else 1
         for session in self._hearers(payload, intent):
             for _ in range(copies):
@@ -111,7 +110,7 @@ class Hub:
         subject = change.subject
         guild_id = str(self._state.guild_id)
         if change.event is EventName.PRESENCE_UPDATE:
-            # Told to the chat page alone: no bot asks for presences here.
+            # For the chat page only: no bot asks for presences here.
             return
         if isinstance(subject, Message):
             self._message(change.event, subject)
@@ -139,7 +138,7 @@ class Hub:
         if readable:
             self.dispatch(event, full, intent)
             return
-        # Without the privileged intent a bot learns that somebody wrote, not what.
+        # Without the privileged intent a bot learns of the message, but not its content.
         blank = {**full, "content": "", "embeds": [], "attachments": [], "components": []}
         copies = 2 if self._faults.take_duplicate(event) else 1
         for session in self._hearers(full, intent):

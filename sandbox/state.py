@@ -1,6 +1,7 @@
-"""The state of the local Discord and the changes to it: one guild, its people, channels and all messages.
+"""The state of the local Discord and its changes: one guild, its people, channels and all messages.
 
-Every change is told to the listeners at once and in order: the Gateway, the chat page, and who waits for a message.
+Every change is passed to the listeners at once and in order: the Gateway, the chat page, and tests that wait for a
+message.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sandbox.model import Attachment, Invocation, Json
 
 DISCORD_EPOCH_MS = 1_420_070_400_000
-# A clock that starts at zero would give ids of too few digits for a mention to parse.
+# A clock that starts at zero would give ids with too few digits for mentions.
 EARLIEST_MS = 1_577_836_800_000
 NONCE_SECONDS = 300
 EVERYONE_PERMISSIONS = 1_071_698_660_929
@@ -31,7 +32,7 @@ ROLE_MENTION = re.compile(r"<@&(\d{15,20})>")
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """What a new message or an edit says; None leaves a field as it is."""
+    """The content of a new message or an edit; None leaves a field unchanged."""
 
     content: str | None = None
     embeds: list[Json] | None = None
@@ -46,7 +47,7 @@ class Draft:
 
 
 class State:
-    """Everything the local Discord knows. Its methods refuse what is unknown with Discord's own errors."""
+    """All data of the local Discord. Its methods refuse unknown ids with Discord's own errors."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class State:
         guild_name: str = "Sandbox",
         bot_name: str = "sandbox-bot",
     ) -> None:
-        """Found a guild with one role for everyone and one bot in it."""
+        """Create the guild with one role for everyone and one bot."""
         self.clock = clock
         self.listeners: list[Callable[[Change], None]] = []
         self.roles: dict[int, Role] = {}
@@ -76,27 +77,27 @@ class State:
         self.members[self.bot.id] = self.bot
 
     def now(self) -> datetime:
-        """Read the clock, in UTC."""
+        """Return the present moment, in UTC."""
         return datetime.fromtimestamp(self.clock(), tz=UTC)
 
     def new_id(self) -> int:
-        """Make a snowflake: later than every one before it, and carrying the clock's time."""
+        """Make a snowflake: later than every one before it, with the clock's time in it."""
         moment_ms = max(int(self.clock() * 1000), EARLIEST_MS)
         self._last_id = max(self._last_id + 1, (moment_ms - DISCORD_EPOCH_MS) << 22)
         return self._last_id
 
     def publish(self, event: EventName, subject: Message | Channel | Role | Member) -> None:
-        """Tell every listener."""
+        """Notify every listener."""
         change = Change(event=event, subject=subject)
         for listener in tuple(self.listeners):
             listener(change)
 
     def guild_channels(self) -> list[Channel]:
-        """Find the guild's channels, in order."""
+        """Return the guild's channels, in order."""
         return [channel for channel in self.channels.values() if not channel.is_direct]
 
     def guild_members(self) -> list[Member]:
-        """Who is in the guild now, the bot included."""
+        """Return the members in the guild now, including the bot."""
         return [member for member in self.members.values() if member.in_guild]
 
     def channel(self, channel_id: int) -> Channel:
@@ -106,14 +107,14 @@ class State:
         return self.channels[channel_id]
 
     def member(self, member_id: int) -> Member:
-        """Who is in the guild under this id."""
+        """Find the member of the guild with this id."""
         member = self.members.get(member_id)
         if member is None or not member.in_guild:
             raise errors.unknown_member()
         return member
 
     def user(self, user_id: int) -> Member:
-        """Whoever has this id, in the guild or not."""
+        """Find the user with this id, in the guild or not."""
         if user_id not in self.members:
             raise errors.unknown_user()
         return self.members[user_id]
@@ -126,11 +127,11 @@ class State:
         return message
 
     def history(self, channel_id: int) -> list[Message]:
-        """Find a channel's messages, oldest first, without deleted ones."""
+        """Return a channel's messages, oldest first, without deleted ones."""
         return [message for message in self._by_channel[channel_id].values() if not message.deleted]
 
     def permissions_of(self, member: Member) -> int:
-        """Add up the permission bits of a member's roles."""
+        """Combine the permission bits of a member's roles."""
         bits = self.roles[self.guild_id].permissions
         for role_id in member.role_ids:
             bits |= self.roles[role_id].permissions
@@ -153,7 +154,7 @@ class State:
         return channel
 
     def add_member(self, name: str, *, role_ids: Iterable[int], member_id: int | None, bot: bool) -> Member:
-        """Let somebody join; one who was here before comes back under the same id."""
+        """Add a member; a former member comes back under the same id."""
         member = Member(
             id=member_id or self.new_id(), name=name, role_ids=list(role_ids), bot=bot, joined_at=self.now()
         )
@@ -162,13 +163,13 @@ class State:
         return member
 
     def remove_member(self, member_id: int) -> None:
-        """Let somebody leave."""
+        """Remove a member."""
         member = self.member(member_id)
         member.in_guild = False
         self.publish(EventName.GUILD_MEMBER_REMOVE, member)
 
     def set_roles(self, member_id: int, role_ids: Iterable[int]) -> None:
-        """Give a member exactly these roles."""
+        """Replace a member's roles."""
         member = self.member(member_id)
         member.role_ids = list(role_ids)
         self.publish(EventName.GUILD_MEMBER_UPDATE, member)
@@ -194,7 +195,7 @@ class State:
         ephemeral_to: int | None = None,
         invocation: Invocation | None = None,
     ) -> Message:
-        """Write a message; an enforced nonce seen within a few minutes returns the message that it stands for."""
+        """Write a message; an enforced nonce seen within a few minutes returns the earlier message."""
         channel = self.channel(channel_id)
         nonce_key = (author_id, str(draft.nonce))
         if draft.enforce_nonce and nonce_key in self._nonces:
@@ -222,7 +223,7 @@ class State:
         return message
 
     def edit(self, message: Message, draft: Draft, *, first_fill: bool = False) -> None:
-        """Change a message; `first_fill`: an announced answer gets its text, which is no edit in people's eyes."""
+        """Change a message; with `first_fill`, a loading message gets its text, which people do not see as an edit."""
         self._fill(message, draft)
         if not first_fill:
             message.edited_at = self.now()
@@ -230,7 +231,7 @@ class State:
         self.publish(EventName.MESSAGE_UPDATE, message)
 
     def delete(self, message: Message) -> None:
-        """Take a message away; tests that hold it see `deleted`."""
+        """Delete a message; tests that hold it see `deleted`."""
         message.deleted = True
         self.publish(EventName.MESSAGE_DELETE, message)
 
@@ -246,7 +247,7 @@ class State:
             message.attachments = draft.attachments
 
     def _ping(self, message: Message, allowed: Json | None) -> None:
-        """Work out whom the content notifies: whoever is mentioned and allowed; mentions in embeds never notify."""
+        """Return the members that the content notifies: mentioned and allowed; mentions in embeds never notify."""
         rules = {"parse": ["users", "roles", "everyone"]} if allowed is None else allowed
         kinds = rules.get("parse", [])
         listed = {int(user_id) for user_id in rules.get("users", [])}

@@ -1,4 +1,4 @@
-"""What a person types into the chat page's one line: mentions by name, and slash commands as `/name option:value`."""
+"""Parses the chat page's input line: mentions by name, and slash commands as `/name option:value`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def with_mentions(text: str, state: State) -> str:
-    """Turn `@Name` and `#channel` into mentions, the longest name first."""
+    """Replace `@Name` and `#channel` by mentions, the longest name first."""
     marks = [(f"@{each.name}", f"<@{each.id}>") for each in state.members.values()]
     marks += [(f"#{each.name}", f"<#{each.id}>") for each in state.guild_channels()]
     for typed, mention in sorted(marks, key=lambda mark: len(mark[0]), reverse=True):
@@ -41,7 +41,7 @@ def read_command(text: str, commands: list[Json], state: State) -> tuple[str, di
         if path and option is not None and colon:
             options[name] = _value(option["type"], value, state)
         elif options:
-            # A value of several words needs no quotes when nothing but it can follow.
+            # The last value may contain spaces without quotes.
             last = next(reversed(options))
             options[last] = f"{options[last]} {word}"
         else:
@@ -60,12 +60,12 @@ def _value(kind: int, text: str, state: State) -> Any:  # noqa: ANN401 — an op
             return float(text)
         return TRUTHS[text.lower()] if kind == BOOLEAN else text
     except (ValueError, KeyError):
-        message = f"{text} is not what this option takes"
+        message = f"{text} is not valid for this option"
         raise SandboxError(message) from None
 
 
 def _identify(kind: int, text: str, state: State) -> int:
-    """Find whom or what a name or an id means."""
+    """Find the person, channel or role with a name or an id."""
     if found := IDENTIFIER.match(text):
         return int(found[1])
     known: dict[int, list[Any]] = {CHANNEL: state.guild_channels(), ROLE: list(state.roles.values())}
@@ -73,5 +73,5 @@ def _identify(kind: int, text: str, state: State) -> int:
     for each in known.get(kind, state.guild_members()):
         if each.name.casefold() == name:
             return int(each.id)
-    message = f"nobody and nothing here is called {text}"
+    message = f"nothing here is called {text}"
     raise SandboxError(message)

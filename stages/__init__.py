@@ -1,4 +1,4 @@
-"""The four stages of a run. Each stands alone: it knows the ledger and the messages, never another stage."""
+"""The four stages of a run. Each is independent: it knows the ledger and the messages, but no other stage."""
 
 from cashback.background.wakeup import WakeUp
 from cashback.database.fenced import LedgerPort
@@ -14,7 +14,7 @@ from stages.notification import Notification
 def make_pipeline(
     request: RunBatch, *, database: LedgerPort, observer: Observer, outbox_changed: WakeUp, chunk_size: int
 ) -> Pipeline:
-    """Put the four stages of one run together."""
+    """Assemble the four stages of one run."""
     return Pipeline(
         discovery=Discovery(database, chunk_size=chunk_size),
         crediting=Crediting(database),

@@ -9,18 +9,17 @@ from pipeline.messages import RunBatch
 
 
 class Audit:
-    """Follows one run. The report is built from the rows, never from what was counted on the way."""
+    """Follows one run. The report is built from the rows, not from counts made on the way."""
 
     def __init__(self, database: LedgerPort, observer: Observer, request: RunBatch) -> None:
-        """Take the ledger, who watches, and the run that is followed."""
         self._database = database
         self._observer = observer
         self._request = request
 
     async def handle(self, message: ChunkCredited, emit: Emit[BatchReport]) -> None:
-        """Tell the observer that another chunk is settled."""
+        """Notify the observer that another chunk is settled."""
         await self._observer.progressed(message)
 
     async def finish(self, emit: Emit[BatchReport]) -> None:
-        """Close the batch and emit its report. Raises StaleBatchError where payouts are still planned."""
+        """Close the batch and emit its report. Raises StaleBatchError if payouts are still planned."""
         await emit(await self._database.write(runs.finish, self._request.batch_number, now=self._database.now()))

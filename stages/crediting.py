@@ -1,6 +1,7 @@
-"""Crediting: moves the money of a chunk in one transaction; where that fails, payee by payee.
+"""Crediting: moves the money of a chunk in one transaction; if that fails, payee by payee.
 
-Several processes may credit one batch: a chunk that another has in hand is passed over, and looked at again at the end.
+Several processes may credit one batch: a chunk that another process has locked is passed over, and tried again at the
+end.
 """
 
 import logging
@@ -17,24 +18,23 @@ from cashback.domain.model import ChunkCredited, ChunkDiscovered
 from pipeline.actor import Emit
 
 POLL_SECONDS: Final = 0.1
-"""How often a chunk is looked at again that another process has in hand."""
+"""How often a chunk is tried again that another process has locked."""
 
 logger = logging.getLogger(__name__)
 
 
 class Crediting:
-    """Credits chunks. One bad row fails alone, with its reason; the others of its chunk are paid."""
+    """Credits chunks. If one row is bad, only it fails, with its reason; the others of its chunk are paid."""
 
     def __init__(self, database: LedgerPort) -> None:
-        """Take the ledger."""
         self._database = database
         self._passed_over: deque[ChunkDiscovered] = deque()
 
     async def handle(self, message: ChunkDiscovered, emit: Emit[ChunkCredited]) -> None:
-        """Credit a chunk and emit what became of it. A database that cannot be used at all ends the run.
+        """Credit a chunk and emit the outcome. A database that cannot be used at all ends the run.
 
-        Of a batch that an admin has stopped nothing more is settled: the chunk stays planned. One that the command line
-        finished meanwhile, beside this process, has nothing left.
+        If an admin has stopped the batch, nothing more is settled: the chunk stays planned. If the command line has
+        finished the batch in parallel, nothing is left.
         """
         try:
             await emit(await self._credit(message))
@@ -83,7 +83,7 @@ class Crediting:
             return ChunkCredited(batch_number=batch_number, credited=0, credited_cents=0, failed=0, skipped=0)
 
     async def finish(self, emit: Emit[ChunkCredited]) -> None:
-        """See to it that what other processes had in hand is settled: by them, or here where one of them died."""
+        """Wait until the chunks locked by other processes are settled: by them, or here if one of them died."""
         while self._passed_over:
             chunk = self._passed_over.popleft()
             if await self._database.read(crediting.planned_referrers, chunk):

@@ -11,24 +11,24 @@ from pipeline.actor import Emit
 from pipeline.messages import RunBatch
 
 ANSWERED: Final = (*batches.FINISHED, BatchStatus.STOPPED)
-"""What a batch may have come to while it waited for the runner. Its report is the answer."""
+"""States that a batch may have reached while it waited for the runner. Then its report is the answer."""
 
 
 class Discovery:
-    """Starts the batch, then finds what is still planned; after a crash that is what the crash left."""
+    """Starts the batch, then finds its planned payouts; after a crash, these are the ones the crash left."""
 
     def __init__(self, database: LedgerPort, *, chunk_size: int) -> None:
-        """Take the ledger and the number of payouts that share a transaction."""
+        """`chunk_size` is the number of payouts that share a transaction."""
         self._database = database
         self._chunk_size = chunk_size
 
     async def handle(self, message: RunBatch, emit: Emit[ChunkDiscovered]) -> None:
-        """Move the batch to running and emit its chunks. Raises StaleBatchError where it may not run."""
+        """Set the batch to running and emit its chunks. Raises StaleBatchError if it may not run."""
         number = message.batch_number
         if await self._database.write(runs.start, number, now=self._database.now()) is runs.Start.NOT_STARTED:
             status = (await self._database.read(batches.report, number, failures=0)).status
             if status in ANSWERED:
-                # Handed in twice, another process was first, or an admin has stopped it.
+                # It was submitted twice, another process was first, or an admin has stopped it.
                 return
             refusal = f"Batch number {number} is {status}, not approved; it was not run."
             raise StaleBatchError(refusal)
@@ -46,4 +46,4 @@ class Discovery:
             last = chunk.last_referrer_id
 
     async def finish(self, emit: Emit[ChunkDiscovered]) -> None:
-        """Do nothing: what was found has been emitted."""
+        """Do nothing: all chunks have been emitted."""

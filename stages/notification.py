@@ -10,10 +10,9 @@ from pipeline.actor import Emit
 
 
 class Notification:
-    """Wakes the dispatcher for each chunk that credited anyone and at the end, and passes the messages on."""
+    """Wakes the dispatcher for each chunk that credited a member and at the end, and passes the messages on."""
 
     def __init__(self, outbox_changed: WakeUp) -> None:
-        """Take the event that wakes the outbox dispatcher."""
         self._outbox_changed = outbox_changed
 
     async def handle(self, message: ChunkCredited, emit: Emit[ChunkCredited]) -> None:
@@ -23,5 +22,5 @@ class Notification:
         await emit(message)
 
     async def finish(self, emit: Emit[ChunkCredited]) -> None:
-        """Wake the dispatcher also for what other processes have credited of this batch: of that no message came by."""
+        """Wake the dispatcher also for payouts that other processes have credited: these caused no message here."""
         self._outbox_changed.set()

@@ -204,13 +204,19 @@ def lose_index_rows(path: Path, name: str = "cashback_wallet_transactions_one_pe
         file.write(empty_leaf)
 
 
-async def run_batches(database: Database, *numbers: int, chunk_size: int = 500, bell: WakeUp | None = None) -> Recorder:
+async def run_batches(
+    database: Database, *numbers: int, chunk_size: int = 500, outbox_changed: WakeUp | None = None
+) -> Recorder:
     """Send batches through the real runner and the real stages, one after the other, until all are done."""
     recorder = Recorder()
 
     def pipeline(request: RunBatch) -> Pipeline:
         return make_pipeline(
-            request, database=database, observer=recorder, outbox_changed=bell or WakeUp(), chunk_size=chunk_size
+            request,
+            database=database,
+            observer=recorder,
+            outbox_changed=outbox_changed or WakeUp(),
+            chunk_size=chunk_size,
         )
 
     async with Runner(pipeline, recorder) as runner:

@@ -21,6 +21,12 @@ PAGES = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.
     (PROJECT / "docs").rglob("*.md")
 )
 OTHERS = [PROJECT / "Makefile", PROJECT / ".ci" / "run", PROJECT / "pyproject.toml"]
+WEB = sorted(
+    path
+    for end in ("html", "js", "css", "mako")
+    for top in ("cashback", "sandbox")
+    for path in (PROJECT / top).rglob(f"*.{end}")
+)
 
 SUFFIXES = "py|md|yml|yaml|toml|css|js|html|svg|lock|service|timer|sh"
 FILE = re.compile(rf"(?<![\w./:~-])(?:[\w.-]+/)*[\w-]+\.(?:{SUFFIXES})\b(?![\w(/]|\.\w)")
@@ -114,7 +120,7 @@ def _relative(path: Path) -> str:
     return path.relative_to(PROJECT).as_posix()
 
 
-@pytest.mark.parametrize("path", [*PAGES, *OTHERS, *_deployed(), *_python_files()], ids=_relative)
+@pytest.mark.parametrize("path", [*PAGES, *OTHERS, *WEB, *_deployed(), *_python_files()], ids=_relative)
 def test_named_path_exists(path: Path) -> None:
     assert _stale(path) == []
 
@@ -147,6 +153,18 @@ def test_named_module_target_test_and_command_exist(path: Path) -> None:
     assert targets - _make_targets() == set()
     assert commands - set(get_command(app).commands) == set()  # type: ignore[attr-defined]  # a group has them
     assert {name for name in tests if not _is_test(name)} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_relative)
+def test_function_that_a_page_places_in_a_file_is_defined_there(page: Path) -> None:
+    placed = re.findall(r"`([\w.]+)`(?: and `([\w.]+)`)? in `([\w/]+\.py)`", page.read_text(encoding="utf-8"))
+    missing = [
+        f"{file}: {name}"
+        for *names, file in placed
+        for name in names
+        if name and not re.search(rf"\b(?:def|class) {name.split('.')[-1]}\b", (PROJECT / file).read_text("utf-8"))
+    ]
+    assert missing == []
 
 
 def _is_runnable(module: str) -> bool:

@@ -52,7 +52,7 @@ class Bot:
         self.full = False
         self.configured = configured
         self.service = AdminService(database, Settings(referral_settings=configured), self._submit, reread=self.reread)
-        self.scheduler = Scheduler(self.service, database, tell=self._tell, wake=lambda: None)
+        self.scheduler = Scheduler(self.service, database, post_line=self._tell, wake=lambda: None)
 
     def reread(self) -> Settings:
         """Read the configuration as it is now."""
@@ -357,7 +357,7 @@ async def test_a_paused_schedule_skips_its_slots_and_says_who_paused_it(database
     bot = Bot(database)
     await bot.scheduler.decide_due()
     await bot.service.pause_schedule(CLI, "holidays")
-    with pytest.raises(StaleBatchError, match="paused already, by cli: holidays"):
+    with pytest.raises(StaleBatchError, match="already paused, by cli: holidays"):
         await bot.service.pause_schedule(CLI, "again")
     clock.moment = SLOT
     assert await Bot(database).scheduler.decide_due() == []
@@ -485,7 +485,7 @@ async def failing(frozen_time: FrozenTime, tmp_path: Path) -> AsyncIterator[tupl
         await earn(database, "one")
         bot = Bot(database)
         service = Failing(database, Settings(), bot._submit)
-        bot.scheduler = Scheduler(service, database, tell=bot._tell, wake=lambda: None)
+        bot.scheduler = Scheduler(service, database, post_line=bot._tell, wake=lambda: None)
         yield bot, service, database
 
 

@@ -1,1 +1,1 @@
-"""Proofs from the outside: simulation, crashes, fuzzing and benchmarks. Nothing of the product imports it."""
+"""Verification from outside: simulation, crashes, fuzzing and benchmarks. No part of the product imports it."""

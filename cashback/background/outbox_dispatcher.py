@@ -1,7 +1,6 @@
-"""Notification: wakes the postman when a chunk has queued direct messages; the postman delivers at Discord's pace.
+"""The outbox dispatcher delivers queued direct messages at Discord's pace.
 
-The stage passes on at once, so that crediting never waits for a direct message. The postman outlives the run: it works
-through the outbox, whoever filled it and whenever.
+It is independent of the runs: it works through the outbox, whichever process filled it and whenever.
 """
 
 import logging
@@ -13,6 +12,7 @@ from typing import Final, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from cashback.background.backoff import pause_after
 from cashback.background.rate_limiter import RateLimiter
 from cashback.background.wakeup import WakeUp
 from cashback.database import Database
@@ -25,16 +25,16 @@ NOTICES_READ: Final = 50
 """Notices read from the outbox at a time."""
 
 MAX_IN_FLIGHT: Final = 4
-"""Messages under way at once: a slow one holds up no other, and an end leaves no more than these in doubt."""
+"""Messages sent concurrently: a slow one does not block the others, and a stop leaves at most these in doubt."""
 
 RETRY_SECONDS: Final = 30
-"""The pause before the second attempt; each further one waits twice as long."""
+"""The pause before the second attempt; it doubles for each further one."""
 
 BACK_OFF_SECONDS: Final = 600
-"""The pause of all delivery when Discord says that direct messages are sent too fast."""
+"""How long all delivery pauses when Discord reports that direct messages are sent too fast."""
 
 POLL_SECONDS: Final = 60
-"""How often the outbox is looked at when nobody wakes the postman: another process may have filled it."""
+"""How often the outbox is read without a wake-up: another process may have filled it."""
 
 T = TypeVar("T")
 
@@ -42,65 +42,74 @@ logger = logging.getLogger(__name__)
 
 
 class OutboxDispatcher:
-    """Delivers the outbox, a few messages at a time. At least once: docs/explanation/architecture.md has the window."""
+    """Delivers the outbox, a few messages at a time, each at least once: docs/explanation/architecture.md."""
 
     def __init__(
-        self, database: Database, messenger: Messenger, bell: WakeUp, *, per_second: float, retry_attempts: int
+        self,
+        database: Database,
+        messenger: Messenger,
+        outbox_changed: WakeUp,
+        *,
+        per_second: float,
+        retry_attempts: int,
     ) -> None:
-        """Take the ledger, who delivers, and the pace: messages a second, and retries after a first failure."""
+        """`per_second` is the pace; `retry_attempts` is how many attempts follow a failed first one."""
         self._database = database
         self._messenger = messenger
-        self._bell = bell
-        self.turns = RateLimiter(per_second=per_second)
+        self._outbox_changed = outbox_changed
+        self.rate_limiter = RateLimiter(per_second=per_second)
         self._retry_attempts = retry_attempts
         self._taking = anyio.Lock()
         self._attempts = 0
 
     async def run(self) -> None:
-        """Deliver for ever. A ledger that cannot be used for a while is tried again; it ends nothing."""
+        """Deliver until cancelled. If the ledger is unavailable for a while, delivery is retried."""
         while True:
             await self.deliver_due()
-            await self._bell.wait(await self._seconds_to_next())
+            await self._outbox_changed.wait(await self._seconds_to_next())
 
     async def deliver_due(self) -> int:
-        """Deliver all that is due now; return how many attempts that took."""
+        """Deliver all messages that are due now; return the number of attempts."""
         before = self._attempts
         while await self._deliver_round():
             pass
         return self._attempts - before
 
     async def _deliver_round(self) -> bool:
-        """Hand out what is due to those who carry, until all of that is done; False where nothing was due.
+        """Distribute the messages that are due to the senders until all are done; return False if none were due.
 
-        What comes due while one message takes its time is handed out to the others.
+        Messages that become due while another is being sent go to the free senders.
         """
         under_way: set[int] = set()
         notices = await self._free_notices(under_way)
         if not notices:
             return False
         sender, receiver = anyio.create_memory_object_stream[PayoutNotice](0)
-        async with anyio.create_task_group() as carriers:
+        async with anyio.create_task_group() as senders:
             async with receiver:
                 for number in range(MAX_IN_FLIGHT):
-                    carriers.start_soon(self._carry, receiver.clone(), under_way, name=f"carrier {number}")
+                    senders.start_soon(self._send_all, receiver.clone(), under_way, name=f"sender {number}")
             async with sender:
                 while notices or under_way:
                     for notice in notices:
                         under_way.add(notice.notification_id)
                         await sender.send(notice)
                     if not notices:
-                        await self._bell.wait(POLL_SECONDS)
+                        await self._outbox_changed.wait(POLL_SECONDS)
                     notices = await self._free_notices(under_way)
         return True
 
     async def _free_notices(self, under_way: set[int]) -> list[PayoutNotice]:
-        """Read what is due and not under way. What was under way as the reading began may be read as it was then."""
+        """Read the notices that are due and not being sent.
+
+        Those in flight when the query began may be read in their old state.
+        """
         taken = frozenset(under_way)
         read = partial(self._database.read, outbox.due, now=self._database.now(), limit=NOTICES_READ)
         return [notice for notice in await self._ask(read) if notice.notification_id not in taken]
 
-    async def _carry(self, notices: MemoryObjectReceiveStream[PayoutNotice], under_way: set[int]) -> None:
-        """Deliver one message after the other, each at its turn."""
+    async def _send_all(self, notices: MemoryObjectReceiveStream[PayoutNotice], under_way: set[int]) -> None:
+        """Send one message after the other, each at its turn."""
         async with notices:
             while (notice := await self._take(notices)) is not None:
                 self._attempts += 1
@@ -108,28 +117,28 @@ class OutboxDispatcher:
                 self._pause_where_asked(delivery)
                 await self._record(notice, delivery)
                 under_way.discard(notice.notification_id)
-                self._bell.set()
+                self._outbox_changed.set()
 
     async def _take(self, notices: MemoryObjectReceiveStream[PayoutNotice]) -> PayoutNotice | None:
-        """Take the next message and its turn, one carrier at a time, so that the order is kept; None at last."""
+        """Take the next message and its turn, one sender at a time to keep the order; None when all are taken."""
         async with self._taking:
             try:
                 notice = await notices.receive()
             except anyio.EndOfStream:
                 return None
-            await self.turns.wait()
+            await self.rate_limiter.acquire()
             return notice
 
     def _pause_where_asked(self, delivery: Delivery) -> None:
-        """Stop all of it for a while where the service says so, or would soon."""
+        """Pause all delivery if the service asks for it, or would soon."""
         if delivery.status is DeliveryStatus.BACK_OFF:
             logger.warning("all direct messages pause for %d s: %s", BACK_OFF_SECONDS, delivery.reason)
-            self.turns.pause(BACK_OFF_SECONDS)
-        elif delivery.status is DeliveryStatus.UNDELIVERABLE and self.turns.note_refusal():
-            logger.warning("direct messages pause: so many were refused of late that Discord might block the bot")
+            self.rate_limiter.pause(BACK_OFF_SECONDS)
+        elif delivery.status is DeliveryStatus.UNDELIVERABLE and self.rate_limiter.note_refusal():
+            logger.warning("direct messages pause: so many were refused recently that Discord might block the bot")
 
     async def _record(self, notice: PayoutNotice, delivery: Delivery) -> None:
-        """Note how an attempt ended."""
+        """Record the result of an attempt."""
         now = self._database.now()
         if delivery.dm_channel_id is not None and delivery.dm_channel_id != notice.dm_channel_id:
             await self._write(
@@ -138,7 +147,8 @@ class OutboxDispatcher:
         if delivery.status is DeliveryStatus.BACK_OFF:
             return
         if delivery.status is DeliveryStatus.RETRY and notice.attempts < self._retry_attempts:
-            until = now + timedelta(seconds=RETRY_SECONDS * 2**notice.attempts)
+            pause = pause_after(notice.attempts, first_seconds=RETRY_SECONDS)
+            until = now + timedelta(seconds=pause)
             await self._write(
                 partial(
                     self._database.write, outbox.postpone, notice.notification_id, error=delivery.reason, until=until
@@ -164,7 +174,7 @@ class OutboxDispatcher:
         )
 
     async def _note_presence(self, notice: PayoutNotice, delivery: Delivery) -> None:
-        """Note what an answer says about whether the member is still there."""
+        """Record what the result shows about whether the member is still in the server."""
         if delivery.absence is not None:
             now = self._database.now()
             await self._write(partial(self._database.write, absences.note, notice.user_id, delivery.absence, now))
@@ -172,7 +182,7 @@ class OutboxDispatcher:
             await self._write(partial(self._database.write, absences.note_return, notice.user_id))
 
     async def _write(self, write: Callable[[], Awaitable[object]]) -> None:
-        """Write also where the end is called for meanwhile: what is not noted is sent again."""
+        """Write the result even if a stop is requested meanwhile: a message without a recorded result is sent again."""
 
         async def shielded() -> None:
             with anyio.CancelScope(shield=True):
@@ -181,7 +191,7 @@ class OutboxDispatcher:
         await self._ask(shielded)
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the ledger until it answers."""
+        """Query the ledger until it answers."""
         while True:
             try:
                 return await ask()

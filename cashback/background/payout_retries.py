@@ -1,4 +1,4 @@
-"""Tries failed payouts again by itself, at the pace and as often as the settings say; the ledger knows what is due."""
+"""Retries failed payouts at the pace and as often as the settings allow; the ledger knows which are due."""
 
 import logging
 from typing import Final
@@ -14,11 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 async def keep_retrying(service: AdminService, *, poll_seconds: float = POLL_SECONDS) -> None:
-    """Look for what is due, for ever. A ledger that cannot be used for a while is looked at again."""
+    """Retry what is due, until cancelled. If the ledger is unavailable for a while, it is read again later."""
     while True:
         try:
             for number in await service.retry_due():
-                logger.info("batch number %d: its failed payouts are tried again", number)
+                logger.info("batch number %d: retrying its failed payouts", number)
         except CashbackError as error:
             logger.warning("retries wait: %s", error)
         await anyio.sleep(poll_seconds)

@@ -1,4 +1,4 @@
-"""Spaces out the requests to a service that counts them, and pauses all of them when the service asks for it."""
+"""Spaces out the requests to a service with a rate limit, and pauses all of them when the service asks for it."""
 
 from collections import deque
 from typing import Final
@@ -11,16 +11,15 @@ REFUSAL_SECONDS: Final = 600
 
 
 class RateLimiter:
-    """Gives turns an interval apart, in the order of asking; a late one does not push the next ones back."""
+    """Grants turns an interval apart, in the order of the calls; a late turn does not delay the next ones."""
 
     def __init__(self, *, per_second: float) -> None:
-        """Take the pace."""
         self._interval = 1 / per_second
         self._next_at = 0.0
         self._asking = anyio.Lock()
         self._refusals: deque[float] = deque(maxlen=REFUSALS_ALLOWED)
 
-    async def wait(self) -> None:
+    async def acquire(self) -> None:
         """Wait for a turn."""
         async with self._asking:
             while self._next_at > anyio.current_time():  # noqa: ASYNC110 -- a pause moves the turn meanwhile
@@ -28,11 +27,11 @@ class RateLimiter:
             self._next_at = max(self._next_at, anyio.current_time() - self._interval) + self._interval
 
     def pause(self, seconds: float) -> None:
-        """Give no turn for so long, also to those who wait for one."""
+        """Grant no turn for so many seconds, not even to tasks already waiting."""
         self._next_at = max(self._next_at, anyio.current_time() + seconds)
 
     def note_refusal(self) -> bool:
-        """Count a refusal; True where there were so many of late that there is a pause now."""
+        """Count a refusal; return True if there were so many recently that requests now pause."""
         now = anyio.current_time()
         self._refusals.append(now)
         left = self._refusals[0] + REFUSAL_SECONDS - now

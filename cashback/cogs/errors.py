@@ -13,7 +13,7 @@ from cashback.cogs.texts import embeds
 from cashback.domain.errors import CashbackError
 
 DISCORD_FAILURES: Final = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError)
-"""All that a request to Discord may end with: its own answers, a dropped connection, no answer."""
+"""All failures of a request to Discord: an error response, a dropped connection, no response."""
 
 ALREADY_ACKNOWLEDGED: Final = 40060
 
@@ -26,19 +26,19 @@ def is_lost_race(error: Exception) -> bool:
 
 
 def is_unexpected(error: Exception) -> bool:
-    """Tell whether an error is none of those that Discord or the ledger may always answer with."""
+    """Return whether an error is neither a failure of Discord nor one of the ledger's refusals."""
     return not isinstance(error, (*DISCORD_FAILURES, CashbackError))
 
 
 class RefusedError(commands.CheckFailure):
-    """A check said no, with a sentence for whoever asked."""
+    """A check refused the command, with a sentence for the member."""
 
 
 async def answer_command_error(context: commands.Context[Any], error: Exception) -> None:
-    """Tell who typed a command what went wrong. Raises nothing: where even that fails, the log says so."""
+    """Answer a typed command that failed. Does not raise: if the answer fails, it is logged."""
     error = _inner(error)
     if isinstance(error, commands.CommandNotFound):
-        # Another bot may listen to the same prefix.
+        # Another bot may use the same prefix.
         return
     if is_lost_race(error):
         logger.debug("interaction %d was answered by another bot", context.message.id)
@@ -50,16 +50,16 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
     except DISCORD_FAILURES as failure:
         if is_lost_race(failure):
             return
-        logger.warning("an error could not be told in channel %s: %s", context.channel.id, failure)
+        logger.warning("an error could not be shown in channel %s: %s", context.channel.id, failure)
     except RuntimeError as failure:
-        # A stop that comes before the answer closes the library's session under it.
+        # If the bot stops before the answer, the library's session is closed.
         if not context.bot.is_closed():
             raise
-        logger.warning("an error could not be told in channel %s: %s", context.channel.id, failure)
+        logger.warning("an error could not be shown in channel %s: %s", context.channel.id, failure)
 
 
 async def answer_interaction_error(interaction: discord.Interaction[Any], error: Exception) -> None:
-    """Tell who used a slash command what went wrong. Raises nothing: where even that fails, the log says so."""
+    """Answer a slash command or a press that failed. Does not raise: if the answer fails, it is logged."""
     error = _inner(error)
     if is_lost_race(error):
         logger.debug("interaction %d was answered by another bot", interaction.id)
@@ -67,7 +67,7 @@ async def answer_interaction_error(interaction: discord.Interaction[Any], error:
     if isinstance(error, app_commands.NoPrivateMessage):
         text = "This command works in the server only, not in direct messages."
     elif isinstance(error, app_commands.CommandOnCooldown):
-        text = f"That is often; ask again in {math.ceil(error.retry_after)} s."
+        text = f"You used this command too often; ask again in {math.ceil(error.retry_after)} s."
     else:
         text = explained(error)
     try:
@@ -77,13 +77,13 @@ async def answer_interaction_error(interaction: discord.Interaction[Any], error:
             await interaction.response.send_message(embed=embeds.error(text), ephemeral=True)
     except DISCORD_FAILURES as failure:
         if not is_lost_race(failure):
-            logger.warning("%d could not be told: %s (%s)", interaction.user.id, text, failure)
+            logger.warning("an error could not be shown to %d: %s (%s)", interaction.user.id, text, failure)
 
 
 def _inner(error: Exception) -> Exception:
-    """Take the library's wrappings off."""
-    wrappings = (commands.HybridCommandError, commands.CommandInvokeError, app_commands.CommandInvokeError)
-    while isinstance(error, wrappings):
+    """Return the error without the library's wrappers."""
+    wrappers = (commands.HybridCommandError, commands.CommandInvokeError, app_commands.CommandInvokeError)
+    while isinstance(error, wrappers):
         error = error.original
     return error
 
@@ -97,11 +97,11 @@ def _explained(context: commands.Context[Any], error: Exception) -> str:
 
 
 def explained(error: Exception) -> str:
-    """Put an error into a sentence for a person; one that nobody expected goes to the log."""
+    """Return an error as a sentence for members; log it if it is unexpected."""
     if isinstance(error, (CashbackError, RefusedError)):
         return embeds.readable(str(error))
     logger.error("an unexpected error on Discord's side of the program", exc_info=error)
-    return "Something went wrong; the bot's log says what."
+    return "Something went wrong; the bot's log has the details."
 
 
 def _input_detail(error: Exception) -> str:
@@ -113,17 +113,17 @@ def _input_detail(error: Exception) -> str:
         return _flag_detail(error)
     if isinstance(error, commands.BadArgument):
         return str(error)
-    return "This command cannot be understood."
+    return "The bot does not understand this command."
 
 
 def _flag_detail(error: commands.FlagError) -> str:
     if isinstance(error, commands.BadFlagArgument):
         return str(error.original)
     if isinstance(error, commands.MissingFlagArgument):
-        return f"--{error.flag.name} names nobody."
+        return f"--{error.flag.name} has no value."
     if isinstance(error, commands.TooManyFlags):
-        return f"--{error.flag.name} stands there twice."
-    return "This command cannot be understood."
+        return f"--{error.flag.name} is given twice."
+    return "The bot does not understand this command."
 
 
 def _usage(context: commands.Context[Any]) -> str:
@@ -136,6 +136,6 @@ def _usage(context: commands.Context[Any]) -> str:
 
 
 def _is_required(parameter: commands.Parameter) -> bool:
-    """Tell whether a command needs this argument; of flags each has its default."""
+    """Return whether a command needs this argument. All flags have defaults."""
     kind = parameter.converter
     return parameter.required and not (isinstance(kind, type) and issubclass(kind, commands.FlagConverter))

@@ -1,4 +1,4 @@
-"""Collects what the ledger and the calendar say about one member."""
+"""Collects the facts about one member from the ledger and the calendar."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -14,19 +14,18 @@ REFUNDS_SHOWN: Final = 3
 
 
 class MemberFacts:
-    """Answers questions about a member; it changes nothing."""
+    """Reads facts about a member; it changes nothing."""
 
     def __init__(self, database: Database, terms: ProgramTerms) -> None:
-        """Take the ledger and the terms."""
         self.terms = terms
         self._database = database
 
-    async def standing(self, user_id: int) -> members.MemberAccount:
-        """Tell how a member's cashback stands."""
+    async def account(self, user_id: int) -> members.MemberAccount:
+        """Return a member's account."""
         return await self._database.read(members.standing, user_id, self._database.now())
 
     async def page(self, user_id: int, number: int) -> list[dict[str, Any]]:
-        """List a page of a member's referrals, the first page being 0."""
+        """Return a page of a member's referrals; the first page is 0."""
         return await self._database.read(
             members.referrals_page,
             user_id,
@@ -36,20 +35,20 @@ class MemberFacts:
         )
 
     async def facts(self, user_id: int) -> Facts:
-        """Collect everything."""
+        """Return all facts about a member."""
         read = self._database.read
         return Facts(
-            standing=await self.standing(user_id),
+            account=await self.account(user_id),
             payouts=await read(members.past_payouts, user_id, limit=PAYOUTS_SHOWN),
-            taken_back=await read(members.taken_back, user_id, limit=REFUNDS_SHOWN),
-            reversed=await read(members.reversed_payouts, user_id, limit=REFUNDS_SHOWN),
+            refunds=await read(members.taken_back, user_id, limit=REFUNDS_SHOWN),
+            reversals=await read(members.reversed_payouts, user_id, limit=REFUNDS_SHOWN),
             referrer_id=await read(referrals.referrer_of, user_id),
             wants_payout_dm=await read(preferences.wants_payout_dm, user_id),
             next_payout_at=await self._next_payout_at(),
         )
 
     async def _next_payout_at(self) -> datetime | None:
-        """Tell when the calendar pays next; None where it is off or paused."""
+        """Return the time of the next weekly batch; None if the schedule is off or paused."""
         state = await self._database.read(schedule.find_state)
         if state is None or state.paused_by is not None:
             return None

@@ -75,7 +75,7 @@ class SessionAuth:
     async def visitor_of(self, request: web.Request, *, now: bool) -> Visitor | None:
         """Return the visitor of a request, or None if it has no open session."""
         token = request.cookies.get(self._cookie)
-        session = await self._service.find_session(token) if token else None
+        session = await self._service.find_session(token) if token and token.isascii() else None
         if token is None or session is None:
             return None
         actor = await self.actor_of(session.user_id, now=now)
@@ -88,7 +88,9 @@ class SessionAuth:
 
     async def sign_in(self, link_token: str, response: web.Response) -> Actor:
         """Redeem a link, open a session and set its cookie on the response. Raises NotAllowedError."""
-        actor = await self.actor_of(await self._service.redeem_link(link_token), now=True)
+        # Our tokens are ASCII; other bytes may not even be text.
+        known = link_token if link_token.isascii() else ""
+        actor = await self.actor_of(await self._service.redeem_link(known), now=True)
         response.set_cookie(
             self._cookie,
             await self._service.open_session(actor),
@@ -131,4 +133,4 @@ def _form_token(session_token: str) -> str:
 
 def is_same(token: str, other: str) -> bool:
     """Compare two secrets in constant time."""
-    return hmac.compare_digest(token.encode(), other.encode())
+    return hmac.compare_digest(token.encode(errors="surrogateescape"), other.encode(errors="surrogateescape"))

@@ -8,7 +8,7 @@ from aiohttp import web
 from cashback.dashboard import payout_file
 from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.live import Live
-from cashback.dashboard.pages import fragment, number_in, page, see_other
+from cashback.dashboard.pages import field_of, fragment, number_in, page, see_other
 from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database import Database, audit_log
 from cashback.database.payouts import batches, proposals
@@ -21,6 +21,7 @@ from cashback.services import Actor, AdminService
 BATCHES_ON_A_PAGE: Final = 50
 PAYOUTS_ON_A_PAGE: Final = 50
 ENTRIES_SHOWN: Final = 50
+ID_DIGITS: Final = 19
 REPORT_SECONDS: Final = 0.9
 """Reports are shared for this long: a batch with many watchers is counted once for all of them."""
 
@@ -64,9 +65,11 @@ class Batches:
 
     async def propose(self, request: web.Request) -> web.StreamResponse:
         """Propose a batch for everyone, or for one referrer if the form names one."""
-        text = str((await request.post()).get("referrer_id", "")).strip()
-        if text and not (text.isascii() and text.isdigit()):
-            raise CashbackError(f"{text[:40]!r} is not a valid Discord id: expected digits only. Nothing was proposed.")
+        text = await field_of(request, "referrer_id")
+        if text and not (text.isascii() and text.isdigit() and len(text) <= ID_DIGITS):
+            raise CashbackError(
+                f"{text[:40]!r} is not a valid Discord id: expected at most {ID_DIGITS} digits. Nothing was proposed."
+            )
         summary = await self._service.propose(request[VISITOR].actor, target_user_id=int(text) if text else None)
         return see_other(f"/batches/{summary.batch_number}")
 
@@ -86,7 +89,7 @@ class Batches:
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show one batch. A batch ID instead of a number redirects to the number."""
         named = request.match_info["number"]
-        if not named.isdigit():
+        if not (named.isascii() and named.isdigit()):
             raise web.HTTPFound(f"/batches/{await self._database.read(batches.find_by_id, named)}")
         return page(request, "batch.html", **await self._shown(request))
 

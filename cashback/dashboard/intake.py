@@ -1,18 +1,17 @@
 """The intake: shops report purchases and refunds in signed requests. A repeated report changes nothing."""
 
-import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
 import anyio
 from aiohttp import web
 
+from cashback.dashboard.client_address import address_of
+from cashback.dashboard.intake_results import purchases_response, refunds_response
 from cashback.dashboard.intake_schema import Reported, purchases_in, read_json, refunds_in
 from cashback.dashboard.problems import (
-    CONFLICTING,
     MEDIA_TYPE,
-    NOT_DONE,
     SLOW,
     STALE,
     TOO_LARGE,
@@ -20,20 +19,19 @@ from cashback.dashboard.problems import (
     UNAVAILABLE,
     UNSIGNED,
     ProblemError,
-    problem,
 )
-from cashback.dashboard.rate_limit import RateLimit, address_of
-from cashback.dashboard.signatures import Keyring, Signed
+from cashback.dashboard.rate_limit import RateLimit
+from cashback.dashboard.signatures import KEY_HEADER, Keyring, Signed
 from cashback.database import Database
-from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, RecordedPurchase
-from cashback.database.referral_program.refunds import RecordedRefund, Refund
-from cashback.domain.errors import RefundRefusedError
+from cashback.database.referral_program.purchases import Purchase
+from cashback.database.referral_program.refunds import Refund
 from cashback.services import Actor, AdminService, Source
 from cashback.settings import Settings
 
 LARGEST_BODY_BYTES: Final = 500_000
 BODY_SECONDS: Final = 10
-MOST_AT_ONCE: Final = 64
+MAX_READING: Final = 64
+MAX_RECORDING: Final = 64
 REFUSALS_PER_MINUTE: Final = 60
 
 _TOO_LARGE: Final = f"The body is larger than {LARGEST_BODY_BYTES} bytes; send it in parts."
@@ -47,7 +45,7 @@ class Intake:
     def __init__(self, database: Database, service: AdminService, settings: Settings) -> None:
         self._database = database
         self._service = service
-        self._is_proxied = settings.dashboard.is_proxied
+        self._trusted_proxies = settings.dashboard.proxies
         self._keyring = Keyring(
             {
                 name: [secret.get_secret_value().encode() for secret in secrets]
@@ -55,7 +53,8 @@ class Intake:
             }
         )
         self._refusals = RateLimit(per_minute=REFUSALS_PER_MINUTE)
-        self._open_requests = 0
+        self._bodies = Bodies()
+        self._recording = 0
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses."""
@@ -69,7 +68,7 @@ class Intake:
 
         async def record(reported: Reported[Purchase], _actor: Actor) -> web.Response:
             answers = await self._service.record_purchases(reported.entries)
-            return _purchases_response(reported, answers)
+            return purchases_response(reported, answers)
 
         return await self._process(request, lambda value: purchases_in(value, self._database.now()), record)
 
@@ -78,7 +77,7 @@ class Intake:
 
         async def record(reported: Reported[Refund], actor: Actor) -> web.Response:
             answers = await self._service.record_refunds(actor, reported.entries)
-            return _refunds_response(reported, answers)
+            return refunds_response(reported, answers)
 
         return await self._process(request, refunds_in, record)
 
@@ -86,81 +85,73 @@ class Intake:
         self, request: web.Request, read: Callable[[Any], T], record: Callable[[T, Actor], Awaitable[web.Response]]
     ) -> web.StreamResponse:
         """Check, read and record a request. A recorded request is remembered, so that a replay is refused."""
-        if self._open_requests >= MOST_AT_ONCE:
-            raise ProblemError(UNAVAILABLE, f"{MOST_AT_ONCE} requests are already open; try again in a moment.")
-        self._open_requests += 1
+        signed, body = await self._checked(request)
+        # Slots come last: a request without a valid signature must not keep a shop's request waiting.
+        if self._recording >= MAX_RECORDING:
+            raise ProblemError(UNAVAILABLE, f"{MAX_RECORDING} requests are already being recorded; try again.")
+        self._recording += 1
         try:
-            signed, body = await self._checked(request)
             reported = read(read_json(body))
             response = await record(reported, Actor(source=Source.SHOP, key=signed.key))
             if response.status == HTTPStatus.OK:
                 self._keyring.remember(signed, self._database.now())
             return response
         finally:
-            self._open_requests -= 1
+            self._recording -= 1
 
     async def _checked(self, request: web.Request) -> tuple[Signed, bytes]:
-        """Return the signature and the body. An address with too many refused requests is refused without a check."""
-        address = address_of(request, is_proxied=self._is_proxied)
-        if not self._refusals.has_left(address):
+        """Return the signature and the body. A source with too many refused requests is refused without a check."""
+        source = self._source_of(request)
+        if not self._refusals.has_left(source):
             raise ProblemError(TOO_MANY, "Too many requests from this address were refused; wait a minute.")
         try:
             signed = self._keyring.read(request.headers, self._database.now())
-            body = await _body_of(request)
+            body = await self._bodies.read(request)
             self._keyring.check(signed, body)
         except ProblemError as error:
             if error.kind in {UNSIGNED, STALE}:
-                self._refusals.admits(address)
+                self._refusals.admits(source)
             raise
         return signed, body
 
+    def _source_of(self, request: web.Request) -> str:
+        """Return what refusals are counted for: the address and its key, so that guesses do not lock out a shop."""
+        key = request.headers.get(KEY_HEADER, "")
+        known = key if self._keyring.knows(key) else ""
+        return f"{address_of(request, trusted_proxies=self._trusted_proxies)} {known}"
 
-async def _body_of(request: web.Request) -> bytes:
-    if request.content_type != "application/json":
-        raise ProblemError(MEDIA_TYPE, f"The Content-Type is {request.content_type}, not application/json.")
-    if (request.content_length or 0) > LARGEST_BODY_BYTES:
-        raise ProblemError(TOO_LARGE, _TOO_LARGE)
+
+class Bodies:
+    """Reads bodies, a limited number at a time. If there are too many, the one that takes longest is abandoned."""
+
+    def __init__(self) -> None:
+        self._reading: dict[anyio.CancelScope, None] = {}
+
+    async def read(self, request: web.Request) -> bytes:
+        """Read the body of a request. Raises ProblemError."""
+        if request.content_type != "application/json":
+            raise ProblemError(MEDIA_TYPE, f"The Content-Type is {request.content_type}, not application/json.")
+        if (request.content_length or 0) > LARGEST_BODY_BYTES:
+            raise ProblemError(TOO_LARGE, _TOO_LARGE)
+        if len(self._reading) >= MAX_READING:
+            oldest = next(iter(self._reading))
+            del self._reading[oldest]
+            oldest.cancel()
+        with anyio.move_on_after(BODY_SECONDS) as scope:
+            self._reading[scope] = None
+            try:
+                return await _content_of(request)
+            finally:
+                self._reading.pop(scope, None)
+        if anyio.current_time() >= scope.deadline:
+            raise ProblemError(SLOW, f"The body did not arrive within {BODY_SECONDS} seconds.")
+        raise ProblemError(UNAVAILABLE, "Too many bodies arrive at the same time; try again in a moment.")
+
+
+async def _content_of(request: web.Request) -> bytes:
     body = bytearray()
-    try:
-        with anyio.fail_after(BODY_SECONDS):
-            async for part in request.content.iter_any():
-                body += part
-                if len(body) > LARGEST_BODY_BYTES:
-                    raise ProblemError(TOO_LARGE, _TOO_LARGE)
-    except TimeoutError as error:
-        raise ProblemError(SLOW, f"The body did not arrive within {BODY_SECONDS} seconds.") from error
+    async for part in request.content.iter_any():
+        body += part
+        if len(body) > LARGEST_BODY_BYTES:
+            raise ProblemError(TOO_LARGE, _TOO_LARGE)
     return bytes(body)
-
-
-def _purchases_response(reported: Reported[Purchase], answers: Sequence[RecordedPurchase]) -> web.Response:
-    if not reported.is_bulk and answers[0].outcome is PurchaseOutcome.CONFLICTING:
-        order_id = reported.entries[0].order_id
-        return problem(CONFLICTING, f"Order {order_id} was reported with another buyer or amount; nothing was changed.")
-    results = [
-        {"order_id": purchase.order_id, "outcome": answer.outcome, "earned_cents": answer.earned_cents}
-        for purchase, answer in zip(reported.entries, answers, strict=True)
-    ]
-    return _results_response(results, is_bulk=reported.is_bulk)
-
-
-def _refunds_response(
-    reported: Reported[Refund], answers: Sequence[RecordedRefund | RefundRefusedError]
-) -> web.Response:
-    if not reported.is_bulk and isinstance(answers[0], RefundRefusedError):
-        return problem(NOT_DONE, str(answers[0]))
-    results = [
-        {"refund_id": refund.refund_id, "order_id": refund.order_id, **_refund_result(answer)}
-        for refund, answer in zip(reported.entries, answers, strict=True)
-    ]
-    return _results_response(results, is_bulk=reported.is_bulk)
-
-
-def _refund_result(answer: RecordedRefund | RefundRefusedError) -> dict[str, Any]:
-    if isinstance(answer, RefundRefusedError):
-        return {"outcome": "refused", "amount_cents": 0, "taken_cents": 0, "detail": str(answer)}
-    return {"outcome": answer.outcome, "amount_cents": answer.amount_cents, "taken_cents": answer.taken_cents}
-
-
-def _results_response(results: list[dict[str, Any]], *, is_bulk: bool) -> web.Response:
-    body = {"results": results} if is_bulk else results[0]
-    return web.Response(body=json.dumps(body).encode(), content_type="application/json")

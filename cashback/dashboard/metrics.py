@@ -1,7 +1,5 @@
 """Metrics for Prometheus: events are counted when they happen, the ledger's state is read when asked."""
 
-import hmac
-import ipaddress
 from collections.abc import Callable
 from typing import Final
 
@@ -9,7 +7,10 @@ import anyio
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from cashback.dashboard.auth import is_same
+from cashback.dashboard.client_address import is_loopback
 from cashback.dashboard.health import Health
+from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.snapshot import Snapshot
 from cashback.database.integrity.reconciliation import Verdict
 from cashback.database.queries.overview import Overview
@@ -17,6 +18,7 @@ from cashback.domain.model import BatchReport, BatchStatus, ChunkCredited, Deliv
 from cashback.domain.ports import Messenger, Observer
 
 CHUNK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+PROXY_HEADERS: Final = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
 
 
 class Metrics:
@@ -38,6 +40,9 @@ class Metrics:
             "direct_message_attempts", "Attempts to send a direct message since the start.", "outcome"
         )
         self.intake_requests = counter("intake_requests", "Intake requests since the start, by status.", "status")
+        self.dropped_log_lines = gauge(
+            "dropped_log_lines", "Log lines about requests that were dropped since the start."
+        )
         self.chunk_seconds = Histogram(
             "cashback_chunk_seconds",
             "Seconds from one settled chunk of a batch to the next.",
@@ -132,22 +137,28 @@ def _may_read(request: web.Request, token: str | None) -> bool:
     """Return whether a request may read the metrics: with the token or, if none is set, from this machine only."""
     if token is not None:
         sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(sent.encode(), token.encode())
-    if {"X-Forwarded-For", "Forwarded"} & set(request.headers):
+        return is_same(sent, token)
+    if any(name in request.headers for name in PROXY_HEADERS):
         # A proxy on this machine passed on a request from another machine.
         return False
-    try:
-        return ipaddress.ip_address(request.remote or "").is_loopback
-    except ValueError:
-        return False
+    # A page of another site can make its own name point to this machine, but not send another Host.
+    host = request.host.rpartition(":")[0] if request.host.rpartition(":")[2].isdigit() else request.host
+    return is_loopback(request.remote or "") and (host.lower() == "localhost" or is_loopback(host))
 
 
 class MetricsPage:
     """`/metrics`: it shares the pages' sums over the ledger, so that frequent scrapes cost nothing."""
 
     def __init__(
-        self, metrics: Metrics, snapshot: Snapshot, health: Health, waiting: Callable[[], int], token: str | None
+        self,
+        metrics: Metrics,
+        snapshot: Snapshot,
+        health: Health,
+        waiting: Callable[[], int],
+        request_log: RequestLog,
+        token: str | None,
     ) -> None:
+        self._request_log = request_log
         self._metrics = metrics
         self._snapshot = snapshot
         self._health = health
@@ -164,6 +175,7 @@ class MetricsPage:
             raise web.HTTPForbidden(reason="The metrics may be read from this machine only, or with the metrics token")
         self._metrics.show(await self._snapshot.get())
         self._metrics.waiting.set(self._waiting())
+        self._metrics.dropped_log_lines.set(self._request_log.dropped)
         self._metrics.lag_seconds.set(self._health.lag_seconds)
         for check in await self._health.checks():
             self._metrics.healthy.labels(check.name).set(int(check.is_healthy))

@@ -1,6 +1,5 @@
 """The middleware of every request: sessions, form tokens, and the one place that turns errors into answers."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -9,9 +8,12 @@ from aiohttp import web
 
 from cashback.dashboard import problems
 from cashback.dashboard.auth import VISITOR, SessionAuth, Visitor, is_same
+from cashback.dashboard.client_address import address_of
+from cashback.dashboard.connections import Connections
 from cashback.dashboard.metrics import Metrics
-from cashback.dashboard.pages import error_page
+from cashback.dashboard.pages import error_page, form_of
 from cashback.dashboard.problems import ProblemError
+from cashback.dashboard.request_log import RequestLog
 from cashback.domain.errors import (
     BlacklistedError,
     BusyError,
@@ -40,6 +42,9 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 
+REFUSALS: Final = frozenset({401, 403, 408, 413, 429, 503})
+"""Statuses that are logged, because their number shows an attack or a mistake of a client."""
+
 STATUS_OF: Final[dict[type[CashbackError], int]] = {
     NotAllowedError: HTTPStatus.FORBIDDEN,
     UnknownBatchError: HTTPStatus.NOT_FOUND,
@@ -53,14 +58,13 @@ STATUS_OF: Final[dict[type[CashbackError], int]] = {
 
 PROBLEM_OF: Final = {404: problems.NOT_FOUND, 405: problems.METHOD, 500: problems.FAILED}
 
-logger = logging.getLogger(__name__)
-
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Forbid the browser everything that our pages do not need, so that injected content cannot use it."""
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     if not request.path.startswith("/static/"):
         response.headers.setdefault("Cache-Control", "no-store")
 
@@ -68,13 +72,36 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 class Middleware:
     """Serves every request of the pages and the API."""
 
-    def __init__(self, session_auth: SessionAuth, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        session_auth: SessionAuth,
+        metrics: Metrics,
+        connections: Connections,
+        request_log: RequestLog,
+        *,
+        trusted_proxies: int,
+    ) -> None:
+        self._connections = connections
+        self._logger = request_log
+        self._trusted_proxies = trusted_proxies
         self._session_auth = session_auth
         self._metrics = metrics
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serve one request; every error becomes an answer."""
-        response = await self._answer(request, handler)
+        address = address_of(request, trusted_proxies=self._trusted_proxies)
+        try:
+            self._connections.begin(request, address)
+            response = await self._answer(request, handler)
+        except web.HTTPServiceUnavailable as error:
+            response = _answer(request, error.status, f"{error.reason}.")
+            response.force_close()
+        finally:
+            self._connections.end(request)
+        if response.status in REFUSALS:
+            self._logger.warning(
+                "%s %s from %s: status %d", request.method, _route_of(request), address, response.status
+            )
         if request.path.startswith(API):
             self._metrics.intake_requests.labels(response.status).inc()
         return response
@@ -87,6 +114,7 @@ class Middleware:
                 if visitor is None:
                     return _not_signed_in(request, is_action=is_action)
                 request[VISITOR] = visitor
+                self._connections.lift_time_limit(request)
                 if is_action:
                     await _check_form(request, visitor)
             return await handler(request)
@@ -102,12 +130,18 @@ class Middleware:
             # The client has disconnected.
             raise
         except Exception:
-            logger.exception("%s %s failed", request.method, request.path)
+            self._logger.exception("%s %s failed", request.method, _route_of(request))
             return _answer(
                 request,
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "An error in the program; its log has the details.",
             )
+
+
+def _route_of(request: web.Request) -> str:
+    """Return the route of a request for the log, without the tokens and ids in its path."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "unknown path"
 
 
 def _not_signed_in(request: web.Request, *, is_action: bool) -> web.StreamResponse:
@@ -118,7 +152,7 @@ def _not_signed_in(request: web.Request, *, is_action: bool) -> web.StreamRespon
 
 async def _check_form(request: web.Request, visitor: Visitor) -> None:
     """Refuse a form without this session's token, which other sites do not know. Raises NotAllowedError."""
-    token = (await request.post()).get("form_token", "")
+    token = (await form_of(request)).get("form_token", "")
     if not isinstance(token, str) or not is_same(token, visitor.form_token):
         raise NotAllowedError("This form does not belong to your session; nothing was done. Load the page again.")
 

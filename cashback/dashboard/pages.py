@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp_jinja2
+import anyio
 import jinja2
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from cashback.dashboard import template_filters
 from cashback.dashboard.auth import VISITOR
 
+FORM_SECONDS: Final = 10
+LARGEST_PAGE: Final = 1_000_000
 FOLDER: Final = Path(__file__).parent
 
 
@@ -25,9 +29,17 @@ def set_up(app: web.Application) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=_encodable,
     )
     environment.filters.update(template_filters.FILTERS)
     app.router.add_static("/static/", FOLDER / "static", name="static")
+
+
+def _encodable(value: Any) -> Any:  # noqa: ANN401 -- a template's values
+    """Replace bytes of an address that are not UTF-8: a page could not be encoded with them."""
+    if isinstance(value, str) and not value.isascii():
+        return type(value)(value.encode(errors="replace").decode())
+    return value
 
 
 def page(request: web.Request, template: str, *, now: datetime, **shown: Any) -> web.Response:  # noqa: ANN401 -- a template's values
@@ -51,6 +63,26 @@ def see_other(address: str) -> web.Response:
     return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": address})
 
 
+async def form_of(request: web.Request) -> Mapping[str, str | bytes | bytearray | web.FileField]:
+    """Read a form. Raises HTTPBadRequest if it is not a form, HTTPRequestTimeout if it arrives too slowly."""
+    try:
+        with anyio.fail_after(FORM_SECONDS):
+            return await request.post()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout(reason=f"The form did not arrive within {FORM_SECONDS} seconds") from error
+    except (ValueError, LookupError, AssertionError, RuntimeError, HttpProcessingError) as error:
+        # An unknown charset or encoding, or a broken multipart body.
+        raise web.HTTPBadRequest(reason="The body is not a readable form") from error
+
+
+async def field_of(request: web.Request, name: str) -> str:
+    """Return a text field of a form on one line, without control characters, or an empty text."""
+    value = (await form_of(request)).get(name, "")
+    if not isinstance(value, str):
+        return ""
+    return " ".join("".join(each if each.isprintable() else " " for each in value).split())
+
+
 def _frame(request: web.Request) -> dict[str, Any]:
     """Return the values of the frame around every page."""
     return {"visitor": request.get(VISITOR), "path": request.path}
@@ -60,3 +92,8 @@ def number_in(request: web.Request, name: str, *, default: int = 0) -> int:
     """Read a whole number from the query or the path, or the default if it is missing or not a number."""
     text = request.match_info.get(name) or request.query.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < len(str(2**63)) else default
+
+
+def page_in(request: web.Request) -> int:
+    """Read the number of a page from the query: 1 if it is missing or not a number, at most LARGEST_PAGE."""
+    return min(max(number_in(request, "page"), 1), LARGEST_PAGE)

@@ -4,7 +4,6 @@ from collections import OrderedDict
 from typing import Final
 
 import anyio
-from aiohttp import web
 
 ADDRESSES: Final = 10_000
 """Addresses that are remembered; the address that was quiet longest is forgotten first."""
@@ -36,11 +35,3 @@ class RateLimit:
         if len(self._left) > ADDRESSES:
             self._left.popitem(last=False)
         return admitted
-
-
-def address_of(request: web.Request, *, is_proxied: bool) -> str:
-    """Return the address of a request; behind a proxy, the address that the proxy added last."""
-    forwarded = request.headers.get("X-Forwarded-For", "")
-    if is_proxied and forwarded:
-        return forwarded.rpartition(",")[2].strip()[:64]
-    return request.remote or "unknown"

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from cashback.dashboard import template_filters
 from cashback.dashboard.auth import VISITOR
-from cashback.dashboard.pages import number_in, page, see_other
+from cashback.dashboard.pages import field_of, number_in, page, page_in, see_other
 from cashback.dashboard.snapshot import Snapshot
 from cashback.database import Database
 from cashback.database.queries import browsing, members
@@ -69,7 +69,9 @@ class Referrers:
 
     async def _shown(self, request: web.Request) -> dict[str, Any]:
         referrer_id = number_in(request, "id")
-        page_number = max(number_in(request, "page"), 1)
+        if not referrer_id:
+            raise web.HTTPNotFound(reason="This is not a Discord id")
+        page_number = page_in(request)
         now, read = self._database.now(), self._database.read
         account = await read(members.standing, referrer_id, now)
         listed = await read(
@@ -89,7 +91,7 @@ class Referrers:
 
     async def blacklist(self, request: web.Request) -> web.StreamResponse:
         """Blacklist a member."""
-        reason = str((await request.post()).get("reason", "")).strip()[:REASON_LENGTH] or None
+        reason = (await field_of(request, "reason"))[:REASON_LENGTH] or None
         await self._service.blacklist(request[VISITOR].actor, number_in(request, "id"), reason=reason)
         return see_other(f"/referrers/{number_in(request, 'id')}")
 

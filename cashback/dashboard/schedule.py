@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from cashback.dashboard.auth import VISITOR
-from cashback.dashboard.pages import page, see_other
+from cashback.dashboard.pages import field_of, page, see_other
 from cashback.database import Database
 from cashback.database.schedule import schedule, slots
 from cashback.domain.errors import CashbackError
@@ -56,7 +56,7 @@ class SchedulePage:
 
     async def skip(self, request: web.Request) -> web.StreamResponse:
         """Skip the slot in the form if it is one of the next slots."""
-        wanted = str((await request.post()).get("slot_at", ""))
+        wanted = await field_of(request, "slot_at")
         for slot_at in await self._coming():
             if slot_at.isoformat() == wanted:
                 await self._service.skip_slot(request[VISITOR].actor, slot_at, await _reason(request))
@@ -70,4 +70,4 @@ class SchedulePage:
 
 
 async def _reason(request: web.Request) -> str | None:
-    return str((await request.post()).get("reason", "")).strip()[:REASON_LENGTH] or None
+    return (await field_of(request, "reason"))[:REASON_LENGTH] or None

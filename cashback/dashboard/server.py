@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import anyio
 from aiohttp import web
@@ -12,13 +12,16 @@ from cashback.dashboard import middleware, pages
 from cashback.dashboard.audit import AuditPage, Verifier
 from cashback.dashboard.auth import RolesOf, SessionAuth
 from cashback.dashboard.batches import Batches
+from cashback.dashboard.connections import IDLE_SECONDS, Connections
 from cashback.dashboard.health import Health
 from cashback.dashboard.intake import Intake
+from cashback.dashboard.listener import Listener
 from cashback.dashboard.live import Live
 from cashback.dashboard.metrics import Metrics, MetricsPage
 from cashback.dashboard.openapi import Description
 from cashback.dashboard.overview import OverviewPage
 from cashback.dashboard.referrers import Referrers
+from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
@@ -28,6 +31,7 @@ from cashback.settings import Settings
 
 RETRY_SECONDS: Final = 30
 STOP_SECONDS: Final = 2
+LINGER_SECONDS: Final = 2
 LARGEST_BODY_BYTES: Final = 1_000_000
 
 logger = logging.getLogger(__name__)
@@ -55,6 +59,8 @@ class Dashboard:
         self._settings = settings.dashboard
         self._metrics = dependencies.metrics
         self._session_auth = SessionAuth(service, dependencies.roles_of, settings.dashboard)
+        self._request_log = RequestLog()
+        self._connections = Connections(is_proxied=self._settings.is_proxied)
         self._live = Live(self._session_auth)
         self._snapshot = Snapshot(database, min_payout_cents=settings.referral_settings.min_payout_cents)
         self._health = Health(database, dependencies.is_online)
@@ -74,6 +80,7 @@ class Dashboard:
                 self._snapshot,
                 self._health,
                 dependencies.waiting,
+                self._request_log,
                 settings.metrics_token.get_secret_value() if settings.metrics_token else None,
             ),
         )
@@ -81,7 +88,13 @@ class Dashboard:
 
     def application(self) -> web.Application:
         """Build the application: middleware, templates and routes."""
-        every_request = middleware.Middleware(self._session_auth, self._metrics)
+        every_request = middleware.Middleware(
+            self._session_auth,
+            self._metrics,
+            self._connections,
+            self._request_log,
+            trusted_proxies=self._settings.proxies,
+        )
 
         @web.middleware
         async def answer(request: web.Request, handler: middleware.Handler) -> web.StreamResponse:
@@ -113,17 +126,29 @@ class Dashboard:
 
     async def serve(self) -> None:
         """Serve until cancelled. Raises OSError if the address cannot be bound."""
-        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=STOP_SECONDS)
+        runner = web.AppRunner(
+            self.application(),
+            access_log=None,
+            shutdown_timeout=STOP_SECONDS,
+            logger=self._request_log,
+            keepalive_timeout=IDLE_SECONDS,
+            lingering_time=LINGER_SECONDS,
+        )
         await runner.setup()
+        listener = Listener(self._connections, cast("web.Server", runner.server), self._request_log)
         try:
-            await web.TCPSite(runner, self._settings.host, self._settings.port).start()
+            sockets = await listener.bind(self._settings.host, self._settings.port)
             logger.info("the dashboard is at %s", self._settings.address)
             self.listening.set()
             async with anyio.create_task_group() as tasks:
+                for listening in sockets:
+                    tasks.start_soon(listener.accept, listening, name="dashboard connections")
+                tasks.start_soon(listener.close_overdue, name="dashboard time limits")
                 tasks.start_soon(self._session_auth.sweep, name="dashboard sessions")
                 tasks.start_soon(self._snapshot.keep, name="dashboard sums")
                 tasks.start_soon(self._health.measure_lag, name="loop lag")
         finally:
+            listener.close()
             self._live.close()
             with anyio.CancelScope(shield=True):
                 await runner.cleanup()

@@ -1,4 +1,4 @@
-"""The ledger: all SQL of the program. `Database` is its one door."""
+"""The ledger: all SQL of the program, behind `Database`."""
 
 from cashback.database.database import Database
 

@@ -1,7 +1,7 @@
-"""Makes a database ours: creates a new ledger, or adopts an Apex Core bot's tables in place.
+"""Creates a new ledger, or adopts an Apex Core bot's tables in place.
 
-Nothing is changed in adopted tables but by adding columns with defaults, indexes and triggers. The one exception is an
-amount that is NULL, which becomes the 0 that it means.
+Adopted tables only get new columns with defaults, indexes and triggers. The one exception is an amount that is NULL,
+which becomes the 0 that it means.
 """
 
 from datetime import datetime
@@ -86,7 +86,7 @@ def _require_columns(connection: Connection, table: Table) -> None:
 
 
 def _take_over_amounts(connection: Connection) -> None:
-    """Make 0 of NULL, since a sum with NULL would lose cents; no payout of ours stands behind what is paid already."""
+    """Replace NULL by 0, because a sum with NULL would lose cents; earlier payments have no payout of ours."""
     amounts = ("referred_total_spend_cents", "cashback_earned_cents", "cashback_paid_cents", "is_blacklisted")
     for column in (referrals.c[name] for name in amounts):
         connection.execute(update(referrals).where(column.is_(None)).values({column: 0}))
@@ -95,7 +95,7 @@ def _take_over_amounts(connection: Connection) -> None:
 
 
 def _has_twin(connection: Connection, index: Index) -> bool:
-    """Return whether the table has an index of another name on the same columns that serves the same searches."""
+    """Return whether the table has an index of another name on the same columns that serves the same queries."""
     assert index.table is not None  # noqa: S101 -- each is declared on its table's columns
     if index.unique or index.dialect_kwargs["sqlite_where"] is not None:
         return False

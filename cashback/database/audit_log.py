@@ -1,4 +1,4 @@
-"""The audit log: only ever added to, each entry carrying a digest over itself and the one before."""
+"""The audit log: append-only, each entry with a digest over itself and the one before."""
 
 import hashlib
 import json
@@ -51,13 +51,13 @@ def chain_head(connection: Connection) -> str:
 
 
 def head_at_end_of(connection: Connection, batch_number: int) -> str | None:
-    """Return the digest of the entry with which a batch was finished last; None where it is not finished."""
+    """Return the digest of the last entry about a batch's end; None if the batch is not finished."""
     query = select(audit_log.c.digest).filter_by(batch_number=batch_number, action=BATCH_FINISHED)
     return connection.scalars(query.order_by(audit_log.c.id.desc()).limit(1)).one_or_none()
 
 
 def find_head(connection: Connection, digest: str) -> int | None:
-    """Return the number of the entry that has this digest; None where no entry has: then the chain is another one.
+    """Return the number of the entry with this digest; None if there is none: then it is another chain.
 
     A digest that was written down elsewhere proves every entry up to its own.
     """
@@ -65,7 +65,7 @@ def find_head(connection: Connection, digest: str) -> int | None:
 
 
 def broken_entries(connection: Connection) -> Iterator[str]:
-    """Name each entry whose digest does not follow from itself and the one before, or whose number leaves a gap."""
+    """Describe each entry whose digest does not follow from itself and the one before, or whose number leaves a gap."""
     before, expected_id = FIRST_DIGEST, 1
     for row in connection.execute(select(audit_log).order_by(audit_log.c.id)).yield_per(1000):
         if row.id != expected_id:
@@ -78,7 +78,7 @@ def broken_entries(connection: Connection) -> Iterator[str]:
 def entries(
     connection: Connection, *, limit: int, batch_number: int | None = None, before_id: int | None = None
 ) -> list[dict[str, Any]]:
-    """List the newest entries first, of one batch if asked, and only those before one if that is named."""
+    """List the entries, newest first, optionally of one batch, and optionally only those before a given one."""
     query = select(audit_log).order_by(audit_log.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(audit_log.c.id < before_id)
@@ -88,5 +88,5 @@ def entries(
 
 
 def _digest(before: str, entry: tuple[str, str, str, int | None, str]) -> str:
-    """Digest an entry (its moment in ISO, actor, action, batch and details) together with the digest before it."""
+    """Hash an entry (its moment in ISO, actor, action, batch and details) together with the digest before it."""
     return hashlib.sha256(json.dumps((before, *entry)).encode()).hexdigest()

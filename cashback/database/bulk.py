@@ -1,7 +1,7 @@
-"""One statement for many rows, or about many values: compiled once, then the driver takes them as they are.
+"""Statements for many rows, or with many values: compiled once, then the driver gets the values as they are.
 
-SQLAlchemy's own way makes a dict and a tuple anew of every row, which was a third of an import's time, and a statement
-of its own of every number of values, of which the driver keeps the last 128 with room for all their values.
+SQLAlchemy itself makes a new dict and tuple of every row, which was a third of an import's time, and another statement
+for every number of values, of which the driver keeps the last 128 with room for all their values.
 """
 
 import json
@@ -30,11 +30,11 @@ from sqlalchemy.types import TypeEngine
 from cashback.database.dialect import json_values
 
 ROWS_TOGETHER: Final = 100
-"""Rows that one statement takes: one for each row takes half as long again."""
+"""Rows per statement: one row each takes half as long again."""
 
 
 def rows_of(**types: TypeEngine[Any]) -> CTE:
-    """Say in SQL "the rows that `execute_many` hands over", for an UPDATE; no two of them may be of the same row."""
+    """Build the FROM of the rows that `execute_many` passes, for an UPDATE; each must concern a different row."""
     row = tuple(bindparam(name, type_=kind) for name, kind in types.items())
     return values(*(column(name, kind) for name, kind in types.items()), name="rows").data([row]).cte("rows")
 
@@ -46,12 +46,12 @@ def execute_many(
     if not rows:
         return
     if not connection.dialect.positional:
-        # PostgreSQL's driver sends them all in one go by itself.
+        # PostgreSQL's driver sends them in one batch by itself.
         connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
         return
     text, processors = _compiled(statement, tuple(names), connection.dialect)
     width = len(names)
-    # In one long list a column is a slice: nothing is made anew of the rows but their order.
+    # In one long list a column is a slice: only the order of the rows' values is built.
     flat = list(chain.from_iterable(rows))
     for place, processor in processors:
         flat[place::width] = _processed(flat[place::width], processor)
@@ -69,7 +69,7 @@ def execute_many(
 def _compiled(
     statement: Insert | Update, names: tuple[str, ...], dialect: Dialect
 ) -> tuple[str, list[tuple[int, Callable[[Any], Any]]]]:
-    """Compile a statement to text, and tell which of its parameters must be prepared for the driver, and how."""
+    """Compile a statement to text, and return which of its parameters need conversion for the driver, and how."""
     compiled = statement.compile(dialect=dialect, column_keys=list(names))
     if compiled.positiontup != list(names):
         message = f"the statement takes {compiled.positiontup}, not {names}"
@@ -80,29 +80,29 @@ def _compiled(
 
 
 def _processed(values: list[Any], processor: Callable[[Any], Any]) -> list[Any]:
-    """Prepare values for the driver; where all are the same one, as the moment of a transaction is, only that one."""
+    """Convert values for the driver; if all are the same, such as a transaction's moment, convert only that one."""
     if len(set(map(id, values))) == 1:
         return [processor(values[0])] * len(values)
     return [processor(value) for value in values]
 
 
 def is_among(column: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Tell in SQL whether a column is one of the values that `among` hands over, however many they are."""
+    """Build the condition that a column is one of the values that `among` passes, however many they are."""
     return column.in_(select(listed(column.type).c.value))
 
 
 def listed(kind: TypeEngine[Any]) -> Subquery:
-    """Say in SQL "the values that `among` hands over", in the column `value`; a value that is there twice counts twice.
+    """Build a SELECT of the values that `among` passes, in the column `value`; a repeated value counts twice.
 
-    Of thousands each is looked for as it comes, where `is_among` would first sort them.
+    Thousands of values are looked up as they come, while `is_among` would sort them first.
     """
     told = json_values(bindparam("among", type_=Text)).table_valued("value")
     return select(cast(told.c.value, kind).label("value")).subquery("listed")
 
 
 def among(values: Iterable[Any]) -> dict[str, str]:
-    """Hand numbers or texts over to the statement that asks `is_among`.
+    """Encode numbers or texts as the parameter of a statement with `is_among`.
 
-    The statement itself holds none of them: it is part of a cycle, and would keep them until cycles are looked for.
+    The statement itself holds no values: it is part of a reference cycle, and would keep them until garbage collection.
     """
     return {"among": json.dumps(list(values))}

@@ -1,4 +1,4 @@
-"""`Database`: the one door to the ledger, for this program and for another bot in the same process."""
+"""`Database`: the ledger's interface for this program and for another bot in the same process."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -43,10 +43,10 @@ class Database:
         failpoint: Failpoint = no_failpoint,
         new_token: Callable[[], str] = approvals.new_token,
     ) -> None:
-        """Take a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`; nothing is opened yet.
+        """`location` is a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`; nothing is opened yet.
 
-        `rate_ppm` is what a purchase earns where none is given, in parts per million; it becomes payable after
-        `holding_days`. With `must_exist`, a ledger that is not there is refused, not created. `inline` and `failpoint`
+        `rate_ppm` is the default rate of a purchase's cashback, in parts per million; it becomes payable after
+        `holding_days`. With `must_exist`, a missing ledger is refused, not created. `inline` and `failpoint`
         are for tests: SQL in the caller's thread, and a call before and after each commit.
         """
         self.location = located(location)
@@ -61,10 +61,10 @@ class Database:
         self._closed: ConnectionOwner | None = None
 
     async def connect(self) -> None:
-        """Open the ledger, create or adopt it where that is needed, and bring it to this program's schema.
+        """Open the ledger, create or adopt it if needed, and upgrade it to this program's schema.
 
-        Raises DatabaseUnavailableError where the folder is missing, or the file is none of SQLite's, read-only, locked
-        or of a newer version; and where the server cannot be reached.
+        Raises DatabaseUnavailableError if the folder is missing, if the file is not SQLite's, read-only, locked or of a
+        newer version, or if the server cannot be reached.
         """
         if self._opened is not None:
             return
@@ -76,7 +76,7 @@ class Database:
             raise DatabaseUnavailableError(message)
         if not schema.may_hold_tables(self.location):
             self._refuse_absence()
-        # A door that was closed opens again, and has not forgotten the statements that it compiled.
+        # A closed connection owner opens again, and keeps its compiled statements.
         door = self._closed or ConnectionOwner(self.location, inline=self._inline, failpoint=self._failpoint)
         try:
             revision = await door.read(schema.revision_of)
@@ -84,7 +84,7 @@ class Database:
                 self._refuse_absence()
             if revision != schema.NEWEST:
                 await door.write(schema.upgrade, self.name, self._clock())
-                # The connections were made before this was a ledger; new ones use it as one.
+                # These connections were made before the file was a ledger; new ones get a ledger's settings.
                 door.close()
                 await door.read(schema.revision_of)
         except BaseException:
@@ -129,24 +129,24 @@ class Database:
 
     @property
     def name(self) -> str:
-        """Name the ledger to people: its path, or its address without the password."""
+        """The ledger's name for people: its path, or its address without the password."""
         return name_of(self.location)
 
     @property
     def path(self) -> Path:
-        """Tell where the file is. Raises DatabaseUnavailableError where there is none."""
+        """The path of the file. Raises DatabaseUnavailableError if there is none."""
         if not isinstance(self.location, Path):
-            message = f"Database {self.name} is no file; this is for files, on PostgreSQL use its own pg_dump."
+            message = f"Database {self.name} is not a file; this works for files only, on PostgreSQL use pg_dump."
             raise DatabaseUnavailableError(message)
         return self.location
 
     @property
     def folder(self) -> Path:
-        """Tell where files go that belong to the ledger: beside its file, else where the program was started."""
+        """The folder for files that belong to the ledger: its file's folder, else the working directory."""
         return self.location.absolute().parent if isinstance(self.location, Path) else Path.cwd()
 
     def now(self) -> datetime:
-        """Tell the present moment by this ledger's clock."""
+        """Return the present moment by this ledger's clock."""
         return self._clock()
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -154,32 +154,32 @@ class Database:
         return await self._door.write(function, *args, **kwargs)
 
     async def read(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a function of this package on one snapshot, beside the writer."""
+        """Run a function of this package on one snapshot, in parallel to the writer."""
         return await self._door.read(function, *args, **kwargs)
 
     async def ensure_user(self, discord_id: int) -> None:
-        """Make sure that a person has a row."""
+        """Ensure that a person has a row."""
         people.check_id(discord_id)
         await self.write(people.ensure_users, [discord_id], self.now())
 
     async def create_referral(self, referrer_id: int, referred_id: int) -> int:
-        """Record who brought whom and return the referral's id. Raises ReferralRefusedError, a RuntimeError."""
+        """Record a referral and return its id. Raises ReferralRefusedError, a RuntimeError."""
         return await self.write(referrals.create_referral, referrer_id, referred_id, self.now())
 
     async def log_referral_purchase(
         self, referred_id: int, order_id: str | int, amount_cents: int, cashback_percent: float | str | None = None
     ) -> int | None:
-        """Record one purchase; return the whole cents that it earned, None where nobody earns or it was known already.
+        """Record one purchase; return the whole cents that it earned, None if nothing or if already recorded.
 
-        `cashback_percent` is the configured one where it is None. Raises PurchaseRefusedError for an order that is
-        known with another buyer or amount.
+        `cashback_percent` defaults to the configured one. Raises PurchaseRefusedError for an order that is already
+        recorded with another buyer or amount.
         """
         rate_ppm = self._rate_ppm if cashback_percent is None else rate_of(cashback_percent)
         purchase = purchases.Purchase(order_id=str(order_id), buyer_id=referred_id, amount_cents=amount_cents)
         return await self.write(purchases.log_purchase, purchase, rate_ppm, self.now(), holding_days=self._holding_days)
 
     async def record_purchases(self, reported: Sequence[purchases.Purchase]) -> list[purchases.RecordedPurchase]:
-        """Record purchases in one transaction; answers what became of each, in the order given."""
+        """Record purchases in one transaction; return the outcome of each, in the order given."""
         return await self.write(
             purchases.record_purchases, reported, self._rate_ppm, self.now(), holding_days=self._holding_days
         )
@@ -193,11 +193,11 @@ class Database:
         *,
         actor: str = "bot",
     ) -> int | None:
-        """Record a refund of an order, of what is left where no amount is given.
+        """Record a refund of an order; without an amount, of what is left.
 
-        Returns the whole cents that it took off the referrer's cashback, None where nobody had earned or the refund was
-        known already. Raises RefundRefusedError for an order that is not known, for more than is left of it, and for a
-        refund id that is known with another order or amount.
+        Returns the whole cents subtracted from the referrer's cashback, None if the order earned nothing or the refund
+        was already recorded. Raises RefundRefusedError for an unknown order, for more than is left of it, and for a
+        refund id recorded with another order or amount.
         """
         refund = refunds.Refund(
             order_id=str(order_id),
@@ -213,7 +213,7 @@ class Database:
         return await self.read(referrals.referral_stats, referrer_id, self.now())
 
     async def get_referrer_for_user(self, referred_id: int) -> int | None:
-        """Tell who referred a member, None where nobody did."""
+        """Return a member's referrer, None if the member was not referred."""
         return await self.read(referrals.referrer_of, referred_id)
 
     async def get_referrals(self, referrer_id: int) -> list[dict[str, Any]]:
@@ -221,7 +221,7 @@ class Database:
         return await self.read(referrals.referrals_of, referrer_id)
 
     async def blacklist_referral_user(self, user_id: int, *, reason: str | None = None, actor: str = "bot") -> bool:
-        """Bar a member from referral cashback; False where it was so already."""
+        """Exclude a member from referral cashback; False if already blacklisted."""
         return await self.write(blacklist.blacklist, user_id, reason=reason, actor=actor, now=self.now())
 
     async def get_all_pending_referral_cashbacks(self) -> list[dict[str, int]]:
@@ -229,16 +229,16 @@ class Database:
         return await self.read(pending.all_pending, self.now())
 
     async def get_pending_cashback_for_user(self, referrer_id: int) -> dict[str, Any]:
-        """Tell what one referrer would be paid now: pending_cents, referral_count, is_blacklisted, referral_details."""
+        """Return one referrer's pending cashback: pending_cents, referral_count, is_blacklisted, referral_details."""
         return await self.read(pending.pending_for, referrer_id, self.now())
 
     async def mark_cashback_paid(self, referrer_id: int, amount_cents: int) -> None:
-        """Mark exactly this much as paid, oldest referral first, where another bot has paid it into the wallet."""
+        """Mark exactly this much as paid, oldest referral first, after another bot has paid it into the wallet."""
         await self.write(pending.mark_paid, referrer_id, amount_cents, self.now())
 
 
 def rate_of(percent: float | str) -> int:
-    """Turn a percentage into parts per million. Raises CashbackError where it is none, or finer than those."""
+    """Convert a percentage to parts per million. Raises CashbackError if it is invalid, or too fine."""
     try:
         rate = Decimal(str(percent)) * PPM_PER_PERCENT
         exact = rate == int(rate) and 0 <= rate <= LARGEST_RATE_PPM

@@ -1,11 +1,12 @@
-"""Where SQLite and PostgreSQL differ, all of it: connections, triggers, some words of SQL, and what a failure means.
+"""All differences between SQLite and PostgreSQL: connections, triggers, some SQL, and the meaning of errors.
 
-Everything else of this package is one set of SQLAlchemy statements for both. SQLite runs in WAL mode: readers see the
-last commit and never wait for the writer; writers wait for each other in `BEGIN IMMEDIATE`, up to the busy timeout. On
-PostgreSQL a writer's transaction is SERIALIZABLE and is run again where it met another (docs/decisions has the why).
+The rest of this package is one set of SQLAlchemy statements for both. SQLite runs in WAL mode: readers see the last
+commit and never wait for the writer; writers wait for each other in `BEGIN IMMEDIATE`, up to the busy timeout. On
+PostgreSQL a writer's transaction is SERIALIZABLE and is retried after a conflict (docs/decisions has the why).
 """
 
 import random
+import re
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -25,18 +26,18 @@ from sqlalchemy.sql.elements import Over
 from cashback.domain.errors import DatabaseUnavailableError
 
 Location = Path | URL
-"""A file of SQLite's, or the address of a PostgreSQL database."""
+"""An SQLite file, or the address of a PostgreSQL database."""
 
 READERS: Final = 4
 BUSY_TIMEOUT_SECONDS: Final = 30
 WAL_RETRY_SECONDS: Final = 0.01
 IS_A_LEDGER: Final = "SELECT 1 FROM sqlite_master WHERE name = 'cashback_origin'"
-"""A file that is not a ledger yet stays in its journal mode: what fails to adopt it leaves it as it was."""
+"""A file that is not a ledger yet keeps its journal mode: a failed adoption leaves it unchanged."""
 
 FOR_ALL: Final = ("synchronous=FULL", "foreign_keys=ON")
 FOR_THE_WRITER: Final = ("cache_size=-16384", "temp_store=MEMORY")
 FOR_READERS: Final = ("cache_size=-2048", "temp_store=FILE")
-"""Pragmas. A reader keeps little, and what a large question sorts or joins goes into a temporary file."""
+"""Pragmas. A reader caches little, and large sorts or joins go into a temporary file."""
 
 SESSION: Final = (
     "-c timezone=UTC"
@@ -44,22 +45,25 @@ SESSION: Final = (
     f" -c lock_timeout={BUSY_TIMEOUT_SECONDS}s"
     f" -c idle_in_transaction_session_timeout={2 * BUSY_TIMEOUT_SECONDS}s"
 )
-"""Of a PostgreSQL session. Moments are read in UTC. What is committed is on disk, also on a server whose own setting
-would lose the last commits in a crash. A lock is waited for, and a frozen holder endured, so long.
+"""Settings of a PostgreSQL session.
+
+Moments are read in UTC. Commits are on disk, even if the server's own setting would lose the last ones in a crash. The
+timeouts limit the wait for a lock, and for a frozen holder.
 """
 
 MET_ANOTHER: Final = ("40001", "40P01")
-"""SQLSTATEs of a transaction that met another one and did nothing: it is run again."""
+"""SQLSTATEs of a transaction that conflicted with another one and did nothing: it is retried."""
 
 PERHAPS_MET_ANOTHER: Final = ("23505", "42P07")
-"""A key, or a table, that was not there when it was looked for: run once more, the transaction sees who made it."""
+"""A key, or a table, that did not exist when it was checked: after a retry, the transaction sees its creator's row."""
 
 ATTEMPTS: Final = 40
+_SECRET_PARAMETER: Final = re.compile(r"([?&](?:password|sslpassword|oauth_client_secret)=)[^&]*", re.IGNORECASE)
 LONGEST_PAUSE_SECONDS: Final = 0.5
 
 
 def located(location: str | Location) -> Location:
-    """Read a path, `sqlite:path`, or `postgresql+psycopg://user@host/name`. Raises DatabaseUnavailableError."""
+    """Parse a path, `sqlite:path`, or `postgresql+psycopg://user@host/name`. Raises DatabaseUnavailableError."""
     said = name_of(location, password=True) if isinstance(location, URL) else str(location)
     for prefix in ("sqlite+pysqlite:///", "sqlite:///"):
         if said.startswith(prefix):
@@ -76,17 +80,18 @@ def located(location: str | Location) -> Location:
         return make_url(said).set(drivername="postgresql+psycopg")
     except (exc.ArgumentError, ValueError) as error:
         raise DatabaseUnavailableError(
-            f"Database {kind}://… is no address; it has the form postgresql+psycopg://user@host:5432/name."
+            f"Database {kind}://… is not an address; it has the form postgresql+psycopg://user@host:5432/name."
         ) from error
 
 
 def name_of(location: Location, *, password: bool = False) -> str:
-    """Name a database: to people without its password."""
-    return str(location) if isinstance(location, Path) else location.render_as_string(hide_password=not password)
+    """Return a database's name for people, without its password, which may also stand in the query of an address."""
+    name = str(location) if isinstance(location, Path) else location.render_as_string(hide_password=not password)
+    return name if password else _SECRET_PARAMETER.sub(r"\1***", name)
 
 
 def make_engine(location: Location, *, writes: bool) -> Engine:
-    """Return the engine of the one writer, or of the readers beside it; nothing is opened yet."""
+    """Return the engine of the one writer, or of the parallel readers; nothing is opened yet."""
     return _sqlite(location, writes=writes) if isinstance(location, Path) else _postgresql(location, writes=writes)
 
 
@@ -102,7 +107,7 @@ def _sqlite(path: Path, *, writes: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        # The driver must not begin transactions on its own: this module says how each begins.
+        # The driver must not begin transactions on its own: this module defines how each begins.
         connection.isolation_level = None
         cursor = connection.cursor()
         if cursor.execute(IS_A_LEDGER).fetchone():
@@ -113,14 +118,14 @@ def _sqlite(path: Path, *, writes: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        # To the driver itself: the way of all other statements takes longer than what this one does.
+        # Directly to the driver: SQLAlchemy's overhead exceeds the work of this statement.
         connection.connection.cursor().execute(begin)
 
     return engine
 
 
 def _use_wal(cursor: DBAPICursor) -> None:
-    """Put a file into WAL mode; it stays so. While others do the same SQLite says "locked" at once: we try again."""
+    """Put a file into WAL mode, permanently. If others do the same, SQLite reports "locked" at once: we try again."""
     deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
@@ -140,10 +145,10 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
             poolclass=QueuePool,
             pool_size=1 if writes else READERS,
             max_overflow=0,
-            # A connection that was cut while nobody used it is replaced, not handed out.
+            # A connection that was cut while idle is replaced before use.
             pool_pre_ping=True,
             isolation_level="SERIALIZABLE" if writes else "REPEATABLE READ",
-            # The driver forgets how many rows an INSERT … SELECT made, unless it is asked at once.
+            # The driver forgets how many rows an INSERT … SELECT made, unless it is read at once.
             execution_options={"preserve_rowcount": True},
             connect_args={"options": SESSION, "connect_timeout": BUSY_TIMEOUT_SECONDS},
         )
@@ -160,13 +165,16 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
 
 
 class Patience:
-    """Says whether a transaction that failed is to be run again, and waits a little before: longer each time."""
+    """Decides whether a failed transaction is retried, after a pause that grows."""
 
     def __init__(self) -> None:
         self._met = self._perhaps_met = 0
 
     def again(self, error: exc.DBAPIError) -> bool:
-        """Tell whether the error means that another transaction was met. The pause is drawn, so that two part."""
+        """Return whether the error is a conflict with another transaction.
+
+        The pause is random, so that the two separate.
+        """
         state = sqlstate(error)
         self._met += state in MET_ANOTHER
         self._perhaps_met += state in PERHAPS_MET_ANOTHER
@@ -180,17 +188,17 @@ class Patience:
 
 
 def sqlstate(error: Exception) -> str | None:
-    """Return the five characters that name an error of PostgreSQL's; None for SQLite's."""
+    """Return PostgreSQL's five-character error code; None for SQLite."""
     return getattr(getattr(error, "orig", None), "sqlstate", None)
 
 
 def insert_unless_there(connection: Connection, table: Table) -> Any:  # noqa: ANN401 -- either dialect's own Insert
-    """Begin an INSERT that leaves out rows whose key is there already."""
+    """Begin an INSERT that ignores rows whose key already exists."""
     return _own_insert(connection, table).on_conflict_do_nothing()
 
 
 def insert_or_replace(connection: Connection, table: Table, **values: Any) -> Any:  # noqa: ANN401 -- as above
-    """Begin an INSERT of one row that takes the place of the one with the same key."""
+    """Begin an INSERT of one row that replaces a row with the same key."""
     statement = _own_insert(connection, table).values(**values)
     return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
 
@@ -204,9 +212,9 @@ def _own_insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401 --
 
 
 def next_in_line(connection: Connection, column: Column[int]) -> dict[str, int]:
-    """Give the number after the highest, where the database's own numbering leaves gaps when it rolls back.
+    """Return the number after the highest, if the database's own numbering leaves gaps after a rollback.
 
-    SQLite's does not, and it tells besides that the last row was removed: there the answer is empty.
+    SQLite's does not, and it also detects that the last row was removed: for it the result is empty.
     """
     if connection.dialect.name == "sqlite":
         return {}
@@ -214,9 +222,10 @@ def next_in_line(connection: Connection, column: Column[int]) -> dict[str, int]:
 
 
 def hold(connection: Connection, tables: Sequence[Table]) -> None:
-    """Let nobody else write these tables until the transaction ends. Its first statement: it then sees all before it.
+    """Lock these tables against other writers until the transaction ends. It must be the transaction's first statement.
 
-    SQLite's writer is alone already. PostgreSQL's server lets such a transaction wait for its other half.
+    It then sees all earlier commits. In SQLite the writer is alone anyway. PostgreSQL lets such a transaction stay idle
+    while the other database commits.
     """
     if connection.dialect.name == "sqlite":
         return
@@ -226,7 +235,7 @@ def hold(connection: Connection, tables: Sequence[Table]) -> None:
 
 
 def number_on(connection: Connection, table: Table) -> None:
-    """Give a table's next rows numbers after those that brought theirs along; SQLite does so by itself."""
+    """Make a table's next rows continue after imported numbers; SQLite does so by itself."""
     column = table.autoincrement_column
     if connection.dialect.name == "sqlite" or column is None:
         return
@@ -235,9 +244,9 @@ def number_on(connection: Connection, table: Table) -> None:
 
 
 def create_refusal(connection: Connection, name: str, occasion: str, refusal: str) -> None:
-    """Create a trigger, unless it is there, that refuses on an occasion such as `DELETE ON t WHEN OLD.x = 1`."""
+    """Create a trigger, unless it exists, that refuses an action such as `DELETE ON t WHEN OLD.x = 1`."""
     if connection.dialect.name == "sqlite":
-        # The standard's words are newer than some SQLite that people have.
+        # The standard's syntax is newer than some SQLite versions in use.
         condition = occasion.replace("IS DISTINCT FROM", "IS NOT")
         connection.exec_driver_sql(
             f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {condition} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
@@ -256,7 +265,7 @@ def create_refusal(connection: Connection, name: str, occasion: str, refusal: st
         ),
     ]
     if what.startswith("DELETE"):
-        # TRUNCATE asks no row.
+        # TRUNCATE fires no row triggers.
         emptied = what.replace("DELETE", "TRUNCATE")
         statements.append(
             f"CREATE OR REPLACE TRIGGER {name}_all BEFORE {emptied} EXECUTE FUNCTION cashback_refuse('{refusal}')"
@@ -277,10 +286,10 @@ def lift_refusal(connection: Connection, name: str, occasion: str) -> None:
 
 
 def goes_on_beside_others(connection: Connection) -> bool:
-    """Begin a transaction that locks the rows it is about; False where a writer is alone anyway, as in SQLite.
+    """Begin a transaction that locks its rows only; False if a writer is alone anyway, as in SQLite.
 
-    It comes before all else in the transaction. Each of its statements sees one snapshot, and a row that somebody
-    changed since has it run again; SERIALIZABLE would also undo what merely stands on a page with another's rows.
+    It must come first in the transaction. Each of its statements sees one snapshot, and a row that was changed since
+    causes a retry; SERIALIZABLE would also abort on rows that merely share a page with another's.
     """
     if connection.dialect.name == "sqlite":
         return False
@@ -289,7 +298,10 @@ def goes_on_beside_others(connection: Connection) -> bool:
 
 
 def damages(connection: Connection, *, shown: int) -> Sequence[str]:
-    """List what SQLite finds damaged in its file. PostgreSQL looks at its own pages, by checksums, as it reads them."""
+    """List the damages that SQLite finds in its file.
+
+    PostgreSQL checks its own pages, by checksums, as it reads them.
+    """
     if connection.dialect.name != "sqlite":
         return []
     found = connection.exec_driver_sql(f"PRAGMA integrity_check({shown})").scalars()
@@ -314,7 +326,10 @@ def _json_array_elements(element: json_values, compiler: SQLCompiler, **kw: Any)
 
 @compiles(functions.sum, "postgresql")
 def _whole_sum(element: functions.sum[Any], compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
-    """Keep a sum whole: PostgreSQL makes a numeric of it, which divides into fractions. All of ours fit 64 bits."""
+    """Keep a sum an integer.
+
+    PostgreSQL makes a numeric of it, which divides into fractions. All of ours fit 64 bits.
+    """
     in_window = kw.pop("in_window", False)
     summed = compiler.visit_function(element, **kw)
     return summed if in_window else f"CAST({summed} AS BIGINT)"

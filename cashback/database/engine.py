@@ -1,4 +1,4 @@
-"""The one door to the database: one writer at a time, readers beside it, all of it in worker threads."""
+"""Connections to the database: one writer at a time, parallel readers, all of it in worker threads."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from cashback.domain.errors import DatabaseUnavailableError
 P = ParamSpec("P")
 T = TypeVar("T")
 Failpoint = Callable[[str], None]
-"""Called in the door with "before commit" and "after commit"; tests end the process or raise there."""
+"""Called with "before commit" and "after commit"; tests end the process or raise there."""
 
 
 def no_failpoint(_moment: str) -> None:
@@ -24,10 +24,10 @@ def no_failpoint(_moment: str) -> None:
 
 
 class ConnectionOwner:
-    """Recovery functions of a connection: `write` inside one transaction of its own, `read` inside one snapshot."""
+    """Runs functions of a connection: `write` inside one transaction of its own, `read` inside one snapshot."""
 
     def __init__(self, location: Location, *, inline: bool = False, failpoint: Failpoint = no_failpoint) -> None:
-        """Take where it is. `inline` runs SQL in the caller's thread, for tests on a virtual clock."""
+        """`inline` runs SQL in the caller's thread, for tests on a virtual clock."""
         self.location = location
         self.failpoint = failpoint
         self._inline = inline
@@ -39,9 +39,9 @@ class ConnectionOwner:
         self._reader = make_engine(location, writes=False)
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function(connection, …)` in a transaction: commits when it returns, rolls back when it raises.
+        """Run `function(connection, …)` in a transaction: it commits on return, and rolls back on an exception.
 
-        Where the transaction met another one, and so did nothing, the function is called again.
+        If the transaction conflicted with another one, and so did nothing, the function is called again.
         """
 
         def transact() -> T:
@@ -67,7 +67,7 @@ class ConnectionOwner:
             return await self._run(work, self._write_limiter)
 
     async def read(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `function(connection, …)` on one consistent snapshot, beside the writer."""
+        """Run `function(connection, …)` on one consistent snapshot, in parallel to the writer."""
 
         def work() -> T:
             with self._reader.connect() as connection, connection.begin():
@@ -86,9 +86,9 @@ class ConnectionOwner:
             raise translated(error, self.location) from error
 
     def _require_same_file(self) -> None:
-        """Raise where the path names another file than at the first use, or none.
+        """Raise if the path names another file than at the first use, or no file.
 
-        SQLite goes on writing into a file that was removed: what is paid there is lost when the program ends.
+        SQLite continues to write into a removed file: payments there would be lost when the program ends.
         """
         if not isinstance(self.location, Path):
             return
@@ -107,7 +107,7 @@ class ConnectionOwner:
             raise DatabaseUnavailableError(message)
 
     def close(self) -> None:
-        """Close every connection. The next use opens the file anew, whichever file that is then."""
+        """Close every connection. The next use opens the path again, whichever file it then names."""
         self._writer.dispose()
         self._reader.dispose()
         self._identity = None

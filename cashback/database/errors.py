@@ -1,4 +1,4 @@
-"""What the driver says, in words for people. Nothing above this package sees a driver's error."""
+"""Translates the driver's errors for people. Code above this package never sees a driver's error."""
 
 import sqlite3
 from typing import Final
@@ -33,7 +33,7 @@ _ADVICE_BY_STATE: Final = {
     "53100": "cannot grow, the disk is full; free some space, then resume",
     "53300": "has too many connections; end a program that uses it, or raise max_connections",
     "25006": "cannot be written: the server is a standby or set to read only; name the primary",
-    "42501": "does not let this user do that; grant the right, or name the database's owner",
+    "42501": "does not allow this user to do that; grant the right, or name the database's owner",
     "57": "was stopped by its server; start the server, then resume",
 }
 """By the whole SQLSTATE, or by the class that it begins with."""
@@ -41,14 +41,14 @@ _ADVICE_BY_STATE: Final = {
 _CANNOT_CONNECT: Final = (
     ("password authentication failed", "refuses this user or password; check both"),
     ("no password supplied", "asks for a password; put it into the address, or into ~/.pgpass"),
-    ("does not exist", "does not let us in: it, or the user, does not exist; create it first"),
+    ("does not exist", "refuses the connection: it, or the user, does not exist; create it first"),
     ("starting up", "is starting; try again in a moment"),
     ("connection", "cannot be reached; check that the server runs and that the address is right"),
 )
 
 
 def translated(error: Exception, location: Location) -> CashbackError:
-    """Put a driver's error into one line: what is wrong with which database, and what to do."""
+    """Translate a driver's error into one line: what is wrong with which database, and what to do."""
     original = getattr(error, "orig", None) or error
     text = getattr(getattr(original, "diag", None), "message_primary", None) or str(original)
     text = " ".join(text.split())

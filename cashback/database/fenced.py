@@ -1,4 +1,4 @@
-"""The ledger as a stage sees it, and that of a process that pays under a lease: each write asks for the fence first."""
+"""The ledger's interface for stages, and a ledger that checks the payment lease in each write."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class LedgerPort(Protocol):
-    """What stages ask of the ledger."""
+    """The ledger's interface for stages."""
 
     def now(self) -> datetime:
-        """Tell the present moment by this ledger's clock."""
+        """Return the present moment by this ledger's clock."""
         ...
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -29,22 +29,22 @@ class LedgerPort(Protocol):
 
 
 class FencedDatabase:
-    """A ledger that writes only while `require` does not raise, asked in the very transaction that writes."""
+    """A ledger that writes only if `require` does not raise within the writing transaction."""
 
     def __init__(self, database: Database, require: Callable[[Connection], None]) -> None:
-        """Take the ledger, and what raises LeaseLostError where another process has taken over."""
+        """`require` raises LeaseLostError if another process has taken over."""
         self._database = database
         self._require = require
 
     def now(self) -> datetime:
-        """Tell the present moment by this ledger's clock."""
+        """Return the present moment by this ledger's clock."""
         return self._database.now()
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in one transaction, unless the lease is lost."""
 
         def guarded(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            # The function goes first: it may have to say how the transaction begins.
+            # The function goes first: it may have to begin the transaction in a special way.
             result = function(connection, *args, **kwargs)
             self._require(connection)
             return result

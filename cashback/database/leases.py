@@ -1,7 +1,7 @@
-"""Leases: which of several processes may do what only one may; taken, renewed and given back by guarded updates.
+"""Leases for tasks that only one of several processes may do: acquired, renewed and released by guarded updates.
 
-No clock of a machine is in them. A holder moves `beat` while it lives; who sees the same beat for as long as the row
-says takes the lease over. Each taking raises the fence, and what a holder writes is written only under its own fence.
+They use no machine's clock. A holder changes `beat` while it lives; a process that sees the same beat for as long as
+the row demands takes the lease over. Each acquisition raises the fence, and a holder's writes require its own fence.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cashback.domain.errors import LeaseLostError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseState:
-    """How a lease stands: its holder, None where it was given back, and what shows that the holder lives."""
+    """The state of a lease: its holder, None if it was released, and the proof that the holder lives."""
 
     holder: str | None
     fence: int
@@ -24,14 +24,17 @@ class LeaseState:
 
 
 def standing(connection: Connection, name: str) -> LeaseState | None:
-    """Tell how a lease stands; None where nobody ever held it."""
+    """Return the state of a lease; None if it was never held."""
     query = select(leases.c.holder, leases.c.fence, leases.c.beat, leases.c.milliseconds).where(leases.c.name == name)
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else LeaseState(**row)
 
 
 def take(connection: Connection, name: str, *, holder: str, milliseconds: int, seen: LeaseState | None) -> int | None:
-    """Take a lease that stands as it was seen, and return its new fence; None where somebody was faster."""
+    """Acquire a lease that is still in the given state, and return its new fence.
+
+    None if another process was faster.
+    """
     if seen is None:
         first = insert_unless_there(connection, leases).values(
             name=name, holder=holder, fence=1, beat=0, milliseconds=milliseconds
@@ -46,7 +49,7 @@ def take(connection: Connection, name: str, *, holder: str, milliseconds: int, s
 
 
 def renew(connection: Connection, name: str, *, fence: int) -> bool:
-    """Show that the holder lives; False where another has taken the lease over."""
+    """Show that the holder lives; False if another process has taken the lease over."""
     moved = connection.execute(
         update(leases).where(leases.c.name == name, leases.c.fence == fence).values(beat=leases.c.beat + 1)
     )
@@ -54,17 +57,20 @@ def renew(connection: Connection, name: str, *, fence: int) -> bool:
 
 
 def give_back(connection: Connection, name: str, *, fence: int) -> None:
-    """Let the next one take the lease at once. One that another has taken over is left alone."""
+    """Release the lease for the next process. A lease that was taken over is left alone."""
     connection.execute(
         update(leases).where(leases.c.name == name, leases.c.fence == fence).values(holder=None, beat=leases.c.beat + 1)
     )
 
 
 def require(connection: Connection, name: str, *, fence: int | None, until_commit: bool = False) -> None:
-    """Raise LeaseLostError unless a lease is still held under this fence; `until_commit` holds takers off so long."""
+    """Raise LeaseLostError unless the lease is held under this fence.
+
+    `until_commit` also blocks acquisition until then.
+    """
     query = select(leases.c.fence).where(leases.c.name == name)
     if until_commit:
-        # SQLite has no such clause and needs none: who writes is alone there.
+        # SQLite has no such clause and needs none: a writer is alone there.
         query = query.with_for_update(read=True)
     if fence is None or connection.scalars(query).one_or_none() != fence:
         raise LeaseLostError

@@ -1,4 +1,4 @@
-"""Brings a file to this program's schema: creates a new one, adopts an Apex Core bot's, upgrades ours."""
+"""Upgrades a file to this program's schema: creates a new one, adopts an Apex Core bot's, upgrades ours."""
 
 import threading
 from datetime import datetime
@@ -22,17 +22,17 @@ OLD_VERSION_TABLE: Final = "alembic_version"
 MARK: Final = "0002"
 
 _ALEMBIC: Final = threading.Lock()
-"""Alembic keeps what it works on in module globals, one for all threads: upgrades of several files take turns."""
+"""Alembic keeps its state in module globals, shared by all threads: upgrades of several files take turns."""
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
 def revision_of(connection: Connection) -> str | None:
-    """Return the revision that the ledger has; None if this program has never used the database."""
+    """Return the ledger's revision; None if this program has never used the database."""
     inspector = inspect(connection)
     if inspector.has_table(VERSION_TABLE):
         return _revision_in(connection, VERSION_TABLE)
-    # Another bot may have an Alembic of its own: only beside our table is that one ours.
+    # Another bot may use Alembic too: only together with our table is the version table ours.
     if inspector.has_table(OLD_VERSION_TABLE) and inspector.has_table("cashback_origin"):
         return _revision_in(connection, OLD_VERSION_TABLE)
     return None
@@ -56,12 +56,12 @@ def may_hold_tables(location: Location) -> bool:
 
 
 def count_tables(connection: Connection) -> int:
-    """Count the file's tables, whosever they are."""
+    """Count all tables of the file."""
     return len(inspect(connection).get_table_names())
 
 
 def upgrade(connection: Connection, name: str, now: datetime) -> bool:
-    """Bring the database to the newest revision inside the caller's transaction; False if it has that already.
+    """Upgrade to the newest revision inside the caller's transaction; return False if it is already there.
 
     Raises DatabaseUnavailableError for a file that a newer version of this program has written.
     """
@@ -83,7 +83,7 @@ def upgrade(connection: Connection, name: str, now: datetime) -> bool:
 
 
 def _begin(connection: Connection, now: datetime) -> None:
-    """Create or adopt a ledger. A database of ours alone is marked for older programs; another bot's is not."""
+    """Create or adopt a ledger. Only a database of ours is marked for older programs; another bot's is not."""
     is_empty = not count_tables(connection)
     create_or_adopt(connection, now)
     _stamp(connection, VERSION_TABLE, NEWEST)
@@ -92,7 +92,7 @@ def _begin(connection: Connection, now: datetime) -> None:
 
 
 def _stamp(connection: Connection, table: str, revision: str) -> None:
-    """Create a table as Alembic does, with a revision."""
+    """Create Alembic's version table with a revision."""
     connection.exec_driver_sql(
         f"CREATE TABLE {table} (version_num VARCHAR(32) NOT NULL, CONSTRAINT {table}_pkc PRIMARY KEY (version_num))"
     )
@@ -101,7 +101,7 @@ def _stamp(connection: Connection, table: str, revision: str) -> None:
 
 def migrate(connection: Connection, revision: str, now: datetime) -> None:
     """Run the migrations up to a revision inside the caller's transaction."""
-    # Imported here: a program that opens a file which is up to date does not wait for Alembic.
+    # Imported here: opening an up-to-date file does not need Alembic.
     from alembic import command  # noqa: PLC0415 -- see above
     from alembic.config import Config  # noqa: PLC0415 -- see above
 

@@ -1,4 +1,4 @@
-"""Signing in to the dashboard: links that work once, and sessions. What opens a door is kept as a digest only."""
+"""Sign-ins to the dashboard: single-use links, and sessions. Their secrets are stored as digests only."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,12 +10,12 @@ from cashback.database.audit_log import add_entry
 from cashback.database.tables import dashboard_links, dashboard_sessions
 
 KEPT: Final = timedelta(days=7)
-"""How long a link or a session that is over is remembered; the audit log remembers it for ever."""
+"""How long an expired link or session is kept; the audit log keeps it permanently."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A session that is open. `user_id` is None for whoever sits at the program's own terminal."""
+    """An open session. `user_id` is None for the user of the program's own terminal."""
 
     digest: str
     user_id: int | None
@@ -25,7 +25,7 @@ class Session:
 def issue_link(
     connection: Connection, digest: str, *, user_id: int | None, actor: str, now: datetime, expires_at: datetime
 ) -> None:
-    """Keep a new link, and forget those that are long over."""
+    """Store a new link, and delete those that expired long ago."""
     connection.execute(delete(dashboard_links).where(dashboard_links.c.expires_at < now - KEPT))
     connection.execute(
         insert(dashboard_links).values(digest=digest, user_id=user_id, issued_at=now, expires_at=expires_at)
@@ -34,9 +34,9 @@ def issue_link(
 
 
 def redeem_link(connection: Connection, digest: str, *, now: datetime) -> tuple[bool, int | None]:
-    """Use up a link that is in time; return whether that was so, and whose it is.
+    """Redeem a link; return whether it was valid, and its user.
 
-    A link that is known but used or over goes into the audit log: somebody else may hold it.
+    A known link that is used or expired is recorded in the audit log: it may be in the wrong hands.
     """
     used = connection.execute(
         update(dashboard_links)
@@ -57,7 +57,7 @@ def redeem_link(connection: Connection, digest: str, *, now: datetime) -> tuple[
 def open_session(
     connection: Connection, digest: str, *, user_id: int | None, actor: str, now: datetime, expires_at: datetime
 ) -> None:
-    """Keep a new session, and forget those that are long over."""
+    """Store a new session, and delete those that expired long ago."""
     connection.execute(delete(dashboard_sessions).where(dashboard_sessions.c.expires_at < now - KEPT))
     connection.execute(
         insert(dashboard_sessions).values(digest=digest, user_id=user_id, began_at=now, expires_at=expires_at)
@@ -66,13 +66,13 @@ def open_session(
 
 
 def find_session(connection: Connection, digest: str, *, now: datetime) -> Session | None:
-    """Find a session that is open now."""
+    """Find an open session."""
     found = _open(connection, now=now, digest=digest)
     return found[0] if found else None
 
 
 def open_sessions(connection: Connection, *, now: datetime) -> list[Session]:
-    """List the sessions that are open now."""
+    """List the open sessions."""
     return _open(connection, now=now)
 
 
@@ -86,7 +86,7 @@ def _open(connection: Connection, *, now: datetime, digest: str | None = None) -
 
 
 def end_session(connection: Connection, digest: str, *, actor: str, action: str, now: datetime) -> bool:
-    """End a session; False where it was over already. `action` is what the audit log calls it."""
+    """End a session; False if it was already over. `action` is its name in the audit log."""
     ended = connection.execute(
         update(dashboard_sessions)
         .where(dashboard_sessions.c.digest == digest, dashboard_sessions.c.ended_at.is_(None))

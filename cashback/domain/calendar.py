@@ -7,7 +7,7 @@ from typing import Final, Self
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 WEEK: Final = timedelta(weeks=1)
 OFF: Final = "off"
-"""How the ledger writes that there is no weekly batch."""
+"""The ledger's value for a schedule that is switched off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +19,18 @@ class Rule:
     minute: int
 
     def __str__(self) -> str:
-        """Return the rule as the ledger keeps it: "friday 15:00"."""
+        """Return the rule in the ledger's form: "friday 15:00"."""
         return f"{self.weekday} {self.hour:02}:{self.minute:02}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a rule as the ledger keeps it."""
+        """Parse a rule in the ledger's form."""
         weekday, _, time_of_day = text.partition(" ")
         hour, _, minute = time_of_day.partition(":")
         return cls(weekday=weekday, hour=int(hour), minute=int(minute))
 
     def latest_slot(self, moment: datetime) -> datetime:
-        """Return the latest slot that is not after a moment."""
+        """Return the latest slot at or before a moment."""
         days_since = (moment.weekday() - WEEKDAYS.index(self.weekday)) % 7
         day = moment.astimezone(UTC) - timedelta(days=days_since)
         slot_at = day.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
@@ -41,11 +41,11 @@ class Rule:
         return self.latest_slot(moment) + WEEK
 
     def has(self, moment: datetime) -> bool:
-        """Tell whether a moment is a slot."""
+        """Return whether a moment is a slot."""
         return self.latest_slot(moment) == moment
 
     def slots_between(self, after: datetime, until: datetime) -> list[datetime]:
-        """List the slots after one moment, up to and with another, oldest first."""
+        """List the slots after one moment, up to and including another, oldest first."""
         slots = []
         slot_at = self.latest_slot(until)
         while slot_at > after:
@@ -56,9 +56,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """What is configured of the weekly batch: its rule (None where it is off), and hours.
+    """The configured weekly batch: its rule (None if it is off), and hours.
 
-    `grace_hours` is how late a missed slot is still paid, `notice_hours` how long before one the admins are told.
+    A missed slot is still paid up to `grace_hours` late; the admins get a notice `notice_hours` before a slot.
     """
 
     rule: Rule | None
@@ -67,5 +67,5 @@ class Schedule:
 
     @property
     def rule_text(self) -> str:
-        """The rule as the ledger keeps it, "off" where there is none."""
+        """The rule in the ledger's form, "off" if there is no rule."""
         return str(self.rule) if self.rule else OFF

@@ -1,11 +1,11 @@
-"""The errors that a person may see. Each carries one line: what is wrong, with what value, what to do."""
+"""Errors shown to people. Each has one line: what is wrong, with what value, what to do."""
 
 
 class CashbackError(RuntimeError):
-    """Something is wrong that a person can mend."""
+    """Something is wrong that a person can fix."""
 
     def __init__(self, message: str | None = None) -> None:
-        """Take `message`, or the first line of the class's own docstring."""
+        """`message` defaults to the first line of the class's docstring."""
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])
 
 
@@ -38,19 +38,19 @@ class StaleBatchError(CashbackError):
 
 
 class SecondApproverError(NotAllowedError):
-    """Another admin must approve this batch as well: neither who asked for it, nor somebody without a name."""
+    """A different admin must approve this batch: neither the one who asked for it, nor one without a name."""
 
 
 class StoppedError(StaleBatchError):
-    """An admin has stopped this batch; nothing more of it is paid until one resumes it."""
+    """An admin has stopped this batch; it pays nothing more until it is resumed."""
 
 
 class AlreadySettledError(StaleBatchError):
-    """Another process has settled all of this batch; nothing of it is left to pay."""
+    """Another process has settled all of this batch; nothing is left to pay."""
 
 
 class ChunkLockedError(CashbackError):
-    """Another process has some of these payouts in hand; they are settled there, or stay planned if it dies."""
+    """Another process is working on some of these payouts; it settles them, or they stay planned if it dies."""
 
 
 class LeaseLostError(CashbackError):
@@ -70,4 +70,4 @@ class DatabaseUnavailableError(CashbackError):
 
 
 class RolesUnknownError(CashbackError):
-    """Discord cannot be asked for your roles just now; nothing was done. Try again in a minute."""
+    """Your roles cannot be read from Discord at the moment; nothing was done. Try again in a minute."""

@@ -1,4 +1,4 @@
-"""Which batch the running task works on: a run says it once, and every line of the log written within it can tell."""
+"""Which batch the running task works on: a run sets it once, and every line logged within the run carries it."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 
 @dataclass(slots=True, kw_only=True)
 class BatchInHand:
-    """The batch of a run. Its ID is learnt in the run, and known to all tasks of it from then on."""
+    """The batch of a run. Its ID becomes known during the run, and then to all of its tasks."""
 
     number: int
     batch_id: str | None = None

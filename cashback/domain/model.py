@@ -1,4 +1,4 @@
-"""What travels between the floors: requests in the imperative, facts in the past tense, and the states of the money.
+"""The data that the layers exchange: requests (imperative), facts (past tense), and the states of the money.
 
 Amounts are whole cents, ids are Discord snowflakes (positive 63-bit integers), moments are aware UTC datetimes.
 """
@@ -9,14 +9,14 @@ from enum import StrEnum
 
 
 class BatchMode(StrEnum):
-    """Whom a batch pays."""
+    """Which referrers a batch pays."""
 
     BATCH = "batch"
     INDIVIDUAL = "individual"
 
 
 class BatchStatus(StrEnum):
-    """Where a batch stands. The arrows between these are drawn in docs/explanation/architecture.md."""
+    """The state of a batch. docs/explanation/architecture.md shows the transitions."""
 
     PROPOSED = "proposed"
     APPROVED = "approved"
@@ -30,7 +30,7 @@ class BatchStatus(StrEnum):
 
 
 class PayoutStatus(StrEnum):
-    """Where one referrer's payout stands."""
+    """The state of one referrer's payout."""
 
     PLANNED = "planned"
     CREDITED = "credited"
@@ -39,7 +39,7 @@ class PayoutStatus(StrEnum):
 
 
 class NotificationStatus(StrEnum):
-    """Where one direct message stands."""
+    """The state of one direct message."""
 
     QUEUED = "queued"
     SENT = "sent"
@@ -49,7 +49,7 @@ class NotificationStatus(StrEnum):
 
 
 class SlotStatus(StrEnum):
-    """What became of a scheduled moment."""
+    """The outcome of a scheduled moment."""
 
     BATCHED = "batched"
     NOTHING_PENDING = "nothing_pending"
@@ -58,16 +58,16 @@ class SlotStatus(StrEnum):
 
 
 class SkipReason(StrEnum):
-    """Why a planned payout paid nothing although nothing failed."""
+    """Why a planned payout was skipped although nothing failed."""
 
     NOTHING_PENDING = "nothing_pending"
     BLACKLISTED = "blacklisted"
-    GIVEN_UP = "given_up"
+    ABANDONED = "given_up"
     LAPSED = "lapsed"
 
 
 class ExclusionReason(StrEnum):
-    """Why a referrer with pending cashback was left out of a batch; the cashback stays pending."""
+    """Why a referrer with pending cashback was excluded from a batch; the cashback stays pending."""
 
     LEFT_SERVER = "left_server"
     ACCOUNT_GONE = "account_gone"
@@ -79,7 +79,7 @@ class ExclusionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Whom an admin names for a batch: nobody but these, or everyone but those. Both empty: everyone."""
+    """The members that an admin names for a batch: only these, or everyone except those. Both empty: everyone."""
 
     only: frozenset[int] = frozenset()
     exclude: frozenset[int] = frozenset()
@@ -87,12 +87,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchLimits:
-    """Under which terms a batch is planned. None switches a limit, or a reason to look twice, off.
+    """The limits under which a batch is planned. None switches a limit, or a reason for a second approval, off.
 
-    `max_*` leave out what does not fit. From `approval_threshold_cents` on, and with `gate_unusual` where anything is
-    unusual, a second admin must approve within `approval_hours`. Unusual is a total of more than `unusual_factor` times
-    the median of the last batches, one referrer with more than `unusual_share_percent` of it, or `new_account_cents`
-    for accounts that are known for less than `new_account_days`.
+    `max_*` exclude what exceeds them. From `approval_threshold_cents` on, and with `gate_unusual` if the batch is
+    flagged, a second admin must approve within `approval_hours`. A batch is flagged if its total is more than
+    `unusual_factor` times the median of the last batches, if one referrer gets more than `unusual_share_percent` of it,
+    or if accounts known for less than `new_account_days` get `new_account_cents`.
     """
 
     max_users: int | None = None
@@ -116,7 +116,7 @@ class Absence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkDiscovered:
-    """Discovery found planned payouts: those of this batch from first to last referrer, both included."""
+    """Discovery found planned payouts of this batch, from first to last referrer inclusive."""
 
     batch_number: int
     first_referrer_id: int
@@ -125,7 +125,7 @@ class ChunkDiscovered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkCredited:
-    """Crediting settled a chunk. Its commit lies behind it."""
+    """Crediting settled a chunk and committed it."""
 
     batch_number: int
     credited: int
@@ -136,7 +136,7 @@ class ChunkCredited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonCount:
-    """How many referrers one reason left unpaid, and how many cents in all were theirs; those stay pending."""
+    """How many referrers were not paid for one reason, and their total in cents; it stays pending."""
 
     reason: str
     count: int
@@ -145,7 +145,7 @@ class ReasonCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedPayout:
-    """One line of a summary: what the batch would pay to whom, from how many referrals."""
+    """One line of a summary: a referrer, the cents to pay, and from how many referrals."""
 
     referrer_id: int
     approved_cents: int
@@ -156,9 +156,10 @@ class PlannedPayout:
 class BatchSummary:
     """What an admin sees before the Confirm, read from the stored plan.
 
-    `selected_count` is how many an admin named where it was only them, `left_out` counts who was left out by reason,
-    `unusual` says what is unusual in words, and `needs_second_approver` why another admin must approve as well, if so.
-    `token` is what the message's buttons carry, and `plan` the plan's fingerprint: the plan shown is the plan paid.
+    `selected_count` is how many members the admin named if only those are paid, `left_out` counts the excluded by
+    reason, `unusual` lists the flagged facts as texts, and `needs_second_approver` is the reason if another admin must
+    approve as well. The message's buttons carry `token`. `plan` begins the plan's fingerprint: the plan that is shown
+    is the plan that is paid.
     """
 
     batch_number: int
@@ -181,18 +182,18 @@ class BatchSummary:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the first approval is there and another admin's is waited for."""
+        """Whether the first approval is given and another admin's is missing."""
         return self.first_approved_by is not None
 
     @property
     def average_cents(self) -> int:
-        """The mean payout in whole cents, half a cent rounding up."""
+        """The mean payout in whole cents, rounded half up."""
         return (2 * self.total_cents + self.users) // (2 * self.users) if self.users else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutFailure:
-    """A payout that could not be made; its cashback is still pending."""
+    """A payout that failed; its cashback is still pending."""
 
     referrer_id: int
     approved_cents: int
@@ -200,7 +201,7 @@ class PayoutFailure:
 
 
 class ReversalStatus(StrEnum):
-    """Where the taking back of payouts stands."""
+    """The state of a reversal of payouts."""
 
     PROPOSED = "proposed"
     DONE = "done"
@@ -209,10 +210,11 @@ class ReversalStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
-    """Payouts that are to be taken back, or were: one, where there is a `referrer_id`, or all that a batch credited.
+    """Payouts to be reversed, or already reversed: one if there is a `referrer_id`, else all that a batch credited.
 
-    `planned_*` is what was credited, `reversed_cents` what the wallets held of it, and `shortfall_cents` the rest: what
-    `coverable_cents` says before. An actor stands in `proposed_by`, `first_approved_by` and `approved_by`.
+    `planned_*` is what was credited, `reversed_cents` what the wallets held of it, and `shortfall_cents` the rest;
+    `coverable_cents` is what the wallets hold beforehand. `proposed_by`, `first_approved_by` and `approved_by` are
+    actors.
     """
 
     number: int
@@ -236,7 +238,7 @@ class Reversal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFailure:
-    """A failed payout that nobody has dealt with yet; `attempts` counts the runs that tried it."""
+    """A failed payout still open; `attempts` counts the runs that tried it."""
 
     batch_number: int
     batch_id: str
@@ -249,12 +251,12 @@ class OpenFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReport:
-    """A batch as its rows tell it, at the moment of reading.
+    """A batch as its rows show it at the moment of reading.
 
-    `failures` holds at most the number of failures that was asked for; `failed` counts them all. `skips` are the
-    skipped ones by reason, `left_out` who was not planned at all. Where a second approver was needed, `approved_by` is
-    that one and `first_approved_by` who asked for the batch. `approved_by` and
-    `proposed_by` are actors ("discord:<id>", "cli", "schedule"). `dm_*` count the batch's direct messages by state.
+    `failures` holds at most the requested number of failures; `failed` counts them all. `skips` are the skipped payouts
+    by reason, `left_out` the referrers that were not planned at all. If a second approver was needed, `approved_by` is
+    that admin and `first_approved_by` the one who asked for the batch. `approved_by` and `proposed_by` are actors
+    ("discord:<id>", "cli", "schedule"). `dm_*` count the batch's direct messages by state.
     """
 
     batch_number: int
@@ -293,7 +295,7 @@ class BatchReport:
 class PayoutNotice:
     """One queued direct message about a payout, with everything its text needs.
 
-    `was_absent`: the member is noted as gone; a message that arrives says otherwise.
+    `was_absent`: the member is recorded as gone; a delivered message shows otherwise.
     """
 
     notification_id: int
@@ -308,7 +310,7 @@ class PayoutNotice:
 
 
 class DeliveryStatus(StrEnum):
-    """How one attempt to send a direct message ended."""
+    """The result of one attempt to send a direct message."""
 
     SENT = "sent"
     UNDELIVERABLE = "undeliverable"
@@ -320,8 +322,8 @@ class DeliveryStatus(StrEnum):
 class Delivery:
     """The outcome of one attempt to send a direct message.
 
-    BACK_OFF means that the whole run of direct messages must pause: the service asked for it. `absence` is what a
-    refusal says about the member.
+    BACK_OFF means that all direct messages must pause because the service asked for it. `absence` is what a refusal
+    shows about the member.
     """
 
     status: DeliveryStatus
@@ -332,7 +334,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRecord:
-    """A scheduled moment that was decided, and how: with the batch that it made, or the reason why there is none."""
+    """A decided slot: with its batch, or with the reason if there is none."""
 
     slot_at: datetime
     status: SlotStatus
@@ -343,9 +345,9 @@ class SlotRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingPreview:
-    """What a batch of this moment would pay: how many users, how much in all, and the largest payouts.
+    """What a batch would pay now: how many users, the total, and the largest payouts.
 
-    `left_out` counts by reason who would be left out of it although cashback is pending.
+    `left_out` counts by reason the referrers with pending cashback that it would exclude.
     """
 
     users: int
@@ -356,9 +358,9 @@ class PendingPreview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleOverview:
-    """The weekly batch at a glance. `rule` is "off" where it is switched off; then there is no next slot.
+    """The weekly batch at a glance. If it is switched off, `rule` is "off" and there is no next slot.
 
-    `next_slot_at` is the next slot that nobody has skipped; while the schedule is paused, it is skipped when it comes.
+    `next_slot_at` is the next slot that is not skipped; while the schedule is paused, it is skipped when it comes.
     """
 
     rule: str
@@ -372,7 +374,7 @@ class ScheduleOverview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenNotice:
-    """A notice that was posted, whose slot is over: decided as `record` says, or None where the rule was changed."""
+    """A posted notice whose slot is over: decided as `record` shows, or None if the rule was changed."""
 
     slot_at: datetime
     channel_id: int

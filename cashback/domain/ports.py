@@ -1,22 +1,25 @@
-"""What the pipeline asks of the world: the time, someone who delivers messages, someone who watches a run."""
+"""Interfaces that the pipeline needs: a clock, a messenger for direct messages, an observer of runs."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
 from cashback.domain.model import BatchReport, ChunkCredited, Delivery, PayoutNotice
 
 Clock = Callable[[], datetime]
-"""Answers the present moment as an aware UTC datetime."""
+"""Returns the present moment as an aware UTC datetime."""
+
+PostLine = Callable[[str], Awaitable[None]]
+"""Posts one line in the audit channel."""
 
 
 def utc_now() -> datetime:
-    """Tell the present moment, aware and in UTC. The one place that asks the machine's clock."""
+    """Return the present moment, aware and in UTC. The only place that reads the machine's clock."""
     return datetime.now(UTC)
 
 
 class Messenger(Protocol):
-    """Delivers direct messages. Every failure that Discord can answer with is an outcome, never an exception."""
+    """Delivers direct messages. Every failure that Discord can answer with is an outcome, not an exception."""
 
     async def send(self, notice: PayoutNotice) -> Delivery:
         """Send one payout's direct message once."""
@@ -24,23 +27,23 @@ class Messenger(Protocol):
 
 
 class Observer(Protocol):
-    """Is told how a run goes. What it does about it must neither raise nor take long: money is moving meanwhile."""
+    """Notified about the progress of a run. Implementations must not raise or block, because money is moving."""
 
     async def progressed(self, chunk: ChunkCredited) -> None:
-        """Take note that another chunk is settled and committed."""
+        """Handle that another chunk is settled and committed."""
         ...
 
     async def finished(self, report: BatchReport) -> None:
-        """Take note that the batch is settled and its report stands in the database."""
+        """Handle that the batch is settled and its report is in the database."""
         ...
 
     async def interrupted(self, batch_number: int, reason: str) -> None:
-        """Take note that the run ended early; the batch stays `running` in the database and can be resumed."""
+        """Handle that a run ended early; the batch stays `running` in the database and can be resumed."""
         ...
 
 
 class NullObserver:
-    """An observer for those who read the report from the database."""
+    """An observer that does nothing, for callers that read the report from the database."""
 
     async def progressed(self, chunk: ChunkCredited) -> None:
         """Ignore the progress."""

@@ -1,18 +1,18 @@
-"""Names that are not settings: which setting was meant by a name that somebody mistyped."""
+"""Suggestions for unknown names: finds the setting that a mistyped name was meant to be."""
 
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import Final
 
 CLOSE: Final = 0.8
-"""How alike two names must be, of 1, for one to be a slip of the other."""
+"""The similarity, of 1, from which a name counts as a slip of another."""
 
 SHORTEST_PART: Final = 5
-"""The letters that the beginning or the end of a name needs at least to stand for all of it."""
+"""The minimum length at which the beginning or the end of a name stands for all of it."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like this one."""
+    """Return the known name that is most similar to this one."""
     return max(known, key=lambda each: _likeness(_plain(name), _plain(each)))
 
 
@@ -23,7 +23,7 @@ def meant(name: str, known: Iterable[str]) -> str | None:
 
 
 def _is_close(name: str, known: str) -> bool:
-    """Return whether one is a slip of the other, or only its beginning or end: `viewer` for `dashboard_viewer`."""
+    """Return whether a name is a slip of the other, or only its beginning or end: `viewer` for `dashboard_viewer`."""
     part, whole = sorted((name, known), key=len)
     is_part = len(part) >= SHORTEST_PART and (whole.startswith(part) or whole.endswith(part))
     return is_part or _likeness(name, known) >= CLOSE
@@ -34,10 +34,10 @@ def _likeness(name: str, known: str) -> float:
 
 
 def _plain(name: str) -> str:
-    """Leave out what people write differently: capital letters, and what stands between words."""
+    """Normalize differences in spelling: capital letters and separators."""
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _bare(name: str) -> str:
-    """Leave out "settings", which the names of many sections end with: it makes none of them alike."""
+    """Remove "settings", which the names of many sections end with and which does not make them similar."""
     return _plain(name).removesuffix("settings")

@@ -1,12 +1,12 @@
-"""The service: what an admin may do and until when. The one door for Discord, the command line and the calendar.
+"""The services: what an admin may do and until when, for Discord, the command line and the schedule alike.
 
-Every rule of who may is here, not in a view; every refusal is in the audit log. A file is one part of what may be done.
+Every authorization rule is here, not in a view; every refusal is in the audit log. Each file is one part.
 """
 
 from cashback.services.actors import CLI, SCHEDULE, Actor, Source
 from cashback.services.members import Members, read_code
 from cashback.services.proposals import EVERYONE, Proposals
-from cashback.services.reconciliation import Books
+from cashback.services.reconciliation import Reconciliation
 from cashback.services.reversals import Reversals
 from cashback.services.runs import Runs
 from cashback.services.schedule import Schedule
@@ -14,8 +14,8 @@ from cashback.services.sign_ins import SignIns
 from cashback.services.terms import batch_limits_of
 
 
-class AdminService(Books, Members, Proposals, Reversals, Runs, Schedule, SignIns):
-    """Takes admins' requests, checks them, and hands approved batches to the runner."""
+class AdminService(Reconciliation, Members, Proposals, Reversals, Runs, Schedule, SignIns):
+    """Checks admins' requests and hands approved batches to the runner."""
 
 
 __all__ = ["CLI", "EVERYONE", "SCHEDULE", "Actor", "AdminService", "Source", "batch_limits_of", "read_code"]

@@ -1,4 +1,4 @@
-"""Who acts at the service, and from where."""
+"""The actors: the person or process that uses a service, and from which source."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Source(StrEnum):
-    """Where an action comes from."""
+    """The source of an action."""
 
     DISCORD = "discord"
     CLI = "cli"
@@ -18,7 +18,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts. One of Discord or the dashboard carries the roles that the member has at this moment."""
+    """The actor of an action. An actor of Discord or the dashboard carries the member's roles of this moment."""
 
     source: Source
     user_id: int | None = None

@@ -1,4 +1,4 @@
-"""What all parts of the service share: the ledger, the settings, and the question whether somebody may."""
+"""What all parts of the services share: the ledger, the settings, and the authorization checks."""
 
 from collections.abc import Callable
 from typing import Final
@@ -12,7 +12,7 @@ TRUSTED: Final = ("cli", "schedule")
 
 
 class Service:
-    """A part of the service. `AdminService` joins the parts."""
+    """A part of the services. `AdminService` joins the parts."""
 
     def __init__(
         self,
@@ -22,18 +22,18 @@ class Service:
         *,
         reread: Callable[[], Settings] | None = None,
     ) -> None:
-        """Take the ledger, the settings, the runner's `submit`, and what reads the configuration anew."""
+        """`submit` is the runner's; `reread` reads the configuration again."""
         self._database = database
         self._settings = settings
         self._submit = submit
         self._reread = reread
 
     def may_pay(self, actor: Actor) -> bool:
-        """Tell whether an actor may pay: who runs the program's command line or calendar, or has the admin role."""
+        """Return whether an actor may pay: the command line, the schedule, or a member with the admin role."""
         return actor.source in TRUSTED or self._settings.role_ids.admin in actor.role_ids
 
     async def require_admin(self, actor: Actor, action: str) -> None:
-        """Raise NotAllowedError, and put the attempt into the audit log, where the actor is no admin."""
+        """Raise NotAllowedError if the actor is not an admin, and record the attempt in the audit log."""
         if self.may_pay(actor):
             return
         await self._note_refusal(actor, action)

@@ -1,4 +1,4 @@
-"""Members and their referrals: what a member may do for oneself, and what an admin may do about one."""
+"""Members and their referrals: what members may do for themselves, and what an admin may do about them."""
 
 from typing import NoReturn
 
@@ -10,13 +10,13 @@ from cashback.services.base import Service
 
 
 class Members(Service):
-    """Links members, bars them, and lets them in again."""
+    """Links, unlinks, blacklists and unblacklists members."""
 
     async def enter_code(self, member_id: int, referrer_id: int, *, in_server: bool, is_bot: bool) -> int:
-        """Record whose code a member entered, once for ever; return the referral's id.
+        """Record the referral code that a member entered, once and permanently; return the referral's id.
 
-        `in_server` and `is_bot` are facts about the referrer. Raises ReferralRefusedError for oneself, a bot, somebody
-        who is not in the server, a second time, and a circle.
+        `in_server` and `is_bot` describe the referrer. Raises ReferralRefusedError for oneself, a bot, a member outside
+        the server, a second code, and a referral loop.
         """
         if member_id != referrer_id:
             _require_person(referrer_id, in_server=in_server, is_bot=is_bot)
@@ -31,10 +31,9 @@ class Members(Service):
         reason: str | None = None,
         bot_ids: frozenset[int] = frozenset(),
     ) -> int:
-        """Link two members, or again after an unlink; return the referral's id.
+        """Link two members, also after an unlink; return the referral's id.
 
-        `bot_ids` are those of the two that are bots. Raises NotAllowedError or ReferralRefusedError; then nothing is
-        changed.
+        `bot_ids` are the bots among the two. Raises NotAllowedError or ReferralRefusedError; then nothing is changed.
         """
         await self.require_admin(actor, f"link {referred_id} to {referrer_id}")
         for bot_id in bot_ids & {referrer_id, referred_id}:
@@ -44,7 +43,7 @@ class Members(Service):
         )
 
     async def unlink(self, actor: Actor, referrer_id: int, referred_id: int, *, reason: str | None = None) -> None:
-        """Unlink two members: later purchases earn nothing, what was earned is paid.
+        """Unlink two members: later purchases earn nothing, earned cashback is still paid.
 
         Raises NotAllowedError or ReferralRefusedError; then nothing is changed.
         """
@@ -54,35 +53,41 @@ class Members(Service):
         )
 
     async def blacklist(self, actor: Actor, user_id: int, *, reason: str | None = None) -> bool:
-        """Bar a member, for present and future referrals; False where it was so already. Raises NotAllowedError."""
+        """Blacklist a member, for present and future referrals.
+
+        False if already blacklisted. Raises NotAllowedError.
+        """
         await self.require_admin(actor, f"blacklist {user_id}")
         return await self._database.write(
             blacklist.blacklist, user_id, reason=reason, actor=str(actor), now=self._database.now()
         )
 
     async def unblacklist(self, actor: Actor, user_id: int) -> bool:
-        """Let a member earn again; False where nothing barred the member. Raises NotAllowedError."""
+        """Remove a member from the blacklist; False if not on it. Raises NotAllowedError."""
         await self.require_admin(actor, f"unblacklist {user_id}")
         return await self._database.write(blacklist.unblacklist, user_id, actor=str(actor), now=self._database.now())
 
 
 def read_code(text: str) -> int:
-    """Read a referral code: the id of the member whose it is. Raises ReferralRefusedError that says what it may be."""
+    """Parse a referral code, which is the referrer's id. Raises a ReferralRefusedError that explains the valid form."""
     digits = text.strip()
     if digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST_ID)) and 0 < int(digits) <= LARGEST_ID:
         return int(digits)
-    message = f"{text[:40]!r} is no referral code; a code is the number that `/invite` shows to who invites you."
+    message = (
+        f"{text[:40]!r} is not a referral code; a code is the number that `/invite` shows to the member who invites"
+        " you."
+    )
     raise ReferralRefusedError(message)
 
 
 def _require_person(referrer_id: int, *, in_server: bool, is_bot: bool) -> None:
     if not in_server:
-        message = f"Nobody with the code {referrer_id} is in this server; ask for the code again."
+        message = f"No member of this server has the code {referrer_id}; ask for the code again."
         raise ReferralRefusedError(message)
     if is_bot:
         _refuse_bot(referrer_id)
 
 
 def _refuse_bot(bot_id: int) -> NoReturn:
-    message = f"Member {bot_id} is a bot; bots refer nobody and are referred by nobody."
+    message = f"Member {bot_id} is a bot; bots can neither refer nor be referred."
     raise ReferralRefusedError(message)

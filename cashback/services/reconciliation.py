@@ -1,4 +1,4 @@
-"""What touches the books without moving money: proving them, and taking in what shops report."""
+"""Reconciles the ledger, and records what the shops report."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from cashback.services.actors import Actor
 from cashback.services.base import Service
 
 
-class Books(Service):
-    """Proves the books when an admin asks, and records purchases for the shops whose key is known."""
+class Reconciliation(Service):
+    """Reconciles the ledger when an admin asks, and records purchases of shops with a known key."""
 
     async def verify(self, actor: Actor) -> Verdict:
-        """Prove from the rows that the books balance; who asked is in the audit log. Raises NotAllowedError."""
+        """Reconcile the ledger from its rows, with the actor in the audit log. Raises NotAllowedError."""
         await self.require_admin(actor, "verify the books")
         verdict = await self._database.read(reconciliation.verify)
         await self._database.write(
@@ -30,11 +30,11 @@ class Books(Service):
         return verdict
 
     async def record_purchases(self, reported: Sequence[Purchase]) -> list[RecordedPurchase]:
-        """Record what a shop reports, in one transaction; answers what became of each, in the order given."""
+        """Record a shop's purchases in one transaction; return the outcome of each, in the order given."""
         return await self._database.record_purchases(reported)
 
     async def record_refunds(
         self, actor: Actor, reported: Sequence[Refund]
     ) -> list[RecordedRefund | RefundRefusedError]:
-        """Record what a shop took back, in one transaction; answers what became of each, in the order given."""
+        """Record a shop's refunds in one transaction; return the outcome of each, in the order given."""
         return await self._database.write(refunds.record_refunds, reported, actor=str(actor), now=self._database.now())

@@ -1,4 +1,4 @@
-"""What may be done to a batch that was approved: stop it, resume it, retry what failed, give up what is left."""
+"""Actions on an approved batch: stop it, resume it, retry its failed payouts, abandon the rest."""
 
 from datetime import timedelta
 
@@ -10,13 +10,13 @@ from cashback.services.base import Service
 
 
 class Runs(Service):
-    """Hands batches to the runner, and takes them from it. Any admin may: nothing that was not approved is paid."""
+    """Hands batches to the runner, and stops them. Any admin may: only approved payouts are paid."""
 
     async def resume(self, actor: Actor, batch_number: int | None = None, *, token: str | None = None) -> list[int]:
         """Hand every approved but unfinished batch to the runner, or the one that is named; return their numbers.
 
-        A batch that an admin has stopped goes on only where it is named. Raises StaleBatchError where the one that is
-        named has nothing left to pay.
+        A batch that an admin has stopped is resumed only if it is named. Raises StaleBatchError if the named batch has
+        nothing left to pay.
         """
         await self.require_admin(actor, "resume batches")
         waiting = await self._database.read(batches.unfinished)
@@ -43,12 +43,12 @@ class Runs(Service):
         return await self._database.write(runs.abandon, batch_number, actor=str(actor), now=now, token=token)
 
     async def retry(self, actor: Actor, batch_number: int, *, why: str | None = None) -> BatchReport:
-        """Try a finished batch's failed payouts again, and those only. Raises StaleBatchError or BusyError."""
+        """Retry only the failed payouts of a finished batch. Raises StaleBatchError or BusyError."""
         await self.require_admin(actor, f"retry batch number {batch_number}")
         return await self._retry(actor, batch_number, why)
 
     async def retry_due(self) -> list[int]:
-        """Retry the batches whose failed payouts are to be tried again by now; return their numbers."""
+        """Retry the batches with failed payouts that are due for it; return their numbers."""
         now = self._database.now()
         referral = self._settings.referral_settings
         pause = timedelta(minutes=referral.payout_retry_minutes)
@@ -58,7 +58,7 @@ class Runs(Service):
             try:
                 await self._retry(SYSTEM, number, "tried again by the program")
             except (StaleBatchError, BusyError):
-                # Somebody else was faster, or it waits for the runner like any other batch.
+                # Another process was faster, or the batch waits for the runner like any other.
                 continue
             retried.append(number)
         return retried

@@ -1,4 +1,4 @@
-"""The weekly batch: which schedule is in force, deciding its slots, and who may stop it."""
+"""The weekly batch: the schedule in force, its slots, and how admins change it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -22,15 +22,15 @@ T = TypeVar("T")
 
 
 class Schedule(Service):
-    """Decides slots, each once, by the schedule that is in force in the ledger."""
+    """Decides each slot once, by the schedule in force in the ledger."""
 
     async def schedule_overview(self) -> ScheduleOverview:
-        """Tell when the weekly batch comes next, and what became of the last slots."""
+        """Return when the weekly batch comes next, and the outcomes of the last slots."""
         configured = schedule_of(self._settings.referral_settings)
         return await self._database.read(outlook.overview, configured=configured, now=self._database.now())
 
     async def preview(self) -> PendingPreview:
-        """Tell what the weekly batch would pay now. It takes the writer for as long as planning such a batch does."""
+        """Return what the weekly batch would pay now. It occupies the writer for as long as planning such a batch."""
         referral = self._settings.referral_settings
         return await self._database.write(
             proposals.preview,
@@ -41,13 +41,13 @@ class Schedule(Service):
         )
 
     async def open_schedule(self) -> ScheduleState:
-        """Put the configured schedule in force, as at a start; a changed rule begins now."""
+        """Put the configured schedule in force, as at a start; a changed rule counts from now."""
         return await self._put_in_force(self._settings, SCHEDULE)
 
     async def reload_schedule(self, actor: Actor) -> ScheduleState:
-        """Read the configuration anew and put its schedule in force. Every process on this ledger follows it.
+        """Read the configuration again and put its schedule in force for every process on this ledger.
 
-        Raises NotAllowedError, or CashbackError where the configuration is wrong; then the schedule stays as it is.
+        Raises NotAllowedError, or CashbackError if the configuration is wrong; then the schedule is not changed.
         """
         await self.require_admin(actor, "reload the schedule")
         try:
@@ -69,10 +69,10 @@ class Schedule(Service):
             await self.open_schedule()
 
     async def pay_slot(self, slot_at: datetime) -> int | None:
-        """Decide a due slot and hand its batch to the runner; None where there is no batch: the slot's row says why.
+        """Decide a due slot and hand its batch to the runner; None if there is no batch: the slot's row has the reason.
 
-        A batch that a second admin must approve waits for one, and is handed on by the approval.
-        Raises BusyError where the runner is full: the batch is approved and waits for the next `resume`.
+        A batch that needs a second admin waits, and the approval hands it to the runner. Raises BusyError if the runner
+        is full: the batch is approved and waits for the next `resume`.
         """
         number = await self._database.write(
             slots.pay,
@@ -88,18 +88,18 @@ class Schedule(Service):
         return number
 
     async def miss_slot(self, slot_at: datetime, reason: str) -> bool:
-        """Record a slot that passed beyond the grace time; False where it was decided already."""
+        """Record a slot that passed beyond the grace time; return False if it was already decided."""
         return await self._database.write(
             slots.decide, slot_at, SlotStatus.MISSED, actor="schedule", reason=reason, now=self._database.now()
         )
 
     async def skip_slot(self, actor: Actor, slot_at: datetime, reason: str | None = None) -> None:
-        """Take one slot that is to come out of the schedule. Raises NotAllowedError or StaleBatchError."""
+        """Skip one future slot. Raises NotAllowedError or StaleBatchError."""
         await self.require_admin(actor, f"skip the slot of {slot_at:%Y-%m-%d %H:%M} UTC")
         await self._change(slots.skip, slot_at, actor=str(actor), reason=checked_reason(reason))
 
     async def skip_next(self, actor: Actor, reason: str | None = None) -> datetime:
-        """Skip the next slot that is not skipped yet, and return it. Raises NotAllowedError or StaleBatchError."""
+        """Skip the next slot that is not yet skipped, and return it. Raises NotAllowedError or StaleBatchError."""
         await self.require_admin(actor, "skip the next slot")
         return await self._change(slots.skip_next, actor=str(actor), reason=checked_reason(reason))
 
@@ -114,13 +114,13 @@ class Schedule(Service):
         await self._change(schedule.resume, actor=str(actor), reason=checked_reason(reason))
 
     async def _change(self, change: Callable[..., T], *args: datetime, actor: str, reason: str | None) -> T:
-        """Change the schedule; on a ledger that has none yet, the configured one."""
+        """Change the schedule; on a ledger without one, start from the configured schedule."""
         await self._open_if_new()
         return await self._database.write(change, *args, actor=actor, reason=reason, now=self._database.now())
 
 
 def schedule_of(settings: ReferralSettings) -> calendar.Schedule:
-    """Read the schedule from the settings."""
+    """Build the schedule from the settings."""
     rule = Rule(weekday=settings.batch_day, hour=settings.batch_hour_utc, minute=settings.batch_minute_utc)
     return calendar.Schedule(
         rule=rule if settings.auto_batch_enabled else None,
@@ -130,7 +130,7 @@ def schedule_of(settings: ReferralSettings) -> calendar.Schedule:
 
 
 def checked_reason(reason: str | None) -> str | None:
-    """Take a reason as it is kept: in one line, None where there is none. Raises CashbackError where it is too long."""
+    """Normalize a reason to one line, None if it is empty. Raises CashbackError if it is too long."""
     text = " ".join((reason or "").split())
     if len(text) > REASON_LENGTH:
         raise CashbackError(f"The reason has {len(text)} characters; at most {REASON_LENGTH} are kept.")

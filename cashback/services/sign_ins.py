@@ -1,4 +1,4 @@
-"""The dashboard's door: who may look, links that work once, and sessions."""
+"""Sign-in to the dashboard: authorization, single-use links, and sessions."""
 
 import hashlib
 import secrets
@@ -17,7 +17,7 @@ TOKEN_BYTES: Final = 32
 
 
 class SignIns(Service):
-    """Lets admins and viewers in, and nobody twice with one link."""
+    """Signs admins and viewers in, each link once."""
 
     @property
     def has_dashboard(self) -> bool:
@@ -25,11 +25,11 @@ class SignIns(Service):
         return self._settings.dashboard.enabled
 
     def may_view(self, actor: Actor) -> bool:
-        """Tell whether an actor may look: who may pay, or has the viewers' role."""
+        """Return whether an actor may view the dashboard: with the right to pay, or with the viewers' role."""
         return self.may_pay(actor) or self._settings.role_ids.dashboard_viewer in actor.role_ids
 
     async def require_viewer(self, actor: Actor, action: str) -> None:
-        """Raise NotAllowedError, and put the attempt into the audit log, where the actor may not look."""
+        """Raise NotAllowedError if the actor may not view, and record the attempt in the audit log."""
         if not self.may_view(actor):
             await self._note_refusal(actor, action)
             raise NotAllowedError("Only an admin or a viewer may do this.")
@@ -50,10 +50,10 @@ class SignIns(Service):
         return f"{self._settings.dashboard.address}/sign-in/{token}"
 
     async def redeem_link(self, token: str) -> int | None:
-        """Use up a link; return whose it is. Raises NotAllowedError where it was used before, is over, or unknown."""
+        """Redeem a link; return its actor. Raises NotAllowedError if it is used, expired, or unknown."""
         in_time, user_id = await self._database.write(sign_ins.redeem_link, _digest(token), now=self._database.now())
         if not in_time:
-            raise NotAllowedError("This link was used already, or is older than five minutes. Ask for a new one.")
+            raise NotAllowedError("This link was already used or is older than five minutes. Ask for a new one.")
         return user_id
 
     async def open_session(self, actor: Actor) -> str:
@@ -80,11 +80,11 @@ class SignIns(Service):
         return await self._database.read(sign_ins.open_sessions, now=self._database.now())
 
     async def sign_out(self, actor: Actor, session: Session) -> None:
-        """End a session because its owner said so."""
+        """End a session at its owner's request."""
         await self._end(actor, session, "signed_out")
 
     async def end_session(self, actor: Actor, session: Session) -> None:
-        """End a session because its owner may not look any more."""
+        """End a session because its owner may no longer view the dashboard."""
         await self._end(actor, session, "session_ended")
 
     async def _end(self, actor: Actor, session: Session, action: str) -> None:
@@ -94,5 +94,5 @@ class SignIns(Service):
 
 
 def _digest(token: str) -> str:
-    """Digest a token: it is random and long, so that a plain digest tells nothing of it."""
+    """Hash a token: it is random and long, so a plain digest reveals nothing about it."""
     return hashlib.sha256(token.encode()).hexdigest()

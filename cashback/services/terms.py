@@ -1,11 +1,11 @@
-"""The terms of a batch, as the settings say them."""
+"""The limits of a batch, from the settings."""
 
 from cashback.domain.model import BatchLimits
 from cashback.settings import ReferralSettings
 
 
 def batch_limits_of(settings: ReferralSettings) -> BatchLimits:
-    """Read from the settings what a batch may hold, and when it needs a second admin."""
+    """Read from the settings the limits of a batch, and when it needs a second admin."""
     return BatchLimits(
         max_users=settings.max_users_per_batch,
         max_total_cents=settings.max_total_cents_per_batch,

@@ -1,8 +1,8 @@
-"""Reports purchases to the intake, signed. The standard library is enough.
+"""Reports purchases to the intake, signed. Needs only the standard library.
 
     CASHBACK_SECRET=… python report_purchases.py http://127.0.0.1:8930 shop order-1001 599287828863678298 1999
 
-Whatever happens on the way, the same command may be given again: an order counts once.
+If anything fails, run the same command again: an order counts once.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import urllib.request
 
 
 def report(address: str, key: str, secret: str, purchases: list[dict[str, object]]) -> list[dict[str, object]]:
-    """Report purchases and return what became of each. Raises urllib.error.HTTPError, whose body is the problem."""
+    """Report purchases and return the result of each. Raises urllib.error.HTTPError; its body describes the problem."""
     body = json.dumps({"purchases": purchases}).encode()
     timestamp = str(int(time.time()))
     signature = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from cashback.database.database import DEFAULT_RATE_PPM
 from cashback.database.payouts import approvals, proposals
 from cashback.database.referral_program.purchases import Purchase, record_purchases
-from cli.demo import DemoCommunity, found_town
+from cli.demo import DemoCommunity, open_community
 from docs.pictures.browser import Page, browser
 from sandbox import Member, Message
 
@@ -32,7 +32,6 @@ class Photographer:
     """Types, waits for the answer, and takes the picture of both."""
 
     def __init__(self, town: DemoCommunity, page: Page) -> None:
-        """Take the town and the page."""
         self._town = town
         self._page = page
 
@@ -56,12 +55,12 @@ class Photographer:
         return await sandbox.wait_for(is_it, WAIT_SECONDS)
 
     async def press(self, message: Message, label: str, *, by: Member | None = None) -> None:
-        """Press a button, as the admin or as somebody else."""
+        """Press a button, as the admin or as another member."""
         [custom_id] = [each.custom_id or "" for each in message.buttons if each.label == label]
         await self._town.sandbox.click(message.id, custom_id, (by or self._town.admin).id)
 
     async def take(self, name: str, message: Message, *, by: Member | None = None, before: int = 0) -> None:
-        """Take the picture of a message, and of so many before it, as a member sees them."""
+        """Take the picture of a message and of `before` earlier ones, as a member sees them."""
         who = by or self._town.admin
         address = f"{self._town.sandbox.url}/chat/#member={who.id}&channel={message.channel_id}"
         await self._page.open(address, width=WIDTH, height=HEIGHT)
@@ -115,14 +114,14 @@ async def _failures(town: DemoCommunity, photographer: Photographer) -> None:
 
 @asynccontextmanager
 async def _closed_wallets(town: DemoCommunity) -> AsyncIterator[None]:
-    """Let the ledger refuse every credit inside the block."""
+    """Make the ledger refuse every credit inside the block."""
     await town.database.write(Connection.exec_driver_sql, REFUSES)
     yield
     await town.database.write(Connection.exec_driver_sql, "DROP TRIGGER closed")
 
 
 async def _buy(town: DemoCommunity, referrers: tuple[Member, ...], *, held_days: int = 0) -> None:
-    """Let a friend of each of these referrers buy something."""
+    """Record a purchase by a friend of each of these referrers."""
     for referrer in referrers:
         friend = (await town.database.get_referrals(referrer.id))[0]["referred_user_id"]
         bought = Purchase(order_id=f"picture-{friend}-{held_days}", buyer_id=friend, amount_cents=BOUGHT_CENTS)
@@ -162,7 +161,7 @@ async def _referrals(town: DemoCommunity, photographer: Photographer) -> None:
 
 
 async def _two_admins(town: DemoCommunity, photographer: Photographer) -> None:
-    """Show a batch that leaves members out, is unusual and needs two; then its reversal."""
+    """Show a flagged batch that excludes members and needs two admins; then its reversal."""
     other = town.sandbox.add_member("other-admin", role_ids=town.admin.role_ids)
     summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
     await photographer.take("summary-for-two", summary)
@@ -177,7 +176,7 @@ async def _two_admins(town: DemoCommunity, photographer: Photographer) -> None:
     )
     await photographer.take("reversal", asked, before=1)
     await photographer.press(asked, "Confirm")
-    await photographer.take("reversed", await photographer.wait("Taken Back"))
+    await photographer.take("reversed", await photographer.wait("Reversed"))
 
 
 def _newest_batch(connection: Connection) -> list[str]:
@@ -196,19 +195,19 @@ async def _stopped(town: DemoCommunity, photographer: Photographer) -> None:
     async with _closed_wallets(town):
         await photographer.press(stopped, "Resume")
         await photographer.wait(f"Failed:** 3\n**Batch ID:** {batch_id}")
-    listed = await photographer.type("!sendref-cashb failures", shows="give-up BATCH-ID")
+    listed = await photographer.type("!sendref-cashb failures", shows="abandon BATCH-ID")
     await photographer.take("open-failures", listed, before=1)
 
 
 async def main() -> None:
-    """Take all of them."""
+    """Take every picture."""
     with tempfile.TemporaryDirectory() as folder:
-        async with found_town(Path(folder) / "pictures.db", 0) as town, browser() as page:
+        async with open_community(Path(folder) / "pictures.db", 0) as town, browser() as page:
             photographer = Photographer(town, page)
             for scene in (_payouts, _failures, _members, _referrals, _stopped):
                 await scene(town, photographer)
         path, strict = Path(folder) / "two.db", {"approval_threshold_cents": 10_000, "unusual_share_percent": 15}
-        async with found_town(path, 0, max_users_per_batch=12, **strict) as town, browser() as page:
+        async with open_community(path, 0, max_users_per_batch=12, **strict) as town, browser() as page:
             await _two_admins(town, Photographer(town, page))
 
 

@@ -36,10 +36,9 @@ class BrowserError(Exception):
 
 
 class Page:
-    """One page. Everything is asked by evaluating JavaScript in it."""
+    """One page, driven by evaluating JavaScript in it."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Take the page's connection."""
         self._socket = socket
         self._asked = 0
 
@@ -56,8 +55,8 @@ class Page:
                 result: dict[str, Any] = answer["result"]
                 return result
 
-    async def evaluate(self, script: str) -> Any:  # noqa: ANN401 -- whatever the script is worth
-        """Return what a script is worth."""
+    async def evaluate(self, script: str) -> Any:  # noqa: ANN401 -- a script may return any value
+        """Evaluate a script and return its value."""
         result = await self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in result:
             message = f"{script}: {result['exceptionDetails']}"
@@ -65,7 +64,7 @@ class Page:
         return result["result"].get("value")
 
     async def until(self, script: str) -> None:
-        """Wait until a script is worth something true. Raises TimeoutError."""
+        """Wait until a script's value is true. Raises TimeoutError."""
         with anyio.fail_after(LONGEST_SECONDS):
             while not await self.evaluate(script):  # noqa: ASYNC110 -- a page has no event for this
                 await anyio.sleep(POLL_SECONDS)
@@ -83,7 +82,7 @@ class Page:
     async def picture(self, path: Path, *, of: str | None = None, margin: int = 10) -> None:
         """Write a PNG of the window, or of the part that the elements with this selector take up.
 
-        `margin` is what is shown above and below them.
+        `margin` is the space above and below them.
         """
         clip: dict[str, Any] = {}
         if of is not None:
@@ -109,10 +108,10 @@ class Page:
 
 @asynccontextmanager
 async def browser() -> AsyncIterator[Page]:
-    """Start Chromium with a profile of its own, and end it after the block. Raises BrowserError where there is none."""
+    """Start Chromium with its own profile, and end it after the block. Raises BrowserError if none is installed."""
     program = next((found for found in map(shutil.which, NAMES) if found), None)
     if program is None:
-        message = f"There is no browser: none of {', '.join(NAMES)} is installed."
+        message = f"No browser found: install one of {', '.join(NAMES)}."
         raise BrowserError(message)
     with tempfile.TemporaryDirectory() as profile:
         command = [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]

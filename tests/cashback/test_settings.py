@@ -81,7 +81,7 @@ def test_an_apex_core_file_with_all_its_other_sections_loads(tmp_path: Path) -> 
         ("dm_per_second", 0, "above 0"),
         ("dm_per_second", "fast", "above 0"),
         ("dm_per_second", 51, "at most 50"),
-        ("retry_attempts", 11, "0 to 10"),
+        ("dm_retry_attempts", 11, "0 to 10"),
         ("chunk_size", 0, "1 to"),
         ("confirm_seconds", 9, "10 to 900"),
         ("holding_days", 91, "0 to 90"),
@@ -99,6 +99,38 @@ def test_a_wrong_value_is_named_with_its_key_and_what_it_may_be(
     assert "\n" not in line
 
 
+def test_old_name_of_setting_is_accepted_with_one_warning(tmp_path: Path) -> None:
+    loaded = settings.load(write(tmp_path, {"referral_settings": {"retry_attempts": 7}}), environ={})
+    assert loaded.referral_settings.dm_retry_attempts == 7
+    assert loaded.warnings == (
+        (
+            "config.json: referral_settings.retry_attempts is an old name of referral_settings.dm_retry_attempts;"
+            " rename it."
+        ),
+    )
+
+
+def test_old_and_new_name_of_setting_together_use_the_new_one(tmp_path: Path) -> None:
+    content = {"referral_settings": {"retry_attempts": 7, "dm_retry_attempts": 2}}
+    loaded = settings.load(write(tmp_path, content), environ={})
+    assert loaded.referral_settings.dm_retry_attempts == 2
+    assert len(loaded.warnings) == 1
+
+
+def test_wrong_value_under_old_name_is_reported_with_that_name(tmp_path: Path) -> None:
+    line = refusal(tmp_path, {"referral_settings": {"retry_attempts": 11}})
+    assert "referral_settings.retry_attempts is 11, but may be a whole number from 0 to 10" in line
+
+
+@pytest.mark.parametrize("key", ["retry_attempts", "dm_retry_attempts"])
+def test_setting_at_the_top_of_the_file_gets_a_warning_with_its_place(tmp_path: Path, key: str) -> None:
+    loaded = settings.load(write(tmp_path, {key: 7}), environ={})
+    assert loaded.referral_settings.dm_retry_attempts == 3
+    assert loaded.warnings == (
+        f"config.json: {key} is not a setting; did you mean referral_settings.dm_retry_attempts? Rename it.",
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "named"),
     [
@@ -110,7 +142,7 @@ def test_a_wrong_value_is_named_with_its_key_and_what_it_may_be(
         ({"guild_ids": ["1", "x"]}, 'guild_ids.1 is "x"'),
         ({"referral_settings": None}, "referral_settings is null"),
         ({"bot_prefix": ""}, 'bot_prefix is ""'),
-        ([1], "no JSON object"),
+        ([1], "not hold a JSON object"),
     ],
 )
 def test_a_wrong_section_is_named(tmp_path: Path, content: object, named: str) -> None:

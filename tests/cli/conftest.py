@@ -42,7 +42,7 @@ Cashback = Callable[..., Answer]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in an empty folder, with nothing set in the environment."""
+    """Change to an empty folder, with no variable of ours in the environment."""
     for name in ("CASHBACK_CONFIG", "CASHBACK_DATABASE", "DISCORD_TOKEN", "DISCORD_API_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""`cashback backup`, and what `cashback verify` says of a damaged file and of a head that was kept elsewhere."""
+"""`cashback backup`, and `cashback verify` on a damaged file and with a head that was kept elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.cli.conftest import Cashback
 from tests.conftest import drop_guards, lose_index_rows, raw, rows
 
 
-def test_a_backup_is_made_told_and_restored(seeded: Cashback, folder: Path) -> None:
+def test_backup_is_reported_and_can_be_restored(seeded: Cashback, folder: Path) -> None:
     seeded("pay", "--yes")
     made = seeded("backup", "copy.db", "--json").json
     assert made["file"] == str(folder / "copy.db")
@@ -27,17 +27,17 @@ def test_a_backup_is_made_told_and_restored(seeded: Cashback, folder: Path) -> N
     assert seeded("verify").code == 0
 
 
-def test_a_backup_is_refused_in_one_line_where_something_is_there(seeded: Cashback, folder: Path) -> None:
+def test_backup_refuses_to_replace_a_file(seeded: Cashback, folder: Path) -> None:
     (folder / "letter").write_text("precious")
     answer = seeded("backup", "letter")
     assert (answer.code, answer.out) == (1, "")
-    assert answer.error == "letter is there already and was left as it is; name another file or --overwrite."
+    assert answer.error == "letter already exists and was not changed; name another file or --overwrite."
     assert (folder / "letter").read_text() == "precious"
     assert seeded("backup", "letter", "--overwrite").code == 0
     assert "backup_made" in str(rows(folder / "cashback.db", "SELECT action FROM cashback_audit_log"))
 
 
-def test_a_backup_of_books_that_do_not_balance_says_so(seeded: Cashback, folder: Path) -> None:
+def test_backup_of_unbalanced_books_exits_with_3(seeded: Cashback, folder: Path) -> None:
     with raw(folder / "cashback.db") as connection:
         connection.execute("UPDATE users SET wallet_balance_cents = 1 WHERE id = 1")
     answer = seeded("backup", "copy.db")
@@ -46,7 +46,7 @@ def test_a_backup_of_books_that_do_not_balance_says_so(seeded: Cashback, folder:
     assert seeded("backup", "second.db", "--json").json["balanced"] is False
 
 
-def test_another_bots_file_is_backed_up_before_it_is_adopted(cashback: Cashback, folder: Path) -> None:
+def test_file_of_another_bot_is_backed_up_before_adoption(cashback: Cashback, folder: Path) -> None:
     with raw(folder / "cashback.db") as connection:
         connection.execute("CREATE TABLE users (discord_id INTEGER)")
     answer = cashback("backup", "copy.db", "--json")
@@ -55,12 +55,12 @@ def test_another_bots_file_is_backed_up_before_it_is_adopted(cashback: Cashback,
     assert rows(folder / "cashback.db", "SELECT name FROM sqlite_master") == [("users",)]
 
 
-def test_a_ledger_that_is_not_there_is_not_made_by_backing_it_up(cashback: Cashback, folder: Path) -> None:
+def test_backup_of_an_absent_ledger_creates_nothing(cashback: Cashback, folder: Path) -> None:
     assert "does not exist; there is nothing to back up" in cashback("backup", "copy.db").error
     assert list(folder.iterdir()) == []
 
 
-def test_verify_refuses_a_file_that_is_damaged_where_no_query_looks(seeded: Cashback, folder: Path) -> None:
+def test_verify_refuses_a_file_with_a_damaged_index(seeded: Cashback, folder: Path) -> None:
     seeded("pay", "--yes")
     lose_index_rows(folder / "cashback.db")
     answer = seeded("verify")
@@ -78,8 +78,8 @@ def test_verify_finds_a_head_that_was_kept_elsewhere(seeded: Cashback) -> None:
     assert f"Head {head} is entry 3 of the audit log" in seeded("verify", "--head", head).out
 
 
-def test_verify_misses_the_head_of_a_tail_that_was_cut_off(seeded: Cashback, folder: Path) -> None:
-    """The chain that is left is whole: only a copy of the head outside of the file tells that there was more."""
+def test_verify_misses_the_head_of_removed_entries(seeded: Cashback, folder: Path) -> None:
+    """The chain that is left is whole: only a copy of the head outside of the file proves that there was more."""
     seeded("pay", "--yes")
     seeded("blacklist", 5)
     head = seeded("verify", "--json").json["audit_head"]
@@ -89,12 +89,12 @@ def test_verify_misses_the_head_of_a_tail_that_was_cut_off(seeded: Cashback, fol
     assert seeded("verify").code == 0
     answer = seeded("verify", "--head", head)
     assert answer.code == 1
-    assert answer.error == f"no entry of the audit log has the head {head}: what it told of was changed or removed."
+    assert answer.error == f"the audit log has no entry with the head {head}: entries were changed or removed."
     assert seeded("verify", "--head", head, "--json").json["head_entry"] is None
 
 
 @pytest.mark.parametrize("text", ["", "abc", "g" * 64, "0" * 65])
-def test_a_head_that_is_none_is_refused(seeded: Cashback, text: str) -> None:
+def test_invalid_audit_head_is_refused(seeded: Cashback, text: str) -> None:
     answer = seeded("verify", "--head", text)
     assert (answer.code, answer.out) == (1, "")
-    assert "has 64 hexadecimal digits" in answer.error
+    assert answer.error == f"{text!r} is not a valid audit head: expected 64 hexadecimal digits."

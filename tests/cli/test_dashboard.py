@@ -1,4 +1,4 @@
-"""`cashback dashboard`: a browser on the ledger, for who sits at the machine."""
+"""`cashback dashboard`: a browser on the ledger, for the person at this machine."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 
 
-async def test_it_prints_a_link_that_lets_one_look_and_nothing_else(seeded: Cashback, folder: Path) -> None:
+async def test_printed_link_gives_read_only_access(seeded: Cashback, folder: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "cli", "dashboard"]
-    said = ""
+    printed = ""
     async with await anyio.open_process(command, cwd=folder, env=environment) as process:
         assert process.stdout is not None
         with anyio.fail_after(20):
             async for text in TextReceiveStream(process.stdout):
-                said += text
-                if "Ctrl-C" in said:
+                printed += text
+                if "Ctrl-C" in printed:
                     break
-        [link] = re.findall(r"http://127\.0\.0\.1:[0-9]+/sign-in/[\w-]+", said)
+        [link] = re.findall(r"http://127\.0\.0\.1:[0-9]+/sign-in/[\w-]+", printed)
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
             async with browser.post(link) as answer:
                 assert answer.status == 200

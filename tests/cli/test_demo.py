@@ -1,4 +1,4 @@
-"""`cashback demo` tells the whole story, and docs/reference/commands.md tells every command."""
+"""`cashback demo` shows the whole payout, and docs/reference/commands.md describes every command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cli import app
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_demo_needs_nothing_and_tells_the_whole_story(folder: Path) -> None:
+def test_demo_needs_nothing_and_shows_the_whole_payout(folder: Path) -> None:
     (folder / "config.json").write_text("not even JSON")
     done = subprocess.run(
         [sys.executable, "-m", "cli", "demo"],

@@ -1,4 +1,4 @@
-"""`cashback doctor`: what is wrong is named, and the exit code says that something is."""
+"""`cashback doctor`: a failed check is explained, and the exit code is 1."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 from tests.cli.conftest import Cashback
 
 
-def test_without_a_token_something_is_wrong_and_the_ledger_is_well(seeded: Cashback) -> None:
-    told = seeded("doctor", "--json")
-    checks = {each["name"]: each for each in told.json["checks"]}
-    assert (told.code, told.json["ok"]) == (1, False)
+def test_missing_token_fails_while_the_ledger_passes(seeded: Cashback) -> None:
+    answer = seeded("doctor", "--json")
+    checks = {each["name"]: each for each in answer.json["checks"]}
+    assert (answer.code, answer.json["ok"]) == (1, False)
     assert (checks["database"]["ok"], checks["schedule"]["ok"]) == (True, True)
     assert (checks["token"]["ok"], checks["token"]["text"]) == (
         False,
@@ -19,8 +19,8 @@ def test_without_a_token_something_is_wrong_and_the_ledger_is_well(seeded: Cashb
     assert "WRONG  token" in seeded("doctor").out
 
 
-def test_a_file_that_is_no_ledger_is_a_finding(cashback: Cashback, folder: Path) -> None:
+def test_file_that_is_not_a_ledger_fails_the_database_check(cashback: Cashback, folder: Path) -> None:
     (folder / "cashback.db").write_bytes(b"not a database" * 100)
-    told = cashback("doctor")
-    assert told.code == 1
-    assert "WRONG  database" in told.out
+    answer = cashback("doctor")
+    assert answer.code == 1
+    assert "WRONG  database" in answer.out

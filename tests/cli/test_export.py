@@ -17,9 +17,9 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_batch_is_exported_with_its_totals_beside_it(seeded: Cashback, folder: Path) -> None:
+def test_batch_export_writes_a_file_of_totals_too(seeded: Cashback, folder: Path) -> None:
     batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
-    told = seeded("export", batch_id, "--json").json
+    answer = seeded("export", batch_id, "--json").json
     payouts = read(folder / f"{batch_id}.csv")
     paid = rows(folder / "cashback.db", "SELECT referrer_id, paid_cents FROM cashback_payouts ORDER BY referrer_id")
     assert [(int(row["referrer_id"]), int(row["paid_cents"])) for row in payouts] == paid
@@ -28,10 +28,10 @@ def test_a_batch_is_exported_with_its_totals_beside_it(seeded: Cashback, folder:
     assert {(row["batch_id"], row["state"], row["dm_state"]) for row in payouts} == {(batch_id, "credited", "queued")}
     [totals] = read(folder / f"{batch_id}-totals.csv")
     assert (totals["payouts"], totals["paid_cents"]) == ("15", "12750")
-    assert (told["payouts"], told["paid_cents"], told["failed"]) == (15, 12_750, 0)
+    assert (answer["payouts"], answer["paid_cents"], answer["failed"]) == (15, 12_750, 0)
 
 
-def test_days_with_totals_in_one_file(seeded: Cashback, folder: Path) -> None:
+def test_export_of_days_puts_totals_in_the_same_file_if_asked(seeded: Cashback, folder: Path) -> None:
     seeded("pay", "--yes")
     assert seeded("export", "--from", "2020-01-01", "--output", "all.csv", "--totals").code == 0
     *payouts, totals = read(folder / "all.csv")
@@ -40,7 +40,7 @@ def test_days_with_totals_in_one_file(seeded: Cashback, folder: Path) -> None:
     assert read(folder / "none.csv") == []
 
 
-def test_no_reason_is_taken_for_a_formula(seeded: Cashback, folder: Path) -> None:
+def test_reason_is_never_exported_as_a_formula(seeded: Cashback, folder: Path) -> None:
     with raw(folder / "cashback.db") as ledger:
         ledger.execute(
             "CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions BEGIN SELECT RAISE(ABORT, 'no'); END"
@@ -53,7 +53,7 @@ def test_no_reason_is_taken_for_a_formula(seeded: Cashback, folder: Path) -> Non
     assert {row["reason"] for row in read(folder / "1.csv")} == {"'=1+1"}
 
 
-def test_a_spreadsheet_keeps_every_digit_of_an_id(seeded: Cashback, folder: Path) -> None:
+def test_spreadsheet_keeps_every_digit_of_an_id(seeded: Cashback, folder: Path) -> None:
     seeded("pay", "--yes")
     assert seeded("export", 1, "--format", "xlsx", "--output", "one.xlsx").code == 0
     sheet = openpyxl.load_workbook(folder / "one.xlsx").active
@@ -66,9 +66,9 @@ def test_a_spreadsheet_keeps_every_digit_of_an_id(seeded: Cashback, folder: Path
     assert (shown["referrer_id"], shown["paid_cents"]) == (str(referrer_id), cents)
 
 
-def test_what_names_nothing_is_refused(seeded: Cashback) -> None:
+def test_export_without_a_valid_choice_is_refused(seeded: Cashback) -> None:
     assert seeded("export").code == 2
     assert seeded("export", 1, "--from", "2026-01-01").code == 2
     assert seeded("export", 1, "--output", "one.txt").code == 2
     assert "There is no batch" in seeded("export", 7).error
-    assert "is not a day" in seeded("export", "--from", "yesterday").error
+    assert "is not a date" in seeded("export", "--from", "yesterday").error

@@ -1,20 +1,35 @@
-"""`cashback import`: good rows count once, bad rows are named, and a file that is none changes nothing."""
+"""`cashback import`: good rows count once, bad rows are reported, and an unreadable file changes nothing."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from cli import import_csv
+from cli import import_
 from tests.cli.conftest import Answer, Cashback
 from tests.conftest import rows
 
 LEDGER = Path("cashback.db")
-REFERRALS = "referrer_id,referred_id\n100,200\n100,201\n101,202\n"
-PURCHASES = "order_id,buyer_id,amount\nA-1,200,10.00\nA-2,201,20.5\nA-3,999,30\n"
+REFERRALS = "referrer_id,referred_id\n@100,@200\n@100,@201\n@101,@202\n"
+PURCHASES = "order_id,buyer_id,amount\nA-1,@200,10.00\nA-2,@201,20.5\nA-3,@999,30\n"
 KEYS = ["read", "imported", "known", "nobody_earns", "bad", "earned_cents", "errors"]
+
+
+MEMBER = 10**17
+"""In the files below @200 is the member 200: ids that small are no account's."""
+
+
+def real(text: str) -> str:
+    """Write the members' ids as Discord's."""
+    return re.sub(r"@(\d{1,3})\b", lambda found: str(MEMBER + int(found[1])), text)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file with real ids."""
+    path.write_text(real(text))
 
 
 def counts(answer: Answer) -> tuple[int, ...]:
@@ -28,20 +43,20 @@ def everything(path: Path = LEDGER) -> list[list[tuple[object, ...]]]:
 
 @pytest.fixture(autouse=True)
 def new(folder: Path, new_ledger: Path) -> None:
-    """Start with a new ledger: that a command makes one is tested elsewhere, and takes as long as an import."""
+    """Start with a new ledger: creating one is tested elsewhere, and takes as long as an import."""
     shutil.copyfile(new_ledger, folder / LEDGER)
 
 
 @pytest.fixture
 def files(folder: Path) -> tuple[Path, Path]:
     """Write a good file of each kind."""
-    (folder / "purchases.csv").write_text(PURCHASES)
-    (folder / "referrals.csv").write_text(REFERRALS)
+    write(folder / "purchases.csv", PURCHASES)
+    write(folder / "referrals.csv", REFERRALS)
     return Path("purchases.csv"), Path("referrals.csv")
 
 
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
-def test_referrals_go_first_and_importing_again_changes_nothing(
+def test_referrals_are_imported_first_and_a_second_import_changes_nothing(
     cashback: Cashback, files: tuple[Path, Path], strict: list[str]
 ) -> None:
     purchases, referrals = files
@@ -61,29 +76,29 @@ def test_referrals_go_first_and_importing_again_changes_nothing(
     assert cashback("verify").code == 0
 
 
-def test_referrals_that_close_a_circle_are_bad_rows(cashback: Cashback, folder: Path) -> None:
-    (folder / "referrals.csv").write_text("referrer_id,referred_id\n1,2\n2,3\n3,1\n3,4\n")
+def test_referral_loops_are_bad_rows(cashback: Cashback, folder: Path) -> None:
+    write(folder / "referrals.csv", "referrer_id,referred_id\n@1,@2\n@2,@3\n@3,@1\n@3,@4\n")
     answer = cashback("import", "--referrals", "referrals.csv", "--json")
     assert (answer.code, answer.json["imported"], answer.json["bad"]) == (3, 3, 1)
     [error] = answer.json["errors"]
     assert error["line"] == 4
-    assert (
-        error["reason"] == "3 referred 1: Member 3 was brought by Member 1, perhaps through others; a circle is refused"
+    assert error["reason"] == real(
+        "@3 referred @1: Member @3 was referred by Member @1, directly or through others; a referral loop is refused"
     )
-    assert rows(LEDGER, "SELECT referred_user_id FROM referrals ORDER BY 1") == [(2,), (3,), (4,)]
+    assert rows(LEDGER, "SELECT referred_user_id FROM referrals ORDER BY 1") == [(MEMBER + n,) for n in (2, 3, 4)]
 
 
-def test_what_excel_and_others_write_is_understood(cashback: Cashback, folder: Path) -> None:
+def test_csv_of_spreadsheet_programs_is_read(cashback: Cashback, folder: Path) -> None:
     text = (
         "\ufeffNote, Amount ,ORDER_ID,buyer_id,purchased_at\r\n\r\n"
-        '"a ""quoted"", note",1.10,"A,1",200,2025-01-31\r\n'
+        '"a ""quoted"", note",1.10,"A,1",@200,2025-01-31\r\n'
         "\r\n"
-        "x, 2.2 , A-2 , 200 ,2025-01-31T15:00:00\r\n"
-        "x,3,Ä-3,200,2025-01-31T15:00:00+02:00\r\n"
-        "x,0,A-4,200,\r\n"
-        '"over\r\ntwo lines",5,A-5,200,2025-01-31T15:00:00.5Z'
+        "x, 2.2 , A-2 , @200 ,2025-01-31T15:00:00\r\n"
+        "x,3,Ä-3,@200,2025-01-31T15:00:00+02:00\r\n"
+        "x,0,A-4,@200,\r\n"
+        '"over\r\ntwo lines",5,A-5,@200,2025-01-31T15:00:00.5Z'
     )
-    (folder / "p.csv").write_bytes(text.encode())
+    (folder / "p.csv").write_bytes(real(text).encode())
     assert counts(cashback("import", "p.csv", "--json")) == (5, 5, 0, 5, 0, 0)
     query = "SELECT order_id, amount_cents, purchased_at FROM cashback_referral_purchases ORDER BY amount_cents"
     found = rows(LEDGER, query)
@@ -97,41 +112,41 @@ def test_what_excel_and_others_write_is_understood(cashback: Cashback, folder: P
 
 
 BAD_PURCHASES = [
-    ("A,200,12.345", "amount '12.345' is not an amount in dollars"),
-    ("A,200,-5", "amount '-5'"),
-    ("A,200,+5", "amount '+5'"),
-    ("A,200,1e9", "amount '1e9'"),
-    ("A,200,NaN", "amount 'NaN'"),
-    ("A,200,", "amount ''"),
-    ("A,200,$5", "amount '$5'"),
-    ("A,200,.5", "amount '.5'"),
-    ("A,200,5.", "amount '5.'"),
-    ("A,200,٣", "amount '٣'"),
-    ("A,200,10000000000.01", "at most 10,000,000,000.00"),
-    ("A,200," + "9" * 5_000, "amount '999"),
-    ('A,200,"1,5"', "amount '1,5'"),
-    ("A,200,1,234.56", "the row has 4 cells, the header names 3 columns"),
-    ("A,200", "the row has 2 cells"),
+    ("A,@200,12.345", "amount '12.345' is not an amount in dollars"),
+    ("A,@200,-5", "amount '-5'"),
+    ("A,@200,+5", "amount '+5'"),
+    ("A,@200,1e9", "amount '1e9'"),
+    ("A,@200,NaN", "amount 'NaN'"),
+    ("A,@200,", "amount ''"),
+    ("A,@200,$5", "amount '$5'"),
+    ("A,@200,.5", "amount '.5'"),
+    ("A,@200,5.", "amount '5.'"),
+    ("A,@200,٣", "amount '٣'"),
+    ("A,@200,10000000000.01", "at most 10,000,000,000.00"),
+    ("A,@200," + "9" * 5_000, "amount '999"),
+    ('A,@200,"1,5"', "amount '1,5'"),
+    ("A,@200,1,234.56", "the row has 4 cells, the header names 3 columns"),
+    ("A,@200", "the row has 2 cells"),
     ("A,0,5", "buyer_id '0' is not a Discord id"),
     ("A,-1,5", "buyer_id '-1'"),
     ("A,9223372036854775808,5", "buyer_id '9223372036854775808'"),
     ("A,1.5,5", "buyer_id '1.5'"),
     ("A,９,5", "buyer_id"),
     ("A,,5", "buyer_id ''"),
-    (",200,5", "order_id '' is no id of a shop"),
-    ("  ,200,5", "order_id"),
-    ("x" * 201 + ",200,5", "order_id"),
-    ("a\x07b,200,5", "order_id"),
-    ('"a"b,200,5', "the row is no CSV"),
-    ("x" * 200_000 + ",200,5", "the row is no CSV"),
-    ("KNOWN,200,6", "order KNOWN is known with another buyer or amount"),
-    ("KNOWN,201,5", "order KNOWN is known with another buyer or amount"),
+    (",@200,5", "order_id '' is not a shop's id"),
+    ("  ,@200,5", "order_id"),
+    ("x" * 201 + ",@200,5", "order_id"),
+    ("a\x07b,@200,5", "order_id"),
+    ('"a"b,@200,5', "the row is not valid CSV"),
+    ("x" * 200_000 + ",@200,5", "the row is not valid CSV"),
+    ("KNOWN,@200,6", "order KNOWN is known with another buyer or amount"),
+    ("KNOWN,@201,5", "order KNOWN is known with another buyer or amount"),
 ]
 
 
 @pytest.mark.parametrize(("row", "reason"), BAD_PURCHASES)
-def test_a_bad_purchase_is_named_and_the_others_count(cashback: Cashback, folder: Path, row: str, reason: str) -> None:
-    (folder / "p.csv").write_text(f"order_id,buyer_id,amount\nKNOWN,200,5\n\n{row}\nGOOD,200,5\n")
+def test_bad_purchase_is_reported_and_the_others_count(cashback: Cashback, folder: Path, row: str, reason: str) -> None:
+    write(folder / "p.csv", f"order_id,buyer_id,amount\nKNOWN,@200,5.00\n\n{row}\nGOOD,@200,5\n")
     answer = cashback("import", "p.csv", "--json")
     assert answer.code == 3
     assert counts(answer) == (3, 2, 0, 2, 1, 0)
@@ -144,23 +159,23 @@ def test_a_bad_purchase_is_named_and_the_others_count(cashback: Cashback, folder
 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2025-13-01", "0001-01-01T00:00:00+14:00", "31.01.2025"])
-def test_a_moment_that_is_none_is_a_bad_row(cashback: Cashback, folder: Path, moment: str) -> None:
-    (folder / "p.csv").write_text(f"order_id,buyer_id,amount,purchased_at\nA,200,5,{moment}\n")
+def test_invalid_moment_is_a_bad_row(cashback: Cashback, folder: Path, moment: str) -> None:
+    write(folder / "p.csv", f"order_id,buyer_id,amount,purchased_at\nA,@200,5.00,{moment}\n")
     answer = cashback("import", "p.csv", "--json")
     assert answer.code == 3
     assert moment in answer.json["errors"][0]["reason"]
 
 
-def test_an_unclosed_quote_is_one_bad_row(cashback: Cashback, folder: Path) -> None:
-    (folder / "p.csv").write_text('order_id,buyer_id,amount\nA,200,5\n"B,200,5\nC,200,5\n')
+def test_unclosed_quote_is_one_bad_row(cashback: Cashback, folder: Path) -> None:
+    write(folder / "p.csv", 'order_id,buyer_id,amount\nA,@200,5.00\n"B,@200,5\nC,@200,5\n')
     answer = cashback("import", "p.csv", "--json")
     assert answer.code == 3
     assert counts(answer)[:5] == (2, 1, 0, 1, 1)
     assert answer.json["errors"][0]["line"] == 3
 
 
-def test_bad_referrals_are_named(cashback: Cashback, folder: Path) -> None:
-    (folder / "r.csv").write_text("referrer_id,referred_id\n100,200\n100,200\n101,200\n5,5\n7,x\n8,208\n")
+def test_bad_referrals_are_reported(cashback: Cashback, folder: Path) -> None:
+    write(folder / "r.csv", "referrer_id,referred_id\n@100,@200\n@100,@200\n@101,@200\n@5,@5\n@7,x\n@8,@208\n")
     answer = cashback("import", "--referrals", "r.csv", "--json")
     assert answer.code == 3
     assert counts(answer) == (6, 2, 1, 0, 3, 0)
@@ -170,18 +185,18 @@ def test_bad_referrals_are_named(cashback: Cashback, folder: Path) -> None:
         ("referrals", 6),
     ]
     reasons = [error["reason"] for error in answer.json["errors"]]
-    assert reasons[0] == "101 referred 200: This user has already been referred by someone (100)"
-    assert reasons[1] == "5 referred 5: Users cannot refer themselves"
+    assert reasons[0] == real("@101 referred @200: This user has already been referred by someone (@100)")
+    assert reasons[1] == real("@5 referred @5: Users cannot refer themselves")
 
 
-def test_strict_takes_all_or_nothing(
+def test_strict_imports_all_or_nothing(
     cashback: Cashback, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     purchases, referrals = files
-    monkeypatch.setattr(import_csv, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(import_, "CHUNK_ROWS", 1)
     cashback("migrate")
     before = everything()
-    purchases.write_text(PURCHASES + "A-4,200,oops\nA-1,200,10.01\n")
+    write(purchases, PURCHASES + "A-4,@200,oops\nA-1,@200,10.01\n")
     answer = cashback("import", purchases, "--referrals", referrals, "--strict", "--json")
     assert answer.code == 1
     assert counts(answer) == (8, 0, 0, 0, 2, 0)
@@ -191,8 +206,8 @@ def test_strict_takes_all_or_nothing(
     assert cashback("import", purchases, "--referrals", referrals).code == 3
 
 
-def test_of_many_bad_rows_a_hundred_are_listed_and_all_counted(cashback: Cashback, folder: Path) -> None:
-    (folder / "p.csv").write_text("order_id,buyer_id,amount\n" + "A,200,x\n" * 6_000)
+def test_first_hundred_bad_rows_are_listed_and_all_counted(cashback: Cashback, folder: Path) -> None:
+    write(folder / "p.csv", "order_id,buyer_id,amount\n" + "A,@200,x\n" * 6_000)
     answer = cashback("import", "p.csv", "--json")
     assert answer.code == 3
     assert (answer.json["bad"], len(answer.json["errors"])) == (6_000, 100)
@@ -201,12 +216,12 @@ def test_of_many_bad_rows_a_hundred_are_listed_and_all_counted(cashback: Cashbac
 
 
 def test_chunks_do_not_change_what_is_earned(cashback: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "r.csv").write_text(REFERRALS)
-    lines = "".join(f"A-{n},{200 + n % 3},1.99\n" for n in range(1_000))
-    (folder / "p.csv").write_text("order_id,buyer_id,amount\n" + lines)
-    monkeypatch.setattr(import_csv, "CHUNK_ROWS", 7)
+    write(folder / "r.csv", REFERRALS)
+    lines = "".join(f"A-{n},@{200 + n % 3},1.99\n" for n in range(1_000))
+    write(folder / "p.csv", "order_id,buyer_id,amount\n" + lines)
+    monkeypatch.setattr(import_, "CHUNK_ROWS", 7)
     small = cashback("--database", "small.db", "import", "p.csv", "--referrals", "r.csv", "--json")
-    monkeypatch.setattr(import_csv, "CHUNK_ROWS", 20_000)
+    monkeypatch.setattr(import_, "CHUNK_ROWS", 20_000)
     large = cashback("--database", "large.db", "import", "p.csv", "--referrals", "r.csv", "--json")
     assert small.json == large.json
     assert [cents for (cents,) in rows(Path("small.db"), "SELECT cashback_earned_cents FROM referrals")] == [
@@ -221,19 +236,28 @@ BAD_FILES = {
     "empty.csv": (b"", "is empty"),
     "blank.csv": (b"\n\n", "is empty"),
     "columns.csv": (b"order_id,buyer\nA,1\n", "lacks the column buyer_id"),
-    "semicolons.csv": (b"order_id;buyer_id;amount\nA;1;5\n", "lacks the column order_id"),
+    "bars.csv": (b"order_id|buyer_id|amount\nA|1|5\n", "lacks the column order_id"),
     "twice.csv": (b"order_id,buyer_id,amount,amount\nA,1,5,6\n", "names the column amount twice"),
-    "header.csv": (b'"order_id"x,buyer_id,amount\n', "the header is no CSV"),
-    "latin.csv": (b"order_id,buyer_id,amount\nA,1,5\nM\xfc,1,5\n", "is not UTF-8 text"),
+    "header.csv": (b'"order_id"x,buyer_id,amount\n', "the header is not valid CSV"),
+    "mixed.csv": ("order_id,buyer_id,amount\nMü,1,5\n".encode() + b"M\xfc,1,5\n", "is not UTF-8 text"),
+    "undefined.csv": (b"order_id,buyer_id,amount\nM\xfc\x81,1,5\n", "is not UTF-8 text"),
     "cut.csv": (b"order_id,buyer_id,amount\nA,1,5\nM\xc3", "is not UTF-8 text"),
-    "utf16.csv": ("order_id,buyer_id,amount\n".encode("utf-16"), "line 1 holds a NUL byte"),
+    "old.xls": (b"\xd0\xcf\x11\xe0" + bytes(600), "save it as XLSX or CSV"),
+    "archive.zip": (b"PK\x03\x04" + bytes(600), "is not an XLSX workbook"),
+    "whole.csv": (b"order_id,buyer_id,amount\nA,1,500\nB,1,600\n", "--amounts dollars or --amounts cents"),
+    "doubtful.csv": (b'order_id,buyer_id,amount\nA,1,"1,234"\n', "--decimal point or --decimal comma"),
+    "currency.csv": (b"order_id,buyer_id,amount,currency\nA,1,5.00,USD\n", "--currency USD"),
+    "status.csv": (b"order_id,buyer_id,amount,Financial Status\nA,1,5.00,paid\n", "--only-status paid"),
+    "test.csv": (b"order_id,buyer_id,amount,isTest\nA,1,5.00,paid\n", '--ignore-column "istest"'),
+    "quantity.csv": (b"order_id,buyer_id,amount,qty\nA,1,5.00,2\n", '--ignore-column "qty"'),
+    "cancelled.csv": (b"order_id,buyer_id,amount,cancelled_at\nA,1,5.00,\n", '--ignore-column "cancelled_at"'),
     "nul.csv": (b"order_id,buyer_id,amount\nA,1,5\nB,1,\x005\n", "line 3 holds a NUL byte"),
 }
 
 
 @pytest.mark.parametrize("name", BAD_FILES)
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
-def test_a_file_that_is_none_changes_nothing(
+def test_unreadable_file_changes_nothing(
     cashback: Cashback, files: tuple[Path, Path], name: str, strict: list[str]
 ) -> None:
     content, reason = BAD_FILES[name]
@@ -248,7 +272,7 @@ def test_a_file_that_is_none_changes_nothing(
     assert everything() == before
 
 
-def test_a_folder_and_nothing_at_all_are_refused(cashback: Cashback, folder: Path) -> None:
+def test_folder_or_no_file_is_refused(cashback: Cashback, folder: Path) -> None:
     (folder / "sub").mkdir()
     answer = cashback("import", "sub")
     assert (answer.code, "is a folder" in answer.error) == (1, True)

@@ -1,4 +1,4 @@
-"""`cashback move`: what it says, to people and to programs, and what it refuses in one line."""
+"""`cashback move`: its output for people and programs, and what it refuses in one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.conftest import raw
 from tests.postgresql import Server
 
 
-def test_a_ledger_moves_to_a_server_and_is_paid_there(seeded: Cashback, postgresql: Server) -> None:
+def test_moved_ledger_is_paid_on_the_server(seeded: Cashback, postgresql: Server) -> None:
     target = postgresql.create().render_as_string(hide_password=False)
     moved = seeded("move", "--from", "sqlite:cashback.db", "--to", target, "--json").json
     assert (moved["action"], moved["rows"]["referrals"], moved["balanced"]) == ("moved", 253, True)
@@ -21,7 +21,7 @@ def test_a_ledger_moves_to_a_server_and_is_paid_there(seeded: Cashback, postgres
     assert seeded("verify").code == 0
 
 
-def test_it_says_what_it_did_and_what_stayed_behind(seeded: Cashback, folder: Path) -> None:
+def test_move_reports_rows_and_tables_left_behind(seeded: Cashback, folder: Path) -> None:
     with raw(folder / "cashback.db") as connection:
         connection.execute("CREATE TABLE tickets (id INTEGER)")
     answer = seeded("move", "--from", "cashback.db", "--to", "sqlite:new.db")
@@ -31,7 +31,7 @@ def test_it_says_what_it_did_and_what_stayed_behind(seeded: Cashback, folder: Pa
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "told"),
+    ("source", "target", "reason"),
     [
         ("none.db", "new.db", "none.db does not exist; there is nothing to move."),
         ("cashback.db", "sqlite:./cashback.db", "name another target."),
@@ -39,10 +39,10 @@ def test_it_says_what_it_did_and_what_stayed_behind(seeded: Cashback, folder: Pa
         ("cashback.db", "no/such/folder.db", "does not exist; create it first."),
     ],
 )
-def test_a_place_that_will_not_do_is_refused(
-    seeded: Cashback, folder: Path, source: str, target: str, told: str
+def test_unusable_source_or_target_is_refused(
+    seeded: Cashback, folder: Path, source: str, target: str, reason: str
 ) -> None:
     answer = seeded("move", "--from", source, "--to", target)
     assert (answer.code, answer.out) == (1, "")
-    assert told in answer.error
+    assert reason in answer.error
     assert not (folder / "new.db").exists()

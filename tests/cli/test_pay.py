@@ -1,4 +1,4 @@
-"""`cashback pay`, `resume`, and what they leave behind."""
+"""`cashback pay` and `resume`, and the ledger after them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_pay_as_json_has_the_promised_keys(seeded: Cashback) -> None:
     }
 
 
-def test_a_second_batch_has_nothing_to_pay(seeded: Cashback) -> None:
+def test_second_batch_has_nothing_to_pay(seeded: Cashback) -> None:
     seeded("pay", "--yes")
     answer = seeded("pay", "--yes")
     assert (answer.code, answer.out) == (0, "No referral cashback is pending.\n")
@@ -85,7 +85,7 @@ def test_paying_one_member_leaves_the_others_pending(seeded: Cashback) -> None:
     assert seeded("pay", "--user", LARGEST, "--yes").error == f"Member {LARGEST} has no pending cashback."
 
 
-def test_a_blacklisted_member_is_refused(seeded: Cashback) -> None:
+def test_blacklisted_member_is_refused(seeded: Cashback) -> None:
     assert seeded("blacklist", LARGEST, "--reason", "test").code == 0
     answer = seeded("pay", "--user", LARGEST, "--yes", "--json")
     assert answer.code == 1
@@ -94,7 +94,7 @@ def test_a_blacklisted_member_is_refused(seeded: Cashback) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--user", str(LARGEST)]])
-def test_a_dry_run_leaves_no_trace(seeded: Cashback, arguments: list[str]) -> None:
+def test_dry_run_leaves_no_trace(seeded: Cashback, arguments: list[str]) -> None:
     answer = seeded("pay", "--dry-run", *arguments)
     assert answer.code == 0
     assert "dry run" in answer.out
@@ -114,9 +114,11 @@ def test_json_without_yes_is_wrong_usage(seeded: Cashback) -> None:
     assert balances() == 0
 
 
-@pytest.mark.parametrize(("said", "paid"), [("y\n", 12_750), ("n\n", 0), ("\n", 0)])
-def test_the_answer_decides(seeded: Cashback, monkeypatch: pytest.MonkeyPatch, said: str, paid: int) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(said))
+@pytest.mark.parametrize(("typed", "paid"), [("y\n", 12_750), ("n\n", 0), ("\n", 0)])
+def test_answer_to_the_question_decides(
+    seeded: Cashback, monkeypatch: pytest.MonkeyPatch, typed: str, paid: int
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
     answer = seeded("pay")
     assert answer.code == 0
     assert "Pay $127.50 to 15 users?" in answer.out
@@ -124,7 +126,7 @@ def test_the_answer_decides(seeded: Cashback, monkeypatch: pytest.MonkeyPatch, s
     assert balances() == paid
 
 
-def test_where_nobody_answers_nothing_is_paid(seeded: Cashback, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_answer_pays_nothing(seeded: Cashback, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     answer = seeded("pay")
     assert answer.code == 2
@@ -132,9 +134,9 @@ def test_where_nobody_answers_nothing_is_paid(seeded: Cashback, monkeypatch: pyt
     assert rows(Path("cashback.db"), "SELECT status FROM cashback_payout_batches") == [("cancelled",)]
 
 
-# Whoever runs the tests in the background has Control-C ignored, and children inherit that.
+# Tests that run in the background ignore Control-C, and children inherit that.
 HEARING = "import signal; from cli import app; signal.signal(signal.SIGINT, signal.default_int_handler); "
-# Control-C reaches the one whose controlling terminal this is.
+# Control-C reaches the process that has this as its controlling terminal.
 AT_A_TERMINAL = HEARING + "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); app.main()"
 
 
@@ -177,7 +179,7 @@ def test_no_or_control_c_at_the_terminal_cancels(seeded: Cashback, folder: Path,
     assert balances(folder / "cashback.db") == 0
 
 
-def test_one_bad_row_fails_alone_and_the_exit_code_says_so(seeded: Cashback, folder: Path) -> None:
+def test_one_refused_payout_fails_alone_with_exit_code_3(seeded: Cashback, folder: Path) -> None:
     with raw(folder / "cashback.db") as connection:
         connection.execute(
             "CREATE TRIGGER broken BEFORE INSERT ON wallet_transactions"
@@ -194,9 +196,7 @@ def test_one_bad_row_fails_alone_and_the_exit_code_says_so(seeded: Cashback, fol
     assert seeded("verify").code == 0
 
 
-def test_an_interrupted_run_says_how_to_go_on_and_resume_finishes_it(
-    seeded: Cashback, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_run_names_resume_which_finishes_it(seeded: Cashback, monkeypatch: pytest.MonkeyPatch) -> None:
     def out_of_space(*_arguments: object, **_options: object) -> None:
         raise DatabaseUnavailableError("The disk is full.")
 
@@ -220,7 +220,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_resume_finishes_it(
     assert "nothing to resume" in again.error
 
 
-def test_control_c_during_a_run_keeps_the_books_whole(folder: Path, cashback: Cashback) -> None:
+def test_control_c_during_a_run_keeps_the_books_balanced(folder: Path, cashback: Cashback) -> None:
     assert cashback("seed", "--database", "cashback.db", "--referrers", 3_000, "--referrals", 3_000).code == 0
     Path("config.json").write_text('{"referral_settings": {"chunk_size": 1}}')
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

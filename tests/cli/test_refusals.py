@@ -1,4 +1,4 @@
-"""What is wrong is one line on standard error, with no traceback, and nothing is changed."""
+"""An error is one line on standard error, without a traceback, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cashback.database.schema import NEWEST
-from cli import app, reports
+from cli import app, history
 from tests.cashback.database import apex_core, first_ledger
 from tests.cli.conftest import Cashback
 from tests.conftest import FRIDAY, raw
@@ -33,7 +33,7 @@ COMMANDS = [["pay", "--yes"], ["pending", "--json"], ["verify"], ["resume"], ["h
 
 
 @pytest.mark.parametrize("settings", WRONG_SETTINGS, ids=json.dumps)
-def test_a_wrong_setting_stops_a_command(seeded: Cashback, folder: Path, settings: object) -> None:
+def test_wrong_setting_stops_a_command(seeded: Cashback, folder: Path, settings: object) -> None:
     (folder / "config.json").write_text(json.dumps(settings))
     answer = seeded("pay", "--yes")
     assert (answer.code, answer.out) == (1, "")
@@ -43,14 +43,14 @@ def test_a_wrong_setting_stops_a_command(seeded: Cashback, folder: Path, setting
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1, "a": 2}', "\ufffe"])
-def test_a_config_that_is_no_object_stops_a_command(cashback: Cashback, folder: Path, text: str) -> None:
+def test_config_that_is_not_an_object_stops_a_command(cashback: Cashback, folder: Path, text: str) -> None:
     (folder / "config.json").write_text(text)
     answer = cashback("pending")
     assert (answer.code, answer.out) == (1, "")
     assert "config.json" in answer.error
 
 
-def test_a_token_in_the_config_is_one_warning(seeded: Cashback, folder: Path) -> None:
+def test_token_in_the_config_is_one_warning(seeded: Cashback, folder: Path) -> None:
     (folder / "config.json").write_text('{"token": "not-a-real-one"}')
     answer = seeded("pending")
     assert answer.code == 0
@@ -59,7 +59,7 @@ def test_a_token_in_the_config_is_one_warning(seeded: Cashback, folder: Path) ->
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_database_that_is_none_is_left_as_it_is(cashback: Cashback, folder: Path, command: list[str]) -> None:
+def test_file_that_is_not_a_database_is_left_unchanged(cashback: Cashback, folder: Path, command: list[str]) -> None:
     text = "This is a letter and not a ledger.\n" * 100
     (folder / "letter.db").write_text(text)
     answer = cashback(*command, "--database", "letter.db")
@@ -82,16 +82,14 @@ def test_failed_adoption_leaves_every_byte_as_it_was(cashback: Cashback, folder:
 
 
 @pytest.mark.parametrize("command", [["migrate"], ["pending"], ["pay", "--yes"]], ids=" ".join)
-def test_a_file_with_all_tables_of_the_other_bot_is_adopted(
-    cashback: Cashback, folder: Path, command: list[str]
-) -> None:
+def test_file_with_all_tables_of_the_other_bot_is_adopted(cashback: Cashback, folder: Path, command: list[str]) -> None:
     apex_core.create(folder / "apex_core.db")
     answer = cashback(*command, "--database", "apex_core.db")
     assert (answer.code, answer.err) == (0, "")
     assert cashback("verify", "--database", "apex_core.db").code == 0
 
 
-def test_a_ledger_of_the_first_schema_is_upgraded_once(cashback: Cashback, folder: Path) -> None:
+def test_ledger_of_the_first_schema_is_upgraded_once(cashback: Cashback, folder: Path) -> None:
     first_ledger.create(folder / "cashback.db", FRIDAY)
     answer = cashback("migrate", "--json").json
     assert (answer["action"], answer["schema_before"], answer["schema"]) == ("upgraded", "0001", NEWEST)
@@ -100,20 +98,20 @@ def test_a_ledger_of_the_first_schema_is_upgraded_once(cashback: Cashback, folde
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_a_missing_folder_is_named(cashback: Cashback, command: list[str]) -> None:
+def test_missing_folder_is_named(cashback: Cashback, command: list[str]) -> None:
     answer = cashback("--database", "nowhere/cashback.db", *command)
     assert (answer.code, answer.out) == (1, "")
     assert "nowhere does not exist" in answer.error
 
 
 @pytest.mark.parametrize("location", [".", "postgresql://user:secret@host/name"])
-def test_a_location_that_is_no_file_is_refused(cashback: Cashback, location: str) -> None:
+def test_location_that_is_not_a_file_is_refused(cashback: Cashback, location: str) -> None:
     answer = cashback("pending", "--database", location)
     assert (answer.code, answer.out) == (1, "")
     assert "secret" not in answer.error
 
 
-def test_a_newer_schema_is_left_alone(seeded: Cashback, folder: Path) -> None:
+def test_newer_schema_is_left_unchanged(seeded: Cashback, folder: Path) -> None:
     with raw(folder / "cashback.db") as connection:
         connection.execute("UPDATE cashback_alembic_version SET version_num = '9999'")
     answer = seeded("pay", "--yes")
@@ -123,7 +121,7 @@ def test_a_newer_schema_is_left_alone(seeded: Cashback, folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_cannot_be_written_is_named(seeded: Cashback, folder: Path) -> None:
+def test_read_only_folder_is_named(seeded: Cashback, folder: Path) -> None:
     locked = folder / "locked"
     locked.mkdir()
     locked.chmod(0o500)
@@ -135,7 +133,7 @@ def test_a_folder_that_cannot_be_written_is_named(seeded: Cashback, folder: Path
         locked.chmod(0o700)
 
 
-def test_a_locked_ledger_is_one_line(seeded: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locked_ledger_is_one_line(seeded: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cashback.database.dialect.BUSY_TIMEOUT_SECONDS", 0.1)
     with raw(folder / "cashback.db") as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -181,12 +179,11 @@ BAD_VALUES = [
     (["pay", "now"], 2),
     (["pay", "--nope"], 2),
     (["nope"], 2),
-    ([], 2),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "code"), BAD_VALUES, ids=[" ".join(a)[:40] or "nothing" for a, _ in BAD_VALUES])
-def test_a_value_that_is_none_is_one_line(seeded: Cashback, arguments: list[str], code: int) -> None:
+def test_invalid_value_is_one_line(seeded: Cashback, arguments: list[str], code: int) -> None:
     answer = seeded(*arguments)
     assert (answer.code, answer.out) == (code, "")
     assert answer.error
@@ -194,7 +191,7 @@ def test_a_value_that_is_none_is_one_line(seeded: Cashback, arguments: list[str]
 
 
 @pytest.mark.parametrize("command", [["purchase", "A", "5", "5"], ["refund", "SEED-0000001"], ["blacklist", "5"]])
-def test_an_option_that_is_none_is_named(seeded: Cashback, command: list[str]) -> None:
+def test_unknown_option_is_named(seeded: Cashback, command: list[str]) -> None:
     [name, *values] = command
     answer = seeded(name, "--nope", *values)
     assert (answer.code, answer.out) == (2, "")
@@ -203,20 +200,20 @@ def test_an_option_that_is_none_is_named(seeded: Cashback, command: list[str]) -
 
 @pytest.mark.parametrize("amount", ["-5", "-0.50", "-.5", "-$5"])
 @pytest.mark.parametrize("command", [["purchase", "A", "5"], ["refund", "SEED-0000001"]], ids=" ".join)
-def test_a_negative_amount_is_named_as_one(seeded: Cashback, command: list[str], amount: str) -> None:
+def test_negative_amount_is_refused_as_an_amount(seeded: Cashback, command: list[str], amount: str) -> None:
     answer = seeded(*command, amount)
     assert (answer.code, answer.out) == (1, "")
     assert f"amount '{amount}' is not an amount" in answer.error
 
 
-def test_an_unexpected_error_is_one_line_and_debug_shows_where(
+def test_unexpected_error_is_one_line_and_debug_shows_the_traceback(
     seeded: Cashback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_arguments: object, **_options: object) -> None:
         message = "a thing\nthat nobody expected"
         raise ZeroDivisionError(message)
 
-    monkeypatch.setattr(reports, "history", broken)
+    monkeypatch.setattr(history, "_read", broken)
     answer = seeded("history")
     assert answer.code == 1
     assert answer.error == (
@@ -238,26 +235,26 @@ def process(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_reader_that_goes_away_ends_it_quietly(seeded: Cashback, folder: Path) -> None:
+def test_closed_output_ends_the_command_quietly(seeded: Cashback, folder: Path) -> None:
     seeded("seed", "--database", "large.db", "--referrers", 5_000, "--referrals", 5_000)
     done = process(folder, "cashback pending --json --database large.db | head -1")
     assert (done.stdout, done.stderr) == ("{\n", "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_disk_behind_the_output_is_one_line(seeded: Cashback, folder: Path) -> None:
+def test_full_disk_behind_the_output_is_one_line(seeded: Cashback, folder: Path) -> None:
     done = process(folder, "cashback pending > /dev/full")
     assert done.returncode == 1
     assert done.stderr == "error: the output: No space left on device.\n"
 
 
-def test_a_terminal_without_the_characters_gets_replacements(seeded: Cashback, folder: Path) -> None:
+def test_terminal_without_the_characters_gets_replacements(seeded: Cashback, folder: Path) -> None:
     done = process(folder, "PYTHONIOENCODING=latin-1 cashback pending")
     assert done.returncode == 0
     assert "?and 5 more" in done.stdout
 
 
-def test_without_standard_input_nothing_is_paid(seeded: Cashback, folder: Path) -> None:
+def test_closed_standard_input_pays_nothing(seeded: Cashback, folder: Path) -> None:
     done = process(folder, "cashback pay <&-")
     assert done.returncode == 2
     assert done.stderr.startswith("error: Nobody answered")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -47,7 +44,7 @@ def test_pending_lists_the_largest_first(seeded: Cashback) -> None:
     assert "…and 12 more" in text
 
 
-def test_pending_of_one_member_names_the_referrals(seeded: Cashback) -> None:
+def test_pending_of_one_member_lists_the_referrals(seeded: Cashback) -> None:
     found = seeded("pending", "--user", LARGEST, "--json").json
     assert (found["referrer_id"], found["pending_cents"], found["referral_count"]) == (LARGEST, 2_500, 50)
     assert found["is_blacklisted"] is False
@@ -56,12 +53,12 @@ def test_pending_of_one_member_names_the_referrals(seeded: Cashback) -> None:
     assert seeded("pending", "--user", 5).out == "Member 5 has no pending cashback.\n"
 
 
-def test_an_empty_ledger_reads_as_empty(cashback: Cashback) -> None:
+def test_empty_ledger_shows_as_empty(cashback: Cashback) -> None:
     cashback("migrate")
     assert cashback("pending").out == "No referral cashback is pending.\n"
     nothing = {"users": 0, "total_cents": 0, "held_cents": 0, "owed_cents": 0, "referrers": []}
     assert cashback("pending", "--json").json == nothing
-    assert cashback("history").out == "No batch was ever proposed.\n"
+    assert cashback("history").out == "There are no batches yet.\n"
     assert cashback("history", "--json").json == {"batches": []}
     assert cashback("verify").code == 0
 
@@ -78,7 +75,7 @@ def test_history_pages_backwards(seeded: Cashback) -> None:
     assert oldest["batch_id"] in seeded("history").out
 
 
-def test_show_tells_a_batch_and_its_payouts(seeded: Cashback) -> None:
+def test_show_lists_a_batch_and_its_payouts(seeded: Cashback) -> None:
     batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
     found = seeded("show", batch_id, "--json", "--limit", 0).json
     assert (found["batch_id"], found["status"], found["messages"]["queued"]) == (batch_id, "completed", 15)
@@ -115,7 +112,7 @@ def test_verify_finds_a_changed_balance(seeded: Cashback, folder: Path) -> None:
     assert (found["balanced"], found["payouts_checked"], found["credited_cents"]) == (False, 15, 12_750)
 
 
-def test_verify_of_one_batch_leaves_the_others_alone(seeded: Cashback, folder: Path) -> None:
+def test_verify_of_one_batch_ignores_the_others(seeded: Cashback, folder: Path) -> None:
     batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
     assert seeded("verify", "--batch", batch_id, "--json").json["payouts_checked"] == 15
     drop_guards(folder / "cashback.db")
@@ -142,7 +139,7 @@ def test_purchase_earns_once(seeded: Cashback) -> None:
     assert nobody["earned_cents"] is None
 
 
-def test_blacklisting_is_taken_back_whole(seeded: Cashback) -> None:
+def test_blacklisting_can_be_undone(seeded: Cashback) -> None:
     assert seeded("blacklist", LARGEST, "--reason", "a reason", "--json").json == {
         "user_id": LARGEST,
         "blacklisted": True,
@@ -156,7 +153,7 @@ def test_blacklisting_is_taken_back_whole(seeded: Cashback) -> None:
     assert seeded("pending", "--json").json["total_cents"] == 12_750
 
 
-def test_migrate_says_what_it_did(cashback: Cashback, folder: Path) -> None:
+def test_migrate_reports_what_it_did(cashback: Cashback, folder: Path) -> None:
     assert "was created with schema" in cashback("migrate").out
     assert "nothing was changed" in cashback("migrate").out
     with raw(folder / "other.db") as connection:
@@ -165,7 +162,7 @@ def test_migrate_says_what_it_did(cashback: Cashback, folder: Path) -> None:
     assert (found["action"], found["schema_before"]) == ("adopted", None)
 
 
-def test_the_same_seed_makes_the_same_community(cashback: Cashback) -> None:
+def test_same_seed_makes_the_same_community(cashback: Cashback) -> None:
     arguments = ("--referrers", 40, "--referrals", 100, "--seed", 7, "--json")
     first = cashback("--database", "a.db", "seed", *arguments).json
     second = cashback("--database", "b.db", "seed", *arguments).json
@@ -178,7 +175,7 @@ def test_the_same_seed_makes_the_same_community(cashback: Cashback) -> None:
     assert cashback("seed", "--referrals", 4).code == 2
 
 
-def test_the_ledger_may_be_named_on_either_side_of_the_command(seeded: Cashback, folder: Path) -> None:
+def test_ledger_can_be_named_before_or_after_the_command(seeded: Cashback, folder: Path) -> None:
     for arguments in (
         ["--database", "named.db", "migrate"],
         ["migrate", "--database", "named.db"],
@@ -191,31 +188,12 @@ def test_the_ledger_may_be_named_on_either_side_of_the_command(seeded: Cashback,
     assert seeded("pay", "--config", "own.json", "--dry-run", "--json").json["users_paid"] == 1
 
 
-def test_help_and_version_import_no_database(folder: Path) -> None:
-    script = (
-        "import sys; from cli import app; code = app.run(sys.argv[1:]);"
-        "slow = {'sqlalchemy', 'rich', 'anyio', 'pydantic', 'discord'} & set(sys.modules);"
-        "sys.exit(f'imported {slow}' if slow else code)"
-    )
-    for option in ("--help", "--version"):
-        done = subprocess.run(
-            [sys.executable, "-c", script, option],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert "cashback" in done.stdout
-
-
 def test_version_is_the_packages(cashback: Cashback, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "version", lambda _name: "1.2.3")
     assert cashback("--version").out == "cashback 1.2.3\n"
 
 
-def test_history_is_narrowed_by_state_person_and_day(seeded: Cashback) -> None:
+def test_history_filters_by_state_member_and_day(seeded: Cashback) -> None:
     batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
     member = seeded("show", batch_id, "--json").json["payouts"][0]["referrer_id"]
 
@@ -226,5 +204,5 @@ def test_history_is_narrowed_by_state_person_and_day(seeded: Cashback) -> None:
     assert found("--state", "expired") == []
     assert found("--user", 12345) == []
     assert found("--to", "2020-01-01") == []
-    assert "is no state of a batch" in seeded("history", "--state", "paid").error
-    assert "is not a day" in seeded("history", "--from", "today").error
+    assert "is not a batch state" in seeded("history", "--state", "paid").error
+    assert "is not a date" in seeded("history", "--from", "today").error

@@ -1,4 +1,4 @@
-"""`retry`, `stop`, `give-up`, `resume` and `failures` on the command line."""
+"""`retry`, `stop`, `abandon`, `resume` and `failures` on the command line."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def failed_batch(seeded: Cashback) -> str:
     return str(seeded("pay", "--yes", "--json").json["batch_id"])
 
 
-def test_retry_says_by_its_exit_code_whether_some_still_fail(seeded: Cashback) -> None:
+def test_retry_exits_with_3_while_payouts_still_fail(seeded: Cashback) -> None:
     batch_id = failed_batch(seeded)
     again = seeded("retry", batch_id, "--reason", "try", "--json")
     assert (again.code, list(again.json)) == (3, [*PAY_KEYS, "retried"])
@@ -53,12 +53,12 @@ def test_retry_says_by_its_exit_code_whether_some_still_fail(seeded: Cashback) -
     assert "Retried 1 payout." in mended.out
     assert "Paid:     $127.50 to 15 users" in mended.out
     assert balances() == 12_750
-    assert seeded("failures").out == "No failed payout waits for anybody.\n"
+    assert seeded("failures").out == "There are no failed payouts.\n"
     assert seeded("verify").code == 0
     query = "SELECT requested_by, why, outcome FROM cashback_payout_attempts"
     assert rows(Path("cashback.db"), query) == [("cli", "try", "failed"), ("cli", None, "credited")]
-    told = seeded("show", batch_id, "--json").json["attempts"]
-    assert [(each["attempt"], each["why"], each["outcome"]) for each in told] == [
+    attempts = seeded("show", batch_id, "--json").json["attempts"]
+    assert [(each["attempt"], each["why"], each["outcome"]) for each in attempts] == [
         (1, "try", "failed"),
         (2, None, "credited"),
     ]
@@ -68,18 +68,18 @@ def test_retry_says_by_its_exit_code_whether_some_still_fail(seeded: Cashback) -
     assert f"Batch {batch_id} is completed; there is no failed payout to retry" in refused.error
 
 
-def test_failed_payouts_can_be_given_up(seeded: Cashback) -> None:
+def test_failed_payouts_can_be_abandoned(seeded: Cashback) -> None:
     batch_id = failed_batch(seeded)
-    given = seeded("give-up", batch_id)
-    assert given.code == 0
-    assert "Skipped:  1 (given up, still pending: 1, $25.00)" in given.out
+    abandoned = seeded("abandon", batch_id)
+    assert abandoned.code == 0
+    assert "Skipped:  1 (abandoned, still pending: 1, $25.00)" in abandoned.out
     assert seeded("pending", "--json").json["total_cents"] == 2_500
     assert seeded("show", batch_id, "--json").json["status"] == "completed"
     assert seeded("verify").code == 0
 
 
-@pytest.mark.parametrize("command", ["retry", "stop", "give-up", "resume"])
-def test_a_batch_that_is_none_is_one_line(seeded: Cashback, command: str) -> None:
+@pytest.mark.parametrize("command", ["retry", "stop", "abandon", "resume"])
+def test_unknown_batch_is_one_line(seeded: Cashback, command: str) -> None:
     for name in ("BATCH-NONE", "77"):
         refused = seeded(command, name)
         assert refused.code == 1
@@ -119,11 +119,11 @@ def two_must_approve() -> None:
     Path("config.json").write_text('{"referral_settings": {"approval_threshold_cents": 12750}}')
 
 
-def test_from_the_threshold_on_pay_asks_for_the_other_admin_and_records_both(seeded: Cashback) -> None:
+def test_at_the_threshold_pay_needs_the_second_admin_and_records_both(seeded: Cashback) -> None:
     two_must_approve()
     refused = seeded("pay", "--yes", "--json")
     assert refused.code == 1
-    assert "two admins must approve. Nothing was paid; name the other one with --approved-by ID." in refused.error
+    assert "two admins must approve. Nothing was paid; name the second admin with --approved-by ID." in refused.error
     assert rows(Path("cashback.db"), "SELECT status FROM cashback_payout_batches") == [("cancelled",)]
     assert seeded("pay", "--dry-run").code == 0
 
@@ -138,7 +138,7 @@ def test_from_the_threshold_on_pay_asks_for_the_other_admin_and_records_both(see
     assert seeded("verify").code == 0
 
 
-def test_approve_is_for_what_waits_and_for_nobody_who_asked_for_it(seeded: Cashback) -> None:
+def test_approve_needs_a_waiting_batch_and_a_different_admin(seeded: Cashback) -> None:
     two_must_approve()
 
     async def ask_on_discord() -> None:
@@ -154,7 +154,7 @@ def test_approve_is_for_what_waits_and_for_nobody_who_asked_for_it(seeded: Cashb
     assert seeded("approve", 1).code == 2
     refused = seeded("approve", 1, "--approved-by", 7)
     assert refused.code == 1
-    assert "Another admin must approve this batch" in refused.error
+    assert "A different admin must approve this batch" in refused.error
     assert seeded("resume", 1).code == 1
     assert balances() == 0
     approved = seeded("approve", 1, "--approved-by", 8, "--json")
@@ -165,7 +165,7 @@ def test_approve_is_for_what_waits_and_for_nobody_who_asked_for_it(seeded: Cashb
     assert balances() == 12_750
 
 
-def test_only_and_exclude_choose_who_is_paid(seeded: Cashback) -> None:
+def test_only_and_exclude_choose_the_payees(seeded: Cashback) -> None:
     only = seeded("pay", "--only", LARGEST, "--yes")
     assert "Only:     1 member named" in only.out
     assert balances() == 2_500
@@ -181,11 +181,11 @@ def test_only_and_exclude_choose_who_is_paid(seeded: Cashback) -> None:
     )
     excluded = seeded("pay", "--exclude", next_one, "--yes", "--json").json
     assert (excluded["users_paid"], excluded["failed"]) == (13, 0)
-    assert "Left out: excluded by the admin: 1, " in seeded("show", excluded["batch_id"]).out
+    assert "Excluded: excluded by the admin: 1, " in seeded("show", excluded["batch_id"]).out
     assert seeded("pending", "--json").json["users"] == 1
 
 
-def test_reverse_takes_back_what_the_wallets_hold(seeded: Cashback) -> None:
+def test_reverse_reverses_what_the_wallets_hold(seeded: Cashback) -> None:
     batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
     assert seeded("reverse", batch_id).code == 2
     one = seeded("reverse", batch_id, "--user", LARGEST, "--reason", "a stolen card", "--yes", "--json")
@@ -199,18 +199,18 @@ def test_reverse_takes_back_what_the_wallets_hold(seeded: Cashback) -> None:
     assert refused.code == 1
     assert "--approved-by ID" in refused.error
     rest = seeded("reverse", batch_id, "--reason", "all of it", "--yes", "--approved-by", 7)
-    assert f"Taken back: $102.50 of {batch_id} from 14 users; the wallets did not hold $0.00." in rest.out
+    assert f"Reversed: $102.50 of {batch_id} from 14 users; the wallets did not hold $0.00." in rest.out
     assert balances() == 0
     shown = seeded("show", batch_id)
-    assert "Taken back: $127.50 from 15 users, $0.00 not held" in shown.out
+    assert "Reversed: $127.50 from 15 users, $0.00 not held" in shown.out
     assert seeded("verify").code == 0
     assert seeded("pending", "--json").json["users"] == 0
 
 
-def test_nothing_is_taken_back_where_nobody_says_yes(seeded: Cashback, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_reversed_without_a_yes(seeded: Cashback, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = seeded("pay", "--yes", "--json").json["batch_id"]
     monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
     answer = seeded("reverse", batch_id, "--reason", "perhaps")
     assert answer.code == 0
-    assert "Nothing was taken back." in answer.out
+    assert "Nothing was reversed." in answer.out
     assert balances() == 12_750

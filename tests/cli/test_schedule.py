@@ -1,4 +1,4 @@
-"""`cashback schedule`: what is in force, and what an admin at the terminal does to it."""
+"""`cashback schedule`: the schedule in force, and the changes that an admin makes at the terminal."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def configure(folder: Path, **referral: object) -> None:
 
 
 def entries(folder: Path, action: str) -> list[tuple[str, object]]:
-    """Read who did something, and why."""
+    """Read the actor and the reason of each entry with this action."""
     query = "SELECT actor, details FROM cashback_audit_log WHERE action = ? ORDER BY id"
     found = rows(folder / "cashback.db", query, action)
     return [(actor, json.loads(details).get("reason")) for actor, details in found]
 
 
-def test_a_new_ledger_shows_what_is_configured_and_puts_nothing_in_force(seeded: Cashback, folder: Path) -> None:
+def test_new_ledger_shows_the_configured_schedule_and_stores_none(seeded: Cashback, folder: Path) -> None:
     configure(folder, batch_day="tuesday", batch_hour_utc=9, batch_minute_utc=30, notice_hours=2)
     shown = seeded("schedule", "--json").json
     assert (shown["enabled"], shown["rule"], shown["slots"]) == (True, "tuesday 09:30", [])
@@ -31,21 +31,21 @@ def test_a_new_ledger_shows_what_is_configured_and_puts_nothing_in_force(seeded:
     assert rows(folder / "cashback.db", "SELECT 1 FROM cashback_schedule_state") == []
 
 
-def test_what_limits_would_leave_out_is_told_ahead(seeded: Cashback, folder: Path) -> None:
+def test_schedule_shows_what_the_limits_would_exclude(seeded: Cashback, folder: Path) -> None:
     configure(folder, max_users_per_batch=4)
     pays = seeded("schedule", "--json").json["would_pay"]
     [out] = pays["left_out"]
     assert (pays["users"], out["reason"], out["count"]) == (4, "over_user_limit", 11)
     assert pays["total_cents"] + out["cents"] == 12_750
-    assert "Left out:  over the limit of members in a batch: 11" in seeded("schedule").out
+    assert "Excluded:  over the limit of members in a batch: 11" in seeded("schedule").out
     assert seeded("history", "--json").json == {"batches": []}
 
 
-def test_pause_resume_and_skip_keep_who_and_why(seeded: Cashback, folder: Path) -> None:
+def test_pause_resume_and_skip_record_actor_and_reason(seeded: Cashback, folder: Path) -> None:
     before = seeded("schedule", "--json").json["next_run"]
     assert seeded("schedule", "pause", "--reason", "counting").code == 0
     assert "Paused:    by cli: counting" in seeded("schedule").out
-    assert seeded("schedule", "pause").error == "The schedule is paused already, by cli: counting."
+    assert seeded("schedule", "pause").error == "The schedule is already paused, by cli: counting."
     assert seeded("schedule", "resume", "--reason", "counted").code == 0
     assert seeded("schedule", "resume").error == "The schedule is not paused."
     skipped = seeded("schedule", "skip", "--reason", "holiday", "--json").json
@@ -62,7 +62,7 @@ def test_pause_resume_and_skip_keep_who_and_why(seeded: Cashback, folder: Path) 
     assert entries(folder, "slot_skipped") == [("cli", "holiday")]
 
 
-def test_a_changed_configuration_waits_for_the_reload_and_says_so(seeded: Cashback, folder: Path) -> None:
+def test_changed_configuration_is_reported_until_the_reload(seeded: Cashback, folder: Path) -> None:
     assert seeded("schedule", "--reload").code == 0
     configure(folder, batch_day="monday")
     shown = seeded("schedule")
@@ -73,7 +73,7 @@ def test_a_changed_configuration_waits_for_the_reload_and_says_so(seeded: Cashba
     assert [actor for actor, _ in entries(folder, "schedule_changed")] == ["cli", "cli"]
 
 
-def test_where_it_is_off_there_is_nothing_to_skip(seeded: Cashback, folder: Path) -> None:
+def test_disabled_schedule_has_no_slot_to_skip(seeded: Cashback, folder: Path) -> None:
     configure(folder, auto_batch_enabled=False)
     shown = seeded("schedule", "--json").json
     assert (shown["enabled"], shown["rule"], shown["next_run"]) == (False, "off", None)
@@ -81,6 +81,6 @@ def test_where_it_is_off_there_is_nothing_to_skip(seeded: Cashback, folder: Path
     assert "never: auto_batch_enabled is false" in seeded("schedule").out
 
 
-def test_a_reason_is_at_most_200_characters(seeded: Cashback, folder: Path) -> None:
+def test_reason_over_200_characters_is_refused(seeded: Cashback, folder: Path) -> None:
     assert "at most 200" in seeded("schedule", "pause", "--reason", "x" * 201).error
     assert rows(folder / "cashback.db", "SELECT paused_by FROM cashback_schedule_state") == []

@@ -69,7 +69,7 @@ async def test_an_edit_of_an_old_message_that_is_refused_is_made_again(
     town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Messages older than an hour may be edited three times in six seconds; 30046 comes with a 429."""
-    monkeypatch.setattr("cashback.cogs.posts.backoff.FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("cashback.background.backoff.FIRST_RETRY_SECONDS", 0.05)
     await town.referrer("Bob", 2500)
     town.sandbox.faults.fail("PATCH", "/messages/[0-9]+$", status=429, code=30046, times=2)
     async with town.bot():
@@ -82,7 +82,7 @@ async def test_an_edit_whose_connection_drops_is_made_again(
     town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dropped connection is no HTTPException: whoever catches only those shows the summary for ever."""
-    monkeypatch.setattr("cashback.cogs.posts.backoff.FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("cashback.background.backoff.FIRST_RETRY_SECONDS", 0.05)
     await town.referrer("Bob", 2500)
     town.sandbox.faults.drop("PATCH", "/messages/[0-9]+$", times=2)
     async with town.bot():
@@ -95,7 +95,7 @@ async def test_an_audit_entry_whose_connection_drops_is_posted_once(
     town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Discord took it, and nobody heard: it is looked for before it is posted again."""
-    monkeypatch.setattr("cashback.cogs.posts.backoff.FIRST_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("cashback.background.backoff.FIRST_RETRY_SECONDS", 0.05)
     await town.referrer("Bob", 2500)
     town.sandbox.faults.drop("POST", f"/channels/{town.audit.id}/messages$", after_effect=True)
     async with town.bot():

@@ -20,13 +20,13 @@ from sqlalchemy import Connection
 
 import bot
 from cashback.background.lease import Lease
+from cashback.cogs.buttons import BUTTONS
 from cashback.cogs.buttons.confirm import Action, DecisionButton
 from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
 from cashback.cogs.buttons.paging import PageButton, Step
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
-from cashback.cogs.buttons.skip_slot import HoldButton
-from cashback.cogs.gateway.client import BUTTONS
+from cashback.cogs.buttons.skip_slot import SkipSlotButton
 from cashback.database import Database
 from cashback.database.claims import claim
 from cashback.database.queries.history import BatchFilter
@@ -182,7 +182,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb dashboard": (nothing, ["dashboard_link_issued"]),
     "sendref-cashb export": (Scene.paid, []),
     "sendref-cashb failures": (nothing, []),
-    "sendref-cashb give-up": (Scene.stopped, ["batch_given_up", "batch_finished"]),
+    "sendref-cashb abandon": (Scene.stopped, ["batch_given_up", "batch_finished"]),
     "sendref-cashb history": (nothing, []),
     "sendref-cashb resume": (Scene.stopped, ["batch_resumed"]),
     "sendref-cashb retry": (Scene.failed, ["retry_started"]),
@@ -314,13 +314,13 @@ async def test_two_bots_answer_each_command_once_and_do_it_once(
 async def decision(scene: Scene) -> DecisionButton:
     """Make the button that cancels a batch."""
     summary = await scene.service.propose(scene.ada, target_user_id=(await scene.referrer()).id)
-    return DecisionButton(Action.CANCEL, summary.batch_number)
+    return DecisionButton(Action.CANCEL, summary.batch_number, summary.token)
 
 
-async def hold(scene: Scene) -> HoldButton:
+async def skip_slot(scene: Scene) -> SkipSlotButton:
     """Make the button that skips the next slot."""
     database = scene.town.till.database
-    return HoldButton((await database.read(slots.coming, now=database.now(), count=1))[0])
+    return SkipSlotButton((await database.read(slots.coming, now=database.now(), count=1))[0])
 
 
 async def reversal(scene: Scene) -> ReversalButton:
@@ -329,7 +329,7 @@ async def reversal(scene: Scene) -> ReversalButton:
     found = await scene.service.propose_reversal(
         scene.ada, int(options["batch"]), reason=options["reason"], referrer_id=options["user"]
     )
-    return ReversalButton(ReversalAction.CANCEL, found.number)
+    return ReversalButton(ReversalAction.CANCEL, found.number, found.token)
 
 
 async def page(_scene: Scene) -> PageButton:
@@ -350,7 +350,7 @@ async def payouts_page(scene: Scene) -> PayoutsButton:
 PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] = {
     DecisionButton: (decision, ["batch_cancelled"]),
     HistoryButton: (batches_page, []),
-    HoldButton: (hold, ["slot_skipped"]),
+    SkipSlotButton: (skip_slot, ["slot_skipped"]),
     PageButton: (page, []),
     PayoutsButton: (payouts_page, []),
     ReversalButton: (reversal, ["reversal_cancelled"]),
@@ -374,6 +374,7 @@ async def pressed(town: DiscordFixture, item: Any) -> Interaction:  # noqa: ANN4
 def test_each_button_of_the_bot_has_a_case_and_is_claimed() -> None:
     assert set(BUTTONS) == PRESSES.keys()
     assert all(issubclass(each, ClaimedButton) for each in BUTTONS)
+    assert all(each.callback is ClaimedButton.callback for each in BUTTONS)
 
 
 async def test_two_bots_answer_each_press_once_and_do_it_once(

@@ -55,10 +55,10 @@ async def test_a_slash_command_exports_a_spreadsheet_and_leaves_no_file_behind(t
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [
-        ("", "Name a batch, or days"),
-        (" 1 --from 2026-07-01", "Name a batch, or days"),
+        ("", "Give either a batch, or days"),
+        (" 1 --from 2026-07-01", "Give either a batch, or days"),
         (" BATCH-X", "There is no batch BATCH-X"),
-        (" --from yesterday", "is not a day"),
+        (" --from yesterday", "is not a date"),
     ],
 )
 async def test_what_names_nothing_is_refused(town: DiscordFixture, words: str, refusal: str) -> None:

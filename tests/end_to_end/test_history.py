@@ -49,7 +49,7 @@ async def test_batches_are_found_by_state_person_and_day(town: DiscordFixture) -
         assert headlines(of_eve) == ["Batch number 2 · proposed"]
         assert "$5.00 planned for 1 user" in of_eve.text
         assert "There is no such batch." in (await town.answer("!sendref-cashb history --to 2026-07-02")).text
-        assert "is no state of a batch" in (await town.answer("!sendref-cashb history --state paid")).text
+        assert "is not a batch state" in (await town.answer("!sendref-cashb history --state paid")).text
         asked = await town.sandbox.slash(
             town.channel.id, town.admin.id, "sendref-cashb history", {"state": "completed", "from": "2026-07-03"}
         )

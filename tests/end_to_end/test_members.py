@@ -88,7 +88,7 @@ async def test_invites_turns_pages_of_ten(town: DiscordFixture) -> None:
     async with town.bot():
         page = await ask(town, bob, "invites")
         assert field(page, "Referrals") == "23"
-        lines = field(page, "Who Came, and What You Earned").splitlines()
+        lines = field(page, "Members and What You Earned").splitlines()
         assert len(lines) == 10
         assert lines[0].startswith("1. <@900000> - $1.00 earned, $1.00 spent ($1.00 pending)")
         assert [(each.label, each.disabled) for each in page.buttons] == [("Previous", True), ("Next", False)]
@@ -111,7 +111,7 @@ async def test_invites_of_nobody_is_said(town: DiscordFixture) -> None:
     bob = town.sandbox.add_member("Bob")
     async with town.bot():
         page = await ask(town, bob, "invites")
-        assert "Nobody has entered your code yet" in page.text
+        assert "You have no referrals yet" in page.text
         assert page.buttons == []
 
 
@@ -130,14 +130,14 @@ async def test_setref_links_two_members_and_tells_both(town: DiscordFixture) -> 
     [
         ("{eve}", "cannot refer themselves"),
         ("{bot}", "is a bot"),
-        (str(NOBODY), "is in this server"),
-        ("{left}", "is in this server"),
-        ("BOB-25", "is no referral code"),
-        ("0", "is no referral code"),
-        ("-5", "is no referral code"),
-        ("9" * 30, "is no referral code"),
-        ("<@{bob}>", "is no referral code"),
-        ("@everyone", "is no referral code"),
+        (str(NOBODY), "No member of this server"),
+        ("{left}", "No member of this server"),
+        ("BOB-25", "is not a referral code"),
+        ("0", "is not a referral code"),
+        ("-5", "is not a referral code"),
+        ("9" * 30, "is not a referral code"),
+        ("<@{bob}>", "is not a referral code"),
+        ("@everyone", "is not a referral code"),
     ],
 )
 async def test_setref_refuses(town: DiscordFixture, code: str, told: str) -> None:
@@ -171,7 +171,7 @@ async def test_setref_refuses_a_circle_of_any_length(town: DiscordFixture, lengt
         for referrer, referred in itertools.pairwise(ring):
             await ask(town, referred, "setref", code=str(referrer.id))
         answer = await ask(town, ring[0], "setref", code=str(ring[-1].id))
-        assert "circle" in answer.text
+        assert "referral loop" in answer.text
     assert len(town.till.rows("SELECT 1 FROM referrals")) == length - 1
 
 
@@ -180,7 +180,7 @@ async def test_setref_says_so_where_discord_does_not_answer(town: DiscordFixture
     town.sandbox.faults.fail("GET", f"/members/{bob.id}$", status=503)
     async with town.bot():
         answer = await ask(town, eve, "setref", code=str(bob.id))
-        assert "Discord does not answer just now" in answer.text
+        assert "Discord does not answer at the moment" in answer.text
     assert town.till.rows("SELECT 1 FROM referrals") == []
 
 
@@ -207,7 +207,7 @@ async def test_cashback_shows_what_is_pending_and_what_was_paid(town: DiscordFix
     async with town.bot():
         before = await ask(town, bob, "cashback show")
         assert (field(before, "Pending"), field(before, "Wallet Balance")) == ("$25.00", "$0.00")
-        assert "$25.00 as things stand" in field(before, "Next Payout")
+        assert "$25.00, as of now" in field(before, "Next Payout")
         assert field(before, "Last Payouts") == "None yet."
         summary = await town.ask()
         await town.press(summary, "Confirm")
@@ -217,7 +217,7 @@ async def test_cashback_shows_what_is_pending_and_what_was_paid(town: DiscordFix
         assert (field(after, "Pending"), field(after, "Wallet Balance")) == ("$0.00", "$25.00")
         assert "✅ $25.00" in field(after, "Last Payouts")
         assert batch_id in field(after, "Last Payouts")
-        assert "nothing of yours is payable" in field(after, "Next Payout")
+        assert "you have nothing to be paid yet" in field(after, "Next Payout")
 
 
 WHY = "Why Something Is Not Paid"
@@ -236,7 +236,7 @@ async def test_cashback_says_what_an_admin_took_back(town: DiscordFixture) -> No
     async with town.bot():
         shown = await ask(town, bob, "cashback show")
         assert field(shown, "Wallet Balance") == "$0.00"
-        assert rf"An admin took back $2.50 of `{report.batch_id}`" in field(shown, WHY)
+        assert rf"An admin reversed $2.50 of `{report.batch_id}`" in field(shown, WHY)
         assert r"\*stolen\* card" in field(shown, WHY)
 
 
@@ -244,7 +244,7 @@ async def test_cashback_says_that_an_amount_is_below_the_least_payout(town: Disc
     bob = await town.referrer("Bob", 250)
     town.adjust(min_payout_cents=1000)
     async with town.bot():
-        assert "$2.50 is below the least payout of $10.00" in field(await ask(town, bob, "cashback show"), WHY)
+        assert "$2.50 is below the minimum payout of $10.00" in field(await ask(town, bob, "cashback show"), WHY)
 
 
 async def test_cashback_says_until_when_something_is_on_hold(town: DiscordFixture) -> None:
@@ -254,8 +254,8 @@ async def test_cashback_says_until_when_something_is_on_hold(town: DiscordFixtur
     until_when = int((town.clock() + timedelta(days=10)).timestamp())
     async with town.bot():
         shown = await ask(town, bob, "cashback show")
-        assert (field(shown, "Pending"), field(shown, "On Hold")) == ("$2.50", "$3.00")
-        assert f"$3.00 is on hold until <t:{until_when}:D>" in field(shown, WHY)
+        assert (field(shown, "Pending"), field(shown, "In Holding Period")) == ("$2.50", "$3.00")
+        assert f"$3.00 is in the holding period until <t:{until_when}:D>" in field(shown, WHY)
 
 
 async def test_cashback_says_what_a_refund_took_back(town: DiscordFixture) -> None:
@@ -264,8 +264,8 @@ async def test_cashback_says_what_a_refund_took_back(town: DiscordFixture) -> No
     await town.till.database.log_referral_refund("till-1", 100)
     async with town.bot():
         shown = field(await ask(town, bob, "cashback show"), WHY)
-        assert "$1.00 that had been paid was taken back by a refund" in shown
-        assert f"A refund on <t:{int(town.clock().timestamp())}:D> took back $1.00" in shown
+        assert "$1.00 that had already been paid was reversed by a refund" in shown
+        assert f"A refund on <t:{int(town.clock().timestamp())}:D> reversed $1.00" in shown
 
 
 async def test_cashback_says_why_somebody_is_blacklisted(town: DiscordFixture) -> None:

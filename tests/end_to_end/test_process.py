@@ -151,8 +151,8 @@ async def test_sigterm_in_the_middle_of_a_batch_loses_and_doubles_nothing(town: 
         with anyio.fail_after(10):
             assert await process.wait() == 0
     said = (tmp_path / "bot.log").read_text()
-    assert "SIGTERM: stopping when the chunk in hand is finished" in said
-    assert "it goes on at the next start" in said
+    assert "SIGTERM: stopping after the current chunk" in said
+    assert "the next start continues it" in said
     assert town.sandbox.token not in said
     assert town.batches() == ["running"]
     assert 0 < town.credited() < 2000

@@ -30,7 +30,7 @@ async def test_a_blacklisting_is_told_recorded_and_covers_later_referrals(town: 
         await town.till.earn(bob.id, 100)
         assert (await town.answer("!sendref-cashb")).text == "ℹ️ No referral cashback is pending."
         again = await town.answer(f"!referral-blacklist {bob.id}")
-        assert "is blacklisted already" in again.text
+        assert "is already blacklisted" in again.text
     assert town.audit_actions() == ["blacklisted"]
 
 
@@ -62,8 +62,8 @@ async def test_a_link_and_its_end_are_told_and_recorded(town: DiscordFixture) ->
     async with town.bot():
         done = await town.answer(f"!referral-link <@{bob.id}> <@{eve.id}> forgot the code")
         assert f"<@{eve.id}> is linked to <@{bob.id}>. Reason: forgot the code" in done.text
-        await note_to(town, eve, f"<@{bob.id}> brought you")
-        await note_to(town, bob, f"you brought <@{eve.id}>")
+        await note_to(town, eve, f"<@{bob.id}> invited you")
+        await note_to(town, bob, f"you invited <@{eve.id}>")
         await in_audit_channel(town, "is linked to", "forgot the code")
         assert await town.till.database.get_referrer_for_user(eve.id) == bob.id
         ended = await town.answer(f"!referral-unlink <@{eve.id}> was a mistake")
@@ -79,11 +79,11 @@ async def test_a_link_and_its_end_are_told_and_recorded(town: DiscordFixture) ->
     [
         ("!referral-link <@{bob}> <@{bob}>", "cannot refer themselves"),
         ("!referral-link <@{bob}> <@{machine}>", "is a bot"),
-        ("!referral-link <@{eve}> <@{bob}>", "circle"),
+        ("!referral-link <@{eve}> <@{bob}>", "referral loop"),
         ("!referral-link <@{zoe}> <@{eve}>", "already been referred"),
         ("!referral-link <@{zoe}>", "Usage: `!referral-link @referrer @member [reason]`"),
         ("!referral-link <@{zoe}> ghost", "neither a mention nor an id"),
-        ("!referral-unlink <@{zoe}>", "Nobody brought"),
+        ("!referral-unlink <@{zoe}>", "has no referrer"),
         ("!referral-unlink", "Usage: `!referral-unlink @member [reason]`"),
         ("!referral-blacklist", "Usage: `!referral-blacklist @user [reason]`"),
         ("!referral-blacklist ghost", "neither a mention nor an id"),

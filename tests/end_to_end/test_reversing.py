@@ -35,7 +35,7 @@ async def test_one_payout_is_shown_confirmed_and_taken_back(town: DiscordFixture
         assert f"Only <@{town.admin.id}>" in await refusal(await town.press(asked, "Confirm", by=zoe))
         assert "Only an admin" in await refusal(await town.press(asked, "Confirm", by=eve))
         await town.press(asked, "Confirm")
-        done = await town.shows(asked, "Referral Cashback Taken Back", "**Taken Back:** $25.00", "**Shortfall:** $0.00")
+        done = await town.shows(asked, "Referral Cashback Reversed", "**Reversed:** $25.00", "**Shortfall:** $0.00")
         assert all(each.disabled for each in done.buttons)
         line = await town.sandbox.wait_for(saying("was not held", batch_id))
         assert line.channel_id == town.audit.id
@@ -55,10 +55,10 @@ async def test_members_are_told_what_was_taken_back_and_why_but_not_who_is_muted
         await town.press(asked, "Confirm")
         await until(lambda: len(town.sandbox.direct_messages(cid.id)) == 2)
         told = town.sandbox.direct_messages(cid.id)[-1]
-        assert "Referral Cashback Taken Back" in told.text
-        assert f"$10.00 of {batch_id} was taken back from your wallet" in told.text
+        assert "Referral Cashback Reversed" in told.text
+        assert f"$10.00 of {batch_id} was taken out of your wallet" in told.text
         assert r"the \*import\* was wrong" in told.text
-    assert ["Taken Back" in each.text for each in town.sandbox.direct_messages(bob.id)].count(True) == 0
+    assert ["Reversed" in each.text for each in town.sandbox.direct_messages(bob.id)].count(True) == 0
 
 
 async def test_a_whole_batch_needs_another_admin_from_the_threshold_on(town: DiscordFixture) -> None:
@@ -73,10 +73,10 @@ async def test_a_whole_batch_needs_another_admin_from_the_threshold_on(town: Dis
         assert "two admins must approve" in asked.text
         await town.press(asked, "Confirm")
         waits = await town.shows(asked, "another admin must approve it")
-        assert "Another admin must approve" in await refusal(await town.press(waits, "Approve"))
+        assert "A different admin must approve" in await refusal(await town.press(waits, "Approve"))
         assert town.till.balance(bob.id) == 2500
         await town.press(waits, "Approve", by=zoe)
-        await town.shows(asked, "Taken Back:** $35.00", f"<@{town.admin.id}> and <@{zoe.id}>")
+        await town.shows(asked, "Reversed:** $35.00", f"<@{town.admin.id}> and <@{zoe.id}>")
     assert [town.till.balance(each.id) for each in (bob, cid)] == [0, 0]
 
 
@@ -86,7 +86,7 @@ async def test_a_reversal_can_be_cancelled_also_after_a_restart(town: DiscordFix
         asked = await town.answer(f"!sendref-cashb reverse-batch {batch_id} a mistake")
     async with town.bot():
         await town.press(asked, "Cancel")
-        shown = await town.shows(asked, "Nothing was taken back")
+        shown = await town.shows(asked, "Nothing was reversed")
         assert all(each.disabled for each in shown.buttons)
     assert town.till.balance(bob.id) == 2500
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from cashback.background.wakeup import WakeUp
-from cashback.cogs.buttons.presses import actor_of
+from cashback.cogs.actors import actor_of
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, point_at, stay_connected

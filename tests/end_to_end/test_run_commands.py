@@ -52,7 +52,7 @@ async def test_the_stop_button_ends_the_run_and_resume_pays_the_rest(town: Disco
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     async with town.bot():
         stopped = await stopped_batch(town)
-        assert [each.label for each in stopped.buttons] == ["Resume", "Give up"]
+        assert [each.label for each in stopped.buttons] == ["Resume", "Abandon"]
         paid = town.credited()
         assert 0 < paid < 300
         assert f"{300 - paid} payouts are left" in stopped.text
@@ -74,8 +74,8 @@ async def test_a_restart_does_not_resume_a_stopped_batch(town: DiscordFixture) -
         await town.press(one, "Confirm")
         await town.shows(one, COMPLETE)
         assert (town.batches(), town.credited()) == (["stopped", "completed"], paid + 1)
-        await town.press(stopped, "Give up")
-        done = await town.shows(stopped, COMPLETE, f"given up, still pending: {300 - paid}")
+        await town.press(stopped, "Abandon")
+        done = await town.shows(stopped, COMPLETE, f"abandoned, still pending: {300 - paid}")
         assert all(each.disabled for each in done.buttons)
     assert town.batches() == ["completed", "completed"]
     assert town.credited() == paid + 1
@@ -86,12 +86,12 @@ async def test_who_is_no_admin_stops_and_resumes_nothing(town: DiscordFixture) -
     eve = town.sandbox.add_member("Eve")
     async with town.bot():
         stopped = await stopped_batch(town)
-        for label in ("Resume", "Give up"):
+        for label in ("Resume", "Abandon"):
             pressed = await town.press(stopped, label, by=eve)
             await pressed.answered()
             await until(lambda pressed=pressed: pressed.followups)  # type: ignore[misc]
             assert "Only an admin" in pressed.followups[0].text
-        for command in ("stop", "resume", "give-up", "retry"):
+        for command in ("stop", "resume", "abandon", "retry"):
             assert "Only an admin" in (await town.answer(f"!sendref-cashb {command} 1", by=eve)).text
         assert "Only an admin" in (await town.answer("!sendref-cashb failures", by=eve)).text
         assert town.batches() == ["stopped"]
@@ -124,7 +124,7 @@ async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: Discor
         answer = await town.answer(f"!sendref-cashb retry {batch_id.lower()}")
         done = await town.shows(answer, COMPLETE, "Users Paid:** 2", "Failed:** 0", "Total Distributed:** $35.00")
         assert not any(each.label in {"Stop", "Resume"} for each in done.buttons)
-        assert "No failed payout waits" in (await town.answer("!sendref-cashb failures")).text
+        assert "There are no failed payouts" in (await town.answer("!sendref-cashb failures")).text
         assert town.till.balance(bob.id) == 2500
         await until(lambda: len(town.sandbox.direct_messages(bob.id)) == 1)
         again = await town.answer(f"!sendref-cashb retry {batch_id}")
@@ -135,17 +135,19 @@ async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: Discor
     ]
 
 
-async def test_failed_payouts_can_be_given_up(town: DiscordFixture) -> None:
+@pytest.mark.parametrize("word", ["abandon", "give-up"])
+async def test_failed_payouts_can_be_abandoned_also_with_the_old_word(town: DiscordFixture, word: str) -> None:
     async with town.bot():
         bob, batch_id = await failed_batch(town)
-        answer = await town.answer(f"!sendref-cashb give-up {batch_id}")
-        assert "given up, still pending: 1, $25.00" in answer.text
-        assert "No failed payout waits" in (await town.answer("!sendref-cashb failures")).text
+        answer = await town.answer(f"!sendref-cashb {word} {batch_id}")
+        assert "abandoned, still pending: 1, $25.00" in answer.text
+        assert ("`give-up` is now called `abandon`" in answer.text) == (word == "give-up")
+        assert "There are no failed payouts" in (await town.answer("!sendref-cashb failures")).text
     assert (town.batches(), town.till.balance(bob.id)) == (["completed"], 0)
     assert await town.till.pending(bob.id) == 2500
 
 
-@pytest.mark.parametrize("command", ["stop", "resume", "give-up", "retry"])
+@pytest.mark.parametrize("command", ["stop", "resume", "abandon", "retry"])
 async def test_a_batch_that_is_none_or_in_another_state_is_a_clear_answer(town: DiscordFixture, command: str) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():

@@ -60,7 +60,7 @@ async def test_the_schedule_shows_its_next_run_and_what_it_would_pay(town: Disco
     async with town.bot():
         limited = await town.answer("!sendref-cashb schedule")
         assert field(limited, "💰 Would Pay Now") == "**$25.00** to 1 user"
-        assert field(limited, "🚧 Left Out") == "Over the limit of members in a batch: 1 member, $10.00"
+        assert field(limited, "🚧 Excluded") == "Over the limit of members in a batch: 1 member, $10.00"
 
 
 async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(town: DiscordFixture) -> None:
@@ -74,7 +74,7 @@ async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(
         paused = await town.answer("!sendref-cashb schedule pause counting *the* stock")
         assert field(paused, "⏸️ Paused").startswith(rf"by <@{town.admin.id}>: counting \*the\* stock")
         again = await town.answer("!sendref-cashb schedule pause")
-        assert f"paused already, by <@{town.admin.id}>: counting" in again.text
+        assert f"already paused, by <@{town.admin.id}>: counting" in again.text
     async with town.bot():
         assert "⏸️ Paused" in (await town.answer("!sendref-cashb schedule")).text
         asked = await town.sandbox.slash(
@@ -157,7 +157,7 @@ async def test_hold_skips_the_slot_and_only_for_an_admin(town: DiscordFixture, f
         await frozen_time.jump_to(NEXT - DAY)
         await frozen_time.run(minutes=1)
         notice = await town.sandbox.wait_for(titled(NOTICE))
-        refused = await town.press(notice, "Hold", by=bob)
+        refused = await town.press(notice, "Skip this week", by=bob)
         await frozen_time.run_until(lambda: refused.followups, seconds=30)
         [told] = refused.followups
         assert (told.ephemeral_to, "Only an admin may do this." in told.text) == (bob.id, True)
@@ -165,7 +165,7 @@ async def test_hold_skips_the_slot_and_only_for_an_admin(town: DiscordFixture, f
     async with town.bot():
         await frozen_time.run(minutes=1)
         # Which of two presses at once comes first is not known.
-        presses = [await town.press(notice, "Hold") for _ in range(2)]
+        presses = [await town.press(notice, "Skip this week") for _ in range(2)]
         await frozen_time.run_until(lambda: presses[0].followups or presses[1].followups, seconds=30)
         [told] = [answer for press in presses for answer in press.followups]
         assert f"skipped by <@{town.admin.id}> already" in told.text
@@ -177,7 +177,7 @@ async def test_hold_skips_the_slot_and_only_for_an_admin(town: DiscordFixture, f
         await frozen_time.jump_to(NEXT + timedelta(hours=1))
         await frozen_time.run(minutes=2)
     assert town.batches() == []
-    assert noted(town, "slot_skipped") == [(f"discord:{town.admin.id}", "held from the notice")]
+    assert noted(town, "slot_skipped") == [(f"discord:{town.admin.id}", "skipped from the notice")]
     assert len(posts(town, NO_BATCH)) == 1
 
 

@@ -199,7 +199,7 @@ async def test_a_run_that_cannot_be_put_together_is_reported() -> None:
         runner.submit(1)
         runner.close()
         await runner.run()
-    assert recorder.interruptions == [(1, "ZeroDivisionError: no more is known")]
+    assert recorder.interruptions == [(1, "ZeroDivisionError: no further details")]
 
 
 async def test_cancellation_passes_and_reports_nothing() -> None:
@@ -219,7 +219,7 @@ async def test_cancellation_passes_and_reports_nothing() -> None:
     [
         (StaleBatchError, "This batch is no longer in the state that the action needs."),
         (lambda: ExceptionGroup("many", [ExceptionGroup("inner", [ValueError("a\n b")])]), "ValueError: a b"),
-        (TimeoutError, "TimeoutError: no more is known"),
+        (TimeoutError, "TimeoutError: no further details"),
     ],
 )
 def test_errors_are_explained_in_one_line(error: Callable[[], Exception], words: str) -> None:

@@ -201,7 +201,7 @@ async def test_a_subcommand_gets_its_options(
         assert message.invocation.name == "cashback pay"
         refused: list[tuple[str, dict[str, object], str]] = [
             ("nothing", {}, "no command"),
-            ("cashback", {}, "wants one of"),
+            ("cashback", {}, "needs one of"),
             ("cashback pay", {"whom": alice.id}, "needs the option cents"),
             ("cashback pay", {"whom": alice.id, "cents": 500}, "must be from"),
             ("cashback pay", {"whom": alice.id, "cents": "5"}, "does not take"),

@@ -129,8 +129,8 @@ async def test_what_others_have_credited_wakes_the_postman_at_the_end(till: Ledg
     await till.database.write(runs.start, number, now=till.clock())
     everybody = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=3)
     await till.database.write(crediting.credit_chunk, everybody, now=till.clock())
-    bell = WakeUp()
-    recorder = await run_batches(till.database, number, bell=bell)
+    outbox_changed = WakeUp()
+    recorder = await run_batches(till.database, number, outbox_changed=outbox_changed)
     assert (recorder.chunks, recorder.reports[0].users_paid) == ([], 3)
     with anyio.fail_after(5):
-        await bell.wait(3_600)
+        await outbox_changed.wait(3_600)

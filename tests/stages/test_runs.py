@@ -85,7 +85,7 @@ async def test_an_unexpected_exception_leaves_the_batch_running_and_the_next_bat
             runner.submit(second)
             runner.close()
             await runner.run()
-    assert recorder.interruptions == [(first, "ZeroDivisionError: no more is known")]
+    assert recorder.interruptions == [(first, "ZeroDivisionError: no further details")]
     assert [report.batch_number for report in recorder.reports] == [second]
     assert (await till.report(first)).status is BatchStatus.RUNNING
     assert (await till.run(first)).reports[0].total_cents == 100
@@ -148,9 +148,9 @@ async def test_the_bell_rings_for_each_chunk_that_paid_and_once_at_the_end(till:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     paid, skipped = await till.approved(), await till.approved()
     bells = {number: Counted() for number in (paid, skipped)}
-    for number, bell in bells.items():
-        await run_batches(till.database, number, chunk_size=2, bell=bell)
-    assert [bell.rung for bell in bells.values()] == [2 + 1, 1]
+    for number, outbox_changed in bells.items():
+        await run_batches(till.database, number, chunk_size=2, outbox_changed=outbox_changed)
+    assert [outbox_changed.rung for outbox_changed in bells.values()] == [2 + 1, 1]
     assert (await till.report(skipped)).skipped == 3
 
 

@@ -1,1 +1,1 @@
-"""Benchmarks, each beside the floor that bounds it."""
+"""Benchmarks, each compared with a raw baseline."""

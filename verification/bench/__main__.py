@@ -1,4 +1,4 @@
-"""`make bench`: prints this program beside its floor, the ratio, and the memory that each took."""
+"""`make bench`: prints the program's time, its baseline, the ratio, and the memory of both."""
 
 import argparse
 import platform
@@ -35,15 +35,15 @@ def _measure_all(cases: list[Case]) -> list[Result]:
 def run(*, full: bool, only: str) -> None:
     """Measure the cases whose name begins with `only`, and print the table."""
     results = _measure_all([case for case in _cases(full=full) if case.name.startswith(only)])
-    show(results, title=f"Program and floor, the best of each (Python {platform.python_version()})")
+    show(results, title=f"Program and baseline, the best of each (Python {platform.python_version()})")
     if any(result.case.name == crediting.CREDIT for result in results):
         print(crediting.memory(results))
 
 
 def main() -> None:
-    """Print the table, or run the one measurement that is asked for."""
+    """Print the table, or run the one requested measurement."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="measure the largest sizes too; takes most of an hour")
+    parser.add_argument("--full", action="store_true", help="also measure the largest sizes; takes most of an hour")
     parser.add_argument("--only", metavar="NAME", default="", help="measure the cases whose name begins so")
     parser.add_argument("--once", nargs=3, metavar=("CASE", "WHO", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()

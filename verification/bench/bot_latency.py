@@ -1,7 +1,7 @@
-"""The bot under load on a local Discord: how soon it answers while a batch is credited, and how it keeps its pace.
+"""The bot under load on a local Discord: its response time while a batch is credited, and its pace of messages.
 
-`make bench` prints it. The bot is a process of its own, its loop watched from inside; this process is the local Discord
-and those who type. Both measure by the machine's one monotonic clock.
+`make bench` prints it. The bot is a separate process with its loop watched from inside; this process is the local
+Discord and its users. Both measure by the machine's one monotonic clock.
 """
 
 import argparse
@@ -41,9 +41,9 @@ COMMAND: Final = "!sendref-cashb"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """What the bot's process saw: when it was ready, and how long its loop was held, each with its moment.
+    """Measurements of the bot's process: when it was ready, and how long its loop was blocked, each with its moment.
 
-    `late` is by the clock on the wall, so a busy machine counts too; `computed` is what the bot computed meanwhile.
+    `late` is wall-clock time, so a busy machine counts too; `computed` is the bot's own computing time.
     """
 
     ready_at: float
@@ -52,10 +52,9 @@ class Watched:
 
 
 class _ReadyListener(logging.Handler):
-    """Keeps the moment at which the bot says that it is ready."""
+    """Records the moment at which the bot logs that it is ready."""
 
     def __init__(self) -> None:
-        """Start with none."""
         super().__init__()
         self.ready_at = 0.0
 
@@ -66,7 +65,7 @@ class _ReadyListener(logging.Handler):
 
 
 async def _be_the_bot(told: Path) -> None:
-    """Be the bot's process until SIGTERM; then write down what was seen."""
+    """Run the bot in this process until SIGTERM; then write its measurements."""
     watch, listener = LoopWatch(), _ReadyListener()
     logging.getLogger("cogs").addHandler(listener)
     logging.getLogger("cogs").setLevel(logging.INFO)
@@ -86,7 +85,6 @@ class BotProcess:
     """A local Discord with an admin, and the bot's process for it."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
-        """Found the town."""
         self.sandbox = sandbox
         self.folder = folder
         role = sandbox.add_role("Admin")
@@ -127,12 +125,12 @@ class BotProcess:
             await process.wait()
 
     def watched(self) -> Watched:
-        """Read what the bot's process saw."""
+        """Read the measurements of the bot's process."""
         seen = json.loads((self.folder / "seen.json").read_text(encoding="utf-8"))
         return Watched(**seen)
 
     async def ask(self, text: str, channel: Channel) -> Message:
-        """Type something and wait for the answer."""
+        """Type something and wait for the response."""
         said = await self.sandbox.say(channel.id, self.admin.id, text)
 
         def is_answer(message: Message) -> bool:
@@ -154,7 +152,7 @@ async def _town(*, real_rate_limits: bool) -> AsyncIterator[BotProcess]:
 
 
 async def _answers(referrers: int) -> list[tuple[str, str, str]]:
-    """Ask again and again while everyone is paid, for one who is owed nothing: that needs the ledger's writer too."""
+    """Query repeatedly while everyone is paid, for a member who is owed nothing: that needs the ledger's writer too."""
     async with _town(real_rate_limits=False) as town:
         await anyio.to_thread.run_sync(all_pending, town.ledger, referrers)
         async with town.bot():
@@ -193,7 +191,7 @@ async def _answers(referrers: int) -> list[tuple[str, str, str]]:
 
 
 async def _pace(people: int) -> list[tuple[str, str, str]]:
-    """Pay people whose channels are known, under Discord's limits, and look at when their messages arrived."""
+    """Pay members with known channels, under Discord's limits, and record when their messages arrived."""
     async with _town(real_rate_limits=True) as town:
         await anyio.to_thread.run_sync(all_pending, town.ledger, people)
         async with Database(town.ledger) as database:
@@ -221,7 +219,7 @@ async def _pace(people: int) -> list[tuple[str, str, str]]:
 
 
 def main() -> None:
-    """Print the table, or be the bot's process."""
+    """Print the table, or run the bot's process."""
     parser = argparse.ArgumentParser(prog="verification.bench.bot_latency", description=__doc__)
     parser.add_argument("--referrers", type=int, default=REFERRERS)
     parser.add_argument("--direct-messages", type=int, default=DIRECT_MESSAGES)

@@ -1,6 +1,6 @@
-"""What admins look through and take away: pages of batches and payouts as Discord shows them, and the export.
+"""Browsing and exporting: pages of batches and payouts as Discord shows them, and the export.
 
-The pages' floor reads the rows that they show; the export's reads every payout with its message and its transaction,
+The pages' baseline reads the rows that they show; the export's reads every payout with its message and its transaction,
 and writes them as they come, without dollars, ISO times or protection from formulas.
 """
 
@@ -17,8 +17,6 @@ from cashback.database import Database
 from cashback.database.queries import exporting
 from cashback.database.queries.exporting import Period
 from cashback.database.queries.history import BatchFilter
-from cashback.services import AdminService
-from cashback.settings import Settings
 from verification.bench.datasets import FIRST_REFERRER, history, open_raw
 from verification.bench.measuring import Case
 
@@ -26,7 +24,7 @@ LOOKS: Final = 20
 PAGE_SECONDS: Final = 0.050
 ROWS_PER_SECOND: Final = 100_000
 MIDDLE: Final = 5
-"""The batch that is looked at, and the share of it, by tenths, that lies before its page."""
+"""The batch to look at, and the tenths of it that come before its page."""
 
 EXPORT: Final = (
     "SELECT b.batch_id, p.*, n.status, t.id FROM cashback_payouts p JOIN cashback_payout_batches b ON b.number ="
@@ -36,11 +34,6 @@ EXPORT: Final = (
     " p.referrer_id"
     " WHERE p.batch_number = ? ORDER BY p.referrer_id"
 )
-
-
-def _submit(_number: int) -> int:
-    """Take no batch: here is only looked."""
-    return 0
 
 
 def _middle(path: Path) -> int:
@@ -53,7 +46,7 @@ def _middle(path: Path) -> int:
 async def _look(path: Path) -> dict[str, float]:
     after = _middle(path)
     async with Database(path) as database:
-        browser = HistoryPager(database, AdminService(database, Settings(), _submit))
+        browser = HistoryPager(database)
         return {
             "history": await _slowest(lambda: browser.history(BatchFilter(), 1)),
             "history of one user": await _slowest(lambda: browser.history(BatchFilter(user_id=after), 1)),
@@ -62,7 +55,7 @@ async def _look(path: Path) -> dict[str, float]:
 
 
 async def _slowest(look: Callable[[], Awaitable[object]]) -> float:
-    """Look often; the first look, which compiles the statements, is not counted: a bot has run for a while."""
+    """Repeat a query; the first time, which compiles the statements, is not counted: a bot has run for a while."""
     await look()
     seconds = []
     for _ in range(LOOKS):
@@ -73,7 +66,7 @@ async def _slowest(look: Callable[[], Awaitable[object]]) -> float:
 
 
 def look(path: Path) -> dict[str, float]:
-    """Make each page, and tell the slowest time of each."""
+    """Build each page, and return the slowest time of each."""
     return anyio.run(_look, path)
 
 
@@ -127,7 +120,7 @@ def export_raw(path: Path) -> dict[str, float]:
 
 
 def cases(*, full: bool) -> list[Case]:
-    """Look through a history, and export it."""
+    """Browse a history, and export it."""
     payouts = 1_000_000 if full else 100_000
     return [
         Case(
@@ -135,7 +128,7 @@ def cases(*, full: bool) -> list[Case]:
             rows=payouts,
             prepare=history,
             program=look,
-            floor=look_raw,
+            baseline=look_raw,
             seconds=dict.fromkeys(("history", "history of one user", "show"), PAGE_SECONDS),
             reads_only=True,
             rounds=2,
@@ -145,7 +138,7 @@ def cases(*, full: bool) -> list[Case]:
             rows=payouts,
             prepare=history,
             program=export,
-            floor=export_raw,
+            baseline=export_raw,
             seconds={"": payouts / ROWS_PER_SECOND},
             reads_only=True,
             rounds=2,

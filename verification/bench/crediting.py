@@ -1,14 +1,14 @@
-"""Crediting through the whole pipeline (propose, approve, discover, credit, queue, audit) beside the same rows, raw.
+"""Crediting through the whole pipeline (propose, approve, discover, credit, queue, audit) against the same rows, raw.
 
-The floor decides nothing: who is paid what is known before its clock starts, and it only writes: the same schema, with
-its indexes and triggers, the same pragmas, chunks and rows. What the program takes beyond it is the price of finding
-out, and of knowing at the moment of writing that it is right.
+The baseline decides nothing: it knows before its clock starts which amounts to pay, and only writes: the same schema,
+with its indexes and triggers, the same pragmas, chunks and rows. The program's extra time is the price of finding out,
+and of checking at the moment of writing.
 
 Before its clock the program pays one member: a process compiles its statements with its first batch, some 45 ms once,
 and a bot runs for weeks.
 
-How the time for a payout grows is a line of its own: one large community beside as many payouts to small ones. In turns
-like all else, and of the same length, so that the machine's moods weigh on both.
+How the time for a payout grows is a line of its own: one large community against as many payouts to small ones. They
+alternate like all else, and last equally long, so that the machine's noise affects both.
 """
 
 import json
@@ -36,7 +36,7 @@ CHUNK: Final = 500
 BATCH_ID: Final = "BATCH-20260102-150000"
 SMALL: Final = 10_000
 LARGEST: Final = 1_000_000
-TIMES_FLOOR: Final = 1.25
+TIMES_BASELINE: Final = 1.25
 """0.8 of its speed."""
 CREDIT: Final = "credit"
 GROWTH: Final = f"credit, not {SMALL:,} at a time"
@@ -47,7 +47,7 @@ Planned = tuple[int, int, int, int]
 
 
 async def pay(database: Database, *, target_user_id: int | None = None) -> BatchReport:
-    """Pay everything that is pending, to one member where one is named."""
+    """Pay everything that is pending, only to one member if named."""
     now = database.now()
     summary = await database.write(
         proposals.propose, actor="bench", now=now, expires_at=None, target_user_id=target_user_id
@@ -74,7 +74,7 @@ def credit(path: Path) -> dict[str, float]:
 
 
 def credit_small(path: Path, communities: int) -> dict[str, float]:
-    """Pay so many communities of `SMALL`, each in a ledger of its own beside this path, through the pipeline."""
+    """Pay so many communities of `SMALL`, each in a ledger of its own next to this path, through the pipeline."""
     fresh, ledger = path.with_name("small.db"), path.with_name("small-measured.db")
     if not fresh.exists():
         all_pending(fresh, SMALL)
@@ -115,7 +115,7 @@ def _write_plan(connection: sqlite3.Connection, plan: Sequence[Planned]) -> None
     connection.execute(
         "INSERT INTO cashback_payout_batches (number, mode, status, proposed_by, proposed_at, planned_count,"
         " planned_cents)"
-        " VALUES (1, 'batch', 'proposed', 'floor', ?, ?, ?)",
+        " VALUES (1, 'batch', 'proposed', 'baseline', ?, ?, ?)",
         (NOW, len(plan), cents),
     )
     connection.executemany(
@@ -184,14 +184,14 @@ def _write_end(connection: sqlite3.Connection, plan: Sequence[Planned]) -> None:
 def _write_audit(connection: sqlite3.Connection, action: str, users: int, cents: int) -> None:
     details = json.dumps({"batch_id": BATCH_ID, "users": users, "total_cents": cents})
     connection.execute(
-        "INSERT INTO cashback_audit_log (at, actor, action, batch_number, details, digest) VALUES (?, 'floor',"
+        "INSERT INTO cashback_audit_log (at, actor, action, batch_number, details, digest) VALUES (?, 'baseline',"
         " ?, 1, ?, ?)",
         (NOW, action, details, "0" * 64),
     )
 
 
 def cases(*, full: bool) -> list[Case]:
-    """Pay communities of growing size, and the largest one beside many small ones."""
+    """Pay communities of growing size, and the largest one against many small ones."""
     sizes = [(SMALL, 15), (100_000, 3)] + ([(LARGEST, 2)] if full else [])
     beside_raw = [
         Case(
@@ -199,8 +199,8 @@ def cases(*, full: bool) -> list[Case]:
             rows=referrers,
             prepare=all_pending,
             program=credit,
-            floor=credit_raw,
-            times={"": TIMES_FLOOR},
+            baseline=credit_raw,
+            times={"": TIMES_BASELINE},
             rounds=rounds,
         )
         for referrers, rounds in sizes
@@ -211,7 +211,7 @@ def cases(*, full: bool) -> list[Case]:
         rows=largest,
         prepare=all_pending,
         program=credit,
-        floor=partial(credit_small, communities=largest // SMALL),
+        baseline=partial(credit_small, communities=largest // SMALL),
         times={"": MOST_GROWTH},
         rounds=3,
     )
@@ -219,7 +219,7 @@ def cases(*, full: bool) -> list[Case]:
 
 
 def memory(results: Sequence[Result]) -> str:
-    """Say how the memory grows from the smallest community to the largest."""
+    """Describe how the memory grows from the smallest community to the largest."""
     small, *_, large = [result for result in results if result.case.name == CREDIT]
     more_mb = large.program.peak_mb - small.program.peak_mb
     return (

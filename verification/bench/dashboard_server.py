@@ -1,4 +1,4 @@
-"""The dashboard as the bot serves it, on a port of its own, with the runner behind it; and who signs in or reports."""
+"""The dashboard as the bot serves it, on a port of its own, with the runner behind it; and its clients."""
 
 import hashlib
 import hmac
@@ -33,7 +33,7 @@ ADMIN: Final = Actor(source=Source.DISCORD, user_id=ADMIN_ID, role_ids=frozenset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DashboardServer:
-    """What is open."""
+    """The open server."""
 
     service: AdminService
     runner: Runner
@@ -92,7 +92,7 @@ async def opened(path: Path) -> AsyncIterator[DashboardServer]:
 
 
 def signed(value: object) -> tuple[bytes, dict[str, str]]:
-    """Write a request to the intake: the body, and the headers that sign it."""
+    """Build a request to the intake: the body, and the headers that sign it."""
     body, timestamp = json.dumps(value).encode(), str(int(time.time()))
     digest = hmac.new(SECRET.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     return body, {

@@ -1,4 +1,4 @@
-"""Ledgers to measure on; their books balance. Written by raw statements: making them is not what is measured."""
+"""Ledgers to measure on; their books balance. Raw statements write them, because creating them is not measured."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ NOW: Final = "2026-01-02 15:00:00.000000"
 
 BATCHES: Final = 10
 PAID_CENTS: Final = 100
-"""What each batch of a history has paid to each referrer, and what is pending beyond it."""
+"""The cents that each batch of a history has paid to each referrer, and the cents pending beyond it."""
 
 PURCHASES: Final = (
     "INSERT INTO cashback_referral_purchases"
@@ -27,7 +27,7 @@ PURCHASES: Final = (
     " SELECT 'order-' || referred_user_id, referred_user_id, id, referred_total_spend_cents, 5000,"
     " cashback_earned_cents, ?1, ?1 FROM referrals"
 )
-"""One purchase for each referral, which earned what stands there."""
+"""One purchase for each referral, which earned the stored amount."""
 
 
 PAID_PAYOUTS: Final = (
@@ -50,11 +50,11 @@ FINISHED: Final = (
     "INSERT INTO cashback_audit_log (at, actor, action, batch_number, details, digest)"
     " VALUES (:now, 'bench', 'batch_finished', :number, '{}', printf('%064d', :number))"
 )
-"""What a batch of a history leaves: all that it paid was credited, and told."""
+"""What a batch of a history leaves: all of it was credited, and all messages sent."""
 
 
 def open_raw(path: Path) -> sqlite3.Connection:
-    """Open a ledger as cashback/database/engine.py does, without anything above the driver."""
+    """Open a ledger as cashback/database/engine.py does, with the driver only."""
     connection = sqlite3.connect(path, isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16384", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
@@ -62,7 +62,7 @@ def open_raw(path: Path) -> sqlite3.Connection:
 
 
 def all_pending(path: Path, referrers: int) -> None:
-    """Write a ledger in which each referrer has three referrals, made in turns, each with one purchase, all pending."""
+    """Write a ledger in which each referrer has three referrals, interleaved, each with one purchase, all pending."""
     buyers = referrers * REFERRALS_EACH
     rows = ((FIRST_REFERRER + n % referrers, FIRST_BUYER + n, 200 * (n % 97 + 1), n % 97 + 1, 0) for n in range(buyers))
     with _new_ledger(path) as connection:
@@ -87,9 +87,9 @@ def few_pending(path: Path, referrals: int) -> None:
 
 
 def history(path: Path, payouts: int) -> None:
-    """Write a ledger of ten completed batches with so many payouts in all; as much as one paid is pending anew.
+    """Write a ledger of ten completed batches with so many payouts in all; the amount of one batch is pending again.
 
-    All of it balances but the audit log, which does not tell of the batches.
+    All of it balances but the audit log, which has no entries about the batches.
     """
     referrers = payouts // BATCHES
     earned = PAID_CENTS * (BATCHES + 1)
@@ -128,7 +128,7 @@ async def _create(path: Path) -> None:
 
 @contextmanager
 def _new_ledger(path: Path) -> Iterator[sqlite3.Connection]:
-    """Create a ledger and fill it in one transaction; the indexes of `referrals` are made at its end."""
+    """Create a ledger and fill it in one transaction; the indexes of `referrals` are created at its end."""
     anyio.run(_create, path)
     connection = open_raw(path)
     connection.execute("PRAGMA foreign_keys=OFF")

@@ -1,6 +1,6 @@
-"""An import of purchases from a CSV file beside raw `executemany` of the rows that it writes, in the same chunks.
+"""An import of purchases from a CSV file against raw `executemany` of the rows that it writes, in the same chunks.
 
-The floor neither reads the file nor looks for orders that are known, and has computed what each purchase earns.
+The baseline neither reads the file nor checks for known orders, and has computed the earnings beforehand.
 """
 
 import csv
@@ -12,17 +12,17 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Final
 
-from cli import app, import_csv
+from cli import app, import_
 from cli.context import Place
 from verification.bench.datasets import FIRST_BUYER, NOW, REFERRALS_EACH, all_pending, open_raw
 from verification.bench.measuring import Case
 
-TIMES_FLOOR: Final = 2.0
+TIMES_BASELINE: Final = 2.0
 """0.5 of its speed."""
 RATE_PPM: Final = 5_000
 
 PRICES: Final = 8_209
-"""Different ones, as many as 70,000 orders of a shop for CDs had."""
+"""Distinct prices, as many as 70,000 orders of a shop for CDs had."""
 
 Bought = tuple[str, int, int]
 """Order, buyer, cents."""
@@ -44,11 +44,11 @@ def import_file(path: Path) -> dict[str, float]:
         writer.writerow(("order_id", "buyer_id", "amount"))
         writer.writerows((order, buyer, f"{cents // 100}.{cents % 100:02}") for order, buyer, cents in _purchases(path))
     said = io.StringIO()
-    # As the command does when it starts.
+    # As the command does at its start.
     gc.set_threshold(app.COLLECT_AFTER)
     start = time.perf_counter()
     with redirect_stdout(said), redirect_stderr(said):
-        code = import_csv.import_files(
+        code = import_.import_files(
             Place(database=str(path)), purchases=file, referrals=None, strict=False, as_json=True
         )
     seconds = time.perf_counter() - start
@@ -62,8 +62,8 @@ def insert_raw(path: Path) -> dict[str, float]:
     purchases = list(_purchases(path))
     connection = open_raw(path)
     start = time.perf_counter()
-    for first in range(0, len(purchases), import_csv.CHUNK_ROWS):
-        chunk = purchases[first : first + import_csv.CHUNK_ROWS]
+    for first in range(0, len(purchases), import_.CHUNK_ROWS):
+        chunk = purchases[first : first + import_.CHUNK_ROWS]
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
             "INSERT INTO cashback_referral_purchases (order_id, buyer_id, referral_id, amount_cents, rate_ppm,"
@@ -89,15 +89,15 @@ def insert_raw(path: Path) -> dict[str, float]:
 
 
 def cases(*, full: bool) -> list[Case]:
-    """Import one purchase for each referral; small enough in many rounds to meet quiet moments."""
+    """Import one purchase for each referral; small enough for many rounds, some of them undisturbed."""
     return [
         Case(
             name=f"import, {REFERRALS_EACH} each",
             rows=referrers,
             prepare=all_pending,
             program=import_file,
-            floor=insert_raw,
-            times={"": TIMES_FLOOR},
+            baseline=insert_raw,
+            times={"": TIMES_BASELINE},
             rounds=rounds,
         )
         for referrers, rounds in [(100_000, 15)] + ([(333_334, 5)] if full else [])

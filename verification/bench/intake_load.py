@@ -1,7 +1,7 @@
-"""The intake under load: a shop, a process of its own, reports purchases in bulk, at its pace, while a batch is paid.
+"""The intake under load: a shop, a separate process, reports purchases in bulk, at its pace, while a batch is paid.
 
-It sends at fixed moments, whether it was answered or not, and measures from these moments: who is late pays for it. The
-floor is the same shop while nothing else is done.
+It sends at fixed moments, whether it has a response or not, and measures from these moments, so that delays add up. The
+baseline is the same shop on an idle program.
 """
 
 import argparse
@@ -27,7 +27,7 @@ BUYERS: Final = 10_000
 
 
 async def _report(address: str) -> dict[str, float]:
-    """Send what a shop sells in some seconds, at its pace; answer how long requests, and all together, took."""
+    """Send a shop's purchases of some seconds, at its pace; return how long requests, and all together, took."""
     seconds: list[float] = []
     requests = SECONDS * PER_SECOND // IN_A_REQUEST
     async with aiohttp.ClientSession() as client, anyio.create_task_group() as tasks:
@@ -83,26 +83,26 @@ async def _in_quiet(path: Path) -> dict[str, float]:
 
 
 def while_paying(path: Path) -> dict[str, float]:
-    """Take purchases in while a batch is paid; what was imported is frozen out of the collector, as in the bot."""
+    """Take in purchases while a batch is paid; imported modules are frozen out of the collector, as in the bot."""
     gc.freeze()
     return anyio.run(_while_paying, path)
 
 
 def in_quiet(path: Path) -> dict[str, float]:
-    """Take the same purchases in while nothing else is done."""
+    """Take in the same purchases on an idle program."""
     gc.freeze()
     return anyio.run(_in_quiet, path)
 
 
 def cases(*, full: bool) -> list[Case]:
-    """Take purchases in while a batch for every referrer of a history is paid: 100,000 with `full`."""
+    """Take in purchases while a batch for every referrer of a history is paid: 100,000 with `full`."""
     return [
         Case(
             name="intake",
             rows=1_000_000 if full else 500_000,
             prepare=history,
             program=while_paying,
-            floor=in_quiet,
+            baseline=in_quiet,
             seconds={"a request, 99%": LONGEST_SECONDS, "1,000 purchases": 1.02 * 1_000 / PER_SECOND},
             rounds=1,
         )

@@ -1,6 +1,7 @@
-"""How long the event loop is held, and how long a reader waits, while a batch is paid.
+"""How long the event loop is blocked, and how long a reader waits, while a batch is paid.
 
-The floor is the same watch while another thread writes the same rows raw: what is left then is the machine's.
+The baseline is the same measurement while another thread writes the same rows raw: the remaining delay is the
+machine's.
 """
 
 import gc
@@ -22,16 +23,15 @@ READ_SECONDS: Final = 0.01
 
 
 class LoopWatch:
-    """Wakes every two milliseconds and notes how late it was, and how much of that this process computed."""
+    """Wakes every two milliseconds and records how late it was, and the computing time of this process."""
 
     def __init__(self) -> None:
-        """Start with nothing seen."""
         self.moments: list[float] = []
         self.late_seconds: list[float] = []
         self.computed_seconds: list[float] = []
 
     async def run(self) -> None:
-        """ProgressObserver until cancelled."""
+        """Watch until cancelled."""
         while True:
             before, computed_before = time.perf_counter(), time.process_time()
             await anyio.sleep(WAKE_SECONDS)
@@ -42,15 +42,14 @@ class LoopWatch:
 
 
 class Reader:
-    """Asks again and again what one member is owed, and notes how long the answer takes."""
+    """Queries repeatedly what one member is owed, and records how long the answer takes."""
 
     def __init__(self, database: Database) -> None:
-        """Take the ledger."""
         self._database = database
         self.seconds: list[float] = []
 
     async def run(self) -> None:
-        """Ask until cancelled."""
+        """Query until cancelled."""
         while True:
             before = time.perf_counter()
             await self._database.get_pending_cashback_for_user(FIRST_REFERRER)
@@ -59,7 +58,7 @@ class Reader:
 
 
 async def _watched(database: Database, work: Callable[[], Awaitable[object]]) -> dict[str, float]:
-    """ProgressObserver loop and reader until the work is done."""
+    """Watch loop and reader until the work is done."""
     watch, reader = LoopWatch(), Reader(database)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch.run)
@@ -89,25 +88,25 @@ async def _watch_raw(path: Path) -> dict[str, float]:
 
 
 def watch_pipeline(path: Path) -> dict[str, float]:
-    """ProgressObserver while the pipeline pays, with what was imported frozen out of the collector, as in the bot."""
+    """Watch while the pipeline pays, with imported modules frozen out of the collector, as in the bot."""
     gc.freeze()
     return anyio.run(_watch_pipeline, path)
 
 
 def watch_raw(path: Path) -> dict[str, float]:
-    """ProgressObserver while another thread writes the same rows."""
+    """Watch while another thread writes the same rows."""
     return anyio.run(_watch_raw, path)
 
 
 def cases(*, full: bool) -> list[Case]:
-    """ProgressObserver the loop during one large batch."""
+    """Watch the loop during one large batch."""
     return [
         Case(
             name="event loop",
             rows=1_000_000 if full else 100_000,
             prepare=all_pending,
             program=watch_pipeline,
-            floor=watch_raw,
+            baseline=watch_raw,
             seconds={"held, 99.9%": 0.010, "held, longest": 0.020},
             rounds=2,
         )

@@ -1,7 +1,7 @@
-"""What a benchmark is, and how one is measured: program and floor in turns, each time in a process of its own.
+"""Benchmark cases and their measurement: program and baseline alternate, each time in a process of its own.
 
-In a process of its own its peak memory is its own; in turns, because a slow moment of the machine shall hit both. What
-counts is the best round: others on the machine only ever add to the time.
+A process of its own gives each its own peak memory; they alternate so that a slow moment of the machine hits both. The
+best round counts: other programs on the machine only ever add to the time.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 PROGRAM: Final = "program"
-FLOOR: Final = "floor"
+BASELINE: Final = "baseline"
 PREPARE: Final = "prepare"
 KIB_PER_MB: Final = 1024
 
@@ -24,16 +24,16 @@ KIB_PER_MB: Final = 1024
 class Case:
     """One line of the table.
 
-    `prepare` writes the ledger that both start from. Program and floor take its path and return seconds, by name where
-    they measure several things at once. `times` is how many times the floor's seconds the program may take, `seconds`
-    what it may take whatever the floor takes.
+    `prepare` writes the ledger that both start from. Program and baseline take its path and return seconds, by name if
+    they measure several things at once. `times` is how many times the baseline's seconds the program may take,
+    `seconds` what it may take whatever the baseline takes.
     """
 
     name: str
     rows: int
     prepare: Callable[[Path, int], None]
     program: Callable[[Path], Mapping[str, float]]
-    floor: Callable[[Path], Mapping[str, float]]
+    baseline: Callable[[Path], Mapping[str, float]]
     times: Mapping[str, float] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     reads_only: bool = False
@@ -41,13 +41,13 @@ class Case:
 
     @property
     def key(self) -> str:
-        """Name the case for the process that measures it."""
+        """The case's name for the process that measures it."""
         return f"{self.name}@{self.rows}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The best seconds of one side, by name, and the most memory that it took in any round, in MB."""
+    """The best seconds of one side, by name, and its peak memory in any round, in MB."""
 
     seconds: dict[str, float]
     peak_mb: float
@@ -55,19 +55,19 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a case."""
+    """The result of a case."""
 
     case: Case
     program: Figures
-    floor: Figures
+    baseline: Figures
 
 
 def run_once(case: Case, who: str, path: Path) -> None:
-    """Measure one side in this process and print its figures for the one that started it."""
+    """Measure one side in this process and print its figures for the parent process."""
     if who == PREPARE:
         case.prepare(path, case.rows)
         return
-    seconds = case.program(path) if who == PROGRAM else case.floor(path)
+    seconds = case.program(path) if who == PROGRAM else case.baseline(path)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
     print(json.dumps({"seconds": dict(seconds), "peak_mb": peak_mb}))
 
@@ -77,11 +77,11 @@ def measure(case: Case, folder: Path) -> Result:
     prepared = folder / f"{case.prepare.__module__}.{case.prepare.__name__}-{case.rows}.db"
     if not prepared.exists():
         _start(case, PREPARE, prepared)
-    rounds: dict[str, list[Figures]] = {FLOOR: [], PROGRAM: []}
+    rounds: dict[str, list[Figures]] = {BASELINE: [], PROGRAM: []}
     for _ in range(case.rounds):
         for who, figures in rounds.items():
             figures.append(_measure_once(case, who, prepared))
-    return Result(case=case, program=_best(rounds[PROGRAM]), floor=_best(rounds[FLOOR]))
+    return Result(case=case, program=_best(rounds[PROGRAM]), baseline=_best(rounds[BASELINE]))
 
 
 def _measure_once(case: Case, who: str, prepared: Path) -> Figures:

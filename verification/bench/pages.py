@@ -1,6 +1,6 @@
-"""The dashboard's pages over a long history, each from request to the last byte, by the clock of who looks.
+"""The dashboard's pages over a long history, each from request to the last byte, by the client's clock.
 
-The floor is the same request for `/healthz`, which reads nothing: what is left then is the server's and the machine's.
+The baseline is the same request for `/healthz`, which reads nothing: its time is the server's and the machine's.
 """
 
 import gc
@@ -41,7 +41,7 @@ async def _look(path: Path, pages: dict[str, str]) -> dict[str, float]:
 
 
 async def _slowest(client: aiohttp.ClientSession, address: str) -> float:
-    """Load a page often; the first time, which compiles statements and templates, is not counted."""
+    """Load a page repeatedly; the first time, which compiles statements and templates, is not counted."""
     seconds = []
     for _ in range(LOOKS + 1):
         start = time.perf_counter()
@@ -53,25 +53,25 @@ async def _slowest(client: aiohttp.ClientSession, address: str) -> float:
 
 
 def look(path: Path) -> dict[str, float]:
-    """Load each page, and tell its slowest time; what was imported is frozen out of the collector, as in the bot."""
+    """Load each page, and return its slowest time; imported modules are frozen out of the collector, as in the bot."""
     gc.freeze()
     return anyio.run(_look, path, PAGES)
 
 
 def look_raw(path: Path) -> dict[str, float]:
-    """Load what reads nothing, as often."""
+    """Load a page without queries as many times."""
     return anyio.run(_look, path, dict.fromkeys(PAGES, "/healthz"))
 
 
 def cases(*, full: bool) -> list[Case]:
-    """Look at each page."""
+    """Load each page."""
     return [
         Case(
             name="dashboard",
             rows=1_000_000 if full else 100_000,
             prepare=history,
             program=look,
-            floor=look_raw,
+            baseline=look_raw,
             seconds=dict.fromkeys(PAGES, PAGE_SECONDS),
             rounds=2,
         )

@@ -1,4 +1,4 @@
-"""How soon a command answers, beside a Python that starts and does nothing."""
+"""How soon a command answers, compared with a Python that starts and does nothing."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ COMMAND: Final = Path(sys.executable).with_name("cashback")
 
 
 def _run(*command: str) -> dict[str, float]:
-    # As users have it: compiled modules are kept from one start to the next.
+    # As in an installation: compiled modules are kept from one start to the next.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603 -- ourselves
@@ -34,7 +34,7 @@ def start_python(_path: Path) -> dict[str, float]:
 
 
 def cases(*, full: bool) -> list[Case]:
-    """Start the two that people wait for most."""
+    """Start the two commands with the most waiting users."""
     limits = {"--help": 0.25, "pending": 0.5}
     return [
         Case(
@@ -42,7 +42,7 @@ def cases(*, full: bool) -> list[Case]:
             rows=SMALL,
             prepare=all_pending,
             program=partial(start_command, arguments=(argument,)),
-            floor=start_python,
+            baseline=start_python,
             seconds={"": limit},
             reads_only=True,
             rounds=10 if full else 5,

@@ -1,6 +1,7 @@
-"""The summary: what proposing a batch costs, beside the bare `INSERT … SELECT` of its payouts.
+"""The summary: the cost of proposing a batch, against the bare `INSERT … SELECT` of its payouts.
 
-With a thousand referrals pending it costs those, however many are stored; so does one member's pending cashback.
+With a thousand referrals pending it costs those, however many are stored; the same holds for one member's pending
+cashback.
 """
 
 import time
@@ -19,7 +20,7 @@ LOOKS: Final = 20
 
 BATCH: Final = (
     "INSERT INTO cashback_payout_batches (mode, status, proposed_by, proposed_at) VALUES ('batch', 'proposed',"
-    " 'floor', '')"
+    " 'baseline', '')"
 )
 PLAN: Final = (
     "INSERT INTO cashback_payouts (batch_number, referrer_id, approved_cents, referral_count)"
@@ -71,7 +72,7 @@ async def _discover(path: Path) -> dict[str, float]:
 
 
 def discover(path: Path) -> dict[str, float]:
-    """Ask for the summary, and for what one member is owed, as a bot does that has been running for a while."""
+    """Query the summary, and what one member is owed, like a bot that has been running for a while."""
     return anyio.run(_discover, path)
 
 
@@ -101,7 +102,7 @@ def cases(*, full: bool) -> list[Case]:
             rows=1_000_000 if full else 100_000,
             prepare=all_pending,
             program=propose,
-            floor=propose_raw,
+            baseline=propose_raw,
             times={"": TIMES_INSERT},
         ),
         Case(
@@ -109,7 +110,7 @@ def cases(*, full: bool) -> list[Case]:
             rows=10_000_000 if full else 1_000_000,
             prepare=few_pending,
             program=discover,
-            floor=discover_raw,
+            baseline=discover_raw,
             seconds={"the summary": 0.020, "one member": 0.002},
         ),
     ]

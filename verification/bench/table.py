@@ -11,9 +11,9 @@ WIDTH = 120
 
 
 def show(results: Sequence[Result], *, title: str) -> None:
-    """Print a line for each thing that was measured: program, floor, ratio, what it may be, and memory."""
+    """Print a line for each measurement: program, baseline, ratio, its limit, and memory."""
     table = Table(title=title)
-    for column in ("what", "rows", "program", "floor", "ratio", "at most", "reached", "MB", "floor's MB"):
+    for column in ("what", "rows", "program", "baseline", "ratio", "at most", "reached", "MB", "baseline's MB"):
         table.add_column(column, justify="left" if column == "what" else "right")
     for result in results:
         for line in _lines(result):
@@ -24,8 +24,8 @@ def show(results: Sequence[Result], *, title: str) -> None:
 def _lines(result: Result) -> Iterator[tuple[str, ...]]:
     case = result.case
     for name, program in result.program.seconds.items():
-        floor = result.floor.seconds[name]
-        ratio = program / floor
+        baseline = result.baseline.seconds[name]
+        ratio = program / baseline
         times, seconds = case.times.get(name), case.seconds.get(name)
         limit = _time(seconds) if seconds else f"{times:.2f} ×" if times else ""
         reached = program <= seconds if seconds else ratio <= times if times else None
@@ -33,12 +33,12 @@ def _lines(result: Result) -> Iterator[tuple[str, ...]]:
             f"{case.name}: {name}" if name else case.name,
             f"{case.rows:,}",
             _time(program),
-            _time(floor),
+            _time(baseline),
             f"{ratio:.2f} ×",
             limit,
             "" if reached is None else "yes" if reached else "NO",
             f"{result.program.peak_mb:.0f}",
-            f"{result.floor.peak_mb:.0f}",
+            f"{result.baseline.peak_mb:.0f}",
         )
 
 

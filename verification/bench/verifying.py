@@ -1,6 +1,6 @@
-"""Reconciliation beside one raw pass: every row of the same tables is read once, in the order of a key.
+"""Reconciliation against one raw pass: every row of the same tables is read once, in the order of a key.
 
-The pass only reads what the checks compare. What the program takes beyond it is the comparing.
+The pass only reads what the checks compare. The program's extra time is the comparison.
 """
 
 import sqlite3
@@ -36,7 +36,7 @@ PASS: Final = (
     ("cashback_payout_batches", "*", "number"),
     ("cashback_audit_log", "*", "id"),
 )
-"""Tables, the columns that are checked, and the order in which they are read."""
+"""Tables, the columns to check, and the order in which they are read."""
 
 
 def paid(path: Path, referrers: int) -> None:
@@ -59,7 +59,7 @@ async def _verify(path: Path) -> dict[str, float]:
 
 
 def verify(path: Path) -> dict[str, float]:
-    """Prove that the books balance, then the one batch alone."""
+    """Verify that the books balance, then the one batch alone."""
     return anyio.run(_verify, path)
 
 
@@ -87,7 +87,7 @@ def cases(*, full: bool) -> list[Case]:
             rows=1_000_000 if full else 100_000,
             prepare=paid,
             program=verify,
-            floor=read_raw,
+            baseline=read_raw,
             times={"everything": TIMES_PASS},
             reads_only=True,
         )

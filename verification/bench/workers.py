@@ -1,7 +1,7 @@
-"""Crediting on PostgreSQL by one, two and four processes that share a batch, beside the same rows by raw psycopg.
+"""Crediting on PostgreSQL by one, two and four processes that share a batch, against the same rows by raw psycopg.
 
-Each measurement has a server of its own, with the durability that one comes with, and a new community on it. The clock
-runs from the moment when all processes are connected until the batch is closed.
+Each measurement has its own server, with the default durability, and a new community on it. The clock runs from the
+moment when all processes are connected until the batch is closed.
 """
 
 import multiprocessing
@@ -28,7 +28,7 @@ from verification.testbed.databases import new_server
 ROWS: Final = 10_000
 CHUNK: Final = 500
 WORKERS: Final = (1, 2, 4)
-TIMES_FLOOR: Final = 1 / 0.6
+TIMES_BASELINE: Final = 1 / 0.6
 
 COMMUNITY: Final[tuple[LiteralString, ...]] = (
     "INSERT INTO users (discord_id) SELECT n FROM generate_series({referrer}, {referrer} + {rows} - 1) n",
@@ -54,13 +54,13 @@ PAYOUT: Final = (
 
 
 def note_size(path: Path, rows: int) -> None:
-    """Write down how large the community is to be."""
+    """Store the size of the community."""
     path.write_text(str(rows))
 
 
 @contextmanager
 def approved(rows: int) -> Iterator[str]:
-    """Start a server with a community on it whose batch is running; yield its address."""
+    """Start a server with a community whose batch is running; yield its address."""
     with new_server() as address:
         anyio.run(_approve, address, rows)
         yield address
@@ -107,7 +107,7 @@ def _seconds(rows: int, count: int) -> float:
 
 
 def _work(address: str, barrier: Barrier) -> None:
-    """Be one of the processes: what `cashback worker` does with a batch that it has found."""
+    """Run one of the processes: what `cashback worker` does with a batch that it has found."""
 
     async def work() -> None:
         async with Database(address) as database:
@@ -122,7 +122,7 @@ def _work(address: str, barrier: Barrier) -> None:
 
 
 def write_raw(path: Path) -> dict[str, float]:
-    """Write the same rows in the same chunks, from one connection that knows beforehand what they are."""
+    """Write the same rows in the same chunks, from one connection that knows them beforehand."""
     rows = int(path.read_text())
     with approved(rows) as address, psycopg.connect(address, autocommit=True) as connection:
         details = '{"batch_id": "BATCH-20260102-150000", "referral_count": 1}'
@@ -149,15 +149,15 @@ def _write_chunk(cursor: psycopg.Cursor[Any], chunk: range, details: str) -> Non
 
 
 def cases(*, full: bool) -> list[Case]:
-    """Share one batch; the floor has one connection, however many share."""
+    """Share one batch; the baseline has one connection, however many share."""
     return [
         Case(
             name="workers",
             rows=10 * ROWS if full else ROWS,
             prepare=note_size,
             program=share,
-            floor=write_raw,
-            times={_name(1): TIMES_FLOOR},
+            baseline=write_raw,
+            times={_name(1): TIMES_BASELINE},
             rounds=1,
         )
     ]

@@ -1,1 +1,1 @@
-"""Proof under fire: real processes pay real files, and are ended by SIGKILL or get in each other's way."""
+"""Crash tests: real processes pay real files, and are killed by SIGKILL or compete with each other."""

@@ -1,8 +1,8 @@
-"""`make soak`: puts the program under fire for as long as is asked for, and writes what came of it into a page.
+"""`make soak`: stresses the program for as long as requested, and writes the results into a page.
 
-Ends with 1 where anything was violated; each violation is printed with the seed that repeats it. The seeds come last
-and take the longest: a Control-C among them ends the soak with what was tried until then. With `--keep FILE` the same
-command goes on from there, also after the machine went down, as long as the commit is the same.
+Exits with 1 if anything was violated; each violation is printed with the seed that repeats it. The seeds come last and
+take the longest: a Control-C during them ends the soak with the results so far. With `--keep FILE` the same command
+continues from there, also after the machine went down, as long as the commit is the same.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def _kill(folder: Path, ground: Ground, kills: int, wanted: argparse.Namespace, 
 
 
 def _run_seeds(wanted: argparse.Namespace, kept: Kept, say: Say) -> None:
-    """Run the seeds that are left. A Control-C or SIGTERM leaves out the rest; the soak is of those that were run."""
+    """Run the remaining seeds. A Control-C or SIGTERM omits the rest; the soak then covers those that were run."""
 
     def tell(so_far: Tally) -> None:
         say(f"{kept.seeds.seeds + so_far.seeds:,} of {wanted.seeds:,} seeds")
@@ -74,7 +74,7 @@ def _run_seeds(wanted: argparse.Namespace, kept: Kept, say: Say) -> None:
 
 def _chance(tally: Tally, seconds: float) -> Findings:
     return Findings(
-        part="the whole program lives in worlds of chance",
+        part="the whole program runs in randomized worlds",
         seconds=seconds,
         figures=(
             ("seeds, each a world of its own", tally.seeds),
@@ -83,7 +83,7 @@ def _chance(tally: Tally, seconds: float) -> Findings:
             ("commits", tally.commits),
             ("batches", tally.batches),
             ("cents credited", tally.credited_cents),
-            ("direct messages seen by somebody", tally.messages),
+            ("direct messages that members saw", tally.messages),
             ("of these repeats, all inside the documented window", tally.repeated_messages),
         ),
         violations=tuple(tally.violations),
@@ -117,7 +117,7 @@ def _hostile(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
         except AssertionError as error:
             violations.append(f"{door.name}: {' '.join(str(error).split())}")
     return Findings(
-        part="bad inputs, each answered clearly",
+        part="malformed inputs, each answered clearly",
         seconds=time.perf_counter() - began,
         figures=tuple((door.name, each) for door in ways),
         violations=tuple(violations),
@@ -125,7 +125,7 @@ def _hostile(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
 
 
 def _soak(wanted: argparse.Namespace, kept: Kept, say: Say) -> Iterator[Findings]:
-    """Run each part of which any is wanted and that was not done before."""
+    """Run each requested part that was not done before."""
     for name, part in PARTS.items():
         if not getattr(wanted, name):
             continue
@@ -147,19 +147,19 @@ def _parse() -> argparse.Namespace:
     for name, default in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"[{default}]")
     parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1), help="campaigns at a time")
-    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep in it how far the soak is, and go on from it")
-    parser.add_argument("--no-page", action="store_true", help="leave docs/explanation/reliability.md as it is")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="save the soak's progress here, and continue from it")
+    parser.add_argument("--no-page", action="store_true", help="do not update docs/explanation/reliability.md")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Run the soak that is asked for; 0 where nothing was violated."""
+    """Run the requested soak; return 0 if nothing was violated."""
     wanted = _parse()
     console = Console(width=110)
     asked = {name: getattr(wanted, name.replace("-", "_")) for name in DEFAULTS}
     try:
         kept = Kept.of(wanted.keep, commit=commit(), asked=asked)
-        # Now, and not only after the first part, an hour from here.
+        # Now, rather than after the first part, an hour from here.
         kept.write(wanted.keep)
     except KeptError as error:
         console.print(error, markup=False, soft_wrap=True)

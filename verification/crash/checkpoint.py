@@ -1,4 +1,4 @@
-"""What a soak has come to, kept in a file: a soak takes hours, and one that was ended goes on where it was."""
+"""A soak's results so far, kept in a file: a soak takes hours, and an interrupted one continues from it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +12,12 @@ from verification.simulation.campaign import Tally
 
 
 class KeptError(Exception):
-    """What is in the file is not the beginning of the soak that is asked for."""
+    """The file does not hold the beginning of the requested soak."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Kept:
-    """How far a soak is: of which commit, how much is asked for, which parts are done, and how many seeds were run."""
+    """The progress of a soak: its commit, the requested amounts, the completed parts, and how many seeds were run."""
 
     commit: str
     asked: dict[str, int]
@@ -27,31 +27,31 @@ class Kept:
 
     @classmethod
     def of(cls, file: Path | None, *, commit: str, asked: dict[str, int]) -> Self:
-        """Go on with what a file holds; begin where there is no file. Raises KeptError where it is of another soak."""
+        """Continue from a file; begin if there is no file. Raises KeptError if it is of another soak."""
         begun = cls(commit=commit, asked=asked)
         if file is None or not file.exists():
             return begun
         try:
             kept = TypeAdapter(cls).validate_json(file.read_bytes())
         except ValidationError as error:
-            raise KeptError(f"{file} does not hold a soak; remove it, or name another file.") from error
+            raise KeptError(f"{file} is not a soak's progress; remove it, or name another file.") from error
         except OSError as error:
             raise KeptError(f"{file} cannot be read ({error.strerror}); name another file.") from error
         if commit.endswith(WITH_CHANGES):
             raise KeptError(
-                f"{file} holds a soak of commit {kept.commit}, and the code was changed since its commit. Take the"
-                " changes away to go on with it, or remove the file to begin anew."
+                f"{file} is of commit {kept.commit}, and the code was changed since. Undo the"
+                " changes to continue, or remove the file to start again."
             )
         if (kept.commit, kept.asked) != (commit, asked):
             sizes = " ".join(f"--{name} {count}" for name, count in kept.asked.items())
             raise KeptError(
-                f"{file} holds a soak of commit {kept.commit} with {sizes}; this is {commit}. Ask for the same to go on"
-                " with it, or remove the file to begin anew."
+                f"{file} is a soak of commit {kept.commit} with {sizes}; this is {commit}. Run the same command to"
+                " continue, or remove the file to start again."
             )
         return kept
 
     def write(self, file: Path | None) -> None:
-        """Put it into a file, whole or not at all; nowhere where none is named. Raises KeptError where it cannot."""
+        """Write it to a file atomically; do nothing if no file is named. Raises KeptError if that fails."""
         if file is None:
             return
         try:

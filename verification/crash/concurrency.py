@@ -1,4 +1,4 @@
-"""Lets the crowd loose on one file and looks at what it leaves behind: every cent once, and nobody told of a lock."""
+"""Runs many processes on one file and checks the result: every cent is paid once, and no lock error reaches a user."""
 
 import time
 from collections.abc import Callable
@@ -30,7 +30,7 @@ LONGEST_SECONDS: Final = 45
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Testimony:
-    """What one process has seen: its longest action, how often another was faster, and what a person was told."""
+    """What one process observed: its longest action, how often another was faster, and the errors for its user."""
 
     longest_seconds: float
     refusals: int
@@ -38,9 +38,9 @@ class Testimony:
 
 
 def let_loose(folder: Path, location: Location, orders: list[Order]) -> list[Testimony]:
-    """Start eight payers and the shop at once on one ledger; return what each has seen.
+    """Start eight payers and the shop at once on one ledger; return what each observed.
 
-    Raises RuntimeError where one fails, or is not done in time.
+    Raises RuntimeError if one fails, or does not end in time.
     """
     files = [folder / f"testimony-{n}" for n in range(PAYERS + 1)]
     name = name_of(location, password=True)
@@ -52,7 +52,7 @@ def let_loose(folder: Path, location: Location, orders: list[Order]) -> list[Tes
         for process in processes:
             process.join(LONGEST_SECONDS)
             if process.exitcode != 0:
-                message = f"somebody in the crowd waits for ever, or failed: exit code {process.exitcode}"
+                message = f"a process hangs, or failed: exit code {process.exitcode}"
                 raise RuntimeError(message)
     finally:
         for process in processes:
@@ -68,7 +68,7 @@ def _read(file: Path) -> Testimony:
 
 
 async def fill(location: Location) -> None:
-    """Make a ledger in which every referrer has something pending, and one wallet refuses until it is tried again."""
+    """Create a ledger in which every referrer has something pending, and one wallet refuses until it is retried."""
     purchases = [Purchase(order_id=f"early-{n}", buyer_id=FIRST_BUYER + n, amount_cents=n) for n in REFERRERS]
     async with Database(location) as database:
         await database.write(referrals.create_referrals, [(n, FIRST_BUYER + n) for n in REFERRERS], utc_now())
@@ -78,7 +78,7 @@ async def fill(location: Location) -> None:
 
 
 def earned_cents() -> dict[int, int]:
-    """Tell what each referrer must have in the wallet when everything is paid."""
+    """Return what each referrer must have in the wallet when everything is paid."""
     earned = {n: n for n in REFERRERS}
     for _, buyer, cents in ORDERS:
         if buyer - FIRST_BUYER in earned:
@@ -92,7 +92,7 @@ async def _breaches(location: Location) -> tuple[str, ...]:
 
 
 def look(location: Location) -> tuple[Losses, list[str]]:
-    """Pay what the crowd has left, then compare the wallets with what was earned, and read the books."""
+    """Pay what the processes have left, then compare the wallets with the earnings, and reconcile the ledger."""
     anyio.run(pay_the_rest, location)
     with closing(connect(location)) as connection:
         wallets = dict(connection.execute("SELECT discord_id, wallet_balance_cents FROM users").fetchall())
@@ -116,7 +116,7 @@ def look(location: Location) -> tuple[Losses, list[str]]:
 
 
 def run_rushes(folder: Path, *, rushes: int, watch: Callable[[int], None] = lambda _: None) -> Findings:
-    """Let a new crowd loose on a new file so many times; hand in what was found."""
+    """Run the processes on a new file so many times; return the findings."""
     ground = Files()
     began = time.perf_counter()
     losses, violations, refusals, longest = Losses(), list[str](), 0, 0.0
@@ -127,20 +127,20 @@ def run_rushes(folder: Path, *, rushes: int, watch: Callable[[int], None] = lamb
         testimonies = let_loose(here, location, ORDERS)
         lost, wrong = look(location)
         losses += lost
-        wrong += [f"a person was told: {error}" for one in testimonies for error in one.errors]
+        wrong += [f"a user saw: {error}" for one in testimonies for error in one.errors]
         violations += [f"crowd {number}: {line}" for line in wrong]
         refusals += sum(one.refusals for one in testimonies)
         longest = max(longest, *(one.longest_seconds for one in testimonies))
         ground.clear(here)
         watch(number + 1)
     return Findings(
-        part="processes crowd on one file",
+        part="concurrent processes on one file",
         seconds=time.perf_counter() - began,
         figures=(
             ("crowds", rushes),
             ("processes in all, nine at a time on one file", rushes * (PAYERS + 1)),
-            ("races lost, each told in a word", refusals),
-            ("longest wait of anybody in milliseconds", round(1000 * longest)),
+            ("races lost, each reported clearly", refusals),
+            ("longest wait of a process in milliseconds", round(1000 * longest)),
         ),
         losses=losses,
         violations=tuple(violations),

@@ -1,6 +1,6 @@
-"""A crowd on one file: processes that propose, confirm, pay, stop, resume and retry at once, beside a busy shop.
+"""Concurrent processes on one file: they propose, confirm, pay, stop, resume and retry, in parallel to a busy shop.
 
-What one member of the crowd does; `verification/crash/concurrency.py` lets them loose.
+This is what one process does; `verification/crash/concurrency.py` starts them.
 """
 
 import functools
@@ -25,42 +25,41 @@ from pipeline.runner import explain
 from stages import make_pipeline
 
 Order = tuple[str, int, int]
-"""What the shop tells: order id, buyer, cents."""
+"""The shop's report: order id, buyer, cents."""
 
 
 class Witness:
-    """Notes what a person would have been told, and how long the longest action took."""
+    """Records what a user would have seen, and how long the longest action took."""
 
     def __init__(self) -> None:
-        """Start with nothing seen."""
         self.refusals = 0
         self.errors: list[str] = []
         self.longest_seconds = 0.0
 
     async def see(self, action: Callable[[], Awaitable[Any]]) -> None:
-        """Act; losing a race to another process is an answer, everything else that goes wrong is an error."""
+        """Act; losing a race to another process is a valid answer, every other failure is an error."""
         began = time.perf_counter()
         try:
             await action()
         except* (NothingPendingError, StaleBatchError):
             self.refusals += 1
-        except* Exception as error:  # noqa: BLE001 -- whatever reaches a person is what is looked for
+        except* Exception as error:  # noqa: BLE001 -- every error that would reach a user is recorded
             self.errors.append(explain(error))
         self.longest_seconds = max(self.longest_seconds, time.perf_counter() - began)
 
 
 def pay_in_rounds(location: str, rounds: int, testimony: str) -> None:
-    """Be one of the payers: in each round propose, decide on whatever waits for it, run whatever is unfinished."""
+    """Run a payer: in each round propose, decide every waiting batch, run every unfinished one."""
     _testify(functools.partial(_pay_in_rounds, location, rounds), testimony)
 
 
 def log_purchases(location: str, orders: list[Order], testimony: str) -> None:
-    """Be the shop: log every order, each one twice."""
+    """Run the shop: log every order, each one twice."""
     _testify(functools.partial(_log_purchases, location, orders), testimony)
 
 
 def _testify(work: Callable[[Witness], Awaitable[None]], testimony: str) -> None:
-    """Do the work, and write to the file `testimony`: seconds, refusals, and each error on a line."""
+    """Do the work, and write seconds, refusals, and each error on a line to the file `testimony`."""
     logging.disable(logging.CRITICAL)
     witness = Witness()
     try:
@@ -83,7 +82,7 @@ async def _pay_in_rounds(location: str, rounds: int, witness: Witness) -> None:
 
 
 async def _decide(database: Database, witness: Witness, *, stopping: bool) -> None:
-    """Do to each batch what its state asks for, and in every second round stop what runs."""
+    """Do to each batch what its state asks for, and in every second round stop running ones."""
     acts: dict[str, Callable[[Database, int], Awaitable[Any]]] = {
         BatchStatus.PROPOSED: _approve,
         BatchStatus.STOPPED: _resume,
@@ -133,11 +132,11 @@ async def _log_purchases(location: str, orders: list[Order], witness: Witness) -
 
 
 async def pay_the_rest(location: Location) -> None:
-    """Pay what the crowd has left: what is stopped, unfinished or failed, then what is pending."""
+    """Pay what the processes have left: stopped, unfinished or failed batches, then pending cashback."""
     witness = Witness()
     async with Database(location) as database:
         await witness.see(functools.partial(_propose, database))
-        for _ in range(2):  # What fails in the first round is retried in the second.
+        for _ in range(2):  # Failures of the first round are retried in the second.
             await _decide(database, witness, stopping=False)
             for number in await database.read(batches.unfinished):
                 await _run(database, number)

@@ -1,4 +1,4 @@
-"""Bots whose bells ring in the same second: each a process of its own, all on one file."""
+"""Bots that trigger in the same second: each a process of its own, all on one file."""
 
 import functools
 import logging
@@ -20,7 +20,7 @@ LONGEST_WAIT_SECONDS: Final = 30
 
 
 def ring_together(path: str, slots: list[datetime], barrier: Barrier, testimony: str) -> None:
-    """Be one of the bots: at each slot wait for the others, then ring; write the numbers of the batches that it got.
+    """Run a bot: at each slot wait for the others, then trigger; write the numbers of the batches that it got.
 
     Before each slot every bot logs the same purchase, so that there is something to pay; it counts once.
     """
@@ -38,10 +38,12 @@ async def _ring_together(path: Path, slots: list[datetime], barrier: Barrier) ->
         return 0
 
     async def say_nothing(_line: str) -> None:
-        """Tell nobody: there is no audit channel."""
+        """Post nothing: there is no audit channel."""
 
     async with Database(path, clock=lambda: moment) as database:
-        scheduler = Scheduler(AdminService(database, Settings(), submit), database, tell=say_nothing, wake=lambda: None)
+        scheduler = Scheduler(
+            AdminService(database, Settings(), submit), database, post_line=say_nothing, wake=lambda: None
+        )
         await scheduler.decide_due()
         for slot_at in slots:
             await database.log_referral_purchase(BUYER, f"order-{slot_at:%Y%m%d}", PURCHASE_CENTS)

@@ -1,7 +1,7 @@
-"""The crash harness: victims are ended by SIGKILL again and again, started again, and looked at after each death.
+"""The crash harness: victims are killed by SIGKILL repeatedly, restarted, and checked after each death.
 
-A campaign is one ledger, paid by one life after the other until a life gets to the end. Each life is a real process,
-forked from one that has loaded the modules already, so that a start costs milliseconds.
+A campaign is one ledger, paid by one process after the other until one gets to the end. Each is a real process, forked
+from one that has loaded the modules already, so that a start costs milliseconds.
 """
 
 import gc
@@ -39,7 +39,7 @@ _PRELOADED: Final = [
 
 @dataclass(slots=True)
 class Tally:
-    """What a number of campaigns came to."""
+    """The results of a number of campaigns."""
 
     kills: Counter[Kind] = field(default_factory=Counter)
     batches: Counter[Origin] = field(default_factory=Counter)
@@ -62,7 +62,7 @@ class Tally:
         self.violations += other.violations
 
     def findings(self, kind: str, seconds: float) -> Findings:
-        """Hand in what this tally holds."""
+        """Return this tally's findings."""
         return Findings(
             part=f"the process is ended by SIGKILL, its ledger is on {kind}",
             seconds=seconds,
@@ -82,7 +82,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Victim:
-    """What every campaign starts from, and how long an undisturbed life is, in seconds and in occasions to die."""
+    """The starting state of every campaign, and an undisturbed run's length, in seconds and in occasions to die."""
 
     ground: Ground
     template: Path
@@ -92,35 +92,35 @@ class Victim:
 
 
 def context() -> multiprocessing.context.ForkServerContext:
-    """Return the fork server's context, with the modules of victims and crowds loaded beforehand."""
+    """Return the fork server's context, with the modules of victims and concurrent clients loaded beforehand."""
     forkserver = multiprocessing.get_context("forkserver")
     forkserver.set_forkserver_preload(_PRELOADED)
     return forkserver
 
 
 def open_pool(workers: int) -> ProcessPoolExecutor:
-    """Start the processes in which victims live and die: each has one thread, and so may be forked.
+    """Start the processes that fork victims: each has one thread, so that it may fork.
 
-    Processes, not threads: multiprocessing's children are not to be waited for by two threads at once.
+    Processes, not threads: two threads must not wait for multiprocessing's children at once.
     """
     return ProcessPoolExecutor(workers, mp_context=context(), initializer=_settle_in)
 
 
 def _settle_in() -> None:
     compile_once()
-    # What the collector touches in a victim, the system copies.
+    # Memory that the collector touches in a victim is copied by the system.
     gc.freeze()
 
 
 def raise_victim(folder: Path, ground: Ground) -> Victim:
-    """Make the ledger, and let one life pass undisturbed to measure it. Raises RuntimeError where that life fails.
+    """Create the ledger, and run one undisturbed victim to measure it. Raises RuntimeError if it fails.
 
-    To be called in a process of `open_pool`, as `run_campaign` is.
+    To be called in a process of `open_pool`, like `run_campaign`.
     """
     template = folder / TEMPLATE
     expected = make_ledger(ground.create(template))
     campaign = folder / UNDISTURBED
-    for _ in range(2):  # The first life pays for what is done once.
+    for _ in range(2):  # The first run pays the one-time costs.
         ground.clear(campaign)
         ground.copy(template, campaign)
         began = time.perf_counter()
@@ -128,7 +128,7 @@ def raise_victim(folder: Path, ground: Ground) -> Victim:
         life_seconds = time.perf_counter() - began
     violations = inspect(campaign, expected, Origin.ADMIN, done=True).violations
     if violations:
-        message = f"an undisturbed life went wrong: {violations}"
+        message = f"an undisturbed run went wrong: {violations}"
         raise RuntimeError(message)
     counts = (campaign / COUNTS).read_text(encoding="utf-8").split()
     occasions = dict(zip(Kind, map(int, counts), strict=True))
@@ -136,7 +136,7 @@ def raise_victim(folder: Path, ground: Ground) -> Victim:
 
 
 def choose_ending(chance: Random, victim: Victim) -> Ending:
-    """Choose a kind, then a moment in the first half of a whole life: a life that resumes has less to do."""
+    """Choose a kind, then a moment in the first half of a whole run: a run that resumes has less to do."""
     kind = chance.choice(list(Kind))
     if kind is Kind.RANDOM_MOMENT:
         return Ending(kind=kind, seconds=chance.uniform(0, victim.life_seconds / 2))
@@ -144,7 +144,7 @@ def choose_ending(chance: Random, victim: Victim) -> Ending:
 
 
 def run_campaign(folder: Path, victim: Victim, chance: Random) -> Tally:
-    """Pay one ledger, killed up to twelve times on the way; inspect it after each life."""
+    """Pay one ledger, killed up to twelve times on the way; check it after each death."""
     victim.ground.copy(victim.template, folder)
     origin = chance.choice(list(Origin))
     tally = Tally()
@@ -167,7 +167,7 @@ def run_campaign(folder: Path, victim: Victim, chance: Random) -> Tally:
 
 
 def _live_once(folder: Path, life: int, expected: Expected, origin: Origin, ending: Ending | None) -> bool:
-    """Let a victim live once; True where SIGKILL ended it. Raises RuntimeError where it failed by itself."""
+    """Run a victim once; True if SIGKILL ended it. Raises RuntimeError if it failed by itself."""
     process = multiprocessing.get_context("fork").Process(
         target=live, args=(str(folder), life, expected.skipped, origin, ending)
     )
@@ -182,7 +182,7 @@ def _live_once(folder: Path, life: int, expected: Expected, origin: Origin, endi
     if hung or exit_code not in {0, -signal.SIGKILL}:
         error = folder / ERROR
         told = error.read_text(encoding="utf-8") if error.exists() else f"exit code {exit_code}, hung: {hung}"
-        message = f"life {life} with {ending} did not end as it must: {told}"
+        message = f"life {life} with {ending} did not end as expected: {told}"
         raise RuntimeError(message)
     return exit_code != 0
 
@@ -196,9 +196,10 @@ def run_campaigns(
     ground: Ground,
     watch: Callable[[Tally], None] = lambda _: None,
 ) -> Tally:
-    """Run campaigns, `workers` at a time, until so many kills have been survived; return what they came to.
+    """Run campaigns, `workers` at a time, until so many kills have been survived; return the results.
 
-    The same seed chooses the same endings. What stands in `violations` names the campaign; none is what is claimed.
+    The same seed chooses the same endings. Each entry of `violations` names its campaign; the expected result is an
+    empty list.
     """
     numbers, total = itertools.count(), Tally()
     with open_pool(workers) as pool:

@@ -1,4 +1,4 @@
-"""The ledger that the victims pay, and what must be in it when they are done: known before the first one starts."""
+"""The ledger that the victims pay, and its expected state when they are done, known before the first one starts."""
 
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -26,9 +26,9 @@ FRIDAYS: Final = Schedule(rule=Rule(weekday="friday", hour=15, minute=0), grace_
 
 
 class Origin(StrEnum):
-    """Who wants the batch: an admin in two steps, or the calendar, which writes slot, batch and approval in one.
+    """The origin of the batch: an admin in two steps, or the schedule, which writes slot, batch and approval in one.
 
-    The third is stopped while it runs, resumed, and retried when the wallet that refused to be written is mended.
+    The third is stopped while it runs, resumed, and retried after the refusing wallet is fixed.
     """
 
     ADMIN = "confirmed by an admin"
@@ -38,7 +38,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a finished batch must have done: cents by referrer, and who fails, is skipped, or wants no message."""
+    """The expected effects of a finished batch: cents by referrer, and the failed, skipped, and muted referrers."""
 
     credited_cents: dict[int, int]
     failed: int
@@ -49,7 +49,7 @@ class Expected:
     is_mended: bool = False
 
     def of(self, origin: Origin) -> "Expected":
-        """Tell what a batch of this origin must have done: one that is retried pays who failed at first."""
+        """Return the expected effects of a batch of this origin: a retried one pays the failed referrer."""
         if origin is not Origin.DESK:
             return self
         credited_cents = {**self.credited_cents, self.failed: self.failed_cents}
@@ -57,23 +57,23 @@ class Expected:
 
     @property
     def unpaid(self) -> list[tuple[int, str]]:
-        """List who was not paid, and in which state that payout is."""
+        """List the unpaid referrers, and the state of their payouts."""
         failed = [] if self.is_mended else [(self.failed, "failed")]
         return sorted([*failed, (self.skipped, "skipped")])
 
     @property
     def notified(self) -> set[int]:
-        """Who gets a direct message."""
+        """The referrers that get a direct message."""
         return set(self.credited_cents) - {self.muted}
 
     @property
     def planned_cents(self) -> dict[int, int]:
-        """What the plan holds, by referrer."""
+        """The planned cents, by referrer."""
         return {**self.credited_cents, self.failed: self.failed_cents, self.skipped: self.skipped_cents}
 
 
 def make_ledger(location: Location) -> Expected:
-    """Write a ledger with cashback pending for each referrer; return what paying it must come to.
+    """Write a ledger with cashback pending for each referrer; return the expected effects of paying it.
 
     One referrer's wallet refuses to be written, so that a chunk is replayed payee by payee; one wants no direct
     messages; one is blacklisted by the victim between the summary and the confirmation.

@@ -1,4 +1,4 @@
-"""What the parts of the soak hand in: what was done how often, what was lost or paid twice, and what else was wrong."""
+"""Findings of the soak's parts: how often each thing was done, what was lost or paid twice, and other violations."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """What the program claims never to happen, counted from the rows."""
+    """What the program must never do, counted from the rows."""
 
     double_payments: int = 0
     lost_cents: int = 0
@@ -23,7 +23,7 @@ class Losses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """One part of the soak: (what, how often), the losses, and each violation in a line that names how to repeat it."""
+    """One part of the soak: (what, how often), the losses, and each violation in a line with how to repeat it."""
 
     part: str
     seconds: float
@@ -33,5 +33,5 @@ class Findings:
 
 
 def all_losses(parts: Iterable[Findings]) -> Losses:
-    """Add up what all parts found."""
+    """Add up the losses of all parts."""
     return sum((part.losses for part in parts), Losses())

@@ -1,4 +1,4 @@
-"""What must be true of a victim's ledger and sends after each of its deaths, and when it is done."""
+"""Invariants of a victim's ledger and sends after each of its deaths, and when it is done."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,15 +26,15 @@ AUDITED: Final = {
     Origin.SLOT: Counter((*_ALWAYS, "slot_batched")),
     Origin.DESK: Counter((*_ALWAYS, "batch_stopped", "batch_resumed", "retry_started", "batch_finished")),
 }
-"""What the audit log must tell, and how often, when a victim is done."""
+"""The entries that the audit log must have, and how often, when a victim is done."""
 
 TOO_LATE: Final = Counter(("batch_stopped", "batch_resumed"))
-"""What may be missing: a life that goes on with the last payouts alone is through before it can be stopped."""
+"""Entries that may be missing: a victim that resumes with the last payouts only is done before it can be stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What is wrong with a victim's files, each in a line, and what of it was lost or paid twice."""
+    """The errors in a victim's files, each in a line, and what was lost or paid twice."""
 
     violations: tuple[str, ...]
     losses: Losses
@@ -42,18 +42,18 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sends:
-    """The direct messages that people saw, in order: (notification id, nonce, number of the life that sent it)."""
+    """The direct messages that members saw, in order: (notification id, nonce, number of the process that sent it)."""
 
     lines: tuple[tuple[int, str, int], ...]
 
     @property
     def repeats(self) -> int:
-        """How many were sent after they had been sent already."""
+        """How many were sent although they had been sent before."""
         return len(self.lines) - len({line[0] for line in self.lines})
 
 
 def read_sends(folder: Path) -> Sends:
-    """Read the file of sends; none where nothing was sent yet."""
+    """Read the file of sends; empty if nothing was sent yet."""
     path = folder / SENDS
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     words = [line.split() for line in lines]
@@ -61,7 +61,7 @@ def read_sends(folder: Path) -> Sends:
 
 
 def inspect(folder: Path, expected: Expected, origin: Origin, *, done: bool) -> Inspection:
-    """Look at a victim's files after one of its deaths, or when it is done."""
+    """Check a victim's files after one of its deaths, or when it is done."""
     expected = expected.of(origin)
     sends = read_sends(folder)
     with at_rest(folder) as location:
@@ -76,7 +76,7 @@ def inspect(folder: Path, expected: Expected, origin: Origin, *, done: bool) -> 
 
 
 def _count_losses(connection: Raw, expected: Expected, sends: Sends, *, done: bool) -> Losses:
-    """Count by person: what is in the wallet and what is still pending must be what was earned, no more and no less."""
+    """Count by person: the wallet plus the pending cashback must equal the earnings."""
     left: dict[int, int] = dict(
         _rows(
             connection,
@@ -113,7 +113,7 @@ def _audited(connection: Raw) -> Counter[str]:
 
 
 def _wrong_money(connection: Raw, expected: Expected, origin: Origin) -> Iterator[str]:
-    """Compare each row with what was known beforehand; asks nothing of the program's own reconciliation."""
+    """Compare each row with the expected values, without the program's own reconciliation."""
     credited: dict[int, int] = dict(
         _rows(connection, "SELECT referrer_id, paid_cents FROM cashback_payouts WHERE status = 'credited'")
     )
@@ -139,14 +139,14 @@ def _wrong_money(connection: Raw, expected: Expected, origin: Origin) -> Iterato
         yield f"direct messages are queued for {sorted(queued)}, credited were {sorted(credited)}"
     for action, count in _audited(connection).items():
         if count > AUDITED[origin][action]:
-            yield f"the audit log tells {count} times of {action}"
+            yield f"the audit log has {action} {count} times"
 
 
 def _wrong_messages(connection: Raw, sends: Sends) -> Iterator[str]:
-    """Hold the outbox to "at least once", and to "at most once" outside the window between a send and its mark.
+    """Check the outbox for "at least once", and "at most once" outside the window between a send and its mark.
 
-    A message may be sent again only where it was in flight when the life that sent it ended. Sends are marked in their
-    order, so those in flight are among the last few of a life.
+    A message may be sent again only if it was in flight when its sender died. Sends are marked in their order, so those
+    in flight are among the last few of a process.
     """
     marked = {row[0] for row in _rows(connection, "SELECT id FROM cashback_notifications WHERE status = 'sent'")}
     sent = {line[0] for line in sends.lines}
@@ -162,7 +162,7 @@ def _wrong_messages(connection: Raw, sends: Sends) -> Iterator[str]:
         if earlier is not None and (earlier == life or notification not in in_flight[earlier]):
             yield f"direct message {notification} was sent again outside the window"
         before[notification] = life
-    # Not only the last life's: what was in flight at one death may wait for its mark over several more.
+    # Earlier deaths count too: a message in flight at one death may wait for its mark over several more.
     forgotten = {notification for notification in sent - marked if notification not in in_flight[before[notification]]}
     if forgotten:
         yield f"the direct messages {forgotten} were sent and are not marked, and were not in flight at a death"
@@ -182,7 +182,7 @@ def _unfinished(connection: Raw, expected: Expected, origin: Origin, sends: Send
     )
     if others != expected.unpaid:
         yield f"not credited are {others}"
-    # Whatever its number: a server's numbering leaves out those that were rolled back.
+    # Whatever its number: a server's numbering skips numbers that were rolled back.
     batches = _rows(connection, "SELECT status FROM cashback_payout_batches")
     if batches != [("completed" if expected.is_mended else "completed_with_failures",)]:
         yield f"the batches are {batches}"

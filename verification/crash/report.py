@@ -17,7 +17,7 @@ WITH_CHANGES: Final = " with changes"
 
 
 def write_page(parts: Sequence[Findings], command: str, page: Path = PAGE) -> None:
-    """Replace what stands between the marks by these findings."""
+    """Replace the text between the marks by these findings."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
     page.write_text(before + BEGIN + "\n" + "\n".join(_lines(parts, command)) + "\n\n" + END + after, encoding="utf-8")
@@ -39,7 +39,7 @@ def _lines(parts: Sequence[Findings], command: str) -> Iterator[str]:
 
 
 def verdict(parts: Sequence[Findings]) -> list[tuple[str, int]]:
-    """Tell what was found of all that must not be."""
+    """Summarize the findings of everything that must not happen."""
     losses = all_losses(parts)
     return [
         ("double payments", losses.double_payments),
@@ -57,7 +57,7 @@ def _machine() -> str:
 
 
 def commit() -> str:
-    """Name the commit of the code, and say whether that was changed since; what the page says is no code."""
+    """Name the commit of the code, and whether the code was changed since; the page's results do not count as code."""
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(PAGE.parent), *words]

@@ -1,7 +1,7 @@
-"""One life of a victim: a process that pays a batch, or goes on with it, and delivers its direct messages.
+"""One run of a victim: a process that pays or resumes a batch, and delivers its direct messages.
 
-It ends when all is done, or by SIGKILL at the moment that was chosen for it. The file of sends stands for Discord: what
-is in it was seen by a person, whatever the ledger says.
+It ends when all is done, or by SIGKILL at a chosen moment. The file of sends stands for Discord: a member saw each
+message in it, whatever the ledger contains.
 """
 
 import logging
@@ -62,26 +62,26 @@ class Ending:
     seconds: float = 0.0
 
 
-class Fate:
-    """Counts the occasions of a life, and ends it at the chosen one."""
+class DeathTrigger:
+    """Counts the occasions of a run, and ends the process at the chosen one."""
 
     def __init__(self, ending: Ending | None) -> None:
-        """Take the ending; None lets the victim live."""
+        """With `ending` None the victim lives."""
         self.counts = dict.fromkeys(Kind, 0)
         self._ending = ending
 
     def meet(self, kind: Kind) -> None:
-        """Count an occasion, and die where it is the one."""
+        """Count an occasion, and die if it is the chosen one."""
         self.counts[kind] += 1
         if self._ending is not None and self._ending.kind is kind and self._ending.nth == self.counts[kind]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def at_commit(self, moment: str) -> None:
-        """Be the failpoint in the ledger's door."""
+        """Act as the ledger's failpoint."""
         self.meet(Kind.BEFORE_COMMIT if moment == "before commit" else Kind.AFTER_COMMIT)
 
     def watch_statements(self) -> None:
-        """Meet each return of a function that writes statements: before and after each statement there is one."""
+        """Count each return of a function that writes statements: before and after each statement there is one."""
 
         def returned(frame: FrameType, event: str, _argument: Any) -> None:  # noqa: ANN401 -- whatever was returned
             if event == "return" and frame.f_code.co_filename in _WRITING_CODE:
@@ -94,57 +94,57 @@ class Fate:
 class FileMessenger:
     """Delivers into a file that survives the process: one line "notification id, nonce, life" for each send."""
 
-    def __init__(self, path: Path, life: int, fate: Fate) -> None:
-        """Take the file, the number of this life, and what to tell about a send."""
+    def __init__(self, path: Path, life: int, death: DeathTrigger) -> None:
+        """`life` is the number of this process; `death` counts each send."""
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self._life = life
-        self._fate = fate
+        self._death = death
 
     async def send(self, notice: PayoutNotice) -> Delivery:
-        """Write the line and wait until the disk has it."""
+        """Write the line and wait until it is on the disk."""
         os.write(self._file, f"{notice.notification_id} {notice.batch_id}:{notice.user_id} {self._life}\n".encode())
         os.fsync(self._file)
-        self._fate.meet(Kind.AFTER_SEND)
+        self._death.meet(Kind.AFTER_SEND)
         return Delivery(status=DeliveryStatus.SENT)
 
 
 def live(folder: str, life: int, blacklisted_id: int, origin: Origin, ending: Ending | None) -> None:
-    """Live once: the body of the process. What goes wrong is written beside the ledger, for the harness to read."""
+    """Run once: the body of the process. Errors are written next to the ledger, for the harness to read."""
     logging.disable(logging.CRITICAL)
-    fate = Fate(ending)
+    death = DeathTrigger(ending)
     if ending is None or ending.kind is Kind.BETWEEN_STATEMENTS:
-        fate.watch_statements()
+        death.watch_statements()
     try:
-        anyio.run(_live, Path(folder), life, blacklisted_id, origin, fate)
+        anyio.run(_live, Path(folder), life, blacklisted_id, origin, death)
     except BaseException:
         (Path(folder) / ERROR).write_text(traceback.format_exc(), encoding="utf-8")
         raise
-    (Path(folder) / COUNTS).write_text("\n".join(map(str, fate.counts.values())), encoding="utf-8")
+    (Path(folder) / COUNTS).write_text("\n".join(map(str, death.counts.values())), encoding="utf-8")
 
 
-async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, fate: Fate) -> None:
-    bell, settled = WakeUp(), anyio.Event()
-    async with Database(ledger_of(folder), failpoint=fate.at_commit) as database:
-        messenger = FileMessenger(folder / SENDS, life, fate)
-        postman = OutboxDispatcher(database, messenger, bell, per_second=1e9, retry_attempts=3)
+async def _live(folder: Path, life: int, blacklisted_id: int, origin: Origin, death: DeathTrigger) -> None:
+    outbox_changed, settled = WakeUp(), anyio.Event()
+    async with Database(ledger_of(folder), failpoint=death.at_commit) as database:
+        messenger = FileMessenger(folder / SENDS, life, death)
+        dispatcher = OutboxDispatcher(database, messenger, outbox_changed, per_second=1e9, retry_attempts=3)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_deliver, postman, bell, settled)
+            tasks.start_soon(_deliver, dispatcher, outbox_changed, settled)
             await APPROVING[origin](database, blacklisted_id)
-            while await _step(database, bell, is_desk=origin is Origin.DESK):
+            while await _step(database, outbox_changed, is_desk=origin is Origin.DESK):
                 pass
             settled.set()
-            bell.set()
+            outbox_changed.set()
 
 
-async def _step(database: Database, bell: WakeUp, *, is_desk: bool) -> bool:
-    """Take the step that the batch's state asks for; False where there is none."""
+async def _step(database: Database, outbox_changed: WakeUp, *, is_desk: bool) -> bool:
+    """Take the step that the batch's state asks for; False if there is none."""
     [batch] = await database.read(batches.history, limit=1)
     number, status = batch["number"], batch["status"]
     if status in {BatchStatus.APPROVED, BatchStatus.RUNNING}:
         observer = Stopper(database) if is_desk and not await _was_stopped(database) else NullObserver()
         request = RunBatch(batch_number=number)
         pipeline = make_pipeline(
-            request, database=database, observer=observer, outbox_changed=bell, chunk_size=CHUNK_SIZE
+            request, database=database, observer=observer, outbox_changed=outbox_changed, chunk_size=CHUNK_SIZE
         )
         await pipeline.run(request)
         return True
@@ -160,10 +160,9 @@ async def _step(database: Database, bell: WakeUp, *, is_desk: bool) -> bool:
 
 
 class Stopper(NullObserver):
-    """An admin who stops the batch when the first chunk is paid, unless that was the last."""
+    """An admin that stops the batch when the first chunk is paid, unless that was the last."""
 
     def __init__(self, database: Database) -> None:
-        """Take the ledger."""
         self._database = database
 
     async def progressed(self, chunk: ChunkCredited) -> None:
@@ -177,20 +176,20 @@ async def _was_stopped(database: Database) -> bool:
     return any(entry["action"] == "batch_stopped" for entry in entries)
 
 
-async def _deliver(postman: OutboxDispatcher, bell: WakeUp, settled: anyio.Event) -> None:
-    """Deliver beside the run, and once more when everything is settled."""
+async def _deliver(dispatcher: OutboxDispatcher, outbox_changed: WakeUp, settled: anyio.Event) -> None:
+    """Deliver during the run, and once more when everything is settled."""
     while True:
         last = settled.is_set()
-        await postman.deliver_due()
+        await dispatcher.deliver_due()
         if last:
             return
-        # The postman hears the bell too while a message is under way.
+        # The dispatcher receives wake-ups while a message is being sent, too.
         if not settled.is_set():
-            await bell.wait(60)
+            await outbox_changed.wait(60)
 
 
 async def _confirm(database: Database, blacklisted_id: int) -> None:
-    """Bring an admin's batch to `approved`, from wherever the last life left it; somebody is blacklisted in between."""
+    """Bring an admin's batch to `approved`, from wherever the last run left it; a member is blacklisted in between."""
     if not await database.read(batches.history, limit=1):
         await database.write(proposals.propose, actor="soak", now=utc_now(), expires_at=None)
     [batch] = await database.read(batches.history, limit=1)
@@ -200,7 +199,7 @@ async def _confirm(database: Database, blacklisted_id: int) -> None:
 
 
 async def _ring(database: Database, blacklisted_id: int) -> None:
-    """Ring for the slot, as every start does; somebody is blacklisted before anybody is paid."""
+    """Decide the slot, as every start does; a member is blacklisted before any payout."""
     await database.write(slots.pay, SLOT_AT, now=utc_now(), min_payout_cents=1)
     await database.write(blacklist.blacklist, blacklisted_id, reason=None, actor="soak", now=utc_now())
 

@@ -1,7 +1,7 @@
-"""Bad input by the thousand: each entry point of the program answers whatever comes clearly and changes nothing.
+"""Thousands of malformed inputs: each entry point of the program answers them clearly and changes nothing.
 
-A target takes one input and raises AssertionError if the answer is not one that a person or a shop can use. Hypothesis
-makes the inputs: near enough to good ones that they get past the first check, and far from them.
+A target accepts one input and raises AssertionError if a person or a shop cannot use the answer. Hypothesis makes the
+inputs: similar enough to valid ones to get past the first check, and different from them.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ MONEY: Final = (
     *("cashback_referral_purchases", "cashback_referral_refunds", "cashback_referral_blacklist"),
 )
 LONG_OR_FAR: Final = {"bot", "demo", "simulate", "dashboard", "seed", "backup", "export", "bench", "worker"}
-"""Commands that serve, take long, or write files where they are told to: those have tests of their own."""
+"""Commands that serve, take long, or write files to a given path: those have tests of their own."""
 
 _TEXT: Final = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), max_size=20)
 _NUMBERS: Final = st.integers(-(10**20), 10**20) | st.sampled_from([0, 1, -1, 2**63 - 1, 2**63, 10**12])
@@ -53,7 +53,7 @@ _JSON: Final = st.recursive(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FuzzTarget:
-    """A way in: what may come, and what takes it."""
+    """An entry point: its inputs, and the function that passes them."""
 
     name: str
     inputs: st.SearchStrategy[Any]
@@ -61,7 +61,7 @@ class FuzzTarget:
 
 
 def try_target(target: FuzzTarget, examples: int, number: int) -> None:
-    """Send so many inputs through a target. Raises AssertionError with the smallest input that was answered badly."""
+    """Send so many inputs through a target. Raises AssertionError with the smallest input that got a bad answer."""
 
     @seed(number)
     @settings(
@@ -79,7 +79,7 @@ def try_target(target: FuzzTarget, examples: int, number: int) -> None:
 
 
 def money_in(path: Path) -> list[Any]:
-    """Read all rows that money hangs on; nothing where there is no ledger."""
+    """Read all rows that concern money; empty if there is no ledger."""
     if not path.exists():
         return []
     with closing(sqlite3.connect(path)) as connection:
@@ -87,7 +87,7 @@ def money_in(path: Path) -> list[Any]:
 
 
 def run_command(arguments: list[str]) -> tuple[int, str]:
-    """Run `cashback` here, with nobody to answer; return its exit code and what it wrote on standard error."""
+    """Run `cashback` in this process, without a terminal; return its exit code and its standard error."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _nobody_answers():
         code = app.run(arguments)
@@ -104,7 +104,7 @@ def _nobody_answers() -> Iterator[None]:
 
 
 def require_clear(code: int, err: str, arguments: object) -> None:
-    """Hold an answer of the command line to its contract: a known code, one line for an error, nothing unexpected."""
+    """Check the command line's answer: a known exit code, one line for an error, and nothing unexpected."""
     if code not in {0, 1, 2, 3} or "Traceback" in err or "error: unexpected" in err:
         raise AssertionError(f"cashback {arguments}: exit code {code}, {err}")
     lines = [line for line in err.splitlines() if line.startswith("error: ")]
@@ -192,13 +192,13 @@ def _bodies() -> FuzzTarget:
 def _ids() -> FuzzTarget:
     def take(value: object) -> None:
         try:
-            found = check_id(value)  # type: ignore[arg-type]  # that is what is tried
+            found = check_id(value)  # type: ignore[arg-type]  # this is under test
         except CashbackError as error:
             if "\n" in str(error):
                 raise AssertionError(f"{value!r} was refused unclearly: {error}") from error
         else:
             if type(found) is not int or not 0 < found < 2**63:
-                raise AssertionError(f"{value!r} was taken for an id")
+                raise AssertionError(f"{value!r} was accepted as an id")
 
     return FuzzTarget(
         name="ids", inputs=_JSON | _LIKE_IDS | st.datetimes().map(lambda at: at.replace(tzinfo=UTC)), take=take
@@ -206,7 +206,7 @@ def _ids() -> FuzzTarget:
 
 
 def targets(folder: Path) -> list[FuzzTarget]:
-    """Build all targets, with a ledger of their own in the folder that money may not leave or enter by a mistake."""
+    """Build all targets, with a ledger of their own in the folder whose money must not change by malformed input."""
     ledger = folder / "tried.db"
     code, err = run_command(["--database", str(ledger), "seed"])
     if code:

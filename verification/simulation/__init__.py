@@ -1,1 +1,1 @@
-"""The whole program on a virtual clock and one seeded source of chance: a seed that fails is its own reproduction."""
+"""The whole program on a virtual clock and one seeded source of randomness: a failing seed is its own reproduction."""

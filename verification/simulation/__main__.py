@@ -1,6 +1,6 @@
-"""`python -m verification.simulation --seed 12345` tells the story of one world; `--first 1 --count 1000` tries many.
+"""`python -m verification.simulation --seed 12345` prints the story of one world; `--first 1 --count 1000` tries many.
 
-Ends with 1 where a promise was broken.
+Exits with 1 if a promise was broken.
 """
 
 import argparse
@@ -10,14 +10,14 @@ import sys
 from rich.console import Console
 
 from verification.simulation.campaign import run_seeds
-from verification.simulation.environment import Laboratory
+from verification.simulation.environment import Environment
 from verification.simulation.seeds import run_seed
 
 
 def tell(seed: int, console: Console) -> int:
-    """Tell the story of one seed, inspected after each commit; return the exit code."""
-    with Laboratory() as laboratory:
-        outcome = run_seed(seed, laboratory, watch_closely=True)
+    """Print the story of one seed, checked after each commit; return the exit code."""
+    with Environment() as environment:
+        outcome = run_seed(seed, environment, watch_closely=True)
     for line in outcome.story:
         console.out(line, highlight=False)
     console.out(f"seed {seed}: {outcome.violation or 'every promise was kept'}", highlight=False)
@@ -25,7 +25,7 @@ def tell(seed: int, console: Console) -> int:
 
 
 def campaign(first: int, count: int, workers: int, console: Console) -> int:
-    """Try many seeds, print those that fail and the figures; return the exit code."""
+    """Try many seeds, print the failing ones and the figures; return the exit code."""
     with console.status("starting") as status:
         tally = run_seeds(first, count, workers, lambda so_far: status.update(f"{so_far.seeds:,} of {count:,} seeds"))
     for violation in tally.violations:
@@ -40,9 +40,9 @@ def campaign(first: int, count: int, workers: int, console: Console) -> int:
 
 
 def main() -> int:
-    """Do what the arguments ask for."""
+    """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(prog="simulation", description=__doc__)
-    parser.add_argument("--seed", type=int, help="tell the story of this one")
+    parser.add_argument("--seed", type=int, help="print the story of this seed")
     parser.add_argument("--first", type=int, default=1, help="the first seed of many [1]")
     parser.add_argument("--count", type=int, default=300, help="how many [300]")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="how many processes [one a core]")

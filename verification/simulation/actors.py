@@ -1,4 +1,4 @@
-"""What people do around the program: they join and buy, propose and press buttons, and move the clock."""
+"""Actors around the program: members join and buy, admins propose and press buttons, accidents move the clock."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
@@ -12,7 +12,7 @@ from cashback.database.referral_program import blacklist, purchases, referrals
 from cashback.domain.model import Absence, BatchSummary, Reversal
 from cashback.services import CLI, Actor, Source
 from verification.simulation.faulty_ledger import SimulatedLedger
-from verification.simulation.process import Life
+from verification.simulation.process import Process
 from verification.simulation.world import ADMIN_ROLE, World
 
 FIRST_REFERRER: Final = 10**17
@@ -27,13 +27,13 @@ THINKING_SECONDS: Final = (0.0, 1.0, 20.0, 118.0, 119.99, 121.0, 300.0)
 CLOCK_STEPS: Final = (-3_600.0, -60.0, -1.0, 1.0, 90.0, 3_600.0, 90_000.0)
 
 
-class People:
-    """Everybody outside. Each thing that somebody does is a task of its own, at its own moment."""
+class Actors:
+    """All people outside. Each action is a task of its own, at its own moment."""
 
     def __init__(self, world: World, crowd: TaskGroup, *, referrers: int, grows: bool = False) -> None:
-        """Take the world and the group of tasks in which people act.
+        """`tasks` runs the actions.
 
-        So many members refer others from the beginning; where the community grows, whoever was referred may do so too.
+        So many members refer others from the beginning; if the community grows, referred members may do so too.
         """
         self._world = world
         self._crowd = crowd
@@ -45,7 +45,7 @@ class People:
         self.busy = 0
 
     def at(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
-        """Have somebody act so many seconds from now."""
+        """Schedule an action so many seconds from now."""
         self.busy += 1
 
         async def acting() -> None:
@@ -56,13 +56,13 @@ class People:
         self._crowd.start_soon(acting, name="somebody")
 
     def member(self) -> Callable[[], Awaitable[None]]:
-        """Choose what somebody does on a day on which no admin does anything."""
+        """Choose an action for a day without an admin's action."""
         kinds = (self.join, self.buy, self.refund, self.bar_or_forgive, self.leave_or_return)
         [kind] = self._chance.choices(kinds, weights=(6, 20, 2, 0.3, 0.3))
         return kind
 
     def anybody(self) -> Callable[[], Awaitable[None]]:
-        """Choose what somebody does."""
+        """Choose an action."""
         members = (self.join, self.buy, self.refund, self.bar_or_forgive)
         kinds = (*members, self.spend, self.pay, self.manage, self.take_back, self.ring, self.something_rare)
         [kind] = self._chance.choices(kinds, weights=(2, 4, 2, 1, 1, 4, 2, 1, 2, 2))
@@ -85,7 +85,7 @@ class People:
         await ledger.write(purchases.record_purchases, bought, FOUNDING_RATE_PPM, ledger.now())
 
     async def join(self) -> None:
-        """Refer somebody new; now and then somebody who was referred already, or oneself."""
+        """Refer a new member; now and then an already referred one, or oneself."""
         referrer = self._chance.choice(self._referrers)
         referred = FIRST_BUYER + len(self._buyers)
         self._buyers.append(referred)
@@ -94,13 +94,13 @@ class People:
         if self._chance.random() < 0.1:  # noqa: PLR2004 -- one in ten
             referred = self._chance.choice([referrer, *self._buyers, self._chance.choice(self._referrers)])
 
-        async def refer(life: Life) -> None:
+        async def refer(life: Process) -> None:
             await life.ledger.create_referral(referrer, referred)
 
         await self._world.insist(f"{referrer} refers {referred}", refer)
 
     async def buy(self) -> None:
-        """Buy something. The shop tells it until it is heard, now and then twice at once."""
+        """Buy something. The shop reports it until it is accepted, now and then twice at once."""
         if not self._buyers:
             return
         self._orders += 1
@@ -109,28 +109,28 @@ class People:
         purchase = purchases.Purchase(order_id=order, buyer_id=buyer, amount_cents=cents)
         holding_days = self._world.settings.referral_settings.holding_days
 
-        async def log(life: Life) -> None:
+        async def log(life: Process) -> None:
             await life.ledger.write(
                 purchases.log_purchase, purchase, rate_ppm, life.ledger.now(), holding_days=holding_days
             )
 
         await self._perhaps_twice(f"{buyer} buys {order} for {cents} cents at {rate_ppm} ppm", log)
 
-    async def _perhaps_twice(self, what: str, work: Callable[[Life], Awaitable[None]]) -> None:
-        """Insist on something; now and then twice at once."""
+    async def _perhaps_twice(self, what: str, work: Callable[[Process], Awaitable[None]]) -> None:
+        """Repeat something until it succeeds; now and then twice at once."""
         async with anyio.create_task_group() as tasks:
             for _ in range(self._chance.choice((1, 1, 1, 1, 2))):
                 tasks.start_soon(self._world.insist, what, work)
 
     async def refund(self) -> None:
-        """Give an order's money back, or some of it."""
-        if not self._world.books.orders:
+        """Refund an order, or a part of it."""
+        if not self._world.model.orders:
             return
-        order = self._chance.choice(list(self._world.books.orders)[-RECENT_ORDERS:])
+        order = self._chance.choice(list(self._world.model.orders)[-RECENT_ORDERS:])
         self._refunds += 1
         refund_id, cents = f"refund-{self._refunds}", self._chance.choice((None, 1, 100, 1_299))
 
-        async def give_back(life: Life) -> None:
+        async def give_back(life: Process) -> None:
             await life.ledger.log_referral_refund(order, cents, refund_id)
 
         await self._perhaps_twice(f"{cents or 'all'} cents of {order} are refunded", give_back)
@@ -140,7 +140,7 @@ class People:
         person = self._chance.choice(self._referrers)
         kind = self._chance.choice((None, *Absence))
 
-        async def note(life: Life) -> None:
+        async def note(life: Process) -> None:
             if kind is None:
                 await life.ledger.write(absences.note_return, person)
             else:
@@ -151,9 +151,9 @@ class People:
     async def bar_or_forgive(self) -> None:
         """Blacklist a referrer, or end that."""
         person = self._chance.choice(self._referrers)
-        barred = person in self._world.books.barred
+        barred = person in self._world.model.barred
 
-        async def decide(life: Life) -> None:
+        async def decide(life: Process) -> None:
             if barred:
                 await life.ledger.write(blacklist.unblacklist, person, actor="cli", now=life.ledger.now())
             else:
@@ -162,10 +162,10 @@ class People:
         await self._world.insist(f"{person} is {'forgiven' if barred else 'barred'}", decide)
 
     async def mark_paid(self) -> None:
-        """Pay somebody from another bot's hand."""
+        """Pay a member through another bot."""
         person = self._chance.choice(self._referrers)
 
-        async def mark(life: Life) -> None:
+        async def mark(life: Process) -> None:
             owed = (await life.ledger.get_pending_cashback_for_user(person))["pending_cents"]
             await life.ledger.mark_cashback_paid(person, self._chance.choice((owed, (owed + 1) // 2, owed + 1)))
 
@@ -174,11 +174,11 @@ class People:
     # Admins.
 
     async def pay(self) -> None:
-        """Propose a batch, think, and press; with the others who press beside the one who may."""
+        """Propose a batch, wait, and press; other users press as well as the entitled one."""
         issuer = self._world.admin(FIRST_ADMIN + self._chance.randrange(2))
         target = self._chance.choice((None, None, self._chance.choice(self._referrers)))
 
-        async def propose(life: Life) -> BatchSummary:
+        async def propose(life: Process) -> BatchSummary:
             return await life.service.propose(issuer, target_user_id=target)
 
         summary = await self._world.ask(f"{issuer} proposes to pay {target or 'everyone'}", propose)
@@ -194,8 +194,8 @@ class People:
         await self.second(number)
 
     async def second(self, number: int) -> None:
-        """Approve as another admin what waits for one; now and then twice at once, and as who was the first too."""
-        batch = self._world.books.batches.get(number)
+        """Approve a waiting batch as another admin; now and then twice at once, and as the first admin too."""
+        batch = self._world.model.batches.get(number)
         if batch is None or batch.first_approved_by is None:
             return
         await anyio.sleep(self._chance.choice(THINKING_SECONDS))
@@ -204,7 +204,7 @@ class People:
                 clicks.start_soon(self._press, self._world.admin(FIRST_ADMIN + admin), number)
 
     def _somebody_else(self, issuer: Actor) -> Actor:
-        """Choose who presses without being asked: another admin, a stranger, or the issuer without the role."""
+        """Choose a further presser: another admin, a stranger, or the issuer without the role."""
         without_role = Actor(source=Source.DISCORD, user_id=issuer.user_id)
         stranger = Actor(source=Source.DISCORD, user_id=STRANGER, role_ids=frozenset({STRANGER}))
         return self._chance.choice((self._world.admin(FIRST_ADMIN + 2), stranger, without_role))
@@ -214,26 +214,26 @@ class People:
         await anyio.sleep(self._chance.choice((0.0, 0.0, 0.05)))
         if self._chance.random() < 0.15:  # noqa: PLR2004 -- one in seven
 
-            async def press(life: Life) -> None:
+            async def press(life: Process) -> None:
                 await life.service.cancel(actor, number)
 
             await self._world.ask(f"{actor} presses Cancel on batch {number}", press)
             return
         if ADMIN_ROLE in actor.role_ids:
-            self._world.books.entitled.add((str(actor), number))
+            self._world.model.entitled.add((str(actor), number))
 
-        async def confirm(life: Life) -> object:
+        async def confirm(life: Process) -> object:
             return await life.service.approve(actor, number)
 
         await self._world.ask(f"{actor} presses Confirm on batch {number}", confirm)
 
     async def manage(self) -> None:
-        """Do to one of the newest batches what an admin may do to it, whether it is the moment for that or not."""
-        batches = list(self._world.books.batches)[-3:]
+        """Do any admin's action to one of the newest batches, whether its state allows it or not."""
+        batches = list(self._world.model.batches)[-3:]
         if not batches:
             return
         number, admin = self._chance.choice(batches), self._world.admin(FIRST_ADMIN + self._chance.randrange(3))
-        acts: dict[str, Callable[[Life], Awaitable[object]]] = {
+        acts: dict[str, Callable[[Process], Awaitable[object]]] = {
             "stops": lambda life: life.service.stop(admin, number),
             "resumes": lambda life: life.service.resume(admin, number),
             "gives up the rest of": lambda life: life.service.abandon(admin, number),
@@ -243,14 +243,14 @@ class People:
         await self._world.ask(f"{admin} {name} batch {number}", acts[name])
 
     async def take_back(self) -> None:
-        """Take a batch's payouts back, or one of them; now and then as two who press, or twice at once."""
-        batches = list(self._world.books.batches)[-3:]
+        """Reverse a batch's payouts, or one of them; now and then as two admins, or twice at once."""
+        batches = list(self._world.model.batches)[-3:]
         if not batches:
             return
         number, issuer = self._chance.choice(batches), self._world.admin(FIRST_ADMIN)
         referrer = self._chance.choice((None, self._chance.choice(self._referrers)))
 
-        async def propose(life: Life) -> Reversal:
+        async def propose(life: Process) -> Reversal:
             return await life.service.propose_reversal(issuer, number, reason="paid by mistake", referrer_id=referrer)
 
         reversal = await self._world.ask(f"{issuer} takes back batch {number}, {referrer or 'all of it'}", propose)
@@ -263,7 +263,7 @@ class People:
 
     async def _decide_reversal(self, admin: Actor, number: int) -> None:
         await anyio.sleep(self._chance.choice((0.0, 0.0, 5.0)))
-        acts: tuple[Callable[[Life], Awaitable[object]], ...] = (
+        acts: tuple[Callable[[Process], Awaitable[object]], ...] = (
             lambda life: life.service.approve_reversal(admin, number),
             lambda life: life.service.cancel_reversal(admin, number),
         )
@@ -272,16 +272,16 @@ class People:
 
     async def spend(self) -> None:
         """Spend from a wallet, through another bot on the same file."""
-        balances = self._world.books.balances
+        balances = self._world.model.balances
         rich = sorted(person for person, cents in balances.items() if cents > 0)
         if rich:
             person = self._chance.choice(rich)
             self._world.spend(person, self._chance.randint(1, balances[person]))
 
-    # The calendar, the machine, and other accidents.
+    # The schedule, the machine, and other accidents.
 
     async def ring(self) -> None:
-        """Ring the bell of the weekly batch: early, late, twice, or for nothing."""
+        """Trigger the weekly batch: early, late, twice, or for nothing."""
         self._world.tell("the bell rings")
         for life in self._world.lives:
             for _ in range(self._chance.randint(1, 2)):
@@ -301,14 +301,14 @@ class People:
         await self._chance.choice(rare)()
 
     async def resume(self) -> None:
-        """Hand the unfinished batches to the runner once more."""
+        """Resubmit the unfinished batches to the runner."""
         await self._world.ask("cli resumes", lambda life: life.service.resume(CLI))
 
     async def touch_schedule(self) -> None:
         """Pause or resume the schedule, or skip the next slot."""
         admin = self._world.admin(FIRST_ADMIN)
         slot_at = self._world.rule.next_slot(self._world.clock())
-        act: Callable[[Life], Coroutine[Any, Any, None]] = self._chance.choice(
+        act: Callable[[Process], Coroutine[Any, Any, None]] = self._chance.choice(
             (
                 lambda life: life.service.pause_schedule(admin, "a reason"),
                 lambda life: life.service.resume_schedule(admin, "a reason"),
@@ -325,8 +325,8 @@ class People:
         )
 
     async def move_clock(self) -> None:
-        """Move the hands of the clock, forward or back."""
-        if self._world.odds.clock_step:
+        """Set the clock forward or back."""
+        if self._world.fault_rates.clock_step:
             seconds = self._chance.choice(CLOCK_STEPS)
             self._world.tell(f"the clock is moved by {seconds:g} s")
             self._world.clock.move(timedelta(seconds=seconds))
@@ -334,7 +334,7 @@ class People:
     async def kill(self) -> None:
         """Kill a process."""
         if self._world.lives:
-            self._chance.choice(self._world.lives).fate.die("by a kill")
+            self._chance.choice(self._world.lives).faults.die("by a kill")
 
     async def stop(self) -> None:
         """Ask a process to stop."""

@@ -1,4 +1,4 @@
-"""Many seeds on several cores, and what they came to."""
+"""Many seeds on several cores, and their results."""
 
 import gc
 import multiprocessing
@@ -8,16 +8,16 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from verification.simulation.environment import Laboratory
+from verification.simulation.environment import Environment
 from verification.simulation.seeds import Outcome, run_seed
 
 SEEDS_AT_ONCE: Final = 50
-"""Seeds that one worker runs in one folder, before it tells what they came to."""
+"""Seeds that one worker runs in one folder before it reports their results."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What a number of seeds came to. Each violation begins with the seed that repeats it."""
+    """The results of a number of seeds. Each violation begins with the seed that repeats it."""
 
     seeds: int = 0
     lives: int = 0
@@ -62,9 +62,9 @@ def run_seeds(
     watch: Callable[[Tally], None] = lambda _: None,
     is_enough: Callable[[], bool] = lambda: False,
 ) -> Tally:
-    """Run `count` seeds from `first` on, in so many processes; `watch` is told what they have come to so far.
+    """Run `count` seeds from `first` on, in so many processes; `watch` receives the results so far.
 
-    `is_enough` is asked after each part: when it says so, what is under way is finished, and the rest is left out. The
+    `is_enough` is called after each part: if it returns true, running parts are finished, and the rest is omitted. The
     seeds that were run are the first ones either way.
     """
     total = Tally()
@@ -82,7 +82,7 @@ def run_seeds(
             watch(total)
             if is_enough():
                 break
-        # From the last one back: what starts meanwhile comes before all that is left out.
+        # From the last one back: parts that start in the meantime come before all omitted ones.
         for part in [one for one in reversed(parts) if not one.cancel()]:
             total.join(part.result())
             watch(total)
@@ -91,15 +91,15 @@ def run_seeds(
 
 
 def _settle_in() -> None:
-    """Go on at a Control-C, which the terminal sends to every process: who asked for the seeds decides when to end."""
+    """Ignore a Control-C, which the terminal sends to every process: the parent process decides when to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What was imported stays: the collector need not look through it in each world again.
+    # Imported modules stay: the collector need not scan them again in each world.
     gc.freeze()
 
 
 def _run_part(seeds: Iterable[int]) -> Tally:
     tally = Tally()
-    with Laboratory() as laboratory:
+    with Environment() as environment:
         for seed in seeds:
-            tally.add(run_seed(seed, laboratory))
+            tally.add(run_seed(seed, environment))
     return tally

@@ -1,4 +1,4 @@
-"""Where worlds live: a folder in memory, an empty ledger, and computers that serve one world after another."""
+"""The environment of worlds: a folder in memory, an empty ledger, and computers that serve one world after another."""
 
 import logging
 import shutil
@@ -16,11 +16,11 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a folder of ours is made in it
 COMPUTERS: Final = 2
 
 
-class Laboratory:
-    """Use it as a context: it silences the program's log, and its folder goes with it."""
+class Environment:
+    """Use it as a context: it silences the program's log, and removes its folder at the end."""
 
     def __init__(self) -> None:
-        """Make the folder, in memory where the machine has such a place."""
+        """Create the folder, in memory if the machine has such a place."""
         self._folder = Path(tempfile.mkdtemp(prefix="cashback-", dir=MEMORY if MEMORY.is_dir() else None))
         self._template = self._folder / "template.db"
         self._path = self._folder / "ledger.db"
@@ -28,14 +28,14 @@ class Laboratory:
         self._log_level = logging.root.manager.disable
 
     def __enter__(self) -> Self:
-        """Make the empty ledger."""
+        """Create the empty ledger."""
 
         async def create() -> None:
             async with Database(self._template):
                 pass
 
         anyio.run(create)
-        # The story tells more than the log, and a fault that is thrown in a thousand times is no summaries_changed.
+        # The story is more detailed than the log, and a fault injected a thousand times is not news.
         logging.disable(logging.CRITICAL)
         return self
 
@@ -47,7 +47,7 @@ class Laboratory:
         shutil.rmtree(self._folder)
 
     def computers(self) -> list[SimulatedLedger]:
-        """Put an empty ledger before the computers."""
+        """Give the computers an empty ledger."""
         for suffix in ("-wal", "-shm"):
             self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
         shutil.copyfile(self._template, self._path)

@@ -1,4 +1,4 @@
-"""The real ledger on a real file, with the faults that chance has for it, and word to the books of each commit."""
+"""The real ledger on a real file, with injected faults, and a report of each commit to the ledger model."""
 
 import inspect
 import sqlite3
@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from cashback.database import Database
 from cashback.domain.ports import Clock
-from verification.simulation.process_faults import Fate
+from verification.simulation.process_faults import ProcessFaults
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,15 +23,15 @@ BROKEN: Final = "disk I/O error"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
-    """A transaction that is in the file: whose it is, which function wrote it, of what, and what it answered."""
+    """A committed transaction: its process, the function that wrote it, the arguments, and the result."""
 
-    by: Fate
+    by: ProcessFaults
     function: str
     arguments: Mapping[str, Any]
     result: Any
 
     def __str__(self) -> str:
-        """Write it as a line of a story."""
+        """Format it as a line of a story."""
         words = [f"{name}={value}" for name, value in self.arguments.items() if name not in {"connection", "now"}]
         return f"  committed {self.function}({', '.join(words)}) -> {self.result}"
 
@@ -39,38 +39,38 @@ class Committed:
 class SimulatedLedger(Database):
     """One computer's ledger, for one world after another, so that each statement is compiled once.
 
-    `clock` is the world's, `fate` that of the process which has the file open, and `witness` is told of each commit.
+    `clock` is the world's, `faults` that of the process which has the file open, and `witness` is called with each
+    commit.
     """
 
     clock: Clock
-    fate: Fate
+    faults: ProcessFaults
     witness: Callable[[Committed], None]
 
     def __init__(self, path: Path) -> None:
-        """Take the file."""
         super().__init__(path, clock=self._tell_time, inline=True, failpoint=self._at_commit)
         self._written: Committed | None = None
 
     def _tell_time(self) -> datetime:
-        """Tell the moment by the clock of the present world."""
+        """Return the moment by the clock of the present world."""
         return self.clock()
 
     async def write(self, function: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Write, unless something goes wrong."""
-        await self.fate.linger()
+        """Write, unless a fault is injected."""
+        await self.faults.linger()
 
         def work(connection: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 -- the package's own
             self._fail_perhaps()
             self._written = None
             result = function(connection, *args, **kwargs)
-            self._written = _committed(self.fate, function, args, kwargs, result)
+            self._written = _committed(self.faults, function, args, kwargs, result)
             return result
 
         return await super().write(work, *args, **kwargs)
 
     async def read(self, function: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Read, unless something goes wrong."""
-        await self.fate.linger()
+        """Read, unless a fault is injected."""
+        await self.faults.linger()
 
         def work(connection: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 -- the package's own
             self._fail_perhaps()
@@ -79,24 +79,24 @@ class SimulatedLedger(Database):
         return await super().read(work, *args, **kwargs)
 
     def _fail_perhaps(self) -> None:
-        """Raise what the driver raises, so that it is translated as in life."""
-        self.fate.go_on()
-        if self.fate.strikes("locked"):
+        """Raise a driver's error now and then, so that it is translated as in production."""
+        self.faults.go_on()
+        if self.faults.strikes("locked"):
             raise sqlite3.OperationalError(LOCKED)
 
     def _at_commit(self, moment: str) -> None:
-        self.fate.go_on()
+        self.faults.go_on()
         if moment == "before commit":
-            self.fate.die_perhaps("before a commit")
-            if self.fate.strikes("disk_full"):
+            self.faults.die_perhaps("before a commit")
+            if self.faults.strikes("disk_full"):
                 raise sqlite3.OperationalError(FULL)
-            if self.fate.strikes("broken_at_commit"):
+            if self.faults.strikes("broken_at_commit"):
                 raise sqlite3.OperationalError(BROKEN)
             return
         if self._written is not None:
             self.witness(self._written)
-        self.fate.die_perhaps("after a commit")
-        if self.fate.strikes("answer_of_commit_lost"):
+        self.faults.die_perhaps("after a commit")
+        if self.faults.strikes("answer_of_commit_lost"):
             raise sqlite3.OperationalError(BROKEN)
 
 
@@ -105,7 +105,7 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function)
 
 
-def _committed(by: Fate, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Committed:  # noqa: ANN401 -- any
+def _committed(by: ProcessFaults, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Committed:  # noqa: ANN401 -- any
     name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
     arguments = _signature(function).bind(None, *args, **kwargs)
     arguments.apply_defaults()

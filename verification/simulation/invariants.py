@@ -1,4 +1,4 @@
-"""Compares the rows with the books, and at the end looks for what is not at its end. Asks nothing of the program."""
+"""Compares the rows with the ledger model, and at the end finds unfinished work, independently of the program."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from typing import Any, Final, Protocol
 from cashback.domain.calendar import Rule
 from cashback.domain.model import BatchStatus, PayoutStatus, SlotStatus
 from cashback.domain.ports import Clock
-from verification.simulation.discord_model import Post
-from verification.simulation.ledger_model import PPM, Books
+from verification.simulation.discord_model import DiscordModel
+from verification.simulation.ledger_model import PPM, LedgerModel
 
 
 class EndedWorld(Protocol):
-    """What is looked at when a world has ended."""
+    """The parts of an ended world that are checked."""
 
-    books: Books
-    post: Post
+    model: LedgerModel
+    discord: DiscordModel
 
     @property
     def clock(self) -> Clock:
@@ -32,40 +32,40 @@ class EndedWorld(Protocol):
 FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
 
 
-def inspect(rows: sqlite3.Connection, books: Books) -> Iterator[str]:
-    """Name each table whose rows are not what the books say."""
-    for what, query, expected in _tables(books):
+def inspect(rows: sqlite3.Connection, model: LedgerModel) -> Iterator[str]:
+    """Describe each table whose rows differ from the model."""
+    for what, query, expected in _tables(model):
         found = rows.execute(query).fetchall()
         if found != expected:
             yield f"{what}: {_difference(found, expected)}"
-    yield from _audited(rows, books)
+    yield from _audited(rows, model)
 
 
-def _tables(books: Books) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
+def _tables(model: LedgerModel) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
     yield (
         "referrals (referrer, referred, spend, earned, paid, paid elsewhere, carry)",
         """SELECT referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents,
         cashback_paid_cents, cashback_paid_elsewhere_cents, cashback_carry_ppm FROM referrals ORDER BY id""",
         [
             (r.referrer, r.referred, r.spend, r.earned, r.paid, r.elsewhere, int((r.exact - r.earned) * PPM))
-            for r in books.referrals
+            for r in model.referrals
         ],
     )
     yield (
         "wallets (member, cents)",
         "SELECT discord_id, wallet_balance_cents FROM users ORDER BY 1",
-        sorted(books.balances.items()),
+        sorted(model.balances.items()),
     )
     yield (
         "wallet transactions (batch, member, cents, balance)",
         """SELECT cashback_payout_batch_number, user_discord_id, amount_cents, balance_after_cents
         FROM wallet_transactions ORDER BY id""",
-        list(books.moves),
+        list(model.moves),
     )
     yield (
         "batches (number, status)",
         "SELECT number, status FROM cashback_payout_batches ORDER BY 1",
-        [(number, batch.status) for number, batch in sorted(books.batches.items())],
+        [(number, batch.status) for number, batch in sorted(model.batches.items())],
     )
     yield (
         "payouts (batch, referrer, approved, status, paid, reason)",
@@ -75,21 +75,21 @@ def _tables(books: Books) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
         ),
         [
             (number, person, payout.approved, payout.status, payout.paid, payout.reason)
-            for number, batch in sorted(books.batches.items())
+            for number, batch in sorted(model.batches.items())
             for person, payout in sorted(batch.payouts.items())
         ],
     )
     yield (
         "direct messages (batch, member)",
         "SELECT batch_number, user_id FROM cashback_notifications ORDER BY 1, 2",
-        sorted((number, person) for number, person, _, _ in books.moves if number is not None),
+        sorted((number, person) for number, person, _, _ in model.moves if number is not None),
     )
     yield (
         "payouts taken back (batch, referrer, cents, cents that were not there)",
         "SELECT batch_number, referrer_id, amount_cents, shortfall_cents FROM cashback_payout_reversals ORDER BY 1, 2",
         [
             (number, person, *payout.taken_back)
-            for number, batch in sorted(books.batches.items())
+            for number, batch in sorted(model.batches.items())
             for person, payout in sorted(batch.payouts.items())
             if payout.taken_back is not None
         ],
@@ -97,7 +97,7 @@ def _tables(books: Books) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
     yield (
         "slots (moment, status, batch)",
         "SELECT slot_at, status, batch_number FROM cashback_schedule_slots ORDER BY 1",
-        [(_text(slot_at), status, number) for slot_at, (status, number) in sorted(books.slots.items())],
+        [(_text(slot_at), status, number) for slot_at, (status, number) in sorted(model.slots.items())],
     )
 
 
@@ -108,22 +108,22 @@ def _text(moment: datetime) -> str:
 def _difference(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> str:
     more = [row for row in found if row not in expected]
     less = [row for row in expected if row not in found]
-    return f"the rows have {more or found}, the books {less or expected}"
+    return f"the rows have {more or found}, the model {less or expected}"
 
 
-def _audited(rows: sqlite3.Connection, books: Books) -> Iterator[str]:
-    """Find batches whose end the audit log does not tell once for each time that they were finished."""
+def _audited(rows: sqlite3.Connection, model: LedgerModel) -> Iterator[str]:
+    """Find batches whose ends are not in the audit log exactly once for each time that they were finished."""
     query = "SELECT batch_number, count(*) FROM cashback_audit_log WHERE action = 'batch_finished' GROUP BY 1"
     told = dict(rows.execute(query).fetchall())
-    ends = {number: batch.ends for number, batch in books.batches.items() if batch.ends}
+    ends = {number: batch.ends for number, batch in model.batches.items() if batch.ends}
     if told != ends:
-        yield f"the audit log tells of the ends {told}, there were {ends}"
+        yield f"the audit log has the ends {told}, there were {ends}"
 
 
 def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
-    """Name what is stuck when nothing goes wrong any more: batches, cents, direct messages, slots."""
-    books = world.books
-    for number, batch in books.batches.items():
+    """Describe what is stuck although faults have ended: batches, cents, direct messages, slots."""
+    model = world.model
+    for number, batch in model.batches.items():
         if batch.status in {BatchStatus.PROPOSED, BatchStatus.APPROVED, BatchStatus.RUNNING}:
             yield f"batch {number} is {batch.status} for ever"
         if batch.status in FINISHED and any(one.status is PayoutStatus.PLANNED for one in batch.payouts.values()):
@@ -133,32 +133,32 @@ def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
     ).fetchall()
     if queued:
         yield f"direct messages are queued for ever: {queued}"
-    if world.post.unseen():
-        yield f"direct messages are marked as sent and nobody saw them: {world.post.unseen()}"
-    for person in sorted(set(books.referrals_by) - {books.broken_wallet} - set(books.absent)):
-        cents = books.pending(person, world.clock())
-        if cents >= books.min_payout_cents:
+    if world.discord.unseen():
+        yield f"direct messages are marked as sent and nobody saw them: {world.discord.unseen()}"
+    for person in sorted(set(model.referrals_by) - {model.broken_wallet} - set(model.absent)):
+        cents = model.pending(person, world.clock())
+        if cents >= model.min_payout_cents:
             yield f"{cents} cents of {person} are pending for ever"
     yield from _slots(rows, world)
 
 
 def _slots(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
-    """Find slots that nobody decided, and batches of a slot that are not exactly one."""
+    """Find undecided slots, and slots without exactly one batch."""
     if not rows.execute("SELECT 1 FROM cashback_schedule_state").fetchall():
         yield "no schedule has come into force"
     for slot_at in undecided_slots(rows, world):
         yield f"the slot of {slot_at} was never decided"
-    batched = sorted(number for status, number in world.books.slots.values() if status is SlotStatus.BATCHED and number)
-    by_schedule = sorted(number for number, batch in world.books.batches.items() if batch.proposed_by == "schedule")
+    batched = sorted(number for status, number in world.model.slots.values() if status is SlotStatus.BATCHED and number)
+    by_schedule = sorted(number for number, batch in world.model.batches.items() if batch.proposed_by == "schedule")
     if batched != by_schedule:
         yield f"the slots have the batches {batched}, the schedule made {by_schedule}"
 
 
 def undecided_slots(rows: sqlite3.Connection, world: EndedWorld) -> list[datetime]:
-    """List the slots that have passed since the schedule came into force, and that nobody decided yet."""
+    """List the undecided slots that have passed since the schedule came into force."""
     return [
         slot_at
         for (since,) in rows.execute("SELECT in_force_since FROM cashback_schedule_state").fetchall()
         for slot_at in world.rule.slots_between(datetime.fromisoformat(since).replace(tzinfo=UTC), world.clock())
-        if slot_at not in world.books.slots
+        if slot_at not in world.model.slots
     ]

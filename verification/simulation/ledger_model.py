@@ -1,6 +1,6 @@
-"""The books: an independent model of the ledger. It knows the rules of the money, and nothing of SQL.
+"""An independent model of the ledger. It implements the rules of the money, without SQL.
 
-What was earned is kept in exact fractions of a cent, and what is payable is worked out from the purchases each time.
+Earnings are exact fractions of a cent, and payable amounts are computed from the purchases each time.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ OPEN: Final = (BatchStatus.PROPOSED, BatchStatus.APPROVED, BatchStatus.RUNNING)
 
 @dataclass(slots=True)
 class Purchase:
-    """What somebody bought; what of it was not refunded earns at its rate, and is payable from a moment on."""
+    """A purchase; its part that was not refunded earns at its rate, and is payable from a moment on."""
 
     buyer: int
     cents: int
@@ -25,17 +25,17 @@ class Purchase:
     payable_at: datetime | None = None
     refunded: int = 0
     counts: bool = False
-    """Whether it counts for a referral; one that was bought before the buyer was referred does not."""
+    """Whether it counts for a referral; a purchase before the referral does not."""
 
     @property
     def exact(self) -> Fraction:
-        """What it earns, in cents."""
+        """Its earnings in cents, exactly."""
         return Fraction((self.cents - self.refunded) * self.rate_ppm, PPM)
 
 
 @dataclass(slots=True)
 class Referral:
-    """Who brought whom, what the referred has bought, and what was paid of what that earned."""
+    """A referral: referrer, referred member, the purchases, and what was paid of their earnings."""
 
     referrer: int
     referred: int
@@ -47,7 +47,7 @@ class Referral:
     unlinked: bool = False
 
     def add(self, purchase: Purchase) -> None:
-        """Take a purchase of the referred into account."""
+        """Add a purchase of the referred member."""
         purchase.counts = True
         self.purchases.append(purchase)
         self.spend += purchase.cents
@@ -66,14 +66,14 @@ class Referral:
         return int(self.exact)
 
     def pending(self, now: datetime) -> int:
-        """Tell the whole cents that may be paid now; below zero where more was paid than is earned."""
+        """Return the whole cents that may be paid now; negative if more was paid than is earned."""
         held = (one.exact for one in self.purchases if one.payable_at is not None and one.payable_at > now)
         return int(self.exact - sum(held, Fraction())) - self.paid
 
 
 @dataclass(slots=True)
 class Payout:
-    """One line of a plan, and what became of it."""
+    """One line of a plan, and its outcome."""
 
     approved: int
     status: PayoutStatus = PayoutStatus.PLANNED
@@ -85,7 +85,7 @@ class Payout:
 
 @dataclass(slots=True)
 class Batch:
-    """A plan, who made it, and until when it may be approved."""
+    """A plan, its proposer, and until when it may be approved."""
 
     proposed_by: str
     expires_at: datetime | None
@@ -98,7 +98,7 @@ class Batch:
 
 @dataclass(slots=True)
 class Reversal:
-    """Payouts that are to be taken back, who asked for that, and until when it may be approved."""
+    """Payouts to be reversed, the admin that proposed it, and until when it may be approved."""
 
     batch: int
     referrer: int | None
@@ -110,8 +110,8 @@ class Reversal:
 
 
 @dataclass(slots=True)
-class Books:
-    """What the rows must be. `found` are the breaches of the rules that a commit itself has shown."""
+class LedgerModel:
+    """The expected rows. `found` are the rule violations that a commit itself has shown."""
 
     min_payout_cents: int = 1
     referrals: list[Referral] = field(default_factory=list)
@@ -129,27 +129,27 @@ class Books:
     paused: bool = False
     broken_wallet: int | None = None
     entitled: set[tuple[str, int]] = field(default_factory=set)
-    """Who had the role at the moment of a press, and on which batch that was."""
+    """The members with the admin role at the moment of a press, and the batch pressed."""
     latest: datetime | None = None
     found: list[str] = field(default_factory=list)
 
     def breach(self, text: str) -> None:
-        """Note that a rule was broken."""
+        """Record a broken rule."""
         self.found.append(text)
 
     def require(self, holds: bool, text: str) -> None:  # noqa: FBT001 -- reads as an assertion
-        """Note that a rule was broken, unless it holds."""
+        """Record a broken rule, unless it holds."""
         if not holds:
             self.breach(text)
 
     def pending(self, referrer: int, now: datetime) -> int:
-        """Tell what a referrer would be paid now, in cents."""
+        """Return what a referrer would be paid now, in cents."""
         if referrer in self.barred:
             return 0
         return sum(max(one.pending(now), 0) for one in self.referrals_by.get(referrer, ()))
 
     def take(self, referrer: int, cents: int, now: datetime) -> Iterable[tuple[Referral, int]]:
-        """Mark cents as paid, oldest referral first; tell how much of each."""
+        """Mark cents as paid, oldest referral first; return how much of each."""
         for one in self.referrals_by.get(referrer, ()):
             share = min(cents, one.pending(now))
             if share > 0:
@@ -160,16 +160,16 @@ class Books:
     def plan(
         self, now: datetime, *, target: int | None = None, least: int = 1, hold_leavers: bool = False
     ) -> dict[int, Payout]:
-        """Work out what a batch that is proposed now would pay."""
+        """Compute what a batch that is proposed now would pay."""
         people = self.referrals_by if target is None else {target}
         left_out = {Absence.GONE, Absence.LEFT} if hold_leavers else {Absence.GONE}
         wanted = sorted(person for person in people if self.absent.get(person) not in left_out)
         return {person: Payout(cents) for person in wanted if (cents := self.pending(person, now)) >= least}
 
-    # The programme.
+    # The referral program.
 
     def refer(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Record who brought whom, once each."""
+        """Record referrals, once each."""
         for referrer, referred in pairs:
             if referrer != referred and referred not in self.referral_of:
                 one = self.referral_of[referred] = Referral(referrer, referred)
@@ -179,7 +179,7 @@ class Books:
                     self.balances.setdefault(person, 0)
 
     def buy(self, order: str, purchase: Purchase) -> int | None:
-        """Record a purchase; tell the whole cents that it earned, None where nobody earns by it."""
+        """Record a purchase; return the whole cents that it earned, None if it earned nothing."""
         if order in self.orders:
             return None
         self.orders[order] = purchase
@@ -195,7 +195,7 @@ class Books:
         return one.earned - before if one.referrer not in self.barred else None
 
     def refund(self, order: str, refund_id: str, cents: int) -> int:
-        """Refund a part of a purchase, each refund once; tell by how many whole cents the earnings fell."""
+        """Refund a part of a purchase, each refund once; return the decrease of the earnings in whole cents."""
         if refund_id in self.refunds:
             return 0
         self.refunds.add(refund_id)
@@ -212,9 +212,9 @@ class Books:
     # Batches.
 
     def approve(self, number: int, actor: str, now: datetime, wait: timedelta) -> bool:
-        """Approve a batch, or note the first of two approvals; whoever may not, or too late, has broken the rules.
+        """Approve a batch, or record the first of two approvals; an unauthorized or late approval is a violation.
 
-        Tell whether it is approved now.
+        Return whether it is approved now.
         """
         batch = self.batches[number]
         self.require(batch.status is BatchStatus.PROPOSED, f"batch {number} was approved, it is {batch.status}")
@@ -231,7 +231,7 @@ class Books:
         return True
 
     def credit(self, number: int, first: int, last: int, now: datetime) -> tuple[int, int, int]:
-        """Settle the planned payouts of a range; tell how many were credited, their cents, and how many skipped."""
+        """Settle the planned payouts of a range; return how many were credited, their cents, and how many skipped."""
         batch = self.batches[number]
         self.require(batch.status is BatchStatus.RUNNING, f"batch {number} pays, it is {batch.status}")
         credited = cents = skipped = 0
@@ -252,11 +252,11 @@ class Books:
         return credited, cents, skipped
 
     def settle_rest(self, number: int, before: PayoutStatus) -> None:
-        """Give up the payouts of a batch that are in a state; they are skipped, and the batch is closed."""
+        """Abandon the payouts of a batch that are in a state; they are skipped, and the batch is closed."""
         batch = self.batches[number]
         for payout in batch.payouts.values():
             if payout.status is before:
-                payout.status, payout.reason = PayoutStatus.SKIPPED, SkipReason.GIVEN_UP
+                payout.status, payout.reason = PayoutStatus.SKIPPED, SkipReason.ABANDONED
         batch.status = BatchStatus.RUNNING
         self.finish(number)
 
@@ -270,7 +270,7 @@ class Books:
             batch.status = BatchStatus.COMPLETED_WITH_FAILURES if failed else BatchStatus.COMPLETED
             batch.ends += 1
 
-    # What leaves a wallet again.
+    # Money leaving a wallet again.
 
     def move(self, batch: int | None, person: int, cents: int) -> None:
         """Move money into a wallet, or out of it."""
@@ -286,7 +286,7 @@ class Books:
         }
 
     def take_back(self, reversal: Reversal) -> tuple[int, int]:
-        """Take payouts back as far as the wallets hold them; tell the cents taken, and those that were not there."""
+        """Reverse payouts as far as the wallets hold them; return the cents taken, and the cents missing."""
         taken = missing = 0
         for person, payout in self.reversible(reversal.batch, reversal.referrer).items():
             held = min(payout.paid, max(self.balances[person], 0))
@@ -298,5 +298,5 @@ class Books:
         return taken, missing
 
     def open_batches(self) -> list[int]:
-        """List the batches that are not at their end."""
+        """List the unfinished batches."""
         return [number for number, batch in self.batches.items() if batch.status in OPEN]

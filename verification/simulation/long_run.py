@@ -1,4 +1,4 @@
-"""Years of a living community: weeks with their days, one weekly batch after the other, and what goes wrong then."""
+"""Years of a living community: weeks with their days, one weekly batch after the other, and their faults."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,15 +14,15 @@ import anyio
 from cashback.domain.calendar import WEEK
 from cashback.domain.model import SlotStatus
 from cashback.settings import ReferralSettings, RoleIds, Settings
-from verification.simulation.actors import People
-from verification.simulation.environment import Laboratory
+from verification.simulation.actors import Actors
+from verification.simulation.environment import Environment
 from verification.simulation.ledger_model import PPM
 from verification.simulation.quiescence import calm_down
-from verification.simulation.randomness import Odds
+from verification.simulation.randomness import FaultRates
 from verification.simulation.run_world import run_world
 from verification.simulation.world import ADMIN_ROLE, START, World
 
-ODDS: Final = Odds(
+ODDS: Final = FaultRates(
     locked=0.002,
     disk_full=0.001,
     broken_at_commit=0.001,
@@ -35,7 +35,7 @@ ODDS: Final = Odds(
 )
 SETTINGS: Final = Settings(
     role_ids=RoleIds(admin=ADMIN_ROLE),
-    referral_settings=ReferralSettings(holding_days=3, dm_per_second=50.0, retry_attempts=1, chunk_size=7),
+    referral_settings=ReferralSettings(holding_days=3, dm_per_second=50.0, dm_retry_attempts=1, chunk_size=7),
 )
 DOWN_CHANCE: Final = 0.08
 ADMIN_CHANCE: Final = 0.05
@@ -52,7 +52,7 @@ STORY_LINES: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """All referrals at the end: cents as the rows have them, and what was earned as the books know it, exactly."""
+    """All referrals at the end: cents as the rows have them, and the exact earnings by the model."""
 
     earned_millionths: int
     paid: int
@@ -64,14 +64,14 @@ class Account:
 
     @property
     def lost(self) -> int:
-        """Tell by how many cents the rows are away from what was earned."""
+        """Return the difference in cents between the rows and the earnings."""
         accounted = self.paid + self.pending + self.held - self.owed
         return abs(self.earned_millionths - accounted * PPM - self.carried_millionths) // PPM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What the years came to. `violation` is None where every promise was kept; `story` is how it ended."""
+    """The result of the years. `violation` is None if every promise was kept; `story` is how it ended."""
 
     years: dict[int, Counter[str]]
     slots: dict[int, Counter[SlotStatus]]
@@ -95,51 +95,51 @@ class _Course:
         self.fridays_down = 0
 
     async def run(self, world: World) -> None:
-        """Live all of them, then come to rest."""
+        """Run all of them, then let the program come to rest."""
         async with anyio.create_task_group() as crowd:
-            people = People(world, crowd, referrers=FOUNDERS, grows=True)
+            actors = Actors(world, crowd, referrers=FOUNDERS, grows=True)
             for number in range(self._weeks):
-                await self._week(world, people, START + number * WEEK)
+                await self._week(world, actors, START + number * WEEK)
                 if number % WEEKS_BETWEEN_INSPECTIONS == 0:
                     world.inspect()
                 self._advance(1)
-            await calm_down(world, people)
+            await calm_down(world, actors)
 
-    async def _week(self, world: World, people: People, monday: datetime) -> None:
-        """Let people live from Monday to Thursday; then comes Friday, and the program is up, late, or down."""
+    async def _week(self, world: World, actors: Actors, monday: datetime) -> None:
+        """Let people act from Monday to Thursday; then comes Friday, and the program is up, late, or down."""
         chance = world.chance
         async with anyio.create_task_group() as computers:
-            computers.start_soon(partial(world.keep_alive, 0, odds=world.odds), name="computer 0")
+            computers.start_soon(partial(world.keep_alive, 0, fault_rates=world.fault_rates), name="computer 0")
             for day in range(DAYS):
                 world.clock.move_to(monday + timedelta(days=day, seconds=chance.randrange(80_000)))
                 for _ in range(chance.randint(0, 2)):
-                    people.at(chance.uniform(0, DAY_SECONDS), people.member())
+                    actors.at(chance.uniform(0, DAY_SECONDS), actors.member())
                 if chance.random() < ADMIN_CHANCE:
-                    people.at(chance.uniform(0, DAY_SECONDS), people.pay)
+                    actors.at(chance.uniform(0, DAY_SECONDS), actors.pay)
                 if chance.random() < PAUSE_CHANCE:
-                    people.at(chance.uniform(0, DAY_SECONDS), people.touch_schedule)
-                if world.books.paused and chance.random() < RESUME_CHANCE:
-                    people.at(chance.uniform(0, DAY_SECONDS), people.resume_schedule)
+                    actors.at(chance.uniform(0, DAY_SECONDS), actors.touch_schedule)
+                if world.model.paused and chance.random() < RESUME_CHANCE:
+                    actors.at(chance.uniform(0, DAY_SECONDS), actors.resume_schedule)
                 await anyio.sleep(DAY_SECONDS)
             if chance.random() < DOWN_CHANCE:
                 self.fridays_down += 1
             else:
                 late = timedelta(seconds=chance.choice(LATE_SECONDS))
                 world.clock.move_to(world.rule.next_slot(monday) + late)
-                people.at(0, people.ring)
+                actors.at(0, actors.ring)
                 await anyio.sleep(FRIDAY_SECONDS)
             await world.end_lives(gently=chance.random() < 0.9)  # noqa: PLR2004 -- one in ten is a power cut
             computers.cancel_scope.cancel()
 
 
 def live_years(weeks: int, seed: int, advance: Callable[[int], None] = lambda _weeks: None) -> History:
-    """Let a community live so many weeks. The same seed is the same history; `advance` is told of each week."""
+    """Run a community for so many weeks. The same seed gives the same history; `advance` is called for each week."""
     chance, course = Random(seed), _Course(weeks, advance)  # noqa: S311 -- the seed is the point
-    with Laboratory() as laboratory:
+    with Environment() as environment:
 
         def make() -> World:
             return World(
-                laboratory.computers(), chance, SETTINGS, ODDS, look_after_each_life=False, story_lines=STORY_LINES
+                environment.computers(), chance, SETTINGS, ODDS, look_after_each_life=False, story_lines=STORY_LINES
             )
 
         world, violation = run_world(chance, make, course.run)
@@ -148,7 +148,7 @@ def live_years(weeks: int, seed: int, advance: Callable[[int], None] = lambda _w
 
 def _history(world: World, fridays_down: int, violation: str | None) -> History:
     slots: dict[int, Counter[SlotStatus]] = {}
-    for slot_at, (status, _) in sorted(world.books.slots.items()):
+    for slot_at, (status, _) in sorted(world.model.slots.items()):
         slots.setdefault(slot_at.year, Counter())[status] += 1
     for year in world.seen.years.keys() - slots.keys():
         slots[year] = Counter()
@@ -156,10 +156,10 @@ def _history(world: World, fridays_down: int, violation: str | None) -> History:
         years=world.seen.years,
         slots=slots,
         account=_account(world),
-        referrals=len(world.books.referrals),
-        payouts=sum(number is not None for number, *_ in world.books.moves),
+        referrals=len(world.model.referrals),
+        payouts=sum(number is not None for number, *_ in world.model.moves),
         lives=world.seen.lives,
-        messages=sum(map(len, world.post.seen.values())),
+        messages=sum(map(len, world.discord.seen.values())),
         fridays_down=fridays_down,
         audit_head=world.end.audit_head,
         violation=violation,
@@ -168,8 +168,8 @@ def _history(world: World, fridays_down: int, violation: str | None) -> History:
 
 
 def _account(world: World) -> Account:
-    """Add up all referrals, whoever is barred: what is paid and carried from the rows, the rest from the books."""
-    now, everyone = world.end.at, world.books.referrals
+    """Add up all referrals, blacklisted referrers included: paid and carried from the rows, the rest from the model."""
+    now, everyone = world.end.at, world.model.referrals
     open_cents = [one.pending(now) for one in everyone]
     return Account(
         earned_millionths=int(sum((one.exact for one in everyone), Fraction()) * PPM),

@@ -1,7 +1,7 @@
-"""What each commit means in the books.
+"""The effect of each commit on the ledger model.
 
-A commit is told by the name of the function that wrote it. A function that does not stand here is taken to move no
-money and to decide nothing: where that is wrong, rows and books differ from then on.
+A commit is identified by the function that wrote it. Functions not listed here are assumed to move no money and to
+decide nothing: if that is wrong, rows and model differ from then on.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,23 +11,23 @@ from typing import Final
 from cashback.database.referral_program import purchases, refunds
 from cashback.domain.model import BatchLimits, BatchStatus, PayoutStatus, SlotStatus
 from verification.simulation.faulty_ledger import Committed
-from verification.simulation.ledger_model import Batch, Books, Payout, Purchase, Reversal
+from verification.simulation.ledger_model import Batch, LedgerModel, Payout, Purchase, Reversal
 
-Handler = Callable[[Books, Committed], None]
-
-
-def _refer(books: Books, done: Committed) -> None:
-    books.refer([(done.arguments["referrer_id"], done.arguments["referred_id"])])
+Handler = Callable[[LedgerModel, Committed], None]
 
 
-def _refer_many(books: Books, done: Committed) -> None:
-    books.refer(done.arguments["pairs"])
+def _refer(model: LedgerModel, done: Committed) -> None:
+    model.refer([(done.arguments["referrer_id"], done.arguments["referred_id"])])
 
 
-def _buy(books: Books, done: Committed) -> None:
+def _refer_many(model: LedgerModel, done: Committed) -> None:
+    model.refer(done.arguments["pairs"])
+
+
+def _buy(model: LedgerModel, done: Committed) -> None:
     order = done.arguments["purchase"].order_id
-    earned = books.buy(order, _purchase(done, done.arguments["purchase"]))
-    books.require(earned == done.result, f"order {order} earned {done.result} cents, it must be {earned}")
+    earned = model.buy(order, _purchase(done, done.arguments["purchase"]))
+    model.require(earned == done.result, f"order {order} earned {done.result} cents, it must be {earned}")
 
 
 def _purchase(done: Committed, bought: purchases.Purchase) -> Purchase:
@@ -37,63 +37,63 @@ def _purchase(done: Committed, bought: purchases.Purchase) -> Purchase:
     return Purchase(bought.buyer_id, bought.amount_cents, done.arguments["rate_ppm"], payable_at)
 
 
-def _buy_many(books: Books, done: Committed) -> None:
+def _buy_many(model: LedgerModel, done: Committed) -> None:
     for bought, told in zip(done.arguments["purchases"], done.result, strict=True):
-        earned = books.buy(bought.order_id, _purchase(done, bought))
-        books.require(
+        earned = model.buy(bought.order_id, _purchase(done, bought))
+        model.require(
             (earned or 0) == told.earned_cents,
             f"order {bought.order_id} earned {told.earned_cents} cents, it must be {earned}",
         )
 
 
-def _refund(books: Books, done: Committed) -> None:
+def _refund(model: LedgerModel, done: Committed) -> None:
     told = done.result
-    taken = books.refund(told.order_id, told.refund_id, told.amount_cents)
+    taken = model.refund(told.order_id, told.refund_id, told.amount_cents)
     fresh = told.outcome is not refunds.RefundOutcome.REPEATED
-    books.require(
+    model.require(
         not fresh or taken == told.taken_cents,
         f"refund {told.refund_id} took {told.taken_cents} cents back, it must be {taken}",
     )
 
 
-def _note_absence(books: Books, done: Committed) -> None:
+def _note_absence(model: LedgerModel, done: Committed) -> None:
     if done.result:
-        books.absent[done.arguments["user_id"]] = done.arguments["kind"]
+        model.absent[done.arguments["user_id"]] = done.arguments["kind"]
 
 
-def _note_return(books: Books, done: Committed) -> None:
-    books.absent.pop(done.arguments["user_id"], None)
+def _note_return(model: LedgerModel, done: Committed) -> None:
+    model.absent.pop(done.arguments["user_id"], None)
 
 
-def _bar(books: Books, done: Committed) -> None:
-    books.barred.add(done.arguments["user_id"])
+def _bar(model: LedgerModel, done: Committed) -> None:
+    model.barred.add(done.arguments["user_id"])
 
 
-def _forgive(books: Books, done: Committed) -> None:
-    books.barred.discard(done.arguments["user_id"])
+def _forgive(model: LedgerModel, done: Committed) -> None:
+    model.barred.discard(done.arguments["user_id"])
 
 
-def _mark_paid(books: Books, done: Committed) -> None:
-    for one, share in books.take(done.arguments["referrer_id"], done.arguments["amount_cents"], done.arguments["now"]):
+def _mark_paid(model: LedgerModel, done: Committed) -> None:
+    for one, share in model.take(done.arguments["referrer_id"], done.arguments["amount_cents"], done.arguments["now"]):
         one.elsewhere += share
 
 
-def _propose(books: Books, done: Committed) -> None:
+def _propose(model: LedgerModel, done: Committed) -> None:
     wanted, summary = done.arguments, done.result
-    payouts = books.plan(
+    payouts = model.plan(
         wanted["now"],
         target=wanted["target_user_id"],
         least=wanted["min_payout_cents"],
         hold_leavers=wanted["hold_leavers"],
     )
     total = sum(payout.approved for payout in payouts.values())
-    books.require(
+    model.require(
         (summary.users, summary.total_cents) == (len(payouts), total),
         f"the summary of batch {summary.batch_number} shows {summary.users} payouts of {summary.total_cents} cents in"
         f" all, pending are {len(payouts)} of {total}",
     )
     needs_two = _needs_two(payouts, wanted["terms"])
-    books.batches[summary.batch_number] = Batch(wanted["actor"], wanted["expires_at"], payouts, needs_two=needs_two)
+    model.batches[summary.batch_number] = Batch(wanted["actor"], wanted["expires_at"], payouts, needs_two=needs_two)
 
 
 def _needs_two(payouts: Mapping[int, Payout], terms: BatchLimits) -> bool:
@@ -101,80 +101,80 @@ def _needs_two(payouts: Mapping[int, Payout], terms: BatchLimits) -> bool:
     return threshold is not None and sum(payout.approved for payout in payouts.values()) >= threshold
 
 
-def _approve(books: Books, done: Committed) -> None:
+def _approve(model: LedgerModel, done: Committed) -> None:
     told = done.arguments
-    approved = books.approve(told["number"], told["actor"], told["now"], told["wait"])
-    books.require(approved == (done.result is not None), f"an approval of batch {told['number']} gave {done.result}")
+    approved = model.approve(told["number"], told["actor"], told["now"], told["wait"])
+    model.require(approved == (done.result is not None), f"an approval of batch {told['number']} gave {done.result}")
 
 
-def _cancel(books: Books, done: Committed) -> None:
-    batch = books.batches[done.arguments["number"]]
-    books.require(batch.status is BatchStatus.PROPOSED, f"a batch was cancelled that is {batch.status}")
+def _cancel(model: LedgerModel, done: Committed) -> None:
+    batch = model.batches[done.arguments["number"]]
+    model.require(batch.status is BatchStatus.PROPOSED, f"a batch was cancelled that is {batch.status}")
     batch.status = BatchStatus.CANCELLED
 
 
-def _expire(books: Books, done: Committed) -> None:
+def _expire(model: LedgerModel, done: Committed) -> None:
     for number in done.result:
-        batch = books.batches[number]
+        batch = model.batches[number]
         overdue = batch.status is BatchStatus.PROPOSED and (batch.expires_at or done.arguments["now"])
-        books.require(
+        model.require(
             bool(overdue) and overdue <= done.arguments["now"], f"batch {number} expired, it is {batch.status}"
         )
         batch.status = BatchStatus.EXPIRED
 
 
-def _start(books: Books, done: Committed) -> None:
-    batch = books.batches[done.arguments["number"]]
+def _start(model: LedgerModel, done: Committed) -> None:
+    batch = model.batches[done.arguments["number"]]
     may = batch.status in {BatchStatus.APPROVED, BatchStatus.RUNNING}
-    books.require(done.result == may, f"a batch that is {batch.status} was started: {done.result}")
+    model.require(done.result == may, f"a batch that is {batch.status} was started: {done.result}")
     if done.result:
         batch.status = BatchStatus.RUNNING
 
 
-def _credit(books: Books, done: Committed) -> None:
+def _credit(model: LedgerModel, done: Committed) -> None:
     chunk, credited = done.arguments["chunk"], done.result
-    expected = books.credit(chunk.batch_number, chunk.first_referrer_id, chunk.last_referrer_id, done.arguments["now"])
+    expected = model.credit(chunk.batch_number, chunk.first_referrer_id, chunk.last_referrer_id, done.arguments["now"])
     told = (credited.credited, credited.credited_cents, credited.skipped)
-    books.require(told == expected, f"a chunk credited (payouts, cents, skipped) {told}, it must be {expected}")
+    model.require(told == expected, f"a chunk credited (payouts, cents, skipped) {told}, it must be {expected}")
 
 
-def _fail(books: Books, done: Committed) -> None:
-    payout = books.batches[done.arguments["batch_number"]].payouts[done.arguments["referrer_id"]]
+def _fail(model: LedgerModel, done: Committed) -> None:
+    payout = model.batches[done.arguments["batch_number"]].payouts[done.arguments["referrer_id"]]
     if payout.status is PayoutStatus.PLANNED:
         payout.status, payout.reason = PayoutStatus.FAILED, done.arguments["reason"]
 
 
-def _finish(books: Books, done: Committed) -> None:
-    books.finish(done.arguments["number"])
+def _finish(model: LedgerModel, done: Committed) -> None:
+    model.finish(done.arguments["number"])
 
 
-def _stop(books: Books, done: Committed) -> None:
-    batch = books.batches[done.arguments["number"]]
+def _stop(model: LedgerModel, done: Committed) -> None:
+    batch = model.batches[done.arguments["number"]]
     stoppable = batch.status in {BatchStatus.APPROVED, BatchStatus.RUNNING}
-    books.require(stoppable, f"a batch was stopped that is {batch.status}")
+    model.require(stoppable, f"a batch was stopped that is {batch.status}")
     batch.status = BatchStatus.STOPPED
 
 
-def _resume(books: Books, done: Committed) -> None:
-    batch = books.batches[done.arguments["number"]]
-    books.require(batch.status is BatchStatus.STOPPED, f"a batch was resumed that is {batch.status}")
+def _resume(model: LedgerModel, done: Committed) -> None:
+    batch = model.batches[done.arguments["number"]]
+    model.require(batch.status is BatchStatus.STOPPED, f"a batch was resumed that is {batch.status}")
     batch.status = BatchStatus.RUNNING
 
 
-def _give_up(books: Books, done: Committed) -> None:
+def _abandon(model: LedgerModel, done: Committed) -> None:
     number = done.arguments["number"]
-    before = books.batches[number].status
+    before = model.batches[number].status
     given_up = {BatchStatus.STOPPED: PayoutStatus.PLANNED, BatchStatus.COMPLETED_WITH_FAILURES: PayoutStatus.FAILED}
-    books.require(before in given_up, f"the rest of batch {number} was given up, it is {before}")
+    model.require(before in given_up, f"the rest of batch {number} was given up, it is {before}")
     if before in given_up:
-        books.settle_rest(number, given_up[before])
+        model.settle_rest(number, given_up[before])
 
 
-def _retry(books: Books, done: Committed) -> None:
-    batch = books.batches[done.arguments["number"]]
+def _retry(model: LedgerModel, done: Committed) -> None:
+    batch = model.batches[done.arguments["number"]]
     failed = [one for one in batch.payouts.values() if one.status is PayoutStatus.FAILED]
     may = batch.status is BatchStatus.COMPLETED_WITH_FAILURES and len(failed) == done.result
-    books.require(may, f"{done.result} payouts are retried, failed are {len(failed)}, the batch is {batch.status}")
+    model.require(may, f"{done.result} payouts are retried, failed are {len(failed)}, the batch is {batch.status}")
     batch.status = BatchStatus.RUNNING
     for one in failed:
         one.status, one.reason = PayoutStatus.PLANNED, None
@@ -183,17 +183,17 @@ def _retry(books: Books, done: Committed) -> None:
 # Reversals.
 
 
-def _propose_reversal(books: Books, done: Committed) -> None:
+def _propose_reversal(model: LedgerModel, done: Committed) -> None:
     told, wanted = done.result, done.arguments
-    payouts = books.reversible(wanted["batch_number"], wanted["referrer_id"])
+    payouts = model.reversible(wanted["batch_number"], wanted["referrer_id"])
     cents = sum(payout.paid for payout in payouts.values())
-    books.require(
+    model.require(
         (told.planned_count, told.planned_cents) == (len(payouts), cents) and cents > 0,
         f"reversal {told.number} shows {told.planned_count} payouts of {told.planned_cents} cents, there are"
         f" {len(payouts)} of {cents}",
     )
     threshold = wanted["terms"].approval_threshold_cents
-    books.reversals[told.number] = Reversal(
+    model.reversals[told.number] = Reversal(
         wanted["batch_number"],
         wanted["referrer_id"],
         wanted["actor"],
@@ -202,67 +202,67 @@ def _propose_reversal(books: Books, done: Committed) -> None:
     )
 
 
-def _approve_reversal(books: Books, done: Committed) -> None:
+def _approve_reversal(model: LedgerModel, done: Committed) -> None:
     number, actor, now = done.arguments["number"], done.arguments["actor"], done.arguments["now"]
-    one = books.reversals[number]
-    books.require(one.is_open and now < one.expires_at, f"reversal {number} was approved too late, or twice")
+    one = model.reversals[number]
+    model.require(one.is_open and now < one.expires_at, f"reversal {number} was approved too late, or twice")
     others = {one.proposed_by, one.first_approved_by}
     may = actor == one.proposed_by if one.first_approved_by is None else actor not in others
-    books.require(may, f"reversal {number} was approved by {actor}, who may not")
+    model.require(may, f"reversal {number} was approved by {actor}, who may not")
     if one.needs_two and one.first_approved_by is None:
         one.first_approved_by, one.expires_at = actor, now + done.arguments["wait"]
         return
-    expected = books.take_back(one)
+    expected = model.take_back(one)
     told = (done.result.reversed_cents, done.result.shortfall_cents)
-    books.require(told == expected, f"reversal {number} took (cents, not there) {told}, it must be {expected}")
+    model.require(told == expected, f"reversal {number} took (cents, not there) {told}, it must be {expected}")
 
 
-def _cancel_reversal(books: Books, done: Committed) -> None:
-    books.reversals[done.arguments["number"]].is_open = False
+def _cancel_reversal(model: LedgerModel, done: Committed) -> None:
+    model.reversals[done.arguments["number"]].is_open = False
 
 
 # The schedule.
 
 
-def _pay_slot(books: Books, done: Committed) -> None:
+def _pay_slot(model: LedgerModel, done: Committed) -> None:
     slot_at, number, now = done.arguments["slot_at"], done.result, done.arguments["now"]
-    if slot_at in books.slots:
-        books.require(number is None, f"the slot of {slot_at} got batch {number}, it was {books.slots[slot_at]}")
+    if slot_at in model.slots:
+        model.require(number is None, f"the slot of {slot_at} got batch {number}, it was {model.slots[slot_at]}")
         return
-    books.require(slot_at <= (books.latest or now), f"the slot of {slot_at} was decided at {now}")
-    payouts = books.plan(now, least=done.arguments["min_payout_cents"], hold_leavers=done.arguments["hold_leavers"])
-    if books.paused or not payouts:
-        books.require(number is None, f"the slot of {slot_at} got batch {number}, with nothing to pay or in a pause")
-        books.slots[slot_at] = (SlotStatus.SKIPPED if books.paused else SlotStatus.NOTHING_PENDING, None)
+    model.require(slot_at <= (model.latest or now), f"the slot of {slot_at} was decided at {now}")
+    payouts = model.plan(now, least=done.arguments["min_payout_cents"], hold_leavers=done.arguments["hold_leavers"])
+    if model.paused or not payouts:
+        model.require(number is None, f"the slot of {slot_at} got batch {number}, with nothing to pay or in a pause")
+        model.slots[slot_at] = (SlotStatus.SKIPPED if model.paused else SlotStatus.NOTHING_PENDING, None)
         return
-    books.require(number is not None, f"the slot of {slot_at} got no batch, {len(payouts)} payouts are pending")
+    model.require(number is not None, f"the slot of {slot_at} got no batch, {len(payouts)} payouts are pending")
     if number is not None:
-        books.slots[slot_at] = (SlotStatus.BATCHED, number)
-        books.batches[number] = Batch("schedule", None, payouts, needs_two=_needs_two(payouts, done.arguments["terms"]))
-        books.entitled.add(("schedule", number))
-        books.approve(number, "schedule", now, timedelta(hours=done.arguments["terms"].approval_hours))
+        model.slots[slot_at] = (SlotStatus.BATCHED, number)
+        model.batches[number] = Batch("schedule", None, payouts, needs_two=_needs_two(payouts, done.arguments["terms"]))
+        model.entitled.add(("schedule", number))
+        model.approve(number, "schedule", now, timedelta(hours=done.arguments["terms"].approval_hours))
 
 
-def _decide_slot(books: Books, done: Committed) -> None:
+def _decide_slot(model: LedgerModel, done: Committed) -> None:
     slot_at = done.arguments["slot_at"]
-    books.require(
-        done.result == (slot_at not in books.slots), f"the slot of {slot_at} was decided twice: {done.result}"
+    model.require(
+        done.result == (slot_at not in model.slots), f"the slot of {slot_at} was decided twice: {done.result}"
     )
-    books.slots.setdefault(slot_at, (done.arguments["status"], None))
+    model.slots.setdefault(slot_at, (done.arguments["status"], None))
 
 
-def _skip_slot(books: Books, done: Committed) -> None:
+def _skip_slot(model: LedgerModel, done: Committed) -> None:
     slot_at = done.arguments["slot_at"]
-    books.require(slot_at not in books.slots, f"the slot of {slot_at} was skipped, it was decided already")
-    books.slots[slot_at] = (SlotStatus.SKIPPED, None)
+    model.require(slot_at not in model.slots, f"the slot of {slot_at} was skipped, it was decided already")
+    model.slots[slot_at] = (SlotStatus.SKIPPED, None)
 
 
-def _pause(books: Books, _done: Committed) -> None:
-    books.paused = True
+def _pause(model: LedgerModel, _done: Committed) -> None:
+    model.paused = True
 
 
-def _unpause(books: Books, _done: Committed) -> None:
-    books.paused = False
+def _unpause(model: LedgerModel, _done: Committed) -> None:
+    model.paused = False
 
 
 HANDLERS: Final[dict[str, Handler]] = {
@@ -286,7 +286,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "runs.finish": _finish,
     "runs.stop": _stop,
     "runs.resume": _resume,
-    "runs.abandon": _give_up,
+    "runs.abandon": _abandon,
     "retries.begin": _retry,
     "reversals.propose": _propose_reversal,
     "reversals.approve": _approve_reversal,
@@ -297,11 +297,11 @@ HANDLERS: Final[dict[str, Handler]] = {
     "schedule.pause": _pause,
     "schedule.resume": _unpause,
 }
-"""What is done in the books for each function that writes money or decisions into the ledger."""
+"""The model's update for each function that writes money or decisions into the ledger."""
 
 
-def enter(books: Books, done: Committed) -> None:
-    """Enter a commit into the books."""
+def enter(model: LedgerModel, done: Committed) -> None:
+    """Apply a commit to the model."""
     handler = HANDLERS.get(done.function)
     if handler is not None:
-        handler(books, done)
+        handler(model, done)

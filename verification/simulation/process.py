@@ -1,4 +1,4 @@
-"""One life of the program: everything that `bot.py` wires but Discord, from its start to its stop or its death."""
+"""One process of the program: all that `bot.py` wires except Discord, from its start to its stop or its death."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -20,9 +20,9 @@ from cashback.settings import Settings
 from pipeline.runner import Runner
 from scheduler import Scheduler
 from stages import make_pipeline
-from verification.simulation.discord_model import Post, SimulatedMessenger
+from verification.simulation.discord_model import DiscordModel, SimulatedMessenger
 from verification.simulation.faulty_ledger import SimulatedLedger
-from verification.simulation.process_faults import DiedError, Fate
+from verification.simulation.process_faults import DiedError, ProcessFaults
 
 T = TypeVar("T")
 
@@ -35,33 +35,33 @@ class GoneError(Exception):
 
 @dataclass(slots=True)
 class _Answer(Generic[T]):
-    """What a process answers to somebody outside; nothing where it ends before."""
+    """A process's answer to a caller outside; empty if it ends before."""
 
     given: anyio.Event = field(default_factory=anyio.Event)
     values: list[T] = field(default_factory=list)
     error: CashbackError | None = None
 
 
-class Life:
-    """One process. `run` it; `ask` it from outside, as Discord's events and other programs do."""
+class Process:
+    """One process. `run` it; `ask` it from outside, like Discord's events and other programs."""
 
     def __init__(
         self,
         ledger: SimulatedLedger,
         settings: Settings,
-        post: Post,
+        discord: DiscordModel,
         chance: Random,
-        fate: Fate,
+        faults: ProcessFaults,
         tell: Callable[[str], Awaitable[None]],
     ) -> None:
-        """Take the computer's ledger, what the program is set to, the model of Discord, and what fate it has."""
-        self.fate = ledger.fate = fate
+        """`faults` decides the process's faults."""
+        self.faults = ledger.faults = faults
         self.ledger = ledger
         self.up = self.was_up = False
         self._stopping = anyio.Event()
         referral = settings.referral_settings
         outbox_changed = WakeUp()
-        self._runs = Recovery(ledger, summaries_changed=WakeUp(), batches_due=WakeUp(), tell=tell)
+        self._runs = Recovery(ledger, summaries_changed=WakeUp(), batches_due=WakeUp(), post_line=tell)
         make = partial(
             make_pipeline,
             database=ledger,
@@ -70,24 +70,24 @@ class Life:
             chunk_size=referral.chunk_size,
         )
         self._runner = Runner(make, self._runs)
-        self.service = AdminService(ledger, settings, self._runs.guard(self._runner.submit))
-        self._postman = OutboxDispatcher(
+        self.service = AdminService(ledger, settings, self._runs.wrap_submit(self._runner.submit))
+        self._dispatcher = OutboxDispatcher(
             ledger,
-            SimulatedMessenger(post, fate, chance),
+            SimulatedMessenger(discord, faults, chance),
             outbox_changed,
             per_second=referral.dm_per_second,
-            retry_attempts=referral.retry_attempts,
+            retry_attempts=referral.dm_retry_attempts,
         )
-        self.scheduler = Scheduler(self.service, ledger, tell=tell, wake=lambda: None)
+        self.scheduler = Scheduler(self.service, ledger, post_line=tell, wake=lambda: None)
         self._tasks: TaskGroup | None = None
 
     async def run(self) -> None:
-        """Live until `stop` or death. Raises what the program raises, be it at its start or by a mistake in it."""
+        """Run until `stop` or death. Raises what the program raises, at its start or by a mistake in it."""
         try:
             async with self.ledger:
                 await self._serve()
         except* DiedError:
-            # The death of one task is that of all.
+            # The death of one task is the death of all.
             pass
         finally:
             self.up = False
@@ -96,10 +96,10 @@ class Life:
     async def _serve(self) -> None:
         async with self._runner, anyio.create_task_group() as tasks:
             self._tasks = tasks
-            self.fate.on_death = tasks.cancel_scope.cancel
-            self.fate.go_on()
+            self.faults.on_death = tasks.cancel_scope.cancel
+            self.faults.go_on()
             await self._runs.resubmit_unfinished()
-            tasks.start_soon(self._postman.run, name="postman")
+            tasks.start_soon(self._dispatcher.run, name="dispatcher")
             tasks.start_soon(self._runner.run, name="runner")
             tasks.start_soon(self._runs.run, self._runner.submit, name="resumption")
             tasks.start_soon(self.scheduler.listen, name="weekly batch")
@@ -119,9 +119,12 @@ class Life:
         """Ask the process to stop."""
         self._stopping.set()
 
-    async def ask(self, work: Callable[["Life"], Awaitable[T]]) -> T:
-        """Have the process do something. Raises GoneError where it ends meanwhile, or what it refuses with."""
-        if self._tasks is None or not self.up or self._stopping.is_set() or self.fate.is_dead:
+    async def ask(self, work: Callable[["Process"], Awaitable[T]]) -> T:
+        """Let the process do something.
+
+        Raises GoneError if it ends in the meantime, or the error that it refuses with.
+        """
+        if self._tasks is None or not self.up or self._stopping.is_set() or self.faults.is_dead:
             raise GoneError
         answer: _Answer[T] = _Answer()
 

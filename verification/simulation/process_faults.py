@@ -1,4 +1,4 @@
-"""What becomes of one process: the faults that it meets, and when it dies."""
+"""The faults of one process, and its death."""
 
 from collections.abc import Callable
 from random import Random
@@ -6,62 +6,62 @@ from typing import Final
 
 import anyio
 
-from verification.simulation.randomness import STEPS_OF_A_LIFE, Odds
+from verification.simulation.randomness import STEPS_OF_A_LIFE, FaultRates
 
 STATEMENT_SECONDS: Final = (0.001, 0.02, 0.5, 3.0)
 
 
 class DiedError(BaseException):
-    """The process is dead: nobody handles this, and nothing that it still does leaves a trace outside of it."""
+    """The process is dead: no code handles this, and nothing that it still does leaves a trace outside of it."""
 
 
-class Fate:
-    """Decides for one process. What is dead commits nothing and sends nothing; its tasks are then cancelled."""
+class ProcessFaults:
+    """Decides the faults of one process. A dead process commits and sends nothing; its tasks are then cancelled."""
 
-    def __init__(self, chance: Random, odds: Odds, tell: Callable[[str], None]) -> None:
-        """Take the chance, the odds, and who is told what strikes."""
+    def __init__(self, chance: Random, fault_rates: FaultRates, tell: Callable[[str], None]) -> None:
+        """`fault_rates` are the probabilities of the faults; `tell` is called with each."""
         self.is_dead = False
         self.on_death: Callable[[], None] = lambda: None
         self._chance = chance
-        self._odds = odds
+        self._fault_rates = fault_rates
         self._tell = tell
         self._steps_left: int | None = None
         if self.strikes("death_at_a_step", times=10):
             self._steps_left = int(STEPS_OF_A_LIFE ** chance.random())
 
     def strikes(self, fault: str, *, times: int = 1) -> bool:
-        """Tell whether a fault of the odds strikes now."""
-        odds: float = getattr(self._odds, fault)
-        if not odds or self._chance.random() >= odds * times:
+        """Return whether a fault occurs now."""
+        fault_rates: float = getattr(self._fault_rates, fault)
+        if not fault_rates or self._chance.random() >= fault_rates * times:
             return False
         self._tell(f"  {fault.replace('_', ' ')}")
         return True
 
     async def linger(self) -> None:
-        """Let a statement take its time, where statements are slow."""
-        if self._odds.slow_statement and self._chance.random() < 10 * self._odds.slow_statement:
+        """Delay a statement, if statements are slow."""
+        if self._fault_rates.slow_statement and self._chance.random() < 10 * self._fault_rates.slow_statement:
             await anyio.sleep(self._chance.choice(STATEMENT_SECONDS))
 
     def go_on(self) -> None:
-        """Raise DiedError where the process is dead."""
+        """Raise DiedError if the process is dead."""
         if self.is_dead:
             raise DiedError
 
     def die_perhaps(self, moment: str) -> None:
-        """Die here, or go on. Raises DiedError."""
+        """Die here, or continue. Raises DiedError."""
         if self.strikes("death_at_commit"):
             self.die(moment)
             raise DiedError
 
     def die(self, moment: str) -> None:
-        """End the process. What its tasks still do is undone or goes nowhere."""
+        """End the process. What its tasks still do is rolled back or discarded."""
         if not self.is_dead:
             self._tell(f"  the process dies {moment}")
             self.is_dead = True
             self.on_death()
 
     def count_step(self) -> None:
-        """Take note that some task is about to go on; die where that was the last step."""
+        """Count a task's step; die if it was the last."""
         if self._steps_left is not None and not self.is_dead:
             self._steps_left -= 1
             if self._steps_left <= 0:

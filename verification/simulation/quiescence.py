@@ -1,4 +1,4 @@
-"""The calm after the scenes: nothing goes wrong any more, and everything must come to its end."""
+"""Quiescence after the scenes: faults have ended, and all work must come to its end."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,8 +10,8 @@ import anyio
 from cashback.database.integrity import reconciliation
 from cashback.domain.model import BatchStatus, BatchSummary
 from cashback.services import CLI, Actor
-from verification.simulation.actors import FIRST_ADMIN, People
-from verification.simulation.process import Life
+from verification.simulation.actors import FIRST_ADMIN, Actors
+from verification.simulation.process import Process
 from verification.simulation.randomness import CALM
 from verification.simulation.world import World
 
@@ -20,14 +20,14 @@ LOOKS: Final = 200
 POLL_SECONDS: Final = 90.0
 
 
-async def calm_down(world: World, people: People) -> None:
-    """Nothing goes wrong any more: what was begun comes to its end, and one last batch pays all that is pending."""
+async def calm_down(world: World, actors: Actors) -> None:
+    """End all faults: unfinished work is completed, and one last batch pays everything pending."""
     world.tell("calm")
     held = timedelta(days=world.settings.referral_settings.holding_days)
     world.clock.move_to(world.clock.latest + held + timedelta(hours=1))
     async with anyio.create_task_group() as computers:
-        computers.start_soon(partial(world.keep_alive, 0, odds=CALM), name="computer 0")
-        await _wait(world, lambda: not people.busy)
+        computers.start_soon(partial(world.keep_alive, 0, fault_rates=CALM), name="computer 0")
+        await _wait(world, lambda: not actors.busy)
         await _decide_what_waits(world)
         await _wait(world, partial(_is_quiet, world))
         await _pay_the_rest(world)
@@ -39,7 +39,7 @@ async def calm_down(world: World, people: People) -> None:
 
 
 async def _wait(world: World, done: Callable[[], bool]) -> None:
-    """Wait until something is so; not for ever, for then the inspection says what is stuck."""
+    """Wait until a condition holds; not forever, because the final check reports what is stuck."""
     for _ in range(LOOKS):
         if done():
             return
@@ -48,27 +48,27 @@ async def _wait(world: World, done: Callable[[], bool]) -> None:
 
 
 def _is_quiet(world: World) -> bool:
-    # A slot that has just passed is decided at the program's next look: nobody rings the bell in the calm.
-    return not world.books.open_batches() and not world.queued() and not world.undecided_slots()
+    # A slot that has just passed is decided at the program's next check: nothing triggers it here.
+    return not world.model.open_batches() and not world.queued() and not world.undecided_slots()
 
 
 async def _decide_what_waits(world: World) -> None:
-    """Let a second admin approve what waits for one, and resume what an admin had stopped."""
-    for number, batch in list(world.books.batches.items()):
+    """Approve waiting batches as a second admin, and resume those that an admin had stopped."""
+    for number, batch in list(world.model.batches.items()):
         if batch.status is BatchStatus.PROPOSED and batch.first_approved_by is not None:
             await _approve(world, world.admin(SECOND_ADMIN), number)
         elif batch.status is BatchStatus.STOPPED:
             await world.insist(f"batch {number} is resumed", partial(_resume, number))
 
 
-async def _resume(number: int, life: Life) -> None:
+async def _resume(number: int, life: Process) -> None:
     await life.service.resume(CLI, number)
 
 
 async def _approve(world: World, admin: Actor, number: int) -> None:
-    world.books.entitled.add((str(admin), number))
+    world.model.entitled.add((str(admin), number))
 
-    async def approve(life: Life) -> object:
+    async def approve(life: Process) -> object:
         return await life.service.approve(admin, number)
 
     await world.insist(f"{admin} approves batch {number}", approve)
@@ -77,7 +77,7 @@ async def _approve(world: World, admin: Actor, number: int) -> None:
 async def _pay_the_rest(world: World) -> None:
     issuer = world.admin(FIRST_ADMIN)
 
-    async def propose(life: Life) -> BatchSummary:
+    async def propose(life: Process) -> BatchSummary:
         return await life.service.propose(issuer)
 
     summary = await world.insist("the last batch is proposed", propose)
@@ -85,6 +85,6 @@ async def _pay_the_rest(world: World) -> None:
         await _approve(world, issuer, summary.batch_number)
 
 
-async def _verify(world: World, life: Life) -> None:
+async def _verify(world: World, life: Process) -> None:
     verdict = await life.ledger.read(reconciliation.verify)
     world.judge([f"verify: {breach}" for breach in verdict.breaches])

@@ -1,4 +1,4 @@
-"""Chance: one seeded source decides what goes wrong, what people do, and in which order the tasks take their turns."""
+"""Randomness: one seeded source decides the faults, the people's actions, and the order of the tasks."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, fields
@@ -13,12 +13,12 @@ from trio.testing import MockClock
 T = TypeVar("T")
 
 STEPS_OF_A_LIFE: Final = 2_000
-"""A life that is to end at a step of some task ends within so many, sooner rather than later."""
+"""The maximum number of steps of a process that ends at a step of some task; small numbers are more likely."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Odds:
-    """How likely each thing is to go wrong on each occasion, from 0 to 1."""
+class FaultRates:
+    """The probability of each fault on each occasion, from 0 to 1."""
 
     locked: float = 0.0
     disk_full: float = 0.0
@@ -36,19 +36,19 @@ class Odds:
 
     @classmethod
     def drawn(cls, chance: Random) -> Self:
-        """Spare a world about half of the faults, and give it the others seldom or often: worlds differ in kind."""
+        """Drop about half of the faults in a world, and make the others rare or frequent: worlds differ in kind."""
         return cls(**{each.name: chance.choice((0.0, 0.0, 0.01, 0.06)) for each in fields(cls)})
 
 
-CALM: Final = Odds()
-"""Nothing goes wrong."""
+CALM: Final = FaultRates()
+"""No faults."""
 
 
 def run_by(chance: Random, main: Callable[[], Awaitable[T]], *instruments: Instrument) -> T:
-    """Run a coroutine on trio, on a clock that jumps to the next deadline when everybody waits.
+    """Run a coroutine on trio, on a clock that jumps to the next deadline when all tasks wait.
 
-    Each time that several tasks can go on, `chance` decides their order. Trio keeps its own source of chance, and the
-    switch that makes it repeatable, in a private module: Hypothesis reaches for them there too.
+    If several tasks can continue, `chance` decides their order. Trio keeps its own source of randomness, and the switch
+    that makes it repeatable, in a private module: Hypothesis uses them there too.
     """
     options = {"clock": MockClock(autojump_threshold=0), "instruments": instruments}
     with mock.patch.multiple("trio._core._run", _r=chance, _ALLOW_DETERMINISTIC_SCHEDULING=True):

@@ -1,4 +1,4 @@
-"""Recovery a world from its beginning to its end, or to the first broken promise."""
+"""Runs a world from its beginning to its end, or to the first broken promise."""
 
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -11,7 +11,7 @@ from verification.simulation.world import ViolationError, World
 
 
 class _Steps(Instrument):
-    """Tells the world of each step of a task, so that a process can die at any of them."""
+    """Notifies the world of each step of a task, so that a process can die at any of them."""
 
     world: World | None = None
 
@@ -24,7 +24,7 @@ class _Steps(Instrument):
 def run_world(
     chance: Random, make: Callable[[], World], live: Callable[[World], Awaitable[None]]
 ) -> tuple[World, str | None]:
-    """Make a world and let it live; return it with the promise that was broken, None where all were kept."""
+    """Create a world and run it; return it with the promise that was broken, None if all were kept."""
     steps = _Steps()
 
     async def main() -> tuple[World, str | None]:

@@ -1,4 +1,4 @@
-"""One seed is one world: some scenes with faults and people, then calm, in which everything must come to its end."""
+"""One seed is one world: some scenes with faults and people, then quiescence, in which all work must end."""
 
 from dataclasses import dataclass
 from random import Random
@@ -6,10 +6,10 @@ from random import Random
 import anyio
 
 from cashback.settings import ReferralSettings, RoleIds, Settings
-from verification.simulation.actors import People
-from verification.simulation.environment import Laboratory
+from verification.simulation.actors import Actors
+from verification.simulation.environment import Environment
 from verification.simulation.quiescence import calm_down
-from verification.simulation.randomness import Odds
+from verification.simulation.randomness import FaultRates
 from verification.simulation.run_world import run_world
 from verification.simulation.workload import play_scene, prepare
 from verification.simulation.world import ADMIN_ROLE, World
@@ -17,7 +17,7 @@ from verification.simulation.world import ADMIN_ROLE, World
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a seed came to. `violation` is None where every promise was kept."""
+    """The result of a seed. `violation` is None if every promise was kept."""
 
     seed: int
     violation: str | None
@@ -31,13 +31,13 @@ class Outcome:
     repeated_messages: int
 
 
-def run_seed(seed: int, laboratory: Laboratory, *, watch_closely: bool = False) -> Outcome:
-    """Let a world live and tell what it came to. The same seed is the same world, to the byte."""
+def run_seed(seed: int, environment: Environment, *, watch_closely: bool = False) -> Outcome:
+    """Run a world and return its result. The same seed gives the same world, to the byte."""
     chance = Random(seed)  # noqa: S311 -- the seed is the point
 
     def make() -> World:
-        settings, odds = _settings(chance), Odds.drawn(chance)
-        return World(laboratory.computers(), chance, settings, odds, watch_closely=watch_closely)
+        settings, fault_rates = _settings(chance), FaultRates.drawn(chance)
+        return World(environment.computers(), chance, settings, fault_rates, watch_closely=watch_closely)
 
     world, violation = run_world(chance, make, _live)
     return _outcome(seed, world, violation)
@@ -51,17 +51,17 @@ def _outcome(seed: int, world: World, violation: str | None) -> Outcome:
         lives=world.seen.lives,
         deaths=world.seen.deaths,
         commits=world.seen.commits,
-        batches=len(world.books.batches),
-        credited_cents=sum(cents for number, _, cents, _ in world.books.moves if number is not None),
-        messages=sum(map(len, world.post.seen.values())),
-        repeated_messages=world.post.repeats,
+        batches=len(world.model.batches),
+        credited_cents=sum(cents for number, _, cents, _ in world.model.moves if number is not None),
+        messages=sum(map(len, world.discord.seen.values())),
+        repeated_messages=world.discord.repeats,
     )
 
 
 def _settings(chance: Random) -> Settings:
     referral = ReferralSettings(
         chunk_size=chance.choice((1, 2, 3, 500)),
-        retry_attempts=chance.choice((0, 2)),
+        dm_retry_attempts=chance.choice((0, 2)),
         dm_per_second=chance.choice((0.2, 1.0, 50.0)),
         min_payout_cents=chance.choice((1, 1, 50)),
         approval_threshold_cents=chance.choice((None, None, 1_000)),
@@ -74,10 +74,10 @@ def _settings(chance: Random) -> Settings:
 
 
 async def _live(world: World) -> None:
-    """Live through some scenes, then through the calm."""
+    """Run some scenes, then quiescence."""
     async with anyio.create_task_group() as crowd:
-        people = People(world, crowd, referrers=world.chance.randint(3, 7))
-        await prepare(world, people)
+        actors = Actors(world, crowd, referrers=world.chance.randint(3, 7))
+        await prepare(world, actors)
         for _ in range(world.chance.randint(2, 3)):
-            await play_scene(world, people)
-        await calm_down(world, people)
+            await play_scene(world, actors)
+        await calm_down(world, actors)

@@ -6,29 +6,29 @@ from typing import Final
 
 import anyio
 
-from verification.simulation.actors import FIRST_REFERRER, People
+from verification.simulation.actors import FIRST_REFERRER, Actors
 from verification.simulation.world import World
 
 SCENE_SECONDS: Final = (20.0, 60.0, 250.0)
 
 
-async def prepare(world: World, people: People) -> None:
-    """Found the community. Now and then one member wants no messages, and one wallet refuses to be written."""
+async def prepare(world: World, actors: Actors) -> None:
+    """Create the community. Now and then one member wants no messages, and one wallet refuses to be written."""
     async with world.calm_ledger() as ledger:
-        await people.found(ledger)
+        await actors.found(ledger)
     if world.chance.random() < 0.3:  # noqa: PLR2004 -- three in ten
         world.execute(
             "INSERT INTO cashback_notification_preferences (user_id, payout_dm) VALUES (?, 0)", FIRST_REFERRER
         )
     if world.chance.random() < 0.2:  # noqa: PLR2004 -- two in ten
-        world.books.broken_wallet = FIRST_REFERRER + 1
+        world.model.broken_wallet = FIRST_REFERRER + 1
         world.execute(
             "CREATE TRIGGER broken_wallet BEFORE UPDATE OF wallet_balance_cents ON users"
             f" WHEN OLD.discord_id = {FIRST_REFERRER + 1} BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
         )
 
 
-async def play_scene(world: World, people: People) -> None:
+async def play_scene(world: World, actors: Actors) -> None:
     """Let a piece of time pass in which anything may happen."""
     chance = world.chance
     seconds = chance.choice(SCENE_SECONDS)
@@ -39,10 +39,12 @@ async def play_scene(world: World, people: People) -> None:
         world.clock.move_to(world.clock() + timedelta(seconds=chance.uniform(0, 10 * 86_400)))
     world.tell(f"scene of {seconds:g} s")
     async with anyio.create_task_group() as computers:
-        for computer in range(2 if world.odds.overlap else 1):
-            computers.start_soon(partial(world.keep_alive, computer, odds=world.odds), name=f"computer {computer}")
+        for computer in range(2 if world.fault_rates.overlap else 1):
+            computers.start_soon(
+                partial(world.keep_alive, computer, fault_rates=world.fault_rates), name=f"computer {computer}"
+            )
         for _ in range(chance.randint(5, 10)):
-            people.at(chance.uniform(0, seconds), people.anybody())
+            actors.at(chance.uniform(0, seconds), actors.anybody())
         await anyio.sleep(seconds)
         # Half of the scenes end with a stop, the others with a power cut.
         await world.end_lives(gently=chance.random() < 0.5)  # noqa: PLR2004 -- half

@@ -1,4 +1,4 @@
-"""A world: one file, the computers that run the program on it, the clock on the wall, and what everybody has seen."""
+"""A world: one file, the computers that run the program on it, the wall clock, and all observations."""
 
 import sqlite3
 from collections import Counter, deque
@@ -17,14 +17,14 @@ from cashback.services import Actor, Source
 from cashback.services.schedule import schedule_of
 from cashback.settings import Settings
 from pipeline.runner import explain
-from verification.simulation.discord_model import Post
+from verification.simulation.discord_model import DiscordModel
 from verification.simulation.faulty_ledger import Committed, SimulatedLedger
 from verification.simulation.invariants import inspect, inspect_end, undecided_slots
-from verification.simulation.ledger_model import Books
+from verification.simulation.ledger_model import LedgerModel
 from verification.simulation.model_updates import enter
-from verification.simulation.process import GoneError, Life
-from verification.simulation.process_faults import Fate
-from verification.simulation.randomness import CALM, Odds
+from verification.simulation.process import GoneError, Process
+from verification.simulation.process_faults import ProcessFaults
+from verification.simulation.randomness import CALM, FaultRates
 
 T = TypeVar("T")
 
@@ -35,11 +35,11 @@ PATIENCE_SECONDS: Final = 20
 
 
 class ViolationError(BaseException):
-    """A promise was broken; the story up to here is the proof. The program under test has no part in handling it."""
+    """A promise was broken; the story up to here is the proof. The program under test must not handle it."""
 
 
 class Clock:
-    """The clock on the wall: it goes with the virtual time, and somebody may move it, also back."""
+    """The wall clock: it follows the virtual time, and may be set, also back."""
 
     def __init__(self, start: datetime) -> None:
         """Start at a moment; needs a running loop."""
@@ -49,13 +49,13 @@ class Clock:
         self.latest = start
 
     def __call__(self) -> datetime:
-        """Tell the moment."""
+        """Return the moment."""
         moment = self._start + self._offset + timedelta(seconds=anyio.current_time() - self._began)
         self.latest = max(self.latest, moment)
         return moment
 
     def move(self, by: timedelta) -> None:
-        """Move the hands."""
+        """Set the clock."""
         self._offset += by
 
     def move_to(self, moment: datetime) -> None:
@@ -65,13 +65,13 @@ class Clock:
         self._passed += missing
 
     def seconds(self) -> float:
-        """Tell how long the world has lived, whatever the hands of the clock show."""
+        """Return how many seconds the world has existed, whatever the clock shows."""
         return anyio.current_time() - self._began + self._passed.total_seconds()
 
 
 @dataclass(slots=True, kw_only=True)
 class Seen:
-    """What a world came to, in figures."""
+    """The figures of a world."""
 
     lives: int = 0
     deaths: int = 0
@@ -86,7 +86,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What the rows say when a world has ended."""
+    """The rows of an ended world."""
 
     at: datetime
     paid_cents: int
@@ -103,31 +103,30 @@ class World:
         computers: Sequence[SimulatedLedger],
         chance: Random,
         settings: Settings,
-        odds: Odds,
+        fault_rates: FaultRates,
         *,
         watch_closely: bool = False,
         look_after_each_life: bool = True,
         story_lines: int | None = None,
     ) -> None:
-        """Take the computers, on which one empty ledger lies. `watch_closely` inspects it after each commit.
+        """Create a world on `computers` with one empty ledger. With `watch_closely` it is checked after each commit.
 
-        Otherwise it is inspected after each life of a process, unless `look_after_each_life` says no: then whoever made
-        the world inspects it.
-        `story_lines` is how much of the story is kept, counted from its end; None for all of it.
+        Otherwise it is checked after each process has ended, unless `look_after_each_life` is false: then the world's
+        creator checks it. `story_lines` is how much of the story is kept, counted from its end; None for all of it.
         """
         self.chance = chance
         self.settings = settings
-        self.odds = odds
+        self.fault_rates = fault_rates
         self.clock = Clock(START)
-        self.books = Books(min_payout_cents=settings.referral_settings.min_payout_cents)
-        self.post = Post(books=self.books, seconds=self.clock.seconds)
+        self.model = LedgerModel(min_payout_cents=settings.referral_settings.min_payout_cents)
+        self.discord = DiscordModel(model=self.model, seconds=self.clock.seconds)
         self._story: deque[tuple[datetime, str | Committed]] = deque(maxlen=story_lines)
-        self.lives: list[Life] = []
+        self.lives: list[Process] = []
         self.seen = Seen()
         self.end = End(START, 0, 0, 0, None)
         self._watch_closely = watch_closely
         self._look_after_each_life = look_after_each_life
-        # Its name is drawn anew for each run, and the same seed tells the same story.
+        # Its name is random in each run, and the same seed must give the same story.
         self._folder = f"{computers[0].path.parent}/"
         self._rows = sqlite3.connect(computers[0].path, isolation_level=None)
         self._computers = computers
@@ -146,16 +145,16 @@ class World:
         self._story.append((self.clock(), line))
 
     def story(self) -> list[str]:
-        """Write the story down."""
+        """Return the story as text."""
         return [f"{at:%Y-%m-%d %H:%M:%S.%f} {str(line).replace(self._folder, '')}" for at, line in self._story]
 
     def count_step(self) -> None:
-        """Let each process take note that some task goes on."""
+        """Count a task's step in each process."""
         for life in self.lives:
-            life.fate.count_step()
+            life.faults.count_step()
 
     def close(self) -> None:
-        """End the world: keep what is asked for afterwards, and close the inspector's connection."""
+        """End the world: keep what is needed afterwards, and close the checker's connection."""
         [sums] = self._rows.execute(
             """SELECT coalesce(sum(cashback_paid_cents), 0), coalesce(sum(cashback_paid_elsewhere_cents), 0),
             coalesce(sum(cashback_carry_ppm), 0), (SELECT digest FROM cashback_audit_log ORDER BY id DESC LIMIT 1)
@@ -165,13 +164,13 @@ class World:
         self._rows.close()
 
     def execute(self, statement: str, *parameters: Any) -> None:  # noqa: ANN401 -- whatever the row holds
-        """Change the file as somebody else would."""
+        """Change the file like another program."""
         self._rows.execute(statement, parameters)
 
     def spend(self, person: int, cents: int) -> None:
-        """Take money out of a wallet as another bot does."""
+        """Take money out of a wallet like another bot."""
         self.tell(f"another bot takes {cents} cents from {person}")
-        self.books.move(None, person, -cents)
+        self.model.move(None, person, -cents)
         self.execute("BEGIN IMMEDIATE")
         self.execute(
             "UPDATE users SET wallet_balance_cents = wallet_balance_cents - ? WHERE discord_id = ?", cents, person
@@ -179,7 +178,7 @@ class World:
         self.execute(
             "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
             " VALUES (?, ?, ?, 'purchase')",
-            *(person, -cents, self.books.balances[person]),
+            *(person, -cents, self.model.balances[person]),
         )
         self.execute("COMMIT")
 
@@ -191,15 +190,15 @@ class World:
         return int(count)
 
     def undecided_slots(self) -> list[datetime]:
-        """List the slots that have passed and that nobody decided yet."""
+        """List the undecided slots that have passed."""
         return undecided_slots(self._rows, self)
 
     def calm_ledger(self) -> SimulatedLedger:
-        """Return a ledger with which nothing goes wrong."""
-        self._computers[0].fate = Fate(self.chance, CALM, self.tell)
+        """Return a ledger without faults."""
+        self._computers[0].faults = ProcessFaults(self.chance, CALM, self.tell)
         return self._computers[0]
 
-    # What is proved.
+    # The checks.
 
     def _witness(self, done: Committed) -> None:
         self.seen.commits += 1
@@ -207,26 +206,26 @@ class World:
         self.seen.count(year, done.function)
         if isinstance(done.result, ChunkCredited):
             self.seen.count(year, "credited_cents", done.result.credited_cents)
-        self.books.latest = self.clock.latest
+        self.model.latest = self.clock.latest
         self.tell(done)
-        enter(self.books, done)
+        enter(self.model, done)
         if done.function == "outbox.settle":
-            beside = [life.fate for life in self.lives if life.fate is not done.by]
-            self.post.settle(done.arguments["notification_id"], done.arguments["status"], beside)
+            beside = [life.faults for life in self.lives if life.faults is not done.by]
+            self.discord.settle(done.arguments["notification_id"], done.arguments["status"], beside)
         if self._watch_closely:
             self.inspect()
 
     def inspect(self) -> None:
-        """Compare the rows with the books. Raises ViolationError."""
-        self.judge([*self.books.found, *self.post.found, *inspect(self._rows, self.books)])
+        """Compare the rows with the model. Raises ViolationError."""
+        self.judge([*self.model.found, *self.discord.found, *inspect(self._rows, self.model)])
 
     def inspect_end(self) -> None:
-        """Look also for what has not come to its end. Raises ViolationError."""
+        """Also check for unfinished work. Raises ViolationError."""
         self.inspect()
         self.judge(list(inspect_end(self._rows, self)))
 
     def judge(self, found: list[str]) -> None:
-        """Raise ViolationError where something was found."""
+        """Raise ViolationError if anything was found."""
         if found:
             for line in found:
                 self.tell(f"VIOLATION: {line}")
@@ -234,39 +233,39 @@ class World:
 
     # Processes.
 
-    async def live(self, computer: int, *, odds: Odds) -> None:
-        """Live once on a computer; what the program falls with is a violation, unless the ledger cannot be opened."""
+    async def live(self, computer: int, *, fault_rates: FaultRates) -> None:
+        """Run a process once on a computer; any error is a violation, unless the ledger cannot be opened."""
         self.seen.lives += 1
         name = f"process {self.seen.lives}"
         self.tell(f"{name} starts on computer {computer}")
-        fate = Fate(self.chance, odds, self.tell)
-        life = Life(self._computers[computer], self.settings, self.post, self.chance, fate, self._hear)
+        faults = ProcessFaults(self.chance, fault_rates, self.tell)
+        life = Process(self._computers[computer], self.settings, self.discord, self.chance, faults, self._hear)
         self.lives.append(life)
         fell: list[str] = []
         try:
             await life.run()
-        except* Exception as group:  # noqa: BLE001 -- whatever it fell with is the finding
+        except* Exception as group:  # noqa: BLE001 -- whatever error it failed with is the finding
             reason = f"{name} fell: {explain(group)}"
             self.tell(reason)
             refused_to_start = group.split(CashbackError)[1] is None and not life.was_up
-            # With what the dead end nobody will ever know.
-            fell += [] if refused_to_start or fate.is_dead else [reason]
+            # The end of a dead process is not observable.
+            fell += [] if refused_to_start or faults.is_dead else [reason]
         finally:
             self.lives.remove(life)
         self.judge(fell)
-        self.seen.deaths += fate.is_dead
-        self.seen.count(self.clock().year, "deaths", int(fate.is_dead))
-        self.tell(f"{name} has {'died' if fate.is_dead else 'ended'}")
+        self.seen.deaths += faults.is_dead
+        self.seen.count(self.clock().year, "deaths", int(faults.is_dead))
+        self.tell(f"{name} has {'died' if faults.is_dead else 'ended'}")
         if self._look_after_each_life:
             self.inspect()
 
     async def _hear(self, line: str) -> None:
         self.tell(f"  audit channel: {line}")
 
-    async def keep_alive(self, computer: int, *, odds: Odds) -> None:
-        """Start the program again and again, until cancelled."""
+    async def keep_alive(self, computer: int, *, fault_rates: FaultRates) -> None:
+        """Start the program repeatedly, until cancelled."""
         while True:
-            await self.live(computer, odds=odds)
+            await self.live(computer, fault_rates=fault_rates)
             await anyio.sleep(self.chance.uniform(0, RESTART_SECONDS))
 
     async def end_lives(self, *, gently: bool) -> None:
@@ -276,16 +275,16 @@ class World:
                 life.stop()
             await anyio.sleep(1)
         for life in self.lives:
-            life.fate.die("as the power fails")
+            life.faults.die("as the power fails")
 
     # People.
 
     def admin(self, user_id: int) -> Actor:
-        """Make an actor who has the role."""
+        """Return an actor with the admin role."""
         return Actor(source=Source.DISCORD, user_id=user_id, role_ids=frozenset({ADMIN_ROLE}))
 
-    async def ask(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
-        """Have a running process do something once; None where it did not, whatever the reason."""
+    async def ask(self, what: str, work: Callable[[Process], Awaitable[T]]) -> T | None:
+        """Let a running process do something once; None if it did not, whatever the reason."""
         running = [life for life in self.lives if life.up]
         if not running:
             return None
@@ -296,8 +295,8 @@ class World:
             self.tell(f"  {what}: {type(error).__name__} {error}")
             return None
 
-    async def insist(self, what: str, work: Callable[[Life], Awaitable[T]]) -> T | None:
-        """Have something done whatever happens, as a shop does: again and again until there is an answer."""
+    async def insist(self, what: str, work: Callable[[Process], Awaitable[T]]) -> T | None:
+        """Repeat an action until it is answered, like a shop."""
         while True:
             running = [life for life in self.lives if life.up]
             if running:

@@ -16,10 +16,10 @@ HEAD: Final = (
 
 
 def simulate(*, weeks: int, seed: int) -> int:
-    """Let the years pass, print the table and the books; return the exit code: 1 where a promise was broken."""
+    """Run the years, print the table and the totals; return the exit code: 1 if a promise was broken."""
     with progress("Weeks", weeks) as advance:
         history = live_years(weeks, seed, advance)
-    say(HEAD, *_years(history), "", *_books(history))
+    say(HEAD, *_years(history), "", *_model(history))
     if history.violation is None:
         return 0
     say("", f"A promise was broken: {history.violation}", *history.story)
@@ -27,7 +27,7 @@ def simulate(*, weeks: int, seed: int) -> int:
 
 
 def _years(history: History) -> list[str]:
-    """Write what each year held. A slot counts in the year of its own moment."""
+    """Print what each year held. A slot counts in the year of its own moment."""
     lines = []
     for year in sorted(history.slots.keys() | history.years.keys()):
         slots, counts = history.slots[year], history.years[year]
@@ -40,8 +40,8 @@ def _years(history: History) -> list[str]:
     return lines
 
 
-def _books(history: History) -> list[str]:
-    """Write what all years came to, and where each cent is."""
+def _model(history: History) -> list[str]:
+    """Print the totals of all years, and where each cent is."""
     account = history.account
     deaths = sum(counts["deaths"] for counts in history.years.values())
     cents, millionths = divmod(account.earned_millionths, PPM)
@@ -53,13 +53,13 @@ Earned: {cents} cents and {millionths} millionths of one, which are
   + {dollars(account.pending)} pending + {dollars(account.held)} held - {dollars(account.owed)} owed after refunds,
   + {account.carried_millionths} millionths that are below a cent on their referrals.
 Cents lost or made: {account.lost}.
-Every Friday has one batch or a reason, and rows and books agree: {"yes" if history.violation is None else "NO"}.
+Every Friday has one batch or a reason, and rows and model agree: {"yes" if history.violation is None else "NO"}.
 Audit head: {history.audit_head}"""
     return lines.splitlines()
 
 
 def main() -> int:
-    """Read the arguments and let the years pass."""
+    """Parse the arguments and run the years."""
     parser = argparse.ArgumentParser(prog="python -m verification.simulation.years_table", description=__doc__)
     parser.add_argument("--weeks", type=int, default=520, help="how many weeks pass [520]")
     parser.add_argument("--seed", type=int, default=1, help="the seed of the chance that rules them [1]")

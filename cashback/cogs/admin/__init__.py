@@ -1,5 +1,6 @@
-"""The commands for admins, `sendref-cashb` and what may follow it, and `referral-…`. A file is one part of them."""
+"""The commands for admins: `sendref-cashb` with its subcommands, and `referral-…`. Each file has a part of them."""
 
+from cashback.cogs.admin.base import CommandServices
 from cashback.cogs.admin.dashboard import DashboardLink
 from cashback.cogs.admin.exporting import ExportCommands
 from cashback.cogs.admin.history import HistoryCommands
@@ -24,7 +25,7 @@ class AdminCommands(
     DashboardLink,
     Referrals,
 ):
-    """All of them as one cog."""
+    """All commands for admins as one cog."""
 
 
-__all__ = ["AdminCommands"]
+__all__ = ["AdminCommands", "CommandServices"]

@@ -1,53 +1,52 @@
-"""What the commands for admins share: what they act on, and the check that comes before all else."""
+"""The base of the commands for admins: their services, and the authorization check before each command."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from discord.ext import commands
 
 from cashback.background.wakeup import WakeUp
-from cashback.cogs.buttons.presses import actor_of
+from cashback.cogs.actors import actor_of
+from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.errors import RefusedError
+from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
 from cashback.domain.errors import NotAllowedError
 from cashback.services import AdminService
 
-Tell = Callable[[str], Awaitable[None]]
-
 VIEWERS_TOO: Final = {"viewers_too": True}
-"""What a command's `extras` say where who only looks may use it."""
+"""The `extras` of a command that viewers may use too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandServices:
+    """What the commands for admins work with. `post_line` posts a line in the audit channel."""
+
+    database: Database
+    service: AdminService
+    summaries_changed: WakeUp
+    member_facts: MemberFacts
+    note_sender: NoteSender
+    history_pager: HistoryPager
+    doctor: Doctor
+    post_line: Callable[[str], Awaitable[None]]
 
 
 class AdminCog(commands.Cog):
     """A part of the commands for admins. `AdminCommands` joins the parts: the library binds a group within one cog."""
 
-    def __init__(
-        self,
-        database: Database,
-        service: AdminService,
-        bell: WakeUp,
-        programme: MemberFacts,
-        courier: NoteSender,
-        tell: Tell,
-    ) -> None:
-        """Take the ledger, the service, the bell that wakes the announcer, and those who know and tell.
-
-        `programme` knows the facts about a member, `courier` sends notes to members, `tell` says a line in the audit
-        channel.
-        """
-        self._database = database
-        self._service = service
-        self._bell = bell
-        self._programme = programme
-        self._courier = courier
-        self._tell = tell
+    def __init__(self, services: CommandServices) -> None:
+        self._services = services
+        self._database = services.database
+        self._service = services.service
 
     async def cog_check(self, ctx: commands.Context[Any]) -> bool:
-        """Refuse whoever is no admin, or no viewer where that is enough, before anything of the command is looked at.
+        """Refuse members without the admin role, or the viewer role if it is enough, before arguments are parsed.
 
-        The audit log knows of the attempt.
+        The audit log records the attempt.
         """
         if ctx.guild is None:
             raise commands.NoPrivateMessage

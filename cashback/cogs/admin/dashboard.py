@@ -1,18 +1,18 @@
-"""`sendref-cashb dashboard`: a link that signs an admin, or a viewer, in to the dashboard once."""
+"""`sendref-cashb dashboard`: a link that signs an admin or a viewer in to the dashboard once."""
 
 from typing import Any
 
 from discord.ext import commands
 
+from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.payouts import Payouts
-from cashback.cogs.buttons.presses import actor_of
 from cashback.cogs.errors import DISCORD_FAILURES, RefusedError
 from cashback.cogs.texts import embeds
 
 
 class DashboardLink(AdminCog):
-    """The command that sends the link. It goes by direct message: who else reads the channel must not have it."""
+    """Sends the link by direct message: other members of the channel must not see it."""
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
         name="dashboard",
@@ -27,8 +27,10 @@ class DashboardLink(AdminCog):
         await ctx.defer(ephemeral=True)
         address = await self._service.issue_link(actor_of(ctx.author))
         try:
-            # In angle brackets Discord shows no preview of it.
+            # Discord shows no preview of a link in angle brackets.
             await ctx.author.send(f"Your link to the dashboard works once, for five minutes: <{address}>")
         except DISCORD_FAILURES as error:
-            raise RefusedError("You take no direct messages from this server; allow them, then ask again.") from error
+            raise RefusedError(
+                "You do not accept direct messages from this server; allow them, then ask again."
+            ) from error
         await ctx.send(embed=embeds.notice("The link is in your direct messages."), ephemeral=True)

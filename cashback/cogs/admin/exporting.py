@@ -1,4 +1,4 @@
-"""`sendref-cashb export`: payouts as a file for bookkeeping, attached where it fits."""
+"""`sendref-cashb export`: payouts as a file for bookkeeping, attached if Discord accepts its size."""
 
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,24 +19,24 @@ from cashback.domain.errors import CashbackError
 from cashback.domain.money import dollars
 
 FOLDER: Final = "exports"
-"""Beside the ledger; what was attached does not stay there."""
+"""A folder next to the ledger. Attached files are deleted from it."""
 
 
 class BatchName(commands.Converter[str]):
-    """A batch's ID or number; an option is none."""
+    """A batch's ID or number. Options are rejected."""
 
     async def convert(self, ctx: commands.Context[Any], argument: str) -> str:
-        """Take the word."""
+        """Return the word. Raises BadArgument if it is an option."""
         if argument.startswith("--"):
-            raise commands.BadArgument(f"“{embeds.escaped(argument[:60])}” is no batch.")
+            raise commands.BadArgument(f"“{embeds.escaped(argument[:60])}” is not a batch.")
         return argument
 
 
 class ExportOptions(commands.FlagConverter, prefix="--", delimiter=" "):
-    """The days, and what the file is."""
+    """The days, and the format of the file."""
 
-    since: str | None = commands.flag(name="from", default=None, description="From this day, say 2026-07-03.")
-    until: str | None = commands.flag(name="to", default=None, description="Up to this day, included.")
+    since: str | None = commands.flag(name="from", default=None, description="From this day, for example 2026-07-03.")
+    until: str | None = commands.flag(name="to", default=None, description="Up to and including this day.")
     file_format: Literal["csv", "xlsx"] = commands.flag(name="format", default="csv", description="csv or xlsx.")
 
 
@@ -48,12 +48,12 @@ class ExportCommands(AdminCog):
         description="Export the payouts of a batch, or of the batches of some days.",
         usage="BATCH-ID or --from 2026-07-01 --to 2026-07-31, --format xlsx if you like",
     )
-    @app_commands.describe(batch="The batch's ID, or its number; leave it out where you name days.")
+    @app_commands.describe(batch="The batch's ID or number; leave it empty if you give days.")
     @app_commands.guild_only()
     async def export(
         self, ctx: commands.Context[Any], batch: BatchName | None = None, *, options: ExportOptions
     ) -> None:
-        """Write the file, attach it where it fits, and else say where it is."""
+        """Write the file, and attach it if Discord accepts its size; otherwise show its path."""
         await ctx.defer()
         name = str(batch) if batch is not None else None
         period = await self._period(name, options)
@@ -66,19 +66,19 @@ class ExportCommands(AdminCog):
 
     async def _period(self, name: str | None, options: ExportOptions) -> Period:
         if (name is None) == (options.since is None and options.until is None):
-            raise CashbackError("Name a batch, or days with --from and --to, and not both.")
+            raise CashbackError("Give either a batch, or days with --from and --to.")
         if name is not None:
             return Period(number=await self._database.read(batches.find_named, name))
         return Period(since=first_moment(options.since), until=moment_after(options.until))
 
     async def _answer(self, ctx: commands.Context[Any], path: Path, summed: ExportTotals) -> None:
-        said = (
+        totals = (
             f"{embeds.counted(summed.payouts, 'payout')}, {dollars(summed.paid_cents)} paid,"
-            f" {summed.failed:,} failed, {summed.skipped:,} skipped, {summed.left_out:,} left out."
+            f" {summed.failed:,} failed, {summed.skipped:,} skipped, {summed.left_out:,} excluded."
         )
         written = anyio.Path(path)
         if (await written.stat()).st_size <= (ctx.guild.filesize_limit if ctx.guild else 0):
-            await ctx.send(embed=embeds.notice(said), file=discord.File(path, description="Payouts for bookkeeping"))
+            await ctx.send(embed=embeds.notice(totals), file=discord.File(path, description="Payouts for bookkeeping"))
             await written.unlink()
         else:
-            await ctx.send(embed=embeds.notice(f"{said}\nThe file is too large for Discord; it is at `{path}`."))
+            await ctx.send(embed=embeds.notice(f"{totals}\nThe file is too large for Discord; it is at `{path}`."))

@@ -1,4 +1,4 @@
-"""`sendref-cashb history` and `show`: past batches, and one of them with its payouts, in pages."""
+"""`sendref-cashb history` and `show`: past batches, and one batch with its payouts, in pages."""
 
 from typing import Annotated, Any, Final
 
@@ -9,7 +9,6 @@ from discord.ext import commands
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.converters import Referrer
 from cashback.cogs.admin.payouts import Payouts
-from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.database.payouts import batches
 from cashback.database.queries import history
 from cashback.database.queries.history import BatchFilter, status_named
@@ -21,16 +20,18 @@ Page = commands.Range[int, 1, 100_000]
 
 
 class HistoryOptions(commands.FlagConverter, prefix="--", delimiter=" "):
-    """Which batches."""
+    """The filter of the batches."""
 
-    state: str | None = commands.flag(default=None, description="Only in this state, say completed.")
-    person: Annotated[discord.User, Referrer] | None = commands.flag(default=None, description="Only with a payout to.")
-    since: str | None = commands.flag(name="from", default=None, description="From this day, say 2026-07-03.")
-    until: str | None = commands.flag(name="to", default=None, description="Up to this day, included.")
+    state: str | None = commands.flag(default=None, description="Only in this state, for example completed.")
+    person: Annotated[discord.User, Referrer] | None = commands.flag(
+        default=None, description="Only with a payout to this member."
+    )
+    since: str | None = commands.flag(name="from", default=None, description="From this day, for example 2026-07-03.")
+    until: str | None = commands.flag(name="to", default=None, description="Up to and including this day.")
 
 
 class HistoryCommands(AdminCog):
-    """The commands that look back."""
+    """The commands about past batches."""
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
         name="history",
@@ -49,30 +50,29 @@ class HistoryCommands(AdminCog):
     ) -> None:
         """List batches."""
         await ctx.defer()
-        wanted = BatchFilter(
+        batch_filter = BatchFilter(
             status=status_named(options.state),
             user_id=options.person.id if options.person else None,
             since=first_moment(options.since),
             until=moment_after(options.until),
         )
-        browser: HistoryPager = ctx.bot.browser
-        embed, view = await browser.history(wanted, page or 1)
+        embed, view = await self._services.history_pager.history(batch_filter, page or 1)
         await ctx.send(embed=embed, view=view)
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
         name="show", description="One batch and its payouts.", usage="BATCH-ID", ignore_extra=False, extras=VIEWERS_TOO
     )
-    @app_commands.describe(batch="The batch's ID, or its number.")
+    @app_commands.describe(batch="The batch's ID or number.")
     @app_commands.guild_only()
     async def show_batch(self, ctx: commands.Context[Any], batch: str) -> None:
         """Show a batch."""
         await ctx.defer()
-        browser: HistoryPager = ctx.bot.browser
-        embed, view = await browser.payouts(await self._database.read(batches.find_named, batch), 0)
+        number = await self._database.read(batches.find_named, batch)
+        embed, view = await self._services.history_pager.payouts(number, 0)
         await ctx.send(embed=embed, view=view)
 
     @show_batch.autocomplete("batch")
     async def suggest(self, _interaction: discord.Interaction[Any], current: str) -> list[app_commands.Choice[str]]:
-        """Suggest the newest batches in whose IDs the text stands."""
+        """Suggest the newest batches with the text in their IDs."""
         found = await self._database.read(history.named_like, current, limit=SUGGESTED)
         return [app_commands.Choice(name=batch_id, value=batch_id) for batch_id in found]

@@ -1,14 +1,14 @@
-"""`sendref-cashb`: shows what everyone, or one referrer, would be paid, with the two buttons that decide it."""
+"""`sendref-cashb`: shows what everyone, or one referrer, would be paid, with Confirm and Cancel."""
 
 from typing import Any
 
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.converters import Payees
-from cashback.cogs.buttons.confirm import CashbackConfirmView
-from cashback.cogs.buttons.presses import actor_of
+from cashback.cogs.buttons.confirm import confirm_view
 from cashback.cogs.texts import embeds
 from cashback.database.payouts import announcements
 from cashback.domain.errors import NothingPendingError
@@ -17,12 +17,12 @@ from cashback.services import EVERYONE
 
 
 class Payouts(AdminCog):
-    """The command that proposes a batch. Paying is the desk's matter and starts with a press of Confirm.
+    """The command that proposes a batch. Payment starts when the admin presses Confirm.
 
-    It is also the group of all other commands for admins: their cogs add to it.
+    It is also the group of the other subcommands.
     """
 
-    # Whom to pay are flags: what is neither a person nor a flag is an error, and never a batch for everyone.
+    # The payees are flags: a word that is neither a user nor a flag is an error, never a batch for everyone.
     @commands.hybrid_group(  # type: ignore[arg-type]  # mypy does not see through the library's union of callbacks
         name="sendref-cashb",
         fallback="pay",
@@ -43,11 +43,11 @@ class Payouts(AdminCog):
                 raise
             await ctx.send(embed=embeds.notice(str(nothing)))
             return
-        message = await ctx.send(embed=embeds.summary(summary), view=CashbackConfirmView(summary.batch_number))
+        message = await ctx.send(embed=embeds.summary(summary), view=confirm_view(summary.batch_number, summary.token))
         await self._database.write(
             announcements.remember_summary,
             summary.batch_number,
             channel_id=message.channel.id,
             message_id=message.id,
         )
-        self._bell.set()
+        self._services.summaries_changed.set()

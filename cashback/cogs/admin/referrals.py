@@ -1,41 +1,40 @@
-"""`referral-blacklist`, `-unblacklist`, `-stats`, `-link`, `-unlink`: what an admin does about one member."""
+"""`referral-blacklist`, `-unblacklist`, `-stats`, `-link`, `-unlink`: an admin's commands about one member."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.converters import Referrer
-from cashback.cogs.buttons.presses import actor_of
 from cashback.cogs.texts import embeds, member_embeds
 from cashback.database.referral_program import referrals
 from cashback.domain.errors import ReferralRefusedError
-
-REASON_LENGTH: Final = 200
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
 
 Person = Annotated[discord.User, Referrer]
 
 
 class Referrals(AdminCog):
-    """The commands about members. Each act is in the audit log and the audit channel; the member is told."""
+    """The commands about members. Each change is in the audit log and the audit channel; the member gets a note."""
 
     @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
         name="referral-blacklist",
-        description="Bar a member from referral cashback, for present and future referrals.",
+        description="Blacklist a member from referral cashback, for present and future referrals.",
         usage="@user [reason]",
     )
-    @app_commands.describe(user="Who is barred.", reason="Why; the member reads it.")
+    @app_commands.describe(user="The member to blacklist.", reason="The reason; the member can read it.")
     @app_commands.guild_only()
     async def referral_blacklist(self, ctx: commands.Context[Any], user: Person, *, reason: str | None = None) -> None:
-        """Bar a member."""
+        """Blacklist a member."""
         reason = _clipped(reason)
         if not await self._service.blacklist(actor_of(ctx.author), user.id, reason=reason):
-            raise ReferralRefusedError(f"Member {user.id} is blacklisted already; nothing was changed.")
+            raise ReferralRefusedError(f"Member {user.id} is already blacklisted; nothing was changed.")
         why = _why(reason)
         await self._done(ctx, f"Member {user.id} is blacklisted from referral cashback.{why}")
-        self._courier.tell(
+        self._services.note_sender.enqueue(
             user.id,
             embeds.warning(
                 "Referral Cashback", f"You are blacklisted from referral cashback: nothing is earned or paid.{why}"
@@ -49,39 +48,39 @@ class Referrals(AdminCog):
         usage="@user",
         ignore_extra=False,
     )
-    @app_commands.describe(user="Who may earn again.")
+    @app_commands.describe(user="The member to unblacklist.")
     @app_commands.guild_only()
     async def referral_unblacklist(self, ctx: commands.Context[Any], user: Person) -> None:
-        """Let a member earn again."""
+        """Unblacklist a member."""
         if not await self._service.unblacklist(actor_of(ctx.author), user.id):
             raise ReferralRefusedError(f"Member {user.id} is not blacklisted; nothing was changed.")
         await self._done(ctx, f"Member {user.id} may earn referral cashback again.")
-        self._courier.tell(
+        self._services.note_sender.enqueue(
             user.id,
-            embeds.success("Referral Cashback", "You may earn referral cashback again; what was pending is pending."),
+            embeds.success("Referral Cashback", "You may earn referral cashback again. What was pending still is."),
             cause=ctx.message.id,
         )
 
     @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
         name="referral-stats",
-        description="Show what a member's referrals earned, what was paid, and why something was not.",
+        description="Show what a member's referrals earned, what was paid, and why the rest was not.",
         usage="@user",
         ignore_extra=False,
     )
-    @app_commands.describe(user="Whose statistics.")
+    @app_commands.describe(user="The member.")
     @app_commands.guild_only()
     async def referral_stats(self, ctx: commands.Context[Any], user: Person) -> None:
         """Show a member's statistics."""
         await ctx.defer()
-        facts = await self._programme.facts(user.id)
-        await ctx.send(embed=member_embeds.admin_view(facts, self._programme.terms))
+        facts = await self._services.member_facts.facts(user.id)
+        await ctx.send(embed=member_embeds.admin_view(facts, self._services.member_facts.terms))
 
     @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
         name="referral-link",
-        description="Link a member to the one who brought them.",
+        description="Link a member to the referrer who invited them.",
         usage="@referrer @member [reason]",
     )
-    @app_commands.describe(referrer="Who brought the member.", member="Who was brought.", reason="Why.")
+    @app_commands.describe(referrer="The member who invited.", member="The invited member.", reason="The reason.")
     @app_commands.guild_only()
     async def referral_link(
         self, ctx: commands.Context[Any], referrer: Person, member: Person, *, reason: str | None = None
@@ -92,37 +91,37 @@ class Referrals(AdminCog):
             actor_of(ctx.author), referrer.id, member.id, reason=(reason := _clipped(reason)), bot_ids=bots
         )
         await self._done(ctx, f"Member {member.id} is linked to Member {referrer.id}.{_why(reason)}")
-        told = f"An admin noted that {embeds.mention(referrer.id)} brought you."
-        self._courier.tell(member.id, embeds.success("Referral Recorded", told), cause=ctx.message.id)
-        told = f"An admin noted that you brought {embeds.mention(member.id)}; what they buy earns you cashback."
-        self._courier.tell(referrer.id, embeds.success("New Referral", told), cause=ctx.message.id)
+        text = f"An admin recorded that {embeds.mention(referrer.id)} invited you."
+        self._services.note_sender.enqueue(member.id, embeds.success("Referral Recorded", text), cause=ctx.message.id)
+        text = f"An admin recorded that you invited {embeds.mention(member.id)}; their purchases earn you cashback."
+        self._services.note_sender.enqueue(referrer.id, embeds.success("New Referral", text), cause=ctx.message.id)
 
     @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
         name="referral-unlink",
-        description="Unlink a member: what they buy from now on earns nobody cashback.",
+        description="Unlink a member: their later purchases earn no cashback.",
         usage="@member [reason]",
     )
-    @app_commands.describe(member="Who was brought.", reason="Why.")
+    @app_commands.describe(member="The invited member.", reason="The reason.")
     @app_commands.guild_only()
     async def referral_unlink(self, ctx: commands.Context[Any], member: Person, *, reason: str | None = None) -> None:
-        """Unlink a member from whoever brought them."""
+        """Unlink a member from their referrer."""
         referrer_id = await self._database.read(referrals.referrer_of, member.id)
         if referrer_id is None:
-            raise ReferralRefusedError(f"Nobody brought Member {member.id}; nothing was changed.")
+            raise ReferralRefusedError(f"Member {member.id} has no referrer; nothing was changed.")
         await self._service.unlink(actor_of(ctx.author), referrer_id, member.id, reason=(reason := _clipped(reason)))
         both = f"Member {member.id} is no longer linked to Member {referrer_id}"
         await self._done(ctx, f"{both}; what was earned stays and is paid.{_why(reason)}")
-        told = f"{embeds.mention(member.id)} no longer counts as your referral; what you earned stays yours."
-        self._courier.tell(referrer_id, embeds.warning("Referral Ended", told), cause=ctx.message.id)
+        text = f"{embeds.mention(member.id)} no longer counts as your referral; what you earned stays yours."
+        self._services.note_sender.enqueue(referrer_id, embeds.warning("Referral Ended", text), cause=ctx.message.id)
 
     async def _done(self, ctx: commands.Context[Any], text: str) -> None:
-        """Answer whoever asked, and say it in the audit channel."""
+        """Answer the admin, and post a line in the audit channel."""
         await ctx.send(embed=embeds.success("Done", embeds.readable(text)))
-        await self._tell(f"{text} By {actor_of(ctx.author)}.")
+        await self._services.post_line(f"{text} By {actor_of(ctx.author)}.")
 
 
 def _clipped(reason: str | None) -> str | None:
-    return embeds.clip(reason, REASON_LENGTH) if reason else None
+    return embeds.clip(reason, MAX_REASON_LENGTH) if reason else None
 
 
 def _why(reason: str | None) -> str:

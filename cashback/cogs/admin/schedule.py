@@ -1,24 +1,24 @@
-"""`sendref-cashb schedule`: when the weekly batch comes, and pausing, resuming, skipping and reloading it."""
+"""`sendref-cashb schedule`: shows, pauses, resumes, skips and reloads the weekly batch."""
 
-from typing import Any
+from typing import Any, Final
 
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
-from cashback.cogs.buttons.presses import actor_of
 from cashback.cogs.texts import schedule_embeds
 
-WHY = "Why; it is kept in the audit log."
+REASON: Final = "The reason; it is recorded in the audit log."
 
 
 class ScheduleCommands(AdminCog):
-    """Each command acts through the service and shows the schedule as it is then."""
+    """The commands about the schedule. Each shows the schedule after the change."""
 
     @Payouts.sendref_cashb.group(  # type: ignore[arg-type]  # as in payouts.py
         name="schedule",
-        description="When the weekly batch comes, what it would pay now, and what became of the last ones.",
+        description="Show the next weekly batch, what it would pay now, and the outcomes of the last ones.",
         ignore_extra=False,
     )
     async def schedule(self, ctx: commands.Context[Any]) -> None:
@@ -26,29 +26,29 @@ class ScheduleCommands(AdminCog):
         await ctx.defer()
         await self._show_schedule(ctx, None)
 
-    # Not the group's `fallback`: the library leaves that of a group within a group bound to an earlier cog, or to none.
+    # Not the group's `fallback`: in a nested group, the library leaves it bound to an earlier cog, or unbound.
     @schedule.command(  # type: ignore[arg-type]
-        name="show", description="The schedule: what comes next, what it would pay now, what became of the last slots."
+        name="show", description="Show the next weekly batch, what it would pay now, and the outcomes of the last ones."
     )
     async def schedule_show(self, ctx: commands.Context[Any]) -> None:
-        """Show the schedule, for the picker of slash commands, where a group itself cannot be chosen."""
+        """Show the schedule. The picker of slash commands does not offer a group itself."""
         await ctx.defer()
         await self._show_schedule(ctx, None)
 
     @schedule.command(  # type: ignore[arg-type]
         name="pause", description="Skip every weekly batch until the schedule is resumed.", usage="why"
     )
-    @app_commands.describe(reason=WHY)
+    @app_commands.describe(reason=REASON)
     async def pause_schedule(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
         """Pause the schedule."""
         await ctx.defer()
         await self._service.pause_schedule(actor_of(ctx.author), reason)
-        await self._show_schedule(ctx, "⏸️ **The schedule is paused.** Slots that come are skipped until it is resumed.")
+        await self._show_schedule(ctx, "⏸️ **The schedule is paused.** Weekly batches are skipped until it is resumed.")
 
     @schedule.command(  # type: ignore[arg-type]
-        name="resume", description="End a pause; slots that passed meanwhile stay skipped.", usage="why"
+        name="resume", description="End a pause; weekly batches that were skipped stay skipped.", usage="why"
     )
-    @app_commands.describe(reason=WHY)
+    @app_commands.describe(reason=REASON)
     async def resume_schedule(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
         """End a pause."""
         await ctx.defer()
@@ -58,7 +58,7 @@ class ScheduleCommands(AdminCog):
     @schedule.command(  # type: ignore[arg-type]
         name="skip", description="Skip the next weekly batch; its cashback stays pending.", usage="why"
     )
-    @app_commands.describe(reason=WHY)
+    @app_commands.describe(reason=REASON)
     async def skip_next_slot(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
         """Skip the next slot."""
         await ctx.defer()
@@ -66,15 +66,15 @@ class ScheduleCommands(AdminCog):
         await self._show_schedule(ctx, f"⏭️ **Skipped:** {schedule_embeds.moment(slot_at)}. The cashback stays pending.")
 
     @schedule.command(  # type: ignore[arg-type]
-        name="reload", description="Put the schedule of config.json in force; nothing that is past fires.", usage=""
+        name="reload", description="Apply the schedule of config.json; past slots do not run.", usage=""
     )
     async def reload_schedule(self, ctx: commands.Context[Any]) -> None:
-        """Read config.json anew and put its schedule in force."""
+        """Reread config.json and apply its schedule."""
         await ctx.defer()
         await self._service.reload_schedule(actor_of(ctx.author))
         await self._show_schedule(ctx, "🔄 **The schedule of config.json is in force.**")
 
     async def _show_schedule(self, ctx: commands.Context[Any], done: str | None) -> None:
-        self._bell.set()
+        self._services.summaries_changed.set()
         schedule, pending = await self._service.schedule_overview(), await self._service.preview()
         await ctx.send(embed=schedule_embeds.overview(schedule, pending, done))

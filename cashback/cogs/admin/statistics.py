@@ -1,4 +1,4 @@
-"""`sendref-cashb stats`: what was distributed, in words and as a chart."""
+"""`sendref-cashb stats`: the distributed cashback, as text and as a chart."""
 
 import io
 from typing import Any, Final
@@ -25,7 +25,7 @@ class StatisticsCommands(AdminCog):
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
         name="stats",
-        description="What was distributed: by week, on average, and to whom most.",
+        description="Show the distributed cashback by week, on average, and the top referrers.",
         ignore_extra=False,
         extras=VIEWERS_TOO,
     )
@@ -35,12 +35,12 @@ class StatisticsCommands(AdminCog):
         await ctx.defer()
         found = await self._database.read(statistics.read, now=self._database.now())
         picture = await anyio.to_thread.run_sync(charts.weekly, found.weeks)
-        alt = embeds.clip(charts.said(found.weeks), ALT_LENGTH)
+        alt = embeds.clip(charts.alt_text(found.weeks), ALT_LENGTH)
         await ctx.send(embed=show(found), file=discord.File(io.BytesIO(picture), filename=CHART, description=alt))
 
 
 def show(found: Statistics) -> discord.Embed:
-    """Show the statistics; the chart is the attachment."""
+    """Return the statistics' embed; the chart is the attachment."""
     embed = discord.Embed(title="📈 Referral Cashback Statistics", colour=discord.Colour.blurple())
     this_week = found.weeks[-1][1] if found.weeks else 0
     embed.add_field(name="Distributed", value=dollars(found.paid_cents), inline=True)

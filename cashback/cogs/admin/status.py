@@ -1,4 +1,4 @@
-"""`sendref-cashb status`: whether all is there that the bot needs, and what to do where it is not."""
+"""`sendref-cashb status`: checks the setup and explains how to fix problems."""
 
 from typing import Any
 
@@ -8,28 +8,28 @@ from discord.ext import commands
 
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
-from cashback.cogs.gateway.doctor import Doctor, Finding
+from cashback.cogs.gateway.doctor import Finding
 from cashback.cogs.texts import embeds
 
 
 class StatusCommands(AdminCog):
-    """The command that shows how the bot is."""
+    """The command that checks the setup."""
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
         name="status",
-        description="Whether all is there that the bot needs, and what to do where it is not.",
+        description="Check the setup and explain how to fix problems.",
         ignore_extra=False,
     )
     @app_commands.guild_only()
     async def status(self, ctx: commands.Context[Any]) -> None:
-        """Examine the ledger and Discord."""
+        """Check the ledger and Discord."""
         await ctx.defer()
-        doctor: Doctor = ctx.bot.doctor
+        doctor = self._services.doctor
         await ctx.send(embed=show([*await doctor.examine_ledger(), *await doctor.examine_discord(ctx.bot)]))
 
 
 def show(findings: list[Finding]) -> discord.Embed:
-    """Show what was found, a line each."""
+    """Return the findings, a line each."""
     is_well = all(finding.is_well for finding in findings)
     colour = discord.Colour.green() if is_well else discord.Colour.orange()
     title = "🩺 All Is Well" if is_well else "🩺 Something Needs Attention"

@@ -1,1 +1,22 @@
-"""The buttons under messages. Each carries what it is about, so that it works after a restart too."""
+"""The buttons under the bot's messages. Their custom ids are stored by Discord and never change."""
+
+from typing import Final
+
+from cashback.cogs.buttons.confirm import DecisionButton
+from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
+from cashback.cogs.buttons.paging import PageButton
+from cashback.cogs.buttons.presses import ClaimedButton
+from cashback.cogs.buttons.reversals import ReversalButton
+from cashback.cogs.buttons.services import ButtonServices
+from cashback.cogs.buttons.skip_slot import SkipSlotButton
+
+BUTTONS: Final[tuple[type[ClaimedButton], ...]] = (
+    DecisionButton,
+    HistoryButton,
+    PageButton,
+    PayoutsButton,
+    ReversalButton,
+    SkipSlotButton,
+)
+
+__all__ = ["BUTTONS", "ButtonServices"]

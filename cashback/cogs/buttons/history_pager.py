@@ -1,4 +1,4 @@
-"""Batches and their payouts in pages on Discord. The buttons carry what is shown, so that they work after a restart."""
+"""Batches and their payouts in pages on Discord. The buttons carry what is shown."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 import discord
-from discord.ui import Button, DynamicItem, View
+from discord.ui import Button, View
 
-from cashback.cogs.buttons.presses import ClaimedButton, actor_of, show_instead
+from cashback.cogs.actors import actor_of
+from cashback.cogs.buttons.presses import ClaimedButton, button_row, show_instead
+from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.texts import embeds
 from cashback.database import Database
 from cashback.database.payouts import batches
@@ -16,37 +18,38 @@ from cashback.database.queries import browsing, history
 from cashback.database.queries.history import BatchFilter
 from cashback.domain.model import BatchStatus, PayoutStatus
 from cashback.domain.money import dollars
-from cashback.services import AdminService
 
 BATCHES_SHOWN: Final = 8
 PAYOUTS_SHOWN: Final = 15
 
+Page = tuple[discord.Embed, View]
+
 
 class HistoryPager:
-    """Makes the pages, for who may look."""
+    """Returns pages of batches and of payouts, each with its buttons."""
 
-    def __init__(self, database: Database, service: AdminService) -> None:
-        """Take the ledger, and the service, which knows who may look."""
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self.service = service
 
-    async def history(self, wanted: BatchFilter, number: int) -> tuple[discord.Embed, View]:
-        """Show a page of the batches that are wanted, from 1."""
+    async def history(self, batch_filter: BatchFilter, number: int) -> Page:
+        """Return a page of the batches that pass the filter; the first page is 1."""
         offset = (number - 1) * BATCHES_SHOWN
-        found = await self._database.read(history.page, wanted, limit=BATCHES_SHOWN + 1, offset=offset)
+        found = await self._database.read(history.page, batch_filter, limit=BATCHES_SHOWN + 1, offset=offset)
         embed = discord.Embed(title="🧾 Referral Cashback Batches", colour=discord.Colour.blurple())
         for batch in found[:BATCHES_SHOWN]:
             embed.add_field(name=_headline(batch), value=_line(batch), inline=False)
         if not found:
             embed.description = "There is no such batch." if number == 1 else "There are no more batches."
-        view = View(timeout=None)
-        if number > 1 or len(found) > BATCHES_SHOWN:
-            view.add_item(HistoryButton("Previous", number - 1, wanted, disabled=number == 1))
-            view.add_item(HistoryButton("Next", number + 1, wanted, disabled=len(found) <= BATCHES_SHOWN))
-        return embed.set_footer(text=f"Page {number:,}"), view
+        embed.set_footer(text=f"Page {number:,}")
+        if number == 1 and len(found) <= BATCHES_SHOWN:
+            return embed, button_row()
+        return embed, button_row(
+            HistoryButton("Previous", number - 1, batch_filter, disabled=number == 1),
+            HistoryButton("Next", number + 1, batch_filter, disabled=len(found) <= BATCHES_SHOWN),
+        )
 
-    async def payouts(self, number: int, after_referrer_id: int) -> tuple[discord.Embed, View]:
-        """Show a batch with the page of its payouts that follows a referrer."""
+    async def payouts(self, number: int, after_referrer_id: int) -> Page:
+        """Return a batch with the page of its payouts that follows a referrer."""
         report = await self._database.read(batches.report, number, failures=0)
         page = await self._database.read(
             browsing.payouts_page, number, after_referrer_id=after_referrer_id, limit=PAYOUTS_SHOWN
@@ -63,15 +66,16 @@ class HistoryPager:
         embed.add_field(name="Failed, Skipped", value=f"{report.failed:,}, {report.skipped:,}", inline=True)
         lines = "\n".join(_payout(row) for row in page.rows) or "none"
         embed.add_field(name="Payouts", value=embeds.clip(lines, embeds.FIELD_LENGTH), inline=False)
-        view = View(timeout=None)
-        if after_referrer_id or page.next_after is not None:
-            view.add_item(PayoutsButton("First", number, 0, disabled=not after_referrer_id))
-            before = await self._database.read(
-                browsing.page_before, number, after_referrer_id=after_referrer_id, limit=PAYOUTS_SHOWN
-            )
-            view.add_item(PayoutsButton("Previous", number, before, disabled=not after_referrer_id))
-            view.add_item(PayoutsButton("Next", number, page.next_after or 0, disabled=page.next_after is None))
-        return embed, view
+        if not after_referrer_id and page.next_after is None:
+            return embed, button_row()
+        before = await self._database.read(
+            browsing.page_before, number, after_referrer_id=after_referrer_id, limit=PAYOUTS_SHOWN
+        )
+        return embed, button_row(
+            PayoutsButton("First", number, 0, disabled=not after_referrer_id),
+            PayoutsButton("Previous", number, before, disabled=not after_referrer_id),
+            PayoutsButton("Next", number, page.next_after or 0, disabled=page.next_after is None),
+        )
 
 
 def _headline(batch: dict[str, Any]) -> str:
@@ -84,101 +88,87 @@ def _line(batch: dict[str, Any]) -> str:
     if batch["batch_id"] is None:
         paid = f"{dollars(batch['planned_cents'])} planned for {embeds.counted(batch['planned_count'], 'user')}"
     failed = f", {batch['failed']:,} failed" if batch["failed"] else ""
-    who = embeds.named(batch["approved_by"] or batch["proposed_by"])
-    return f"{paid}{failed} · {batch['mode']} · {who} · {discord.utils.format_dt(batch['proposed_at'], 'f')}"
+    actor = embeds.named(batch["approved_by"] or batch["proposed_by"])
+    return f"{paid}{failed} · {batch['mode']} · {actor} · {discord.utils.format_dt(batch['proposed_at'], 'f')}"
 
 
 def _payout(row: dict[str, Any]) -> str:
     is_credited = row["status"] == PayoutStatus.CREDITED
     cents = row["paid_cents"] if is_credited else row["approved_cents"]
-    said = "" if is_credited else f" {row['status']}"
+    status = "" if is_credited else f" {row['status']}"
     reason = f": {embeds.escaped(embeds.clip(row['reason'], 20))}" if row["reason"] and not is_credited else ""
-    return f"{embeds.mention(row['referrer_id'])} {dollars(cents)}{said}{reason}"
-
-
-Page = tuple[discord.Embed, View]
+    return f"{embeds.mention(row['referrer_id'])} {dollars(cents)}{status}{reason}"
 
 
 async def _turn(
-    interaction: discord.Interaction[Any], what: str, make: Callable[[HistoryPager], Awaitable[Page]]
+    interaction: discord.Interaction[Any],
+    services: ButtonServices,
+    what: str,
+    make: Callable[[HistoryPager], Awaitable[Page]],
 ) -> None:
-    """Turn a page for admins and viewers; other members are told why not, alone."""
-    browser: HistoryPager = interaction.client.browser
+    """Turn a page for admins and viewers; only the member at the button sees a refusal."""
 
     async def page() -> Page:
-        await browser.service.require_viewer(actor_of(interaction.user), what)
-        return await make(browser)
+        await services.service.require_viewer(actor_of(interaction.user), what)
+        return await make(HistoryPager(services.database))
 
     await show_instead(interaction, page)
 
 
 class HistoryButton(
     ClaimedButton,
-    DynamicItem[Button[View]],
     template=r"cashback:history:(?P<label>Previous|Next):(?P<number>[0-9]{1,9}):(?P<status>[a-z_]*):(?P<user>[0-9]*)"
     r":(?P<since>[0-9]*):(?P<until>[0-9]*)",
 ):
-    """Leads to another page of the batches that are wanted."""
+    """Turns to another page of the batches."""
 
-    def __init__(self, label: str, number: int, wanted: BatchFilter, *, disabled: bool = False) -> None:
-        """Take the page that it leads to, and which batches are wanted."""
-        since, until = (str(int(each.timestamp())) if each else "" for each in (wanted.since, wanted.until))
-        key = f"{number}:{wanted.status or ''}:{wanted.user_id or ''}:{since}:{until}"
+    def __init__(self, label: str, number: int, batch_filter: BatchFilter, *, disabled: bool = False) -> None:
+        """Create the button that turns to the page `number`."""
+        since, until = (str(int(each.timestamp())) if each else "" for each in (batch_filter.since, batch_filter.until))
+        key = f"{number}:{batch_filter.status or ''}:{batch_filter.user_id or ''}:{since}:{until}"
         super().__init__(Button(label=label, custom_id=f"cashback:history:{label}:{key}", disabled=disabled))
         self.number = number
-        self.wanted = wanted
+        self.batch_filter = batch_filter
 
     @classmethod
-    async def from_custom_id(
-        cls,
-        interaction: discord.Interaction[Any],  # noqa: ARG003 -- the library's signature
-        item: discord.ui.Item[Any],  # noqa: ARG003 -- the library passes it
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Make the button that was pressed."""
-        wanted = BatchFilter(
+    def parse(cls, match: re.Match[str]) -> Self:
+        """Return the button with this custom id."""
+        batch_filter = BatchFilter(
             status=BatchStatus(match["status"]) if match["status"] else None,
             user_id=int(match["user"]) if match["user"] else None,
             since=_moment(match["since"]),
             until=_moment(match["until"]),
         )
-        return cls(match["label"], int(match["number"]), wanted)
+        return cls(match["label"], int(match["number"]), batch_filter)
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def press(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
         """Turn the page."""
-        await _turn(interaction, "look at batches", lambda browser: browser.history(self.wanted, max(self.number, 1)))
+        number = max(self.number, 1)
+        await _turn(interaction, services, "look at batches", lambda pager: pager.history(self.batch_filter, number))
 
 
 class PayoutsButton(
     ClaimedButton,
-    DynamicItem[Button[View]],
     template=r"cashback:payouts:(?P<label>First|Previous|Next):(?P<number>[0-9]{1,18}):(?P<after>[0-9]{1,19})",
 ):
-    """Leads to another page of a batch's payouts."""
+    """Turns to another page of a batch's payouts."""
 
     def __init__(self, label: str, number: int, after_referrer_id: int, *, disabled: bool = False) -> None:
-        """Take the batch, and the referrer after whom the page begins."""
+        """Create the button of a batch; the page begins after the referrer `after_referrer_id`."""
         custom_id = f"cashback:payouts:{label}:{number}:{after_referrer_id}"
         super().__init__(Button(label=label, custom_id=custom_id, disabled=disabled))
         self.number = number
         self.after_referrer_id = after_referrer_id
 
     @classmethod
-    async def from_custom_id(
-        cls,
-        interaction: discord.Interaction[Any],  # noqa: ARG003 -- the library's signature
-        item: discord.ui.Item[Any],  # noqa: ARG003 -- the library passes it
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Make the button that was pressed."""
+    def parse(cls, match: re.Match[str]) -> Self:
+        """Return the button with this custom id."""
         return cls(match["label"], int(match["number"]), int(match["after"]))
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+    async def press(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
         """Turn the page."""
         await _turn(
-            interaction, "look at payouts", lambda browser: browser.payouts(self.number, self.after_referrer_id)
+            interaction, services, "look at payouts", lambda pager: pager.payouts(self.number, self.after_referrer_id)
         )
 
 

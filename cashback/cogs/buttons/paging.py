@@ -1,4 +1,4 @@
-"""The buttons under a member's referrals. They carry the page, so that they work after a restart too."""
+"""The buttons under a member's referrals. They carry the page that is shown."""
 
 import re
 from enum import StrEnum
@@ -6,29 +6,26 @@ from functools import partial
 from typing import Any, Self
 
 import discord
-from discord.ui import Button, DynamicItem, View
+from discord.ui import Button, View
 
-from cashback.cogs.buttons.presses import ClaimedButton, show_instead
+from cashback.cogs.buttons.presses import ClaimedButton, button_row, show_instead
+from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.texts import member_embeds
 
 
 class Step(StrEnum):
-    """Where a button leads."""
+    """The direction of a button."""
 
     PREVIOUS = "previous"
     NEXT = "next"
 
 
-class PageButton(
-    ClaimedButton,
-    DynamicItem[Button[View]],
-    template=r"cashback:invites:(?P<step>previous|next):(?P<number>[0-9]{1,6})",
-):
-    """Leads from the page that is shown to the one before or after it."""
+class PageButton(ClaimedButton, template=r"cashback:invites:(?P<step>previous|next):(?P<number>[0-9]{1,6})"):
+    """Turns to the page before or after the one that is shown."""
 
     def __init__(self, step: Step, number: int, *, disabled: bool = False) -> None:
-        """Take the step, the page that is shown, and whether there is none beyond it."""
+        """Create the button of the page `number`, disabled if there is no page beyond it."""
         super().__init__(
             Button(label=step.capitalize(), custom_id=f"cashback:invites:{step}:{number}", disabled=disabled)
         )
@@ -36,31 +33,25 @@ class PageButton(
         self.number = number
 
     @classmethod
-    async def from_custom_id(
-        cls,
-        interaction: discord.Interaction[Any],  # noqa: ARG003 -- the library's signature
-        item: discord.ui.Item[Any],  # noqa: ARG003 -- the library passes it
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Make the button that was pressed."""
+    def parse(cls, match: re.Match[str]) -> Self:
+        """Return the button with this custom id."""
         return cls(Step(match["step"]), int(match["number"]))
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Turn the page: of whoever pressed, since nobody else sees the message."""
-        programme: MemberFacts = interaction.client.programme
+    async def press(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
+        """Turn the page. The message is private, so the referrals are always those of the member at the button."""
         number = self.number + 1 if self.step is Step.NEXT else max(self.number - 1, 0)
-        await show_instead(interaction, partial(show_page, programme, interaction.user.id, number))
+        await show_instead(interaction, partial(show_page, services.member_facts, interaction.user.id, number))
 
 
-async def show_page(programme: MemberFacts, user_id: int, number: int) -> tuple[discord.Embed, View]:
-    """Make the page of a member's referrals with its buttons; the last one where there are no longer so many."""
-    facts = await programme.standing(user_id)
-    last = member_embeds.pages_of(facts) - 1
+async def show_page(member_facts: MemberFacts, user_id: int, number: int) -> tuple[discord.Embed, View]:
+    """Return a page of a member's referrals with its buttons, or the last page if there are fewer."""
+    account = await member_facts.account(user_id)
+    last = member_embeds.pages_of(account) - 1
     number = min(number, last)
-    embed = member_embeds.referrals(facts, await programme.page(user_id, number), number)
-    view = View(timeout=None)
-    if last:
-        view.add_item(PageButton(Step.PREVIOUS, number, disabled=number == 0))
-        view.add_item(PageButton(Step.NEXT, number, disabled=number == last))
-    return embed, view
+    embed = member_embeds.referrals(account, await member_facts.page(user_id, number), number)
+    if not last:
+        return embed, button_row()
+    return embed, button_row(
+        PageButton(Step.PREVIOUS, number, disabled=number == 0),
+        PageButton(Step.NEXT, number, disabled=number == last),
+    )

@@ -1,43 +1,95 @@
-"""A press of a button: answered at once, then acted on; whatever fails is told to who pressed, and to them alone."""
+"""The base class of all buttons: each press is claimed, acknowledged and acted on once.
+
+The custom ids carry what the buttons are about, so buttons keep working after a restart of the bot.
+"""
 
 import logging
+import re
+import types
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Self, cast, final
 
 import discord
+from discord.ui import Button, DynamicItem, View
 
+from cashback.cogs.actors import actor_of
+from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error, explained
 from cashback.cogs.texts import embeds
-from cashback.services import Actor, Source
+from cashback.services import Actor
 
-UNKNOWN_ROLES: Final[frozenset[int]] = frozenset()
+MATCHES_NOTHING = "(?!)"
+PROPOSAL = r"(?::(?P<token>[0-9a-f]{0,64}))?"
+"""The end of a custom id: the token of the proposal. Buttons of earlier versions have none, and decide nothing."""
 
 logger = logging.getLogger(__name__)
 
 
-def actor_of(person: discord.User | discord.Member) -> Actor:
-    """Make the actor of a person, with the roles that the event about them carries: those of this moment."""
-    roles = roles_of(person) if isinstance(person, discord.Member) else UNKNOWN_ROLES
-    return Actor(source=Source.DISCORD, user_id=person.id, role_ids=roles)
+class ClaimedButton(DynamicItem[Button[View]], template=MATCHES_NOTHING):
+    """A button whose presses each have one effect, also if several bots with one token run."""
+
+    services: ClassVar[ButtonServices]
+
+    @classmethod
+    def bound_to(cls, services: ButtonServices) -> type[Self]:
+        """Return this class with its services. discord.py makes a pressed button from a class, never from an instance.
+
+        Only bound classes act on presses; the buttons in a message's view need no services.
+        """
+        bound = types.new_class(
+            cls.__name__,
+            (cls,),
+            {"template": cls.__discord_ui_compiled_template__},
+            lambda body: body.update(services=services),
+        )
+        return cast("type[Self]", bound)
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, match: re.Match[str]) -> Self:
+        """Return the button with this custom id."""
+
+    @abstractmethod
+    async def press(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
+        """Act on a press that this process has claimed."""
+
+    @classmethod
+    @final
+    async def from_custom_id(
+        cls,
+        interaction: discord.Interaction[Any],  # noqa: ARG003 -- the library's signature
+        item: discord.ui.Item[Any],  # noqa: ARG003 -- the library passes it
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        """Return the button that was pressed."""
+        return cls.parse(match)
+
+    @final
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        """Act on a press if this process claims it first."""
+        if await self.services.claims.win_interaction(interaction):
+            await self.press(interaction, self.services)
 
 
-def roles_of(member: discord.Member) -> frozenset[int]:
-    """Return the ids of the roles that somebody gave a member; @everyone is not one, and must never let anybody in."""
-    return frozenset(role.id for role in member.roles if not role.is_default())
+def button_row(*buttons: ClaimedButton) -> View:
+    """Return a view of these buttons, without a timeout: deadlines are in the ledger.
 
-
-class ClaimedButton:
-    """A button whose presses each have one effect, also with several bots. All buttons of the bot are of this class."""
-
-    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Let a press pass if this process claims it first."""
-        return bool(await interaction.client.claims.win_interaction(interaction))
+    The view is stopped from the start. discord.py would register the classes of an active view's buttons in the place
+    of the bound ones.
+    """
+    view = View(timeout=None)
+    for button in buttons:
+        view.add_item(button)
+    view.stop()
+    return view
 
 
 async def show_instead(
-    interaction: discord.Interaction[Any], make: Callable[[], Awaitable[tuple[discord.Embed, discord.ui.View]]]
+    interaction: discord.Interaction[Any], make: Callable[[], Awaitable[tuple[discord.Embed, View]]]
 ) -> None:
-    """Replace the message under the button by what `make` returns; if it fails, the member alone reads why."""
+    """Replace the message under the button by what `make` returns; if it fails, only the member sees why."""
     try:
         embed, view = await make()
         if interaction.response.is_done():
@@ -54,21 +106,21 @@ async def act_on_press(
     *,
     extra: Mapping[str, object] | None = None,
 ) -> None:
-    """Answer within Discord's three seconds, then act for who pressed. `extra` says in the log what it is about."""
+    """Acknowledge a press within Discord's three seconds, then act as the member. `extra` goes into the log records."""
     try:
         if not interaction.response.is_done():
             await interaction.response.defer()
     except DISCORD_FAILURES as failure:
-        # They pressed; that Discord did not hear the answer changes nothing about what they decided.
+        # The member's decision stands even if Discord did not take the acknowledgement.
         logger.warning("a press by %d could not be acknowledged: %s", interaction.user.id, failure, extra=extra)
     try:
         await act(actor_of(interaction.user))
     except Exception as error:  # noqa: BLE001 -- the one boundary of a button; the unexpected goes to the log
-        await _tell(interaction, explained(error))
+        await _answer(interaction, explained(error))
 
 
-async def _tell(interaction: discord.Interaction[Any], text: str) -> None:
+async def _answer(interaction: discord.Interaction[Any], text: str) -> None:
     try:
         await interaction.followup.send(embed=embeds.error(text), ephemeral=True)
     except DISCORD_FAILURES as failure:
-        logger.warning("%d could not be told: %s (%s)", interaction.user.id, text, failure)
+        logger.warning("an error could not be shown to %d: %s (%s)", interaction.user.id, text, failure)

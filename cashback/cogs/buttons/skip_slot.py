@@ -1,64 +1,44 @@
-"""The Hold button under the notice of a weekly batch: it carries the slot, so that it works after a restart too."""
+"""The button under the notice of a weekly batch that skips this week."""
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import discord
-from discord.ui import Button, DynamicItem, View
+from discord.ui import Button, View
 
-from cashback.background.wakeup import WakeUp
-from cashback.cogs.buttons.presses import ClaimedButton, act_on_press
-from cashback.services import Actor, AdminService
+from cashback.cogs.buttons.presses import ClaimedButton, act_on_press, button_row
+from cashback.cogs.buttons.services import ButtonServices
+from cashback.services import Actor
 
-REASON = "held from the notice"
-
-
-class SkipSlot:
-    """Acts on the button: asks the service, and leaves the message to the announcer."""
-
-    def __init__(self, service: AdminService, bell: WakeUp) -> None:
-        """Take the service, and the bell that wakes the announcer."""
-        self._service = service
-        self._bell = bell
-
-    async def hold(self, interaction: discord.Interaction[Any], slot_at: datetime) -> None:
-        """Skip a slot for whoever pressed Hold, or tell them why not."""
-
-        async def skip(actor: Actor) -> None:
-            await self._service.skip_slot(actor, slot_at, REASON)
-
-        await act_on_press(interaction, skip)
-        self._bell.set()
+LABEL: Final = "Skip this week"
+REASON: Final = "skipped from the notice"
 
 
-class HoldButton(ClaimedButton, DynamicItem[Button[View]], template=r"cashback:hold:(?P<slot>[0-9]{1,11})"):
-    """Hold, red. The slot stands in the custom id as a Unix time."""
+class SkipSlotButton(ClaimedButton, template=r"cashback:hold:(?P<slot>[0-9]{1,11})"):
+    """Skip this week, red. The custom id carries the slot as a Unix time, after the button's first name."""
 
     def __init__(self, slot_at: datetime, *, disabled: bool = False) -> None:
-        """Take the slot, and whether it is over already."""
+        """Create the button of a slot, disabled if the slot is already decided."""
         custom_id = f"cashback:hold:{int(slot_at.timestamp())}"
-        super().__init__(Button(label="Hold", style=discord.ButtonStyle.danger, custom_id=custom_id, disabled=disabled))
+        super().__init__(Button(label=LABEL, style=discord.ButtonStyle.danger, custom_id=custom_id, disabled=disabled))
         self.slot_at = slot_at
 
     @classmethod
-    async def from_custom_id(
-        cls,
-        interaction: discord.Interaction[Any],  # noqa: ARG003 -- the library's signature
-        item: discord.ui.Item[Any],  # noqa: ARG003 -- the library passes it
-        match: re.Match[str],
-        /,
-    ) -> Self:
-        """Make the button that was pressed."""
+    def parse(cls, match: re.Match[str]) -> Self:
+        """Return the button with this custom id."""
         return cls(datetime.fromtimestamp(int(match["slot"]), UTC))
 
-    async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        """Hold."""
-        await interaction.client.holds.hold(interaction, self.slot_at)
+    async def press(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
+        """Skip the slot. The summary updater then closes the notice."""
+
+        async def skip(actor: Actor) -> None:
+            await services.service.skip_slot(actor, self.slot_at, REASON)
+
+        await act_on_press(interaction, skip)
+        services.summaries_changed.set()
 
 
-def hold_view(slot_at: datetime, *, disabled: bool = False) -> View:
-    """Make the row with the one button. Without a timeout: the slot's moment in the ledger is the one that counts."""
-    view = View(timeout=None)
-    view.add_item(HoldButton(slot_at, disabled=disabled))
-    return view
+def skip_slot_view(slot_at: datetime, *, disabled: bool = False) -> View:
+    """Return the row with the one button."""
+    return button_row(SkipSlotButton(slot_at, disabled=disabled))

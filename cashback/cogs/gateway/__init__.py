@@ -1,1 +1,1 @@
-"""The connection to Discord, and what is asked of it about people."""
+"""The connection to Discord, and requests about members."""

@@ -8,6 +8,7 @@ import anyio
 import discord
 import yarl
 
+from cashback.background.backoff import Backoff
 from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.domain.errors import CashbackError
@@ -54,7 +55,7 @@ async def stay_connected(client: CashbackClient, token: str, needs: Needs) -> No
 
 async def _log_in(client: CashbackClient, token: str) -> None:
     """Log in and ask where the gateway is and how many shards it wants, however long Discord cannot be reached."""
-    pause = FIRST_PAUSE_SECONDS
+    backoff = Backoff(first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS)
     while True:
         try:
             await client.login(token)
@@ -65,6 +66,7 @@ async def _log_in(client: CashbackClient, token: str) -> None:
                 "DISCORD_TOKEN is not a token that Discord knows; copy it anew from the developer portal."
             ) from error
         except DISCORD_FAILURES as error:
+            pause = backoff.fail()
             logger.warning(
                 "Discord cannot be reached (%s); trying again in %d s", str(error) or type(error).__name__, pause
             )
@@ -72,7 +74,6 @@ async def _log_in(client: CashbackClient, token: str) -> None:
             # The library would use the closed connector again.
             client.http.connector = discord.utils.MISSING
             await anyio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
         else:
             return
 

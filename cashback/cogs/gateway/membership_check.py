@@ -1,7 +1,7 @@
-"""The roll call: who of those with cashback to be paid has left the server, and who is back.
+"""Checks which members with unpaid cashback have left the server, and which are back.
 
-It needs no privileged intent: Discord tells by id, a hundred at a time, who is there. Who is missing is asked about
-once more, alone: a list that is cut short must not hold anybody's cashback.
+It needs no privileged intent: Discord answers requests for up to a hundred ids at a time. Members missing from an
+answer are requested once more, one by one: a truncated answer must not withhold a member's cashback.
 """
 
 import logging
@@ -20,7 +20,7 @@ from cashback.domain.model import Absence
 
 PEOPLE_AT_ONCE: Final = 100
 PAUSE_SECONDS: Final = 1
-"""Between two questions: Discord takes 120 a minute on the gateway, and other things are asked there too."""
+"""Between two requests: Discord accepts 120 a minute on the gateway, and the client needs some of them."""
 
 EVERY_SECONDS: Final = 3600
 UNKNOWN_USER: Final = 10013
@@ -29,35 +29,35 @@ logger = logging.getLogger(__name__)
 
 
 class MembershipCheck:
-    """Notes absences and returns, at each start and every hour. `run` belongs into a task group."""
+    """Records absences and returns, at each start and every hour. Run `run` in a task group."""
 
     def __init__(self, client: CashbackClient, database: Database, guild_ids: tuple[int, ...]) -> None:
-        """Take the connection, the ledger, and the servers that count; none means all of the bot's."""
+        """Check the servers `guild_ids`, or all servers of the bot if it is empty."""
         self._client = client
         self._database = database
         self._guild_ids = guild_ids
 
     async def run(self) -> None:
-        """Call for ever. What Discord or the ledger does not answer now is asked again at the next call."""
+        """Check until cancelled. If Discord or the ledger does not answer, the next check asks again."""
         while True:
             await self._client.wait_online()
             await self._client.wait_guilds_known(GUILDS_SECONDS)
             try:
-                await self.call()
+                await self.check()
             except (*DISCORD_FAILURES, RuntimeError) as error:
-                logger.info("the roll call was cut short: %s", str(error) or type(error).__name__)
+                logger.info("the membership check was cut short: %s", str(error) or type(error).__name__)
             await anyio.sleep(EVERY_SECONDS)
 
-    async def call(self) -> None:
-        """Go once through all who have anything unpaid."""
+    async def check(self) -> None:
+        """Check all members with unpaid cashback once."""
         after_id = 0
         while people := await self._database.read(pending.unpaid_referrers, after_id=after_id, limit=PEOPLE_AT_ONCE):
             if after_id:
                 await anyio.sleep(PAUSE_SECONDS)
-            await self._look_for(people)
+            await self._check_members(people)
             after_id = people[-1]
 
-    async def _look_for(self, people: list[int]) -> None:
+    async def _check_members(self, people: list[int]) -> None:
         guilds = [guild for guild in self._client.guilds if not self._guild_ids or guild.id in self._guild_ids]
         present: set[int] = set()
         for guild in guilds:
@@ -80,5 +80,5 @@ class MembershipCheck:
                 kind = Absence.GONE if error.code == UNKNOWN_USER else kind
             else:
                 return
-        logger.info("member %d is absent (%s); the cashback is held", person, kind)
+        logger.info("member %d is absent (%s); the cashback is withheld", person, kind)
         await self._database.write(absences.note, person, kind, self._database.now())

@@ -1,25 +1,25 @@
-"""Which roles somebody has at this moment, asked of Discord: the bot keeps no members in memory."""
+"""The roles a member has at this moment, requested from Discord: the bot keeps no members in memory."""
 
 import discord
 
-from cashback.cogs.buttons.presses import roles_of
+from cashback.cogs.actors import roles_of
 from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.domain.errors import RolesUnknownError
 
 
 class Roles:
-    """Asks for members' roles on the servers that the bot serves."""
+    """Requests members' roles on the bot's servers."""
 
     def __init__(self, client: CashbackClient, guild_ids: tuple[int, ...]) -> None:
-        """Take the client and the servers that count; none means all of the bot's."""
+        """Request roles on the servers `guild_ids`, or on all servers of the bot if it is empty."""
         self._client = client
         self._guild_ids = guild_ids
 
     async def of(self, user_id: int | None) -> frozenset[int]:
-        """Return the ids of a member's roles; no roles for whoever is no member, or has no id.
+        """Return the ids of a member's roles; an empty set if the user is not a member, or the id is None.
 
-        Raises RolesUnknownError where Discord does not answer.
+        Raises RolesUnknownError if Discord does not answer.
         """
         if user_id is None:
             return frozenset()

@@ -1,4 +1,4 @@
-"""One shard's websocket, which outlives what it cannot read, and a gateway that cannot be reached."""
+"""A shard's websocket that survives unreadable frames and an unreachable gateway."""
 
 import logging
 from typing import Any, Final, Self
@@ -6,6 +6,8 @@ from typing import Any, Final, Self
 import aiohttp
 import anyio
 import discord
+
+from cashback.background.backoff import Backoff
 
 CLOSE_CODE: Final = 4000
 FIRST_PAUSE_SECONDS: Final = 1
@@ -16,49 +18,49 @@ logger = logging.getLogger(__name__)
 
 
 class ConnectionSpoiledError(ConnectionError):
-    """The connection carries what nobody can read; the library connects anew, after pauses that grow."""
+    """The connection sends unreadable data. The library reconnects, after growing pauses."""
 
 
 class LastingWebSocket(discord.gateway.DiscordWebSocket):
-    """Tells the library of whatever goes wrong with a connection in the one way in which it goes on.
+    """Raises every connection problem as the one error after which the library reconnects.
 
-    By itself it ends the process over a frame that it cannot read, or a connection that fails again while it is made.
+    Otherwise the library ends the process if a frame is unreadable, or if a connection fails again while it is made.
     """
 
     @classmethod
     async def from_client(cls, client: discord.Client, **how: Any) -> Self:  # noqa: ANN401 -- the library's options
-        """Connect and identify, or resume. Raises ConnectionSpoiledError, or what the library outlives itself.
+        """Connect and identify, or resume. Raises ConnectionSpoiledError, or an error that the library handles.
 
-        A shard's first connection is tried until it is made; of the later ones the library takes care.
+        A shard's first connection is tried until it is made. The library handles the later ones.
         """
-        # The library says only of the first connection whether it is the initial one of all shards.
+        # The library passes `initial` for a shard's first connection only.
         if "initial" in how:
             return await cls._keep_trying(client, **how)
         return await cls._connect(client, **how)
 
     @classmethod
     async def _keep_trying(cls, client: discord.Client, **how: Any) -> Self:  # noqa: ANN401 -- the library's options
-        """Connect and identify, however long that takes. The library itself would nest one call more at each try."""
-        pause = FIRST_PAUSE_SECONDS
+        """Connect and identify, however long it takes. The library itself would nest one more call at each attempt."""
+        backoff = Backoff(first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS)
         while True:
             try:
                 with anyio.fail_after(CONNECT_SECONDS):
                     return await cls._connect(client, **how)
-            except Exception as error:  # noqa: BLE001 -- whatever it is, the bot works on and tries again
-                logger.warning("Discord's gateway cannot be reached (%s); trying again in %d s", _said(error), pause)
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the bot keeps working and tries again
+                pause = backoff.fail()
+                logger.warning("Discord's gateway cannot be reached (%s); trying again in %d s", _summary(error), pause)
             await anyio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     @classmethod
     async def _connect(cls, client: discord.Client, **how: Any) -> Self:  # noqa: ANN401 -- the library's options
         try:
             return await super().from_client(client, **how)
         except discord.gateway.ReconnectWebSocket as error:
-            message = "the gateway ended the connection while it was made"
+            message = "the gateway closed the connection while it was made"
             raise ConnectionSpoiledError(message) from error
 
     async def poll_event(self) -> None:
-        """Read a frame and act on it. Raises ConnectionSpoiledError, or what the library outlives itself."""
+        """Read a frame and act on it. Raises ConnectionSpoiledError, or an error that the library handles."""
         try:
             await super().poll_event()
         except (
@@ -70,24 +72,24 @@ class LastingWebSocket(discord.gateway.DiscordWebSocket):
         ):
             raise
         except Exception as error:
-            logger.exception("the gateway sent what cannot be read; connecting anew")
+            logger.exception("the gateway sent an unreadable frame; reconnecting")
             await self.close(CLOSE_CODE)
-            message = "the gateway sent what cannot be read"
+            message = "the gateway sent an unreadable frame"
             raise ConnectionSpoiledError(message) from error
 
 
-def _said(error: BaseException) -> str:
+def _summary(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
 class OneLine(logging.Filter):
-    """RateLimiter the tracebacks of the library's lost connections into a part of the line: they happen every day."""
+    """Shortens the tracebacks of lost connections to a part of the log line: they happen every day."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through, without its traceback."""
+        """Keep every record, without its traceback."""
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            record.msg, record.args = f"{record.getMessage()} ({_said(error)})", None
+            record.msg, record.args = f"{record.getMessage()} ({_summary(error)})", None
             record.exc_info = None
         return True
 
@@ -95,5 +97,5 @@ class OneLine(logging.Filter):
 for _library in ("discord.gateway", "discord.shard"):
     logging.getLogger(_library).addFilter(OneLine())
 
-# The library makes the sockets, by this name.
+# The library creates the sockets by this name.
 discord.shard.DiscordWebSocket = LastingWebSocket  # type: ignore[misc]

@@ -1,54 +1,54 @@
-"""`/profile` and `/cashback`: how a member's cashback stands, and whether payouts are announced to the member."""
+"""`/profile` and `/cashback`: a member's account, and the switch for messages about payouts."""
 
 from typing import Any
 
 import discord
 from discord import app_commands
 
-from cashback.cogs.buttons.presses import actor_of
+from cashback.cogs.actors import actor_of
 from cashback.cogs.members.base import MemberCog
 from cashback.cogs.texts import embeds, member_embeds
 from cashback.database.referral_program import preferences
 
 
 class Accounts(MemberCog):
-    """The commands about what a member has and gets."""
+    """The commands about a member's account."""
 
-    @app_commands.command(name="profile", description="Your wallet and referrals. Admins may look at other members'.")
-    @app_commands.describe(member="Whose profile to show; only admins may name somebody else.")
+    @app_commands.command(name="profile", description="Show your wallet and referrals; admins can choose a member.")
+    @app_commands.describe(member="The member whose profile is shown; only admins can choose another member.")
     @app_commands.guild_only()
     async def profile(self, interaction: discord.Interaction[Any], member: discord.User | None = None) -> None:
         """Show a profile."""
         user_id = interaction.user.id if member is None else member.id
         if user_id != interaction.user.id:
             await self._service.require_admin(actor_of(interaction.user), f"see the profile of {user_id}")
-        embed = member_embeds.profile(await self._programme.facts(user_id))
+        embed = member_embeds.profile(await self._member_facts.facts(user_id))
         await interaction.followup.send(embed=embed, ephemeral=True)
 
     cashback = app_commands.Group(name="cashback", description="Your referral cashback.", guild_only=True)
     notifications = app_commands.Group(
-        name="notifications", description="Whether you are told of payouts.", parent=cashback
+        name="notifications", description="Switch messages about your payouts on or off.", parent=cashback
     )
 
-    @cashback.command(name="show", description="What is pending, when it is paid, what was paid, and why not.")
+    @cashback.command(name="show", description="Show what is pending, what was paid and when, and why the rest is not.")
     async def show(self, interaction: discord.Interaction[Any]) -> None:
-        """Show how the member's cashback stands."""
-        embed = member_embeds.cashback(await self._programme.facts(interaction.user.id), self._programme.terms)
+        """Show the member's account."""
+        embed = member_embeds.cashback(await self._member_facts.facts(interaction.user.id), self._member_facts.terms)
         await interaction.followup.send(embed=embed, ephemeral=True)
 
     @notifications.command(name="on", description="Get a direct message with each payout.")
     async def switch_on(self, interaction: discord.Interaction[Any]) -> None:
-        """Let payouts be announced to the member."""
+        """Switch messages about payouts on."""
         await self._switch(interaction, wanted=True)
 
-    @notifications.command(name="off", description="Get no direct messages about payouts. You are paid all the same.")
+    @notifications.command(name="off", description="Get no direct messages about payouts. You are still paid.")
     async def switch_off(self, interaction: discord.Interaction[Any]) -> None:
-        """Let payouts not be announced to the member."""
+        """Switch messages about payouts off."""
         await self._switch(interaction, wanted=False)
 
     async def _switch(self, interaction: discord.Interaction[Any], *, wanted: bool) -> None:
         changed = await self._database.write(preferences.set_payout_dm, interaction.user.id, wanted=wanted)
         switch = "on" if wanted else "off"
         text = f"Messages about your payouts are {'now' if changed else 'already'} {switch}."
-        paid = "" if wanted else " You are paid all the same."
+        paid = "" if wanted else " You are still paid."
         await interaction.followup.send(embed=embeds.notice(text + paid), ephemeral=True)

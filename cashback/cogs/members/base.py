@@ -1,4 +1,4 @@
-"""What the commands for members share: private answers within Discord's three seconds, and errors told to who asked."""
+"""The base of the commands for members: private answers within Discord's three seconds, and error replies."""
 
 from typing import Any
 
@@ -18,15 +18,16 @@ from cashback.services import AdminService
 class MemberCog(commands.Cog):
     """A part of the commands for members. `MemberCommands` joins the parts."""
 
-    def __init__(self, database: Database, service: AdminService, programme: MemberFacts, courier: NoteSender) -> None:
-        """Take the ledger, the service, who knows the facts about a member, and who sends notes."""
+    def __init__(
+        self, database: Database, service: AdminService, member_facts: MemberFacts, note_sender: NoteSender
+    ) -> None:
         self._database = database
         self._service = service
-        self._programme = programme
-        self._courier = courier
+        self._member_facts = member_facts
+        self._note_sender = note_sender
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Answer at once, for one pair of eyes. Who asks is here, whatever was noted before."""
+        """Defer the answer, privately. A member at a command is back, so a recorded absence ends."""
         try:
             if not interaction.response.is_done():
                 await interaction.response.defer(ephemeral=True)
@@ -40,5 +41,5 @@ class MemberCog(commands.Cog):
     async def cog_app_command_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError
     ) -> None:
-        """Tell who asked what went wrong."""
+        """Answer a command that failed."""
         await answer_interaction_error(interaction, error)

@@ -1,4 +1,4 @@
-"""`/invite`, `/invites` and `/setref`: a member's code, whom it brought, and entering somebody else's."""
+"""`/invite`, `/invites` and `/setref`: a member's code, their referrals, and entering a referrer's code."""
 
 from typing import Any, Final
 
@@ -12,34 +12,34 @@ from cashback.cogs.texts import embeds, member_embeds
 from cashback.services import read_code
 
 INVITES_PER_SECONDS: Final = (3, 60.0)
-"""How often a member may have the code sent: each is a direct message, and takes a turn from the payouts'."""
+"""How often a member may use `/invite`: each use sends a direct message at the rate shared with payouts."""
 
 
 class Invitations(MemberCog):
-    """The commands around a member's code."""
+    """The commands about a member's code."""
 
-    @app_commands.command(name="invite", description="Your referral code, how it works, and what it has brought you.")
+    @app_commands.command(name="invite", description="Show your referral code, how it works, and what it earned you.")
     @app_commands.guild_only()
     @app_commands.checks.cooldown(*INVITES_PER_SECONDS)
     async def invite(self, interaction: discord.Interaction[Any]) -> None:
         """Show the code, here and by direct message."""
         user_id = interaction.user.id
-        embed = member_embeds.invitation(user_id, await self._programme.standing(user_id), self._programme.terms)
+        embed = member_embeds.invitation(user_id, await self._member_facts.account(user_id), self._member_facts.terms)
         await interaction.followup.send(embed=embed, ephemeral=True)
-        self._courier.tell(user_id, embed, cause=interaction.id)
+        self._note_sender.enqueue(user_id, embed, cause=interaction.id)
 
-    @app_commands.command(name="invites", description="Whom you have brought, and what each of them earned you.")
+    @app_commands.command(name="invites", description="List your referrals and what each of them earned you.")
     @app_commands.guild_only()
     async def invites(self, interaction: discord.Interaction[Any]) -> None:
         """Show the first page of the member's referrals."""
-        embed, view = await show_page(self._programme, interaction.user.id, 0)
+        embed, view = await show_page(self._member_facts, interaction.user.id, 0)
         await interaction.followup.send(embed=embed, view=view, ephemeral=True)
 
-    @app_commands.command(name="setref", description="Enter the code of the member who invited you. Once, for ever.")
+    @app_commands.command(name="setref", description="Enter the code of the member who invited you, once.")
     @app_commands.describe(code="The number that /invite shows to the member who invited you.")
     @app_commands.guild_only()
     async def setref(self, interaction: discord.Interaction[Any], code: str) -> None:
-        """Record who invited the member, and tell both."""
+        """Record the member's referrer and send a note to both."""
         member_id, referrer_id = interaction.user.id, read_code(code)
         referrer = await _find(interaction, referrer_id)
         await self._service.enter_code(
@@ -48,19 +48,19 @@ class Invitations(MemberCog):
             in_server=referrer is not None,
             is_bot=referrer is not None and referrer.bot,
         )
-        percent = self._programme.terms.percent
+        percent = self._member_facts.terms.percent
         welcome = embeds.success("Referral Recorded", f"You were invited by {embeds.mention(referrer_id)}.")
-        summaries_changed = embeds.success(
+        new_referral = embeds.success(
             "New Referral",
             f"{embeds.mention(member_id)} entered your code. You earn {percent} of what they buy from now on.",
         )
         await interaction.followup.send(embed=welcome, ephemeral=True)
-        self._courier.tell(member_id, welcome, cause=interaction.id)
-        self._courier.tell(referrer_id, summaries_changed, cause=interaction.id)
+        self._note_sender.enqueue(member_id, welcome, cause=interaction.id)
+        self._note_sender.enqueue(referrer_id, new_referral, cause=interaction.id)
 
 
 async def _find(interaction: discord.Interaction[Any], user_id: int) -> discord.Member | None:
-    """Find somebody in the server; None where nobody there has this id."""
+    """Return a member of the server; None if no member has this id."""
     if interaction.guild is None:
         raise RefusedError("This command works in the server only, not in direct messages.")
     try:
@@ -68,4 +68,4 @@ async def _find(interaction: discord.Interaction[Any], user_id: int) -> discord.
     except discord.NotFound:
         return None
     except DISCORD_FAILURES as error:
-        raise RefusedError("Discord does not answer just now; nothing was done. Try again in a minute.") from error
+        raise RefusedError("Discord does not answer at the moment; nothing was done. Try again in a minute.") from error

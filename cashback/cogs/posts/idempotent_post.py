@@ -1,4 +1,4 @@
-"""Posting a message that must be there once, whatever dies between the post and the ledger's knowing of it."""
+"""Posts a message once, even if the process dies between the post and its record in the ledger."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ async def post_once(
     is_first: bool,
     view: discord.ui.View | None = None,
 ) -> int:
-    """Post an embed and return its message's id; where another attempt may have posted it, look for that first."""
+    """Post an embed and return its message's id. If an earlier attempt may have posted it, look for it first."""
     message_id = None if is_first else await _find(channel, embed)
     if message_id is not None:
         return message_id
@@ -27,7 +27,7 @@ async def post_once(
 
 
 async def _find(channel: discord.PartialMessageable, embed: discord.Embed) -> int | None:
-    """Look whether an attempt of which nothing is known did post it: title and footer tell."""
+    """Return the message of an earlier attempt, recognised by title and footer; None if there is no such message."""
     async for message in channel.history(limit=HISTORY_LOOKED_AT):
         if any((each.title, each.footer.text) == (embed.title, embed.footer.text) for each in message.embeds):
             return message.id
@@ -35,5 +35,5 @@ async def _find(channel: discord.PartialMessageable, embed: discord.Embed) -> in
 
 
 def is_gone(error: discord.HTTPException) -> bool:
-    """Tell whether the message, or its channel, was deleted."""
+    """Return whether the message, or its channel, was deleted."""
     return error.code in {UNKNOWN_CHANNEL, UNKNOWN_MESSAGE}

@@ -1,4 +1,4 @@
-"""Delivers payouts' direct messages. Every failure that Discord can answer with is an outcome, never an exception."""
+"""Delivers payouts' direct messages. Every failure of Discord is an outcome, not an exception."""
 
 import hashlib
 import logging
@@ -17,7 +17,7 @@ from cashback.domain.model import Absence, Delivery, DeliveryStatus, PayoutNotic
 
 INVALID_RECIPIENT: Final = 50033
 UNDELIVERABLE_CODES: Final = frozenset({50007, 50278, 10013, INVALID_RECIPIENT})
-"""The member takes no direct messages, shares no server with the bot, or does not exist: trying again is no use."""
+"""The member blocks direct messages, shares no server with the bot, or does not exist. Retries are pointless."""
 
 ABSENCE_CODES: Final[dict[int | None, Absence]] = {50278: Absence.LEFT, 10013: Absence.GONE}
 
@@ -33,29 +33,29 @@ logger = logging.getLogger(__name__)
 
 
 def nonce_of(*parts: object) -> str:
-    """Digest what a message is about: the same message sent again within minutes is recognised by Discord."""
+    """Return a digest of a message's subject: Discord recognises a message that is sent again within minutes."""
     return hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:NONCE_LENGTH]
 
 
 Assure = Callable[[], Awaitable[object]]
-"""Returns when this process may send, and raises LeaseLostError where another does that now."""
+"""Returns when this process may send. Raises LeaseLostError if another process sends now."""
 
 
 async def at_once() -> None:
-    """Let everything go out."""
+    """Allow every message at once."""
 
 
 class DmSender:
-    """Sends embeds to members. It waits while there is no connection to Discord: an outage uses up no attempts."""
+    """Sends embeds to members. It waits until Discord is connected: an outage uses up no attempts."""
 
     def __init__(self, client: CashbackClient, *, brand_name: str, assure: Assure = at_once) -> None:
-        """Take the client, the name in the footer, and what is asked before a payout's message may go out."""
+        """Send with `brand_name` in the footer; `assure` is awaited before each payout's message."""
         self._assure = assure
         self._client = client
         self._brand_name = brand_name
 
     async def send(self, notice: PayoutNotice) -> Delivery:
-        """Send one payout's direct message once. Raises LeaseLostError where that is another process's work now."""
+        """Send one payout's direct message once. Raises LeaseLostError if another process sends now."""
         await self._client.wait_online()
         await self._assure()
         return await self.deliver(
@@ -77,9 +77,9 @@ class DmSender:
         batch_id: str | None = None,
         assure: Assure = at_once,
     ) -> Delivery:
-        """Send somebody what `write` makes, once, into the channel that is known or one that is opened.
+        """Send the embed that `write` returns to a user once. If `dm_channel_id` is None, a channel is opened first.
 
-        `batch_id` is what the log says it is about; `assure` is asked right before the request that sends.
+        `batch_id` goes into the log records; `assure` is awaited right before the request that sends.
         """
         await self._client.wait_online()
         channel_id = dm_channel_id
@@ -105,7 +105,7 @@ class DmSender:
         return Delivery(status=DeliveryStatus.SENT, dm_channel_id=channel_id)
 
     async def _absence_of(self, error: Exception, user_id: int) -> Absence | None:
-        """Tell what a refusal says about the member: gone from the server, or from Discord."""
+        """Return whether a refusal means that the member left the server or Discord."""
         code = error.code if isinstance(error, discord.HTTPException) else None
         if code != INVALID_RECIPIENT:
             return ABSENCE_CODES.get(code)
@@ -127,9 +127,9 @@ class DmSender:
 
 
 def _status_of(error: Exception) -> DeliveryStatus:
-    """Judge by Discord's code, not by the class: the same refusal comes as 400 and as 403.
+    """Return the outcome by Discord's code, not by the exception's class: one refusal comes as 400 or 403.
 
-    A 429 that the library raises at once has no `Via` header and comes from Discord's front: the address is blocked.
+    If the library raises a 429 at once, it has no `Via` header and comes from Discord's front: the address is blocked.
     """
     code = error.code if isinstance(error, discord.HTTPException) else None
     if code in UNDELIVERABLE_CODES:

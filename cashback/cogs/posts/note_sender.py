@@ -1,13 +1,14 @@
-"""Notes to members that are no payouts: a code, a referral, a blacklisting. They never hold up what they tell of."""
+"""Notes to members about other things than payouts: a code, a referral, a blacklisting. No command waits for them."""
 
 import logging
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import discord
 
+from cashback.background.rate_limiter import RateLimiter
 from cashback.background.wakeup import WakeUp
 from cashback.cogs.posts.messenger import DmSender, nonce_of
 from cashback.database import Database
@@ -16,7 +17,7 @@ from cashback.domain.errors import CashbackError
 from cashback.domain.model import DeliveryStatus
 
 NOTES_KEPT: Final = 100
-"""Notes that wait at most; the oldest gives way, as a note is a courtesy."""
+"""At most so many notes wait. If there are more, the oldest is dropped: a note is a courtesy."""
 
 BACK_OFF_SECONDS: Final = 600
 IDLE_SECONDS: Final = 3600
@@ -24,21 +25,9 @@ IDLE_SECONDS: Final = 3600
 logger = logging.getLogger(__name__)
 
 
-class RateLimiter(Protocol):
-    """Gives turns to send, and none while there is a pause."""
-
-    async def wait(self) -> None:
-        """Wait for a turn."""
-        ...
-
-    def pause(self, seconds: float) -> None:
-        """Give no turn for so long."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One note that waits to be sent. `cause` is what it is about: the same cause is shown once within minutes."""
+    """A note that waits to be sent. Two notes with the same `cause` within minutes are shown once."""
 
     user_id: int
     embed: discord.Embed
@@ -46,32 +35,31 @@ class Note:
 
 
 class NoteSender:
-    """Sends notes one at a time, at the turns of the payouts' messages: both together keep one pace."""
+    """Sends notes one at a time. They share one rate limit with the payouts' messages."""
 
-    def __init__(self, database: Database, messenger: DmSender, turns: RateLimiter, bell: WakeUp) -> None:
-        """Take the ledger, who delivers, the turns that are shared, and the bell that this one listens to."""
+    def __init__(self, database: Database, messenger: DmSender, rate_limiter: RateLimiter) -> None:
         self._database = database
         self._messenger = messenger
-        self._turns = turns
-        self._bell = bell
+        self._rate_limiter = rate_limiter
+        self._enqueued = WakeUp()
         self._notes: deque[Note] = deque(maxlen=NOTES_KEPT)
 
-    def tell(self, user_id: int, embed: discord.Embed, *, cause: object) -> None:
-        """Have a note sent; nobody waits for it."""
+    def enqueue(self, user_id: int, embed: discord.Embed, *, cause: object) -> None:
+        """Queue a note and return at once."""
         self._notes.append(Note(user_id=user_id, embed=embed, cause=str(cause)))
-        self._bell.set()
+        self._enqueued.set()
 
     async def run(self) -> None:
-        """Send notes for ever. One that cannot be delivered is dropped, and the log says why."""
+        """Send notes until cancelled. If a note cannot be delivered, it is logged and dropped."""
         while True:
             while self._notes:
                 note = self._notes.popleft()
-                await self._turns.wait()
+                await self._rate_limiter.acquire()
                 try:
                     await self._send(note)
                 except CashbackError as error:
                     logger.info("a note to %d was not sent: %s", note.user_id, error)
-            await self._bell.wait(IDLE_SECONDS)
+            await self._enqueued.wait(IDLE_SECONDS)
 
     async def _send(self, note: Note) -> None:
         delivery = await self._messenger.deliver(
@@ -81,6 +69,6 @@ class NoteSender:
             dm_channel_id=await self._database.read(outbox.channel_of, note.user_id),
         )
         if delivery.status is DeliveryStatus.BACK_OFF:
-            self._turns.pause(BACK_OFF_SECONDS)
+            self._rate_limiter.pause(BACK_OFF_SECONDS)
         if delivery.status is not DeliveryStatus.SENT:
             logger.info("a note to %d was not delivered: %s", note.user_id, delivery.reason)

@@ -1,11 +1,11 @@
-"""What the audit channel shows of slots: the notice ahead of one, and why one made no batch. Each is there once."""
+"""Posts about slots in the audit channel: a notice before each slot, and a reason if a slot made no batch."""
 
 from datetime import datetime, timedelta
 from typing import Final
 
 import discord
 
-from cashback.cogs.buttons.skip_slot import hold_view
+from cashback.cogs.buttons.skip_slot import skip_slot_view
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.idempotent_post import is_gone, post_once
 from cashback.cogs.posts.messenger import nonce_of
@@ -16,31 +16,30 @@ from cashback.database.schedule.slot_posts import SlotPostKind
 from cashback.domain.model import OpenNotice, SlotRecord
 from cashback.services import AdminService
 
-TOLD_DAYS: Final = 7
-"""A slot that was decided longer ago is not told of."""
+ANNOUNCED_DAYS: Final = 7
+"""Slots that were decided longer ago are not announced."""
 
 LINES_AT_ONCE: Final = 20
 
 
 class SlotPosts:
-    """Posts what is missing of slots. What Discord refuses raises, and is posted at a later round."""
+    """Posts missing notices and outcomes. If Discord refuses one, this raises, and a later round posts it."""
 
     def __init__(self, client: CashbackClient, database: Database, service: AdminService) -> None:
-        """Take the connection, the ledger, and the service, which knows what a slot would pay."""
         self._client = client
         self._database = database
         self._service = service
 
     async def post_due(self, channel_id: int) -> None:
-        """Bring the channel up to date: the notice that is due, notices whose slot is over, slots without a batch."""
+        """Post the notice that is due, close notices of decided slots, and post slots without a batch."""
         slot_at = await self._database.read(slot_posts.notice_due, now=self._database.now())
         if slot_at is not None:
             await self._post_notice(slot_at, channel_id)
         for notice in await self._database.read(slot_posts.closed_notices):
             await self._close(notice)
-        since = self._database.now() - timedelta(days=TOLD_DAYS)
+        since = self._database.now() - timedelta(days=ANNOUNCED_DAYS)
         for record in await self._database.read(slots.without_batch, since=since, limit=LINES_AT_ONCE):
-            await self._tell_outcome(record, channel_id)
+            await self._post_outcome(record, channel_id)
 
     async def _post_notice(self, slot_at: datetime, channel_id: int) -> None:
         embed = schedule_embeds.notice(slot_at, await self._service.preview())
@@ -50,7 +49,7 @@ class SlotPosts:
         if is_first is not None:
             await self._post(slot_at, SlotPostKind.NOTICE, channel_id, embed, is_first=is_first)
 
-    async def _tell_outcome(self, record: SlotRecord, channel_id: int) -> None:
+    async def _post_outcome(self, record: SlotRecord, channel_id: int) -> None:
         is_first = await self._database.write(
             slot_posts.claim, record.slot_at, SlotPostKind.OUTCOME, channel_id=channel_id
         )
@@ -65,7 +64,7 @@ class SlotPosts:
             embed,
             nonce=nonce_of(slot_at.isoformat(), kind),
             is_first=is_first,
-            view=hold_view(slot_at) if kind is SlotPostKind.NOTICE else None,
+            view=skip_slot_view(slot_at) if kind is SlotPostKind.NOTICE else None,
         )
         await self._database.write(slot_posts.mark_posted, slot_at, kind, message_id=message_id)
 
@@ -73,7 +72,7 @@ class SlotPosts:
         message = self._client.get_partial_messageable(notice.channel_id).get_partial_message(notice.message_id)
         embed = schedule_embeds.closed_notice(notice)
         try:
-            await message.edit(embed=embed, view=hold_view(notice.slot_at, disabled=True))
+            await message.edit(embed=embed, view=skip_slot_view(notice.slot_at, disabled=True))
         except discord.HTTPException as error:
             if not is_gone(error):
                 raise

@@ -1,7 +1,7 @@
 """Keeps Discord in step with the ledger: summaries, progress, results, and one audit entry for each finished batch.
 
-It looks at the rows, whoever changed them and whenever: a batch of the command line, a batch of hours, a batch that an
-earlier process began. Nothing depends on an interaction's token, and the money waits for none of this.
+It reads the rows, so it also shows batches of the command line and of an earlier process. It needs no interaction's
+token, and payouts do not wait for it.
 """
 
 import io
@@ -13,12 +13,12 @@ from typing import Any, Final
 import anyio
 import discord
 
+from cashback.background.backoff import REQUEST_SECONDS, Backoff
 from cashback.background.wakeup import WakeUp
 from cashback.cogs.buttons.confirm import view_of
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.audit_channel import AuditChannel
-from cashback.cogs.posts.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.texts import embeds
 from cashback.database import Database
@@ -28,16 +28,16 @@ from cashback.domain.model import BatchStatus
 from cashback.services import AdminService
 
 POLL_SECONDS: Final = 60
-"""How often the ledger is looked at when nothing happens: another process may have paid a batch."""
+"""How often the ledger is read if nothing happens: another process may have paid a batch."""
 
-SHORTEST_LOOK_SECONDS: Final = 0.05
+SHORTEST_PAUSE_SECONDS: Final = 0.05
 DM_PROGRESS_SECONDS: Final = 60
 FAILURES_LISTED: Final = 50_000
 UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
-STOPPING_NOTE: Final = "The bot is stopping. What is paid stays paid, and the rest follows after its next start."
+STOPPING_NOTE: Final = "The bot is stopping. What is paid stays paid; the rest follows after its next start."
 
-DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES})
+DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.LAPSED})
 CLOSED: Final = frozenset({BatchStatus.CANCELLED, BatchStatus.EXPIRED})
 UNDER_WAY: Final = frozenset({BatchStatus.APPROVED, BatchStatus.RUNNING})
 
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """What a summary's message shows now; `file` is the full list of failures where they do not fit."""
+    """What a summary's message shows now; `file` is the full list of failures if they do not fit."""
 
     embed: discord.Embed
     status: BatchStatus
@@ -56,40 +56,39 @@ class Rendered:
 
 @dataclass(slots=True, kw_only=True)
 class Shown:
-    """What was shown last, and when to look again."""
+    """What was shown last, and when to update it."""
 
     status: BatchStatus | None = None
     has_queued: bool = False
     is_waiting: bool = False
     embed: Mapping[str, Any] | None = None
     next_at: float = 0.0
-    pace: Backoff = field(default_factory=Backoff)
+    backoff: Backoff = field(default_factory=Backoff)
 
 
 class SummaryUpdater:
-    """Run `run` in a task group; ring its bell when there is something new to show."""
+    """Run `run` in a task group, and set `summaries_changed` if there is something new to show."""
 
     def __init__(
         self,
         client: CashbackClient,
         database: Database,
         service: AdminService,
-        bell: WakeUp,
+        summaries_changed: WakeUp,
         audit_channel: AuditChannel,
         *,
         reasons: Mapping[int, str],
         progress_seconds: float,
         is_on_duty: Callable[[], bool],
     ) -> None:
-        """Take the connection, the ledger, the service, the bell that it listens to, and the audit channel.
+        """Update messages every `progress_seconds`, with the `reasons` of interrupted batches by their numbers.
 
-        `reasons` say why batches stand still, by number; `progress_seconds` is how often a message is edited.
-        `is_on_duty` tells whether this is the process that edits them: two would overtake each other.
+        `is_on_duty` returns whether this process edits the messages: the edits of two would overtake each other.
         """
         self._client = client
         self._database = database
         self._service = service
-        self._bell = bell
+        self._summaries_changed = summaries_changed
         self._reasons = reasons
         self._audit_channel = audit_channel
         self._is_on_duty = is_on_duty
@@ -99,22 +98,22 @@ class SummaryUpdater:
         self._passing = anyio.Lock()
 
     async def run(self) -> None:
-        """Keep up for ever. Whatever fails here is tried again; it must not end the money's work."""
+        """Update until cancelled. Failures are logged and tried again: they must not end the payouts."""
         while True:
             try:
                 pause = await self._pass()
             except Exception as error:
-                logger.warning("announcements wait: %s", error, exc_info=is_unexpected(error))
+                logger.warning("Discord's messages are not up to date: %s", error, exc_info=is_unexpected(error))
                 pause = POLL_SECONDS
-            await self._bell.wait(pause)
+            await self._summaries_changed.wait(pause)
 
-    async def farewell(self) -> None:
-        """Say at unfinished batches that the bot is stopping."""
+    async def show_stopping(self) -> None:
+        """Show in the messages of unfinished batches that the bot is stopping."""
         self._stopping = True
         await self._pass()
 
     async def _pass(self) -> float:
-        """Bring everything up to date once; return the seconds until the next look."""
+        """Update everything once; return the seconds until the next update."""
         async with self._passing:
             await self._service.expire()
             summaries = await self._database.read(announcements.open_summaries) if self._is_on_duty() else []
@@ -129,26 +128,26 @@ class SummaryUpdater:
     def _pause(self, summaries: list[OpenSummary]) -> float:
         now = self._database.now()
         pauses: list[float] = [POLL_SECONDS]
-        if self._audit_channel.pace.is_waiting:
-            pauses.append(self._audit_channel.pace.seconds_left)
+        if self._audit_channel.backoff.is_waiting:
+            pauses.append(self._audit_channel.backoff.seconds_left)
         for summary in summaries:
             if summary.status is BatchStatus.PROPOSED and summary.expires_at is not None:
                 pauses.append((summary.expires_at - now).total_seconds())
             elif summary.status not in {BatchStatus.PROPOSED, BatchStatus.STOPPED}:
                 pauses.append(self._progress_seconds)
-        return max(min(pauses), SHORTEST_LOOK_SECONDS)
+        return max(min(pauses), SHORTEST_PAUSE_SECONDS)
 
     async def _update_safely(self, summary: OpenSummary) -> None:
-        """Show one batch as it stands; what Discord refuses is tried again, less and less often."""
+        """Update one batch's message. If Discord refuses, the pauses between attempts grow."""
         shown = self._shown.setdefault(summary.batch_number, Shown())
         if not self._is_due(summary, shown):
             return
         try:
             with anyio.fail_after(REQUEST_SECONDS):
                 await self._update(summary, shown)
-            shown.pace.succeed()
+            shown.backoff.succeed()
         except Exception as error:
-            shown.pace.fail()
+            shown.backoff.fail()
             logger.warning(
                 "the message of batch number %d is not up to date: %s",
                 summary.batch_number,
@@ -167,7 +166,7 @@ class SummaryUpdater:
             shown.has_queued,
             shown.is_waiting,
         )
-        return not shown.pace.is_waiting and (is_news or anyio.current_time() >= shown.next_at)
+        return not shown.backoff.is_waiting and (is_news or anyio.current_time() >= shown.next_at)
 
     async def _update(self, summary: OpenSummary, shown: Shown) -> None:
         rendered = await self._render(summary)
@@ -213,10 +212,10 @@ class SummaryUpdater:
         return f"The batch stopped: {embeds.escaped(reason)}\nWhat is paid stays paid; the rest is tried again soon."
 
     async def _edit(self, summary: OpenSummary, rendered: Rendered) -> None:
-        """Change the message; where it was deleted, the result is written anew and nothing else."""
+        """Edit the message. If it was deleted, only a result is posted again."""
         channel = self._client.get_partial_messageable(summary.channel_id)
         files = _files(rendered, summary.batch_number)
-        view = view_of(summary.batch_number, rendered.status)
+        view = view_of(summary.batch_number, summary.token, rendered.status)
         try:
             await channel.get_partial_message(summary.message_id).edit(
                 embed=rendered.embed, view=view, attachments=files
@@ -224,7 +223,7 @@ class SummaryUpdater:
         except discord.HTTPException as error:
             if error.code == UNKNOWN_CHANNEL or (error.code == UNKNOWN_MESSAGE and summary.status in CLOSED):
                 logger.warning(
-                    "the message of batch number %d is gone",
+                    "the message of batch number %d was deleted",
                     summary.batch_number,
                     extra={"batch_number": summary.batch_number},
                 )

@@ -1,6 +1,6 @@
-"""What people read on Discord: pure functions from a batch's messages to embeds within Discord's limits.
+"""The embeds about batches: pure functions from facts to embeds within Discord's limits.
 
-People are shown as mentions, which never ping from an embed. Text that somebody else wrote is escaped.
+Members are shown as mentions, which never ping from an embed. Text from other people is escaped.
 """
 
 import re
@@ -27,7 +27,7 @@ from cashback.domain.reason_texts import counted_reasons, in_words
 FIELD_LENGTH: Final = 1024
 DESCRIPTION_LENGTH: Final = 4096
 FOOTER_LENGTH: Final = 2048
-REASON_LENGTH: Final = 200
+FAILURE_LENGTH: Final = 200
 FIELDS_SHOWN: Final = 5
 
 _PERSON: Final = re.compile(r"\b(?:Member |discord:)([0-9]{15,20})\b")
@@ -35,27 +35,27 @@ _NAMES: Final = {"cli": "the command line", "schedule": "the weekly schedule", "
 
 
 def clip(text: str, length: int) -> str:
-    """Shorten a text to a length, with an ellipsis where something is missing."""
+    """Shorten a text to a length; a shortened text ends with an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def escaped(text: str) -> str:
-    """Take the meaning of markup and mentions out of a text that somebody else wrote."""
+    """Escape markup and mentions in a text from another person."""
     return discord.utils.escape_mentions(discord.utils.escape_markdown(text))
 
 
 def readable(text: str) -> str:
-    """Put mentions in the place of the ids that the program's own sentences carry."""
+    """Replace the ids in the program's own sentences by mentions."""
     return _PERSON.sub(r"<@\1>", discord.utils.escape_mentions(text))
 
 
 def mention(user_id: int) -> str:
-    """Name a person, whether or not they are still in the server."""
+    """Return the mention of a user, who may have left the server."""
     return f"<@{user_id}>"
 
 
 def named(actor: str | None) -> str:
-    """Name who acted: a person, the command line, or the calendar."""
+    """Return the name of an actor: a user, the command line, or the schedule."""
     if actor is None:
         return "nobody"
     kind, _, user_id = actor.partition(":")
@@ -65,32 +65,32 @@ def named(actor: str | None) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """Count something: "1 referral", "50 referrals"."""
+    """Return a count with its noun: "1 referral", "50 referrals"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def error(text: str) -> discord.Embed:
-    """Say that something was not done, and why."""
+    """Show that a request failed, and the reason."""
     return discord.Embed(description=clip(f"❌ {text}", DESCRIPTION_LENGTH), colour=discord.Colour.red())
 
 
 def notice(text: str) -> discord.Embed:
-    """Say something that is no error."""
+    """Show a neutral message."""
     return discord.Embed(description=clip(f"ℹ️ {text}", DESCRIPTION_LENGTH), colour=discord.Colour.blurple())
 
 
 def success(title: str, text: str) -> discord.Embed:
-    """Say that something was done."""
+    """Show a success."""
     return discord.Embed(title=f"✅ {title}", description=clip(text, DESCRIPTION_LENGTH), colour=discord.Colour.green())
 
 
 def warning(title: str, text: str) -> discord.Embed:
-    """Say something that whoever reads it will not like."""
+    """Show unwelcome news."""
     return discord.Embed(title=f"⚠️ {title}", description=clip(text, DESCRIPTION_LENGTH), colour=discord.Colour.orange())
 
 
 def summary(batch: BatchSummary) -> discord.Embed:
-    """Show what a batch would pay, to whoever may confirm it."""
+    """Show what a batch would pay, for the admin's decision."""
     if batch.mode is BatchMode.INDIVIDUAL:
         embed = discord.Embed(title="💰 Individual Referral Cashback Payout", colour=discord.Colour.gold())
         first = batch.top[0]
@@ -119,32 +119,38 @@ def summary(batch: BatchSummary) -> discord.Embed:
             lines.append(f"...and {batch.users - len(batch.top):,} more")
         _field(embed, "🏆 Top Payouts", lines)
     if batch.unusual:
-        _field(embed, "⚠️ Unusual", [readable(sentence) for sentence in batch.unusual])
+        _field(embed, "⚠️ Flagged", [readable(sentence) for sentence in batch.unusual])
     if batch.left_out:
-        _field(embed, "🚧 Left Out", [left_out_line(each) for each in batch.left_out])
+        _field(embed, "🚧 Excluded", [excluded_line(each) for each in batch.left_out])
     if batch.expires_at is not None:
-        embed.description = _until_when(batch, batch.expires_at)
+        embed.description = _decision(batch, batch.expires_at)
+    if batch.plan:
+        embed.set_footer(text=f"Plan {batch.plan}")
     return embed
 
 
-def _until_when(batch: BatchSummary, expires_at: datetime) -> str:
-    moment = discord.utils.format_dt(expires_at, "T")
+def _decision(batch: BatchSummary, expires_at: datetime) -> str:
+    text = decision_text(batch.first_approved_by, expires_at, batch.needs_second_approver)
     if batch.first_approved_by is not None:
-        moment = discord.utils.format_dt(expires_at, "f")
-        return (
-            f"⏳ **Approved by {named(batch.first_approved_by)}; another admin must approve it before {moment}.**\n"
-            f"{batch.needs_second_approver}"
-        )
-    lines = [f"Confirm or cancel before {moment}."]
+        return f"{text}\n{batch.needs_second_approver}"
     if batch.selected_count:
-        lines.insert(0, f"**Only {counted(batch.selected_count, 'member')} named by you, nobody else.**")
-    if batch.needs_second_approver:
-        lines.append(f"👥 {batch.needs_second_approver} Your Confirm is the first of the two.")
-    return "\n".join(lines)
+        return f"**Only {counted(batch.selected_count, 'member')} named by you.**\n{text}"
+    return text
 
 
-def left_out_line(each: ReasonCount) -> str:
-    """Say how many a reason leaves out, and what stays pending by it."""
+def decision_text(first_approved_by: str | None, expires_at: datetime, needs_second_approver: str | None) -> str:
+    """Show the deadline of a decision, and the second approver that it needs or waits for."""
+    if first_approved_by is not None:
+        moment = discord.utils.format_dt(expires_at, "f")
+        return f"⏳ **Approved by {named(first_approved_by)}; another admin must approve it before {moment}.**"
+    text = f"Confirm or cancel before {discord.utils.format_dt(expires_at, 'T')}."
+    if not needs_second_approver:
+        return text
+    return f"{text}\n👥 {needs_second_approver} Your Confirm is the first of the two."
+
+
+def excluded_line(each: ReasonCount) -> str:
+    """Show how many members a reason excludes, and how much stays pending."""
     return f"{in_words(each.reason).capitalize()}: {counted(each.count, 'member')}, {dollars(each.cents)}"
 
 
@@ -154,7 +160,7 @@ def _ranked(place: int, payout: PlannedPayout) -> str:
 
 
 def closed_summary(batch: BatchSummary, status: BatchStatus) -> discord.Embed:
-    """Show a summary that was cancelled, or that nobody confirmed in time."""
+    """Show a summary that was cancelled, or that expired."""
     embed = summary(batch)
     if status is BatchStatus.EXPIRED:
         embed.description = "⌛ **This summary expired.** Nothing was paid; ask for a new one."
@@ -165,7 +171,7 @@ def closed_summary(batch: BatchSummary, status: BatchStatus) -> discord.Embed:
 
 
 def progress(report: BatchReport, note: str | None = None) -> discord.Embed:
-    """Show how far a batch is; `note` says why it stands still, where it does."""
+    """Show the progress of a batch; `note` is the reason if it was interrupted."""
     embed = discord.Embed(title="⏳ Referral Cashback Batch In Progress", colour=discord.Colour.blurple())
     if note is not None:
         embed.title, embed.colour = "⚠️ Referral Cashback Batch Interrupted", discord.Colour.orange()
@@ -185,13 +191,13 @@ def _so_far(report: BatchReport) -> list[str]:
 
 
 def stopped(report: BatchReport) -> discord.Embed:
-    """Show a batch that an admin has stopped, and what may be done with the rest of it."""
+    """Show a batch that an admin has stopped, and the choices for the rest."""
     left = report.users_planned - report.users_paid - report.failed - report.skipped
     embed = discord.Embed(
         title="⏸️ Referral Cashback Batch Stopped",
         description=(
             f"What is paid stays paid; {counted(left, 'payout')} {'is' if left == 1 else 'are'} left.\n"
-            "**Resume** pays the rest. **Give up** ends the batch: the rest stays pending for a later one."
+            "**Resume** pays the rest. **Abandon** ends the batch: the rest stays pending for a later one."
         ),
         colour=discord.Colour.orange(),
     )
@@ -200,9 +206,12 @@ def stopped(report: BatchReport) -> discord.Embed:
 
 
 def result(report: BatchReport) -> tuple[discord.Embed, bool]:
-    """Show how a batch ended; also tell whether its failures did not all fit."""
+    """Return a batch's result, and whether its list of failures was shortened."""
     colour = discord.Colour.orange() if report.failed else discord.Colour.green()
     embed = discord.Embed(title="✅ Referral Cashback Batch Complete", colour=colour, timestamp=report.finished_at)
+    if report.status is BatchStatus.LAPSED:
+        embed.title, embed.colour = "⌛ Referral Cashback Batch Lapsed", discord.Colour.orange()
+        embed.description = "The approval became too old. What was not paid is pending again and needs a new batch."
     lines = [
         f"**Users Paid:** {report.users_paid:,}",
         f"**Total Distributed:** {dollars(report.total_cents)}",
@@ -219,10 +228,10 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
     if report.failed:
         _field(embed, "⚠️ Failed Payouts", [*shown, *([f"...and {hidden:,} more"] if hidden else [])])
     if report.left_out:
-        _field(embed, "🚧 Left Out", [left_out_line(each) for each in report.left_out])
+        _field(embed, "🚧 Excluded", [excluded_line(each) for each in report.left_out])
     if report.reversed_count:
-        taken = f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')}"
-        _field(embed, "↩️ Taken Back", [f"{taken}, {dollars(report.shortfall_cents)} not held"])
+        reversed_text = f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')}"
+        _field(embed, "↩️ Reversed", [f"{reversed_text}, {dollars(report.shortfall_cents)} not held"])
     _field(embed, "✉️ Direct Messages", _direct_messages(report))
     return embed, bool(hidden)
 
@@ -239,37 +248,37 @@ def _direct_messages(report: BatchReport) -> list[str]:
 
 
 def _failure_line(failure: PayoutFailure) -> str:
-    reason = escaped(clip(failure.reason, REASON_LENGTH))
+    reason = escaped(clip(failure.reason, FAILURE_LENGTH))
     return f"{mention(failure.referrer_id)} - {dollars(failure.approved_cents)}: {reason}"
 
 
 def _fitting(lines: Iterable[str], length: int) -> list[str]:
-    """Take as many of the first lines as fit into a length."""
-    taken: list[str] = []
+    """Return as many of the first lines as fit into a length."""
+    fitting: list[str] = []
     for line in lines:
         length -= len(line) + 1
         if length < 0:
             break
-        taken.append(line)
-    return taken
+        fitting.append(line)
+    return fitting
 
 
 def open_failures(failures: Sequence[OpenFailure], count: int) -> discord.Embed:
-    """List the failed payouts that nobody has dealt with yet; `count` is how many there are in all."""
+    """List the failed payouts that are neither retried nor abandoned; `count` is their total number."""
     if not count:
-        return notice("No failed payout waits for anybody.")
+        return notice("There are no failed payouts.")
     embed = discord.Embed(
         title="⚠️ Failed Payouts",
         description=(
-            "Their cashback is still pending. `retry BATCH-ID` tries a batch's again, `give-up BATCH-ID` leaves them"
-            " to a later batch."
+            "Their cashback is still pending. `retry BATCH-ID` tries a batch's payouts again, `abandon BATCH-ID` leaves"
+            " them to a later batch."
         ),
         colour=discord.Colour.orange(),
     )
     by_batch: dict[str, list[str]] = {}
     for each in failures:
         tried = "" if each.attempts == 1 else f" (tried {each.attempts} times)"
-        reason = escaped(clip(each.reason, REASON_LENGTH))
+        reason = escaped(clip(each.reason, FAILURE_LENGTH))
         line = f"{mention(each.referrer_id)} - {dollars(each.approved_cents)}{tried}: {reason}"
         by_batch.setdefault(each.batch_id, []).append(line)
     shown = 0
@@ -283,16 +292,16 @@ def open_failures(failures: Sequence[OpenFailure], count: int) -> discord.Embed:
 
 
 def failures_file(report: BatchReport) -> str:
-    """List every failure of a report as plain text, a line each."""
+    """Return all failures of a report as plain text, a line each."""
     lines = [f"{each.referrer_id}\t{dollars(each.approved_cents)}\t{each.reason}" for each in report.failures]
     return "\n".join([f"Failed payouts of {report.batch_id}; their cashback is still pending.", "", *lines, ""])
 
 
 def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
-    """Show a finished batch to those who watch the audit channel.
+    """Show a finished batch in the audit channel.
 
-    `audit_head` is the digest that the database's audit log ended with as the batch did: here it is out of reach of
-    whoever can change the database.
+    `audit_head` is the last digest of the audit log at the end of the batch. A copy on Discord is out of reach of a
+    person with access to the database.
     """
     embed = discord.Embed(
         title="💰 Referral Cashback Batch Processed", colour=discord.Colour.gold(), timestamp=report.finished_at
@@ -310,7 +319,7 @@ def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
     if report.target_user_id is not None:
         entries["Target User"] = f"{mention(report.target_user_id)} (`{report.target_user_id}`)"
     for name, value in entries.items():
-        # The ID has a row of its own: it would not fit into a third of one.
+        # The ID has its own row: it does not fit into a third of one.
         embed.add_field(name=name, value=clip(value, FIELD_LENGTH), inline=name != "Batch ID")
     if audit_head is not None:
         embed.add_field(name="Audit Head", value=f"`{audit_head}`", inline=False)
@@ -318,7 +327,7 @@ def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
 
 
 def received(payout: PayoutNotice, brand_name: str) -> discord.Embed:
-    """Tell a referrer what they were paid."""
+    """Show a referrer their payout."""
     embed = discord.Embed(
         title="💰 Referral Cashback Received!",
         description="Thank you for referring new members to our community!",

@@ -1,4 +1,4 @@
-"""How one member's cashback stands, in words: pure functions from the ledger's facts to embeds."""
+"""The embeds about one member: pure functions from the ledger's facts to embeds."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,102 +12,104 @@ from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, counted, escaped, men
 from cashback.database.queries.members import LEFT_OUT, MemberAccount, PastPayout
 from cashback.domain.model import Absence, ExclusionReason, PayoutStatus, SkipReason
 from cashback.domain.money import dollars
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
 
 REFERRALS_PER_PAGE: Final = 10
 
 WHY: Final = "Why Something Is Not Paid"
 
 REASONS: Final[dict[str, str]] = {
-    SkipReason.NOTHING_PENDING: "nothing was owed any more",
+    SkipReason.NOTHING_PENDING: "nothing was pending any more",
     SkipReason.BLACKLISTED: "blacklisted",
-    SkipReason.GIVEN_UP: "the batch was ended before its turn came",
+    SkipReason.ABANDONED: "the batch was abandoned before this payout",
+    SkipReason.LAPSED: "the batch's approval lapsed before this payout; it is pending again",
     ExclusionReason.LEFT_SERVER: "not in the server at that time",
     ExclusionReason.ACCOUNT_GONE: "the Discord account could not be found",
-    ExclusionReason.EXCLUDED: "left out by an admin",
-    ExclusionReason.BELOW_MINIMUM: "below the least payout",
-    ExclusionReason.OVER_USER_LIMIT: "the batch had as many members as it may have",
-    ExclusionReason.OVER_TOTAL_LIMIT: "the batch paid as much as it may",
+    ExclusionReason.EXCLUDED: "excluded by an admin",
+    ExclusionReason.BELOW_MINIMUM: "below the minimum payout",
+    ExclusionReason.OVER_USER_LIMIT: "over the limit of members in a batch",
+    ExclusionReason.OVER_TOTAL_LIMIT: "over the limit of a batch's total",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramTerms:
-    """What the programme promises: the percentage that is used and shown, the least payout, the holding period."""
+    """The terms of the referral program: percentage, minimum payout, holding period, and the policy on leavers."""
 
     cashback_percent: Decimal
     min_payout_cents: int
     holding_days: int
-    holds_leavers: bool
+    withholds_leavers: bool
 
     @property
     def percent(self) -> str:
-        """The percentage as people write it: "0.5%", "10%"."""
+        """The percentage as text: "0.5%", "10%"."""
         return f"{self.cashback_percent.normalize():f}%"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that is said about one member. `referrer_id` is who brought the member."""
+    """All facts about one member. `referrer_id` is the member who invited them."""
 
-    standing: MemberAccount
+    account: MemberAccount
     payouts: Sequence[PastPayout]
-    taken_back: Sequence[dict[str, Any]]
-    reversed: Sequence[dict[str, Any]]
+    refunds: Sequence[dict[str, Any]]
+    reversals: Sequence[dict[str, Any]]
     referrer_id: int | None
     wants_payout_dm: bool
     next_payout_at: datetime | None
 
 
 def how_it_works(terms: ProgramTerms) -> str:
-    """Say what is earned, when it is due, and from which amount it is paid."""
-    lines = [f"Each purchase of a member who entered your code earns you **{terms.percent}** of it."]
+    """Explain what is earned, when it is payable, and the minimum payout."""
+    lines = [f"You earn **{terms.percent}** of each purchase by members who entered your code."]
     if terms.holding_days:
-        lines.append(f"It becomes payable {counted(terms.holding_days, 'day')} after the purchase.")
+        lines.append(f"It is payable {counted(terms.holding_days, 'day')} after the purchase (the holding period).")
     if terms.min_payout_cents > 1:
-        lines.append(f"It is paid once it reaches {dollars(terms.min_payout_cents)}.")
-    lines.append("It goes into your wallet by itself; you get a message when it does.")
+        lines.append(f"It is paid when it reaches the minimum payout of {dollars(terms.min_payout_cents)}.")
+    lines.append("It goes into your wallet automatically, and you get a message.")
     return "\n".join(lines)
 
 
-def invitation(user_id: int, standing: MemberAccount, terms: ProgramTerms) -> discord.Embed:
-    """Tell a member the code, what it is good for, and what it has brought so far."""
+def invitation(user_id: int, account: MemberAccount, terms: ProgramTerms) -> discord.Embed:
+    """Show a member's code, how it works, and what it has earned so far."""
     embed = discord.Embed(title="🎟️ Your Referral Code", colour=discord.Colour.blurple())
     embed.description = f"`{user_id}`\nA new member enters it once: `/setref {user_id}`"
     _field(embed, "How It Works", [how_it_works(terms)])
-    return _add_sums(embed, standing)
+    return _add_sums(embed, account)
 
 
-def _add_sums(embed: discord.Embed, standing: MemberAccount) -> discord.Embed:
+def _add_sums(embed: discord.Embed, account: MemberAccount) -> discord.Embed:
     sums = {
-        "Referrals": f"{standing.referral_count:,}",
-        "They Spent": dollars(standing.total_spend_cents),
-        "You Earned": dollars(standing.total_earned_cents),
+        "Referrals": f"{account.referral_count:,}",
+        "They Spent": dollars(account.total_spend_cents),
+        "You Earned": dollars(account.total_earned_cents),
     }
     for name, value in sums.items():
         embed.add_field(name=name, value=value, inline=True)
     return embed
 
 
-def referrals(standing: MemberAccount, page: Sequence[dict[str, Any]], number: int) -> discord.Embed:
-    """Show one page, counted from 0, of whom a member brought and what each of them earned."""
+def referrals(account: MemberAccount, page: Sequence[dict[str, Any]], number: int) -> discord.Embed:
+    """Show one page, counted from 0, of a member's referrals and what each of them earned."""
     embed = discord.Embed(title="👥 Your Referrals", colour=discord.Colour.blurple())
-    _add_sums(embed, standing)
-    if not standing.referral_count:
-        embed.description = "Nobody has entered your code yet; `/invite` shows it."
+    _add_sums(embed, account)
+    if not account.referral_count:
+        embed.description = "You have no referrals yet; `/invite` shows your code."
         return embed
     lines = [_referral_line(number * REFERRALS_PER_PAGE + place, each) for place, each in enumerate(page, start=1)]
-    _field(embed, "Who Came, and What You Earned", lines)
-    return embed.set_footer(text=f"Page {number + 1} of {pages_of(standing)}")
+    _field(embed, "Members and What You Earned", lines)
+    return embed.set_footer(text=f"Page {number + 1} of {pages_of(account)}")
 
 
-def pages_of(standing: MemberAccount) -> int:
-    """Count a member's pages of referrals, at least one."""
-    return max(1, -(-standing.referral_count // REFERRALS_PER_PAGE))
+def pages_of(account: MemberAccount) -> int:
+    """Return the number of pages of a member's referrals, at least 1."""
+    return max(1, -(-account.referral_count // REFERRALS_PER_PAGE))
 
 
 def _referral_line(place: int, referral: dict[str, Any]) -> str:
     notes = [f"{dollars(referral['pending_cents'])} pending"] if referral["pending_cents"] > 0 else []
-    notes += [f"{dollars(referral['held_cents'])} on hold"] if referral["held_cents"] else []
+    notes += [f"{dollars(referral['held_cents'])} in the holding period"] if referral["held_cents"] else []
     notes += [f"{dollars(-referral['pending_cents'])} owed after a refund"] if referral["pending_cents"] < 0 else []
     notes += ["unlinked"] if referral["unlinked_at"] is not None else []
     spent, earned = dollars(referral["spend_cents"]), dollars(referral["earned_cents"])
@@ -116,20 +118,20 @@ def _referral_line(place: int, referral: dict[str, Any]) -> str:
 
 
 def profile(facts: Facts) -> discord.Embed:
-    """Show who a member is in the programme."""
-    standing = facts.standing
+    """Show a member's profile."""
+    account = facts.account
     embed = discord.Embed(title="👤 Referral Profile", colour=discord.Colour.blurple())
-    embed.description = f"{mention(standing.user_id)} (`{standing.user_id}`)"
+    embed.description = f"{mention(account.user_id)} (`{account.user_id}`)"
     values = {
-        "Wallet Balance": dollars(standing.wallet_cents),
-        "Pending": dollars(standing.pending_cents),
-        "On Hold": dollars(standing.held_cents),
-        "Referrals": f"{standing.referral_count:,}",
-        "They Spent": dollars(standing.total_spend_cents),
-        "Earned": dollars(standing.total_earned_cents),
-        "Paid": dollars(standing.total_paid_cents),
+        "Wallet Balance": dollars(account.wallet_cents),
+        "Pending": dollars(account.pending_cents),
+        "In Holding Period": dollars(account.held_cents),
+        "Referrals": f"{account.referral_count:,}",
+        "They Spent": dollars(account.total_spend_cents),
+        "Earned": dollars(account.total_earned_cents),
+        "Paid": dollars(account.total_paid_cents),
         "Referred By": mention(facts.referrer_id) if facts.referrer_id else "nobody",
-        "Blacklisted": "yes" if standing.blacklisting else "no",
+        "Blacklisted": "yes" if account.blacklisting else "no",
     }
     for name, value in values.items():
         embed.add_field(name=name, value=value, inline=True)
@@ -137,13 +139,13 @@ def profile(facts: Facts) -> discord.Embed:
 
 
 def cashback(facts: Facts, terms: ProgramTerms) -> discord.Embed:
-    """Show a member what is pending, when it is paid, what was paid, and why something was not."""
-    standing = facts.standing
+    """Show a member what is pending, when it is paid, what was paid, and why the rest was not."""
+    account = facts.account
     embed = discord.Embed(title="💰 Your Referral Cashback", colour=discord.Colour.gold())
     values = {
-        "Pending": dollars(standing.pending_cents),
-        "On Hold": dollars(standing.held_cents),
-        "Wallet Balance": dollars(standing.wallet_cents),
+        "Pending": dollars(account.pending_cents),
+        "In Holding Period": dollars(account.held_cents),
+        "Wallet Balance": dollars(account.wallet_cents),
     }
     for name, value in values.items():
         embed.add_field(name=name, value=value, inline=True)
@@ -157,7 +159,7 @@ def cashback(facts: Facts, terms: ProgramTerms) -> discord.Embed:
 
 
 def admin_view(facts: Facts, terms: ProgramTerms) -> discord.Embed:
-    """Show an admin the same facts about a member."""
+    """Show an admin the facts about a member."""
     embed = profile(facts)
     embed.title = "📊 Referral Statistics"
     reasons = list(why_not(facts, terms))
@@ -169,11 +171,11 @@ def admin_view(facts: Facts, terms: ProgramTerms) -> discord.Embed:
 
 def _next_payout(facts: Facts, terms: ProgramTerms) -> str:
     if facts.next_payout_at is None:
-        return "There is no date; an admin starts the payouts."
+        return "No date is scheduled; an admin starts the payouts."
     moment = _moment(facts.next_payout_at)
-    if facts.standing.pending_cents >= terms.min_payout_cents and not list(_obstacles(facts.standing, terms)):
-        return f"{moment}: {dollars(facts.standing.pending_cents)} as things stand."
-    return f"{moment}; nothing of yours is payable as things stand."
+    if facts.account.pending_cents >= terms.min_payout_cents and not list(_obstacles(facts.account, terms)):
+        return f"{moment}: {dollars(facts.account.pending_cents)}, as of now."
+    return f"{moment}; you have nothing to be paid yet."
 
 
 def _moment(moment: datetime) -> str:
@@ -181,45 +183,45 @@ def _moment(moment: datetime) -> str:
 
 
 def why_not(facts: Facts, terms: ProgramTerms) -> Iterable[str]:
-    """Say each reason for which something is not paid."""
-    standing = facts.standing
-    yield from _obstacles(standing, terms)
-    if 0 < standing.pending_cents < terms.min_payout_cents:
+    """Return each reason why cashback is not paid."""
+    account = facts.account
+    yield from _obstacles(account, terms)
+    if 0 < account.pending_cents < terms.min_payout_cents:
         yield (
-            f"{dollars(standing.pending_cents)} is below the least payout of {dollars(terms.min_payout_cents)};"
-            " it stays yours and is paid when there is enough."
+            f"{dollars(account.pending_cents)} is below the minimum payout of {dollars(terms.min_payout_cents)};"
+            " it stays yours and is paid when you have earned enough."
         )
-    if standing.held_cents and standing.held_next_at and standing.held_until:
-        until = discord.utils.format_dt(standing.held_until, "D")
-        first = discord.utils.format_dt(standing.held_next_at, "D")
-        some = f"; the first of it is payable on {first}" if standing.held_next_at != standing.held_until else ""
-        yield f"{dollars(standing.held_cents)} is on hold until {until}, in case of a refund{some}."
-    if standing.owed_cents:
+    if account.held_cents and account.held_next_at and account.held_until:
+        until = discord.utils.format_dt(account.held_until, "D")
+        first = discord.utils.format_dt(account.held_next_at, "D")
+        partly = f"; the first part is payable on {first}" if account.held_next_at != account.held_until else ""
+        yield f"{dollars(account.held_cents)} is in the holding period until {until}, in case of a refund{partly}."
+    if account.owed_cents:
         yield (
-            f"{dollars(standing.owed_cents)} that had been paid was taken back by a refund; what is earned next goes"
-            " against it."
+            f"{dollars(account.owed_cents)} that had already been paid was reversed by a refund; your next earnings are"
+            " deducted from it."
         )
-    for taken in facts.taken_back:
-        day = discord.utils.format_dt(taken["refunded_at"], "D")
-        yield f"A refund on {day} took back {dollars(taken['taken_cents'])} of what had been earned."
-    for taken in facts.reversed:
-        day = discord.utils.format_dt(taken["reversed_at"], "D")
-        amount, reason = dollars(taken["taken_cents"]), escaped(clip(taken["reason"], 200))
-        yield f"An admin took back {amount} of `{taken['batch_id']}` on {day}: {reason}"
+    for row in facts.refunds:
+        day = discord.utils.format_dt(row["refunded_at"], "D")
+        yield f"A refund on {day} reversed {dollars(row['taken_cents'])} of the earned cashback."
+    for row in facts.reversals:
+        day = discord.utils.format_dt(row["reversed_at"], "D")
+        amount, reason = dollars(row["taken_cents"]), escaped(clip(row["reason"], MAX_REASON_LENGTH))
+        yield f"An admin reversed {amount} of `{row['batch_id']}` on {day}: {reason}"
 
 
-def _obstacles(standing: MemberAccount, terms: ProgramTerms) -> Iterable[str]:
-    """Say what keeps all of it from being paid."""
-    if standing.blacklisting is not None:
-        since = standing.blacklisting.blacklisted_at
-        reason = standing.blacklisting.reason
+def _obstacles(account: MemberAccount, terms: ProgramTerms) -> Iterable[str]:
+    """Return each reason why nothing is paid at all."""
+    if account.blacklisting is not None:
+        since = account.blacklisting.blacklisted_at
+        reason = account.blacklisting.reason
         when = f" since {discord.utils.format_dt(since, 'D')}" if since else ""
-        why = f": {escaped(clip(reason, 200))}" if reason else ""
-        yield f"Blacklisted from referral cashback{when}{why}. Nothing is earned or paid until an admin lifts that."
-    if standing.absence is Absence.GONE:
-        yield "The Discord account could not be found; what is pending waits until it is there again."
-    elif standing.absence is Absence.LEFT and terms.holds_leavers:
-        yield "Not in the server; what is pending waits until the member is back."
+        why = f": {escaped(clip(reason, MAX_REASON_LENGTH))}" if reason else ""
+        yield f"Blacklisted from referral cashback{when}{why}. Nothing is earned or paid until an admin ends it."
+    if account.absence is Absence.GONE:
+        yield "The Discord account was not found; pending cashback is withheld until it is back."
+    elif account.absence is Absence.LEFT and terms.withholds_leavers:
+        yield "Not in the server; pending cashback is withheld until the member is back."
 
 
 def _payout_line(payout: PastPayout) -> str:
@@ -230,7 +232,7 @@ def _payout_line(payout: PastPayout) -> str:
     if payout.status == PayoutStatus.FAILED:
         return f"⚠️ {amount} not paid{day} - {batch}: the payout failed; it is still pending and will be tried again"
     if payout.status in {PayoutStatus.SKIPPED, LEFT_OUT}:
-        reason = REASONS.get(payout.reason or "", escaped((payout.reason or "no reason is known").replace("_", " ")))
+        reason = REASONS.get(payout.reason or "", escaped((payout.reason or "unknown reason").replace("_", " ")))
         return f"⏭️ {amount} not paid{day} - {batch}: {reason}"
     return f"⏳ {amount} - {batch}: being paid"
 

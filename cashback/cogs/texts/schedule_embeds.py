@@ -1,4 +1,4 @@
-"""What people read of the weekly batch on Discord: pure functions from its messages to embeds."""
+"""The embeds about the weekly batch: pure functions from facts to embeds."""
 
 from datetime import datetime
 from typing import Final
@@ -11,7 +11,7 @@ from cashback.cogs.texts.embeds import (
     clip,
     counted,
     escaped,
-    left_out_line,
+    excluded_line,
     mention,
     named,
     readable,
@@ -19,7 +19,7 @@ from cashback.cogs.texts.embeds import (
 from cashback.domain.model import OpenNotice, PendingPreview, ScheduleOverview, SlotRecord, SlotStatus
 from cashback.domain.money import dollars
 
-REASON_LENGTH: Final = 80
+SHOWN_REASON_LENGTH: Final = 80
 OUTCOMES: Final = {
     SlotStatus.BATCHED: "✅ paid as",
     SlotStatus.NOTHING_PENDING: "➖ nothing was pending",
@@ -29,12 +29,12 @@ OUTCOMES: Final = {
 
 
 def moment(at: datetime) -> str:
-    """Write a moment with its countdown; Discord shows both in the reader's own time."""
+    """Return a moment with its countdown; Discord shows both in the reader's time zone."""
     return f"{discord.utils.format_dt(at, 'F')} ({discord.utils.format_dt(at, 'R')})"
 
 
 def overview(schedule: ScheduleOverview, pending: PendingPreview, done: str | None = None) -> discord.Embed:
-    """Show the schedule and what it would pay now; `done` says what was just done to it."""
+    """Show the schedule and what it would pay now; `done` is the change just made."""
     embed = discord.Embed(title="🗓️ Weekly Referral Cashback", colour=discord.Colour.blurple())
     if done is not None:
         embed.description = clip(done, DESCRIPTION_LENGTH)
@@ -42,9 +42,13 @@ def overview(schedule: ScheduleOverview, pending: PendingPreview, done: str | No
     if schedule.paused_by is not None:
         embed.colour = discord.Colour.orange()
         reason = escaped(schedule.paused_reason or "no reason given")
-        _add(embed, "⏸️ Paused", f"by {named(schedule.paused_by)}: {reason}\nSlots that come are skipped.")
+        _add(
+            embed,
+            "⏸️ Paused",
+            f"by {named(schedule.paused_by)}: {reason}\nWeekly batches are skipped until the schedule is resumed.",
+        )
     _add(embed, "💰 Would Pay Now", _would_pay(pending))
-    _add_left_out(embed, pending)
+    _add_excluded(embed, pending)
     if schedule.latest:
         _add(embed, "🧾 Last Slots", "\n".join(_line(record) for record in schedule.latest))
     return embed
@@ -56,15 +60,15 @@ def _next_run(schedule: ScheduleOverview) -> str:
     return f"{moment(schedule.next_slot_at)}\nEvery {schedule.rule.capitalize()} UTC"
 
 
-def _add_left_out(embed: discord.Embed, pending: PendingPreview) -> None:
+def _add_excluded(embed: discord.Embed, pending: PendingPreview) -> None:
     if pending.left_out:
-        _add(embed, "🚧 Left Out", "\n".join(left_out_line(each) for each in pending.left_out))
+        _add(embed, "🚧 Excluded", "\n".join(excluded_line(each) for each in pending.left_out))
 
 
 def _would_pay(pending: PendingPreview) -> str:
     if not pending.users:
-        but = " but that of members who are left out" if pending.left_out else ""
-        return f"nothing: no referral cashback is pending{but}"
+        excluded = " except for excluded members" if pending.left_out else ""
+        return f"nothing: no referral cashback is pending{excluded}"
     return f"**{dollars(pending.total_cents)}** to {counted(pending.users, 'user')}"
 
 
@@ -73,20 +77,22 @@ def _line(record: SlotRecord) -> str:
 
 
 def outcome(record: SlotRecord) -> str:
-    """Say what became of a slot."""
-    said = OUTCOMES[record.status]
+    """Return the outcome of a slot."""
+    text = OUTCOMES[record.status]
     if record.batch_id is not None:
-        return f"{said} `{record.batch_id}`"
+        return f"{text} `{record.batch_id}`"
     if record.status is SlotStatus.SKIPPED and record.decided_by != "schedule":
-        said += f" by {named(record.decided_by)}"
-    reason = readable(escaped(clip(record.reason, REASON_LENGTH))) if record.reason else None
-    return f"{said}: {reason}" if reason else said
+        text += f" by {named(record.decided_by)}"
+    reason = readable(escaped(clip(record.reason, SHOWN_REASON_LENGTH))) if record.reason else None
+    return f"{text}: {reason}" if reason else text
 
 
 def notice(slot_at: datetime, pending: PendingPreview) -> discord.Embed:
-    """Tell the admins of a slot that is to come, and what it would pay by now."""
+    """Announce the next weekly batch to the admins, and what it would pay now."""
     embed = discord.Embed(title="🗓️ Upcoming Weekly Cashback Batch", colour=discord.Colour.gold())
-    embed.description = f"{moment(slot_at)}\nIt pays by itself. **Hold** skips it; the cashback stays pending."
+    embed.description = (
+        f"{moment(slot_at)}\nIt pays automatically. **Skip this week** skips it; the cashback stays pending."
+    )
     _add(embed, "📊 So Far", f"**Users:** {pending.users:,}\n**Total:** {dollars(pending.total_cents)}")
     if pending.top:
         lines = [
@@ -95,20 +101,20 @@ def notice(slot_at: datetime, pending: PendingPreview) -> discord.Embed:
             for place, payout in enumerate(pending.top, start=1)
         ]
         _add(embed, "🏆 Top Payouts", "\n".join(lines))
-    _add_left_out(embed, pending)
+    _add_excluded(embed, pending)
     return embed.set_footer(text=_footer(slot_at))
 
 
 def closed_notice(notice: OpenNotice) -> discord.Embed:
-    """Show what became of a slot in the place of its notice."""
+    """Show the outcome of a slot in its notice."""
     embed = discord.Embed(title="🗓️ Weekly Cashback Batch", colour=discord.Colour.dark_grey())
-    said = outcome(notice.record) if notice.record else "the schedule was changed; this slot is no more"
-    embed.description = f"{discord.utils.format_dt(notice.slot_at, 'F')}: {said}"
+    text = outcome(notice.record) if notice.record else "the schedule was changed; this slot no longer exists"
+    embed.description = f"{discord.utils.format_dt(notice.slot_at, 'F')}: {text}"
     return embed.set_footer(text=_footer(notice.slot_at))
 
 
 def no_batch(record: SlotRecord) -> discord.Embed:
-    """Say in the audit channel that a slot made no batch, and why."""
+    """Show in the audit channel that a slot made no batch, and the reason."""
     embed = discord.Embed(title="🗓️ No Weekly Cashback Batch", colour=discord.Colour.orange())
     embed.description = f"{discord.utils.format_dt(record.slot_at, 'F')}: {outcome(record)}"
     return embed.set_footer(text=_footer(record.slot_at))

@@ -1,1 +1,1 @@
-"""The books: what was done by whom, the proof that everything adds up, and copies of the file."""
+"""The ledger's integrity: the audit log, reconciliation, and copies of the file."""

@@ -1,4 +1,4 @@
-"""Reconciliation's second half: the batches are what the audit log tells, the earnings what the purchases make."""
+"""Reconciliation's second half: the batches match the audit log, the earnings match the purchases."""
 
 import json
 from collections.abc import Iterator
@@ -37,9 +37,9 @@ FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, B
 
 
 def wrong_batches(connection: Connection, number: int | None = None) -> Iterator[str]:
-    """Find batches that were not approved as they stand, and finished ones that ended otherwise than was told.
+    """Find batches whose approval or result differs from the audit log.
 
-    Among all, or look at one only.
+    Checks all batches, or only one.
     """
     approved, finished = _told(connection, BATCH_APPROVED, number), _told(connection, BATCH_FINISHED, number)
     for row in connection.execute(_approved(of_batch=number is not None), {"number": number}).all():
@@ -47,13 +47,13 @@ def wrong_batches(connection: Connection, number: int | None = None) -> Iterator
         stored = (row.batch_id, row.approved_by, row.planned_count, row.planned_cents, plan)
         entry = _told_of(approved, row.number, ("batch_id", "actor", "users", "total_cents", "payouts"))
         if stored != entry:
-            yield f"batch {row.number} stands as approved as {stored}, the audit log tells {entry}"
+            yield f"batch {row.number} is stored as approved as {stored}, the audit log has {entry}"
         if row.status not in FINISHED:
             continue
         totals = (row.batch_id, row.credited_count, row.credited_cents, row.failed_count, row.skipped_count)
         entry = _told_of(finished, row.number, ("batch_id", "users_paid", "total_cents", "failed", "skipped"))
         if totals != entry:
-            yield f"batch {row.number} stores the result {totals}, the audit log tells {entry}"
+            yield f"batch {row.number} stores the result {totals}, the audit log has {entry}"
             continue
         if (result,) != _told_of(finished, row.number, ("payouts",)):
             yield f"batch {row.number}: its payouts have another fingerprint than when it was finished"
@@ -66,7 +66,7 @@ def _approved(*, of_batch: bool) -> Select[Any]:
 
 
 def _told(connection: Connection, action: str, number: int | None) -> dict[int, dict[str, Any]]:
-    """Read the last entry of this kind about each batch, or about one: its details, and its actor."""
+    """Read the last audit entry of this kind about each batch, or about one: its details, and its actor."""
     entries = connection.execute(_entries(of_batch=number is not None), {"action": action, "number": number})
     return {row.batch_number: {**json.loads(row.details), "actor": row.actor} for row in entries}
 
@@ -82,7 +82,7 @@ def _told_of(entries: dict[int, dict[str, Any]], number: int, names: tuple[str, 
     return tuple(entry.get(name) for name in names)
 
 
-@finds("transaction {id} moves money of {user_discord_id}, who has no wallet")
+@finds("transaction {id} moves money of {user_discord_id} without a wallet")
 def missing_wallets() -> Select[Any]:
     """Find transactions whose owner has no row."""
     moves = wallet_transactions.c
@@ -93,16 +93,16 @@ def missing_wallets() -> Select[Any]:
 
 @finds("referral {id} spent {spent} and earned {earned} cents, its purchases make {made_spend} and {made_cents}")
 def unexplained_earnings() -> Select[Any]:
-    """Find referrals that earned, or whose buyers spent, another amount than their purchases make, to the millionth.
+    """Find referrals whose spending or earnings differ from their purchases, to the millionth.
 
-    What stands at the referrals, negative, and what the purchases make goes into one list, which is grouped once: what
-    is right adds up to nothing. Whole cents and millionths are summed apart: the product of a large purchase and its
-    rate nearly fills 63 bits.
+    The referrals' values, negated, and the purchases' values form one list, which is grouped once: correct ones sum to
+    zero. Whole cents and millionths are summed apart: the product of a large purchase and its rate nearly fills 63
+    bits.
     """
     referral, bought = referrals.c, referral_purchases.c
     kept = bought.amount_cents - bought.refunded_cents
     product = kept * bought.rate_ppm
-    # With its type told, the division is the database's own; without, it goes through a function for floats.
+    # With an explicit type, the division is the database's own; without, it goes through a function for floats.
     per_cent = literal_column(str(PPM), BigInteger)
     stands = select(
         referral.id.label("id"),

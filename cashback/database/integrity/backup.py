@@ -1,6 +1,6 @@
-"""Backups: a consistent copy of the ledger's file, taken while the program goes on writing.
+"""Backups: a consistent copy of the ledger's file, taken while the program continues to write.
 
-The copy is one file of its own, read back before it gets its name, and never takes the place of another unasked.
+The copy is a single file, read back before it gets its name, and replaces another file only on request.
 """
 
 import contextlib
@@ -33,9 +33,10 @@ class BackupRefusedError(CashbackError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backup:
-    """A backup that was made: where, of how many bytes, and what reconciliation finds in it.
+    """A completed backup: its path, its bytes, and the result of its reconciliation.
 
-    `verdict` is None for a file of another schema than this program's, say another bot's that was never adopted.
+    `verdict` is None for a file of another schema than this program's, for example another bot's that was never
+    adopted.
     """
 
     path: Path
@@ -44,10 +45,10 @@ class Backup:
 
 
 def make(source: Path, target: Path, *, overwrite: bool = False) -> Backup:
-    """Copy the ledger as it is at this moment, whoever writes; return what was made. Nothing of the source is changed.
+    """Copy the ledger's present state during writes by other processes; return the backup. The source is not changed.
 
-    Raises BackupRefusedError where the target is there already or in use, and DatabaseUnavailableError where the source
-    cannot be read or is damaged; then there is no new file.
+    Raises BackupRefusedError if the target exists or is in use, and DatabaseUnavailableError if the source cannot be
+    read or is damaged; then there is no new file.
     """
     if not source.is_file():
         raise DatabaseUnavailableError(f"Database {source} does not exist; there is nothing to back up.")
@@ -61,7 +62,9 @@ def make(source: Path, target: Path, *, overwrite: bool = False) -> Backup:
             verdict = _copy(source, unnamed)
         except sqlite3.Error as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                raise BackupRefusedError(f"There is no space for a backup in {target.absolute().parent}.") from error
+                raise BackupRefusedError(
+                    f"There is not enough space for a backup in {target.absolute().parent}."
+                ) from error
             raise translated(error, source) from error
         _onto_disk(unnamed)
         size_bytes = unnamed.stat().st_size
@@ -73,22 +76,22 @@ def make(source: Path, target: Path, *, overwrite: bool = False) -> Backup:
 
 
 def _require_unused(source: Path, target: Path) -> None:
-    """Refuse to replace the ledger by its copy, and to put a file beside a log that SQLite would play into it."""
+    """Refuse to replace the ledger by its copy, or to put a file next to a log that SQLite would replay into it."""
     if target.exists() and target.samefile(source):
         raise BackupRefusedError(f"{target} is the ledger itself; name another file.")
     for suffix in ("-wal", "-journal"):
         log = target.with_name(target.name + suffix)
         if log.exists():
-            raise BackupRefusedError(f"{log} is there: a program has {target} open, or left it so; name another file.")
+            raise BackupRefusedError(f"{log} exists: a program has {target} open, or left it so; name another file.")
 
 
 def _require_free(target: Path) -> None:
     if target.exists() or target.is_symlink():
-        raise BackupRefusedError(f"{target} is there already and was left as it is; name another file or --overwrite.")
+        raise BackupRefusedError(f"{target} already exists and was not changed; name another file or --overwrite.")
 
 
 def _reserve(target: Path) -> None:
-    """Take the name while nobody else has it. The file that takes its place follows at once."""
+    """Reserve the name if it is free. The file that replaces it follows at once."""
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
@@ -98,7 +101,7 @@ def _reserve(target: Path) -> None:
 
 @contextlib.contextmanager
 def _beside(target: Path) -> Iterator[Path]:
-    """Yield a file without a name that counts, readable by its owner alone, in the target's folder; it is removed."""
+    """Yield a temporary file, readable by its owner only, in the target's folder; it is removed afterwards."""
     if not target.parent.is_dir():
         raise BackupRefusedError(f"The folder {target.parent} does not exist; create it first.")
     handle, name = tempfile.mkstemp(prefix=f".{target.name}-", suffix=".partial", dir=target.parent)
@@ -111,15 +114,15 @@ def _beside(target: Path) -> Iterator[Path]:
 
 
 def _copy(source: Path, unnamed: Path) -> Verdict | None:
-    """Copy in one step, on one snapshot, and read all of the copy; return whether its books balance."""
-    # Not the path as it is: that would create a source that has gone meanwhile.
+    """Copy in one step, on one snapshot, and read all of the copy; return its reconciliation."""
+    # A plain path would create a source that was removed in the meantime.
     address = f"{source.absolute().as_uri()}?mode=rw"
     with (
         closing(sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as origin,
         closing(sqlite3.connect(unnamed, isolation_level=None)) as copy,
     ):
         origin.backup(copy)
-        # One file, not three: what belongs to the write-ahead log is in it.
+        # One file, not three: it includes what belongs to the write-ahead log.
         copy.execute("PRAGMA journal_mode=DELETE")
         found = [line for (line,) in copy.execute("PRAGMA integrity_check(1)")]
         if found != ["ok"]:
@@ -131,7 +134,7 @@ def _copy(source: Path, unnamed: Path) -> Verdict | None:
 
 
 def _onto_disk(path: Path) -> None:
-    """Wait until the disk has a file, or a folder's names."""
+    """Flush a file, or a folder's names, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -140,13 +143,13 @@ def _onto_disk(path: Path) -> None:
 
 
 def note(connection: Connection, backup: Backup, *, actor: str, now: datetime) -> None:
-    """Put a backup into the audit log, so that everybody can tell when the last one was made."""
+    """Record a backup in the audit log, so that the time of the last one is known."""
     details = {"file": str(backup.path.absolute()), "size_bytes": backup.size_bytes}
     add_entry(connection, at=now, actor=actor, action=ACTION, details=details)
 
 
 def last_made(connection: Connection) -> dict[str, Any] | None:
-    """Return the audit entry of the newest backup, its moment under `at`; None where there never was one."""
+    """Return the audit entry of the newest backup, its moment under `at`; None if there was no backup."""
     query = select(audit_log).where(audit_log.c.action == ACTION).order_by(audit_log.c.id.desc()).limit(1)
     row = connection.execute(query).mappings().one_or_none()
     return dict(row) if row else None

@@ -1,6 +1,6 @@
-"""What the checks of reconciliation are made of: a question for rows that are wrong, and the line that tells of one.
+"""The building blocks of reconciliation: a query for wrong rows, and the line that describes each.
 
-A question is built once and not at each look, which took nine tenths of looking through a small ledger.
+A query is built once rather than for each check, which took nine tenths of the time on a small ledger.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,24 +10,24 @@ from typing import Any, Final, Protocol
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, bindparam
 
 MOST_LINES: Final = 100
-"""Lines that one check tells, before the one that says that there are more."""
+"""Lines that one check reports, before the line about further ones."""
 
 THE_BATCH: Final = bindparam("number", type_=BigInteger)
-"""In SQL: the number of the batch that is looked at."""
+"""The SQL parameter for the number of the checked batch."""
 
 Question = Callable[[], Select[Any]]
 
 
 class Check(Protocol):
-    """Tells each row that is wrong in a line. The number is what THE_BATCH stands for."""
+    """Describes each wrong row in a line. The number is the value of THE_BATCH."""
 
     def __call__(self, connection: Connection, number: int | None = None, /) -> Iterator[str]:
-        """Look."""
+        """Run the check."""
         ...
 
 
 def finds(line: str) -> Callable[[Question], Check]:
-    """Make a check of a question. The line has names of its columns in braces."""
+    """Build a check from a query. The line contains names of its columns in braces."""
 
     def make(question: Question) -> Check:
         wrong = _built(question)
@@ -42,7 +42,7 @@ def finds(line: str) -> Callable[[Question], Check]:
 
 
 def finds_in(batch: ColumnElement[Any], line: str) -> Callable[[Question], Check]:
-    """Make a check of a question for all batches, or for the one whose number this column is."""
+    """Build a check from a query for all batches, or for the one whose number is in this column."""
 
     def make(question: Question) -> Check:
         everywhere, in_one = finds(line)(question), finds(line)(lambda: question().where(batch == THE_BATCH))
@@ -56,7 +56,7 @@ def _built(question: Question) -> Question:
 
 
 def limited(lines: Iterator[str]) -> Iterator[str]:
-    """Pass on the first hundred lines. A value that cannot even be read is a breach too: SQLite takes any."""
+    """Yield the first hundred lines. A value that cannot be read is a breach too: SQLite accepts any."""
     try:
         for count, line in enumerate(lines, start=1):
             if count > MOST_LINES:

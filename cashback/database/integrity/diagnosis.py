@@ -1,4 +1,4 @@
-"""What a look at the ledger finds: each well, or with what to do."""
+"""Health checks of the ledger: each is fine, or explains how to fix the problem."""
 
 from sqlalchemy import Connection, select
 
@@ -9,7 +9,7 @@ from cashback.domain.model import BatchStatus
 
 
 def file(connection: Connection) -> tuple[bool, str]:
-    """Look whether the file is sound, and of this program's schema."""
+    """Check whether the file is sound, and of this program's schema."""
     damages = soundness.damages(connection)
     if damages:
         return False, f"the file is damaged ({damages[0]}); stop the bot and restore the last backup"
@@ -20,7 +20,7 @@ def file(connection: Connection) -> tuple[bool, str]:
 
 
 def has_paid(connection: Connection) -> bool:
-    """Tell whether anything was ever paid."""
+    """Return whether anything was ever paid."""
     finished = [BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES]
     query = select(payout_batches.c.number).where(payout_batches.c.status.in_(finished)).limit(1)
     return connection.execute(query).first() is not None

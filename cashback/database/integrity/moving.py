@@ -1,7 +1,7 @@
-"""Moving a ledger to another database: all of it in one transaction, read back, reconciled, and the old one closed.
+"""Moving a ledger to another database: in one transaction, read back, reconciled, and the old one closed.
 
-Killed at any moment, the move has either not happened, and is begun anew, or is done. The old ledger is closed before
-the new one is there: at no moment can both be paid from.
+If it is killed at any moment, the move either has not happened and can be repeated, or is complete. The old ledger is
+closed before the new one exists: at no moment can both pay.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -39,10 +39,10 @@ from cashback.domain.model import BatchStatus
 ACTION: Final = "ledger_moved"
 ROWS_AT_ONCE: Final = 2_000
 CLOSED: Final = (payout_batches, referral_purchases, referral_refunds, audit_log)
-"""No new row in these: nothing is planned, earned or decided any more."""
+"""Tables that refuse new rows: nothing is planned, earned or decided any more."""
 
 STOPPED: Final = (payout_batches, payouts, notifications)
-"""No row of these changes: nothing is paid or sent any more."""
+"""Tables that refuse changes: nothing is paid or sent any more."""
 
 WAS_MOVED: Final = "this ledger was moved to another database; name that one"
 Advance = Callable[[int], None]
@@ -54,9 +54,10 @@ class MoveRefusedError(CashbackError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A move that is done: how many rows each table has, and what both ledgers' reconciliation says.
+    """A completed move: how many rows each table has, and the reconciliation of both ledgers.
 
-    `left` names the tables of another program, which stay behind; `again` is true where it was done before this call.
+    `left` names the tables of another program, which stay behind; `again` is true if the move was completed before this
+    call.
     """
 
     rows: dict[str, int]
@@ -67,7 +68,7 @@ class Move:
 
 @dataclass(slots=True)
 class Tally:
-    """Rows counted, and summed up so that any other value in any of them shows, in whatever order they come."""
+    """Rows counted, and summed up so that any different value shows, in any order of the rows."""
 
     rows: int = 0
     digest: int = 0
@@ -82,8 +83,8 @@ class Tally:
 async def move(source: Database, target: Database, advance: Advance) -> Move:
     """Copy a ledger into an empty one and close the old one. Both are open.
 
-    Raises MoveRefusedError where the target is not empty, a batch is in work, the books do not balance or a row arrives
-    as another; then nothing has moved.
+    Raises MoveRefusedError if the target is not empty, a batch is running, the books do not balance or a row arrives
+    changed; then nothing has moved.
     """
     return await target.write(_receive, source, target, advance)
 
@@ -95,9 +96,9 @@ def _receive(to: Connection, source: Database, target: Database, advance: Advanc
 
 
 def _hand_over(connection: Connection, to: Connection, source: Database, target: Database, advance: Advance) -> Move:
-    """Copy all tables and close the source. The caller's two transactions: first the source's commits, then the other.
+    """Copy all tables and close the source, in the caller's two transactions: the source's commits first.
 
-    What the target's driver says is about the target.
+    Errors of the target's driver name the target.
     """
     hold(connection, metadata.sorted_tables)
     head, left = chain_head(connection), _left_behind(connection)
@@ -116,7 +117,7 @@ def _hand_over(connection: Connection, to: Connection, source: Database, target:
     with _about(target):
         arrived = verify(to)
         if arrived != verdict:
-            raise MoveRefusedError(f"The books say otherwise in {target.name}; nothing was moved.")
+            raise MoveRefusedError(f"The totals differ in {target.name}; nothing was moved.")
         _note(to, source, head=head, now=target.now())
     _close(connection)
     return Move(rows=rows, left=left, verdict=arrived)
@@ -128,7 +129,7 @@ def _left_behind(connection: Connection) -> tuple[str, ...]:
 
 
 def _moved_before(to: Connection, head: str) -> bool:
-    """Tell whether the target is what this source was moved to: a closed ledger's audit log has no new head."""
+    """Return whether this source was moved to this target: a closed ledger's audit log gets no new head."""
     moved = select(audit_log.c.details).where(audit_log.c.action == ACTION)
     return any(f'"head": "{head}"' in details for details in to.scalars(moved))
 
@@ -142,20 +143,20 @@ def _require_empty(to: Connection, target: Database) -> None:
 
 
 def _require_fit(connection: Connection, source: Database) -> Verdict:
-    """Refuse a ledger that should not be moved as it is; return what its reconciliation says."""
+    """Refuse a ledger that should not be moved in its state; return its reconciliation."""
     in_work = select(payout_batches.c.batch_id).where(
         payout_batches.c.status.in_((BatchStatus.APPROVED, BatchStatus.RUNNING))
     )
     batch_id = connection.scalars(in_work.limit(1)).one_or_none()
     if batch_id is not None:
         raise MoveRefusedError(
-            f"Batch {batch_id} is in work; let it finish (cashback resume) or stop it first. Nothing was moved."
+            f"Batch {batch_id} is running; let it finish (cashback resume) or stop it first. Nothing was moved."
         )
     require_sound(connection, source.name)
     verdict = verify(connection)
     if not verdict.balanced:
         raise MoveRefusedError(
-            f"The books of {source.name} do not balance ({verdict.breaches[0]}); cashback verify says what is wrong."
+            f"The books of {source.name} do not balance ({verdict.breaches[0]}); run cashback verify for details."
             " Nothing was moved."
         )
     return verdict
@@ -164,7 +165,7 @@ def _require_fit(connection: Connection, source: Database) -> Verdict:
 def _copy(
     connection: Connection, to: Connection, table: Table, *, source: Database, target: Database, advance: Advance
 ) -> int:
-    """Copy one table a chunk at a time and read it back; return how many rows it has."""
+    """Copy one table a chunk at a time and read it back; return the number of its rows."""
     names, statement = [column.key for column in table.c], insert(table)
     sent, arrived = Tally(), Tally()
     for chunk in _chunks(connection, table):
@@ -178,7 +179,7 @@ def _copy(
         number_on(to, table)
     if sent != arrived:
         raise MoveRefusedError(
-            f"Table {table.name} of {source.name} arrived as another in {target.name}: {sent.rows} rows were sent,"
+            f"Table {table.name} of {source.name} differs in {target.name}: {sent.rows} rows were sent,"
             f" {arrived.rows} arrived, or a value of another kind. Nothing was moved."
         )
     return sent.rows
@@ -201,7 +202,7 @@ def _counts(connection: Connection) -> dict[str, int]:
 
 
 def _said(table: Table) -> str:
-    """Name a table in the answer: as it is called without the prefix that keeps it apart from another bot's."""
+    """Return a table's name without the prefix that keeps it apart from another bot's."""
     return table.name if table is cashback_origin else table.name.removeprefix(OWN)
 
 
@@ -210,7 +211,7 @@ def _note(to: Connection, source: Database, *, head: str, now: datetime) -> None
 
 
 def _close(connection: Connection) -> None:
-    """Let the source refuse whoever goes on using it, also a program that has it open now."""
+    """Make the source refuse every further use, also by a program that has it open now."""
     for table in CLOSED:
         create_refusal(connection, f"{table.name}_closed", f"INSERT ON {table.name}", WAS_MOVED)
     for table in STOPPED:
@@ -219,7 +220,7 @@ def _close(connection: Connection) -> None:
 
 @contextmanager
 def _about(target: Database) -> Iterator[None]:
-    """Say of the target what its driver says: around this, errors are the source's."""
+    """Translate errors of the target's driver; outside, errors are the source's."""
     try:
         yield
     except DRIVER_ERRORS as error:

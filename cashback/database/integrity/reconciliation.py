@@ -1,4 +1,4 @@
-"""Reconciliation: proves from the rows that the books balance, or names what does not."""
+"""Reconciliation: proves from the rows that the books balance, or names the rows that do not."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from cashback.database.tables import (
 from cashback.domain.model import PayoutStatus
 
 WALLET: Final = "wallet of {discord_id} holds {wallet_balance_cents} cents, its transactions make {cents}"
-ORDER: Final = "order {order_id} stands as refunded by {refunded_cents} cents, its refunds make {cents}"
+ORDER: Final = "order {order_id} is marked as refunded by {refunded_cents} cents, its refunds make {cents}"
 
 SAME_PAYOUT: Final = and_(
     wallet_transactions.c.cashback_payout_batch_number == payouts.c.batch_number,
@@ -36,7 +36,7 @@ SAME_PAYOUT: Final = and_(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What reconciliation found. The books balance where there are no breaches.
+    """The result of reconciliation. The books balance if there are no breaches.
 
     `remarks` are differences that another bot on an adopted file made; `audit_head` is the newest entry's digest.
     """
@@ -49,7 +49,7 @@ class Verdict:
 
     @property
     def balanced(self) -> bool:
-        """True where nothing is wrong."""
+        """Whether there are no breaches."""
         return not self.breaches
 
 
@@ -90,7 +90,7 @@ def verify(connection: Connection) -> Verdict:
 def verify_batch(connection: Connection, number: int) -> Verdict:
     """Check one batch: payouts, their transactions and messages, the payees' wallets, totals and audit entries.
 
-    It costs what the batch's payouts cost, however much is stored beside them.
+    Its cost depends on the batch's payouts, not on the size of the ledger.
     """
     adopted = bool(connection.scalars(select(cashback_origin.c.adopted)).one())
     breaches: list[str] = []
@@ -158,16 +158,14 @@ def _held_but_not_moved(sums: Select[Any]) -> Select[Any]:
 
 @finds(WALLET)
 def _balances_without_transaction() -> Select[Any]:
-    """Find balances of users who never had a transaction. Joined to all sums, each would cost a look for one."""
+    """Find balances of users without transactions. A join with all sums would cost a lookup for each user."""
     held = users.c.wallet_balance_cents
     return select(users.c.discord_id, held, literal(0).label("cents")).where(
         held != 0, not_(exists().where(wallet_transactions.c.user_discord_id == users.c.discord_id))
     )
 
 
-@finds(
-    "transaction {id} of {user_discord_id} tells a balance of {balance_after_cents} cents, those up to it make {cents}"
-)
+@finds("transaction {id} of {user_discord_id} records a balance of {balance_after_cents}, those up to it make {cents}")
 def _broken_balances() -> Select[Any]:
     """Find transactions whose balance does not follow from the user's one before."""
     moves = wallet_transactions.c
@@ -180,7 +178,7 @@ def _broken_balances() -> Select[Any]:
 
 @finds("transaction {id} credits {user_discord_id} with cashback of no batch")
 def _transactions_without_batch() -> Select[Any]:
-    """Find cashback transactions that belong to no batch; on an adopted file another bot has made such."""
+    """Find cashback transactions without a batch; on an adopted file another bot has made such."""
     return select(wallet_transactions.c.id, wallet_transactions.c.user_discord_id).where(
         wallet_transactions.c.transaction_type == "referral_cashback",
         wallet_transactions.c.cashback_payout_batch_number.is_(None),
@@ -212,7 +210,7 @@ def _payouts_without_transaction() -> Select[Any]:
     "transaction {id} credits {user_discord_id} for batch {cashback_payout_batch_number} without a credited payout",
 )
 def _transactions_without_payout() -> Select[Any]:
-    """Find cashback transactions of a batch that no credited payout stands behind."""
+    """Find cashback transactions of a batch without a credited payout."""
     moves = wallet_transactions.c
     return (
         select(moves.id, moves.user_discord_id, moves.cashback_payout_batch_number)
@@ -224,7 +222,7 @@ def _transactions_without_payout() -> Select[Any]:
 
 @finds("referral {id} earned {cashback_earned_cents} cents and was paid {cashback_paid_cents}")
 def _overpaid_referrals() -> Select[Any]:
-    """Find referrals that were paid more than they earned, beyond what refunds took back after the payout."""
+    """Find referrals that were paid more than they earned, beyond later refunds."""
     taken = (
         select(func.coalesce(func.sum(referral_refunds.c.taken_cents), 0))
         .where(referral_refunds.c.referral_id == referrals.c.id)
@@ -238,7 +236,7 @@ def _overpaid_referrals() -> Select[Any]:
 
 @finds(ORDER)
 def _wrong_refund_sums() -> Select[Any]:
-    """Find orders of which another amount stands as refunded than their refunds make."""
+    """Find orders whose refunded amount differs from the sum of their refunds."""
     of_order = (
         select(func.sum(referral_refunds.c.amount_cents))
         .where(referral_refunds.c.order_id == referral_purchases.c.order_id)
@@ -253,7 +251,7 @@ def _wrong_refund_sums() -> Select[Any]:
 
 @finds(ORDER)
 def _unmarked_refunds() -> Select[Any]:
-    """Find orders that stand as not refunded and have refunds."""
+    """Find orders that are not marked as refunded and have refunds."""
     refunded = (
         select(referral_refunds.c.order_id, func.sum(referral_refunds.c.amount_cents).label("cents"))
         .group_by(referral_refunds.c.order_id)
@@ -269,7 +267,7 @@ def _unmarked_refunds() -> Select[Any]:
 
 @finds("referral {id} is held until {cashback_held_until}, a purchase of it until {payable_at}")
 def _released_early() -> Select[Any]:
-    """Find referrals that would pay what a purchase earned before its holding period is over."""
+    """Find referrals that would pay a purchase's cashback before its holding period is over."""
     last = (
         select(referral_purchases.c.referral_id, func.max(referral_purchases.c.payable_at).label("payable_at"))
         .where(referral_purchases.c.payable_at.is_not(None))
@@ -285,7 +283,7 @@ def _released_early() -> Select[Any]:
 
 
 def _wrong_batch_totals(connection: Connection, number: int | None = None) -> Iterator[str]:
-    """Find batches whose stored totals do not add up to their payouts."""
+    """Find batches whose stored totals differ from their payouts."""
     for row in connection.execute(_totals(of_batch=number is not None), {"number": number}):
         planned = row[1:3] == row[7:9]
         settled = row[3:7] == row[9:13] or row.status not in audit_log_checks.FINISHED
@@ -295,7 +293,7 @@ def _wrong_batch_totals(connection: Connection, number: int | None = None) -> It
 
 @cache
 def _totals(*, of_batch: bool) -> Select[Any]:
-    """Select each batch's number, its six stored totals, the six that its payouts make, and its status."""
+    """Select each batch's number, its six stored totals, the six computed from its payouts, and its status."""
     is_credited = payouts.c.status == PayoutStatus.CREDITED
     counted = select(
         payouts.c.batch_number,

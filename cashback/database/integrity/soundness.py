@@ -1,4 +1,4 @@
-"""Whether the file itself is sound: what SQLite finds when it reads every page and every index."""
+"""Checks whether the file is sound: SQLite reads every page and every index."""
 
 from typing import Final
 
@@ -12,15 +12,15 @@ SHOWN: Final = 10
 
 
 def damages(connection: Connection) -> list[str]:
-    """List what is damaged in the file, each in a line, at most ten; nothing where it is sound. Reads all of it.
+    """List the file's damages, each in a line, at most ten; empty if it is sound. Reads the whole file.
 
-    An index that lacks a row counts: a constraint that is upheld by it would let a second payout pass.
+    An index that lacks a row counts: a constraint enforced by it would let a second payout pass.
     """
     return [*dialect.damages(connection, shown=SHOWN)]
 
 
 def require_sound(connection: Connection, name: object) -> None:
-    """Raise DatabaseUnavailableError, which says what to do, where the file is damaged."""
+    """Raise DatabaseUnavailableError with the remedy if the file is damaged."""
     found = damages(connection)
     if found:
         message = f"Database {name} is damaged ({found[0]}); stop the bot and restore the last backup."

@@ -90,7 +90,7 @@ def abandon(connection: Connection, number: int, *, actor: str, now: datetime, t
     dropped = connection.execute(
         update(payouts)
         .where(payouts.c.batch_number == number, payouts.c.status == abandoned[before])
-        .values(status=PayoutStatus.SKIPPED, reason=SkipReason.GIVEN_UP, settled_at=now)
+        .values(status=PayoutStatus.SKIPPED, reason=SkipReason.ABANDONED, settled_at=now)
     )
     details = {"users": dropped.rowcount}
     add_entry(connection, at=now, actor=actor, action="batch_given_up", batch_number=number, details=details)

@@ -1,1 +1,1 @@
-"""What people look through: lists by page, sums and files. Nothing here writes."""
+"""Queries for display and export: pages of lists, sums and files. They write nothing to the ledger."""

@@ -1,4 +1,4 @@
-"""What people look through: pages by key, never by offset, and each costs what it shows, not what is stored."""
+"""Lists for browsing: pages by key rather than offset; a page costs what it shows, not what is stored."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,19 +21,19 @@ from cashback.domain.model import PayoutStatus, ReversalStatus
 
 REVERSALS_SHOWN: Final = 50
 LOOKED_THROUGH: Final = 20_000
-"""Payouts that one page looks through for those in a state: a page that finds few says where to go on."""
+"""Payouts that one page scans for those in a state: a page that finds few returns the key to continue from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Rows of one page, and the key after which the next one begins; None where there is no next one."""
+    """Rows of one page, and the key after which the next one begins; None if there is no next page."""
 
     rows: list[dict[str, Any]]
     next_after: int | None
 
 
 class ReferrerFilter(StrEnum):
-    """Which referrers are listed."""
+    """Which referrers to list."""
 
     PENDING = "pending"
     ALL = "all"
@@ -43,7 +43,7 @@ class ReferrerFilter(StrEnum):
 def payouts_page(
     connection: Connection, number: int, *, after_referrer_id: int, limit: int, status: PayoutStatus | None = None
 ) -> Page:
-    """List a batch's payouts in key order, those in one state if asked."""
+    """List a batch's payouts in key order, optionally those in one state."""
     of_batch = select(payouts).where(payouts.c.batch_number == number, payouts.c.referrer_id > after_referrer_id)
     in_order = of_batch.order_by(payouts.c.referrer_id)
     if status is None:
@@ -62,7 +62,7 @@ def payouts_page(
 
 
 def page_before(connection: Connection, number: int, *, after_referrer_id: int, limit: int) -> int:
-    """Tell after whom the page of a batch's payouts begins that comes before the one after this referrer; 0: nobody."""
+    """Return the referrer after whom the page before the one following this referrer begins; 0 for the first page."""
     query = (
         select(payouts.c.referrer_id)
         .where(payouts.c.batch_number == number, payouts.c.referrer_id <= after_referrer_id)
@@ -74,7 +74,7 @@ def page_before(connection: Connection, number: int, *, after_referrer_id: int, 
 
 
 def payout_of(connection: Connection, number: int, referrer_id: int) -> list[dict[str, Any]]:
-    """Find one referrer's payout in a batch: a list of one, or of none."""
+    """Find one referrer's payout in a batch: a list of one or zero rows."""
     query = select(payouts).where(payouts.c.batch_number == number, payouts.c.referrer_id == referrer_id)
     return [dict(row) for row in connection.execute(query).mappings()]
 
@@ -90,7 +90,7 @@ def batches_page(connection: Connection, *, before: int | None, limit: int) -> P
 def referrers_page(
     connection: Connection, now: datetime, *, which: ReferrerFilter, after_referrer_id: int, limit: int
 ) -> Page:
-    """List referrers in the order of their ids, with what their referrals have earned and what became of it."""
+    """List referrers in the order of their ids, with their referrals' earnings and what was paid of them."""
     if which is ReferrerFilter.BLACKLISTED:
         query = select(
             referral_blacklist.c.user_id.label("referrer_id"),
@@ -101,10 +101,10 @@ def referrers_page(
         return _page(connection, query.order_by(referral_blacklist.c.user_id), limit, key="referrer_id")
     summed = _summed(now).where(referrals.c.referrer_user_id > after_referrer_id)
     if which is ReferrerFilter.PENDING:
-        # The filter chooses referrers; what is summed is all of their referrals, paid ones too.
+        # The filter chooses referrers; the sums cover all of their referrals, paid ones too.
         chosen = _with_pending(now, after_referrer_id=after_referrer_id, limit=limit + 1).subquery("chosen")
         summed = summed.where(referrals.c.referrer_user_id.in_(select(chosen)))
-    # Cut before the blacklist is asked: it is asked for these rows only.
+    # Limited before the blacklist is queried, so that it is queried for these rows only.
     cut = summed.order_by(referrals.c.referrer_user_id).limit(limit + 1).subquery("cut")
     query = select(cut, is_blacklisted(cut.c.referrer_id).label("is_blacklisted")).order_by(cut.c.referrer_id)
     return _page(connection, query, limit, key="referrer_id")
@@ -136,13 +136,13 @@ def reversals_of(connection: Connection, number: int) -> list[dict[str, Any]]:
 
 
 def transactions_of(connection: Connection, user_id: int, *, limit: int) -> list[dict[str, Any]]:
-    """List the newest entries of one wallet."""
+    """List the newest transactions of one wallet."""
     query = select(wallet_transactions).where(wallet_transactions.c.user_discord_id == user_id)
     rows = connection.execute(query.order_by(wallet_transactions.c.id.desc()).limit(limit))
     return [dict(row) for row in rows.mappings()]
 
 
 def _page(connection: Connection, query: Select[Any], limit: int, *, key: str) -> Page:
-    """Read one row more than the page shows: it tells whether there is a next page."""
+    """Read one row more than the page shows: it shows whether there is a next page."""
     rows = [dict(row) for row in connection.execute(query.limit(limit + 1)).mappings()]
     return Page(rows=rows[:limit], next_after=rows[limit - 1][key] if len(rows) > limit else None)

@@ -1,6 +1,6 @@
-"""Payouts as rows of a file: everything that bookkeeping asks of each, in the order of batches and referrers.
+"""Exports payouts as rows of a file for bookkeeping, in the order of batches and referrers.
 
-The database writes each value as it stands in the file, so that a million rows pass through in constant memory.
+The database formats each value as it appears in the file, so that a million rows need constant memory.
 """
 
 import csv
@@ -33,10 +33,10 @@ COLUMNS: Final = (
     "settled_at",
 )
 REASON: Final = COLUMNS.index("reason")
-"""The one column that holds text which somebody else may have written."""
+"""The only column whose text may come from outside."""
 
 LEFT_OUT: Final = "left_out"
-"""The state of who was left out of a batch: nothing was planned for them, and the reason says why."""
+"""The state of a referrer excluded from a batch: nothing was planned, for the given reason."""
 
 FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -45,14 +45,14 @@ ROWS_AT_ONCE: Final = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """Which batches are exported: one by its number, or those proposed within two moments, the second excluded."""
+    """Which batches to export: one by its number, or those proposed between two moments, the second excluded."""
 
     number: int | None = None
     since: datetime | None = None
     until: datetime | None = None
 
     def condition(self) -> ColumnElement[bool]:
-        """Say it in SQL."""
+        """Build the SQL condition."""
         if self.number is not None:
             return payout_batches.c.number == self.number
         wanted: list[ColumnElement[bool]] = [payout_batches.c.batch_id.is_not(None)]
@@ -65,7 +65,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportTotals:
-    """The sums under the columns. `left_out` counts who was left out of a batch; they are in no other count."""
+    """The sums of the columns. `left_out` counts the referrers excluded from a batch; they are in no other count."""
 
     batches: int
     payouts: int
@@ -78,7 +78,7 @@ class ExportTotals:
 
 
 def rows(connection: Connection, period: Period) -> Iterator[Sequence[Any]]:
-    """Read every payout, then who was left out, batch after batch, as values for a file."""
+    """Read every payout, then the excluded referrers, batch after batch, as values for a file."""
     numbers = connection.scalars(
         select(payout_batches.c.number).where(period.condition()).order_by(payout_batches.c.number)
     ).all()
@@ -173,20 +173,20 @@ def totals(connection: Connection, period: Period) -> ExportTotals:
 
 
 def _dollars(cents: ColumnElement[int]) -> ColumnElement[str]:
-    """Write cents as dollars in SQL, without a float."""
+    """Format cents as dollars in SQL, without a float."""
     return cast(cents // 100, String) + "." + func.substr(cast(100 + cents % 100, String), 2, type_=String())
 
 
 def _iso(moment: ColumnElement[datetime]) -> ColumnElement[str]:
-    """Write a moment in ISO 8601, in UTC, as it stands in the file."""
+    """Format a moment in ISO 8601, in UTC, as it appears in the file."""
     return func.replace(func.substr(moment.cast(Text), 1, 19), " ", "T", type_=String()) + "+00:00"
 
 
 def write_file(connection: Connection, period: Period, path: Path, *, with_totals: bool) -> ExportTotals:
-    """Write a file of payouts, CSV or, where its name ends so, XLSX; return the totals.
+    """Write a file of payouts, XLSX if its name ends so, else CSV; return the totals.
 
-    The totals are the last row of the same file, or, without `with_totals`, the one row of a file of their own beside
-    it. Recovery in a worker thread, on one snapshot. Raises OSError where the files cannot be written.
+    The totals are the last row of the same file or, without `with_totals`, the only row of a separate file. Runs in a
+    worker thread, on one snapshot. Raises OSError if the files cannot be written.
     """
     summed = totals(connection, period)
     values = rows(connection, period)
@@ -200,7 +200,7 @@ def write_file(connection: Connection, period: Period, path: Path, *, with_total
 
 
 def totals_path(path: Path) -> Path:
-    """Name the file that holds the totals beside an export."""
+    """Return the path of the file with an export's totals."""
     return path.with_name(f"{path.stem}-totals.csv")
 
 
@@ -222,7 +222,7 @@ def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any
 
 
 def _write_xlsx(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
-    # Imported here: nobody else waits for it.
+    # Imported here, so that only workbook exports pay for the import.
     from openpyxl import Workbook  # noqa: PLC0415 -- only who wants a workbook waits for it
 
     book = Workbook(write_only=True)
@@ -238,7 +238,7 @@ def _write_xlsx(path: Path, columns: Sequence[str], values: Iterable[Sequence[An
 
 
 def _harmless(row: Sequence[Any]) -> Sequence[Any]:
-    """Keep a spreadsheet from taking the one free text for a formula."""
+    """Keep a spreadsheet from interpreting the free text as a formula."""
     reason = row[REASON] if len(row) == len(COLUMNS) else None
     if not isinstance(reason, str) or not reason.startswith(FORMULA_MARKS):
         return row

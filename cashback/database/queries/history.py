@@ -1,4 +1,4 @@
-"""Batches as a list, newest first, with what each came to; those that are wanted, a page at a time."""
+"""The history of batches: newest first, with their totals, filtered, a page at a time."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from cashback.domain.errors import CashbackError
 from cashback.domain.model import BatchStatus
 
 UNDER_WAY: Final = (BatchStatus.APPROVED, BatchStatus.RUNNING, BatchStatus.STOPPED)
-"""The totals of these are not stored yet: they are counted from the payouts."""
+"""Totals of these are not stored yet: they are counted from the payouts."""
 
 NAMES: Final = (
     *("batch_id", "number", "mode", "status", "proposed_by", "approved_by", "proposed_at", "finished_at"),
@@ -22,7 +22,7 @@ NAMES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchFilter:
-    """Which batches are listed: in a state, with a payout to somebody, proposed within two moments, the second not."""
+    """Which batches to list: by state, payee, and the moment of the proposal (from the first up to the second)."""
 
     status: BatchStatus | None = None
     user_id: int | None = None
@@ -59,18 +59,18 @@ def _totals(connection: Connection, row: dict[str, Any]) -> dict[str, int]:
 
 
 def named_like(connection: Connection, beginning: str, *, limit: int) -> list[str]:
-    """List the newest batch IDs in which a text stands."""
+    """List the newest batch IDs that contain a text."""
     names = payout_batches.c.batch_id
     query = select(names).where(names.contains(beginning.upper(), autoescape=True))
     return [str(name) for name in connection.scalars(query.order_by(payout_batches.c.number.desc()).limit(limit))]
 
 
 def status_named(name: str | None) -> BatchStatus | None:
-    """Read a state as people write it; None stays None. Raises CashbackError."""
+    """Parse a state as people write it; None stays None. Raises CashbackError."""
     if name is None:
         return None
     try:
         return BatchStatus(name.strip().lower().replace(" ", "_").replace("-", "_"))
     except ValueError as error:
         known = ", ".join(BatchStatus)
-        raise CashbackError(f"{name[:40]!r} is no state of a batch; it may be one of {known}.") from error
+        raise CashbackError(f"{name[:40]!r} is not a batch state; choose one of {known}.") from error

@@ -1,4 +1,4 @@
-"""What one member is told: how the cashback stands, what was paid, and why something was not."""
+"""One member's account: pending cashback, payouts, and the reasons for payouts that were not made."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,15 +27,15 @@ from cashback.database.tables import (
 from cashback.domain.model import Absence, BatchStatus, PayoutStatus
 
 BATCHES_LOOKED_AT: Final = 20
-"""Why a member was not paid is said for so many of the newest batches."""
+"""The newest batches for which the reason of a missing payout is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberAccount:
-    """How one member's cashback stands, with every fact that keeps some of it from being paid.
+    """One member's cashback, with every fact that keeps some of it from being paid.
 
-    For each referral paid + pending + held - owed is what it earned. `held_next_at` is when the first of what is held
-    becomes payable, `held_until` when all of it is. Of a blacklisted member nothing is pending.
+    For each referral paid + pending + held - owed is what it earned. `held_next_at` is when the first held cents become
+    payable, `held_until` when all of them are. A blacklisted member has nothing pending.
     """
 
     user_id: int
@@ -56,7 +56,7 @@ class MemberAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastPayout:
-    """What a batch did about one member: credited some cents, or not, with the reason.
+    """The outcome of a batch for one member: credited cents, or none with the reason.
 
     `cents` were credited, or would have been. `status` is a payout's, or "left_out".
     """
@@ -72,7 +72,7 @@ LEFT_OUT: Final = "left_out"
 
 
 def standing(connection: Connection, user_id: int, now: datetime) -> MemberAccount:
-    """Tell how a member's cashback stands; one who is not known has nothing."""
+    """Return a member's account; all zero for an unknown member."""
     check_id(user_id, "Member")
     wallet_cents = connection.scalars(
         select(users.c.wallet_balance_cents).where(users.c.discord_id == user_id)
@@ -102,7 +102,7 @@ def standing(connection: Connection, user_id: int, now: datetime) -> MemberAccou
 
 
 def past_payouts(connection: Connection, user_id: int, *, limit: int) -> list[PastPayout]:
-    """List what batches did about a member, newest first: every payout, and of the newest batches what was not paid."""
+    """List the outcomes of batches for a member, newest first: all payouts, and unpaid ones of the newest batches."""
     credited = (
         select(
             payout_batches.c.number,
@@ -134,7 +134,7 @@ def past_payouts(connection: Connection, user_id: int, *, limit: int) -> list[Pa
 
 
 def _not_paid(connection: Connection, user_id: int) -> dict[int, PastPayout]:
-    """Find by key, in the newest batches that were approved, the payouts that paid this member nothing."""
+    """Find by key, in the newest approved batches, the payouts that paid this member nothing."""
     unapproved = (BatchStatus.PROPOSED, BatchStatus.CANCELLED, BatchStatus.EXPIRED)
     newest = (
         select(payout_batches.c.number, payout_batches.c.batch_id, payout_batches.c.approved_at)
@@ -167,7 +167,7 @@ def _not_paid(connection: Connection, user_id: int) -> dict[int, PastPayout]:
 
 
 def taken_back(connection: Connection, user_id: int, *, limit: int) -> list[dict[str, Any]]:
-    """List what refunds took off a member's cashback, newest first: taken_cents and refunded_at."""
+    """List what refunds subtracted from a member's cashback, newest first: taken_cents and refunded_at."""
     query = (
         select(referral_refunds.c.taken_cents, referral_refunds.c.refunded_at)
         .join_from(referrals, referral_refunds, referral_refunds.c.referral_id == referrals.c.id)
@@ -179,7 +179,7 @@ def taken_back(connection: Connection, user_id: int, *, limit: int) -> list[dict
 
 
 def reversed_payouts(connection: Connection, user_id: int, *, limit: int) -> list[dict[str, Any]]:
-    """List the payouts to a member that were taken back, newest first: batch_id, taken_cents, reason, reversed_at."""
+    """List the reversed payouts of a member, newest first: batch_id, taken_cents, reason, reversed_at."""
     query = (
         select(
             payout_batches.c.batch_id,
@@ -197,7 +197,7 @@ def reversed_payouts(connection: Connection, user_id: int, *, limit: int) -> lis
 
 
 def told_of_reversal(connection: Connection, reversal_number: int, *, limit: int) -> list[tuple[int, int]]:
-    """List whom a reversal took something from, with the cents, the largest first, but who wants no messages."""
+    """List the members affected by a reversal, with the cents, largest first, except those that want no messages."""
     muted = notification_preferences.c.payout_dm == 0
     of_member = notification_preferences.c.user_id == payout_reversals.c.referrer_id
     query = (
@@ -216,7 +216,7 @@ def referrals_page(
 ) -> list[dict[str, Any]]:
     """List a page of a member's referrals, oldest first.
 
-    Each has referred_user_id, spend_cents, earned_cents, paid_cents, pending_cents (below zero where it owes after a
+    Each has referred_user_id, spend_cents, earned_cents, paid_cents, pending_cents (negative if it owes after a
     refund), held_cents, created_at and unlinked_at.
     """
     query = (

@@ -1,4 +1,4 @@
-"""The ledger at a glance: sums over batches and over what is pending, never over all payouts."""
+"""The ledger at a glance: sums over batches and over pending cashback, never over all payouts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TOP: Final = 10
 class Overview:
     """What the ledger holds. `payouts` counts those of ended batches by state; `weeks` go from oldest to newest.
 
-    A week is its Monday, midnight UTC, with the cents that batches ending in it have paid.
+    A week is its Monday, midnight UTC, with the cents paid by batches that ended in it.
     """
 
     as_of: datetime
@@ -82,7 +82,7 @@ def _top_pending(connection: Connection, now: datetime) -> tuple[PlannedPayout, 
 
 
 def paid_by_week(connection: Connection, now: datetime) -> tuple[tuple[datetime, int], ...]:
-    """Sum up what was paid in each of the last weeks, this one last; a week in which nothing was is there too."""
+    """Sum up what was paid in each of the last weeks, this one last; a week without payouts is included."""
     this_monday = monday_of(now)
     weeks = {this_monday - timedelta(weeks=n): 0 for n in reversed(range(WEEKS))}
     first = next(iter(weeks))
@@ -95,6 +95,6 @@ def paid_by_week(connection: Connection, now: datetime) -> tuple[tuple[datetime,
 
 
 def monday_of(moment: datetime) -> datetime:
-    """Return the midnight that a moment's week begins with."""
+    """Return the midnight at which a moment's week begins."""
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight - timedelta(days=midnight.weekday())

@@ -1,4 +1,4 @@
-"""What was distributed: week by week, to how many, and to whom most of all."""
+"""Payout statistics: week by week, the number of members, and the top referrers."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ TOP: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopReferrer:
-    """A referrer with the cents of all payouts, and how many those are."""
+    """A referrer with the total cents and the number of its payouts."""
 
     referrer_id: int
     paid_cents: int
@@ -24,7 +24,7 @@ class TopReferrer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """What was paid out since the beginning; `weeks` are the last twelve, by their Mondays in UTC, this one last."""
+    """All payouts so far; `weeks` are the last twelve, by their Mondays in UTC, this one last."""
 
     users: int
     payouts: int
@@ -34,12 +34,12 @@ class Statistics:
 
     @property
     def average_cents(self) -> int:
-        """What a paid user got in all, on average, in whole cents, half a cent rounding up."""
+        """The average total of a paid user in whole cents, rounded half up."""
         return (2 * self.paid_cents + self.users) // (2 * self.users) if self.users else 0
 
 
 def read(connection: Connection, *, now: datetime) -> Statistics:
-    """Sum up every credited payout. What was taken back later is not taken off: it stands in the wallets."""
+    """Sum up every credited payout. Later reversals are not subtracted: they are visible in the wallets."""
     by_user = (
         select(
             payouts.c.referrer_id,

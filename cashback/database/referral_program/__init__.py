@@ -1,1 +1,1 @@
-"""The referral programme: people, who referred whom, what they bought, and what of it is pending."""
+"""The referral program: people, referrals, purchases, and pending cashback."""

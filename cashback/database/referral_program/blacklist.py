@@ -1,4 +1,4 @@
-"""Who is barred from referral cashback: by us, or by the flag that an Apex Core bot sets on referrals."""
+"""The blacklist: members excluded by this program, or by the flag that an Apex Core bot sets on referrals."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from cashback.database.tables import is_flagged, referral_blacklist, referrals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blacklisting:
-    """Why, by whom (an actor) and since when a member is barred, as far as that is known."""
+    """Why, by whom (an actor) and since when a member is blacklisted, as far as known."""
 
     reason: str | None
     blacklisted_by: str | None
@@ -34,13 +34,16 @@ class Blacklisting:
 
 
 def everyone_blacklisted() -> CompoundSelect[int]:
-    """Select the ids of all who are blacklisted. Who asks about everybody asks once for these, not for each."""
+    """Select the ids of all blacklisted members.
+
+    Queries over everyone use this once instead of `is_blacklisted` per row.
+    """
     flagged = select(referrals.c.referrer_user_id).where(is_flagged)
     return flagged.union_all(select(referral_blacklist.c.user_id))
 
 
 def is_blacklisted(referrer_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Tell in SQL whether a referrer is blacklisted: by us, or by the flag that an Apex Core bot sets on referrals.
+    """Build the condition that a referrer is blacklisted: by this program, or by an Apex Core bot's flag on a referral.
 
     One flagged referral blacklists its referrer, so that referrals made afterwards earn nothing either.
     """
@@ -55,28 +58,28 @@ def is_blacklisted(referrer_id: ColumnElement[int]) -> ColumnElement[bool]:
 
 _LISTS: Final = (select(referral_blacklist.c.user_id), select(referrals.c.referrer_user_id).where(is_flagged))
 _LOOKS: Final = tuple((listed.limit(1), listed.where(is_among(listed.selected_columns[0]))) for listed in _LISTS)
-"""Ours and the flags: whether there is anybody, and who of those that are asked about."""
+"""Whether anyone is blacklisted, and which of the given members are: by this program, and by the flags."""
 
 
 def blacklisted_among(connection: Connection, people: Collection[int]) -> set[int]:
-    """Tell which of these people are blacklisted."""
+    """Return which of these people are blacklisted."""
     found: set[int] = set()
     for anybody, these in _LOOKS:
-        # Most often nobody is blacklisted, and a look costs less than asking for thousands of people.
+        # Usually nobody is blacklisted, and this check costs less than a query about thousands of people.
         if connection.execute(anybody).one_or_none() is not None:
             found.update(connection.scalars(these, among(people)))
     return found
 
 
 def blacklisted(connection: Connection, referrer_id: int) -> bool:
-    """Tell whether a referrer is blacklisted."""
+    """Return whether a referrer is blacklisted."""
     return bool(blacklisted_among(connection, [referrer_id]))
 
 
 def blacklisting_of(connection: Connection, user_id: int) -> Blacklisting | None:
-    """Tell why, by whom and since when a member is blacklisted; None for one who is not.
+    """Return why, by whom and since when a member is blacklisted; None if the member is not.
 
-    Of a flag that another bot has set only the fact is known.
+    If another bot has set the flag, only the fact is known.
     """
     if not blacklisted(connection, user_id):
         return None
@@ -87,7 +90,7 @@ def blacklisting_of(connection: Connection, user_id: int) -> Blacklisting | None
 
 
 def blacklist(connection: Connection, user_id: int, *, reason: str | None, actor: str, now: datetime) -> bool:
-    """Bar a member from referral cashback, for present and future referrals; False where it was so already."""
+    """Blacklist a member, for present and future referrals; False if already blacklisted."""
     check_id(user_id)
     if blacklisted(connection, user_id):
         return False
@@ -100,7 +103,7 @@ def blacklist(connection: Connection, user_id: int, *, reason: str | None, actor
 
 
 def unblacklist(connection: Connection, user_id: int, *, actor: str, now: datetime) -> bool:
-    """Let a member earn again; what was pending before is pending again. False where nothing barred the member."""
+    """Let a member earn again; what was pending before is pending again. False if the member was not blacklisted."""
     check_id(user_id)
     if not blacklisted(connection, user_id):
         return False

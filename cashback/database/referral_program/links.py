@@ -1,4 +1,4 @@
-"""Linking members: by a code that a member enters once, or by an admin with a reason. Circles are refused."""
+"""Linking members: by a code that a member enters once, or by an admin with a reason. Referral loops are refused."""
 
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,9 @@ from cashback.domain.errors import ReferralRefusedError
 def link(
     connection: Connection, referrer_id: int, referred_id: int, *, reason: str | None, actor: str, now: datetime
 ) -> int:
-    """Link two members as an admin does, or again after an unlink; return the referral's id.
+    """Link two members for an admin, also after an unlink; return the referral's id.
 
-    Raises ReferralRefusedError as `create_referral` does, and where what the member bought stays with another referrer.
+    Raises ReferralRefusedError like `create_referral`, and if the member's purchases belong to another referrer.
     """
     before = _find(connection, referred_id)
     if before is not None and before.cashback_unlinked_at is not None:
@@ -32,10 +32,10 @@ def link(
 def unlink(
     connection: Connection, referrer_id: int, referred_id: int, *, reason: str | None, actor: str, now: datetime
 ) -> None:
-    """Unlink two members: later purchases earn nothing, what was earned stays and is paid.
+    """Unlink two members: later purchases earn nothing, earned cashback stays and is paid.
 
-    Where nothing was bought the referral is as if it had never been, and the member may be linked to anybody. Raises
-    ReferralRefusedError where the two are not linked.
+    If the member bought nothing, the referral is deleted, and the member may be linked to any referrer. Raises
+    ReferralRefusedError if the two are not linked.
     """
     referral = _find(connection, referred_id)
     if referral is None or referral.referrer_user_id != referrer_id or referral.cashback_unlinked_at is not None:
@@ -68,7 +68,7 @@ def _link_again(connection: Connection, before: Row[Any], referrer_id: int) -> i
 
 
 def _is_unused(connection: Connection, referral: Row[Any]) -> bool:
-    """Tell whether no purchase and no cent stands on a referral, of ours or of another bot."""
+    """Return whether a referral has no purchase and no cashback, from this program or another bot."""
     sums = (
         referral.referred_total_spend_cents,
         referral.cashback_earned_cents,

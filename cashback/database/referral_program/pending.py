@@ -1,7 +1,7 @@
-"""What is pending: payable by now, and paid neither by a batch nor by another bot.
+"""Pending cashback: payable now, and not yet paid by a batch or another bot.
 
-Every question takes the moment, because a purchase's cashback may be held for some days. What is held is derived from
-the purchases and never stored, so nothing has to release it, and nothing is asked where no purchase was ever held.
+Every query takes the moment, because a purchase's cashback may be held for some days. Held cashback is derived from the
+purchases and never stored, so no job has to release it, and if no purchase was ever held, the query skips it.
 """
 
 from datetime import datetime
@@ -36,10 +36,11 @@ Moment = datetime | BindParameter[datetime]
 
 @lru_cache(maxsize=8)
 def held_cents(now: Moment) -> ColumnElement[int]:
-    """Say in SQL how many cents of what a referral earned are not payable yet.
+    """Build the expression for the cents of a referral's earnings that are not payable yet.
 
-    Exact: what the purchases still held earned is taken from the earnings with their carry; whole cents of the rest are
-    payable. A purchase's product fits 64 bits, a sum of products may not: cents and millionths are summed apart.
+    It is exact: the earnings of purchases still held are subtracted from all earnings with their carry; whole cents of
+    the rest are payable. A purchase's product fits 64 bits, a sum of products may not: cents and millionths are summed
+    apart.
     """
     kept_cents = referral_purchases.c.amount_cents - referral_purchases.c.refunded_cents
     product = kept_cents * referral_purchases.c.rate_ppm
@@ -55,7 +56,7 @@ def held_cents(now: Moment) -> ColumnElement[int]:
 
 
 def pending_cents(now: Moment) -> ColumnElement[int]:
-    """Say in SQL what a referral's referrer is still to be paid; below zero where the referral owes after a refund."""
+    """Build the expression for the cents still to be paid for a referral; negative if it owes after a refund."""
     return referrals.c.cashback_earned_cents - referrals.c.cashback_paid_cents - held_cents(now)
 
 
@@ -68,17 +69,17 @@ def owed_cents(now: Moment) -> ColumnElement[int]:
 
 
 def is_pending(now: Moment) -> ColumnElement[bool]:
-    """Tell in SQL whether anything of a referral is pending; the first part is the condition of the index on these.
+    """Build the condition that a referral has something pending; its first part is the condition of the index.
 
-    Where nothing was ever held the answer is that condition, and the sum need not be made twice.
+    If nothing was ever held, that condition decides, and the sum is not computed again.
     """
     return and_(unpaid, or_(referrals.c.cashback_held_until.is_(None), pending_cents(now) > 0))
 
 
 def pending_by_referrer(now: Moment, *, among: Select[int] | None = None) -> Select[int, int, int]:
-    """Select what is payable: referrer, cents and number of referrals, for each who has any and is not blacklisted.
+    """Select payable amounts: referrer, cents and number of referrals, for each referrer not blacklisted.
 
-    `among` selects the referrers in question; else it is everyone.
+    `among` selects the referrers to consider; the default is everyone.
     """
     wanted = [is_pending(now)]
     if among is not None:
@@ -106,14 +107,14 @@ def all_pending(connection: Connection, now: datetime) -> list[dict[str, int]]:
 
 
 def unpaid_referrers(connection: Connection, *, after_id: int, limit: int) -> list[int]:
-    """List a page of the referrers who have anything unpaid, on hold or not, in the order of their ids."""
+    """List a page of the referrers with unpaid cashback, held or not, in the order of their ids."""
     referrer_id = referrals.c.referrer_user_id
     query = select(referrer_id).where(unpaid, referrer_id > after_id).distinct().order_by(referrer_id).limit(limit)
     return list(connection.scalars(query))
 
 
 def pending_totals(connection: Connection, now: datetime, *, min_payout_cents: int) -> tuple[int, int]:
-    """Count who would be paid now, and the cents in all."""
+    """Count the referrers that would be paid now, and the total in cents."""
     owed = pending_by_referrer(now).subquery()
     query = select(func.count(), func.coalesce(func.sum(owed.c.pending_cents), 0))
     users_count, cents = connection.execute(query.where(owed.c.pending_cents >= min_payout_cents)).one()
@@ -121,7 +122,7 @@ def pending_totals(connection: Connection, now: datetime, *, min_payout_cents: i
 
 
 def pending_for(connection: Connection, referrer_id: int, now: datetime) -> dict[str, Any]:
-    """Tell what one referrer would be paid now, and from which referrals, oldest first."""
+    """Return what one referrer would be paid now, and from which referrals, oldest first."""
     check_id(referrer_id, "Referrer")
     if blacklisted(connection, referrer_id):
         return {"pending_cents": 0, "referral_count": 0, "is_blacklisted": True, "referral_details": []}
@@ -137,7 +138,10 @@ def pending_for(connection: Connection, referrer_id: int, now: datetime) -> dict
 
 @cache
 def _owed_to_one() -> Select[int, int, int]:
-    """Select what one `referrer` is owed at a `moment`: referral, its member, cents. Built once: the bot often asks."""
+    """Select what one `referrer` is owed at a `moment`: referral, its member, cents.
+
+    Cached because the bot often needs it.
+    """
     moment = bindparam("moment", type_=referrals.c.cashback_held_until.type)
     return (
         select(referrals.c.id, referrals.c.referred_user_id, pending_cents(moment))
@@ -147,10 +151,10 @@ def _owed_to_one() -> Select[int, int, int]:
 
 
 def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | None = None) -> dict[str, int]:
-    """Sum up what stands beside the pending cents, of everyone or of one referrer.
+    """Sum up the cents besides the pending ones, of everyone or of one referrer.
 
-    `held_cents` become payable later; `owed_cents` were paid and then taken off by a refund, and later earnings of the
-    same referral go against them. For each referral paid + pending + held - owed is what it earned.
+    `held_cents` become payable later; `owed_cents` were paid before a refund, and later earnings of the same referral
+    are set off against them. For each referral paid + pending + held - owed is what it earned.
     """
     query = select(
         func.coalesce(func.sum(held_cents(now)), 0).label("held_cents"),
@@ -159,7 +163,7 @@ def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | N
     if referrer_id is not None:
         query = query.where(referrals.c.referrer_user_id == check_id(referrer_id, "Referrer"))
     else:
-        # Each half is found by an index of its own; of all others neither is anything.
+        # Each half has an index of its own; all other referrals add zero to both.
         ids = select(referrals.c.id)
         query = query.where(
             referrals.c.id.in_(ids.where(overpaid).union(ids.where(referrals.c.cashback_held_until > now)))
@@ -168,7 +172,10 @@ def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | N
 
 
 def mark_paid(connection: Connection, referrer_id: int, amount_cents: int, now: datetime) -> None:
-    """Mark exactly this much as paid, oldest referral first. More than is pending raises and changes nothing."""
+    """Mark exactly this much as paid, oldest referral first.
+
+    If more is asked for than is pending, raise and change nothing.
+    """
     owed = pending_for(connection, referrer_id, now)["pending_cents"]
     if amount_cents <= 0 or amount_cents > owed:
         message = f"{amount_cents} cents cannot be marked as paid to {referrer_id}: {owed} cents are pending."

@@ -1,4 +1,4 @@
-"""The people of the ledger: what their ids may be, and that each has a row with a wallet."""
+"""The people of the ledger: valid ids, and a row with a wallet for each person."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,7 +14,7 @@ LARGEST_ID: Final = 2**63 - 1
 
 
 def check_id(user_id: int, what: str = "id") -> int:
-    """Return a person's id if it is one: a positive 63-bit integer."""
+    """Return a person's id if it is valid: a positive 63-bit integer."""
     if isinstance(user_id, bool) or not isinstance(user_id, int) or not 0 < user_id <= LARGEST_ID:
         message = f"{what} {user_id!r} is not a Discord id (a whole number from 1 to {LARGEST_ID})."
         raise CashbackError(message)
@@ -22,7 +22,7 @@ def check_id(user_id: int, what: str = "id") -> int:
 
 
 def ensure_users(connection: Connection, discord_ids: Iterable[int], now: datetime) -> None:
-    """Make sure that each person has a row, with an empty wallet where it is new."""
+    """Ensure that each person has a row, with an empty wallet if it is new."""
     rows = [{"discord_id": person, "created_at": now, "updated_at": now} for person in dict.fromkeys(discord_ids)]
     if rows:
         connection.execute(insert_unless_there(connection, users), rows)

@@ -1,4 +1,4 @@
-"""What a member wants: whether to be told of payouts. The money is paid all the same."""
+"""A member's preferences: whether to get a direct message about payouts. It does not affect the payment."""
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -7,14 +7,17 @@ from cashback.database.tables import notification_preferences
 
 
 def wants_payout_dm(connection: Connection, user_id: int) -> bool:
-    """Tell whether a member wants to be told of payouts; who never said otherwise does."""
+    """Return whether a member wants direct messages about payouts; the default is yes."""
     query = select(notification_preferences.c.payout_dm).where(notification_preferences.c.user_id == user_id)
     wanted = connection.scalars(query).one_or_none()
     return wanted is None or bool(wanted)
 
 
 def set_payout_dm(connection: Connection, user_id: int, *, wanted: bool) -> bool:
-    """Keep whether a member wants to be told of payouts; False where it was so. The money is paid all the same."""
+    """Store whether a member wants direct messages about payouts; return False if unchanged.
+
+    Payments are not affected.
+    """
     check_id(user_id, "Member")
     if wants_payout_dm(connection, user_id) == wanted:
         return False

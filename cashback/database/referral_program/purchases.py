@@ -1,4 +1,4 @@
-"""Purchases and what they earn. Each keeps the rate that it earned at, and when that becomes payable."""
+"""Purchases and their earnings. Each keeps its cashback rate, and when the cashback becomes payable."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _INSERT: Final = insert(referral_purchases)
 
 
 class PurchaseOutcome(StrEnum):
-    """What became of a purchase that was handed in."""
+    """The outcome of recording a purchase."""
 
     EARNED = "earned"
     NOBODY_EARNS = "nobody_earns"
@@ -32,7 +32,7 @@ class PurchaseOutcome(StrEnum):
 
 
 class Purchase(NamedTuple):
-    """A purchase as the shop tells it. `order_id` is the idempotency key; `purchased_at` is None for "just now".
+    """A purchase as the shop reports it. `order_id` is the idempotency key; `purchased_at` is None for "just now".
 
     A tuple, because an import makes a million of them: a frozen dataclass takes twice as long to make.
     """
@@ -45,9 +45,9 @@ class Purchase(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedPurchase:
-    """What became of one purchase, and the whole cents that it earned its buyer's referrer.
+    """The outcome of one purchase, and the whole cents that it earned its buyer's referrer.
 
-    `payable_at` is when that becomes payable; None where it is so at once.
+    `payable_at` is when these become payable; None if at once.
     """
 
     outcome: PurchaseOutcome
@@ -62,7 +62,7 @@ CONFLICTING: Final = RecordedPurchase(outcome=PurchaseOutcome.CONFLICTING)
 
 @lru_cache(maxsize=4096)
 def _earned(cents: int, payable_at: datetime | None) -> RecordedPurchase:
-    """Tell what a purchase earned. Of the many that earn the same there is one answer."""
+    """Compute what a purchase earned. Cached, because many purchases earn the same."""
     return RecordedPurchase(outcome=PurchaseOutcome.EARNED, earned_cents=cents, payable_at=payable_at)
 
 
@@ -91,11 +91,11 @@ class _Accrual:
 def record_purchases(
     connection: Connection, purchases: Sequence[Purchase], rate_ppm: int, now: datetime, *, holding_days: int = 0
 ) -> list[RecordedPurchase]:
-    """Record purchases in the order given and accrue what they earn; answers what became of each.
+    """Record purchases in the order given and accrue what they earn; return the outcome of each.
 
-    An order that is known already counts once; one that is known with another buyer or amount is left out as
-    conflicting. Where nobody had referred the buyer, or the referrer is blacklisted, nobody earns. What is earned is
-    payable so many days after the purchase.
+    An order that is already recorded counts once; one recorded with another buyer or amount is excluded as conflicting.
+    If the buyer was not referred, or the referrer is blacklisted, the purchase earns nothing. The earnings are payable
+    `holding_days` after the purchase.
     """
     holding = timedelta(days=holding_days)
     known = _known_orders(connection, [purchase.order_id for purchase in purchases])
@@ -166,7 +166,7 @@ _ADD: Final = (
         cashback_carry_ppm=_ADDED.c.carry,
     )
 )
-"""Add what purchases bring to a referral."""
+"""Add the effects of purchases to a referral."""
 
 _HELD: Final = rows_of(which=referrals.c.id.type, until=referrals.c.cashback_held_until.type)
 _HOLD: Final = (
@@ -191,7 +191,7 @@ def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> Non
 def log_purchase(
     connection: Connection, purchase: Purchase, rate_ppm: int, now: datetime, *, holding_days: int = 0
 ) -> int | None:
-    """Record one purchase; return the whole cents that it earned, None where nobody earns or it was known already."""
+    """Record one purchase; return the whole cents that it earned, None if it earned nothing or was already recorded."""
     check_id(purchase.buyer_id, "Buyer")
     check_amount(purchase.amount_cents)
     if not purchase.order_id:
@@ -205,7 +205,7 @@ def log_purchase(
 
 
 def check_amount(amount_cents: int) -> int:
-    """Return a purchase's amount if it is one: whole cents from 0 to ten thousand million dollars."""
+    """Return a purchase's amount if it is valid: whole cents from 0 to ten thousand million dollars."""
     if isinstance(amount_cents, bool) or not isinstance(amount_cents, int):
         message = f"The amount {amount_cents!r} is not a whole number of cents."
         raise PurchaseRefusedError(message)

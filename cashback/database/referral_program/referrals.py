@@ -1,4 +1,4 @@
-"""Who referred whom, for ever, and what came of it."""
+"""Referrals, which are permanent, and their totals."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -23,20 +23,23 @@ from cashback.domain.errors import ReferralRefusedError
 
 
 class Lineage:
-    """Who brought whom above some members: each was brought by one at most, so that it is a line for each of them."""
+    """The ancestors of some members: each member has at most one referrer, so that they form a line."""
 
     def __init__(self, connection: Connection, people: Iterable[int]) -> None:
-        """Read the lines of these members, in one statement, up to who was brought by nobody."""
+        """Read the ancestors of these members, in one statement, up to the members without a referrer."""
         self._brought_by = {b: a for b, a in connection.execute(_lines(), among(people))}  # noqa: C416 -- dict() has no types here
         self._have_brought = set(self._brought_by.values())
 
     def add(self, referrer_id: int, referred_id: int) -> None:
-        """Note that one more was brought."""
+        """Add a referral to the lines."""
         self._brought_by[referred_id] = referrer_id
         self._have_brought.add(referrer_id)
 
     def is_above(self, upper_id: int, member_id: int) -> bool:
-        """Tell whether a member is above another, at any distance. Who brought nobody is so without a look."""
+        """Return whether a member is above another, at any distance.
+
+        A member without referrals never is, without a query.
+        """
         if upper_id not in self._have_brought:
             return False
         seen = set()
@@ -51,24 +54,27 @@ class Lineage:
 
 @cache
 def _lines() -> Select[int, int]:
-    """Select everybody above those who are asked about, each with who brought that one. Built once."""
+    """Select all ancestors of the given members, each with its referrer. Cached."""
     columns = (referrals.c.referred_user_id, referrals.c.referrer_user_id)
     linked = select(*columns).where(referrals.c.cashback_unlinked_at.is_(None))
     above = linked.where(is_among(referrals.c.referred_user_id)).cte("above", recursive=True)
-    # UNION, not UNION ALL: an adopted file may hold a circle, and the search must end.
+    # UNION, not UNION ALL: an adopted file may contain a loop, and the recursion must end.
     return select(above.union(linked.join_from(above, referrals, columns[0] == above.c.referrer_user_id)))
 
 
 def closing(referrer_id: int, referred_id: int) -> str:
-    """Say that two members are not linked, because that would close a circle."""
-    return f"Member {referrer_id} was brought by Member {referred_id}, perhaps through others; a circle is refused"
+    """Return the refusal of a link that would close a referral loop."""
+    return (
+        f"Member {referrer_id} was referred by Member {referred_id}, directly or through others;"
+        " a referral loop is refused"
+    )
 
 
 def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], now: datetime) -> list[str | None]:
-    """Record who brought whom, as pairs (referrer, referred). Answers for each pair why it was refused, or None.
+    """Record referrals as pairs (referrer, referred). Returns for each pair the reason of its refusal, or None.
 
-    A member is referred once, for ever; a pair that stands already is refused too, and one that closes a circle: with
-    those before it in the list too.
+    A member is referred once, permanently; a pair that already exists is refused, and so is one that closes a referral
+    loop, also with those before it in the list.
     """
     taken = set(
         connection.scalars(
@@ -109,9 +115,9 @@ def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], n
 
 
 def create_referral(connection: Connection, referrer_id: int, referred_id: int, now: datetime) -> int:
-    """Record that one member brought another, once for ever; return the referral's id.
+    """Record a referral, once and permanently; return its id.
 
-    Raises ReferralRefusedError for oneself, a second time, and a circle.
+    Raises ReferralRefusedError for oneself, a second time, and a referral loop.
     """
     check_id(referrer_id, "Referrer")
     check_id(referred_id, "Referred member")
@@ -123,7 +129,7 @@ def create_referral(connection: Connection, referrer_id: int, referred_id: int, 
 
 
 def referral_stats(connection: Connection, referrer_id: int, now: datetime) -> dict[str, int]:
-    """Sum up one referrer's referrals; a blacklisted one has nothing pending."""
+    """Sum up one referrer's referrals; a blacklisted referrer has nothing pending."""
     check_id(referrer_id, "Referrer")
     count, spend, earned, paid = connection.execute(
         select(
@@ -143,7 +149,7 @@ def referral_stats(connection: Connection, referrer_id: int, now: datetime) -> d
 
 
 def referrer_of(connection: Connection, referred_id: int) -> int | None:
-    """Tell who referred a member, None where nobody did or the two were unlinked."""
+    """Return a member's referrer, None if the member was not referred or the two were unlinked."""
     return connection.scalars(
         select(referrals.c.referrer_user_id).where(
             referrals.c.referred_user_id == referred_id, referrals.c.cashback_unlinked_at.is_(None)
@@ -152,7 +158,7 @@ def referrer_of(connection: Connection, referred_id: int) -> int | None:
 
 
 def referrers_of(connection: Connection, referred_ids: Iterable[int]) -> dict[int, int]:
-    """Tell who referred these members; those whom nobody did are left out."""
+    """Return the referrers of these members; members without one are omitted."""
     rows = connection.execute(
         select(referrals.c.referred_user_id, referrals.c.referrer_user_id).where(
             is_among(referrals.c.referred_user_id)
@@ -169,6 +175,6 @@ def is_empty(connection: Connection) -> bool:
 
 
 def referrals_of(connection: Connection, referrer_id: int) -> list[dict[str, Any]]:
-    """List a referrer's referrals, oldest first, as the rows stand."""
+    """List a referrer's referrals, oldest first, as stored."""
     query = select(referrals).where(referrals.c.referrer_user_id == referrer_id).order_by(referrals.c.id)
     return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,7 +1,7 @@
-"""Refunds: an entry that takes what the refunded part of a purchase earned off the referral again, to the millionth.
+"""Refunds: an entry that subtracts the earnings of the refunded part of a purchase, exact to the millionth.
 
-What was not paid yet is no longer pending. What was paid already the referral owes: it stands as paid, so that later
-earnings of the same referral go against it. A wallet is never touched.
+What was not paid yet is no longer pending. What was already paid, the referral owes: it remains marked as paid, so that
+later earnings of the same referral are set off against it. Wallets are not touched.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ THE_REST: Final = "rest"
 
 
 class RefundOutcome(StrEnum):
-    """What became of a refund that was handed in."""
+    """The outcome of recording a refund."""
 
     TAKEN_BACK = "taken_back"
     NOBODY_EARNED = "nobody_earned"
@@ -32,9 +32,9 @@ class RefundOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """A refund as the shop tells it. `amount_cents` is None for what is left of the order.
+    """A refund as the shop reports it. `amount_cents` is None for what is left of the order.
 
-    `refund_id` is the idempotency key. Where the shop has none, what is left is refunded once, and each part counts.
+    `refund_id` is the idempotency key. If the shop has none, what is left is refunded once, and each part counts.
     """
 
     order_id: str
@@ -45,7 +45,7 @@ class Refund:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRefund:
-    """What became of a refund: what it took off the referrer's cashback, and what that referrer owes now in all."""
+    """The outcome of a refund: what it subtracted from the referrer's cashback, and what the referrer now owes."""
 
     outcome: RefundOutcome
     refund_id: str
@@ -59,8 +59,8 @@ class RecordedRefund:
 def record_refund(connection: Connection, refund: Refund, *, actor: str, now: datetime) -> RecordedRefund:
     """Record a refund of an order, in part or of what is left. The same refund id counts once.
 
-    Raises RefundRefusedError for an order that is not known, an amount that is none or more than is left, and a refund
-    id that is known otherwise; then nothing is changed.
+    Raises RefundRefusedError for an unknown order, an invalid amount or more than is left, and a refund id recorded
+    with other data; then nothing is changed.
     """
     order = connection.execute(
         select(referral_purchases, referrals.c.referrer_user_id)
@@ -108,9 +108,9 @@ def record_refund(connection: Connection, refund: Refund, *, actor: str, now: da
 def record_refunds(
     connection: Connection, refunds: Sequence[Refund], *, actor: str, now: datetime
 ) -> list[RecordedRefund | RefundRefusedError]:
-    """Record refunds in the order given; answers what became of each, an error where it was refused.
+    """Record refunds in the order given; return the outcome of each, an error if it was refused.
 
-    A refund is refused before anything of it is written: the others of the same transaction stand.
+    A refusal comes before anything of the refund is written: the others of the same transaction stay.
     """
     answers: list[RecordedRefund | RefundRefusedError] = []
     for refund in refunds:
@@ -122,7 +122,7 @@ def record_refunds(
 
 
 def _id_of(refund: Refund, order: Row[Any]) -> str:
-    """Name a refund that came without an id: after the order, and after what of it was refunded before."""
+    """Name a refund without an id: by its order, and by the amount refunded before."""
     if refund.refund_id is not None:
         if not refund.refund_id:
             message = "The refund id is empty; give the shop's id of this refund, or none."

@@ -1,1 +1,1 @@
-"""The weekly batch: the schedule in force, its slots, and what became of them."""
+"""The weekly batch: the schedule in force, its slots, and their outcomes."""

@@ -1,4 +1,4 @@
-"""What comes next: the schedule at a glance, and the slot that admins are to be told of ahead."""
+"""What comes next: the schedule at a glance, and the slot that the admins get a notice of."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,9 +13,9 @@ SLOTS_SHOWN: Final = 8
 
 
 def overview(connection: Connection, *, configured: Schedule, now: datetime) -> ScheduleOverview:
-    """Tell when the weekly batch comes next, and what became of the last slots.
+    """Return when the weekly batch comes next, and the outcomes of the last slots.
 
-    Where no schedule was ever in force, it is the configured one that would be.
+    If no schedule was ever in force, it shows the configured one.
     """
     state = schedule.find_state(connection)
     in_force = state.schedule if state else configured
@@ -32,7 +32,7 @@ def overview(connection: Connection, *, configured: Schedule, now: datetime) -> 
 
 
 def slot_to_notice(connection: Connection, *, now: datetime) -> datetime | None:
-    """Return the slot that the admins are to be told of at this moment; None where there is none.
+    """Return the slot that the admins are to get a notice of now; None if there is none.
 
     Only the very next slot, within the notice time, undecided, and not while the schedule is paused.
     """

@@ -1,4 +1,4 @@
-"""The schedule as the ledger keeps it: which rule is in force since when, and whether somebody has paused it."""
+"""The stored schedule: the rule in force, since when, and whether an admin has paused it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from cashback.domain.errors import StaleBatchError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleState:
-    """The schedule in force, since when, and whether somebody has paused it."""
+    """The schedule in force, since when, and whether an admin has paused it."""
 
     schedule: Schedule
     in_force_since: datetime
@@ -22,13 +22,13 @@ class ScheduleState:
     paused_reason: str | None
 
     def owns(self, slot_at: datetime) -> bool:
-        """Tell whether a moment is a slot of the rule in force. What was before it came into force is nobody's."""
+        """Return whether a moment is a slot of the rule in force. Moments before it came into force are not."""
         rule = self.schedule.rule
         return rule is not None and slot_at > self.in_force_since and rule.has(slot_at)
 
 
 def put_in_force(connection: Connection, wanted: Schedule, *, actor: str, now: datetime) -> ScheduleState:
-    """Make a schedule the one in force. A new rule begins now, so that nothing that is past fires."""
+    """Put a schedule in force. A new rule counts from now, so that no past slot is due."""
     state = find_state(connection)
     if state is not None and state.schedule == wanted:
         return state
@@ -64,7 +64,7 @@ def find_state(connection: Connection) -> ScheduleState | None:
 
 
 def in_force(connection: Connection) -> ScheduleState:
-    """Read the schedule's state. Raises StaleBatchError where none was ever in force."""
+    """Read the schedule's state. Raises StaleBatchError if none was ever in force."""
     state = find_state(connection)
     if state is None:
         raise StaleBatchError(
@@ -74,16 +74,19 @@ def in_force(connection: Connection) -> ScheduleState:
 
 
 def pause(connection: Connection, *, actor: str, reason: str | None, now: datetime) -> None:
-    """Pause the schedule: slots that come are skipped, with who and why. Raises StaleBatchError where it was so."""
+    """Pause the schedule: coming slots are skipped, with the actor and the reason.
+
+    Raises StaleBatchError if already paused.
+    """
     state = in_force(connection)
     if state.paused_by is not None:
-        raise StaleBatchError(f"The schedule is paused already, {paused(state)}.")
+        raise StaleBatchError(f"The schedule is already paused, {paused(state)}.")
     connection.execute(update(schedule_state).values(paused_by=actor, paused_reason=reason, paused_at=now))
     add_entry(connection, at=now, actor=actor, action="schedule_paused", details={"reason": reason})
 
 
 def resume(connection: Connection, *, actor: str, reason: str | None, now: datetime) -> None:
-    """End a pause. Raises StaleBatchError where there was none."""
+    """End a pause. Raises StaleBatchError if the schedule is not paused."""
     if in_force(connection).paused_by is None:
         raise StaleBatchError("The schedule is not paused.")
     connection.execute(update(schedule_state).values(paused_by=None, paused_reason=None, paused_at=None))
@@ -91,5 +94,5 @@ def resume(connection: Connection, *, actor: str, reason: str | None, now: datet
 
 
 def paused(state: ScheduleState) -> str:
-    """Say who has paused the schedule, and why."""
+    """Format which actor has paused the schedule, and why."""
     return f"by {state.paused_by}: {state.paused_reason or 'no reason given'}"

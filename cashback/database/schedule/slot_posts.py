@@ -1,6 +1,6 @@
-"""What the audit channel shows of slots: the notice ahead of one, and the line that says why one made no batch.
+"""Posts about slots in the audit channel: the notice before a slot, and the line that explains a slot without a batch.
 
-Each is claimed before it is posted, so that it is there once, however many bots and restarts there are.
+Each is claimed before it is posted, so that it appears once, however many bots and restarts there are.
 """
 
 from datetime import datetime
@@ -15,14 +15,14 @@ from cashback.domain.model import OpenNotice
 
 
 class SlotPostKind(StrEnum):
-    """What shows a slot."""
+    """The kind of post about a slot."""
 
     NOTICE = "notice"
     OUTCOME = "outcome"
 
 
 def notice_due(connection: Connection, *, now: datetime) -> datetime | None:
-    """Return the slot whose notice is to be posted now; None where there is none, or it is there already."""
+    """Return the slot whose notice is to be posted now; None if there is none, or it is already posted."""
     slot_at = outlook.slot_to_notice(connection, now=now)
     if slot_at is None or _message_of(connection, slot_at, SlotPostKind.NOTICE) is not None:
         return None
@@ -30,9 +30,9 @@ def notice_due(connection: Connection, *, now: datetime) -> datetime | None:
 
 
 def claim_notice(connection: Connection, slot_at: datetime, *, channel_id: int, now: datetime) -> bool | None:
-    """Note that a slot's notice is about to be posted; False where somebody was about to before.
+    """Record that a slot's notice is about to be posted; False if it was already claimed.
 
-    None where it is no longer to be posted: the slot was skipped meanwhile, has passed, or the schedule was paused.
+    None if it is no longer to be posted: the slot was skipped or has passed, or the schedule was paused.
     """
     if notice_due(connection, now=now) != slot_at:
         return None
@@ -40,7 +40,7 @@ def claim_notice(connection: Connection, slot_at: datetime, *, channel_id: int, 
 
 
 def claim(connection: Connection, slot_at: datetime, kind: SlotPostKind, *, channel_id: int) -> bool:
-    """Note that a slot's post is about to be made; False where somebody was about to before."""
+    """Record that a slot's post is about to be made; False if it was already claimed."""
     changed = connection.execute(update(slot_posts).where(_this(slot_at, kind)).values(channel_id=channel_id))
     if changed.rowcount:
         return False
@@ -49,13 +49,13 @@ def claim(connection: Connection, slot_at: datetime, kind: SlotPostKind, *, chan
 
 
 def mark_posted(connection: Connection, slot_at: datetime, kind: SlotPostKind, *, message_id: int) -> None:
-    """Note that a slot's post is there. A notice may still change, an outcome never does."""
+    """Record that a slot's post is made. A notice may still change, an outcome never does."""
     is_final = int(kind is SlotPostKind.OUTCOME)
     connection.execute(update(slot_posts).where(_this(slot_at, kind)).values(message_id=message_id, is_final=is_final))
 
 
 def closed_notices(connection: Connection) -> list[OpenNotice]:
-    """List the notices that still show their Hold button although their slot is decided, or is one no longer."""
+    """List the notices that still show their skip button although their slot is decided or gone."""
     query = select(slot_posts).where(
         slot_posts.c.kind == SlotPostKind.NOTICE, slot_posts.c.is_final == 0, slot_posts.c.message_id.is_not(None)
     )
@@ -75,7 +75,7 @@ def closed_notices(connection: Connection) -> list[OpenNotice]:
 
 
 def close_notice(connection: Connection, slot_at: datetime) -> None:
-    """Note that a notice shows what became of its slot and changes no more."""
+    """Record that a notice shows the outcome of its slot and does not change any more."""
     connection.execute(update(slot_posts).where(_this(slot_at, SlotPostKind.NOTICE)).values(is_final=1))
 
 

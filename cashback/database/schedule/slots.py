@@ -1,6 +1,6 @@
-"""Slots: the scheduled moments of the weekly batch. A slot has one row, and the row decides; the bell only rings.
+"""Slots: the scheduled moments of the weekly batch. A slot has one row, and the row decides, not the trigger.
 
-A slot's row and its batch are written in one transaction: there is no moment between them.
+A slot's row and its batch are written in one transaction, so that a crash cannot separate them.
 """
 
 from collections.abc import Iterable
@@ -19,14 +19,14 @@ from cashback.domain.errors import NothingPendingError, StaleBatchError
 from cashback.domain.model import BatchLimits, SlotRecord, SlotStatus
 
 LEAST_GRACE: Final = timedelta(minutes=1)
-"""A bell rings after its moment, not at it: a grace time of 0 hours must leave room for that."""
+"""A trigger fires after its moment, not at it: a grace time of 0 hours must leave room for that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueSlots:
-    """What the rule in force asks for at a moment: a slot to pay, if there is one, and slots that are missed, with why.
+    """The slots due at a moment: one to pay, if any, and the missed ones, with the reason.
 
-    `rule` is None where the weekly batch is off; then nothing is due.
+    `rule` is None if the weekly batch is off; then nothing is due.
     """
 
     rule: Rule | None
@@ -35,11 +35,11 @@ class DueSlots:
 
 
 def due(connection: Connection, *, now: datetime) -> DueSlots:
-    """Find the slots that have passed and are not decided: the latest is paid within the grace time, older ones never.
+    """Find the undecided slots that have passed: the latest is paid within the grace time, older ones are missed.
 
-    A slot that is at most a minute late is always in time, also if the grace time is 0 hours.
+    A slot that is at most a minute late is always in time, even if the grace time is 0 hours.
 
-    Where several weeks passed, what they earned is part of the one batch.
+    If several weeks passed, their earnings are part of the one batch.
     """
     state = schedule.in_force(connection)
     rule, grace = state.schedule.rule, max(timedelta(hours=state.schedule.grace_hours), LEAST_GRACE)
@@ -84,8 +84,8 @@ def pay(
 ) -> int | None:
     """Decide a due slot: propose and approve its batch, and return the batch's number.
 
-    None where the slot was decided before, the schedule is paused, or nothing is pending; the row says which. None
-    too, and no row, where the rule was changed meanwhile and has no such slot.
+    None if the slot was decided before, the schedule is paused, or nothing is pending; the row has the reason. None
+    without a row if the rule was changed in the meantime and has no such slot.
     """
     state = schedule.in_force(connection)
     if not state.owns(slot_at) or not undecided(connection, [slot_at]):
@@ -110,7 +110,7 @@ def pay(
     except NothingPendingError:
         decide(connection, slot_at, SlotStatus.NOTHING_PENDING, actor="schedule", reason=None, now=now)
         return None
-    # Where two must approve, the calendar's word is the first, and an admin's the second: the slot is decided already.
+    # If two must approve, the schedule is the first and an admin the second: the slot is already decided.
     wait = timedelta(hours=terms.approval_hours)
     valid = timedelta(days=terms.approval_valid_days)
     approvals.approve(connection, summary.batch_number, actor="schedule", now=now, wait=wait, valid=valid)
@@ -136,7 +136,7 @@ def decide(
     now: datetime,
     batch_number: int | None = None,
 ) -> bool:
-    """Write a slot's row with its audit entry; False where another was first."""
+    """Write a slot's row with its audit entry; False if another process was first."""
     if not undecided(connection, [slot_at]):
         return False
     connection.execute(
@@ -161,7 +161,7 @@ def decide(
 
 
 def skip(connection: Connection, slot_at: datetime, *, actor: str, reason: str | None, now: datetime) -> None:
-    """Take a slot that is to come out of the schedule. Raises StaleBatchError where it is none, or none any more."""
+    """Skip a future slot. Raises StaleBatchError if it is not a slot, or no longer one."""
     state = schedule.in_force(connection)
     name = f"The slot of {slot_at:%A %Y-%m-%d %H:%M} UTC"
     for record in find(connection, [slot_at]):
@@ -175,7 +175,7 @@ def skip(connection: Connection, slot_at: datetime, *, actor: str, reason: str |
 
 
 def skip_next(connection: Connection, *, actor: str, reason: str | None, now: datetime) -> datetime:
-    """Skip the next slot that is not skipped yet, and return it. Raises StaleBatchError where the schedule is off."""
+    """Skip the next slot that is not yet skipped, and return it. Raises StaleBatchError if the schedule is off."""
     rule = schedule.in_force(connection).schedule.rule
     if rule is None:
         raise StaleBatchError("The weekly batch is switched off (auto_batch_enabled); there is no slot to skip.")
@@ -185,14 +185,14 @@ def skip_next(connection: Connection, *, actor: str, reason: str | None, now: da
 
 
 def coming(connection: Connection, *, now: datetime, count: int) -> list[datetime]:
-    """List so many slots to come that nobody has skipped ahead of their time; none where the weekly batch is off."""
+    """List so many future slots that are not skipped; empty if the weekly batch is off."""
     state = schedule.find_state(connection)
     rule = state.schedule.rule if state else None
     return open_slots(connection, rule, now=now, count=count) if rule else []
 
 
 def open_slots(connection: Connection, rule: Rule, *, now: datetime, count: int) -> list[datetime]:
-    """List so many slots of a rule to come that nobody has skipped ahead of their time."""
+    """List so many future slots of a rule that are not skipped."""
     found: list[datetime] = []
     slot_at = rule.next_slot(now)
     while len(found) < count:
@@ -202,7 +202,7 @@ def open_slots(connection: Connection, rule: Rule, *, now: datetime, count: int)
 
 
 def latest(connection: Connection, *, limit: int) -> list[SlotRecord]:
-    """List the newest slots first, with what became of them."""
+    """List the latest slots and their outcomes, newest first."""
     return _records(connection, _slots().order_by(schedule_slots.c.slot_at.desc()).limit(limit))
 
 
@@ -212,7 +212,7 @@ def find(connection: Connection, wanted: Iterable[datetime]) -> list[SlotRecord]
 
 
 def without_batch(connection: Connection, *, since: datetime, limit: int) -> list[SlotRecord]:
-    """List the slots decided since then that made no batch and that the audit channel does not show, oldest first."""
+    """List the slots decided since then without a batch and not yet shown in the audit channel, oldest first."""
     posted = exists().where(
         slot_posts.c.slot_at == schedule_slots.c.slot_at,
         slot_posts.c.kind == "outcome",
@@ -250,7 +250,7 @@ _NEWEST: Final = (
 def newest_slot(connection: Connection, *, until: datetime) -> datetime | None:
     """Return the latest slot up to a moment that was decided when it came.
 
-    One that was skipped ahead of its time says nothing of those before it: they may have been missed since.
+    A slot skipped ahead of time does not show that those before it were decided: they may have been missed since.
     """
     newest: datetime | None = connection.scalars(_NEWEST, {"until": until}).one_or_none()
     return newest

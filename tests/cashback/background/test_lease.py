@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
-from cashback.background.lease import Lease, room
+from cashback.background.lease import Lease, holder_name, room
 from cashback.database import Database, audit_log
 from cashback.database.fenced import FencedDatabase
 from cashback.domain.errors import LeaseLostError
@@ -114,6 +115,47 @@ async def test_a_holder_that_has_ended_on_this_machine_is_followed_at_once(ledge
 async def test_an_id_of_another_machine_or_container_says_nothing(ledger: Database, holder: str) -> None:
     assert await Lease(ledger, seconds=SECONDS, holder=holder.format(pid=ended_process())).take()
     assert not await Lease(ledger, seconds=SECONDS).take()
+
+
+AS_ROOT = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+NEW_PROC = ("unshare", *AS_ROOT, "--mount", "--pid", "--fork", "sh", "-c")
+
+
+@pytest.mark.parametrize("options", ["hidepid=2", "subset=pid", "hidepid=2,subset=pid", "hidepid=4"])
+def test_live_holder_in_a_namespace_that_hides_it_is_left_alone(new_ledger: Path, tmp_path: Path, options: str) -> None:
+    """As systemd's ProtectProc=invisible and ProcSubset=pid do."""
+    mount = f"mount -t proc -o {options} proc /proc"
+    tried = subprocess.run([*NEW_PROC, mount], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"no such /proc can be had here: {tried.stderr.strip()}")
+    ledger = tmp_path / "ledger.db"
+    ledger.write_bytes(new_ledger.read_bytes())
+    taker = Path(__file__).with_name("lease_taker.py")
+    done = subprocess.run(
+        [*NEW_PROC, f'{mount} && exec "$@"', "sh", sys.executable, str(taker), "hold", str(ledger)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout.strip(), done.returncode) == ("left alone", 0), done.stderr
+
+
+@pytest.mark.parametrize("boot_id", ["", "00000000-0000-0000-0000-000000000000\n", "not an id", None])
+async def test_holder_of_an_unknown_boot_is_followed_after_its_term(
+    ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boot_id: str | None
+) -> None:
+    """Two machines that both show no boot id, or the same masked one, would look like one."""
+    shown = tmp_path / "boot_id"
+    if boot_id is not None:
+        shown.write_text(boot_id)
+    monkeypatch.setattr("cashback.background.lease.BOOT_ID", shown)
+    there = holder_name().replace(f" {os.getpid()} ", f" {ended_process()} ")
+    assert await Lease(ledger, seconds=SECONDS, holder=there).take()
+    second = Lease(ledger, seconds=SECONDS)
+    assert not await second.take()
+    await anyio.sleep(SECONDS)
+    assert await second.take()
 
 
 async def test_a_holder_that_slept_past_its_lease_writes_nothing_and_sends_nothing(ledger: Database) -> None:

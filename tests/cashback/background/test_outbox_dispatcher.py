@@ -90,26 +90,33 @@ async def office(tmp_path: Path, new_ledger: Path) -> AsyncIterator[LedgerFixtur
         assert (await till.verify()).breaches == ()
 
 
-async def paid(office: LedgerFixture, people: int, *, bell: WakeUp | None = None) -> int:
+async def paid(office: LedgerFixture, people: int, *, outbox_changed: WakeUp | None = None) -> int:
     """Pay so many referrers, so that their messages are queued; return the batch's number."""
     await office.earn_all((referrer, 100) for referrer in range(1, people + 1))
     number = await office.approved()
-    await run_batches(office.database, number, bell=bell)
+    await run_batches(office.database, number, outbox_changed=outbox_changed)
     return number
 
 
-def postman(
-    office: LedgerFixture, post: Post, *, per_second: float = 1.0, retries: int = 3, bell: WakeUp | None = None
+def dispatcher(
+    office: LedgerFixture,
+    post: Post,
+    *,
+    per_second: float = 1.0,
+    retries: int = 3,
+    outbox_changed: WakeUp | None = None,
 ) -> OutboxDispatcher:
     """Employ a postman."""
-    return OutboxDispatcher(office.database, post, bell or WakeUp(), per_second=per_second, retry_attempts=retries)
+    return OutboxDispatcher(
+        office.database, post, outbox_changed or WakeUp(), per_second=per_second, retry_attempts=retries
+    )
 
 
 @asynccontextmanager
 async def at_work(one: OutboxDispatcher) -> AsyncIterator[None]:
     """Let the postman work beside the test."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(one.run, name="postman")
+        tasks.start_soon(one.run, name="dispatcher")
         yield
         tasks.cancel_scope.cancel()
 
@@ -124,14 +131,14 @@ async def test_messages_keep_the_pace_that_is_asked_for(office: LedgerFixture) -
     number = await paid(office, 5)
     await anyio.sleep(100)
     post = Post()
-    assert await postman(office, post, per_second=2).deliver_due() == 5
+    assert await dispatcher(office, post, per_second=2).deliver_due() == 5
     assert post.sends == [(0, 1), (0, 2), (0.5, 3), (1.0, 4), (1.5, 5)]
     assert (await office.report(number)).dm_sent == 5
 
 
 async def test_a_pause_earns_no_burst(office: LedgerFixture) -> None:
     post = Post()
-    one = postman(office, post)
+    one = dispatcher(office, post)
     await paid(office, 2)
     await one.deliver_due()
     await anyio.sleep(1000)
@@ -147,7 +154,7 @@ async def test_a_notice_carries_all_that_its_text_needs(office: LedgerFixture) -
     await office.earn(1, 70, 30)
     await office.pay()
     post = Post()
-    await postman(office, post).deliver_due()
+    await dispatcher(office, post).deliver_due()
     [notice] = post.notices
     assert (
         notice.user_id,
@@ -167,7 +174,7 @@ async def test_a_notice_carries_all_that_its_text_needs(office: LedgerFixture) -
 async def test_a_failed_send_is_tried_again_after_longer_and_longer_pauses(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [RETRY, RETRY, RETRY]})
-    async with at_work(postman(office, post)):
+    async with at_work(dispatcher(office, post)):
         await anyio.sleep(600)
     assert [time for time, _ in post.sends] == [0, 30, 90, 210]
     assert states(office) == [(1, "sent", 4)]
@@ -177,7 +184,7 @@ async def test_a_failed_send_is_tried_again_after_longer_and_longer_pauses(offic
 async def test_after_its_retries_a_message_is_failed_and_never_sent_again(office: LedgerFixture) -> None:
     number = await paid(office, 1)
     post = Post({1: [RETRY] * 100})
-    async with at_work(postman(office, post)):
+    async with at_work(dispatcher(office, post)):
         await anyio.sleep(86_400)
     assert len(post.sends) == 4
     assert states(office) == [(1, "failed", 4)]
@@ -189,7 +196,7 @@ async def test_after_its_retries_a_message_is_failed_and_never_sent_again(office
 async def test_without_retries_the_first_failure_is_the_last(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [RETRY]})
-    async with at_work(postman(office, post, retries=0)):
+    async with at_work(dispatcher(office, post, retries=0)):
         await anyio.sleep(600)
     assert states(office) == [(1, "failed", 1)]
 
@@ -197,7 +204,7 @@ async def test_without_retries_the_first_failure_is_the_last(office: LedgerFixtu
 async def test_one_who_is_tried_again_holds_up_nobody(office: LedgerFixture) -> None:
     await paid(office, 3)
     post = Post({1: [RETRY]})
-    async with at_work(postman(office, post, per_second=10)):
+    async with at_work(dispatcher(office, post, per_second=10)):
         await anyio.sleep(29)
         assert [person for _, person in post.sends] == [1, 2, 3]
         await anyio.sleep(2)
@@ -205,14 +212,14 @@ async def test_one_who_is_tried_again_holds_up_nobody(office: LedgerFixture) -> 
 
 
 async def test_a_message_that_takes_its_time_holds_up_nobody_who_is_credited_meanwhile(office: LedgerFixture) -> None:
-    bell, post = WakeUp(), Post()
+    outbox_changed, post = WakeUp(), Post()
     post.takes_seconds = {1: 50}
     await paid(office, 1)
-    async with at_work(postman(office, post, per_second=10, bell=bell)):
+    async with at_work(dispatcher(office, post, per_second=10, outbox_changed=outbox_changed)):
         await anyio.sleep(5)
         assert post.under_way == [1]
         await office.earn_all((referrer, 100) for referrer in (2, 3))
-        await run_batches(office.database, await office.approved(), bell=bell)
+        await run_batches(office.database, await office.approved(), outbox_changed=outbox_changed)
         await anyio.sleep(1)
         assert [(person, status) for person, status, _ in states(office)] == [(1, "queued"), (2, "sent"), (3, "sent")]
         await anyio.sleep(45)
@@ -223,7 +230,7 @@ async def test_a_message_that_takes_its_time_holds_up_nobody_who_is_credited_mea
 async def test_who_takes_no_messages_is_not_tried_again(office: LedgerFixture) -> None:
     number = await paid(office, 2)
     post = Post({1: [UNDELIVERABLE]})
-    async with at_work(postman(office, post)):
+    async with at_work(dispatcher(office, post)):
         await anyio.sleep(3600)
     assert [person for _, person in post.sends] == [1, 2]
     assert states(office) == [(1, "undeliverable", 1), (2, "sent", 1)]
@@ -233,7 +240,7 @@ async def test_who_takes_no_messages_is_not_tried_again(office: LedgerFixture) -
 async def test_a_back_off_pauses_everybody_and_loses_no_message(office: LedgerFixture) -> None:
     await paid(office, 3)
     post = Post({2: [BACK_OFF]})
-    async with at_work(postman(office, post, per_second=10)):
+    async with at_work(dispatcher(office, post, per_second=10)):
         await anyio.sleep(BACK_OFF_SECONDS - 10)
         assert [person for _, person in post.sends] == [1, 2]
         await anyio.sleep(60)
@@ -243,17 +250,17 @@ async def test_a_back_off_pauses_everybody_and_loses_no_message(office: LedgerFi
 
 
 async def test_the_bell_wakes_the_postman_at_once(office: LedgerFixture) -> None:
-    bell, post = WakeUp(), Post()
-    async with at_work(postman(office, post, bell=bell)):
+    outbox_changed, post = WakeUp(), Post()
+    async with at_work(dispatcher(office, post, outbox_changed=outbox_changed)):
         await anyio.sleep(7)
-        await paid(office, 1, bell=bell)
+        await paid(office, 1, outbox_changed=outbox_changed)
         await anyio.sleep(1)
     assert post.sends == [(7, 1)]
 
 
 async def test_what_another_process_has_queued_is_found_without_a_bell(office: LedgerFixture) -> None:
     post = Post()
-    async with at_work(postman(office, post)):
+    async with at_work(dispatcher(office, post)):
         await anyio.sleep(1)
         await paid(office, 1)
         await anyio.sleep(POLL_SECONDS + 1)
@@ -263,11 +270,11 @@ async def test_what_another_process_has_queued_is_found_without_a_bell(office: L
 async def test_a_restart_delivers_what_is_left_and_nothing_twice(office: LedgerFixture) -> None:
     await paid(office, 10)
     post = Post()
-    async with at_work(postman(office, post)):
+    async with at_work(dispatcher(office, post)):
         await anyio.sleep(4.5)
     done = [person for _, person in post.sends]
     assert 0 < len(done) < 10
-    async with at_work(postman(office, post)):
+    async with at_work(dispatcher(office, post)):
         await anyio.sleep(60)
     assert [person for _, person in post.sends] == list(range(1, 11))
 
@@ -281,7 +288,7 @@ async def ended_at(office: LedgerFixture, post: Post, when: str) -> None:
                 tasks.cancel_scope.cancel()
 
         setattr(post, when, end)
-        tasks.start_soon(postman(office, post).run, name="postman")
+        tasks.start_soon(dispatcher(office, post).run, name="dispatcher")
     setattr(post, when, None)
     post.under_way.clear()
 
@@ -291,7 +298,7 @@ async def test_an_end_between_sending_and_the_answer_repeats_that_one_message_on
     await paid(office, 3)
     post = Post()
     await ended_at(office, post, "on_send")
-    async with at_work(postman(office, post)):
+    async with at_work(dispatcher(office, post)):
         await anyio.sleep(60)
     assert [person for _, person in post.sends] == [1, 2, 2, 3]
 
@@ -301,7 +308,7 @@ async def test_what_was_answered_is_noted_although_the_end_was_called_for(office
     post = Post()
     await ended_at(office, post, "on_answer")
     assert [state for _, state, _ in states(office)] == ["sent", "sent", "queued"]
-    async with at_work(postman(office, post)):
+    async with at_work(dispatcher(office, post)):
         await anyio.sleep(60)
     assert [person for _, person in post.sends] == [1, 2, 3]
 
@@ -310,7 +317,7 @@ async def test_a_slow_message_holds_up_nobody_and_is_sent_once(office: LedgerFix
     await paid(office, 200)
     post = Post()
     post.takes_seconds = {3: 1000}
-    async with at_work(postman(office, post, per_second=10)):
+    async with at_work(dispatcher(office, post, per_second=10)):
         await anyio.sleep(21)
         assert [person for _, person in post.sends] == list(range(1, 201))
         assert [row for row in states(office) if row[1] != "sent"] == [(3, "queued", 0)]
@@ -323,7 +330,7 @@ async def test_a_few_messages_are_under_way_at_once_and_never_more(office: Ledge
     await paid(office, 60)
     post = Post()
     post.takes_seconds = dict.fromkeys(range(1, 61), 2)
-    assert await postman(office, post, per_second=10).deliver_due() == 60
+    assert await dispatcher(office, post, per_second=10).deliver_due() == 60
     assert post.most_under_way == MAX_IN_FLIGHT
     assert post.sends[-1][0] == pytest.approx((60 / MAX_IN_FLIGHT - 1) * 2, abs=1)
     assert [state for _, state, _ in states(office)] == ["sent"] * 60
@@ -334,7 +341,7 @@ async def test_a_back_off_stops_those_too_who_wait_for_their_turn(office: Ledger
     await paid(office, 20)
     post = Post({1: [BACK_OFF]})
     post.takes_seconds = dict.fromkeys(range(1, 21), 1)
-    async with at_work(postman(office, post, per_second=10)):
+    async with at_work(dispatcher(office, post, per_second=10)):
         await anyio.sleep(BACK_OFF_SECONDS)
         assert [person for _, person in post.sends] == [1, 2, 3, 4]
         await anyio.sleep(60)
@@ -353,7 +360,7 @@ async def test_what_was_sent_while_the_ledger_is_away_is_noted_when_it_is_back(o
             post.on_answer = None
 
         post.on_answer = take_away
-        async with at_work(postman(office, post)):
+        async with at_work(dispatcher(office, post)):
             await anyio.sleep(RETRY_SECONDS / 2)
             connection.execute("ALTER TABLE away RENAME TO cashback_notifications")
             await anyio.sleep(RETRY_SECONDS)
@@ -364,9 +371,9 @@ async def test_what_was_sent_while_the_ledger_is_away_is_noted_when_it_is_back(o
 async def test_a_channel_is_remembered_for_the_next_message(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [Delivery(status=DeliveryStatus.SENT, dm_channel_id=777)]})
-    await postman(office, post).deliver_due()
+    await dispatcher(office, post).deliver_due()
     await paid(office, 1)
-    await postman(office, post).deliver_due()
+    await dispatcher(office, post).deliver_due()
     assert [notice.dm_channel_id for notice in post.notices] == [None, 777]
 
 
@@ -375,7 +382,7 @@ async def test_a_ledger_that_is_away_for_a_while_ends_nothing(office: LedgerFixt
     post = Post()
     with raw(office.location) as connection:
         connection.execute("ALTER TABLE cashback_notifications RENAME TO away")
-        async with at_work(postman(office, post)):
+        async with at_work(dispatcher(office, post)):
             await anyio.sleep(100)
             assert post.sends == []
             connection.execute("ALTER TABLE away RENAME TO cashback_notifications")
@@ -386,6 +393,6 @@ async def test_a_ledger_that_is_away_for_a_while_ends_nothing(office: LedgerFixt
 async def test_hundreds_of_messages_are_all_delivered_in_the_order_of_their_queue(office: LedgerFixture) -> None:
     await paid(office, 230)
     post = Post()
-    assert await postman(office, post, per_second=50).deliver_due() == 230
+    assert await dispatcher(office, post, per_second=50).deliver_due() == 230
     assert [person for _, person in post.sends] == list(range(1, 231))
     assert post.sends[-1][0] == pytest.approx(229 / 50, abs=0.05)

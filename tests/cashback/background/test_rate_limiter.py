@@ -21,11 +21,11 @@ def anyio_backend() -> Any:  # noqa: ANN401 -- a name with options
 
 
 async def test_turns_are_given_in_order_an_interval_apart() -> None:
-    turns, given = RateLimiter(per_second=4), list[tuple[float, int]]()
+    rate_limiter, given = RateLimiter(per_second=4), list[tuple[float, int]]()
     start = anyio.current_time()
 
     async def ask(number: int) -> None:
-        await turns.wait()
+        await rate_limiter.acquire()
         given.append((anyio.current_time() - start, number))
 
     async with anyio.create_task_group() as tasks:
@@ -37,30 +37,30 @@ async def test_turns_are_given_in_order_an_interval_apart() -> None:
 
 
 async def test_a_pause_is_for_those_too_who_wait_already() -> None:
-    turns = RateLimiter(per_second=1)
-    await turns.wait()
-    await turns.wait()
+    rate_limiter = RateLimiter(per_second=1)
+    await rate_limiter.acquire()
+    await rate_limiter.acquire()
     start = anyio.current_time()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(turns.wait)
+        tasks.start_soon(rate_limiter.acquire)
         await anyio.sleep(0.5)
-        turns.pause(60)
+        rate_limiter.pause(60)
     assert anyio.current_time() - start == pytest.approx(60.5)
 
 
 async def test_many_refusals_make_a_pause_before_the_service_makes_one() -> None:
-    turns = RateLimiter(per_second=1000)
-    assert not any(turns.note_refusal() for _ in range(REFUSALS_ALLOWED - 1))
+    rate_limiter = RateLimiter(per_second=1000)
+    assert not any(rate_limiter.note_refusal() for _ in range(REFUSALS_ALLOWED - 1))
     await anyio.sleep(100)
     start = anyio.current_time()
-    assert turns.note_refusal()
-    await turns.wait()
+    assert rate_limiter.note_refusal()
+    await rate_limiter.acquire()
     assert anyio.current_time() - start == pytest.approx(REFUSAL_SECONDS - 100)
-    assert not turns.note_refusal()
+    assert not rate_limiter.note_refusal()
 
 
 async def test_refusals_that_lie_far_apart_make_none() -> None:
-    turns = RateLimiter(per_second=1000)
+    rate_limiter = RateLimiter(per_second=1000)
     for _ in range(REFUSALS_ALLOWED + 10):
-        assert not turns.note_refusal()
+        assert not rate_limiter.note_refusal()
         await anyio.sleep(REFUSAL_SECONDS / REFUSALS_ALLOWED * 1.01)

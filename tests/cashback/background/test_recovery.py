@@ -41,7 +41,7 @@ async def test_an_interrupted_batch_is_submitted_again_after_a_pause(till: Ledge
     number = await till.approved()
     runs, inbox = (
         Recovery(
-            till.database, summaries_changed=WakeUp(), batches_due=WakeUp(), tell=say_nothing, resume_seconds=0.01
+            till.database, summaries_changed=WakeUp(), batches_due=WakeUp(), post_line=say_nothing, resume_seconds=0.01
         ),
         Inbox(full=2),
     )
@@ -59,7 +59,7 @@ async def test_a_batch_that_was_settled_meanwhile_is_left_alone(till: LedgerFixt
     await till.earn(10**17, 100)
     report = await till.pay()
     summaries_changed, inbox = WakeUp(), Inbox()
-    runs = Recovery(till.database, summaries_changed=summaries_changed, batches_due=WakeUp(), tell=say_nothing)
+    runs = Recovery(till.database, summaries_changed=summaries_changed, batches_due=WakeUp(), post_line=say_nothing)
     await runs.interrupted(report.batch_number, "somebody else was faster")
     await summaries_changed.wait(0)
     runs.take_up(report.batch_number)
@@ -76,11 +76,11 @@ async def test_a_batch_that_a_full_inbox_refused_is_submitted_later(till: Ledger
     number = await till.approved()
     runs, inbox = (
         Recovery(
-            till.database, summaries_changed=WakeUp(), batches_due=WakeUp(), tell=say_nothing, resume_seconds=0.01
+            till.database, summaries_changed=WakeUp(), batches_due=WakeUp(), post_line=say_nothing, resume_seconds=0.01
         ),
         Inbox(full=1),
     )
-    submit = runs.guard(inbox.submit)
+    submit = runs.wrap_submit(inbox.submit)
     with pytest.raises(BusyError):
         submit(number)
     async with anyio.create_task_group() as tasks:

@@ -82,7 +82,7 @@ async def test_used_link_is_refused(site: DashboardFixture) -> None:
         assert (await browser.get("/"))[0] == 200
         status, text = await thief.post(link, csrf="")
         assert status == 403
-        assert "was used already" in text
+        assert "was already used" in text
         assert (await thief.get("/"))[0] == 302
     assert site.audit()[-1] == ("dashboard", "refused")
 
@@ -159,7 +159,7 @@ async def test_discord_outage_refuses_actions_and_allows_viewing(site: Dashboard
         site.guild.is_away = True
         assert (await browser.get("/"))[0] == 200
         status, text = await browser.post("/batches", csrf=token)
-        assert (status, "Discord cannot be asked" in text) == (503, True)
+        assert (status, "cannot be read from Discord" in text) == (503, True)
     assert site.ledger.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 

@@ -298,6 +298,6 @@ async def test_batch_is_stopped_and_abandoned(site: DashboardFixture) -> None:
         assert "Resume" in text
         assert (await browser.post(f"/batches/{number}/give-up"))[0] == 303
         _, text = await browser.get(f"/batches/{number}")
-        assert "given up, still pending: 5, $5.00" in text
+        assert "abandoned, still pending: 5, $5.00" in text
         assert (await browser.post(f"/batches/{number}/resume"))[0] == 409
     assert site.ledger.balance(1) == 0

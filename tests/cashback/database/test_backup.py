@@ -83,7 +83,7 @@ async def test_the_last_backup_is_in_the_audit_log(till: LedgerFixture, tmp_path
 async def test_what_is_there_is_left_alone_unless_it_may_be_replaced(till: LedgerFixture, tmp_path: Path) -> None:
     target = tmp_path / "precious.db"
     target.write_text("precious")
-    with pytest.raises(backup.BackupRefusedError, match="is there already"):
+    with pytest.raises(backup.BackupRefusedError, match="already exists"):
         backup.make(till.path, target)
     assert target.read_text() == "precious"
     backup.make(till.path, target, overwrite=True)
@@ -102,7 +102,7 @@ async def test_who_is_faster_keeps_the_name(
         reserve(path)
 
     monkeypatch.setattr(backup, "_reserve", late)
-    with pytest.raises(backup.BackupRefusedError, match="is there already"):
+    with pytest.raises(backup.BackupRefusedError, match="already exists"):
         backup.make(till.path, target)
     assert target.read_text() == "faster"
     assert [name for name in names_in(tmp_path) if "copy" in name] == ["copy.db"]
@@ -125,7 +125,7 @@ def _name_no_folder(path: Path) -> Path:
     ("target", "told"),
     [
         (_name_the_ledger, "is the ledger itself"),
-        (_leave_a_log, "is there: a program has"),
+        (_leave_a_log, "exists: a program has"),
         (_name_no_folder, "does not exist; create it first"),
     ],
 )

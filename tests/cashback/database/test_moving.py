@@ -160,7 +160,7 @@ async def test_a_target_that_is_not_empty_is_left_as_it_is(
 
 async def test_a_batch_in_work_is_not_moved(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     number = await lived.approved()
-    with pytest.raises(MoveRefusedError, match="is in work"):
+    with pytest.raises(MoveRefusedError, match="is running"):
         await move(lived.location, target, clock)
     await lived.run(number)
     assert (await move(lived.location, target, clock)).rows["payout_batches"] == 2
@@ -211,7 +211,7 @@ async def test_a_row_that_is_lost_or_changed_on_the_way_is_found(
                 "CREATE TRIGGER spoil AFTER INSERT ON cashback_notifications"
                 " BEGIN UPDATE cashback_notifications SET last_error = 'spoilt' WHERE id = NEW.id; END"
             )
-    with pytest.raises(MoveRefusedError, match="arrived as another"):
+    with pytest.raises(MoveRefusedError, match="differs in"):
         await move(lived.location, target, clock)
     assert rows(target, "SELECT count(*) FROM users") == [(0,)]
 
@@ -223,6 +223,21 @@ async def test_it_moves_back_again(lived: LedgerFixture, postgresql: Server, tmp
     await move(there, tmp_path / "back.db", clock)
     assert contents(tmp_path / "back.db") == expected
     postgresql.drop(there)
+
+
+async def test_password_in_address_is_not_written_to_the_audit_log(
+    lived: LedgerFixture, postgresql: Server, tmp_path: Path
+) -> None:
+    url = postgresql.create()
+    address = url.update_query_dict({"password": "hunter2"}).render_as_string(hide_password=False)
+    async with Database(address) as new:
+        await moving.move(lived.database, new, no_advance)
+    async with Database(address) as old, Database(tmp_path / "back.db") as back:
+        await moving.move(old, back, no_advance)
+    postgresql.drop(url)
+    entries = str(rows(tmp_path / "back.db", "SELECT * FROM cashback_audit_log"))
+    assert "password=***" in entries
+    assert "hunter2" not in entries
 
 
 async def test_a_target_that_is_not_there_is_one_line(lived: LedgerFixture, clock: Clock) -> None:

@@ -195,3 +195,24 @@ async def test_ledger_that_must_exist_is_not_created_on_a_server(postgresql: Ser
     async with Database(url, must_exist=True) as database:
         await database.ensure_user(5)
     postgresql.drop(url)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://ada:hunter2@127.0.0.1:1/books",
+        "postgresql://127.0.0.1:1/books?password=hunter2",
+        "postgresql+psycopg://127.0.0.1:1/books?sslmode=disable&password=hunter2&connect_timeout=5",
+        "postgresql://127.0.0.1:1/books?sslpassword=hunter2",
+        "postgresql://127.0.0.1:1/books?pass%77ord=hunter2",
+        "postgresql:/127.0.0.1/books?PASSWORD=hunter2",
+    ],
+)
+async def test_password_in_address_is_not_shown(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    database = Database(address)
+    assert "hunter2" not in database.name
+    with pytest.raises(DatabaseUnavailableError) as raised:
+        await database.connect()
+    assert "hunter2" not in str(raised.value)
+    assert "***" in database.name

@@ -55,7 +55,7 @@ async def test_nobody_is_referred_a_second_time(till: LedgerFixture, referrer: i
 async def test_nobody_is_referred_by_somebody_below(till: LedgerFixture, length: int) -> None:
     for member in range(1, length):
         await till.database.create_referral(member, member + 1)
-    with pytest.raises(RuntimeError, match=rf"^Member {length} was brought by Member 1, .* a circle is refused$"):
+    with pytest.raises(RuntimeError, match=rf"^Member {length} was referred by Member 1, .* loop is refused$"):
         await till.database.create_referral(length, 1)
     assert await till.database.get_referrer_for_user(1) is None
 

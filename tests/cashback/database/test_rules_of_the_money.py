@@ -405,8 +405,8 @@ async def test_direct_messages_that_fail_never_touch_the_payout(till: LedgerFixt
     await till.earn_all((referrer, 100) for referrer in (1, 2))
     number = (await till.pay()).batch_number
     money = {table: rows for table, rows in till.money().items() if table != "cashback_notifications"}
-    postman = OutboxDispatcher(till.database, Refuses(status), WakeUp(), per_second=1e9, retry_attempts=0)
-    assert await postman.deliver_due() == 2
+    dispatcher = OutboxDispatcher(till.database, Refuses(status), WakeUp(), per_second=1e9, retry_attempts=0)
+    assert await dispatcher.deliver_due() == 2
     assert {table: rows for table, rows in till.money().items() if table != "cashback_notifications"} == money
     report = await till.report(number)
     assert (report.status, report.total_cents) == (BatchStatus.COMPLETED, 200)
@@ -569,11 +569,11 @@ async def test_verify_finds(till: LedgerFixture, tampering: str) -> None:
     [
         (
             "UPDATE cashback_referral_purchases SET refunded_cents = 5 WHERE order_id = 'till-1'",
-            "order till-1 stands as refunded by 5 cents, its refunds make 0",
+            "order till-1 is marked as refunded by 5 cents, its refunds make 0",
         ),
         (
             "UPDATE cashback_referral_purchases SET refunded_cents = 0 WHERE order_id = 'till-2'",
-            "order till-2 stands as refunded by 0 cents, its refunds make 50",
+            "order till-2 is marked as refunded by 0 cents, its refunds make 50",
         ),
         (
             (

@@ -130,7 +130,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.write(referrals.create_referral, referrer, referred, self.clock())
             return
         if self.model.is_above(referred, referrer):
-            with pytest.raises(RuntimeError, match="a circle is refused"):
+            with pytest.raises(RuntimeError, match="a referral loop is refused"):
                 self.write(referrals.create_referral, referrer, referred, self.clock())
             return
         self.write(referrals.create_referral, referrer, referred, self.clock())
@@ -370,7 +370,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.write(runs.stop, number, actor="cli", now=self.clock())
             self.model.move(number, BatchStatus.STOPPED, "batch_stopped")
         if then == "give up":
-            self.give_up(which)
+            self.abandon(which)
         elif then == "resume":
             self.resume(which)
 
@@ -383,7 +383,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.write(runs.resume, number, actor="cli", now=self.clock())
         self.model.move(number, BatchStatus.RUNNING, "batch_resumed")
 
-    def give_up(self, which: int) -> None:
+    def abandon(self, which: int) -> None:
         number, batch = self.pick(which)
         lost = {
             BatchStatus.STOPPED: PayoutStatus.PLANNED,

@@ -260,7 +260,7 @@ async def test_a_pause_skips_a_slot_until_it_ends(
     await till.earn(1, 100)
     await open_before_friday(service, clock)
     await service.pause_schedule(ADMIN, "holidays")
-    with pytest.raises(StaleBatchError, match="paused already, by discord:7: holidays"):
+    with pytest.raises(StaleBatchError, match="already paused, by discord:7: holidays"):
         await service.pause_schedule(OTHER_ADMIN)
     state = await till.database.read(schedule.find_state)
     assert state is not None

@@ -52,7 +52,10 @@ async def test_nobody_enters_their_own_code(service: AdminService) -> None:
 
 @pytest.mark.parametrize(
     ("facts", "said"),
-    [({"in_server": False, "is_bot": False}, "is in this server"), ({"in_server": True, "is_bot": True}, "is a bot")],
+    [
+        ({"in_server": False, "is_bot": False}, "No member of this server"),
+        ({"in_server": True, "is_bot": True}, "is a bot"),
+    ],
 )
 async def test_a_code_of_a_stranger_or_a_bot_is_refused(
     service: AdminService, till: LedgerFixture, facts: dict[str, bool], said: str
@@ -66,9 +69,9 @@ async def test_a_code_of_a_stranger_or_a_bot_is_refused(
 async def test_a_circle_of_any_length_is_refused(service: AdminService, till: LedgerFixture, length: int) -> None:
     for member in range(2, length + 1):
         await enter(service, member, member - 1)
-    with pytest.raises(ReferralRefusedError, match="a circle is refused"):
+    with pytest.raises(ReferralRefusedError, match="a referral loop is refused"):
         await enter(service, 1, length)
-    with pytest.raises(ReferralRefusedError, match="a circle is refused"):
+    with pytest.raises(ReferralRefusedError, match="a referral loop is refused"):
         await service.link(ADMIN, length, 1)
     assert till.rows("SELECT count(*) FROM referrals") == [(length - 1,)]
     await enter(service, 50, length)
@@ -83,7 +86,7 @@ async def test_a_circle_that_another_bot_made_holds_up_nobody(service: AdminServ
 
 @pytest.mark.parametrize("text", ["", "abc", "-5", "0", "1.5", "1" * 20, str(2**63), "١٢", "<@5>", "5 6"])
 def test_a_code_that_is_no_id_is_refused_with_what_a_code_is(text: str) -> None:
-    with pytest.raises(ReferralRefusedError, match="is no referral code"):
+    with pytest.raises(ReferralRefusedError, match="is not a referral code"):
         read_code(text)
 
 
@@ -132,7 +135,7 @@ async def test_linking_again_closes_no_circle_either(service: AdminService, till
     [buyer] = await till.earn(1, 70)
     await service.unlink(ADMIN, 1, buyer)
     await service.link(ADMIN, buyer, 1)
-    with pytest.raises(ReferralRefusedError, match="a circle is refused"):
+    with pytest.raises(ReferralRefusedError, match="a referral loop is refused"):
         await service.link(ADMIN, 1, buyer)
 
 

@@ -64,7 +64,7 @@ def test_another_soak_is_not_gone_on_with(
 def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "soak.json"
     file.write_bytes(content)
-    with pytest.raises(KeptError, match="does not hold a soak"):
+    with pytest.raises(KeptError, match="is not a soak's progress"):
         Kept.of(file, commit="1234567", asked={})
     assert file.read_bytes() == content
 

@@ -109,7 +109,7 @@ async def test_a_disk_that_fills_in_the_middle_of_a_batch_loses_nothing(
 
 async def test_no_space_for_a_backup_is_told_and_leaves_nothing(till: LedgerFixture, small_disk: Path) -> None:
     _fill(small_disk)
-    with pytest.raises(backup.BackupRefusedError, match="no space for a backup"):
+    with pytest.raises(backup.BackupRefusedError, match="not enough space for a backup"):
         backup.make(till.path, small_disk / "copy.db")
     assert names_in(small_disk) == ["ballast"]
 

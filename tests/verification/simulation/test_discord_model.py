@@ -7,28 +7,28 @@ from random import Random
 import pytest
 
 from cashback.domain.model import NotificationStatus, PayoutNotice
-from verification.simulation.discord_model import NONCE_SECONDS, Letter, Post
-from verification.simulation.ledger_model import Books
-from verification.simulation.process_faults import Fate
+from verification.simulation.discord_model import NONCE_SECONDS, DirectMessage, DiscordModel
+from verification.simulation.ledger_model import LedgerModel
+from verification.simulation.process_faults import ProcessFaults
 from verification.simulation.randomness import CALM
 
 NUMBER = 2
 MEMBER = 9
 
 
-def _process() -> Fate:
-    return Fate(Random(1), CALM, lambda _line: None)
+def _process() -> ProcessFaults:
+    return ProcessFaults(Random(1), CALM, lambda _line: None)
 
 
 class _Member:
     """One member, to whom 5 cents came; the message of that is shown each time too late to be recognised."""
 
     def __init__(self) -> None:
-        self.post = Post(books=Books(balances={MEMBER: 0}), seconds=lambda: 0.0)
-        self.post.books.move(1, MEMBER, 5)
+        self.discord = DiscordModel(model=LedgerModel(balances={MEMBER: 0}), seconds=lambda: 0.0)
+        self.discord.model.move(1, MEMBER, 5)
         self._at = 0.0
 
-    def is_shown(self, sender: Fate, *, answered: bool = False) -> list[str]:
+    def is_shown(self, sender: ProcessFaults, *, answered: bool = False) -> list[str]:
         self._at += NONCE_SECONDS + 1
         notice = PayoutNotice(
             notification_id=NUMBER,
@@ -40,8 +40,8 @@ class _Member:
             attempts=0,
             dm_channel_id=None,
         )
-        self.post.arrive(notice, Letter(fate=sender, answered=answered, at=self._at))
-        return self.post.found
+        self.discord.arrive(notice, DirectMessage(faults=sender, answered=answered, at=self._at))
+        return self.discord.found
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def member() -> _Member:
 def test_what_a_death_left_unmarked_may_come_again(member: _Member) -> None:
     assert member.is_shown(_process()) == []
     assert member.is_shown(_process()) == []
-    assert member.post.repeats == 1
+    assert member.discord.repeats == 1
 
 
 def test_who_was_told_that_it_arrived_may_not_send_it_again(member: _Member) -> None:
@@ -66,30 +66,30 @@ def test_of_two_that_have_it_under_way_one_may_give_it_up(member: _Member, given
     """Neither knew of the other: no lease keeps the worlds' processes apart."""
     member.is_shown(_process())
     other = _process()
-    member.post.settle(NUMBER, given_up, beside=[other])
+    member.discord.settle(NUMBER, given_up, beside=[other])
     assert member.is_shown(other) == []
 
 
 def test_what_was_given_up_comes_from_nobody_who_started_later(member: _Member) -> None:
     member.is_shown(_process())
-    member.post.settle(NUMBER, NotificationStatus.FAILED, beside=[_process()])
+    member.discord.settle(NUMBER, NotificationStatus.FAILED, beside=[_process()])
     assert "after it was settled" in member.is_shown(_process())[0]
 
 
 def test_who_gave_it_up_sends_it_no_more(member: _Member) -> None:
     member.is_shown(_process())
     settler = _process()
-    member.post.settle(NUMBER, NotificationStatus.FAILED, beside=[])
+    member.discord.settle(NUMBER, NotificationStatus.FAILED, beside=[])
     assert "after it was settled" in member.is_shown(settler)[0]
 
 
 def test_what_is_marked_as_sent_never_comes_again(member: _Member) -> None:
     member.is_shown(_process())
     other = _process()
-    member.post.settle(NUMBER, NotificationStatus.SENT, beside=[other])
+    member.discord.settle(NUMBER, NotificationStatus.SENT, beside=[other])
     assert "after it was settled" in member.is_shown(other)[0]
 
 
 def test_a_message_that_is_given_up_may_still_be_the_first_that_is_seen(member: _Member) -> None:
-    member.post.settle(NUMBER, NotificationStatus.FAILED, beside=[_process()])
+    member.discord.settle(NUMBER, NotificationStatus.FAILED, beside=[_process()])
     assert member.is_shown(_process()) == []

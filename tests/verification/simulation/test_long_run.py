@@ -14,7 +14,7 @@ def test_a_season_leaves_every_friday_decided_and_no_cent_lost(seed: int, capsys
     fridays, *decided = map(int, year.split()[1:6])
     assert fridays == sum(decided) >= 12
     assert "Cents lost or made: 0." in rest
-    assert "Every Friday has one batch or a reason, and rows and books agree: yes." in rest
+    assert "Every Friday has one batch or a reason, and rows and model agree: yes." in rest
 
 
 def test_the_same_seed_prints_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,6 +37,6 @@ def test_a_broken_promise_is_said_and_ends_with_one(
     monkeypatch.setattr(crediting, "_mark_referrals_paid", crediting._count_credited)
     assert years_table.simulate(weeks=6, seed=1) == 1
     printed = capsys.readouterr().out
-    assert "rows and books agree: NO." in printed
+    assert "rows and model agree: NO." in printed
     assert "A promise was broken: " in printed
     assert "VIOLATION" in printed

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 from cashback.settings import RoleIds, Settings
-from verification.simulation.actors import People
-from verification.simulation.environment import Laboratory
+from verification.simulation.actors import Actors
+from verification.simulation.environment import Environment
 from verification.simulation.quiescence import calm_down
 from verification.simulation.randomness import CALM
 from verification.simulation.run_world import run_world
@@ -22,19 +22,19 @@ from verification.simulation.world import ADMIN_ROLE, World
 def test_a_slot_in_the_last_minute_of_a_world_is_waited_for(seed: int) -> None:
     """Nobody rings the bell in the calm: the program looks at the slot within a minute."""
     chance = Random(seed)
-    with Laboratory() as laboratory:
+    with Environment() as environment:
 
         def make() -> World:
-            return World(laboratory.computers(), chance, Settings(role_ids=RoleIds(admin=ADMIN_ROLE)), CALM)
+            return World(environment.computers(), chance, Settings(role_ids=RoleIds(admin=ADMIN_ROLE)), CALM)
 
         async def live(world: World) -> None:
             async with anyio.create_task_group() as crowd:
-                people = People(world, crowd, referrers=3)
-                await prepare(world, people)
+                actors = Actors(world, crowd, referrers=3)
+                await prepare(world, actors)
                 # The schedule must be in force before the slot, and the calm begins an hour later.
                 world.clock.move_to(world.rule.next_slot(world.clock()) - timedelta(hours=1, seconds=0.5))
-                await calm_down(world, people)
+                await calm_down(world, actors)
 
         world, violation = run_world(chance, make, live)
     assert violation is None
-    assert len(world.books.slots) == 1
+    assert len(world.model.slots) == 1

@@ -19,7 +19,7 @@ from cashback.domain.model import BatchLimits, Delivery, DeliveryStatus, Notific
 from cashback.services import Actor
 from cashback.services.proposals import Proposals
 from verification.simulation.discord_model import SimulatedMessenger
-from verification.simulation.environment import Laboratory
+from verification.simulation.environment import Environment
 from verification.simulation.seeds import run_seed
 
 WORLDS = 150
@@ -152,7 +152,7 @@ def says_that_it_sent(patch: pytest.MonkeyPatch) -> str:
 
 
 def sends_nothing(patch: pytest.MonkeyPatch) -> str:
-    async def sleep_on(_postman: OutboxDispatcher) -> int:
+    async def sleep_on(_dispatcher: OutboxDispatcher) -> int:
         return 0
 
     patch.setattr(OutboxDispatcher, "deliver_due", sleep_on)
@@ -221,8 +221,8 @@ SHOWN_BY: dict[Sabotage, int] = {
 def test_a_program_that(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of these is found in one of the first worlds, and its story says what was found."""
     expected = sabotage(monkeypatch)
-    with Laboratory() as laboratory:
-        outcomes = (run_seed(seed, laboratory) for seed in range(SHOWN_BY[sabotage], WORLDS + 1))
+    with Environment() as environment:
+        outcomes = (run_seed(seed, environment) for seed in range(SHOWN_BY[sabotage], WORLDS + 1))
         found = next((outcome for outcome in outcomes if outcome.violation is not None), None)
     assert found is not None
     assert any("VIOLATION" in line and expected in line for line in found.story), found.violation

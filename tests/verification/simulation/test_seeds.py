@@ -8,7 +8,7 @@ import pytest
 
 from verification.simulation import campaign
 from verification.simulation.campaign import run_seeds
-from verification.simulation.environment import Laboratory
+from verification.simulation.environment import Environment
 from verification.simulation.seeds import run_seed
 
 SEEDS = 300
@@ -37,14 +37,14 @@ def test_a_campaign_that_is_ended_early_has_run_the_first_seeds(monkeypatch: pyt
 
 def test_the_same_seed_tells_the_same_story() -> None:
     """Also in another folder, after other worlds, and inspected more closely."""
-    with Laboratory() as laboratory:
-        first = run_seed(19, laboratory)
-    with Laboratory() as laboratory:
-        run_seed(15, laboratory)
-        assert run_seed(19, laboratory, watch_closely=True) == first
+    with Environment() as environment:
+        first = run_seed(19, environment)
+    with Environment() as environment:
+        run_seed(15, environment)
+        assert run_seed(19, environment, watch_closely=True) == first
     assert len(first.story) > 100
 
 
 def test_another_seed_is_another_world() -> None:
-    with Laboratory() as laboratory:
-        assert run_seed(14, laboratory).story != run_seed(15, laboratory).story
+    with Environment() as environment:
+        assert run_seed(14, environment).story != run_seed(15, environment).story

@@ -1,0 +1,141 @@
+"""The dashboard's connections: few enough to leave descriptors for Discord and the ledger, however many are opened."""
+
+import asyncio
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+from aiohttp import web
+
+MAX_CONNECTIONS: Final = 512
+DESCRIPTOR_SHARE: Final = 2
+"""The dashboard uses at most one in so many of the process's descriptors."""
+
+ADDRESS_SHARE: Final = 4
+"""One address uses at most one in so many of the connections."""
+
+HEALTH_RESERVE: Final = 8
+"""Connections and requests beyond each limit that only health checks may use."""
+
+HEADER_SECONDS: Final = 10
+"""The time for the headers of a connection's first request."""
+
+IDLE_SECONDS: Final = 30
+"""The time from one request to the headers of the next, and for the client to read a response."""
+
+REQUEST_SECONDS: Final = 60
+"""The time for one request, except for streams and downloads of signed-in members."""
+
+SWEEP_SECONDS: Final = 1
+
+HEALTH_PATHS: Final = ("/healthz", "/readyz")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Connection:
+    """An open connection. `since` is the start of its current request or, between requests, of the wait for the next.
+
+    `client` is the address that its current request is counted for.
+    """
+
+    transport: asyncio.BaseTransport
+    address: str
+    since: float
+    client: str | None = None
+    has_served: bool = False
+    is_unlimited: bool = False
+
+    def is_overdue(self, now: float) -> bool:
+        """Return whether the connection has used up its time."""
+        if self.client is not None:
+            return not self.is_unlimited and now - self.since > REQUEST_SECONDS
+        return now - self.since > (IDLE_SECONDS if self.has_served else HEADER_SECONDS)
+
+
+def max_connections() -> int:
+    """Return how many connections the dashboard may hold under the process's limit of descriptors."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return MAX_CONNECTIONS
+    return max(min(MAX_CONNECTIONS, limit // DESCRIPTOR_SHARE - HEALTH_RESERVE), HEALTH_RESERVE)
+
+
+class Connections:
+    """Limits connections and open requests, in total and for each address."""
+
+    def __init__(self, *, is_proxied: bool) -> None:
+        """Behind a proxy all connections have its address, so that only their requests are counted by address."""
+        self._total = max_connections()
+        self._per_address = max(self._total // ADDRESS_SHARE, HEALTH_RESERVE)
+        self._is_proxied = is_proxied
+        self._open: dict[asyncio.BaseTransport, Connection] = {}
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Iterate over the open connections, oldest first."""
+        closed = [transport for transport in self._open if transport.is_closing()]
+        for transport in closed:
+            del self._open[transport]
+        return iter(list(self._open.values()))
+
+    def make_room(self, address: str) -> bool:
+        """Make room for a connection, if necessary by closing one without a request. Return False if there is none."""
+        connections = list(self)
+        same_address = [each for each in connections if each.address == address]
+        if not self._is_proxied and len(same_address) >= self._per_address + HEALTH_RESERVE:
+            return _close_one_of(same_address)
+        return len(connections) < self._total + HEALTH_RESERVE or _close_one_of(connections)
+
+    def add(self, transport: asyncio.BaseTransport, address: str) -> None:
+        """Register a new connection."""
+        self._open[transport] = Connection(transport=transport, address=address, since=anyio.current_time())
+
+    def begin(self, request: web.Request, client: str) -> None:
+        """Count a request whose headers have arrived. Raises HTTPServiceUnavailable if too many are open."""
+        connection = self._open.get(request.transport) if request.transport else None
+        if connection is None:
+            return
+        reserve = HEALTH_RESERVE if request.path in HEALTH_PATHS else 0
+        busy = [each.client for each in self if each.client is not None]
+        if len(busy) >= self._total + reserve or busy.count(client) >= self._per_address + reserve:
+            raise web.HTTPServiceUnavailable(reason="Too many requests are open; try again in a moment")
+        connection.client = client
+        connection.since = anyio.current_time()
+
+    def end(self, request: web.Request) -> None:
+        """Note that a request was answered: its connection waits for the next one."""
+        connection = self._open.get(request.transport) if request.transport else None
+        if connection is not None:
+            connection.client = None
+            connection.since = anyio.current_time()
+            connection.has_served = True
+            connection.is_unlimited = False
+
+    def lift_time_limit(self, request: web.Request) -> None:
+        """Allow a signed-in member's request to last: a live page or a download."""
+        connection = self._open.get(request.transport) if request.transport else None
+        if connection is not None:
+            connection.is_unlimited = True
+
+    def close_overdue(self) -> int:
+        """Close the connections that have used up their time; return their number."""
+        now = anyio.current_time()
+        overdue = [each for each in self if each.is_overdue(now)]
+        for connection in overdue:
+            _close(connection)
+        return len(overdue)
+
+
+def _close_one_of(connections: list[Connection]) -> bool:
+    """Close the oldest connection without a request, best one that never had any. Return False if all are busy."""
+    waiting = [each for each in connections if each.client is None]
+    if not waiting:
+        return False
+    _close(min(waiting, key=lambda each: (each.has_served, each.since)))
+    return True
+
+
+def _close(connection: Connection) -> None:
+    if isinstance(connection.transport, asyncio.WriteTransport):
+        connection.transport.abort()

@@ -1,0 +1,60 @@
+"""What a file of purchases holds, in parts: purchases, refunds, and rows that are bad, excluded or without a buyer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from cashback.database.referral_program.purchases import Purchase
+from cashback.database.referral_program.shop_refunds import ShopRefund
+from cashback.shops.tables import BadRow
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A row or order that does not count, with the reason."""
+
+    line: int
+    reason: str
+    cents: int
+
+
+@dataclass(slots=True)
+class Chunk(Generic[T]):
+    """Rows that were read together: the good ones, each with its line, and the others."""
+
+    rows: list[T] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+    excluded: list[Excluded] = field(default_factory=list)
+    refunds: list[ShopRefund] = field(default_factory=list)
+    read: int = 0
+    """Rows of the file."""
+
+
+class RowFile(Protocol[T]):
+    """A file whose text and header are known to be good."""
+
+    @property
+    def kind_name(self) -> str:
+        """Name the kind of the file."""
+        ...
+
+    @property
+    def line_count(self) -> int:
+        """Count the lines, roughly."""
+        ...
+
+    @property
+    def not_looked_at(self) -> tuple[str, ...]:
+        """Name the columns and sheets that were not read."""
+        ...
+
+    def chunks(self, size: int) -> Iterator[Chunk[T]]:
+        """Read the rows, so many at a time."""
+        ...
+
+
+PurchaseFile = RowFile[Purchase]
+ReferralFile = RowFile[tuple[int, int]]

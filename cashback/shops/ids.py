@@ -1,0 +1,52 @@
+"""Discord ids and shops' ids as files and commands write them."""
+
+import re
+from typing import Final
+
+from cashback.database.referral_program.people import LARGEST_ID
+from cashback.domain.errors import CashbackError
+
+LONGEST_ORDER_ID: Final = 200
+LONGEST_ID: Final = 19
+VALUE_SHOWN: Final = 40
+_ROUNDED: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
+_ALONE: Final = re.compile(r"(?<![0-9])[0-9]{17,19}(?![0-9])")
+_NAMED: Final = re.compile(
+    r"discord[ _-]?(?:user[ _-]?)?(?:id)?[\"']?\s*(?:=>|[:=])\s*[\"']?([^\s\"',;}|]+)", re.IGNORECASE
+)
+
+
+def to_id(text: str, what: str = "id") -> int:
+    """Read a Discord id. Raises CashbackError that says what it may be."""
+    digits = text.strip()
+    if len(digits) <= LONGEST_ID and digits.isdigit() and digits.isascii():
+        number = int(digits)
+        if 0 < number <= LARGEST_ID:
+            return number
+    if _ROUNDED.fullmatch(digits):
+        raise CashbackError(
+            f"{what} {text[:VALUE_SHOWN]!r} was rounded by a spreadsheet; export it again and format the ids as text"
+        )
+    raise CashbackError(f"{what} {text[:VALUE_SHOWN]!r} is not a Discord id (a whole number from 1 to {LARGEST_ID})")
+
+
+def named_id(text: str) -> str | None:
+    """Return the number that follows "discord_id:" or the like in a note, None if none does."""
+    found = _NAMED.search(text)
+    return found[1] if found and found[1][0].isdigit() else None
+
+
+def only_id(text: str) -> str | None:
+    """Return the one number in a text that is as long as a Discord id, None without one or with several."""
+    found = set(_ALONE.findall(text))
+    return found.pop() if len(found) == 1 else None
+
+
+def check_order_id(text: str, what: str = "order_id") -> str:
+    """Return a shop's id without the spaces around it. Raises CashbackError if it is not one."""
+    order_id = text.strip()
+    if not order_id or len(order_id) > LONGEST_ORDER_ID or not order_id.isprintable():
+        raise CashbackError(
+            f"{what} {text[:VALUE_SHOWN]!r} is not a shop's id (1 to {LONGEST_ORDER_ID} printable characters)"
+        )
+    return order_id

@@ -1,0 +1,16 @@
+"""WooCommerce: the orders report of Analytics. Refunds are negative rows of the same order."""
+
+from typing import Final
+
+from cashback.shops.kinds.kind import FileKind, Lines, Rule
+
+ANALYTICS: Final = FileKind(
+    name="WooCommerce analytics",
+    identified_by=frozenset({"date", "order #", "n. revenue (formatted)", "status", "customer"}),
+    order_id="order #",
+    amounts={"subtotal": "n. revenue (formatted)"},
+    moments=("date",),
+    lines=Lines.LEDGER,
+    rules=(Rule(column="status", only=frozenset({"completed", "processing", "refunded"}), reason="not paid"),),
+    harmless=frozenset({"customer type", "net sales", "n. revenue"}),
+)

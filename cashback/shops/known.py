@@ -1,0 +1,95 @@
+"""The file of a known shop as purchases and refunds, in chunks as the plain files have them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from cashback.database.referral_program.purchases import Purchase
+from cashback.database.referral_program.shop_refunds import ShopRefund
+from cashback.domain.errors import CashbackError
+from cashback.shops.answers import Answers
+from cashback.shops.buyers import BuyerColumns
+from cashback.shops.cells import Columns
+from cashback.shops.chunks import Chunk, Excluded
+from cashback.shops.columns import refuse_weighty
+from cashback.shops.kinds.kind import FileKind
+from cashback.shops.moments import reader_of
+from cashback.shops.orders import OrderReader, ShopOrder
+from cashback.shops.prices import prices_of
+from cashback.shops.tables import BadRow, Table
+
+NO_BUYER = "no Discord id stands in it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFile:
+    """A file of a known kind, ready to be read."""
+
+    table: Table
+    kind: FileKind
+    reader: OrderReader
+    not_looked_at: tuple[str, ...]
+
+    @property
+    def kind_name(self) -> str:
+        """Name the kind of the file."""
+        return self.kind.name
+
+    @property
+    def line_count(self) -> int:
+        """Count the lines, roughly."""
+        return self.table.line_count
+
+    def chunks(self, size: int) -> Iterator[Chunk[Purchase]]:
+        """Read the file, then yield its orders, so many at a time; rows that take back go last."""
+        found = self.reader.read()
+        rows = found.rows
+        chunk: Chunk[Purchase] = Chunk(bad=found.bad)
+        for order in found.orders.values():
+            _add(chunk, order)
+            if len(chunk.rows) >= size:
+                chunk.read, rows = min(size, rows), max(rows - size, 0)
+                yield chunk
+                chunk = Chunk()
+        chunk.read = rows
+        chunk.refunds += [
+            ShopRefund(order_id=back.order_id, amount_cents=back.amount_cents, refund_id=back.refund_id)
+            for back in found.taken_back
+        ]
+        yield chunk
+
+
+def _add(chunk: Chunk[Purchase], order: ShopOrder) -> None:
+    if order.excluded is not None or order.buyer_id is None:
+        chunk.excluded.append(Excluded(order.line, order.excluded or NO_BUYER, order.amount_cents))
+    else:
+        chunk.rows.append(Purchase(order.order_id, order.buyer_id, order.amount_cents, order.purchased_at))
+        chunk.lines.append(order.line)
+    if order.refunded_cents is None or order.refunded_cents:
+        chunk.refunds.append(ShopRefund(order_id=order.order_id, amount_cents=order.refunded_cents))
+
+
+def known_of(table: Table, kind: FileKind, answers: Answers, now: datetime) -> KnownFile:
+    """Check a file of a known kind. Raises CashbackError, also for kinds that are not taken."""
+    name = str(table.path)
+    if kind.refusal is not None:
+        raise CashbackError(f"{name} is the file of {kind.name}: {kind.refusal}; it cannot be imported.")
+    buyers = BuyerColumns(table.columns, kind).names
+    understood = kind.understood | buyers
+    refuse_weighty((column for column in table.columns if column not in understood), answers, name)
+    prices = prices_of(table, kind, answers)
+    columns = Columns(table.columns)
+
+    def days() -> Iterator[str]:
+        for _, cells in table.rows():
+            if not isinstance(cells, BadRow):
+                yield " ".join(columns.value(cells, column) for column in kind.moments).strip()
+
+    read_moment = reader_of(days(), now, answers, name, order=kind.day_order)
+    read = understood - kind.harmless
+    return KnownFile(
+        table=table,
+        kind=kind,
+        reader=OrderReader(table, kind, answers, prices, read_moment),
+        not_looked_at=tuple(f"column {column!r}" for column in table.columns if column not in read) + table.not_read,
+    )

@@ -1,0 +1,225 @@
+"""The plain files: `order_id,buyer_id,amount` and perhaps `purchased_at`, and `referrer_id,referred_id`. Streamed."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from operator import itemgetter
+from typing import Final, Generic, TypeVar
+
+from cashback.database.referral_program.purchases import Purchase
+from cashback.domain.errors import CashbackError
+from cashback.shops.amounts import Parse, parser_of, style_of, unit_of
+from cashback.shops.answers import Answers
+from cashback.shops.chunks import Chunk, Excluded
+from cashback.shops.columns import is_currency, is_status, refuse_weighty
+from cashback.shops.ids import check_order_id, to_id
+from cashback.shops.moments import read_iso
+from cashback.shops.tables import BadRow, Cells, Table
+
+T = TypeVar("T")
+
+PURCHASES: Final = ("order_id", "buyer_id", "amount")
+REFERRALS: Final = ("referrer_id", "referred_id")
+AMOUNT: Final = 2
+PURCHASED_AT: Final = 3
+
+Filter = tuple[int, frozenset[str], str]
+"""A column's place, the values in lower case that count, and the reason why a row with another one does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainFile(Generic[T]):
+    """A plain file. `parse` makes a row of the wanted cells and raises CashbackError with what is wrong."""
+
+    table: Table
+    kind_name: str
+    parse: Callable[[Sequence[str]], T]
+    pick: Callable[[Cells], Sequence[str]]
+    filters: tuple[Filter, ...] = ()
+    not_looked_at: tuple[str, ...] = ()
+
+    @property
+    def line_count(self) -> int:
+        """Count the lines, roughly."""
+        return self.table.line_count
+
+    def chunks(self, size: int) -> Iterator[Chunk[T]]:
+        """Read the rows, so many at a time."""
+        chunk: Chunk[T] = Chunk()
+        parse, pick, filters = self.parse, self.pick, self.filters
+        for line, cells in self.table.rows():
+            chunk.read += 1
+            if isinstance(cells, BadRow):
+                chunk.bad.append(cells)
+            elif filters and (reason := _excluded(cells, filters)):
+                chunk.excluded.append(Excluded(line, reason, 0))
+            else:
+                try:
+                    chunk.rows.append(parse(pick(cells)))
+                    chunk.lines.append(line)
+                except CashbackError as error:
+                    chunk.bad.append(BadRow(line=line, reason=str(error)))
+            if chunk.read >= size:
+                yield chunk
+                chunk = Chunk()
+        if chunk.read:
+            yield chunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SummedFile:
+    """A plain file of purchases in which each row is a line of an order."""
+
+    lines: PlainFile[Purchase]
+
+    @property
+    def kind_name(self) -> str:
+        """Name the kind of the file."""
+        return self.lines.kind_name
+
+    @property
+    def line_count(self) -> int:
+        """Count the lines, roughly."""
+        return self.lines.line_count
+
+    @property
+    def not_looked_at(self) -> tuple[str, ...]:
+        """Name the columns and sheets that were not read."""
+        return self.lines.not_looked_at
+
+    def chunks(self, size: int) -> Iterator[Chunk[Purchase]]:
+        """Read the whole file, then yield its orders, so many at a time."""
+        orders: dict[str, tuple[int, Purchase]] = {}
+        rest: Chunk[Purchase] = Chunk()
+        for part in self.lines.chunks(size):
+            rest.read += part.read
+            rest.bad += part.bad
+            rest.excluded += part.excluded
+            for line, purchase in zip(part.lines, part.rows, strict=True):
+                rest.bad += _add_line(orders, line, purchase)
+        whole = list(orders.values())
+        for first in range(0, len(whole), size):
+            together = whole[first : first + size]
+            yield Chunk(rows=[purchase for _, purchase in together], lines=[line for line, _ in together])
+        yield rest
+
+
+def _add_line(orders: dict[str, tuple[int, Purchase]], line: int, purchase: Purchase) -> list[BadRow]:
+    """Add a line to its order; return it as a bad row if it names another buyer than the lines before."""
+    first_line, before = orders.get(purchase.order_id, (line, None))
+    if before is None:
+        orders[purchase.order_id] = (line, purchase)
+    elif before.buyer_id != purchase.buyer_id:
+        reason = f"order {purchase.order_id} has another buyer in line {first_line}"
+        return [BadRow(line=line, reason=reason)]
+    else:
+        added = before.amount_cents + purchase.amount_cents
+        orders[purchase.order_id] = (first_line, before._replace(amount_cents=added))
+    return []
+
+
+def _excluded(cells: Cells, filters: tuple[Filter, ...]) -> str | None:
+    for place, counted, reason in filters:
+        value = cells[place].strip()
+        if value.lower() not in counted:
+            return f"{reason} {value!r}" if value else f"no {reason}"
+    return None
+
+
+def purchases_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Purchase] | SummedFile:
+    """Check a file of purchases. Raises CashbackError, also for a column that looks as if it mattered."""
+    present = _require(table, PURCHASES, ("purchased_at",))
+    filters = tuple(_filters(table, answers, present))
+    used = {*present, *(table.columns[place] for place, _, _ in filters)}
+    name = str(table.path)
+    refuse_weighty((column for column in table.columns if column not in used), answers, name)
+    parse_amount = _amounts(table, answers)
+
+    def parse(cells: Sequence[str]) -> Purchase:
+        return Purchase(
+            check_order_id(cells[0]),
+            to_id(cells[1], "buyer_id"),
+            parse_amount(cells[AMOUNT].strip()),
+            read_iso(cells[PURCHASED_AT], now) if len(cells) > PURCHASED_AT else None,
+        )
+
+    file = PlainFile(
+        table=table,
+        kind_name="plain purchases",
+        parse=parse,
+        pick=_picker(table, present),
+        filters=filters,
+        not_looked_at=_others(table, used),
+    )
+    return SummedFile(lines=file) if answers.sum_lines else file
+
+
+def referrals_of(table: Table, answers: Answers) -> PlainFile[tuple[int, int]]:
+    """Check a file of referrals. Raises CashbackError."""
+    present = _require(table, REFERRALS, ())
+    refuse_weighty((column for column in table.columns if column not in present), answers, str(table.path))
+
+    def parse(cells: Sequence[str]) -> tuple[int, int]:
+        return to_id(cells[0], "referrer_id"), to_id(cells[1], "referred_id")
+
+    return PlainFile(
+        table=table,
+        kind_name="plain referrals",
+        parse=parse,
+        pick=_picker(table, present),
+        not_looked_at=_others(table, set(present)),
+    )
+
+
+def _require(table: Table, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:
+    """Return the columns to read. Raises CashbackError if one is missing or named twice."""
+    columns, path = table.columns, table.path
+    wish = ", ".join(needed) + "".join(f" (and optionally {column})" for column in optional)
+    if not columns:
+        raise CashbackError(f"{path} is empty; its first line must name the columns {wish}.")
+    missing = [column for column in needed if column not in columns]
+    if missing:
+        known = ", or be an export of a known shop" if needed is PURCHASES else ""
+        raise CashbackError(f"{path} lacks the column {missing[0]}; its first line must name {wish}{known}.")
+    present = [*needed, *(column for column in optional if column in columns)]
+    for column in present:
+        if columns.count(column) > 1:
+            raise CashbackError(f"{path} names the column {column} twice; remove or rename one.")
+    return present
+
+
+def _picker(table: Table, present: Sequence[str]) -> Callable[[Cells], Sequence[str]]:
+    return itemgetter(*(table.columns.index(column) for column in present))
+
+
+def _others(table: Table, used: set[str]) -> tuple[str, ...]:
+    return tuple(f"column {column!r}" for column in table.columns if column not in used) + table.not_read
+
+
+def _filters(table: Table, answers: Answers, present: Sequence[str]) -> Iterator[Filter]:
+    """Yield what the admin said about the columns of currency and status."""
+    for place, column in enumerate(table.columns):
+        if column in present or column in answers.ignored_columns:
+            continue
+        if answers.currency is not None and is_currency(column):
+            yield place, frozenset({answers.currency.lower()}), "currency"
+        elif answers.only_status and is_status(column):
+            yield place, answers.only_status, "status"
+
+
+def _amounts(table: Table, answers: Answers) -> Parse:
+    """Look through the amounts until it is clear how the file writes them."""
+    place = table.columns.index(PURCHASES[AMOUNT])
+    sample: list[str] = []
+
+    def amounts() -> Iterator[str]:
+        for _, cells in table.rows():
+            if not isinstance(cells, BadRow):
+                text = cells[place].strip()
+                if not sample and text.isdigit() and text.strip("0"):
+                    sample.append(text)
+                yield text
+
+    style, has_decimals = style_of(amounts(), answers, str(table.path))
+    first = sample[0] if sample else None
+    return parser_of(style, unit_of(has_decimals=has_decimals, sample=first, answers=answers, name=str(table.path)))

@@ -1,0 +1,98 @@
+"""The amount and the currency of a row of a shop's export."""
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from cashback.domain.errors import CashbackError
+from cashback.domain.money import PRICES_KEPT
+from cashback.shops.amounts import Parse, parse_signed, parser_of, style_of
+from cashback.shops.answers import DOLLARS, PROGRAM_CURRENCY, Answers
+from cashback.shops.cells import Columns
+from cashback.shops.kinds.kind import FileKind
+from cashback.shops.tables import BadRow, Table
+
+_FIGURES: Final = re.compile(r"(?P<before>[^0-9]*)(?P<figures>[0-9](?:.*[0-9])?)(?P<after>[^0-9]*)")
+OWN_SYMBOLS: Final = {"USD": frozenset({"", "$", "US$", "USD", "$US", "USD$"})}
+"""How the program's currency is written beside an amount; any other symbol is another currency."""
+
+
+class Price(NamedTuple):
+    """A row's amount in cents, and why it does not count; None if it does."""
+
+    cents: int
+    excluded: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """Reads the prices of one file."""
+
+    columns: Columns
+    amount: str
+    currency: str | None
+    parse_amount: Parse
+
+    def is_given(self, cells: Sequence[str]) -> bool:
+        """Return whether a row has an amount."""
+        return bool(self.columns.value(cells, self.amount))
+
+    def read(self, cells: Sequence[str]) -> Price:
+        """Read a row's price. Raises CashbackError if it is not one."""
+        text = self.columns.value(cells, self.amount)
+        figures, symbol = split_symbol(text)
+        cents = parse_signed(figures, self.parse_amount)
+        if self.currency is not None:
+            code = self.columns.value(cells, self.currency).upper()
+            if code != PROGRAM_CURRENCY:
+                return Price(cents, f"in {code[:10]}, not {PROGRAM_CURRENCY}" if code else "without a currency")
+        if symbol.upper() not in OWN_SYMBOLS[PROGRAM_CURRENCY]:
+            return Price(cents, f"in {symbol[:10]}, not {PROGRAM_CURRENCY}")
+        return Price(cents, None)
+
+    def parse(self, text: str) -> int:
+        """Read another amount of the row, such as what was refunded."""
+        return parse_signed(split_symbol(text)[0], self.parse_amount)
+
+
+@lru_cache(maxsize=PRICES_KEPT)
+def split_symbol(text: str) -> tuple[str, str]:
+    """Split "-$1,234.00" into the figures with a minus before them, and the symbol of the currency.
+
+    A text that is not an amount with a symbol is returned as it is.
+    """
+    written = html.unescape(text).replace("\u00a0", " ").strip()
+    found = _FIGURES.fullmatch(written)
+    if found is None:
+        return written, ""
+    beside = found["before"] + found["after"]
+    symbol = re.sub("[-−() ]", "", beside)
+    if re.search("[.,+]", symbol):
+        return written, ""
+    is_negative = "-" in beside or "−" in beside or ("(" in found["before"] and ")" in found["after"])
+    return f"{'-' if is_negative else ''}{found['figures']}", symbol
+
+
+def prices_of(table: Table, kind: FileKind, answers: Answers) -> Prices:
+    """Find out how a file writes its prices. Raises CashbackError."""
+    if answers.currency is not None and answers.currency != PROGRAM_CURRENCY:
+        raise CashbackError(
+            f"--currency {answers.currency}: cashback is paid in {PROGRAM_CURRENCY}; other money cannot count."
+        )
+    columns = Columns(table.columns)
+    wanted = answers.amount or next(iter(kind.amounts))
+    amount = kind.amounts.get(wanted)
+    if amount is None or amount not in columns:
+        amount = next((column for column in kind.amounts.values() if column in columns), "")
+
+    def figures() -> Iterator[str]:
+        for _, cells in table.rows():
+            if not isinstance(cells, BadRow):
+                yield split_symbol(columns.value(cells, amount))[0]
+
+    style, _ = style_of(figures(), answers, str(table.path))
+    unit = answers.amounts or DOLLARS
+    return Prices(columns=columns, amount=amount, currency=kind.currency, parse_amount=parser_of(style, unit))

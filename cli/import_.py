@@ -1,0 +1,325 @@
+"""`import`: purchases and referrals from files. Importing a file again changes nothing."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import anyio
+import typer
+
+from cashback.database.database import Database
+from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
+from cashback.database.referral_program.referrals import create_referrals, referrers_of
+from cashback.database.referral_program.shop_refunds import record_shop_refunds
+from cashback.domain.ports import utc_now
+from cashback.settings import Settings
+from cashback.shops.answers import Answers, UnansweredError
+from cashback.shops.chunks import Chunk, PurchaseFile, ReferralFile
+from cashback.shops.files import open_purchases, open_referrals
+from cashback.shops.tables import BadRow
+from cli.context import Place, ledger
+from cli.import_tally import ERRORS_LISTED, Tally
+from cli.options import ConfigOption, DatabaseOption, JsonOption
+from cli.output import Advance, UsageError, complain, counted, progress, remark, say, say_json
+
+CHUNK_ROWS: Final = 20_000
+"""Rows in one transaction: each transaction rewrites most of the referrals' pages, so fewer of them write less."""
+
+
+class _RolledBackError(Exception):
+    """Rolls back a strict import with bad rows, or a dry run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The files of an import; None for one that is not given."""
+
+    referrals: ReferralFile | None
+    purchases: PurchaseFile | None
+
+
+@dataclass(slots=True, kw_only=True)
+class _Import:
+    """One run: the files, referrals first, and what became of their rows so far."""
+
+    files: Files
+    rate_ppm: int
+    holding_days: int
+    now: datetime
+    tallies: dict[str, Tally] = field(default_factory=dict)
+
+    def chunks(self) -> Iterator[Chunk[tuple[int, int]] | Chunk[Purchase]]:
+        """Read both files, referrals first, so that a buyer's referrer is known before the purchase."""
+        for name, file in (("referrals", self.files.referrals), ("purchases", self.files.purchases)):
+            if file is not None:
+                self.tallies[name] = Tally(kind=file.kind_name, not_looked_at=file.not_looked_at)
+                yield from file.chunks(CHUNK_ROWS)
+
+    def take(self, connection: Any, chunk: Chunk[Any]) -> None:  # noqa: ANN401 -- the database package's connection
+        """Take a chunk's good rows."""
+        if "purchases" in self.tallies:
+            self._take_purchases(connection, chunk, self.tallies["purchases"])
+        else:
+            self._take_referrals(connection, chunk, self.tallies["referrals"])
+
+    def take_all(self, connection: Any, advance: Advance, *, keep: bool) -> None:  # noqa: ANN401 -- as above
+        """Take every chunk in one transaction, and roll it back if a row is bad or nothing is to be kept."""
+        for chunk in self.chunks():
+            self.take(connection, chunk)
+            advance(chunk.read)
+        if self.bad or not keep:
+            raise _RolledBackError
+
+    @property
+    def bad(self) -> int:
+        """Count the bad rows of all files."""
+        return sum(tally.bad for tally in self.tallies.values())
+
+    def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
+        refusals = create_referrals(connection, chunk.rows, self.now)
+        refused = [number for number, refusal in enumerate(refusals) if refusal]
+        standing = referrers_of(connection, [chunk.rows[number][1] for number in refused])
+        bad = list(chunk.bad)
+        known = 0
+        for number in refused:
+            referrer_id, referred_id = chunk.rows[number]
+            stands = standing.get(referred_id)
+            if stands == referrer_id != referred_id:
+                known += 1
+                continue
+            by = f" ({stands})" if stands is not None and referrer_id != referred_id else ""
+            bad.append(
+                BadRow(line=chunk.lines[number], reason=f"{referrer_id} referred {referred_id}: {refusals[number]}{by}")
+            )
+        tally.read += chunk.read
+        tally.imported += len(refusals) - len(refused)
+        tally.known += known
+        tally.refuse(sorted(bad, key=lambda row: row.line))
+
+    def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
+        answers = record_purchases(connection, chunk.rows, self.rate_ppm, self.now, holding_days=self.holding_days)
+        bad = list(chunk.bad)
+        for number, answer in enumerate(answers):
+            purchase = chunk.rows[number]
+            if answer.outcome is PurchaseOutcome.CONFLICTING:
+                reason = f"order {purchase.order_id} is known with another buyer or amount"
+                bad.append(BadRow(line=chunk.lines[number], reason=reason))
+                continue
+            tally.count(OUTCOME_NAMES[answer.outcome], purchase.amount_cents)
+            tally.earned_cents += answer.earned_cents
+        tally.read += chunk.read
+        tally.nobody_earns = tally.rows_of("nobody_earns")
+        tally.known = tally.rows_of("known")
+        tally.imported = tally.rows_of("earned") + tally.nobody_earns
+        tally.look_at(chunk.rows)
+        tally.exclude(chunk.excluded)
+        tally.refuse(sorted(bad, key=lambda row: row.line))
+        for recorded in record_shop_refunds(connection, chunk.refunds, actor="cli", now=self.now):
+            if recorded is not None:
+                tally.refunds.add(recorded.amount_cents)
+                tally.taken_cents += recorded.taken_cents
+
+
+OUTCOME_NAMES: Final = {
+    PurchaseOutcome.EARNED: "earned",
+    PurchaseOutcome.NOBODY_EARNS: "nobody_earns",
+    PurchaseOutcome.REPEATED: "known",
+}
+
+
+class Unit(StrEnum):
+    """What an amount without decimals may be."""
+
+    DOLLARS = "dollars"
+    CENTS = "cents"
+
+
+class AmountColumn(StrEnum):
+    """Which of a shop's amounts may count."""
+
+    SUBTOTAL = "subtotal"
+    TOTAL = "total"
+
+
+class DecimalSign(StrEnum):
+    """Which sign may stand before the cents."""
+
+    POINT = "point"
+    COMMA = "comma"
+
+
+class DayOrder(StrEnum):
+    """How days may be written."""
+
+    DMY = "dmy"
+    MDY = "mdy"
+
+
+def command(
+    context: typer.Context,
+    *,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A shop's export, or CSV: order_id,buyer_id,amount.")
+    ] = None,
+    referrals: Annotated[
+        Path | None,
+        typer.Option("--referrals", metavar="FILE", help="CSV: referrer_id,referred_id; imported first."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing unless every row is good.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be imported; import nothing.")] = False,
+    ignore_column: Annotated[
+        list[str] | None,
+        typer.Option("--ignore-column", metavar="NAME", help="This column does not matter; repeat it for more."),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="CODE", help="Count only rows in this currency: USD.")
+    ] = None,
+    only_status: Annotated[
+        list[str] | None,
+        typer.Option("--only-status", metavar="TEXT", help="Count only rows in this state; repeat it for more."),
+    ] = None,
+    amounts: Annotated[Unit | None, typer.Option("--amounts", help="What amounts without decimals are.")] = None,
+    amount: Annotated[
+        AmountColumn | None,
+        typer.Option("--amount", help="A shop's amounts with taxes and shipping (total), or without (subtotal)."),
+    ] = None,
+    decimal: Annotated[DecimalSign | None, typer.Option("--decimal", help="The sign before the cents.")] = None,
+    day_order: Annotated[DayOrder | None, typer.Option("--day-order", help="The order of day and month.")] = None,
+    sum_lines: Annotated[
+        bool, typer.Option("--sum-lines", help="Add up the rows of an order; otherwise its second row is bad.")
+    ] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Read the options and import."""
+    answers = Answers(
+        ignored_columns=frozenset(" ".join(name.split()).lower() for name in ignore_column or ()),
+        currency=currency.strip().upper() if currency else None,
+        only_status=frozenset(status.strip().lower() for status in only_status or ()),
+        amounts=amounts,
+        decimal=decimal,
+        day_order=day_order,
+        amount=amount,
+        sum_lines=sum_lines,
+    )
+    return import_files(
+        Place.of(context, config, database),
+        purchases=file,
+        referrals=referrals,
+        strict=strict,
+        dry_run=dry_run,
+        answers=answers,
+        as_json=as_json,
+    )
+
+
+def import_files(
+    place: Place,
+    *,
+    purchases: Path | None,
+    referrals: Path | None,
+    strict: bool,
+    as_json: bool,
+    dry_run: bool = False,
+    answers: Answers | None = None,
+) -> int:
+    """Take what the files hold, say what became of it, and return the exit code."""
+    if purchases is None and referrals is None:
+        raise UsageError("there is nothing to import: name a file of purchases, or --referrals FILE")
+    settings = place.settings()
+    # Both files are checked before the first one is imported.
+    files = _opened(purchases, referrals, answers or Answers())
+    lines = sum(file.line_count for file in (files.referrals, files.purchases) if file is not None)
+    with progress("Importing", lines) as advance:
+        run = anyio.run(_import, settings, files, strict, dry_run, advance)
+    refused = strict and run.bad > 0
+    for name, tally in run.tallies.items():
+        if refused:
+            tally.reset_imported()
+        _list_bad_rows(referrals if name == "referrals" else purchases, tally)
+    say_json(_all_as_json(run.tallies)) if as_json else _say(run.tallies, dry_run=dry_run)
+    if refused:
+        complain(f"nothing was imported: --strict, and {counted(run.bad, 'row is', 'rows are')} bad")
+        return 1
+    return 3 if run.bad else 0
+
+
+def _opened(purchases: Path | None, referrals: Path | None, answers: Answers) -> Files:
+    """Open the files, and ask on a terminal what they leave open. Raises UnansweredError elsewhere."""
+    while True:
+        try:
+            return Files(
+                referrals=open_referrals(referrals, answers) if referrals is not None else None,
+                purchases=open_purchases(purchases, answers, utc_now()) if purchases is not None else None,
+            )
+        except UnansweredError as open_question:
+            if not sys.stdin.isatty():
+                raise
+            answer: dict[str, Any] = {open_question.option: _ask(open_question)}
+            answers = replace(answers, **answer)
+
+
+def _ask(open_question: UnansweredError) -> str:
+    choices = "/".join(open_question.choices)
+    while True:
+        given: str = typer.prompt(f"{open_question.question} [{choices}]", err=True)
+        if given.strip().lower() in open_question.choices:
+            return given.strip().lower()
+
+
+async def _import(
+    settings: Settings,
+    files: Files,
+    strict: bool,  # noqa: FBT001 -- anyio.run passes by position
+    dry_run: bool,  # noqa: FBT001 -- as above
+    advance: Advance,
+) -> _Import:
+    async with ledger(settings, create=not dry_run) as database:
+        run = _Import(
+            files=files,
+            rate_ppm=settings.referral_settings.rate_ppm,
+            holding_days=settings.referral_settings.holding_days,
+            now=database.now(),
+        )
+        if strict or dry_run:
+            await _take_in_one_transaction(database, run, advance, keep=not dry_run)
+        else:
+            for chunk in run.chunks():
+                await database.write(run.take, chunk)
+                advance(chunk.read)
+        return run
+
+
+async def _take_in_one_transaction(database: Database, run: _Import, advance: Advance, *, keep: bool) -> None:
+    try:
+        await database.write(run.take_all, advance, keep=keep)
+    except _RolledBackError:
+        return
+
+
+def _list_bad_rows(path: Path | None, tally: Tally) -> None:
+    for row in tally.errors:
+        remark(f"{path} line {row.line}: {row.reason}")
+    if tally.bad > len(tally.errors):
+        remark(f"{path}: and {counted(tally.bad - len(tally.errors), 'more bad row')}")
+
+
+def _all_as_json(tallies: dict[str, Tally]) -> dict[str, Any]:
+    """Return the sums over the files, and each file's own."""
+    parts = {name: tally.as_json(name) for name, tally in tallies.items()}
+    names = ("read", "imported", "known", "nobody_earns", "bad", "earned_cents")
+    errors = [error for part in parts.values() for error in part.pop("errors")]
+    sums = {name: sum(part[name] for part in parts.values()) for name in names}
+    return {**sums, "errors": errors[:ERRORS_LISTED], **parts}
+
+
+def _say(tallies: dict[str, Tally], *, dry_run: bool) -> None:
+    for name, tally in tallies.items():
+        tally.say(name)
+    if dry_run:
+        say("This was a dry run: nothing was imported.")

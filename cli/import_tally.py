@@ -1,0 +1,155 @@
+"""What became of a file's rows, for people and for programs."""
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cashback.database.referral_program.purchases import Purchase
+from cashback.domain.money import dollars
+from cashback.shops.chunks import Excluded
+from cashback.shops.tables import BadRow
+from cli.output import counted, say
+
+ERRORS_LISTED: Final = 100
+LARGEST_LISTED: Final = 5
+MEMBERS_COUNTED: Final = 100_000
+"""More are not told apart: an import takes the same memory for any number of rows."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How many rows, or orders, ended in one way, and their cents."""
+
+    rows: int = 0
+    cents: int = 0
+
+    def add(self, cents: int) -> None:
+        """Count one more."""
+        self.rows += 1
+        self.cents += cents
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """What became of one file's rows. `errors` lists the first of those that `bad` counts."""
+
+    kind: str
+    not_looked_at: tuple[str, ...] = ()
+    read: int = 0
+    imported: int = 0
+    known: int = 0
+    nobody_earns: int = 0
+    earned_cents: int = 0
+    bad: int = 0
+    errors: list[BadRow] = field(default_factory=list)
+    cents: int = 0
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    excluded: dict[str, Outcome] = field(default_factory=dict)
+    refunds: Outcome = field(default_factory=Outcome)
+    taken_cents: int = 0
+    members: set[int] = field(default_factory=set)
+    largest: list[tuple[int, str, int]] = field(default_factory=list)
+
+    def refuse(self, rows: list[BadRow]) -> None:
+        """Count bad rows, and list them while there are few."""
+        self.bad += len(rows)
+        self.errors += rows[: ERRORS_LISTED - len(self.errors)]
+
+    def count(self, outcome: str, cents: int) -> None:
+        """Count a purchase that ended in this way."""
+        self.outcomes.setdefault(outcome, Outcome()).add(cents)
+
+    def rows_of(self, outcome: str) -> int:
+        """Return how many purchases ended in this way."""
+        return self.outcomes[outcome].rows if outcome in self.outcomes else 0
+
+    def exclude(self, rows: Iterable[Excluded]) -> None:
+        """Count rows that do not count, by their reasons."""
+        for row in rows:
+            self.excluded.setdefault(row.reason, Outcome()).add(row.cents)
+
+    def look_at(self, purchases: list[Purchase]) -> None:
+        """Note whose purchases these are, their sum, and the largest of them."""
+        self.cents += sum(purchase.amount_cents for purchase in purchases)
+        if len(self.members) < MEMBERS_COUNTED:
+            self.members.update(purchase.buyer_id for purchase in purchases)
+        if purchases:
+            found = heapq.nlargest(LARGEST_LISTED, purchases, key=lambda purchase: purchase.amount_cents)
+            named = [(one.amount_cents, one.order_id, one.buyer_id) for one in found]
+            self.largest = heapq.nlargest(LARGEST_LISTED, [*self.largest, *named], key=lambda one: one[0])
+
+    def reset_imported(self) -> None:
+        """Reset the counts: the transaction was rolled back."""
+        self.imported = self.known = self.nobody_earns = self.earned_cents = self.taken_cents = 0
+        self.outcomes.clear()
+        self.refunds = Outcome()
+
+    def as_json(self, name: str) -> dict[str, Any]:
+        """Return the facts for programs."""
+        return {
+            "read": self.read,
+            "imported": self.imported,
+            "known": self.known,
+            "nobody_earns": self.nobody_earns,
+            "bad": self.bad,
+            "errors": [{"file": name, "line": row.line, "reason": row.reason} for row in self.errors],
+            "earned_cents": self.earned_cents,
+            "kind": self.kind,
+            "not_looked_at": list(self.not_looked_at),
+            **(self._purchases_as_json() if name == "purchases" else {}),
+        }
+
+    def _purchases_as_json(self) -> dict[str, Any]:
+        return {
+            "orders": sum(outcome.rows for outcome in self.outcomes.values()),
+            "members": len(self.members),
+            "cents": self.cents,
+            "outcomes": _by_name(self.outcomes),
+            "excluded": _by_name(self.excluded),
+            "refunds": {"rows": self.refunds.rows, "cents": self.refunds.cents, "taken_cents": self.taken_cents},
+            "largest": [
+                {"order_id": order_id, "buyer_id": str(buyer_id), "amount_cents": cents}
+                for cents, order_id, buyer_id in self.largest
+            ],
+        }
+
+    def say(self, name: str) -> None:
+        """Write the facts for people."""
+        say(
+            f"{name.capitalize()}: {counted(self.read, 'row')} read, {self.imported:,} imported,"
+            f" {self.known:,} known already, {self.bad:,} bad."
+        )
+        if name == "purchases":
+            say(f"  They earned {dollars(self.earned_cents)}; {self.nobody_earns:,} earned nothing.")
+            self._say_purchases()
+        if self.not_looked_at:
+            say(f"  Not looked at: {', '.join(self.not_looked_at)}.")
+
+    def _say_purchases(self) -> None:
+        orders = sum(outcome.rows for outcome in self.outcomes.values())
+        of = "more than " if len(self.members) >= MEMBERS_COUNTED else ""
+        say(
+            f"  Read as {self.kind}: {counted(orders, 'order')} of {of}{counted(len(self.members), 'member')},"
+            f" {dollars(self.cents)} in all."
+        )
+        for outcome, counts in self.outcomes.items():
+            say(
+                f"  {outcome.replace('_', ' ').capitalize()}: {counted(counts.rows, 'order')}, {dollars(counts.cents)}."
+            )
+        for reason, counts in self.excluded.items():
+            say(f"  Excluded: {counted(counts.rows, 'row')}, {dollars(counts.cents)}: {reason}.")
+        if self.refunds.rows:
+            say(
+                f"  Refunded: {counted(self.refunds.rows, 'order')}, {dollars(self.refunds.cents)};"
+                f" that takes back {dollars(self.taken_cents)}."
+            )
+        if self.largest:
+            listed = (
+                f"{dollars(cents)} (order {order_id} by {buyer_id})" for cents, order_id, buyer_id in self.largest
+            )
+            say(f"  Largest: {', '.join(listed)}.")
+
+
+def _by_name(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:
+    return {name: {"rows": counts.rows, "cents": counts.cents} for name, counts in outcomes.items()}

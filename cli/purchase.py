@@ -1,0 +1,58 @@
+"""`purchase`: records one purchase."""
+
+from typing import Annotated, Final
+
+import anyio
+import typer
+
+from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, RecordedPurchase
+from cashback.domain.errors import PurchaseRefusedError
+from cashback.domain.money import dollars
+from cashback.settings import Settings
+from cashback.shops.ids import check_order_id
+from cli.context import Place, ledger
+from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, parse_amount, parse_id
+from cli.output import moment, say, say_json
+
+OUTCOMES: Final = {
+    PurchaseOutcome.EARNED: "It earned the buyer's referrer {}.",
+    PurchaseOutcome.NOBODY_EARNS: "It earned nothing: the buyer has no referrer, or the referrer is blacklisted.",
+    PurchaseOutcome.REPEATED: "It was known already and counts once.",
+}
+
+
+def command(
+    context: typer.Context,
+    *,
+    order_id: OrderArgument,
+    buyer_id: Annotated[int, typer.Argument(metavar="BUYER-ID", parser=parse_id, help="The buyer's Discord id.")],
+    amount_cents: Annotated[
+        int, typer.Argument(metavar="AMOUNT", parser=parse_amount, help="Dollars, for example 12.34.")
+    ],
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """Record the purchase and show what it earned."""
+    bought = Purchase(order_id=check_order_id(order_id), buyer_id=buyer_id, amount_cents=amount_cents)
+    recorded = anyio.run(_record, Place.of(context, config, database).settings(), bought)
+    if recorded.outcome is PurchaseOutcome.CONFLICTING:
+        raise PurchaseRefusedError(
+            f"Order {bought.order_id} is known with another buyer or amount; nothing was changed."
+        )
+    if as_json:
+        earned_cents = recorded.earned_cents if recorded.outcome is PurchaseOutcome.EARNED else None
+        facts = {"order_id": bought.order_id, "buyer_id": buyer_id, "amount_cents": amount_cents}
+        outcome = {"earned_cents": earned_cents, "payable_at": recorded.payable_at, "outcome": recorded.outcome}
+        say_json({**facts, **outcome})
+    else:
+        held = f" It is payable from {moment(recorded.payable_at)}." if recorded.payable_at else ""
+        earned = OUTCOMES[recorded.outcome].format(dollars(recorded.earned_cents))
+        say(f"Order {bought.order_id} of {dollars(amount_cents)} by {buyer_id}. {earned}{held}")
+    return 0
+
+
+async def _record(settings: Settings, bought: Purchase) -> RecordedPurchase:
+    async with ledger(settings, create=True) as database:
+        [recorded] = await database.record_purchases([bought])
+        return recorded

@@ -1,0 +1,168 @@
+"""`cashback import` on the exports of known shops: each row has the answer that an account by hand gives it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from tests.cli.conftest import Answer, Cashback
+from tests.cli.shop_files import ONE, REFERRER, SHAPES, SHOPIFY, STRIPE, TWO, Shape
+from tests.conftest import rows
+
+LEDGER = Path("cashback.db")
+PURCHASES = "SELECT order_id, buyer_id, amount_cents, refunded_cents FROM cashback_referral_purchases ORDER BY order_id"
+NAMES = [shape.name for shape in SHAPES]
+
+
+@pytest.fixture(autouse=True)
+def new(folder: Path, new_ledger: Path, cashback: Cashback) -> None:
+    """Start with a ledger in which two members were referred, long before they bought."""
+    shutil.copyfile(new_ledger, folder / LEDGER)
+    (folder / "r.csv").write_text(f"referrer_id,referred_id\n{REFERRER},{ONE}\n{REFERRER},{TWO}\n")
+    assert cashback("import", "--referrals", "r.csv").code == 0
+
+
+def imported() -> dict[str, tuple[int, int, int]]:
+    return {order: (buyer, cents, refunded) for order, buyer, cents, refunded in rows(LEDGER, PURCHASES)}
+
+
+def spent() -> int:
+    [(cents,)] = rows(LEDGER, "SELECT sum(referred_total_spend_cents) FROM referrals")
+    return int(cents)
+
+
+def kept(shape: Shape) -> int:
+    return sum(cents - refunded for _, cents, refunded in shape.purchases.values())
+
+
+def import_text(cashback: Cashback, text: str, *options: str) -> Answer:
+    Path("shop.csv").write_text(text)
+    return cashback("import", "shop.csv", "--json", *options)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=NAMES)
+def test_each_row_has_its_answer_and_a_second_import_changes_nothing(cashback: Cashback, shape: Shape) -> None:
+    for _ in range(2):
+        answer = import_text(cashback, shape.text)
+        assert answer.code == (3 if shape.bad else 0), answer.err
+        facts = answer.json["purchases"]
+        assert (facts["kind"], facts["bad"]) == (shape.name, shape.bad)
+        assert {reason: counts["cents"] for reason, counts in facts["excluded"].items()} == shape.excluded
+        assert imported() == shape.purchases
+        assert spent() == kept(shape)
+    assert cashback("verify").code == 0
+
+
+def separated(text: str, separator: str) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, delimiter=separator).writerows(csv.reader(io.StringIO(text)))
+    return out.getvalue().encode()
+
+
+def workbook(text: str) -> bytes:
+    book = openpyxl.Workbook()
+    for row in csv.reader(io.StringIO(text)):
+        book.active.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+WAYS: dict[str, Callable[[str], bytes]] = {
+    "with a mark": lambda text: text.encode("utf-8-sig"),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "UTF-16 without a mark": lambda text: text.encode("utf-16-le"),
+    "Windows-1252": lambda text: text.replace("Fox", "Füchslein").encode("cp1252"),
+    "semicolons": lambda text: separated(text, ";"),
+    "tabs": lambda text: separated(text, "\t"),
+    "for Excel": lambda text: b"sep=;\r\n" + separated(text, ";"),
+    "XLSX": workbook,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("shape", SHAPES, ids=NAMES)
+def test_the_same_file_written_otherwise_has_the_same_cents(cashback: Cashback, shape: Shape, way: str) -> None:
+    Path("shop.csv").write_bytes(WAYS[way](shape.text))
+    answer = cashback("import", "shop.csv", "--json")
+    assert answer.code == (3 if shape.bad else 0), answer.err
+    assert imported() == shape.purchases
+    assert spent() == kept(shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=NAMES)
+def test_a_dry_run_says_the_same_and_changes_nothing(cashback: Cashback, shape: Shape) -> None:
+    dry = import_text(cashback, shape.text, "--dry-run")
+    assert imported() == {}
+    assert dry.json == import_text(cashback, shape.text).json
+    assert imported() == shape.purchases
+
+
+def test_the_summary_names_the_largest_and_what_was_not_looked_at(cashback: Cashback) -> None:
+    Path("shop.csv").write_text(STRIPE.text)
+    out = cashback("import", "shop.csv", "--dry-run").out
+    assert "Read as Stripe payments: 3 orders of 2 members, $1,260.00 in all." in out
+    assert "Excluded: 1 row, $70.00: a test payment." in out
+    assert f"Largest: $1,200.00 (order ch_1 by {ONE})" in out
+    assert "Not looked at: column 'converted amount', column 'converted currency', column 'fee'." in out
+    assert "This was a dry run: nothing was imported." in out
+    assert "Refunded: 2 orders, $30.00; that takes back $0.15." in out
+
+
+def test_the_total_counts_if_the_admin_says_so(cashback: Cashback) -> None:
+    assert import_text(cashback, SHOPIFY.text, "--amount", "total").code == 0
+    assert imported()["#1001"] == (ONE, 11_300, 0)
+
+
+def test_a_later_export_takes_back_what_was_refunded_or_cancelled_since(cashback: Cashback) -> None:
+    before = SHOPIFY.text.replace(f"discord_id: {TWO},,Cards,15.00", f"discord_id: {TWO},,Cards,0.00")
+    before = before.replace(",2026-02-05 10:00:00 +0000,Cards,60.00", ",,Cards,0.00").replace(",refunded,", ",paid,")
+    assert import_text(cashback, before).code == 0
+    assert imported()["#1002"] == (TWO, 4_000, 0)
+    assert imported()["#1006"] == (ONE, 6_000, 0)
+    assert import_text(cashback, SHOPIFY.text).code == 0
+    assert imported()["#1002"] == (TWO, 4_000, 1_500)
+    assert imported()["#1006"] == (ONE, 6_000, 6_000)
+
+
+def test_the_same_order_twice_is_a_bad_row_or_summed(cashback: Cashback) -> None:
+    again = STRIPE.text + STRIPE.text.splitlines()[2] + "\n"
+    answer = import_text(cashback, again)
+    assert (answer.code, answer.json["bad"]) == (3, 1)
+    assert "order ch_2 is in the file twice" in answer.json["errors"][0]["reason"]
+    assert imported() == STRIPE.purchases
+
+
+def test_a_column_that_looks_as_if_it_mattered_refuses_a_known_file(cashback: Cashback) -> None:
+    header, _, body = STRIPE.text.partition("\n")
+    wider = f"{header},Sandbox\n" + "".join(f"{line},yes\n" for line in body.splitlines())
+    answer = import_text(cashback, wider)
+    assert (answer.code, imported()) == (1, {})
+    assert '--ignore-column "sandbox"' in answer.error
+    assert import_text(cashback, wider, "--ignore-column", "Sandbox").code == 0
+
+
+def test_members_of_patreon_are_refused_by_name(cashback: Cashback) -> None:
+    text = (
+        "Name,Email,Discord,Patron Status,Follows You,Lifetime Amount,Pledge Amount\nX,a@b.example,x#1,Active,No,9,3\n"
+    )
+    answer = import_text(cashback, text)
+    assert answer.code == 1
+    assert "Patreon members" in answer.error
+
+
+def test_days_that_can_be_read_two_ways_are_asked_about(cashback: Cashback) -> None:
+    text = next(shape.text for shape in SHAPES if shape.name == "PayPal activity")
+    doubtful = text.replace("13/02/", "03/02/").replace("14/02/", "04/02/")
+    answer = import_text(cashback, doubtful)
+    assert (answer.code, imported()) == (1, {})
+    assert "--day-order dmy or --day-order mdy" in answer.error
+    assert import_text(cashback, doubtful, "--day-order", "dmy").code == 0
+    query = "SELECT purchased_at FROM cashback_referral_purchases"
+    assert rows(LEDGER, query) == [("2026-02-03 18:00:00.000000",)]
