@@ -42,7 +42,7 @@ def weekly(weeks: Weeks) -> bytes:
 
 
 def alt_text(weeks: Weeks) -> str:
-    """Return the chart's content as text, for members who cannot see it."""
+    """Return the chart's content as text, for screen readers."""
     paid = [f"week of {monday:%Y-%m-%d} {dollars(cents)}" for monday, cents in weeks if cents]
     shown = "; ".join(paid) if paid else "nothing in any of them"
     return f"Bar chart of the referral cashback distributed in the last {len(weeks)} weeks: {shown}."

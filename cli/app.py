@@ -45,6 +45,7 @@ COMMANDS: Final = {
         "retry": "Try a batch's failed payouts again.",
         "stop": "Stop a running batch after its current chunk.",
         "abandon": "End a stopped batch, or abandon a finished one's failed payouts; the cashback stays pending.",
+        "notifications": "Count the direct messages that failed, or queue them again.",
     },
     "Look": {
         "history": "List the batches, newest first.",

@@ -8,11 +8,10 @@ from typing import Any, ClassVar, Final, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from cashback.domain.dashes import with_hyphens
 from cli.output import UsageError, remark
 
 NEGATIVE_FIGURE: Final = re.compile(r"-\W*\d")
-DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2e3a\u2e3b\ufe58\ufe63\uff0d"
-DASHED_WORD: Final = re.compile(rf"[{DASHES}]+(?P<name>\w[\w-]*)(?P<value>=.*)?", re.DOTALL)
 
 
 class Listed(NamedTuple):
@@ -28,7 +27,7 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- Typer has no public name for it
         """Read `-5` as a value, so that it is refused as an amount and not as an option."""
         ctx.ignore_unknown_options = any(NEGATIVE_FIGURE.match(argument) for argument in args)
-        return super().parse_args(ctx, with_plain_dashes(args, self.params))
+        return super().parse_args(ctx, with_options(args, self.params))
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 -- as above
         """Run the command; options that do not go together are wrong usage of it."""
@@ -38,15 +37,10 @@ class Command(TyperCommand):
             ctx.fail(str(error))
 
 
-def with_plain_dashes(arguments: list[str], parameters: list[Any]) -> list[str]:
-    """Read `—only`, which a phone or a word processor makes of `--only`, as the option; any other word stays."""
-    known = {option for parameter in parameters for option in parameter.opts} | {"--help"}
-    plain = []
-    for argument in arguments:
-        match = DASHED_WORD.fullmatch(argument)
-        is_option = match is not None and not argument.isascii() and f"--{match['name']}" in known
-        plain.append(f"--{match['name']}{match['value'] or ''}" if match and is_option else argument)
-    return plain
+def with_options(arguments: list[str], parameters: list[Any]) -> list[str]:
+    """Read `—only`, which a phone makes of `--only`, as the option."""
+    names = {option.removeprefix("--") for parameter in parameters for option in parameter.opts} | {"help"}
+    return [with_hyphens(argument, names) for argument in arguments]
 
 
 class LazyCommands(Mapping[str, TyperCommand]):
@@ -100,7 +94,7 @@ class CommandGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 -- as above
         """Read the options before the command."""
-        return super().parse_args(ctx, with_plain_dashes(args, self.params))
+        return super().parse_args(ctx, with_options(args, self.params))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 -- as above
         """Find the command, also by its former name."""

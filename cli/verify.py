@@ -6,7 +6,7 @@ import anyio
 import typer
 
 from cashback.database import audit_log
-from cashback.database.integrity import reconciliation, soundness
+from cashback.database.integrity import health, reconciliation
 from cashback.database.integrity.reconciliation import Verdict
 from cashback.database.payouts import batches
 from cashback.settings import Settings
@@ -65,5 +65,5 @@ async def _verify(settings: Settings, head: str | None, batch_id: str | None) ->
         if batch_id is not None:
             number = await database.read(batches.find_named, batch_id)
             return await database.read(reconciliation.verify_batch, number), head_entry
-        await database.read(soundness.require_sound, database.name)
+        await database.read(health.require_sound, database.name)
         return await database.read(reconciliation.verify), head_entry

@@ -44,7 +44,7 @@ FRIDAY = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 FIRST_BUYER = 900_000
 ALL_OF_IT_PPM = 1_000_000
 
-# Files in memory are as real, and nobody waits for a disk; where memory is scarce they stay on it.
+# Files in memory are as real, and need not wait for a disk; if memory is scarce they stay on the disk.
 MEMORY = Path("/dev/shm")  # noqa: S108 -- pytest makes a folder of its own in it
 MEMORY_NEEDED = 4 << 30
 if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
@@ -63,17 +63,17 @@ class Clock:
         self.moment = moment
 
     def __call__(self) -> datetime:
-        """Tell the moment."""
+        """Return the moment."""
         return self.moment
 
     def advance(self, seconds: float) -> datetime:
-        """Move on, or back, and tell the moment."""
+        """Advance, or go back, and return the moment."""
         self.moment += timedelta(seconds=seconds)
         return self.moment
 
 
 class Recorder:
-    """An observer that keeps what it is told."""
+    """An observer that records its calls."""
 
     def __init__(self) -> None:
         self.chunks: list[ChunkCredited] = []
@@ -94,7 +94,7 @@ class Recorder:
 
 
 REFUSED: Final = (sqlite3.IntegrityError, psycopg.IntegrityError)
-"""What a constraint or a trigger says to another program."""
+"""The message of a constraint or a trigger to another program."""
 
 A_REFUSAL: Final = re.compile(
     r"(CREATE TRIGGER \w+ BEFORE .+?)(?: WHEN (.+))? BEGIN SELECT RAISE\(ABORT, '(.+)'\); END", re.DOTALL
@@ -121,7 +121,7 @@ class Rows:
         return self._connection.execute(spoken.replace("%", "%%").replace("?", "%s").encode(), parameters)
 
     def executescript(self, script: str) -> None:
-        """Execute statements that take no parameters, in one go, past SQLite's CHECK constraints."""
+        """Execute statements without parameters, in one go, past SQLite's CHECK constraints."""
         if isinstance(self._connection, sqlite3.Connection):
             self._connection.execute("PRAGMA ignore_check_constraints = ON")
             self._connection.executescript(script)
@@ -168,7 +168,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def drop_guards(location: Location) -> None:
-    """Remove the triggers, and PostgreSQL's own checks, as somebody who tampers would."""
+    """Remove the triggers, and PostgreSQL's own checks, like a tampering user."""
     with raw(location) as connection:
         if isinstance(location, URL):
             triggers = "SELECT 'TRIGGER', tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
@@ -185,7 +185,7 @@ def drop_guards(location: Location) -> None:
 
 @contextmanager
 def break_writes(location: Location, table: str) -> Iterator[None]:
-    """Let every change of a table's rows fail inside the block."""
+    """Make every change of a table's rows fail inside the block."""
     with raw(location) as connection:
         connection.execute(f"ALTER TABLE {table} RENAME TO taken_away")
         yield
@@ -193,7 +193,7 @@ def break_writes(location: Location, table: str) -> Iterator[None]:
 
 
 def lose_index_rows(path: Path, name: str = "cashback_wallet_transactions_one_per_payout") -> None:
-    """Let an index forget its rows, as a disk does that loses a write. The file opens, and most of it reads well."""
+    """Drop rows from an index, like a disk that lost a write. The file opens, and most of it reads well."""
     with raw(path) as connection:
         [(page,)] = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (name,))
         [(size,)] = connection.execute("PRAGMA page_size")
@@ -240,12 +240,12 @@ class LedgerFixture:
 
     @property
     def path(self) -> Path:
-        """Tell where the file is, for what is about a file."""
+        """The path of the file, for tests about a file."""
         return self.database.path
 
     @property
     def location(self) -> Location:
-        """Tell where the ledger is."""
+        """The location of the ledger."""
         return self.database.location
 
     async def earn(self, referrer_id: int, *amounts_cents: int) -> list[int]:
@@ -264,7 +264,7 @@ class LedgerFixture:
         return buyers
 
     async def buy(self, purchases: Iterable[tuple[int, int]]) -> None:
-        """Let buyers earn their referrers so many cents more."""
+        """Record purchases that earn the buyers' referrers so many cents more."""
         recorded = []
         for buyer_id, amount_cents in purchases:
             self._orders += 1
@@ -309,7 +309,7 @@ class LedgerFixture:
         return await self.database.read(batches.report, number)
 
     async def pending(self, referrer_id: int) -> int:
-        """Tell what one referrer would be paid now."""
+        """Return what one referrer would be paid now."""
         return int((await self.database.get_pending_cashback_for_user(referrer_id))["pending_cents"])
 
     async def verify(self) -> reconciliation.Verdict:
@@ -317,11 +317,11 @@ class LedgerFixture:
         return await self.database.read(reconciliation.verify)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Read rows beside the program."""
+        """Read rows without the program."""
         return rows(self.location, query, *parameters)
 
     def balance(self, user_id: int) -> int:
-        """Tell what is in a wallet."""
+        """Return a wallet's balance."""
         return int(self.rows("SELECT wallet_balance_cents FROM users WHERE discord_id = ?", user_id)[0][0])
 
     def payouts(self, number: int) -> list[tuple[Any, ...]]:
@@ -376,7 +376,7 @@ ON_BOTH: Final = (
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test of the money on both databases, unless it says why it is about a file."""
+    """Run each test of the money on both databases, unless its reason names a file."""
     ours = os.environ.get("DATABASE_URL") or metafunc.definition.nodeid.startswith(ON_BOTH)
     if ours and "kind" in metafunc.fixturenames and not metafunc.definition.get_closest_marker("about_a_file"):
         metafunc.parametrize("kind", [SQLITE, POSTGRESQL], indirect=True)
@@ -389,9 +389,9 @@ NEVER_WAIT: Final = ("tests/verification/simulation/test_seeds", "tests/cashback
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out trio on PostgreSQL: its driver waits in threads, which are the same for either loop.
+    """Omit trio on PostgreSQL: its driver waits in threads, which are the same for either loop.
 
-    What never waits comes first: beside it run the bot's tests, which wait now and then, and no core is left alone at
+    Tests that never wait come first: the bot's tests, which wait now and then, run in parallel, and no core is idle at
     the end.
     """
     left_out = [item for item in items if {"trio", POSTGRESQL} <= _parameters(item)]
@@ -415,7 +415,7 @@ def _parameters(item: pytest.Item) -> set[object]:
 
 @pytest.fixture
 def kind(request: pytest.FixtureRequest) -> str:
-    """Tell on which database the test runs."""
+    """Return the database of the test."""
     return str(getattr(request, "param", SQLITE))
 
 
@@ -427,7 +427,7 @@ def postgresql() -> Iterator[Server]:
 
 
 def _create(location: Location) -> None:
-    """Make a ledger without an event loop: whoever asks for the first one may be in one already."""
+    """Create a ledger without an event loop: the first caller may be in one already."""
     engine = make_engine(location, writes=True)
     with engine.begin() as connection:
         schema.upgrade(connection, name_of(location), FRIDAY)
@@ -436,7 +436,7 @@ def _create(location: Location) -> None:
 
 @pytest.fixture
 def ground(kind: str, request: pytest.FixtureRequest) -> Ground:
-    """Tell where processes that are under fire keep their ledgers, on the test's database."""
+    """Return the ground for processes under test to keep their ledgers, on the test's database."""
     if kind == SQLITE:
         return databases.Files()
     running: Server = request.getfixturevalue("postgresql")
@@ -462,7 +462,7 @@ def new_ledger_on_server(postgresql: Server) -> Iterator[URL]:
 
 @pytest.fixture
 def location(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Location]:
-    """Make a ledger that nobody has used, on the test's database; tell where it is."""
+    """Create an unused ledger on the test's database; return its location."""
     if kind == SQLITE:
         path = tmp_path / "cashback.db"
         shutil.copyfile(request.getfixturevalue("new_ledger"), path)

@@ -52,7 +52,7 @@ class Bot:
         self.full = False
         self.configured = configured
         self.service = AdminService(database, Settings(referral_settings=configured), self._submit, reread=self.reread)
-        self.scheduler = Scheduler(self.service, database, post_line=self._tell, wake=lambda: None)
+        self.scheduler = Scheduler(self.service, database, post_line=self._post_line, wake=lambda: None)
 
     def reread(self) -> Settings:
         """Read the configuration as it is now."""
@@ -64,7 +64,7 @@ class Bot:
         self.submitted.append(number)
         return 0
 
-    async def _tell(self, line: str) -> None:
+    async def _post_line(self, line: str) -> None:
         self.told.append(line)
 
 
@@ -485,7 +485,7 @@ async def failing(frozen_time: FrozenTime, tmp_path: Path) -> AsyncIterator[tupl
         await earn(database, "one")
         bot = Bot(database)
         service = Failing(database, Settings(), bot._submit)
-        bot.scheduler = Scheduler(service, database, post_line=bot._tell, wake=lambda: None)
+        bot.scheduler = Scheduler(service, database, post_line=bot._post_line, wake=lambda: None)
         yield bot, service, database
 
 

@@ -20,10 +20,9 @@ def pause_after(failures: int, *, first_seconds: float, longest_seconds: float =
 class Backoff:
     """The pause after failures. It doubles with each failure, up to the longest."""
 
-    def __init__(
-        self, *, first_seconds: float = FIRST_RETRY_SECONDS, longest_seconds: float = LONGEST_RETRY_SECONDS
-    ) -> None:
-        self._first_seconds = first_seconds
+    def __init__(self, *, first_seconds: float | None = None, longest_seconds: float = LONGEST_RETRY_SECONDS) -> None:
+        """`first_seconds` is FIRST_RETRY_SECONDS by default, read here so that a test can shorten it."""
+        self._first_seconds = FIRST_RETRY_SECONDS if first_seconds is None else first_seconds
         self._longest_seconds = longest_seconds
         self._failures = 0
         self._next_at = 0.0

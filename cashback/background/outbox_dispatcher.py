@@ -30,6 +30,12 @@ MAX_IN_FLIGHT: Final = 4
 RETRY_SECONDS: Final = 30
 """The pause before the second attempt; it doubles for each further one."""
 
+LONGEST_OUTAGE_RETRY_SECONDS: Final = 900
+"""The longest pause of a message that the service could not take. An outage never ends the retries."""
+
+RETRIED_AT_ONCE: Final = 10
+"""How many postponed messages are handed out before untried ones are looked for again: those go first."""
+
 BACK_OFF_SECONDS: Final = 600
 """How long all delivery pauses when Discord reports that direct messages are sent too fast."""
 
@@ -61,6 +67,7 @@ class OutboxDispatcher:
         self._retry_attempts = retry_attempts
         self._taking = anyio.Lock()
         self._attempts = 0
+        self._outages: dict[int, int] = {}
 
     async def run(self) -> None:
         """Deliver until cancelled. If the ledger is unavailable for a while, delivery is retried."""
@@ -100,13 +107,14 @@ class OutboxDispatcher:
         return True
 
     async def _free_notices(self, under_way: set[int]) -> list[PayoutNotice]:
-        """Read the notices that are due and not being sent.
+        """Read the notices that are due and not being sent: the untried, or if there are none, a few postponed ones.
 
         Those in flight when the query began may be read in their old state.
         """
         taken = frozenset(under_way)
         read = partial(self._database.read, outbox.due, now=self._database.now(), limit=NOTICES_READ)
-        return [notice for notice in await self._ask(read) if notice.notification_id not in taken]
+        free = [notice for notice in await self._ask(read) if notice.notification_id not in taken]
+        return [notice for notice in free if not notice.is_retry] or free[:RETRIED_AT_ONCE]
 
     async def _send_all(self, notices: MemoryObjectReceiveStream[PayoutNotice], under_way: set[int]) -> None:
         """Send one message after the other, each at its turn."""
@@ -146,15 +154,10 @@ class OutboxDispatcher:
             )
         if delivery.status is DeliveryStatus.BACK_OFF:
             return
-        if delivery.status is DeliveryStatus.RETRY and notice.attempts < self._retry_attempts:
-            pause = pause_after(notice.attempts, first_seconds=RETRY_SECONDS)
-            until = now + timedelta(seconds=pause)
-            await self._write(
-                partial(
-                    self._database.write, outbox.postpone, notice.notification_id, error=delivery.reason, until=until
-                )
-            )
+        if delivery.status is DeliveryStatus.RETRY and (delivery.is_outage or notice.attempts < self._retry_attempts):
+            await self._postpone(notice, delivery)
             return
+        self._outages.pop(notice.notification_id, None)
         status = {
             DeliveryStatus.SENT: NotificationStatus.SENT,
             DeliveryStatus.UNDELIVERABLE: NotificationStatus.UNDELIVERABLE,
@@ -171,6 +174,24 @@ class OutboxDispatcher:
         await self._note_presence(notice, delivery)
         await self._write(
             partial(self._database.write, outbox.settle, notice.notification_id, status, error=delivery.reason, now=now)
+        )
+
+    async def _postpone(self, notice: PayoutNotice, delivery: Delivery) -> None:
+        """Leave a message for another attempt. A failure of the service itself uses up none of its attempts."""
+        seconds = pause_after(notice.attempts, first_seconds=RETRY_SECONDS)
+        if delivery.is_outage:
+            failures = self._outages.get(notice.notification_id, 0)
+            self._outages[notice.notification_id] = failures + 1
+            seconds = pause_after(failures, first_seconds=RETRY_SECONDS, longest_seconds=LONGEST_OUTAGE_RETRY_SECONDS)
+        await self._write(
+            partial(
+                self._database.write,
+                outbox.postpone,
+                notice.notification_id,
+                error=delivery.reason,
+                until=self._database.now() + timedelta(seconds=seconds),
+                is_attempt=not delivery.is_outage,
+            )
         )
 
     async def _note_presence(self, notice: PayoutNotice, delivery: Delivery) -> None:

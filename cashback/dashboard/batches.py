@@ -52,6 +52,7 @@ class Batches:
                     ("resume", self._service.resume),
                     ("retry", self._service.retry),
                     ("give-up", self._service.abandon),
+                    ("retry-notifications", self._service.retry_notifications_of_batch),
                 )
             ),
         ]

@@ -4,6 +4,7 @@ import asyncio
 import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import anyio
@@ -37,7 +38,8 @@ HEALTH_PATHS: Final = ("/healthz", "/readyz")
 class Connection:
     """An open connection. `since` is the start of its current request or, between requests, of the wait for the next.
 
-    `client` is the address that its current request is counted for.
+    `client` is the address that its current request is counted for, `has_served` whether a request was answered without
+    an error.
     """
 
     transport: asyncio.BaseTransport
@@ -103,13 +105,13 @@ class Connections:
         connection.client = client
         connection.since = anyio.current_time()
 
-    def end(self, request: web.Request) -> None:
-        """Note that a request was answered: its connection waits for the next one."""
+    def end(self, request: web.Request, status: int | None) -> None:
+        """Note that a request was answered with a status, if it was: its connection waits for the next one."""
         connection = self._open.get(request.transport) if request.transport else None
         if connection is not None:
             connection.client = None
             connection.since = anyio.current_time()
-            connection.has_served = True
+            connection.has_served = status is not None and status < HTTPStatus.BAD_REQUEST
             connection.is_unlimited = False
 
     def lift_time_limit(self, request: web.Request) -> None:
@@ -128,7 +130,7 @@ class Connections:
 
 
 def _close_one_of(connections: list[Connection]) -> bool:
-    """Close the oldest connection without a request, best one that never had any. Return False if all are busy."""
+    """Close the oldest connection without a request, preferably one not served. Return False if all are busy."""
     waiting = [each for each in connections if each.client is None]
     if not waiting:
         return False

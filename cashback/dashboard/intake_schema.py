@@ -11,10 +11,10 @@ from cashback.dashboard.problems import INVALID, MALFORMED, ProblemError
 from cashback.database.referral_program.people import LARGEST_ID
 from cashback.database.referral_program.purchases import LARGEST_PURCHASE_CENTS, Purchase
 from cashback.database.referral_program.refunds import Refund
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
 
 MAX_ENTRIES: Final = 1_000
 LONGEST_ID: Final = 200
-LONGEST_REASON: Final = 200
 ID_PATTERN: Final = f"^[!-~]([ -~]{{0,{LONGEST_ID - 2}}}[!-~])?$"
 """The shop's ids: printable ASCII without a space at either end."""
 
@@ -153,8 +153,8 @@ def _reason(entry: Mapping[str, Any], pointer: str) -> str | None:
     if value is None:
         return None
     # Lone surrogates cannot be encoded as UTF-8.
-    if isinstance(value, str) and len(value) <= LONGEST_REASON and not re.search("[\ud800-\udfff]", value):
+    if isinstance(value, str) and len(value) <= MAX_REASON_LENGTH and not re.search("[\ud800-\udfff]", value):
         return " ".join(value.split()) or None
     raise ProblemError(
-        INVALID, f"reason is not a text of at most {LONGEST_REASON} characters.", pointer=f"{pointer}/reason"
+        INVALID, f"reason is not a text of at most {MAX_REASON_LENGTH} characters.", pointer=f"{pointer}/reason"
     )

@@ -90,6 +90,7 @@ class Middleware:
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serve one request; every error becomes an answer."""
         address = address_of(request, trusted_proxies=self._trusted_proxies)
+        response = None
         try:
             self._connections.begin(request, address)
             response = await self._answer(request, handler)
@@ -97,7 +98,7 @@ class Middleware:
             response = _answer(request, error.status, f"{error.reason}.")
             response.force_close()
         finally:
-            self._connections.end(request)
+            self._connections.end(request, None if response is None else response.status)
         if response.status in REFUSALS:
             self._logger.warning(
                 "%s %s from %s: status %d", request.method, _route_of(request), address, response.status

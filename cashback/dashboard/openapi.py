@@ -7,7 +7,7 @@ from aiohttp import web
 
 from cashback.dashboard import problems
 from cashback.dashboard.intake import BODY_SECONDS, LARGEST_BODY_BYTES
-from cashback.dashboard.intake_schema import BUYER_PATTERN, ID_PATTERN, LONGEST_ID, LONGEST_REASON, MAX_ENTRIES
+from cashback.dashboard.intake_schema import BUYER_PATTERN, ID_PATTERN, LONGEST_ID, MAX_ENTRIES
 from cashback.dashboard.pages import page
 from cashback.dashboard.problems import Kind
 from cashback.dashboard.signatures import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WINDOW_SECONDS
@@ -15,6 +15,7 @@ from cashback.database import Database
 from cashback.database.referral_program.people import LARGEST_ID
 from cashback.database.referral_program.purchases import LARGEST_PURCHASE_CENTS, PurchaseOutcome
 from cashback.database.referral_program.refunds import RefundOutcome
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.settings import Settings
 
 Json = dict[str, Any]
@@ -83,7 +84,7 @@ SCHEMAS: Final[Json] = {
             },
             "reason": {
                 "type": ["string", "null"],
-                "maxLength": LONGEST_REASON,
+                "maxLength": MAX_REASON_LENGTH,
                 "description": "Stored as it is.",
             },
         },

@@ -59,6 +59,10 @@ def problem(kind: Kind, detail: str, *, pointer: str | None = None) -> web.Respo
     if pointer is not None:
         body["pointer"] = pointer
     headers = {"Retry-After": "60"} if kind in {TOO_MANY, UNAVAILABLE} else None
-    return web.Response(
+    response = web.Response(
         body=json.dumps(body).encode(), status=kind.status, content_type="application/problem+json", headers=headers
     )
+    if kind in {SLOW, UNAVAILABLE}:
+        # The rest of a slow body is not waited for.
+        response.force_close()
+    return response

@@ -9,17 +9,18 @@ from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.pages import field_of, number_in, page, page_in, see_other
 from cashback.dashboard.snapshot import Snapshot
 from cashback.database import Database
+from cashback.database.payouts import outbox
 from cashback.database.queries import browsing, members
 from cashback.database.queries.browsing import ReferrerFilter
 from cashback.database.queries.members import MemberAccount
 from cashback.database.referral_program import referrals
 from cashback.domain.money import dollars
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.services import AdminService
 from cashback.settings import Settings
 
 ON_A_PAGE: Final = 50
 NEWEST_SHOWN: Final = 25
-REASON_LENGTH: Final = 200
 
 
 class Referrers:
@@ -38,6 +39,7 @@ class Referrers:
             web.get("/referrers/{id}", self.show),
             web.post("/referrers/{id}/blacklist", self.blacklist),
             web.post("/referrers/{id}/unblacklist", self.unblacklist),
+            web.post("/referrers/{id}/retry-notifications", self.retry_notifications),
         ]
 
     async def show_all(self, request: web.Request) -> web.StreamResponse:
@@ -86,18 +88,24 @@ class Referrers:
             "next_page": page_number + 1 if len(listed) > ON_A_PAGE else None,
             "payouts": await read(members.past_payouts, referrer_id, limit=NEWEST_SHOWN),
             "reversed": await read(members.reversed_payouts, referrer_id, limit=NEWEST_SHOWN),
+            "unsent": await read(outbox.count_unsent_to, referrer_id),
             "transactions": await read(browsing.transactions_of, referrer_id, limit=NEWEST_SHOWN),
         }
 
     async def blacklist(self, request: web.Request) -> web.StreamResponse:
         """Blacklist a member."""
-        reason = (await field_of(request, "reason"))[:REASON_LENGTH] or None
+        reason = (await field_of(request, "reason"))[:MAX_REASON_LENGTH] or None
         await self._service.blacklist(request[VISITOR].actor, number_in(request, "id"), reason=reason)
         return see_other(f"/referrers/{number_in(request, 'id')}")
 
     async def unblacklist(self, request: web.Request) -> web.StreamResponse:
         """Remove a member from the blacklist."""
         await self._service.unblacklist(request[VISITOR].actor, number_in(request, "id"))
+        return see_other(f"/referrers/{number_in(request, 'id')}")
+
+    async def retry_notifications(self, request: web.Request) -> web.StreamResponse:
+        """Queue a member's failed and undeliverable direct messages again."""
+        await self._service.retry_notifications(request[VISITOR].actor, user_id=number_in(request, "id"))
         return see_other(f"/referrers/{number_in(request, 'id')}")
 
 

@@ -10,11 +10,11 @@ from cashback.dashboard.pages import field_of, page, see_other
 from cashback.database import Database
 from cashback.database.schedule import schedule, slots
 from cashback.domain.errors import CashbackError
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.services import AdminService
 
 COMING_SHOWN: Final = 5
 PAST_SHOWN: Final = 50
-REASON_LENGTH: Final = 200
 
 
 class SchedulePage:
@@ -70,4 +70,4 @@ class SchedulePage:
 
 
 async def _reason(request: web.Request) -> str | None:
-    return (await field_of(request, "reason"))[:REASON_LENGTH] or None
+    return (await field_of(request, "reason"))[:MAX_REASON_LENGTH] or None

@@ -295,7 +295,8 @@ class BatchReport:
 class PayoutNotice:
     """One queued direct message about a payout, with everything its text needs.
 
-    `was_absent`: the member is recorded as gone; a delivered message shows otherwise.
+    `was_absent`: the member is recorded as gone; a delivered message shows otherwise. `is_retry`: the message was
+    postponed before.
     """
 
     notification_id: int
@@ -307,6 +308,7 @@ class PayoutNotice:
     attempts: int
     dm_channel_id: int | None
     was_absent: bool = False
+    is_retry: bool = False
 
 
 class DeliveryStatus(StrEnum):
@@ -323,13 +325,14 @@ class Delivery:
     """The outcome of one attempt to send a direct message.
 
     BACK_OFF means that all direct messages must pause because the service asked for it. `absence` is what a refusal
-    shows about the member.
+    shows about the member. `is_outage`: the service failed, so this does not count as an attempt.
     """
 
     status: DeliveryStatus
     reason: str | None = None
     dm_channel_id: int | None = None
     absence: Absence | None = None
+    is_outage: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Every authorization rule is here, not in a view; every refusal is in the audit l
 
 from cashback.services.actors import CLI, SCHEDULE, Actor, Source
 from cashback.services.members import Members, read_code
+from cashback.services.notifications import Notifications
 from cashback.services.proposals import EVERYONE, Proposals
 from cashback.services.reconciliation import Reconciliation
 from cashback.services.reversals import Reversals
@@ -14,7 +15,7 @@ from cashback.services.sign_ins import SignIns
 from cashback.services.terms import batch_limits_of
 
 
-class AdminService(Reconciliation, Members, Proposals, Reversals, Runs, Schedule, SignIns):
+class AdminService(Reconciliation, Members, Notifications, Proposals, Reversals, Runs, Schedule, SignIns):
     """Checks admins' requests and hands approved batches to the runner."""
 
 

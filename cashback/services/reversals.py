@@ -1,16 +1,14 @@
 """Taking credited cashback back: asked for, shown, and confirmed, by two admins where two must approve."""
 
 from datetime import timedelta
-from typing import Final
 
 from cashback.database.payouts import reversals
 from cashback.domain.errors import CashbackError, NotAllowedError, SecondApproverError
 from cashback.domain.model import Reversal
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.services.actors import Actor
 from cashback.services.base import Service
 from cashback.services.terms import batch_limits_of
-
-LONGEST_REASON: Final = 200
 
 
 class Reversals(Service):
@@ -25,8 +23,8 @@ class Reversals(Service):
         """
         await self.require_admin(actor, f"take back payouts of batch number {batch_number}")
         reason = " ".join(reason.split())
-        if not 0 < len(reason) <= LONGEST_REASON:
-            raise CashbackError(f"The reason has {len(reason)} characters; give one of 1 to {LONGEST_REASON}.")
+        if not 0 < len(reason) <= MAX_REASON_LENGTH:
+            raise CashbackError(f"The reason has {len(reason)} characters; give one of 1 to {MAX_REASON_LENGTH}.")
         now, settings = self._database.now(), self._settings.referral_settings
         return await self._database.write(
             reversals.propose,

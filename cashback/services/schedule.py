@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from cashback.database.payouts import batches, proposals
 from cashback.database.schedule import outlook, schedule, slots
@@ -11,12 +11,11 @@ from cashback.domain import calendar
 from cashback.domain.calendar import Rule
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import PendingPreview, ScheduleOverview, SlotStatus
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.services.actors import SCHEDULE, Actor
 from cashback.services.base import Service
 from cashback.services.terms import batch_limits_of
 from cashback.settings import ReferralSettings, Settings, SettingsError
-
-REASON_LENGTH: Final = 200
 
 T = TypeVar("T")
 
@@ -132,6 +131,6 @@ def schedule_of(settings: ReferralSettings) -> calendar.Schedule:
 def checked_reason(reason: str | None) -> str | None:
     """Normalize a reason to one line, None if it is empty. Raises CashbackError if it is too long."""
     text = " ".join((reason or "").split())
-    if len(text) > REASON_LENGTH:
-        raise CashbackError(f"The reason has {len(text)} characters; at most {REASON_LENGTH} are kept.")
+    if len(text) > MAX_REASON_LENGTH:
+        raise CashbackError(f"The reason has {len(text)} characters; at most {MAX_REASON_LENGTH} are kept.")
     return text or None

@@ -31,23 +31,23 @@ REFUSES: Final = "CREATE TRIGGER closed BEFORE INSERT ON wallet_transactions BEG
 class Photographer:
     """Types, waits for the answer, and takes the picture of both."""
 
-    def __init__(self, town: DemoCommunity, page: Page) -> None:
-        self._town = town
+    def __init__(self, community: DemoCommunity, page: Page) -> None:
+        self._community = community
         self._page = page
 
     async def type(self, text: str, *, shows: str, by: Member | None = None) -> Message:
         """Type as a member into the admins' channel; return the bot's answer that has these words."""
-        town, who = self._town, by or self._town.admin
+        community, who = self._community, by or self._community.admin
         if text.startswith("/"):
             name, options = _read(text)
-            await town.sandbox.slash(town.channel.id, who.id, name, options)
+            await community.sandbox.slash(community.channel.id, who.id, name, options)
         else:
-            await town.sandbox.say(town.channel.id, who.id, text)
+            await community.sandbox.say(community.channel.id, who.id, text)
         return await self.wait(shows)
 
     async def wait(self, shows: str) -> Message:
         """Wait for a message of the bot with these words."""
-        sandbox = self._town.sandbox
+        sandbox = self._community.sandbox
 
         def is_it(message: Message) -> bool:
             return message.author_id == sandbox.bot_user_id and shows in message.text and not message.loading
@@ -57,12 +57,12 @@ class Photographer:
     async def press(self, message: Message, label: str, *, by: Member | None = None) -> None:
         """Press a button, as the admin or as another member."""
         [custom_id] = [each.custom_id or "" for each in message.buttons if each.label == label]
-        await self._town.sandbox.click(message.id, custom_id, (by or self._town.admin).id)
+        await self._community.sandbox.click(message.id, custom_id, (by or self._community.admin).id)
 
     async def take(self, name: str, message: Message, *, by: Member | None = None, before: int = 0) -> None:
         """Take the picture of a message and of `before` earlier ones, as a member sees them."""
-        who = by or self._town.admin
-        address = f"{self._town.sandbox.url}/chat/#member={who.id}&channel={message.channel_id}"
+        who = by or self._community.admin
+        address = f"{self._community.sandbox.url}/chat/#member={who.id}&channel={message.channel_id}"
         await self._page.open(address, width=WIDTH, height=HEIGHT)
         node = f'.message[data-id="{message.id}"]'
         await self._page.until(f"document.querySelector({node!r}) !== null")
@@ -83,55 +83,55 @@ def _read(text: str) -> tuple[str, dict[str, object]]:
     return " ".join(word for word in words if ":" not in word), dict(options)
 
 
-async def _payouts(town: DemoCommunity, photographer: Photographer) -> None:
-    payee = town.payees[2]
+async def _payouts(community: DemoCommunity, photographer: Photographer) -> None:
+    payee = community.payees[2]
     one = await photographer.type(f"!sendref-cashb <@{payee.id}>", shows="Individual Referral Cashback")
     await photographer.take("individual", one, before=1)
     await photographer.press(one, "Cancel")
     await photographer.take("cancelled", await photographer.wait("This batch was cancelled"))
     wrong = await photographer.type("!sendref-cashb @ghost", shows="neither a mention nor an id")
     await photographer.take("mistyped", wrong, before=1)
-    stranger = town.payees[0]
+    stranger = community.payees[0]
     refused = await photographer.type("/sendref-cashb pay", shows="Only an admin", by=stranger)
     await photographer.take("refused", refused, by=stranger)
     summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
     await photographer.take("summary", summary, before=1)
     await photographer.press(summary, "Confirm")
-    await photographer.take("result", await photographer.wait(f"Sent:** {len(town.payees)}"))
+    await photographer.take("result", await photographer.wait(f"Sent:** {len(community.payees)}"))
     await photographer.take("audit", await photographer.wait("Batch Processed"))
-    direct = town.sandbox.direct_messages(stranger.id)[0]
+    direct = community.sandbox.direct_messages(stranger.id)[0]
     await photographer.take("received", direct, by=stranger)
 
 
-async def _failures(town: DemoCommunity, photographer: Photographer) -> None:
-    ours = town.payees[3:6]
-    await _buy(town, ours)
-    async with _closed_wallets(town):
+async def _failures(community: DemoCommunity, photographer: Photographer) -> None:
+    ours = community.payees[3:6]
+    await _buy(community, ours)
+    async with _closed_wallets(community):
         summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
         await photographer.press(summary, "Confirm")
         await photographer.take("failures", await photographer.wait("Failed Payouts"))
 
 
 @asynccontextmanager
-async def _closed_wallets(town: DemoCommunity) -> AsyncIterator[None]:
+async def _closed_wallets(community: DemoCommunity) -> AsyncIterator[None]:
     """Make the ledger refuse every credit inside the block."""
-    await town.database.write(Connection.exec_driver_sql, REFUSES)
+    await community.database.write(Connection.exec_driver_sql, REFUSES)
     yield
-    await town.database.write(Connection.exec_driver_sql, "DROP TRIGGER closed")
+    await community.database.write(Connection.exec_driver_sql, "DROP TRIGGER closed")
 
 
-async def _buy(town: DemoCommunity, referrers: tuple[Member, ...], *, held_days: int = 0) -> None:
+async def _buy(community: DemoCommunity, referrers: tuple[Member, ...], *, held_days: int = 0) -> None:
     """Record a purchase by a friend of each of these referrers."""
     for referrer in referrers:
-        friend = (await town.database.get_referrals(referrer.id))[0]["referred_user_id"]
+        friend = (await community.database.get_referrals(referrer.id))[0]["referred_user_id"]
         bought = Purchase(order_id=f"picture-{friend}-{held_days}", buyer_id=friend, amount_cents=BOUGHT_CENTS)
-        await town.database.write(
-            record_purchases, [bought], DEFAULT_RATE_PPM, town.database.now(), holding_days=held_days
+        await community.database.write(
+            record_purchases, [bought], DEFAULT_RATE_PPM, community.database.now(), holding_days=held_days
         )
 
 
-async def _members(town: DemoCommunity, photographer: Photographer) -> None:
-    me, friend = town.payees[6], town.sandbox.add_member("newcomer")
+async def _members(community: DemoCommunity, photographer: Photographer) -> None:
+    me, friend = community.payees[6], community.sandbox.add_member("newcomer")
 
     async def picture(name: str, text: str, shows: str, by: Member) -> None:
         await photographer.take(name, await photographer.type(text, shows=shows, by=by), by=by)
@@ -141,14 +141,14 @@ async def _members(town: DemoCommunity, photographer: Photographer) -> None:
     await picture("setref", f"/setref code:{me.id}", "You were invited by", friend)
     await picture("setref-refused", f"/setref code:{me.id}", "already been referred", friend)
     await picture("profile", "/profile", "Referral Profile", me)
-    await _buy(town, (me,), held_days=HELD_DAYS)
+    await _buy(community, (me,), held_days=HELD_DAYS)
     await picture("cashback", "/cashback show", "Your Referral Cashback", me)
     await picture("notifications", "/cashback notifications off", "now off", me)
 
 
-async def _referrals(town: DemoCommunity, photographer: Photographer) -> None:
-    member, other = town.payees[7], town.payees[8]
-    newcomer = town.sandbox.add_member("other-newcomer")
+async def _referrals(community: DemoCommunity, photographer: Photographer) -> None:
+    member, other = community.payees[7], community.payees[8]
+    newcomer = community.sandbox.add_member("other-newcomer")
     for name, text, shows in (
         ("referral-stats", f"!referral-stats <@{member.id}>", "Referral Statistics"),
         ("referral-blacklist", f"!referral-blacklist <@{member.id}> own second account", "is blacklisted"),
@@ -160,9 +160,9 @@ async def _referrals(town: DemoCommunity, photographer: Photographer) -> None:
         await photographer.take(name, await photographer.type(text, shows=shows), before=1)
 
 
-async def _two_admins(town: DemoCommunity, photographer: Photographer) -> None:
+async def _two_admins(community: DemoCommunity, photographer: Photographer) -> None:
     """Show a flagged batch that excludes members and needs two admins; then its reversal."""
-    other = town.sandbox.add_member("other-admin", role_ids=town.admin.role_ids)
+    other = community.sandbox.add_member("other-admin", role_ids=community.admin.role_ids)
     summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
     await photographer.take("summary-for-two", summary)
     await photographer.press(summary, "Confirm")
@@ -170,9 +170,9 @@ async def _two_admins(town: DemoCommunity, photographer: Photographer) -> None:
     await photographer.take("waiting", waits)
     await photographer.press(waits, "Approve", by=other)
     await photographer.take("result-of-two", await photographer.wait("Sent:** 12"))
-    [batch_id] = await town.database.write(_newest_batch)
+    [batch_id] = await community.database.write(_newest_batch)
     asked = await photographer.type(
-        f"!sendref-cashb reverse {batch_id} {town.payees[0].id} bought with a stolen card", shows="Reversal"
+        f"!sendref-cashb reverse {batch_id} {community.payees[0].id} bought with a stolen card", shows="Reversal"
     )
     await photographer.take("reversal", asked, before=1)
     await photographer.press(asked, "Confirm")
@@ -184,15 +184,15 @@ def _newest_batch(connection: Connection) -> list[str]:
     return [str(row[0]) for row in connection.exec_driver_sql(query)]
 
 
-async def _stopped(town: DemoCommunity, photographer: Photographer) -> None:
+async def _stopped(community: DemoCommunity, photographer: Photographer) -> None:
     """Show a batch that another process has approved, stopped here, and the failed payouts of one."""
-    await _buy(town, town.payees[3:6])
-    now = town.database.now()
-    planned = await town.database.write(proposals.propose, actor="cli", now=now, expires_at=None)
-    batch_id = await town.database.write(approvals.approve, planned.batch_number, actor="cli", now=now)
+    await _buy(community, community.payees[3:6])
+    now = community.database.now()
+    planned = await community.database.write(proposals.propose, actor="cli", now=now, expires_at=None)
+    batch_id = await community.database.write(approvals.approve, planned.batch_number, actor="cli", now=now)
     stopped = await photographer.type(f"!sendref-cashb stop {batch_id}", shows="Batch Stopped")
     await photographer.take("stopped", stopped, before=1)
-    async with _closed_wallets(town):
+    async with _closed_wallets(community):
         await photographer.press(stopped, "Resume")
         await photographer.wait(f"Failed:** 3\n**Batch ID:** {batch_id}")
     listed = await photographer.type("!sendref-cashb failures", shows="abandon BATCH-ID")
@@ -202,13 +202,13 @@ async def _stopped(town: DemoCommunity, photographer: Photographer) -> None:
 async def main() -> None:
     """Take every picture."""
     with tempfile.TemporaryDirectory() as folder:
-        async with open_community(Path(folder) / "pictures.db", 0) as town, browser() as page:
-            photographer = Photographer(town, page)
+        async with open_community(Path(folder) / "pictures.db", 0) as community, browser() as page:
+            photographer = Photographer(community, page)
             for scene in (_payouts, _failures, _members, _referrals, _stopped):
-                await scene(town, photographer)
+                await scene(community, photographer)
         path, strict = Path(folder) / "two.db", {"approval_threshold_cents": 10_000, "unusual_share_percent": 15}
-        async with open_community(path, 0, max_users_per_batch=12, **strict) as town, browser() as page:
-            await _two_admins(town, Photographer(town, page))
+        async with open_community(path, 0, max_users_per_batch=12, **strict) as community, browser() as page:
+            await _two_admins(community, Photographer(community, page))
 
 
 if __name__ == "__main__":

@@ -214,3 +214,55 @@ def test_nothing_is_reversed_without_a_yes(seeded: Cashback, monkeypatch: pytest
     assert answer.code == 0
     assert "Nothing was reversed." in answer.out
     assert balances() == 12_750
+
+
+def fail_messages() -> list[str]:
+    """End all queued direct messages as failed; return the IDs of their batches."""
+    with raw(Path("cashback.db")) as connection:
+        connection.execute("UPDATE cashback_notifications SET status = 'failed', attempts = 4")
+    return [
+        name for (name,) in rows(Path("cashback.db"), "SELECT batch_id FROM cashback_payout_batches ORDER BY number")
+    ]
+
+
+def test_failed_direct_messages_are_counted_and_queued_again(seeded: Cashback) -> None:
+    seeded("pay", "--yes")
+    [batch_id] = fail_messages()
+    failed = seeded("notifications", "--json").json["failed"]
+    assert failed > 1
+    assert seeded("notifications", "retry", "--user", str(LARGEST), "--json").json["retried"] == 1
+    assert seeded("notifications", "retry", batch_id, "--json").json == {
+        "failed": 0,
+        "queued": failed,
+        "retried": failed - 1,
+    }
+    done = seeded("notifications", "retry", "--all")
+    assert done.out.splitlines()[0] == "No failed direct messages found."
+    assert rows(
+        Path("cashback.db"), "SELECT actor, batch_number FROM cashback_audit_log WHERE action = 'notifications_retried'"
+    ) == [
+        ("cli", None),
+        ("cli", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("retry",), "Name what to retry"),
+        (("retry", "1", "--all"), "Name what to retry"),
+        (("retry", "--user", "5", "--all"), "Name what to retry"),
+        (("--all",), "Without `retry`"),
+        (("again",), "again"),
+    ],
+)
+def test_unclear_retry_of_direct_messages_is_wrong_usage(
+    seeded: Cashback, words: tuple[str, ...], complaint: str
+) -> None:
+    done = seeded("notifications", *words)
+    assert (done.code, complaint in done.err) == (2, True)
+    assert len(done.err.splitlines()) == 1
+
+
+def test_retry_of_an_unknown_batchs_direct_messages_is_refused(seeded: Cashback) -> None:
+    assert "77" in seeded("notifications", "retry", "77").error

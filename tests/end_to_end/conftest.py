@@ -38,7 +38,7 @@ def titled(title: str) -> Callable[[Message], bool]:
 
 
 def saying(*words: str) -> Callable[[Message], bool]:
-    """Match messages in which all these words stand."""
+    """Match messages that contain all these words."""
     return lambda message: all(word in message.text for word in words)
 
 
@@ -76,7 +76,7 @@ class DiscordFixture:
         self.adjust(progress_seconds=0.2)
 
     def adjust(self, **changes: float | Decimal | str) -> None:
-        """Change referral settings, also to what a file may not say: a test does not wait for two minutes."""
+        """Change referral settings, also to values that a file may not have: a test does not wait for two minutes."""
         referral = self.settings.referral_settings.model_copy(update=changes)
         self.settings = self.settings.model_copy(update={"referral_settings": referral})
 
@@ -88,7 +88,7 @@ class DiscordFixture:
 
     @asynccontextmanager
     async def bot(self, database: Database | None = None, *, connected: bool = True) -> AsyncIterator[anyio.Event]:
-        """Run the bot inside the block, connected or not yet; it is told to stop at the end, or by the event."""
+        """Run the bot inside the block, connected or not yet; it stops at the end, or when the event is set."""
         stop = anyio.Event()
         serve = partial(bot.serve, reread=lambda: self.settings)
         async with anyio.create_task_group() as tasks:
@@ -128,7 +128,7 @@ class DiscordFixture:
         return await self.sandbox.wait_for(lambda each: each.channel_id == self.audit.id and matches(each))
 
     def audit_actions(self) -> list[str]:
-        """List what people did, as the ledger's audit log has it."""
+        """List the actions in the ledger's audit log."""
         query = "SELECT action FROM cashback_audit_log WHERE action NOT LIKE 'schedule%' ORDER BY id"
         return [action for (action,) in self.till.rows(query)]
 
@@ -142,7 +142,7 @@ class DiscordFixture:
 
 
 def break_ledger(town: DiscordFixture) -> None:
-    """Take away what crediting needs and nobody else does."""
+    """Take away a table that only crediting needs."""
     with raw(town.till.path) as connection:
         connection.execute("ALTER TABLE cashback_notification_preferences RENAME TO taken_away")
 
@@ -154,7 +154,7 @@ def mend_ledger(town: DiscordFixture) -> None:
 
 
 async def until(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for what no event tells: a row, an answer that only one member sees."""
+    """Wait for a condition without an event: a row, or a private answer."""
     with anyio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 -- see above
             await anyio.sleep(0.01)
@@ -168,7 +168,7 @@ def discord_clock() -> ManualClock | None:
 
 @pytest.fixture
 def shards() -> int:
-    """Tell how many connections the local Discord asks for."""
+    """Return the number of connections that the local Discord asks for."""
     return 1
 
 
@@ -179,7 +179,7 @@ async def sandbox(
     discord_clock: ManualClock | None,
     shards: int,
 ) -> AsyncIterator[Sandbox]:
-    """Serve a local Discord; where the bot pointed the library at it, the library is pointed back."""
+    """Serve a local Discord; if the bot pointed the library at it, restore the library afterwards."""
     monkeypatch.setattr(discord.http.Route, "BASE", discord.http.Route.BASE)
     # A test does not wait as long as Discord asks between two connections.
     monkeypatch.setattr("cashback.cogs.gateway.client.IDENTIFY_SECONDS", 0.01)
@@ -193,7 +193,7 @@ async def sandbox(
 
 @pytest.fixture
 async def town(sandbox: Sandbox, till: LedgerFixture, clock: Clock, caplog: pytest.LogCaptureFixture) -> DiscordFixture:
-    """Found a town; what the bot logs is shown where a test fails."""
+    """Create a server with its bot's settings; if a test fails, the bot's log is shown."""
     caplog.set_level(logging.INFO)
     return DiscordFixture(sandbox, till, clock)
 
@@ -202,7 +202,7 @@ async def town(sandbox: Sandbox, till: LedgerFixture, clock: Clock, caplog: pyte
 async def frozen_town(
     frozen_time: FrozenTime, sandbox: Sandbox, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[DiscordFixture]:
-    """Found a town where it is always the moment that the test says, for the bot and its ledger too."""
+    """Create a server under frozen time, for the bot and its ledger too."""
     # The heartbeat is a thread's and stays in real time: without this, each minute would look like a dead connection.
     patient = property(lambda _socket: LONG_SECONDS, lambda _socket, _seconds: None)
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "_max_heartbeat_timeout", patient, raising=False)
@@ -210,7 +210,7 @@ async def frozen_town(
         till = LedgerFixture(database, frozen_time)
         frozen = DiscordFixture(sandbox, till, Clock())
         # Each timer is a stop on the way through frozen time: a progress message every 0.2 seconds would be hundreds,
-        # and so would the renewals of a lease that nobody else is there to take over.
+        # and so would the renewals of a lease without a competitor.
         frozen.adjust(progress_seconds=10, lease_seconds=LONG_SECONDS)
         yield frozen
         assert (await till.verify()).breaches == ()

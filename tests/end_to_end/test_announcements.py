@@ -1,4 +1,4 @@
-"""What the channels show while a batch lasts, when it ends, and after everything that can go wrong in between."""
+"""What the channels show during a batch, at its end, and after failures in between."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WEEK_SECONDS = 7 * 24 * 3600
 
 
 def refuse_payouts(town: DiscordFixture, condition: str = "1") -> None:
-    """Let the ledger refuse the wallet transactions for which this holds, with a reason that has markup in it."""
+    """Make the ledger refuse the wallet transactions that match the condition, with markup in the reason."""
     with raw(town.till.path) as connection:
         connection.execute(
             f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"
@@ -35,7 +35,7 @@ def refuse_payouts(town: DiscordFixture, condition: str = "1") -> None:
 
 
 async def crowd(town: DiscordFixture, count: int) -> list[int]:
-    """Add so many referrers with a dollar pending each."""
+    """Add this many referrers with a dollar pending each."""
     people = [town.sandbox.add_member(f"Member {n}").id for n in range(count)]
     for person in people:
         town.sandbox.faults.close_dms(person)
@@ -97,7 +97,7 @@ async def test_failures_that_do_not_fit_are_in_a_file(town: DiscordFixture) -> N
         assert all(f"{person}\t$1.00\t" in text for person in people)
 
 
-async def test_a_batch_that_stops_says_why_and_goes_on_at_the_next_start(town: DiscordFixture) -> None:
+async def test_interrupted_batch_shows_the_reason_and_continues_at_the_next_start(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -174,7 +174,7 @@ async def test_an_audit_entry_that_was_refused_is_posted_later(town: DiscordFixt
     assert len(audit_posts(town)) == 1
 
 
-async def test_an_audit_entry_whose_posting_was_not_noted_is_not_posted_again(town: DiscordFixture) -> None:
+async def test_audit_entry_without_a_recorded_post_is_not_posted_twice(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     await town.till.pay()
     async with town.bot():
@@ -188,12 +188,12 @@ async def test_an_audit_entry_whose_posting_was_not_noted_is_not_posted_again(to
 
 
 async def marked(town: DiscordFixture) -> None:
-    """Wait until the ledger knows of the audit entry."""
+    """Wait until the ledger has recorded the audit entry."""
     query = "SELECT 1 FROM cashback_announcements WHERE kind = 'audit' AND message_id IS NOT NULL"
     await until(lambda: town.till.rows(query))
 
 
-async def test_a_result_whose_message_was_deleted_is_written_anew(town: DiscordFixture) -> None:
+async def test_result_is_posted_again_if_its_message_was_deleted(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -207,7 +207,7 @@ async def test_a_result_whose_message_was_deleted_is_written_anew(town: DiscordF
         assert again.channel_id == town.channel.id
 
 
-async def test_a_missing_audit_channel_is_one_line_and_holds_nothing_up(
+async def test_missing_audit_channel_is_one_log_line_and_delays_nothing(
     town: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = town.settings.model_copy(

@@ -1,4 +1,4 @@
-"""What Discord does on a bad day: the money goes on, the message is right in the end, nobody is told anything twice."""
+"""Failures of Discord: payouts continue, messages are right in the end, and nothing is posted twice."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ async def test_an_edit_of_an_old_message_that_is_refused_is_made_again(
         await town.shows(summary, COMPLETE, "Sent:** 1")
 
 
-async def test_an_edit_whose_connection_drops_is_made_again(
+async def test_edit_is_repeated_after_a_dropped_connection(
     town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A dropped connection is no HTTPException: whoever catches only those shows the summary for ever."""
+    """A dropped connection is not an HTTPException. If only those were caught, the summary would never change."""
     monkeypatch.setattr("cashback.background.backoff.FIRST_RETRY_SECONDS", 0.05)
     await town.referrer("Bob", 2500)
     town.sandbox.faults.drop("PATCH", "/messages/[0-9]+$", times=2)
@@ -91,10 +91,10 @@ async def test_an_edit_whose_connection_drops_is_made_again(
         await town.shows(summary, COMPLETE, "Sent:** 1")
 
 
-async def test_an_audit_entry_whose_connection_drops_is_posted_once(
+async def test_audit_entry_is_posted_once_after_a_dropped_connection(
     town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Discord took it, and nobody heard: it is looked for before it is posted again."""
+    """If Discord took the post and the response was lost, the bot looks for it before posting again."""
     monkeypatch.setattr("cashback.background.backoff.FIRST_RETRY_SECONDS", 0.05)
     await town.referrer("Bob", 2500)
     town.sandbox.faults.drop("POST", f"/channels/{town.audit.id}/messages$", after_effect=True)
@@ -119,8 +119,8 @@ async def test_a_summary_that_could_not_be_sent_pays_nothing_and_can_be_asked_fo
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_a_press_whose_acknowledgement_came_too_late_still_counts(town: DiscordFixture) -> None:
-    """Discord tells whoever pressed that it failed; what they decided is done all the same, and the message says so."""
+async def test_press_counts_if_its_acknowledgement_came_too_late(town: DiscordFixture) -> None:
+    """Discord shows the admin that the press failed. The decision is still carried out, and the message shows it."""
     bob = await town.referrer("Bob", 2500)
     town.sandbox.faults.fail("POST", "/interactions/.*/callback$", status=404, code=UNKNOWN_INTERACTION)
     async with town.bot():
@@ -143,7 +143,7 @@ async def test_a_slash_command_that_cannot_be_answered_any_more_plans_nothing(to
 
 
 async def test_a_deadline_that_passes_while_the_batch_runs_changes_nothing(town: DiscordFixture) -> None:
-    """A view's own timeout would call the batch expired while its money moves."""
+    """A view's own timeout would show the batch as expired while it pays."""
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -202,7 +202,7 @@ async def test_closed_inboxes_touch_no_payout_and_are_no_failure(
 
 
 async def heard_again(town: DiscordFixture) -> None:
-    """Type until the bot answers: a payload may have cost the connection, and what is typed meanwhile is lost."""
+    """Type until the bot answers: if a payload ended the connection, words typed before the reconnect are lost."""
     for _ in range(20):
         said = await town.say("!sendref-cashb nonsense")
         try:

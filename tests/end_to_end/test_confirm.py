@@ -1,4 +1,4 @@
-"""The two buttons: who may press them, until when, and that many presses are one batch."""
+"""Confirm and Cancel: authorization, deadline, and one batch however often they are pressed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def refusal(interaction: Interaction) -> str:
-    """Return what only the one who pressed is told."""
+    """Return the private answer to a press."""
     await interaction.answered()
     await until(lambda: interaction.followups)
     note = interaction.followups[0]
@@ -82,7 +82,7 @@ async def test_only_the_issuer_may_press(town: DiscordFixture, label: str) -> No
     assert town.audit_actions() == ["batch_proposed", "refused", "refused"]
 
 
-async def test_an_issuer_who_lost_the_role_pays_nothing(town: DiscordFixture) -> None:
+async def test_issuer_without_the_role_is_refused(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -125,14 +125,14 @@ async def test_a_summary_expires_by_itself(town: DiscordFixture, open_database: 
 
 
 async def expired(town: DiscordFixture) -> Message:
-    """Make a summary whose time is over although nobody has looked yet."""
+    """Make a summary that has expired but still shows its buttons."""
     await town.referrer("Bob", 2500)
     summary = await town.ask()
     town.clock.advance(121)
     return summary
 
 
-async def test_a_press_that_comes_too_late_pays_nothing_and_says_so(town: DiscordFixture) -> None:
+async def test_press_after_the_deadline_is_refused(town: DiscordFixture) -> None:
     async with town.bot():
         hold = town.sandbox.faults.hold("PATCH", "/messages/[0-9]+$")
         summary = await expired(town)
@@ -142,7 +142,7 @@ async def test_a_press_that_comes_too_late_pays_nothing_and_says_so(town: Discor
     assert town.batches() == ["expired"]
 
 
-async def test_a_summary_that_expired_while_the_bot_was_away_says_so_at_its_start(town: DiscordFixture) -> None:
+async def test_summary_that_expired_during_downtime_shows_it_at_the_start(town: DiscordFixture) -> None:
     async with town.bot():
         summary = await expired(town)
     async with town.bot():
@@ -162,7 +162,7 @@ async def test_a_bot_that_died_before_it_noted_its_summary_knows_it_by_the_press
 
 
 async def test_the_button_of_another_ledgers_time_does_nothing(town: DiscordFixture) -> None:
-    """Batch numbers begin anew with a new file, and an old message still carries the old ones."""
+    """A new file starts its batch numbers at 1, but an old message still carries numbers of the old file."""
     await town.referrer("Bob", 2500)
     async with town.bot():
         old, new = await town.ask(), await town.ask()

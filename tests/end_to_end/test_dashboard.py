@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 def with_dashboard(town: DiscordFixture, *, viewer_role: int | None = None) -> str:
-    """Switch the dashboard on; return where it is."""
+    """Switch the dashboard on; return its address."""
     served = town.settings.dashboard.model_copy(update={"enabled": True, "port": free_port()})
     role_ids = town.settings.role_ids.model_copy(update={"dashboard_viewer": viewer_role})
     town.settings = town.settings.model_copy(update={"dashboard": served, "role_ids": role_ids})
@@ -23,7 +23,7 @@ def with_dashboard(town: DiscordFixture, *, viewer_role: int | None = None) -> s
 
 
 async def told(town: DiscordFixture, by: Member | None = None, text: str = "!sendref-cashb dashboard") -> str:
-    """Type a command; return what the bot says to it where everybody reads along."""
+    """Type a command; return the bot's answer in the channel."""
     said = await town.say(text, by)
     answer = await town.sandbox.wait_for(
         lambda each: each.author_id == town.sandbox.bot_user_id and each.channel_id == town.channel.id, after=said
@@ -77,7 +77,7 @@ async def test_a_viewer_gets_a_link_and_a_stranger_none(town: DiscordFixture) ->
     assert town.audit_actions() == ["dashboard_link_issued", "refused", "refused"]
 
 
-async def test_without_a_dashboard_the_command_says_so(town: DiscordFixture) -> None:
+async def test_dashboard_command_without_a_dashboard_is_refused(town: DiscordFixture) -> None:
     async with town.bot():
         assert "switched off" in await told(town)
     assert town.audit_actions() == []

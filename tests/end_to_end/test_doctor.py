@@ -1,4 +1,4 @@
-"""Whether all is there that the bot needs: on Discord, at the terminal, well and not."""
+"""The setup check on Discord and at the command line, with a complete and an incomplete setup."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def examined(town: DiscordFixture, settings: Settings) -> dict[str, tuple[
     return said(await visit(Doctor(town.till.database, service, settings), settings))
 
 
-async def test_a_bot_that_has_what_it_needs_says_so(town: DiscordFixture) -> None:
+async def test_complete_setup_is_reported_as_well(town: DiscordFixture) -> None:
     async with town.bot():
         shown = await town.answer("!sendref-cashb status")
         stranger = await town.answer("!sendref-cashb status", by=await town.referrer("Bob"))
@@ -45,11 +45,11 @@ async def test_a_bot_that_has_what_it_needs_says_so(town: DiscordFixture) -> Non
         ("role", {"role_ids": RoleIds(admin=NO_SUCH_ID)}, "there is no such role"),
         ("channel", {"logging_channels": LoggingChannels(audit=NO_SUCH_ID)}, "there is no such channel"),
         ("channel", {"logging_channels": LoggingChannels()}, "set logging_channels.audit"),
-        ("server", {"guild_ids": (NO_SUCH_ID,)}, "it cannot be looked at"),
+        ("server", {"guild_ids": (NO_SUCH_ID,)}, "it cannot be checked"),
         ("token", {"discord_token": None}, "set DISCORD_TOKEN"),
     ],
 )
-async def test_what_is_missing_is_named_with_what_to_do(
+async def test_missing_parts_are_reported_with_the_remedy(
     town: DiscordFixture, name: str, change: dict[str, object], advice: str
 ) -> None:
     found = await examined(town, town.settings.model_copy(update=change))
@@ -80,7 +80,7 @@ async def test_permissions_that_are_missing_in_the_channel_are_named(town: Disco
     assert (is_well, text) == (False, "the bot lacks permissions in #audit: embed links; grant them")
 
 
-async def test_a_ledger_that_paid_and_has_no_backup_is_told_to_make_one(town: DiscordFixture) -> None:
+async def test_paying_ledger_without_a_backup_is_reported(town: DiscordFixture) -> None:
     service = AdminService(town.till.database, town.settings, lambda _number: 0)
     doctor = Doctor(town.till.database, service, town.settings)
     assert said(await doctor.examine_ledger())["backup"] == (True, "nothing was paid yet")

@@ -60,7 +60,7 @@ class Watched(Database):
 
 
 class Scene:
-    """A town with two live bots, neither of which pays, and what the commands need to be there."""
+    """Two live bots that do not pay, and the preparations for the commands."""
 
     def __init__(self, town: DiscordFixture) -> None:
         self.town = town
@@ -74,7 +74,7 @@ class Scene:
         return await self.town.referrer(f"Member {len(self.town.sandbox.messages(self.town.channel.id))}", cents)
 
     async def everyone(self) -> Options:
-        """Have somebody to pay, whom the command does not name."""
+        """Add a member to pay that the command does not name."""
         await self.referrer()
         return {}
 
@@ -83,17 +83,17 @@ class Scene:
         return {"user": (await self.referrer()).id}
 
     async def barred(self) -> Options:
-        """Name a member who is blacklisted."""
+        """Name a member that is blacklisted."""
         options = await self.member()
         await self.service.blacklist(self.ada, options["user"])
         return options
 
     async def two(self) -> Options:
-        """Name two members who are not linked."""
+        """Name two members that are not linked."""
         return {"referrer": (await self.referrer()).id, "member": (await self.referrer()).id}
 
     async def linked(self) -> Options:
-        """Name a member who is linked."""
+        """Name a member that is linked."""
         options = await self.two()
         await self.service.link(self.ada, options["referrer"], options["member"])
         return {"member": options["member"]}
@@ -101,6 +101,16 @@ class Scene:
     async def paid(self) -> Options:
         """Name a batch that is paid."""
         return {"batch": str((await self.town.till.pay(target_user_id=(await self.referrer()).id)).batch_number)}
+
+    async def unsent(self) -> Options:
+        """Name a batch of which a direct message failed."""
+        options = await self.paid()
+        with raw(self.town.till.location) as connection:
+            connection.execute(
+                "UPDATE cashback_notifications SET status = 'failed', attempts = 4"
+                f" WHERE batch_number = {options['batch']}"
+            )
+        return {"of": options["batch"]}
 
     async def payout(self) -> Options:
         """Name a batch that is paid, its one payee, and a reason."""
@@ -184,6 +194,8 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb failures": (nothing, []),
     "sendref-cashb abandon": (Scene.stopped, ["batch_given_up", "batch_finished"]),
     "sendref-cashb history": (nothing, []),
+    "sendref-cashb notifications": (nothing, []),
+    "sendref-cashb notifications retry": (Scene.unsent, ["notifications_retried"]),
     "sendref-cashb resume": (Scene.stopped, ["batch_resumed"]),
     "sendref-cashb retry": (Scene.failed, ["retry_started"]),
     "sendref-cashb reverse": (Scene.payout, ["reversal_proposed"]),
@@ -216,7 +228,11 @@ MEMBERS: Final[dict[str, Case]] = {
     "setref": (Scene.code, []),
 }
 
-NOT_IN_THE_PICKER: Final = {"sendref-cashb": "sendref-cashb pay", "sendref-cashb schedule": None}
+NOT_IN_THE_PICKER: Final = {
+    "sendref-cashb": "sendref-cashb pay",
+    "sendref-cashb schedule": None,
+    "sendref-cashb notifications": None,
+}
 """Groups cannot be chosen there."""
 
 
@@ -405,7 +421,7 @@ async def test_two_bots_suggest_once(town: DiscordFixture, clock: Clock, caplog:
 
 @contextmanager
 def locked(town: DiscordFixture) -> Iterator[None]:
-    """Let no claim be decided inside the block."""
+    """Block all claims inside the block."""
     location = town.till.location
     with raw(location) as connection:
         if isinstance(location, Path):
@@ -418,14 +434,14 @@ def locked(town: DiscordFixture) -> Iterator[None]:
 
 
 async def both_deferred(interaction: Interaction) -> None:
-    """Wait until one bot has deferred the answer and the other has heard that it is deferred."""
+    """Wait until one bot has deferred the answer and the other knows it."""
     await interaction.answered()
     await until(lambda: interaction.refused == 1)
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have claims take too long from the first moment on."""
+    """Make claims take too long from the start."""
     monkeypatch.setattr("cashback.cogs.gateway.claims.ACKNOWLEDGE_SECONDS", 0)
 
 

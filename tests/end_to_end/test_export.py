@@ -1,4 +1,4 @@
-"""Payouts as a file, asked for on Discord: the same rows and sums as in the ledger."""
+"""The export on Discord: the same rows and sums as in the ledger."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_file_that_is_too_large_for_discord_stays_and_its_place_is_named
     assert totals["batch_id"] == "TOTAL"
 
 
-async def test_who_is_no_admin_gets_no_file(town: DiscordFixture) -> None:
+async def test_non_admin_gets_no_file(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     await town.till.pay()
     async with town.bot():

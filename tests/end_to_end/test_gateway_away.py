@@ -1,4 +1,4 @@
-"""A gateway that is not there while the REST API answers: the bot works on, tries again, and logs each in a line."""
+"""If only the gateway is down, the bot keeps working, tries again, and logs each attempt in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Gate:
-    """Stands before the local Discord's gateway. While it is shut, it answers a connection as told."""
+    """A proxy before the local Discord's gateway. While it is shut, it sends the given response."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._behind = URL(sandbox.gateway.url).port
@@ -64,7 +64,7 @@ def gate(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 
 def tries(caplog: pytest.LogCaptureFixture, word: str) -> list[logging.LogRecord]:
-    """List the log's records of tries to connect that failed."""
+    """List the log records of failed attempts to connect."""
     return [record for record in caplog.records if word in record.getMessage()]
 
 

@@ -1,4 +1,4 @@
-"""Looking back on Discord: batches and payouts in pages, with the numbers of the ledger."""
+"""The history on Discord: batches and payouts in pages, with the numbers of the ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def headlines(message: Message) -> list[str]:
 
 
 async def paid(town: DiscordFixture, count: int) -> list[str]:
-    """Pay so many batches, a minute apart; return their IDs, newest first."""
+    """Pay this many batches, a minute apart; return their IDs, newest first."""
     bob = await town.referrer("Bob")
     found = []
     for _ in range(count):
@@ -96,7 +96,7 @@ async def test_previous_leads_back_page_by_page(town: DiscordFixture) -> None:
         assert field(back, "Payouts") == second
 
 
-async def test_who_is_no_admin_sees_nothing(town: DiscordFixture) -> None:
+async def test_non_admin_sees_no_history(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 100)
     await town.till.pay()
     async with town.bot():

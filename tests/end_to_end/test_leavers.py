@@ -1,4 +1,4 @@
-"""Members who left and accounts that are gone: noticed, held or paid by the policy, and paid when they are back."""
+"""Members who left and deleted accounts: withheld or paid by the policy, and paid after their return."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ pytestmark = pytest.mark.anyio
 
 
 def absent(town: DiscordFixture) -> dict[int, str]:
-    """Tell who is noted as absent, and how."""
+    """Return the recorded absences by member."""
     return dict(town.till.rows("SELECT user_id, kind FROM cashback_absent_members"))
 
 
-async def test_who_left_is_held_and_paid_after_coming_back(town: DiscordFixture) -> None:
+async def test_leaver_is_withheld_and_paid_after_returning(town: DiscordFixture) -> None:
     town.adjust(leaver_policy="hold")
     bob, eve = await town.referrer("Bob", 2500), await town.referrer("Eve", 1000)
     town.sandbox.remove_member(bob.id)
@@ -35,7 +35,7 @@ async def test_who_left_is_held_and_paid_after_coming_back(town: DiscordFixture)
     assert (town.till.balance(bob.id), town.till.balance(eve.id)) == (2500, 1000)
 
 
-async def test_without_the_policy_nobody_is_looked_for_and_leavers_are_paid(town: DiscordFixture) -> None:
+async def test_leavers_are_paid_without_the_policy(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     town.sandbox.remove_member(bob.id)
     async with town.bot():
@@ -43,12 +43,12 @@ async def test_without_the_policy_nobody_is_looked_for_and_leavers_are_paid(town
         await town.press(summary, "Confirm")
         await town.shows(summary, COMPLETE, "Users Paid:** 1", "Undeliverable:** 1")
     assert town.till.balance(bob.id) == 2500
-    # The refused message said that he is gone.
+    # Discord's refusal of the message showed that the member is gone.
     assert absent(town) == {bob.id: Absence.LEFT}
 
 
-async def test_a_list_that_is_cut_short_holds_nobody(town: DiscordFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever is missing is asked about alone before anything is noted."""
+async def test_truncated_member_list_withholds_nothing(town: DiscordFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing member is requested individually before an absence is recorded."""
     town.adjust(leaver_policy="hold")
     bob, eve = await town.referrer("Bob", 2500), await town.referrer("Eve", 1000)
     town.sandbox.remove_member(eve.id)

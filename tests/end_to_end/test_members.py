@@ -59,7 +59,7 @@ async def test_invite_shows_the_code_the_percentage_and_what_it_brought_also_by_
         assert (field(message, "Referrals"), field(message, "You Earned")) == ("2", "$3.50")
 
 
-async def test_invite_works_for_whoever_takes_no_direct_messages(town: DiscordFixture) -> None:
+async def test_invite_works_with_closed_direct_messages(town: DiscordFixture) -> None:
     bob = town.sandbox.add_member("Bob")
     town.sandbox.faults.close_dms(bob.id)
     async with town.bot():
@@ -107,7 +107,7 @@ async def turn(town: DiscordFixture, who: Member, page: Message, label: str, *wo
     await until(lambda: all(word in page.text for word in words))
 
 
-async def test_invites_of_nobody_is_said(town: DiscordFixture) -> None:
+async def test_invites_without_referrals_shows_a_hint(town: DiscordFixture) -> None:
     bob = town.sandbox.add_member("Bob")
     async with town.bot():
         page = await ask(town, bob, "invites")
@@ -115,7 +115,7 @@ async def test_invites_of_nobody_is_said(town: DiscordFixture) -> None:
         assert page.buttons == []
 
 
-async def test_setref_links_two_members_and_tells_both(town: DiscordFixture) -> None:
+async def test_setref_links_two_members_and_notifies_both(town: DiscordFixture) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     async with town.bot():
         answer = await ask(town, eve, "setref", code=f" {bob.id} ")
@@ -175,7 +175,7 @@ async def test_setref_refuses_a_circle_of_any_length(town: DiscordFixture, lengt
     assert len(town.till.rows("SELECT 1 FROM referrals")) == length - 1
 
 
-async def test_setref_says_so_where_discord_does_not_answer(town: DiscordFixture) -> None:
+async def test_setref_is_refused_if_discord_does_not_answer(town: DiscordFixture) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     town.sandbox.faults.fail("GET", f"/members/{bob.id}$", status=503)
     async with town.bot():
@@ -223,11 +223,11 @@ async def test_cashback_shows_what_is_pending_and_what_was_paid(town: DiscordFix
 WHY = "Why Something Is Not Paid"
 
 
-def test_every_reason_for_which_a_batch_pays_somebody_nothing_has_its_words() -> None:
+def test_every_skip_and_exclusion_reason_has_a_text() -> None:
     assert set(REASONS) == {*SkipReason, *ExclusionReason}
 
 
-async def test_cashback_says_what_an_admin_took_back(town: DiscordFixture) -> None:
+async def test_cashback_shows_a_reversal(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     report = await town.till.pay()
     service = AdminService(town.till.database, town.settings, lambda _number: 0)
@@ -240,14 +240,14 @@ async def test_cashback_says_what_an_admin_took_back(town: DiscordFixture) -> No
         assert r"\*stolen\* card" in field(shown, WHY)
 
 
-async def test_cashback_says_that_an_amount_is_below_the_least_payout(town: DiscordFixture) -> None:
+async def test_cashback_shows_that_an_amount_is_below_the_minimum_payout(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     town.adjust(min_payout_cents=1000)
     async with town.bot():
         assert "$2.50 is below the minimum payout of $10.00" in field(await ask(town, bob, "cashback show"), WHY)
 
 
-async def test_cashback_says_until_when_something_is_on_hold(town: DiscordFixture) -> None:
+async def test_cashback_shows_the_end_of_the_holding_period(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     bought = Purchase(order_id="held", buyer_id=900_000, amount_cents=300)
     await town.till.database.write(record_purchases, [bought], ALL_OF_IT_PPM, town.clock(), holding_days=10)
@@ -258,7 +258,7 @@ async def test_cashback_says_until_when_something_is_on_hold(town: DiscordFixtur
         assert f"$3.00 is in the holding period until <t:{until_when}:D>" in field(shown, WHY)
 
 
-async def test_cashback_says_what_a_refund_took_back(town: DiscordFixture) -> None:
+async def test_cashback_shows_what_a_refund_reversed(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     await town.till.pay()
     await town.till.database.log_referral_refund("till-1", 100)
@@ -268,7 +268,7 @@ async def test_cashback_says_what_a_refund_took_back(town: DiscordFixture) -> No
         assert f"A refund on <t:{int(town.clock().timestamp())}:D> reversed $1.00" in shown
 
 
-async def test_cashback_says_why_somebody_is_blacklisted(town: DiscordFixture) -> None:
+async def test_cashback_shows_the_reason_of_a_blacklisting(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     barred = blacklist.blacklist
     await town.till.database.write(barred, bob.id, reason="own *second* account", actor="cli", now=town.clock())
@@ -278,7 +278,7 @@ async def test_cashback_says_why_somebody_is_blacklisted(town: DiscordFixture) -
         assert r"own \*second\* account" in shown
 
 
-async def test_cashback_says_why_a_payout_was_not_made(town: DiscordFixture) -> None:
+async def test_cashback_shows_the_reason_of_a_missing_payout(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     number = await town.till.approved()
     await town.till.database.blacklist_referral_user(bob.id)
@@ -289,7 +289,7 @@ async def test_cashback_says_why_a_payout_was_not_made(town: DiscordFixture) -> 
         assert shown.endswith("blacklisted")
 
 
-async def test_whoever_asks_is_here_again(town: DiscordFixture) -> None:
+async def test_command_ends_a_recorded_absence(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 250)
     await town.till.database.write(absences.note, bob.id, Absence.GONE, town.clock())
     async with town.bot():

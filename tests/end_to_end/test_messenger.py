@@ -102,7 +102,7 @@ async def test_the_code_counts_not_the_http_status(town: DiscordFixture, messeng
     assert delivery.status is DeliveryStatus.UNDELIVERABLE
 
 
-async def test_nobody_is_undeliverable(town: DiscordFixture, messenger: DmSender) -> None:
+async def test_unknown_user_is_undeliverable(town: DiscordFixture, messenger: DmSender) -> None:
     delivery = await messenger.send(notice(123456789012345678))
     assert delivery.status is DeliveryStatus.UNDELIVERABLE
 
@@ -140,8 +140,8 @@ async def test_a_block_by_discords_front_backs_off(town: DiscordFixture, messeng
 
 
 @pytest.mark.parametrize("status", [500, 503])
-async def test_a_server_error_that_passes_is_no_failure(town: DiscordFixture, messenger: DmSender, status: int) -> None:
-    """The library tries most of them again; where it does not, the outbox does."""
+async def test_temporary_server_error_is_not_a_failure(town: DiscordFixture, messenger: DmSender, status: int) -> None:
+    """The library retries most of them; if it does not, the outbox does."""
     bob = town.sandbox.add_member("Bob")
     town.sandbox.faults.fail("POST", "/channels/[0-9]+/messages", status=status)
     first = await messenger.send(notice(bob))
@@ -149,3 +149,44 @@ async def test_a_server_error_that_passes_is_no_failure(town: DiscordFixture, me
         assert (first.status, status) == (DeliveryStatus.RETRY, 503)
         assert (await messenger.send(notice(bob))).status is DeliveryStatus.SENT
     assert len(town.sandbox.direct_messages(bob.id)) == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_a_server_error_that_lasts_is_an_outage_and_held_up_briefly(
+    town: DiscordFixture, messenger: DmSender, status: int
+) -> None:
+    """The library would repeat it for half a minute, and hold up all who need a channel opened."""
+    bob = town.sandbox.add_member("Bob")
+    town.sandbox.faults.fail("POST", "/users/@me/channels", status=status, times=100)
+    delivery = await messenger.send(notice(bob))
+    assert (delivery.status, delivery.is_outage) == (DeliveryStatus.RETRY, True)
+    assert str(status) in (delivery.reason or "")
+    assert len([each for each in town.sandbox.requests if each.path == "/users/@me/channels"]) <= 2
+
+
+@pytest.mark.parametrize("path", ["/users/@me/channels", "/channels/[0-9]+/messages"])
+async def test_a_request_without_an_answer_is_an_outage(
+    town: DiscordFixture, messenger: DmSender, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cashback.cogs.posts.messenger.OPEN_SECONDS", 0.2)
+    monkeypatch.setattr("cashback.cogs.posts.messenger.WRITE_SECONDS", 0.2)
+    town.sandbox.faults.hold("POST", path)
+    delivery = await messenger.send(notice(town.sandbox.add_member("Bob")))
+    assert (delivery.status, delivery.is_outage) == (DeliveryStatus.RETRY, True)
+    assert "did not answer" in (delivery.reason or "")
+
+
+async def test_waiting_for_a_rate_limit_is_no_missing_answer(
+    town: DiscordFixture, messenger: DmSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled while it waits for a global rate limit, the library would never send anything again."""
+    monkeypatch.setattr("cashback.cogs.posts.messenger.OPEN_SECONDS", 0.3)
+    town.sandbox.faults.rate_limit("POST", "/users/@me/channels", retry_after=0.6, scope="global")
+    assert (await messenger.send(notice(town.sandbox.add_member("Bob")))).status is DeliveryStatus.SENT
+
+
+@pytest.mark.parametrize("code", [50001, 50035])
+async def test_a_refusal_is_an_attempt(town: DiscordFixture, messenger: DmSender, code: int) -> None:
+    bob = town.sandbox.add_member("Bob")
+    town.sandbox.faults.close_dms(bob.id, code)
+    assert not (await messenger.send(notice(bob))).is_outage

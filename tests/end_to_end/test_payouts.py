@@ -19,7 +19,7 @@ from tests.end_to_end.conftest import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_confirmed_batch_pays_and_tells_everyone(town: DiscordFixture) -> None:
+async def test_confirmed_batch_pays_and_notifies_everyone(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     eve = await town.referrer("Eve", 1000, 500)
     async with town.bot():
@@ -76,7 +76,7 @@ async def test_one_referrer_is_paid_by_mention(town: DiscordFixture) -> None:
 
 
 @pytest.mark.parametrize("named_by", ["<@{}>", "{}"])
-async def test_a_referrer_who_left_the_server_can_be_paid(town: DiscordFixture, named_by: str) -> None:
+async def test_referrer_outside_the_server_can_be_paid(town: DiscordFixture, named_by: str) -> None:
     bob = await town.referrer("Bob", 2500)
     town.sandbox.remove_member(bob.id)
     async with town.bot():
@@ -115,7 +115,7 @@ async def test_the_summary_names_ten_and_counts_the_rest(town: DiscordFixture) -
         assert summary.pinged == []
 
 
-async def test_nothing_pending_is_said(town: DiscordFixture) -> None:
+async def test_nothing_pending_is_shown(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob")
     async with town.bot():
         assert (await town.answer("!sendref-cashb")).text == "ℹ️ No referral cashback is pending."
@@ -136,7 +136,7 @@ async def test_a_blacklisted_referrer_is_refused_by_name_of_the_reason(town: Dis
 @pytest.mark.parametrize(
     "words", ["@ghost", "<@123456789012345678>", "everyone", "Bob", "12345", "<@{bob}> now", '"', "<@&{bob}>"]
 )
-async def test_a_word_that_is_no_member_never_pays_everyone(town: DiscordFixture, words: str) -> None:
+async def test_unknown_member_never_pays_everyone(town: DiscordFixture, words: str) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         refused = await town.answer("!sendref-cashb " + words.format(bob=bob.id))
@@ -154,13 +154,13 @@ async def test_only_an_admin_may_ask_and_the_attempt_is_recorded(town: DiscordFi
         asked = await town.sandbox.slash(town.channel.id, bob.id, "sendref-cashb pay", {"user": bob.id})
         answer = await asked.answered()
         assert answer.ephemeral
-        # Who is no admin learns nothing from a wrong word either.
+        # A non-admin gets the same refusal if a word is wrong.
         assert "Only an admin" in (await town.answer("!sendref-cashb nonsense", by=bob)).text
     assert town.audit_actions() == ["refused"] * 3
     assert town.batches() == []
 
 
-async def test_a_direct_message_is_no_place_for_the_command(town: DiscordFixture) -> None:
+async def test_command_in_a_direct_message_is_refused(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         private = town.sandbox.open_direct_channel(town.admin.id)
@@ -175,7 +175,7 @@ async def test_a_message_that_discord_sends_twice_is_acted_on_once(town: Discord
     async with town.bot():
         town.sandbox.faults.duplicate_events("MESSAGE_CREATE")
         await town.ask()
-        # Commands of one author run in the order of their arrival: whatever the repeat did is done by now.
+        # One author's commands run in the order of arrival, so the repeated one has ended by now.
         await town.answer("!sendref-cashb nonsense")
         town.sandbox.faults.duplicate_events("INTERACTION_CREATE")
         asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")

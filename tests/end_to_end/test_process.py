@@ -1,4 +1,4 @@
-"""The bot as a process: what it says when it cannot start, how it stops, and what it survives."""
+"""The bot as a process: its errors if it cannot start, its stop, and what it survives."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def configure(folder: Path, **content: dict[str, Any] | list[int]) -> None:
 
 
 async def refused(folder: Path, sandbox: Sandbox, **changes: str) -> str:
-    """Start the bot where it cannot start; return what it says."""
+    """Start a bot that cannot start; return its error."""
     with anyio.fail_after(20):
         done = await anyio.run_process(
             [sys.executable, str(ROOT / "bot.py")], cwd=folder, env=environment(sandbox, **changes), check=False
@@ -87,7 +87,7 @@ async def test_a_missing_admin_role_is_one_line(tmp_path: Path, sandbox: Sandbox
 
 async def test_a_wrong_token_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
     configure(tmp_path, role_ids={"admin": 1})
-    assert "DISCORD_TOKEN is not a token" in await refused(tmp_path, sandbox, DISCORD_TOKEN="wrong")  # noqa: S106 -- no secret
+    assert "Discord does not accept DISCORD_TOKEN" in await refused(tmp_path, sandbox, DISCORD_TOKEN="wrong")  # noqa: S106 -- no secret
 
 
 async def test_an_admin_role_that_does_not_exist_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -200,7 +200,7 @@ async def test_a_token_that_is_reset_while_the_bot_runs_is_one_line(town: Discor
     assert "Traceback" not in said
 
 
-async def test_a_frame_that_nobody_can_read_ends_nothing(town: DiscordFixture) -> None:
+async def test_unreadable_frame_does_not_end_the_bot(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         town.sandbox.gateway._hub.dispatch("MESSAGE_CREATE", {"nonsense": 1})
@@ -224,7 +224,7 @@ async def test_a_lost_connection_is_taken_up_and_a_replayed_command_is_not_run_a
 
 
 async def reconnected(town: DiscordFixture) -> None:
-    """Wait until the bot has gone and come back."""
+    """Wait until the bot has disconnected and reconnected."""
     await until(lambda: not town.sandbox.gateway.connected)
     await town.sandbox.wait_connected()
 
@@ -233,7 +233,7 @@ async def reconnected(town: DiscordFixture) -> None:
 async def test_the_money_does_not_wait_for_discord(
     town: DiscordFixture, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
-    """Discord is away when the bot starts: what was approved is paid, and said as soon as Discord is there."""
+    """If Discord is down at the start, approved batches are paid, and shown when Discord is back."""
     bob = await town.referrer("Bob", 2500)
     await town.till.approved()
     town.sandbox.faults.fail("GET", path, status=503)

@@ -1,4 +1,4 @@
-"""`referral-…`: what admins do about members, who is told, and every refusal."""
+"""`referral-…`: the commands about members, their notes to members, and every refusal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def in_audit_channel(town: DiscordFixture, *words: str) -> Message:
     return await town.sandbox.wait_for(lambda each: each.channel_id == town.audit.id and matches(each))
 
 
-async def test_a_blacklisting_is_told_recorded_and_covers_later_referrals(town: DiscordFixture) -> None:
+async def test_blacklisting_is_announced_recorded_and_covers_later_referrals(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         done = await town.answer(f"!referral-blacklist <@{bob.id}> own *second* account @everyone")
@@ -47,7 +47,7 @@ async def test_an_unblacklisting_gives_back_what_was_pending(town: DiscordFixtur
     assert town.audit_actions() == ["blacklisted", "unblacklisted", "batch_proposed"]
 
 
-async def test_statistics_say_all_of_a_member_and_why(town: DiscordFixture) -> None:
+async def test_statistics_show_all_facts_about_a_member(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500, 100)
     town.sandbox.remove_member(bob.id)
     await town.till.database.blacklist_referral_user(bob.id, reason="own account")
@@ -57,7 +57,7 @@ async def test_statistics_say_all_of_a_member_and_why(town: DiscordFixture) -> N
         assert "own account" in field(shown, "Why Something Is Not Paid")
 
 
-async def test_a_link_and_its_end_are_told_and_recorded(town: DiscordFixture) -> None:
+async def test_link_and_unlink_are_announced_and_recorded(town: DiscordFixture) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     async with town.bot():
         done = await town.answer(f"!referral-link <@{bob.id}> <@{eve.id}> forgot the code")
@@ -93,7 +93,7 @@ async def test_a_link_and_its_end_are_told_and_recorded(town: DiscordFixture) ->
         ("!referral-stats everyone", "neither a mention nor an id"),
     ],
 )
-async def test_what_is_wrong_changes_nothing(town: DiscordFixture, command: str, told: str) -> None:
+async def test_wrong_input_changes_nothing(town: DiscordFixture, command: str, told: str) -> None:
     bob, eve, zoe = (town.sandbox.add_member(name) for name in ("Bob", "Eve", "Zoe"))
     machine = town.sandbox.add_member("Machine", bot=True)
     await town.till.database.create_referral(bob.id, eve.id)
@@ -140,7 +140,7 @@ async def test_slash_commands_do_the_same(town: DiscordFixture) -> None:
     assert town.audit_actions() == ["referral_linked", "blacklisted", "unblacklisted", "referral_unlinked"]
 
 
-async def test_a_member_who_takes_no_messages_is_blacklisted_all_the_same(
+async def test_member_with_closed_messages_is_blacklisted(
     town: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     bob = await town.referrer("Bob", 2500)

@@ -1,4 +1,4 @@
-"""Taking cashback back on Discord: what is shown, who decides, and every refusal."""
+"""Reversals on Discord: the message, the decision, and every refusal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def paid(town: DiscordFixture) -> tuple[Member, Member, str]:
     return bob, cid, batch_id
 
 
-async def test_one_payout_is_shown_confirmed_and_taken_back(town: DiscordFixture) -> None:
+async def test_one_payout_is_shown_confirmed_and_reversed(town: DiscordFixture) -> None:
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     eve = town.sandbox.add_member("Eve")
     async with town.bot():
@@ -46,7 +46,7 @@ async def test_one_payout_is_shown_confirmed_and_taken_back(town: DiscordFixture
     assert town.audit_actions()[-3:] == ["refused", "refused", "payouts_reversed"]
 
 
-async def test_members_are_told_what_was_taken_back_and_why_but_not_who_is_muted(town: DiscordFixture) -> None:
+async def test_reversal_notifies_members_except_muted_ones(town: DiscordFixture) -> None:
     async with town.bot():
         bob, cid, batch_id = await paid(town)
         await town.till.database.write(preferences.set_payout_dm, bob.id, wanted=False)
@@ -61,7 +61,7 @@ async def test_members_are_told_what_was_taken_back_and_why_but_not_who_is_muted
     assert ["Reversed" in each.text for each in town.sandbox.direct_messages(bob.id)].count(True) == 0
 
 
-async def test_a_whole_batch_needs_another_admin_from_the_threshold_on(town: DiscordFixture) -> None:
+async def test_batch_reversal_at_the_threshold_needs_another_admin(town: DiscordFixture) -> None:
     town.adjust(approval_threshold_cents=3600)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     async with town.bot():
@@ -95,7 +95,7 @@ async def test_a_reversal_can_be_cancelled_also_after_a_restart(town: DiscordFix
     "words",
     ["reverse", "reverse {id}", "reverse {id} @ghost why", "reverse {id} why", "reverse-batch", "reverse-batch {id}"],
 )
-async def test_what_is_missing_or_mistyped_takes_nothing_back(town: DiscordFixture, words: str) -> None:
+async def test_missing_or_mistyped_words_reverse_nothing(town: DiscordFixture, words: str) -> None:
     async with town.bot():
         _, _, batch_id = await paid(town)
         refused = await town.answer("!sendref-cashb " + words.format(id=batch_id))

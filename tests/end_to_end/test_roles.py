@@ -1,4 +1,4 @@
-"""Which roles a member acts with."""
+"""The roles of a member at a command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_everyone_role_is_never_among_a_members_roles(town: DiscordFixture) -> None:
-    """A bot may join a server whose id is a configured role's after it has started: that must let nobody in."""
+    """A bot may later join a server whose id equals a configured role's: its members must not become admins."""
     point_at(town.sandbox.api_url)
     client = CashbackClient(WakeUp(), Claims(town.till.database), prefix="!", guild_ids=())
     needs = Needs(

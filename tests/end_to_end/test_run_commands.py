@@ -1,4 +1,4 @@
-"""Stop, resume, give up and retry on Discord: the buttons, the commands, and who is refused."""
+"""Stop, resume, abandon and retry on Discord: the buttons, the commands, and the refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNDER_WAY = ("In Progress", "Users Paid")
 
 
 def refuse_payouts(town: DiscordFixture, condition: str) -> None:
-    """Let the ledger refuse the wallet transactions for which this holds."""
+    """Make the ledger refuse the wallet transactions that match the condition."""
     with raw(town.till.path) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
         connection.execute(
@@ -28,7 +28,7 @@ def refuse_payouts(town: DiscordFixture, condition: str) -> None:
 
 
 async def crowd(town: DiscordFixture, count: int) -> list[int]:
-    """Add so many referrers with a dollar pending each, whose direct messages are closed."""
+    """Add this many referrers with a dollar pending each and closed direct messages."""
     people = [town.sandbox.add_member(f"Member {n}").id for n in range(count)]
     for person in people:
         town.sandbox.faults.close_dms(person)
@@ -81,7 +81,7 @@ async def test_a_restart_does_not_resume_a_stopped_batch(town: DiscordFixture) -
     assert town.credited() == paid + 1
 
 
-async def test_who_is_no_admin_stops_and_resumes_nothing(town: DiscordFixture) -> None:
+async def test_non_admin_cannot_stop_or_resume(town: DiscordFixture) -> None:
     await crowd(town, 300)
     eve = town.sandbox.add_member("Eve")
     async with town.bot():
@@ -99,7 +99,7 @@ async def test_who_is_no_admin_stops_and_resumes_nothing(town: DiscordFixture) -
 
 
 async def failed_batch(town: DiscordFixture) -> tuple[Member, str]:
-    """Pay two members of whom one's payout fails; return that one and the batch's ID."""
+    """Pay two members, one of them with a failing payout; return that member and the batch's ID."""
     bob, _ = await town.referrer("Bob", 2500), await town.referrer("Cid", 1000)
     refuse_payouts(town, f"NEW.user_discord_id = {bob.id}")
     summary = await town.ask()
@@ -109,7 +109,7 @@ async def failed_batch(town: DiscordFixture) -> tuple[Member, str]:
     return bob, batch_id
 
 
-async def test_retry_pays_what_failed_and_says_so_until_all_is_paid(town: DiscordFixture) -> None:
+async def test_retry_pays_failed_payouts_until_all_are_paid(town: DiscordFixture) -> None:
     async with town.bot():
         bob, batch_id = await failed_batch(town)
         listed = await town.answer("!sendref-cashb failures")
@@ -148,7 +148,7 @@ async def test_failed_payouts_can_be_abandoned_also_with_the_old_word(town: Disc
 
 
 @pytest.mark.parametrize("command", ["stop", "resume", "abandon", "retry"])
-async def test_a_batch_that_is_none_or_in_another_state_is_a_clear_answer(town: DiscordFixture, command: str) -> None:
+async def test_unknown_batch_or_wrong_state_is_a_clear_error(town: DiscordFixture, command: str) -> None:
     await town.referrer("Bob", 2500)
     async with town.bot():
         await town.ask()
@@ -184,3 +184,27 @@ async def test_the_bot_tries_failed_payouts_again_by_itself(town: DiscordFixture
         await until(lambda: town.batches() == ["completed"])
     assert town.till.balance(bob.id) == 2500
     assert town.till.rows("SELECT requested_by, outcome FROM cashback_payout_attempts") == [("system", "credited")]
+
+
+@pytest.mark.parametrize("of", ["batch", "mention", "id", "all", "ALL"])
+async def test_failed_direct_messages_are_sent_again(town: DiscordFixture, of: str) -> None:
+    bob = await town.referrer("Bob", 2500)
+    await town.till.pay()
+    with raw(town.till.path) as connection:
+        connection.execute("UPDATE cashback_notifications SET status = 'failed', attempts = 4")
+    [(batch_id,)] = town.till.rows("SELECT batch_id FROM cashback_payout_batches")
+    async with town.bot():
+        assert "1 direct message failed" in (await town.answer("!sendref-cashb notifications")).text
+        word = {"batch": batch_id, "mention": f"<@{bob.id}>", "id": str(bob.id)}.get(of, of)
+        assert "1 direct message queued again" in (await town.answer(f"!sendref-cashb notifications retry {word}")).text
+        assert "No failed direct messages" in (await town.answer(f"!sendref-cashb notifications retry {word}")).text
+    async with town.bot():
+        await until(lambda: len(town.sandbox.direct_messages(bob.id)) == 1)
+    assert town.audit_actions().count("notifications_retried") == 1
+
+
+@pytest.mark.parametrize("words", ["", " nonsense", " BATCH-20990101-000000", " all of them", " <@12>"])
+async def test_unclear_retry_of_direct_messages_is_refused(town: DiscordFixture, words: str) -> None:
+    async with town.bot():
+        assert "❌" in (await town.answer(f"!sendref-cashb notifications retry{words}")).text
+    assert "notifications_retried" not in town.audit_actions()

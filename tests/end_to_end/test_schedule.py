@@ -1,4 +1,4 @@
-"""The weekly batch on Discord: its commands, the notice with its Hold button, and slots that made no batch."""
+"""The weekly batch on Discord: its commands, the notice with its button, and slots that made no batch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def stamp(moment: datetime) -> str:
 
 
 def noted(town: DiscordFixture, action: str) -> list[tuple[str, object]]:
-    """Read who did something, and what the audit log says why."""
+    """Return the actors of an action, with the reasons in the audit log."""
     found = town.till.rows("SELECT actor, details FROM cashback_audit_log WHERE action = ? ORDER BY id", action)
     return [(actor, json.loads(details).get("reason")) for actor, details in found]
 
@@ -63,7 +63,7 @@ async def test_the_schedule_shows_its_next_run_and_what_it_would_pay(town: Disco
         assert field(limited, "🚧 Excluded") == "Over the limit of members in a batch: 1 member, $10.00"
 
 
-async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(town: DiscordFixture) -> None:
+async def test_pause_skip_and_resume_survive_a_restart_with_actor_and_reason(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     admin = f"discord:{town.admin.id}"
     async with town.bot():
@@ -90,11 +90,11 @@ async def test_it_is_paused_skipped_and_resumed_with_who_and_why_over_a_restart(
 
 
 @pytest.mark.parametrize("words", ["", " pause", " resume", " skip", " reload"])
-async def test_who_is_no_admin_is_refused_and_recorded(town: DiscordFixture, words: str) -> None:
+async def test_non_admin_is_refused_and_audited(town: DiscordFixture, words: str) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         assert "Only an admin may do this." in (await town.answer(f"!sendref-cashb schedule{words}", by=bob)).text
-        # The answer may come before whoever pays has put the schedule in force.
+        # The answer may come before the paying process has put the schedule in force.
         await until(lambda: town.till.rows("SELECT 1 FROM cashback_schedule_state"))
     assert [actor for actor, _ in noted(town, "refused")] == [f"discord:{bob.id}"]
     assert town.till.rows("SELECT paused_by FROM cashback_schedule_state") == [(None,)]
@@ -150,7 +150,7 @@ async def test_the_notice_is_posted_once_a_day_ahead_also_over_a_restart(
     assert town.batches() == ["completed"]
 
 
-async def test_hold_skips_the_slot_and_only_for_an_admin(town: DiscordFixture, frozen_time: FrozenTime) -> None:
+async def test_skip_button_skips_the_slot_for_admins_only(town: DiscordFixture, frozen_time: FrozenTime) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
         await frozen_time.run(minutes=1)
@@ -197,7 +197,7 @@ async def test_no_notice_for_a_slot_that_pays_nothing(
         assert posts(town, NOTICE) == []
 
 
-async def test_five_weeks_down_make_one_batch_and_the_others_are_said_when_discord_is_there(
+async def test_five_weeks_of_downtime_make_one_batch_and_report_the_missed_slots(
     town: DiscordFixture, frozen_time: FrozenTime
 ) -> None:
     bob = await town.referrer("Bob", 2500)
@@ -217,7 +217,7 @@ async def test_five_weeks_down_make_one_batch_and_the_others_are_said_when_disco
     assert town.till.balance(bob.id) == 2500
 
 
-async def test_a_batch_of_the_calendar_that_stops_is_said_in_the_audit_channel(
+async def test_interrupted_weekly_batch_is_reported_in_the_audit_channel(
     town: DiscordFixture, frozen_time: FrozenTime
 ) -> None:
     bob = await town.referrer("Bob", 2500)

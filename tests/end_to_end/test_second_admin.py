@@ -1,4 +1,4 @@
-"""Two admins on Discord: the first press waits, the second pays; and whom a batch is for, chosen by flags."""
+"""Two admins on Discord: the first press waits, the second pays; and batches for selected payees."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def refusal(interaction: Interaction) -> str:
-    """Return what only the one who pressed is told."""
+    """Return the private answer to a press."""
     await interaction.answered()
     await until(lambda: interaction.followups)
     assert interaction.followups[0].ephemeral_to == interaction.member_id
@@ -19,7 +19,7 @@ async def refusal(interaction: Interaction) -> str:
 
 
 async def waiting(town: DiscordFixture) -> Message:
-    """Have Ada ask for a batch of ten dollars where ten need two, and confirm it."""
+    """As Ada, ask for a batch of ten dollars when ten dollars need two admins, and confirm it."""
     await town.referrer("Bob", 1000)
     summary = await town.ask()
     assert "From $10.00 on, two admins must approve. Your Confirm is the first of the two." in summary.text
@@ -44,7 +44,7 @@ async def test_another_admin_approves_and_both_names_are_shown(town: DiscordFixt
     assert town.audit_actions() == ["batch_proposed", "batch_first_approved", "batch_approved", "batch_finished"]
 
 
-async def test_neither_the_issuer_nor_who_lost_the_role_nor_a_member_is_the_second(town: DiscordFixture) -> None:
+async def test_issuer_former_admin_and_member_cannot_be_the_second_approver(town: DiscordFixture) -> None:
     town.adjust(approval_threshold_cents=1000)
     zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
     eve = town.sandbox.add_member("Eve")
@@ -104,7 +104,7 @@ async def test_a_weekly_batch_that_needs_an_admin_asks_for_one_in_the_audit_chan
     assert town.till.rows("SELECT status, batch_number FROM cashback_schedule_slots") == [("batched", 1)]
 
 
-async def test_only_and_exclude_choose_who_is_paid_and_the_summary_says_so(town: DiscordFixture) -> None:
+async def test_only_and_exclude_select_the_payees_and_the_summary_shows_it(town: DiscordFixture) -> None:
     bob, cid, dan = [await town.referrer(name, 1000) for name in ("Bob", "Cid", "Dan")]
     async with town.bot():
         summary = await town.ask(f"!sendref-cashb --exclude <@{bob.id}> {cid.id}")
@@ -162,7 +162,7 @@ async def test_a_name_that_is_wrong_is_an_error_and_never_a_larger_batch(
     assert town.batches() == []
 
 
-async def test_what_is_unusual_is_said_in_the_summary(town: DiscordFixture) -> None:
+async def test_flagged_batch_shows_the_reasons_in_its_summary(town: DiscordFixture) -> None:
     bob, _, _ = [await town.referrer(name, cents) for name, cents in (("Bob", 9000), ("Cid", 100), ("Dan", 100))]
     async with town.bot():
         summary = await town.ask()

@@ -1,4 +1,4 @@
-"""No secret leaves its place, and nothing that people wrote is taken for more than text."""
+"""Secrets never appear elsewhere, and text from people is shown as plain text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _bytes_of(ledger: Path) -> bytes:
 async def test_the_token_is_in_no_log_no_message_and_not_in_the_ledger(
     town: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Everything is logged, down to what the libraries say for those who debug them; and Discord has a bad day."""
+    """Everything is logged, also the libraries' debug messages, and Discord fails now and then."""
     caplog.set_level(logging.DEBUG)
     bob = await town.referrer("Bob", 2500)
     eve = town.sandbox.add_member("Eve")
@@ -49,8 +49,8 @@ async def test_the_token_is_in_no_log_no_message_and_not_in_the_ledger(
         assert token not in json.dumps(request.body, default=str)
 
 
-async def test_no_message_may_ping_anybody(town: DiscordFixture) -> None:
-    """In every message that the bot sends Discord is told that no mention in it counts."""
+async def test_no_message_can_ping_a_member(town: DiscordFixture) -> None:
+    """Every message of the bot disables all mentions."""
     await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()
@@ -67,8 +67,8 @@ async def test_no_message_may_ping_anybody(town: DiscordFixture) -> None:
     assert [body.get("allowed_mentions") for body in sent] == [{"parse": []}] * len(sent)
 
 
-async def test_a_reason_that_somebody_wrote_is_text_wherever_it_is_shown(town: DiscordFixture) -> None:
-    """A wallet that refuses tells why in its own words; the words are nobody's to format or to ping with."""
+async def test_reason_from_a_user_is_shown_as_plain_text(town: DiscordFixture) -> None:
+    """A wallet refuses with a reason of its own; its markup and mentions must have no effect."""
     bob = await town.referrer("Bob", 2500)
     with raw(town.till.path) as connection:
         connection.execute(

@@ -1,4 +1,4 @@
-"""A bot in so many servers that Discord asks it for two connections: one server's events come over the second."""
+"""A bot with two connections: the events of its one server come over the second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def shards() -> int:
-    """Tell how many connections the local Discord asks for."""
+    """Return the number of connections that the local Discord asks for."""
     return 2
 
 
@@ -51,7 +51,7 @@ async def test_a_connection_that_carries_nonsense_is_made_anew_and_the_other_sta
     bob = await town.referrer("Bob", 2500)
     async with connected_twice(town):
         before = {each.session.shard[0]: each for each in town.sandbox.gateway._connections if each.session}
-        # What names no server comes over the first.
+        # Events without a server come over the first.
         nonsense = {"nonsense": 1, "guild_id": "1"} if lost else {"nonsense": 1}
         town.sandbox.gateway._hub.dispatch("MESSAGE_CREATE", nonsense)
         await until(lambda: before[lost] not in town.sandbox.gateway._connections)

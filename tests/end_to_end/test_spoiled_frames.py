@@ -47,7 +47,7 @@ def _spoil(payload: dict[str, Any], chance: Random) -> dict[str, Any]:
 async def seen(
     town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[tuple[str, dict[str, Any]]]]:
-    """Keep what the local Discord sends; after a bad frame the bot connects anew at once."""
+    """Keep the local Discord's payloads; after a bad frame the bot reconnects at once."""
     monkeypatch.setattr("discord.backoff.ExponentialBackoff.delay", lambda _: 0.01)
     hub, kept = town.sandbox.gateway._hub, list[tuple[str, dict[str, Any]]]()
     dispatch = hub.dispatch
@@ -62,7 +62,7 @@ async def seen(
 
 
 async def _make_traffic(town: DiscordFixture) -> None:
-    """Let a stranger ask and press, and an admin look: none of it may move money, however it is spoiled."""
+    """Ask and press as a stranger, and read as an admin: no spoiled frame of these may move money."""
     stranger = town.sandbox.add_member("Eve")
     summary = await town.ask()
     await town.press(summary, "Confirm", by=stranger)
@@ -72,7 +72,7 @@ async def _make_traffic(town: DiscordFixture) -> None:
 
 
 async def _ask_until_answered(town: DiscordFixture) -> Message:
-    """Ask again where the bot was just connecting anew: what is said meanwhile it never hears, as on Discord."""
+    """Ask again if the bot was reconnecting: it never receives messages from that time, as on Discord."""
     while True:
         with anyio.move_on_after(1):
             return await town.ask()

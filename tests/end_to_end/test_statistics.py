@@ -1,4 +1,4 @@
-"""What was distributed, asked for on Discord: the numbers, and a chart that says in words what it shows."""
+"""The statistics on Discord: the numbers, and a chart with its content as alternative text."""
 
 from __future__ import annotations
 

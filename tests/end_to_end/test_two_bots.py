@@ -1,4 +1,4 @@
-"""Several bots on one ledger: one of them pays, and another goes on when it dies. Each is a process of its own."""
+"""Several bots on one ledger, each its own process: one pays, and if it dies another continues."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COMMANDS = 20
 
 @asynccontextmanager
 async def process(folder: Path, town: DiscordFixture) -> AsyncIterator[anyio.abc.Process]:
-    """Run a bot as a process, connected inside the block; killed after it, also where it is frozen."""
+    """Run a bot as a process, connected inside the block; kill it afterwards, also if it is frozen."""
     configure(
         folder,
         role_ids={"admin": town.admin_role.id},
@@ -68,14 +68,14 @@ def made(folder: Path) -> Path:
 
 
 def holder(town: DiscordFixture) -> str | None:
-    """Tell who holds the lease."""
+    """Return the holder of the lease."""
     found = town.till.rows("SELECT holder FROM cashback_leases")
     return found[0][0] if found else None
 
 
 @contextmanager
 def at_a_standstill(town: DiscordFixture) -> Iterator[None]:
-    """Let nothing be paid inside the block: with the ledger locked a batch stands still, wherever it is."""
+    """Block payouts inside the block: if the ledger is locked, a batch waits wherever it is."""
     location = town.till.location
     with raw(location) as connection:
         if isinstance(location, Path):
@@ -93,7 +93,7 @@ async def is_held_by(town: DiscordFixture, bot: anyio.abc.Process) -> None:
 
 
 def freeze(bot: anyio.abc.Process) -> None:
-    """Stop a process where it stands; return when it has stopped, which is later than the signal."""
+    """Freeze a process; return when it is frozen, which is later than the signal."""
     os.kill(bot.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, bot.pid, os.WSTOPPED | os.WNOWAIT)
 
@@ -128,7 +128,7 @@ def balances(town: DiscordFixture, people: list[Member]) -> list[int]:
     return [cents for (cents,) in town.till.rows(query, ids[0], ids[-1])]
 
 
-async def test_a_killed_bot_is_followed_by_another_and_everybody_is_paid_and_told_once(
+async def test_killed_bot_is_replaced_and_members_are_paid_and_notified_once(
     town: DiscordFixture, tmp_path: Path
 ) -> None:
     people = await payees(town, PEOPLE, muted=slice(30, None))

@@ -1,4 +1,4 @@
-"""What is typed at the bot, by the hundred: near to its commands and far from them. It answers, and pays nobody."""
+"""Hundreds of typed messages, similar to the commands or not: the bot answers and does not pay."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def _answers(town: DiscordFixture) -> list[Message]:
     return [message for message in messages if message.author_id == town.sandbox.bot_user_id]
 
 
-async def test_whatever_is_typed_the_bot_lives_answers_and_pays_nobody(
-    town: DiscordFixture, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_random_input_never_ends_the_bot_or_pays(town: DiscordFixture, caplog: pytest.LogCaptureFixture) -> None:
     bob = await town.referrer("Bob", 2500)
     stranger = town.sandbox.add_member("Eve")
     chance = Random(3)

@@ -1,4 +1,4 @@
-"""The calendar's batch in the running bot: paid without a press, and said in the audit channel."""
+"""The weekly batch in the running bot: paid without a press, and posted in the audit channel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WEEK = 7 * 24 * HOUR
 
 
 async def start_the_calendar(town: DiscordFixture) -> None:
-    """Let the bot run once with the weekly batch on, so that the ledger knows since when."""
+    """Run the bot once with the weekly batch on, so that the ledger records its start."""
     town.adjust(auto_batch_enabled=True)
     await town.referrer("Bob", 2500)
     async with town.bot():
@@ -30,7 +30,7 @@ async def test_a_slot_that_passed_while_the_bot_was_away_is_caught_up_and_announ
     assert town.batches() == ["expired", "completed"]
 
 
-async def test_a_slot_that_was_missed_is_said_in_the_audit_channel(town: DiscordFixture) -> None:
+async def test_missed_slot_is_reported_in_the_audit_channel(town: DiscordFixture) -> None:
     await start_the_calendar(town)
     town.clock.advance(WEEK + 48 * HOUR)
     async with town.bot():

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Doubling:
-    """A stage that emits each number twice, and says when it is over."""
+    """A stage that emits each number twice, and a last message at the end."""
 
     def __init__(self, bad: int | None = None) -> None:
         self.bad = bad
@@ -33,7 +33,7 @@ class Doubling:
         await emit(-1)
 
 
-async def test_messages_are_handled_one_at_a_time_in_order_and_closing_ends_the_work() -> None:
+async def test_messages_are_handled_in_order_until_the_inbox_closes() -> None:
     send, inbox = anyio.create_memory_object_stream[int](10)
     outbox, receive = anyio.create_memory_object_stream[int](1)
     async with send:
@@ -46,7 +46,7 @@ async def test_messages_are_handled_one_at_a_time_in_order_and_closing_ends_the_
     assert inbox.statistics().open_receive_streams == 0
 
 
-async def test_an_exception_ends_the_actor_without_its_last_word_and_closes_both_ends() -> None:
+async def test_exception_ends_the_actor_and_closes_both_channels() -> None:
     send, inbox = anyio.create_memory_object_stream[int](10)
     outbox, receive = anyio.create_memory_object_stream[int](10)
     async with send, receive:
@@ -59,7 +59,7 @@ async def test_an_exception_ends_the_actor_without_its_last_word_and_closes_both
             await send.send(3)
 
 
-async def test_a_slow_reader_holds_the_actor_back() -> None:
+async def test_slow_reader_blocks_the_actor() -> None:
     send, inbox = anyio.create_memory_object_stream[int](100)
     outbox, receive = anyio.create_memory_object_stream[int](4)
     async with send:

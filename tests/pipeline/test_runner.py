@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 def a_report(number: int) -> BatchReport:
-    """Make a report of a batch that paid nobody."""
+    """Build a report of a batch without payouts."""
     return BatchReport(
         batch_number=number,
         batch_id=f"BATCH-{number}",
@@ -60,7 +60,7 @@ class Line:
         )
 
     def fail(self, stage: str, number: int) -> None:
-        """Fail where the test asks for it."""
+        """Fail if the test asks for it."""
         where, error = self.fails.get(number, ("", ValueError()))
         if where == stage:
             self.on_failure()
@@ -69,7 +69,7 @@ class Line:
 
 @dataclass
 class Step:
-    """What the stages have in common: they know the line."""
+    """The stages' shared part: they record their calls."""
 
     line: Line
     number: int
@@ -119,7 +119,7 @@ class Fourth(Step):
         await emit(a_report(self.number))
 
 
-async def test_batches_run_one_at_a_time_in_the_order_of_their_coming() -> None:
+async def test_batches_run_one_at_a_time_in_order() -> None:
     line, recorder = Line(), Recorder()
     with anyio.fail_after(5):
         async with Runner(line.make, recorder) as runner, anyio.create_task_group() as tasks:
@@ -134,7 +134,7 @@ async def test_batches_run_one_at_a_time_in_the_order_of_their_coming() -> None:
     assert recorder.interruptions == []
 
 
-async def test_who_is_told_how_many_are_ahead_is_told_so_before_the_runner_has_turned() -> None:
+async def test_submit_returns_the_queue_length_at_once() -> None:
     line = Line()
     async with Runner(line.make, Recorder()) as runner, anyio.create_task_group() as tasks:
         tasks.start_soon(runner.run, name="runner")
@@ -143,7 +143,7 @@ async def test_who_is_told_how_many_are_ahead_is_told_so_before_the_runner_has_t
         tasks.cancel_scope.cancel()
 
 
-async def test_a_full_inbox_is_an_answer_and_loses_nothing() -> None:
+async def test_full_inbox_is_refused_and_loses_no_batch() -> None:
     line, recorder = Line(), Recorder()
     with anyio.fail_after(5):
         async with Runner(line.make, recorder) as runner, anyio.create_task_group() as tasks:
@@ -161,7 +161,7 @@ async def test_a_full_inbox_is_an_answer_and_loses_nothing() -> None:
     assert [report.batch_number for report in recorder.reports] == [*range(INBOX_SIZE + 1), 100]
 
 
-async def test_a_closed_runner_takes_no_more_and_says_so() -> None:
+async def test_closed_runner_refuses_batches() -> None:
     async with Runner(Line().make, Recorder()) as runner:
         runner.close()
         with pytest.raises(BusyError, match="is stopping; batch 7 is approved"):
@@ -171,10 +171,8 @@ async def test_a_closed_runner_takes_no_more_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("stage", ["discovery", "crediting", "notification", "audit", "finish"])
-async def test_a_failing_run_is_reported_in_one_line_and_the_next_one_runs(
-    stage: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """How the program came there is logged only where the line does not say what is wrong and what to do."""
+async def test_failed_run_is_reported_and_the_next_one_runs(stage: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A traceback is logged only if the line does not explain the problem and the remedy."""
     line, recorder = Line(), Recorder()
     line.gate.set()
     line.fails = {1: (stage, StaleBatchError("Somebody was\nfaster.")), 2: (stage, KeyError("x"))}
@@ -189,7 +187,7 @@ async def test_a_failing_run_is_reported_in_one_line_and_the_next_one_runs(
     assert [report.batch_number for report in recorder.reports] == [3]
 
 
-async def test_a_run_that_cannot_be_put_together_is_reported() -> None:
+async def test_failed_pipeline_construction_is_reported() -> None:
     recorder = Recorder()
 
     def make(_request: RunBatch) -> Pipeline:
@@ -202,7 +200,7 @@ async def test_a_run_that_cannot_be_put_together_is_reported() -> None:
     assert recorder.interruptions == [(1, "ZeroDivisionError: no further details")]
 
 
-async def test_cancellation_passes_and_reports_nothing() -> None:
+async def test_cancellation_propagates_without_a_report() -> None:
     line, recorder = Line(), Recorder()
     with anyio.fail_after(5):
         async with Runner(line.make, recorder) as runner, anyio.create_task_group() as tasks:
@@ -222,12 +220,12 @@ async def test_cancellation_passes_and_reports_nothing() -> None:
         (TimeoutError, "TimeoutError: no further details"),
     ],
 )
-def test_errors_are_explained_in_one_line(error: Callable[[], Exception], words: str) -> None:
+def test_error_is_explained_in_one_line(error: Callable[[], Exception], words: str) -> None:
     assert explain(error()) == words
 
 
-async def test_a_run_that_fails_as_the_program_stops_is_told_and_ends_nothing_else() -> None:
-    """A world of the simulation found it: beside a cancellation the error got past the runner, and the program fell."""
+async def test_run_failing_during_stop_is_reported() -> None:
+    """Found by the simulation: during a cancellation the error got past the runner, and the program crashed."""
     recorder = Recorder()
     with anyio.CancelScope() as stop:
         line = Line(fails={1: ("crediting", StaleBatchError("Gone."))}, on_failure=stop.cancel)

@@ -32,7 +32,7 @@ Api = Callable[..., Awaitable[Reply]]
 
 
 class Bot(commands.Bot):
-    """A bot that does not wait five seconds before it identifies anew, and keeps what goes wrong in its commands."""
+    """A bot that identifies again without waiting five seconds, and records errors of its commands."""
 
     def __init__(self) -> None:
         intents = discord.Intents.default()
@@ -77,7 +77,7 @@ async def sandbox(
     request_check: RequestCheck | None,
     point: Callable[[Sandbox], None],
 ) -> AsyncIterator[Sandbox]:
-    """Point discord.py at a sandbox; the test fails where a request broke Discord's description."""
+    """Point discord.py at a sandbox; the test fails if a request broke Discord's description."""
     async with Sandbox(clock=clock, request_check=request_check) as server:
         point(server)
         yield server
@@ -101,7 +101,7 @@ async def api(sandbox: Sandbox) -> AsyncIterator[Api]:
 
 @pytest.fixture
 def bot() -> Iterator[commands.Bot]:
-    """Make a bot whose commands may not fail."""
+    """Create a bot whose commands must not fail."""
     made = Bot()
     yield made
     assert made.failures == []

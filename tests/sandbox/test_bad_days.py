@@ -37,7 +37,7 @@ async def send(server: Sandbox, method: str, path: str, body: object = None) -> 
         return response.status, await response.json(), dict(response.headers)
 
 
-async def test_a_channel_takes_five_messages_in_five_seconds(limited: Sandbox, clock: ManualClock) -> None:
+async def test_channel_is_limited_to_five_messages_in_five_seconds(limited: Sandbox, clock: ManualClock) -> None:
     channel, other = limited.add_channel("general"), limited.add_channel("other")
     path = f"/channels/{channel.id}/messages"
     left = []
@@ -54,7 +54,7 @@ async def test_a_channel_takes_five_messages_in_five_seconds(limited: Sandbox, c
     assert (await send(limited, "POST", path, {"content": "x"}))[0] == 200
 
 
-async def test_fifty_requests_a_second_are_the_limit_of_all(limited: Sandbox, clock: ManualClock) -> None:
+async def test_requests_are_limited_to_fifty_a_second(limited: Sandbox, clock: ManualClock) -> None:
     channels = [limited.add_channel(f"c{n}") for n in range(51)]
     statuses = [(await send(limited, "GET", f"/channels/{each.id}"))[0] for each in channels[:50]]
     assert set(statuses) == {200}
@@ -64,7 +64,7 @@ async def test_fifty_requests_a_second_are_the_limit_of_all(limited: Sandbox, cl
     assert (await send(limited, "GET", f"/channels/{channels[50].id}"))[0] == 200
 
 
-async def test_old_messages_take_three_edits_in_six_seconds(limited: Sandbox, clock: ManualClock) -> None:
+async def test_old_messages_are_limited_to_three_edits_in_six_seconds(limited: Sandbox, clock: ManualClock) -> None:
     channel = limited.add_channel("general")
     _, sent, _ = await send(limited, "POST", f"/channels/{channel.id}/messages", {"content": "x"})
     path = f"/channels/{channel.id}/messages/{sent['id']}"
@@ -76,7 +76,7 @@ async def test_old_messages_take_three_edits_in_six_seconds(limited: Sandbox, cl
 
 
 @pytest.mark.parametrize("scope", ["user", "shared", "global"])
-async def test_a_429_is_waited_out_and_tried_again(
+async def test_client_waits_and_retries_after_429(
     sandbox: Sandbox, bot: commands.Bot, connect: Connect, scope: str
 ) -> None:
     channel = sandbox.add_channel("general")
@@ -88,7 +88,7 @@ async def test_a_429_is_waited_out_and_tried_again(
     assert sandbox.invalid_requests == (0 if scope == "shared" else 2)
 
 
-async def test_a_server_error_is_an_error(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
+async def test_server_error_raises(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     channel = sandbox.add_channel("general")
     async with connect(bot):
         sandbox.faults.fail("POST", MESSAGES, status=503)
@@ -98,7 +98,7 @@ async def test_a_server_error_is_an_error(sandbox: Sandbox, bot: commands.Bot, c
 
 
 @pytest.mark.parametrize("after_effect", [False, True])
-async def test_a_nonce_tells_whether_a_message_without_answer_was_sent(
+async def test_nonce_finds_a_message_sent_without_response(
     sandbox: Sandbox, bot: commands.Bot, connect: Connect, after_effect: bool
 ) -> None:
     channel = sandbox.add_channel("general")
@@ -113,7 +113,7 @@ async def test_a_nonce_tells_whether_a_message_without_answer_was_sent(
     assert [each.status for each in sandbox.requests if each.path.endswith("/messages")] == [0, 200]
 
 
-async def test_a_held_request_waits_until_it_is_released(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
+async def test_held_request_waits_for_release(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     channel = sandbox.add_channel("general")
     async with connect(bot):
         hold = sandbox.faults.hold("POST", MESSAGES)
@@ -126,7 +126,7 @@ async def test_a_held_request_waits_until_it_is_released(sandbox: Sandbox, bot: 
     assert [each.content for each in sandbox.messages(channel.id)] == ["slow"]
 
 
-async def test_the_server_stops_while_a_request_is_held(clock: ManualClock) -> None:
+async def test_server_stops_during_a_held_request(clock: ManualClock) -> None:
     async with Sandbox(clock=clock) as server, anyio.create_task_group() as tasks:
         hold = server.faults.hold("GET", "^/users/@me$")
         tasks.start_soon(send, server, "GET", "/users/@me")
@@ -135,7 +135,7 @@ async def test_the_server_stops_while_a_request_is_held(clock: ManualClock) -> N
         server.faults.clear()
 
 
-async def test_requests_are_checked_and_logged(clock: ManualClock) -> None:
+async def test_request_is_checked_and_logged(clock: ManualClock) -> None:
     def check(method: str, path: str, body: object) -> list[str]:
         return [f"{method} {path.count('/')} {body}"]
 
@@ -149,13 +149,13 @@ async def test_requests_are_checked_and_logged(clock: ManualClock) -> None:
         assert (record.method, record.path, record.status) == ("POST", "/users/@me/channels", 200)
 
 
-async def test_a_body_that_is_no_json_is_refused(sandbox: Sandbox) -> None:
+async def test_invalid_json_body_is_refused(sandbox: Sandbox) -> None:
     headers = {"Authorization": f"Bot {sandbox.token}", "Content-Type": "application/json"}
     address = sandbox.api_url + "/users/@me/channels"
     async with aiohttp.ClientSession() as session, session.post(address, data="{", headers=headers) as response:
         assert (response.status, (await response.json())["code"]) == (400, 50109)
 
 
-async def test_a_wrong_token_is_401(sandbox: Sandbox) -> None:
+async def test_wrong_token_is_401(sandbox: Sandbox) -> None:
     async with aiohttp.ClientSession() as session, session.get(sandbox.api_url + "/users/@me") as response:
         assert (response.status, await response.json()) == (401, {"message": "401: Unauthorized", "code": 0})

@@ -57,7 +57,7 @@ def talkative_bot() -> commands.Bot:
     return bot
 
 
-async def test_the_page_needs_no_other_host(page: aiohttp.ClientSession) -> None:
+async def test_page_loads_nothing_from_other_hosts(page: aiohttp.ClientSession) -> None:
     async with page.get("/") as response:
         assert response.url.path == "/chat/"
         assert "default-src 'none'" in response.headers["Content-Security-Policy"]
@@ -72,7 +72,7 @@ async def test_the_page_needs_no_other_host(page: aiohttp.ClientSession) -> None
         assert response.status == 404
 
 
-async def test_a_member_types_presses_and_sees_only_what_is_theirs(
+async def test_member_sees_only_own_messages(
     sandbox: Sandbox, connect: Connect, page: aiohttp.ClientSession, channel: Channel, alice: Member
 ) -> None:
     ben = sandbox.add_member("Ben")
@@ -108,7 +108,7 @@ async def test_a_member_types_presses_and_sees_only_what_is_theirs(
     assert [each["name"] for each in overview["commands"]] == ["show"]
 
 
-async def test_closing_ones_dms_refuses_them(sandbox: Sandbox, page: aiohttp.ClientSession, alice: Member) -> None:
+async def test_closed_dms_are_refused(sandbox: Sandbox, page: aiohttp.ClientSession, alice: Member) -> None:
     async def switch(*, to: bool) -> None:
         async with page.post("/chat/do/direct-messages", json={"member": str(alice.id), "open": to}) as response:
             assert response.status == 200
@@ -119,7 +119,7 @@ async def test_closing_ones_dms_refuses_them(sandbox: Sandbox, page: aiohttp.Cli
     assert sandbox.faults.dm_refusals == {}
 
 
-async def test_the_page_is_told_what_happens(
+async def test_page_receives_events(
     sandbox: Sandbox, page: aiohttp.ClientSession, channel: Channel, alice: Member
 ) -> None:
     ben = sandbox.add_member("Ben")
@@ -134,7 +134,7 @@ async def test_the_page_is_told_what_happens(
     assert (note["kind"], note["message"]["content"]) == ("message", "<b>for all</b>")
 
 
-async def test_another_page_cannot_act_here(page: aiohttp.ClientSession, channel: Channel, alice: Member) -> None:
+async def test_foreign_origin_is_refused(page: aiohttp.ClientSession, channel: Channel, alice: Member) -> None:
     body = {"member": str(alice.id), "channel": str(channel.id), "content": "x"}
     async with page.post("/chat/do/say", json=body, headers={"Origin": "http://elsewhere.example"}) as response:
         assert response.status == 403
@@ -144,7 +144,7 @@ async def test_another_page_cannot_act_here(page: aiohttp.ClientSession, channel
         assert response.status == 403
 
 
-async def test_the_program_serves_until_it_is_told_to_stop() -> None:
+async def test_program_serves_until_sigterm() -> None:
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--token", "t"]
     async with await anyio.open_process(command, stderr=None) as process:
         assert process.stdout is not None

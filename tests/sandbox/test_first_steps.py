@@ -21,7 +21,7 @@ class Confirm(discord.ui.View):
 
     @discord.ui.button(label="Confirm", style=discord.ButtonStyle.success, custom_id="confirm")
     async def confirm(self, interaction: discord.Interaction, _: discord.ui.Button[discord.ui.View]) -> None:
-        """Change the message, then write to whoever pressed."""
+        """Change the message, then write to the member who pressed."""
         await interaction.response.edit_message(content="confirmed", embed=None, view=None)
         await interaction.user.send("thank you")
 
@@ -31,7 +31,7 @@ class Confirm(discord.ui.View):
         await interaction.response.send_message("cancelled", ephemeral=True)
 
 
-async def test_a_prefix_command_gets_its_embed_and_buttons_work(
+async def test_prefix_command_returns_embed_with_working_buttons(
     sandbox: Sandbox, bot: commands.Bot, connect: Connect
 ) -> None:
     channel = sandbox.add_channel("admin")

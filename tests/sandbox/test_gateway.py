@@ -1,4 +1,4 @@
-"""The Gateway: who is let in, what they hear, and what they hear again after a break."""
+"""The Gateway: sign-in, events, and their replay after a break."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Sharded(discord.AutoShardedClient):
         """Identify at once."""
 
 
-async def test_a_wrong_token_is_refused(sandbox: Sandbox, bot: commands.Bot) -> None:
+async def test_wrong_token_is_refused(sandbox: Sandbox, bot: commands.Bot) -> None:
     async with bot:
         with pytest.raises(discord.LoginFailure):
             await bot.login("wrong")
@@ -75,7 +75,7 @@ async def test_a_wrong_token_is_refused(sandbox: Sandbox, bot: commands.Bot) -> 
         ('{"op": 2, "d": {"token": "t", "intents": 0}}', 4011),
     ],
 )
-async def test_a_wrong_frame_closes_with_its_code(frame: str, code: int) -> None:
+async def test_invalid_frame_closes_with_its_code(frame: str, code: int) -> None:
     async with (
         Sandbox(token="t", shards=2) as sandbox,  # noqa: S106 — no secret
         aiohttp.ClientSession() as session,
@@ -88,9 +88,7 @@ async def test_a_wrong_frame_closes_with_its_code(frame: str, code: int) -> None
 
 
 @pytest.mark.parametrize("shard", [0, 1])
-async def test_a_servers_events_come_over_one_shard_and_direct_messages_over_the_first(
-    point: Point, shard: int
-) -> None:
+async def test_guild_events_use_one_shard_and_dms_the_first(point: Point, shard: int) -> None:
     async with Sandbox(shards=2, guild_id=(10_000_000_000 + shard) << 22) as sandbox:
         point(sandbox)
         channel = sandbox.add_channel("general")
@@ -118,14 +116,14 @@ async def test_a_servers_events_come_over_one_shard_and_direct_messages_over_the
     assert heard[1 - shard].count("MESSAGE_CREATE") == (1 if shard else 0)
 
 
-async def test_an_intent_that_was_not_granted_is_refused(point: Point, bot: commands.Bot) -> None:
+async def test_ungranted_intent_is_refused(point: Point, bot: commands.Bot) -> None:
     async with Sandbox(message_content_granted=False) as sandbox, bot:
         point(sandbox)
         with pytest.raises(discord.PrivilegedIntentsRequired):
             await bot.start(sandbox.token)
 
 
-async def test_without_the_content_intent_a_bot_is_deaf(sandbox: Sandbox, connect: Connect) -> None:
+async def test_missing_content_intent_hides_content(sandbox: Sandbox, connect: Connect) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     client = discord.Client(intents=discord.Intents.default(), guild_ready_timeout=0.02)
@@ -139,9 +137,7 @@ async def test_without_the_content_intent_a_bot_is_deaf(sandbox: Sandbox, connec
 
 
 @pytest.mark.parametrize("how", ["close", "reconnect", "drop"])
-async def test_what_was_missed_comes_with_the_resume(
-    sandbox: Sandbox, bot: commands.Bot, connect: Connect, how: str
-) -> None:
+async def test_resume_replays_missed_events(sandbox: Sandbox, bot: commands.Bot, connect: Connect, how: str) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     listener = Listener(bot)
@@ -157,9 +153,7 @@ async def test_what_was_missed_comes_with_the_resume(
             await listener.resumed.wait()
 
 
-async def test_a_resume_can_replay_what_was_heard_already(
-    sandbox: Sandbox, bot: commands.Bot, connect: Connect
-) -> None:
+async def test_resume_can_replay_delivered_events(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     listener = Listener(bot)
@@ -172,7 +166,7 @@ async def test_a_resume_can_replay_what_was_heard_already(
         assert await listener.wait(4) == ["one", "two", "one", "two"]
 
 
-async def test_a_forgotten_session_is_begun_anew(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
+async def test_forgotten_session_requires_identify(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     listener = Listener(bot)
@@ -184,7 +178,7 @@ async def test_a_forgotten_session_is_begun_anew(sandbox: Sandbox, bot: commands
         assert await listener.wait(1) == ["after"]
 
 
-async def test_an_event_can_come_twice(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
+async def test_event_can_be_duplicated(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     listener = Listener(bot)
@@ -195,7 +189,7 @@ async def test_an_event_can_come_twice(sandbox: Sandbox, bot: commands.Bot, conn
         assert await listener.wait(3) == ["echo", "echo", "end"]
 
 
-async def test_members_are_found_by_id_and_by_name(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
+async def test_members_are_found_by_id_or_name(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     alice, alan = sandbox.add_member("Alice"), sandbox.add_member("Alan")
     sandbox.add_member("Ben")
     async with connect(bot):
@@ -206,7 +200,7 @@ async def test_members_are_found_by_id_and_by_name(sandbox: Sandbox, bot: comman
         assert await guild.query_members("ghost") == []
 
 
-async def test_a_mistyped_mention_finds_nobody(sandbox: Sandbox, connect: Connect, bot: commands.Bot) -> None:
+async def test_mistyped_mention_matches_no_member(sandbox: Sandbox, connect: Connect, bot: commands.Bot) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     failures: list[Exception] = []
@@ -228,7 +222,7 @@ async def test_a_mistyped_mention_finds_nobody(sandbox: Sandbox, connect: Connec
         assert isinstance(failures[0], commands.UserNotFound)
 
 
-async def test_changes_of_the_guild_are_heard(sandbox: Sandbox, connect: Connect) -> None:
+async def test_guild_changes_cause_events(sandbox: Sandbox, connect: Connect) -> None:
     intents = discord.Intents.default()
     intents.members = True
     client = discord.Client(intents=intents, guild_ready_timeout=0.02)
@@ -261,7 +255,7 @@ async def test_changes_of_the_guild_are_heard(sandbox: Sandbox, connect: Connect
     assert names == ["Alice", "Admin"]
 
 
-async def test_two_bots_hear_the_same(sandbox: Sandbox, connect: Connect, clock: ManualClock) -> None:
+async def test_two_bots_receive_the_same_events(sandbox: Sandbox, connect: Connect, clock: ManualClock) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     intents = discord.Intents.default()

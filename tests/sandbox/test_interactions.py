@@ -49,7 +49,7 @@ def webhook(sandbox: Sandbox, interaction: Interaction) -> str:
     return f"/webhooks/{sandbox.bot_user_id}/{interaction.token}"
 
 
-async def test_a_second_answer_is_refused(api: Api, clicked: Interaction) -> None:
+async def test_second_response_is_refused(api: Api, clicked: Interaction) -> None:
     answer = {"type": 4, "data": {"content": "first"}}
     assert (await api("POST", callback(clicked), answer)).status == 204
     again = await api("POST", callback(clicked), answer)
@@ -57,16 +57,14 @@ async def test_a_second_answer_is_refused(api: Api, clicked: Interaction) -> Non
     assert clicked.refused == 1
 
 
-async def test_an_answer_after_three_seconds_is_refused(api: Api, clicked: Interaction, clock: ManualClock) -> None:
+async def test_response_after_three_seconds_is_refused(api: Api, clicked: Interaction, clock: ManualClock) -> None:
     clock.advance(3.1)
     late = await api("POST", callback(clicked), {"type": 4, "data": {"content": "late"}})
     assert (late.status, late.body["code"]) == (404, 10062)
     assert clicked.answer is None
 
 
-async def test_an_answer_within_three_seconds_is_taken_and_described(
-    api: Api, clicked: Interaction, clock: ManualClock
-) -> None:
+async def test_response_within_three_seconds_is_accepted(api: Api, clicked: Interaction, clock: ManualClock) -> None:
     clock.advance(2.9)
     answer = {"type": 4, "data": {"content": "just in time", "flags": 64}}
     taken = await api("POST", callback(clicked) + "?with_response=true", answer)
@@ -77,7 +75,7 @@ async def test_an_answer_within_three_seconds_is_taken_and_described(
     assert (await clicked.answered()).ephemeral
 
 
-async def test_a_token_dies_after_fifteen_minutes_but_the_message_can_still_be_edited(
+async def test_token_expires_after_fifteen_minutes_but_message_stays_editable(
     sandbox: Sandbox, api: Api, clicked: Interaction, clock: ManualClock
 ) -> None:
     await api("POST", callback(clicked), {"type": 4, "data": {"content": "answer"}})
@@ -92,7 +90,7 @@ async def test_a_token_dies_after_fifteen_minutes_but_the_message_can_still_be_e
     assert own.status == 200
 
 
-async def test_frozen_time_moves_the_deadline(bot: Bot, point: Callable[[Sandbox], None]) -> None:
+async def test_frozen_time_shifts_the_deadline(bot: Bot, point: Callable[[Sandbox], None]) -> None:
     """Without a clock of its own the server goes by `time.time`, frozen or not."""
     with freeze_time("2026-07-03 15:00:00", real_asyncio=True) as frozen:
         async with Sandbox() as sandbox, bot:
@@ -120,18 +118,18 @@ async def test_frozen_time_moves_the_deadline(bot: Bot, point: Callable[[Sandbox
         assert alice.joined_at.isoformat() == "2026-07-03T15:00:00+00:00"
 
 
-async def test_a_follow_up_before_the_answer_is_refused(sandbox: Sandbox, api: Api, clicked: Interaction) -> None:
+async def test_follow_up_before_response_is_refused(sandbox: Sandbox, api: Api, clicked: Interaction) -> None:
     early = await api("POST", webhook(sandbox, clicked), {"content": "early"})
     assert (early.status, early.body["code"]) == (404, 10015)
 
 
 @pytest.mark.parametrize("kind", [0, 1, 8, 12])
-async def test_an_answer_of_the_wrong_kind_is_refused(api: Api, clicked: Interaction, kind: int) -> None:
+async def test_response_of_wrong_kind_is_refused(api: Api, clicked: Interaction, kind: int) -> None:
     reply = await api("POST", callback(clicked), {"type": kind})
     assert (reply.status, reply.body["code"]) == (400, 50035)
 
 
-async def test_an_answer_keeps_the_limits_and_a_wrong_token_is_nobodys(api: Api, clicked: Interaction) -> None:
+async def test_response_over_limits_or_with_wrong_token_is_refused(api: Api, clicked: Interaction) -> None:
     long = await api("POST", callback(clicked), {"type": 4, "data": {"content": "x" * 2001}})
     assert long.body["code"] == 50035
     assert (await api("POST", callback(clicked), {"type": 4, "data": {}})).body["code"] == 50006
@@ -140,7 +138,7 @@ async def test_an_answer_keeps_the_limits_and_a_wrong_token_is_nobodys(api: Api,
     assert clicked.answer is None
 
 
-async def test_an_ephemeral_answer_is_for_one_pair_of_eyes(
+async def test_ephemeral_response_is_visible_to_one_member(
     sandbox: Sandbox, api: Api, channel: Channel, clicked: Interaction
 ) -> None:
     await api("POST", callback(clicked), {"type": 4, "data": {"content": "secret", "flags": 64}})
@@ -153,12 +151,12 @@ async def test_an_ephemeral_answer_is_for_one_pair_of_eyes(
     assert [each.content for each in sandbox.messages(channel.id)] == ["press", "secret"]
 
 
-async def test_a_deferred_answer_is_filled_by_the_first_follow_up(
+async def test_first_follow_up_fills_deferred_response(
     sandbox: Sandbox, bot: Bot, connect: Connect, channel: Channel, alice: Member
 ) -> None:
     @bot.tree.command()
     async def slow(interaction: discord.Interaction) -> None:
-        """Take a while."""
+        """Respond slowly."""
         await interaction.response.defer(ephemeral=True, thinking=True)
         await interaction.followup.send("done")
         await interaction.followup.send("and more", ephemeral=True)
@@ -175,7 +173,7 @@ async def test_a_deferred_answer_is_filled_by_the_first_follow_up(
         assert [each.content for each in used.followups] == ["and more"]
 
 
-async def test_a_subcommand_gets_its_options(
+async def test_subcommand_receives_its_options(
     sandbox: Sandbox, bot: Bot, connect: Connect, channel: Channel, alice: Member
 ) -> None:
     group = app_commands.Group(name="cashback", description="Money")
@@ -212,7 +210,7 @@ async def test_a_subcommand_gets_its_options(
                 await sandbox.slash(channel.id, alice.id, path, options)
 
 
-async def test_commands_of_the_guild_hide_those_of_everywhere(
+async def test_guild_commands_hide_global_ones(
     sandbox: Sandbox, bot: Bot, connect: Connect, channel: Channel, alice: Member
 ) -> None:
     guild = discord.Object(sandbox.guild_id)
@@ -230,7 +228,7 @@ async def test_commands_of_the_guild_hide_those_of_everywhere(
         assert (await used.answered()).kind is AnswerKind.MESSAGE
 
 
-async def test_a_bot_suggests_while_somebody_types(
+async def test_bot_suggests_completions(
     sandbox: Sandbox, bot: Bot, connect: Connect, channel: Channel, alice: Member
 ) -> None:
     @bot.tree.command()
@@ -248,7 +246,7 @@ async def test_a_bot_suggests_while_somebody_types(
         assert choices == [{"name": "B-0", "value": "0"}, {"name": "B-1", "value": "1"}]
 
 
-async def test_a_form_comes_back_filled(
+async def test_submitted_form_contains_its_texts(
     sandbox: Sandbox, bot: Bot, connect: Connect, channel: Channel, alice: Member
 ) -> None:
     class Reason(discord.ui.Modal, title="Why?"):
@@ -272,7 +270,7 @@ async def test_a_form_comes_back_filled(
         assert message.content == "because of reasons"
 
 
-async def test_a_menu_gives_its_values_and_a_click_in_a_dm_has_a_user(
+async def test_menu_sends_values_and_dm_click_sends_user(
     sandbox: Sandbox, bot: Bot, connect: Connect, alice: Member
 ) -> None:
     class Choice(discord.ui.View):
@@ -288,7 +286,7 @@ async def test_a_menu_gives_its_values_and_a_click_in_a_dm_has_a_user(
         assert message.content == "Alice: off"
 
 
-async def test_nobody_can_press_what_they_cannot_see(sandbox: Sandbox, api: Api, clicked: Interaction) -> None:
+async def test_invisible_button_cannot_be_pressed(sandbox: Sandbox, api: Api, clicked: Interaction) -> None:
     ben = sandbox.add_member("Ben")
     off = {"type": 2, "style": 1, "label": "Off", "custom_id": "off", "disabled": True}
     data = {"content": "yours", "flags": 64, "components": [{"type": 1, "components": [off]}]}
@@ -307,12 +305,12 @@ async def test_nobody_can_press_what_they_cannot_see(sandbox: Sandbox, api: Api,
         await sandbox.say(clicked.channel_id, ben.id, "hello")
 
 
-async def test_waiting_for_an_answer_that_never_comes_ends(clicked: Interaction) -> None:
+async def test_wait_for_missing_response_times_out(clicked: Interaction) -> None:
     with pytest.raises(TimeoutError):
         await clicked.answered(timeout_seconds=0.01)
 
 
-async def test_two_quick_clicks_both_reach_the_bot(
+async def test_quick_clicks_both_reach_the_bot(
     sandbox: Sandbox, bot: Bot, connect: Connect, channel: Channel, alice: Member
 ) -> None:
     """Nothing here hides that a callback runs twice: the bot has to be safe by itself."""

@@ -67,7 +67,7 @@ TOO_MUCH: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", TOO_MUCH)
-async def test_what_breaks_a_limit_is_refused_field_by_field(sandbox: Sandbox, api: Api, name: str) -> None:
+async def test_message_over_a_limit_is_refused_by_field(sandbox: Sandbox, api: Api, name: str) -> None:
     channel = sandbox.add_channel("general")
     body, path = TOO_MUCH[name]
     reply = await api("POST", f"/channels/{channel.id}/messages", body)
@@ -79,7 +79,7 @@ async def test_what_breaks_a_limit_is_refused_field_by_field(sandbox: Sandbox, a
     assert sandbox.messages(channel.id) == []
 
 
-async def test_what_keeps_every_limit_to_the_last_character_is_taken(sandbox: Sandbox, api: Api) -> None:
+async def test_message_at_every_limit_is_accepted(sandbox: Sandbox, api: Api) -> None:
     channel = sandbox.add_channel("general")
     body = {
         "content": "x" * 2000,
@@ -95,13 +95,13 @@ async def test_what_keeps_every_limit_to_the_last_character_is_taken(sandbox: Sa
 
 
 @pytest.mark.parametrize("body", [{}, {"content": "  \n"}, {"embeds": [], "components": []}, {"tts": False}])
-async def test_an_empty_message_is_refused(sandbox: Sandbox, api: Api, body: dict[str, object]) -> None:
+async def test_empty_message_is_refused(sandbox: Sandbox, api: Api, body: dict[str, object]) -> None:
     channel = sandbox.add_channel("general")
     reply = await api("POST", f"/channels/{channel.id}/messages", body)
     assert (reply.status, reply.body["code"]) == (400, 50006)
 
 
-async def test_what_is_unknown_is_answered_with_its_code(sandbox: Sandbox, api: Api) -> None:
+async def test_unknown_object_is_answered_with_its_code(sandbox: Sandbox, api: Api) -> None:
     channel = sandbox.add_channel("general")
     unknown = 100000000000000000
     for method, path, status, code in [
@@ -119,7 +119,7 @@ async def test_what_is_unknown_is_answered_with_its_code(sandbox: Sandbox, api: 
         assert (reply.status, reply.body["code"]) == (status, code), path
 
 
-async def test_the_same_nonce_returns_the_first_message(sandbox: Sandbox, api: Api, clock: ManualClock) -> None:
+async def test_same_nonce_returns_the_first_message(sandbox: Sandbox, api: Api, clock: ManualClock) -> None:
     channel, other = sandbox.add_channel("general"), sandbox.add_channel("other")
     body = {"content": "once", "nonce": "abc", "enforce_nonce": True}
     first = await api("POST", f"/channels/{channel.id}/messages", body)
@@ -134,7 +134,7 @@ async def test_the_same_nonce_returns_the_first_message(sandbox: Sandbox, api: A
     assert later.body["id"] not in {first.body["id"], unforced.body["id"]}
 
 
-async def test_an_edit_changes_what_it_names_and_nothing_else(sandbox: Sandbox, api: Api) -> None:
+async def test_edit_changes_only_given_fields(sandbox: Sandbox, api: Api) -> None:
     channel = sandbox.add_channel("general")
     body = {"content": "text", "embeds": [{"title": "t"}], "components": [row(button("a"))]}
     path = f"/channels/{channel.id}/messages"
@@ -149,7 +149,7 @@ async def test_an_edit_changes_what_it_names_and_nothing_else(sandbox: Sandbox, 
     assert (await api("GET", one)).body["code"] == 10008
 
 
-async def test_a_persons_message_can_be_deleted_but_not_edited(sandbox: Sandbox, api: Api) -> None:
+async def test_member_message_can_be_deleted_but_not_edited(sandbox: Sandbox, api: Api) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     said = await sandbox.say(channel.id, alice.id, "hello")
@@ -160,7 +160,7 @@ async def test_a_persons_message_can_be_deleted_but_not_edited(sandbox: Sandbox,
     assert said.deleted
 
 
-async def test_history_comes_newest_first_in_pages(sandbox: Sandbox, api: Api) -> None:
+async def test_history_is_paged_newest_first(sandbox: Sandbox, api: Api) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     ids = [str((await sandbox.say(channel.id, alice.id, f"{n}")).id) for n in range(5)]
@@ -177,7 +177,7 @@ async def test_history_comes_newest_first_in_pages(sandbox: Sandbox, api: Api) -
     assert (await api("GET", f"{path}?limit=101")).status == 400
 
 
-async def test_refused_dms_carry_their_codes(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
+async def test_refused_dms_have_their_codes(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     alice, ben, robot = sandbox.add_member("Alice"), sandbox.add_member("Ben"), sandbox.add_member("Robot", bot=True)
     async with connect(bot):
         friend, other = await bot.fetch_user(alice.id), await bot.fetch_user(ben.id)
@@ -204,7 +204,7 @@ async def test_refused_dms_carry_their_codes(sandbox: Sandbox, bot: commands.Bot
     assert sandbox.invalid_requests == 2
 
 
-async def test_a_forbidden_channel_refuses_messages(sandbox: Sandbox, api: Api) -> None:
+async def test_forbidden_channel_refuses_messages(sandbox: Sandbox, api: Api) -> None:
     channel = sandbox.add_channel("audit")
     sandbox.faults.forbid_channel(channel.id)
     reply = await api("POST", f"/channels/{channel.id}/messages", {"content": "x"})
@@ -213,7 +213,7 @@ async def test_a_forbidden_channel_refuses_messages(sandbox: Sandbox, api: Api) 
     assert (await api("POST", f"/channels/{channel.id}/messages", {"content": "x"})).status == 200
 
 
-async def test_files_are_kept_and_served_back(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
+async def test_files_are_stored_and_served(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     channel = sandbox.add_channel("general")
     async with connect(bot):
         place = bot.get_partial_messageable(channel.id)
@@ -224,7 +224,7 @@ async def test_files_are_kept_and_served_back(sandbox: Sandbox, bot: commands.Bo
     assert sandbox.messages(channel.id)[0].attachments == []
 
 
-async def test_only_allowed_mentions_ping(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
+async def test_only_allowed_mentions_notify(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
     async with connect(bot):
@@ -237,7 +237,7 @@ async def test_only_allowed_mentions_ping(sandbox: Sandbox, bot: commands.Bot, c
     assert (silent.pinged, silent.pings_everyone) == ([], False)
 
 
-async def test_a_reply_names_its_message(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
+async def test_reply_references_its_message(sandbox: Sandbox, bot: commands.Bot, connect: Connect) -> None:
     channel = sandbox.add_channel("general")
     alice = sandbox.add_member("Alice")
 

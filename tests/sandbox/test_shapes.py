@@ -1,4 +1,4 @@
-"""What the sandbox answers has the shapes of Discord's own description; skipped where that is not at hand."""
+"""The sandbox's responses match Discord's own description; skipped if that is not available."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 Api = Callable[..., Awaitable[Any]]
 
 
-async def test_answers_have_discords_shapes(sandbox: Sandbox, api: Api, description: Any) -> None:  # noqa: ANN401 — a module
+async def test_responses_match_discord_schemas(sandbox: Sandbox, api: Api, description: Any) -> None:  # noqa: ANN401 — a module
     if description is None:
         pytest.skip("Discord's description is not on this machine")
     role, channel = sandbox.add_role("Admin"), sandbox.add_channel("general")

@@ -37,7 +37,7 @@ async def registered(sandbox: Sandbox, api: Api) -> Sandbox:
     return sandbox
 
 
-async def test_every_kind_of_option_can_be_typed(registered: Sandbox) -> None:
+async def test_all_option_kinds_can_be_typed(registered: Sandbox) -> None:
     channel, role = registered.add_channel("general"), registered.add_role("Admin")
     alice = registered.add_member("Alice")
     line = f"/move to:#general role:@admin whom:<@{alice.id}> share:0.5 count:3 loud:yes mode:fast note:two words"
@@ -64,18 +64,18 @@ async def test_every_kind_of_option_can_be_typed(registered: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("line", ["/move count:many", "/move loud:perhaps", "/move whom:@ghost", '/move note:"open'])
-async def test_what_an_option_does_not_take_is_refused(registered: Sandbox, line: str) -> None:
+async def test_invalid_option_value_is_refused(registered: Sandbox, line: str) -> None:
     with pytest.raises(SandboxError):
         read_command(line, registered.commands.usable(), registered.state)
 
 
-async def test_a_choice_that_is_not_offered_is_refused(registered: Sandbox) -> None:
+async def test_unknown_choice_is_refused(registered: Sandbox) -> None:
     channel, alice = registered.add_channel("general"), registered.add_member("Alice")
     with pytest.raises(SandboxError, match="must be one of"):
         await registered.slash(channel.id, alice.id, "move", {"mode": "slow"})
 
 
-async def test_the_longest_name_is_the_one_that_is_mentioned(sandbox: Sandbox) -> None:
+async def test_longest_matching_name_is_mentioned(sandbox: Sandbox) -> None:
     ann, anna = sandbox.add_member("Ann"), sandbox.add_member("Ann Lee")
     channel = sandbox.add_channel("general")
     text = with_mentions("@Ann Lee and @Ann in #general, not ann@Ann or @Annette", sandbox.state)
@@ -92,13 +92,13 @@ async def test_the_longest_name_is_the_one_that_is_mentioned(sandbox: Sandbox) -
         {"name": "x"},
     ],
 )
-async def test_a_command_out_of_bounds_is_refused(sandbox: Sandbox, api: Api, bodies: object) -> None:
+async def test_command_over_limits_is_refused(sandbox: Sandbox, api: Api, bodies: object) -> None:
     reply = await api("PUT", f"/applications/{sandbox.bot_user_id}/commands", bodies)
     assert (reply.status, reply.body["code"]) == (400, 50035)
     assert sandbox.commands.usable() == []
 
 
-async def test_a_failure_of_the_server_itself_is_an_answer_and_a_complaint(clock: ManualClock) -> None:
+async def test_server_failure_is_answered_and_recorded(clock: ManualClock) -> None:
     def check(method: str, path: str, body: object) -> list[str]:
         raise LookupError(method, path, body)
 

@@ -1,6 +1,6 @@
-"""Crediting beside other processes: what they have in hand is passed over, and looked at again at the end.
+"""Crediting in parallel to other processes: locked payouts are passed over, and tried again at the end.
 
-That another has payouts in hand is what PostgreSQL says to a claim; here the test says it. All else is the real thing.
+PostgreSQL reports locked payouts to a claim; here the test simulates that. All else is real.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LetOthers = Callable[[int, int], list[int]]
 
 @pytest.fixture
 def let_others_have(monkeypatch: pytest.MonkeyPatch) -> LetOthers:
-    """Let another process have one referrer's payout in hand, for so many tries; list whose chunks were tried."""
+    """Lock one referrer's payout as another process, for so many tries; list the chunks that were tried."""
     credit = crediting.credit_chunk
 
     def let(referrer_id: int, times: int) -> list[int]:
@@ -46,9 +46,7 @@ def let_others_have(monkeypatch: pytest.MonkeyPatch) -> LetOthers:
     return let
 
 
-async def test_what_another_has_in_hand_is_credited_last_where_the_other_dies(
-    till: LedgerFixture, let_others_have: LetOthers
-) -> None:
+async def test_chunk_locked_by_dead_process_is_credited_last(till: LedgerFixture, let_others_have: LetOthers) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
     tried = let_others_have(2, 2)
@@ -59,9 +57,7 @@ async def test_what_another_has_in_hand_is_credited_last_where_the_other_dies(
     assert (report.status, report.users_paid) == (BatchStatus.COMPLETED, 3)
 
 
-async def test_what_another_had_in_hand_and_settled_is_left_alone(
-    till: LedgerFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_chunk_settled_by_other_process_is_skipped(till: LedgerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
     credit, tried = crediting.credit_chunk, list[int]()
@@ -83,7 +79,7 @@ async def test_what_another_had_in_hand_and_settled_is_left_alone(
     assert recorder.reports[0].users_paid == 3
 
 
-async def test_one_that_another_has_in_hand_is_left_out_of_a_replay_and_credited_last(
+async def test_locked_payout_is_skipped_in_replay_and_credited_last(
     till: LedgerFixture, let_others_have: LetOthers
 ) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
@@ -103,7 +99,7 @@ async def test_one_that_another_has_in_hand_is_left_out_of_a_replay_and_credited
     assert (recorder.reports[0].users_paid, recorder.reports[0].failed) == (2, 1)
 
 
-async def test_a_chunk_of_a_batch_that_another_process_has_finished_is_left_alone(
+async def test_chunk_of_batch_finished_elsewhere_is_skipped(
     till: LedgerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     await till.earn(1, 100)
@@ -123,7 +119,7 @@ async def test_a_chunk_of_a_batch_that_another_process_has_finished_is_left_alon
     assert till.balance(1) == 100
 
 
-async def test_what_others_have_credited_wakes_the_postman_at_the_end(till: LedgerFixture) -> None:
+async def test_payouts_of_other_processes_wake_the_dispatcher_at_the_end(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await till.approved()
     await till.database.write(runs.start, number, now=till.clock())

@@ -25,7 +25,7 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 500])
-async def test_chunks_of_any_size_pay_the_same(till: LedgerFixture, chunk_size: int) -> None:
+async def test_chunk_size_does_not_change_payouts(till: LedgerFixture, chunk_size: int) -> None:
     await till.earn_all((referrer, 10 + referrer) for referrer in range(1, 8))
     await till.earn(3, 1, 2)
     recorder = await till.run(await till.approved(), chunk_size=chunk_size)
@@ -38,7 +38,7 @@ async def test_chunks_of_any_size_pay_the_same(till: LedgerFixture, chunk_size: 
 
 @pytest.mark.parametrize("commits", range(1, 6))
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])
-async def test_a_run_that_ends_at_any_commit_is_finished_by_the_next(
+async def test_crash_at_any_commit_is_completed_by_the_next_run(
     till: LedgerFixture, open_database: OpenDatabase, commits: int, moment: str
 ) -> None:
     """Five commits: the start, three chunks, the close."""
@@ -64,7 +64,7 @@ async def test_a_run_that_ends_at_any_commit_is_finished_by_the_next(
     assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_an_unexpected_exception_leaves_the_batch_running_and_the_next_batch_runs(till: LedgerFixture) -> None:
+async def test_unexpected_exception_leaves_batch_running_and_next_batch_runs(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
     first, second = await till.approved(target_user_id=2), await till.approved(target_user_id=3)
     recorder = Recorder()
@@ -93,7 +93,7 @@ async def test_an_unexpected_exception_leaves_the_batch_running_and_the_next_bat
 
 
 @pytest.mark.parametrize("commit", [1, 2, 3])
-async def test_a_cancellation_in_the_middle_of_a_chunk_loses_nothing(
+async def test_cancellation_within_a_chunk_loses_nothing(
     till: LedgerFixture, open_database: OpenDatabase, commit: int
 ) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
@@ -117,7 +117,7 @@ async def test_a_cancellation_in_the_middle_of_a_chunk_loses_nothing(
     assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_many_failing_payouts_fail_alone_each(till: LedgerFixture) -> None:
+async def test_failing_payouts_do_not_affect_others(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 21))
     with raw(till.location) as connection:
         connection.execute(
@@ -132,7 +132,7 @@ async def test_many_failing_payouts_fail_alone_each(till: LedgerFixture) -> None
 
 
 class Counted(WakeUp):
-    """A bell that counts."""
+    """A wake-up event that counts how often it is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class Counted(WakeUp):
         super().set()
 
 
-async def test_the_bell_rings_for_each_chunk_that_paid_and_once_at_the_end(till: LedgerFixture) -> None:
+async def test_dispatcher_is_woken_per_paid_chunk_and_at_the_end(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
     paid, skipped = await till.approved(), await till.approved()
     bells = {number: Counted() for number in (paid, skipped)}
@@ -177,9 +177,7 @@ anyio.run(main)
 
 
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])
-async def test_a_process_that_dies_in_a_batch_is_followed_by_one_that_finishes_it(
-    till: LedgerFixture, moment: str
-) -> None:
+async def test_killed_process_is_followed_by_one_that_completes_the_batch(till: LedgerFixture, moment: str) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 6))
     number = await till.approved()
     command = [sys.executable, "-c", KILLED, name_of(till.location, password=True), "3", moment]
@@ -191,7 +189,7 @@ async def test_a_process_that_dies_in_a_batch_is_followed_by_one_that_finishes_i
     assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_readers_never_wait_for_a_batch(till: LedgerFixture, open_database: OpenDatabase) -> None:
+async def test_readers_do_not_wait_for_a_batch(till: LedgerFixture, open_database: OpenDatabase) -> None:
     """A reader answers while a chunk stands before its commit, and sees nothing of it yet."""
     await till.earn(1, 100)
     number = await till.approved()

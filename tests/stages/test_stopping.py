@@ -48,7 +48,7 @@ async def run_and_stop(till: LedgerFixture, number: int, *, after_chunks: int = 
     return watch
 
 
-async def test_a_stop_ends_the_run_after_the_chunk_in_hand_and_a_resume_pays_the_rest(till: LedgerFixture) -> None:
+async def test_stop_ends_after_the_chunk_and_resume_pays_the_rest(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 41))
     number = await till.approved()
     watch = await run_and_stop(till, number)
@@ -70,7 +70,7 @@ async def test_a_stop_ends_the_run_after_the_chunk_in_hand_and_a_resume_pays_the
     assert [till.balance(referrer) for referrer in range(1, 41)] == [100] * 40
 
 
-async def test_what_is_given_up_stays_pending_for_the_next_batch(till: LedgerFixture) -> None:
+async def test_abandoned_cashback_stays_pending(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 41))
     number = await till.approved()
     paid = (await run_and_stop(till, number)).reports[0].users_paid
@@ -83,7 +83,7 @@ async def test_what_is_given_up_stays_pending_for_the_next_batch(till: LedgerFix
     assert (await till.pay()).users_paid == 40 - paid
 
 
-async def test_a_batch_that_waits_for_the_runner_can_be_stopped(till: LedgerFixture) -> None:
+async def test_waiting_batch_can_be_stopped(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.write(runs.stop, number, actor="cli", now=till.clock())
@@ -94,7 +94,7 @@ async def test_a_batch_that_waits_for_the_runner_can_be_stopped(till: LedgerFixt
 
 
 def refuse(till: LedgerFixture, condition: str) -> None:
-    """Let the ledger refuse the wallet transactions for which this holds."""
+    """Make the ledger refuse the wallet transactions that match the condition."""
     with raw(till.location) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
         connection.execute(
@@ -103,7 +103,7 @@ def refuse(till: LedgerFixture, condition: str) -> None:
         )
 
 
-async def test_a_retry_pays_what_failed_and_nothing_else(till: LedgerFixture) -> None:
+async def test_retry_pays_only_failed_payouts(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3, 4))
     refuse(till, "NEW.user_discord_id > 2")
     number = (await till.pay()).batch_number
@@ -137,7 +137,7 @@ async def test_a_retry_pays_what_failed_and_nothing_else(till: LedgerFixture) ->
         await till.database.write(retries.begin, number, actor="cli", why=None, now=till.clock())
 
 
-async def test_a_retry_pays_never_more_than_is_still_owed(till: LedgerFixture) -> None:
+async def test_retry_pays_at_most_what_is_owed(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     refuse(till, "1 = 1")
     number = (await till.pay()).batch_number
@@ -151,7 +151,7 @@ async def test_a_retry_pays_never_more_than_is_still_owed(till: LedgerFixture) -
     assert (report.skipped, report.total_cents) == (1, 60)
 
 
-async def test_failed_payouts_that_are_given_up_close_the_batch(till: LedgerFixture) -> None:
+async def test_abandoned_failed_payouts_complete_the_batch(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     refuse(till, "NEW.user_discord_id = 2")
     number = (await till.pay()).batch_number
@@ -165,9 +165,7 @@ async def test_failed_payouts_that_are_given_up_close_the_batch(till: LedgerFixt
 
 
 @pytest.mark.parametrize("act", [runs.stop, runs.resume, runs.abandon])
-async def test_a_finished_batch_can_be_neither_stopped_nor_resumed_nor_given_up(
-    till: LedgerFixture, act: object
-) -> None:
+async def test_finished_batch_cannot_be_stopped_resumed_or_abandoned(till: LedgerFixture, act: object) -> None:
     await till.earn(1, 100)
     report = await till.pay()
     before = till.money()
@@ -176,7 +174,7 @@ async def test_a_finished_batch_can_be_neither_stopped_nor_resumed_nor_given_up(
     assert till.money() == before
 
 
-async def test_a_batch_whose_payouts_are_all_settled_is_not_stopped(till: LedgerFixture) -> None:
+async def test_settled_batch_is_not_stopped(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.write(runs.start, number, now=till.clock())

@@ -4,6 +4,7 @@ from cashback.cogs.admin.base import CommandServices
 from cashback.cogs.admin.dashboard import DashboardLink
 from cashback.cogs.admin.exporting import ExportCommands
 from cashback.cogs.admin.history import HistoryCommands
+from cashback.cogs.admin.notifications import NotificationCommands
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.admin.referrals import Referrals
 from cashback.cogs.admin.reversals import ReversalCommands
@@ -17,6 +18,7 @@ class AdminCommands(
     Payouts,
     ExportCommands,
     HistoryCommands,
+    NotificationCommands,
     ReversalCommands,
     RunCommands,
     ScheduleCommands,

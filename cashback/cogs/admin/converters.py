@@ -7,6 +7,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs.admin.flags import Flags
 from cashback.cogs.texts import embeds
 
 ARGUMENT_LENGTH: Final = 60
@@ -55,7 +56,7 @@ class Referrers(commands.Converter[frozenset[int]], app_commands.Transformer):
         return await self.convert(await commands.Context.from_interaction(interaction), str(value))
 
 
-class Payees(commands.FlagConverter, prefix="--", delimiter=" "):
+class Payees(Flags):
     """The payees of a batch: one referrer, only some, everyone except some, or everyone by default."""
 
     user: discord.User = commands.flag(

@@ -9,11 +9,13 @@ from discord import app_commands
 from discord.ext import commands
 
 from cashback.cogs.admin.base import AdminCog
+from cashback.cogs.admin.flags import Flags
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import embeds
 from cashback.database.payouts import batches
 from cashback.database.queries import exporting
 from cashback.database.queries.exporting import ExportTotals, Period
+from cashback.domain.dashes import DASHES
 from cashback.domain.days import first_moment, moment_after
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import dollars
@@ -27,12 +29,12 @@ class BatchName(commands.Converter[str]):
 
     async def convert(self, ctx: commands.Context[Any], argument: str) -> str:
         """Return the word. Raises BadArgument if it is an option."""
-        if argument.startswith("--"):
+        if argument.startswith(tuple(DASHES)):
             raise commands.BadArgument(f"“{embeds.escaped(argument[:60])}” is not a batch.")
         return argument
 
 
-class ExportOptions(commands.FlagConverter, prefix="--", delimiter=" "):
+class ExportOptions(Flags):
     """The days, and the format of the file."""
 
     since: str | None = commands.flag(name="from", default=None, description="From this day, for example 2026-07-03.")
@@ -47,6 +49,7 @@ class ExportCommands(AdminCog):
         name="export",
         description="Export the payouts of a batch, or of the batches of some days.",
         usage="BATCH-ID or --from 2026-07-01 --to 2026-07-31, --format xlsx if you like",
+        ignore_extra=False,
     )
     @app_commands.describe(batch="The batch's ID or number; leave it empty if you give days.")
     @app_commands.guild_only()

@@ -8,6 +8,7 @@ from discord.ext import commands
 
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.converters import Referrer
+from cashback.cogs.admin.flags import Flags
 from cashback.cogs.admin.payouts import Payouts
 from cashback.database.payouts import batches
 from cashback.database.queries import history
@@ -19,7 +20,7 @@ SUGGESTED: Final = 25
 Page = commands.Range[int, 1, 100_000]
 
 
-class HistoryOptions(commands.FlagConverter, prefix="--", delimiter=" "):
+class HistoryOptions(Flags):
     """The filter of the batches."""
 
     state: str | None = commands.flag(default=None, description="Only in this state, for example completed.")
@@ -37,6 +38,7 @@ class HistoryCommands(AdminCog):
         name="history",
         description="Past batches, newest first.",
         usage="2 --state completed --person @user --from 2026-07-01 --to 2026-07-31",
+        ignore_extra=False,
         extras=VIEWERS_TOO,
     )
     @app_commands.describe(page="The page, from 1.")

@@ -28,7 +28,9 @@ class ScheduleCommands(AdminCog):
 
     # Not the group's `fallback`: in a nested group, the library leaves it bound to an earlier cog, or unbound.
     @schedule.command(  # type: ignore[arg-type]
-        name="show", description="Show the next weekly batch, what it would pay now, and the outcomes of the last ones."
+        name="show",
+        description="Show the next weekly batch, what it would pay now, and the outcomes of the last ones.",
+        ignore_extra=False,
     )
     async def schedule_show(self, ctx: commands.Context[Any]) -> None:
         """Show the schedule. The picker of slash commands does not offer a group itself."""
@@ -66,7 +68,10 @@ class ScheduleCommands(AdminCog):
         await self._show_schedule(ctx, f"⏭️ **Skipped:** {schedule_embeds.moment(slot_at)}. The cashback stays pending.")
 
     @schedule.command(  # type: ignore[arg-type]
-        name="reload", description="Apply the schedule of config.json; past slots do not run.", usage=""
+        name="reload",
+        description="Apply the schedule of config.json; past slots do not run.",
+        usage="",
+        ignore_extra=False,
     )
     async def reload_schedule(self, ctx: commands.Context[Any]) -> None:
         """Reread config.json and apply its schedule."""

@@ -13,6 +13,7 @@ from cashback.background.wakeup import WakeUp
 from cashback.cogs.errors import DISCORD_FAILURES, answer_command_error
 from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into the library
 from cashback.cogs.gateway.claims import Claims
+from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.domain.errors import CashbackError
 
 # The library warns about missing voice support; this bot uses no voice.
@@ -77,6 +78,7 @@ class CashbackClient(commands.AutoShardedBot):
             max_ratelimit_timeout=RATE_LIMIT_SECONDS,
             # Our websocket limits its attempts itself and never gives up.
             shard_connect_timeout=None,
+            http_trace=limiting_trace(),
         )
         self._claims = claims
         self._summaries_changed = summaries_changed

@@ -28,7 +28,7 @@ class StartError(CashbackError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What must exist on Discord. `guild_ids` are the servers that are looked at; none means all of the bot's."""
+    """What must exist on Discord. `guild_ids` are the servers to check; if it is empty, all servers of the bot."""
 
     admin_role_id: int
     role_ids: RoleIds
@@ -42,7 +42,7 @@ def point_at(api_url: str) -> None:
 
 
 async def stay_connected(client: CashbackClient, token: str, needs: Needs) -> None:
-    """Hold the connection for ever. Raises StartError where no amount of trying would help."""
+    """Stay connected until cancelled. Raises StartError if retries are pointless."""
     try:
         await _log_in(client, token)
         async with anyio.create_task_group() as tasks:
@@ -54,7 +54,7 @@ async def stay_connected(client: CashbackClient, token: str, needs: Needs) -> No
 
 
 async def _log_in(client: CashbackClient, token: str) -> None:
-    """Log in and ask where the gateway is and how many shards it wants, however long Discord cannot be reached."""
+    """Log in and request the gateway's address and number of shards. While Discord cannot be reached, try again."""
     backoff = Backoff(first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS)
     while True:
         try:
@@ -63,7 +63,7 @@ async def _log_in(client: CashbackClient, token: str) -> None:
             discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
         except discord.LoginFailure as error:
             raise StartError(
-                "DISCORD_TOKEN is not a token that Discord knows; copy it anew from the developer portal."
+                "Discord does not accept DISCORD_TOKEN; copy the token from the developer portal again."
             ) from error
         except DISCORD_FAILURES as error:
             pause = backoff.fail()
@@ -79,7 +79,7 @@ async def _log_in(client: CashbackClient, token: str) -> None:
 
 
 async def _connect(client: CashbackClient) -> None:
-    """Hold every shard's connection; each is made anew when it breaks, whatever broke it."""
+    """Hold every shard's connection. If one breaks, it is made again."""
     try:
         await client.connect()
     except discord.PrivilegedIntentsRequired as error:
@@ -91,7 +91,7 @@ async def _connect(client: CashbackClient) -> None:
 
 
 async def _check(client: CashbackClient, needs: Needs) -> None:
-    """Look once, when the servers are known, whether what the configuration names exists."""
+    """Check once, when the servers are known, that the configured role and channel exist."""
     await client.wait_guilds_known(GUILDS_SECONDS)
     wrong = everyone_in_roles(needs.role_ids, [guild.id for guild in client.guilds])
     if wrong is not None:
@@ -101,8 +101,8 @@ async def _check(client: CashbackClient, needs: Needs) -> None:
         logger.warning("a server is unavailable; the configured role and channel were not checked")
         return
     if not guilds:
-        where = f"none of guild_ids {list(needs.guild_ids)}" if needs.guild_ids else "no server"
-        raise StartError(f"The bot is in {where}; invite it first.")
+        guilds_text = f"none of guild_ids {list(needs.guild_ids)}" if needs.guild_ids else "no server"
+        raise StartError(f"The bot is in {guilds_text}; invite it first.")
     names = ", ".join(repr(guild.name) for guild in guilds)
     if not any(guild.get_role(needs.admin_role_id) for guild in guilds):
         raise StartError(f"role_ids.admin is {needs.admin_role_id}, but there is no such role in {names}.")

@@ -1,4 +1,4 @@
-"""Looks whether all is there that the bot needs, on Discord and in the ledger; what is not well says what to do."""
+"""Checks the setup on Discord and in the ledger, and explains how to fix problems."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import discord
 
 from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.database import Database
-from cashback.database.integrity import backup, diagnosis
+from cashback.database.integrity import backup, health
 from cashback.database.payouts import outbox
 from cashback.domain.errors import CashbackError
 from cashback.services import AdminService
@@ -24,7 +24,7 @@ NEEDED: Final = ("view_channel", "send_messages", "embed_links", "attach_files",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at: well, or with what to do in `text`."""
+    """The result of one check. If it is not well, `text` has the remedy."""
 
     name: str
     is_well: bool
@@ -32,16 +32,15 @@ class Finding:
 
 
 class Doctor:
-    """Examines the ledger and Discord. Nothing is changed."""
+    """Checks the ledger and Discord. It changes nothing."""
 
     def __init__(self, database: Database, service: AdminService, settings: Settings) -> None:
-        """Take the ledger, the service, which knows the schedule, and the settings."""
         self._database = database
         self._service = service
         self._settings = settings
 
     async def examine_ledger(self) -> list[Finding]:
-        """Look at the file, the schedule, the outbox and the backups."""
+        """Check the file, the schedule, the outbox and the backups."""
         looks = (
             ("database", self._file),
             ("schedule", self._schedule),
@@ -51,7 +50,7 @@ class Doctor:
         return [await _guarded(name, look) for name, look in looks]
 
     async def _file(self) -> tuple[bool, str]:
-        return await self._database.read(diagnosis.file)
+        return await self._database.read(health.file)
 
     async def _schedule(self) -> tuple[bool, str]:
         schedule = await self._service.schedule_overview()
@@ -66,16 +65,17 @@ class Doctor:
 
     async def _backup(self) -> tuple[bool, str]:
         newest = await self._database.read(backup.last_made)
-        has_paid = await self._database.read(diagnosis.has_paid)
+        has_paid = await self._database.read(health.has_paid)
         advice = "run `cashback backup FILE`, and let cron do so every day"
         if newest is None:
-            return not has_paid, f"there was never one; {advice}" if has_paid else "nothing was paid yet"
+            return not has_paid, f"there is no backup yet; {advice}" if has_paid else "nothing was paid yet"
         age = self._database.now() - newest["at"]
-        said = f"the last one is of {newest['at']:%Y-%m-%d %H:%M} UTC"
-        return age <= timedelta(days=BACKUP_DAYS), said if age <= timedelta(days=BACKUP_DAYS) else f"{said}; {advice}"
+        last = f"the last one is of {newest['at']:%Y-%m-%d %H:%M} UTC"
+        is_recent = age <= timedelta(days=BACKUP_DAYS)
+        return is_recent, last if is_recent else f"{last}; {advice}"
 
     async def examine_discord(self, client: discord.Client) -> list[Finding]:
-        """Look at Discord with a client that has logged in: intents, server, role, channel and clock."""
+        """Check Discord with a logged-in client: intents, server, role, channel and clock."""
         visit = _Visit(client, self._settings, self._database.now)
         looks = (
             ("intents", visit.intents),
@@ -88,7 +88,7 @@ class Doctor:
 
 
 class _Visit:
-    """One look at Discord."""
+    """One check of Discord."""
 
     def __init__(self, client: discord.Client, settings: Settings, now: Callable[[], datetime]) -> None:
         self._client = client
@@ -111,7 +111,7 @@ class _Visit:
     async def role(self) -> tuple[bool, str]:
         role_id = self._settings.role_ids.admin
         if role_id is None:
-            return False, "set role_ids.admin in config.json; without it nobody may pay"
+            return False, "set role_ids.admin in config.json; nobody may pay without it"
         servers = [guild.id async for guild in self._client.fetch_guilds()]
         wrong = everyone_in_roles(self._settings.role_ids, [*servers, *self._settings.guild_ids])
         if wrong is not None:
@@ -125,7 +125,7 @@ class _Visit:
     async def channel(self) -> tuple[bool, str]:
         channel_id = self._settings.logging_channels.audit
         if channel_id is None:
-            return False, "set logging_channels.audit in config.json; without it batches are announced nowhere"
+            return False, "set logging_channels.audit in config.json; batches are not announced without it"
         for guild in self._guilds:
             channel = next((each for each in await guild.fetch_channels() if each.id == channel_id), None)
             if channel is not None:
@@ -151,16 +151,16 @@ class _Visit:
 
 
 async def _guarded(name: str, look: Callable[[], Awaitable[tuple[bool, str]]]) -> Finding:
-    """Look at one thing; what fails is a finding too."""
+    """Run one check. A failure is a finding too."""
     try:
         is_well, text = await look()
     except (CashbackError, *DISCORD_FAILURES, KeyError, ValueError) as error:
-        is_well, text = False, f"it cannot be looked at: {' '.join(str(error).split()) or type(error).__name__}"
+        is_well, text = False, f"it cannot be checked: {' '.join(str(error).split()) or type(error).__name__}"
     return Finding(name=name, is_well=is_well, text=text)
 
 
 async def visit(doctor: Doctor, settings: Settings) -> list[Finding]:
-    """Log in for this once and look at Discord."""
+    """Log in once and check Discord."""
     if settings.discord_token is None:
         return [Finding(name="token", is_well=False, text="set DISCORD_TOKEN in the environment or in .env")]
     client = discord.Client(intents=discord.Intents.none())
@@ -168,10 +168,10 @@ async def visit(doctor: Doctor, settings: Settings) -> list[Finding]:
         try:
             await client.login(settings.discord_token.get_secret_value())
         except discord.LoginFailure:
-            text = "DISCORD_TOKEN is not a token that Discord knows; copy it anew from the developer portal"
+            text = "Discord does not accept DISCORD_TOKEN; copy the token from the developer portal again"
             return [Finding(name="token", is_well=False, text=text)]
         except DISCORD_FAILURES as error:
             text = f"Discord cannot be reached: {' '.join(str(error).split()) or type(error).__name__}"
             return [Finding(name="token", is_well=False, text=text)]
-        logged_in = Finding(name="token", is_well=True, text="Discord knows it")
+        logged_in = Finding(name="token", is_well=True, text="Discord accepts it")
         return [logged_in, *await doctor.examine_discord(client)]

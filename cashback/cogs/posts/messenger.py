@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+import aiohttp
 import anyio
 import discord
 
 from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.gateway.request_limits import request_limits
 from cashback.cogs.texts import embeds
 from cashback.domain.errors import LeaseLostError
 from cashback.domain.model import Absence, Delivery, DeliveryStatus, PayoutNotice
@@ -26,7 +28,13 @@ BACK_OFF_CODES: Final = frozenset({40003, 20026})
 
 UNKNOWN_CHANNEL: Final = 10003
 TOO_MANY_REQUESTS: Final = 429
+SERVER_ERROR: Final = 500
+UNAUTHORIZED: Final = 401
 SEND_SECONDS: Final = 60
+OPEN_SECONDS: Final = 5
+"""Opening a channel has one rate limit for all members: a request without an answer holds up the others."""
+
+WRITE_SECONDS: Final = 10
 NONCE_LENGTH: Final = 24
 
 logger = logging.getLogger(__name__)
@@ -96,7 +104,13 @@ class DmSender:
                     await self._write(channel_id, embed, nonce, assure)
         except DISCORD_FAILURES as error:
             absence = await self._absence_of(error, user_id)
-            return Delivery(status=_status_of(error), reason=_reason(error), dm_channel_id=channel_id, absence=absence)
+            return Delivery(
+                status=_status_of(error),
+                reason=_reason(error),
+                dm_channel_id=channel_id,
+                absence=absence,
+                is_outage=_is_outage(error),
+            )
         except LeaseLostError:
             raise
         except Exception as error:
@@ -118,12 +132,14 @@ class DmSender:
         return None
 
     async def _open(self, user_id: int) -> int:
-        return (await self._client.create_dm(discord.Object(user_id))).id
+        with request_limits(OPEN_SECONDS):
+            return (await self._client.create_dm(discord.Object(user_id))).id
 
     async def _write(self, channel_id: int, embed: discord.Embed, nonce: str, assure: Assure) -> None:
         channel = self._client.get_partial_messageable(channel_id, type=discord.ChannelType.private)
         await assure()
-        await channel.send(embed=embed, nonce=nonce)
+        with request_limits(WRITE_SECONDS):
+            await channel.send(embed=embed, nonce=nonce)
 
 
 def _status_of(error: Exception) -> DeliveryStatus:
@@ -136,6 +152,13 @@ def _status_of(error: Exception) -> DeliveryStatus:
         return DeliveryStatus.UNDELIVERABLE
     is_blocked = isinstance(error, discord.HTTPException) and error.status == TOO_MANY_REQUESTS
     return DeliveryStatus.BACK_OFF if is_blocked or code in BACK_OFF_CODES else DeliveryStatus.RETRY
+
+
+def _is_outage(error: Exception) -> bool:
+    """Return whether the service failed, or the way to it: the same message may well arrive later."""
+    if isinstance(error, discord.HTTPException):
+        return error.status >= SERVER_ERROR or error.status == UNAUTHORIZED
+    return isinstance(error, (discord.RateLimited, aiohttp.ClientError, TimeoutError, OSError))
 
 
 def _reason(error: Exception) -> str:

@@ -30,6 +30,9 @@ FOOTER_LENGTH: Final = 2048
 FAILURE_LENGTH: Final = 200
 FIELDS_SHOWN: Final = 5
 
+_JOINER: Final = "\u2060"
+"""An invisible character that separates what Discord, or this program, would otherwise read together."""
+
 _PERSON: Final = re.compile(r"\b(?:Member |discord:)([0-9]{15,20})\b")
 _NAMES: Final = {"cli": "the command line", "schedule": "the weekly schedule", "system": "the program"}
 
@@ -40,13 +43,19 @@ def clip(text: str, length: int) -> str:
 
 
 def escaped(text: str) -> str:
-    """Escape markup and mentions in a text from another person."""
-    return discord.utils.escape_mentions(discord.utils.escape_markdown(text))
+    """Escape markup, mentions and masked links in a text from another person, and ids that `readable` would replace."""
+    plain = discord.utils.escape_mentions(discord.utils.escape_markdown(_unmasked(text)))
+    return _PERSON.sub(lambda found: f"{found[0][: found.start(1) - found.start()]}{_JOINER}{found[1]}", plain)
 
 
 def readable(text: str) -> str:
     """Replace the ids in the program's own sentences by mentions."""
-    return _PERSON.sub(r"<@\1>", discord.utils.escape_mentions(text))
+    return _PERSON.sub(r"<@\1>", discord.utils.escape_mentions(_unmasked(text)))
+
+
+def _unmasked(text: str) -> str:
+    """Separate the two halves of each masked link, so that Discord shows its address."""
+    return text.replace("](", f"]{_JOINER}(")
 
 
 def mention(user_id: int) -> str:

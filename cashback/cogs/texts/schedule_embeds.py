@@ -1,5 +1,6 @@
 """The embeds about the weekly batch: pure functions from facts to embeds."""
 
+import re
 from datetime import datetime
 from typing import Final
 
@@ -20,6 +21,9 @@ from cashback.domain.model import OpenNotice, PendingPreview, ScheduleOverview, 
 from cashback.domain.money import dollars
 
 SHOWN_REASON_LENGTH: Final = 80
+_PAUSED: Final = re.compile(r"(by [a-z]+(?::[0-9]+)?: )(.*)", re.DOTALL)
+"""The reason that the schedule writes if it is paused: the actor, and the actor's own reason."""
+
 OUTCOMES: Final = {
     SlotStatus.BATCHED: "✅ paid as",
     SlotStatus.NOTHING_PENDING: "➖ nothing was pending",
@@ -83,8 +87,14 @@ def outcome(record: SlotRecord) -> str:
         return f"{text} `{record.batch_id}`"
     if record.status is SlotStatus.SKIPPED and record.decided_by != "schedule":
         text += f" by {named(record.decided_by)}"
-    reason = readable(escaped(clip(record.reason, SHOWN_REASON_LENGTH))) if record.reason else None
-    return f"{text}: {reason}" if reason else text
+    return f"{text}: {_reason_of(record)}" if record.reason else text
+
+
+def _reason_of(record: SlotRecord) -> str:
+    """Return a slot's reason. The schedule's own reasons may begin with the admin that paused it."""
+    reason = clip(record.reason or "", SHOWN_REASON_LENGTH)
+    paused = _PAUSED.fullmatch(reason) if record.decided_by == "schedule" else None
+    return f"{readable(paused[1])}{escaped(paused[2])}" if paused else escaped(reason)
 
 
 def notice(slot_at: datetime, pending: PendingPreview) -> discord.Embed:

@@ -19,8 +19,8 @@ from cashback.database.bulk import execute_many
 from cashback.database.database import Database
 from cashback.database.dialect import create_refusal, hold, number_on
 from cashback.database.errors import DRIVER_ERRORS, translated
+from cashback.database.integrity.health import require_sound
 from cashback.database.integrity.reconciliation import Verdict, verify
-from cashback.database.integrity.soundness import require_sound
 from cashback.database.schema import OLD_VERSION_TABLE, VERSION_TABLE
 from cashback.database.tables import (
     OWN,

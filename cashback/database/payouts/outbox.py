@@ -4,13 +4,16 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select, update
 
+from cashback.database.audit_log import add_entry
 from cashback.database.dialect import insert_or_replace
+from cashback.database.payouts import announcements, batches
 from cashback.database.tables import (
     absent_members,
     dm_channels,
     is_queued,
+    is_settled,
     notifications,
     payout_batches,
     payouts,
@@ -20,15 +23,15 @@ from cashback.domain.model import NotificationStatus, PayoutNotice
 
 
 def due(connection: Connection, *, now: datetime, limit: int) -> list[PayoutNotice]:
-    """List queued messages whose moment has come, oldest first, with all that their texts need."""
-    found = connection.execute(_due(), {"moment": now, "limit": limit}).mappings()
-    return [PayoutNotice(**row) for row in found]
+    """List the messages that are due, with all that their texts need: untried ones first."""
+    untried = connection.execute(_untried(), {"limit": limit}).mappings().all()
+    left = limit - len(untried)
+    postponed = connection.execute(_postponed(), {"moment": now, "limit": left}).mappings().all() if left else []
+    return [PayoutNotice(**row) for row in (*untried, *postponed)]
 
 
-@cache
-def _due() -> Select[Any]:
-    """Select the messages that are due at a `moment`, up to a `limit`. Built once: it is asked all day long."""
-    moment = bindparam("moment", type_=notifications.c.next_attempt_at.type)
+def _queued() -> Select[Any]:
+    """Select queued messages, up to a `limit`."""
     return (
         select(
             notifications.c.id.label("notification_id"),
@@ -40,6 +43,7 @@ def _due() -> Select[Any]:
             notifications.c.attempts,
             dm_channels.c.channel_id.label("dm_channel_id"),
             absent_members.c.user_id.is_not(None).label("was_absent"),
+            notifications.c.next_attempt_at.is_not(None).label("is_retry"),
         )
         .join_from(notifications, payout_batches, payout_batches.c.number == notifications.c.batch_number)
         .join(
@@ -59,10 +63,23 @@ def _due() -> Select[Any]:
         .outerjoin(dm_channels, dm_channels.c.user_id == notifications.c.user_id)
         .outerjoin(absent_members, absent_members.c.user_id == notifications.c.user_id)
         .where(is_queued)
-        .where(or_(notifications.c.next_attempt_at.is_(None), notifications.c.next_attempt_at <= moment))
         .order_by(notifications.c.id)
         .limit(bindparam("limit"))
     )
+
+
+@cache
+def _untried() -> Select[Any]:
+    """Select the messages that were never postponed. Built once: it is asked all day long."""
+    return _queued().where(notifications.c.next_attempt_at.is_(None))
+
+
+@cache
+def _postponed() -> Select[Any]:
+    """Select the postponed messages that are due again at a `moment`, the longest due first."""
+    moment = bindparam("moment", type_=notifications.c.next_attempt_at.type)
+    due_again = _queued().where(notifications.c.next_attempt_at <= moment)
+    return due_again.order_by(None).order_by(notifications.c.next_attempt_at, notifications.c.id)
 
 
 _NEXT_DUE_AT: Final = select(func.min(notifications.c.next_attempt_at)).where(is_queued)
@@ -86,12 +103,14 @@ def settle(
     )
 
 
-def postpone(connection: Connection, notification_id: int, *, error: str | None, until: datetime) -> None:
+def postpone(
+    connection: Connection, notification_id: int, *, error: str | None, until: datetime, is_attempt: bool = True
+) -> None:
     """Leave a message queued for another attempt at `until`."""
     connection.execute(
         update(notifications)
         .where(notifications.c.id == notification_id, notifications.c.status == NotificationStatus.QUEUED)
-        .values(attempts=notifications.c.attempts + 1, last_error=error, next_attempt_at=until)
+        .values(attempts=notifications.c.attempts + int(is_attempt), last_error=error, next_attempt_at=until)
     )
 
 
@@ -108,3 +127,54 @@ def channel_of(connection: Connection, user_id: int) -> int | None:
 def depth(connection: Connection) -> int:
     """Count the messages that are queued."""
     return connection.scalars(select(func.count()).select_from(notifications).where(is_queued)).one()
+
+
+def count_failed(connection: Connection) -> int:
+    """Count the messages whose attempts are used up."""
+    failed = notifications.c.status == NotificationStatus.FAILED
+    return connection.scalars(select(func.count()).select_from(notifications).where(is_settled, failed)).one()
+
+
+def requeue(connection: Connection, *, batch_number: int | None, user_id: int | None, actor: str, now: datetime) -> int:
+    """Queue failed messages again, of a batch, a member or all, with all their attempts; return how many.
+
+    A named member's undeliverable ones are included: the member may take messages now. Raises UnknownBatchError.
+    """
+    if batch_number is not None:
+        batches.find(connection, batch_number)
+    ended = (
+        [NotificationStatus.FAILED]
+        if user_id is None
+        else [NotificationStatus.FAILED, NotificationStatus.UNDELIVERABLE]
+    )
+    chosen = [is_settled, notifications.c.status.in_(ended)]
+    if batch_number is not None:
+        chosen.append(notifications.c.batch_number == batch_number)
+    if user_id is not None:
+        chosen.append(_to(user_id))
+    affected = connection.scalars(select(notifications.c.batch_number).where(*chosen).distinct()).all()
+    fresh = {"status": NotificationStatus.QUEUED, "attempts": 0, "next_attempt_at": None}
+    count = connection.execute(update(notifications).where(*chosen).values(fresh)).rowcount
+    for number in affected:
+        announcements.reopen_summary(connection, number)
+    if count:
+        details = {"messages": count, "user_id": user_id}
+        add_entry(
+            connection, at=now, actor=actor, action="notifications_retried", batch_number=batch_number, details=details
+        )
+    return count
+
+
+def count_unsent_to(connection: Connection, user_id: int) -> int:
+    """Count a member's messages that failed or could not be delivered."""
+    unsent = notifications.c.status.in_([NotificationStatus.FAILED, NotificationStatus.UNDELIVERABLE])
+    return connection.scalars(select(func.count()).select_from(notifications).where(unsent, _to(user_id))).one()
+
+
+def _to(user_id: int) -> ColumnElement[bool]:
+    """Match a member's messages, found by the member's payouts: there is no index of messages by member."""
+    paid_in = select(wallet_transactions.c.cashback_payout_batch_number).where(
+        wallet_transactions.c.user_discord_id == user_id,
+        wallet_transactions.c.cashback_payout_batch_number.is_not(None),
+    )
+    return and_(notifications.c.user_id == user_id, notifications.c.batch_number.in_(paid_in))

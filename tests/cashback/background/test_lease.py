@@ -48,7 +48,7 @@ async def ledger(open_database: OpenDatabase) -> AsyncIterator[Database]:
 
 
 async def note(database: Database, lease: Lease) -> bool:
-    """Write something as a holder does; tell whether it was written."""
+    """Write like a lease holder; return whether it was written."""
     fenced = FencedDatabase(database, lease.require)
     try:
         await fenced.write(audit_log.add_entry, at=FRIDAY, actor="test", action="noted")
@@ -57,7 +57,7 @@ async def note(database: Database, lease: Lease) -> bool:
     return True
 
 
-async def test_one_of_two_holds_the_lease_and_the_other_waits(ledger: Database) -> None:
+async def test_second_process_waits_for_the_lease(ledger: Database) -> None:
     first, second = Lease(ledger, seconds=SECONDS), Lease(ledger, seconds=SECONDS)
     assert await first.take()
     assert not await second.take()
@@ -65,7 +65,7 @@ async def test_one_of_two_holds_the_lease_and_the_other_waits(ledger: Database) 
     assert not await note(ledger, second)
 
 
-async def test_a_lease_that_is_given_back_is_free_at_once(ledger: Database) -> None:
+async def test_released_lease_is_free_at_once(ledger: Database) -> None:
     async with Lease(ledger, seconds=SECONDS) as first:
         assert await first.take()
     second = Lease(ledger, seconds=SECONDS)
@@ -73,7 +73,7 @@ async def test_a_lease_that_is_given_back_is_free_at_once(ledger: Database) -> N
     assert not await note(ledger, first)
 
 
-async def test_a_holder_that_moves_keeps_the_lease_for_ever(ledger: Database) -> None:
+async def test_renewing_holder_keeps_the_lease(ledger: Database) -> None:
     first, second = Lease(ledger, seconds=SECONDS), Lease(ledger, seconds=SECONDS)
     assert await first.take()
     for _ in range(20):
@@ -82,7 +82,7 @@ async def test_a_holder_that_moves_keeps_the_lease_for_ever(ledger: Database) ->
         assert await first.renew()
 
 
-async def test_a_dead_holder_is_followed_within_fifteen_seconds(ledger: Database) -> None:
+async def test_dead_holder_is_replaced_within_fifteen_seconds(ledger: Database) -> None:
     assert await Lease(ledger, seconds=SECONDS).take()
     second, pays = Lease(ledger, seconds=SECONDS), anyio.Event()
 
@@ -99,12 +99,12 @@ async def test_a_dead_holder_is_followed_within_fifteen_seconds(ledger: Database
 
 
 def ended_process() -> int:
-    """Let a process end; return the id that it had."""
+    """Run a process to its end; return its id."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         return process.pid
 
 
-async def test_a_holder_that_has_ended_on_this_machine_is_followed_at_once(ledger: Database) -> None:
+async def test_ended_holder_on_same_machine_is_replaced_at_once(ledger: Database) -> None:
     dead = Lease(ledger, seconds=SECONDS, holder=f"here process {ended_process()} of {room()}")
     assert await dead.take()
     assert await Lease(ledger, seconds=SECONDS).take()
@@ -112,7 +112,7 @@ async def test_a_holder_that_has_ended_on_this_machine_is_followed_at_once(ledge
 
 
 @pytest.mark.parametrize("holder", ["there process {pid} of another boot pid:[1]", "here process {pid} of ", "process"])
-async def test_an_id_of_another_machine_or_container_says_nothing(ledger: Database, holder: str) -> None:
+async def test_process_id_of_other_machine_is_ignored(ledger: Database, holder: str) -> None:
     assert await Lease(ledger, seconds=SECONDS, holder=holder.format(pid=ended_process())).take()
     assert not await Lease(ledger, seconds=SECONDS).take()
 
@@ -142,7 +142,7 @@ def test_live_holder_in_a_namespace_that_hides_it_is_left_alone(new_ledger: Path
 
 
 @pytest.mark.parametrize("boot_id", ["", "00000000-0000-0000-0000-000000000000\n", "not an id", None])
-async def test_holder_of_an_unknown_boot_is_followed_after_its_term(
+async def test_holder_of_unknown_boot_is_replaced_after_its_term(
     ledger: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, boot_id: str | None
 ) -> None:
     """Two machines that both show no boot id, or the same masked one, would look like one."""
@@ -158,7 +158,7 @@ async def test_holder_of_an_unknown_boot_is_followed_after_its_term(
     assert await second.take()
 
 
-async def test_a_holder_that_slept_past_its_lease_writes_nothing_and_sends_nothing(ledger: Database) -> None:
+async def test_holder_frozen_past_its_lease_writes_and_sends_nothing(ledger: Database) -> None:
     first, second = Lease(ledger, seconds=SECONDS), Lease(ledger, seconds=SECONDS)
     assert await first.take()
     assert not await second.take()
@@ -173,8 +173,8 @@ async def test_a_holder_that_slept_past_its_lease_writes_nothing_and_sends_nothi
     await second.assure()
 
 
-async def test_nothing_is_sent_between_the_end_of_the_lease_and_a_late_renewal(ledger: Database) -> None:
-    """Nobody has taken over, but somebody might at any moment: only the renewal shows that nobody did."""
+async def test_expired_lease_sends_nothing_until_renewed(ledger: Database) -> None:
+    """No other process has taken over, but one might at any moment: only the renewal excludes it."""
     lease, sent = Lease(ledger, seconds=SECONDS), anyio.Event()
     assert await lease.take()
     await anyio.sleep(SECONDS)
@@ -191,7 +191,7 @@ async def test_nothing_is_sent_between_the_end_of_the_lease_and_a_late_renewal(l
         await sent.wait()
 
 
-async def test_duties_end_when_another_takes_over_and_begin_again_when_it_leaves(ledger: Database) -> None:
+async def test_duties_stop_at_takeover_and_restart_at_release(ledger: Database) -> None:
     first, terms = Lease(ledger, seconds=SECONDS), 0
 
     async def duties() -> None:
@@ -214,7 +214,7 @@ async def test_duties_end_when_another_takes_over_and_begin_again_when_it_leaves
         tasks.cancel_scope.cancel()
 
 
-async def test_a_ledger_that_is_away_for_a_while_ends_no_term(ledger: Database) -> None:
+async def test_unavailable_ledger_does_not_end_the_lease(ledger: Database) -> None:
     lease = Lease(ledger, seconds=SECONDS)
 
     async with anyio.create_task_group() as tasks:
@@ -236,9 +236,7 @@ STEPS = st.lists(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_whatever_peers_do_and_when_only_the_last_who_took_the_lease_writes(
-    steps: list[tuple[str, int, int]], new_ledger: Path
-) -> None:
+def test_only_the_latest_lease_holder_writes(steps: list[tuple[str, int, int]], new_ledger: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.db"
         path.write_bytes(new_ledger.read_bytes())

@@ -1,4 +1,4 @@
-"""The postman on a virtual clock: pace, retries and pauses take no time, and happen at the second."""
+"""The outbox dispatcher on a virtual clock: pace, retries and pauses take no real time, and happen at the second."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.anyio
 SENT = Delivery(status=DeliveryStatus.SENT)
 RETRY = Delivery(status=DeliveryStatus.RETRY, reason="503 from Discord")
 UNDELIVERABLE = Delivery(status=DeliveryStatus.UNDELIVERABLE, reason="50007 cannot message this user")
+OUTAGE = Delivery(status=DeliveryStatus.RETRY, reason="503 from Discord", is_outage=True)
 BACK_OFF = Delivery(status=DeliveryStatus.BACK_OFF, reason="opening direct messages too fast")
 
 
@@ -40,7 +41,7 @@ def anyio_backend() -> Any:  # noqa: ANN401 -- a name with options
 
 
 class Post:
-    """A messenger whose answers are written beforehand; it keeps whom it was to write to, and when."""
+    """A messenger with scripted results; it records the recipients and the moments."""
 
     def __init__(self, answers: dict[int, list[Delivery]] | None = None) -> None:
         self._answers = answers or {}
@@ -54,7 +55,7 @@ class Post:
         self.most_under_way = 0
 
     async def send(self, notice: PayoutNotice) -> Delivery:
-        """Answer what is written for this person; SENT where nothing more is."""
+        """Return the scripted result for this person; SENT if there is none left."""
         self.sends.append((round(anyio.current_time() - self._start, 3), notice.user_id))
         self.notices.append(notice)
         if self.on_send is not None:
@@ -76,7 +77,7 @@ class Post:
 
 @pytest.fixture
 async def office(tmp_path: Path, new_ledger: Path) -> AsyncIterator[LedgerFixture]:
-    """Open a ledger whose clock is trio's."""
+    """Open a ledger on trio's clock."""
     path = tmp_path / "cashback.db"
     copyfile(new_ledger, path)
     start = anyio.current_time()
@@ -114,7 +115,7 @@ def dispatcher(
 
 @asynccontextmanager
 async def at_work(one: OutboxDispatcher) -> AsyncIterator[None]:
-    """Let the postman work beside the test."""
+    """Run the dispatcher during the block."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one.run, name="dispatcher")
         yield
@@ -126,7 +127,7 @@ def states(office: LedgerFixture) -> list[tuple[Any, ...]]:
     return office.rows("SELECT user_id, status, attempts FROM cashback_notifications ORDER BY user_id")
 
 
-async def test_messages_keep_the_pace_that_is_asked_for(office: LedgerFixture) -> None:
+async def test_messages_keep_the_configured_pace(office: LedgerFixture) -> None:
     """One that is late may be followed at once by the next; more than that one is never made up for."""
     number = await paid(office, 5)
     await anyio.sleep(100)
@@ -136,7 +137,7 @@ async def test_messages_keep_the_pace_that_is_asked_for(office: LedgerFixture) -
     assert (await office.report(number)).dm_sent == 5
 
 
-async def test_a_pause_earns_no_burst(office: LedgerFixture) -> None:
+async def test_pause_is_not_followed_by_a_burst(office: LedgerFixture) -> None:
     post = Post()
     one = dispatcher(office, post)
     await paid(office, 2)
@@ -150,7 +151,7 @@ async def test_a_pause_earns_no_burst(office: LedgerFixture) -> None:
     assert times[-1] - times[0] >= 2
 
 
-async def test_a_notice_carries_all_that_its_text_needs(office: LedgerFixture) -> None:
+async def test_notice_contains_all_fields_of_its_text(office: LedgerFixture) -> None:
     await office.earn(1, 70, 30)
     await office.pay()
     post = Post()
@@ -171,7 +172,7 @@ async def test_a_notice_carries_all_that_its_text_needs(office: LedgerFixture) -
     )
 
 
-async def test_a_failed_send_is_tried_again_after_longer_and_longer_pauses(office: LedgerFixture) -> None:
+async def test_failed_send_is_retried_after_growing_pauses(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [RETRY, RETRY, RETRY]})
     async with at_work(dispatcher(office, post)):
@@ -181,7 +182,7 @@ async def test_a_failed_send_is_tried_again_after_longer_and_longer_pauses(offic
     assert [notice.attempts for notice in post.notices] == [0, 1, 2, 3]
 
 
-async def test_after_its_retries_a_message_is_failed_and_never_sent_again(office: LedgerFixture) -> None:
+async def test_message_fails_permanently_after_its_retries(office: LedgerFixture) -> None:
     number = await paid(office, 1)
     post = Post({1: [RETRY] * 100})
     async with at_work(dispatcher(office, post)):
@@ -193,7 +194,7 @@ async def test_after_its_retries_a_message_is_failed_and_never_sent_again(office
     assert (report.dm_failed, report.users_paid, report.status) == (1, 1, "completed")
 
 
-async def test_without_retries_the_first_failure_is_the_last(office: LedgerFixture) -> None:
+async def test_zero_retries_fail_at_the_first_attempt(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [RETRY]})
     async with at_work(dispatcher(office, post, retries=0)):
@@ -201,7 +202,7 @@ async def test_without_retries_the_first_failure_is_the_last(office: LedgerFixtu
     assert states(office) == [(1, "failed", 1)]
 
 
-async def test_one_who_is_tried_again_holds_up_nobody(office: LedgerFixture) -> None:
+async def test_retried_message_does_not_block_others(office: LedgerFixture) -> None:
     await paid(office, 3)
     post = Post({1: [RETRY]})
     async with at_work(dispatcher(office, post, per_second=10)):
@@ -211,7 +212,7 @@ async def test_one_who_is_tried_again_holds_up_nobody(office: LedgerFixture) -> 
     assert [person for _, person in post.sends] == [1, 2, 3, 1]
 
 
-async def test_a_message_that_takes_its_time_holds_up_nobody_who_is_credited_meanwhile(office: LedgerFixture) -> None:
+async def test_slow_message_does_not_block_new_messages(office: LedgerFixture) -> None:
     outbox_changed, post = WakeUp(), Post()
     post.takes_seconds = {1: 50}
     await paid(office, 1)
@@ -227,7 +228,7 @@ async def test_a_message_that_takes_its_time_holds_up_nobody_who_is_credited_mea
     assert {status for _, status, _ in states(office)} == {"sent"}
 
 
-async def test_who_takes_no_messages_is_not_tried_again(office: LedgerFixture) -> None:
+async def test_undeliverable_message_is_not_retried(office: LedgerFixture) -> None:
     number = await paid(office, 2)
     post = Post({1: [UNDELIVERABLE]})
     async with at_work(dispatcher(office, post)):
@@ -237,7 +238,7 @@ async def test_who_takes_no_messages_is_not_tried_again(office: LedgerFixture) -
     assert (await office.report(number)).dm_undeliverable == 1
 
 
-async def test_a_back_off_pauses_everybody_and_loses_no_message(office: LedgerFixture) -> None:
+async def test_back_off_pauses_all_and_loses_no_message(office: LedgerFixture) -> None:
     await paid(office, 3)
     post = Post({2: [BACK_OFF]})
     async with at_work(dispatcher(office, post, per_second=10)):
@@ -249,7 +250,7 @@ async def test_a_back_off_pauses_everybody_and_loses_no_message(office: LedgerFi
     assert [state for _, state, _ in states(office)] == ["sent"] * 3
 
 
-async def test_the_bell_wakes_the_postman_at_once(office: LedgerFixture) -> None:
+async def test_wake_up_starts_delivery_at_once(office: LedgerFixture) -> None:
     outbox_changed, post = WakeUp(), Post()
     async with at_work(dispatcher(office, post, outbox_changed=outbox_changed)):
         await anyio.sleep(7)
@@ -258,7 +259,7 @@ async def test_the_bell_wakes_the_postman_at_once(office: LedgerFixture) -> None
     assert post.sends == [(7, 1)]
 
 
-async def test_what_another_process_has_queued_is_found_without_a_bell(office: LedgerFixture) -> None:
+async def test_message_of_other_process_is_found_by_polling(office: LedgerFixture) -> None:
     post = Post()
     async with at_work(dispatcher(office, post)):
         await anyio.sleep(1)
@@ -267,7 +268,7 @@ async def test_what_another_process_has_queued_is_found_without_a_bell(office: L
     assert [person for _, person in post.sends] == [1]
 
 
-async def test_a_restart_delivers_what_is_left_and_nothing_twice(office: LedgerFixture) -> None:
+async def test_restart_delivers_the_rest_once(office: LedgerFixture) -> None:
     await paid(office, 10)
     post = Post()
     async with at_work(dispatcher(office, post)):
@@ -280,7 +281,7 @@ async def test_a_restart_delivers_what_is_left_and_nothing_twice(office: LedgerF
 
 
 async def ended_at(office: LedgerFixture, post: Post, when: str) -> None:
-    """Let a postman begin and be ended as the second message is sent, or as it is answered."""
+    """Run a dispatcher and cancel it as the second message is sent, or as it is answered."""
     async with anyio.create_task_group() as tasks:
 
         def end() -> None:
@@ -293,7 +294,7 @@ async def ended_at(office: LedgerFixture, post: Post, when: str) -> None:
     post.under_way.clear()
 
 
-async def test_an_end_between_sending_and_the_answer_repeats_that_one_message_only(office: LedgerFixture) -> None:
+async def test_crash_before_the_response_repeats_one_message(office: LedgerFixture) -> None:
     """At least once: the one window in which a message may come twice."""
     await paid(office, 3)
     post = Post()
@@ -303,7 +304,7 @@ async def test_an_end_between_sending_and_the_answer_repeats_that_one_message_on
     assert [person for _, person in post.sends] == [1, 2, 2, 3]
 
 
-async def test_what_was_answered_is_noted_although_the_end_was_called_for(office: LedgerFixture) -> None:
+async def test_answered_message_is_recorded_despite_stop(office: LedgerFixture) -> None:
     await paid(office, 3)
     post = Post()
     await ended_at(office, post, "on_answer")
@@ -313,7 +314,7 @@ async def test_what_was_answered_is_noted_although_the_end_was_called_for(office
     assert [person for _, person in post.sends] == [1, 2, 3]
 
 
-async def test_a_slow_message_holds_up_nobody_and_is_sent_once(office: LedgerFixture) -> None:
+async def test_slow_message_is_sent_once_and_blocks_no_other(office: LedgerFixture) -> None:
     await paid(office, 200)
     post = Post()
     post.takes_seconds = {3: 1000}
@@ -326,7 +327,7 @@ async def test_a_slow_message_holds_up_nobody_and_is_sent_once(office: LedgerFix
     assert states(office)[2] == (3, "sent", 1)
 
 
-async def test_a_few_messages_are_under_way_at_once_and_never_more(office: LedgerFixture) -> None:
+async def test_messages_in_flight_are_limited(office: LedgerFixture) -> None:
     await paid(office, 60)
     post = Post()
     post.takes_seconds = dict.fromkeys(range(1, 61), 2)
@@ -336,7 +337,7 @@ async def test_a_few_messages_are_under_way_at_once_and_never_more(office: Ledge
     assert [state for _, state, _ in states(office)] == ["sent"] * 60
 
 
-async def test_a_back_off_stops_those_too_who_wait_for_their_turn(office: LedgerFixture) -> None:
+async def test_back_off_also_pauses_waiting_messages(office: LedgerFixture) -> None:
     """One answer comes while three others are under way and the next ones wait: nothing new goes out."""
     await paid(office, 20)
     post = Post({1: [BACK_OFF]})
@@ -350,7 +351,7 @@ async def test_a_back_off_stops_those_too_who_wait_for_their_turn(office: Ledger
     assert [state for _, state, _ in states(office)] == ["sent"] * 20
 
 
-async def test_what_was_sent_while_the_ledger_is_away_is_noted_when_it_is_back(office: LedgerFixture) -> None:
+async def test_send_during_ledger_outage_is_recorded_afterwards(office: LedgerFixture) -> None:
     await paid(office, 2)
     post = Post()
     with raw(office.location) as connection:
@@ -368,7 +369,7 @@ async def test_what_was_sent_while_the_ledger_is_away_is_noted_when_it_is_back(o
     assert [state for _, state, _ in states(office)] == ["sent", "sent"]
 
 
-async def test_a_channel_is_remembered_for_the_next_message(office: LedgerFixture) -> None:
+async def test_dm_channel_is_reused_for_the_next_message(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [Delivery(status=DeliveryStatus.SENT, dm_channel_id=777)]})
     await dispatcher(office, post).deliver_due()
@@ -377,7 +378,7 @@ async def test_a_channel_is_remembered_for_the_next_message(office: LedgerFixtur
     assert [notice.dm_channel_id for notice in post.notices] == [None, 777]
 
 
-async def test_a_ledger_that_is_away_for_a_while_ends_nothing(office: LedgerFixture) -> None:
+async def test_unavailable_ledger_does_not_end_delivery(office: LedgerFixture) -> None:
     await paid(office, 2)
     post = Post()
     with raw(office.location) as connection:
@@ -390,9 +391,44 @@ async def test_a_ledger_that_is_away_for_a_while_ends_nothing(office: LedgerFixt
     assert [person for _, person in post.sends] == [1, 2]
 
 
-async def test_hundreds_of_messages_are_all_delivered_in_the_order_of_their_queue(office: LedgerFixture) -> None:
+async def test_hundreds_of_messages_are_delivered_in_order(office: LedgerFixture) -> None:
     await paid(office, 230)
     post = Post()
     assert await dispatcher(office, post, per_second=50).deliver_due() == 230
     assert [person for _, person in post.sends] == list(range(1, 231))
     assert post.sends[-1][0] == pytest.approx(229 / 50, abs=0.05)
+
+
+async def test_untried_messages_go_before_retried_ones(office: LedgerFixture) -> None:
+    await paid(office, 4)
+    post = Post({1: [RETRY, RETRY], 2: [RETRY, RETRY]})
+    post.takes_seconds = {1: 25, 2: 25}
+    outbox_changed = WakeUp()
+    async with at_work(dispatcher(office, post, per_second=0.1, outbox_changed=outbox_changed)):
+        await anyio.sleep(45)
+        await office.earn_all((referrer, 100) for referrer in range(5, 15))
+        await run_batches(office.database, await office.approved(), outbox_changed=outbox_changed)
+        await anyio.sleep(300)
+    order = [person for _, person in post.sends]
+    assert order.index(14) < order.index(1, 1)
+
+
+async def test_an_outage_of_the_service_uses_up_no_attempts(office: LedgerFixture) -> None:
+    await paid(office, 2)
+    post = Post({1: [OUTAGE] * 60})
+    async with at_work(dispatcher(office, post)):
+        await anyio.sleep(6 * 3600)
+        assert states(office) == [(1, "queued", 0), (2, "sent", 1)]
+        await anyio.sleep(12 * 3600)
+    assert states(office) == [(1, "sent", 1), (2, "sent", 1)]
+    pauses = [later - earlier for (earlier, _), (later, _) in zip(post.sends[2:], post.sends[3:], strict=False)]
+    assert max(pauses) <= 930
+
+
+async def test_a_refusal_after_an_outage_has_all_its_attempts(office: LedgerFixture) -> None:
+    await paid(office, 1)
+    post = Post({1: [*[OUTAGE] * 10, *[RETRY] * 100]})
+    async with at_work(dispatcher(office, post)):
+        await anyio.sleep(86_400)
+    assert len(post.sends) == 14
+    assert states(office) == [(1, "failed", 4)]

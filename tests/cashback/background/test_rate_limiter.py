@@ -20,7 +20,7 @@ def anyio_backend() -> Any:  # noqa: ANN401 -- a name with options
     return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
-async def test_turns_are_given_in_order_an_interval_apart() -> None:
+async def test_turns_are_granted_in_order_an_interval_apart() -> None:
     rate_limiter, given = RateLimiter(per_second=4), list[tuple[float, int]]()
     start = anyio.current_time()
 
@@ -36,7 +36,7 @@ async def test_turns_are_given_in_order_an_interval_apart() -> None:
     assert [time for time, _ in given[1:]] == pytest.approx([given[1][0] + 0.25 * n for n in range(4)])
 
 
-async def test_a_pause_is_for_those_too_who_wait_already() -> None:
+async def test_pause_delays_waiting_tasks() -> None:
     rate_limiter = RateLimiter(per_second=1)
     await rate_limiter.acquire()
     await rate_limiter.acquire()
@@ -48,7 +48,7 @@ async def test_a_pause_is_for_those_too_who_wait_already() -> None:
     assert anyio.current_time() - start == pytest.approx(60.5)
 
 
-async def test_many_refusals_make_a_pause_before_the_service_makes_one() -> None:
+async def test_many_refusals_cause_a_pause() -> None:
     rate_limiter = RateLimiter(per_second=1000)
     assert not any(rate_limiter.note_refusal() for _ in range(REFUSALS_ALLOWED - 1))
     await anyio.sleep(100)
@@ -59,7 +59,7 @@ async def test_many_refusals_make_a_pause_before_the_service_makes_one() -> None
     assert not rate_limiter.note_refusal()
 
 
-async def test_refusals_that_lie_far_apart_make_none() -> None:
+async def test_distant_refusals_cause_no_pause() -> None:
     rate_limiter = RateLimiter(per_second=1000)
     for _ in range(REFUSALS_ALLOWED + 10):
         assert not rate_limiter.note_refusal()

@@ -24,7 +24,7 @@ class Inbox:
         self.changed = anyio.Event()
 
     def submit(self, batch_number: int) -> int:
-        """Take a batch, or refuse it."""
+        """Accept a batch, or refuse it."""
         for _ in self._refusals:
             raise BusyError
         self.taken.append(batch_number)
@@ -33,10 +33,10 @@ class Inbox:
 
 
 async def say_nothing(_line: str) -> None:
-    """Have no audit channel."""
+    """Post nothing: there is no audit channel."""
 
 
-async def test_an_interrupted_batch_is_submitted_again_after_a_pause(till: LedgerFixture) -> None:
+async def test_interrupted_batch_is_resubmitted_after_a_pause(till: LedgerFixture) -> None:
     await till.earn(10**17, 100)
     number = await till.approved()
     runs, inbox = (
@@ -55,7 +55,7 @@ async def test_an_interrupted_batch_is_submitted_again_after_a_pause(till: Ledge
     assert inbox.taken == [number]
 
 
-async def test_a_batch_that_was_settled_meanwhile_is_left_alone(till: LedgerFixture) -> None:
+async def test_batch_settled_elsewhere_is_not_resubmitted(till: LedgerFixture) -> None:
     await till.earn(10**17, 100)
     report = await till.pay()
     summaries_changed, inbox = WakeUp(), Inbox()
@@ -71,7 +71,7 @@ async def test_a_batch_that_was_settled_meanwhile_is_left_alone(till: LedgerFixt
     assert (inbox.taken, runs.reasons) == ([], {})
 
 
-async def test_a_batch_that_a_full_inbox_refused_is_submitted_later(till: LedgerFixture) -> None:
+async def test_batch_refused_by_full_inbox_is_submitted_later(till: LedgerFixture) -> None:
     await till.earn(10**17, 100)
     number = await till.approved()
     runs, inbox = (

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import discord
 import pytest
 
-from cashback.cogs.texts import embeds
-from cashback.domain.model import BatchMode, BatchReport, BatchStatus, BatchSummary, PayoutFailure, PlannedPayout
+from cashback.cogs.texts import embeds, schedule_embeds
+from cashback.domain.model import (
+    BatchMode,
+    BatchReport,
+    BatchStatus,
+    BatchSummary,
+    PayoutFailure,
+    PlannedPayout,
+    SlotRecord,
+    SlotStatus,
+)
 
 NOW = datetime(2026, 7, 3, 15, tzinfo=UTC)
 LARGEST = 2**63 - 1
@@ -66,7 +76,7 @@ def test_the_largest_summary_fits() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 25, 1000])
-def test_a_result_with_many_long_failures_fits_and_says_that_it_is_not_all(count: int) -> None:
+def test_long_list_of_failures_is_shortened_and_marked_as_shortened(count: int) -> None:
     failure = PayoutFailure(referrer_id=LARGEST, approved_cents=LARGEST, reason="*`_~|" * 200)
     embed, is_clipped = embeds.result(report((failure,) * count))
     assert_fits(embed)
@@ -88,3 +98,43 @@ def test_people_and_programs_are_named() -> None:
     assert embeds.readable(f"Only discord:{person} may.") == f"Only <@{person}> may."
     assert embeds.readable(f"Member {person} is blacklisted.") == f"<@{person}> is blacklisted."
     assert "@everyone" not in embeds.readable("@everyone look")
+
+
+MASKED_LINK = re.compile(r"\]\(")
+OTHER = 200_000_000_000_000_001
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "[click](http://evil.example)",
+        "[a](http://evil.example) and [b](http://evil.example)",
+        "[**bold**](http://evil.example)",
+        "[a](<http://evil.example>)",
+        r"https://good.example/\[a](http://evil.example)",
+        r"\[a\](http://evil.example)",
+        "[a\n](http://evil.example)",
+        "[[a]](http://evil.example)",
+    ],
+)
+def test_masked_links_in_reasons_show_their_address(reason: str) -> None:
+    for shown in (embeds.escaped(reason), embeds.readable(reason), embeds.readable(embeds.escaped(reason))):
+        assert not MASKED_LINK.search(shown)
+        assert "evil.example" in shown
+
+
+@pytest.mark.parametrize("claim", [f"By discord:{OTHER}.", f"Member {OTHER} stole it", f"<@{OTHER}>"])
+def test_ids_in_reasons_are_not_shown_as_the_programs_words(claim: str) -> None:
+    assert f"<@{OTHER}>" not in embeds.readable(embeds.escaped(claim))
+    assert str(OTHER) in embeds.escaped(claim)
+
+
+def slot(reason: str, decided_by: str) -> SlotRecord:
+    """Return a skipped slot."""
+    return SlotRecord(slot_at=NOW, status=SlotStatus.SKIPPED, batch_id=None, reason=reason, decided_by=decided_by)
+
+
+def test_only_the_schedules_own_reason_names_an_admin() -> None:
+    reason = f"by discord:{OTHER}: by discord:{OTHER}: holiday"
+    assert schedule_embeds.outcome(slot(reason, "schedule")).count(f"<@{OTHER}>") == 1
+    assert f"<@{OTHER}>" not in schedule_embeds.outcome(slot(reason, "cli"))

@@ -266,6 +266,44 @@ async def test_failed_payout_is_retried_and_paid_once(site: DashboardFixture) ->
     assert (f"dashboard:{ADA}", "retry_started") in site.audit()
 
 
+def fail_messages(site: DashboardFixture, *people: int, status: str = "failed") -> None:
+    """End the direct messages to these members without success."""
+    for person in people:
+        with raw(site.ledger.path) as file:
+            file.execute(
+                f"UPDATE cashback_notifications SET status = '{status}', attempts = 4 WHERE user_id = {person}"
+            )
+
+
+def message_states(site: DashboardFixture) -> list[tuple[object, ...]]:
+    """List the direct messages: member, state, attempts."""
+    return site.ledger.rows("SELECT user_id, status, attempts FROM cashback_notifications ORDER BY user_id")
+
+
+async def test_failed_direct_messages_of_a_batch_are_queued_again(site: DashboardFixture) -> None:
+    await site.ledger.earn_all((person, 100) for person in (1, 2, 3))
+    number = (await site.ledger.pay()).batch_number
+    fail_messages(site, 1, 2)
+    fail_messages(site, 3, status="undeliverable")
+    async with site.signed_in() as browser:
+        assert "Send 2 failed messages again" in (await browser.get(f"/batches/{number}"))[1]
+        assert (await browser.post(f"/batches/{number}/retry-notifications"))[0] == 303
+        assert message_states(site) == [(1, "queued", 0), (2, "queued", 0), (3, "undeliverable", 4)]
+        assert (await browser.post("/batches/77/retry-notifications"))[0] == 404
+    assert (f"dashboard:{ADA}", "notifications_retried") in site.audit()
+
+
+async def test_a_members_direct_messages_that_did_not_arrive_are_queued_again(site: DashboardFixture) -> None:
+    await site.ledger.earn_all((person, 100) for person in (1, 2))
+    await site.ledger.pay()
+    fail_messages(site, 1, 2, status="undeliverable")
+    async with site.signed_in() as browser:
+        assert "Send 1 message that did not arrive again" in (await browser.get("/referrers/1"))[1]
+        assert (await browser.post("/referrers/1/retry-notifications"))[0] == 303
+        assert "did not arrive" not in (await browser.get("/referrers/1"))[1]
+    assert message_states(site) == [(1, "queued", 0), (2, "undeliverable", 4)]
+
+
 async def test_reversal_is_shown_on_batch_and_referrer_pages(
     site: DashboardFixture,
 ) -> None:

@@ -232,3 +232,14 @@ async def test_flood_leaves_descriptors_for_discord(tmp_path: Path) -> None:
         _, errors = await anyio.to_thread.run_sync(process.communicate)
     assert process.returncode == 0, errors
     assert len(errors) < 100_000
+
+
+async def test_flood_of_refused_requests_keeps_a_served_connection(site: DashboardFixture) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    refused = b"POST /sign-in/guess HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    async with flood(site, 1, request) as [served]:
+        assert b"200 OK" in await served.receive()
+        async with flood(site, FLOOD, refused):
+            await served.send(request)
+            with anyio.fail_after(10):
+                assert b"200 OK" in await served.receive()

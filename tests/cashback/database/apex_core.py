@@ -242,7 +242,7 @@ def add_others(path: Path) -> None:
 
 
 def _insert(connection: Rows, table: str, *, everything: bool) -> None:
-    """Insert a row with a value in each column, or in those only that must have one."""
+    """Insert a row with a value in each column, or only in the required ones."""
     [(number,)] = connection.execute(f"SELECT count(*) + 1 FROM {table}").fetchall()
     kinds = {
         name: kind

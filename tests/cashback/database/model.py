@@ -12,7 +12,7 @@ PPM = 1_000_000
 
 @dataclass(slots=True)
 class Order:
-    """A purchase. `rate_ppm` is 0 where nobody earns; `payable_at` is None where that is at once."""
+    """A purchase. `rate_ppm` is 0 if it earns nothing; `payable_at` is None if payable at once."""
 
     buyer: int
     amount: int
@@ -23,7 +23,7 @@ class Order:
 
 @dataclass(slots=True)
 class Referral:
-    """Who brought whom. What is earned is never stored here: it follows from the orders, to the millionth of a cent."""
+    """A referral. Earnings are not stored here: they follow from the orders, to the millionth of a cent."""
 
     referrer: int
     referred: int
@@ -33,11 +33,11 @@ class Referral:
 
     @property
     def spend(self) -> int:
-        """Tell what the member spent and did not get back."""
+        """Return what the member spent, less refunds."""
         return sum(order.amount - order.refunded for order in self.orders)
 
     def earned_ppm(self, payable_by: datetime | None = None) -> int:
-        """Tell what was earned in all, or what of it is payable, in millionths of a cent."""
+        """Return all earnings, or their payable part, in millionths of a cent."""
         return sum(
             (order.amount - order.refunded) * order.rate_ppm
             for order in self.orders
@@ -45,7 +45,7 @@ class Referral:
         )
 
     def pending(self, now: datetime) -> int:
-        """Tell what is to be paid; nothing where a refund took back what was paid."""
+        """Return what is to be paid; zero if a refund took back what was paid."""
         return max(0, self.earned_ppm(now) // PPM - self.paid)
 
 
@@ -65,7 +65,7 @@ class Batch:
     status: str = BatchStatus.PROPOSED
 
     def planned(self) -> list[int]:
-        """List who is still to be settled, in key order."""
+        """List the unsettled referrers, in key order."""
         return sorted(person for person, payout in self.payouts.items() if payout.status == PayoutStatus.PLANNED)
 
 
@@ -96,18 +96,18 @@ class Model:
         return next((one for one in self.referrals if one.referred == referred), None)
 
     def is_above(self, upper: int, member: int) -> bool:
-        """Tell whether somebody brought a member, perhaps through others."""
+        """Return whether a member referred another, directly or through others."""
         referral = self.referral_to(member)
         return referral is not None and (referral.referrer == upper or self.is_above(upper, referral.referrer))
 
     def pending(self, referrer: int, now: datetime) -> int:
-        """Tell what a referrer would be paid now."""
+        """Return what a referrer would be paid now."""
         if referrer in self.blacklisted:
             return 0
         return sum(one.pending(now) for one in self.of(referrer))
 
     def take(self, referrer: int, cents: int, now: datetime) -> list[tuple[Referral, int]]:
-        """Mark cents as paid, oldest referral first; tell how much of each."""
+        """Mark cents as paid, oldest referral first; return how much of each."""
         taken = []
         for one in self.of(referrer):
             share = min(cents, one.pending(now))
@@ -135,7 +135,7 @@ class Model:
         return len(paid), sum(paid), len(referrers) - len(paid)
 
     def take_back(self, number: int, people: list[int]) -> tuple[int, int]:
-        """Take credited payouts back, as far as each wallet holds; return what they gave back and what they did not."""
+        """Reverse credited payouts as far as each wallet holds them; return the cents taken and the cents missing."""
         reversed_cents = shortfall = 0
         for person in people:
             payout = self.batches[number].payouts[person]

@@ -1,4 +1,4 @@
-"""Members who left and accounts that are gone: what they are owed stays, and a batch says why it left them out."""
+"""Members who left and deleted accounts: their cashback stays pending, and a batch lists why it excluded them."""
 
 from __future__ import annotations
 
@@ -32,60 +32,62 @@ async def propose(till: LedgerFixture, *, hold_leavers: bool, target_user_id: in
 
 
 async def left_out(till: LedgerFixture, number: int) -> list[tuple[int, int, str]]:
-    """List who was left out: referrer, cents, reason."""
+    """List the exclusions: referrer, cents, reason."""
     rows = await till.database.read(exclusions.of_batch, number, limit=100)
     return [(row.referrer_id, row.pending_cents, row.reason) for row in rows]
 
 
 @pytest.fixture
 async def community(till: LedgerFixture) -> LedgerFixture:
-    """Let 1 be here, 2 have left, and 3's account be gone; each is owed something."""
+    """Create members: 1 is present, 2 has left, 3's account is deleted; each is owed something."""
     await till.earn_all([(1, 10), (2, 20), (2, 5), (3, 30)])
     await note(till, 2, Absence.LEFT)
     await note(till, 3, Absence.GONE)
     return till
 
 
-async def test_who_left_is_paid_and_whose_account_is_gone_is_not(community: LedgerFixture) -> None:
+async def test_member_who_left_is_paid_and_deleted_account_is_not(community: LedgerFixture) -> None:
     report = await community.pay()
     assert (report.users_paid, report.total_cents) == (2, 35)
     assert await left_out(community, report.batch_number) == [(3, 30, "account_gone")]
     assert (community.balance(2), community.balance(3), await community.pending(3)) == (25, 0, 30)
 
 
-async def test_who_left_is_held_where_the_policy_says_so(community: LedgerFixture) -> None:
+async def test_leaver_is_withheld_if_policy_is_hold(community: LedgerFixture) -> None:
     summary = await propose(community, hold_leavers=True)
     assert (summary.users, summary.total_cents) == (1, 10)
     assert await left_out(community, summary.batch_number) == [(2, 25, "left_server"), (3, 30, "account_gone")]
     assert await community.pending(2) == 25
 
 
-async def test_who_returns_is_paid_what_was_held(community: LedgerFixture) -> None:
+async def test_returning_member_is_paid_the_withheld_cashback(community: LedgerFixture) -> None:
     assert await community.database.write(absences.note_return, 3)
     assert not await community.database.write(absences.note_return, 3)
     assert (await community.pay()).total_cents == 65
 
 
 @pytest.mark.parametrize(("user_id", "reason"), [(2, "left the server"), (3, "the Discord account is gone")])
-async def test_a_payout_for_one_who_is_held_says_why(community: LedgerFixture, user_id: int, reason: str) -> None:
+async def test_payout_for_one_withheld_member_gives_the_reason(
+    community: LedgerFixture, user_id: int, reason: str
+) -> None:
     with pytest.raises(NothingPendingError, match=f"Member {user_id} is left out: {reason}"):
         await propose(community, hold_leavers=True, target_user_id=user_id)
     assert community.rows("SELECT * FROM cashback_payout_exclusions") == []
 
 
-async def test_a_payout_for_one_names_nobody_else_as_left_out(community: LedgerFixture) -> None:
+async def test_payout_for_one_lists_no_other_exclusions(community: LedgerFixture) -> None:
     summary = await propose(community, hold_leavers=True, target_user_id=1)
     assert await left_out(community, summary.batch_number) == []
 
 
-async def test_where_everyone_is_left_out_nothing_is_proposed(till: LedgerFixture) -> None:
+async def test_all_excluded_proposes_nothing(till: LedgerFixture) -> None:
     await till.earn(3, 30)
     await note(till, 3, Absence.GONE)
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
         await till.propose()
 
 
-async def test_gone_outweighs_left_and_is_noted_once(till: LedgerFixture) -> None:
+async def test_deleted_account_overrides_left_and_is_recorded_once(till: LedgerFixture) -> None:
     assert await note(till, 2, Absence.LEFT)
     assert not await note(till, 2, Absence.LEFT)
     assert await note(till, 2, Absence.GONE)
@@ -94,7 +96,7 @@ async def test_gone_outweighs_left_and_is_noted_once(till: LedgerFixture) -> Non
     assert await till.database.read(absences.absence_of, 1) is None
 
 
-async def test_a_blacklisted_or_paid_member_who_is_gone_is_not_reported_as_left_out(till: LedgerFixture) -> None:
+async def test_gone_member_without_pending_cashback_is_not_excluded(till: LedgerFixture) -> None:
     await till.earn_all([(1, 10), (2, 20), (3, 30)])
     await till.database.blacklist_referral_user(2)
     await till.pay(target_user_id=3)
@@ -103,7 +105,7 @@ async def test_a_blacklisted_or_paid_member_who_is_gone_is_not_reported_as_left_
     assert await left_out(till, (await till.propose()).batch_number) == []
 
 
-async def test_who_was_left_out_is_only_ever_added_to(community: LedgerFixture) -> None:
+async def test_exclusions_are_append_only(community: LedgerFixture) -> None:
     await community.propose()
     with raw(community.location) as connection, pytest.raises(Exception, match="only ever added to"):
         connection.execute("DELETE FROM cashback_payout_exclusions")

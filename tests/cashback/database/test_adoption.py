@@ -35,7 +35,7 @@ async def adopted(old_file: Path, clock: Clock) -> AsyncIterator[LedgerFixture]:
         assert (await till.verify()).breaches == ()
 
 
-async def test_adoption_changes_no_row_and_no_number(old_file: Path, clock: Clock) -> None:
+async def test_adoption_changes_no_row(old_file: Path, clock: Clock) -> None:
     before = apex_core.old_rows(old_file)
     for _ in range(2):
         async with Database(old_file, clock=clock):
@@ -46,7 +46,7 @@ async def test_adoption_changes_no_row_and_no_number(old_file: Path, clock: Cloc
     assert rows(old_file, "PRAGMA integrity_check") == [("ok",)]
 
 
-async def test_pending_cashback_of_the_old_rows_is_paid(adopted: LedgerFixture) -> None:
+async def test_pending_cashback_of_adopted_rows_is_paid(adopted: LedgerFixture) -> None:
     assert await adopted.database.get_all_pending_referral_cashbacks() == [
         {"referrer_id": 10, "pending_cents": 250, "referral_count": 2},
         {"referrer_id": 20, "pending_cents": 90, "referral_count": 1},
@@ -77,13 +77,13 @@ async def test_pending_cashback_of_the_old_rows_is_paid(adopted: LedgerFixture) 
     ]
 
 
-async def test_what_the_other_bot_moves_is_a_remark_and_no_breach(adopted: LedgerFixture) -> None:
+async def test_change_by_other_bot_is_a_remark(adopted: LedgerFixture) -> None:
     verdict = await adopted.verify()
     assert verdict.balanced
     assert any(remark.startswith("wallet of 10 holds 1234 cents") for remark in verdict.remarks)
 
 
-async def test_what_is_taken_back_after_a_payout_is_a_breach_in_an_adopted_file_too(old_file: Path) -> None:
+async def test_earnings_lowered_after_payout_are_a_breach(old_file: Path) -> None:
     async with Database(old_file, clock=Clock()) as database:
         till = LedgerFixture(database, Clock())
         await till.pay()
@@ -93,7 +93,7 @@ async def test_what_is_taken_back_after_a_payout_is_a_breach_in_an_adopted_file_
 
 
 @pytest.mark.parametrize("paid_first", [False, True])
-async def test_the_other_bots_own_statements_go_on_working(adopted: LedgerFixture, *, paid_first: bool) -> None:
+async def test_statements_of_other_bot_still_work(adopted: LedgerFixture, *, paid_first: bool) -> None:
     if paid_first:
         await adopted.pay()
     apex_core.work_on(adopted.path)
@@ -106,20 +106,20 @@ async def test_the_other_bots_own_statements_go_on_working(adopted: LedgerFixtur
     assert adopted.balance(10) == 1234 - 34 + 250
 
 
-async def test_moments_are_read_in_every_form_that_python_and_sqlite_write_them(adopted: LedgerFixture) -> None:
+async def test_moments_are_read_in_all_python_and_sqlite_formats(adopted: LedgerFixture) -> None:
     for referrer_id in (10, 20, 30, 40):
         for referral in await adopted.database.get_referrals(referrer_id):
             assert referral["created_at"] is None or referral["created_at"].tzinfo is not None
 
 
-async def test_purchases_accrue_on_old_referrals(adopted: LedgerFixture) -> None:
+async def test_purchases_accrue_on_adopted_referrals(adopted: LedgerFixture) -> None:
     assert await adopted.database.log_referral_purchase(21, 77, 399) == 1
     assert await adopted.database.log_referral_purchase(21, 78, 1) == 1
     assert await adopted.database.log_referral_purchase(31, 79, 10_000) is None
     assert await adopted.pending(20) == 92
 
 
-async def test_an_explicit_null_in_an_old_row_loses_no_cent(old_file: Path, clock: Clock) -> None:
+async def test_null_amount_in_adopted_row_loses_no_cent(old_file: Path, clock: Clock) -> None:
     """The old columns have defaults but allow NULL."""
     with raw(old_file) as connection:
         connection.execute("INSERT INTO users (discord_id) VALUES (60), (61)")
@@ -133,7 +133,7 @@ async def test_an_explicit_null_in_an_old_row_loses_no_cent(old_file: Path, cloc
         assert (await till.verify()).balanced
 
 
-async def test_a_referrer_without_a_wallet_gets_one_and_blocks_nobody(old_file: Path, clock: Clock) -> None:
+async def test_referrer_without_wallet_gets_one(old_file: Path, clock: Clock) -> None:
     """The old bot looks at no foreign keys, so its file may hold a referral of somebody without a row."""
     with raw(old_file) as connection:
         connection.execute(
@@ -147,7 +147,7 @@ async def test_a_referrer_without_a_wallet_gets_one_and_blocks_nobody(old_file: 
         assert (await till.verify()).balanced
 
 
-async def test_old_cents_that_were_overpaid_before_are_a_remark(old_file: Path, clock: Clock) -> None:
+async def test_earlier_overpayment_is_a_remark(old_file: Path, clock: Clock) -> None:
     with raw(old_file) as connection:
         connection.execute("UPDATE referrals SET cashback_paid_cents = 900 WHERE id = 9")
     async with Database(old_file, clock=clock) as database:
@@ -157,7 +157,7 @@ async def test_old_cents_that_were_overpaid_before_are_a_remark(old_file: Path, 
 
 
 @pytest.mark.parametrize("table", ["users", "referrals", "wallet_transactions"])
-async def test_another_programs_table_of_our_name_is_refused_and_left_alone(tmp_path: Path, table: str) -> None:
+async def test_foreign_table_with_shared_name_is_refused_and_unchanged(tmp_path: Path, table: str) -> None:
     path = tmp_path / "other.db"
     with raw(path) as connection:
         connection.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, name TEXT)")
@@ -166,7 +166,7 @@ async def test_another_programs_table_of_our_name_is_refused_and_left_alone(tmp_
     assert rows(path, "SELECT name FROM sqlite_master") == [(table,)]
 
 
-async def test_a_file_with_some_of_the_tables_gets_the_others(tmp_path: Path, clock: Clock) -> None:
+async def test_file_with_some_tables_gets_the_missing_ones(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "part.db"
     with raw(path) as connection:
         connection.executescript(apex_core.SHARED_TABLES.split("CREATE TABLE referrals", maxsplit=1)[0])
@@ -179,7 +179,7 @@ async def test_a_file_with_some_of_the_tables_gets_the_others(tmp_path: Path, cl
         assert (await till.verify()).balanced
 
 
-async def test_both_write_at_once_and_what_the_other_bot_accrues_is_paid_by_the_next_batch(
+async def test_concurrent_writes_of_other_bot_are_paid_by_the_next_batch(
     adopted: LedgerFixture,
 ) -> None:
     rounds = 60
@@ -217,7 +217,7 @@ def bytes_in(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("others_first", [True, False])
-async def test_a_file_with_every_table_of_the_other_bot_is_adopted_paid_and_verified(
+async def test_full_file_of_other_bot_is_adopted_paid_and_verified(
     tmp_path: Path, clock: Clock, *, others_first: bool
 ) -> None:
     """Its tables are there before, or an update of that bot makes them later."""
@@ -236,7 +236,7 @@ async def test_a_file_with_every_table_of_the_other_bot_is_adopted_paid_and_veri
     assert {table: after[table] for table in apex_core.OTHERS} == {table: before[table] for table in apex_core.OTHERS}
 
 
-async def test_everything_added_to_an_adopted_file_begins_with_our_name(old_file: Path, clock: Clock) -> None:
+async def test_objects_added_at_adoption_have_our_prefix(old_file: Path, clock: Clock) -> None:
     def names() -> set[object]:
         kinds = "SELECT type || ' ' || name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'"
         columns = "SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c"
@@ -253,7 +253,7 @@ async def test_everything_added_to_an_adopted_file_begins_with_our_name(old_file
 
 
 @pytest.mark.parametrize("paid", [False, True])
-async def test_a_later_table_of_any_plain_name_does_not_disturb(adopted: LedgerFixture, *, paid: bool) -> None:
+async def test_later_foreign_table_does_not_interfere(adopted: LedgerFixture, *, paid: bool) -> None:
     if paid:
         await adopted.pay()
     with raw(adopted.path) as connection:
@@ -267,7 +267,7 @@ async def test_a_later_table_of_any_plain_name_does_not_disturb(adopted: LedgerF
     assert {adopted.rows(f"SELECT version_num FROM {name}")[0][0] for name in PLAIN_NAMES} == {"of another bot"}
 
 
-async def test_a_file_with_an_alembic_of_its_own_is_adopted(old_file: Path, clock: Clock) -> None:
+async def test_file_with_own_alembic_is_adopted(old_file: Path, clock: Clock) -> None:
     with raw(old_file) as connection:
         connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
         connection.execute("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
@@ -276,7 +276,7 @@ async def test_a_file_with_an_alembic_of_its_own_is_adopted(old_file: Path, cloc
     assert rows(old_file, "SELECT version_num FROM alembic_version") == [("ae1027a6acf",)]
 
 
-async def test_adoption_adds_no_index_that_the_file_has_under_another_name(adopted: LedgerFixture) -> None:
+async def test_adoption_adds_no_equivalent_index(adopted: LedgerFixture) -> None:
     found = adopted.rows(
         "SELECT tbl_name, (SELECT group_concat(name) FROM pragma_index_info(m.name)),"
         " substr(sql, instr(sql || ' WHERE ', ' WHERE ')) FROM sqlite_master m WHERE type = 'index' AND sql IS NOT NULL"
@@ -294,9 +294,7 @@ async def test_adoption_adds_no_index_that_the_file_has_under_another_name(adopt
         "CREATE TRIGGER refuses BEFORE UPDATE ON referrals BEGIN SELECT RAISE(ABORT, 'not now'); END",
     ],
 )
-async def test_an_adoption_that_fails_leaves_every_byte_as_it_was(
-    old_file: Path, clock: Clock, mode: str, obstacle: str
-) -> None:
+async def test_failed_adoption_changes_no_byte(old_file: Path, clock: Clock, mode: str, obstacle: str) -> None:
     with raw(old_file) as connection:
         connection.execute(f"PRAGMA journal_mode = {mode}")
         connection.execute(obstacle)
@@ -310,7 +308,7 @@ async def test_an_adoption_that_fails_leaves_every_byte_as_it_was(
 
 
 @pytest.mark.parametrize("cache_pages", [None, 10])
-async def test_an_adoption_that_fails_at_its_end_leaves_every_byte_as_it_was(
+async def test_adoption_failing_at_its_end_changes_no_byte(
     old_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, cache_pages: int | None
 ) -> None:
     """Also if the transaction was larger than the cache, and so was written into the file before it failed."""
@@ -333,11 +331,11 @@ async def test_an_adoption_that_fails_at_its_end_leaves_every_byte_as_it_was(
     assert bytes_in(old_file.parent) == before
 
 
-async def test_an_adopted_file_is_in_wal_mode(adopted: LedgerFixture) -> None:
+async def test_adopted_file_is_in_wal_mode(adopted: LedgerFixture) -> None:
     assert adopted.rows("PRAGMA journal_mode") == [("wal",)]
 
 
-async def test_adoption_while_the_other_bot_writes_is_refused_and_leaves_every_byte_as_it_was(
+async def test_adoption_during_a_write_is_refused_and_changes_no_byte(
     old_file: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cashback.database.dialect.BUSY_TIMEOUT_SECONDS", 0.05)

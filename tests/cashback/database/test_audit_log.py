@@ -10,7 +10,7 @@ from tests.conftest import FRIDAY, LedgerFixture
 pytestmark = pytest.mark.anyio
 
 
-async def test_entries_chain_from_the_first_on(till: LedgerFixture) -> None:
+async def test_entries_form_a_chain(till: LedgerFixture) -> None:
     assert await till.database.read(audit_log.chain_head) == audit_log.FIRST_DIGEST
     digests = [
         await till.database.write(

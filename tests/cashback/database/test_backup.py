@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("a server's backups ar
 PAYEES = 60
 
 
-async def test_a_backup_of_a_running_batch_is_whole_and_what_is_restored_is_paid_on_from(
+async def test_backup_of_running_batch_is_consistent_and_resumable(
     till: LedgerFixture, open_database: OpenDatabase, tmp_path: Path, clock: Clock
 ) -> None:
     """The copy is taken after the third chunk, before the fourth commits: the writer holds its lock all the while."""
@@ -61,7 +61,7 @@ async def test_a_backup_of_a_running_batch_is_whole_and_what_is_restored_is_paid
     ]
 
 
-async def test_a_backup_is_one_file_that_its_owner_alone_may_read(till: LedgerFixture, tmp_path: Path) -> None:
+async def test_backup_is_one_file_readable_by_owner_only(till: LedgerFixture, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
     backup.make(till.path, folder / "copy.db")
@@ -69,7 +69,7 @@ async def test_a_backup_is_one_file_that_its_owner_alone_may_read(till: LedgerFi
     assert (folder / "copy.db").stat().st_mode & 0o777 == 0o600
 
 
-async def test_the_last_backup_is_in_the_audit_log(till: LedgerFixture, tmp_path: Path, clock: Clock) -> None:
+async def test_last_backup_is_in_the_audit_log(till: LedgerFixture, tmp_path: Path, clock: Clock) -> None:
     assert await till.database.read(backup.last_made) is None
     for name in ("one.db", "two.db"):
         made = backup.make(till.path, tmp_path / name)
@@ -80,7 +80,7 @@ async def test_the_last_backup_is_in_the_audit_log(till: LedgerFixture, tmp_path
     assert str(tmp_path / "two.db") in last["details"]
 
 
-async def test_what_is_there_is_left_alone_unless_it_may_be_replaced(till: LedgerFixture, tmp_path: Path) -> None:
+async def test_existing_target_is_kept_unless_overwrite(till: LedgerFixture, tmp_path: Path) -> None:
     target = tmp_path / "precious.db"
     target.write_text("precious")
     with pytest.raises(backup.BackupRefusedError, match="already exists"):
@@ -90,7 +90,7 @@ async def test_what_is_there_is_left_alone_unless_it_may_be_replaced(till: Ledge
     assert rows(target, "SELECT count(*) FROM users") == [(0,)]
 
 
-async def test_who_is_faster_keeps_the_name(
+async def test_concurrent_backup_does_not_replace_the_first(
     till: LedgerFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program writes a file of that name while the copy is being made."""
@@ -129,7 +129,7 @@ def _name_no_folder(path: Path) -> Path:
         (_name_no_folder, "does not exist; create it first"),
     ],
 )
-async def test_a_target_that_cannot_be_one_is_refused(
+async def test_invalid_target_is_refused(
     till: LedgerFixture, tmp_path: Path, target: Callable[[Path], Path], told: str
 ) -> None:
     name = target(till.path)
@@ -139,13 +139,13 @@ async def test_a_target_that_cannot_be_one_is_refused(
     assert names_in(tmp_path) == before
 
 
-async def test_a_ledger_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+async def test_missing_ledger_is_not_created(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailableError, match="there is nothing to back up"):
         backup.make(tmp_path / "gone.db", tmp_path / "copy.db")
     assert names_in(tmp_path) == []
 
 
-async def test_a_damaged_ledger_gives_no_backup(till: LedgerFixture, tmp_path: Path) -> None:
+async def test_damaged_ledger_is_not_backed_up(till: LedgerFixture, tmp_path: Path) -> None:
     """An index that has lost a row reads like a sound file, until a constraint is needed."""
     await till.earn(1, 5)
     await till.pay()
@@ -156,7 +156,7 @@ async def test_a_damaged_ledger_gives_no_backup(till: LedgerFixture, tmp_path: P
     assert not (tmp_path / "copy.db").exists()
 
 
-async def test_books_that_do_not_balance_are_copied_and_told(till: LedgerFixture, tmp_path: Path) -> None:
+async def test_unbalanced_ledger_is_copied_and_reported(till: LedgerFixture, tmp_path: Path) -> None:
     await till.earn(1, 5)
     await till.pay()
     drop_guards(till.location)
@@ -168,7 +168,7 @@ async def test_books_that_do_not_balance_are_copied_and_told(till: LedgerFixture
     assert [breach for breach in made.verdict.breaches if "wallet of 1 holds 6 cents" in breach]
 
 
-async def test_another_bots_file_is_copied_as_it_is(tmp_path: Path) -> None:
+async def test_file_of_other_bot_is_copied_unchanged(tmp_path: Path) -> None:
     """Before it is adopted: nothing is added to it, and its books are not ours to read."""
     apex_core.create(tmp_path / "apex.db")
     before = (tmp_path / "apex.db").read_bytes()

@@ -58,7 +58,7 @@ def owed(rows: list[Row]) -> dict[int, int]:
 
 
 async def record(till: LedgerFixture, rows: list[Row]) -> None:
-    """Record who referred whom, then the purchases; a purchase's order id is its line's number, from 1."""
+    """Record the referrals, then the purchases; a purchase's order id is its line's number, from 1."""
     buyers = sorted({buyer for buyer, _, _ in rows if buyer // 10 >= 1})
     for some in chunks(buyers):
         pairs = [(buyer // 10, buyer) for buyer in some]
@@ -79,7 +79,7 @@ def chunks(people: list[int]) -> Iterator[list[int]]:
 
 
 async def check(till: LedgerFixture, rows: list[Row]) -> None:
-    """Pay everybody, and compare every payout, wallet and mark with what was computed beside the program."""
+    """Pay everyone, and compare every payout, wallet and mark with the independently computed values."""
     await record(till, rows)
     expected = owed(rows)
     report = await till.pay()
@@ -113,11 +113,11 @@ async def record_again(till: LedgerFixture, rows: list[Row]) -> None:
 
 @pytest.mark.skipif(not CDNOW.exists(), reason=f"the data set {CDNOW.name} is not beside the project")
 @pytest.mark.about_a_file("the made-up purchases run on both databases; these are ten times as many")
-async def test_the_purchases_of_cdnow_are_paid_to_the_cent(till: LedgerFixture) -> None:
+async def test_cdnow_purchases_are_paid_to_the_cent(till: LedgerFixture) -> None:
     rows = list(cdnow())
     assert len(rows) == 69_659
     await check(till, rows)
 
 
-async def test_made_up_purchases_are_paid_to_the_cent(till: LedgerFixture) -> None:
+async def test_generated_purchases_are_paid_to_the_cent(till: LedgerFixture) -> None:
     await check(till, list(made_up()))

@@ -1,4 +1,4 @@
-"""Limits of a batch and selections: who is left out is written with the reason, and waits for no longer than others."""
+"""Limits of a batch and selections: exclusions are recorded with the reason, and come first in the next batch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def propose(
 
 
 async def pay(till: LedgerFixture, terms: BatchLimits) -> list[int]:
-    """Pay a batch under these terms; return who was paid."""
+    """Pay a batch under these limits; return the paid referrers."""
     number = (await propose(till, terms)).batch_number
     await till.approve(number)
     await till.run(number)
@@ -49,7 +49,7 @@ async def left_out(till: LedgerFixture, number: int) -> dict[int, str]:
     return {row.referrer_id: row.reason for row in found}
 
 
-async def test_the_largest_go_first_and_who_waited_goes_before_them_next_time(till: LedgerFixture) -> None:
+async def test_largest_are_paid_first_and_excluded_ones_first_next_time(till: LedgerFixture) -> None:
     terms = BatchLimits(max_users=2)
     everyone = {1: 500, 2: 400, 3: 300, 4: 200, 5: 100}
     await till.earn_all(everyone.items())
@@ -59,7 +59,7 @@ async def test_the_largest_go_first_and_who_waited_goes_before_them_next_time(ti
         assert await pay(till, terms) == expected, "nobody waits for ever"
 
 
-async def test_what_is_told_ahead_is_what_is_proposed_then_and_leaves_nothing_behind(till: LedgerFixture) -> None:
+async def test_preview_equals_proposal_and_writes_nothing(till: LedgerFixture) -> None:
     await till.earn_all({1: 900, 2: 500, 3: 400, 4: 300, 5: 7}.items())
     before = till.money(), till.rows("SELECT * FROM cashback_audit_log")
     terms = BatchLimits(max_users=3, max_total_cents=800)
@@ -75,7 +75,7 @@ async def test_what_is_told_ahead_is_what_is_proposed_then_and_leaves_nothing_be
     assert {each.reason for each in ahead.left_out} == {"over_total_limit", "below_minimum"}
 
 
-async def test_where_all_would_be_left_out_that_is_told_ahead(till: LedgerFixture) -> None:
+async def test_preview_with_all_excluded_gives_the_reasons(till: LedgerFixture) -> None:
     await till.earn(1, 900)
     ahead = await till.database.write(
         proposals.preview,
@@ -88,7 +88,7 @@ async def test_where_all_would_be_left_out_that_is_told_ahead(till: LedgerFixtur
     assert ahead.left_out == (ReasonCount(reason="over_total_limit", count=1, cents=900),)
 
 
-async def test_who_is_left_out_stands_with_the_reason_in_summary_and_report(till: LedgerFixture) -> None:
+async def test_exclusions_are_in_summary_and_report(till: LedgerFixture) -> None:
     await till.earn_all({1: 900, 2: 500, 3: 400, 4: 300, 5: 7, 6: 250}.items())
     terms = BatchLimits(max_users=3, max_total_cents=800)
     summary = await propose(till, terms, least=10, exclude={6})
@@ -111,7 +111,7 @@ async def test_who_is_left_out_stands_with_the_reason_in_summary_and_report(till
     assert sum([await till.pending(referrer) for referrer in range(1, 7)]) == 1857
 
 
-async def test_one_who_alone_is_too_much_does_not_block_the_others(till: LedgerFixture) -> None:
+async def test_referrer_over_the_limit_does_not_block_others(till: LedgerFixture) -> None:
     await till.earn_all({1: 900, 2: 500, 3: 300}.items())
     assert await pay(till, BatchLimits(max_total_cents=800)) == [2, 3]
     await till.earn_all({2: 500, 3: 300}.items())
@@ -119,7 +119,7 @@ async def test_one_who_alone_is_too_much_does_not_block_the_others(till: LedgerF
     assert await pay(till, BatchLimits(max_total_cents=900)) == [1]
 
 
-async def test_a_batch_for_some_names_nobody_else(till: LedgerFixture) -> None:
+async def test_batch_for_selection_lists_only_selected(till: LedgerFixture) -> None:
     await till.earn_all((referrer, 100) for referrer in range(1, 100))
     summary = await propose(till, only={3, 7})
     assert planned(till, summary.batch_number) == [3, 7]
@@ -130,7 +130,7 @@ async def test_a_batch_for_some_names_nobody_else(till: LedgerFixture) -> None:
 
 
 @pytest.mark.parametrize("how", ["only", "exclude"])
-async def test_a_name_that_means_nobody_is_an_error_and_no_batch(till: LedgerFixture, how: str) -> None:
+async def test_unknown_selected_member_is_refused(till: LedgerFixture, how: str) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     await till.database.blacklist_referral_user(2)
     for wrong, error in ((77, NothingPendingError), (2, BlacklistedError), (-1, CashbackError)):
@@ -139,7 +139,7 @@ async def test_a_name_that_means_nobody_is_an_error_and_no_batch(till: LedgerFix
     assert till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
-async def test_where_all_are_left_out_there_is_no_batch_and_the_reason_is_said(till: LedgerFixture) -> None:
+async def test_all_excluded_is_refused_with_the_reasons(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
         await propose(till, exclude={1})

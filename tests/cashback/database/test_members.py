@@ -1,4 +1,4 @@
-"""What a member is told: every fact that keeps some cashback from being paid, and what batches did."""
+"""A member's account: every fact that keeps some cashback from being paid, and the outcomes of batches."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ async def hold(database: Database, buyer: int, cents: int, days: int) -> None:
     await database.write(record_purchases, [bought], ALL_OF_IT_PPM, FRIDAY, holding_days=days)
 
 
-async def test_somebody_who_is_not_known_has_nothing(till: LedgerFixture) -> None:
+async def test_unknown_member_has_an_empty_account(till: LedgerFixture) -> None:
     found = await standing(till, 5)
     assert (found.wallet_cents, found.pending_cents, found.held_cents, found.owed_cents) == (0, 0, 0, 0)
     assert (found.held_until, found.blacklisting, found.absence) == (None, None, None)
 
 
-async def test_a_standing_adds_up(till: LedgerFixture) -> None:
+async def test_account_adds_up(till: LedgerFixture) -> None:
     first, second = await till.earn(1, 100, 40)
     await till.pay()
     await till.database.log_referral_refund("till-1", 30)
@@ -55,7 +55,7 @@ async def test_a_standing_adds_up(till: LedgerFixture) -> None:
     assert taken == {"taken_cents": 30, "refunded_at": FRIDAY}
 
 
-async def test_what_is_held_and_refunded_is_not_waited_for(till: LedgerFixture) -> None:
+async def test_refunded_held_purchase_is_not_shown_as_held(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     await hold(till.database, 2, 60, 10)
     await hold(till.database, 2, 7, 3)
@@ -64,7 +64,7 @@ async def test_what_is_held_and_refunded_is_not_waited_for(till: LedgerFixture) 
     assert (found.held_cents, found.held_until) == (7, FRIDAY + timedelta(days=3))
 
 
-async def test_a_blacklisting_is_told_with_its_reason(till: LedgerFixture) -> None:
+async def test_blacklisting_is_returned_with_reason(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     await till.database.blacklist_referral_user(1, reason="fraud", actor="discord:5")
     found = await standing(till, 1)
@@ -72,7 +72,7 @@ async def test_a_blacklisting_is_told_with_its_reason(till: LedgerFixture) -> No
     assert found.pending_cents == 0
 
 
-async def test_a_flag_of_another_bot_is_a_blacklisting_without_a_reason(till: LedgerFixture) -> None:
+async def test_flag_of_other_bot_is_a_blacklisting_without_reason(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     with raw(till.location) as connection:
         connection.execute("UPDATE referrals SET is_blacklisted = 1")
@@ -80,12 +80,12 @@ async def test_a_flag_of_another_bot_is_a_blacklisting_without_a_reason(till: Le
     assert found == Blacklisting(reason=None, blacklisted_by=None, blacklisted_at=None)
 
 
-async def test_an_absence_is_told(till: LedgerFixture) -> None:
+async def test_absence_is_returned(till: LedgerFixture) -> None:
     await till.database.write(absences.note, 1, Absence.LEFT, FRIDAY)
     assert (await standing(till, 1)).absence is Absence.LEFT
 
 
-async def test_past_payouts_are_the_newest_first_with_why_nothing_was_paid(till: LedgerFixture) -> None:
+async def test_past_payouts_are_newest_first_with_reasons(till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 100)
     await till.earn(2, 5)
     first = await till.pay()
@@ -109,7 +109,7 @@ async def test_past_payouts_are_the_newest_first_with_why_nothing_was_paid(till:
     assert await till.database.read(members.past_payouts, 99, limit=10) == []
 
 
-async def test_a_page_of_referrals_is_the_oldest_first(till: LedgerFixture) -> None:
+async def test_referrals_are_paged_oldest_first(till: LedgerFixture) -> None:
     buyers = await till.earn(1, *range(1, 13))
     pages = [
         await till.database.read(members.referrals_page, 1, FRIDAY, limit=10, offset=offset) for offset in (0, 10, 20)
@@ -117,7 +117,7 @@ async def test_a_page_of_referrals_is_the_oldest_first(till: LedgerFixture) -> N
     assert [[one["referred_user_id"] for one in page] for page in pages] == [buyers[:10], buyers[10:], []]
 
 
-async def test_payout_messages_are_wanted_until_a_member_says_otherwise(till: LedgerFixture) -> None:
+async def test_payout_messages_are_on_by_default(till: LedgerFixture) -> None:
     async def set_to(*, wanted: bool) -> bool:
         return await till.database.write(preferences.set_payout_dm, 1, wanted=wanted)
 

@@ -56,7 +56,7 @@ def no_advance(_rows: int) -> None:
 
 @pytest.fixture(params=[SQLITE, POSTGRESQL])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
-    """Tell where a ledger may move to: nothing is there yet."""
+    """Return the location of an empty target."""
     if request.param == SQLITE:
         yield tmp_path / "target.db"
         return
@@ -83,13 +83,13 @@ async def move(source: Location, target: Location, clock: Clock) -> moving.Move:
 
 
 def contents(location: Location) -> dict[str, list[tuple[object, ...]]]:
-    """Read all tables but the entry that tells of the move."""
+    """Read all tables except the audit entry about the move."""
     found = {table: rows(location, f"SELECT * FROM {table}") for table in metadata.tables}
     found["cashback_audit_log"] = [row for row in found["cashback_audit_log"] if moving.ACTION not in row]
     return {table: sorted(found[table], key=repr) for table in found}
 
 
-async def test_every_row_arrives_and_the_books_go_on(lived: LedgerFixture, target: Location, clock: Clock) -> None:
+async def test_move_copies_every_row_and_ledger_continues(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     moved = await move(lived.location, target, clock)
     assert contents(target) == contents(lived.location)
     kept = contents(lived.location).items()
@@ -106,9 +106,7 @@ async def test_every_row_arrives_and_the_books_go_on(lived: LedgerFixture, targe
     assert verdict.breaches == ()
 
 
-async def test_what_was_moved_pays_and_takes_nothing_any_more(
-    lived: LedgerFixture, target: Location, clock: Clock
-) -> None:
+async def test_moved_ledger_refuses_payments_and_writes(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     """Also through a program that had it open all the time."""
     planned = await lived.propose()
     await move(lived.location, target, clock)
@@ -123,7 +121,7 @@ async def test_what_was_moved_pays_and_takes_nothing_any_more(
     assert (await lived.verify()).breaches == ()
 
 
-async def test_killed_at_any_moment_it_is_done_or_can_be_done(
+async def test_move_killed_at_any_moment_is_done_or_repeatable(
     lived: LedgerFixture, target: Location, clock: Clock
 ) -> None:
     """One after the other, on the same two ledgers. Before the end nothing is there; at no moment can both pay."""
@@ -146,9 +144,7 @@ async def test_killed_at_any_moment_it_is_done_or_can_be_done(
         assert (await new.read(reconciliation.verify)).breaches == ()
 
 
-async def test_a_target_that_is_not_empty_is_left_as_it_is(
-    lived: LedgerFixture, target: Location, clock: Clock
-) -> None:
+async def test_nonempty_target_is_refused_and_unchanged(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     async with Database(target, clock=clock) as new:
         await new.ensure_user(7)
     before = contents(target)
@@ -158,7 +154,7 @@ async def test_a_target_that_is_not_empty_is_left_as_it_is(
     assert (await lived.propose()).users == 1
 
 
-async def test_a_batch_in_work_is_not_moved(lived: LedgerFixture, target: Location, clock: Clock) -> None:
+async def test_ledger_with_running_batch_is_not_moved(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     number = await lived.approved()
     with pytest.raises(MoveRefusedError, match="is running"):
         await move(lived.location, target, clock)
@@ -166,7 +162,7 @@ async def test_a_batch_in_work_is_not_moved(lived: LedgerFixture, target: Locati
     assert (await move(lived.location, target, clock)).rows["payout_batches"] == 2
 
 
-async def test_books_that_do_not_balance_are_not_moved(lived: LedgerFixture, target: Location, clock: Clock) -> None:
+async def test_unbalanced_ledger_is_not_moved(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     lived.honest = False
     with raw(lived.location) as connection:
         connection.execute("UPDATE users SET wallet_balance_cents = wallet_balance_cents + 1 WHERE discord_id = 10")
@@ -176,9 +172,7 @@ async def test_books_that_do_not_balance_are_not_moved(lived: LedgerFixture, tar
 
 @pytest.mark.about_a_file("only SQLite keeps any value in any column")
 @pytest.mark.parametrize("harm", ["'a' || char(0) || 'b'", "'x' || 1.5"])
-async def test_a_value_that_arrives_as_another_moves_nothing(
-    lived: LedgerFixture, postgresql: Server, clock: Clock, harm: str
-) -> None:
+async def test_changed_value_aborts_the_move(lived: LedgerFixture, postgresql: Server, clock: Clock, harm: str) -> None:
     lived.honest = False
     column = "manually_assigned_roles" if "char" in harm else "has_client_role"
     with raw(lived.location) as connection:
@@ -191,9 +185,7 @@ async def test_a_value_that_arrives_as_another_moves_nothing(
     postgresql.drop(target)
 
 
-async def test_a_row_that_is_lost_or_changed_on_the_way_is_found(
-    lived: LedgerFixture, target: Location, clock: Clock
-) -> None:
+async def test_lost_or_changed_row_is_found(lived: LedgerFixture, target: Location, clock: Clock) -> None:
     """By a trigger of the target's that changes what was written."""
     async with Database(target, clock=clock):
         pass
@@ -216,7 +208,7 @@ async def test_a_row_that_is_lost_or_changed_on_the_way_is_found(
     assert rows(target, "SELECT count(*) FROM users") == [(0,)]
 
 
-async def test_it_moves_back_again(lived: LedgerFixture, postgresql: Server, tmp_path: Path, clock: Clock) -> None:
+async def test_move_back_is_possible(lived: LedgerFixture, postgresql: Server, tmp_path: Path, clock: Clock) -> None:
     expected = contents(lived.location)
     there = postgresql.create()
     await move(lived.location, there, clock)
@@ -240,6 +232,6 @@ async def test_password_in_address_is_not_written_to_the_audit_log(
     assert "hunter2" not in entries
 
 
-async def test_a_target_that_is_not_there_is_one_line(lived: LedgerFixture, clock: Clock) -> None:
+async def test_missing_target_is_one_error_line(lived: LedgerFixture, clock: Clock) -> None:
     with pytest.raises(DatabaseUnavailableError, match="cannot be reached"):
         await move(lived.location, Database("postgresql+psycopg://me@127.0.0.1:1/x").location, clock)

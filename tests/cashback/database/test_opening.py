@@ -1,4 +1,4 @@
-"""Files that can be opened, and files that cannot: one line that says which and what to do."""
+"""Files that can be opened, and files that cannot: one error line with the problem and the remedy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("adopted", [False, True])
-async def test_a_file_is_opened_again_as_it_was_left(tmp_path: Path, *, adopted: bool) -> None:
+async def test_reopened_file_is_unchanged(tmp_path: Path, *, adopted: bool) -> None:
     path = tmp_path / "cashback.db"
     if adopted:
         apex_core.create(path)
@@ -38,7 +38,7 @@ async def test_a_file_is_opened_again_as_it_was_left(tmp_path: Path, *, adopted:
 
 
 @pytest.mark.parametrize("adopted", [False, True])
-async def test_many_open_a_new_file_at_once(tmp_path: Path, *, adopted: bool) -> None:
+async def test_new_file_can_be_opened_concurrently(tmp_path: Path, *, adopted: bool) -> None:
     path = tmp_path / "cashback.db"
     if adopted:
         apex_core.create(path)
@@ -54,7 +54,7 @@ async def test_many_open_a_new_file_at_once(tmp_path: Path, *, adopted: bool) ->
     assert rows(path, "SELECT count(*) FROM cashback_origin") == [(1,)]
 
 
-async def test_several_new_files_are_opened_at_once(tmp_path: Path) -> None:
+async def test_several_new_files_can_be_opened_concurrently(tmp_path: Path) -> None:
     """Alembic keeps its context in a module, one for all threads."""
 
     async def connect(path: Path) -> None:
@@ -67,7 +67,7 @@ async def test_several_new_files_are_opened_at_once(tmp_path: Path) -> None:
                 tasks.start_soon(connect, tmp_path / f"{number}.db")
 
 
-def test_two_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
+def test_two_processes_can_open_a_new_file(tmp_path: Path) -> None:
     code = (
         "import sys, anyio\n"
         "from cashback.database import Database\n"
@@ -93,7 +93,7 @@ def test_two_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
 
 
 async def refusal(location: str | Path) -> str:
-    """Try to open a ledger and return the one line that says why not."""
+    """Try to open a ledger and return the error line."""
     with pytest.raises(DatabaseUnavailableError) as caught:
         await Database(location).connect()
     message = str(caught.value)
@@ -101,14 +101,14 @@ async def refusal(location: str | Path) -> str:
     return message
 
 
-async def test_a_text_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+async def test_text_file_is_refused_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("milk, bread, " * 1000)
     assert await refusal(path) == f"Database {path} is not an SQLite database; name another file."
     assert path.read_text() == "milk, bread, " * 1000
 
 
-async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+async def test_file_of_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cashback.db"
     async with Database(path):
         pass
@@ -117,15 +117,15 @@ async def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     assert "schema 9999 of a newer version; update this program" in await refusal(path)
 
 
-async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+async def test_missing_folder_is_named(tmp_path: Path) -> None:
     assert f"the folder {tmp_path / 'nowhere'} does not exist" in await refusal(tmp_path / "nowhere" / "cashback.db")
 
 
-async def test_a_folder_is_no_file(tmp_path: Path) -> None:
+async def test_folder_is_refused(tmp_path: Path) -> None:
     assert "cannot be opened" in await refusal(tmp_path)
 
 
-async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+async def test_damaged_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cashback.db"
     async with Database(path):
         pass
@@ -134,19 +134,19 @@ async def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     assert str(path) in await refusal(path)
 
 
-async def test_a_url_names_the_file(tmp_path: Path) -> None:
+async def test_url_is_accepted_for_a_file(tmp_path: Path) -> None:
     async with Database(f"sqlite:///{tmp_path / 'cashback.db'}") as database:
         assert database.path == tmp_path / "cashback.db"
         await database.ensure_user(1)
 
 
-def test_a_url_of_another_kind_is_refused_without_its_password() -> None:
+def test_unknown_url_is_refused_without_its_password() -> None:
     with pytest.raises(DatabaseUnavailableError) as caught:
         Database("mysql://admin:secret@host/ledger")
     assert "secret" not in str(caught.value)
 
 
-async def test_nothing_is_done_before_connect_or_after_close(tmp_path: Path) -> None:
+async def test_use_before_connect_or_after_close_is_refused(tmp_path: Path) -> None:
     database = Database(tmp_path / "cashback.db")
     with pytest.raises(CashbackError, match="is not open"):
         await database.ensure_user(1)
@@ -158,7 +158,7 @@ async def test_nothing_is_done_before_connect_or_after_close(tmp_path: Path) -> 
         await database.get_referral_stats(1)
 
 
-async def test_what_was_closed_opens_again_whichever_file_is_there_then(tmp_path: Path) -> None:
+async def test_closed_database_reopens_the_present_file(tmp_path: Path) -> None:
     """While it is open, a file that is replaced is refused; a restore from a backup goes through close and connect."""
     path = tmp_path / "cashback.db"
     async with Database(tmp_path / "backup.db") as backup:
@@ -173,7 +173,7 @@ async def test_what_was_closed_opens_again_whichever_file_is_there_then(tmp_path
     assert rows(path, "SELECT discord_id FROM users ORDER BY 1") == [(6,), (7,)]
 
 
-async def test_a_file_that_another_program_holds_is_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_locked_file_is_reported_as_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cashback.database.dialect.BUSY_TIMEOUT_SECONDS", 0.05)
     async with Database(tmp_path / "cashback.db") as database:
         with raw(database.path) as connection:

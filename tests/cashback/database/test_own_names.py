@@ -37,7 +37,7 @@ def old(kind: str, tmp_path: Path, clock: Clock, request: pytest.FixtureRequest)
 
 @pytest.fixture
 async def lived(till: LedgerFixture) -> LedgerFixture:
-    """Have a ledger of today with payouts, an unlinked referral, a blacklisted member and a proposal."""
+    """Create a present ledger with payouts, an unlinked referral, a blacklisted member and a proposal."""
     buyers = await till.earn(10, 250, 90)
     await till.earn(20, 300)
     await till.pay()
@@ -105,7 +105,7 @@ def declared(location: Location) -> list[tuple[object, ...]]:
     ]
 
 
-async def test_a_first_ledger_keeps_every_row_and_goes_on(old: Location, lived: LedgerFixture, clock: Clock) -> None:
+async def test_first_schema_ledger_keeps_every_row(old: Location, lived: LedgerFixture, clock: Clock) -> None:
     columns = first_columns(old)
     first_ledger.fill(old, lived.location)
     async with Database(old, clock=clock) as database:
@@ -118,13 +118,13 @@ async def test_a_first_ledger_keeps_every_row_and_goes_on(old: Location, lived: 
         assert (await there.verify()).breaches == ()
 
 
-async def test_a_migrated_ledger_is_declared_like_a_new_one(old: Location, till: LedgerFixture, clock: Clock) -> None:
+async def test_migrated_ledger_equals_a_new_one(old: Location, till: LedgerFixture, clock: Clock) -> None:
     async with Database(old, clock=clock):
         pass
     assert declared(old) == declared(till.location)
 
 
-async def test_an_older_program_finds_a_revision_that_it_does_not_know(old: Location, till: LedgerFixture) -> None:
+async def test_older_program_finds_unknown_revision(old: Location, till: LedgerFixture) -> None:
     async with Database(old):
         pass
     for location in (old, till.location):
@@ -132,7 +132,7 @@ async def test_an_older_program_finds_a_revision_that_it_does_not_know(old: Loca
         assert rows(location, "SELECT version_num FROM cashback_alembic_version") == [(schema.NEWEST,)]
 
 
-async def test_guards_refuse_in_a_migrated_ledger(old: Location, lived: LedgerFixture) -> None:
+async def test_migrated_ledger_has_its_guards(old: Location, lived: LedgerFixture) -> None:
     first_ledger.fill(old, lived.location)
     async with Database(old):
         pass
@@ -146,7 +146,7 @@ async def test_guards_refuse_in_a_migrated_ledger(old: Location, lived: LedgerFi
             connection.execute(change)
 
 
-async def test_a_ledger_that_was_moved_away_stays_closed(old: Location, clock: Clock) -> None:
+async def test_moved_ledger_stays_closed_after_migration(old: Location, clock: Clock) -> None:
     reason = "this ledger was moved to another database; name that one"
     with raw(old) as connection:
         connection.execute(
@@ -158,14 +158,14 @@ async def test_a_ledger_that_was_moved_away_stays_closed(old: Location, clock: C
             await database.blacklist_referral_user(5)
 
 
-async def test_a_ledger_of_a_newer_program_is_refused(old: Location) -> None:
+async def test_ledger_of_newer_program_is_refused(old: Location) -> None:
     with raw(old) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0777'")
     with pytest.raises(DatabaseUnavailableError, match="schema 0777 of a newer version; update this program"):
         await Database(old).connect()
 
 
-async def test_a_migration_that_fails_changes_nothing(old: Location, clock: Clock) -> None:
+async def test_failed_migration_changes_nothing(old: Location, clock: Clock) -> None:
     with raw(old) as connection:
         connection.execute("CREATE TABLE cashback_slot_posts (id INTEGER)")
     before = declared(old)
@@ -179,9 +179,7 @@ async def test_a_migration_that_fails_changes_nothing(old: Location, clock: Cloc
 
 
 @pytest.mark.about_a_file("only a file is another bot's")
-async def test_a_file_that_was_adopted_before_is_migrated_and_keeps_one_of_two_equal_indexes(
-    tmp_path: Path, clock: Clock
-) -> None:
+async def test_earlier_adopted_file_is_migrated_without_duplicate_index(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "apex_core.db"
     with raw(path) as connection:
         connection.executescript(apex_core.SHARED_TABLES + apex_core.ROWS)
@@ -198,7 +196,7 @@ async def test_a_file_that_was_adopted_before_is_migrated_and_keeps_one_of_two_e
 
 
 @pytest.mark.about_a_file("names of files")
-async def test_everything_of_ours_begins_with_our_name(old: Location, till: LedgerFixture) -> None:
+async def test_all_our_objects_have_our_prefix(old: Location, till: LedgerFixture) -> None:
     async with Database(old):
         pass
     for location in (old, till.location):

@@ -30,7 +30,7 @@ def read_then_write(connection: Connection) -> None:
     connection.execute(update(users).where(users.c.discord_id == 1).values(wallet_balance_cents=balance + 1))
 
 
-async def test_of_two_transactions_that_meet_one_is_run_again(address: URL) -> None:
+async def test_conflicting_transaction_is_retried(address: URL) -> None:
     async with Database(address) as one, Database(address) as other:
         await one.ensure_user(1)
 
@@ -44,7 +44,7 @@ async def test_of_two_transactions_that_meet_one_is_run_again(address: URL) -> N
     assert rows(address, "SELECT wallet_balance_cents FROM users") == [(30,)]
 
 
-async def test_a_connection_that_is_cut_in_a_transaction_is_an_unavailable_database_and_the_next_use_works(
+async def test_connection_cut_in_transaction_is_reported_and_next_use_works(
     address: URL,
 ) -> None:
     def be_cut(connection: Connection) -> None:
@@ -69,7 +69,7 @@ async def test_a_connection_that_is_cut_in_a_transaction_is_an_unavailable_datab
     assert rows(address, "SELECT wallet_balance_cents FROM users") == [(2,)]
 
 
-async def test_two_open_a_new_database_at_once(postgresql: Server, clock: Clock) -> None:
+async def test_new_database_can_be_opened_concurrently(postgresql: Server, clock: Clock) -> None:
     address = postgresql.create()
 
     async def open_it() -> None:
@@ -101,7 +101,7 @@ INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents
 """
 
 
-async def test_another_bots_tables_on_a_server_are_adopted(postgresql: Server, clock: Clock) -> None:
+async def test_tables_of_other_bot_on_a_server_are_adopted(postgresql: Server, clock: Clock) -> None:
     address = postgresql.create()
     with raw(address) as server:
         server.executescript(OTHER_BOT)
@@ -118,41 +118,41 @@ async def test_another_bots_tables_on_a_server_are_adopted(postgresql: Server, c
 
 
 @pytest.mark.parametrize("table", ["wallet_transactions", "cashback_payouts", "cashback_audit_log"])
-def test_what_is_only_added_to_is_not_emptied_at_once(address: URL, table: str) -> None:
+def test_append_only_tables_refuse_truncate(address: URL, table: str) -> None:
     with raw(address) as server, pytest.raises(REFUSED, match="only ever added to"):
         server.execute(f"TRUNCATE {table} CASCADE")
 
 
-async def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
+async def test_missing_server_is_named_without_its_password() -> None:
     with pytest.raises(DatabaseUnavailableError, match="cannot be reached") as refused:
         await Database("postgresql+psycopg://me:secret@127.0.0.1:1/cashback").connect()
     assert "secret" not in str(refused.value)
 
 
-async def test_a_database_that_is_not_there_is_named(address: URL) -> None:
+async def test_missing_database_is_named(address: URL) -> None:
     with pytest.raises(DatabaseUnavailableError, match="create it first"):
         await Database(address.set(database="no_such_database")).connect()
 
 
-def test_a_backup_says_what_to_use_instead(address: URL, tmp_path: Path) -> None:
+def test_backup_on_server_names_the_alternative(address: URL, tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailableError, match="pg_dump"):
         backup.make(Database(address).path, tmp_path / "copy.db")
 
 
-async def test_what_is_committed_is_on_disk_whatever_the_server_would_do(address: URL) -> None:
+async def test_commits_are_on_disk_despite_server_setting(address: URL) -> None:
     async with Database(address) as database:
         asked = await database.write(lambda connection: connection.execute(text("SHOW synchronous_commit")).scalar())
     assert asked == "on"
 
 
-async def test_a_transaction_that_reads_cannot_write(address: URL) -> None:
+async def test_read_transaction_cannot_write(address: URL) -> None:
     async with Database(address) as database:
         with pytest.raises(DatabaseUnavailableError):
             await database.read(lambda connection: connection.execute(update(users).values(wallet_balance_cents=1)))
 
 
 @pytest.mark.parametrize("harm", ["its connections are cut", "the server crashes"])
-async def test_a_batch_that_loses_its_server_has_paid_whole_chunks_and_is_finished(
+async def test_batch_losing_its_server_has_whole_chunks_and_completes(
     postgresql: Server, address: URL, clock: Clock, harm: str
 ) -> None:
     """In the middle of the second chunk, when its rows are written and not committed."""

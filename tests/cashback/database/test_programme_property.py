@@ -29,7 +29,7 @@ from tests.conftest import Clock, LedgerFixture
 
 PPM: Final = 1_000_000
 REFERRERS: Final = {10: 1, 11: 2}
-"""Who brought whom, as buyer: referrer."""
+"""The referrals, as buyer: referrer."""
 
 
 @dataclass(frozen=True)
@@ -225,9 +225,7 @@ async def _live(path: Path, wanted: Sequence[Act]) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(wanted=acts)
-def test_paid_and_pending_and_held_less_owed_is_the_exact_sum_whatever_happens(
-    new_ledger: Path, wanted: list[Act]
-) -> None:
+def test_paid_pending_held_less_owed_is_the_exact_sum(new_ledger: Path, wanted: list[Act]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cashback.db"
         copyfile(new_ledger, path)

@@ -289,7 +289,7 @@ async def test_who_is_below_the_minimum_alone_is_told_so(till: LedgerFixture) ->
     await till.earn_all([(1, 40), (2, 45)])
     with pytest.raises(NothingPendingError) as refused:
         await propose(till, target_user_id=2, min_payout_cents=50)
-    assert str(refused.value) == "Member 2 is left out: below the smallest payout."
+    assert str(refused.value) == "Member 2 is left out: below the minimum payout."
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
         await propose(till, min_payout_cents=50)
     assert (

@@ -68,7 +68,7 @@ def _by_fractions(recorded: Sequence[Order]) -> dict[int, tuple[int, int]]:
 
 @settings(max_examples=60, deadline=None)
 @given(recorded=st.lists(orders, max_size=20), cuts=st.sets(st.integers(0, 20)))
-def test_any_purchases_in_any_split_earn_what_exact_fractions_give(
+def test_purchases_in_any_split_earn_the_exact_fraction(
     new_ledger: Path, recorded: list[Order], cuts: set[int]
 ) -> None:
     bounds = [0, *sorted(cuts), len(recorded)]
@@ -83,7 +83,7 @@ def test_any_purchases_in_any_split_earn_what_exact_fractions_give(
 
 @settings(max_examples=25, deadline=None)
 @given(amounts=st.lists(st.integers(0, 5_000), min_size=1, max_size=30), rate=st.integers(0, 1_000_000))
-def test_nothing_below_a_cent_is_lost_or_invented(new_ledger: Path, amounts: list[int], rate: int) -> None:
+def test_fractions_of_a_cent_are_not_lost_or_created(new_ledger: Path, amounts: list[int], rate: int) -> None:
     recorded = [(number, 10, cents, rate) for number, cents in enumerate(amounts)]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "cashback.db"
@@ -93,7 +93,7 @@ def test_nothing_below_a_cent_is_lost_or_invented(new_ledger: Path, amounts: lis
 
 
 @pytest.mark.anyio
-async def test_an_order_id_of_any_text_is_known_again(till: LedgerFixture) -> None:
+async def test_order_id_of_any_text_is_recognized(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     orders = ["\U0001f600", 'a"b\\c', "[1, 2]", "é\t\n", "007", "7", "null", "1e3", "a" * 200]
     for order in orders:
@@ -104,7 +104,7 @@ async def test_an_order_id_of_any_text_is_known_again(till: LedgerFixture) -> No
 
 
 @pytest.mark.anyio
-async def test_of_hundreds_in_one_call_each_referral_gets_its_own(till: LedgerFixture) -> None:
+async def test_hundreds_of_purchases_in_one_call_reach_their_referrals(till: LedgerFixture) -> None:
     """So many that some go to the database in hundreds, and the rest one by one. Every third is payable at once."""
     buyers = range(1_000, 1_250)
     await till.database.write(create_referrals, [(1, buyer) for buyer in buyers], FRIDAY)

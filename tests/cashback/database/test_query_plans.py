@@ -205,7 +205,7 @@ async def test_open_batches_are_read_from_their_index(large: LedgerFixture) -> N
     "SQLite says how it goes about a statement before there are rows; a server's plan depends on them"
 )
 async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(till: LedgerFixture) -> None:
-    """Of no batch before, nobody was left out; asked for as NULL, every row would be looked at for every referrer."""
+    """Compared with NULL when no batch came before, every row would be scanned for every referrer."""
     await till.earn_all((referrer, 100) for referrer in range(1, 9))
     terms = BatchLimits(max_users=10, max_total_cents=1000)
     plans = await till.database.write(

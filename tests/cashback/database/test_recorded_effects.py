@@ -1,4 +1,4 @@
-"""What each act leaves on record, to the last word: who, when, of which batch, how much; and no other is touched."""
+"""The complete record of each action: actor, moment, batch, amount; and no other batch is affected."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def moments(till: LedgerFixture, number: int) -> tuple[Any, ...]:
 
 
 def break_wallet(till: LedgerFixture, person: int) -> None:
-    """Have a wallet refuse to be written."""
+    """Make a wallet refuse to be written."""
     with raw(till.location) as connection:
         connection.execute(
             f"CREATE TRIGGER broken_{person} BEFORE UPDATE OF wallet_balance_cents ON users"
@@ -57,9 +57,7 @@ def break_wallet(till: LedgerFixture, person: int) -> None:
         )
 
 
-async def test_a_replayed_chunk_tells_exactly_what_became_of_it(
-    till: LedgerFixture, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_replayed_chunk_returns_each_outcome(till: LedgerFixture, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "stages.crediting")
     await till.earn_all((person, 100 * person) for person in (1, 2, 3, 4))
     number = await till.approved()
@@ -73,7 +71,7 @@ async def test_a_replayed_chunk_tells_exactly_what_became_of_it(
     ]
 
 
-async def test_who_fails_alone_fails_in_the_batch(till: LedgerFixture) -> None:
+async def test_payout_failing_alone_fails_in_the_batch(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 200)])
     number = await till.approved()
     break_wallet(till, 1)
@@ -84,7 +82,7 @@ async def test_who_fails_alone_fails_in_the_batch(till: LedgerFixture) -> None:
     ]
 
 
-async def test_what_was_credited_is_in_the_wallet_to_the_last_word(till: LedgerFixture, clock: Clock) -> None:
+async def test_credited_payout_has_complete_wallet_transaction(till: LedgerFixture, clock: Clock) -> None:
     await till.earn_all([(1, 100), (2, 200), (2, 50), (3, 300)])
     await till.pay(target_user_id=3)
     clock.advance(60)
@@ -113,7 +111,7 @@ async def test_what_was_credited_is_in_the_wallet_to_the_last_word(till: LedgerF
     ]
 
 
-async def test_a_chunk_is_found_among_the_planned_payouts_of_its_own_running_batch(till: LedgerFixture) -> None:
+async def test_chunk_contains_only_planned_payouts_of_its_batch(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 200), (3, 300), (4, 400)])
     everyone, one = await till.approved(), await till.approved(target_user_id=3)
 
@@ -132,7 +130,7 @@ async def test_a_chunk_is_found_among_the_planned_payouts_of_its_own_running_bat
     assert await found(everyone) == (2, 3)
 
 
-async def test_a_stopped_batch_says_which_chunk_stays(till: LedgerFixture, caplog: pytest.LogCaptureFixture) -> None:
+async def test_stopped_batch_names_the_remaining_chunk(till: LedgerFixture, caplog: pytest.LogCaptureFixture) -> None:
     """The batch is stopped after discovery has found the chunk and before it is credited."""
     caplog.set_level(logging.INFO, "stages.crediting")
     await till.earn(1, 100)
@@ -150,7 +148,7 @@ async def test_a_stopped_batch_says_which_chunk_stays(till: LedgerFixture, caplo
     assert caplog.messages == ["batch 1 was stopped; a chunk of it stays planned"]
 
 
-async def test_a_failed_payout_fails_in_its_own_batch_alone(till: LedgerFixture) -> None:
+async def test_failed_payout_affects_only_its_batch(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number, other = await till.approved(), await till.approved()
     for each in (number, other):
@@ -160,7 +158,7 @@ async def test_a_failed_payout_fails_in_its_own_batch_alone(till: LedgerFixture)
     assert till.payouts(other) == [(1, "planned", 0, None)]
 
 
-async def test_what_is_given_up_is_given_up_in_its_own_batch_alone(till: LedgerFixture, clock: Clock) -> None:
+async def test_abandoned_payouts_affect_only_their_batch(till: LedgerFixture, clock: Clock) -> None:
     await till.earn_all([(1, 100), (2, 200)])
     number, other = await till.approved(), await till.approved()
     await till.database.write(runs.stop, number, actor="discord:7", now=clock())
@@ -174,7 +172,7 @@ async def test_what_is_given_up_is_given_up_in_its_own_batch_alone(till: LedgerF
     assert entries(till, "batch_given_up") == [("discord:8", number, {"users": 2})]
 
 
-async def test_a_batch_that_is_stopped_and_resumed_keeps_when_it_began(till: LedgerFixture, clock: Clock) -> None:
+async def test_resumed_batch_keeps_its_start(till: LedgerFixture, clock: Clock) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.write(runs.start, number, now=clock.advance(10))
@@ -188,9 +186,7 @@ async def test_a_batch_that_is_stopped_and_resumed_keeps_when_it_began(till: Led
     assert told["status"] == "completed"
 
 
-async def test_a_batch_that_is_stopped_before_it_began_begins_when_it_is_resumed(
-    till: LedgerFixture, clock: Clock
-) -> None:
+async def test_batch_stopped_before_start_starts_at_resume(till: LedgerFixture, clock: Clock) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     await till.database.write(runs.stop, number, actor="cli", now=clock())
@@ -198,7 +194,7 @@ async def test_a_batch_that_is_stopped_before_it_began_begins_when_it_is_resumed
     assert moments(till, number) == (None, 0, 25, None)
 
 
-async def test_a_state_is_said_in_words(till: LedgerFixture) -> None:
+async def test_refusal_names_the_state(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     number = await till.approved()
     break_wallet(till, 1)
@@ -208,9 +204,7 @@ async def test_a_state_is_said_in_words(till: LedgerFixture) -> None:
     assert str(refused.value) == "Batch BATCH-20260703-150000 is completed with failures; there is nothing to stop."
 
 
-async def test_what_is_cancelled_and_what_expires_is_on_record_with_who_and_when(
-    till: LedgerFixture, clock: Clock
-) -> None:
+async def test_cancellation_and_expiry_are_recorded_with_actor_and_moment(till: LedgerFixture, clock: Clock) -> None:
     await till.earn(1, 100)
     service = service_of(till)
     cancelled = (await service.propose(ADMIN)).batch_number
@@ -224,7 +218,7 @@ async def test_what_is_cancelled_and_what_expires_is_on_record_with_who_and_when
     assert [moments(till, number)[3] for number in (cancelled, expired)] == [5, 125]
 
 
-async def test_the_first_of_two_approvals_is_on_record_to_the_last_word(till: LedgerFixture, clock: Clock) -> None:
+async def test_first_approval_is_recorded_completely(till: LedgerFixture, clock: Clock) -> None:
     await till.earn(1, 1000)
     service = service_of(till, approval_threshold_cents=1000, approval_hours=3)
     number = (await service.propose(ADMIN)).batch_number
@@ -244,13 +238,13 @@ async def test_the_first_of_two_approvals_is_on_record_to_the_last_word(till: Le
     assert not await service.is_waiting(number)
 
 
-async def test_who_may_not_propose_is_refused_what_was_wanted(till: LedgerFixture) -> None:
+async def test_refused_proposal_is_audited_with_its_selection(till: LedgerFixture) -> None:
     with pytest.raises(CashbackError):
         await service_of(till).propose(MEMBER)
     assert refusals(till) == [("discord:9", "propose a batch")]
 
 
-async def test_a_selection_is_one_or_the_other(till: LedgerFixture) -> None:
+async def test_selection_with_only_and_without_is_refused(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     service = service_of(till)
     with pytest.raises(CashbackError) as refused:
@@ -265,22 +259,20 @@ async def test_a_selection_is_one_or_the_other(till: LedgerFixture) -> None:
 
 
 @pytest.mark.parametrize(("policy", "paid"), [("hold", [2]), ("pay", [1, 2])])
-async def test_the_desk_holds_leavers_where_the_settings_say_so(
-    till: LedgerFixture, policy: str, paid: list[int]
-) -> None:
+async def test_service_withholds_leavers_if_configured(till: LedgerFixture, policy: str, paid: list[int]) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     await till.database.write(absences.note, 1, Absence.LEFT, FRIDAY)
     summary = await service_of(till, leaver_policy=policy).propose(ADMIN)
     assert sorted(one.referrer_id for one in summary.top) == paid
 
 
-async def test_the_desk_rolls_over_what_is_below_the_minimum(till: LedgerFixture) -> None:
+async def test_service_defers_amounts_below_the_minimum(till: LedgerFixture) -> None:
     await till.earn_all([(1, 99), (2, 100)])
     summary = await service_of(till, min_payout_cents=100).propose(ADMIN)
     assert [one.referrer_id for one in summary.top] == [2]
 
 
-async def test_what_is_not_pending_is_said_with_why(till: LedgerFixture) -> None:
+async def test_missing_pending_cashback_is_explained(till: LedgerFixture) -> None:
     with pytest.raises(NothingPendingError) as refused:
         await till.propose()
     assert str(refused.value) == "No referral cashback is pending."
@@ -294,7 +286,7 @@ async def test_what_is_not_pending_is_said_with_why(till: LedgerFixture) -> None
     assert str(refused.value).startswith("Member 1 is left out: ")
 
 
-async def test_a_batch_that_is_not_running_says_so(till: LedgerFixture) -> None:
+async def test_batch_not_running_is_reported(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     number = await till.approved()
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
@@ -303,14 +295,14 @@ async def test_a_batch_that_is_not_running_says_so(till: LedgerFixture) -> None:
     assert str(refused.value) == "Batch BATCH-20260703-150000 is approved, not running; nothing more is paid."
 
 
-async def test_a_free_batch_id_is_the_next_second(till: LedgerFixture) -> None:
+async def test_taken_batch_id_uses_the_next_second(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     ids = [await till.approve((await till.propose()).batch_number) for _ in range(3)]
     assert ids == [f"BATCH-20260703-15000{second}" for second in range(3)]
 
 
 def lose_every_race(till: LedgerFixture) -> None:
-    """Have another process always be a moment faster: an update of a batch finds nothing to move."""
+    """Simulate another process that is always faster: an update of a batch finds nothing to change."""
     with raw(till.location) as connection:
         connection.execute(
             "CREATE TRIGGER lost BEFORE UPDATE ON cashback_payout_batches BEGIN SELECT RAISE(IGNORE); END"
@@ -319,9 +311,7 @@ def lose_every_race(till: LedgerFixture) -> None:
 
 @pytest.mark.about_a_file("its trigger can have an update find nothing")
 @pytest.mark.parametrize("threshold_cents", [None, 100])
-async def test_who_loses_the_race_for_an_approval_is_told_and_nothing_is_on_record(
-    till: LedgerFixture, threshold_cents: int | None
-) -> None:
+async def test_lost_approval_race_is_refused_and_unrecorded(till: LedgerFixture, threshold_cents: int | None) -> None:
     await till.earn(1, 100)
     service = service_of(till, approval_threshold_cents=threshold_cents)
     number = (await service.propose(ADMIN)).batch_number
@@ -331,7 +321,7 @@ async def test_who_loses_the_race_for_an_approval_is_told_and_nothing_is_on_reco
     assert entries(till, "batch_approved") == entries(till, "batch_first_approved") == []
 
 
-async def test_a_batch_that_planned_another_number_of_payouts_is_not_finished(till: LedgerFixture) -> None:
+async def test_batch_with_wrong_payout_count_is_not_finished(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100), (3, 100)])
     number = await till.approved()
     break_wallet(till, 1)

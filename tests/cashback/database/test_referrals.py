@@ -22,7 +22,7 @@ from tests.conftest import FRIDAY, LedgerFixture
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_new_referral_is_found_from_both_sides(till: LedgerFixture) -> None:
+async def test_new_referral_is_found_from_both_sides(till: LedgerFixture) -> None:
     database = till.database
     number = await database.create_referral(1, 2)
     assert isinstance(number, int)
@@ -36,7 +36,7 @@ async def test_a_new_referral_is_found_from_both_sides(till: LedgerFixture) -> N
     assert till.rows("SELECT discord_id FROM users ORDER BY 1") == [(1,), (2,), (3,)]
 
 
-async def test_nobody_refers_themselves(till: LedgerFixture) -> None:
+async def test_self_referral_is_refused(till: LedgerFixture) -> None:
     with pytest.raises(RuntimeError, match=r"^Users cannot refer themselves$") as caught:
         await till.database.create_referral(1, 1)
     assert isinstance(caught.value, ReferralRefusedError)
@@ -44,7 +44,7 @@ async def test_nobody_refers_themselves(till: LedgerFixture) -> None:
 
 
 @pytest.mark.parametrize("referrer", [1, 3])
-async def test_nobody_is_referred_a_second_time(till: LedgerFixture, referrer: int) -> None:
+async def test_second_referral_is_refused(till: LedgerFixture, referrer: int) -> None:
     await till.database.create_referral(1, 2)
     with pytest.raises(RuntimeError, match=r"^This user has already been referred by someone$"):
         await till.database.create_referral(referrer, 2)
@@ -52,7 +52,7 @@ async def test_nobody_is_referred_a_second_time(till: LedgerFixture, referrer: i
 
 
 @pytest.mark.parametrize("length", [2, 3, 7])
-async def test_nobody_is_referred_by_somebody_below(till: LedgerFixture, length: int) -> None:
+async def test_referral_loop_is_refused(till: LedgerFixture, length: int) -> None:
     for member in range(1, length):
         await till.database.create_referral(member, member + 1)
     with pytest.raises(RuntimeError, match=rf"^Member {length} was referred by Member 1, .* loop is refused$"):
@@ -60,7 +60,7 @@ async def test_nobody_is_referred_by_somebody_below(till: LedgerFixture, length:
     assert await till.database.get_referrer_for_user(1) is None
 
 
-async def test_many_at_once_close_no_circle_with_each_other_or_with_what_stands(till: LedgerFixture) -> None:
+async def test_loops_within_one_call_are_refused(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     pairs = [(2, 3), (3, 1), (5, 6), (4, 5), (6, 4), (6, 7)]
     refusals = await till.database.write(referrals.create_referrals, pairs, FRIDAY)
@@ -70,7 +70,7 @@ async def test_many_at_once_close_no_circle_with_each_other_or_with_what_stands(
 
 
 @pytest.mark.parametrize("wrong", [0, -1, LARGEST_ID + 1, True, 1.5, "7"])
-async def test_an_id_is_a_positive_63_bit_integer(till: LedgerFixture, wrong: int) -> None:
+async def test_invalid_id_is_refused(till: LedgerFixture, wrong: int) -> None:
     database = till.database
     refused = (
         database.create_referral(wrong, 2),
@@ -85,20 +85,20 @@ async def test_an_id_is_a_positive_63_bit_integer(till: LedgerFixture, wrong: in
     assert till.rows("SELECT * FROM users") == []
 
 
-async def test_the_largest_id_is_paid(till: LedgerFixture) -> None:
+async def test_largest_id_is_paid(till: LedgerFixture) -> None:
     await till.earn(LARGEST_ID, 5)
     assert (await till.pay()).total_cents == 5
     assert till.balance(LARGEST_ID) == 5
 
 
-async def test_a_person_keeps_the_row_that_there_is(till: LedgerFixture) -> None:
+async def test_existing_user_row_is_kept(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     await till.pay()
     await till.database.ensure_user(1)
     assert till.balance(1) == 100
 
 
-async def test_a_purchase_tells_the_whole_cents_that_it_earned(till: LedgerFixture) -> None:
+async def test_purchase_returns_its_earned_whole_cents(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, 1, 20_000) == 100
     assert await till.database.log_referral_purchase(2, 2, 199) == 0
@@ -113,14 +113,14 @@ async def test_a_purchase_tells_the_whole_cents_that_it_earned(till: LedgerFixtu
     }
 
 
-async def test_a_purchase_that_nobody_referred_earns_nobody_anything(till: LedgerFixture) -> None:
+async def test_purchase_without_referral_earns_nothing(till: LedgerFixture) -> None:
     assert await till.database.log_referral_purchase(2, 1, 20_000) is None
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, 1, 20_000) is None
     assert await till.pending(1) == 0
 
 
-async def test_one_order_counts_once_whether_its_id_is_a_number_or_a_text(till: LedgerFixture) -> None:
+async def test_order_id_as_number_or_text_counts_once(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, 77, 20_000) == 100
     assert await till.database.log_referral_purchase(2, "77", 20_000) is None
@@ -128,7 +128,7 @@ async def test_one_order_counts_once_whether_its_id_is_a_number_or_a_text(till: 
 
 
 @pytest.mark.parametrize(("buyer", "amount"), [(2, 20_001), (3, 20_000)])
-async def test_an_order_that_is_known_otherwise_is_refused(till: LedgerFixture, buyer: int, amount: int) -> None:
+async def test_order_with_other_data_is_refused(till: LedgerFixture, buyer: int, amount: int) -> None:
     await till.earn_all([])
     await till.database.create_referral(1, 2)
     await till.database.create_referral(1, 3)
@@ -139,26 +139,26 @@ async def test_an_order_that_is_known_otherwise_is_refused(till: LedgerFixture, 
 
 
 @pytest.mark.parametrize("amount", [-1, LARGEST_PURCHASE_CENTS + 1, 1.5, True, "100", None])
-async def test_an_amount_is_whole_cents(till: LedgerFixture, amount: int) -> None:
+async def test_fractional_amount_is_refused(till: LedgerFixture, amount: int) -> None:
     await till.database.create_referral(1, 2)
     with pytest.raises(PurchaseRefusedError):
         await till.database.log_referral_purchase(2, 1, amount)
     assert till.rows("SELECT * FROM cashback_referral_purchases") == []
 
 
-async def test_an_order_needs_an_id(till: LedgerFixture) -> None:
+async def test_empty_order_id_is_refused(till: LedgerFixture) -> None:
     with pytest.raises(PurchaseRefusedError, match="order id is empty"):
         await till.database.log_referral_purchase(2, "", 100)
 
 
-async def test_a_text_that_is_hostile_to_sql_is_an_order_id_like_any_other(till: LedgerFixture) -> None:
+async def test_sql_injection_in_order_id_is_harmless(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     order = "'; DROP TABLE users; -- \u2603 %s :x ?"
     assert await till.database.log_referral_purchase(2, order, 20_000) == 100
     assert till.rows("SELECT order_id FROM cashback_referral_purchases") == [(order,)]
 
 
-async def test_orders_repeat_within_one_call_too(till: LedgerFixture) -> None:
+async def test_repeated_order_in_one_call_counts_once(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     purchases = [
         Purchase(order_id="a", buyer_id=2, amount_cents=20_000),
@@ -176,7 +176,7 @@ async def test_orders_repeat_within_one_call_too(till: LedgerFixture) -> None:
     assert await till.pending(1) == 100
 
 
-async def test_referrals_in_one_call_answer_one_by_one(till: LedgerFixture) -> None:
+async def test_referrals_in_one_call_have_separate_results(till: LedgerFixture) -> None:
     pairs = [(1, 2), (1, 1), (3, 2), (3, 4)]
     answers = await till.database.write(referrals.create_referrals, pairs, FRIDAY)
     assert answers == [
@@ -187,7 +187,7 @@ async def test_referrals_in_one_call_answer_one_by_one(till: LedgerFixture) -> N
     ]
 
 
-async def test_pending_lists_the_largest_first_and_counts_what_is_owed_only(till: LedgerFixture) -> None:
+async def test_pending_is_listed_largest_first(till: LedgerFixture) -> None:
     await till.earn(1, 100)
     await till.earn(2, 300, 50)
     await till.earn(3, 100)
@@ -201,7 +201,7 @@ async def test_pending_lists_the_largest_first_and_counts_what_is_owed_only(till
     ]
 
 
-async def test_pending_of_one_names_the_referrals_oldest_first(till: LedgerFixture) -> None:
+async def test_pending_of_one_lists_referrals_oldest_first(till: LedgerFixture) -> None:
     first, second = await till.earn(1, 30, 70)
     assert await till.database.get_pending_cashback_for_user(1) == {
         "pending_cents": 100,
@@ -212,7 +212,7 @@ async def test_pending_of_one_names_the_referrals_oldest_first(till: LedgerFixtu
     assert (await till.database.get_pending_cashback_for_user(99))["referral_details"] == []
 
 
-async def test_a_blacklisted_referrer_has_nothing_pending_and_earns_nothing(till: LedgerFixture) -> None:
+async def test_blacklisted_referrer_has_and_earns_nothing(till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 100)
     assert await till.database.blacklist_referral_user(1) is True
     assert await till.database.blacklist_referral_user(1) is False
@@ -228,14 +228,14 @@ async def test_a_blacklisted_referrer_has_nothing_pending_and_earns_nothing(till
     assert await till.database.log_referral_purchase(800, "new", 20_000) is None
 
 
-async def test_a_member_may_be_blacklisted_before_the_first_referral(till: LedgerFixture) -> None:
+async def test_member_without_referrals_can_be_blacklisted(till: LedgerFixture) -> None:
     assert await till.database.blacklist_referral_user(1)
     await till.database.create_referral(1, 2)
     assert await till.database.log_referral_purchase(2, 1, 20_000) is None
     assert await till.database.get_all_pending_referral_cashbacks() == []
 
 
-async def test_who_is_no_longer_blacklisted_has_what_was_pending_before(till: LedgerFixture) -> None:
+async def test_unblacklisted_member_regains_pending_cashback(till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 100)
     await till.database.blacklist_referral_user(1, reason="fraud", actor="discord:5")
     await till.database.log_referral_purchase(buyer, "meanwhile", 20_000)
@@ -248,7 +248,7 @@ async def test_who_is_no_longer_blacklisted_has_what_was_pending_before(till: Le
     ]
 
 
-async def test_marking_all_of_it_leaves_every_referral_paid_as_earned(till: LedgerFixture) -> None:
+async def test_marking_all_pays_every_referral(till: LedgerFixture) -> None:
     await till.earn(1, 30, 70)
     await till.database.mark_cashback_paid(1, 100)
     assert [
@@ -260,7 +260,7 @@ async def test_marking_all_of_it_leaves_every_referral_paid_as_earned(till: Ledg
     assert (await till.database.get_referral_stats(1))["total_paid_cents"] == 100
 
 
-async def test_marking_a_part_takes_the_oldest_first(till: LedgerFixture) -> None:
+async def test_marking_a_part_pays_the_oldest_first(till: LedgerFixture) -> None:
     await till.earn(1, 30, 70, 50)
     await till.database.mark_cashback_paid(1, 45)
     assert [one["cashback_paid_cents"] for one in await till.database.get_referrals(1)] == [30, 15, 0]
@@ -269,7 +269,7 @@ async def test_marking_a_part_takes_the_oldest_first(till: LedgerFixture) -> Non
 
 
 @pytest.mark.parametrize("amount", [101, 0, -5])
-async def test_marking_what_is_not_pending_raises_and_changes_nothing(till: LedgerFixture, amount: int) -> None:
+async def test_marking_more_than_pending_is_refused(till: LedgerFixture, amount: int) -> None:
     await till.earn(1, 30, 70)
     with pytest.raises(RuntimeError, match="100 cents are pending"):
         await till.database.mark_cashback_paid(1, amount)
@@ -279,14 +279,14 @@ async def test_marking_what_is_not_pending_raises_and_changes_nothing(till: Ledg
 @pytest.mark.parametrize(
     ("percent", "ppm"), [(0.5, 5_000), ("0.57", 5_700), (0, 0), (100, 1_000_000), ("0.0001", 1), (1e-4, 1)]
 )
-def test_a_percentage_is_exact(percent: float | str, ppm: int) -> None:
+def test_percentage_is_exact(percent: float | str, ppm: int) -> None:
     assert rate_of(percent) == ppm
 
 
 @pytest.mark.parametrize(
     "percent", [-0.5, 100.0001, "0.00001", "half", "", True, float("nan"), float("inf"), "1e999999"]
 )
-def test_a_percentage_that_is_none_is_refused(percent: float | str) -> None:
+def test_invalid_percentage_is_refused(percent: float | str) -> None:
     with pytest.raises(CashbackError, match="is not a number from 0 to 100"):
         rate_of(percent)
 

@@ -22,21 +22,21 @@ async def refund(till: LedgerFixture, order_id: str, amount_cents: int | None = 
 
 
 async def beside(till: LedgerFixture, referrer_id: int | None = None) -> tuple[int, int]:
-    """Tell what is held and what is owed."""
+    """Return what is held and what is owed."""
     sums = await till.database.read(held_and_owed, till.clock(), referrer_id=referrer_id)
     return sums["held_cents"], sums["owed_cents"]
 
 
 @pytest.fixture
 async def bought(till: LedgerFixture) -> LedgerFixture:
-    """Let member 2, whom 1 referred, buy twice: 100 and 50 cents of cashback."""
+    """Record two purchases of member 2, referred by 1: 100 and 50 cents of cashback."""
     await till.database.create_referral(1, 2)
     await till.database.log_referral_purchase(2, "A", 20_000)
     await till.database.log_referral_purchase(2, "B", 10_000)
     return till
 
 
-async def test_a_refund_before_the_payout_lowers_what_is_pending(bought: LedgerFixture) -> None:
+async def test_refund_before_payout_lowers_pending(bought: LedgerFixture) -> None:
     assert await bought.database.log_referral_refund("A", 5_000, "R1", "torn") == 25
     assert await bought.pending(1) == 125
     stats = await bought.database.get_referral_stats(1)
@@ -48,20 +48,20 @@ async def test_a_refund_before_the_payout_lowers_what_is_pending(bought: LedgerF
     assert (await bought.pay()).total_cents == 125
 
 
-async def test_without_an_amount_what_is_left_is_refunded_once(bought: LedgerFixture) -> None:
+async def test_refund_without_amount_covers_the_rest_once(bought: LedgerFixture) -> None:
     await refund(bought, "A", 5_000)
     assert (await refund(bought, "A")).amount_cents == 15_000
     assert (await refund(bought, "A")).outcome is RefundOutcome.REPEATED
     assert await bought.pending(1) == 50
 
 
-async def test_parts_without_an_id_each_count(bought: LedgerFixture) -> None:
+async def test_partial_refunds_without_id_each_count(bought: LedgerFixture) -> None:
     await refund(bought, "A", 5_000)
     await refund(bought, "A", 5_000)
     assert await bought.pending(1) == 100
 
 
-async def test_the_same_refund_id_counts_once(bought: LedgerFixture) -> None:
+async def test_repeated_refund_id_counts_once(bought: LedgerFixture) -> None:
     first = await refund(bought, "A", 5_000, refund_id="R1")
     again = await refund(bought, "A", 5_000, refund_id="R1")
     assert (first.outcome, again.outcome) == (RefundOutcome.TAKEN_BACK, RefundOutcome.REPEATED)
@@ -70,9 +70,7 @@ async def test_the_same_refund_id_counts_once(bought: LedgerFixture) -> None:
 
 
 @pytest.mark.parametrize(("order", "amount"), [("A", 4_999), ("B", 5_000), ("B", None)])
-async def test_a_refund_id_that_is_known_otherwise_is_refused(
-    bought: LedgerFixture, order: str, amount: int | None
-) -> None:
+async def test_refund_id_with_other_data_is_refused(bought: LedgerFixture, order: str, amount: int | None) -> None:
     await refund(bought, "A", 5_000, refund_id="R1")
     with pytest.raises(
         RefundRefusedError, match=r"Refund R1 is known with another order or amount \(\$50.00 of order A"
@@ -82,7 +80,7 @@ async def test_a_refund_id_that_is_known_otherwise_is_refused(
 
 
 @pytest.mark.parametrize("amount", [0, -1, 20_001, 1.5, True, "100"])
-async def test_an_amount_that_is_none_or_more_than_the_purchase_is_refused(bought: LedgerFixture, amount: int) -> None:
+async def test_invalid_or_excessive_refund_is_refused(bought: LedgerFixture, amount: int) -> None:
     before = bought.rows("SELECT * FROM referrals")
     with pytest.raises(RefundRefusedError):
         await refund(bought, "A", amount)
@@ -90,7 +88,7 @@ async def test_an_amount_that_is_none_or_more_than_the_purchase_is_refused(bough
     assert bought.rows("SELECT * FROM referrals") == before
 
 
-async def test_parts_are_never_more_than_the_purchase_together(bought: LedgerFixture) -> None:
+async def test_refunds_do_not_exceed_the_purchase(bought: LedgerFixture) -> None:
     await refund(bought, "A", 15_000)
     with pytest.raises(RefundRefusedError, match=r"what is left of order A: \$50.00 of \$200.00"):
         await refund(bought, "A", 5_001)
@@ -99,17 +97,17 @@ async def test_parts_are_never_more_than_the_purchase_together(bought: LedgerFix
         await refund(bought, "A", 1)
 
 
-async def test_an_order_that_is_not_known_is_refused(bought: LedgerFixture) -> None:
+async def test_refund_of_unknown_order_is_refused(bought: LedgerFixture) -> None:
     with pytest.raises(RefundRefusedError, match="Order C is not known"):
         await refund(bought, "C")
 
 
-async def test_an_empty_refund_id_is_refused(bought: LedgerFixture) -> None:
+async def test_empty_refund_id_is_refused(bought: LedgerFixture) -> None:
     with pytest.raises(RefundRefusedError, match="refund id is empty"):
         await refund(bought, "A", refund_id="")
 
 
-async def test_a_refund_of_what_earned_nobody_anything_takes_nothing(till: LedgerFixture) -> None:
+async def test_refund_of_order_without_earnings_takes_nothing(till: LedgerFixture) -> None:
     await till.database.log_referral_purchase(9, "nobody", 20_000)
     assert (await refund(till, "nobody")).outcome is RefundOutcome.NOBODY_EARNED
     await till.database.create_referral(1, 2)
@@ -120,7 +118,7 @@ async def test_a_refund_of_what_earned_nobody_anything_takes_nothing(till: Ledge
     assert (await till.database.get_referral_stats(1))["total_spend_cents"] == 0
 
 
-async def test_a_refund_takes_the_rate_that_the_purchase_earned_at(till: LedgerFixture) -> None:
+async def test_refund_uses_the_rate_of_the_purchase(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     await till.database.log_referral_purchase(2, "A", 20_000, cashback_percent=10)
     await till.database.log_referral_purchase(2, "B", 20_000, cashback_percent=0.5)
@@ -128,7 +126,7 @@ async def test_a_refund_takes_the_rate_that_the_purchase_earned_at(till: LedgerF
     assert await till.pending(1) == 100
 
 
-async def test_what_a_refund_takes_below_a_cent_is_exact(till: LedgerFixture) -> None:
+async def test_refund_is_exact_below_a_cent(till: LedgerFixture) -> None:
     """Ten purchases of $1.99 earn 9.95 cents; without three of them it is 6.965."""
     await till.database.create_referral(1, 2)
     for number in range(10):
@@ -141,7 +139,7 @@ async def test_what_a_refund_takes_below_a_cent_is_exact(till: LedgerFixture) ->
     assert till.rows("SELECT cashback_earned_cents, cashback_carry_ppm FROM referrals") == [(0, 0)]
 
 
-async def test_after_the_payout_the_referral_owes_and_later_earnings_go_against_it(bought: LedgerFixture) -> None:
+async def test_refund_after_payout_is_set_off_against_later_earnings(bought: LedgerFixture) -> None:
     await bought.pay()
     recorded = await refund(bought, "A")
     assert (recorded.taken_cents, recorded.owed_cents) == (100, 100)
@@ -157,21 +155,21 @@ async def test_after_the_payout_the_referral_owes_and_later_earnings_go_against_
     assert bought.balance(1) == 160
 
 
-async def test_a_debt_goes_against_its_own_referral_only(bought: LedgerFixture) -> None:
+async def test_debt_affects_only_its_referral(bought: LedgerFixture) -> None:
     await bought.pay()
     await refund(bought, "A")
     await bought.earn(1, 70)
     assert (await bought.pending(1), await beside(bought, 1)) == (70, (0, 100))
 
 
-async def test_a_refund_between_summary_and_payout_is_not_paid(bought: LedgerFixture) -> None:
+async def test_refund_between_summary_and_payout_is_not_paid(bought: LedgerFixture) -> None:
     number = await bought.approved()
     await refund(bought, "A")
     await bought.run(number)
     assert bought.payouts(number) == [(1, "credited", 50, None)]
 
 
-async def test_a_refund_of_all_between_summary_and_payout_skips_it(bought: LedgerFixture) -> None:
+async def test_full_refund_between_summary_and_payout_skips_it(bought: LedgerFixture) -> None:
     number = await bought.approved()
     await refund(bought, "A")
     await refund(bought, "B")
@@ -179,7 +177,7 @@ async def test_a_refund_of_all_between_summary_and_payout_skips_it(bought: Ledge
     assert bought.payouts(number) == [(1, "skipped", 0, "nothing_pending")]
 
 
-async def test_a_refund_is_in_the_audit_log_with_who_and_why(bought: LedgerFixture) -> None:
+async def test_refund_is_audited_with_actor_and_reason(bought: LedgerFixture) -> None:
     await refund(bought, "A", 5_000, refund_id="R1", reason="torn")
     [(actor, details)] = bought.rows("SELECT actor, details FROM cashback_audit_log WHERE action = 'purchase_refunded'")
     assert actor == "cli"
@@ -197,13 +195,13 @@ async def test_a_refund_is_in_the_audit_log_with_who_and_why(bought: LedgerFixtu
         "UPDATE cashback_referral_purchases SET rate_ppm = 1",
     ],
 )
-async def test_what_was_bought_and_refunded_is_never_changed(bought: LedgerFixture, tampering: str) -> None:
+async def test_purchases_and_refunds_are_append_only(bought: LedgerFixture, tampering: str) -> None:
     await refund(bought, "A", 5_000)
     with raw(bought.location) as connection, pytest.raises(Exception, match=r"only ever added to|never changed"):
         connection.execute(tampering)
 
 
-async def test_held_cashback_is_payable_after_so_many_days(open_database: OpenDatabase, clock: Clock) -> None:
+async def test_held_cashback_is_payable_after_the_holding_period(open_database: OpenDatabase, clock: Clock) -> None:
     async with Database(open_database().location, clock=clock, holding_days=14) as database:
         till = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
@@ -224,7 +222,7 @@ async def test_held_cashback_is_payable_after_so_many_days(open_database: OpenDa
         assert (await till.verify()).breaches == ()
 
 
-async def test_a_refund_of_what_is_held_costs_nobody_anything(open_database: OpenDatabase, clock: Clock) -> None:
+async def test_refund_of_held_purchase_takes_nothing(open_database: OpenDatabase, clock: Clock) -> None:
     async with Database(open_database().location, clock=clock, holding_days=14) as database:
         till = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
@@ -237,7 +235,7 @@ async def test_a_refund_of_what_is_held_costs_nobody_anything(open_database: Ope
         assert (await till.pay()).total_cents == 50
 
 
-async def test_a_held_carry_is_not_paid_early(open_database: OpenDatabase, clock: Clock) -> None:
+async def test_held_carry_is_not_paid_early(open_database: OpenDatabase, clock: Clock) -> None:
     """0.9 cents are payable and 0.9 held: together a cent, which is not payable yet."""
     async with Database(open_database().location, clock=clock, holding_days=1) as database:
         till = LedgerFixture(database, clock)
@@ -250,7 +248,7 @@ async def test_a_held_carry_is_not_paid_early(open_database: OpenDatabase, clock
         assert (await till.pending(1), await beside(till)) == (1, (0, 0))
 
 
-async def test_nothing_is_held_of_what_was_free(open_database: OpenDatabase, clock: Clock) -> None:
+async def test_free_purchase_holds_nothing(open_database: OpenDatabase, clock: Clock) -> None:
     """A world of the simulation found it: verify took the purchase as held, and the referral did not know of it."""
     async with Database(open_database().location, clock=clock, holding_days=1) as database:
         till = LedgerFixture(database, clock)
@@ -260,7 +258,7 @@ async def test_nothing_is_held_of_what_was_free(open_database: OpenDatabase, clo
         assert (await till.verify()).breaches == ()
 
 
-async def test_the_dearest_purchases_held_together_are_exact(open_database: OpenDatabase, clock: Clock) -> None:
+async def test_largest_held_purchases_are_exact(open_database: OpenDatabase, clock: Clock) -> None:
     """A sum of their products would not fit 64 bits."""
     async with Database(open_database().location, clock=clock, holding_days=1) as database:
         till = LedgerFixture(database, clock)

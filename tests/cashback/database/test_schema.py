@@ -1,4 +1,4 @@
-"""The schema: a new ledger is what `tables.py` says; test_own_names.py holds a migrated one to it."""
+"""The schema: a new ledger matches `tables.py`; test_own_names.py compares a migrated one with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.conftest import LedgerFixture
 pytestmark = pytest.mark.anyio
 
 
-def test_a_new_file_has_the_tables_that_the_code_knows(new_ledger: Path) -> None:
+def test_new_file_has_the_declared_tables(new_ledger: Path) -> None:
     engine = create_engine(f"sqlite:///{new_ledger}")
     with engine.connect() as connection:
         options = {"compare_type": True, "compare_server_default": True, "version_table": schema.VERSION_TABLE}
@@ -29,7 +29,7 @@ def test_a_new_file_has_the_tables_that_the_code_knows(new_ledger: Path) -> None
     engine.dispose()
 
 
-def test_a_new_file_has_the_constraints_that_the_code_knows(new_ledger: Path) -> None:
+def test_new_file_has_the_declared_constraints(new_ledger: Path) -> None:
     """Alembic compares no CHECK constraints, no AUTOINCREMENT and no partial indexes' conditions: the text does."""
 
     def words(statement: str) -> list[str]:
@@ -55,21 +55,21 @@ def test_a_new_file_has_the_constraints_that_the_code_knows(new_ledger: Path) ->
     assert found[0] == found[1]
 
 
-def test_newest_is_the_newest_migration() -> None:
+def test_newest_is_the_latest_migration() -> None:
     config = Config()
     config.set_main_option("script_location", str(schema.MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_heads() == [schema.NEWEST]
 
 
 @pytest.mark.about_a_file("of a server tests/cashback/database/test_postgresql.py asks the same")
-async def test_every_guard_is_in_the_file(till: LedgerFixture) -> None:
+async def test_file_has_every_guard(till: LedgerFixture) -> None:
     assert till.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1") == [
         (name,) for name in sorted(_REFUSED)
     ]
 
 
 @pytest.mark.about_a_file("a server keeps its files by its own settings")
-async def test_the_file_is_kept_the_way_that_survives_a_power_cut(till: LedgerFixture) -> None:
+async def test_file_settings_survive_a_power_cut(till: LedgerFixture) -> None:
     pragmas = {
         pragma: await till.database.write(
             lambda connection, name: connection.exec_driver_sql(f"PRAGMA {name}").scalar(), pragma

@@ -546,7 +546,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(120)
-def test_rows_and_model_agree_whatever_is_done(tmp_path: Path) -> None:
+def test_rows_and_model_agree_after_any_actions(tmp_path: Path) -> None:
     with asyncio.Runner() as loop:
         LedgerMachine.service = ModelService(tmp_path, loop)
         run_state_machine_as_test(

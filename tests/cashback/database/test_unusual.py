@@ -1,4 +1,4 @@
-"""What is unusual about a batch is said in words, and may ask for a second admin."""
+"""Flagged facts about a batch are described, and may require a second admin."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def weeks(till: LedgerFixture, *totals_cents: int) -> None:
         await till.pay()
 
 
-async def test_a_total_of_more_than_five_times_the_median_is_unusual(till: LedgerFixture) -> None:
+async def test_total_over_five_times_the_median_is_flagged(till: LedgerFixture) -> None:
     await weeks(till, 100, 10_000, 200, 300)
     await till.earn_all([(1, 625), (2, 625)])
     assert (await propose(till)).unusual == ()
@@ -37,20 +37,20 @@ async def test_a_total_of_more_than_five_times_the_median_is_unusual(till: Ledge
     )
 
 
-async def test_two_past_batches_are_no_custom(till: LedgerFixture) -> None:
+async def test_two_past_batches_flag_nothing(till: LedgerFixture) -> None:
     await weeks(till, 100, 100)
     await till.earn_all([(1, 50_000), (2, 50_000)])
     assert (await propose(till)).unusual == ()
 
 
-async def test_one_who_takes_more_than_half_is_unusual_where_three_share(till: LedgerFixture) -> None:
+async def test_share_over_half_of_three_is_flagged(till: LedgerFixture) -> None:
     await till.earn_all([(1, 900), (2, 10)])
     assert (await propose(till)).unusual == ()
     await till.earn(3, 1)
     assert (await propose(till)).unusual == ("Member 1 takes 98% of it, $9.00; more than 50% is unusual.",)
 
 
-async def test_new_accounts_that_earn_much_are_unusual(till: LedgerFixture, clock: Clock) -> None:
+async def test_high_earnings_of_new_accounts_are_flagged(till: LedgerFixture, clock: Clock) -> None:
     await till.earn_all([(1, 2000), (2, 2000)])
     assert (await propose(till)).unusual == (), "in a new ledger everybody is new"
     clock.advance(timedelta(days=8).total_seconds())
@@ -61,7 +61,7 @@ async def test_new_accounts_that_earn_much_are_unusual(till: LedgerFixture, cloc
 
 
 @pytest.mark.parametrize("gate", [True, False])
-async def test_the_gate_asks_for_a_second_admin(till: LedgerFixture, *, gate: bool) -> None:
+async def test_gate_requires_a_second_admin(till: LedgerFixture, *, gate: bool) -> None:
     await till.earn_all([(1, 900), (2, 10), (3, 1)])
     summary = await propose(till, BatchLimits(unusual_share_percent=50, gate_unusual=gate))
     assert summary.needs_second_approver == ("What is unusual, two admins must approve." if gate else None)

@@ -25,7 +25,7 @@ async def verify(till: LedgerFixture, number: int) -> reconciliation.Verdict:
     return await till.database.read(reconciliation.verify_batch, number)
 
 
-async def test_a_batch_that_is_right_counts_its_own_payouts(paid: LedgerFixture) -> None:
+async def test_correct_batch_counts_its_payouts(paid: LedgerFixture) -> None:
     verdict = await verify(paid, 2)
     assert verdict.breaches == ()
     assert (verdict.payouts_checked, verdict.credited_cents) == (2, 900)
@@ -47,7 +47,7 @@ async def test_a_batch_that_is_right_counts_its_own_payouts(paid: LedgerFixture)
         ("UPDATE cashback_payout_batches SET credited_cents = 901 WHERE number = 2", "batch 2 stores totals"),
     ],
 )
-async def test_what_is_wrong_with_a_batch_is_found_in_it_alone(paid: LedgerFixture, change: str, breach: str) -> None:
+async def test_breach_is_found_in_its_batch_only(paid: LedgerFixture, change: str, breach: str) -> None:
     paid.honest = False
     drop_guards(paid.location)
     with raw(paid.location) as connection:
@@ -56,14 +56,14 @@ async def test_what_is_wrong_with_a_batch_is_found_in_it_alone(paid: LedgerFixtu
     assert (await verify(paid, 1)).breaches == ()
 
 
-async def test_a_batch_that_another_one_follows_is_still_right(paid: LedgerFixture) -> None:
+async def test_earlier_batch_stays_correct(paid: LedgerFixture) -> None:
     await paid.earn(101, 50)
     await paid.pay()
     assert (await verify(paid, 1)).breaches == ()
 
 
 @pytest.mark.parametrize(("wrong", "last"), [(100, "payout of batch 1"), (101, "and more of the kind: payout of")])
-async def test_of_one_kind_a_hundred_breaches_are_told(till: LedgerFixture, wrong: int, last: str) -> None:
+async def test_breaches_of_one_kind_are_limited_to_a_hundred(till: LedgerFixture, wrong: int, last: str) -> None:
     await till.earn_all((person, 100) for person in range(1, 111))
     await till.pay()
     till.honest = False

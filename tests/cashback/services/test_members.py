@@ -1,4 +1,4 @@
-"""Members at the service: codes, links by admins, and who is barred."""
+"""Members in the services: codes, links by admins, and the blacklist."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def service(till: LedgerFixture) -> AdminService:
 
 
 async def enter(service: AdminService, member_id: int, referrer_id: int) -> int:
-    """Enter the code of a person who is in the server."""
+    """Enter the code of a member of the server."""
     return await service.enter_code(member_id, referrer_id, in_server=True, is_bot=False)
 
 
@@ -37,7 +37,7 @@ def audit(till: LedgerFixture) -> list[tuple[str, str, dict[str, Any]]]:
     return [(actor, action, json.loads(details)) for actor, action, details in found]
 
 
-async def test_a_code_links_a_member_once_for_ever(service: AdminService, till: LedgerFixture) -> None:
+async def test_code_links_a_member_once(service: AdminService, till: LedgerFixture) -> None:
     assert await enter(service, 2, 1) == 1
     for referrer in (1, 3):
         with pytest.raises(ReferralRefusedError, match="already been referred"):
@@ -45,7 +45,7 @@ async def test_a_code_links_a_member_once_for_ever(service: AdminService, till: 
     assert await till.database.get_referrer_for_user(2) == 1
 
 
-async def test_nobody_enters_their_own_code(service: AdminService) -> None:
+async def test_own_code_is_refused(service: AdminService) -> None:
     with pytest.raises(ReferralRefusedError, match="cannot refer themselves"):
         await service.enter_code(2, 2, in_server=False, is_bot=False)
 
@@ -57,7 +57,7 @@ async def test_nobody_enters_their_own_code(service: AdminService) -> None:
         ({"in_server": True, "is_bot": True}, "is a bot"),
     ],
 )
-async def test_a_code_of_a_stranger_or_a_bot_is_refused(
+async def test_code_of_stranger_or_bot_is_refused(
     service: AdminService, till: LedgerFixture, facts: dict[str, bool], said: str
 ) -> None:
     with pytest.raises(ReferralRefusedError, match=said):
@@ -66,7 +66,7 @@ async def test_a_code_of_a_stranger_or_a_bot_is_refused(
 
 
 @pytest.mark.parametrize("length", [2, 3, 9])
-async def test_a_circle_of_any_length_is_refused(service: AdminService, till: LedgerFixture, length: int) -> None:
+async def test_referral_loop_of_any_length_is_refused(service: AdminService, till: LedgerFixture, length: int) -> None:
     for member in range(2, length + 1):
         await enter(service, member, member - 1)
     with pytest.raises(ReferralRefusedError, match="a referral loop is refused"):
@@ -77,7 +77,7 @@ async def test_a_circle_of_any_length_is_refused(service: AdminService, till: Le
     await enter(service, 50, length)
 
 
-async def test_a_circle_that_another_bot_made_holds_up_nobody(service: AdminService, till: LedgerFixture) -> None:
+async def test_adopted_referral_loop_does_not_block_others(service: AdminService, till: LedgerFixture) -> None:
     await till.database.create_referral(1, 2)
     with raw(till.location) as other_bot:
         other_bot.execute("INSERT INTO referrals (referrer_user_id, referred_user_id) VALUES (2, 1)")
@@ -85,18 +85,16 @@ async def test_a_circle_that_another_bot_made_holds_up_nobody(service: AdminServ
 
 
 @pytest.mark.parametrize("text", ["", "abc", "-5", "0", "1.5", "1" * 20, str(2**63), "١٢", "<@5>", "5 6"])
-def test_a_code_that_is_no_id_is_refused_with_what_a_code_is(text: str) -> None:
+def test_invalid_code_is_refused_with_explanation(text: str) -> None:
     with pytest.raises(ReferralRefusedError, match="is not a referral code"):
         read_code(text)
 
 
-def test_a_code_is_read_with_the_spaces_around_it() -> None:
+def test_code_with_surrounding_spaces_is_accepted() -> None:
     assert read_code(f" {2**63 - 1}\n") == 2**63 - 1
 
 
-async def test_links_and_unlinks_are_in_the_audit_log_with_their_reason(
-    service: AdminService, till: LedgerFixture
-) -> None:
+async def test_links_and_unlinks_are_audited_with_reason(service: AdminService, till: LedgerFixture) -> None:
     await service.link(ADMIN, 1, 2, reason="forgot the code")
     await service.unlink(ADMIN, 1, 2, reason="wrong one")
     pair = {"referrer_id": 1, "referred_id": 2}
@@ -106,18 +104,14 @@ async def test_links_and_unlinks_are_in_the_audit_log_with_their_reason(
     ]
 
 
-async def test_an_unused_referral_that_is_unlinked_leaves_the_member_free(
-    service: AdminService, till: LedgerFixture
-) -> None:
+async def test_unlinked_unused_referral_frees_the_member(service: AdminService, till: LedgerFixture) -> None:
     await service.link(ADMIN, 1, 2)
     await service.unlink(CLI, 1, 2)
     await enter(service, 2, 3)
     assert await till.database.get_referrer_for_user(2) == 3
 
 
-async def test_after_an_unlink_purchases_earn_nothing_and_what_was_earned_is_paid(
-    service: AdminService, till: LedgerFixture
-) -> None:
+async def test_unlinked_referral_earns_no_more_and_is_paid(service: AdminService, till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 70)
     await service.unlink(ADMIN, 1, buyer)
     assert await till.database.get_referrer_for_user(buyer) is None
@@ -131,7 +125,7 @@ async def test_after_an_unlink_purchases_earn_nothing_and_what_was_earned_is_pai
     assert await till.database.log_referral_purchase(buyer, "again", 20_000) == 100
 
 
-async def test_linking_again_closes_no_circle_either(service: AdminService, till: LedgerFixture) -> None:
+async def test_relinking_into_a_referral_loop_is_refused(service: AdminService, till: LedgerFixture) -> None:
     [buyer] = await till.earn(1, 70)
     await service.unlink(ADMIN, 1, buyer)
     await service.link(ADMIN, buyer, 1)
@@ -139,7 +133,7 @@ async def test_linking_again_closes_no_circle_either(service: AdminService, till
         await service.link(ADMIN, 1, buyer)
 
 
-async def test_a_referral_with_a_free_purchase_is_used(service: AdminService, till: LedgerFixture) -> None:
+async def test_referral_with_free_purchase_counts_as_used(service: AdminService, till: LedgerFixture) -> None:
     await service.link(ADMIN, 1, 2)
     await till.database.log_referral_purchase(2, "gift", 0)
     await service.unlink(ADMIN, 1, 2)
@@ -147,7 +141,7 @@ async def test_a_referral_with_a_free_purchase_is_used(service: AdminService, ti
 
 
 @pytest.mark.parametrize("pair", [(1, 3), (3, 2), (2, 1)])
-async def test_who_is_not_linked_is_not_unlinked(
+async def test_unlink_of_unlinked_member_is_refused(
     service: AdminService, till: LedgerFixture, pair: tuple[int, int]
 ) -> None:
     await service.link(ADMIN, 1, 2)
@@ -157,13 +151,13 @@ async def test_who_is_not_linked_is_not_unlinked(
 
 
 @pytest.mark.parametrize("bot", [1, 2])
-async def test_a_bot_is_linked_to_nobody(service: AdminService, till: LedgerFixture, bot: int) -> None:
+async def test_linking_a_bot_is_refused(service: AdminService, till: LedgerFixture, bot: int) -> None:
     with pytest.raises(ReferralRefusedError, match=f"{bot} is a bot"):
         await service.link(ADMIN, 1, 2, bot_ids=frozenset({bot, 99}))
     assert till.rows("SELECT * FROM referrals") == []
 
 
-async def test_a_blacklisting_goes_for_present_and_future_referrals(service: AdminService, till: LedgerFixture) -> None:
+async def test_blacklist_covers_present_and_future_referrals(service: AdminService, till: LedgerFixture) -> None:
     await till.earn(1, 70)
     assert await service.blacklist(ADMIN, 1, reason="own second account")
     assert not await service.blacklist(ADMIN, 1)
@@ -188,7 +182,7 @@ ACTS: list[Callable[[AdminService], Coroutine[Any, Any, object]]] = [
 
 
 @pytest.mark.parametrize("act", ACTS)
-async def test_a_member_without_the_role_changes_nothing_and_is_written_down(
+async def test_non_admin_change_is_refused_and_audited(
     service: AdminService, till: LedgerFixture, act: Callable[[AdminService], Coroutine[Any, Any, object]]
 ) -> None:
     await till.database.create_referral(1, 2)

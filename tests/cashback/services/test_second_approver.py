@@ -41,12 +41,12 @@ def queue() -> Queue:
 
 @pytest.fixture
 def service(till: LedgerFixture, queue: Queue) -> AdminService:
-    """Open a service where ten dollars need two admins."""
+    """Open a service in which ten dollars need two admins."""
     return AdminService(till.database, SETTINGS, queue.submit)
 
 
 async def waiting(till: LedgerFixture, service: AdminService) -> int:
-    """Have an admin ask for a batch of ten dollars and confirm it."""
+    """Propose and confirm a batch of ten dollars as an admin."""
     await till.earn_all([(1, 600), (2, 400)])
     number = (await service.propose(ADMIN)).batch_number
     report = await service.approve(ADMIN, number)
@@ -54,9 +54,7 @@ async def waiting(till: LedgerFixture, service: AdminService) -> int:
     return number
 
 
-async def test_a_cent_below_the_threshold_one_is_enough(
-    till: LedgerFixture, service: AdminService, queue: Queue
-) -> None:
+async def test_below_threshold_needs_one_approver(till: LedgerFixture, service: AdminService, queue: Queue) -> None:
     await till.earn(1, 999)
     summary = await service.propose(ADMIN)
     assert summary.needs_second_approver is None
@@ -64,7 +62,7 @@ async def test_a_cent_below_the_threshold_one_is_enough(
     assert queue.numbers == [summary.batch_number]
 
 
-async def test_from_the_threshold_on_another_admin_approves_and_both_are_on_record(
+async def test_at_threshold_second_approver_is_needed_and_recorded(
     till: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
     number = await waiting(till, service)
@@ -82,7 +80,7 @@ async def test_from_the_threshold_on_another_admin_approves_and_both_are_on_reco
 @pytest.mark.parametrize(
     "actor", [ADMIN, AS_ADMIN_FROM_THE_CLI, FROM_THE_DASHBOARD, CLI, SCHEDULE, WITHOUT_THE_ROLE, MEMBER]
 )
-async def test_nobody_but_another_admin_is_the_second(
+async def test_second_approver_must_be_another_admin(
     till: LedgerFixture, service: AdminService, queue: Queue, actor: Actor
 ) -> None:
     number = await waiting(till, service)
@@ -96,14 +94,14 @@ async def test_nobody_but_another_admin_is_the_second(
     assert till.rows("SELECT expires_at FROM cashback_payout_batches") == before, "a second click gives no more time"
 
 
-async def test_the_ledger_itself_refuses_what_the_desk_would_not(till: LedgerFixture, service: AdminService) -> None:
+async def test_ledger_refuses_the_same_approver_twice(till: LedgerFixture, service: AdminService) -> None:
     number = await waiting(till, service)
     for approver_id in (None, ADMIN.user_id):
         with pytest.raises(SecondApproverError):
             await till.database.write(
                 approvals.approve, number, actor="somebody", now=till.clock(), approver_id=approver_id
             )
-    assert not await till.database.write(runs.start, number, now=till.clock())
+    assert await till.database.write(runs.start, number, now=till.clock()) is runs.Start.NOT_STARTED
     for approver in ("NULL", str(ADMIN.user_id)):
         with raw(till.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
             connection.execute(
@@ -117,7 +115,9 @@ async def test_the_ledger_itself_refuses_what_the_desk_would_not(till: LedgerFix
 
 
 @pytest.mark.parametrize("act", ["resume", "retry", "stop", "abandon"])
-async def test_no_other_act_sets_it_going(till: LedgerFixture, service: AdminService, queue: Queue, act: str) -> None:
+async def test_other_actions_do_not_start_a_waiting_batch(
+    till: LedgerFixture, service: AdminService, queue: Queue, act: str
+) -> None:
     number = await waiting(till, service)
     for actor in (ADMIN, OTHER_ADMIN, CLI):
         with pytest.raises(StaleBatchError):
@@ -129,7 +129,7 @@ async def test_no_other_act_sets_it_going(till: LedgerFixture, service: AdminSer
     assert till.balance(1) == 0
 
 
-async def test_before_the_first_approval_another_admin_decides_nothing(
+async def test_other_admin_cannot_approve_before_the_first(
     till: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
     await till.earn(1, 1000)
@@ -139,7 +139,7 @@ async def test_before_the_first_approval_another_admin_decides_nothing(
     assert queue.numbers == []
 
 
-async def test_the_second_admin_has_a_day_and_no_longer(
+async def test_second_approval_expires_after_a_day(
     till: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
 ) -> None:
     number = await waiting(till, service)
@@ -153,7 +153,7 @@ async def test_the_second_admin_has_a_day_and_no_longer(
     assert await till.pending(1) == 600
 
 
-async def test_any_admin_may_cancel_what_waits(till: LedgerFixture, service: AdminService) -> None:
+async def test_waiting_batch_can_be_cancelled_by_any_admin(till: LedgerFixture, service: AdminService) -> None:
     number = await waiting(till, service)
     with pytest.raises(NotAllowedError):
         await service.cancel(MEMBER, number)
@@ -161,7 +161,7 @@ async def test_any_admin_may_cancel_what_waits(till: LedgerFixture, service: Adm
     assert (await till.report(number)).status is BatchStatus.CANCELLED
 
 
-async def test_another_admin_may_be_named_on_the_command_line(
+async def test_second_approver_can_be_named_on_the_command_line(
     till: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
     number = await waiting(till, service)
@@ -169,7 +169,7 @@ async def test_another_admin_may_be_named_on_the_command_line(
     assert queue.numbers == [number]
 
 
-async def test_a_weekly_batch_waits_for_one_admin_and_its_slot_is_decided_once(
+async def test_weekly_batch_waits_for_an_admin_and_decides_its_slot_once(
     till: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
 ) -> None:
     await till.earn(1, 1000)
@@ -190,7 +190,7 @@ async def test_a_weekly_batch_waits_for_one_admin_and_its_slot_is_decided_once(
     assert not await service.is_waiting(number)
 
 
-async def test_a_retry_of_what_two_have_approved_needs_no_third(
+async def test_retry_of_approved_batch_needs_no_further_approval(
     till: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
     number = await waiting(till, service)

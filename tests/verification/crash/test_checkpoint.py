@@ -1,4 +1,4 @@
-"""A soak that was ended goes on where it was, and is then the same as one that was not."""
+"""A soak that was interrupted continues, with the same result as one that was not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, file: Path) -> int:
     return soak.main()
 
 
-def test_a_soak_that_was_ended_goes_on_where_it_was(
+def test_interrupted_soak_resumes(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "soak.json"
@@ -47,7 +47,7 @@ def test_a_soak_that_was_ended_goes_on_where_it_was(
     assert not file.exists()
 
 
-def test_another_soak_is_not_gone_on_with(
+def test_soak_with_other_parameters_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "soak.json"
@@ -55,13 +55,13 @@ def test_another_soak_is_not_gone_on_with(
     before = file.read_bytes()
     assert _run(monkeypatch, file) == 2
     said = capsys.readouterr().out
-    assert "holds a soak of commit 1234567 with --kills 0" in said
+    assert "is a soak of commit 1234567 with --kills 0" in said
     assert said.count("\n") == 1
     assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"commit": 1}', b"\x00\xff"])
-def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, content: bytes) -> None:
+def test_foreign_file_is_refused_and_unchanged(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "soak.json"
     file.write_bytes(content)
     with pytest.raises(KeptError, match="is not a soak's progress"):
@@ -69,7 +69,7 @@ def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, content:
     assert file.read_bytes() == content
 
 
-def test_of_changed_code_no_soak_is_gone_on_with(tmp_path: Path) -> None:
+def test_soak_does_not_resume_after_a_code_change(tmp_path: Path) -> None:
     file = tmp_path / "soak.json"
     changed = COMMIT + WITH_CHANGES
     Kept.of(file, commit=changed, asked=SIZES).write(file)
@@ -78,7 +78,7 @@ def test_of_changed_code_no_soak_is_gone_on_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".", "missing/soak.json"])
-def test_where_nothing_can_be_kept_nothing_is_begun(
+def test_unwritable_progress_file_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     assert _run(monkeypatch, tmp_path / name) == 2

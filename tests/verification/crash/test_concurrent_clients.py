@@ -1,4 +1,4 @@
-"""Nine processes on one ledger: every cent once, nobody waits for ever, and no locked database reaches a person."""
+"""Nine processes on one ledger: every cent is paid once, no process hangs, and no lock error reaches a user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from verification.crash.findings import Losses
 from verification.testbed.databases import Ground
 
 
-def test_nine_processes_on_one_ledger_pay_every_cent_once(tmp_path: Path, ground: Ground) -> None:
+def test_nine_processes_on_one_ledger_pay_each_cent_once(tmp_path: Path, ground: Ground) -> None:
     here = tmp_path / "crowd"
     location = ground.create(here)
     anyio.run(fill, location)
@@ -29,7 +29,7 @@ def test_nine_processes_on_one_ledger_pay_every_cent_once(tmp_path: Path, ground
     assert rows(location, "SELECT count(*) > 0 FROM cashback_audit_log WHERE action = 'retry_started'") == [(True,)]
 
 
-def test_who_looks_at_the_crowds_file_sees_what_is_wrong(tmp_path: Path) -> None:
+def test_wrong_results_of_processes_are_found(tmp_path: Path) -> None:
     path = tmp_path / "crowd.db"
     anyio.run(fill, path)
     anyio.run(pay_the_rest, path)
@@ -45,7 +45,7 @@ def test_who_looks_at_the_crowds_file_sees_what_is_wrong(tmp_path: Path) -> None
     assert any("wallet of 1 holds 1000000 cents" in line for line in violations)
 
 
-def test_nine_processes_that_start_on_a_ledger_that_is_not_there_yet_share_it(tmp_path: Path, ground: Ground) -> None:
+def test_nine_processes_starting_on_a_missing_ledger_share_it(tmp_path: Path, ground: Ground) -> None:
     """The first start creates the schema; the others wait for it, and find it done."""
     location = ground.create(tmp_path / "new")
     testimonies = let_loose(tmp_path, location, [])
@@ -53,9 +53,7 @@ def test_nine_processes_that_start_on_a_ledger_that_is_not_there_yet_share_it(tm
     assert rows(location, "SELECT count(*) FROM cashback_origin") == [(1,)]
 
 
-def test_who_waits_longer_than_the_limit_is_told_so_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wait_over_the_limit_is_one_error_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A writer that never lets go is not ours; the limit is shortened, so that the test does not wait for it."""
     monkeypatch.setattr("cashback.database.dialect.BUSY_TIMEOUT_SECONDS", 0.05)
     path = tmp_path / "held.db"

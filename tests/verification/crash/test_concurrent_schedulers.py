@@ -1,4 +1,4 @@
-"""Two bots, one file, the same second: one slot is one batch, whoever rings."""
+"""Two bots, one file, the same second: one slot is one batch, whichever triggers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def _refer(path: Path) -> None:
         await database.create_referral(REFERRER, BUYER)
 
 
-def test_two_bots_that_ring_in_the_same_second_make_20_batches_of_20_slots(tmp_path: Path, new_ledger: Path) -> None:
+def test_simultaneous_triggers_make_one_batch_per_slot(tmp_path: Path, new_ledger: Path) -> None:
     path = tmp_path / "cashback.db"
     copyfile(new_ledger, path)
     anyio.run(_refer, path)

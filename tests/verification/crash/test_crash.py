@@ -25,10 +25,10 @@ KILLS = 50
 WORKERS = min(4, os.cpu_count() or 1)
 
 
-def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path, ground: Ground) -> None:
-    """A direct message is repeated where the process dies between the send and its mark: the documented window is real.
+def test_fifty_kills_lose_and_double_no_cent(tmp_path: Path, ground: Ground) -> None:
+    """A direct message is repeated if the process dies between the send and its mark: the documented window is real.
 
-    The harness sees it, so it would see one that is not documented.
+    The harness sees it, so it would see an undocumented one.
     """
     tally = run_campaigns(tmp_path, kills=KILLS, seed=7, workers=WORKERS, ground=ground)
     assert tally.violations == []
@@ -41,13 +41,13 @@ def test_fifty_kills_lose_no_cent_and_pay_none_twice(tmp_path: Path, ground: Gro
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Victim]:
-    """Let one victim live undisturbed; return its folder's parent and what was expected of it."""
+    """Run one undisturbed victim; return its folder's parent and the expected effects."""
     folder = tmp_path_factory.mktemp("victim")
     with open_pool(1) as pool:
         return folder, pool.submit(raise_victim, folder, Files()).result()
 
 
-def test_endings_come_from_the_seed_alone(undisturbed: tuple[Path, Victim]) -> None:
+def test_endings_depend_only_on_the_seed(undisturbed: tuple[Path, Victim]) -> None:
     _, victim = undisturbed
     assert choose_ending(Random(5), victim) == choose_ending(Random(5), victim)
 
@@ -130,7 +130,7 @@ def test_inspection_finds(
     assert told in " | ".join(inspect(harmed, victim.expected, Origin.ADMIN, done=True).violations)
 
 
-def test_what_was_in_flight_may_wait_for_its_mark_over_several_deaths(
+def test_message_in_flight_may_stay_unmarked_over_several_deaths(
     undisturbed: tuple[Path, Victim], tmp_path: Path
 ) -> None:
     """A life dies with four messages in flight; the next ones send two of them again, and die before the other two."""
@@ -175,7 +175,7 @@ def test_inspection_counts(
     assert inspect(harmed, victim.expected, Origin.ADMIN, done=True).losses == losses
 
 
-def test_the_victims_file_has_a_wallet_that_refuses(undisturbed: tuple[Path, Victim]) -> None:
+def test_victim_ledger_has_a_refusing_wallet(undisturbed: tuple[Path, Victim]) -> None:
     """So that the replay of a chunk, payee by payee, is killed as well."""
     folder, victim = undisturbed
     with raw(folder / "undisturbed" / LEDGER) as connection, pytest.raises(sqlite3.IntegrityError, match="broken"):

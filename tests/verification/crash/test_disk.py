@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("what a disk says")]
 
 PAYEES = 300
 CHUNK_SIZE = 10
-"""Small beside the payees: discovery waits at a full channel when crediting fails, and must not speak for it."""
+"""Small compared with the payees: discovery waits at a full channel when crediting fails, and its error must not win.
+"""
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def _fill(folder: Path) -> Path:
-    """Take all the space that is left; removing the file that is returned gives it back."""
+    """Fill the disk; removing the returned file frees the space."""
     ballast = folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
         try:
@@ -59,7 +60,7 @@ async def _approved(till: LedgerFixture) -> int:
     return await till.approved()
 
 
-async def test_a_full_disk_stops_the_batch_with_a_clear_line_and_it_goes_on_when_there_is_space(
+async def test_full_disk_stops_batch_clearly_and_it_resumes_with_space(
     small_disk: Path, new_ledger: Path, clock: Clock
 ) -> None:
     copyfile(new_ledger, small_disk / "cashback.db")
@@ -82,9 +83,7 @@ async def test_a_full_disk_stops_the_batch_with_a_clear_line_and_it_goes_on_when
         assert (await till.verify()).breaches == ()
 
 
-async def test_a_disk_that_fills_in_the_middle_of_a_batch_loses_nothing(
-    small_disk: Path, new_ledger: Path, clock: Clock
-) -> None:
+async def test_disk_filling_during_a_batch_loses_nothing(small_disk: Path, new_ledger: Path, clock: Clock) -> None:
     path = small_disk / "cashback.db"
     copyfile(new_ledger, path)
     commits: list[str] = []
@@ -107,14 +106,14 @@ async def test_a_disk_that_fills_in_the_middle_of_a_batch_loses_nothing(
         assert (await till.verify()).breaches == ()
 
 
-async def test_no_space_for_a_backup_is_told_and_leaves_nothing(till: LedgerFixture, small_disk: Path) -> None:
+async def test_backup_without_space_is_refused_and_leaves_nothing(till: LedgerFixture, small_disk: Path) -> None:
     _fill(small_disk)
     with pytest.raises(backup.BackupRefusedError, match="not enough space for a backup"):
         backup.make(till.path, small_disk / "copy.db")
     assert names_in(small_disk) == ["ballast"]
 
 
-async def test_a_disk_that_refuses_to_write_ends_the_run_with_its_own_line(till: LedgerFixture) -> None:
+async def test_read_only_disk_ends_the_run_with_its_error(till: LedgerFixture) -> None:
     """Needs no mount: a limit on the size of files makes every further write fail."""
     number = await _approved(till)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -134,10 +133,8 @@ def _replace(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, _replace, lambda path: move(path, path.with_name("moved.db"))])
-async def test_a_file_that_is_taken_away_from_a_running_program_is_paid_into_no_more(
-    till: LedgerFixture, harm: Callable[[Path], object]
-) -> None:
-    """An open file that is unlinked can still be written: the money would be in a file that nobody can find."""
+async def test_removed_file_is_not_paid_into(till: LedgerFixture, harm: Callable[[Path], object]) -> None:
+    """An open file that is unlinked can still be written: the money would be in a file without a name."""
     number = await _approved(till)
     harm(till.path)
     interrupted = await till.run(number, chunk_size=CHUNK_SIZE)
@@ -146,7 +143,7 @@ async def test_a_file_that_is_taken_away_from_a_running_program_is_paid_into_no_
     till.honest = False
 
 
-async def test_a_file_that_is_taken_away_inside_a_transaction_is_not_committed_into(
+async def test_file_removed_within_transaction_is_not_committed(
     till: LedgerFixture, open_database: OpenDatabase
 ) -> None:
     number = await _approved(till)
@@ -184,7 +181,7 @@ def _write_over(path: Path, content: bytes, *, at: int = 0) -> None:
     ],
     ids=["another kind of file", "damaged", "cut off", "a folder", "folder gone"],
 )
-async def test_a_file_that_cannot_be_used_is_told_in_one_line(
+async def test_unusable_file_is_one_error_line(
     tmp_path: Path, new_ledger: Path, clock: Clock, harm: Callable[[Path], object], told: str
 ) -> None:
     folder = tmp_path / "folder"

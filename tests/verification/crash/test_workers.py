@@ -46,7 +46,7 @@ async def till(postgresql: Server, new_ledger_on_server: URL, clock: Clock) -> A
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what no event tells: a row that another process writes."""
+    """Wait for a row that another process writes, which causes no event."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110 -- see above
             await anyio.sleep(0.02)
@@ -74,7 +74,7 @@ async def worker(name: str, till: LedgerFixture, folder: Path) -> AsyncIterator[
 
 
 def waiting(till: LedgerFixture) -> list[str]:
-    """Name who waits in a transaction for a row that somebody has locked."""
+    """Return the sessions that wait in a transaction for a locked row."""
     query = (
         "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
@@ -86,15 +86,13 @@ def payouts(till: LedgerFixture) -> dict[str, int]:
     return dict(till.rows("SELECT status, count(*) FROM cashback_payouts GROUP BY status"))
 
 
-async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to_others_and_each_cent_is_paid_once(
-    till: LedgerFixture, tmp_path: Path
-) -> None:
+async def test_killed_or_disconnected_workers_lose_and_double_no_cent(till: LedgerFixture, tmp_path: Path) -> None:
     number = await till.approved()
     names = ["one", "two", "three", "four"]
     assert isinstance(till.location, URL)
     async with AsyncExitStack() as stack:
         with psycopg.connect(address_of(till.location)) as holder:
-            # In each of four chunks a wallet is locked: whoever credits it stands still in the middle.
+            # In each of four chunks a wallet is locked: the worker that credits it waits in the middle.
             locked = [FIRST + n * 4 * CHUNK + 5 for n in range(len(names))]
             holder.execute("SELECT 1 FROM users WHERE discord_id = ANY(%s) FOR UPDATE", [locked])
             workers = {name: await stack.enter_async_context(worker(name, till, tmp_path)) for name in names}
@@ -120,7 +118,7 @@ async def test_workers_that_are_killed_or_cut_off_in_mid_chunk_leave_the_rest_to
     assert till.rows(query, FIRST, FIRST + PEOPLE - 1) == [(100 + n,) for n in range(PEOPLE)]
 
 
-async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_and_each_cent_is_paid_once(
+async def test_workers_resume_after_server_crash_and_pay_each_cent_once(
     till: LedgerFixture, postgresql: Server, tmp_path: Path
 ) -> None:
     number = await till.approved()
@@ -147,7 +145,7 @@ async def test_workers_whose_server_crashes_in_mid_chunk_go_on_when_it_is_back_a
     assert "Traceback" not in "".join((tmp_path / f"{name}.log").read_text() for name in names)
 
 
-async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_dies(till: LedgerFixture) -> None:
+async def test_chunk_of_dead_worker_is_paid_by_another(till: LedgerFixture) -> None:
     number = await till.approved()
     assert isinstance(till.location, URL)
     with psycopg.connect(address_of(till.location)) as other:
@@ -165,7 +163,7 @@ async def test_what_another_has_in_hand_is_passed_over_and_paid_when_that_one_di
     assert recorder.reports[0].users_paid == PEOPLE
 
 
-async def test_a_stop_waits_for_nobody_and_after_the_chunk_in_hand_nothing_more_is_paid(till: LedgerFixture) -> None:
+async def test_stop_takes_effect_after_the_present_chunk(till: LedgerFixture) -> None:
     number = await till.approved()
     assert isinstance(till.location, URL)
     with psycopg.connect(address_of(till.location)) as holder:

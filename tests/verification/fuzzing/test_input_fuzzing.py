@@ -1,4 +1,4 @@
-"""Whatever is typed, configured, imported or sent: a clear answer, and nothing changed where it is a refusal."""
+"""All input, typed, configured, imported or sent, gets a clear answer, and a refusal changes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ EXAMPLES = {"command lines": 80, "config.json": 200, "CSV files": 50, "bodies of
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_door_answers_clearly_whatever_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_entry_point_answers_malformed_input_clearly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     [target] = [each for each in targets(tmp_path) if each.name == name]
     before = len(money_in(tmp_path / "tried.db"))
@@ -21,7 +23,7 @@ def test_a_door_answers_clearly_whatever_comes(tmp_path: Path, monkeypatch: pyte
     assert len(money_in(tmp_path / "tried.db")) == before
 
 
-def test_every_door_is_tried(tmp_path: Path) -> None:
+def test_all_entry_points_are_fuzzed(tmp_path: Path) -> None:
     assert [target.name for target in targets(tmp_path)] == list(EXAMPLES)
 
 
@@ -35,7 +37,7 @@ def test_every_door_is_tried(tmp_path: Path) -> None:
         (2, "error: one\nerror: two"),
     ],
 )
-def test_an_unclear_answer_is_seen(code: int, err: str) -> None:
+def test_unclear_answer_is_detected(code: int, err: str) -> None:
     """What judges the answers would see a bad one."""
     with pytest.raises(AssertionError):
         require_clear(code, err, ["pay"])

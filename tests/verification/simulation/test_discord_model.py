@@ -21,7 +21,7 @@ def _process() -> ProcessFaults:
 
 
 class _Member:
-    """One member, to whom 5 cents came; the message of that is shown each time too late to be recognised."""
+    """One member, credited with 5 cents; each repeat of the message comes too late to be recognized."""
 
     def __init__(self) -> None:
         self.discord = DiscordModel(model=LedgerModel(balances={MEMBER: 0}), seconds=lambda: 0.0)
@@ -49,20 +49,20 @@ def member() -> _Member:
     return _Member()
 
 
-def test_what_a_death_left_unmarked_may_come_again(member: _Member) -> None:
+def test_message_unmarked_at_a_death_may_repeat(member: _Member) -> None:
     assert member.is_shown(_process()) == []
     assert member.is_shown(_process()) == []
     assert member.discord.repeats == 1
 
 
-def test_who_was_told_that_it_arrived_may_not_send_it_again(member: _Member) -> None:
+def test_delivered_message_must_not_repeat(member: _Member) -> None:
     sender = _process()
     member.is_shown(sender, answered=True)
     assert "by who knew" in member.is_shown(sender)[0]
 
 
 @pytest.mark.parametrize("given_up", [NotificationStatus.FAILED, NotificationStatus.UNDELIVERABLE])
-def test_of_two_that_have_it_under_way_one_may_give_it_up(member: _Member, given_up: NotificationStatus) -> None:
+def test_one_of_two_senders_may_abandon_the_message(member: _Member, given_up: NotificationStatus) -> None:
     """Neither knew of the other: no lease keeps the worlds' processes apart."""
     member.is_shown(_process())
     other = _process()
@@ -70,26 +70,26 @@ def test_of_two_that_have_it_under_way_one_may_give_it_up(member: _Member, given
     assert member.is_shown(other) == []
 
 
-def test_what_was_given_up_comes_from_nobody_who_started_later(member: _Member) -> None:
+def test_abandoned_message_must_not_come_from_a_later_process(member: _Member) -> None:
     member.is_shown(_process())
     member.discord.settle(NUMBER, NotificationStatus.FAILED, beside=[_process()])
     assert "after it was settled" in member.is_shown(_process())[0]
 
 
-def test_who_gave_it_up_sends_it_no_more(member: _Member) -> None:
+def test_abandoning_process_must_not_send_again(member: _Member) -> None:
     member.is_shown(_process())
     settler = _process()
     member.discord.settle(NUMBER, NotificationStatus.FAILED, beside=[])
     assert "after it was settled" in member.is_shown(settler)[0]
 
 
-def test_what_is_marked_as_sent_never_comes_again(member: _Member) -> None:
+def test_message_marked_as_sent_must_not_repeat(member: _Member) -> None:
     member.is_shown(_process())
     other = _process()
     member.discord.settle(NUMBER, NotificationStatus.SENT, beside=[other])
     assert "after it was settled" in member.is_shown(other)[0]
 
 
-def test_a_message_that_is_given_up_may_still_be_the_first_that_is_seen(member: _Member) -> None:
+def test_abandoned_message_may_still_arrive_first(member: _Member) -> None:
     member.discord.settle(NUMBER, NotificationStatus.FAILED, beside=[_process()])
     assert member.is_shown(_process()) == []

@@ -7,7 +7,7 @@ from verification.simulation import years_table
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_season_leaves_every_friday_decided_and_no_cent_lost(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_season_decides_every_friday_and_loses_no_cent(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert years_table.simulate(weeks=12, seed=seed) == 0
     head, year, *rest = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["year", "Fridays", "batches"]
@@ -17,21 +17,21 @@ def test_a_season_leaves_every_friday_decided_and_no_cent_lost(seed: int, capsys
     assert "Every Friday has one batch or a reason, and rows and model agree: yes." in rest
 
 
-def test_the_same_seed_prints_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_same_seed_prints_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     years_table.simulate(weeks=6, seed=7)
     first = capsys.readouterr().out
     years_table.simulate(weeks=6, seed=7)
     assert capsys.readouterr().out == first
 
 
-def test_another_seed_is_another_community(capsys: pytest.CaptureFixture[str]) -> None:
+def test_different_seed_gives_different_community(capsys: pytest.CaptureFixture[str]) -> None:
     years_table.simulate(weeks=6, seed=7)
     first = capsys.readouterr().out
     years_table.simulate(weeks=6, seed=8)
     assert capsys.readouterr().out != first
 
 
-def test_a_broken_promise_is_said_and_ends_with_one(
+def test_broken_promise_is_printed_and_exits_with_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(crediting, "_mark_referrals_paid", crediting._count_credited)

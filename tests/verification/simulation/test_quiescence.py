@@ -19,8 +19,8 @@ from verification.simulation.world import ADMIN_ROLE, World
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_slot_in_the_last_minute_of_a_world_is_waited_for(seed: int) -> None:
-    """Nobody rings the bell in the calm: the program looks at the slot within a minute."""
+def test_slot_in_the_last_minute_is_decided(seed: int) -> None:
+    """Nothing triggers the slot in quiescence: the program checks it within a minute."""
     chance = Random(seed)
     with Environment() as environment:
 

@@ -99,7 +99,7 @@ def forgets_what_is_below_a_cent(patch: pytest.MonkeyPatch) -> str:
 
 
 def knows_no_order(patch: pytest.MonkeyPatch) -> str:
-    """Earn by an order that was told twice; the constraint alone is left to refuse it."""
+    """Earn by an order that was reported twice; only the constraint is left to refuse it."""
     store = purchases._store_accruals
 
     def twice(connection: Connection, accruals: list[purchases._Accrual]) -> None:
@@ -213,13 +213,13 @@ SHOWN_BY: dict[Sabotage, int] = {
     forgets_a_missed_slot: 1,
     pays_again_at_every_ring: 2,
 }
-"""A world that showed it soon when this was written: the search begins there, and goes on where worlds changed."""
+"""The seed that found it when this was written: the search begins there, and continues if worlds changed."""
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("sabotage", SHOWN_BY, ids=lambda sabotage: sabotage.__name__)
-def test_a_program_that(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of these is found in one of the first worlds, and its story says what was found."""
+def test_seeded_bug_is_found(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of these is found in one of the first worlds, and its story names what was found."""
     expected = sabotage(monkeypatch)
     with Environment() as environment:
         outcomes = (run_seed(seed, environment) for seed in range(SHOWN_BY[sabotage], WORLDS + 1))

@@ -1,4 +1,4 @@
-"""Worlds of chance: whatever is drawn, every promise is kept, and a seed tells the same story each time."""
+"""Random worlds: every promise is kept in each, and a seed gives the same story each time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEEDS = 300
 
 
 @pytest.mark.timeout(280)
-def test_in_three_hundred_worlds_every_promise_is_kept() -> None:
+def test_three_hundred_worlds_keep_every_promise() -> None:
     """A seed that stands in `violations` is repeated by `python -m verification.simulation --seed …`."""
     tally = run_seeds(1, SEEDS, workers=os.cpu_count() or 1)
     assert tally.violations == []
@@ -28,14 +28,14 @@ def test_in_three_hundred_worlds_every_promise_is_kept() -> None:
     assert tally.repeated_messages > 0
 
 
-def test_a_campaign_that_is_ended_early_has_run_the_first_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_campaign_ended_early_has_run_the_first_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(campaign, "SEEDS_AT_ONCE", 1)
     ended = run_seeds(1, SEEDS, workers=1, is_enough=lambda: True)
     assert 1 <= ended.seeds < SEEDS
     assert ended == campaign._run_part(range(1, ended.seeds + 1))
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
+def test_same_seed_gives_the_same_story() -> None:
     """Also in another folder, after other worlds, and inspected more closely."""
     with Environment() as environment:
         first = run_seed(19, environment)
@@ -45,6 +45,6 @@ def test_the_same_seed_tells_the_same_story() -> None:
     assert len(first.story) > 100
 
 
-def test_another_seed_is_another_world() -> None:
+def test_different_seed_gives_different_world() -> None:
     with Environment() as environment:
         assert run_seed(14, environment).story != run_seed(15, environment).story

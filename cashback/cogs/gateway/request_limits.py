@@ -1,0 +1,82 @@
+"""Limits on single requests to Discord: how long the answer may take, and how many server errors are waited out.
+
+The library repeats a server error five times, for half a minute, and meanwhile holds the rate limit's bucket, which all
+members share. Cancelling it from outside may leave its global rate limit closed permanently, if it is waiting for that.
+So the limits apply to the request alone: time spent waiting for a rate limit does not count.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Final
+
+import aiohttp
+import anyio
+import discord
+from discord.http import json_or_text
+
+MOST_SERVER_ERRORS: Final = 2
+"""The second one is final: the message is sent again later, and others are sent in the meantime."""
+
+SERVER_ERROR: Final = 500
+
+
+@dataclass(slots=True)
+class _Limits:
+    scope: anyio.CancelScope
+    seconds: float
+    server_errors: int = 0
+
+
+_current: ContextVar[_Limits | None] = ContextVar("request_limits", default=None)
+
+
+@contextmanager
+def request_limits(seconds: float) -> Iterator[None]:
+    """Limit the requests in the block. Raises TimeoutError if Discord does not answer one in so many seconds."""
+    with anyio.CancelScope() as scope:
+        token = _current.set(_Limits(scope, seconds))
+        try:
+            yield
+        finally:
+            _current.reset(token)
+    if scope.cancelled_caught:
+        message = f"Discord did not answer within {seconds:g} s"
+        raise TimeoutError(message)
+
+
+def limiting_trace() -> aiohttp.TraceConfig:
+    """Return the trace that applies the limits; the client passes it to its HTTP session."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(_start)
+    trace.on_request_end.append(_end)
+    trace.on_request_exception.append(_stop_clock)
+    return trace
+
+
+async def _start(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+    limits = _current.get()
+    if limits is not None:
+        limits.scope.deadline = anyio.current_time() + limits.seconds
+
+
+async def _stop_clock(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+    limits = _current.get()
+    if limits is not None:
+        limits.scope.deadline = math.inf
+
+
+async def _end(
+    _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
+) -> None:
+    limits = _current.get()
+    if limits is None:
+        return
+    if params.response.status >= SERVER_ERROR:
+        limits.server_errors += 1
+        if limits.server_errors >= MOST_SERVER_ERRORS:
+            raise discord.DiscordServerError(params.response, await json_or_text(params.response))
+    limits.scope.deadline = math.inf

@@ -1,0 +1,66 @@
+"""Every typed command refuses words that it does not understand, and reads a phone's dashes as hyphens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from discord.ext import commands
+
+from cashback.cogs.admin import AdminCommands, CommandServices
+from tests.end_to_end.conftest import DiscordFixture
+
+pytestmark = pytest.mark.anyio
+
+WATCHED = ("cashback_payout_batches", "cashback_schedule_slots", "referrals")
+
+
+def every_command() -> list[commands.Command[Any, ..., Any]]:
+    """List the bot's own typed commands."""
+    nothing: Any = None
+    return list(AdminCommands(CommandServices(**dict.fromkeys(CommandServices.__slots__, nothing))).walk_commands())
+
+
+def takes_free_text(command: commands.Command[Any, ..., Any]) -> bool:
+    """Return whether all words at the end are a reason."""
+    parameters = list(command.clean_params.values())
+    return bool(parameters) and parameters[-1].name in {"reason", "why"}
+
+
+STRICT = [each for each in every_command() if not takes_free_text(each)]
+
+
+async def test_unknown_word_is_refused_by_every_command(town: DiscordFixture) -> None:
+    bob = await town.referrer("Bob", 2500)
+    before = [town.till.rows(f"SELECT count(*) FROM {table}") for table in WATCHED]
+    assert len(STRICT) > 15
+    async with town.bot():
+        for command in STRICT:
+            needed = {"user": bob.id, "batch": 1}
+            values = [str(needed[each.name]) for each in command.clean_params.values() if each.name in needed]
+            line = " ".join([f"!{command.qualified_name}", *values, "nonsense"])
+            assert "Usage: " in (await town.answer(line)).text, line
+        for line in (
+            "!sendref-cashb history nonsense --state completed",
+            "!sendref-cashb history --stat completed",
+            "!sendref-cashb export 1 nonsense --from 2026-07-01",
+            "!sendref-cashb —onyl @ghost",
+        ):
+            assert "Usage: " in (await town.answer(line)).text, line
+    assert [town.till.rows(f"SELECT count(*) FROM {table}") for table in WATCHED] == before
+    assert town.till.rows("SELECT 1 FROM cashback_schedule_state WHERE paused_by IS NOT NULL") == []
+
+
+@pytest.mark.parametrize("dash", ["—", "–", "-—"])
+async def test_dash_of_a_phone_is_read_as_two_hyphens(town: DiscordFixture, dash: str) -> None:
+    bob = await town.referrer("Bob", 2500)
+    await town.referrer("Eve", 100)
+    async with town.bot():
+        summary = await town.ask(f"!sendref-cashb {dash}only {bob.id}")
+        assert "$25.00" in summary.text
+        assert "Eve" not in summary.text
+        assert "$26.00" not in summary.text
+        found = await town.answer(f"!sendref-cashb history {dash}state proposed")
+        assert "$25.00 planned for 1 user" in found.text
+        exported = await town.answer(f"!sendref-cashb export {dash}from 2020-01-01 {dash}format csv")
+        assert "0 payouts" in exported.text or "1 payout" in exported.text
