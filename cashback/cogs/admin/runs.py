@@ -52,7 +52,10 @@ class RunCommands(AdminCog):
         plan = await self._database.read(proposals.summary, number)
         if plan.status is not BatchStatus.PROPOSED or not plan.is_waiting:
             raise StaleBatchError(f"Batch {batch} does not wait for a second admin.")
-        await self._remember(number, await ctx.send(embed=embeds.summary(plan), view=view_of(number, plan.status)))
+        await self._remember(
+            number,
+            await ctx.send(embed=embeds.summary(plan, self._service.terms_line), view=view_of(number, plan.status)),
+        )
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
         name="resume", description="Resume a stopped or unfinished batch.", usage="BATCH-ID", ignore_extra=False
