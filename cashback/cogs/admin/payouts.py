@@ -44,7 +44,8 @@ class Payouts(AdminCog):
             await ctx.send(embed=embeds.notice(str(nothing)))
             return
         message = await ctx.send(
-            embed=embeds.summary(summary, self._service.terms_line), view=confirm_view(summary.batch_number)
+            embed=embeds.summary(summary, self._service.terms_line),
+            view=confirm_view(summary.batch_number, summary.token),
         )
         await self._database.write(
             announcements.remember_summary,

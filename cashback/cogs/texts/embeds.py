@@ -133,7 +133,8 @@ def summary(batch: BatchSummary, terms: str) -> discord.Embed:
         _field(embed, "🚧 Excluded", [excluded_line(each) for each in batch.left_out])
     if batch.expires_at is not None:
         embed.description = _decision(batch, batch.expires_at)
-    return embed.set_footer(text=f"Terms: {terms}")
+    plan = f" • Plan {batch.plan}" if batch.plan else ""
+    return embed.set_footer(text=f"Terms: {terms}{plan}")
 
 
 def _decision(batch: BatchSummary, expires_at: datetime) -> str:
@@ -216,6 +217,9 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
     """Return a batch's result, and whether its list of failures was shortened."""
     colour = discord.Colour.orange() if report.failed else discord.Colour.green()
     embed = discord.Embed(title="✅ Referral Cashback Batch Complete", colour=colour, timestamp=report.finished_at)
+    if report.status is BatchStatus.LAPSED:
+        embed.title, embed.colour = "⌛ Referral Cashback Batch Lapsed", discord.Colour.orange()
+        embed.description = "The approval became too old. What was not paid is pending again and needs a new batch."
     lines = [
         f"**Users Paid:** {report.users_paid:,}",
         f"**Total Distributed:** {dollars(report.total_cents)}",
