@@ -430,7 +430,7 @@ def _one_line(files: Mapping[Path, Mapping[str, Any]], error: ValidationError) -
 
 def _origin(files: Mapping[Path, Mapping[str, Any]], location: tuple[int | str, ...]) -> tuple[Path, Mapping[str, Any]]:
     """Return the last file that has the key, which is the one whose value counts."""
-    for path, content in reversed(files.items()):
+    for path, content in reversed(list(files.items())):
         if _holds(_with_present_names(content), location):
             return path, content
     return next(iter(files.items()))
