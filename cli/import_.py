@@ -1,7 +1,7 @@
 """`import`: purchases and referrals from files. Importing a file again changes nothing."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ import anyio
 import typer
 
 from cashback.database.database import Database
+from cashback.database.referral_program.people import strangers_among
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
 from cashback.database.referral_program.referrals import create_referrals, referrers_of
 from cashback.database.referral_program.shop_refunds import record_shop_refunds
@@ -80,10 +81,11 @@ class _Import:
     def take(self, connection: Any, name: str, chunk: Chunk[Any]) -> Tally:  # noqa: ANN401 -- the database package's connection
         """Take a chunk's good rows; return its counts."""
         tally = Tally()
+        known = self._without_strangers(connection, chunk)
         if name == "purchases":
-            self._take_purchases(connection, chunk, tally)
+            self._take_purchases(connection, known, tally)
         else:
-            self._take_referrals(connection, chunk, tally)
+            self._take_referrals(connection, known, tally)
         return tally
 
     def take_all(self, connection: Any, advance: RestartableAdvance, *, keep: bool) -> Tallies:  # noqa: ANN401 -- as above
@@ -96,6 +98,21 @@ class _Import:
         if not keep or _bad_in(tallies):
             raise _RolledBackError(tallies)
         return tallies
+
+    def _without_strangers(self, connection: Any, chunk: Chunk[Any]) -> Chunk[Any]:  # noqa: ANN401 -- as above
+        """Make bad rows of those with an id that no Discord account has and the ledger does not know."""
+        strangers = strangers_among(connection, _ids_in(chunk.rows), self.now)
+        if not strangers:
+            return chunk
+        kept, bad = list[int](), list(chunk.bad)
+        for number, row in enumerate(chunk.rows):
+            stranger = next((one for one in _ids_in([row]) if one in strangers), None)
+            if stranger is None:
+                kept.append(number)
+            else:
+                bad.append(BadRow(line=chunk.lines[number], reason=f"{stranger} {strangers[stranger]}"))
+        rows, lines = [chunk.rows[n] for n in kept], [chunk.lines[n] for n in kept]
+        return replace(chunk, rows=rows, lines=lines, bad=bad)
 
     def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
         refusals = create_referrals(connection, chunk.rows, self.now)
@@ -266,6 +283,13 @@ def import_files(
         complain(f"nothing was imported: --strict, and {counted(bad, 'row is', 'rows are')} bad")
         return 1
     return 3 if bad else 0
+
+
+def _ids_in(rows: Sequence[Purchase | tuple[int, int]]) -> set[int]:
+    """Return the ids in rows of one kind."""
+    if rows and isinstance(rows[0], Purchase):
+        return {int(row[1]) for row in rows}
+    return {int(one) for pair in rows for one in pair[:2]}
 
 
 def _opened(purchases: Path | None, referrals: Path | None, answers: Answers) -> Files:

@@ -21,7 +21,7 @@ Command = tuple[str, ...]
 NewLedger = Callable[[], Location]
 
 RANDOM: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00|Z)?|BATCH-[\d-]+|\b[0-9a-f]{32,64}\b|cashback[\w-]*\.db\S*"
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00|Z)?|BATCH-[\d-]+|\b[0-9a-f]{16,64}\b|cashback[\w-]*\.db\S*"
     r"|cashback_test_\d+_\d+|(?<=number )\d+|(?<=number\": )\d+"
 )
 """What differs between two runs of one story: moments, and what is made of them or of chance."""
@@ -29,7 +29,9 @@ NUMBERED: Final = re.compile(r"^(id|digest|number|referral_id|transaction_id)$|_
 """Columns that differ too: PostgreSQL leaves gaps in its numbers after a rollback."""
 
 REFERRALS: Final = "referrer_id,referred_id\n@100,@200\n@100,@201\n@101,@202\n@102,@102\n"
-PURCHASES: Final = "order_id,buyer_id,amount\nA-1,@200,10.00\nA-2,@201,20.5\nA-3,@999,30\nA-1,@200,11.00\nA-4,@202,0\n"
+PURCHASES: Final = (
+    "order_id,buyer_id,amount\nA-1,@200,10.00\nA-2,@201,20.5\nA-3,@999,30\nA-1,@200,11.00\nA-4,@202,0\nA-5,200,1\n"
+)
 GOOD_PURCHASES: Final = "order_id,buyer_id,amount\nB-1,@200,100.00\nB-2,@201,200\nB-3,@202,300\n"
 MEMBER: Final = 10**17
 
