@@ -9,6 +9,7 @@ import anyio
 from aiohttp import web
 
 from sandbox.bodies import Drafts
+from sandbox.channel_types import ChannelType
 from sandbox.chat import Chat
 from sandbox.clock import real_time
 from sandbox.commands import Commands
@@ -17,12 +18,14 @@ from sandbox.faults import Faults
 from sandbox.front import PREFIX, Front, RequestRecord
 from sandbox.gateway import Gateway
 from sandbox.interactions import Interactions
-from sandbox.model import Member
+from sandbox.model import Channel, Member
 from sandbox.people import People
 from sandbox.ratelimits import RateLimits
 from sandbox.rest import Rest
+from sandbox.rest_channels import Channels
 from sandbox.rest_interactions import Callbacks
 from sandbox.rest_messages import Messages
+from sandbox.rest_reactions import Reactions
 from sandbox.sessions import Hub, Intents
 from sandbox.state import State
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sandbox.answers import Interaction
-    from sandbox.model import Channel, Json, Message, Role
+    from sandbox.model import Json, Message, Role
 
 __all__ = ["RequestRecord", "Sandbox"]
 
@@ -84,6 +87,8 @@ class Sandbox:
             self._chat,
             Rest(self.state, self.faults, self.gateway, self.commands),
             Messages(self.state, self.faults, self._drafts, self._rate_limits),
+            Channels(self.state, self._drafts),
+            Reactions(self.state),
             Callbacks(self.state, self._drafts, interactions),
         )
         self._runner: web.AppRunner | None = None
@@ -174,13 +179,42 @@ class Sandbox:
         id: int | None = None,  # noqa: A002 — it is one
         permissions: int = 0,
         color: int = 0,
+        managed: bool = False,
     ) -> Role:
-        """Add a role."""
-        return self.state.add_role(name, permissions=permissions, color=color, role_id=id)
+        """Add a role; a `managed` one belongs to an integration."""
+        return self.state.add_role(name, permissions=permissions, color=color, role_id=id, managed=managed)
 
-    def add_channel(self, name: str, *, id: int | None = None) -> Channel:  # noqa: A002 — it is one
-        """Add a text channel that everyone sees."""
-        return self.state.add_channel(name, channel_id=id)
+    def remove_role(self, role: Role | int) -> None:
+        """Delete a role."""
+        self.state.remove_role(role if isinstance(role, int) else role.id)
+
+    def add_channel(
+        self,
+        name: str,
+        *,
+        id: int | None = None,  # noqa: A002 — it is one
+        kind: int = ChannelType.TEXT,
+        parent: Channel | int | None = None,
+    ) -> Channel:
+        """Add a channel that everybody sees, a text channel unless `kind` names another type."""
+        parent_id = parent.id if isinstance(parent, Channel) else parent
+        return self.state.add_channel(name, channel_id=id, kind=kind, parent_id=parent_id)
+
+    def add_thread(self, name: str, parent: Channel | int) -> Channel:
+        """Start a public thread in a channel, or a post in a forum."""
+        return self.add_channel(name, kind=ChannelType.PUBLIC_THREAD, parent=parent)
+
+    def archive_thread(self, thread: Channel, *, locked: bool = False) -> None:
+        """Archive a thread; in a `locked` one only moderators can write."""
+        self.state.change_channel(thread, archived=True, locked=locked)
+
+    def remove_channel(self, channel: Channel | int) -> None:
+        """Delete a channel with its messages and threads."""
+        self.state.remove_channel(channel if isinstance(channel, int) else channel.id)
+
+    def react(self, message: Message, member: Member | int, emoji: str) -> None:
+        """React to a message as that member."""
+        self.state.react(message, member if isinstance(member, int) else member.id, emoji)
 
     def add_member(
         self,
