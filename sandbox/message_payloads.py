@@ -39,6 +39,8 @@ def invocation(state: State, each: Invocation) -> Json:
         shape["name"] = each.name
     if each.message_id is not None:
         shape["interacted_message_id"] = str(each.message_id)
+    if each.trigger is not None:
+        shape["triggering_interaction_metadata"] = invocation(state, each.trigger)
     return shape
 
 

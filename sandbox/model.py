@@ -130,6 +130,7 @@ class Invocation:
     name: str | None
     user_id: int
     message_id: int | None = None
+    trigger: Invocation | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -105,6 +105,7 @@ class People:
             member_id=interaction.member_id,
             data=data,
             message=interaction.message,
+            source=interaction,
         )
 
     async def wait_for(

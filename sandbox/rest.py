@@ -63,6 +63,7 @@ class Rest:
                 get(PREFIX + "/applications/@me", self.application),
                 get(PREFIX + "/oauth2/applications/@me", self.application),
                 get(guild, self.guild),
+                get(PREFIX + "/soundboard-default-sounds", self.default_sounds),
                 get(guild + "/channels", self.guild_channels),
                 get(guild + "/roles", self.guild_roles),
                 get(guild + "/members", self.members),
@@ -94,6 +95,10 @@ class Rest:
         """Return the Gateway's address, and how often a bot may identify."""
         limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
         return json_response({"url": self._gateway.url, "shards": self._gateway.shards, "session_start_limit": limit})
+
+    async def default_sounds(self, _: web.Request) -> web.Response:
+        """Return no sounds; py-cord asks for them before it is ready."""
+        return json_response([])
 
     async def me(self, _: web.Request) -> web.Response:
         """Return the bot."""
