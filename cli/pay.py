@@ -8,15 +8,18 @@ from typing import Annotated, Any, NoReturn
 import anyio
 import typer
 
+from cashback.database import Database
 from cashback.database.payouts import proposals
 from cashback.domain.errors import NothingPendingError, SecondApproverError, StaleBatchError
 from cashback.domain.model import BatchMode, BatchSummary, Selection
 from cashback.domain.money import dollars
 from cashback.domain.ports import NullObserver
 from cashback.services import CLI, EVERYONE, Actor, AdminService, Source, batch_limits_of
+from cashback.services.terms import terms_line
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.formatting import exit_code, report_json, report_lines, summary_lines, unpaid_json
+from cli.members import remark_if_unknown
 from cli.options import ApproverOption, ConfigOption, DatabaseOption, ExcludeOption, JsonOption, OnlyOption, UserOption
 from cli.output import UsageError, counted, progress, say, say_json
 from cli.payment_session import open_payment_session, run_batch
@@ -68,7 +71,7 @@ def pay(place: Place, order: Order, *, yes: bool, dry_run: bool, as_json: bool) 
         say_json(unpaid_json("nothing_pending", BatchMode.BATCH)) if as_json else say(str(nothing))
         return 0
     if not as_json:
-        say(*summary_lines(summary), "")
+        say(*summary_lines(summary), f"Terms: {terms_line(settings.referral_settings)}.", "")
     if dry_run:
         _show_preview(summary, as_json=as_json)
         return 0
@@ -122,7 +125,15 @@ async def _approve(order: Order, service: AdminService, number: int) -> None:
 
 async def _propose(settings: Settings, order: Order) -> BatchSummary:
     async with open_payment_session(settings, NullObserver()) as session:
+        await _remark_unknown(session.database, order)
         return await session.service.propose(CLI, target_user_id=order.user_id, selection=order.selection)
+
+
+async def _remark_unknown(database: Database, order: Order) -> None:
+    """Write a line for each named member whom the ledger does not know."""
+    named = {order.user_id} if order.user_id is not None else order.selection.only | order.selection.exclude
+    for user_id in sorted(named):
+        await remark_if_unknown(database, user_id)
 
 
 class _PreviewError(Exception):
@@ -135,6 +146,7 @@ class _PreviewError(Exception):
 async def _preview(settings: Settings, order: Order) -> BatchSummary:
     """Plan a batch by the same rules as a real one, inside a transaction that is rolled back."""
     async with ledger(settings) as database:
+        await _remark_unknown(database, order)
         now = database.now()
 
         def plan_and_undo(connection: Any) -> NoReturn:  # noqa: ANN401 -- its type is the database package's
