@@ -140,6 +140,7 @@ class Services:
             SlotPosts(client, database, service),
             channel_id=settings.logging_channels.audit,
             is_on_duty=lambda: lease.is_held,
+            terms=lambda: service.terms_line,
         )
         summary_updater = SummaryUpdater(
             client,
@@ -350,7 +351,7 @@ def _exit_if_stuck() -> None:
 
 def main(settings: Settings, *, reread: Reread | None = None) -> int:
     """Run the bot until SIGTERM or SIGINT; return the exit code. An error is one line on standard error."""
-    logs.set_up()
+    logs.set_up(level=settings.log_level)
     try:
         required_token(settings)
         required_admin_role(settings)

@@ -4,22 +4,27 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from cashback.database.dialect import create_refusal
+from cashback.database.dialect import create_refusal, lift_refusal
+
+_OURS: Final = (
+    "(OLD.transaction_type LIKE 'referral_cashback%' OR OLD.transaction_type IN"
+    " ('cashback_withdrawal', 'cashback_withdrawal_returned', 'cashback_adjustment'))"
+)
 
 _REFUSED: Final = {
     "cashback_wallet_transactions_fixed": (
-        "UPDATE ON wallet_transactions WHEN OLD.transaction_type LIKE 'referral_cashback%'",
+        f"UPDATE ON wallet_transactions WHEN {_OURS}",
         "cashback transactions are only ever added to",
     ),
     "cashback_wallet_transactions_kept": (
-        "DELETE ON wallet_transactions WHEN OLD.transaction_type LIKE 'referral_cashback%'",
+        f"DELETE ON wallet_transactions WHEN {_OURS}",
         "cashback transactions are only ever added to",
     ),
     "cashback_audit_log_fixed": ("UPDATE ON cashback_audit_log", "the audit log is only ever added to"),
     "cashback_audit_log_kept": ("DELETE ON cashback_audit_log", "the audit log is only ever added to"),
     "cashback_payout_batches_fixed": (
         (
-            "UPDATE ON cashback_payout_batches WHEN OLD.status IN ('completed', 'cancelled', 'expired')"
+            "UPDATE ON cashback_payout_batches WHEN OLD.status IN ('completed', 'cancelled', 'expired', 'lapsed')"
             " OR (OLD.status = 'completed_with_failures' AND NEW.status <> 'running')"
         ),
         "a finished batch is never changed",
@@ -28,15 +33,18 @@ _REFUSED: Final = {
         (
             "UPDATE OF status ON cashback_payout_batches WHEN OLD.status <> NEW.status AND ("
             "(OLD.status = 'proposed' AND NEW.status NOT IN ('approved', 'cancelled', 'expired'))"
-            " OR (OLD.status = 'approved' AND NEW.status NOT IN ('running', 'stopped'))"
-            " OR (OLD.status = 'running' AND NEW.status NOT IN ('stopped', 'completed', 'completed_with_failures'))"
-            " OR (OLD.status = 'stopped' AND NEW.status <> 'running'))"
+            " OR (OLD.status = 'approved' AND NEW.status NOT IN ('running', 'stopped', 'lapsed'))"
+            " OR (OLD.status = 'running'"
+            " AND NEW.status NOT IN ('stopped', 'completed', 'completed_with_failures', 'lapsed'))"
+            " OR (OLD.status = 'stopped' AND NEW.status NOT IN ('running', 'lapsed')))"
         ),
         "a batch moves only as docs/explanation/architecture.md draws it",
     ),
     "cashback_payout_batches_plan_fixed": (
         (
             "UPDATE ON cashback_payout_batches WHEN NEW.proposed_by <> OLD.proposed_by"
+            " OR NEW.token IS DISTINCT FROM OLD.token"
+            " OR NEW.lapses_at IS DISTINCT FROM coalesce(OLD.lapses_at, NEW.lapses_at)"
             " OR NEW.first_approved_by IS DISTINCT FROM coalesce(OLD.first_approved_by, NEW.first_approved_by)"
             " OR (NEW.needs_second_approver IS DISTINCT FROM OLD.needs_second_approver AND OLD.planned_count <> 0)"
         ),
@@ -44,9 +52,22 @@ _REFUSED: Final = {
     ),
     "cashback_payout_batches_kept": ("DELETE ON cashback_payout_batches", "batches are only ever added to"),
     "cashback_payouts_fixed": (
-        "UPDATE ON cashback_payouts WHEN OLD.status IN ('credited', 'skipped')",
-        "a settled payout is never changed",
+        (
+            "UPDATE ON cashback_payouts WHEN OLD.status IN ('credited', 'skipped')"
+            " OR NEW.approved_cents <> OLD.approved_cents"
+        ),
+        "a settled payout is never changed, and what a payout may pay never is",
     ),
+    "cashback_payout_shares_fixed": (
+        (
+            "UPDATE ON cashback_payout_shares WHEN (NEW.batch_number, NEW.referrer_id, NEW.referral_id,"
+            " NEW.payable_cents, NEW.refunded_cents) IS DISTINCT FROM (OLD.batch_number, OLD.referrer_id,"
+            " OLD.referral_id, OLD.payable_cents, OLD.refunded_cents)"
+            " OR NEW.returned_cents < OLD.returned_cents OR (OLD.paid_cents > 0 AND NEW.paid_cents <> OLD.paid_cents)"
+        ),
+        "what was shown of a payout, paid and given back is never changed",
+    ),
+    "cashback_payout_shares_kept": ("DELETE ON cashback_payout_shares", "shares of payouts are only ever added to"),
     "cashback_payouts_kept": ("DELETE ON cashback_payouts", "payouts are only ever added to"),
     "cashback_payout_exclusions_fixed": (
         "UPDATE ON cashback_payout_exclusions",
@@ -91,11 +112,56 @@ _REFUSED: Final = {
         "a decided reversal is never changed",
     ),
     "cashback_reversals_kept": ("DELETE ON cashback_reversals", "reversals are only ever added to"),
+    "cashback_withdrawals_fixed": (
+        (
+            "UPDATE ON cashback_withdrawals WHEN (NEW.number, NEW.user_id, NEW.method, NEW.amount_cents,"
+            " NEW.requested_at, NEW.debit_id, NEW.needs_second_approver) IS DISTINCT FROM (OLD.number, OLD.user_id,"
+            " OLD.method, OLD.amount_cents, OLD.requested_at, OLD.debit_id, OLD.needs_second_approver)"
+            " OR NEW.first_approved_by IS DISTINCT FROM coalesce(OLD.first_approved_by, NEW.first_approved_by)"
+            " OR (NEW.destination IS DISTINCT FROM OLD.destination"
+            " AND (NEW.destination IS NOT NULL OR OLD.status = 'requested'))"
+        ),
+        "what was asked for is never changed",
+    ),
+    "cashback_withdrawals_decided": (
+        (
+            "UPDATE ON cashback_withdrawals WHEN OLD.status <> 'requested' AND (NEW.status, NEW.decided_by,"
+            " NEW.decider_id, NEW.decided_at, NEW.reference, NEW.reason, NEW.return_id, NEW.first_approved_by)"
+            " IS DISTINCT FROM (OLD.status, OLD.decided_by, OLD.decider_id, OLD.decided_at, OLD.reference, OLD.reason,"
+            " OLD.return_id, OLD.first_approved_by)"
+        ),
+        "a decided withdrawal is never changed",
+    ),
+    "cashback_withdrawals_kept": ("DELETE ON cashback_withdrawals", "withdrawals are only ever added to"),
+    "cashback_wallet_adjustments_fixed": (
+        "UPDATE ON cashback_wallet_adjustments",
+        "adjustments are only ever added to",
+    ),
+    "cashback_wallet_adjustments_kept": (
+        "DELETE ON cashback_wallet_adjustments",
+        "adjustments are only ever added to",
+    ),
     "cashback_referrals_never_overpaid": (
-        "UPDATE OF cashback_paid_cents ON referrals WHEN NEW.cashback_paid_cents > NEW.cashback_earned_cents",
+        (
+            "UPDATE OF cashback_paid_cents ON referrals WHEN NEW.cashback_paid_cents > NEW.cashback_earned_cents"
+            " AND NEW.cashback_paid_cents > OLD.cashback_paid_cents"
+        ),
         "more would be paid than was earned",
     ),
+    "cashback_referrals_never_below_zero": (
+        (
+            "UPDATE ON referrals WHEN NEW.cashback_paid_elsewhere_cents < 0 OR NEW.cashback_forfeited_cents < 0"
+            " OR NEW.cashback_charged_cents < 0 OR NEW.cashback_refunded_cents < OLD.cashback_refunded_cents"
+        ),
+        "what was paid elsewhere, given back or refunded is never below zero",
+    ),
 }
+
+
+def lift_guards(connection: Connection) -> None:
+    """Drop the triggers of this and of earlier versions, for a migration. `create_guards` puts them back."""
+    for name in _REFUSED:
+        lift_refusal(connection, name, _REFUSED[name][0])
 
 
 def create_guards(connection: Connection) -> None:

@@ -98,8 +98,8 @@ def warning(title: str, text: str) -> discord.Embed:
     return discord.Embed(title=f"⚠️ {title}", description=clip(text, DESCRIPTION_LENGTH), colour=discord.Colour.orange())
 
 
-def summary(batch: BatchSummary) -> discord.Embed:
-    """Show what a batch would pay, for the admin's decision."""
+def summary(batch: BatchSummary, terms: str) -> discord.Embed:
+    """Show what a batch would pay, for the admin's decision, with the terms in force below it."""
     if batch.mode is BatchMode.INDIVIDUAL:
         embed = discord.Embed(title="💰 Individual Referral Cashback Payout", colour=discord.Colour.gold())
         first = batch.top[0]
@@ -133,7 +133,8 @@ def summary(batch: BatchSummary) -> discord.Embed:
         _field(embed, "🚧 Excluded", [excluded_line(each) for each in batch.left_out])
     if batch.expires_at is not None:
         embed.description = _decision(batch, batch.expires_at)
-    return embed
+    plan = f" • Plan {batch.plan}" if batch.plan else ""
+    return embed.set_footer(text=f"Terms: {terms}{plan}")
 
 
 def _decision(batch: BatchSummary, expires_at: datetime) -> str:
@@ -166,9 +167,9 @@ def _ranked(place: int, payout: PlannedPayout) -> str:
     return f"{place}. {mention(payout.referrer_id)} - {amount} ({referrals})"
 
 
-def closed_summary(batch: BatchSummary, status: BatchStatus) -> discord.Embed:
+def closed_summary(batch: BatchSummary, terms: str, status: BatchStatus) -> discord.Embed:
     """Show a summary that was cancelled, or that expired."""
-    embed = summary(batch)
+    embed = summary(batch, terms)
     if status is BatchStatus.EXPIRED:
         embed.description = "⌛ **This summary expired.** Nothing was paid; ask for a new one."
     else:
@@ -216,6 +217,9 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
     """Return a batch's result, and whether its list of failures was shortened."""
     colour = discord.Colour.orange() if report.failed else discord.Colour.green()
     embed = discord.Embed(title="✅ Referral Cashback Batch Complete", colour=colour, timestamp=report.finished_at)
+    if report.status is BatchStatus.LAPSED:
+        embed.title, embed.colour = "⌛ Referral Cashback Batch Lapsed", discord.Colour.orange()
+        embed.description = "The approval became too old. What was not paid is pending again and needs a new batch."
     lines = [
         f"**Users Paid:** {report.users_paid:,}",
         f"**Total Distributed:** {dollars(report.total_cents)}",
