@@ -308,7 +308,8 @@ class Actors:
     async def spend(self) -> None:
         """Spend from a wallet, through another bot on the same file."""
         balances = self._world.model.balances
-        rich = sorted(person for person, cents in balances.items() if cents > 0)
+        broken = self._world.model.broken_wallet
+        rich = sorted(person for person, cents in balances.items() if cents > 0 and person != broken)
         if rich:
             person = self._chance.choice(rich)
             self._world.spend(person, self._chance.randint(1, balances[person]))

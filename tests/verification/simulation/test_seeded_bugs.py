@@ -261,12 +261,12 @@ SHOWN_BY: dict[Sabotage, int] = {
     sends_nothing: 1,
     forgets_a_missed_slot: 1,
     pays_again_at_every_ring: 2,
-    takes_it_twice: 1,
-    pays_what_was_earned_later: 1,
-    lets_no_approval_lapse: 1,
-    starts_what_has_lapsed: 1,
-    compares_no_plan: 1,
-    obeys_old_messages: 1,
+    takes_it_twice: 26,
+    pays_what_was_earned_later: 37,
+    lets_no_approval_lapse: 15,
+    starts_what_has_lapsed: 33,
+    compares_no_plan: 13,
+    obeys_old_messages: 29,
 }
 """The seed that found it when this was written: the search begins there, and continues if worlds changed."""
 
