@@ -40,6 +40,7 @@ from cashback.cogs.posts.messenger import DmSender
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.cogs.posts.slot_posts import SlotPosts
 from cashback.cogs.posts.summary_updater import SummaryUpdater
+from cashback.cogs.posts.withdrawal_notes import WithdrawalNotes
 from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database
@@ -76,6 +77,7 @@ class Services:
     scheduler: Scheduler
     outbox_dispatcher: OutboxDispatcher
     note_sender: NoteSender
+    withdrawal_notes: WithdrawalNotes
     summary_updater: SummaryUpdater
     dashboard: Dashboard
     summaries_changed: WakeUp
@@ -190,6 +192,7 @@ class Services:
             scheduler=scheduler,
             outbox_dispatcher=outbox_dispatcher,
             note_sender=note_sender,
+            withdrawal_notes=WithdrawalNotes(database, service, note_sender),
             summary_updater=summary_updater,
             dashboard=Dashboard(database, service, settings, dependencies),
             summaries_changed=summaries_changed,
@@ -215,6 +218,7 @@ class Services:
             duties.start_soon(self.runner.run, name="runner")
             duties.start_soon(self.scheduler.run, name="weekly batch")
             duties.start_soon(self.recovery.run, self.runner.submit, name="recovery")
+            duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
 
 

@@ -17,6 +17,7 @@ from cashback.domain.withdrawals import (
 from cashback.services.actors import Actor, Source
 from cashback.services.base import Service
 from cashback.services.destinations import Destinations
+from cashback.settings import WithdrawalSettings
 
 T = TypeVar("T")
 
@@ -59,7 +60,8 @@ class Wallets(Service):
             raise WithdrawalRefusedError(
                 f"{dollars(cents)} is above the maximum of {dollars(terms.maximum_cents)}; nothing was done."
             )
-        days = account_age(member_id, self._database.now()).days
+        # An account may be younger than a clock that is behind: it is new then.
+        days = max(0, account_age(member_id, self._database.now()).days)
         if days < terms.account_age_days:
             raise WithdrawalRefusedError(
                 f"Your Discord account is {days} days old; withdrawals need {terms.account_age_days}. Nothing was done."
@@ -76,11 +78,11 @@ class Wallets(Service):
                 f"The destination must be at most {MAX_DESTINATION_LENGTH} printable characters; nothing was done."
             )
 
-    async def cancel_withdrawal(self, member_id: int) -> Withdrawal:
-        """Cancel a member's own open request. Raises WithdrawalRefusedError if there is none."""
+    async def cancel_withdrawal(self, member_id: int, number: int) -> Withdrawal:
+        """Cancel a member's own open request. Raises WithdrawalRefusedError if it is not open, or not theirs."""
         waiting = await self._database.read(withdrawals.open_of, member_id)
-        if waiting is None:
-            raise WithdrawalRefusedError("You have no open withdrawal; nothing was done.")
+        if waiting is None or waiting.number != number:
+            raise WithdrawalRefusedError(f"You have no open withdrawal number {number}; nothing was done.")
         return await self._database.write(
             decisions.cancel,
             waiting.number,
@@ -179,9 +181,16 @@ class Wallets(Service):
 
     async def erase_destinations(self) -> int:
         """Erase the destinations of withdrawals that were decided long enough ago; return their number."""
-        return await self._database.write(
-            decisions.erase_destinations, now=self._database.now(), days=self._settings.withdrawals.erase_days
-        )
+        now, days = self._database.now(), self._settings.withdrawals.erase_days
+        # Asked first: nothing is written as long as nothing is due.
+        if not await self._database.read(decisions.has_due_destinations, now=now, days=days):
+            return 0
+        return await self._database.write(decisions.erase_destinations, now=now, days=days)
+
+    @property
+    def withdrawal_terms(self) -> WithdrawalSettings:
+        """The methods and limits in force."""
+        return self._settings.withdrawals
 
     @property
     def _destinations(self) -> Destinations:
