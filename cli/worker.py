@@ -14,6 +14,7 @@ import typer
 from cashback import logs
 from cashback.background.recovery import Recovery
 from cashback.background.wakeup import WakeUp
+from cashback.database.integrity import closing
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.options import ConfigOption, DatabaseOption
@@ -38,6 +39,7 @@ def command(context: typer.Context, *, config: ConfigOption = None, database: Da
 async def _work_until_signal(settings: Settings) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with ledger(settings, create=True) as database:
+            await database.read(closing.require_open)
             recovery = Recovery(
                 database,
                 summaries_changed=WakeUp(),

@@ -17,7 +17,9 @@ def test_moved_ledger_is_paid_on_the_server(seeded: Cashback, postgresql: Server
     assert (moved["action"], moved["rows"]["referrals"], moved["balanced"]) == ("moved", 253, True)
     assert seeded("pay", "--yes", "--json", "--database", target).json["total_cents"] == 12_750
     assert seeded("verify", "--database", target).code == 0
-    assert seeded("pay", "--yes").error.endswith("this ledger was moved to another database; name that one.")
+    refused = seeded("pay", "--yes").error
+    assert refused.startswith("This ledger was moved to postgresql+psycopg://")
+    assert refused.endswith(" UTC; name that one.")
     assert seeded("verify").code == 0
 
 
