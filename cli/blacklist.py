@@ -8,6 +8,7 @@ import typer
 from cashback.database.referral_program.blacklist import unblacklist
 from cashback.settings import Settings
 from cli.context import Place, ledger
+from cli.members import remark_if_unknown
 from cli.options import ConfigOption, DatabaseOption, JsonOption, MemberArgument, ReasonOption
 from cli.output import say, say_json
 
@@ -37,6 +38,7 @@ def command(
 
 async def _change(settings: Settings, user_id: int, reason: str | None, remove: bool) -> bool:  # noqa: FBT001 -- anyio.run passes by position
     async with ledger(settings, create=True) as database:
+        await remark_if_unknown(database, user_id)
         if remove:
             return await database.write(unblacklist, user_id, actor="cli", now=database.now())
         return await database.blacklist_referral_user(user_id, reason=reason, actor="cli")

@@ -11,6 +11,7 @@ from cashback.domain.days import first_moment, moment_after
 from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import Place, ledger
+from cli.members import remark_if_unknown
 from cli.options import ConfigOption, DatabaseOption, JsonOption, LimitOption, SinceOption, UntilOption, UserOption
 from cli.output import counted, moment, say, say_json
 
@@ -54,4 +55,6 @@ def _line(batch: dict[str, Any]) -> str:
 
 async def _read(settings: Settings, wanted: BatchFilter, limit: int, page: int) -> list[dict[str, Any]]:
     async with ledger(settings) as database:
+        if wanted.user_id is not None:
+            await remark_if_unknown(database, wanted.user_id)
         return await database.read(histories.page, wanted, limit=limit, offset=(page - 1) * limit)

@@ -1,7 +1,7 @@
 """`import`: purchases and referrals from files. Importing a file again changes nothing."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +12,7 @@ import anyio
 import typer
 
 from cashback.database.database import Database
+from cashback.database.referral_program.people import strangers_among
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
 from cashback.database.referral_program.referrals import create_referrals, referrers_of
 from cashback.database.referral_program.shop_refunds import record_shop_refunds
@@ -61,6 +62,7 @@ class _Import:
 
     def take(self, connection: Any, chunk: Chunk[Any]) -> None:  # noqa: ANN401 -- the database package's connection
         """Take a chunk's good rows."""
+        self._drop_strangers(connection, chunk)
         if "purchases" in self.tallies:
             self._take_purchases(connection, chunk, self.tallies["purchases"])
         else:
@@ -78,6 +80,20 @@ class _Import:
     def bad(self) -> int:
         """Count the bad rows of all files."""
         return sum(tally.bad for tally in self.tallies.values())
+
+    def _drop_strangers(self, connection: Any, chunk: Chunk[Any]) -> None:  # noqa: ANN401 -- as above
+        """Make bad rows of those with an id that no Discord account has and the ledger does not know."""
+        strangers = strangers_among(connection, _ids_in(chunk.rows), self.now)
+        if not strangers:
+            return
+        kept: list[int] = []
+        for number, row in enumerate(chunk.rows):
+            stranger = next((one for one in _ids_in([row]) if one in strangers), None)
+            if stranger is None:
+                kept.append(number)
+            else:
+                chunk.bad.append(BadRow(line=chunk.lines[number], reason=f"{stranger} {strangers[stranger]}"))
+        chunk.rows, chunk.lines = [chunk.rows[n] for n in kept], [chunk.lines[n] for n in kept]
 
     def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
         refusals = create_referrals(connection, chunk.rows, self.now)
@@ -247,6 +263,13 @@ def import_files(
         complain(f"nothing was imported: --strict, and {counted(run.bad, 'row is', 'rows are')} bad")
         return 1
     return 3 if run.bad else 0
+
+
+def _ids_in(rows: Sequence[Purchase | tuple[int, int]]) -> set[int]:
+    """Return the ids in rows of one kind."""
+    if rows and isinstance(rows[0], Purchase):
+        return {int(row[1]) for row in rows}
+    return {int(one) for pair in rows for one in pair[:2]}
 
 
 def _opened(purchases: Path | None, referrals: Path | None, answers: Answers) -> Files:

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -26,7 +26,7 @@ def say(*lines: str) -> None:
 
 def say_json(value: Any) -> None:  # noqa: ANN401 -- whatever JSON holds
     """Write a result for programs."""
-    typer.echo(json.dumps(value, indent=2, default=_to_json))
+    typer.echo(json.dumps(with_text_ids(value), indent=2, default=_to_json))
 
 
 @contextmanager
@@ -36,12 +36,32 @@ def stream_json(head: dict[str, Any], key: str) -> Iterator[Callable[[Any], None
 
     def write(item: Any) -> None:  # noqa: ANN401 -- whatever JSON holds
         nonlocal mark
-        typer.echo(mark + json.dumps(item, default=_to_json), nl=False)
+        typer.echo(mark + json.dumps(with_text_ids(item), default=_to_json), nl=False)
         mark = ",\n    "
 
-    typer.echo(json.dumps(head, indent=2, default=_to_json).removesuffix("\n}") + f',\n  "{key}": [', nl=False)
+    typer.echo(
+        json.dumps(with_text_ids(head), indent=2, default=_to_json).removesuffix("\n}") + f',\n  "{key}": [', nl=False
+    )
     yield write
     typer.echo("\n  ]\n}")
+
+
+OWN_NUMBERS: Final = frozenset({"transaction_id", "referral_id"})
+"""Keys of this program's own small numbers."""
+
+
+def with_text_ids(value: Any) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return a value for programs with the Discord ids as texts: many languages round numbers of that size."""
+    if isinstance(value, Mapping):
+        return {key: _text_id(key, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_text_ids(item) for item in value]
+    return value
+
+
+def _text_id(key: Any, item: Any) -> Any:  # noqa: ANN401 -- as above
+    is_id = isinstance(item, int) and str(key).endswith("_id") and key not in OWN_NUMBERS
+    return str(item) if is_id else with_text_ids(item)
 
 
 def _to_json(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 import anyio
 import typer
 
+from cashback.database import Database
 from cashback.database.payouts import proposals
 from cashback.domain.errors import NothingPendingError, SecondApproverError, StaleBatchError
 from cashback.domain.model import BatchMode, BatchSummary, Selection
@@ -17,6 +18,7 @@ from cashback.services import CLI, EVERYONE, Actor, AdminService, Source, batch_
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.formatting import exit_code, report_json, report_lines, summary_lines, unpaid_json
+from cli.members import remark_if_unknown
 from cli.options import ApproverOption, ConfigOption, DatabaseOption, ExcludeOption, JsonOption, OnlyOption, UserOption
 from cli.output import UsageError, counted, progress, say, say_json
 from cli.payment_session import open_payment_session, run_batch
@@ -122,7 +124,15 @@ async def _approve(order: Order, service: AdminService, number: int) -> None:
 
 async def _propose(settings: Settings, order: Order) -> BatchSummary:
     async with open_payment_session(settings, NullObserver()) as session:
+        await _remark_unknown(session.database, order)
         return await session.service.propose(CLI, target_user_id=order.user_id, selection=order.selection)
+
+
+async def _remark_unknown(database: Database, order: Order) -> None:
+    """Write a line for each named member whom the ledger does not know."""
+    named = {order.user_id} if order.user_id is not None else order.selection.only | order.selection.exclude
+    for user_id in sorted(named):
+        await remark_if_unknown(database, user_id)
 
 
 class _PreviewError(Exception):
@@ -135,6 +145,7 @@ class _PreviewError(Exception):
 async def _preview(settings: Settings, order: Order) -> BatchSummary:
     """Plan a batch by the same rules as a real one, inside a transaction that is rolled back."""
     async with ledger(settings) as database:
+        await _remark_unknown(database, order)
         now = database.now()
 
         def plan_and_undo(connection: Any) -> NoReturn:  # noqa: ANN401 -- its type is the database package's

@@ -10,6 +10,7 @@ from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.formatting import ranking
+from cli.members import remark_if_unknown
 from cli.options import ConfigOption, DatabaseOption, JsonOption, LimitOption, UserOption
 from cli.output import counted, say, say_json
 
@@ -79,5 +80,6 @@ async def _read_all(settings: Settings) -> tuple[list[dict[str, int]], dict[str,
 
 async def _read_one(settings: Settings, user_id: int) -> tuple[dict[str, Any], dict[str, int]]:
     async with ledger(settings) as database:
+        await remark_if_unknown(database, user_id)
         found = await database.get_pending_cashback_for_user(user_id)
         return found, await database.read(held_and_owed, database.now(), referrer_id=user_id)

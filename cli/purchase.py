@@ -11,6 +11,7 @@ from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cashback.shops.ids import check_order_id
 from cli.context import Place, ledger
+from cli.members import require_account
 from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, parse_amount, parse_id
 from cli.output import moment, say, say_json
 
@@ -54,5 +55,6 @@ def command(
 
 async def _record(settings: Settings, bought: Purchase) -> RecordedPurchase:
     async with ledger(settings, create=True) as database:
+        await require_account(database, bought.buyer_id)
         [recorded] = await database.record_purchases([bought])
         return recorded

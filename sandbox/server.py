@@ -75,7 +75,7 @@ class Sandbox:
         self.gateway = Gateway(self.state, hub, token=self.token, privileged=privileged, shards=shards)
         self.commands = Commands(self.state)
         self._rate_limits = RateLimits(clock, enabled=real_rate_limits)
-        self._front = Front(self.faults, self._rate_limits, token=self.token, request_check=request_check)
+        self._front = Front(self.faults, self._rate_limits, token=self.token, clock=clock, request_check=request_check)
         self._drafts = Drafts(self.state)
         interactions = Interactions(self.state, hub)
         self._people = People(self.state, self.commands, interactions)

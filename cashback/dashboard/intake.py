@@ -11,6 +11,7 @@ from cashback.dashboard.client_address import address_of
 from cashback.dashboard.intake_results import purchases_response, refunds_response
 from cashback.dashboard.intake_schema import Reported, purchases_in, read_json, refunds_in
 from cashback.dashboard.problems import (
+    INVALID,
     MEDIA_TYPE,
     SLOW,
     STALE,
@@ -67,10 +68,22 @@ class Intake:
         """Record one purchase or many, in one transaction."""
 
         async def record(reported: Reported[Purchase], _actor: Actor) -> web.Response:
+            await self._refuse_strangers(reported)
             answers = await self._service.record_purchases(reported.entries)
             return purchases_response(reported, answers)
 
         return await self._process(request, lambda value: purchases_in(value, self._database.now()), record)
+
+    async def _refuse_strangers(self, reported: Reported[Purchase]) -> None:
+        """Raise ProblemError for the first buyer whose id the ledger does not know and no account can have."""
+        strangers = await self._service.strangers_among({purchase.buyer_id for purchase in reported.entries})
+        for place, purchase in enumerate(reported.entries):
+            if purchase.buyer_id in strangers:
+                raise ProblemError(
+                    INVALID,
+                    f"buyer_id {purchase.buyer_id} {strangers[purchase.buyer_id]}.",
+                    pointer=f"/purchases/{place}/buyer_id" if reported.is_bulk else "/buyer_id",
+                )
 
     async def report_refunds(self, request: web.Request) -> web.StreamResponse:
         """Record one refund or many, in one transaction."""

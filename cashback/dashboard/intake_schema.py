@@ -4,25 +4,27 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
 from cashback.dashboard.problems import INVALID, MALFORMED, ProblemError
-from cashback.database.referral_program.people import LARGEST_ID
 from cashback.database.referral_program.purchases import LARGEST_PURCHASE_CENTS, Purchase
 from cashback.database.referral_program.refunds import Refund
+from cashback.domain.days import check_moment
+from cashback.domain.errors import CashbackError
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
 
 MAX_ENTRIES: Final = 1_000
 LONGEST_ID: Final = 200
-ID_PATTERN: Final = f"^[!-~]([ -~]{{0,{LONGEST_ID - 2}}}[!-~])?$"
-"""The shop's ids: printable ASCII without a space at either end."""
+_LETTERS: Final = r"!-~\u00a1-\ud7ff\ue000-\uffff"
+ID_PATTERN: Final = f"^[{_LETTERS}]([ {_LETTERS}]{{0,{LONGEST_ID - 2}}}[{_LETTERS}])?$"
+"""The shop's ids, of any letters: no control characters, and no space at either end."""
 
 BUYER_PATTERN: Final = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$"
 """A Discord id as text: many languages cannot represent it exactly as a number."""
 
-EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-CLOCKS_DIFFER: Final = timedelta(minutes=5)
+ACCOUNT_PATTERN: Final = "^([1-9][0-9]{16,17}|1[0-9]{18})$"
+"""The ids of Discord's accounts. Members of the ledger may have smaller ones."""
 
 E = TypeVar("E")
 
@@ -38,13 +40,22 @@ class Reported(Generic[E]):
 def read_json(body: bytes) -> Any:  # noqa: ANN401 -- whatever JSON holds
     """Parse a body. Raises ProblemError if it is not JSON."""
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return json.loads(body, parse_constant=_no_constant, object_pairs_hook=_no_repeats)
     except (ValueError, RecursionError) as error:
         raise ProblemError(MALFORMED, f"The body is not JSON in UTF-8: {error}.") from error
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"an object has the member {repeated[:LONGEST_ID]!r} twice")
+    return members
 
 
 def purchases_in(value: Any, now: datetime) -> Reported[Purchase]:  # noqa: ANN401 -- whatever JSON holds
@@ -111,7 +122,7 @@ def _id(entry: Mapping[str, Any], name: str, pointer: str) -> str:
     if not isinstance(value, str) or not re.fullmatch(ID_PATTERN, value, re.ASCII):
         raise ProblemError(
             INVALID,
-            f"{name} is not 1 to {LONGEST_ID} printable ASCII characters.",
+            f"{name} is not 1 to {LONGEST_ID} characters without control characters, or has a space at an end.",
             pointer=f"{pointer}/{name}",
         )
     return value
@@ -121,9 +132,10 @@ def _buyer(entry: Mapping[str, Any], pointer: str) -> int:
     value = entry.get("buyer_id")
     if isinstance(value, str) and re.fullmatch(BUYER_PATTERN, value, re.ASCII):
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID:
-        return value
-    raise ProblemError(INVALID, "buyer_id is not a Discord id, as text or number.", pointer=f"{pointer}/buyer_id")
+    detail = "buyer_id is not a Discord id as text."
+    if isinstance(value, int | float):
+        detail = "buyer_id is a number; send the Discord id as text, because many languages round numbers of that size."
+    raise ProblemError(INVALID, detail, pointer=f"{pointer}/buyer_id")
 
 
 def _amount(entry: Mapping[str, Any], pointer: str, *, minimum: int) -> int:
@@ -142,9 +154,14 @@ def _moment(entry: Mapping[str, Any], pointer: str, now: datetime) -> datetime |
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         moment = None
-    if moment is not None and moment.tzinfo is not None and EARLIEST <= moment <= now + CLOCKS_DIFFER:
-        return moment.astimezone(UTC)
-    detail = "purchased_at is not a date and time with a time zone, such as 2026-01-31T12:00:00Z, between 2000 and now."
+    detail = "purchased_at is not a date and time with a time zone, such as 2026-01-31T12:00:00Z, between 1990 and now."
+    if moment is not None and moment.tzinfo is not None:
+        try:
+            return check_moment(moment.astimezone(UTC), now, "purchased_at")
+        except (CashbackError, OverflowError):
+            pass
+    elif isinstance(value, int | float) or (isinstance(value, str) and value.isdigit()):
+        detail = f"{detail[:-1]}; a number of seconds or milliseconds since 1970 is not accepted."
     raise ProblemError(INVALID, detail, pointer=f"{pointer}/purchased_at")
 
 

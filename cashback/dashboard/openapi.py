@@ -7,12 +7,11 @@ from aiohttp import web
 
 from cashback.dashboard import problems
 from cashback.dashboard.intake import BODY_SECONDS, LARGEST_BODY_BYTES
-from cashback.dashboard.intake_schema import BUYER_PATTERN, ID_PATTERN, LONGEST_ID, MAX_ENTRIES
+from cashback.dashboard.intake_schema import ACCOUNT_PATTERN, ID_PATTERN, LONGEST_ID, MAX_ENTRIES
 from cashback.dashboard.pages import page
 from cashback.dashboard.problems import Kind
 from cashback.dashboard.signatures import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WINDOW_SECONDS
 from cashback.database import Database
-from cashback.database.referral_program.people import LARGEST_ID
 from cashback.database.referral_program.purchases import LARGEST_PURCHASE_CENTS, PurchaseOutcome
 from cashback.database.referral_program.refunds import RefundOutcome
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
@@ -58,17 +57,16 @@ SCHEMAS: Final[Json] = {
         {
             "order_id": _ORDER_ID,
             "buyer_id": {
-                "anyOf": [
-                    {"type": "string", "pattern": BUYER_PATTERN},
-                    {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
-                ],
-                "description": "The Discord id of the buyer, best as text: many languages round such a number.",
+                "type": "string",
+                "pattern": ACCOUNT_PATTERN,
+                "description": "The Discord id of the buyer, as text: many languages round such a number. An id whose"
+                " moment of creation cannot be is refused, unless the ledger knows it.",
             },
             "amount_cents": _cents(0, "The price paid, in whole cents."),
             "purchased_at": {
                 "type": ["string", "null"],
                 "format": "date-time",
-                "description": "The time of the purchase, between 2000 and now. If it is missing, it is now.",
+                "description": "The time of the purchase, between 1990 and now. If it is missing, it is now.",
             },
         },
     ),

@@ -290,6 +290,17 @@ def refusal_of(connection: Connection, name: str) -> str | None:
     return None if arguments is None else bytes(arguments).split(b"\0")[0].decode()
 
 
+def lift_refusal(connection: Connection, name: str, occasion: str) -> None:
+    """Drop a trigger that `create_refusal` made, if it is there."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+        return
+    table = occasion.partition(" WHEN ")[0].rpartition(" ON ")[2]
+    if connection.scalar(select(func.to_regclass(table))) is not None:
+        for each in (name, f"{name}_all"):
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {each} ON {table}"))
+
+
 def goes_on_beside_others(connection: Connection) -> bool:
     """Begin a transaction that locks its rows only; False if a writer is alone anyway, as in SQLite.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cashback.database import Database, audit_log
+from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import NotAllowedError
 from cashback.services.actors import Actor
 from cashback.settings import Settings
@@ -21,8 +22,10 @@ class Service:
         submit: Callable[[int], int],
         *,
         reread: Callable[[], Settings] | None = None,
+        clock_check: ClockCheck | None = None,
     ) -> None:
-        """`submit` is the runner's; `reread` reads the configuration again."""
+        """`submit` is the runner's; `reread` reads the configuration again; `clock_check` compares with Discord."""
+        self.clock_check = clock_check or ClockCheck(database.now)
         self._database = database
         self._settings = settings
         self._submit = submit

@@ -1,11 +1,11 @@
 """Reconciles the ledger, and records what the shops report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cashback.database import audit_log
 from cashback.database.integrity import reconciliation
 from cashback.database.integrity.reconciliation import Verdict
-from cashback.database.referral_program import refunds
+from cashback.database.referral_program import people, refunds
 from cashback.database.referral_program.purchases import Purchase, RecordedPurchase
 from cashback.database.referral_program.refunds import RecordedRefund, Refund
 from cashback.domain.errors import RefundRefusedError
@@ -32,6 +32,10 @@ class Reconciliation(Service):
     async def record_purchases(self, reported: Sequence[Purchase]) -> list[RecordedPurchase]:
         """Record a shop's purchases in one transaction; return the outcome of each, in the order given."""
         return await self._database.record_purchases(reported)
+
+    async def strangers_among(self, user_ids: Iterable[int]) -> dict[int, str]:
+        """Return the ids that the ledger does not know and that cannot be Discord accounts, each with the reason."""
+        return await self._database.read(people.strangers_among, list(user_ids), self._database.now())
 
     async def record_refunds(
         self, actor: Actor, reported: Sequence[Refund]

@@ -14,8 +14,9 @@ from cashback.shops.chunks import Chunk, Excluded
 from cashback.shops.columns import refuse_weighty
 from cashback.shops.kinds.kind import FileKind
 from cashback.shops.moments import reader_of
-from cashback.shops.orders import OrderReader, ShopOrder
+from cashback.shops.orders import OrderReader, ShopOrder, ShopOrders
 from cashback.shops.prices import prices_of
+from cashback.shops.rounding import refuse_rounded
 from cashback.shops.tables import BadRow, Table
 
 NO_BUYER = "no Discord id stands in it"
@@ -23,11 +24,11 @@ NO_BUYER = "no Discord id stands in it"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
-    """A file of a known kind, ready to be read."""
+    """A file of a known kind, and the orders in it."""
 
     table: Table
     kind: FileKind
-    reader: OrderReader
+    found: ShopOrders
     not_looked_at: tuple[str, ...]
 
     @property
@@ -41,8 +42,8 @@ class KnownFile:
         return self.table.line_count
 
     def chunks(self, size: int) -> Iterator[Chunk[Purchase]]:
-        """Read the file, then yield its orders, so many at a time; rows that take back go last."""
-        found = self.reader.read()
+        """Yield the file's orders, so many at a time; rows that take back go last."""
+        found = self.found
         rows = found.rows
         chunk: Chunk[Purchase] = Chunk(bad=found.bad)
         for order in found.orders.values():
@@ -86,10 +87,12 @@ def known_of(table: Table, kind: FileKind, answers: Answers, now: datetime) -> K
                 yield " ".join(columns.value(cells, column) for column in kind.moments).strip()
 
     read_moment = reader_of(days(), now, answers, name, order=kind.day_order)
+    found = OrderReader(table, kind, answers, prices, read_moment).read()
+    refuse_rounded((str(order.buyer_id) for order in found.orders.values() if order.buyer_id is not None), name)
     read = understood - kind.harmless
     return KnownFile(
         table=table,
         kind=kind,
-        reader=OrderReader(table, kind, answers, prices, read_moment),
+        found=found,
         not_looked_at=tuple(f"column {column!r}" for column in table.columns if column not in read) + table.not_read,
     )

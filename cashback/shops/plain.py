@@ -14,6 +14,7 @@ from cashback.shops.chunks import Chunk, Excluded
 from cashback.shops.columns import is_currency, is_status, refuse_weighty
 from cashback.shops.ids import check_order_id, to_id
 from cashback.shops.moments import read_iso
+from cashback.shops.rounding import refuse_rounded
 from cashback.shops.tables import BadRow, Cells, Table
 
 T = TypeVar("T")
@@ -134,6 +135,7 @@ def purchases_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Pur
     name = str(table.path)
     refuse_weighty((column for column in table.columns if column not in used), answers, name)
     parse_amount = _amounts(table, answers)
+    refuse_rounded(_texts(table, ("buyer_id",)), name)
 
     def parse(cells: Sequence[str]) -> Purchase:
         return Purchase(
@@ -158,6 +160,7 @@ def referrals_of(table: Table, answers: Answers) -> PlainFile[tuple[int, int]]:
     """Check a file of referrals. Raises CashbackError."""
     present = _require(table, REFERRALS, ())
     refuse_weighty((column for column in table.columns if column not in present), answers, str(table.path))
+    refuse_rounded(_texts(table, REFERRALS), str(table.path))
 
     def parse(cells: Sequence[str]) -> tuple[int, int]:
         return to_id(cells[0], "referrer_id"), to_id(cells[1], "referred_id")
@@ -190,6 +193,15 @@ def _require(table: Table, needed: tuple[str, ...], optional: tuple[str, ...]) -
 
 def _picker(table: Table, present: Sequence[str]) -> Callable[[Cells], Sequence[str]]:
     return itemgetter(*(table.columns.index(column) for column in present))
+
+
+def _texts(table: Table, columns: Sequence[str]) -> Iterator[str]:
+    """Yield the cells of some columns."""
+    places = [table.columns.index(column) for column in columns]
+    for _, cells in table.rows():
+        if not isinstance(cells, BadRow):
+            for place in places:
+                yield cells[place].strip()
 
 
 def _others(table: Table, used: set[str]) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def test_doctor_without_a_ledger_examines_the_rest(cashback: Cashback) -> None:
     "command",
     [
         ["migrate"],
-        ["purchase", "A-1", "5", "1.00"],
+        ["purchase", "A-1", "100000000000000005", "1.00"],
         ["blacklist", "5"],
         ["schedule", "--reload"],
     ],

@@ -189,7 +189,7 @@ def test_one_refused_payout_fails_alone_with_exit_code_3(seeded: Cashback, folde
     assert answer.code == 3
     found = answer.json
     assert (found["status"], found["users_paid"], found["failed"]) == ("completed_with_failures", 14, 1)
-    assert found["failures"][0]["referrer_id"] == LARGEST
+    assert found["failures"][0]["referrer_id"] == str(LARGEST)
     assert "broken on purpose" in found["failures"][0]["reason"]
     shown = seeded("show", found["batch_id"])
     assert f"failed: {LARGEST} - $25.00" in shown.out

@@ -10,15 +10,16 @@ import pytest
 
 from tests.cli.conftest import Cashback
 
-REFERRALS = "referrer_id,referred_id\n100,200\n"
+REFERRER, BUYER = 10**17 + 100, 10**17 + 200
+REFERRALS = f"referrer_id,referred_id\n{REFERRER},{BUYER}\n"
 
 
 @pytest.fixture
 def shop(cashback: Cashback, folder: Path) -> Cashback:
-    """Let 200, a referral of 100, buy for $200, which earns a dollar."""
+    """Let a referred member buy for $200, which earns a dollar."""
     (folder / "referrals.csv").write_text(REFERRALS)
     assert cashback("import", "--referrals", "referrals.csv").code == 0
-    assert cashback("purchase", "A", 200, "200.00").code == 0
+    assert cashback("purchase", "A", BUYER, "200.00").code == 0
     return cashback
 
 
@@ -29,7 +30,7 @@ def configure(folder: Path, **terms: object) -> None:
 
 def amounts(cashback: Cashback) -> tuple[int, int, int]:
     """Return what is pending, held and owed: for everyone the same as for the only referrer."""
-    one, everyone = cashback("pending", "--user", 100, "--json").json, cashback("pending", "--json").json
+    one, everyone = cashback("pending", "--user", REFERRER, "--json").json, cashback("pending", "--json").json
     found = (one["pending_cents"], one["held_cents"], one["owed_cents"])
     assert found == (everyone["total_cents"], everyone["held_cents"], everyone["owed_cents"])
     return found
@@ -44,12 +45,12 @@ def test_part_of_an_order_is_refunded_and_then_the_rest(shop: Cashback) -> None:
         "order_id": "A",
         "amount_cents": 5_000,
         "taken_cents": 25,
-        "referrer_id": 100,
+        "referrer_id": str(REFERRER),
         "owed_cents": 0,
     }
     assert amounts(shop) == (75, 0, 0)
     rest = shop("refund", "A")
-    assert rest.out == "Refund A/rest: $150.00 of order A. It takes $0.75 off the cashback of 100.\n"
+    assert rest.out == f"Refund A/rest: $150.00 of order A. It takes $0.75 off the cashback of {REFERRER}.\n"
     assert amounts(shop) == (0, 0, 0)
     assert shop("refund", "A").out.endswith("It was known already and counts once.\n")
     assert shop("refund", "A", "50.00", "--refund-id", "R1", "--json").json["outcome"] == "repeated"
@@ -67,27 +68,27 @@ def test_refund_id_with_another_amount_is_refused(shop: Cashback) -> None:
 def test_refund_after_the_payout_is_owed_and_leaves_the_wallet(shop: Cashback) -> None:
     assert shop("pay", "--yes", "--json").json["total_cents"] == 100
     answer = shop("refund", "A")
-    assert "It takes $1.00 off the cashback of 100, who owes $1.00 against later earnings." in answer.out
+    assert f"It takes $1.00 off the cashback of {REFERRER}, who owes $1.00 against later earnings." in answer.out
     assert amounts(shop) == (0, 0, 100)
     assert "Owed after refunds, against later earnings of the same referral: $1.00" in shop("pending").out
-    shop("purchase", "B", 200, "260.00")
+    shop("purchase", "B", BUYER, "260.00")
     assert amounts(shop) == (30, 0, 0)
     assert shop("verify").code == 0
 
 
 def test_refund_of_a_purchase_without_cashback_takes_nothing(shop: Cashback) -> None:
-    shop("purchase", "N", 999, "200.00")
+    shop("purchase", "N", 10**17 + 999, "200.00")
     assert "It takes nothing off anybody" in shop("refund", "N").out
 
 
 def test_held_cashback_is_shown_next_to_pending(shop: Cashback, folder: Path) -> None:
     configure(folder, holding_days=14)
-    bought = shop("purchase", "B", 200, "100.00", "--json").json
+    bought = shop("purchase", "B", BUYER, "100.00", "--json").json
     assert (bought["earned_cents"], bought["outcome"]) == (50, "earned")
     assert datetime.fromisoformat(bought["payable_at"]) > datetime.now().astimezone() + timedelta(days=13)
-    assert " It is payable from " in shop("purchase", "C", 200, "2.00").out
+    assert " It is payable from " in shop("purchase", "C", BUYER, "2.00").out
     assert amounts(shop) == (100, 51, 0)
-    assert "Held until the holding period is over: $0.51" in shop("pending", "--user", 100).out
+    assert "Held until the holding period is over: $0.51" in shop("pending", "--user", REFERRER).out
     assert shop("pay", "--yes", "--json").json["total_cents"] == 100
     assert amounts(shop) == (0, 51, 0)
     assert shop("refund", "B", "--json").json["owed_cents"] == 0
@@ -97,7 +98,7 @@ def test_held_cashback_is_shown_next_to_pending(shop: Cashback, folder: Path) ->
 def test_imported_purchases_are_held_from_their_own_date(shop: Cashback, folder: Path) -> None:
     configure(folder, holding_days=30)
     today = datetime.now().astimezone()
-    rows = [f"D{days},200,100.00,{(today - timedelta(days=days)).isoformat()}" for days in (1, 29, 31)]
+    rows = [f"D{days},{BUYER},100.00,{(today - timedelta(days=days)).isoformat()}" for days in (1, 29, 31)]
     (folder / "purchases.csv").write_text("\n".join(["order_id,buyer_id,amount,purchased_at", *rows, ""]))
     assert shop("import", "purchases.csv").code == 0
     assert amounts(shop) == (150, 100, 0)
@@ -108,7 +109,7 @@ def test_imported_purchases_are_held_from_their_own_date(shop: Cashback, folder:
 @pytest.mark.parametrize("moment", ["9999-12-31", "9999-12-31T23:59:59-12:00"])
 def test_purchase_at_the_end_of_the_calendar_is_refused(shop: Cashback, folder: Path, moment: str) -> None:
     configure(folder, holding_days=90)
-    (folder / "purchases.csv").write_text(f"order_id,buyer_id,amount,purchased_at\nX,200,5.00,{moment}\n")
+    (folder / "purchases.csv").write_text(f"order_id,buyer_id,amount,purchased_at\nX,{BUYER},5.00,{moment}\n")
     answer = shop("import", "purchases.csv")
     assert answer.code == 3
     assert "is not an ISO date or datetime" in answer.err
@@ -116,7 +117,7 @@ def test_purchase_at_the_end_of_the_calendar_is_refused(shop: Cashback, folder: 
 
 def test_purchase_keeps_the_percentage_of_its_day(shop: Cashback, folder: Path) -> None:
     configure(folder, cashback_percent=10)
-    assert shop("purchase", "B", 200, "10.00", "--json").json["earned_cents"] == 100
+    assert shop("purchase", "B", BUYER, "10.00", "--json").json["earned_cents"] == 100
     configure(folder, cashback_percent=0)
     assert shop("refund", "A", "--json").json["taken_cents"] == 100
     assert shop("refund", "B", "--json").json["taken_cents"] == 100

@@ -43,7 +43,7 @@ def test_retry_exits_with_3_while_payouts_still_fail(seeded: Cashback) -> None:
     assert (again.code, list(again.json)) == (3, [*PAY_KEYS, "retried"])
     assert (again.json["retried"], again.json["failed"], again.json["users_paid"]) == (1, 1, 14)
     [failure] = seeded("failures", "--json").json["failures"]
-    assert (failure["batch_id"], failure["referrer_id"], failure["approved_cents"]) == (batch_id, LARGEST, 2_500)
+    assert (failure["batch_id"], failure["referrer_id"], failure["approved_cents"]) == (batch_id, str(LARGEST), 2_500)
     assert failure["attempts"] == 2
     assert f"{batch_id}  {LARGEST} - $25.00 (2 attempts" in seeded("failures").out
 
@@ -193,7 +193,7 @@ def test_reverse_reverses_what_the_wallets_hold(seeded: Cashback) -> None:
     assert balances() == 10_250
     again = seeded("reverse", batch_id, "--user", LARGEST, "--reason", "again", "--yes")
     assert again.code == 1
-    assert "to take back" in again.error
+    assert "left to reverse" in again.error
     Path("config.json").write_text('{"referral_settings": {"approval_threshold_cents": 10250}}')
     refused = seeded("reverse", batch_id, "--reason", "all of it", "--yes")
     assert refused.code == 1

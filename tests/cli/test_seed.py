@@ -39,7 +39,9 @@ def test_second_seed_is_refused(cashback: Cashback) -> None:
     assert cashback("pending", "--database", "sample.db", "--json").json["total_cents"] == 12_750
 
 
-@pytest.mark.parametrize("command", [["purchase", "A-1", "7", "5.00"], ["blacklist", "7"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["purchase", "A-1", "100000000000000007", "5.00"], ["blacklist", "7"]], ids=" ".join
+)
 def test_seed_refuses_a_ledger_that_is_not_empty(cashback: Cashback, folder: Path, command: list[str]) -> None:
     assert cashback(*command).code == 0
     before = (folder / "cashback.db").read_bytes()

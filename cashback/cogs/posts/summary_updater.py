@@ -31,13 +31,16 @@ POLL_SECONDS: Final = 60
 """How often the ledger is read if nothing happens: another process may have paid a batch."""
 
 SHORTEST_PAUSE_SECONDS: Final = 0.05
+DOUBTED_SECONDS: Final = 5
+"""The pause before the next look at a proposal that would have expired if the clock could be believed."""
+
 DM_PROGRESS_SECONDS: Final = 60
 FAILURES_LISTED: Final = 50_000
 UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
 STOPPING_NOTE: Final = "The bot is stopping. What is paid stays paid; the rest follows after its next start."
 
-DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES})
+DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.LAPSED})
 CLOSED: Final = frozenset({BatchStatus.CANCELLED, BatchStatus.EXPIRED})
 UNDER_WAY: Final = frozenset({BatchStatus.APPROVED, BatchStatus.RUNNING})
 
@@ -132,7 +135,8 @@ class SummaryUpdater:
             pauses.append(self._audit_channel.backoff.seconds_left)
         for summary in summaries:
             if summary.status is BatchStatus.PROPOSED and summary.expires_at is not None:
-                pauses.append((summary.expires_at - now).total_seconds())
+                is_late = summary.expires_at <= now
+                pauses.append(DOUBTED_SECONDS if is_late else (summary.expires_at - now).total_seconds())
             elif summary.status not in {BatchStatus.PROPOSED, BatchStatus.STOPPED}:
                 pauses.append(self._progress_seconds)
         return max(min(pauses), SHORTEST_PAUSE_SECONDS)
@@ -215,7 +219,7 @@ class SummaryUpdater:
         """Edit the message. If it was deleted, only a result is posted again."""
         channel = self._client.get_partial_messageable(summary.channel_id)
         files = _files(rendered, summary.batch_number)
-        view = view_of(summary.batch_number, rendered.status)
+        view = view_of(summary.batch_number, summary.token, rendered.status)
         try:
             await channel.get_partial_message(summary.message_id).edit(
                 embed=rendered.embed, view=view, attachments=files

@@ -12,15 +12,22 @@ from sqlalchemy import Connection, Select, and_, func, insert, literal, select, 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import batches
 from cashback.database.tables import has_failures, payout_attempts, payout_batches, payouts
+from cashback.domain.clock import TOLERANCE
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchStatus, OpenFailure, PayoutStatus
 
 
 def begin(connection: Connection, number: int, *, actor: str, why: str | None, now: datetime) -> int:
-    """Plan a batch's failed payouts anew and set the batch running; return how many there are.
+    """Plan a batch's failed payouts again and set the batch running; return how many there are.
 
-    Raises StaleBatchError where the batch is not finished or nothing in it failed.
+    Raises StaleBatchError if the batch is not finished, nothing in it failed, or its approval has lapsed.
     """
+    batch = batches.find(connection, number)
+    if batch.status == BatchStatus.COMPLETED_WITH_FAILURES and batch.lapses_at is not None and now >= batch.lapses_at:
+        raise StaleBatchError(
+            f"The approval of batch {batch.batch_id} has lapsed; its failed payouts are pending again. Ask for a new"
+            " summary."
+        )
     moved = connection.execute(
         batches.moving(number)
         .where(payout_batches.c.status == BatchStatus.COMPLETED_WITH_FAILURES)
@@ -76,12 +83,13 @@ def settle(connection: Connection, number: int) -> None:
 def due(connection: Connection, *, now: datetime, attempts: int, pause: timedelta) -> list[int]:
     """List the finished batches whose failed payouts the program tries again by itself, oldest first.
 
-    Each batch gets so many retries of that kind, the first after `pause`, each further one after twice as long.
+    Each batch gets so many retries of that kind, the first after `pause`, each further one after twice as long. A batch
+    that finished at a moment to come, by a clock that was ahead, does not wait until then.
     """
     return [
         number
         for number, finished_at, so_far in connection.execute(_with_open_failures())
-        if so_far < attempts and finished_at + pause * 2**so_far <= now
+        if so_far < attempts and (finished_at + pause * 2**so_far <= now or finished_at > now + TOLERANCE)
     ]
 
 

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
+from cashback.database.bulk import among, is_among
 from cashback.database.dialect import insert_unless_there
-from cashback.database.tables import users
+from cashback.database.tables import referral_blacklist, referral_purchases, users
 from cashback.domain.errors import CashbackError
+from cashback.domain.snowflakes import fault_of, implausible
 
 LARGEST_ID: Final = 2**63 - 1
 
@@ -26,3 +28,18 @@ def ensure_users(connection: Connection, discord_ids: Iterable[int], now: dateti
     rows = [{"discord_id": person, "created_at": now, "updated_at": now} for person in dict.fromkeys(discord_ids)]
     if rows:
         connection.execute(insert_unless_there(connection, users), rows)
+
+
+def known_among(connection: Connection, user_ids: Iterable[int]) -> set[int]:
+    """Return those who are in the ledger: with a row, as buyers, or blacklisted."""
+    found: set[int] = set()
+    for column in (users.c.discord_id, referral_purchases.c.buyer_id, referral_blacklist.c.user_id):
+        found.update(connection.scalars(select(column).where(is_among(column)), among(user_ids)))
+    return found
+
+
+def strangers_among(connection: Connection, user_ids: Iterable[int], now: datetime) -> dict[int, str]:
+    """Return those who are not in the ledger and cannot be Discord accounts, each with the reason."""
+    doubtful = implausible(set(user_ids), now)
+    known = known_among(connection, doubtful) if doubtful else set()
+    return {user_id: str(fault_of(user_id, now)) for user_id in doubtful - known}

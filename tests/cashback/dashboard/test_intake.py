@@ -72,9 +72,39 @@ def purchase(order_id: str = "o-1", amount_cents: int = 100_000, **more: object)
 
 async def test_purchase_earns_cashback_for_referrer(shop: Shop) -> None:
     assert await shop.report(purchase()) == (200, {"order_id": "o-1", "outcome": "earned", "earned_cents": 500})
-    stranger = {**purchase("o-2"), "buyer_id": 123456789012345678}
+    stranger = {**purchase("o-2"), "buyer_id": "123456789012345678"}
     assert (await shop.report(stranger))[1]["outcome"] == "nobody_earns"
     assert await shop.site.ledger.pending(5) == 600
+
+
+@pytest.mark.parametrize("number", ["42", "5000000001", "8999999999999999999"])
+async def test_number_that_is_no_account_is_refused(shop: Shop, number: str) -> None:
+    stranger = {**purchase("o-2"), "buyer_id": number}
+    status, said = await shop.report(stranger)
+    assert (status, said["pointer"]) == (422, "/buyer_id")
+    assert "Discord account" in said["detail"]
+    status, said = await shop.report({"purchases": [purchase("o-1"), stranger]})
+    assert (status, said["pointer"]) == (422, "/purchases/1/buyer_id")
+    assert await shop.site.ledger.pending(5) == 100
+
+
+async def test_id_as_a_number_is_refused(shop: Shop) -> None:
+    status, said = await shop.report({**purchase(), "buyer_id": 123456789012345678})
+    assert (status, said["pointer"]) == (422, "/buyer_id")
+    assert "as text" in said["detail"]
+
+
+async def test_member_that_stands_twice_is_refused(shop: Shop) -> None:
+    body = b'{"order_id": "o-1", "buyer_id": "900000", "amount_cents": 5, "amount_cents": 500000}'
+    status, said = await shop.send("/api/v1/purchases", body, signed(body, at=shop.clock()))
+    assert status == 400
+    assert "'amount_cents' twice" in said["detail"]
+
+
+async def test_order_of_any_letters_is_recorded_and_refunded(shop: Shop) -> None:
+    assert (await shop.report(purchase("Ä-№7")))[0] == 200
+    refund = {"order_id": "Ä-№7", "refund_id": "Rückgabe-1"}
+    assert (await shop.report(refund, path="/api/v1/refunds"))[1]["taken_cents"] == 500
 
 
 async def test_list_of_purchases_is_recorded_atomically(shop: Shop) -> None:
