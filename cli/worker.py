@@ -31,12 +31,13 @@ def command(context: typer.Context, *, config: ConfigOption = None, database: Da
     """Work until SIGTERM or SIGINT, and finish the current chunk."""
     settings = Place.of(context, config, database).settings()
     logs.set_up()
-    anyio.run(_work_until_signal, settings)
+    anyio.run(work_until_signal, settings)
     logger.info("stopped")
     return 0
 
 
-async def _work_until_signal(settings: Settings) -> None:
+async def work_until_signal(settings: Settings) -> None:
+    """Work on the ledger that the settings name. Raises LedgerMovedError if it was moved."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with ledger(settings, create=True) as database:
             await database.read(closing.require_open)

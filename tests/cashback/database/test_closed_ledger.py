@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 from sqlalchemy.engine import URL
 
+import bot
 from cashback.database import Database
 from cashback.database.dialect import Location, name_of
 from cashback.database.errors import LedgerMovedError
@@ -16,6 +19,8 @@ from cashback.database.integrity import closing, moving
 from cashback.database.integrity.moving import MoveRefusedError
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.tables import metadata
+from cashback.settings import Settings
+from cli import worker
 from tests.cashback.database import apex_core
 from tests.conftest import REFUSED, Clock, LedgerFixture, raw, rows
 from tests.postgresql import Server
@@ -70,6 +75,14 @@ async def test_coroutine_is_refused_by_a_moved_ledger(moved: LedgerFixture, tmp_
     assert str(refused.value) == new
     assert moved.money() == before
     assert await moved.pending(REFERRER) == 200
+
+
+async def test_bot_and_worker_do_not_start_on_a_moved_ledger(moved: LedgerFixture) -> None:
+    address = name_of(moved.location, password=True)
+    loaded = Settings.model_validate({"database": address, "discord_token": "none", "role_ids": {"admin": 1}})
+    for start in (partial(bot.serve, loaded, moved.database, anyio.Event()), partial(worker.work_until_signal, loaded)):
+        with anyio.fail_after(20), pytest.raises(LedgerMovedError):
+            await start()
 
 
 @pytest.mark.parametrize("table", list(metadata.tables))
