@@ -15,12 +15,12 @@ from typing import Any, Final
 from anyio import from_thread
 from sqlalchemy import Connection, Table, delete, exists, insert, inspect, select
 
+from cashback.database import closed_ledger
 from cashback.database.audit_log import add_entry, chain_head
 from cashback.database.bulk import execute_many
 from cashback.database.database import Database
 from cashback.database.dialect import hold, number_on
 from cashback.database.errors import DRIVER_ERRORS, translated
-from cashback.database.integrity import closing
 from cashback.database.integrity.health import require_sound
 from cashback.database.integrity.reconciliation import Verdict, verify
 from cashback.database.schema import OLD_VERSION_TABLE, VERSION_TABLE
@@ -109,7 +109,7 @@ def _hand_over(
     head, left = chain_head(connection), _left_behind(connection)
     with _about(target):
         if _moved_before(to, head):
-            closing.close(connection, target.location, target.now())
+            closed_ledger.close(connection, target.location, target.now())
             return Move(rows=_counts(to), left=left, verdict=verify(to), again=True)
         _require_not_moved_elsewhere(connection, source, target)
         _require_empty(to, target)
@@ -125,7 +125,7 @@ def _hand_over(
         if arrived != verdict:
             raise MoveRefusedError(f"The totals differ in {target.name}; nothing was moved.")
         _note(to, source, head=head, now=target.now())
-    closing.close(connection, target.location, target.now())
+    closed_ledger.close(connection, target.location, target.now())
     return Move(rows=rows, left=left, verdict=arrived)
 
 
@@ -141,8 +141,8 @@ def _require_alone(connection: Connection, source: Database) -> None:
 
 def _require_not_moved_elsewhere(connection: Connection, source: Database, target: Database) -> None:
     """Refuse a second target, which would pay what the first one pays."""
-    refusal = closing.moved_text(connection)
-    if refusal is not None and not closing.is_moved_to(refusal, target.location):
+    refusal = closed_ledger.moved_text(connection)
+    if refusal is not None and not closed_ledger.is_moved_to(refusal, target.location):
         raise MoveRefusedError(f"{source.name} is closed: {refusal}. Nothing was moved.")
 
 

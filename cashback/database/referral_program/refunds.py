@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from cashback.database import closed_ledger
 from cashback.database.audit_log import add_entry
-from cashback.database.integrity import closing
 from cashback.database.referral_program import coverage
 from cashback.database.referral_program.pending import PPM, held_and_owed
 from cashback.database.tables import referral_purchases, referral_refunds, referrals
@@ -70,7 +70,7 @@ def record_refund(connection: Connection, refund: Refund, *, actor: str, now: da
     ).one_or_none()
     if order is None:
         # The new ledger may know it, so the shop should send it again.
-        closing.require_open(connection)
+        closed_ledger.require_open(connection)
         message = f"Order {refund.order_id} is not known; record its purchase first, or check the id."
         raise RefundRefusedError(message)
     refund_id = _id_of(refund, order)

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy.engine import URL
 
 import bot
-from cashback.database import Database
+from cashback.database import Database, closed_ledger
 from cashback.database.dialect import Location, name_of
 from cashback.database.errors import LedgerMovedError
-from cashback.database.integrity import closing, moving
+from cashback.database.integrity import moving
 from cashback.database.integrity.moving import MoveRefusedError
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.tables import metadata
@@ -105,7 +105,7 @@ async def test_moved_ledger_is_not_moved_to_a_second_target(moved: LedgerFixture
     assert rows(tmp_path / "second.db", "SELECT count(*) FROM users") == [(0,)]
     clock.advance(86_400)
     assert (await move(moved.database, tmp_path / NEW, clock)).again
-    assert "on 2026-07-03 at 15:00 UTC" in str(await moved.database.read(closing.moved_text))
+    assert "on 2026-07-03 at 15:00 UTC" in str(await moved.database.read(closed_ledger.moved_text))
 
 
 async def test_refusal_names_a_server_without_its_password(
