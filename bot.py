@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Self
 
@@ -83,10 +83,10 @@ class Services:
     @classmethod
     async def build(cls, settings: Settings, database: Database, *, reread: Reread | None = None) -> Self:
         """Build and wire the services. Raises StartError if the admin role is not configured."""
-        needs = needs_of(settings)
         referral = settings.referral_settings
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
         lines = AuditLines(summaries_changed)
+        needs = replace(needs_of(settings), post_line=lines.post_line)
         metrics = Metrics()
 
         # Payouts: the lease, the runner of approved batches, and the requests of admins.
