@@ -28,7 +28,8 @@ from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.gateway import discord_clock
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
-from cashback.cogs.gateway.connection import Needs, StartError, point_at, stay_connected
+from cashback.cogs.gateway.configuration_check import Needs, StartError
+from cashback.cogs.gateway.connection import point_at, stay_connected
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.gateway.membership_check import MembershipCheck
 from cashback.cogs.gateway.roles import Roles
@@ -56,6 +57,9 @@ from stages import make_pipeline
 STOPPING_SECONDS: Final = 3
 LAST_RESORT_SECONDS: Final = 8
 """A stop may take ten seconds. After that, a waiting transaction is rolled back, and the next start continues it."""
+
+CONFIGURATION_WRONG: Final = os.EX_CONFIG
+"""The exit code that says to a service manager: a restart does not help."""
 
 Reread = Callable[[], Settings]
 """Rereads the configuration."""
@@ -357,7 +361,7 @@ def main(settings: Settings, *, reread: Reread | None = None) -> int:
         if not isinstance(reason, CashbackError):
             raise
         sys.stderr.write(f"error: {' '.join(str(reason).split())}\n")
-        return 1
+        return CONFIGURATION_WRONG if isinstance(reason, StartError) else 1
     logger.info("stopped")
     return 0
 
@@ -376,4 +380,4 @@ if __name__ == "__main__":
         sys.exit(main(loaded, reread=load))
     except SettingsError as wrong:
         sys.stderr.write(f"error: {wrong}\n")
-        sys.exit(1)
+        sys.exit(CONFIGURATION_WRONG)
