@@ -45,7 +45,7 @@ from cashback.cogs.posts.slot_posts import SlotPosts
 from cashback.cogs.posts.summary_updater import SummaryUpdater
 from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
-from cashback.database import Database
+from cashback.database import Database, closed_ledger
 from cashback.database.fenced import FencedDatabase
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
@@ -278,11 +278,13 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
 
     `reread` rereads the configuration when an admin reloads it; without it, the configuration stays as it is.
 
-    Raises StartError, alone or in a group, if Discord or the configuration prevents the start.
+    Raises StartError, alone or in a group, if Discord or the configuration prevents the start, and LedgerMovedError if
+    the ledger was moved.
     """
     token = required_token(settings)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
+    await database.read(closed_ledger.require_open)
     services = await Services.build(settings, database, reread=reread)
     async with services.lease, services.runner, anyio.create_task_group() as tasks:
         await services.acquire_lease()
