@@ -17,7 +17,9 @@ from cashback.database import Database
 from cashback.database.integrity import backup, health
 from cashback.database.payouts import outbox
 from cashback.database.schedule import corrections
+from cashback.database.wallets import withdrawals
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import dollars
 from cashback.services import AdminService
 from cashback.settings import Settings, everyone_in_roles
 
@@ -51,6 +53,7 @@ class Doctor:
             ("schedule", self._schedule),
             ("slots", self._decisions),
             ("outbox", self._outbox),
+            ("withdrawals", self._withdrawals),
             ("backup", self._backup),
         )
         return [await _guarded(name, look) for name, look in looks]
@@ -85,6 +88,20 @@ class Doctor:
     async def _outbox(self) -> tuple[bool, str]:
         depth = await self._database.read(outbox.depth)
         return True, f"direct messages that wait: {depth:,}" + ("; a running bot delivers them" if depth else "")
+
+    async def _withdrawals(self) -> tuple[bool, str]:
+        terms = self._settings.withdrawals
+        if not terms.enabled:
+            return True, "switched off (withdrawals.enabled)"
+        if not terms.methods:
+            return False, "withdrawals.methods is empty, so no member can withdraw; name at least one method"
+        if any(meaning is not None for meaning in terms.methods.values()):
+            try:
+                self._service.require_withdrawal_keys()
+            except CashbackError as error:
+                return False, str(error)
+        count, cents = await self._database.read(withdrawals.queue_totals)
+        return True, f"open requests: {count:,}, {dollars(cents)}"
 
     async def _backup(self) -> tuple[bool, str]:
         if not isinstance(self._database.location, Path):
