@@ -8,10 +8,10 @@ up: one of them must not change, or stop, what all others are paid. A plan exclu
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, not_, select
 
 from cashback.database.dialect import is_whole
-from cashback.database.tables import cashback_origin, payout_exclusions, referrals, unpaid, users
+from cashback.database.tables import payout_exclusions, referrals, unpaid, users
 from cashback.domain.model import ExclusionReason
 
 LARGEST_CENTS: Final = 10**14
@@ -45,12 +45,13 @@ def is_usable_balance(cents: ColumnElement[int]) -> ColumnElement[bool]:
 def leave_out(connection: Connection, number: int, among: Select[int] | None) -> int:
     """Exclude the referrers of unusable rows from a batch; return how many.
 
-    In a ledger that no other bot shares only rows that earned more than was paid are looked at, by their index.
+    The index of unpaid rows finds them. NULL and text as paid cents hide a row from it: such a row is never paid,
+    and only `listed` names it.
     """
     cents = case((has_usable_amounts, _EARNED - _PAID), else_=0)
     claimed = func.coalesce(func.sum(case((cents > 0, cents), else_=0)), 0)
     rows = select(literal(number), _REFERRER, claimed, literal(ExclusionReason.UNUSABLE_ROW))
-    rows = rows.where(_is_unusable(connection), is_whole(_REFERRER)).group_by(_REFERRER).order_by(_REFERRER)
+    rows = rows.where(unpaid, not_(is_usable), is_whole(_REFERRER)).group_by(_REFERRER).order_by(_REFERRER)
     if among is not None:
         rows = rows.where(_REFERRER.in_(among))
     names = ["batch_number", "referrer_id", "pending_cents", "reason"]
@@ -59,15 +60,8 @@ def leave_out(connection: Connection, number: int, among: Select[int] | None) ->
 
 def has_any(connection: Connection, referrer_id: int) -> bool:
     """Return whether a referrer has an unusable row."""
-    query = select(referrals.c.id).where(referrer_id == _REFERRER, _is_unusable(connection)).limit(1)
+    query = select(referrals.c.id).where(referrer_id == _REFERRER, not_(is_usable)).limit(1)
     return connection.execute(query).first() is not None
-
-
-def _is_unusable(connection: Connection) -> ColumnElement[bool]:
-    """Build the condition of rows that claim to be paid and cannot be; NULL and text hide from the index of unpaid."""
-    if not connection.scalars(select(cashback_origin.c.adopted)).one():
-        return and_(unpaid, not_(is_usable))
-    return and_(not_(is_usable), or_(unpaid, not_(is_whole(_EARNED)), not_(is_whole(_PAID))))
 
 
 def listed(connection: Connection) -> tuple[int, list[str]]:
