@@ -38,13 +38,14 @@ class EventName(enum.StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Role:
-    """A role of the guild; `permissions` is Discord's bit set."""
+    """A role of the guild; `permissions` is Discord's bit set. A bot's own role is managed: nobody else can have it."""
 
     id: int
     name: str
     position: int
     permissions: int = 0
     color: int = 0
+    managed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class Channel:
     position: int = 0
     recipient_id: int | None = None
     last_message_id: int | None = None
+    overwrites: list[Json] = field(default_factory=list)
 
     @property
     def is_direct(self) -> bool:

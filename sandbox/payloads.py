@@ -97,7 +97,7 @@ def role(each: Role) -> Json:
         "color": each.color,
         "colors": {"primary_color": each.color, "secondary_color": None, "tertiary_color": None},
         "hoist": False,
-        "managed": False,
+        "managed": each.managed,
         "mentionable": True,
         "icon": None,
         "unicode_emoji": None,
@@ -117,7 +117,7 @@ def channel(state: State, each: Channel) -> Json:
         "guild_id": str(state.guild_id),
         "name": each.name,
         "position": each.position,
-        "permission_overwrites": [],
+        "permission_overwrites": each.overwrites,
         "parent_id": None,
         "topic": None,
         "nsfw": False,
@@ -183,6 +183,7 @@ def guild_create(state: State, *, large_threshold: int, with_members: bool) -> J
 def application(state: State) -> Json:
     """Serialize the bot's application."""
     owner = next((each for each in state.guild_members() if not each.bot), state.bot)
+    flags = GATEWAY_MESSAGE_CONTENT * state.message_content_granted | GATEWAY_GUILD_MEMBERS * state.members_granted
     return {
         "id": str(state.bot.id),
         "name": state.bot.name,
@@ -193,8 +194,8 @@ def application(state: State) -> Json:
         "bot_public": True,
         "bot_require_code_grant": False,
         "verify_key": "0" * 64,
-        "flags": GATEWAY_MESSAGE_CONTENT | GATEWAY_GUILD_MEMBERS,
-        "flags_new": str(GATEWAY_MESSAGE_CONTENT | GATEWAY_GUILD_MEMBERS),
+        "flags": flags,
+        "flags_new": str(flags),
         "redirect_uris": [],
         "interactions_endpoint_url": None,
         "role_connections_verification_url": None,
