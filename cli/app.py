@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from cashback.domain.errors import CashbackError
+from cashback.standard_streams import open_missing
 from cli.command_group import CommandGroup
 from cli.options import ConfigOption, DatabaseOption
 from cli.output import complain, one_line
@@ -38,6 +39,8 @@ COMMANDS: Final = {
         "approve": "Approve, as the second admin, a batch that needs two, and pay it.",
         "schedule": "Show the weekly batch, or pause, resume or skip it.",
         "reverse": "Reverse a batch's credited cashback, as far as the wallets hold it.",
+        "wallet": "Show a member's wallet, or adjust it with a reason.",
+        "withdrawals": "List what members asked to withdraw, and mark it as paid or decline it.",
         "worker": "Credit running batches in a process of its own, next to the bot and other workers.",
     },
     "When a batch does not finish": {
@@ -167,6 +170,7 @@ def _accept_any_text() -> None:
 
 def main() -> None:
     """Run the command that this process was started with."""
+    open_missing()
     gc.set_threshold(COLLECT_AFTER)
     # To look for plugins, pydantic reads the description of every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")

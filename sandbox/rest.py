@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sandbox.state import State
 
 MEMBERS_PAGE = 1000
-MANAGE_CHANNELS = 1 << 4
 MANAGE_ROLES = 1 << 28
 
 
@@ -66,18 +65,27 @@ class Rest:
                 get(PREFIX + "/applications/@me", self.application),
                 get(PREFIX + "/oauth2/applications/@me", self.application),
                 get(guild, self.guild),
+                get(PREFIX + "/soundboard-default-sounds", self.default_sounds),
                 get(guild + "/channels", self.guild_channels),
                 get(guild + "/roles", self.guild_roles),
-                post(guild + "/channels", self.create_channel),
+                get(guild + "/roles/member-counts", self.role_member_counts),
                 post(guild + "/roles", self.create_role),
                 put(guild + "/members/{user_id}/roles/{role_id}", self.give_role),
                 get(guild + "/members", self.members),
                 get(guild + "/members/search", self.search_members),
                 get(guild + "/members/{user_id}", self.member),
-                get(PREFIX + "/channels/{channel_id}", self.channel),
                 get(everywhere, self.commands),
                 put(everywhere, self.overwrite_commands),
                 post(everywhere, self.add_command),
+                *(
+                    route
+                    for scope in (everywhere, here)
+                    for route in (
+                        get(scope + "/{command_id}", self.command),
+                        web.patch(scope + "/{command_id}", self.change_command),
+                        web.delete(scope + "/{command_id}", self.remove_command),
+                    )
+                ),
                 get(here, self.commands),
                 put(here, self.overwrite_commands),
                 post(here, self.add_command),
@@ -90,8 +98,12 @@ class Rest:
 
     async def gateway_bot(self, _: web.Request) -> web.Response:
         """Return the Gateway's address, and how often a bot may identify."""
-        limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
+        limit = self._gateway.starts.limit()
         return json_response({"url": self._gateway.url, "shards": self._gateway.shards, "session_start_limit": limit})
+
+    async def default_sounds(self, _: web.Request) -> web.Response:
+        """Return no sounds; py-cord asks for them before it is ready."""
+        return json_response([])
 
     async def me(self, _: web.Request) -> web.Response:
         """Return the bot."""
@@ -151,21 +163,8 @@ class Rest:
         self._check_guild(request)
         return json_response([payloads.role(each) for each in self._state.roles.values()])
 
-    async def create_channel(self, request: web.Request) -> web.Response:
-        """Create a text channel; the bot needs Manage Channels."""
-        self._check_guild(request)
-        self._state.require_of_bot(MANAGE_CHANNELS)
-        fields = request[BODY].fields
-        check_custom_text("name", fields.get("name"), 1, 100)
-        overwrites = [
-            {"id": str(each["id"]), "type": each["type"], "allow": str(each["allow"]), "deny": str(each["deny"])}
-            for each in fields.get("permission_overwrites") or []
-        ]
-        name = fields["name"].lower().replace(" ", "-")
-        return json_response(payloads.channel(self._state, self._state.add_channel(name, overwrites=overwrites)), 201)
-
     async def create_role(self, request: web.Request) -> web.Response:
-        """Create a role; the bot needs Manage Roles."""
+        """Create a role; an invited bot needs Manage Roles."""
         self._check_guild(request)
         self._state.require_of_bot(MANAGE_ROLES)
         fields = request[BODY].fields
@@ -175,7 +174,7 @@ class Rest:
         return json_response(payloads.role(role))
 
     async def give_role(self, request: web.Request) -> web.Response:
-        """Give a member a role; the bot needs Manage Roles."""
+        """Give a member a role; an invited bot needs Manage Roles."""
         self._check_guild(request)
         member = self._state.member(number(request, "user_id"))
         role_id = number(request, "role_id")
@@ -184,6 +183,13 @@ class Rest:
         self._state.require_of_bot(MANAGE_ROLES)
         self._state.set_roles(member.id, [*dict.fromkeys([*member.role_ids, role_id])])
         return web.Response(status=204)
+
+    async def role_member_counts(self, request: web.Request) -> web.Response:
+        """Return how many members have each role, without @everyone."""
+        self._check_guild(request)
+        people = self._state.guild_members()
+        roles = [each for each in self._state.roles if each != self._state.guild_id]
+        return json_response({str(role): sum(role in each.role_ids for each in people) for role in roles})
 
     async def members(self, request: web.Request) -> web.Response:
         """Return the guild's members, a page in the order of their ids."""
@@ -206,10 +212,6 @@ class Rest:
         self._check_guild(request)
         return json_response(payloads.member(self._state.member(number(request, "user_id"))))
 
-    async def channel(self, request: web.Request) -> web.Response:
-        """Return one channel."""
-        return json_response(payloads.channel(self._state, self._state.channel(number(request, "channel_id"))))
-
     async def commands(self, request: web.Request) -> web.Response:
         """Return the registered commands of a scope."""
         return json_response(self._commands.all(self._scope(request)))
@@ -224,6 +226,20 @@ class Rest:
     async def add_command(self, request: web.Request) -> web.Response:
         """Register a command."""
         return json_response(self._commands.add(request[BODY].fields, self._scope(request)), 201)
+
+    async def command(self, request: web.Request) -> web.Response:
+        """Return one registered command."""
+        return json_response(self._commands.find(number(request, "command_id"), self._scope(request)))
+
+    async def change_command(self, request: web.Request) -> web.Response:
+        """Change one registered command."""
+        scope = self._scope(request)
+        return json_response(self._commands.change(number(request, "command_id"), request[BODY].fields, scope))
+
+    async def remove_command(self, request: web.Request) -> web.Response:
+        """Delete one registered command."""
+        self._commands.remove(number(request, "command_id"), self._scope(request))
+        return web.Response(status=204)
 
     def _scope(self, request: web.Request) -> int | None:
         if number(request, "application_id") != self._state.bot.id:

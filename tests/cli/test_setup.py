@@ -207,7 +207,7 @@ def test_two_roles_of_one_name_are_told_apart_by_their_ids(cashback: Cashback, a
     [
         ({"message_content_granted": False}, INVITED_WITH.value, "Switch on the Message Content Intent at https://"),
         ({"invited": False}, None, "The bot was not invited within 0 s"),
-        ({}, None, "The role Cashback Admin cannot be created: the bot lacks Manage Roles"),
+        ({}, 0, "The role Cashback Admin cannot be created: the bot lacks Manage Roles"),
         ({}, 1 << 28, "The channel #cashback-audit cannot be created: the bot lacks Manage Channels"),
     ],
 )

@@ -15,6 +15,7 @@ from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.discord_clock import observing
 from cashback.cogs.gateway.request_limits import limiting_trace
+from cashback.cogs.gateway.session_starts import SessionStarts
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 
@@ -91,6 +92,7 @@ class CashbackClient(commands.AutoShardedBot):
             shard_connect_timeout=None,
             http_trace=observing(clock_check, limiting_trace()) if clock_check else limiting_trace(),
         )
+        self.session_starts = SessionStarts()
         self._claims = claims
         self._summaries_changed = summaries_changed
         self._guild_ids = guild_ids
@@ -142,12 +144,30 @@ class CashbackClient(commands.AutoShardedBot):
                 await self.tree.sync(guild=scope)
             except DISCORD_FAILURES as error:
                 logger.warning("the slash commands could not be registered, the typed ones work: %s", error)
+        try:
+            await self._remove_other_scopes()
+        except DISCORD_FAILURES as error:
+            logger.warning("slash commands of an earlier configuration may be shown twice: %s", error)
+
+    async def _remove_other_scopes(self) -> None:
+        """Remove the slash commands of the scopes that are not configured: Discord would show both.
+
+        With `guild_ids` those are the global commands and other servers' commands, without it all servers' commands.
+        """
+        if self.application_id is None:
+            return
+        if self._guild_ids and await self.http.get_global_commands(self.application_id):
+            await self.http.bulk_upsert_global_commands(self.application_id, payload=[])
+        async for guild in self.fetch_guilds(limit=None, with_counts=False):
+            if guild.id not in self._guild_ids and await self.http.get_guild_commands(self.application_id, guild.id):
+                await self.http.bulk_upsert_guild_commands(self.application_id, guild.id, payload=[])
 
     async def before_identify_hook(self, _shard_id: int | None, *, initial: bool = False) -> None:
         """Wait as long as Discord asks. The library's own hook waits even if the last IDENTIFY was hours ago."""
         async with self._identifying:
             await anyio.sleep_until(self._may_identify_at)
             self._may_identify_at = anyio.current_time() + IDENTIFY_SECONDS
+            self.session_starts.spend()
 
     async def on_shard_connect(self, shard_id: int) -> None:
         """Record that a shard is connected."""

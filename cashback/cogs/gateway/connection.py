@@ -1,7 +1,7 @@
-"""Keeps the client connected: logs in, and checks that the configured role and channel exist."""
+"""Keeps the client connected: logs in, has the configuration checked, and connects."""
 
 import logging
-from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import anyio
@@ -10,9 +10,20 @@ import yarl
 
 from cashback.background.backoff import Backoff
 from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.gateway.channel_checks import check_channel
 from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.gateway.configuration_check import (
+    INTENT_MISSING,
+    Needs,
+    StartError,
+    check_before_connecting,
+    refuse_everyone,
+    require_role,
+)
+from cashback.cogs.gateway.role_checks import problems_of_roles
 from cashback.domain.errors import CashbackError
-from cashback.settings import RoleIds, everyone_in_roles
+
+__all__ = ["GUILDS_SECONDS", "ConnectionEndedError", "Needs", "StartError", "point_at", "stay_connected"]
 
 CLOSE_SECONDS: Final = 2
 FIRST_PAUSE_SECONDS: Final = 1
@@ -22,18 +33,8 @@ GUILDS_SECONDS: Final = 10
 logger = logging.getLogger(__name__)
 
 
-class StartError(CashbackError):
-    """The bot cannot start."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What must exist on Discord. `guild_ids` are the servers to check; if it is empty, all servers of the bot."""
-
-    admin_role_id: int
-    role_ids: RoleIds
-    audit_channel_id: int | None
-    guild_ids: tuple[int, ...]
+class ConnectionEndedError(CashbackError):
+    """Discord ended the connection and does not want it back."""
 
 
 def point_at(api_url: str) -> None:
@@ -42,15 +43,31 @@ def point_at(api_url: str) -> None:
 
 
 async def stay_connected(client: CashbackClient, token: str, needs: Needs) -> None:
-    """Stay connected until cancelled. Raises StartError if retries are pointless."""
+    """Stay connected until cancelled. Raises StartError or ConnectionEndedError if retries are pointless."""
     try:
         await _log_in(client, token)
+        await check_before_connecting(client, needs)
+        await client.session_starts.wait(client.http, needed=client.shard_count or 1)
         async with anyio.create_task_group() as tasks:
+            client.add_listener(partial(_report_deleted_role, needs), "on_guild_role_delete")
             tasks.start_soon(_check, client, needs, name="configuration check")
             await _connect(client)
     finally:
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             await client.close()
+
+
+async def _report_deleted_role(needs: Needs, role: discord.Role) -> None:
+    """Report that a configured role was deleted while the bot runs: nobody has it any more."""
+    for name, role_id in needs.role_ids.model_dump().items():
+        if role_id == role.id:
+            text = (
+                f"role_ids.{name} is {role.id}, but the role {role.name!r} was deleted: nobody has it any more."
+                " Set it to another role's id and restart the bot."
+            )
+            logger.error(text)
+            if needs.post_line is not None:
+                await needs.post_line(text)
 
 
 async def _log_in(client: CashbackClient, token: str) -> None:
@@ -59,7 +76,8 @@ async def _log_in(client: CashbackClient, token: str) -> None:
     while True:
         try:
             await client.login(token)
-            client.shard_count, url, _ = await client.http.get_bot_gateway()
+            client.shard_count, url, limit = await client.http.get_bot_gateway()
+            client.session_starts.note(limit)
             discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
         except discord.LoginFailure as error:
             raise StartError(
@@ -83,35 +101,35 @@ async def _connect(client: CashbackClient) -> None:
     try:
         await client.connect()
     except discord.PrivilegedIntentsRequired as error:
-        raise StartError(
-            "The bot may not read messages: switch on the Message Content Intent for it in the developer portal."
-        ) from error
+        raise StartError(INTENT_MISSING) from error
     except discord.ConnectionClosed as error:
-        raise StartError(f"Discord closed the connection for good (code {error.code}).") from error
+        raise ConnectionEndedError(f"Discord closed the connection for good (code {error.code}).") from error
 
 
 async def _check(client: CashbackClient, needs: Needs) -> None:
-    """Check once, when the servers are known, that the configured role and channel exist."""
+    """Check once, when the servers are known, that the configured role and channel exist. Raises StartError."""
     await client.wait_guilds_known(GUILDS_SECONDS)
-    wrong = everyone_in_roles(needs.role_ids, [guild.id for guild in client.guilds])
-    if wrong is not None:
-        raise StartError(wrong)
+    refuse_everyone(needs, [guild.id for guild in client.guilds])
     guilds = [guild for guild in client.guilds if not needs.guild_ids or guild.id in needs.guild_ids]
     if any(guild.unavailable for guild in guilds):
         logger.warning("a server is unavailable; the configured role and channel were not checked")
         return
-    if not guilds:
-        guilds_text = f"none of guild_ids {list(needs.guild_ids)}" if needs.guild_ids else "no server"
-        raise StartError(f"The bot is in {guilds_text}; invite it first.")
-    names = ", ".join(repr(guild.name) for guild in guilds)
-    if not any(guild.get_role(needs.admin_role_id) for guild in guilds):
-        raise StartError(f"role_ids.admin is {needs.admin_role_id}, but there is no such role in {names}.")
+    names = require_role(needs, guilds)
     if needs.audit_channel_id is None:
         logger.warning("logging_channels.audit is not set; batches are recorded in the database's audit log only")
-    elif not any(guild.get_channel_or_thread(needs.audit_channel_id) for guild in guilds):
-        logger.warning(
-            "logging_channels.audit is %d, but there is no such channel in %s; the entries wait until there is",
-            needs.audit_channel_id,
-            names,
-        )
+    else:
+        await _check_audit_channel(client, guilds, needs.audit_channel_id)
+    for guild in guilds:
+        for problem in await problems_of_roles(client, guild, needs.role_ids):
+            logger.warning(problem)
     logger.info("ready in %s", names)
+
+
+async def _check_audit_channel(client: CashbackClient, guilds: list[discord.Guild], channel_id: int) -> None:
+    try:
+        is_well, text = await check_channel(client, guilds, channel_id)
+    except DISCORD_FAILURES as error:
+        logger.warning("the audit channel was not checked: %s", str(error) or type(error).__name__)
+        return
+    if not is_well:
+        logger.warning("%s; the entries wait until they can be posted", text)
