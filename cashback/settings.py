@@ -129,6 +129,7 @@ class ReferralSettings(_OwnSection):
     max_total_cents_per_batch: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
     approval_threshold_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
     approval_hours: Annotated[StrictInt, _whole(1, 168, " of hours")] = 24
+    approval_valid_days: Annotated[StrictInt, _whole(1, 365, " of days")] = 14
     gate_unusual: Annotated[StrictBool, Field(description="true or false")] = False
     unusual_factor: Annotated[StrictInt, _or_null(2, 1_000)] | None = 5
     unusual_share_percent: Annotated[StrictInt, _or_null(1, 99)] | None = 50

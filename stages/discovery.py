@@ -10,7 +10,7 @@ from cashback.domain.model import BatchStatus, ChunkDiscovered
 from pipeline.actor import Emit
 from pipeline.messages import RunBatch
 
-ANSWERED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.STOPPED)
+ANSWERED: Final = (*batches.FINISHED, BatchStatus.STOPPED)
 """States that a batch may have reached while it waited for the runner. Then its report is the answer."""
 
 
@@ -25,7 +25,7 @@ class Discovery:
     async def handle(self, message: RunBatch, emit: Emit[ChunkDiscovered]) -> None:
         """Set the batch to running and emit its chunks. Raises StaleBatchError if it may not run."""
         number = message.batch_number
-        if not await self._database.write(runs.start, number, now=self._database.now()):
+        if await self._database.write(runs.start, number, now=self._database.now()) is runs.Start.NOT_STARTED:
             status = (await self._database.read(batches.report, number, failures=0)).status
             if status in ANSWERED:
                 # It was submitted twice, another process was first, or an admin has stopped it.

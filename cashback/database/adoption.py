@@ -43,6 +43,9 @@ ADDED: Final = (
     referrals.c.cashback_carry_ppm,
     referrals.c.cashback_paid_elsewhere_cents,
     referrals.c.cashback_held_until,
+    referrals.c.cashback_refunded_cents,
+    referrals.c.cashback_forfeited_cents,
+    referrals.c.cashback_charged_cents,
     referrals.c.cashback_unlinked_at,
     wallet_transactions.c.cashback_payout_batch_number,
 )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from cashback.database import schema
 from cashback.database.dialect import Location, located, name_of
 from cashback.database.engine import ConnectionOwner, Failpoint, no_failpoint
+from cashback.database.payouts import approvals
 from cashback.database.referral_program import blacklist, pending, people, purchases, referrals, refunds
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
 from cashback.domain.ports import Clock, utc_now
@@ -40,6 +41,7 @@ class Database:
         clock: Clock = utc_now,
         inline: bool = False,
         failpoint: Failpoint = no_failpoint,
+        new_token: Callable[[], str] = approvals.new_token,
     ) -> None:
         """`location` is a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`; nothing is opened yet.
 
@@ -54,6 +56,7 @@ class Database:
         self._clock = clock
         self._inline = inline
         self._failpoint = failpoint
+        self.new_token = new_token
         self._opened: ConnectionOwner | None = None
         self._closed: ConnectionOwner | None = None
 

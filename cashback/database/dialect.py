@@ -274,6 +274,17 @@ def create_refusal(connection: Connection, name: str, occasion: str, refusal: st
         connection.execute(text(statement))
 
 
+def lift_refusal(connection: Connection, name: str, occasion: str) -> None:
+    """Drop a trigger that `create_refusal` made, if it is there."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+        return
+    table = occasion.partition(" WHEN ")[0].rpartition(" ON ")[2]
+    if connection.scalar(select(func.to_regclass(table))) is not None:
+        for each in (name, f"{name}_all"):
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {each} ON {table}"))
+
+
 def goes_on_beside_others(connection: Connection) -> bool:
     """Begin a transaction that locks its rows only; False if a writer is alone anyway, as in SQLite.
 

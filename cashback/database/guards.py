@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from cashback.database.dialect import create_refusal
+from cashback.database.dialect import create_refusal, lift_refusal
 
 _REFUSED: Final = {
     "cashback_wallet_transactions_fixed": (
@@ -19,7 +19,7 @@ _REFUSED: Final = {
     "cashback_audit_log_kept": ("DELETE ON cashback_audit_log", "the audit log is only ever added to"),
     "cashback_payout_batches_fixed": (
         (
-            "UPDATE ON cashback_payout_batches WHEN OLD.status IN ('completed', 'cancelled', 'expired')"
+            "UPDATE ON cashback_payout_batches WHEN OLD.status IN ('completed', 'cancelled', 'expired', 'lapsed')"
             " OR (OLD.status = 'completed_with_failures' AND NEW.status <> 'running')"
         ),
         "a finished batch is never changed",
@@ -28,15 +28,18 @@ _REFUSED: Final = {
         (
             "UPDATE OF status ON cashback_payout_batches WHEN OLD.status <> NEW.status AND ("
             "(OLD.status = 'proposed' AND NEW.status NOT IN ('approved', 'cancelled', 'expired'))"
-            " OR (OLD.status = 'approved' AND NEW.status NOT IN ('running', 'stopped'))"
-            " OR (OLD.status = 'running' AND NEW.status NOT IN ('stopped', 'completed', 'completed_with_failures'))"
-            " OR (OLD.status = 'stopped' AND NEW.status <> 'running'))"
+            " OR (OLD.status = 'approved' AND NEW.status NOT IN ('running', 'stopped', 'lapsed'))"
+            " OR (OLD.status = 'running'"
+            " AND NEW.status NOT IN ('stopped', 'completed', 'completed_with_failures', 'lapsed'))"
+            " OR (OLD.status = 'stopped' AND NEW.status NOT IN ('running', 'lapsed')))"
         ),
         "a batch moves only as docs/explanation/architecture.md draws it",
     ),
     "cashback_payout_batches_plan_fixed": (
         (
             "UPDATE ON cashback_payout_batches WHEN NEW.proposed_by <> OLD.proposed_by"
+            " OR NEW.token IS DISTINCT FROM OLD.token"
+            " OR NEW.lapses_at IS DISTINCT FROM coalesce(OLD.lapses_at, NEW.lapses_at)"
             " OR NEW.first_approved_by IS DISTINCT FROM coalesce(OLD.first_approved_by, NEW.first_approved_by)"
             " OR (NEW.needs_second_approver IS DISTINCT FROM OLD.needs_second_approver AND OLD.planned_count <> 0)"
         ),
@@ -44,9 +47,22 @@ _REFUSED: Final = {
     ),
     "cashback_payout_batches_kept": ("DELETE ON cashback_payout_batches", "batches are only ever added to"),
     "cashback_payouts_fixed": (
-        "UPDATE ON cashback_payouts WHEN OLD.status IN ('credited', 'skipped')",
-        "a settled payout is never changed",
+        (
+            "UPDATE ON cashback_payouts WHEN OLD.status IN ('credited', 'skipped')"
+            " OR NEW.approved_cents <> OLD.approved_cents"
+        ),
+        "a settled payout is never changed, and what a payout may pay never is",
     ),
+    "cashback_payout_shares_fixed": (
+        (
+            "UPDATE ON cashback_payout_shares WHEN (NEW.batch_number, NEW.referrer_id, NEW.referral_id,"
+            " NEW.payable_cents, NEW.refunded_cents) IS DISTINCT FROM (OLD.batch_number, OLD.referrer_id,"
+            " OLD.referral_id, OLD.payable_cents, OLD.refunded_cents)"
+            " OR NEW.returned_cents < OLD.returned_cents OR (OLD.paid_cents > 0 AND NEW.paid_cents <> OLD.paid_cents)"
+        ),
+        "what was shown of a payout, paid and given back is never changed",
+    ),
+    "cashback_payout_shares_kept": ("DELETE ON cashback_payout_shares", "shares of payouts are only ever added to"),
     "cashback_payouts_kept": ("DELETE ON cashback_payouts", "payouts are only ever added to"),
     "cashback_payout_exclusions_fixed": (
         "UPDATE ON cashback_payout_exclusions",
@@ -92,10 +108,26 @@ _REFUSED: Final = {
     ),
     "cashback_reversals_kept": ("DELETE ON cashback_reversals", "reversals are only ever added to"),
     "cashback_referrals_never_overpaid": (
-        "UPDATE OF cashback_paid_cents ON referrals WHEN NEW.cashback_paid_cents > NEW.cashback_earned_cents",
+        (
+            "UPDATE OF cashback_paid_cents ON referrals WHEN NEW.cashback_paid_cents > NEW.cashback_earned_cents"
+            " AND NEW.cashback_paid_cents > OLD.cashback_paid_cents"
+        ),
         "more would be paid than was earned",
     ),
+    "cashback_referrals_never_below_zero": (
+        (
+            "UPDATE ON referrals WHEN NEW.cashback_paid_elsewhere_cents < 0 OR NEW.cashback_forfeited_cents < 0"
+            " OR NEW.cashback_charged_cents < 0 OR NEW.cashback_refunded_cents < OLD.cashback_refunded_cents"
+        ),
+        "what was paid elsewhere, given back or refunded is never below zero",
+    ),
 }
+
+
+def lift_guards(connection: Connection) -> None:
+    """Drop the triggers of this and of earlier versions, for a migration. `create_guards` puts them back."""
+    for name in _REFUSED:
+        lift_refusal(connection, name, _REFUSED[name][0])
 
 
 def create_guards(connection: Connection) -> None:

@@ -129,6 +129,12 @@ referrals = Table(
     Column("cashback_paid_elsewhere_cents", BigInteger, nullable=False, server_default="0"),
     # Ours: until when some of what purchases earned is held; NULL where nothing ever was.
     Column("cashback_held_until", Moment),
+    # Ours: by how much refunds have lowered the earnings, in all.
+    Column("cashback_refunded_cents", BigInteger, nullable=False, server_default="0"),
+    # Ours: what reversals took back of the paid cents and no refund has taken off since. It is not payable again.
+    Column("cashback_forfeited_cents", BigInteger, nullable=False, server_default="0"),
+    # Ours: what refunds took of cashback that the referrer had been paid: still owed, or recovered from later earnings.
+    Column("cashback_charged_cents", BigInteger, nullable=False, server_default="0"),
     # Ours: when an admin unlinked the two. What was earned stays; later purchases earn nothing.
     Column("cashback_unlinked_at", Moment),
     sqlite_autoincrement=True,
@@ -165,6 +171,9 @@ payout_batches = Table(
     metadata,
     Column("number", Key, primary_key=True, autoincrement=True),
     Column("batch_id", Text, unique=True),
+    # Random, and in the buttons of its messages: an old message, or another ledger's, decides nothing about this batch.
+    # NULL in batches of programs before it.
+    Column("token", Text),
     Column("mode", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("target_user_id", BigInteger),
@@ -179,6 +188,8 @@ payout_batches = Table(
     Column("approved_by", Text),
     Column("approver_id", BigInteger),
     Column("approved_at", Moment),
+    # When the approval is too old to pay anything more; NULL until it is given.
+    Column("lapses_at", Moment),
     Column("started_at", Moment),
     Column("finished_at", Moment),
     # How many an admin named where the batch is for nobody else; what is unusual about it, a line each.
@@ -214,6 +225,26 @@ payouts = Table(
     CheckConstraint("approved_cents > 0", name="approves_something"),
     CheckConstraint("paid_cents BETWEEN 0 AND approved_cents", name="never_more_than_approved"),
     CheckConstraint("(status = 'credited') = (paid_cents > 0)", name="credited_means_paid"),
+    sqlite_with_rowid=False,
+)
+
+payout_shares = Table(
+    "cashback_payout_shares",
+    metadata,
+    Column("batch_number", BigInteger, primary_key=True),
+    Column("referrer_id", BigInteger, primary_key=True),
+    Column("referral_id", BigInteger, ForeignKey("referrals.id"), primary_key=True),
+    # As planned: what of the referral's earnings was payable, and what refunds had taken off before.
+    Column("payable_cents", BigInteger, nullable=False),
+    Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
+    # What the payout paid of this referral, and what a reversal took back of that.
+    Column("paid_cents", BigInteger, nullable=False, server_default="0"),
+    Column("returned_cents", BigInteger, nullable=False, server_default="0"),
+    ForeignKeyConstraint(
+        ["batch_number", "referrer_id"], ["cashback_payouts.batch_number", "cashback_payouts.referrer_id"]
+    ),
+    CheckConstraint("paid_cents >= 0 AND paid_cents <= payable_cents", name="pays_no_more_than_was_shown"),
+    CheckConstraint("returned_cents BETWEEN 0 AND paid_cents", name="returned_once"),
     sqlite_with_rowid=False,
 )
 
@@ -259,6 +290,8 @@ reversals = Table(
     "cashback_reversals",
     metadata,
     Column("number", Key, primary_key=True, autoincrement=True),
+    # As a batch's.
+    Column("token", Text),
     Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), nullable=False),
     # NULL where all that the batch credited is taken back.
     Column("referrer_id", BigInteger),
@@ -298,9 +331,10 @@ payout_reversals = Table(
     Column("batch_number", BigInteger, primary_key=True),
     Column("referrer_id", BigInteger, primary_key=True),
     Column("reversal_number", BigInteger, ForeignKey("cashback_reversals.number"), nullable=False),
-    # What the wallet held of the payout, and what it did not.
+    # What the wallet held of the payout, what it did not, and what refunds had recovered of it before.
     Column("amount_cents", BigInteger, nullable=False),
     Column("shortfall_cents", BigInteger, nullable=False),
+    Column("recovered_cents", BigInteger, nullable=False, server_default="0"),
     Column("transaction_id", BigInteger, ForeignKey("wallet_transactions.id"), unique=True),
     ForeignKeyConstraint(
         ["batch_number", "referrer_id"], ["cashback_payouts.batch_number", "cashback_payouts.referrer_id"]
@@ -552,10 +586,10 @@ INDEXES: Final = (
     # The last of its table: of indexes that SQLite holds for equal it takes the youngest, and this one is small.
     _index("referrals_blacklisted", referrals.c.referrer_user_id, where=is_flagged),
     _index(
-        "referral_purchases_held",
+        "referral_purchases_by_referral",
         referral_purchases.c.referral_id,
         referral_purchases.c.payable_at,
-        where=referral_purchases.c.payable_at.is_not(None),
+        where=referral_purchases.c.referral_id.is_not(None),
     ),
     _index("referral_purchases_refunded", referral_purchases.c.order_id, where=is_refunded),
     _index("referral_refunds_by_order", referral_refunds.c.order_id),

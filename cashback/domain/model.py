@@ -26,6 +26,7 @@ class BatchStatus(StrEnum):
     COMPLETED_WITH_FAILURES = "completed_with_failures"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+    LAPSED = "lapsed"
 
 
 class PayoutStatus(StrEnum):
@@ -62,6 +63,7 @@ class SkipReason(StrEnum):
     NOTHING_PENDING = "nothing_pending"
     BLACKLISTED = "blacklisted"
     ABANDONED = "given_up"
+    LAPSED = "lapsed"
 
 
 class ExclusionReason(StrEnum):
@@ -97,6 +99,7 @@ class BatchLimits:
     max_total_cents: int | None = None
     approval_threshold_cents: int | None = None
     approval_hours: int = 24
+    approval_valid_days: int = 14
     gate_unusual: bool = False
     unusual_factor: int | None = None
     unusual_share_percent: int | None = None
@@ -155,7 +158,8 @@ class BatchSummary:
 
     `selected_count` is how many members the admin named if only those are paid, `left_out` counts the excluded by
     reason, `unusual` lists the flagged facts as texts, and `needs_second_approver` is the reason if another admin must
-    approve as well.
+    approve as well. The message's buttons carry `token`. `plan` begins the plan's fingerprint: the plan that is shown
+    is the plan that is paid.
     """
 
     batch_number: int
@@ -173,6 +177,8 @@ class BatchSummary:
     unusual: tuple[str, ...] = ()
     needs_second_approver: str | None = None
     first_approved_by: str | None = None
+    token: str = ""
+    plan: str = ""
 
     @property
     def is_waiting(self) -> bool:
@@ -214,6 +220,7 @@ class Reversal:
     number: int
     batch_number: int
     batch_id: str
+    token: str
     referrer_id: int | None
     reason: str
     status: ReversalStatus
@@ -271,6 +278,8 @@ class BatchReport:
     left_out: tuple[ReasonCount, ...] = ()
     needs_second_approver: str | None = None
     first_approved_by: str | None = None
+    token: str = ""
+    lapses_at: datetime | None = None
     reversed_count: int = 0
     reversed_cents: int = 0
     shortfall_cents: int = 0

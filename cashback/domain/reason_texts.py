@@ -18,6 +18,7 @@ WORDS: Final = {
     "nothing_pending": "nothing was owed any more",
     "blacklisted": "blacklisted meanwhile",
     "given_up": "abandoned, still pending",
+    "lapsed": "the approval lapsed, still pending",
 }
 
 

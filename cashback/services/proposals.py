@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from cashback.database.payouts import approvals, batches, proposals
+from cashback.database.payouts import approvals, batches, lapsing, proposals
 from cashback.domain.errors import CashbackError, NotAllowedError, SecondApproverError
 from cashback.domain.model import BatchReport, BatchSummary, Selection
 from cashback.services.actors import Actor
@@ -39,9 +39,10 @@ class Proposals(Service):
             hold_leavers=self._settings.referral_settings.leaver_policy == "hold",
             selection=selection,
             terms=batch_limits_of(self._settings.referral_settings),
+            token=self._database.new_token(),
         )
 
-    async def approve(self, actor: Actor, batch_number: int) -> BatchReport:
+    async def approve(self, actor: Actor, batch_number: int, *, token: str | None = None) -> BatchReport:
         """Approve a proposed batch in time, once, and hand it to the runner; return how it stands.
 
         Only who proposed it may. Where two must approve, that only has it wait for any other admin, who then approves
@@ -58,6 +59,8 @@ class Proposals(Service):
                 now=self._database.now(),
                 approver_id=actor.user_id,
                 wait=timedelta(hours=self._settings.referral_settings.approval_hours),
+                valid=timedelta(days=self._settings.referral_settings.approval_valid_days),
+                token=token,
             )
         except SecondApproverError:
             await self._note_refusal(actor, action)
@@ -66,13 +69,14 @@ class Proposals(Service):
             self._submit(batch_number)
         return await self._database.read(batches.report, batch_number)
 
-    async def cancel(self, actor: Actor, batch_number: int) -> None:
+    async def cancel(self, actor: Actor, batch_number: int, *, token: str | None = None) -> None:
         """Cancel a proposed batch. Only who proposed it may, or any admin where it waits for a second approval.
 
         Raises NotAllowedError or StaleBatchError.
         """
         await self._require_issuer(actor, batch_number, f"cancel batch number {batch_number}")
-        await self._database.write(proposals.cancel, batch_number, actor=str(actor), now=self._database.now())
+        now = self._database.now()
+        await self._database.write(proposals.cancel, batch_number, actor=str(actor), now=now, token=token)
 
     async def _require_issuer(self, actor: Actor, batch_number: int, action: str) -> None:
         await self.require_admin(actor, action)
@@ -91,5 +95,7 @@ class Proposals(Service):
         return report.first_approved_by is not None and report.approved_by is None
 
     async def expire(self) -> list[int]:
-        """Move every overdue proposal to expired; return the batch numbers."""
-        return await self._database.write(proposals.expire, now=self._database.now())
+        """Expire every overdue proposal, and close the batches whose approval has lapsed; return their numbers."""
+        now = self._database.now()
+        expired = await self._database.write(proposals.expire, now=now)
+        return [*expired, *await self._database.write(lapsing.lapse_due, now=now)]

@@ -35,9 +35,10 @@ class Reversals(Service):
             now=now,
             expires_at=now + timedelta(seconds=settings.confirm_seconds),
             terms=batch_limits_of(settings),
+            token=self._database.new_token(),
         )
 
-    async def approve_reversal(self, actor: Actor, number: int) -> Reversal:
+    async def approve_reversal(self, actor: Actor, number: int, *, token: str | None = None) -> Reversal:
         """Take back what was shown, once; or, where two must approve, have it wait for any other admin.
 
         Raises NotAllowedError or StaleBatchError; then nothing moves.
@@ -52,19 +53,21 @@ class Reversals(Service):
                 now=self._database.now(),
                 approver_id=actor.user_id,
                 wait=timedelta(hours=self._settings.referral_settings.approval_hours),
+                token=token,
             )
         except SecondApproverError:
             await self._note_refusal(actor, action)
             raise
 
-    async def cancel_reversal(self, actor: Actor, number: int) -> Reversal:
+    async def cancel_reversal(self, actor: Actor, number: int, *, token: str | None = None) -> Reversal:
         """Take nothing back after all: who asked may, or any admin where it waits for one. Raises StaleBatchError."""
         await self._require_whose(actor, number, f"cancel reversal number {number}")
-        return await self._database.write(reversals.cancel, number, actor=str(actor), now=self._database.now())
+        now = self._database.now()
+        return await self._database.write(reversals.cancel, number, actor=str(actor), now=now, token=token)
 
     async def _require_whose(self, actor: Actor, number: int, action: str) -> None:
         await self.require_admin(actor, action)
-        reversal = await self._database.read(reversals.find, number)
+        reversal = await self._database.read(reversals.find, number, self._database.now())
         if reversal.first_approved_by is None and reversal.proposed_by != str(actor):
             await self._note_refusal(actor, action)
             raise NotAllowedError(f"Only {reversal.proposed_by}, who asked for this, may decide on it.")

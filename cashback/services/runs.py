@@ -12,8 +12,8 @@ from cashback.services.base import Service
 class Runs(Service):
     """Hands batches to the runner, and stops them. Any admin may: only approved payouts are paid."""
 
-    async def resume(self, actor: Actor, batch_number: int | None = None) -> list[int]:
-        """Hand all approved but unfinished batches to the runner, or the named one; return their numbers.
+    async def resume(self, actor: Actor, batch_number: int | None = None, *, token: str | None = None) -> list[int]:
+        """Hand every approved but unfinished batch to the runner, or the one that is named; return their numbers.
 
         A batch that an admin has stopped is resumed only if it is named. Raises StaleBatchError if the named batch has
         nothing left to pay.
@@ -21,23 +21,26 @@ class Runs(Service):
         await self.require_admin(actor, "resume batches")
         waiting = await self._database.read(batches.unfinished)
         if batch_number is not None and batch_number not in waiting:
-            await self._database.write(runs.resume, batch_number, actor=str(actor), now=self._database.now())
+            now = self._database.now()
+            await self._database.write(runs.resume, batch_number, actor=str(actor), now=now, token=token)
         if batch_number is not None:
             waiting = [batch_number]
         for number in waiting:
             self._submit(number)
         return waiting
 
-    async def stop(self, actor: Actor, batch_number: int) -> BatchReport:
-        """Stop a batch after its present chunk, in whichever process it runs. Raises StaleBatchError."""
+    async def stop(self, actor: Actor, batch_number: int, *, token: str | None = None) -> BatchReport:
+        """Stop a batch after the chunk in hand, in whichever process it runs. Raises StaleBatchError."""
         await self.require_admin(actor, f"stop batch number {batch_number}")
-        await self._database.write(runs.stop, batch_number, actor=str(actor), now=self._database.now())
+        now = self._database.now()
+        await self._database.write(runs.stop, batch_number, actor=str(actor), now=now, token=token)
         return await self._database.read(batches.report, batch_number)
 
-    async def abandon(self, actor: Actor, batch_number: int) -> BatchReport:
+    async def abandon(self, actor: Actor, batch_number: int, *, token: str | None = None) -> BatchReport:
         """Abandon the rest of a stopped batch, or the failed payouts of a finished one. Raises StaleBatchError."""
-        await self.require_admin(actor, f"give up the rest of batch number {batch_number}")
-        return await self._database.write(runs.abandon, batch_number, actor=str(actor), now=self._database.now())
+        await self.require_admin(actor, f"abandon the rest of batch number {batch_number}")
+        now = self._database.now()
+        return await self._database.write(runs.abandon, batch_number, actor=str(actor), now=now, token=token)
 
     async def retry(self, actor: Actor, batch_number: int, *, why: str | None = None) -> BatchReport:
         """Retry only the failed payouts of a finished batch. Raises StaleBatchError or BusyError."""

@@ -80,6 +80,7 @@ class Schedule(Service):
             min_payout_cents=self._settings.referral_settings.min_payout_cents,
             hold_leavers=self._settings.referral_settings.leaver_policy == "hold",
             terms=batch_limits_of(self._settings.referral_settings),
+            token=self._database.new_token(),
         )
         if number is not None and (await self._database.read(batches.report, number)).approved_by is not None:
             self._submit(number)

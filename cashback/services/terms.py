@@ -11,6 +11,7 @@ def batch_limits_of(settings: ReferralSettings) -> BatchLimits:
         max_total_cents=settings.max_total_cents_per_batch,
         approval_threshold_cents=settings.approval_threshold_cents,
         approval_hours=settings.approval_hours,
+        approval_valid_days=settings.approval_valid_days,
         gate_unusual=settings.gate_unusual,
         unusual_factor=settings.unusual_factor,
         unusual_share_percent=settings.unusual_share_percent,

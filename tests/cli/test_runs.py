@@ -193,7 +193,7 @@ def test_reverse_reverses_what_the_wallets_hold(seeded: Cashback) -> None:
     assert balances() == 10_250
     again = seeded("reverse", batch_id, "--user", LARGEST, "--reason", "again", "--yes")
     assert again.code == 1
-    assert "to take back" in again.error
+    assert "left to reverse" in again.error
     Path("config.json").write_text('{"referral_settings": {"approval_threshold_cents": 10250}}')
     refused = seeded("reverse", batch_id, "--reason", "all of it", "--yes")
     assert refused.code == 1

@@ -330,7 +330,7 @@ async def test_two_bots_answer_each_command_once_and_do_it_once(
 async def decision(scene: Scene) -> DecisionButton:
     """Make the button that cancels a batch."""
     summary = await scene.service.propose(scene.ada, target_user_id=(await scene.referrer()).id)
-    return DecisionButton(Action.CANCEL, summary.batch_number)
+    return DecisionButton(Action.CANCEL, summary.batch_number, summary.token)
 
 
 async def skip_slot(scene: Scene) -> SkipSlotButton:
@@ -345,7 +345,7 @@ async def reversal(scene: Scene) -> ReversalButton:
     found = await scene.service.propose_reversal(
         scene.ada, int(options["batch"]), reason=options["reason"], referrer_id=options["user"]
     )
-    return ReversalButton(ReversalAction.CANCEL, found.number)
+    return ReversalButton(ReversalAction.CANCEL, found.number, found.token)
 
 
 async def page(_scene: Scene) -> PageButton:

@@ -157,8 +157,7 @@ async def test_dispatcher_is_woken_per_paid_chunk_and_at_the_end(till: LedgerFix
 KILLED = """
 import os, sys, anyio
 from cashback.database import Database
-from cashback.database.dialect import name_of
-from tests.conftest import run_batches
+from tests.conftest import FRIDAY, run_batches
 
 left = int(sys.argv[2])
 
@@ -170,7 +169,7 @@ def failpoint(moment):
             os._exit(9)
 
 async def main():
-    async with Database(sys.argv[1], failpoint=failpoint) as database:
+    async with Database(sys.argv[1], failpoint=failpoint, clock=lambda: FRIDAY) as database:
         await run_batches(database, 1, chunk_size=2)
 
 anyio.run(main)

@@ -52,7 +52,9 @@ class RunCommands(AdminCog):
         plan = await self._database.read(proposals.summary, number)
         if plan.status is not BatchStatus.PROPOSED or not plan.is_waiting:
             raise StaleBatchError(f"Batch {batch} does not wait for a second admin.")
-        await self._remember(number, await ctx.send(embed=embeds.summary(plan), view=view_of(number, plan.status)))
+        await self._remember(
+            number, await ctx.send(embed=embeds.summary(plan), view=view_of(number, plan.token, plan.status))
+        )
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
         name="resume", description="Resume a stopped or unfinished batch.", usage="BATCH-ID", ignore_extra=False
@@ -114,9 +116,13 @@ class RunCommands(AdminCog):
         """Answer with a message that the summary updater keeps up to date; `note` stands above it."""
         number = report.batch_number
         if report.status is BatchStatus.STOPPED:
-            message = await ctx.send(note, embed=embeds.stopped(report), view=view_of(number, report.status))
+            message = await ctx.send(
+                note, embed=embeds.stopped(report), view=view_of(number, report.token, report.status)
+            )
         elif report.finished_at is None:
-            message = await ctx.send(note, embed=embeds.progress(report), view=view_of(number, report.status))
+            message = await ctx.send(
+                note, embed=embeds.progress(report), view=view_of(number, report.token, report.status)
+            )
         else:
             message = await ctx.send(note, embed=embeds.result(report)[0])
         await self._remember(number, message)

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Self
 
 import discord
 from discord.ui import Button, View
 
-from cashback.cogs.buttons.presses import ClaimedButton, act_on_press, button_row
+from cashback.cogs.buttons.presses import PROPOSAL, ClaimedButton, act_on_press, button_row
 from cashback.cogs.buttons.services import ButtonServices
 from cashback.database.payouts import announcements
 from cashback.domain.errors import StaleBatchError
@@ -27,45 +28,51 @@ class Action(StrEnum):
     ABANDON = "give-up"
 
 
+VERBS: Final = {action: "approve" if action is Action.CONFIRM else action.name.lower() for action in Action}
+"""What a press asks for, as a refusal in the audit log has it."""
+
 GREEN: Final = frozenset({Action.CONFIRM, Action.APPROVE, Action.RESUME})
 
 
 class DecisionButton(
     ClaimedButton,
-    template=r"cashback:(?P<action>confirm|approve|cancel|stop|resume|give-up):(?P<batch_number>[0-9]{1,18})",
+    template=r"cashback:(?P<action>confirm|approve|cancel|stop|resume|give-up):(?P<batch_number>[0-9]{1,18})"
+    + PROPOSAL,
 ):
     """Decides on a batch. Green buttons pay, red buttons do not."""
 
-    def __init__(self, action: Action, batch_number: int, *, disabled: bool = False) -> None:
-        """Create the button of a batch, disabled if the batch is already decided."""
+    def __init__(self, action: Action, batch_number: int, token: str, *, disabled: bool = False) -> None:
+        """Create the button of a proposed batch, disabled if the batch is already decided."""
         super().__init__(
             Button(
                 label=action.name.capitalize(),
                 style=discord.ButtonStyle.success if action in GREEN else discord.ButtonStyle.danger,
-                custom_id=f"cashback:{action}:{batch_number}",
+                custom_id=f"cashback:{action}:{batch_number}:{token}",
                 disabled=disabled,
             )
         )
         self.action = action
         self.batch_number = batch_number
+        self.token = token
 
     @classmethod
     def parse(cls, match: re.Match[str]) -> Self:
         """Return the button with this custom id."""
-        return cls(Action(match["action"]), int(match["batch_number"]))
+        return cls(Action(match["action"]), int(match["batch_number"]), match["token"] or "")
 
     async def press(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
         """Act on the batch that the message shows. The summary updater then edits the message."""
 
         async def act(actor: Actor) -> None:
+            await services.service.require_admin(actor, f"{VERBS[self.action]} batch number {self.batch_number}")
             await self._require_its_summary(interaction, services)
-            await self._service_call(services.service)(actor, self.batch_number)
+            await self._service_call(services.service)(actor)
 
         await act_on_press(interaction, act, extra={"batch_number": self.batch_number})
         services.summaries_changed.set()
 
-    def _service_call(self, service: AdminService) -> Callable[[Actor, int], Awaitable[object]]:
-        calls: dict[Action, Callable[[Actor, int], Awaitable[object]]] = {
+    def _service_call(self, service: AdminService) -> Callable[[Actor], Awaitable[object]]:
+        calls: dict[Action, Callable[..., Awaitable[object]]] = {
             Action.CONFIRM: service.approve,
             Action.APPROVE: service.approve,
             Action.CANCEL: service.cancel,
@@ -73,24 +80,29 @@ class DecisionButton(
             Action.RESUME: service.resume,
             Action.ABANDON: service.abandon,
         }
-        return calls[self.action]
+        return partial(calls[self.action], batch_number=self.batch_number, token=self.token)
 
     async def _require_its_summary(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
-        """Refuse the button of a message that belongs to another ledger, whose number means another batch here.
+        """Refuse the button of a message that shows another proposal: of another ledger, or of another time.
 
-        If the bot died between posting a summary and recording it, the message is recorded now.
+        The token decides: a trial's ledger, and one that was restored, give the same numbers again. If the bot died
+        between posting a summary and recording it, the message is recorded now.
         """
         message = interaction.message
         if message is None or not await services.database.write(
-            announcements.is_summary_of, self.batch_number, channel_id=message.channel.id, message_id=message.id
+            announcements.is_summary_of,
+            self.batch_number,
+            token=self.token,
+            channel_id=message.channel.id,
+            message_id=message.id,
         ):
             raise StaleBatchError("This message no longer shows its batch; nothing was done. Ask for a new summary.")
 
 
-def confirm_view(batch_number: int, *, disabled: bool = False) -> View:
+def confirm_view(batch_number: int, token: str, *, disabled: bool = False) -> View:
     """Return Confirm and Cancel. They have no timeout: the batch's deadline in the ledger counts."""
     return button_row(
-        *(DecisionButton(each, batch_number, disabled=disabled) for each in (Action.CONFIRM, Action.CANCEL))
+        *(DecisionButton(each, batch_number, token, disabled=disabled) for each in (Action.CONFIRM, Action.CANCEL))
     )
 
 
@@ -102,8 +114,8 @@ ACTIONS: Final = {
 }
 
 
-def view_of(batch_number: int, status: BatchStatus) -> View:
+def view_of(batch_number: int, token: str, status: BatchStatus) -> View:
     """Return the buttons of a batch that was confirmed at least once, by its status."""
     if status in ACTIONS:
-        return button_row(*(DecisionButton(action, batch_number) for action in ACTIONS[status]))
-    return confirm_view(batch_number, disabled=True)
+        return button_row(*(DecisionButton(action, batch_number, token) for action in ACTIONS[status]))
+    return confirm_view(batch_number, token, disabled=True)

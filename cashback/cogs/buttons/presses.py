@@ -20,6 +20,8 @@ from cashback.cogs.texts import embeds
 from cashback.services import Actor
 
 MATCHES_NOTHING = "(?!)"
+PROPOSAL = r"(?::(?P<token>[0-9a-f]{0,64}))?"
+"""The end of a custom id: the token of the proposal. Buttons of earlier versions have none, and decide nothing."""
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 import discord
 from discord.ui import Button, View
 
-from cashback.cogs.buttons.presses import ClaimedButton, act_on_press, button_row
+from cashback.cogs.buttons.presses import PROPOSAL, ClaimedButton, act_on_press, button_row
 from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.texts import embeds
 from cashback.database.queries import members
@@ -30,28 +30,29 @@ class ReversalAction(StrEnum):
 
 class ReversalButton(
     ClaimedButton,
-    template=r"cashback:reversal-(?P<action>confirm|approve|cancel):(?P<number>[0-9]{1,18})",
+    template=r"cashback:reversal-(?P<action>confirm|approve|cancel):(?P<number>[0-9]{1,18})" + PROPOSAL,
 ):
     """Decides on a reversal. Red buttons reverse, the grey one does not."""
 
-    def __init__(self, action: ReversalAction, number: int, *, disabled: bool = False) -> None:
+    def __init__(self, action: ReversalAction, number: int, token: str, *, disabled: bool = False) -> None:
         """Create the button of a reversal, disabled if the reversal is already decided."""
         is_grey = action is ReversalAction.CANCEL
         super().__init__(
             Button(
                 label=action.capitalize(),
                 style=discord.ButtonStyle.secondary if is_grey else discord.ButtonStyle.danger,
-                custom_id=f"cashback:reversal-{action}:{number}",
+                custom_id=f"cashback:reversal-{action}:{number}:{token}",
                 disabled=disabled,
             )
         )
         self.action = action
         self.number = number
+        self.token = token
 
     @classmethod
     def parse(cls, match: re.Match[str]) -> Self:
         """Return the button with this custom id."""
-        return cls(ReversalAction(match["action"]), int(match["number"]))
+        return cls(ReversalAction(match["action"]), int(match["number"]), match["token"] or "")
 
     async def press(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
         """Approve or cancel the reversal and show its new state in the message."""
@@ -61,7 +62,7 @@ class ReversalButton(
                 raise StaleBatchError("This message is gone; nothing was done.")
             service = services.service
             decide = service.cancel_reversal if self.action is ReversalAction.CANCEL else service.approve_reversal
-            reversal = await decide(actor, self.number)
+            reversal = await decide(actor, self.number, token=self.token)
             if reversal.status is ReversalStatus.DONE:
                 await services.post_line(_audit_line(reversal))
                 await _notify_members(reversal, services)
@@ -87,7 +88,7 @@ def reversal_view(reversal: Reversal) -> View:
     first = ReversalAction.CONFIRM if reversal.first_approved_by is None else ReversalAction.APPROVE
     is_decided = reversal.status is not ReversalStatus.PROPOSED
     actions = (first, ReversalAction.CANCEL)
-    return button_row(*(ReversalButton(each, reversal.number, disabled=is_decided) for each in actions))
+    return button_row(*(ReversalButton(each, reversal.number, reversal.token, disabled=is_decided) for each in actions))
 
 
 TITLES: Final = {

@@ -101,6 +101,8 @@ class AuditChannel:
         """Post the summary of a batch of the schedule, with its buttons for the admins."""
         plan = await self._database.read(proposals.summary, number)
         message = await self._client.get_partial_messageable(channel_id).send(
-            embed=embeds.summary(plan), view=view_of(number, plan.status), nonce=nonce_of(number, "approval")
+            embed=embeds.summary(plan),
+            view=view_of(number, plan.token, plan.status),
+            nonce=nonce_of(number, plan.token, "approval"),
         )
         await self._database.write(announcements.remember_summary, number, channel_id=channel_id, message_id=message.id)

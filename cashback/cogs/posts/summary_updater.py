@@ -37,7 +37,7 @@ UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
 STOPPING_NOTE: Final = "The bot is stopping. What is paid stays paid; the rest follows after its next start."
 
-DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES})
+DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.LAPSED})
 CLOSED: Final = frozenset({BatchStatus.CANCELLED, BatchStatus.EXPIRED})
 UNDER_WAY: Final = frozenset({BatchStatus.APPROVED, BatchStatus.RUNNING})
 
@@ -215,7 +215,7 @@ class SummaryUpdater:
         """Edit the message. If it was deleted, only a result is posted again."""
         channel = self._client.get_partial_messageable(summary.channel_id)
         files = _files(rendered, summary.batch_number)
-        view = view_of(summary.batch_number, rendered.status)
+        view = view_of(summary.batch_number, summary.token, rendered.status)
         try:
             await channel.get_partial_message(summary.message_id).edit(
                 embed=rendered.embed, view=view, attachments=files

@@ -133,6 +133,8 @@ def summary(batch: BatchSummary) -> discord.Embed:
         _field(embed, "🚧 Excluded", [excluded_line(each) for each in batch.left_out])
     if batch.expires_at is not None:
         embed.description = _decision(batch, batch.expires_at)
+    if batch.plan:
+        embed.set_footer(text=f"Plan {batch.plan}")
     return embed
 
 
@@ -216,6 +218,9 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
     """Return a batch's result, and whether its list of failures was shortened."""
     colour = discord.Colour.orange() if report.failed else discord.Colour.green()
     embed = discord.Embed(title="✅ Referral Cashback Batch Complete", colour=colour, timestamp=report.finished_at)
+    if report.status is BatchStatus.LAPSED:
+        embed.title, embed.colour = "⌛ Referral Cashback Batch Lapsed", discord.Colour.orange()
+        embed.description = "The approval became too old. What was not paid is pending again and needs a new batch."
     lines = [
         f"**Users Paid:** {report.users_paid:,}",
         f"**Total Distributed:** {dollars(report.total_cents)}",

@@ -22,6 +22,7 @@ REASONS: Final[dict[str, str]] = {
     SkipReason.NOTHING_PENDING: "nothing was pending any more",
     SkipReason.BLACKLISTED: "blacklisted",
     SkipReason.ABANDONED: "the batch was abandoned before this payout",
+    SkipReason.LAPSED: "the batch's approval lapsed before this payout; it is pending again",
     ExclusionReason.LEFT_SERVER: "not in the server at that time",
     ExclusionReason.ACCOUNT_GONE: "the Discord account could not be found",
     ExclusionReason.EXCLUDED: "excluded by an admin",

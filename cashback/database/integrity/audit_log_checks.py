@@ -33,7 +33,7 @@ from cashback.database.tables import (
 )
 from cashback.domain.model import BatchStatus
 
-FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
+FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.LAPSED)
 
 
 def wrong_batches(connection: Connection, number: int | None = None) -> Iterator[str]:

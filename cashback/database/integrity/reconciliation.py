@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select, union_all
+from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select
 
 from cashback.database.audit_log import broken_entries, chain_head
-from cashback.database.integrity import audit_log_checks, reversal_checks
-from cashback.database.integrity.checks import MOST_LINES, THE_BATCH, finds, finds_in, limited
+from cashback.database.integrity import audit_log_checks, reversal_checks, share_checks
+from cashback.database.integrity.checks import THE_BATCH, finds, finds_in, limited
 from cashback.database.tables import (
     cashback_origin,
     is_refunded,
@@ -56,9 +56,9 @@ class Verdict:
 def verify(connection: Connection) -> Verdict:
     """Check every balance, payout, transaction, total and audit entry. Each breach is one line that names its row."""
     adopted = bool(connection.scalars(select(cashback_origin.c.adopted)).one())
-    marked = [*_wrong_payout_sums(connection)]
-    # On an adopted file another bot may move balances, mark referrals as paid and lower what they earned; lowering what
-    # is marked as paid is a breach everywhere.
+    marked = [*share_checks.wrong_paid_sums(connection)]
+    # On an adopted file another bot may move balances, mark referrals as paid and lower what they earned; taking back
+    # what is marked is a breach everywhere.
     elsewhere = [*limited(_unexplained_balances(connection)), *limited(_balances_without_transaction(connection))]
     elsewhere += [line for less, line in marked if not less]
     elsewhere += limited(_overpaid_referrals(connection))
@@ -78,6 +78,7 @@ def verify(connection: Connection) -> Verdict:
         broken_entries,
         audit_log_checks.wrong_batches,
         audit_log_checks.missing_wallets,
+        share_checks.wrong_shares,
         reversal_checks.wrong_reversals,
         reversal_checks.transactions_without_reversal,
         reversal_checks.wrong_reversal_totals,
@@ -100,6 +101,7 @@ def verify_batch(connection: Connection, number: int) -> Verdict:
         _transactions_without_payout,
         _wrong_batch_totals,
         _missing_notifications,
+        share_checks.wrong_shares,
         audit_log_checks.wrong_batches,
     ):
         breaches += limited(check(connection, number))
@@ -215,37 +217,6 @@ def _transactions_without_payout() -> Select[Any]:
         .join_from(wallet_transactions, payouts, SAME_PAYOUT, isouter=True)
         .where(moves.cashback_payout_batch_number.is_not(None))
         .where(or_(payouts.c.status.is_(None), payouts.c.status != PayoutStatus.CREDITED))
-    )
-
-
-def _wrong_payout_sums(connection: Connection) -> Iterator[tuple[bool, str]]:
-    """Find referrers with another amount marked as paid on their referrals than credited; True if it is less.
-
-    Amounts paid before the adoption, or marked by another bot through `mark_cashback_paid`, are kept apart.
-    """
-    for row in connection.execute(_marked_otherwise()):
-        yield (
-            row.marked < row.credited,
-            f"referrer {row.referrer_id} was credited {row.credited} cents, {row.marked} are marked as paid",
-        )
-
-
-@cache
-def _marked_otherwise() -> Select[Any]:
-    ours = referrals.c.cashback_paid_cents - referrals.c.cashback_paid_elsewhere_cents
-    nothing = literal(0)
-    marked = select(referrals.c.referrer_user_id, nothing.label("credited"), ours.label("marked")).where(ours != 0)
-    credited = select(payouts.c.referrer_id, payouts.c.paid_cents, nothing).where(
-        payouts.c.status == PayoutStatus.CREDITED
-    )
-    # One list of both, grouped once: a join would sort both, and omit a payout without a referral.
-    each = union_all(marked, credited).subquery("each").c
-    sums = func.sum(each.credited), func.sum(each.marked)
-    return (
-        select(each.referrer_user_id.label("referrer_id"), sums[0].label("credited"), sums[1].label("marked"))
-        .group_by(each.referrer_user_id)
-        .having(sums[0] != sums[1])
-        .limit(MOST_LINES + 1)
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Select, and_, exists, func, not_, or_, select
 
 from cashback.database.integrity.checks import finds
-from cashback.database.payouts.reversals import TRANSACTION_TYPE
+from cashback.database.payouts.taking_back import TRANSACTION_TYPE
 from cashback.database.tables import payout_reversals, payouts, reversals, wallet_transactions
 from cashback.domain.model import PayoutStatus, ReversalStatus
 
@@ -28,7 +28,7 @@ def wrong_reversals() -> Select[Any]:
                 payouts.c.status.is_(None),
                 reversals.c.number.is_(None),
                 payouts.c.status != PayoutStatus.CREDITED,
-                payouts.c.paid_cents != taken.amount_cents + taken.shortfall_cents,
+                payouts.c.paid_cents != taken.amount_cents + taken.shortfall_cents + taken.recovered_cents,
                 func.coalesce(moves.amount_cents, 0) != -taken.amount_cents,
                 func.coalesce(moves.user_discord_id, taken.referrer_id) != taken.referrer_id,
                 func.coalesce(moves.transaction_type, TRANSACTION_TYPE) != TRANSACTION_TYPE,

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, and_, exists, insert, not_, select, update
+from sqlalchemy import Connection, and_, exists, func, insert, not_, select, update
 
+from cashback.database.payouts import approvals, batches
 from cashback.database.tables import announcements, is_open, is_queued, notifications, payout_batches
-from cashback.domain.errors import UnknownBatchError
 from cashback.domain.model import BatchStatus
 
 
@@ -29,6 +29,7 @@ class OpenSummary:
     expires_at: datetime | None
     has_queued: bool
     is_waiting: bool
+    token: str
 
 
 def remember_summary(connection: Connection, batch_number: int, *, channel_id: int, message_id: int) -> None:
@@ -38,13 +39,12 @@ def remember_summary(connection: Connection, batch_number: int, *, channel_id: i
         _add(connection, batch_number, AnnouncementKind.SUMMARY, **values)
 
 
-def is_summary_of(connection: Connection, batch_number: int, *, channel_id: int, message_id: int) -> bool:
-    """Tell whether a message shows this batch; where nothing is known yet of any, it does from now on.
+def is_summary_of(connection: Connection, batch_number: int, *, token: str, channel_id: int, message_id: int) -> bool:
+    """Return whether a message shows this batch; if no message of it is known yet, this one shows it from now on.
 
-    Raises UnknownBatchError.
+    Raises UnknownBatchError, and StaleBatchError if the message carries another token than the batch.
     """
-    if connection.scalars(select(payout_batches.c.number).filter_by(number=batch_number)).one_or_none() is None:
-        raise UnknownBatchError(f"There is no batch number {batch_number}.")
+    approvals.require_token(batches.find(connection, batch_number).token, token)
     query = select(announcements.c.message_id).filter_by(batch_number=batch_number, kind=AnnouncementKind.SUMMARY)
     known = connection.scalars(query).one_or_none()
     if known is None:
@@ -74,6 +74,7 @@ def open_summaries(connection: Connection) -> list[OpenSummary]:
             payout_batches.c.expires_at,
             queued.label("has_queued"),
             payout_batches.c.first_approved_by.is_not(None).label("is_waiting"),
+            func.coalesce(payout_batches.c.token, "").label("token"),
         )
         .join_from(announcements, payout_batches, payout_batches.c.number == announcements.c.batch_number)
         .where(announcements.c.kind == AnnouncementKind.SUMMARY, announcements.c.is_final == 0)
@@ -101,7 +102,7 @@ def audits_due(connection: Connection, *, since: datetime, limit: int) -> list[i
     )
     query = (
         select(payout_batches.c.number)
-        .where(payout_batches.c.status.in_([BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES]))
+        .where(payout_batches.c.status.in_(batches.FINISHED))
         .where(payout_batches.c.finished_at >= since, not_(posted))
         .order_by(payout_batches.c.finished_at, payout_batches.c.number)
         .limit(limit)

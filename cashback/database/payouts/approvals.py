@@ -1,5 +1,6 @@
 """Approvals: a proposed batch is approved in time, once; who finds the old state gone has lost the race."""
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,7 +13,26 @@ from cashback.domain.errors import SecondApproverError, StaleBatchError
 from cashback.domain.model import BatchStatus
 
 WAIT: Final = timedelta(hours=24)
-"""How long a second approval is waited for where nobody says otherwise."""
+"""How long a second approval is waited for by default."""
+
+VALID: Final = timedelta(days=14)
+"""How long an approval is good for by default. Afterwards what is left needs a new one."""
+
+ANOTHER_PROPOSAL: Final = "This message shows another proposal than the ledger has under its number; nothing was done."
+
+
+def new_token() -> str:
+    """Return a token for a proposal: 16 letters that nobody can guess."""
+    return secrets.token_hex(8)
+
+
+def require_token(stored: str | None, carried: str | None) -> None:
+    """Refuse a message whose buttons carry another token than the row. None carries none: no message is involved.
+
+    A row of an earlier version has no token, and its messages carry an empty one: they decide nothing.
+    """
+    if carried is not None and (not stored or carried != stored):
+        raise StaleBatchError(ANOTHER_PROPOSAL)
 
 
 def approve(
@@ -23,14 +43,18 @@ def approve(
     now: datetime,
     approver_id: int | None = None,
     wait: timedelta = WAIT,
+    valid: timedelta = VALID,
+    token: str | None = None,
 ) -> str | None:
     """Move a proposed batch to approved, in time, once, and return the batch ID that it gets.
 
-    Where two admins must approve, the first approval is noted, the batch may be approved for `wait` longer, and None is
-    returned; the second must be another person's, whose id is `approver_id`. Raises SecondApproverError where it is
-    not, and StaleBatchError where the batch is no longer proposed or its deadline has passed (`expire` ends it).
+    If two admins must approve, the first approval is noted, the batch may be approved for `wait` longer, and None is
+    returned; the second must be another person's, whose id is `approver_id`. The approval lapses after `valid`. Raises
+    SecondApproverError if it is the same person, and StaleBatchError if the batch is no longer proposed, its deadline
+    has passed (`expire` ends it), its plan is not the one that was shown, or a message carries another `token`.
     """
     batch = batches.find(connection, number)
+    require_token(batch.token, token)
     if batch.status != BatchStatus.PROPOSED:
         raise StaleBatchError(decided(batch))
     if batch.expires_at is not None and now >= batch.expires_at:
@@ -38,6 +62,7 @@ def approve(
             f"This summary expired at {batch.expires_at:%Y-%m-%d %H:%M:%S} UTC; nothing was paid. Ask for a new one."
         )
         raise StaleBatchError(message)
+    payees = fingerprints.require_plan_as_shown(connection, batch)
     if batch.needs_second_approver is not None and batch.first_approved_by is None:
         _note_first(connection, batch, actor=actor, now=now, wait=wait)
         return None
@@ -48,7 +73,12 @@ def approve(
         batches.moving(number)
         .where(payout_batches.c.status == BatchStatus.PROPOSED)
         .values(
-            status=BatchStatus.APPROVED, batch_id=batch_id, approved_by=actor, approver_id=approver_id, approved_at=now
+            status=BatchStatus.APPROVED,
+            batch_id=batch_id,
+            approved_by=actor,
+            approver_id=approver_id,
+            approved_at=now,
+            lapses_at=now + valid,
         )
     )
     if moved.rowcount != 1:
@@ -57,7 +87,8 @@ def approve(
         "batch_id": batch_id,
         "users": batch.planned_count,
         "total_cents": batch.planned_cents,
-        "payouts": fingerprints.of_batch(connection, number, fingerprints.PLAN)[0],
+        "payouts": payees,
+        "lapses_at": (now + valid).isoformat(),
     }
     if batch.first_approved_by is not None:
         details["first_approved_by"] = batch.first_approved_by
@@ -86,7 +117,7 @@ def _note_first(connection: Connection, batch: Row[Any], *, actor: str, now: dat
 
 
 def is_another(batch: Row[Any], approver_id: int | None) -> bool:
-    """Tell whether this is a person, and neither who asked for it nor who approved it first."""
+    """Return whether this is a person, and neither who asked for it nor who approved it first."""
     return approver_id is not None and not any(
         actor.endswith(f":{approver_id}") for actor in (batch.proposed_by, batch.first_approved_by)
     )

@@ -20,7 +20,7 @@ from cashback.domain.model import (
 )
 
 FAILURES_SHOWN: Final = 25
-FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
+FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.LAPSED)
 NUMBER_LENGTH: Final = 19
 """A text of so many digits may be too large for 63 bits."""
 
@@ -99,6 +99,8 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
         left_out=exclusions.counted(connection, number) if batch.left_out_count else (),
         needs_second_approver=batch.needs_second_approver,
         first_approved_by=batch.first_approved_by,
+        token=batch.token or "",
+        lapses_at=batch.lapses_at,
         reversed_count=taken_back[0],
         reversed_cents=taken_back[1],
         shortfall_cents=taken_back[2],

@@ -23,18 +23,18 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    not_,
     select,
     update,
 )
 
 from cashback.database.dialect import goes_on_beside_others
+from cashback.database.payouts import batches, shares
 from cashback.database.referral_program.blacklist import is_blacklisted
-from cashback.database.referral_program.pending import is_pending, pending_cents
 from cashback.database.tables import (
     notification_preferences,
     notifications,
     payout_batches,
+    payout_shares,
     payouts,
     referrals,
     users,
@@ -73,22 +73,23 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
     """Settle a chunk's planned payouts: credit what is approved and still owed, skip the rest with the reason.
 
     Raises StoppedError if an admin has stopped the batch, AlreadySettledError if another process has finished it, and
-    StaleBatchError if it is not running at all: nothing is paid that nobody approved. Raises ChunkLockedError if
-    another process is about to settle some of these payouts.
+    StaleBatchError if it is not running at all or its approval has lapsed: nothing is paid that nobody approved. Raises
+    ChunkLockedError if another process is about to settle some of these payouts.
     """
     if goes_on_beside_others(connection):
         _claim(connection, chunk)
-    batch = connection.execute(
-        select(payout_batches.c.batch_id, payout_batches.c.status).where(payout_batches.c.number == chunk.batch_number)
-    ).one()
+    batch = connection.execute(_BATCH, {"number": chunk.batch_number}).one()
     if batch.status == BatchStatus.STOPPED:
         raise StoppedError
-    if batch.status in {BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES}:
+    if batch.status in batches.FINISHED:
         raise AlreadySettledError
     if batch.status != BatchStatus.RUNNING:
         message = f"Batch {batch.batch_id} is {batch.status}, not running; nothing more is paid."
         raise StaleBatchError(message)
+    if batch.lapses_at is None or now >= batch.lapses_at:
+        raise StaleBatchError(f"The approval of batch {batch.batch_id} has lapsed; nothing more is paid.")
     values = {**_key_range(chunk), "now": now, "batch_id": batch.batch_id}
+    shares.pay(connection, values)
     connection.execute(_insert_transactions(), values)
     connection.execute(_mark_referrals_paid(), values)
     connection.execute(_raise_balances(), values)
@@ -127,6 +128,10 @@ _LAST: Final = bindparam("last", type_=BigInteger)
 _BATCH_ID: Final = bindparam("batch_id", type_=Text)
 _NOW: Final = bindparam("now", type_=payouts.c.settled_at.type)
 
+_BATCH: Final = select(payout_batches.c.batch_id, payout_batches.c.status, payout_batches.c.lapses_at).where(
+    payout_batches.c.number == _NUMBER
+)
+
 _PLANNED: Final = and_(
     payouts.c.batch_number == _NUMBER,
     payouts.c.referrer_id.between(_FIRST, _LAST),
@@ -164,14 +169,14 @@ def _key_range(chunk: ChunkDiscovered) -> dict[str, Any]:
 
 @cache
 def _insert_transactions() -> Insert:
-    """Write each payee's wallet transaction: min(approved, still pending), where that is anything."""
+    """Write each payee's wallet transaction: what the payout pays of all its referrals, if that is anything."""
     owed = (
-        select(referrals.c.referrer_user_id.label("referrer_id"), func.sum(pending_cents(_NOW)).label("cents"))
-        .where(is_pending(_NOW), referrals.c.referrer_user_id.between(_FIRST, _LAST))
-        .group_by(referrals.c.referrer_user_id)
+        select(payout_shares.c.referrer_id, func.sum(payout_shares.c.paid_cents).label("cents"))
+        .where(shares.OF_CHUNK)
+        .group_by(payout_shares.c.referrer_id)
         .subquery("owed")
     )
-    paid = case((owed.c.cents < payouts.c.approved_cents, owed.c.cents), else_=payouts.c.approved_cents)
+    paid = owed.c.cents
     count = cast(payouts.c.referral_count, String)
     described = (
         literal("Referral cashback - ")
@@ -192,7 +197,7 @@ def _insert_transactions() -> Insert:
         )
         .join_from(payouts, owed, owed.c.referrer_id == payouts.c.referrer_id)
         .join(users, users.c.discord_id == payouts.c.referrer_id)
-        .where(_PLANNED, not_(is_blacklisted(payouts.c.referrer_id)))
+        .where(_PLANNED)
         .order_by(payouts.c.referrer_id)
     )
     names = [
@@ -210,23 +215,16 @@ def _insert_transactions() -> Insert:
 
 @cache
 def _mark_referrals_paid() -> Update:
-    """Take what was credited from each payee's referrals, oldest first."""
-    owed_cents = pending_cents(_NOW)
-    owed_before = (
-        func.sum(owed_cents).over(partition_by=referrals.c.referrer_user_id, order_by=referrals.c.id) - owed_cents
-    )
-    left = wallet_transactions.c.amount_cents - owed_before
-    shares = (
-        select(referrals.c.id, case((left < owed_cents, left), else_=owed_cents).label("cents"))
-        .join_from(payouts, wallet_transactions, _WITH_TRANSACTION)
-        .join(referrals, referrals.c.referrer_user_id == payouts.c.referrer_id)
-        .where(is_pending(_NOW))
-        .subquery("shares")
-    )
+    """Mark what was credited as paid on each payee's referrals."""
     return (
         update(referrals)
-        .where(referrals.c.id == shares.c.id, shares.c.cents > 0)
-        .values(cashback_paid_cents=referrals.c.cashback_paid_cents + shares.c.cents)
+        .where(
+            shares.OF_CHUNK,
+            _WITH_TRANSACTION,
+            payout_shares.c.referrer_id == payouts.c.referrer_id,
+            referrals.c.id == payout_shares.c.referral_id,
+        )
+        .values(cashback_paid_cents=referrals.c.cashback_paid_cents + payout_shares.c.paid_cents)
     )
 
 

@@ -5,20 +5,71 @@ entry stands for what was approved, the one in the end's for what became of it.
 """
 
 import hashlib
+import json
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, cast, func, select
 
-from cashback.database.tables import payouts
+from cashback.database.tables import audit_log, payout_shares, payouts
+from cashback.domain.errors import StaleBatchError
 
 _WHO: Final = cast(payouts.c.referrer_id, String)
 PLAN: Final = _WHO + ":" + cast(payouts.c.approved_cents, String)
+_SHARES: Final = (
+    select(
+        cast(payout_shares.c.referral_id, String)
+        + "="
+        + cast(payout_shares.c.payable_cents, String)
+        + "-"
+        + cast(payout_shares.c.refunded_cents, String)
+    )
+    .where(payout_shares.c.batch_number == payouts.c.batch_number, payout_shares.c.referrer_id == payouts.c.referrer_id)
+    .order_by(payout_shares.c.referral_id)
+    .correlate(payouts)
+    .subquery("of_referrals")
+)
+SHOWN: Final = PLAN + ":" + func.coalesce(select(func.aggregate_strings(_SHARES.c[0], "+")).scalar_subquery(), "")
 RESULT: Final = _WHO + ":" + payouts.c.status + ":" + cast(payouts.c.paid_cents, String)
-"""How a payout is told, at the approval and at the end."""
+"""How a payout is written at the approval, at the proposal, where its referrals belong to it, and at the end."""
 
 PIECE: Final = 10_000
 """Payouts joined into one text."""
+
+
+PROPOSED: Final = "batch_proposed"
+RECORDED: Final = "plan_recorded"
+"""A plan of a program that kept no fingerprint of it is recorded once, when the ledger is migrated."""
+
+SHOWN_LETTERS: Final = 16
+"""The letters of a plan's fingerprint that a message carries."""
+
+
+def of_plan(connection: Connection, number: int) -> str:
+    """Digest a batch's plan: who gets what, and of which referrals."""
+    [plan] = of_batch(connection, number, SHOWN)
+    return plan
+
+
+def proposed_plan(connection: Connection, number: int) -> str | None:
+    """Return the fingerprint in the audit entry of the batch's proposal; None for batches of programs before it."""
+    query = select(audit_log.c.details).where(
+        audit_log.c.batch_number == number, audit_log.c.action.in_([PROPOSED, RECORDED])
+    )
+    details = connection.scalars(query.order_by(audit_log.c.id.desc()).limit(1)).one_or_none()
+    plan: str | None = json.loads(details).get("plan") if details is not None else None
+    return plan
+
+
+def require_plan_as_shown(connection: Connection, batch: Row[Any]) -> str:
+    """Return the fingerprint of who gets what. Raises StaleBatchError if the plan is not the one that was proposed."""
+    payees, plan = of_batch(connection, batch.number, PLAN, SHOWN)
+    if plan != proposed_plan(connection, batch.number):
+        raise StaleBatchError(
+            f"The plan of batch {batch.batch_id or batch.number} is not the one that was proposed; nothing is paid."
+            " Run `cashback verify`, and ask for a new summary."
+        )
+    return payees
 
 
 def of_batch(connection: Connection, number: int, *tellings: ColumnElement[str]) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, exists, func, insert, literal, not_, select
 from sqlalchemy.exc import IntegrityError
 
-from cashback.database.payouts import absences, exclusions, limits
+from cashback.database.payouts import absences, exclusions, limits, shares
 from cashback.database.referral_program.blacklist import blacklisted
 from cashback.database.referral_program.pending import pending_by_referrer, pending_for
 from cashback.database.referral_program.people import check_id
@@ -97,6 +97,7 @@ def _pay_others(connection: Connection, scope: Scope, *, min_payout_cents: int, 
         plan = plan.where(not_(exclusions.is_left_out(scope.number, columns.referrer_id)))
     names = ["batch_number", "referrer_id", "approved_cents", "referral_count"]
     connection.execute(insert(payouts).from_select(names, plan))
+    shares.plan(connection, scope.number, scope.now)
 
 
 def _these(people: Collection[int]) -> Select[int]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, bindparam, insert, select
 
 from cashback.database.audit_log import add_entry
-from cashback.database.payouts import approvals, batches, exclusions, plans, unusual
+from cashback.database.payouts import approvals, batches, exclusions, fingerprints, plans, unusual
 from cashback.database.tables import is_open, payout_batches, payouts
 from cashback.domain.errors import NothingPendingError, StaleBatchError
 from cashback.domain.model import (
@@ -39,17 +39,22 @@ def propose(
     hold_leavers: bool = False,
     selection: Selection = EVERYONE,
     terms: BatchLimits = UNLIMITED,
+    token: str | None = None,
 ) -> BatchSummary:
     """Write a batch and its plan: one payout for each referrer with cashback pending, or for those who are named.
+
+    `token` is what its messages carry, a random one by default.
 
     Who is left out is written beside it, with the reason, and why the plan is unusual or needs a second admin.
     Raises NothingPendingError or, for one who is named, BlacklistedError; then nothing is written.
     """
+    token = token or approvals.new_token()
     named = selection.only if target_user_id is None else frozenset({target_user_id})
     plans.check_named(connection, named | selection.exclude, now)
     mode = BatchMode.BATCH if target_user_id is None else BatchMode.INDIVIDUAL
     number = _insert(
         connection,
+        token=token,
         mode=mode,
         target_user_id=target_user_id,
         slot_at=slot_at,
@@ -72,12 +77,18 @@ def propose(
             needs_second_approver=_why_two(plan.cents, strange, terms),
         )
     )
-    details = {"mode": mode, "users": plan.count, "total_cents": plan.cents, "target_user_id": target_user_id}
+    details: dict[str, Any] = {
+        "mode": mode,
+        "users": plan.count,
+        "total_cents": plan.cents,
+        "target_user_id": target_user_id,
+    }
+    details |= {"token": token, "plan": fingerprints.of_plan(connection, number)}
     if selection != EVERYONE:
         details |= {"only": sorted(selection.only), "exclude": sorted(selection.exclude)}
     if plan.left_out:
         details["left_out"] = {each.reason: each.count for each in exclusions.counted(connection, number)}
-    add_entry(connection, at=now, actor=actor, action="batch_proposed", batch_number=number, details=details)
+    add_entry(connection, at=now, actor=actor, action=fingerprints.PROPOSED, batch_number=number, details=details)
     return summary(connection, number)
 
 
@@ -145,6 +156,8 @@ def summary(connection: Connection, number: int) -> BatchSummary:
         unusual=tuple(batch.unusual.split("\n")) if batch.unusual else (),
         needs_second_approver=batch.needs_second_approver,
         first_approved_by=batch.first_approved_by,
+        token=batch.token or "",
+        plan=(fingerprints.proposed_plan(connection, number) or "")[: fingerprints.SHOWN_LETTERS],
     )
 
 
@@ -158,8 +171,9 @@ def _largest(connection: Connection, number: int, limit: int) -> tuple[PlannedPa
     return tuple(PlannedPayout(**row) for row in connection.execute(query).mappings())
 
 
-def cancel(connection: Connection, number: int, *, actor: str, now: datetime) -> None:
-    """Move a proposed batch to cancelled. Raises StaleBatchError where it is no longer proposed."""
+def cancel(connection: Connection, number: int, *, actor: str, now: datetime, token: str | None = None) -> None:
+    """Move a proposed batch to cancelled. Raises StaleBatchError if it is not proposed any more, or shown otherwise."""
+    approvals.require_token(batches.find(connection, number).token, token)
     if not _end_proposal(connection, number, BatchStatus.CANCELLED, actor=actor, now=now):
         raise StaleBatchError(approvals.decided(batches.find(connection, number)))
 

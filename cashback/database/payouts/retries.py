@@ -17,10 +17,16 @@ from cashback.domain.model import BatchStatus, OpenFailure, PayoutStatus
 
 
 def begin(connection: Connection, number: int, *, actor: str, why: str | None, now: datetime) -> int:
-    """Plan a batch's failed payouts anew and set the batch running; return how many there are.
+    """Plan a batch's failed payouts again and set the batch running; return how many there are.
 
-    Raises StaleBatchError where the batch is not finished or nothing in it failed.
+    Raises StaleBatchError if the batch is not finished, nothing in it failed, or its approval has lapsed.
     """
+    batch = batches.find(connection, number)
+    if batch.status == BatchStatus.COMPLETED_WITH_FAILURES and batch.lapses_at is not None and now >= batch.lapses_at:
+        raise StaleBatchError(
+            f"The approval of batch {batch.batch_id} has lapsed; its failed payouts are pending again. Ask for a new"
+            " summary."
+        )
     moved = connection.execute(
         batches.moving(number)
         .where(payout_batches.c.status == BatchStatus.COMPLETED_WITH_FAILURES)

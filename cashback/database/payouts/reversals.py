@@ -1,39 +1,27 @@
 """Reversals: credited cashback is taken back by new entries, only as far as the wallet holds, and each payout once.
 
-Nothing that was written is changed: the payout stays credited, the referrals stay paid, and the cashback does not
-become pending again by itself. What a wallet no longer holds is recorded as the shortfall.
+The payout stays credited, and the cashback does not become pending again. What a wallet no longer holds is recorded as
+the shortfall, what refunds have recovered of the payout already as recovered. `taking_back.py` moves the money.
 """
 
-import json
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    String,
-    Update,
-    and_,
-    case,
-    exists,
-    func,
-    insert,
-    literal,
-    not_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, Update, func, insert, select, update
 
 from cashback.database.audit_log import add_entry
-from cashback.database.payouts import approvals, batches
-from cashback.database.tables import payout_batches, payout_reversals, payouts, reversals, users, wallet_transactions
+from cashback.database.payouts import approvals, batches, taking_back
+from cashback.database.tables import payout_batches, reversals
 from cashback.domain.errors import SecondApproverError, StaleBatchError
-from cashback.domain.model import BatchLimits, BatchStatus, PayoutStatus, Reversal, ReversalStatus
+from cashback.domain.model import BatchLimits, BatchStatus, Reversal, ReversalStatus
 from cashback.domain.money import dollars
 
-TRANSACTION_TYPE: Final = "referral_cashback_reversal"
-SETTLED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.STOPPED)
+SETTLED: Final = (
+    BatchStatus.COMPLETED,
+    BatchStatus.COMPLETED_WITH_FAILURES,
+    BatchStatus.STOPPED,
+    BatchStatus.LAPSED,
+)
 
 
 def propose(
@@ -46,23 +34,22 @@ def propose(
     now: datetime,
     expires_at: datetime,
     terms: BatchLimits,
+    token: str | None = None,
 ) -> Reversal:
-    """Write down what is to be taken back: one payout, or all that a batch credited. Nothing moves yet.
+    """Record what is to be reversed: one payout, or all that a batch credited. Nothing moves yet.
 
-    Raises StaleBatchError where nothing was credited, or all of it was taken back already.
+    Raises StaleBatchError if nothing was credited, or all of it was taken back already.
     """
+    token = token or approvals.new_token()
     batch = batches.find(connection, batch_number)
-    count, cents = connection.execute(
-        select(func.count(), func.coalesce(func.sum(payouts.c.paid_cents), 0)).where(
-            _reversible(batch_number, referrer_id)
-        )
-    ).one()
+    count, cents, _ = _sums(connection, batch_number, referrer_id, now)
     if batch.status not in SETTLED or not count:
         whom = f" to member {referrer_id}" if referrer_id is not None else ""
-        raise StaleBatchError(f"Batch {batch.batch_id or batch_number} has no credited payout{whom} to take back.")
+        raise StaleBatchError(f"Batch {batch.batch_id or batch_number} has no credited payout{whom} left to reverse.")
     number: int = connection.scalars(
         insert(reversals)
         .values(
+            token=token,
             batch_number=batch_number,
             referrer_id=referrer_id,
             reason=reason,
@@ -77,8 +64,9 @@ def propose(
         .returning(reversals.c.number)
     ).one()
     details = {"reversal": number, "referrer_id": referrer_id, "users": count, "total_cents": cents, "reason": reason}
+    details["token"] = token
     add_entry(connection, at=now, actor=actor, action="reversal_proposed", batch_number=batch_number, details=details)
-    return find(connection, number)
+    return find(connection, number, now)
 
 
 def _why_two(cents: int, terms: BatchLimits) -> str | None:
@@ -87,34 +75,25 @@ def _why_two(cents: int, terms: BatchLimits) -> str | None:
     return f"From {dollars(terms.approval_threshold_cents)} on, two admins must approve."
 
 
-def _reversible(batch_number: int, referrer_id: int | None) -> ColumnElement[bool]:
-    """Select the credited payouts that were not taken back."""
-    taken = exists().where(
-        payout_reversals.c.batch_number == payouts.c.batch_number,
-        payout_reversals.c.referrer_id == payouts.c.referrer_id,
-    )
-    wanted = and_(
-        payouts.c.batch_number == batch_number,
-        payouts.c.status == PayoutStatus.CREDITED,
-        not_(taken.correlate(payouts)),
-    )
-    return wanted if referrer_id is None else and_(wanted, payouts.c.referrer_id == referrer_id)
+def _sums(connection: Connection, batch_number: int, referrer_id: int | None, now: datetime) -> tuple[int, int, int]:
+    """Count the payouts that can be reversed, with the cents that can be taken back and those that wallets hold."""
+    found = taking_back.reversible(batch_number, referrer_id, now).c
+    sums = (func.count(found.referrer_id), func.sum(found.cents), func.sum(found.held_cents))
+    count, cents, held = connection.execute(select(*sums)).one()
+    return count, cents or 0, held or 0
 
 
-def find(connection: Connection, number: int) -> Reversal:
+def find(connection: Connection, number: int, now: datetime) -> Reversal:
     """Tell how a reversal stands. Raises StaleBatchError where there is none."""
     row = _row(connection, number)
     coverable = 0
     if row.status == ReversalStatus.PROPOSED:
-        coverable = connection.scalars(
-            select(func.coalesce(func.sum(_held_cents()), 0))
-            .join_from(payouts, users, users.c.discord_id == payouts.c.referrer_id)
-            .where(_reversible(row.batch_number, row.referrer_id))
-        ).one()
+        _, _, coverable = _sums(connection, row.batch_number, row.referrer_id, now)
     return Reversal(
         number=number,
         batch_number=row.batch_number,
         batch_id=row.batch_id,
+        token=row.token or "",
         referrer_id=row.referrer_id,
         reason=row.reason,
         status=ReversalStatus(row.status),
@@ -141,13 +120,6 @@ def _row(connection: Connection, number: int) -> Row[Any]:
     return row
 
 
-def _held_cents() -> ColumnElement[int]:
-    """Say in SQL how much of a payout its wallet still holds."""
-    balance = users.c.wallet_balance_cents
-    held = case((balance < payouts.c.paid_cents, balance), else_=payouts.c.paid_cents)
-    return case((balance > 0, held), else_=0)
-
-
 def approve(
     connection: Connection,
     number: int,
@@ -156,23 +128,25 @@ def approve(
     now: datetime,
     approver_id: int | None = None,
     wait: timedelta = approvals.WAIT,
+    token: str | None = None,
 ) -> Reversal:
     """Take back what was proposed, in time, once, in this one transaction; or note the first of two approvals.
 
-    Raises SecondApproverError, or StaleBatchError where it was decided, has expired, or is no longer as it was shown.
+    Raises SecondApproverError, or StaleBatchError if it was decided, has expired, or is no longer as it was shown; also
+    if a message carries another `token` than this reversal.
     """
-    row = _require_open(connection, number, now)
+    row = _require_open(connection, number, now, token)
     if row.needs_second_approver is not None and row.first_approved_by is None:
         _move(connection, number, first_approved_by=actor, expires_at=now + wait)
         action, details = "reversal_first_approved", {"reversal": number, "why_two": row.needs_second_approver}
         add_entry(connection, at=now, actor=actor, action=action, batch_number=row.batch_number, details=details)
-        return find(connection, number)
+        return find(connection, number, now)
     if row.needs_second_approver is not None and not approvals.is_another(row, approver_id):
         raise SecondApproverError
-    taken = _take_back(connection, row, now)
+    taken = taking_back.take_back(connection, row, now)
     if (taken.count, taken.reversed_cents + taken.shortfall_cents) != (row.planned_count, row.planned_cents):
         raise StaleBatchError(
-            "Since this was shown, some of it was taken back already; nothing was done. Ask for it anew."
+            "Some of it was taken back since this was shown; nothing was done. Ask for a new reversal."
         )
     _move(
         connection,
@@ -201,12 +175,12 @@ def approve(
             "first_approved_by": row.first_approved_by,
         },
     )
-    return find(connection, number)
+    return find(connection, number, now)
 
 
-def cancel(connection: Connection, number: int, *, actor: str, now: datetime) -> Reversal:
-    """Take nothing back after all. Raises StaleBatchError where it was decided already."""
-    row = _require_open(connection, number, now)
+def cancel(connection: Connection, number: int, *, actor: str, now: datetime, token: str | None = None) -> Reversal:
+    """Cancel a reversal that was proposed. Raises StaleBatchError where it was decided already."""
+    row = _require_open(connection, number, now, token)
     _move(connection, number, status=ReversalStatus.CANCELLED, finished_at=now)
     add_entry(
         connection,
@@ -216,16 +190,17 @@ def cancel(connection: Connection, number: int, *, actor: str, now: datetime) ->
         batch_number=row.batch_number,
         details={"reversal": number},
     )
-    return find(connection, number)
+    return find(connection, number, now)
 
 
-def _require_open(connection: Connection, number: int, now: datetime) -> Row[Any]:
+def _require_open(connection: Connection, number: int, now: datetime, token: str | None) -> Row[Any]:
     row = _row(connection, number)
+    approvals.require_token(row.token, token)
     if row.status != ReversalStatus.PROPOSED:
-        raise StaleBatchError(f"This reversal is {row.status} already; nothing was taken back twice.")
+        raise StaleBatchError(f"This reversal is {row.status} already; nothing was reversed twice.")
     if now >= row.expires_at:
         raise StaleBatchError(
-            f"This reversal expired at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC; nothing was taken back. Ask for it anew."
+            f"This reversal expired at {row.expires_at:%Y-%m-%d %H:%M:%S} UTC; nothing was reversed. Ask for a new one."
         )
     return row
 
@@ -235,78 +210,4 @@ def _move(connection: Connection, number: int, **values: Any) -> None:  # noqa: 
         reversals.c.number == number, reversals.c.status == ReversalStatus.PROPOSED
     )
     if connection.execute(open_one.values(**values)).rowcount != 1:
-        raise StaleBatchError(f"Reversal {number} was decided meanwhile; nothing was done.")
-
-
-def _take_back(connection: Connection, row: Row[Any], now: datetime) -> Row[Any]:
-    """Move the money: transactions first, then what each payout lost by them, then the balances.
-
-    Returns how many payouts, and the cents that the wallets held and did not hold.
-    """
-    newest_before = select(func.coalesce(func.max(wallet_transactions.c.id), 0))
-    before: int = connection.scalars(newest_before).one()
-    held = _held_cents()
-    details = json.dumps({"batch_id": row.batch_id, "reversal": row.number, "reason": row.reason}, ensure_ascii=False)
-    moves = (
-        select(
-            payouts.c.referrer_id,
-            -held,
-            users.c.wallet_balance_cents - held,
-            literal(TRANSACTION_TYPE),
-            literal(f"Referral cashback taken back - {row.reason}", String),
-            literal(details, String),
-            literal(now, wallet_transactions.c.created_at.type),
-        )
-        .join_from(payouts, users, users.c.discord_id == payouts.c.referrer_id)
-        .where(_reversible(row.batch_number, row.referrer_id), held > 0)
-        .order_by(payouts.c.referrer_id)
-    )
-    names = [
-        "user_discord_id",
-        "amount_cents",
-        "balance_after_cents",
-        "transaction_type",
-        "description",
-        "details",
-        "created_at",
-    ]
-    moved = connection.execute(insert(wallet_transactions).from_select(names, moves)).rowcount
-    mine = and_(
-        wallet_transactions.c.id > before,
-        wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
-        wallet_transactions.c.transaction_type == TRANSACTION_TYPE,
-    )
-    taken = func.coalesce(-wallet_transactions.c.amount_cents, 0)
-    lost = (
-        select(
-            payouts.c.batch_number,
-            payouts.c.referrer_id,
-            literal(row.number),
-            taken,
-            payouts.c.paid_cents - taken,
-            wallet_transactions.c.id,
-        )
-        .join_from(payouts, wallet_transactions, mine, isouter=True)
-        .where(_reversible(row.batch_number, row.referrer_id))
-        .order_by(payouts.c.referrer_id)
-    )
-    columns = ["batch_number", "referrer_id", "reversal_number", "amount_cents", "shortfall_cents", "transaction_id"]
-    connection.execute(insert(payout_reversals).from_select(columns, lost))
-    this = payout_reversals.c.reversal_number == row.number
-    of_batch = payout_reversals.c.batch_number == row.batch_number
-    lowered = connection.execute(
-        update(users)
-        .where(of_batch, this, payout_reversals.c.amount_cents > 0)
-        .where(users.c.discord_id == payout_reversals.c.referrer_id)
-        .where(users.c.wallet_balance_cents >= payout_reversals.c.amount_cents)
-        .values(wallet_balance_cents=users.c.wallet_balance_cents - payout_reversals.c.amount_cents, updated_at=now)
-    )
-    if lowered.rowcount != moved:
-        raise StaleBatchError("A wallet changed meanwhile; nothing was taken back. Ask for it anew.")
-    return connection.execute(
-        select(
-            func.count().label("count"),
-            func.coalesce(func.sum(payout_reversals.c.amount_cents), 0).label("reversed_cents"),
-            func.coalesce(func.sum(payout_reversals.c.shortfall_cents), 0).label("shortfall_cents"),
-        ).where(of_batch, this)
-    ).one()
+        raise StaleBatchError(f"Reversal {number} was decided in the meantime; nothing was done.")

@@ -60,6 +60,14 @@ def pending_cents(now: Moment) -> ColumnElement[int]:
     return referrals.c.cashback_earned_cents - referrals.c.cashback_paid_cents - held_cents(now)
 
 
+def owed_cents(now: Moment) -> ColumnElement[int]:
+    """Express in SQL what a referral's referrer owes after refunds: never more than was paid and not given back."""
+    beyond = -pending_cents(now)
+    kept = referrals.c.cashback_paid_cents - referrals.c.cashback_forfeited_cents
+    owed = case((beyond < kept, beyond), else_=kept)
+    return case((owed > 0, owed), else_=0)
+
+
 def is_pending(now: Moment) -> ColumnElement[bool]:
     """Build the condition that a referral has something pending; its first part is the condition of the index.
 
@@ -148,10 +156,9 @@ def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | N
     `held_cents` become payable later; `owed_cents` were paid before a refund, and later earnings of the same referral
     are set off against them. For each referral paid + pending + held - owed is what it earned.
     """
-    debt = -pending_cents(now)
     query = select(
         func.coalesce(func.sum(held_cents(now)), 0).label("held_cents"),
-        func.coalesce(func.sum(case((debt > 0, debt), else_=0)), 0).label("owed_cents"),
+        func.coalesce(func.sum(owed_cents(now)), 0).label("owed_cents"),
     )
     if referrer_id is not None:
         query = query.where(referrals.c.referrer_user_id == check_id(referrer_id, "Referrer"))

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, insert, select, update
 
 from cashback.database.audit_log import add_entry
+from cashback.database.referral_program import coverage
 from cashback.database.referral_program.pending import PPM, held_and_owed
 from cashback.database.tables import referral_purchases, referral_refunds, referrals
 from cashback.domain.errors import RefundRefusedError
@@ -166,23 +167,32 @@ def _reduce_order(connection: Connection, order: Row[Any], amount_cents: int) ->
 
 
 def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> int:
-    """Subtract the earnings of this part of the order from its referral; return the decrease in whole cents."""
+    """Take what this part of the order earned off its referral; return by how many whole cents the earnings fell.
+
+    Cashback is taken once. What a reversal has taken back of the refunded purchase already is neither owed nor paid any
+    more; only the rest of what was paid of it is charged to the referrer.
+    """
     if order.referral_id is None:
         return 0
-    carry: int = connection.scalars(
-        select(referrals.c.cashback_carry_ppm).where(referrals.c.id == order.referral_id)
-    ).one()
-    fell, carry_left = divmod(carry - amount_cents * order.rate_ppm, PPM)
+    referral = connection.execute(select(referrals).where(referrals.c.id == order.referral_id)).one()
+    rise, carry_left = divmod(referral.cashback_carry_ppm - amount_cents * order.rate_ppm, PPM)
+    fell = -int(rise)
+    paid_of_it = coverage.paid_cents_of(connection, referral, order, fell) if fell else 0
+    offset = min(referral.cashback_forfeited_cents, paid_of_it)
     connection.execute(
         update(referrals)
         .where(referrals.c.id == order.referral_id)
         .values(
             referred_total_spend_cents=referrals.c.referred_total_spend_cents - amount_cents,
-            cashback_earned_cents=referrals.c.cashback_earned_cents + fell,
+            cashback_earned_cents=referrals.c.cashback_earned_cents - fell,
             cashback_carry_ppm=carry_left,
+            cashback_refunded_cents=referrals.c.cashback_refunded_cents + fell,
+            cashback_paid_cents=referrals.c.cashback_paid_cents - offset,
+            cashback_forfeited_cents=referrals.c.cashback_forfeited_cents - offset,
+            cashback_charged_cents=referrals.c.cashback_charged_cents + paid_of_it - offset,
         )
     )
-    return -int(fell)
+    return fell
 
 
 def _answer(

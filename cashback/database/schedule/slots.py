@@ -80,6 +80,7 @@ def pay(
     min_payout_cents: int,
     hold_leavers: bool = False,
     terms: BatchLimits = proposals.UNLIMITED,
+    token: str | None = None,
 ) -> int | None:
     """Decide a due slot: propose and approve its batch, and return the batch's number.
 
@@ -104,13 +105,15 @@ def pay(
                 slot_at=slot_at,
                 hold_leavers=hold_leavers,
                 terms=terms,
+                token=token,
             )
     except NothingPendingError:
         decide(connection, slot_at, SlotStatus.NOTHING_PENDING, actor="schedule", reason=None, now=now)
         return None
     # If two must approve, the schedule is the first and an admin the second: the slot is already decided.
     wait = timedelta(hours=terms.approval_hours)
-    approvals.approve(connection, summary.batch_number, actor="schedule", now=now, wait=wait)
+    valid = timedelta(days=terms.approval_valid_days)
+    approvals.approve(connection, summary.batch_number, actor="schedule", now=now, wait=wait, valid=valid)
     decide(
         connection,
         slot_at,

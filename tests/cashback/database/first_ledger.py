@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import inspect
 from sqlalchemy.engine import URL
 
 from cashback.database import schema
@@ -33,12 +34,24 @@ def old_name(table: str) -> str:
     return table if table == "cashback_origin" else table.removeprefix(OWN)
 
 
+def columns_of(location: Location, table: str) -> set[str]:
+    """Return the names of a table's columns; an empty set if there is no such table."""
+    engine = make_engine(location, writes=False)
+    with engine.connect() as connection:
+        found = inspect(connection)
+        names = {str(column["name"]) for column in found.get_columns(table)} if found.has_table(table) else set()
+    engine.dispose()
+    return names
+
+
 def fill(location: Location, source: Location) -> None:
     """Write the rows of a ledger of today into one of the first schema."""
     with raw(location) as connection:
         connection.execute("DELETE FROM cashback_origin")
         for table in metadata.sorted_tables:
-            names = [column.name for column in table.c]
+            if not (there := columns_of(location, old_name(table.name))):
+                continue
+            names = [column.name for column in table.c if RENAMED_COLUMNS.get(column.name, column.name) in there]
             listed = ", ".join(RENAMED_COLUMNS.get(name, name) for name in names)
             values = ", ".join("?" * len(names))
             for row in rows(source, f"SELECT {', '.join(names)} FROM {table.name}"):

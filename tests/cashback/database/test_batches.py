@@ -146,7 +146,7 @@ async def test_a_cancelled_batch_stays_cancelled(till: LedgerFixture) -> None:
     for act in (till.approve(number), till.database.write(proposals.cancel, number, actor="cli", now=FRIDAY)):
         with pytest.raises(StaleBatchError, match="was cancelled; nothing was paid"):
             await act
-    assert not await till.database.write(runs.start, number, now=FRIDAY)
+    assert await till.database.write(runs.start, number, now=FRIDAY) is runs.Start.NOT_STARTED
     assert till.rows("SELECT action FROM cashback_audit_log") == [("batch_proposed",), ("batch_cancelled",)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,7 +46,29 @@ def stored(till: LedgerFixture, number: int) -> dict[str, Any]:
 def told(till: LedgerFixture) -> list[tuple[Any, ...]]:
     """Read the audit entries of proposals: when, who, which batch, details."""
     found = till.rows("SELECT at, actor, batch_number, details FROM cashback_audit_log WHERE action = 'batch_proposed'")
-    return [(*rest, json.loads(details)) for *rest, details in found]
+    entries = [(*rest, json.loads(details)) for *rest, details in found]
+    for *_, number, details in entries:
+        assert (details.pop("token"), details.pop("plan")) == token_and_plan(till, number)
+    return entries
+
+
+def token_and_plan(till: LedgerFixture, number: int) -> tuple[str, str]:
+    """Return a batch's token, and the fingerprint of its plan, digested from its rows."""
+    [(token,)] = till.rows("SELECT token FROM cashback_payout_batches WHERE number = ?", number)
+    lines = []
+    for referrer, cents in till.rows(
+        "SELECT referrer_id, approved_cents FROM cashback_payouts WHERE batch_number = ? ORDER BY 1", number
+    ):
+        shares = till.rows(
+            "SELECT referral_id, payable_cents, refunded_cents FROM cashback_payout_shares"
+            " WHERE batch_number = ? AND referrer_id = ? ORDER BY 1",
+            number,
+            referrer,
+        )
+        told_shares = "+".join(f"{referral}={payable}-{refunded}" for referral, payable, refunded in shares)
+        lines.append(f"{referrer}:{cents}:{told_shares}")
+    assert len(token) == 16
+    return token, hashlib.sha256(",".join(lines).encode()).hexdigest()
 
 
 def text(moment: datetime) -> str:
@@ -71,8 +94,11 @@ async def test_a_batch_for_everyone(till: LedgerFixture) -> None:
         proposed_at=FRIDAY,
         expires_at=DEADLINE,
         proposed_by="discord:7",
+        token=token_and_plan(till, 1)[0],
+        plan=token_and_plan(till, 1)[1][:16],
     )
     assert stored(till, 1) == {
+        "token": summary.token,
         "number": 1,
         "mode": "batch",
         "status": "proposed",
@@ -263,7 +289,7 @@ async def test_who_is_below_the_minimum_alone_is_told_so(till: LedgerFixture) ->
     await till.earn_all([(1, 40), (2, 45)])
     with pytest.raises(NothingPendingError) as refused:
         await propose(till, target_user_id=2, min_payout_cents=50)
-    assert str(refused.value) == "Member 2 is left out: below the smallest payout."
+    assert str(refused.value) == "Member 2 is left out: below the minimum payout."
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
         await propose(till, min_payout_cents=50)
     assert (

@@ -109,11 +109,13 @@ async def test_crediting_a_chunk_searches_its_own_rows_only(large: LedgerFixture
     by_flag = [step for plan in plans.values() for step in plan if "idx_referrals_blacklist" in step]
     assert by_flag == []
     [transactions] = [plan for text, plan in plans.items() if text.startswith("INSERT INTO wallet_transactions")]
-    assert any("cashback_referrals_pending (referrer_user_id>" in step for step in transactions), transactions
-    barred = [step for step in transactions if " flagged " in step]
+    by_key = "cashback_payout_shares USING PRIMARY KEY (batch_number=? AND referrer_id>"
+    assert any(by_key in step for step in transactions), transactions
+    [shares] = [plan for text, plan in plans.items() if text.startswith("UPDATE cashback_payout_shares")]
+    barred = [step for step in shares if " flagged " in step]
     assert all("cashback_referrals_blacklisted" in step for step in barred), barred
     [marks] = [plan for text, plan in plans.items() if text.startswith("UPDATE referrals")]
-    assert any("cashback_referrals_pending" in step for step in marks), marks
+    assert any("referrals USING INTEGER PRIMARY KEY (rowid=?)" in step for step in marks), marks
 
 
 async def test_discovery_goes_along_the_key(large: LedgerFixture) -> None:

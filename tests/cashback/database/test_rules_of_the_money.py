@@ -181,7 +181,7 @@ async def test_no_more_is_paid_than_is_still_pending(till: LedgerFixture) -> Non
     assert await till.pending(1) == 0
 
 
-async def test_a_part_is_taken_from_the_oldest_referrals_first(till: LedgerFixture) -> None:
+async def test_purchase_after_the_summary_stays_pending(till: LedgerFixture) -> None:
     first, second, third = await till.earn(1, 50, 50, 50)
     summary = await till.propose()
     await till.buy([(first, 30)])
@@ -189,7 +189,8 @@ async def test_a_part_is_taken_from_the_oldest_referrals_first(till: LedgerFixtu
     await till.run(summary.batch_number)
     details = await till.database.get_referrals(1)
     assert [one["referred_user_id"] for one in details] == [first, second, third]
-    assert [one["cashback_paid_cents"] for one in details] == [80, 50, 20]
+    assert [one["cashback_paid_cents"] for one in details] == [50, 50, 50]
+    assert (await till.database.get_pending_cashback_for_user(1))["pending_cents"] == 30
 
 
 async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(till: LedgerFixture) -> None:
@@ -614,7 +615,7 @@ async def test_verify_finds_a_payout_that_stands_for_no_referral(till: LedgerFix
             "DELETE FROM cashback_referral_purchases WHERE amount_cents = 200; DELETE FROM referrals WHERE"
             " referrer_user_id = 2"
         )
-    assert (await till.verify()).breaches == ("referrer 2 was credited 200 cents, 0 are marked as paid",)
+    assert (await till.verify()).breaches == ("referral 2 was credited 200 cents, 0 are marked as paid",)
     till.honest = False
 
 

@@ -301,7 +301,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def start(self, which: int) -> None:
         number, batch = self.pick(which)
         may = batch.status in {BatchStatus.APPROVED, BatchStatus.RUNNING}
-        assert self.write(runs.start, number, now=self.clock()) == may
+        started = self.write(runs.start, number, now=self.clock())
+        assert (started is runs.Start.RUNNING) == may
         if may:
             batch.status = BatchStatus.RUNNING
 

@@ -101,7 +101,7 @@ async def test_ledger_refuses_the_same_approver_twice(till: LedgerFixture, servi
             await till.database.write(
                 approvals.approve, number, actor="somebody", now=till.clock(), approver_id=approver_id
             )
-    assert not await till.database.write(runs.start, number, now=till.clock())
+    assert await till.database.write(runs.start, number, now=till.clock()) is runs.Start.NOT_STARTED
     for approver in ("NULL", str(ADMIN.user_id)):
         with raw(till.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
             connection.execute(

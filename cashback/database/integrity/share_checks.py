@@ -1,0 +1,88 @@
+"""Reconciliation of shares: a payout paid and gave back what its referrals' shares say, and so was each referral."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, literal, or_, select, union_all
+
+from cashback.database.integrity.checks import MOST_LINES, finds_in
+from cashback.database.tables import payout_reversals, payout_shares, payouts, referrals
+
+
+def wrong_paid_sums(connection: Connection) -> Iterator[tuple[bool, str]]:
+    """Find referrals of which another amount stands as paid than payouts paid and kept; True if it is less.
+
+    What was paid before the ledger was adopted, or marked by another bot through `mark_cashback_paid`, is set apart,
+    and so is what reversals took back and no refund has taken off since.
+    """
+    for row in connection.execute(_marked_otherwise()):
+        yield (
+            row.marked < row.credited,
+            f"referral {row.referral_id} was credited {row.credited} cents, {row.marked} are marked as paid",
+        )
+
+
+@cache
+def _marked_otherwise() -> Select[Any]:
+    referral, share = referrals.c, payout_shares.c
+    ours = referral.cashback_paid_cents - referral.cashback_paid_elsewhere_cents - referral.cashback_forfeited_cents
+    nothing = literal(0)
+    marked = select(referral.id.label("referral_id"), nothing.label("credited"), ours.label("marked")).where(ours != 0)
+    credited = select(share.referral_id, share.paid_cents - share.returned_cents, nothing).where(share.paid_cents != 0)
+    # One list of both, grouped once: a join would sort both, and a share that no referral stands for would be in none.
+    each = union_all(marked, credited).subquery("each").c
+    sums = func.sum(each.credited), func.sum(each.marked)
+    return (
+        select(each.referral_id, sums[0].label("credited"), sums[1].label("marked"))
+        .group_by(each.referral_id)
+        .having(sums[0] != sums[1])
+        .limit(MOST_LINES + 1)
+    )
+
+
+@finds_in(
+    payouts.c.batch_number,
+    "payout of batch {batch_number} to {referrer_id} paid {paid_cents} cents and gave back {given}, its shares make"
+    " {paid} and {returned}",
+)
+def wrong_shares() -> Select[Any]:
+    """Find payouts whose shares do not add up to what they paid, and to what a reversal took back of it."""
+    share = payout_shares.c
+    sums = (
+        select(
+            share.batch_number,
+            share.referrer_id,
+            func.sum(share.paid_cents).label("paid"),
+            func.sum(share.returned_cents).label("returned"),
+        )
+        .group_by(share.batch_number, share.referrer_id)
+        .subquery("sums")
+    )
+    paid, returned = func.coalesce(sums.c.paid, 0), func.coalesce(sums.c.returned, 0)
+    given = func.coalesce(payout_reversals.c.amount_cents, 0)
+    return (
+        select(
+            payouts.c.batch_number,
+            payouts.c.referrer_id,
+            payouts.c.paid_cents,
+            given.label("given"),
+            paid.label("paid"),
+            returned.label("returned"),
+        )
+        .join_from(
+            payouts,
+            sums,
+            and_(sums.c.batch_number == payouts.c.batch_number, sums.c.referrer_id == payouts.c.referrer_id),
+            isouter=True,
+        )
+        .join(
+            payout_reversals,
+            and_(
+                payout_reversals.c.batch_number == payouts.c.batch_number,
+                payout_reversals.c.referrer_id == payouts.c.referrer_id,
+            ),
+            isouter=True,
+        )
+        .where(or_(payouts.c.paid_cents != paid, given != returned))
+    )

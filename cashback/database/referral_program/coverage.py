@@ -1,0 +1,44 @@
+"""Coverage: which purchases the cashback that was paid on a referral stands for.
+
+What is paid on a referral covers its purchases in the order in which they became payable; what it earned before this
+program kept its purchases comes first. Coverage is derived from the rows and never stored.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, Select, and_, case, func, or_, select
+
+from cashback.database.referral_program.pending import PPM
+from cashback.database.tables import referral_purchases
+
+_BOUGHT: Final = referral_purchases.c
+_BECAME_PAYABLE: Final = func.coalesce(_BOUGHT.payable_at, _BOUGHT.recorded_at)
+
+
+def paid_cents_of(connection: Connection, referral: Row[Any], order: Row[Any], fell: int) -> int:
+    """Return how many of the cents by which a refund lowers the earnings had been paid.
+
+    `referral` is the row before the refund, `order` the refunded purchase, whose row stands as refunded already. Of a
+    purchase that was paid in part the unpaid part is taken first.
+    """
+    all_cents, all_rest, cents, rest = connection.execute(_kept(order)).one()
+    unexplained = max(referral.cashback_earned_cents - fell - (all_cents + all_rest // PPM), 0)
+    earned_up_to_it: int = unexplained + cents + rest // PPM
+    return max(min(int(referral.cashback_paid_cents) - earned_up_to_it, fell), 0)
+
+
+def _kept(order: Row[Any]) -> Select[Any]:
+    """Select cents and millionths that the referral's purchases earned: all, and those up to this one."""
+    product = (_BOUGHT.amount_cents - _BOUGHT.refunded_cents) * _BOUGHT.rate_ppm
+    this = order.payable_at or order.recorded_at
+    up_to = or_(this > _BECAME_PAYABLE, and_(this == _BECAME_PAYABLE, _BOUGHT.order_id <= order.order_id))
+    sums = [
+        func.coalesce(func.sum(part), 0)
+        for part in (
+            product // PPM,
+            product % PPM,
+            case((up_to, product // PPM), else_=0),
+            case((up_to, product % PPM), else_=0),
+        )
+    ]
+    return select(*sums).where(_BOUGHT.referral_id == order.referral_id)

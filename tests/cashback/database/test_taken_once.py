@@ -1,0 +1,158 @@
+"""Of the same cashback at most what was paid is taken back, whichever way and in whichever order."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from cashback.database.payouts import reversals
+from cashback.database.referral_program.pending import held_and_owed
+from cashback.database.referral_program.refunds import Refund, record_refund
+from cashback.domain.errors import StaleBatchError
+from cashback.domain.model import BatchLimits
+from tests.conftest import LedgerFixture, raw
+
+pytestmark = pytest.mark.anyio
+
+
+async def refund(till: LedgerFixture, order: int, cents: int | None = None) -> None:
+    """Refund the n-th purchase of the test, in all or in part."""
+    await till.database.write(
+        record_refund, Refund(order_id=f"till-{order}", amount_cents=cents), actor="cli", now=till.clock()
+    )
+
+
+async def reverse(till: LedgerFixture, batch: int, referrer: int = 1) -> tuple[int, int]:
+    """Reverse a payout; return what the wallet held and did not hold."""
+    now = till.clock()
+    proposed = await till.database.write(
+        reversals.propose,
+        batch_number=batch,
+        referrer_id=referrer,
+        reason="a stolen card",
+        actor="cli",
+        now=now,
+        expires_at=now + timedelta(minutes=2),
+        terms=BatchLimits(),
+    )
+    done = await till.database.write(reversals.approve, proposed.number, actor="cli", now=now)
+    return done.reversed_cents, done.shortfall_cents
+
+
+async def stands(till: LedgerFixture) -> tuple[int, int, int]:
+    """Return what referrer 1 owes, has pending, and has in the wallet."""
+    sums = await till.database.read(held_and_owed, till.clock(), referrer_id=1)
+    return sums["owed_cents"], await till.pending(1), till.balance(1)
+
+
+def spend(till: LedgerFixture, cents: int) -> None:
+    """Let the member spend so much of the wallet at another bot's shop."""
+    with raw(till.location) as connection:
+        connection.execute(
+            "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
+            " SELECT discord_id, -?, wallet_balance_cents - ?, 'purchase' FROM users WHERE discord_id = 1",
+            [cents, cents],
+        )
+        connection.execute(
+            "UPDATE users SET wallet_balance_cents = wallet_balance_cents - ? WHERE discord_id = 1", [cents]
+        )
+
+
+@pytest.mark.parametrize("order", ["reversal first", "refund first"])
+async def test_reversal_and_refund_of_one_purchase_take_its_cashback_once(till: LedgerFixture, order: str) -> None:
+    [buyer] = await till.earn(1, 200)
+    batch = (await till.pay()).batch_number
+    if order == "reversal first":
+        assert await reverse(till, batch) == (200, 0)
+        await refund(till, 1)
+    else:
+        await refund(till, 1)
+        assert await reverse(till, batch) == (200, 0)
+    assert await stands(till) == (0, 0, 0)
+    await till.buy([(buyer, 200)])
+    assert await stands(till) == (0, 200, 0)
+    assert (await till.pay()).total_cents == 200
+    assert await stands(till) == (0, 0, 200)
+
+
+async def test_refund_after_a_partial_reversal_leaves_the_rest_owed(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 200)
+    batch = (await till.pay()).batch_number
+    spend(till, 150)
+    assert await reverse(till, batch) == (50, 150)
+    await refund(till, 1)
+    assert await stands(till) == (150, 0, 0)
+    await till.buy([(buyer, 180)])
+    assert await stands(till) == (0, 30, 0)
+
+
+async def test_debt_that_later_earnings_recovered_is_not_reversed_again(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 200)
+    batch = (await till.pay()).batch_number
+    await refund(till, 1)
+    assert (await stands(till))[0] == 200
+    await till.buy([(buyer, 200)])
+    assert await stands(till) == (0, 0, 200)
+    with pytest.raises(StaleBatchError, match="has no credited payout to member 1 left to reverse"):
+        await reverse(till, batch)
+
+
+async def test_debt_that_is_recovered_in_part_is_reversed_for_the_rest(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 200)
+    batch = (await till.pay()).batch_number
+    await refund(till, 1)
+    await till.buy([(buyer, 120)])
+    assert await stands(till) == (80, 0, 200)
+    assert await reverse(till, batch) == (80, 0)
+    assert await stands(till) == (0, 0, 120)
+    await till.buy([(buyer, 10)])
+    assert await stands(till) == (0, 10, 120)
+
+
+async def test_pending_purchase_is_untouched_by_the_refund_of_a_reversed_one(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 200)
+    batch = (await till.pay()).batch_number
+    await till.buy([(buyer, 100)])
+    assert await reverse(till, batch) == (200, 0)
+    await refund(till, 1)
+    assert await stands(till) == (0, 100, 0)
+
+
+async def test_refund_of_a_pending_purchase_gives_nothing_of_a_reversal_back(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 200)
+    batch = (await till.pay()).batch_number
+    await till.buy([(buyer, 100)])
+    assert await reverse(till, batch) == (200, 0)
+    await refund(till, 2)
+    assert await stands(till) == (0, 0, 0)
+    await refund(till, 1)
+    assert await stands(till) == (0, 0, 0)
+
+
+async def test_reversal_takes_from_the_newest_referral_first(till: LedgerFixture) -> None:
+    await till.earn(1, 70, 50, 80)
+    batch = (await till.pay()).batch_number
+    spend(till, 100)
+    assert await reverse(till, batch) == (100, 100)
+    given = till.rows("SELECT returned_cents FROM cashback_payout_shares ORDER BY referral_id")
+    assert [row[0] for row in given] == [0, 20, 80]
+
+
+async def test_member_who_was_never_paid_owes_nothing_after_a_refund(till: LedgerFixture) -> None:
+    await till.earn(1, 200)
+    await refund(till, 1)
+    assert await stands(till) == (0, 0, 0)
+
+
+async def test_partial_refunds_before_and_after_a_reversal_take_it_once(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 200)
+    batch = (await till.pay()).batch_number
+    await refund(till, 1, 80)
+    assert await stands(till) == (80, 0, 200)
+    assert await reverse(till, batch) == (200, 0)
+    assert await stands(till) == (0, 0, 0)
+    await refund(till, 1)
+    assert await stands(till) == (0, 0, 0)
+    await till.buy([(buyer, 60)])
+    assert await stands(till) == (0, 60, 0)

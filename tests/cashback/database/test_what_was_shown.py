@@ -1,0 +1,150 @@
+"""An approval is for the cashback that was shown: nothing that was earned after the plan, and not for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from cashback.database.payouts import approvals, lapsing, retries, runs
+from cashback.database.referral_program.refunds import Refund, record_refund
+from cashback.domain.errors import StaleBatchError
+from cashback.domain.model import BatchStatus
+from tests.conftest import Clock, LedgerFixture, raw
+from verification.testbed import databases
+
+pytestmark = pytest.mark.anyio
+
+
+async def failed(till: LedgerFixture, cents: int) -> tuple[int, int]:
+    """Have the payout of a referrer fail; return the buyer and the batch."""
+    [buyer] = await till.earn(1, cents)
+    number = await till.approved()
+    with databases.connect(till.location) as connection:
+        databases.break_wallet(connection, 1)
+        recorder = await till.run(number)
+        databases.mend_wallet(connection)
+    assert recorder.reports[0].failed == 1
+    return buyer, number
+
+
+async def retry(till: LedgerFixture, number: int) -> int:
+    """Retry a batch's failed payouts, run it, and return what it paid in all."""
+    await till.database.write(retries.begin, number, actor="system", why=None, now=till.clock())
+    return (await till.run(number)).reports[0].total_cents
+
+
+async def test_retry_pays_nothing_that_was_earned_after_the_plan(till: LedgerFixture) -> None:
+    buyer, number = await failed(till, 300)
+    assert (await till.pay()).total_cents == 300
+    await till.buy([(buyer, 1200)])
+    assert await retry(till, number) == 0
+    assert await till.pending(1) == 1200
+
+
+async def test_retry_pays_what_was_shown_and_not_what_came_since(till: LedgerFixture) -> None:
+    buyer, number = await failed(till, 300)
+    await till.buy([(buyer, 1200)])
+    assert await retry(till, number) == 300
+    assert await till.pending(1) == 1200
+
+
+async def test_resumed_batch_pays_what_was_shown_less_refunds_since(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 300)
+    number = await till.approved()
+    await till.database.write(runs.stop, number, actor="cli", now=till.clock())
+    await till.database.write(record_refund, Refund(order_id="till-1", amount_cents=100), actor="cli", now=till.clock())
+    await till.buy([(buyer, 500)])
+    await till.database.write(runs.resume, number, actor="cli", now=till.clock())
+    assert (await till.run(number)).reports[0].total_cents == 200
+    assert await till.pending(1) == 500
+
+
+@pytest.mark.parametrize("state", ["approved", "stopped", "running"])
+async def test_approval_lapses_and_what_is_left_is_pending_again(till: LedgerFixture, clock: Clock, state: str) -> None:
+    await till.earn(1, 300)
+    number = await till.approved()
+    if state == "stopped":
+        await till.database.write(runs.stop, number, actor="cli", now=clock())
+    if state == "running":
+        await till.database.write(runs.start, number, now=clock())
+    assert await till.database.write(lapsing.lapse_due, now=clock.advance(14 * 86_400 - 1)) == []
+    if state == "stopped":
+        with pytest.raises(StaleBatchError, match="lapsed at"):
+            await till.database.write(runs.resume, number, actor="cli", now=clock() + timedelta(seconds=1))
+    assert await till.database.write(lapsing.lapse_due, now=clock.advance(1)) == [number]
+    assert (await till.report(number)).status is BatchStatus.LAPSED
+    assert till.payouts(number) == [(1, "skipped", 0, "lapsed")]
+    assert await till.pending(1) == 300
+    assert (await till.run(number)).reports[0].total_cents == 0
+    assert (await till.pay()).total_cents == 300
+
+
+async def test_batch_that_waited_too_long_for_the_runner_pays_nothing(till: LedgerFixture, clock: Clock) -> None:
+    await till.earn(1, 300)
+    number = await till.approved()
+    clock.advance(200 * 86_400)
+    recorder = await till.run(number)
+    assert recorder.reports[0].status is BatchStatus.LAPSED
+    assert till.balance(1) == 0
+
+
+async def test_failed_payout_lapses_and_is_not_retried(till: LedgerFixture, clock: Clock) -> None:
+    _, number = await failed(till, 300)
+    clock.advance(15 * 86_400)
+    with pytest.raises(StaleBatchError, match="has lapsed"):
+        await retry(till, number)
+    assert await till.database.write(lapsing.lapse_due, now=clock()) == [number]
+    assert till.payouts(number) == [(1, "skipped", 0, "lapsed")]
+    assert (await till.report(number)).status is BatchStatus.COMPLETED
+    assert (await till.pay()).total_cents == 300
+
+
+TAMPERED = [
+    "INSERT INTO cashback_payouts (batch_number, referrer_id, approved_cents, referral_count) VALUES (1, 2, 500, 1)",
+    "UPDATE cashback_payouts SET approved_cents = 301 WHERE referrer_id = 1",
+    "UPDATE cashback_payout_shares SET payable_cents = 900 WHERE referrer_id = 1",
+    "DELETE FROM cashback_payout_shares",
+    "UPDATE cashback_payout_shares SET refunded_cents = -100",
+]
+
+
+@pytest.mark.parametrize("change", TAMPERED)
+@pytest.mark.parametrize("moment", ["before the approval", "before the run", "before the resumption"])
+async def test_plan_that_was_changed_pays_nothing(till: LedgerFixture, change: str, moment: str) -> None:
+    till.honest = False
+    await till.earn_all([(1, 300), (2, 500)])
+    number = (await till.propose(target_user_id=1)).batch_number
+    if moment != "before the approval":
+        await till.approve(number)
+    if moment == "before the resumption":
+        await till.database.write(runs.stop, number, actor="cli", now=till.clock())
+    with raw(till.location) as connection:
+        for trigger in ("cashback_payouts_fixed", "cashback_payout_shares_fixed", "cashback_payout_shares_kept"):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute(change)
+    refusal = "is not the one that was proposed; nothing is paid"
+    if moment == "before the approval":
+        with pytest.raises(StaleBatchError, match=refusal):
+            await till.approve(number)
+    elif moment == "before the resumption":
+        with pytest.raises(StaleBatchError, match=refusal):
+            await till.database.write(runs.resume, number, actor="cli", now=till.clock())
+    else:
+        [(_, reason)] = (await till.run(number)).interruptions
+        assert refusal in reason
+    assert (till.balance(1), till.balance(2)) == (0, 0)
+
+
+async def test_message_of_another_proposal_decides_nothing(till: LedgerFixture) -> None:
+    await till.earn(1, 300)
+    summary = await till.propose()
+    for token in ("", "0123456789abcdef", summary.token[:-1]):
+        with pytest.raises(StaleBatchError, match="shows another proposal"):
+            await till.database.write(
+                approvals.approve, summary.batch_number, actor="cli", now=till.clock(), token=token
+            )
+    approve = till.database.write(
+        approvals.approve, summary.batch_number, actor="cli", now=till.clock(), token=summary.token
+    )
+    assert await approve is not None
