@@ -306,7 +306,9 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
     gc.freeze()
     stop = anyio.Event()
     terms = settings.referral_settings
-    ledger = Database(settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days)
+    ledger = Database(
+        settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days, dates=terms.earning_dates
+    )
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with ledger as database, anyio.create_task_group() as tasks:
 
