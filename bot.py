@@ -25,6 +25,7 @@ from cashback.background.wakeup import WakeUp
 from cashback.cogs.admin import AdminCommands, CommandServices
 from cashback.cogs.buttons import BUTTONS, ButtonServices
 from cashback.cogs.buttons.history_pager import HistoryPager
+from cashback.cogs.gateway import discord_clock
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, StartError, point_at, stay_connected
@@ -44,6 +45,7 @@ from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, D
 from cashback.database import Database
 from cashback.database.fenced import FencedDatabase
 from cashback.database.payouts import batches
+from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
@@ -99,12 +101,25 @@ class Services:
         runner = build_runner(settings, database, lease, CountingObserver(metrics, recovery), outbox_changed)
         submit = recovery.wrap_submit(runner.submit)
         # A process that does not pay leaves the batch approved in the ledger. The paying process finds it there.
-        service = AdminService(database, settings, lambda number: submit(number) if lease.is_held else 0, reread=reread)
+        clock_check = ClockCheck(timer=anyio.current_time, waits_for_discord=True)
+        service = AdminService(
+            database,
+            settings,
+            lambda number: submit(number) if lease.is_held else 0,
+            reread=reread,
+            clock_check=clock_check,
+        )
         scheduler = Scheduler(service, database, post_line=lines.post_line, wake=summaries_changed.set)
 
         # Discord: the connection, direct messages, and the messages that follow the ledger.
         claims = Claims(database)
-        client = CashbackClient(summaries_changed, claims, prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
+        client = CashbackClient(
+            summaries_changed,
+            claims,
+            prefix=settings.bot_prefix,
+            guild_ids=settings.guild_ids,
+            clock_check=clock_check,
+        )
         dm_sender = DmSender(client, brand_name=settings.brand_name, assure=lease.assure)
         outbox_dispatcher = OutboxDispatcher(
             database,
@@ -121,6 +136,7 @@ class Services:
             SlotPosts(client, database, service),
             channel_id=settings.logging_channels.audit,
             is_on_duty=lambda: lease.is_held,
+            terms=lambda: service.terms_line,
         )
         summary_updater = SummaryUpdater(
             client,
@@ -265,6 +281,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     async with services.lease, services.runner, anyio.create_task_group() as tasks:
         await services.acquire_lease()
         tasks.start_soon(stay_connected, services.client, token, services.needs, name="discord")
+        tasks.start_soon(discord_clock.keep_comparing, services.service.clock_check, name="clock")
         tasks.start_soon(services.summary_updater.run, name="summary updater")
         tasks.start_soon(services.note_sender.run, name="note sender")
         if settings.referral_settings.leaver_policy == "hold":
@@ -332,7 +349,7 @@ def _exit_if_stuck() -> None:
 
 def main(settings: Settings, *, reread: Reread | None = None) -> int:
     """Run the bot until SIGTERM or SIGINT; return the exit code. An error is one line on standard error."""
-    logs.set_up()
+    logs.set_up(level=settings.log_level)
     try:
         required_token(settings)
         required_admin_role(settings)

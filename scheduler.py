@@ -14,7 +14,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.cron import CronTrigger
 
 from cashback.database import Database
-from cashback.database.schedule import slots
 from cashback.domain.calendar import Rule
 from cashback.domain.errors import BusyError, CashbackError
 from cashback.domain.ports import PostLine
@@ -91,7 +90,10 @@ class Scheduler:
         if not self._is_open:
             await self._service.open_schedule()
             self._is_open = True
-        due = await self._database.read(slots.due, now=self._database.now())
+        if correction := await self._service.correct_schedule():
+            logger.warning("%s", correction)
+            await self._post_line(str(correction))
+        due = await self._service.due_slots()
         self._set_bell(due.rule)
         for slot_at, reason in due.missed:
             await self._service.miss_slot(slot_at, reason)

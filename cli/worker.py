@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 def command(context: typer.Context, *, config: ConfigOption = None, database: DatabaseOption = None) -> int:
     """Work until SIGTERM or SIGINT, and finish the current chunk."""
     settings = Place.of(context, config, database).settings()
-    logs.set_up()
+    logs.set_up(level=settings.log_level)
     anyio.run(_work_until_signal, settings)
     logger.info("stopped")
     return 0

@@ -6,6 +6,7 @@ import json
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -76,12 +77,14 @@ class Front:
         rate_limits: RateLimits,
         *,
         token: str,
+        clock: Callable[[], float],
         request_check: Callable[[str, str, object], list[str]] | None,
     ) -> None:
         """`complaints` collects those of `request_check` and this server's own failures."""
         self._faults = faults
         self._rate_limits = rate_limits
         self._token = token
+        self._clock = clock
         self._request_check = request_check
         self.complaints: list[str] = []
         self.requests: list[RequestRecord] = []
@@ -149,7 +152,7 @@ class Front:
             where = traceback.extract_tb(error.__traceback__)[-1]
             self.complaints.append(f"{request.method} {path}: {error!r} at {where.filename}:{where.lineno}")
             response = json_response({"message": "500: Internal Server Error", "code": 0}, 500)
-        response.headers.update(headers)
+        response.headers.update({"Date": formatdate(self._clock(), usegmt=True), **headers})
         return response
 
     def _authorize(self, request: web.Request, path: str) -> None:

@@ -111,6 +111,11 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until either side ends it."""
+        if request.query.get("encoding", "json") != "json":
+            # Discord closes with 4002 at the first frame; a client that only speaks ETF must hear of it at once.
+            raise web.HTTPBadRequest(text="This server speaks JSON only: connect with encoding=json.")
+        if request.query.get("compress", "") not in {"", "zlib-stream"}:
+            raise web.HTTPBadRequest(text="This server compresses with zlib-stream only.")
         socket = web.WebSocketResponse(compress=False, timeout=1.0)
         await socket.prepare(request)
         connection = Connection(socket=socket, request=request)

@@ -164,6 +164,82 @@ async def test_a_clock_that_is_set_back_fires_nothing_again(database: Database, 
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("days_ahead", [10, 59, 60, 61, 400])
+async def test_clock_that_was_ahead_for_a_moment_leaves_every_friday_payable(
+    database: Database, clock: TestClock, days_ahead: int
+) -> None:
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    clock.moment += timedelta(days=days_ahead)
+    await bot.scheduler.decide_due()
+    clock.moment -= timedelta(days=days_ahead)
+    await bot.scheduler.decide_due()
+    await database.mark_cashback_paid(1001, (await database.get_pending_cashback_for_user(1001))["pending_cents"])
+    for week in range(10):
+        clock.moment = SLOT + week * WEEK
+        await earn(database, f"week {week}")
+        assert len(await bot.scheduler.decide_due()) == 1, week
+        await database.mark_cashback_paid(1001, (await database.get_pending_cashback_for_user(1001))["pending_cents"])
+    assert await decided(database) == [(SLOT + week * WEEK, SlotStatus.BATCHED) for week in range(10)]
+    assert len([line for line in bot.told if "clock was wrong" in line]) == 1
+
+
+@pytest.mark.anyio
+async def test_schedule_that_began_a_year_ahead_counts_from_the_correction(
+    database: Database, clock: TestClock
+) -> None:
+    clock.moment += timedelta(days=365)
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    clock.moment -= timedelta(days=365)
+    await bot.scheduler.decide_due()
+    assert [line for line in bot.told if "the schedule counts from now" in line] == bot.told
+    clock.moment = SLOT
+    assert len(await bot.scheduler.decide_due()) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("year", [1970, 2000, 2016])
+async def test_first_start_years_behind_leaves_few_rows(database: Database, clock: TestClock, year: int) -> None:
+    right = clock.moment
+    clock.moment = right.replace(year=year)
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    clock.moment = right
+    await bot.scheduler.decide_due()
+    assert len(await decided(database)) <= 30
+    assert len(await database.read(slots.without_batch, since=right - timedelta(days=7), limit=1000)) <= 12
+    assert len(bot.told) <= 1
+    clock.moment = SLOT
+    assert len(await bot.scheduler.decide_due()) == 1
+
+
+@pytest.mark.anyio
+async def test_slot_that_is_to_come_is_never_missed(database: Database) -> None:
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    assert not await bot.service.miss_slot(SLOT, "by mistake")
+    assert await decided(database) == []
+
+
+@pytest.mark.anyio
+async def test_doubted_clock_misses_and_pays_nothing_and_a_small_difference_pays(
+    database: Database, clock: TestClock
+) -> None:
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    bot.service.clock_check.compare(clock.moment, asked_at=clock.moment)
+    clock.moment += timedelta(days=60)
+    assert await bot.scheduler.decide_due() == []
+    assert await decided(database) == []
+    clock.moment = SLOT + timedelta(minutes=5)
+    assert await bot.scheduler.decide_due() == []
+    bot.service.clock_check.compare(SLOT, asked_at=clock.moment)
+    assert bot.service.clock_check.is_doubted
+    assert len(await bot.scheduler.decide_due()) == 1
+
+
+@pytest.mark.anyio
 async def test_every_friday_of_two_years_has_exactly_one_batch(database: Database, clock: TestClock) -> None:
     bot = Bot(database)
     await bot.scheduler.decide_due()

@@ -112,7 +112,9 @@ class OutboxDispatcher:
         Those in flight when the query began may be read in their old state.
         """
         taken = frozenset(under_way)
-        read = partial(self._database.read, outbox.due, now=self._database.now(), limit=NOTICES_READ)
+        now = self._database.now()
+        longest = timedelta(seconds=max(RETRY_SECONDS * 2**self._retry_attempts, LONGEST_OUTAGE_RETRY_SECONDS))
+        read = partial(self._database.read, outbox.due, now=now, limit=NOTICES_READ, longest=longest)
         free = [notice for notice in await self._ask(read) if notice.notification_id not in taken]
         return [notice for notice in free if not notice.is_retry] or free[:RETRIED_AT_ONCE]
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from cashback.database import Database, audit_log
+from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import NotAllowedError
 from cashback.services.actors import Actor
+from cashback.services.terms import terms_line
 from cashback.settings import Settings
 
 TRUSTED: Final = ("cli", "schedule")
@@ -21,12 +23,19 @@ class Service:
         submit: Callable[[int], int],
         *,
         reread: Callable[[], Settings] | None = None,
+        clock_check: ClockCheck | None = None,
     ) -> None:
-        """`submit` is the runner's; `reread` reads the configuration again."""
+        """`submit` is the runner's; `reread` reads the configuration again; `clock_check` compares with Discord."""
+        self.clock_check = clock_check or ClockCheck(database.now)
         self._database = database
         self._settings = settings
         self._submit = submit
         self._reread = reread
+
+    @property
+    def terms_line(self) -> str:
+        """The terms in force, in one line."""
+        return terms_line(self._settings.referral_settings)
 
     def may_pay(self, actor: Actor) -> bool:
         """Return whether an actor may pay: the command line, the schedule, or a member with the admin role."""

@@ -1,12 +1,15 @@
 """The weekly batch: the schedule in force, its slots, and how admins change it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from cashback.database.payouts import batches, proposals
-from cashback.database.schedule import outlook, schedule, slots
+from cashback.database.schedule import corrections, outlook, schedule, slots
+from cashback.database.schedule.corrections import NOTHING_WRONG, Correction
 from cashback.database.schedule.schedule import ScheduleState
+from cashback.database.schedule.slots import DueSlots
 from cashback.domain import calendar
 from cashback.domain.calendar import Rule
 from cashback.domain.errors import CashbackError
@@ -67,6 +70,25 @@ class Schedule(Service):
         if await self._database.read(schedule.find_state) is None:
             await self.open_schedule()
 
+    async def correct_schedule(self) -> Correction:
+        """Make void what was decided under a wrong clock, and return it; Discord's time counts if it is known."""
+        if not self.clock_check.is_confirmed:
+            return NOTHING_WRONG
+        now = self._database.now() - self.clock_check.difference
+        if not await self._database.read(corrections.find, now=now):
+            return NOTHING_WRONG
+        return await self._database.write(corrections.apply, now=now)
+
+    async def due_slots(self) -> DueSlots:
+        """Return the slots that are due. Under a doubted clock nothing is missed, and paid is what both clocks ask."""
+        now = self._database.now()
+        due = await self._database.read(slots.due, now=now)
+        if not self.clock_check.is_doubted:
+            return due
+        by_discord = await self._database.read(slots.due, now=now - self.clock_check.difference)
+        is_agreed = bool(self.clock_check.difference) and by_discord.payable == due.payable
+        return replace(due, payable=due.payable if is_agreed else None, missed=())
+
     async def pay_slot(self, slot_at: datetime) -> int | None:
         """Decide a due slot and hand its batch to the runner; None if there is no batch: the slot's row has the reason.
 
@@ -87,7 +109,9 @@ class Schedule(Service):
         return number
 
     async def miss_slot(self, slot_at: datetime, reason: str) -> bool:
-        """Record a slot that passed beyond the grace time; return False if it was already decided."""
+        """Record a slot that passed beyond the grace time; return False if it was already decided, or is to come."""
+        if slot_at >= self._database.now():
+            return False
         return await self._database.write(
             slots.decide, slot_at, SlotStatus.MISSED, actor="schedule", reason=reason, now=self._database.now()
         )

@@ -251,6 +251,11 @@ def _decide_slot(model: LedgerModel, done: Committed) -> None:
     model.slots.setdefault(slot_at, (done.arguments["status"], None))
 
 
+def _correct_schedule(model: LedgerModel, done: Committed) -> None:
+    for slot_at in done.result.slots:
+        del model.slots[slot_at]
+
+
 def _skip_slot(model: LedgerModel, done: Committed) -> None:
     slot_at = done.arguments["slot_at"]
     model.require(slot_at not in model.slots, f"the slot of {slot_at} was skipped, it was decided already")
@@ -294,6 +299,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "slots.pay": _pay_slot,
     "slots.decide": _decide_slot,
     "slots.skip": _skip_slot,
+    "corrections.apply": _correct_schedule,
     "schedule.pause": _pause,
     "schedule.resume": _unpause,
 }

@@ -13,7 +13,9 @@ from cashback.background.wakeup import WakeUp
 from cashback.cogs.errors import DISCORD_FAILURES, answer_command_error
 from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into the library
 from cashback.cogs.gateway.claims import Claims
+from cashback.cogs.gateway.discord_clock import observing
 from cashback.cogs.gateway.request_limits import limiting_trace
+from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 
 # The library warns about missing voice support; this bot uses no voice.
@@ -60,11 +62,20 @@ class CashbackClient(commands.AutoShardedBot):
     many.
     """
 
-    def __init__(self, summaries_changed: WakeUp, claims: Claims, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        summaries_changed: WakeUp,
+        claims: Claims,
+        *,
+        prefix: str,
+        guild_ids: tuple[int, ...],
+        clock_check: ClockCheck | None = None,
+    ) -> None:
         """Create the client, not yet connected. The buttons are added with `add_dynamic_items`.
 
         `summaries_changed` is set at each new connection. `claims` decides whether this process acts on a command.
-        The slash commands are registered in the servers `guild_ids`, or in all if it is empty.
+        The slash commands are registered in the servers `guild_ids`, or in all if it is empty. The time in
+        Discord's answers goes to `clock_check`.
         """
         super().__init__(
             command_prefix=prefix,
@@ -78,7 +89,7 @@ class CashbackClient(commands.AutoShardedBot):
             max_ratelimit_timeout=RATE_LIMIT_SECONDS,
             # Our websocket limits its attempts itself and never gives up.
             shard_connect_timeout=None,
-            http_trace=limiting_trace(),
+            http_trace=observing(clock_check, limiting_trace()) if clock_check else limiting_trace(),
         )
         self._claims = claims
         self._summaries_changed = summaries_changed

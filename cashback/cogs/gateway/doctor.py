@@ -13,12 +13,14 @@ from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.database import Database
 from cashback.database.integrity import backup, health
 from cashback.database.payouts import outbox
+from cashback.database.schedule import corrections
 from cashback.domain.errors import CashbackError
 from cashback.services import AdminService
 from cashback.settings import Settings, everyone_in_roles
 
 SKEW_SECONDS: Final = 5
 BACKUP_DAYS: Final = 7
+CORRECTED_DAYS: Final = 90
 NEEDED: Final = ("view_channel", "send_messages", "embed_links", "attach_files", "read_message_history")
 
 
@@ -43,7 +45,9 @@ class Doctor:
         """Check the file, the schedule, the outbox and the backups."""
         looks = (
             ("database", self._file),
+            ("terms", self._terms),
             ("schedule", self._schedule),
+            ("slots", self._decisions),
             ("outbox", self._outbox),
             ("backup", self._backup),
         )
@@ -52,12 +56,29 @@ class Doctor:
     async def _file(self) -> tuple[bool, str]:
         return await self._database.read(health.file)
 
+    async def _terms(self) -> tuple[bool, str]:
+        return True, self._service.terms_line
+
     async def _schedule(self) -> tuple[bool, str]:
         schedule = await self._service.schedule_overview()
         if schedule.next_slot_at is None:
             return True, "the weekly batch is switched off (auto_batch_enabled)"
         paused = f"; paused by {schedule.paused_by}, slots are skipped" if schedule.paused_by else ""
         return True, f"{schedule.rule} UTC, next {schedule.next_slot_at:%Y-%m-%d %H:%M} UTC{paused}"
+
+    async def _decisions(self) -> tuple[bool, str]:
+        """Look for what a wrong clock did to the schedule."""
+        now = self._database.now()
+        wrong = await self._database.read(corrections.find, now=now)
+        if wrong:
+            return False, f"{wrong} A running bot corrects it as soon as Discord confirms the time"
+        corrected_at = await self._database.read(corrections.last_made, since=now - timedelta(days=CORRECTED_DAYS))
+        if corrected_at is None:
+            return True, "nothing was decided under a wrong clock"
+        return True, (
+            f"on {corrected_at:%Y-%m-%d %H:%M} UTC decisions of a wrong clock were made void;"
+            " the audit log has them; keep the clock right with NTP"
+        )
 
     async def _outbox(self) -> tuple[bool, str]:
         depth = await self._database.read(outbox.depth)

@@ -31,6 +31,9 @@ POLL_SECONDS: Final = 60
 """How often the ledger is read if nothing happens: another process may have paid a batch."""
 
 SHORTEST_PAUSE_SECONDS: Final = 0.05
+DOUBTED_SECONDS: Final = 5
+"""The pause before the next look at a proposal that would have expired if the clock could be believed."""
+
 DM_PROGRESS_SECONDS: Final = 60
 FAILURES_LISTED: Final = 50_000
 UNKNOWN_CHANNEL: Final = 10003
@@ -132,7 +135,8 @@ class SummaryUpdater:
             pauses.append(self._audit_channel.backoff.seconds_left)
         for summary in summaries:
             if summary.status is BatchStatus.PROPOSED and summary.expires_at is not None:
-                pauses.append((summary.expires_at - now).total_seconds())
+                is_late = summary.expires_at <= now
+                pauses.append(DOUBTED_SECONDS if is_late else (summary.expires_at - now).total_seconds())
             elif summary.status not in {BatchStatus.PROPOSED, BatchStatus.STOPPED}:
                 pauses.append(self._progress_seconds)
         return max(min(pauses), SHORTEST_PAUSE_SECONDS)
@@ -188,10 +192,14 @@ class SummaryUpdater:
         number = summary.batch_number
         if summary.status is BatchStatus.PROPOSED:
             plan = await self._database.read(proposals.summary, number)
-            return Rendered(embed=embeds.summary(plan), status=plan.status)
+            return Rendered(embed=embeds.summary(plan, self._service.terms_line), status=plan.status)
         if summary.status in CLOSED:
             plan = await self._database.read(proposals.summary, number)
-            return Rendered(embed=embeds.closed_summary(plan, summary.status), status=summary.status, is_final=True)
+            return Rendered(
+                embed=embeds.closed_summary(plan, self._service.terms_line, summary.status),
+                status=summary.status,
+                is_final=True,
+            )
         report = await self._database.read(batches.report, number)
         if report.status is BatchStatus.STOPPED:
             return Rendered(embed=embeds.stopped(report), status=report.status)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select
 
 from cashback.database.audit_log import broken_entries, chain_head
-from cashback.database.integrity import audit_log_checks, reversal_checks, share_checks
+from cashback.database.integrity import audit_log_checks, reversal_checks, share_checks, withdrawal_checks
 from cashback.database.integrity.checks import THE_BATCH, finds, finds_in, limited
 from cashback.database.tables import (
     cashback_origin,
@@ -82,6 +82,7 @@ def verify(connection: Connection) -> Verdict:
         reversal_checks.wrong_reversals,
         reversal_checks.transactions_without_reversal,
         reversal_checks.wrong_reversal_totals,
+        *withdrawal_checks.CHECKS,
     ):
         breaches += limited(check(connection))
     return _verdict(connection, breaches, elsewhere if adopted else [])

@@ -1,10 +1,10 @@
 """The outbox: direct messages that a committed payout has queued. Sending one never touches the payout."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.dialect import insert_or_replace
@@ -21,12 +21,19 @@ from cashback.database.tables import (
 )
 from cashback.domain.model import NotificationStatus, PayoutNotice
 
+LONGEST_PAUSE: Final = timedelta(hours=9)
+"""After ten attempts, the most that can be configured, the pause is about so long."""
 
-def due(connection: Connection, *, now: datetime, limit: int) -> list[PayoutNotice]:
-    """List the messages that are due, with all that their texts need: untried ones first."""
+
+def due(connection: Connection, *, now: datetime, limit: int, longest: timedelta = LONGEST_PAUSE) -> list[PayoutNotice]:
+    """List the messages that are due, with all that their texts need: untried ones first.
+
+    A message postponed for more than the `longest` pause was postponed by a clock that was ahead, and is due.
+    """
     untried = connection.execute(_untried(), {"limit": limit}).mappings().all()
     left = limit - len(untried)
-    postponed = connection.execute(_postponed(), {"moment": now, "limit": left}).mappings().all() if left else []
+    moments = {"moment": now, "latest": now + longest}
+    postponed = connection.execute(_postponed(), moments | {"limit": left}).mappings().all() if left else []
     return [PayoutNotice(**row) for row in (*untried, *postponed)]
 
 
@@ -77,9 +84,10 @@ def _untried() -> Select[Any]:
 @cache
 def _postponed() -> Select[Any]:
     """Select the postponed messages that are due again at a `moment`, the longest due first."""
-    moment = bindparam("moment", type_=notifications.c.next_attempt_at.type)
-    due_again = _queued().where(notifications.c.next_attempt_at <= moment)
-    return due_again.order_by(None).order_by(notifications.c.next_attempt_at, notifications.c.id)
+    next_attempt_at = notifications.c.next_attempt_at
+    moment, latest = (bindparam(name, type_=next_attempt_at.type) for name in ("moment", "latest"))
+    due_again = _queued().where(or_(next_attempt_at <= moment, next_attempt_at > latest))
+    return due_again.order_by(None).order_by(next_attempt_at, notifications.c.id)
 
 
 _NEXT_DUE_AT: Final = select(func.min(notifications.c.next_attempt_at)).where(is_queued)

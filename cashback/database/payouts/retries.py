@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, and_, func, insert, literal, select, 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import batches
 from cashback.database.tables import has_failures, payout_attempts, payout_batches, payouts
+from cashback.domain.clock import TOLERANCE
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchStatus, OpenFailure, PayoutStatus
 
@@ -82,12 +83,13 @@ def settle(connection: Connection, number: int) -> None:
 def due(connection: Connection, *, now: datetime, attempts: int, pause: timedelta) -> list[int]:
     """List the finished batches whose failed payouts the program tries again by itself, oldest first.
 
-    Each batch gets so many retries of that kind, the first after `pause`, each further one after twice as long.
+    Each batch gets so many retries of that kind, the first after `pause`, each further one after twice as long. A batch
+    that finished at a moment to come, by a clock that was ahead, does not wait until then.
     """
     return [
         number
         for number, finished_at, so_far in connection.execute(_with_open_failures())
-        if so_far < attempts and finished_at + pause * 2**so_far <= now
+        if so_far < attempts and (finished_at + pause * 2**so_far <= now or finished_at > now + TOLERANCE)
     ]
 
 

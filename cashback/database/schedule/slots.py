@@ -21,6 +21,12 @@ from cashback.domain.model import BatchLimits, SlotRecord, SlotStatus
 LEAST_GRACE: Final = timedelta(minutes=1)
 """A trigger fires after its moment, not at it: a grace time of 0 hours must leave room for that."""
 
+LONGEST_NEWS: Final = timedelta(weeks=10)
+"""A slot that passed longer before its decision is not worth a line of its own."""
+
+LONGEST_ABSENCE: Final = timedelta(weeks=26)
+"""Slots that passed longer ago get no row: a clock that was years behind must not leave thousands of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueSlots:
@@ -47,7 +53,7 @@ def due(connection: Connection, *, now: datetime) -> DueSlots:
         return DueSlots(rule=None, payable=None, missed=())
     newest = newest_slot(connection, until=now)
     since = max(state.in_force_since, newest) if newest else state.in_force_since
-    passed = rule.slots_between(since, now)
+    passed = rule.slots_between(max(since, now - LONGEST_ABSENCE), now)
     open_slots = undecided(connection, passed)
     latest_at = open_slots.pop() if open_slots and open_slots[-1] == passed[-1] else None
     missed = [(slot_at, "nothing ran then; the cashback is part of a later batch") for slot_at in open_slots]
@@ -102,7 +108,7 @@ def pay(
                 now=now,
                 expires_at=None,
                 min_payout_cents=min_payout_cents,
-                slot_at=slot_at,
+                slot_at=None if _had_batch(connection, slot_at) else slot_at,
                 hold_leavers=hold_leavers,
                 terms=terms,
                 token=token,
@@ -124,6 +130,11 @@ def pay(
         batch_number=summary.batch_number,
     )
     return summary.batch_number
+
+
+def _had_batch(connection: Connection, slot_at: datetime) -> bool:
+    """Return whether a batch was made for a slot under a clock that was ahead; that one keeps the slot's moment."""
+    return connection.scalar(select(exists().where(payout_batches.c.slot_at == slot_at))) or False
 
 
 def decide(
@@ -219,6 +230,7 @@ def without_batch(connection: Connection, *, since: datetime, limit: int) -> lis
         slot_posts.c.message_id.is_not(None),
     )
     query = _slots().where(schedule_slots.c.status != SlotStatus.BATCHED, schedule_slots.c.decided_at >= since)
+    query = query.where(schedule_slots.c.slot_at >= since - LONGEST_NEWS)
     return _records(connection, query.where(not_(posted)).order_by(schedule_slots.c.slot_at).limit(limit))
 
 

@@ -194,6 +194,20 @@ async def test_message_fails_permanently_after_its_retries(office: LedgerFixture
     assert (report.dm_failed, report.users_paid, report.status) == (1, 1, "completed")
 
 
+async def test_message_postponed_by_a_clock_that_was_ahead_is_sent_once_it_is_right(office: LedgerFixture) -> None:
+    await paid(office, 2)
+    post = Post({1: [RETRY], 2: [RETRY]})
+    async with at_work(dispatcher(office, post)):
+        await anyio.sleep(5)
+        with raw(office.location) as connection:
+            connection.execute(
+                "UPDATE cashback_notifications SET next_attempt_at ="
+                " CASE user_id WHEN 1 THEN '2026-09-01 15:00:00.000000' ELSE '2026-07-03 15:45:00.000000' END"
+            )
+        await anyio.sleep(120)
+    assert states(office) == [(1, "sent", 2), (2, "sent", 2)]
+
+
 async def test_zero_retries_fail_at_the_first_attempt(office: LedgerFixture) -> None:
     await paid(office, 1)
     post = Post({1: [RETRY]})

@@ -1,0 +1,89 @@
+"""A machine whose clock is wrong: it is reported, and meanwhile nothing is missed, expired or postponed by it."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+
+from cashback.cogs.gateway.connection import point_at
+from cashback.cogs.gateway.doctor import Doctor, visit
+from cashback.services import AdminService
+from sandbox import ManualClock
+from tests.conftest import FRIDAY, raw
+from tests.end_to_end.conftest import DiscordFixture
+
+pytestmark = pytest.mark.anyio
+
+TWO_MONTHS = 60 * 86_400
+WEEK = timedelta(weeks=1)
+
+
+@pytest.fixture
+def discord_clock() -> ManualClock:
+    """Let Discord's clock show what is right: the machine is two months ahead of it."""
+    return ManualClock(time.time() - TWO_MONTHS)
+
+
+def clock_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """List what was logged about the clock."""
+    return [record.getMessage() for record in caplog.records if "this machine's clock" in record.getMessage()]
+
+
+async def test_proposal_does_not_expire_by_a_clock_that_is_wrong(
+    town: DiscordFixture, discord_clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        summary = await town.ask()
+        town.clock.advance(TWO_MONTHS)
+        await town.answer("!sendref-cashb history")
+        assert town.batches() == ["proposed"]
+        [line] = clock_lines(caplog)
+        assert "60 d 0 h ahead of Discord's; set it" in line
+        discord_clock.seconds = time.time()
+        await town.answer("!sendref-cashb history")
+        await town.shows(summary, "This summary expired")
+    assert clock_lines(caplog)[1:] == ["this machine's clock and Discord's agree again"]
+
+
+async def test_slots_are_neither_missed_nor_paid_by_a_clock_that_is_wrong(
+    town: DiscordFixture, discord_clock: ManualClock
+) -> None:
+    town.adjust(auto_batch_enabled=True)
+    bob = await town.referrer("Bob", 2500)
+    town.clock.advance(TWO_MONTHS + 3600)
+    for _ in range(2):
+        async with town.bot():
+            await town.answer("!sendref-cashb history")
+        town.clock.advance(3 * 86_400)
+    assert town.till.rows("SELECT 1 FROM cashback_schedule_slots") == []
+    town.clock.moment = FRIDAY + WEEK
+    discord_clock.seconds = time.time()
+    async with town.bot():
+        await town.audit_entry("$25.00")
+    slots = town.till.rows("SELECT slot_at, status FROM cashback_schedule_slots")
+    assert slots == [(f"{FRIDAY + WEEK:%Y-%m-%d %H:%M:%S.%f}", "batched")]
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_doctor_shows_a_clock_that_is_wrong_and_what_it_did(town: DiscordFixture) -> None:
+    point_at(town.sandbox.api_url)
+    service = AdminService(town.till.database, town.settings, lambda _number: 0)
+    doctor = Doctor(town.till.database, service, town.settings)
+    found = {each.name: each for each in await visit(doctor, town.settings)}
+    assert not found["clock"].is_well
+    await service.open_schedule()
+    with raw(town.till.location) as connection:
+        connection.execute(
+            "INSERT INTO cashback_schedule_slots (slot_at, status, decided_by, decided_at) VALUES (?, 'missed',"
+            " 'schedule', ?)",
+            (f"{FRIDAY + WEEK:%Y-%m-%d %H:%M:%S.%f}", f"{FRIDAY + 9 * WEEK:%Y-%m-%d %H:%M:%S.%f}"),
+        )
+    found = {each.name: each for each in await doctor.examine_ledger()}
+    assert not found["slots"].is_well
+    assert "The machine's clock was wrong: what was decided about the slot of 2026-07-10" in found["slots"].text
+    await service.correct_schedule()
+    found = {each.name: each for each in await doctor.examine_ledger()}
+    assert "decisions of a wrong clock were made void" in found["slots"].text
