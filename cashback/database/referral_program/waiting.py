@@ -35,10 +35,10 @@ _FOUND: Final = (
     .order_by(referral_purchases.c.purchased_at, referral_purchases.c.order_id)
 )
 
-_COUNTED: Final = rows_of(source=Text(), order_id=Text(), referral=BigInteger(), rate=Integer(), earned=BigInteger())
+_COUNTED: Final = rows_of(shop=Text(), which=Text(), referral=BigInteger(), rate=Integer(), earned=BigInteger())
 _COUNT: Final = (
     update(referral_purchases)
-    .where(referral_purchases.c.source == _COUNTED.c.source, referral_purchases.c.order_id == _COUNTED.c.order_id)
+    .where(referral_purchases.c.source == _COUNTED.c.shop, referral_purchases.c.order_id == _COUNTED.c.which)
     .values(referral_id=_COUNTED.c.referral, rate_ppm=_COUNTED.c.rate, earned_cents=_COUNTED.c.earned)
 )
 
@@ -46,6 +46,12 @@ _COUNT: Final = (
 def is_anything_waiting(connection: Connection) -> bool:
     """Return whether any purchase waits for its buyer's referral."""
     return bool(connection.scalar(select(exists().where(is_waiting))))
+
+
+def buyer_waiting(connection: Connection, buyers: Sequence[int]) -> int | None:
+    """Return one of these members who has a purchase that waits for a referral; None if none has."""
+    query = select(referral_purchases.c.buyer_id).where(is_waiting, is_among(referral_purchases.c.buyer_id)).limit(1)
+    return connection.scalar(query, among(buyers))
 
 
 def count_waiting(
@@ -82,6 +88,6 @@ def _count(connection: Connection, found: Sequence[Any]) -> int:
         if row.payable_at is not None and rate_ppm:
             to_add.held_until = max(row.payable_at, to_add.held_until or row.payable_at)
         counted.append((row.source, row.order_id, row.referral_id, rate_ppm, earned))
-    execute_many(connection, _COUNT, ("source", "order_id", "referral", "rate", "earned"), counted)
+    execute_many(connection, _COUNT, ("shop", "which", "referral", "rate", "earned"), counted)
     add_to_referrals(connection, sorted(added.values(), key=lambda one: one.referral_id))
     return sum(map(itemgetter(4), counted))
