@@ -3,12 +3,14 @@
 Payouts do not depend on Discord: a batch continues while the connection is gone, and a stop finishes the current chunk.
 """
 
+from cashback import early_start  # noqa: F401 -- it receives stop signals during the imports below
+
+# isort: split
+import asyncio
 import gc
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +30,8 @@ from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.gateway import discord_clock
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
-from cashback.cogs.gateway.connection import Needs, StartError, point_at, stay_connected
+from cashback.cogs.gateway.configuration_check import Needs, StartError
+from cashback.cogs.gateway.connection import point_at, stay_connected
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.gateway.membership_check import MembershipCheck
 from cashback.cogs.gateway.roles import Roles
@@ -42,20 +45,23 @@ from cashback.cogs.posts.slot_posts import SlotPosts
 from cashback.cogs.posts.summary_updater import SummaryUpdater
 from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
-from cashback.database import Database
+from cashback.database import Database, closed_ledger
 from cashback.database.fenced import FencedDatabase
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
+from cashback.standard_streams import open_missing
+from cashback.stop_signals import stop_signals
 from pipeline.runner import Runner
 from scheduler import Scheduler
 from stages import make_pipeline
 
 STOPPING_SECONDS: Final = 3
-LAST_RESORT_SECONDS: Final = 8
-"""A stop may take ten seconds. After that, a waiting transaction is rolled back, and the next start continues it."""
+
+CONFIGURATION_WRONG: Final = os.EX_CONFIG
+"""The exit code that says to a service manager: a restart does not help."""
 
 Reread = Callable[[], Settings]
 """Rereads the configuration."""
@@ -272,11 +278,13 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
 
     `reread` rereads the configuration when an admin reloads it; without it, the configuration stays as it is.
 
-    Raises StartError, alone or in a group, if Discord or the configuration prevents the start.
+    Raises StartError, alone or in a group, if Discord or the configuration prevents the start, and LedgerMovedError if
+    the ledger was moved.
     """
     token = required_token(settings)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
+    await database.read(closed_ledger.require_open)
     services = await Services.build(settings, database, reread=reread)
     async with services.lease, services.runner, anyio.create_task_group() as tasks:
         await services.acquire_lease()
@@ -326,29 +334,24 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
     ledger = Database(
         settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days, dates=terms.earning_dates
     )
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with ledger as database, anyio.create_task_group() as tasks:
+    loop = asyncio.get_running_loop()
 
-            async def listen() -> None:
-                async for received in signals:
-                    logger.info("%s: stopping after the current chunk", received.name)
-                    _exit_if_stuck()
-                    stop.set()
+    def stop_by(name: str) -> None:
+        logger.info("%s: stopping after the current chunk", name)
+        loop.call_soon_threadsafe(stop.set)
 
-            tasks.start_soon(listen, name="signals")
+    stop_signals.listen(stop_by)
+    try:
+        async with ledger as database:
             await serve(settings, database, stop, reread=reread)
-            tasks.cancel_scope.cancel()
-
-
-def _exit_if_stuck() -> None:
-    """End the process if the stop takes too long. As after a crash, the ledger has all that the next start needs."""
-    last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, [0])
-    last_resort.daemon = True
-    last_resort.start()
+    finally:
+        stop_signals.listen(None)
 
 
 def main(settings: Settings, *, reread: Reread | None = None) -> int:
     """Run the bot until SIGTERM or SIGINT; return the exit code. An error is one line on standard error."""
+    open_missing()
+    stop_signals.hold()
     logs.set_up(level=settings.log_level)
     try:
         required_token(settings)
@@ -357,9 +360,11 @@ def main(settings: Settings, *, reread: Reread | None = None) -> int:
     except Exception as error:
         reason = _first_of(error)
         if not isinstance(reason, CashbackError):
-            raise
-        sys.stderr.write(f"error: {' '.join(str(reason).split())}\n")
-        return 1
+            # Python would write this itself, and wait for whoever reads standard error.
+            logger.critical("the bot ends by a mistake in the program", exc_info=error)
+            return 1
+        logs.write_line(f"error: {' '.join(str(reason).split())}")
+        return CONFIGURATION_WRONG if isinstance(reason, StartError) else 1
     logger.info("stopped")
     return 0
 
@@ -374,8 +379,8 @@ if __name__ == "__main__":
     try:
         loaded = load()
         for warning in loaded.warnings:
-            sys.stderr.write(f"warning: {warning}\n")
+            logs.write_line(f"warning: {warning}")
         sys.exit(main(loaded, reread=load))
     except SettingsError as wrong:
-        sys.stderr.write(f"error: {wrong}\n")
-        sys.exit(1)
+        logs.write_line(f"error: {wrong}")
+        sys.exit(CONFIGURATION_WRONG)

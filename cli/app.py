@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from cashback.domain.errors import CashbackError
+from cashback.standard_streams import open_missing
 from cli.command_group import CommandGroup
 from cli.options import ConfigOption, DatabaseOption
 from cli.output import complain, one_line
@@ -166,6 +167,7 @@ def _accept_any_text() -> None:
 
 def main() -> None:
     """Run the command that this process was started with."""
+    open_missing()
     gc.set_threshold(COLLECT_AFTER)
     # To look for plugins, pydantic reads the description of every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")

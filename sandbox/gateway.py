@@ -26,6 +26,7 @@ from sandbox.frames import (
     decode,
 )
 from sandbox.model import EventName
+from sandbox.session_starts import SessionStarts
 from sandbox.sessions import Intents, Session
 
 if TYPE_CHECKING:
@@ -46,11 +47,15 @@ ENDS_SESSION = {1000, 1001}
 class Gateway:
     """Serves the websocket, and breaks it on demand."""
 
-    def __init__(self, state: State, hub: Hub, *, token: str, privileged: Intents, shards: int) -> None:
+    def __init__(
+        self, state: State, hub: Hub, *, token: str, privileged: Intents, shards: int, starts: SessionStarts
+    ) -> None:
         """`privileged` are the privileged intents granted to the bot in the portal.
 
-        `shards` is the minimum number of connections that a bot may divide its servers among.
+        `shards` is the minimum number of connections that a bot may divide its servers among. `starts` counts the
+        IDENTIFYs.
         """
+        self.starts = starts
         self._state = state
         self._hub = hub
         self._token = token
@@ -178,6 +183,10 @@ class Gateway:
         if connection.session is not None:
             raise CloseError(4005, "Already authenticated.")
         self._check_token(data)
+        if not self.starts.spend():
+            # As Discord does: the token is reset, and its owner gets a mail.
+            self._token = ""
+            raise CloseError(4004, "Authentication failed.")
         asked = data.get("intents")
         if not isinstance(asked, int) or not 0 <= asked <= ALL_INTENTS:
             raise CloseError(4013, "Invalid intent(s).")

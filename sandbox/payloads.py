@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from sandbox.model import Channel, Json, Member, Role
     from sandbox.state import State
 
-GATEWAY_MESSAGE_CONTENT = 1 << 18
-GATEWAY_GUILD_MEMBERS = 1 << 14
 ATTACHMENT_BYTES = 10 * 1024 * 1024
 BOT_PERMISSIONS = "2251799813685247"
 EMPTY_IN_A_GUILD = (
@@ -231,8 +229,8 @@ def application(state: State) -> Json:
         "bot_public": True,
         "bot_require_code_grant": False,
         "verify_key": "0" * 64,
-        "flags": GATEWAY_MESSAGE_CONTENT | GATEWAY_GUILD_MEMBERS,
-        "flags_new": str(GATEWAY_MESSAGE_CONTENT | GATEWAY_GUILD_MEMBERS),
+        "flags": state.application_flags,
+        "flags_new": str(state.application_flags),
         "redirect_uris": [],
         "interactions_endpoint_url": None,
         "role_connections_verification_url": None,

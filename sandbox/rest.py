@@ -93,7 +93,7 @@ class Rest:
 
     async def gateway_bot(self, _: web.Request) -> web.Response:
         """Return the Gateway's address, and how often a bot may identify."""
-        limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
+        limit = self._gateway.starts.limit()
         return json_response({"url": self._gateway.url, "shards": self._gateway.shards, "session_start_limit": limit})
 
     async def default_sounds(self, _: web.Request) -> web.Response:

@@ -27,8 +27,9 @@ from sandbox.rest_channels import Channels
 from sandbox.rest_interactions import Callbacks
 from sandbox.rest_messages import Messages
 from sandbox.rest_reactions import Reactions
+from sandbox.session_starts import SessionStarts
 from sandbox.sessions import Hub, Intents
-from sandbox.state import State
+from sandbox.state import GATEWAY_GUILD_MEMBERS, GATEWAY_MESSAGE_CONTENT, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,9 +48,9 @@ class Sandbox:
 
     `clock` returns Unix seconds for ids, timestamps and deadlines; by default it is `time.time`, looked up at each
     call. `message_content_granted` and `members_granted` are the privileged intents switched on in the portal. `shards`
-    is the number of gateway connections that it asks of a bot. `real_rate_limits` counts requests like Discord.
-    `request_check` gets method, path and JSON body of every request and returns its errors; `complaints` collects these
-    and every failure of this server itself.
+    is the number of gateway connections that it asks of a bot, `session_starts` how often a bot may identify in a day.
+    `real_rate_limits` counts requests like Discord. `request_check` gets method, path and JSON body of every request
+    and returns its errors; `complaints` collects these and every failure of this server itself.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Sandbox:
         message_content_granted: bool = True,
         members_granted: bool = True,
         shards: int = 1,
+        session_starts: int = 1000,
         real_rate_limits: bool = False,
         request_check: Callable[[str, str, object], list[str]] | None = None,
     ) -> None:
@@ -75,8 +77,11 @@ class Sandbox:
         self.token = token or _token_of(self.state.bot.id)
         privileged = Intents.MESSAGE_CONTENT if message_content_granted else Intents.NONE
         privileged |= Intents.GUILD_MEMBERS if members_granted else Intents.NONE
+        self.state.application_flags = GATEWAY_MESSAGE_CONTENT * message_content_granted
+        self.state.application_flags |= GATEWAY_GUILD_MEMBERS * members_granted
         hub = Hub(self.state, self.faults)
-        self.gateway = Gateway(self.state, hub, token=self.token, privileged=privileged, shards=shards)
+        starts = SessionStarts(clock, session_starts)
+        self.gateway = Gateway(self.state, hub, token=self.token, privileged=privileged, shards=shards, starts=starts)
         self.commands = Commands(self.state)
         self._rate_limits = RateLimits(clock, enabled=real_rate_limits)
         self._front = Front(self.faults, self._rate_limits, token=self.token, clock=clock, request_check=request_check)

@@ -47,6 +47,10 @@ class Draft:
     reference_id: int | None = None
 
 
+GATEWAY_MESSAGE_CONTENT = 1 << 18
+GATEWAY_GUILD_MEMBERS = 1 << 14
+
+
 class State:
     """All data of the local Discord. Its methods refuse unknown ids with Discord's own errors."""
 
@@ -60,6 +64,8 @@ class State:
     ) -> None:
         """Create the guild with one role for everyone and one bot."""
         self.clock = clock
+        # The privileged intents that are switched on in the portal.
+        self.application_flags = GATEWAY_MESSAGE_CONTENT | GATEWAY_GUILD_MEMBERS
         self.listeners: list[Callable[[Change], None]] = []
         self.roles: dict[int, Role] = {}
         self.members: dict[int, Member] = {}

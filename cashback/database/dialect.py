@@ -60,6 +60,7 @@ PERHAPS_MET_ANOTHER: Final = ("23505", "42P07")
 ATTEMPTS: Final = 40
 _SECRET_PARAMETER: Final = re.compile(r"([?&](?:password|sslpassword|oauth_client_secret)=)[^&]*", re.IGNORECASE)
 LONGEST_PAUSE_SECONDS: Final = 0.5
+_RAISED: Final = re.compile(r"RAISE\(ABORT, '((?:[^']|'')*)'\)")
 
 
 def located(location: str | Location) -> Location:
@@ -248,12 +249,15 @@ def create_refusal(connection: Connection, name: str, occasion: str, refusal: st
     if connection.dialect.name == "sqlite":
         # The standard's syntax is newer than some SQLite versions in use.
         condition = occasion.replace("IS DISTINCT FROM", "IS NOT")
+        refusal = refusal.replace("'", "''")
         connection.exec_driver_sql(
             f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {condition} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
         )
         return
     what, _, when = occasion.partition(" WHEN ")
     condition = f" WHEN ({when})" if when else ""
+    # SQLAlchemy would take `:name` for a parameter.
+    refusal = refusal.replace("'", "''").replace(":", r"\:")
     statements = [
         (
             "CREATE OR REPLACE FUNCTION cashback_refuse() RETURNS trigger LANGUAGE plpgsql AS"
@@ -272,6 +276,18 @@ def create_refusal(connection: Connection, name: str, occasion: str, refusal: st
         )
     for statement in statements:
         connection.execute(text(statement))
+
+
+def refusal_of(connection: Connection, name: str) -> str | None:
+    """Return the text with which a trigger made by `create_refusal` refuses; None if there is no such trigger."""
+    if connection.dialect.name == "sqlite":
+        query = text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = :name")
+        statement = connection.scalars(query, {"name": name}).one_or_none()
+        found = _RAISED.search(statement or "")
+        return found[1].replace("''", "'") if found else None
+    query = text("SELECT tgargs FROM pg_trigger WHERE tgname = :name AND NOT tgisinternal LIMIT 1")
+    arguments = connection.scalars(query, {"name": name}).one_or_none()
+    return None if arguments is None else bytes(arguments).split(b"\0")[0].decode()
 
 
 def lift_refusal(connection: Connection, name: str, occasion: str) -> None:
