@@ -43,6 +43,7 @@ from cashback.cogs.posts.messenger import DmSender
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.cogs.posts.slot_posts import SlotPosts
 from cashback.cogs.posts.summary_updater import SummaryUpdater
+from cashback.cogs.posts.withdrawal_notes import WithdrawalNotes
 from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database, closed_ledger
@@ -82,6 +83,7 @@ class Services:
     scheduler: Scheduler
     outbox_dispatcher: OutboxDispatcher
     note_sender: NoteSender
+    withdrawal_notes: WithdrawalNotes
     summary_updater: SummaryUpdater
     dashboard: Dashboard
     summaries_changed: WakeUp
@@ -196,6 +198,7 @@ class Services:
             scheduler=scheduler,
             outbox_dispatcher=outbox_dispatcher,
             note_sender=note_sender,
+            withdrawal_notes=WithdrawalNotes(database, service, note_sender),
             summary_updater=summary_updater,
             dashboard=Dashboard(database, service, settings, dependencies),
             summaries_changed=summaries_changed,
@@ -221,7 +224,16 @@ class Services:
             duties.start_soon(self.runner.run, name="runner")
             duties.start_soon(self.scheduler.run, name="weekly batch")
             duties.start_soon(self.recovery.run, self.runner.submit, name="recovery")
+            duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
+
+
+async def register_commands(settings: Settings, database: Database) -> int:
+    """Register the slash commands without a connection to the gateway; return how many there are then."""
+    services = await Services.build(settings, database)
+    async with services.runner, services.client as client:
+        await client.login(required_token(settings))
+        return await client.count_registered_commands()
 
 
 def build_runner(
@@ -331,7 +343,9 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
     gc.freeze()
     stop = anyio.Event()
     terms = settings.referral_settings
-    ledger = Database(settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days)
+    ledger = Database(
+        settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days, dates=terms.earning_dates
+    )
     loop = asyncio.get_running_loop()
 
     def stop_by(name: str) -> None:
