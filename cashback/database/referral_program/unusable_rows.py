@@ -60,7 +60,7 @@ def leave_out(connection: Connection, number: int, among: Select[int] | None) ->
 
 def has_any(connection: Connection, referrer_id: int) -> bool:
     """Return whether a referrer has an unusable row."""
-    query = select(referrals.c.id).where(referrer_id == _REFERRER, not_(is_usable)).limit(1)
+    query = select(referrals.c.id).where(referrals.c.referrer_user_id == referrer_id, not_(is_usable)).limit(1)
     return connection.execute(query).first() is not None
 
 
