@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Self
 
@@ -43,6 +43,7 @@ from cashback.cogs.posts.messenger import DmSender
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.cogs.posts.slot_posts import SlotPosts
 from cashback.cogs.posts.summary_updater import SummaryUpdater
+from cashback.cogs.posts.withdrawal_notes import WithdrawalNotes
 from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database, closed_ledger
@@ -82,6 +83,7 @@ class Services:
     scheduler: Scheduler
     outbox_dispatcher: OutboxDispatcher
     note_sender: NoteSender
+    withdrawal_notes: WithdrawalNotes
     summary_updater: SummaryUpdater
     dashboard: Dashboard
     summaries_changed: WakeUp
@@ -89,10 +91,10 @@ class Services:
     @classmethod
     async def build(cls, settings: Settings, database: Database, *, reread: Reread | None = None) -> Self:
         """Build and wire the services. Raises StartError if the admin role is not configured."""
-        needs = needs_of(settings)
         referral = settings.referral_settings
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
         lines = AuditLines(summaries_changed)
+        needs = replace(needs_of(settings), post_line=lines.post_line)
         metrics = Metrics()
 
         # Payouts: the lease, the runner of approved batches, and the requests of admins.
@@ -196,6 +198,7 @@ class Services:
             scheduler=scheduler,
             outbox_dispatcher=outbox_dispatcher,
             note_sender=note_sender,
+            withdrawal_notes=WithdrawalNotes(database, service, note_sender),
             summary_updater=summary_updater,
             dashboard=Dashboard(database, service, settings, dependencies),
             summaries_changed=summaries_changed,
@@ -221,6 +224,7 @@ class Services:
             duties.start_soon(self.runner.run, name="runner")
             duties.start_soon(self.scheduler.run, name="weekly batch")
             duties.start_soon(self.recovery.run, self.runner.submit, name="recovery")
+            duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
 
 

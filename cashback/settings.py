@@ -7,6 +7,7 @@ line that names the file, the key, its value and what it may be.
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -42,8 +43,12 @@ PPM_PER_PERCENT: Final = 10_000
 SMALLEST_PERCENT: Final = Decimal("0.0001")
 TOKEN_KEYS: Final = ("token", "bot_token", "discord_token")
 INTAKE_KEY_PREFIX: Final = "CASHBACK_INTAKE_KEY_"
-SECRETS: Final = ("DISCORD_TOKEN", "CASHBACK_METRICS_TOKEN", "CASHBACK_DATABASE", INTAKE_KEY_PREFIX)
+WITHDRAWAL_KEYS: Final = "CASHBACK_WITHDRAWAL_KEYS"
+SECRETS: Final = ("DISCORD_TOKEN", "CASHBACK_METRICS_TOKEN", "CASHBACK_DATABASE", WITHDRAWAL_KEYS, INTAKE_KEY_PREFIX)
 """Variables that may also be files: each by its name with _FILE, and in systemd's folder of credentials."""
+
+METHOD: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
+MOST_METHODS: Final = 10
 
 INTAKE_SECRETS: Final = 2
 """A key's secrets that are valid at a time: the new one and, while the shop changes over, the old one."""
@@ -228,6 +233,34 @@ class DashboardSettings(_OwnSection):
         return self.proxies > 0
 
 
+def _to_methods(value: object) -> object:
+    """Accept names of methods, each with the meaning of its destination or null."""
+    if not isinstance(value, dict) or len(value) > MOST_METHODS:
+        raise ValueError
+    for name, destination in value.items():
+        if not METHOD.fullmatch(name) or not (destination is None or (isinstance(destination, str) and destination)):
+            raise ValueError
+    return value
+
+
+class WithdrawalSettings(_OwnSection):
+    """How members get money out of their wallets: off unless it is switched on."""
+
+    enabled: Annotated[StrictBool, Field(description="true or false")] = False
+    methods: Annotated[
+        Mapping[str, Annotated[StrictStr, Field(max_length=80)] | None],
+        BeforeValidator(_to_methods),
+        Field(
+            description="an object of at most 10 names of small letters, digits and hyphens, each with a text that"
+            " says what a member must name as the destination, or null: none"
+        ),
+    ] = Field(default_factory=dict)
+    minimum_cents: Annotated[StrictInt, _whole(1, 10**9, " of cents")] = 100
+    maximum_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
+    account_age_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
+    erase_days: Annotated[StrictInt, _whole(1, 3_650, " of days")] = 30
+
+
 class Settings(_Section):
     """All settings. `database` is the ledger's path or URL."""
 
@@ -242,6 +275,7 @@ class Settings(_Section):
     logging_channels: LoggingChannels = LoggingChannels()
     referral_settings: ReferralSettings = ReferralSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    withdrawals: WithdrawalSettings = WithdrawalSettings()
     log_level: Annotated[
         LogLevel, BeforeValidator(_lowered), Field(description="one of debug, info, warning, error")
     ] = "info"
@@ -250,6 +284,7 @@ class Settings(_Section):
     discord_api_url: str | None = None
     intake_keys: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
     metrics_token: SecretStr | None = None
+    withdrawal_keys: tuple[SecretStr, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -259,12 +294,14 @@ _FROM_ENVIRONMENT: Final = (
     "discord_api_url",
     "intake_keys",
     "metrics_token",
+    "withdrawal_keys",
     "warnings",
 )
 
 OWN_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "referral_settings": ReferralSettings,
     "dashboard": DashboardSettings,
+    "withdrawals": WithdrawalSettings,
 }
 SHARED_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"role_ids": RoleIds, "logging_channels": LoggingChannels}
 RENAMED: Final[Mapping[str, str]] = {"retry_attempts": "dm_retry_attempts"}
@@ -303,6 +340,7 @@ def load(
     ours["discord_api_url"] = _api_url(variables.get("DISCORD_API_URL", "").strip())
     ours["intake_keys"] = _intake_keys(variables)
     ours["metrics_token"] = variables.get("CASHBACK_METRICS_TOKEN", "").strip() or None
+    ours["withdrawal_keys"] = tuple(variables.get(WITHDRAWAL_KEYS, "").split())
     level = variables.get("CASHBACK_LOG_LEVEL", "").strip()
     if level:
         ours["log_level"] = _log_level(level)

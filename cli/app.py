@@ -38,6 +38,8 @@ COMMANDS: Final = {
         "approve": "Approve, as the second admin, a batch that needs two, and pay it.",
         "schedule": "Show the weekly batch, or pause, resume or skip it.",
         "reverse": "Reverse a batch's credited cashback, as far as the wallets hold it.",
+        "wallet": "Show a member's wallet, or adjust it with a reason.",
+        "withdrawals": "List what members asked to withdraw, and mark it as paid or decline it.",
         "worker": "Credit running batches in a process of its own, next to the bot and other workers.",
     },
     "When a batch does not finish": {

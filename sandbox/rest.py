@@ -66,6 +66,7 @@ class Rest:
                 get(PREFIX + "/soundboard-default-sounds", self.default_sounds),
                 get(guild + "/channels", self.guild_channels),
                 get(guild + "/roles", self.guild_roles),
+                get(guild + "/roles/member-counts", self.role_member_counts),
                 get(guild + "/members", self.members),
                 get(guild + "/members/search", self.search_members),
                 get(guild + "/members/{user_id}", self.member),
@@ -155,6 +156,13 @@ class Rest:
         """Return the guild's roles."""
         self._check_guild(request)
         return json_response([payloads.role(each) for each in self._state.roles.values()])
+
+    async def role_member_counts(self, request: web.Request) -> web.Response:
+        """Return how many members have each role, without @everyone."""
+        self._check_guild(request)
+        people = self._state.guild_members()
+        roles = [each for each in self._state.roles if each != self._state.guild_id]
+        return json_response({str(role): sum(role in each.role_ids for each in people) for role in roles})
 
     async def members(self, request: web.Request) -> web.Response:
         """Return the guild's members, a page in the order of their ids."""

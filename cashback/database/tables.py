@@ -490,6 +490,8 @@ withdrawals = Table(
     Column("reference", Text),
     Column("reason", Text),
     Column("erased_at", Moment),
+    # The status of which the member was told last; a running bot sends what is missing.
+    Column("told_status", Text),
     # The transaction that took the amount out of the wallet, and the one that returned it.
     Column("debit_id", BigInteger, ForeignKey("wallet_transactions.id"), nullable=False, unique=True),
     Column("return_id", BigInteger, ForeignKey("wallet_transactions.id"), unique=True),
@@ -625,6 +627,7 @@ is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
 is_queued = notifications.c.status == literal_column("'queued'")
 is_settled = notifications.c.status != literal_column("'queued'")
 is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
+is_untold = withdrawals.c.status.is_distinct_from(withdrawals.c.told_status)
 is_requested = withdrawals.c.status == literal_column("'requested'")
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
 

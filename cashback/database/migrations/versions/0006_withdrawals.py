@@ -59,6 +59,7 @@ def _create_withdrawals() -> None:
         Column("reference", Text()),
         Column("reason", Text()),
         Column("erased_at", Moment()),
+        Column("told_status", Text()),
         Column("debit_id", BigInteger(), nullable=False),
         Column("return_id", BigInteger()),
         CheckConstraint("status IN ('requested', 'paid', 'declined', 'cancelled')", name="status_known"),
