@@ -335,7 +335,9 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
     gc.freeze()
     stop = anyio.Event()
     terms = settings.referral_settings
-    ledger = Database(settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days)
+    ledger = Database(
+        settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days, dates=terms.earning_dates
+    )
     loop = asyncio.get_running_loop()
 
     def stop_by(name: str) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
@@ -35,6 +36,7 @@ from cashback.config_files import (
     with_secret_files,
 )
 from cashback.domain import similar_names
+from cashback.domain.earning import EarningDates
 
 __all__ = ["Settings", "SettingsError", "load"]
 
@@ -86,6 +88,15 @@ def _to_pace(value: object) -> float:
     return float(value)
 
 
+def _to_day(value: object) -> object:
+    """Convert a day; anything else than an ISO date is not accepted."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError
+    return date.fromisoformat(value)
+
+
 def _lowered(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -123,6 +134,10 @@ class ReferralSettings(_OwnSection):
 
     cashback_percent: Percent = Decimal("0.5")
     holding_days: Annotated[StrictInt, _whole(0, 90, " of days")] = 0
+    earn_before_referral_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
+    program_starts_on: Annotated[
+        date | None, BeforeValidator(_to_day), Field(description="a day such as 2026-01-31, or null")
+    ] = None
     leaver_policy: Annotated[
         Literal["pay", "hold"], BeforeValidator(_lowered), Field(description="one of pay, hold")
     ] = "pay"
@@ -157,6 +172,15 @@ class ReferralSettings(_OwnSection):
     chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500
     confirm_seconds: Annotated[StrictInt, _whole(10, 900, " of seconds")] = 120
     progress_seconds: Annotated[StrictInt, _whole(5, 60, " of seconds")] = 5
+
+    @property
+    def earning_dates(self) -> EarningDates:
+        """Which purchases earn by their dates."""
+        start = self.program_starts_on
+        return EarningDates(
+            earn_before_referral_days=self.earn_before_referral_days,
+            program_starts_at=datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None,
+        )
 
     @property
     def rate_ppm(self) -> int:
