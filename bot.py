@@ -228,6 +228,14 @@ class Services:
             duties.start_soon(keep_retrying, self.service, name="payout retries")
 
 
+async def register_commands(settings: Settings, database: Database) -> int:
+    """Register the slash commands without a connection to the gateway; return how many there are then."""
+    services = await Services.build(settings, database)
+    async with services.runner, services.client as client:
+        await client.login(required_token(settings))
+        return await client.count_registered_commands()
+
+
 def build_runner(
     settings: Settings, database: Database, lease: Lease, observer: CountingObserver, outbox_changed: WakeUp
 ) -> Runner:

@@ -22,12 +22,13 @@ from cli.output import complain, one_line
 HELP: Final = """\
 Pay a community the referral cashback that it has earned.
 
-New here? `cashback demo` shows a whole payout and needs nothing. Then set DISCORD_TOKEN and role_ids.admin;
-`cashback doctor` checks the setup, and `cashback bot` runs the bot.
+New here? `cashback demo` shows a whole payout and needs nothing. Then `cashback setup` asks for what it needs, and
+`cashback bot` runs the bot.
 """
 COMMANDS: Final = {
     "Start here": {
         "demo": "Show a whole payout on a local Discord; it needs no token and keeps nothing.",
+        "setup": "Set up the bot: asks for the token, and for the rest by name.",
         "doctor": "Check the setup and explain how to fix problems.",
         "bot": "Run the bot until it is stopped.",
         "seed": "Fill an empty ledger with a sample community.",
