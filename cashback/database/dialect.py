@@ -36,6 +36,7 @@ from sqlalchemy.sql import functions
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Over
 
+from cashback.database import temporary_files
 from cashback.domain.errors import DatabaseUnavailableError
 
 Location = Path | URL
@@ -136,7 +137,7 @@ def _sqlite(path: Path, *, writes: bool) -> Engine:
         cursor = connection.cursor()
         if cursor.execute(IS_A_LEDGER).fetchone():
             _use_wal(cursor)
-        for pragma in (*FOR_ALL, *(FOR_THE_WRITER if writes else FOR_READERS)):
+        for pragma in (*FOR_ALL, *(FOR_THE_WRITER if writes else FOR_READERS), *temporary_files.pragmas()):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
