@@ -228,6 +228,14 @@ class Services:
             duties.start_soon(keep_retrying, self.service, name="payout retries")
 
 
+async def register_commands(settings: Settings, database: Database) -> int:
+    """Register the slash commands without a connection to the gateway; return how many there are then."""
+    services = await Services.build(settings, database)
+    async with services.runner, services.client as client:
+        await client.login(required_token(settings))
+        return await client.count_registered_commands()
+
+
 def build_runner(
     settings: Settings, database: Database, lease: Lease, observer: CountingObserver, outbox_changed: WakeUp
 ) -> Runner:
@@ -335,7 +343,9 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
     gc.freeze()
     stop = anyio.Event()
     terms = settings.referral_settings
-    ledger = Database(settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days)
+    ledger = Database(
+        settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days, dates=terms.earning_dates
+    )
     loop = asyncio.get_running_loop()
 
     def stop_by(name: str) -> None:

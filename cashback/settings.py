@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
@@ -35,9 +36,11 @@ from cashback.config_files import (
     with_secret_files,
 )
 from cashback.domain import similar_names
+from cashback.domain.earning import EarningDates
 
 __all__ = ["Settings", "SettingsError", "load"]
 
+DEFAULT_PATH: Final = Path("config.json")
 LARGEST_ID: Final = 2**63 - 1
 PPM_PER_PERCENT: Final = 10_000
 SMALLEST_PERCENT: Final = Decimal("0.0001")
@@ -86,6 +89,15 @@ def _to_pace(value: object) -> float:
     return float(value)
 
 
+def _to_day(value: object) -> object:
+    """Convert a day; anything else than an ISO date is not accepted."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError
+    return date.fromisoformat(value)
+
+
 def _lowered(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -123,6 +135,10 @@ class ReferralSettings(_OwnSection):
 
     cashback_percent: Percent = Decimal("0.5")
     holding_days: Annotated[StrictInt, _whole(0, 90, " of days")] = 0
+    earn_before_referral_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
+    program_starts_on: Annotated[
+        date | None, BeforeValidator(_to_day), Field(description="a day such as 2026-01-31, or null")
+    ] = None
     leaver_policy: Annotated[
         Literal["pay", "hold"], BeforeValidator(_lowered), Field(description="one of pay, hold")
     ] = "pay"
@@ -157,6 +173,15 @@ class ReferralSettings(_OwnSection):
     chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500
     confirm_seconds: Annotated[StrictInt, _whole(10, 900, " of seconds")] = 120
     progress_seconds: Annotated[StrictInt, _whole(5, 60, " of seconds")] = 5
+
+    @property
+    def earning_dates(self) -> EarningDates:
+        """Which purchases earn by their dates."""
+        start = self.program_starts_on
+        return EarningDates(
+            earn_before_referral_days=self.earn_before_referral_days,
+            program_starts_at=datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None,
+        )
 
     @property
     def rate_ppm(self) -> int:
@@ -323,7 +348,7 @@ def load(
     given = os.environ if environ is None else environ
     here = read_dot_env(Path(".env"))
     named = config_path or _named_in(given) or _named_in(here)
-    path = named or Path("config.json")
+    path = named or DEFAULT_PATH
     # Each source as a whole: a token in the environment takes precedence over a token's file named in `.env`.
     variables: dict[str, str] = {}
     for source in (here, read_dot_env(path.parent / ".env"), given):
@@ -352,6 +377,19 @@ def load(
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
     return loaded
+
+
+def checked_term(key: str, value: object) -> Any:  # noqa: ANN401 -- whatever the setting is
+    """Check one value by the rule of a key in `referral_settings`, and return it. Raises SettingsError."""
+    try:
+        return getattr(ReferralSettings.model_validate({key: value}), key)
+    except ValidationError as error:
+        raise SettingsError(f"{value} is not {ReferralSettings.model_fields[key].description}.") from error
+
+
+def path_of(config_path: Path | None) -> Path:
+    """Return the path of config.json, which an argument, the environment or `.env` may name."""
+    return config_path or _named_in(os.environ) or _named_in(read_dot_env(Path(".env"))) or DEFAULT_PATH
 
 
 def _named_in(variables: Mapping[str, str]) -> Path | None:

@@ -16,6 +16,7 @@ from cashback.cogs.gateway.role_checks import problems_of_roles
 from cashback.database import Database
 from cashback.database.integrity import backup, health
 from cashback.database.payouts import outbox
+from cashback.database.referral_program import unusable_rows
 from cashback.database.schedule import corrections
 from cashback.database.wallets import withdrawals
 from cashback.domain.errors import CashbackError
@@ -49,6 +50,7 @@ class Doctor:
         """Check the file, the schedule, the outbox and the backups."""
         looks = (
             ("database", self._file),
+            ("rows", self._rows),
             ("terms", self._terms),
             ("schedule", self._schedule),
             ("slots", self._decisions),
@@ -63,6 +65,13 @@ class Doctor:
 
     async def _terms(self) -> tuple[bool, str]:
         return True, self._service.terms_line
+
+    async def _rows(self) -> tuple[bool, str]:
+        count, lines = await self._database.read(unusable_rows.listed)
+        if not count:
+            return True, "every referral and wallet has a member's id and whole cents"
+        more = f"; and {count - len(lines):,} more" if count > len(lines) else ""
+        return False, f"{'; '.join(lines)}{more}; correct these rows, until then their referrers are excluded"
 
     async def _schedule(self) -> tuple[bool, str]:
         schedule = await self._service.schedule_overview()

@@ -7,7 +7,7 @@ from cashback.database.guards import lift_guards
 from cashback.database.tables import Moment
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
