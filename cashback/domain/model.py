@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from cashback.domain.earning import ANY_TIME, EarningDates
+
 
 class BatchMode(StrEnum):
     """Which referrers a batch pays."""
@@ -75,6 +77,7 @@ class ExclusionReason(StrEnum):
     BELOW_MINIMUM = "below_minimum"
     OVER_USER_LIMIT = "over_user_limit"
     OVER_TOTAL_LIMIT = "over_total_limit"
+    UNUSABLE_ROW = "unusable_row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ class BatchLimits:
     unusual_share_percent: int | None = None
     new_account_cents: int | None = None
     new_account_days: int = 7
+    dates: EarningDates = ANY_TIME
 
 
 class Absence(StrEnum):

@@ -7,7 +7,7 @@ from cashback.database.guards import lift_guards
 from cashback.database.tables import Moment
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -22,6 +22,8 @@ def upgrade() -> None:
     for name, columns, condition, unique in (
         ("withdrawals_one_open", ["user_id"], REQUESTED, True),
         ("withdrawals_open", ["number"], REQUESTED, False),
+        ("withdrawals_untold", ["number"], "coalesce(told_status, '') <> status", False),
+        ("withdrawals_to_erase", ["decided_at"], "destination IS NOT NULL", False),
         ("withdrawals_by_user", ["user_id", "number"], None, False),
     ):
         where = text(condition) if condition else None
@@ -59,6 +61,7 @@ def _create_withdrawals() -> None:
         Column("reference", Text()),
         Column("reason", Text()),
         Column("erased_at", Moment()),
+        Column("told_status", Text()),
         Column("debit_id", BigInteger(), nullable=False),
         Column("return_id", BigInteger()),
         CheckConstraint("status IN ('requested', 'paid', 'declined', 'cancelled')", name="status_known"),
