@@ -249,7 +249,7 @@ SHOWN_BY: dict[Sabotage, int] = {
     forgets_the_mark: 1,
     credits_twice: 1,
     forgets_the_message: 1,
-    looks_at_no_deadline: 35,
+    looks_at_no_deadline: 21,
     lets_any_admin_decide: 19,
     lets_anybody_pay: 19,
     forgets_what_is_below_a_cent: 1,
