@@ -39,17 +39,27 @@ FOR_THE_WRITER: Final = ("cache_size=-16384", "temp_store=MEMORY")
 FOR_READERS: Final = ("cache_size=-2048", "temp_store=FILE")
 """Pragmas. A reader caches little, and large sorts or joins go into a temporary file."""
 
-SESSION: Final = (
-    "-c timezone=UTC"
-    " -c synchronous_commit=on"
-    f" -c lock_timeout={BUSY_TIMEOUT_SECONDS}s"
-    f" -c idle_in_transaction_session_timeout={2 * BUSY_TIMEOUT_SECONDS}s"
+SESSION: Final = "; ".join(
+    f"SET LOCAL {setting}"
+    for setting in (
+        "timezone = 'UTC'",
+        "synchronous_commit = on",
+        f"lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'",
+        f"idle_in_transaction_session_timeout = '{2 * BUSY_TIMEOUT_SECONDS}s'",
+    )
 )
-"""Settings of a PostgreSQL session.
+"""Settings of each PostgreSQL transaction. A pooler such as PgBouncer may serve each by another connection, and refuses
+settings at the connection's start.
 
 Moments are read in UTC. Commits are on disk, even if the server's own setting would lose the last ones in a crash. The
 timeouts limit the wait for a lock, and for a frozen holder.
 """
+
+APPLICATION_NAME: Final = "cashback"
+"""What the server lists a connection under, unless the address or PGAPPNAME says otherwise."""
+
+PREPARE_THRESHOLD: Final = "prepare_threshold"
+"""In an address it means that statements must not be prepared; other programs need it for poolers."""
 
 MET_ANOTHER: Final = ("40001", "40P01")
 """SQLSTATEs of a transaction that conflicted with another one and did nothing: it is retried."""
@@ -60,6 +70,7 @@ PERHAPS_MET_ANOTHER: Final = ("23505", "42P07")
 ATTEMPTS: Final = 40
 _SECRET_PARAMETER: Final = re.compile(r"([?&](?:password|sslpassword|oauth_client_secret)=)[^&]*", re.IGNORECASE)
 LONGEST_PAUSE_SECONDS: Final = 0.5
+_RAISED: Final = re.compile(r"RAISE\(ABORT, '((?:[^']|'')*)'\)")
 
 
 def located(location: str | Location) -> Location:
@@ -71,7 +82,7 @@ def located(location: str | Location) -> Location:
     if "://" not in said:
         return Path(said.removeprefix("sqlite:"))
     kind = said.split("://", 1)[0]
-    if kind not in {"postgresql", "postgresql+psycopg"}:
+    if kind not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise DatabaseUnavailableError(
             f"Database {kind}://… is of a kind that this program does not know; give a file's path, or an address of"
             " the form postgresql+psycopg://user@host/name."
@@ -141,7 +152,7 @@ def _use_wal(cursor: DBAPICursor) -> None:
 def _postgresql(url: URL, *, writes: bool) -> Engine:
     try:
         engine = create_engine(
-            url,
+            url.difference_update_query([PREPARE_THRESHOLD]),
             poolclass=QueuePool,
             pool_size=1 if writes else READERS,
             max_overflow=0,
@@ -150,7 +161,7 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
             isolation_level="SERIALIZABLE" if writes else "REPEATABLE READ",
             # The driver forgets how many rows an INSERT … SELECT made, unless it is read at once.
             execution_options={"preserve_rowcount": True},
-            connect_args={"options": SESSION, "connect_timeout": BUSY_TIMEOUT_SECONDS},
+            connect_args={"fallback_application_name": APPLICATION_NAME, "connect_timeout": BUSY_TIMEOUT_SECONDS},
         )
     except ModuleNotFoundError as error:
         raise DatabaseUnavailableError(
@@ -160,8 +171,26 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         connection.read_only = not writes
+        if PREPARE_THRESHOLD in url.query or _is_pooled(connection):
+            # A prepared statement belongs to one of the pooler's connections, and the next transaction may get another.
+            connection.prepare_threshold = None
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        # Directly to the driver, and before anything that takes a snapshot.
+        connection.connection.cursor().execute(SESSION)
 
     return engine
+
+
+def _is_pooled(connection: DBAPIConnection) -> bool:
+    """Return whether a pooler is between: it makes up the process number that the server would give."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_backend_pid()")
+    row = cursor.fetchone()
+    cursor.close()
+    connection.rollback()
+    return row is not None and row[0] != connection.info.backend_pid
 
 
 class Patience:
@@ -248,12 +277,15 @@ def create_refusal(connection: Connection, name: str, occasion: str, refusal: st
     if connection.dialect.name == "sqlite":
         # The standard's syntax is newer than some SQLite versions in use.
         condition = occasion.replace("IS DISTINCT FROM", "IS NOT")
+        refusal = refusal.replace("'", "''")
         connection.exec_driver_sql(
             f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {condition} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
         )
         return
     what, _, when = occasion.partition(" WHEN ")
     condition = f" WHEN ({when})" if when else ""
+    # SQLAlchemy would take `:name` for a parameter.
+    refusal = refusal.replace("'", "''").replace(":", r"\:")
     statements = [
         (
             "CREATE OR REPLACE FUNCTION cashback_refuse() RETURNS trigger LANGUAGE plpgsql AS"
@@ -272,6 +304,18 @@ def create_refusal(connection: Connection, name: str, occasion: str, refusal: st
         )
     for statement in statements:
         connection.execute(text(statement))
+
+
+def refusal_of(connection: Connection, name: str) -> str | None:
+    """Return the text with which a trigger made by `create_refusal` refuses; None if there is no such trigger."""
+    if connection.dialect.name == "sqlite":
+        query = text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = :name")
+        statement = connection.scalars(query, {"name": name}).one_or_none()
+        found = _RAISED.search(statement or "")
+        return found[1].replace("''", "'") if found else None
+    query = text("SELECT tgargs FROM pg_trigger WHERE tgname = :name AND NOT tgisinternal LIMIT 1")
+    arguments = connection.scalars(query, {"name": name}).one_or_none()
+    return None if arguments is None else bytes(arguments).split(b"\0")[0].decode()
 
 
 def lift_refusal(connection: Connection, name: str, occasion: str) -> None:
