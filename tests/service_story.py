@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, Final
 
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
+
 from cashback.database import Database
 from cashback.database.dialect import Location
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
 from cashback.domain.errors import CashbackError
 from cashback.services import Actor, AdminService, Source
-from cashback.settings import ReferralSettings, RoleIds, Settings
+from cashback.settings import ReferralSettings, RoleIds, Settings, WithdrawalSettings
 from tests.conftest import Clock, LedgerFixture, raw, run_batches
 
 ADMIN_ROLE: Final = 42
@@ -19,7 +22,10 @@ ADA: Final = Actor(source=Source.DISCORD, user_id=7, role_ids=frozenset({ADMIN_R
 EVE: Final = Actor(source=Source.DISCORD, user_id=8, role_ids=frozenset({ADMIN_ROLE}))
 STRANGER: Final = Actor(source=Source.DISCORD, user_id=9)
 SETTINGS: Final = Settings(
-    role_ids=RoleIds(admin=ADMIN_ROLE), referral_settings=ReferralSettings(approval_threshold_cents=100_000)
+    role_ids=RoleIds(admin=ADMIN_ROLE),
+    referral_settings=ReferralSettings(approval_threshold_cents=100_000),
+    withdrawals=WithdrawalSettings(enabled=True, methods={"paypal": "the address of your account"}),
+    withdrawal_keys=(SecretStr(Fernet.generate_key().decode()),),
 )
 BUYER: Final = 900
 REFERRER: Final = 100
@@ -37,6 +43,7 @@ async def use_services(location: Location) -> list[object]:
         await story.reversals_and_refunds()
         await story.weeks()
         await story.sign_ins()
+        await story.withdrawals()
         await story.lapse()
         verdict = await story.service.verify(ADA)
         story.told += [verdict.breaches, verdict.remarks, verdict.payouts_checked, verdict.credited_cents]
@@ -187,6 +194,25 @@ class Story:
         other = await service.find_session(await service.open_session(ADA))
         assert other is not None
         await service.end_session(ADA, other)
+
+    async def withdrawals(self) -> None:
+        """Adjust a wallet, and ask for withdrawals that are cancelled, declined, paid, and approved by two."""
+        service, member = self.service, 10**17
+        await self.database.ensure_user(member)
+        self.told.append(await service.adjust_wallet(ADA, member, 90_000, reason="a gift"))
+        await self.tell(service.adjust_wallet(ADA, member, 200_000, reason="a large gift"))
+        self.told.append(await service.adjust_wallet(ADA, member, 200_000, reason="a gift", approver_id=EVE.user_id))
+        asked = await service.request_withdrawal(member, 200, "paypal", "bob@example.org")
+        await self.tell(service.request_withdrawal(member, 200, "paypal", "bob@example.org"))
+        await self.tell(service.cancel_withdrawal(member, asked.number))
+        asked = await service.request_withdrawal(member, 300, "paypal", "bob@example.org")
+        await self.tell(service.decline_withdrawal(ADA, asked.number, reason="a doubt"))
+        asked = await service.request_withdrawal(member, 150_000, "paypal", "bob@example.org")
+        await self.tell(service.approve_withdrawal(ADA, asked.number))
+        await self.tell(service.pay_withdrawal(ADA, asked.number, reference="T-1"))
+        await self.tell(service.pay_withdrawal(EVE, asked.number, reference="T-1"))
+        self.clock.advance(timedelta(days=40).total_seconds())
+        self.told.append(await service.erase_destinations())
 
     async def lapse(self) -> None:
         """Let an approval lapse."""
