@@ -48,6 +48,7 @@ from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database, closed_ledger
 from cashback.database.fenced import FencedDatabase
+from cashback.database.integrity.upgrade_backup import back_up_if_older
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
@@ -228,6 +229,14 @@ class Services:
             duties.start_soon(keep_retrying, self.service, name="payout retries")
 
 
+async def register_commands(settings: Settings, database: Database) -> int:
+    """Register the slash commands without a connection to the gateway; return how many there are then."""
+    services = await Services.build(settings, database)
+    async with services.runner, services.client as client:
+        await client.login(required_token(settings))
+        return await client.count_registered_commands()
+
+
 def build_runner(
     settings: Settings, database: Database, lease: Lease, observer: CountingObserver, outbox_changed: WakeUp
 ) -> Runner:
@@ -346,6 +355,9 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
 
     stop_signals.listen(stop_by)
     try:
+        copy = await back_up_if_older(ledger.location, ledger.now())
+        if copy is not None:
+            logger.info("the ledger of an older version is upgraded; %s holds it as it was before", copy)
         async with ledger as database:
             await serve(settings, database, stop, reread=reread)
     finally:

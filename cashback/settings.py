@@ -40,6 +40,7 @@ from cashback.domain.earning import EarningDates
 
 __all__ = ["Settings", "SettingsError", "load"]
 
+DEFAULT_PATH: Final = Path("config.json")
 LARGEST_ID: Final = 2**63 - 1
 PPM_PER_PERCENT: Final = 10_000
 SMALLEST_PERCENT: Final = Decimal("0.0001")
@@ -347,7 +348,7 @@ def load(
     given = os.environ if environ is None else environ
     here = read_dot_env(Path(".env"))
     named = config_path or _named_in(given) or _named_in(here)
-    path = named or Path("config.json")
+    path = named or DEFAULT_PATH
     # Each source as a whole: a token in the environment takes precedence over a token's file named in `.env`.
     variables: dict[str, str] = {}
     for source in (here, read_dot_env(path.parent / ".env"), given):
@@ -376,6 +377,19 @@ def load(
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
     return loaded
+
+
+def checked_term(key: str, value: object) -> Any:  # noqa: ANN401 -- whatever the setting is
+    """Check one value by the rule of a key in `referral_settings`, and return it. Raises SettingsError."""
+    try:
+        return getattr(ReferralSettings.model_validate({key: value}), key)
+    except ValidationError as error:
+        raise SettingsError(f"{value} is not {ReferralSettings.model_fields[key].description}.") from error
+
+
+def path_of(config_path: Path | None) -> Path:
+    """Return the path of config.json, which an argument, the environment or `.env` may name."""
+    return config_path or _named_in(os.environ) or _named_in(read_dot_env(Path(".env"))) or DEFAULT_PATH
 
 
 def _named_in(variables: Mapping[str, str]) -> Path | None:

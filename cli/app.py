@@ -22,12 +22,13 @@ from cli.output import complain, one_line
 HELP: Final = """\
 Pay a community the referral cashback that it has earned.
 
-New here? `cashback demo` shows a whole payout and needs nothing. Then set DISCORD_TOKEN and role_ids.admin;
-`cashback doctor` checks the setup, and `cashback bot` runs the bot.
+New here? `cashback demo` shows a whole payout and needs nothing. Then `cashback setup` asks for what it needs, and
+`cashback bot` runs the bot.
 """
 COMMANDS: Final = {
     "Start here": {
         "demo": "Show a whole payout on a local Discord; it needs no token and keeps nothing.",
+        "setup": "Set up the bot: asks for the token, and for the rest by name.",
         "doctor": "Check the setup and explain how to fix problems.",
         "bot": "Run the bot until it is stopped.",
         "seed": "Fill an empty ledger with a sample community.",
@@ -140,7 +141,9 @@ def run(arguments: Sequence[str]) -> int:
         complain("interrupted; what was committed before stays.")
     except OSError as error:
         # If the reader of the output has gone, there is nobody left to inform.
-        if not isinstance(error, BrokenPipeError):
+        if "temporary directory" in str(error):
+            complain("there is no folder for temporary files; set TMPDIR to one that may be written.")
+        elif not isinstance(error, BrokenPipeError):
             complain(f"{error.filename or 'the output'}: {error.strerror or error}.")
         _drop_output()
     except Exception as error:

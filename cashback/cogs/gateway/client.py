@@ -126,10 +126,18 @@ class CashbackClient(commands.AutoShardedBot):
         if not self.is_closed():
             super().dispatch(event_name, *args, **kwargs)
 
+    @property
+    def _scopes(self) -> list[discord.Object | None]:
+        """The servers in which the slash commands are registered; None stands for all."""
+        return [discord.Object(guild_id) for guild_id in self._guild_ids] or [None]
+
+    async def count_registered_commands(self) -> int:
+        """Ask Discord how many slash commands it has of this bot, over its servers."""
+        return sum([len(await self.tree.fetch_commands(guild=scope)) for scope in self._scopes])
+
     async def setup_hook(self) -> None:
         """Register the slash commands."""
-        scopes: list[discord.Object | None] = [discord.Object(guild_id) for guild_id in self._guild_ids]
-        for scope in scopes or [None]:
+        for scope in self._scopes:
             if scope is not None:
                 self.tree.copy_global_to(guild=scope)
             try:
