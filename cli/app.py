@@ -141,7 +141,9 @@ def run(arguments: Sequence[str]) -> int:
         complain("interrupted; what was committed before stays.")
     except OSError as error:
         # If the reader of the output has gone, there is nobody left to inform.
-        if not isinstance(error, BrokenPipeError):
+        if "temporary directory" in str(error):
+            complain("there is no folder for temporary files; set TMPDIR to one that may be written.")
+        elif not isinstance(error, BrokenPipeError):
             complain(f"{error.filename or 'the output'}: {error.strerror or error}.")
         _drop_output()
     except Exception as error:
