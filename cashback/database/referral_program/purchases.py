@@ -144,7 +144,8 @@ def record_purchases(
                 earned = accrual.earn(amount_cents * earned_at_ppm)
                 if payable_at is not None:
                     accrual.hold(payable_at)
-        is_earning = referral_id is not None and (earned_at_ppm > 0 or not rate_ppm)
+        is_earning = accrual is not None and accrual.earns and referral_id is not None
+        is_earning = is_earning and (earned_at_ppm > 0 or not rate_ppm)
         answers.append(_earned(earned, payable_at) if is_earning else NOBODY_EARNS)
         rows.append(
             (

@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 
 from cashback.database.payouts import reversals
+from cashback.database.referral_program import blacklist
 from cashback.database.referral_program.pending import held_and_owed
+from cashback.database.referral_program.purchases import Purchase, log_purchase
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchLimits
@@ -137,6 +139,14 @@ async def test_reversal_takes_from_the_newest_referral_first(till: LedgerFixture
     assert await reverse(till, batch) == (100, 100)
     given = till.rows("SELECT returned_cents FROM cashback_payout_shares ORDER BY referral_id")
     assert [row[0] for row in given] == [0, 20, 80]
+
+
+@pytest.mark.parametrize("rate_ppm", [0, 5_000])
+async def test_purchase_of_a_blacklisted_referrer_earns_nothing_at_any_rate(till: LedgerFixture, rate_ppm: int) -> None:
+    [buyer] = await till.earn(1, 200)
+    await till.database.write(blacklist.blacklist, 1, reason=None, actor="cli", now=till.clock())
+    bought = Purchase(order_id="later", buyer_id=buyer, amount_cents=500)
+    assert await till.database.write(log_purchase, bought, rate_ppm, till.clock()) is None
 
 
 async def test_member_who_was_never_paid_owes_nothing_after_a_refund(till: LedgerFixture) -> None:
