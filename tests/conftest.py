@@ -24,6 +24,7 @@ from cashback.background.wakeup import WakeUp
 from cashback.database import Database, schema
 from cashback.database.dialect import Location, make_engine, name_of
 from cashback.database.engine import Failpoint, no_failpoint
+from cashback.database.guards import create_guards
 from cashback.database.integrity import reconciliation
 from cashback.database.payouts import approvals, batches, proposals
 from cashback.database.referral_program import referrals
@@ -167,8 +168,23 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+UNGUARDED: Final[set[Location]] = set()
+"""Ledgers whose guards a test has dropped. `LedgerFixture.verify` puts them back first, as a careful editor would."""
+
+
+def put_guards_back(location: Location) -> None:
+    """Create the triggers again that `drop_guards` removed."""
+    if location in UNGUARDED:
+        UNGUARDED.discard(location)
+        engine = make_engine(location, writes=True)
+        with engine.begin() as connection:
+            create_guards(connection)
+        engine.dispose()
+
+
 def drop_guards(location: Location) -> None:
     """Remove the triggers, and PostgreSQL's own checks, like a tampering user."""
+    UNGUARDED.add(location)
     with raw(location) as connection:
         if isinstance(location, URL):
             triggers = "SELECT 'TRIGGER', tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
@@ -314,6 +330,7 @@ class LedgerFixture:
 
     async def verify(self) -> reconciliation.Verdict:
         """Reconcile the books."""
+        put_guards_back(self.location)
         return await self.database.read(reconciliation.verify)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
