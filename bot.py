@@ -28,7 +28,8 @@ from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.gateway import discord_clock
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
-from cashback.cogs.gateway.connection import Needs, StartError, point_at, stay_connected
+from cashback.cogs.gateway.configuration_check import Needs, StartError
+from cashback.cogs.gateway.connection import point_at, stay_connected
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.gateway.membership_check import MembershipCheck
 from cashback.cogs.gateway.roles import Roles
@@ -42,7 +43,7 @@ from cashback.cogs.posts.slot_posts import SlotPosts
 from cashback.cogs.posts.summary_updater import SummaryUpdater
 from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
-from cashback.database import Database
+from cashback.database import Database, closed_ledger
 from cashback.database.fenced import FencedDatabase
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
@@ -56,6 +57,9 @@ from stages import make_pipeline
 STOPPING_SECONDS: Final = 3
 LAST_RESORT_SECONDS: Final = 8
 """A stop may take ten seconds. After that, a waiting transaction is rolled back, and the next start continues it."""
+
+CONFIGURATION_WRONG: Final = os.EX_CONFIG
+"""The exit code that says to a service manager: a restart does not help."""
 
 Reread = Callable[[], Settings]
 """Rereads the configuration."""
@@ -136,6 +140,7 @@ class Services:
             SlotPosts(client, database, service),
             channel_id=settings.logging_channels.audit,
             is_on_duty=lambda: lease.is_held,
+            terms=lambda: service.terms_line,
         )
         summary_updater = SummaryUpdater(
             client,
@@ -271,11 +276,13 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
 
     `reread` rereads the configuration when an admin reloads it; without it, the configuration stays as it is.
 
-    Raises StartError, alone or in a group, if Discord or the configuration prevents the start.
+    Raises StartError, alone or in a group, if Discord or the configuration prevents the start, and LedgerMovedError if
+    the ledger was moved.
     """
     token = required_token(settings)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
+    await database.read(closed_ledger.require_open)
     services = await Services.build(settings, database, reread=reread)
     async with services.lease, services.runner, anyio.create_task_group() as tasks:
         await services.acquire_lease()
@@ -346,7 +353,7 @@ def _exit_if_stuck() -> None:
 
 def main(settings: Settings, *, reread: Reread | None = None) -> int:
     """Run the bot until SIGTERM or SIGINT; return the exit code. An error is one line on standard error."""
-    logs.set_up()
+    logs.set_up(level=settings.log_level)
     try:
         required_token(settings)
         required_admin_role(settings)
@@ -356,7 +363,7 @@ def main(settings: Settings, *, reread: Reread | None = None) -> int:
         if not isinstance(reason, CashbackError):
             raise
         sys.stderr.write(f"error: {' '.join(str(reason).split())}\n")
-        return 1
+        return CONFIGURATION_WRONG if isinstance(reason, StartError) else 1
     logger.info("stopped")
     return 0
 
@@ -375,4 +382,4 @@ if __name__ == "__main__":
         sys.exit(main(loaded, reread=load))
     except SettingsError as wrong:
         sys.stderr.write(f"error: {wrong}\n")
-        sys.exit(1)
+        sys.exit(CONFIGURATION_WRONG)

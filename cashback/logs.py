@@ -16,15 +16,15 @@ QUIET: Final = ("aiohttp", "apscheduler", "discord")
 """Libraries whose INFO lines are only useful to their own developers."""
 
 
-def set_up(stream: TextIO = sys.stderr) -> logging.Handler:
-    """Send all records to a stream, as JSON unless it is a terminal; return the handler."""
+def set_up(stream: TextIO = sys.stderr, *, level: str = "info") -> logging.Handler:
+    """Send the records of this level and above to a stream, as JSON unless it is a terminal; return the handler."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter(as_json=not stream.isatty()))
     root = logging.getLogger()
     root.addHandler(handler)
-    root.setLevel(logging.INFO)
+    root.setLevel(level.upper())
     for library in QUIET:
-        logging.getLogger(library).setLevel(logging.WARNING)
+        logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
     return handler
 
 

@@ -1,7 +1,8 @@
 """Settings: config.json and the environment, parsed into frozen, validated objects.
 
-The file is an Apex Core bot's: keys that this program does not use are accepted and left alone. Secrets come from the
-environment only. Every refusal is one line that names the file, the key, its value and what it may be.
+The file is an Apex Core bot's: keys that this program does not use are accepted and left alone. `config.local.json`
+next to it is merged over it. Secrets come from the environment and from files of their own only. Every refusal is one
+line that names the file, the key, its value and what it may be.
 """
 
 import json
@@ -9,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -24,23 +25,33 @@ from pydantic import (
     ValidationError,
 )
 
+from cashback.config_files import (
+    SettingsError,
+    local_path,
+    merged,
+    read_dot_env,
+    read_json,
+    with_secret_files,
+)
 from cashback.domain import similar_names
+
+__all__ = ["Settings", "SettingsError", "load"]
 
 LARGEST_ID: Final = 2**63 - 1
 PPM_PER_PERCENT: Final = 10_000
 SMALLEST_PERCENT: Final = Decimal("0.0001")
 TOKEN_KEYS: Final = ("token", "bot_token", "discord_token")
 INTAKE_KEY_PREFIX: Final = "CASHBACK_INTAKE_KEY_"
+SECRETS: Final = ("DISCORD_TOKEN", "CASHBACK_METRICS_TOKEN", "CASHBACK_DATABASE", INTAKE_KEY_PREFIX)
+"""Variables that may also be files: each by its name with _FILE, and in systemd's folder of credentials."""
+
 INTAKE_SECRETS: Final = 2
 """A key's secrets that are valid at a time: the new one and, while the shop changes over, the old one."""
 
 INTAKE_SECRET_LENGTH: Final = 32
 
+LogLevel = Literal["debug", "info", "warning", "error"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-
-
-class SettingsError(ValueError):
-    """A setting is wrong; the one line names it, its value, and the valid values."""
 
 
 def _to_id(value: object) -> object:
@@ -231,6 +242,9 @@ class Settings(_Section):
     logging_channels: LoggingChannels = LoggingChannels()
     referral_settings: ReferralSettings = ReferralSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    log_level: Annotated[
+        LogLevel, BeforeValidator(_lowered), Field(description="one of debug, info, warning, error")
+    ] = "info"
     database: str = "cashback.db"
     discord_token: SecretStr | None = None
     discord_api_url: str | None = None
@@ -265,44 +279,56 @@ def load(
 ) -> Settings:
     """Load the settings: an argument takes precedence over the environment, and that over `config.json` and `.env`.
 
-    If config.json is missing, the defaults apply, but a file named by the caller must exist. Raises SettingsError.
+    `config.local.json` next to config.json is merged over it. `.env` is read next to the configuration, and in the
+    current folder. If config.json is missing, the defaults apply, but a file named by the caller must exist. Raises
+    SettingsError.
     """
-    environ = {**_dot_env(Path(".env")), **(os.environ if environ is None else environ)}
-    named = config_path or (Path(environ["CASHBACK_CONFIG"]) if environ.get("CASHBACK_CONFIG") else None)
+    given = os.environ if environ is None else environ
+    here = read_dot_env(Path(".env"))
+    named = config_path or _named_in(given) or _named_in(here)
     path = named or Path("config.json")
-    content = _read(path, must_exist=named is not None)
-    tokens = [key for key in TOKEN_KEYS if key in content]
+    # Each source as a whole: a token in the environment takes precedence over a token's file named in `.env`.
+    variables: dict[str, str] = {}
+    for source in (here, read_dot_env(path.parent / ".env"), given):
+        variables |= with_secret_files(source, SECRETS)
+    files = {path: read_json(path, must_exist=named is not None)}
+    files[local_path(path)] = read_json(local_path(path), must_exist=False)
+    content: dict[str, Any] = {}
+    for each in files.values():
+        content = merged(content, _with_present_names(each))
     ours: dict[str, Any] = {key: value for key, value in content.items() if key not in _FROM_ENVIRONMENT}
-    old_names = _old_names(content)
-    if old_names:
-        ours["referral_settings"] = _with_present_names(content["referral_settings"])
-    ours["warnings"] = (
-        *(
-            f"{path.name}: {key} is not used: the token comes from DISCORD_TOKEN only; remove it from the file."
-            for key in tokens
-        ),
-        *(
-            f"{path.name}: {_printable(key)} is not a setting; did you mean {known}? Rename it."
-            for key, known in _slips(content)
-        ),
-        *(
-            f"{path.name}: referral_settings.{old} is an old name of referral_settings.{RENAMED[old]}; rename it."
-            for old in old_names
-        ),
-    )
-    ours["database"] = database or environ.get("CASHBACK_DATABASE") or "cashback.db"
-    ours["discord_token"] = environ.get("DISCORD_TOKEN", "").strip() or None
-    ours["discord_api_url"] = _api_url(environ.get("DISCORD_API_URL", "").strip())
-    ours["intake_keys"] = _intake_keys(environ)
-    ours["metrics_token"] = environ.get("CASHBACK_METRICS_TOKEN", "").strip() or None
+    ours["warnings"] = tuple(warning for name, each in files.items() for warning in _warnings(name, each))
+    ours["database"] = database or variables.get("CASHBACK_DATABASE") or "cashback.db"
+    ours["discord_token"] = variables.get("DISCORD_TOKEN", "").strip() or None
+    ours["discord_api_url"] = _api_url(variables.get("DISCORD_API_URL", "").strip())
+    ours["intake_keys"] = _intake_keys(variables)
+    ours["metrics_token"] = variables.get("CASHBACK_METRICS_TOKEN", "").strip() or None
+    level = variables.get("CASHBACK_LOG_LEVEL", "").strip()
+    if level:
+        ours["log_level"] = _log_level(level)
     try:
         loaded = Settings.model_validate(ours)
     except ValidationError as error:
-        raise SettingsError(_one_line(path, error, content)) from error
+        raise SettingsError(_one_line(files, error)) from error
     wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids)
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
     return loaded
+
+
+def _named_in(variables: Mapping[str, str]) -> Path | None:
+    name = variables.get("CASHBACK_CONFIG")
+    return Path(name) if name else None
+
+
+def _warnings(path: Path, content: Mapping[str, Any]) -> Iterator[str]:
+    """List what is odd in one file, a line each."""
+    for key in (key for key in TOKEN_KEYS if key in content):
+        yield f"{path.name}: {key} is not used: the token comes from DISCORD_TOKEN only; remove it from the file."
+    for key, known in _slips(content):
+        yield f"{path.name}: {_printable(key)} is not a setting; did you mean {known}? Rename it."
+    for old in _old_names(content):
+        yield f"{path.name}: referral_settings.{old} is an old name of referral_settings.{RENAMED[old]}; rename it."
 
 
 def _old_names(content: Mapping[str, Any]) -> list[str]:
@@ -311,10 +337,14 @@ def _old_names(content: Mapping[str, Any]) -> list[str]:
     return [old for old in RENAMED if old in section] if isinstance(section, dict) else []
 
 
-def _with_present_names(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Rename old keys; if the file has both, the present name counts."""
+def _with_present_names(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Rename old keys in `referral_settings`; if the file has both, the present name counts."""
+    if not _old_names(content):
+        return content
+    section = content["referral_settings"]
     renamed = {RENAMED[key]: value for key, value in section.items() if key in RENAMED}
-    return {**renamed, **{key: value for key, value in section.items() if key not in RENAMED}}
+    present = {key: value for key, value in section.items() if key not in RENAMED}
+    return {**content, "referral_settings": {**renamed, **present}}
 
 
 def _slips(content: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -356,6 +386,12 @@ def _intake_keys(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     return keys
 
 
+def _log_level(text: str) -> str:
+    if text.lower() not in get_args(LogLevel):
+        raise SettingsError(f"CASHBACK_LOG_LEVEL is {json.dumps(text)}, but may be one of debug, info, warning, error.")
+    return text
+
+
 def _api_url(text: str) -> str | None:
     if not text:
         return None
@@ -376,66 +412,10 @@ def _is_web_address(text: str) -> bool:
         return False
 
 
-def _read(path: Path, *, must_exist: bool) -> dict[str, Any]:
-    """Read the file into a dict; a missing file is empty unless it was named."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        if must_exist:
-            raise SettingsError(f"{path} does not exist; create it, or name another with --config.") from error
-        return {}
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from error
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read ({error.strerror}); name another with --config.") from error
-    try:
-        content = json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_no_repeats)
-    except json.JSONDecodeError as error:
-        raise SettingsError(f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}.") from error
-    except (ValueError, RecursionError) as error:
-        raise SettingsError(f"{path} is not usable: {error}.") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} does not hold a JSON object; it must begin with {{.")
-    return content
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number that JSON knows")
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'the key "{repeated}" occurs twice')
-    return content
-
-
-def _dot_env(path: Path) -> dict[str, str]:
-    """Parse KEY=VALUE lines; `export`, quotes, empty lines and comments are understood."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return {}
-    found = {}
-    for line in lines:
-        key, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and not key.startswith("#"):
-            found[key.strip()] = _unquoted(value.strip())
-    return found
-
-
-def _unquoted(value: str) -> str:
-    """Return the text between quotes, or else before a comment."""
-    if value[:1] in {'"', "'"} and value.find(value[0], 1) > 0:
-        return value[1 : value.index(value[0], 1)]
-    return "" if value.startswith("#") else value.partition(" #")[0].rstrip()
-
-
-def _one_line(path: Path, error: ValidationError, content: Mapping[str, Any]) -> str:
-    """Describe the first wrong key, its value, and the valid values in one line."""
+def _one_line(files: Mapping[Path, Mapping[str, Any]], error: ValidationError) -> str:
+    """Describe the first wrong key, its file, its value, and the valid values in one line."""
     first = error.errors()[0]
+    path, content = _origin(files, first["loc"])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         section, name = map(str, first["loc"])
@@ -446,6 +426,25 @@ def _one_line(path: Path, error: ValidationError, content: Mapping[str, Any]) ->
             key = f"referral_settings.{old}"
     value = json.dumps(first["input"], default=float)
     return f"{path.name}: {key} is {value[:80]}, but may be {_meaning(first['loc'])}."
+
+
+def _origin(files: Mapping[Path, Mapping[str, Any]], location: tuple[int | str, ...]) -> tuple[Path, Mapping[str, Any]]:
+    """Return the last file that has the key, which is the one whose value counts."""
+    for path, content in reversed(list(files.items())):
+        if _holds(_with_present_names(content), location):
+            return path, content
+    return next(iter(files.items()))
+
+
+def _holds(content: Any, location: tuple[int | str, ...]) -> bool:  # noqa: ANN401 -- whatever JSON holds
+    """Return whether a file has the key at this place, or a value that is not an object on the way to it."""
+    for part in location:
+        if not isinstance(content, Mapping):
+            return True
+        if part not in content:
+            return False
+        content = content[part]
+    return True
 
 
 def _printable(key: str) -> str:

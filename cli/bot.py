@@ -3,11 +3,18 @@
 import typer
 
 import bot
+from cashback.domain.errors import CashbackError
 from cli.context import Place
 from cli.options import ConfigOption, DatabaseOption
+from cli.output import complain
 
 
 def command(context: typer.Context, *, config: ConfigOption = None, database: DatabaseOption = None) -> int:
     """Run the bot."""
     place = Place.of(context, config, database)
-    return bot.main(place.settings(), reread=place.settings)
+    try:
+        settings = place.settings()
+    except CashbackError as wrong:
+        complain(wrong)
+        return bot.CONFIGURATION_WRONG
+    return bot.main(settings, reread=place.settings)

@@ -93,7 +93,7 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
             }
         )
         async with ledger(settings, create=True) as database, anyio.create_task_group() as tasks:
-            facts = await plant(database, iter(members), lambda _count: None)
+            facts = await plant(database, lambda: iter(members), lambda _count: None)
             _chapter("A community whose members refer friends who buy")
             say(
                 f"  {counted(facts['referrers'], 'member')} referred {facts['referrals']} friends."

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -25,14 +25,21 @@ from cashback.shops.tables import BadRow
 from cli.context import Place, ledger
 from cli.import_tally import ERRORS_LISTED, Tally
 from cli.options import ConfigOption, DatabaseOption, JsonOption
-from cli.output import Advance, UsageError, complain, counted, progress, remark, say, say_json
+from cli.output import Advance, RestartableAdvance, UsageError, complain, counted, progress, remark, say, say_json
 
 CHUNK_ROWS: Final = 20_000
 """Rows in one transaction: each transaction rewrites most of the referrals' pages, so fewer of them write less."""
 
 
+Tallies = dict[str, Tally]
+"""What became of each file's rows, by the file's name."""
+
+
 class _RolledBackError(Exception):
-    """Rolls back a strict import with bad rows, or a dry run."""
+    """Rolls back a strict import with bad rows, or a dry run; carries the counts out of the transaction."""
+
+    def __init__(self, tallies: Tallies) -> None:
+        self.tallies = tallies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,58 +49,70 @@ class Files:
     referrals: ReferralFile | None
     purchases: PurchaseFile | None
 
+    def by_name(self) -> Iterator[tuple[str, ReferralFile | PurchaseFile]]:
+        """Return the given files with their names, referrals first."""
+        if self.referrals is not None:
+            yield "referrals", self.referrals
+        if self.purchases is not None:
+            yield "purchases", self.purchases
 
-@dataclass(slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Import:
-    """One run: the files, referrals first, and what became of their rows so far."""
+    """One run. A transaction may run twice, so its functions return their counts and change nothing of this object."""
 
     files: Files
     rate_ppm: int
     holding_days: int
     now: datetime
-    tallies: dict[str, Tally] = field(default_factory=dict)
 
-    def chunks(self) -> Iterator[Chunk[tuple[int, int]] | Chunk[Purchase]]:
+    def new_tallies(self) -> Tallies:
+        """Return a tally without rows for each file."""
+        return {
+            name: Tally(kind=file.kind_name, not_looked_at=file.not_looked_at) for name, file in self.files.by_name()
+        }
+
+    def chunks(self) -> Iterator[tuple[str, Chunk[Any]]]:
         """Read both files, referrals first, so that a buyer's referrer is known before the purchase."""
-        for name, file in (("referrals", self.files.referrals), ("purchases", self.files.purchases)):
-            if file is not None:
-                self.tallies[name] = Tally(kind=file.kind_name, not_looked_at=file.not_looked_at)
-                yield from file.chunks(CHUNK_ROWS)
+        for name, file in self.files.by_name():
+            for chunk in file.chunks(CHUNK_ROWS):
+                yield name, chunk
 
-    def take(self, connection: Any, chunk: Chunk[Any]) -> None:  # noqa: ANN401 -- the database package's connection
-        """Take a chunk's good rows."""
-        self._drop_strangers(connection, chunk)
-        if "purchases" in self.tallies:
-            self._take_purchases(connection, chunk, self.tallies["purchases"])
+    def take(self, connection: Any, name: str, chunk: Chunk[Any]) -> Tally:  # noqa: ANN401 -- the database package's connection
+        """Take a chunk's good rows; return its counts."""
+        tally = Tally()
+        known = self._without_strangers(connection, chunk)
+        if name == "purchases":
+            self._take_purchases(connection, known, tally)
         else:
-            self._take_referrals(connection, chunk, self.tallies["referrals"])
+            self._take_referrals(connection, known, tally)
+        return tally
 
-    def take_all(self, connection: Any, advance: Advance, *, keep: bool) -> None:  # noqa: ANN401 -- as above
+    def take_all(self, connection: Any, advance: RestartableAdvance, *, keep: bool) -> Tallies:  # noqa: ANN401 -- as above
         """Take every chunk in one transaction, and roll it back if a row is bad or nothing is to be kept."""
-        for chunk in self.chunks():
-            self.take(connection, chunk)
+        advance.restart()
+        tallies = self.new_tallies()
+        for name, chunk in self.chunks():
+            tallies[name].add(self.take(connection, name, chunk))
             advance(chunk.read)
-        if self.bad or not keep:
-            raise _RolledBackError
+        if not keep or _bad_in(tallies):
+            raise _RolledBackError(tallies)
+        return tallies
 
-    @property
-    def bad(self) -> int:
-        """Count the bad rows of all files."""
-        return sum(tally.bad for tally in self.tallies.values())
-
-    def _drop_strangers(self, connection: Any, chunk: Chunk[Any]) -> None:  # noqa: ANN401 -- as above
+    def _without_strangers(self, connection: Any, chunk: Chunk[Any]) -> Chunk[Any]:  # noqa: ANN401 -- as above
         """Make bad rows of those with an id that no Discord account has and the ledger does not know."""
         strangers = strangers_among(connection, _ids_in(chunk.rows), self.now)
         if not strangers:
-            return
-        kept: list[int] = []
+            return chunk
+        kept, bad = list[int](), list(chunk.bad)
         for number, row in enumerate(chunk.rows):
             stranger = next((one for one in _ids_in([row]) if one in strangers), None)
             if stranger is None:
                 kept.append(number)
             else:
-                chunk.bad.append(BadRow(line=chunk.lines[number], reason=f"{stranger} {strangers[stranger]}"))
-        chunk.rows, chunk.lines = [chunk.rows[n] for n in kept], [chunk.lines[n] for n in kept]
+                bad.append(BadRow(line=chunk.lines[number], reason=f"{stranger} {strangers[stranger]}"))
+        rows, lines = [chunk.rows[n] for n in kept], [chunk.lines[n] for n in kept]
+        return replace(chunk, rows=rows, lines=lines, bad=bad)
 
     def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
         refusals = create_referrals(connection, chunk.rows, self.now)
@@ -252,17 +271,18 @@ def import_files(
     files = _opened(purchases, referrals, answers or Answers())
     lines = sum(file.line_count for file in (files.referrals, files.purchases) if file is not None)
     with progress("Importing", lines) as advance:
-        run = anyio.run(_import, settings, files, strict, dry_run, advance)
-    refused = strict and run.bad > 0
-    for name, tally in run.tallies.items():
+        tallies = anyio.run(_import, settings, files, strict, dry_run, advance)
+    bad = _bad_in(tallies)
+    refused = strict and bad > 0
+    for name, tally in tallies.items():
         if refused:
             tally.reset_imported()
         _list_bad_rows(referrals if name == "referrals" else purchases, tally)
-    say_json(_all_as_json(run.tallies)) if as_json else _say(run.tallies, dry_run=dry_run)
+    say_json(_all_as_json(tallies)) if as_json else _say(tallies, dry_run=dry_run)
     if refused:
-        complain(f"nothing was imported: --strict, and {counted(run.bad, 'row is', 'rows are')} bad")
+        complain(f"nothing was imported: --strict, and {counted(bad, 'row is', 'rows are')} bad")
         return 1
-    return 3 if run.bad else 0
+    return 3 if bad else 0
 
 
 def _ids_in(rows: Sequence[Purchase | tuple[int, int]]) -> set[int]:
@@ -301,7 +321,7 @@ async def _import(
     strict: bool,  # noqa: FBT001 -- anyio.run passes by position
     dry_run: bool,  # noqa: FBT001 -- as above
     advance: Advance,
-) -> _Import:
+) -> Tallies:
     async with ledger(settings, create=not dry_run) as database:
         run = _Import(
             files=files,
@@ -310,19 +330,26 @@ async def _import(
             now=database.now(),
         )
         if strict or dry_run:
-            await _take_in_one_transaction(database, run, advance, keep=not dry_run)
-        else:
-            for chunk in run.chunks():
-                await database.write(run.take, chunk)
-                advance(chunk.read)
-        return run
+            return await _take_in_one_transaction(database, run, RestartableAdvance(advance), keep=not dry_run)
+        tallies = run.new_tallies()
+        for name, chunk in run.chunks():
+            tallies[name].add(await database.write(run.take, name, chunk))
+            advance(chunk.read)
+        return tallies
 
 
-async def _take_in_one_transaction(database: Database, run: _Import, advance: Advance, *, keep: bool) -> None:
+async def _take_in_one_transaction(
+    database: Database, run: _Import, advance: RestartableAdvance, *, keep: bool
+) -> Tallies:
     try:
-        await database.write(run.take_all, advance, keep=keep)
-    except _RolledBackError:
-        return
+        return await database.write(run.take_all, advance, keep=keep)
+    except _RolledBackError as rolled_back:
+        return rolled_back.tallies
+
+
+def _bad_in(tallies: Tallies) -> int:
+    """Count the bad rows of all files."""
+    return sum(tally.bad for tally in tallies.values())
 
 
 def _list_bad_rows(path: Path | None, tally: Tally) -> None:
@@ -332,7 +359,7 @@ def _list_bad_rows(path: Path | None, tally: Tally) -> None:
         remark(f"{path}: and {counted(tally.bad - len(tally.errors), 'more bad row')}")
 
 
-def _all_as_json(tallies: dict[str, Tally]) -> dict[str, Any]:
+def _all_as_json(tallies: Tallies) -> dict[str, Any]:
     """Return the sums over the files, and each file's own."""
     parts = {name: tally.as_json(name) for name, tally in tallies.items()}
     names = ("read", "imported", "known", "nobody_earns", "bad", "earned_cents")
@@ -341,7 +368,7 @@ def _all_as_json(tallies: dict[str, Tally]) -> dict[str, Any]:
     return {**sums, "errors": errors[:ERRORS_LISTED], **parts}
 
 
-def _say(tallies: dict[str, Tally], *, dry_run: bool) -> None:
+def _say(tallies: Tallies, *, dry_run: bool) -> None:
     for name, tally in tallies.items():
         tally.say(name)
     if dry_run:

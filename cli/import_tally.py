@@ -29,12 +29,17 @@ class Outcome:
         self.rows += 1
         self.cents += cents
 
+    def include(self, other: "Outcome") -> None:
+        """Add another count."""
+        self.rows += other.rows
+        self.cents += other.cents
+
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
     """What became of one file's rows. `errors` lists the first of those that `bad` counts."""
 
-    kind: str
+    kind: str = ""
     not_looked_at: tuple[str, ...] = ()
     read: int = 0
     imported: int = 0
@@ -50,6 +55,25 @@ class Tally:
     taken_cents: int = 0
     members: set[int] = field(default_factory=set)
     largest: list[tuple[int, str, int]] = field(default_factory=list)
+
+    def add(self, chunk: "Tally") -> None:
+        """Add the counts of a chunk, which has committed or is part of the present transaction."""
+        self.read += chunk.read
+        self.imported += chunk.imported
+        self.known += chunk.known
+        self.nobody_earns += chunk.nobody_earns
+        self.earned_cents += chunk.earned_cents
+        self.bad += chunk.bad
+        self.errors += chunk.errors[: ERRORS_LISTED - len(self.errors)]
+        self.cents += chunk.cents
+        self.taken_cents += chunk.taken_cents
+        self.refunds.include(chunk.refunds)
+        for mine, theirs in ((self.outcomes, chunk.outcomes), (self.excluded, chunk.excluded)):
+            for name, counts in theirs.items():
+                mine.setdefault(name, Outcome()).include(counts)
+        if len(self.members) < MEMBERS_COUNTED:
+            self.members |= chunk.members
+        self.largest = heapq.nlargest(LARGEST_LISTED, [*self.largest, *chunk.largest], key=lambda one: one[0])
 
     def refuse(self, rows: list[BadRow]) -> None:
         """Count bad rows, and list them while there are few."""

@@ -95,6 +95,24 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+class RestartableAdvance:
+    """Moves a progress bar from within a transaction, whose function may run twice: it restarts with the function."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._count = 0
+
+    def __call__(self, count: int) -> None:
+        """Move the bar."""
+        self._count += count
+        self._advance(count)
+
+    def restart(self) -> None:
+        """Move the bar back to where it was before the transaction."""
+        self._advance(-self._count)
+        self._count = 0
+
+
 @contextmanager
 def progress(title: str, total: int | None) -> Iterator[Advance]:
     """Show a progress bar if standard error is a terminal. Yields the function that moves it."""

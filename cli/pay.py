@@ -15,6 +15,7 @@ from cashback.domain.model import BatchMode, BatchSummary, Selection
 from cashback.domain.money import dollars
 from cashback.domain.ports import NullObserver
 from cashback.services import CLI, EVERYONE, Actor, AdminService, Source, batch_limits_of
+from cashback.services.terms import terms_line
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.formatting import exit_code, report_json, report_lines, summary_lines, unpaid_json
@@ -70,7 +71,7 @@ def pay(place: Place, order: Order, *, yes: bool, dry_run: bool, as_json: bool) 
         say_json(unpaid_json("nothing_pending", BatchMode.BATCH)) if as_json else say(str(nothing))
         return 0
     if not as_json:
-        say(*summary_lines(summary), "")
+        say(*summary_lines(summary), f"Terms: {terms_line(settings.referral_settings)}.", "")
     if dry_run:
         _show_preview(summary, as_json=as_json)
         return 0

@@ -1,8 +1,9 @@
 """`seed`: fills an empty ledger with a community, through the same functions that record referrals and purchases."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Annotated, Any, Final
 
@@ -17,7 +18,7 @@ from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import Place, found_in, ledger
 from cli.options import ConfigOption, DatabaseOption, JsonOption
-from cli.output import Advance, UsageError, counted, progress, say, say_json
+from cli.output import Advance, RestartableAdvance, UsageError, counted, progress, say, say_json
 
 # What each referrer of the sample earns, and the number of referrals: fifteen referrers, $127.50 in all.
 SAMPLE: Final = (
@@ -55,6 +56,10 @@ class Member:
     referrer_id: int
     member_id: int
     amount_cents: int
+
+
+MakeMembers = Callable[[], Iterator[Member]]
+"""Makes the same community each time: the transaction that writes it may run twice."""
 
 
 def sample_members() -> Iterator[Member]:
@@ -103,11 +108,11 @@ def command(
 ) -> int:
     """Fill an empty ledger with the sample community, or with a random one of the size that is asked for."""
     place = Place.of(context, config, database)
-    members, count = _chosen(referrers, referrals, random_seed)
+    make_members, count = _chosen(referrers, referrals, random_seed)
     # Never the default ledger: an invented community must not get among members with real cashback.
     settings = replace(place, database=place.database or SAMPLE_DATABASE).settings()
     with progress("Seeding", count) as advance:
-        facts = anyio.run(_seed, settings, members, advance)
+        facts = anyio.run(_seed, settings, make_members, advance)
     if as_json:
         say_json({"database": ledger(settings).name, **facts})
     else:
@@ -118,35 +123,42 @@ def command(
     return 0
 
 
-def _chosen(referrers: int | None, referrals: int | None, random_seed: int | None) -> tuple[Iterator[Member], int]:
+def _chosen(referrers: int | None, referrals: int | None, random_seed: int | None) -> tuple[MakeMembers, int]:
     if referrers is None:
         if referrals is not None or random_seed is not None:
             raise UsageError("--referrals and --seed need --referrers N; without it the sample community is made.")
-        return sample_members(), sum(count for _, count in SAMPLE)
+        return sample_members, sum(count for _, count in SAMPLE)
     count = referrals if referrals is not None else REFERRALS_EACH * referrers
     if count < referrers:
         raise UsageError(f"{referrers} referrers need at least as many referrals; --referrals is {count}.")
-    return random_members(referrers, count, random_seed or 0), count
+    return partial(random_members, referrers, count, random_seed or 0), count
 
 
-async def _seed(settings: Settings, members: Iterator[Member], advance: Advance) -> dict[str, int]:
+async def _seed(settings: Settings, make_members: MakeMembers, advance: Advance) -> dict[str, int]:
     database = ledger(settings, create=True)
     revision, tables = await found_in(database)
     if revision is None and tables:
         raise _not_empty(database)
     async with database:
-        return await plant(database, members, advance)
+        return await plant(database, make_members, advance)
 
 
-async def plant(database: Database, members: Iterator[Member], advance: Advance) -> dict[str, int]:
+async def plant(database: Database, make_members: MakeMembers, advance: Advance) -> dict[str, int]:
     """Write a community in one transaction and sum it up. Raises CashbackError if the ledger is not empty."""
-    return await database.write(_plant, members, database, advance)
+    return await database.write(_plant, make_members, database, RestartableAdvance(advance))
 
 
-def _plant(connection: Any, members: Iterator[Member], database: Database, advance: Advance) -> dict[str, int]:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
+def _plant(
+    connection: Any,  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
+    make_members: MakeMembers,
+    database: Database,
+    advance: RestartableAdvance,
+) -> dict[str, int]:
+    advance.restart()
     if not is_empty(connection):
         raise _not_empty(database)
     now = database.now()
+    members = make_members()
     referrers: set[int] = set()
     referrals = pending_cents = 0
     while chunk := list(islice(members, CHUNK_ROWS)):

@@ -14,6 +14,7 @@ import typer
 from cashback import logs
 from cashback.background.recovery import Recovery
 from cashback.background.wakeup import WakeUp
+from cashback.database import closed_ledger
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.options import ConfigOption, DatabaseOption
@@ -29,15 +30,17 @@ logger = logging.getLogger(__name__)
 def command(context: typer.Context, *, config: ConfigOption = None, database: DatabaseOption = None) -> int:
     """Work until SIGTERM or SIGINT, and finish the current chunk."""
     settings = Place.of(context, config, database).settings()
-    logs.set_up()
-    anyio.run(_work_until_signal, settings)
+    logs.set_up(level=settings.log_level)
+    anyio.run(work_until_signal, settings)
     logger.info("stopped")
     return 0
 
 
-async def _work_until_signal(settings: Settings) -> None:
+async def work_until_signal(settings: Settings) -> None:
+    """Work on the ledger that the settings name. Raises LedgerMovedError if it was moved."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with ledger(settings, create=True) as database:
+            await database.read(closed_ledger.require_open)
             recovery = Recovery(
                 database,
                 summaries_changed=WakeUp(),

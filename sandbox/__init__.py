@@ -5,6 +5,7 @@ It imports nothing of the program that it serves, so its only possible errors ar
 """
 
 from sandbox.answers import Answer, AnswerKind, Interaction, InteractionKind
+from sandbox.channel_types import ChannelType
 from sandbox.clock import ManualClock
 from sandbox.errors import SandboxError
 from sandbox.model import Attachment, Button, Channel, Member, Message, Role
@@ -16,6 +17,7 @@ __all__ = [
     "Attachment",
     "Button",
     "Channel",
+    "ChannelType",
     "Interaction",
     "InteractionKind",
     "ManualClock",

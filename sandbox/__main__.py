@@ -18,18 +18,20 @@ async def serve(port: int, token: str | None) -> None:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with Sandbox(port=port, token=token) as sandbox:
             admin = sandbox.add_role("Admin", permissions=ADMINISTRATOR, color=0xE67E22)
-            sandbox.add_channel("general")
-            sandbox.add_channel("admin")
-            sandbox.add_channel("audit-log")
-            sandbox.add_member("Ada", role_ids=[admin.id])
-            for name in ("Ben", "Cleo", "Dan"):
-                sandbox.add_member(name)
+            viewer = sandbox.add_role("Viewer", color=0x3498DB)
+            channels = [sandbox.add_channel(name) for name in ("general", "admin", "audit-log")]
+            roles = {"Ada": [admin.id], "Ben": [viewer.id]}
+            people = [sandbox.add_member(name, role_ids=roles.get(name, [])) for name in ("Ada", "Ben", "Cleo", "Dan")]
+            ids = {f"channel {each.name}": each.id for each in channels}
+            ids |= {f"member {each.name}": each.id for each in people}
             sys.stdout.write(
                 f"chat page   {sandbox.url}/chat/\n"
                 f"API         {sandbox.api_url}\n"
                 f"bot token   {sandbox.token}\n"
                 f"guild       {sandbox.guild_id}\n"
+                f"bot         {sandbox.bot_user_id}\n"
                 f"admin role  {admin.id}\n"
+                f"viewer role {viewer.id}\n" + "".join(f"{name:<18} {each}\n" for name, each in ids.items())
             )
             sys.stdout.flush()
             async for _ in signals:

@@ -70,6 +70,7 @@ class Interaction:
     data: Json
     created_at: float
     message: Message | None = None
+    source: Interaction | None = None
     answer: Answer | None = None
     original: Message | None = None
     followups: list[Message] = field(default_factory=list)

@@ -43,6 +43,9 @@ async def read_body(request: web.Request) -> Body:
     """Read a request to its end."""
     if request.content_type == "multipart/form-data":
         return await _read_form(request)
+    if request.content_type == "application/x-www-form-urlencoded":
+        posted = (await request.post()).get("payload_json")
+        return Body(json=_parse(posted)) if isinstance(posted, str) else Body()
     text = await request.text()
     return Body(json=_parse(text)) if text else Body()
 

@@ -14,6 +14,7 @@ import anyio
 from aiohttp import web
 
 from sandbox import message_payloads, typed
+from sandbox.channel_types import WITHOUT_MESSAGES
 from sandbox.errors import ApiError, SandboxError
 from sandbox.front import json_response
 from sandbox.model import Channel, EventName, Message
@@ -102,7 +103,7 @@ class Chat:
             {
                 "guild": self._state.guild_name,
                 "bot": {"id": str(self._state.bot.id), "name": self._state.bot.name, "online": self._gateway.connected},
-                "channels": [{"id": str(each.id), "name": each.name} for each in self._state.guild_channels()],
+                "channels": [{"id": str(each.id), "name": each.name} for each in self._places()],
                 "direct": None if direct is None else str(direct.id),
                 "directOpen": member_id not in self._faults.dm_refusals,
                 "members": self._people_to_be(member_id),
@@ -245,6 +246,11 @@ class Chat:
             "usedBy": None if invocation is None else self._state.user(invocation.user_id).name,
             "usedById": None if invocation is None else str(invocation.user_id),
         }
+
+    def _places(self) -> list[Channel]:
+        """List the channels in which people can write, and the threads that are not archived."""
+        channels = [each for each in self._state.guild_channels() if each.kind not in WITHOUT_MESSAGES]
+        return channels + [each for each in self._state.threads() if not each.archived]
 
     def _people_to_be(self, chosen_id: int) -> list[Json]:
         """List the people to choose from: the first so many, and the chosen one."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandbox import errors, payloads
+from sandbox.command_limits import check_command
 from sandbox.errors import SandboxError
-from sandbox.limits import check_custom_text
+from sandbox.limits import FormErrors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,19 @@ if TYPE_CHECKING:
 CHAT_INPUT = 1
 SUB_COMMAND, SUB_COMMAND_GROUP, STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, MENTIONABLE, NUMBER = range(1, 11)
 COMMANDS = 100
-OPTIONS = 25
+CHANGEABLE = (
+    "name",
+    "name_localizations",
+    "description",
+    "description_localizations",
+    "options",
+    "default_member_permissions",
+    "dm_permission",
+    "contexts",
+    "integration_types",
+    "nsfw",
+    "type",
+)
 
 
 class Commands:
@@ -31,15 +44,44 @@ class Commands:
         """Return the commands of one scope."""
         return self._registered.get(guild_id, [])
 
-    def usable(self) -> list[Json]:
-        """Return the commands that a member can use; the guild's own hides a global one of the same name."""
-        names = {each["name"]: each for scope in (None, self._state.guild_id) for each in self.all(scope)}
-        return [each for each in names.values() if each.get("type", CHAT_INPUT) == CHAT_INPUT]
+    def usable(self, *, in_guild: bool = True) -> list[Json]:
+        """Return what a person can choose, the guild's commands first; in direct messages only the global ones.
+
+        A command that is registered in both scopes is there twice, as in Discord's picker.
+        """
+        scopes = (self._state.guild_id, None) if in_guild else (None,)
+        found = [each for scope in scopes for each in self.all(scope)]
+        return [each for each in found if each.get("type", CHAT_INPUT) == CHAT_INPUT]
+
+    def change(self, command_id: int, body: Json, guild_id: int | None = None) -> Json:
+        """Change some fields of a command."""
+        old = self.find(command_id, guild_id)
+        kept = {key: old[key] for key in CHANGEABLE if key in old}
+        check_command({**kept, **body})
+        command = self._register({**kept, **body}, guild_id, old["id"])
+        self._registered[guild_id] = [command if each is old else each for each in self.all(guild_id)]
+        return command
+
+    def remove(self, command_id: int, guild_id: int | None = None) -> None:
+        """Delete a command of one scope."""
+        old = self.find(command_id, guild_id)
+        self._registered[guild_id] = [each for each in self.all(guild_id) if each is not old]
+
+    def find(self, command_id: int, guild_id: int | None = None) -> Json:
+        """Return a command of one scope by its id."""
+        for each in self.all(guild_id):
+            if each["id"] == str(command_id):
+                return each
+        raise errors.ApiError(404, 10063, "Unknown application command")
 
     def overwrite(self, bodies: list[Json], guild_id: int | None = None) -> list[Json]:
         """Replace the commands of one scope."""
         if len(bodies) > COMMANDS:
             raise errors.ApiError(400, 30032, f"Maximum number of application commands reached ({COMMANDS}).")
+        wrong = FormErrors()
+        for index, body in enumerate(bodies):
+            check_command(body, (index,), wrong)
+        wrong.raise_if_any()
         names = [(body.get("type", CHAT_INPUT), body.get("name")) for body in bodies]
         if len(set(names)) < len(names):
             message = "Application command names must be unique"
@@ -51,19 +93,14 @@ class Commands:
 
     def add(self, body: Json, guild_id: int | None = None) -> Json:
         """Add a command, or replace the one of the same name."""
+        check_command(body)
         others = [each for each in self.all(guild_id) if each["name"] != body.get("name")]
         command = self._register(body, guild_id, None)
         self._registered[guild_id] = [*others, command]
         return command
 
     def _register(self, body: Json, guild_id: int | None, command_id: str | None) -> Json:
-        check_custom_text("name", body.get("name"), 1, 32)
-        if body.get("type", CHAT_INPUT) == CHAT_INPUT:
-            check_custom_text("description", body.get("description"), 1, 100)
         options = body.get("options") or []
-        if len(options) > OPTIONS:
-            fault = {"code": "BASE_TYPE_BAD_LENGTH", "message": f"Must be {OPTIONS} or fewer in length."}
-            raise errors.invalid_form({"options": {"_errors": [fault]}})
         command: Json = {
             "name_localizations": None,
             "description_localizations": None,
@@ -73,7 +110,7 @@ class Commands:
             "integration_types": [0],
             "nsfw": False,
             "description": "",
-            **body,
+            **{key: value for key, value in body.items() if value is not None},
             "options": options,
             "type": body.get("type", CHAT_INPUT),
             "id": command_id or str(self._state.new_id()),
@@ -84,16 +121,18 @@ class Commands:
             command["guild_id"] = str(guild_id)
         return command
 
-    def invocation(self, path: str, values: Mapping[str, Any], *, focused: str | None = None) -> Json:
+    def invocation(
+        self, path: str, values: Mapping[str, Any], *, focused: str | None = None, in_guild: bool = True
+    ) -> Json:
         """Build the `data` of typing `/path`, with the words of a group and a subcommand, with these option values.
 
         Refuses, like a real client, an unknown command, an unknown option and a missing one. `focused` is the option
         being typed, for completion.
         """
         name, *words = path.removeprefix("/").split()
-        command = next((each for each in self.usable() if each["name"] == name), None)
+        command = next((each for each in self.usable(in_guild=in_guild) if each["name"] == name), None)
         if command is None:
-            known = ", ".join(each["name"] for each in self.usable()) or "none"
+            known = ", ".join(each["name"] for each in self.usable(in_guild=in_guild)) or "none"
             message = f"there is no command /{name}; registered: {known}"
             raise SandboxError(message)
         described, branch = self._descend(command, words)

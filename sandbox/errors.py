@@ -97,6 +97,16 @@ def foreign_message() -> ApiError:
     return ApiError(403, 50005, "Cannot edit a message authored by another user")
 
 
+def thread_is_archived() -> ApiError:
+    """Return the refusal of a change in an archived thread."""
+    return ApiError(400, 50083, "Thread is archived")
+
+
+def not_a_text_channel() -> ApiError:
+    """Return the refusal of a message in a category or a forum."""
+    return ApiError(400, 50008, "Cannot send messages in a non-text channel")
+
+
 def invalid_form(errors: Json) -> ApiError:
     """Refuse wrong fields of the body; `errors` is nested like the body."""
     return ApiError(400, 50035, "Invalid Form Body", extra={"errors": errors})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from aiohttp import WSMsgType, web
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE_STATE, RESUME, RECONNECT = 0, 1, 2, 3, 4, 6, 7
 REQUEST_MEMBERS, INVALID_SESSION, HELLO, HEARTBEAT_ACK = 8, 9, 10, 11
+
+
+class _Deflater(Protocol):
+    """A stream that compresses; zlib does not export the type of its own."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Compress some bytes."""
+        ...
+
+    def flush(self, mode: int, /) -> bytes:
+        """Return what is buffered."""
+        ...
 
 
 class CloseError(Exception):
@@ -36,13 +49,24 @@ class Connection:
     request: web.Request
     session: Session | None = None
     stop: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    deflater: _Deflater | None = None
+
+    def __post_init__(self) -> None:
+        """Compress what is sent if the address asks for it."""
+        if self.request.query.get("compress") == "zlib-stream":
+            self.deflater = zlib.compressobj()
 
     async def send(self, op: int, data: object = None, *, name: str | None = None, sequence: int | None = None) -> None:
         """Send one frame, or nothing if the bot has disconnected."""
         if not self.socket.closed:
             frame = json.dumps({"op": op, "d": data, "s": sequence, "t": name})
             try:
-                await self.socket.send_str(frame)
+                if self.deflater is None:
+                    await self.socket.send_str(frame)
+                else:
+                    # One stream for the whole connection, each frame flushed: zlib-stream.
+                    packed = self.deflater.compress(frame.encode()) + self.deflater.flush(zlib.Z_SYNC_FLUSH)
+                    await self.socket.send_bytes(packed)
             except ConnectionError:
                 self.stop.cancel()
 
@@ -50,7 +74,8 @@ class Connection:
 def decode(message: WSMessage) -> Json:
     """Decode a frame; an invalid one closes the connection."""
     try:
-        frame = json.loads(message.data) if message.type is WSMsgType.TEXT else None
+        is_data = message.type in {WSMsgType.TEXT, WSMsgType.BINARY}
+        frame = json.loads(message.data) if is_data else None
     except ValueError:
         frame = None
     if not isinstance(frame, dict):

@@ -26,6 +26,7 @@ from sandbox.frames import (
     decode,
 )
 from sandbox.model import EventName
+from sandbox.session_starts import SessionStarts
 from sandbox.sessions import Intents, Session
 
 if TYPE_CHECKING:
@@ -46,11 +47,15 @@ ENDS_SESSION = {1000, 1001}
 class Gateway:
     """Serves the websocket, and breaks it on demand."""
 
-    def __init__(self, state: State, hub: Hub, *, token: str, privileged: Intents, shards: int) -> None:
+    def __init__(
+        self, state: State, hub: Hub, *, token: str, privileged: Intents, shards: int, starts: SessionStarts
+    ) -> None:
         """`privileged` are the privileged intents granted to the bot in the portal.
 
-        `shards` is the minimum number of connections that a bot may divide its servers among.
+        `shards` is the minimum number of connections that a bot may divide its servers among. `starts` counts the
+        IDENTIFYs.
         """
+        self.starts = starts
         self._state = state
         self._hub = hub
         self._token = token
@@ -111,6 +116,11 @@ class Gateway:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until either side ends it."""
+        if request.query.get("encoding", "json") != "json":
+            # Discord closes with 4002 at the first frame; a client that only speaks ETF must hear of it at once.
+            raise web.HTTPBadRequest(text="This server speaks JSON only: connect with encoding=json.")
+        if request.query.get("compress", "") not in {"", "zlib-stream"}:
+            raise web.HTTPBadRequest(text="This server compresses with zlib-stream only.")
         socket = web.WebSocketResponse(compress=False, timeout=1.0)
         await socket.prepare(request)
         connection = Connection(socket=socket, request=request)
@@ -173,6 +183,10 @@ class Gateway:
         if connection.session is not None:
             raise CloseError(4005, "Already authenticated.")
         self._check_token(data)
+        if not self.starts.spend():
+            # As Discord does: the token is reset, and its owner gets a mail.
+            self._token = ""
+            raise CloseError(4004, "Authentication failed.")
         asked = data.get("intents")
         if not isinstance(asked, int) or not 0 <= asked <= ALL_INTENTS:
             raise CloseError(4013, "Invalid intent(s).")

@@ -39,6 +39,7 @@ class Interactions:
         member_id: int,
         data: Json,
         message: Message | None = None,
+        source: Interaction | None = None,
     ) -> Interaction:
         """Send an interaction to the bots."""
         self._forget_old()
@@ -51,6 +52,7 @@ class Interactions:
             data=data,
             created_at=self._state.clock(),
             message=message,
+            source=source,
         )
         self._by_id[interaction.id] = self._by_token[interaction.token] = interaction
         self._hub.dispatch(EventName.INTERACTION_CREATE, self._payload(interaction))
@@ -142,19 +144,12 @@ class Interactions:
 
     def _write(self, interaction: Interaction, draft: Draft) -> Message:
         private = bool(draft.flags & EPHEMERAL)
-        command = interaction.kind is InteractionKind.COMMAND
         return self._state.post(
             interaction.channel_id,
             self._state.bot.id,
             draft,
             ephemeral_to=interaction.member_id if private else None,
-            invocation=Invocation(
-                id=interaction.id,
-                kind=interaction.kind,
-                name=used_name(interaction.data) if command else None,
-                user_id=interaction.member_id,
-                message_id=interaction.message.id if interaction.message is not None else None,
-            ),
+            invocation=_invocation(interaction),
         )
 
     def _payload(self, interaction: Interaction) -> Json:
@@ -187,3 +182,17 @@ class Interactions:
         if interaction.message is not None:
             shape["message"] = message_payloads.message(state, interaction.message)
         return shape
+
+
+def _invocation(interaction: Interaction) -> Invocation:
+    """Describe what a message responds to; a form names the command or click that opened it."""
+    command = interaction.kind is InteractionKind.COMMAND
+    form = interaction.kind is InteractionKind.MODAL
+    return Invocation(
+        id=interaction.id,
+        kind=interaction.kind,
+        name=used_name(interaction.data) if command else None,
+        user_id=interaction.member_id,
+        message_id=interaction.message.id if interaction.message is not None and not form else None,
+        trigger=_invocation(interaction.source) if form and interaction.source is not None else None,
+    )

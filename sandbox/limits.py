@@ -23,9 +23,12 @@ EMBED_INNER_TEXTS = {("author", "name"): 256, ("footer", "text"): 2048}
 FIELD_TEXTS = {"name": 256, "value": 1024}
 EMBED_URLS = ("image", "thumbnail")
 URL_SCHEMES = ("http://", "https://", "attachment://")
+URL_LENGTH = 2048
 COLOR_MAX = 0xFFFFFF
 ATTACHMENTS = 10
 NONCE = 25
+MENTION_KINDS = ("everyone", "roles", "users")
+MENTIONED = 100
 CUSTOM_ID = 100
 BUTTON_LABEL = 80
 BUTTON_STYLES = range(1, 6)
@@ -89,6 +92,11 @@ class FormErrors:
             self.too_long(path, limit)
         return len(value)
 
+    def truth(self, path: tuple[str | int, ...], value: object) -> None:
+        """Check a value that is true or false."""
+        if value is not None and not isinstance(value, bool):
+            self.add(path, "BOOLEAN_TYPE_CHOICES", "Must be either true or false.")
+
     def raise_if_any(self) -> None:
         """Refuse the body if there are errors."""
         if self._tree:
@@ -100,7 +108,7 @@ def check_message(body: Json, *, files: int = 0) -> None:
     wrong = FormErrors()
     for key, kinds in KINDS.items():
         value = body.get(key)
-        if value is not None and not isinstance(value, kinds):
+        if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
             wrong.add((key,), "BASE_TYPE_INVALID", f"Could not interpret as {kinds[0].__name__}.")
     wrong.raise_if_any()
     wrong.text(("content",), body.get("content"), CONTENT)
@@ -108,6 +116,7 @@ def check_message(body: Json, *, files: int = 0) -> None:
         wrong.too_long(("nonce",), NONCE)
     if max(files, len(body.get("attachments") or [])) > ATTACHMENTS:
         wrong.too_many(("attachments",), ATTACHMENTS)
+    _check_allowed_mentions(wrong, body.get("allowed_mentions") or {})
     _check_embeds(wrong, body.get("embeds") or [])
     _check_rows(wrong, body.get("components") or [])
     wrong.raise_if_any()
@@ -132,6 +141,32 @@ def check_custom_text(path: str, value: object, low: int, high: int) -> None:
         wrong.raise_if_any()
 
 
+def _check_allowed_mentions(wrong: FormErrors, rules: Json) -> None:
+    path = "allowed_mentions"
+    parse = rules.get("parse")
+    if parse is not None and not isinstance(parse, list):
+        wrong.add((path, "parse"), "BASE_TYPE_LIST", "Must be a list.")
+        return
+    kinds = parse or []
+    for index, kind in enumerate(kinds):
+        if kind not in MENTION_KINDS:
+            wrong.add(
+                (path, "parse", index), "BASE_TYPE_CHOICES", "Value must be one of {'everyone', 'roles', 'users'}."
+            )
+    for key in ("users", "roles"):
+        ids = rules.get(key)
+        if ids is None:
+            continue
+        if not isinstance(ids, list) or not all(str(each).isdecimal() for each in ids):
+            wrong.add((path, key), "NUMBER_TYPE_COERCE", "Must be a list of snowflakes.")
+        elif len(ids) > MENTIONED:
+            wrong.too_many((path, key), MENTIONED)
+        elif ids and key in kinds:
+            message = f'parse:["{key}"] and {key}: [ids...] are mutually exclusive.'
+            wrong.add((path,), "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", message)
+    wrong.truth((path, "replied_user"), rules.get("replied_user"))
+
+
 def _check_embeds(wrong: FormErrors, embeds: list[Any]) -> None:
     if len(embeds) > EMBEDS:
         wrong.too_many(("embeds",), EMBEDS)
@@ -148,18 +183,34 @@ def _check_embeds(wrong: FormErrors, embeds: list[Any]) -> None:
 def _check_embed(wrong: FormErrors, path: tuple[str | int, ...], embed: Json) -> int:
     """Check one embed and return how many characters it adds to the sum."""
     length = sum(wrong.text((*path, key), embed.get(key), limit) for key, limit in EMBED_TEXTS.items())
+    for outer in ("author", "footer", *EMBED_URLS, "video", "provider"):
+        if embed.get(outer) is not None and not isinstance(embed[outer], dict):
+            wrong.add((*path, outer), "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")
     for (outer, inner), limit in EMBED_INNER_TEXTS.items():
         if isinstance(part := embed.get(outer), dict):
             length += wrong.text((*path, outer, inner), part.get(inner), limit, needed=True)
-    fields = embed.get("fields") or []
-    if len(fields) > EMBED_FIELDS:
-        wrong.too_many((*path, "fields"), EMBED_FIELDS)
-    for index, each in enumerate(fields):
-        for key, limit in FIELD_TEXTS.items():
-            length += wrong.text((*path, "fields", index, key), each.get(key), limit, needed=True)
+    length += _check_fields(wrong, (*path, "fields"), embed.get("fields") or [])
     if not length and not any(isinstance(embed.get(key), dict) for key in EMBED_URLS):
         wrong.required((*path, "description"))
     _check_look(wrong, path, embed)
+    return length
+
+
+def _check_fields(wrong: FormErrors, path: tuple[str | int, ...], fields: object) -> int:
+    """Check an embed's fields and return their length."""
+    length = 0
+    if not isinstance(fields, list):
+        wrong.add(path, "BASE_TYPE_LIST", "Must be a list.")
+        return 0
+    if len(fields) > EMBED_FIELDS:
+        wrong.too_many(path, EMBED_FIELDS)
+    for index, each in enumerate(fields):
+        if not isinstance(each, dict):
+            wrong.add((*path, index), "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")
+            continue
+        for key, limit in FIELD_TEXTS.items():
+            length += wrong.text((*path, index, key), each.get(key), limit, needed=True)
+        wrong.truth((*path, index, "inline"), each.get("inline"))
     return length
 
 
@@ -169,8 +220,11 @@ def _check_look(wrong: FormErrors, path: tuple[str | int, ...], embed: Json) -> 
     for key, url in pictures:
         if not str(url).startswith(URL_SCHEMES):
             wrong.add((*path, key, "url"), "URL_TYPE_INVALID_SCHEME", "Scheme must be one of ('http', 'https').")
+    wrong.text((*path, "url"), embed.get("url"), URL_LENGTH)
+    if embed.get("url") and not str(embed["url"]).startswith(URL_SCHEMES[:2]):
+        wrong.add((*path, "url"), "URL_TYPE_INVALID_SCHEME", "Scheme must be one of ('http', 'https').")
     color = embed.get("color")
-    if color is not None and not (isinstance(color, int) and 0 <= color <= COLOR_MAX):
+    if color is not None and not (isinstance(color, int) and not isinstance(color, bool) and 0 <= color <= COLOR_MAX):
         wrong.add((*path, "color"), "NUMBER_TYPE_MAX", f"int value should be less than or equal to {COLOR_MAX}.")
     if embed.get("timestamp") is not None and not _is_moment(embed["timestamp"]):
         wrong.add((*path, "timestamp"), "DATE_TIME_TYPE_PARSE", "Could not parse as ISO8601.")
@@ -205,6 +259,9 @@ def _parts(wrong: FormErrors, rows: list[Any]) -> Iterator[tuple[tuple[str | int
             wrong.add((*path, "type"), "UNION_TYPE_CHOICES", 'Value of field "type" must be one of (1,).')
             continue
         inner = row.get("components") or []
+        if not isinstance(inner, list) or not all(isinstance(part, dict) for part in inner):
+            wrong.add((*path, "components"), "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")
+            continue
         full = len(inner) > BUTTONS_IN_ROW or (len(inner) > 1 and any(part.get("type") in SELECTS for part in inner))
         if not inner or full:
             wrong.too_many((*path, "components"), BUTTONS_IN_ROW)
@@ -214,6 +271,9 @@ def _parts(wrong: FormErrors, rows: list[Any]) -> Iterator[tuple[tuple[str | int
 
 def _check_part(wrong: FormErrors, path: tuple[str | int, ...], part: Json) -> None:
     kind = part.get("type")
+    wrong.truth((*path, "disabled"), part.get("disabled"))
+    if part.get("emoji") is not None and not isinstance(part["emoji"], dict):
+        wrong.add((*path, "emoji"), "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")
     if kind == BUTTON:
         _check_button(wrong, path, part)
     elif kind in SELECTS:
@@ -242,6 +302,15 @@ def _check_select(wrong: FormErrors, path: tuple[str | int, ...], part: Json) ->
     options = part.get("options") or []
     if part["type"] == STRING_SELECT and not 1 <= len(options) <= SELECT_OPTIONS:
         wrong.too_many((*path, "options"), SELECT_OPTIONS)
+    for key, low in (("min_values", 0), ("max_values", 1)):
+        count = part.get(key)
+        if count is not None and (not isinstance(count, int) or not low <= count <= SELECT_OPTIONS):
+            wrong.add((*path, key), "NUMBER_TYPE_MAX", f"int value should be from {low} to {SELECT_OPTIONS}.")
     for index, option in enumerate(options):
+        if not isinstance(option, dict):
+            wrong.add((*path, "options", index), "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")
+            continue
+        wrong.truth((*path, "options", index, "default"), option.get("default"))
+        wrong.text((*path, "options", index, "description"), option.get("description"), SELECT_TEXT)
         for key in ("label", "value"):
             wrong.text((*path, "options", index, key), option.get(key), SELECT_TEXT, needed=True)

@@ -39,6 +39,8 @@ def invocation(state: State, each: Invocation) -> Json:
         shape["name"] = each.name
     if each.message_id is not None:
         shape["interacted_message_id"] = str(each.message_id)
+    if each.trigger is not None:
+        shape["triggering_interaction_metadata"] = invocation(state, each.trigger)
     return shape
 
 
@@ -63,6 +65,8 @@ def message(state: State, each: Message) -> Json:
         "pinned": False,
         "flags": each.flags,
     }
+    if each.reactions:
+        shape["reactions"] = [reaction(state, emoji, people) for emoji, people in each.reactions.items()]
     if each.nonce is not None:
         shape["nonce"] = each.nonce
     if each.reference_id is not None:
@@ -75,6 +79,24 @@ def message(state: State, each: Message) -> Json:
         shape["interaction_metadata"] = invocation(state, each.invocation)
         shape["application_id"] = shape["webhook_id"] = str(state.bot.id)
     return shape
+
+
+def reaction(state: State, emoji: str, people: list[int]) -> Json:
+    """Return the JSON of the reactions with one emoji."""
+    return {
+        "emoji": partial_emoji(emoji),
+        "count": len(people),
+        "count_details": {"burst": 0, "normal": len(people)},
+        "burst_colors": [],
+        "me": state.bot.id in people,
+        "me_burst": False,
+    }
+
+
+def partial_emoji(emoji: str) -> Json:
+    """Return the JSON of an emoji: a character, or `name:id`."""
+    name, colon, emoji_id = emoji.removeprefix("a:").partition(":")
+    return {"id": emoji_id if colon else None, "name": name if colon else emoji}
 
 
 def message_type(each: Message) -> int:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from sandbox.channel_types import THREADS, ChannelType
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
@@ -26,7 +28,17 @@ class EventName(enum.StrEnum):
     MESSAGE_CREATE = "MESSAGE_CREATE"
     MESSAGE_UPDATE = "MESSAGE_UPDATE"
     MESSAGE_DELETE = "MESSAGE_DELETE"
+    MESSAGE_DELETE_BULK = "MESSAGE_DELETE_BULK"
     CHANNEL_CREATE = "CHANNEL_CREATE"
+    CHANNEL_UPDATE = "CHANNEL_UPDATE"
+    CHANNEL_DELETE = "CHANNEL_DELETE"
+    THREAD_CREATE = "THREAD_CREATE"
+    THREAD_UPDATE = "THREAD_UPDATE"
+    THREAD_DELETE = "THREAD_DELETE"
+    MESSAGE_REACTION_ADD = "MESSAGE_REACTION_ADD"
+    MESSAGE_REACTION_REMOVE = "MESSAGE_REACTION_REMOVE"
+    GUILD_ROLE_UPDATE = "GUILD_ROLE_UPDATE"
+    GUILD_ROLE_DELETE = "GUILD_ROLE_DELETE"
     GUILD_ROLE_CREATE = "GUILD_ROLE_CREATE"
     GUILD_MEMBER_ADD = "GUILD_MEMBER_ADD"
     GUILD_MEMBER_UPDATE = "GUILD_MEMBER_UPDATE"
@@ -38,13 +50,14 @@ class EventName(enum.StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Role:
-    """A role of the guild; `permissions` is Discord's bit set."""
+    """A role of the guild; `permissions` is Discord's bit set. A `managed` role belongs to an integration."""
 
     id: int
     name: str
     position: int
     permissions: int = 0
     color: int = 0
+    managed: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,11 +81,21 @@ class Channel:
     position: int = 0
     recipient_id: int | None = None
     last_message_id: int | None = None
+    kind: int = ChannelType.TEXT
+    parent_id: int | None = None
+    archived: bool = False
+    locked: bool = False
+    created_at: datetime | None = None
 
     @property
     def is_direct(self) -> bool:
         """Whether this is a DM."""
         return self.recipient_id is not None
+
+    @property
+    def is_thread(self) -> bool:
+        """Whether this is a thread, or a post of a forum."""
+        return self.kind in THREADS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,6 +130,7 @@ class Invocation:
     name: str | None
     user_id: int
     message_id: int | None = None
+    trigger: Invocation | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -133,6 +157,7 @@ class Message:
     edit_count: int = 0
     deleted: bool = False
     ephemeral_to: int | None = None
+    reactions: dict[str, list[int]] = field(default_factory=dict)
     pinged: list[int] = field(default_factory=list)
     pings_everyone: bool = False
     reference_id: int | None = None
@@ -203,3 +228,4 @@ class Change:
 
     event: EventName
     subject: Message | Channel | Role | Member
+    details: Json | None = None

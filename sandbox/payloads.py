@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandbox.channel_types import ChannelType
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sandbox.model import Channel, Json, Member, Role
     from sandbox.state import State
 
-GATEWAY_MESSAGE_CONTENT = 1 << 18
-GATEWAY_GUILD_MEMBERS = 1 << 14
 ATTACHMENT_BYTES = 10 * 1024 * 1024
 BOT_PERMISSIONS = "2251799813685247"
 EMPTY_IN_A_GUILD = (
@@ -97,7 +97,8 @@ def role(each: Role) -> Json:
         "color": each.color,
         "colors": {"primary_color": each.color, "secondary_color": None, "tertiary_color": None},
         "hoist": False,
-        "managed": False,
+        "managed": each.managed,
+        **({"tags": {"integration_id": str(each.id)}} if each.managed else {}),
         "mentionable": True,
         "icon": None,
         "unicode_emoji": None,
@@ -111,19 +112,54 @@ def channel(state: State, each: Channel) -> Json:
     if each.recipient_id is not None:
         recipient = user(state.user(each.recipient_id))
         return {"id": str(each.id), "type": 1, "flags": 0, "last_message_id": last, "recipients": [recipient]}
-    return {
+    if each.is_thread:
+        return thread(state, each)
+    shape: Json = {
         "id": str(each.id),
-        "type": 0,
+        "type": int(each.kind),
         "guild_id": str(state.guild_id),
         "name": each.name,
         "position": each.position,
         "permission_overwrites": [],
-        "parent_id": None,
+        "parent_id": None if each.parent_id is None else str(each.parent_id),
         "topic": None,
         "nsfw": False,
         "rate_limit_per_user": 0,
         "last_message_id": last,
         "flags": 0,
+    }
+    if each.kind in {ChannelType.VOICE, ChannelType.STAGE}:
+        shape |= {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
+    if each.kind in {ChannelType.FORUM, ChannelType.MEDIA}:
+        shape |= {"available_tags": [], "default_reaction_emoji": None, "default_sort_order": None}
+        shape |= {"default_forum_layout": 0} if each.kind == ChannelType.FORUM else {}
+    return shape
+
+
+def thread(state: State, each: Channel) -> Json:
+    """Return the JSON of a thread."""
+    last = None if each.last_message_id is None else str(each.last_message_id)
+    created_at = iso(each.created_at or state.now())
+    return {
+        "id": str(each.id),
+        "type": int(each.kind),
+        "guild_id": str(state.guild_id),
+        "name": each.name,
+        "parent_id": str(each.parent_id),
+        "owner_id": str(state.bot.id),
+        "rate_limit_per_user": 0,
+        "last_message_id": last,
+        "flags": 0,
+        "message_count": len(state.history(each.id)),
+        "total_message_sent": len(state.history(each.id)),
+        "member_count": 1,
+        "thread_metadata": {
+            "archived": each.archived,
+            "auto_archive_duration": 1440,
+            "archive_timestamp": created_at,
+            "locked": each.locked,
+            "create_timestamp": created_at,
+        },
     }
 
 
@@ -171,7 +207,7 @@ def guild_create(state: State, *, large_threshold: int, with_members: bool) -> J
         "member_count": len(people),
         "members": [member(each) for each in (people if with_members else [state.bot])],
         "channels": [channel(state, each) for each in state.guild_channels()],
-        "threads": [],
+        "threads": [thread(state, each) for each in state.threads() if not each.archived],
         "presences": [],
         "voice_states": [],
         "stage_instances": [],
@@ -193,8 +229,8 @@ def application(state: State) -> Json:
         "bot_public": True,
         "bot_require_code_grant": False,
         "verify_key": "0" * 64,
-        "flags": GATEWAY_MESSAGE_CONTENT | GATEWAY_GUILD_MEMBERS,
-        "flags_new": str(GATEWAY_MESSAGE_CONTENT | GATEWAY_GUILD_MEMBERS),
+        "flags": state.application_flags,
+        "flags_new": str(state.application_flags),
         "redirect_uris": [],
         "interactions_endpoint_url": None,
         "role_connections_verification_url": None,

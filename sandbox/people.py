@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from sandbox.answers import AnswerKind, InteractionKind
 from sandbox.errors import SandboxError
+from sandbox.form_limits import TEXT_INPUT
 from sandbox.model import BUTTON, EventName, Message
 from sandbox.state import Draft
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sandbox.answers import Interaction
     from sandbox.commands import Commands
@@ -68,7 +70,7 @@ class People:
     def slash(self, channel_id: int, member_id: int, path: str, options: Mapping[str, Any]) -> Interaction:
         """Use a slash command; `path` includes a subcommand's words."""
         self._check_presence(channel_id, member_id)
-        data = self._commands.invocation(path, options)
+        data = self._commands.invocation(path, options, in_guild=not self._state.channel(channel_id).is_direct)
         return self._interactions.start(InteractionKind.COMMAND, channel_id=channel_id, member_id=member_id, data=data)
 
     async def autocomplete(
@@ -76,7 +78,8 @@ class People:
     ) -> list[Json]:
         """Type in one option of a slash command; return the bot's suggestions as dictionaries of `name` and `value`."""
         self._check_presence(channel_id, member_id)
-        data = self._commands.invocation(path, {focused: "", **options}, focused=focused)
+        in_guild = not self._state.channel(channel_id).is_direct
+        data = self._commands.invocation(path, {focused: "", **options}, focused=focused, in_guild=in_guild)
         interaction = self._interactions.start(
             InteractionKind.AUTOCOMPLETE, channel_id=channel_id, member_id=member_id, data=data
         )
@@ -90,9 +93,11 @@ class People:
             reason = "the bot showed no form"
             raise SandboxError(reason)
         form = interaction.answer.data
+        ids = count(1)
         data: Json = {
             "custom_id": form["custom_id"],
-            "components": [_filled(row, values) for row in form["components"]],
+            "components": [_filled(row, values, ids) for row in form["components"]],
+            "resolved": {},
         }
         return self._interactions.start(
             InteractionKind.MODAL,
@@ -100,6 +105,7 @@ class People:
             member_id=interaction.member_id,
             data=data,
             message=interaction.message,
+            source=interaction,
         )
 
     async def wait_for(
@@ -150,11 +156,14 @@ class People:
             raise SandboxError(reason)
 
 
-def _filled(part: Json, values: Mapping[str, str]) -> Json:
-    """Fill a form's row or label with the typed text."""
+def _filled(part: Json, values: Mapping[str, str], ids: Iterator[int]) -> Json:
+    """Fill a form's row or label with the typed text. Discord gives each part an id, in reading order."""
+    shape: Json = {"type": part["type"], "id": part.get("id") or next(ids)}
     if "components" in part:
-        return {"type": part["type"], "components": [_filled(each, values) for each in part["components"]]}
+        return {**shape, "components": [_filled(each, values, ids) for each in part["components"]]}
     if "component" in part:
-        return {"type": part["type"], "component": _filled(part["component"], values)}
+        return {**shape, "component": _filled(part["component"], values, ids)}
+    if part["type"] != TEXT_INPUT:
+        return shape
     custom_id = part.get("custom_id", "")
-    return {"type": part["type"], "custom_id": custom_id, "value": values.get(custom_id, "")}
+    return {**shape, "custom_id": custom_id, "value": values.get(custom_id, "")}

@@ -63,15 +63,24 @@ class Rest:
                 get(PREFIX + "/applications/@me", self.application),
                 get(PREFIX + "/oauth2/applications/@me", self.application),
                 get(guild, self.guild),
+                get(PREFIX + "/soundboard-default-sounds", self.default_sounds),
                 get(guild + "/channels", self.guild_channels),
                 get(guild + "/roles", self.guild_roles),
                 get(guild + "/members", self.members),
                 get(guild + "/members/search", self.search_members),
                 get(guild + "/members/{user_id}", self.member),
-                get(PREFIX + "/channels/{channel_id}", self.channel),
                 get(everywhere, self.commands),
                 put(everywhere, self.overwrite_commands),
                 post(everywhere, self.add_command),
+                *(
+                    route
+                    for scope in (everywhere, here)
+                    for route in (
+                        get(scope + "/{command_id}", self.command),
+                        web.patch(scope + "/{command_id}", self.change_command),
+                        web.delete(scope + "/{command_id}", self.remove_command),
+                    )
+                ),
                 get(here, self.commands),
                 put(here, self.overwrite_commands),
                 post(here, self.add_command),
@@ -84,8 +93,12 @@ class Rest:
 
     async def gateway_bot(self, _: web.Request) -> web.Response:
         """Return the Gateway's address, and how often a bot may identify."""
-        limit = {"total": 1000, "remaining": 1000, "reset_after": 86_400_000, "max_concurrency": 1}
+        limit = self._gateway.starts.limit()
         return json_response({"url": self._gateway.url, "shards": self._gateway.shards, "session_start_limit": limit})
+
+    async def default_sounds(self, _: web.Request) -> web.Response:
+        """Return no sounds; py-cord asks for them before it is ready."""
+        return json_response([])
 
     async def me(self, _: web.Request) -> web.Response:
         """Return the bot."""
@@ -164,10 +177,6 @@ class Rest:
         self._check_guild(request)
         return json_response(payloads.member(self._state.member(number(request, "user_id"))))
 
-    async def channel(self, request: web.Request) -> web.Response:
-        """Return one channel."""
-        return json_response(payloads.channel(self._state, self._state.channel(number(request, "channel_id"))))
-
     async def commands(self, request: web.Request) -> web.Response:
         """Return the registered commands of a scope."""
         return json_response(self._commands.all(self._scope(request)))
@@ -182,6 +191,20 @@ class Rest:
     async def add_command(self, request: web.Request) -> web.Response:
         """Register a command."""
         return json_response(self._commands.add(request[BODY].fields, self._scope(request)), 201)
+
+    async def command(self, request: web.Request) -> web.Response:
+        """Return one registered command."""
+        return json_response(self._commands.find(number(request, "command_id"), self._scope(request)))
+
+    async def change_command(self, request: web.Request) -> web.Response:
+        """Change one registered command."""
+        scope = self._scope(request)
+        return json_response(self._commands.change(number(request, "command_id"), request[BODY].fields, scope))
+
+    async def remove_command(self, request: web.Request) -> web.Response:
+        """Delete one registered command."""
+        self._commands.remove(number(request, "command_id"), self._scope(request))
+        return web.Response(status=204)
 
     def _scope(self, request: web.Request) -> int | None:
         if number(request, "application_id") != self._state.bot.id:

@@ -8,6 +8,8 @@ from aiohttp import web
 
 from sandbox import errors, message_payloads
 from sandbox.answers import AnswerKind
+from sandbox.command_limits import check_choices
+from sandbox.form_limits import check_form
 from sandbox.front import BODY, PREFIX, json_response
 from sandbox.model import EPHEMERAL, LOADING
 from sandbox.rest import number
@@ -49,7 +51,7 @@ class Callbacks:
         """Accept the first response."""
         body = request[BODY]
         data = body.fields.get("data") or {}
-        kind = int(body.fields.get("type") or 0)
+        kind = _whole(body.fields.get("type"))
         interaction = self._interactions.answer(
             number(request, "interaction_id"),
             request.match_info["interaction_token"],
@@ -103,6 +105,10 @@ class Callbacks:
         """Read the response's message; only a new message has to show something."""
         if kind is AnswerKind.MESSAGE:
             return self._drafts.new(interaction.channel_id, data, body.files)
+        if kind is AnswerKind.CHOICES:
+            check_choices(data)
+        if kind is AnswerKind.MODAL:
+            check_form(data)
         if kind is AnswerKind.UPDATE and interaction.message is not None:
             return self._drafts.change(interaction.message, data, body.files)
         return self._drafts.any(interaction.channel_id, data if kind is AnswerKind.DEFERRED_MESSAGE else {}, ())
@@ -118,3 +124,8 @@ class Callbacks:
             if kind in {AnswerKind.MESSAGE, AnswerKind.UPDATE}:
                 shape["resource"] = {"type": kind, "message": message_payloads.message(self._state, message)}
         return shape
+
+
+def _whole(value: object) -> int:
+    """Read the type of a response; what is not a number is no known type."""
+    return value if isinstance(value, int) else 0

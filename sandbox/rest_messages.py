@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import anyio
 from aiohttp import web
 
 from sandbox import errors, message_payloads
+from sandbox.channel_types import WITHOUT_MESSAGES
 from sandbox.front import BODY, PREFIX, WRITTEN, json_response
 from sandbox.model import EventName
 from sandbox.rest import number, query_number
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from sandbox.state import State
 
 HISTORY_PAGE = 100
+BULK_LEAST, BULK_MOST = 2, 100
+BULK_AGE = timedelta(days=14)
 
 
 def track(request: web.Request, message: Message) -> None:
@@ -46,6 +50,7 @@ class Messages:
                 web.post(channel + "/typing", self.typing),
                 web.get(channel + "/messages", self.history),
                 web.post(channel + "/messages", self.create),
+                web.post(channel + "/messages/bulk-delete", self.bulk_delete),
                 web.get(one, self.get),
                 web.patch(one, self.edit),
                 web.delete(one, self.delete),
@@ -78,6 +83,10 @@ class Messages:
         channel = self._writable(request)
         body = request[BODY]
         draft = self._drafts.new(channel.id, body.fields, body.files)
+        if channel.archived:
+            if channel.locked:
+                raise errors.thread_is_archived()
+            self._state.change_channel(channel, archived=False)
         message = self._state.post(channel.id, self._state.bot.id, draft)
         track(request, message)
         return json_response(message_payloads.message(self._state, message))
@@ -91,6 +100,8 @@ class Messages:
         message = self._public(request)
         if message.author_id != self._state.bot.id:
             raise errors.foreign_message()
+        if self._state.channel(message.channel_id).archived:
+            raise errors.thread_is_archived()
         self._rate_limits.admit_old_edit(message.channel_id, message.created_at.timestamp())
         body = request[BODY]
         self._state.edit(message, self._drafts.change(message, body.fields, body.files))
@@ -104,6 +115,26 @@ class Messages:
         if direct and message.author_id != self._state.bot.id:
             raise errors.ApiError(403, 50003, "Cannot execute action on a DM channel")
         self._state.delete(message)
+        return web.Response(status=204)
+
+    async def bulk_delete(self, request: web.Request) -> web.Response:
+        """Delete 2 to 100 messages of the last two weeks; unknown ones are passed over."""
+        channel = self._state.channel(number(request, "channel_id"))
+        asked = request[BODY].fields.get("messages")
+        if not isinstance(asked, list) or not BULK_LEAST <= len(set(map(str, asked))) <= BULK_MOST:
+            fault = {
+                "code": "BASE_TYPE_BAD_LENGTH",
+                "message": f"Must be between {BULK_LEAST} and {BULK_MOST} in length.",
+            }
+            raise errors.invalid_form({"messages": {"_errors": [fault]}})
+        if channel.is_direct:
+            raise errors.ApiError(403, 50003, "Cannot execute action on a DM channel")
+        wanted = set(map(str, asked))
+        found = [each for each in self._state.history(channel.id) if str(each.id) in wanted]
+        if any(self._state.now() - each.created_at > BULK_AGE for each in found):
+            message = "You can only bulk delete messages that are under 14 days old."
+            raise errors.ApiError(400, 50034, message)
+        self._state.delete_many(channel, found)
         return web.Response(status=204)
 
     async def attachment(self, request: web.Request) -> web.Response:
@@ -124,6 +155,8 @@ class Messages:
     def _writable(self, request: web.Request) -> Channel:
         """Find the channel, unless the bot may not write there now."""
         channel = self._state.channel(number(request, "channel_id"))
+        if channel.kind in WITHOUT_MESSAGES:
+            raise errors.not_a_text_channel()
         if channel.id in self._faults.channel_refusals:
             raise errors.refusal(self._faults.channel_refusals[channel.id])
         if channel.recipient_id is not None:

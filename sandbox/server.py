@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from typing import TYPE_CHECKING, Any, Self
 
@@ -9,6 +10,7 @@ import anyio
 from aiohttp import web
 
 from sandbox.bodies import Drafts
+from sandbox.channel_types import ChannelType
 from sandbox.chat import Chat
 from sandbox.clock import real_time
 from sandbox.commands import Commands
@@ -17,21 +19,24 @@ from sandbox.faults import Faults
 from sandbox.front import PREFIX, Front, RequestRecord
 from sandbox.gateway import Gateway
 from sandbox.interactions import Interactions
-from sandbox.model import Member
+from sandbox.model import Channel, Member
 from sandbox.people import People
 from sandbox.ratelimits import RateLimits
 from sandbox.rest import Rest
+from sandbox.rest_channels import Channels
 from sandbox.rest_interactions import Callbacks
 from sandbox.rest_messages import Messages
+from sandbox.rest_reactions import Reactions
+from sandbox.session_starts import SessionStarts
 from sandbox.sessions import Hub, Intents
-from sandbox.state import State
+from sandbox.state import GATEWAY_GUILD_MEMBERS, GATEWAY_MESSAGE_CONTENT, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from sandbox.answers import Interaction
-    from sandbox.model import Channel, Json, Message, Role
+    from sandbox.model import Json, Message, Role
 
 __all__ = ["RequestRecord", "Sandbox"]
 
@@ -43,9 +48,9 @@ class Sandbox:
 
     `clock` returns Unix seconds for ids, timestamps and deadlines; by default it is `time.time`, looked up at each
     call. `message_content_granted` and `members_granted` are the privileged intents switched on in the portal. `shards`
-    is the number of gateway connections that it asks of a bot. `real_rate_limits` counts requests like Discord.
-    `request_check` gets method, path and JSON body of every request and returns its errors; `complaints` collects these
-    and every failure of this server itself.
+    is the number of gateway connections that it asks of a bot, `session_starts` how often a bot may identify in a day.
+    `real_rate_limits` counts requests like Discord. `request_check` gets method, path and JSON body of every request
+    and returns its errors; `complaints` collects these and every failure of this server itself.
     """
 
     def __init__(
@@ -61,18 +66,22 @@ class Sandbox:
         message_content_granted: bool = True,
         members_granted: bool = True,
         shards: int = 1,
+        session_starts: int = 1000,
         real_rate_limits: bool = False,
         request_check: Callable[[str, str, object], list[str]] | None = None,
     ) -> None:
         self._host = host
         self._port = port
-        self.token = token or secrets.token_urlsafe(32)
         self.faults = Faults()
         self.state = State(clock=clock, guild_id=guild_id, guild_name=guild_name, bot_name=bot_name)
+        self.token = token or _token_of(self.state.bot.id)
         privileged = Intents.MESSAGE_CONTENT if message_content_granted else Intents.NONE
         privileged |= Intents.GUILD_MEMBERS if members_granted else Intents.NONE
+        self.state.application_flags = GATEWAY_MESSAGE_CONTENT * message_content_granted
+        self.state.application_flags |= GATEWAY_GUILD_MEMBERS * members_granted
         hub = Hub(self.state, self.faults)
-        self.gateway = Gateway(self.state, hub, token=self.token, privileged=privileged, shards=shards)
+        starts = SessionStarts(clock, session_starts)
+        self.gateway = Gateway(self.state, hub, token=self.token, privileged=privileged, shards=shards, starts=starts)
         self.commands = Commands(self.state)
         self._rate_limits = RateLimits(clock, enabled=real_rate_limits)
         self._front = Front(self.faults, self._rate_limits, token=self.token, clock=clock, request_check=request_check)
@@ -84,6 +93,8 @@ class Sandbox:
             self._chat,
             Rest(self.state, self.faults, self.gateway, self.commands),
             Messages(self.state, self.faults, self._drafts, self._rate_limits),
+            Channels(self.state, self._drafts),
+            Reactions(self.state),
             Callbacks(self.state, self._drafts, interactions),
         )
         self._runner: web.AppRunner | None = None
@@ -174,13 +185,42 @@ class Sandbox:
         id: int | None = None,  # noqa: A002 — it is one
         permissions: int = 0,
         color: int = 0,
+        managed: bool = False,
     ) -> Role:
-        """Add a role."""
-        return self.state.add_role(name, permissions=permissions, color=color, role_id=id)
+        """Add a role; a `managed` one belongs to an integration."""
+        return self.state.add_role(name, permissions=permissions, color=color, role_id=id, managed=managed)
 
-    def add_channel(self, name: str, *, id: int | None = None) -> Channel:  # noqa: A002 — it is one
-        """Add a text channel that everyone sees."""
-        return self.state.add_channel(name, channel_id=id)
+    def remove_role(self, role: Role | int) -> None:
+        """Delete a role."""
+        self.state.remove_role(role if isinstance(role, int) else role.id)
+
+    def add_channel(
+        self,
+        name: str,
+        *,
+        id: int | None = None,  # noqa: A002 — it is one
+        kind: int = ChannelType.TEXT,
+        parent: Channel | int | None = None,
+    ) -> Channel:
+        """Add a channel that everybody sees, a text channel unless `kind` names another type."""
+        parent_id = parent.id if isinstance(parent, Channel) else parent
+        return self.state.add_channel(name, channel_id=id, kind=kind, parent_id=parent_id)
+
+    def add_thread(self, name: str, parent: Channel | int) -> Channel:
+        """Start a public thread in a channel, or a post in a forum."""
+        return self.add_channel(name, kind=ChannelType.PUBLIC_THREAD, parent=parent)
+
+    def archive_thread(self, thread: Channel, *, locked: bool = False) -> None:
+        """Archive a thread; in a `locked` one only moderators can write."""
+        self.state.change_channel(thread, archived=True, locked=locked)
+
+    def remove_channel(self, channel: Channel | int) -> None:
+        """Delete a channel with its messages and threads."""
+        self.state.remove_channel(channel if isinstance(channel, int) else channel.id)
+
+    def react(self, message: Message, member: Member | int, emoji: str) -> None:
+        """React to a message as that member."""
+        self.state.react(message, member if isinstance(member, int) else member.id, emoji)
 
     def add_member(
         self,
@@ -261,3 +301,9 @@ class Sandbox:
             message = "bots do not write to each other"
             raise SandboxError(message)
         return self.state.direct_channel(user_id)
+
+
+def _token_of(bot_id: int) -> str:
+    """Make a token of the shape of Discord's: some clients read the bot's id from it."""
+    first = base64.urlsafe_b64encode(str(bot_id).encode()).decode().rstrip("=")
+    return f"{first}.{secrets.token_hex(3)}.{secrets.token_urlsafe(32)}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from sandbox import message_payloads, payloads
-from sandbox.model import EventName, Member, Message, Role
+from sandbox.model import Channel, EventName, Member, Message, Role
 
 if TYPE_CHECKING:
     from sandbox.faults import Faults
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 KEPT_EVENTS = 10_000
 GUILD_ID_SHIFT = 22
+CHANNEL_EVENTS = {
+    EventName.CHANNEL_CREATE,
+    EventName.CHANNEL_UPDATE,
+    EventName.CHANNEL_DELETE,
+    EventName.THREAD_CREATE,
+    EventName.THREAD_UPDATE,
+    EventName.THREAD_DELETE,
+}
+REACTION_EVENTS = {EventName.MESSAGE_REACTION_ADD, EventName.MESSAGE_REACTION_REMOVE}
 SETUP_EVENTS = {"READY", "RESUMED", "GUILD_CREATE"}
 
 
@@ -31,8 +40,10 @@ class Intents(enum.IntFlag):
     GUILD_MEMBERS = 1 << 1
     GUILD_PRESENCES = 1 << 8
     GUILD_MESSAGES = 1 << 9
+    GUILD_MESSAGE_REACTIONS = 1 << 10
     GUILD_MESSAGE_TYPING = 1 << 11
     DIRECT_MESSAGES = 1 << 12
+    DIRECT_MESSAGE_REACTIONS = 1 << 13
     MESSAGE_CONTENT = 1 << 15
 
 
@@ -107,22 +118,60 @@ class Hub:
         return [each for each in self.sessions.values() if intent in each.intents and each.hears_of(guild_id)]
 
     def _on_change(self, change: Change) -> None:
-        subject = change.subject
-        guild_id = str(self._state.guild_id)
         if change.event is EventName.PRESENCE_UPDATE:
-            # For the chat page only: no bot asks for presences here.
+            # Only the chat page gets it: no bot asks for presences here.
             return
-        if isinstance(subject, Message):
-            self._message(change.event, subject)
-        elif isinstance(subject, Member):
+        if isinstance(change.subject, Message):
+            self._on_message(change, change.subject)
+        else:
+            self._on_guild(change)
+
+    def _on_message(self, change: Change, message: Message) -> None:
+        details = change.details or {}
+        if change.event in REACTION_EVENTS:
+            self._reaction(change.event, message, details)
+        elif not details.get("in_bulk"):
+            # Of messages that are deleted together bots hear in one event.
+            self._message(change.event, message)
+
+    def _on_guild(self, change: Change) -> None:
+        subject, guild_id = change.subject, str(self._state.guild_id)
+        shape: Json
+        if isinstance(subject, Member):
             shape = payloads.member(subject)
             if change.event is EventName.GUILD_MEMBER_REMOVE:
                 shape = {"user": payloads.user(subject)}
             self.dispatch(change.event, {**shape, "guild_id": guild_id}, Intents.GUILD_MEMBERS)
         elif isinstance(subject, Role):
-            self.dispatch(change.event, {"guild_id": guild_id, "role": payloads.role(subject)}, Intents.GUILDS)
-        elif change.event is EventName.CHANNEL_CREATE and not subject.is_direct:
+            shape = {"guild_id": guild_id, "role": payloads.role(subject)}
+            if change.event is EventName.GUILD_ROLE_DELETE:
+                shape = {"guild_id": guild_id, "role_id": str(subject.id)}
+            self.dispatch(change.event, shape, Intents.GUILDS)
+        elif change.event is EventName.MESSAGE_DELETE_BULK:
+            ids = [str(each) for each in (change.details or {})["ids"]]
+            shape = {"ids": ids, "channel_id": str(subject.id), "guild_id": guild_id}
+            self.dispatch(change.event, shape, Intents.GUILD_MESSAGES)
+        elif change.event in CHANNEL_EVENTS and isinstance(subject, Channel) and not subject.is_direct:
             self.dispatch(change.event, payloads.channel(self._state, subject), Intents.GUILDS)
+
+    def _reaction(self, event: EventName, message: Message, details: Json) -> None:
+        direct = self._state.channel(message.channel_id).is_direct
+        user_id = int(details["user_id"])
+        shape: Json = {
+            "user_id": str(user_id),
+            "channel_id": str(message.channel_id),
+            "message_id": str(message.id),
+            "emoji": message_payloads.partial_emoji(str(details["emoji"])),
+            "burst": False,
+            "type": 0,
+        }
+        if event is EventName.MESSAGE_REACTION_ADD:
+            shape["message_author_id"] = str(message.author_id)
+        if not direct:
+            shape["guild_id"] = str(self._state.guild_id)
+            if event is EventName.MESSAGE_REACTION_ADD:
+                shape["member"] = payloads.member(self._state.user(user_id))
+        self.dispatch(event, shape, Intents.DIRECT_MESSAGE_REACTIONS if direct else Intents.GUILD_MESSAGE_REACTIONS)
 
     def _message(self, event: EventName, message: Message) -> None:
         if message.ephemeral:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sandbox import errors
+from sandbox.channel_types import ChannelType
 from sandbox.clock import real_time
 from sandbox.model import Change, Channel, EventName, Member, Message, Role
 
@@ -46,6 +47,10 @@ class Draft:
     reference_id: int | None = None
 
 
+GATEWAY_MESSAGE_CONTENT = 1 << 18
+GATEWAY_GUILD_MEMBERS = 1 << 14
+
+
 class State:
     """All data of the local Discord. Its methods refuse unknown ids with Discord's own errors."""
 
@@ -59,6 +64,8 @@ class State:
     ) -> None:
         """Create the guild with one role for everyone and one bot."""
         self.clock = clock
+        # The privileged intents that are switched on in the portal.
+        self.application_flags = GATEWAY_MESSAGE_CONTENT | GATEWAY_GUILD_MEMBERS
         self.listeners: list[Callable[[Change], None]] = []
         self.roles: dict[int, Role] = {}
         self.members: dict[int, Member] = {}
@@ -86,15 +93,19 @@ class State:
         self._last_id = max(self._last_id + 1, (moment_ms - DISCORD_EPOCH_MS) << 22)
         return self._last_id
 
-    def publish(self, event: EventName, subject: Message | Channel | Role | Member) -> None:
+    def publish(self, event: EventName, subject: Message | Channel | Role | Member, **details: object) -> None:
         """Notify every listener."""
-        change = Change(event=event, subject=subject)
+        change = Change(event=event, subject=subject, details=details)
         for listener in tuple(self.listeners):
             listener(change)
 
     def guild_channels(self) -> list[Channel]:
         """Return the guild's channels, in order."""
-        return [channel for channel in self.channels.values() if not channel.is_direct]
+        return [channel for channel in self.channels.values() if not (channel.is_direct or channel.is_thread)]
+
+    def threads(self) -> list[Channel]:
+        """Return the guild's threads, archived ones too."""
+        return [channel for channel in self.channels.values() if channel.is_thread]
 
     def guild_members(self) -> list[Member]:
         """Return the members in the guild now, including the bot."""
@@ -137,21 +148,92 @@ class State:
             bits |= self.roles[role_id].permissions
         return bits
 
-    def add_role(self, name: str, *, permissions: int = 0, color: int = 0, role_id: int | None = None) -> Role:
+    def add_role(
+        self,
+        name: str,
+        *,
+        permissions: int = 0,
+        color: int = 0,
+        role_id: int | None = None,
+        managed: bool = False,
+    ) -> Role:
         """Add a role above the others."""
         role = Role(
-            id=role_id or self.new_id(), name=name, position=len(self.roles), permissions=permissions, color=color
+            id=role_id or self.new_id(),
+            name=name,
+            position=len(self.roles),
+            permissions=permissions,
+            color=color,
+            managed=managed,
         )
         self.roles[role.id] = role
         self.publish(EventName.GUILD_ROLE_CREATE, role)
         return role
 
-    def add_channel(self, name: str, *, channel_id: int | None = None) -> Channel:
-        """Add a text channel below the others."""
-        channel = Channel(id=channel_id or self.new_id(), name=name, position=len(self.guild_channels()))
+    def remove_role(self, role_id: int) -> None:
+        """Delete a role, and take it from its members."""
+        role = self.roles.pop(role_id)
+        for member in self.guild_members():
+            if role_id in member.role_ids:
+                self.set_roles(member.id, [each for each in member.role_ids if each != role_id])
+        self.publish(EventName.GUILD_ROLE_DELETE, role)
+
+    def add_channel(
+        self,
+        name: str,
+        *,
+        channel_id: int | None = None,
+        kind: int = ChannelType.TEXT,
+        parent_id: int | None = None,
+    ) -> Channel:
+        """Add a channel below the others, or a thread of the channel `parent_id`."""
+        channel = Channel(
+            id=channel_id or self.new_id(),
+            name=name,
+            position=len(self.guild_channels()),
+            kind=kind,
+            parent_id=parent_id,
+            created_at=self.now(),
+        )
         self.channels[channel.id] = channel
-        self.publish(EventName.CHANNEL_CREATE, channel)
+        self.publish(EventName.THREAD_CREATE if channel.is_thread else EventName.CHANNEL_CREATE, channel)
         return channel
+
+    def change_channel(
+        self, channel: Channel, *, name: str | None = None, archived: bool | None = None, locked: bool | None = None
+    ) -> None:
+        """Rename a channel, or archive, lock or reopen a thread."""
+        channel.name = channel.name if name is None else name
+        channel.archived = channel.archived if archived is None else archived
+        channel.locked = channel.locked if locked is None else locked
+        self.publish(EventName.THREAD_UPDATE if channel.is_thread else EventName.CHANNEL_UPDATE, channel)
+
+    def remove_channel(self, channel_id: int) -> None:
+        """Delete a channel or thread with its messages, and a channel's threads."""
+        channel = self.channels[channel_id]
+        for thread in [each for each in self.threads() if each.parent_id == channel_id]:
+            self.remove_channel(thread.id)
+        for message in self._by_channel.pop(channel_id, {}).values():
+            message.deleted = True
+        del self.channels[channel_id]
+        self.publish(EventName.THREAD_DELETE if channel.is_thread else EventName.CHANNEL_DELETE, channel)
+
+    def react(self, message: Message, user_id: int, emoji: str) -> None:
+        """Let somebody react to a message, once with each emoji."""
+        people = message.reactions.setdefault(emoji, [])
+        if user_id not in people:
+            people.append(user_id)
+            self.publish(EventName.MESSAGE_REACTION_ADD, message, user_id=user_id, emoji=emoji)
+
+    def unreact(self, message: Message, user_id: int, emoji: str) -> None:
+        """Remove somebody's reaction. Raises if there is none."""
+        people = message.reactions.get(emoji, [])
+        if user_id not in people:
+            raise errors.ApiError(404, 10014, "Unknown Emoji")
+        people.remove(user_id)
+        if not people:
+            del message.reactions[emoji]
+        self.publish(EventName.MESSAGE_REACTION_REMOVE, message, user_id=user_id, emoji=emoji)
 
     def add_member(self, name: str, *, role_ids: Iterable[int], member_id: int | None, bot: bool) -> Member:
         """Add a member; a former member comes back under the same id."""
@@ -230,10 +312,16 @@ class State:
             message.edit_count += 1
         self.publish(EventName.MESSAGE_UPDATE, message)
 
-    def delete(self, message: Message) -> None:
+    def delete(self, message: Message, **details: object) -> None:
         """Delete a message; tests that hold it see `deleted`."""
         message.deleted = True
-        self.publish(EventName.MESSAGE_DELETE, message)
+        self.publish(EventName.MESSAGE_DELETE, message, **details)
+
+    def delete_many(self, channel: Channel, messages: list[Message]) -> None:
+        """Delete several messages of a channel, which bots hear of in one event."""
+        for message in messages:
+            self.delete(message, in_bulk=True)
+        self.publish(EventName.MESSAGE_DELETE_BULK, channel, ids=[each.id for each in messages])
 
     def _fill(self, message: Message, draft: Draft) -> None:
         if draft.content is not None:

@@ -384,6 +384,7 @@ ON_BOTH: Final = (
     "tests/pipeline/",
     "tests/stages/",
     "tests/test_scheduler",
+    "tests/test_transactions_run_twice",
     "tests/verification/crash/test_concurrent",
     "tests/verification/crash/test_crash",
     "tests/verification/crash/test_disk",

@@ -14,6 +14,7 @@ from cashback.dashboard.metrics import Metrics
 from cashback.dashboard.pages import error_page, form_of
 from cashback.dashboard.problems import ProblemError
 from cashback.dashboard.request_log import RequestLog
+from cashback.database.errors import LedgerMovedError
 from cashback.domain.errors import (
     BlacklistedError,
     BusyError,
@@ -53,6 +54,7 @@ STATUS_OF: Final[dict[type[CashbackError], int]] = {
     StaleBatchError: HTTPStatus.CONFLICT,
     BusyError: HTTPStatus.CONFLICT,
     DatabaseUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    LedgerMovedError: HTTPStatus.SERVICE_UNAVAILABLE,
     RolesUnknownError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

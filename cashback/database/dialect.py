@@ -60,6 +60,7 @@ PERHAPS_MET_ANOTHER: Final = ("23505", "42P07")
 ATTEMPTS: Final = 40
 _SECRET_PARAMETER: Final = re.compile(r"([?&](?:password|sslpassword|oauth_client_secret)=)[^&]*", re.IGNORECASE)
 LONGEST_PAUSE_SECONDS: Final = 0.5
+_RAISED: Final = re.compile(r"RAISE\(ABORT, '((?:[^']|'')*)'\)")
 
 
 def located(location: str | Location) -> Location:
@@ -257,8 +258,9 @@ def create_refusal(connection: Connection, name: str, occasion: str, refusal: st
 
 
 def _sqlite_refusal(name: str, occasion: str, refusal: str) -> str:
-    # The standard's words are newer than some SQLite that people have.
+    # The standard's syntax is newer than some SQLite versions in use.
     condition = occasion.replace("IS DISTINCT FROM", "IS NOT")
+    refusal = refusal.replace("'", "''")
     return f"CREATE TRIGGER {name} BEFORE {condition} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
 
 
@@ -267,6 +269,8 @@ RAISE: Final = "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'check_violation
 
 def _postgresql_refusal(name: str, occasion: str, refusal: str) -> list[str]:
     what, _, when = occasion.partition(" WHEN ")
+    # SQLAlchemy would take `:name` for a parameter.
+    refusal = refusal.replace("'", "''").replace(":", r"\:")
     statements = [
         f"CREATE OR REPLACE FUNCTION cashback_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {RAISE} END $$"
     ]
@@ -284,7 +288,7 @@ def _postgresql_refusal(name: str, occasion: str, refusal: str) -> list[str]:
         condition = f" WHEN ({when})" if when else ""
         statements.append(f"{trigger}{condition} EXECUTE FUNCTION cashback_refuse('{refusal}')")
     if what.startswith("DELETE"):
-        # TRUNCATE asks no row.
+        # TRUNCATE fires no row triggers.
         emptied = what.replace("DELETE", "TRUNCATE")
         statements.append(
             f"CREATE OR REPLACE TRIGGER {name}_all BEFORE {emptied} EXECUTE FUNCTION cashback_refuse('{refusal}')"
@@ -306,9 +310,21 @@ def has_refusal(connection: Connection, name: str, occasion: str, refusal: str) 
         " JOIN pg_proc f ON f.oid = t.tgfoid WHERE t.tgname = :name AND NOT t.tgisinternal"
     )
     row = connection.execute(query, {"name": name}).one_or_none()
-    if row is None or row.enabled != "O" or f"('{refusal}')" not in row.made:
+    if row is None or row.enabled != "O" or "('{}')".format(refusal.replace("'", "''")) not in row.made:
         return False
     return "RAISE EXCEPTION '%', TG_ARGV[0]" in row.prosrc
+
+
+def refusal_of(connection: Connection, name: str) -> str | None:
+    """Return the text with which a trigger made by `create_refusal` refuses; None if there is no such trigger."""
+    if connection.dialect.name == "sqlite":
+        query = text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = :name")
+        statement = connection.scalars(query, {"name": name}).one_or_none()
+        found = _RAISED.search(statement or "")
+        return found[1].replace("''", "'") if found else None
+    query = text("SELECT tgargs FROM pg_trigger WHERE tgname = :name AND NOT tgisinternal LIMIT 1")
+    arguments = connection.scalars(query, {"name": name}).one_or_none()
+    return None if arguments is None else bytes(arguments).split(b"\0")[0].decode()
 
 
 def lift_refusal(connection: Connection, name: str, occasion: str) -> None:

@@ -16,6 +16,13 @@ class RowRefusedError(CashbackError):
     """A constraint of the ledger refused a row; the transaction was rolled back."""
 
 
+class LedgerMovedError(RowRefusedError):
+    """This ledger was moved to another database; name that one."""
+
+
+MOVED: Final = "this ledger was moved to "
+"""How the refusals of a moved ledger's triggers begin."""
+
 _ADVICE: Final = (
     ("not a database", "is not an SQLite database; name another file"),
     ("malformed", "is damaged; restore the last backup"),
@@ -53,6 +60,8 @@ def translated(error: Exception, location: Location) -> CashbackError:
     text = getattr(getattr(original, "diag", None), "message_primary", None) or str(original)
     text = " ".join(text.split())
     if isinstance(error, (exc.IntegrityError, exc.DataError)):
+        if text.startswith(MOVED):
+            return LedgerMovedError(f"{text[0].upper()}{text[1:]}.")
         return RowRefusedError(f"The ledger refused a row: {text}.")
     name, state = name_of(location), sqlstate(error) or ""
     advice = _ADVICE_BY_STATE.get(state) or _ADVICE_BY_STATE.get(state[:2])

@@ -7,13 +7,18 @@ from sqlalchemy import Connection
 
 from cashback.database.dialect import create_refusal, has_refusal, lift_refusal
 
+_OURS: Final = (
+    "(OLD.transaction_type LIKE 'referral_cashback%' OR OLD.transaction_type IN"
+    " ('cashback_withdrawal', 'cashback_withdrawal_returned', 'cashback_adjustment'))"
+)
+
 _REFUSED: Final = {
     "cashback_wallet_transactions_fixed": (
-        "UPDATE ON wallet_transactions WHEN OLD.transaction_type LIKE 'referral_cashback%'",
+        f"UPDATE ON wallet_transactions WHEN {_OURS}",
         "cashback transactions are only ever added to",
     ),
     "cashback_wallet_transactions_kept": (
-        "DELETE ON wallet_transactions WHEN OLD.transaction_type LIKE 'referral_cashback%'",
+        f"DELETE ON wallet_transactions WHEN {_OURS}",
         "cashback transactions are only ever added to",
     ),
     "cashback_audit_log_fixed": ("UPDATE ON cashback_audit_log", "the audit log is only ever added to"),
@@ -125,6 +130,35 @@ _REFUSED: Final = {
         "a decided reversal is never changed",
     ),
     "cashback_reversals_kept": ("DELETE ON cashback_reversals", "reversals are only ever added to"),
+    "cashback_withdrawals_fixed": (
+        (
+            "UPDATE ON cashback_withdrawals WHEN (NEW.number, NEW.user_id, NEW.method, NEW.amount_cents,"
+            " NEW.requested_at, NEW.debit_id, NEW.needs_second_approver) IS DISTINCT FROM (OLD.number, OLD.user_id,"
+            " OLD.method, OLD.amount_cents, OLD.requested_at, OLD.debit_id, OLD.needs_second_approver)"
+            " OR NEW.first_approved_by IS DISTINCT FROM coalesce(OLD.first_approved_by, NEW.first_approved_by)"
+            " OR (NEW.destination IS DISTINCT FROM OLD.destination"
+            " AND (NEW.destination IS NOT NULL OR OLD.status = 'requested'))"
+        ),
+        "what was asked for is never changed",
+    ),
+    "cashback_withdrawals_decided": (
+        (
+            "UPDATE ON cashback_withdrawals WHEN OLD.status <> 'requested' AND (NEW.status, NEW.decided_by,"
+            " NEW.decider_id, NEW.decided_at, NEW.reference, NEW.reason, NEW.return_id, NEW.first_approved_by)"
+            " IS DISTINCT FROM (OLD.status, OLD.decided_by, OLD.decider_id, OLD.decided_at, OLD.reference, OLD.reason,"
+            " OLD.return_id, OLD.first_approved_by)"
+        ),
+        "a decided withdrawal is never changed",
+    ),
+    "cashback_withdrawals_kept": ("DELETE ON cashback_withdrawals", "withdrawals are only ever added to"),
+    "cashback_wallet_adjustments_fixed": (
+        "UPDATE ON cashback_wallet_adjustments",
+        "adjustments are only ever added to",
+    ),
+    "cashback_wallet_adjustments_kept": (
+        "DELETE ON cashback_wallet_adjustments",
+        "adjustments are only ever added to",
+    ),
     "cashback_referrals_never_overpaid": (
         (
             "UPDATE OF cashback_paid_cents ON referrals WHEN NEW.cashback_paid_cents > NEW.cashback_earned_cents"

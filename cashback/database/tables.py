@@ -42,6 +42,7 @@ from cashback.domain.model import (
     ReversalStatus,
     SlotStatus,
 )
+from cashback.domain.withdrawals import WithdrawalStatus
 
 metadata = MetaData()
 
@@ -469,6 +470,67 @@ audit_log = Table(
     Column("digest", Text, nullable=False),
 )
 
+withdrawals = Table(
+    "cashback_withdrawals",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("user_id", BigInteger, ForeignKey("users.discord_id"), nullable=False),
+    Column("method", Text, nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    # Encrypted with a key that is not in the ledger; NULL if the method needs none, and again once it is erased.
+    Column("destination", Text),
+    Column("requested_at", Moment, nullable=False),
+    Column("needs_second_approver", Text),
+    Column("first_approved_by", Text),
+    Column("decided_by", Text),
+    # The admin's id; NULL for the member's own cancellation and for an admin without a name.
+    Column("decider_id", BigInteger),
+    Column("decided_at", Moment),
+    Column("reference", Text),
+    Column("reason", Text),
+    Column("erased_at", Moment),
+    # The transaction that took the amount out of the wallet, and the one that returned it.
+    Column("debit_id", BigInteger, ForeignKey("wallet_transactions.id"), nullable=False, unique=True),
+    Column("return_id", BigInteger, ForeignKey("wallet_transactions.id"), unique=True),
+    _one_of("status", WithdrawalStatus),
+    CheckConstraint("amount_cents > 0", name="takes_something"),
+    CheckConstraint("(status = 'requested') = (decided_at IS NULL)", name="decided_once"),
+    CheckConstraint("(status IN ('declined', 'cancelled')) = (return_id IS NOT NULL)", name="returned_unless_paid"),
+    CheckConstraint("(status = 'paid') = (reference IS NOT NULL)", name="paid_by_a_transfer"),
+    CheckConstraint("decider_id IS NULL OR decider_id <> user_id", name="nobody_decides_on_their_own"),
+    CheckConstraint(
+        "needs_second_approver IS NULL OR status <> 'paid' OR (first_approved_by IS NOT NULL"
+        " AND decider_id IS NOT NULL AND first_approved_by NOT LIKE '%:' || decider_id)",
+        name="approved_by_two",
+    ),
+    CheckConstraint("first_approved_by NOT LIKE '%:' || user_id", name="nobody_approves_their_own"),
+    sqlite_autoincrement=True,
+)
+
+wallet_adjustments = Table(
+    "cashback_wallet_adjustments",
+    metadata,
+    Column("transaction_id", BigInteger, ForeignKey("wallet_transactions.id"), primary_key=True, autoincrement=False),
+    Column("user_id", BigInteger, ForeignKey("users.discord_id"), nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("needs_second_approver", Text),
+    Column("approver_id", BigInteger),
+    Column("made_at", Moment, nullable=False),
+    CheckConstraint("amount_cents <> 0", name="changes_something"),
+    CheckConstraint(
+        "needs_second_approver IS NULL OR (approver_id IS NOT NULL AND made_by NOT LIKE '%:' || approver_id)",
+        name="approved_by_two",
+    ),
+    CheckConstraint(
+        "(approver_id IS NULL OR approver_id <> user_id) AND made_by NOT LIKE '%:' || user_id",
+        name="nobody_adjusts_their_own",
+    ),
+    sqlite_with_rowid=False,
+)
+
 announcements = Table(
     "cashback_announcements",
     metadata,
@@ -563,6 +625,7 @@ is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
 is_queued = notifications.c.status == literal_column("'queued'")
 is_settled = notifications.c.status != literal_column("'queued'")
 is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
+is_requested = withdrawals.c.status == literal_column("'requested'")
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
 
 
@@ -594,6 +657,9 @@ INDEXES: Final = (
     _index("referral_purchases_refunded", referral_purchases.c.order_id, where=is_refunded),
     _index("referral_refunds_by_order", referral_refunds.c.order_id),
     _index("referral_refunds_by_referral", referral_refunds.c.referral_id),
+    _index("withdrawals_one_open", withdrawals.c.user_id, where=is_requested, unique=True),
+    _index("withdrawals_open", withdrawals.c.number, where=is_requested),
+    _index("withdrawals_by_user", withdrawals.c.user_id, withdrawals.c.number),
     _index("wallet_transactions_by_user", wallet_transactions.c.user_discord_id),
     # One transaction for one payout, by constraint; in key order, so that a batch appends to the index.
     _index(

@@ -71,3 +71,7 @@ class DatabaseUnavailableError(CashbackError):
 
 class RolesUnknownError(CashbackError):
     """Your roles cannot be read from Discord at the moment; nothing was done. Try again in a minute."""
+
+
+class WithdrawalRefusedError(CashbackError):
+    """This withdrawal cannot be made."""

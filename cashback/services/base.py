@@ -7,6 +7,7 @@ from cashback.database import Database, audit_log
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import NotAllowedError
 from cashback.services.actors import Actor
+from cashback.services.terms import terms_line
 from cashback.settings import Settings
 
 TRUSTED: Final = ("cli", "schedule")
@@ -30,6 +31,11 @@ class Service:
         self._settings = settings
         self._submit = submit
         self._reread = reread
+
+    @property
+    def terms_line(self) -> str:
+        """The terms in force, in one line."""
+        return terms_line(self._settings.referral_settings)
 
     def may_pay(self, actor: Actor) -> bool:
         """Return whether an actor may pay: the command line, the schedule, or a member with the admin role."""

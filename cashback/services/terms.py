@@ -1,6 +1,7 @@
-"""The limits of a batch, from the settings."""
+"""The limits of a batch and the terms in force, from the settings."""
 
 from cashback.domain.model import BatchLimits
+from cashback.domain.money import dollars
 from cashback.settings import ReferralSettings
 
 
@@ -18,3 +19,15 @@ def batch_limits_of(settings: ReferralSettings) -> BatchLimits:
         new_account_cents=settings.new_account_cents,
         new_account_days=settings.new_account_days,
     )
+
+
+def terms_line(settings: ReferralSettings) -> str:
+    """Return the terms in force in one line: percentage, holding period, minimum payout, weekly batch."""
+    days = settings.holding_days
+    held = f"payable after {days} {'day' if days == 1 else 'days'}" if days else "payable at once"
+    at = f"{settings.batch_hour_utc:02}:{settings.batch_minute_utc:02}"
+    weekly = (
+        f"every {settings.batch_day.capitalize()} at {at} UTC" if settings.auto_batch_enabled else "no weekly batch"
+    )
+    minimum = f"minimum payout {dollars(settings.min_payout_cents)}"
+    return f"{settings.cashback_percent.normalize():f} % of each purchase, {held}, {minimum}, {weekly}"

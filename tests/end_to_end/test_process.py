@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,14 +44,15 @@ def configure(folder: Path, **content: dict[str, Any] | list[int]) -> None:
     (folder / "config.json").write_text(json.dumps(content))
 
 
-async def refused(folder: Path, sandbox: Sandbox, **changes: str) -> str:
+async def refused(folder: Path, sandbox: Sandbox, *, code: int = os.EX_CONFIG, **changes: str) -> str:
     """Start a bot that cannot start; return its error."""
     with anyio.fail_after(20):
         done = await anyio.run_process(
             [sys.executable, str(ROOT / "bot.py")], cwd=folder, env=environment(sandbox, **changes), check=False
         )
     said = done.stderr.decode()
-    assert done.returncode == 1, said
+    assert done.returncode == code, said
+    assert sandbox.gateway.starts.spent == 0
     assert "Traceback" not in said
     assert sandbox.token not in said
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
@@ -59,20 +61,26 @@ async def refused(folder: Path, sandbox: Sandbox, **changes: str) -> str:
 
 
 @asynccontextmanager
+async def starting(folder: Path, sandbox: Sandbox, **changes: str) -> AsyncIterator[anyio.abc.Process]:
+    """Run the bot as a process that need not get as far as to connect, killed after the block if it still runs."""
+    command = [sys.executable, str(ROOT / "bot.py")]
+    with (folder / "bot.log").open("ab") as log:
+        async with await anyio.open_process(
+            command, cwd=folder, env=environment(sandbox, **changes), stdout=subprocess.DEVNULL, stderr=log
+        ) as process:
+            try:
+                yield process
+            finally:
+                if process.returncode is None:
+                    process.kill()
+
+
+@asynccontextmanager
 async def running(folder: Path, sandbox: Sandbox, **changes: str) -> AsyncIterator[anyio.abc.Process]:
     """Run the bot as a process, ready inside the block, killed after it if it still runs."""
-    command = [sys.executable, str(ROOT / "bot.py")]
-    log = (folder / "bot.log").open("ab")
-    async with await anyio.open_process(
-        command, cwd=folder, env=environment(sandbox, **changes), stdout=subprocess.DEVNULL, stderr=log
-    ) as process:
-        try:
-            await sandbox.wait_connected()
-            yield process
-        finally:
-            log.close()
-            if process.returncode is None:
-                process.kill()
+    async with starting(folder, sandbox, **changes) as process:
+        await sandbox.wait_connected()
+        yield process
 
 
 async def test_a_missing_token_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
@@ -123,7 +131,7 @@ async def test_a_missing_intent_is_one_line(tmp_path: Path, sandbox: Sandbox) ->
 
 async def test_a_ledger_that_cannot_be_opened_is_one_line(tmp_path: Path, sandbox: Sandbox) -> None:
     configure(tmp_path, role_ids={"admin": 1})
-    said = await refused(tmp_path, sandbox, CASHBACK_DATABASE=str(tmp_path / "nowhere" / "cashback.db"))
+    said = await refused(tmp_path, sandbox, code=1, CASHBACK_DATABASE=str(tmp_path / "nowhere" / "cashback.db"))
     assert "the folder" in said
 
 
@@ -242,3 +250,52 @@ async def test_the_money_does_not_wait_for_discord(
     assert "Discord cannot be reached" in caplog.text
     assert "$25.00" in entry.text
     assert town.till.balance(bob.id) == 2500
+
+
+async def test_bot_waits_for_the_reset_if_too_few_session_starts_are_left(town: DiscordFixture, tmp_path: Path) -> None:
+    """With one IDENTIFY too many Discord would reset the token."""
+    town.sandbox.gateway.starts.remaining = 0
+    town.sandbox.gateway.starts.reset_seconds = 8
+    configure(tmp_path, role_ids={"admin": town.admin_role.id})
+    async with running(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
+        assert town.sandbox.gateway.starts.remaining == 999
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(10):
+            assert await process.wait() == 0
+    said = (tmp_path / "bot.log").read_text()
+    assert re.search(r"Discord allows 0 of 1000 session starts until the reset in \d s, and 1 are needed", said)
+    assert "Traceback" not in said
+
+
+async def test_stop_does_not_wait_for_the_reset_of_session_starts(town: DiscordFixture, tmp_path: Path) -> None:
+    town.sandbox.gateway.starts.remaining = 0
+    configure(tmp_path, role_ids={"admin": town.admin_role.id})
+    async with starting(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
+        await until(lambda: "waiting for it" in (tmp_path / "bot.log").read_text())
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(10):
+            assert await process.wait() == 0
+    assert town.sandbox.gateway.starts.spent == 0
+
+
+async def test_session_that_is_lost_without_a_start_left_waits_too(town: DiscordFixture) -> None:
+    async with town.bot():
+        town.sandbox.gateway.starts.remaining = 0
+        town.sandbox.gateway.starts.reset_seconds = 3
+        await town.sandbox.gateway.disconnect(resumable=False)
+        await town.sandbox.wait_connected()
+        assert town.sandbox.gateway.starts.remaining >= 998
+
+
+@pytest.mark.parametrize(
+    ("arguments", "content"),
+    [([], '{"nonsense'), ([], '{"referral_settings": {"chunk_size": 0}}'), (["--config", "nowhere.json"], "{}")],
+)
+async def test_wrong_settings_exit_with_78_from_the_command_too(
+    tmp_path: Path, sandbox: Sandbox, arguments: list[str], content: str
+) -> None:
+    (tmp_path / "config.json").write_text(content)
+    command = [sys.executable, "-m", "cli", "bot", *arguments]
+    done = await anyio.run_process(command, cwd=tmp_path, env=environment(sandbox), check=False)
+    assert done.returncode == os.EX_CONFIG, done.stderr
+    assert "Traceback" not in done.stderr.decode()

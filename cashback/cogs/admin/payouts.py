@@ -43,7 +43,10 @@ class Payouts(AdminCog):
                 raise
             await ctx.send(embed=embeds.notice(str(nothing)))
             return
-        message = await ctx.send(embed=embeds.summary(summary), view=confirm_view(summary.batch_number, summary.token))
+        message = await ctx.send(
+            embed=embeds.summary(summary, self._service.terms_line),
+            view=confirm_view(summary.batch_number, summary.token),
+        )
         await self._database.write(
             announcements.remember_summary,
             summary.batch_number,

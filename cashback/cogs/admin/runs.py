@@ -53,7 +53,10 @@ class RunCommands(AdminCog):
         if plan.status is not BatchStatus.PROPOSED or not plan.is_waiting:
             raise StaleBatchError(f"Batch {batch} does not wait for a second admin.")
         await self._remember(
-            number, await ctx.send(embed=embeds.summary(plan), view=view_of(number, plan.token, plan.status))
+            number,
+            await ctx.send(
+                embed=embeds.summary(plan, self._service.terms_line), view=view_of(number, plan.token, plan.status)
+            ),
         )
 
     @Payouts.sendref_cashb.command(  # type: ignore[arg-type]

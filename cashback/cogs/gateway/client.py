@@ -15,6 +15,7 @@ from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.discord_clock import observing
 from cashback.cogs.gateway.request_limits import limiting_trace
+from cashback.cogs.gateway.session_starts import SessionStarts
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 
@@ -91,6 +92,7 @@ class CashbackClient(commands.AutoShardedBot):
             shard_connect_timeout=None,
             http_trace=observing(clock_check, limiting_trace()) if clock_check else limiting_trace(),
         )
+        self.session_starts = SessionStarts()
         self._claims = claims
         self._summaries_changed = summaries_changed
         self._guild_ids = guild_ids
@@ -140,6 +142,7 @@ class CashbackClient(commands.AutoShardedBot):
         async with self._identifying:
             await anyio.sleep_until(self._may_identify_at)
             self._may_identify_at = anyio.current_time() + IDENTIFY_SECONDS
+            self.session_starts.spend()
 
     async def on_shard_connect(self, shard_id: int) -> None:
         """Record that a shard is connected."""

@@ -1,7 +1,6 @@
-"""Keeps the client connected: logs in, and checks that the configured role and channel exist."""
+"""Keeps the client connected: logs in, has the configuration checked, and connects."""
 
 import logging
-from dataclasses import dataclass
 from typing import Final
 
 import anyio
@@ -11,8 +10,17 @@ import yarl
 from cashback.background.backoff import Backoff
 from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.gateway.configuration_check import (
+    INTENT_MISSING,
+    Needs,
+    StartError,
+    check_before_connecting,
+    refuse_everyone,
+    require_role,
+)
 from cashback.domain.errors import CashbackError
-from cashback.settings import RoleIds, everyone_in_roles
+
+__all__ = ["GUILDS_SECONDS", "ConnectionEndedError", "Needs", "StartError", "point_at", "stay_connected"]
 
 CLOSE_SECONDS: Final = 2
 FIRST_PAUSE_SECONDS: Final = 1
@@ -22,18 +30,8 @@ GUILDS_SECONDS: Final = 10
 logger = logging.getLogger(__name__)
 
 
-class StartError(CashbackError):
-    """The bot cannot start."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What must exist on Discord. `guild_ids` are the servers to check; if it is empty, all servers of the bot."""
-
-    admin_role_id: int
-    role_ids: RoleIds
-    audit_channel_id: int | None
-    guild_ids: tuple[int, ...]
+class ConnectionEndedError(CashbackError):
+    """Discord ended the connection and does not want it back."""
 
 
 def point_at(api_url: str) -> None:
@@ -42,9 +40,11 @@ def point_at(api_url: str) -> None:
 
 
 async def stay_connected(client: CashbackClient, token: str, needs: Needs) -> None:
-    """Stay connected until cancelled. Raises StartError if retries are pointless."""
+    """Stay connected until cancelled. Raises StartError or ConnectionEndedError if retries are pointless."""
     try:
         await _log_in(client, token)
+        await check_before_connecting(client, needs)
+        await client.session_starts.wait(client.http, needed=client.shard_count or 1)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_check, client, needs, name="configuration check")
             await _connect(client)
@@ -59,7 +59,8 @@ async def _log_in(client: CashbackClient, token: str) -> None:
     while True:
         try:
             await client.login(token)
-            client.shard_count, url, _ = await client.http.get_bot_gateway()
+            client.shard_count, url, limit = await client.http.get_bot_gateway()
+            client.session_starts.note(limit)
             discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url)
         except discord.LoginFailure as error:
             raise StartError(
@@ -83,29 +84,20 @@ async def _connect(client: CashbackClient) -> None:
     try:
         await client.connect()
     except discord.PrivilegedIntentsRequired as error:
-        raise StartError(
-            "The bot may not read messages: switch on the Message Content Intent for it in the developer portal."
-        ) from error
+        raise StartError(INTENT_MISSING) from error
     except discord.ConnectionClosed as error:
-        raise StartError(f"Discord closed the connection for good (code {error.code}).") from error
+        raise ConnectionEndedError(f"Discord closed the connection for good (code {error.code}).") from error
 
 
 async def _check(client: CashbackClient, needs: Needs) -> None:
-    """Check once, when the servers are known, that the configured role and channel exist."""
+    """Check once, when the servers are known, that the configured role and channel exist. Raises StartError."""
     await client.wait_guilds_known(GUILDS_SECONDS)
-    wrong = everyone_in_roles(needs.role_ids, [guild.id for guild in client.guilds])
-    if wrong is not None:
-        raise StartError(wrong)
+    refuse_everyone(needs, [guild.id for guild in client.guilds])
     guilds = [guild for guild in client.guilds if not needs.guild_ids or guild.id in needs.guild_ids]
     if any(guild.unavailable for guild in guilds):
         logger.warning("a server is unavailable; the configured role and channel were not checked")
         return
-    if not guilds:
-        guilds_text = f"none of guild_ids {list(needs.guild_ids)}" if needs.guild_ids else "no server"
-        raise StartError(f"The bot is in {guilds_text}; invite it first.")
-    names = ", ".join(repr(guild.name) for guild in guilds)
-    if not any(guild.get_role(needs.admin_role_id) for guild in guilds):
-        raise StartError(f"role_ids.admin is {needs.admin_role_id}, but there is no such role in {names}.")
+    names = require_role(needs, guilds)
     if needs.audit_channel_id is None:
         logger.warning("logging_channels.audit is not set; batches are recorded in the database's audit log only")
     elif not any(guild.get_channel_or_thread(needs.audit_channel_id) for guild in guilds):

@@ -45,6 +45,7 @@ class Doctor:
         """Check the file, the schedule, the outbox and the backups."""
         looks = (
             ("database", self._file),
+            ("terms", self._terms),
             ("schedule", self._schedule),
             ("slots", self._decisions),
             ("outbox", self._outbox),
@@ -54,6 +55,9 @@ class Doctor:
 
     async def _file(self) -> tuple[bool, str]:
         return await self._database.read(health.file)
+
+    async def _terms(self) -> tuple[bool, str]:
+        return True, self._service.terms_line
 
     async def _schedule(self) -> tuple[bool, str]:
         schedule = await self._service.schedule_overview()

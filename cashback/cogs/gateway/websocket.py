@@ -8,6 +8,7 @@ import anyio
 import discord
 
 from cashback.background.backoff import Backoff
+from cashback.cogs.gateway.session_starts import SessionStarts
 
 CLOSE_CODE: Final = 4000
 FIRST_PAUSE_SECONDS: Final = 1
@@ -53,6 +54,11 @@ class LastingWebSocket(discord.gateway.DiscordWebSocket):
 
     @classmethod
     async def _connect(cls, client: discord.Client, **how: Any) -> Self:  # noqa: ANN401 -- the library's options
+        if not how.get("resume"):
+            # Waited for here, before the socket is open: the gateway closes one that does not identify soon.
+            starts: SessionStarts | None = getattr(client, "session_starts", None)
+            if starts is not None:
+                await starts.wait(client.http, needed=1, ask="initial" not in how)
         try:
             return await super().from_client(client, **how)
         except discord.gateway.ReconnectWebSocket as error:

@@ -39,15 +39,18 @@ class AuditChannel:
         *,
         channel_id: int | None,
         is_on_duty: Callable[[], bool],
+        terms: Callable[[], str],
     ) -> None:
         """Post to the channel `channel_id`, if there is one.
 
         `is_on_duty` returns whether this process posts entries from the ledger. Each process posts its own lines.
+        `terms` returns the terms in force.
         """
         self._is_on_duty = is_on_duty
         self._client = client
         self._database = database
         self._slot_posts = slot_posts
+        self._terms = terms
         self._channel_id = channel_id
         self._lines = lines.waiting
         self.backoff = Backoff()
@@ -101,7 +104,7 @@ class AuditChannel:
         """Post the summary of a batch of the schedule, with its buttons for the admins."""
         plan = await self._database.read(proposals.summary, number)
         message = await self._client.get_partial_messageable(channel_id).send(
-            embed=embeds.summary(plan),
+            embed=embeds.summary(plan, self._terms()),
             view=view_of(number, plan.token, plan.status),
             nonce=nonce_of(number, plan.token, "approval"),
         )

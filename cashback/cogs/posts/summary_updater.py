@@ -192,10 +192,14 @@ class SummaryUpdater:
         number = summary.batch_number
         if summary.status is BatchStatus.PROPOSED:
             plan = await self._database.read(proposals.summary, number)
-            return Rendered(embed=embeds.summary(plan), status=plan.status)
+            return Rendered(embed=embeds.summary(plan, self._service.terms_line), status=plan.status)
         if summary.status in CLOSED:
             plan = await self._database.read(proposals.summary, number)
-            return Rendered(embed=embeds.closed_summary(plan, summary.status), status=summary.status, is_final=True)
+            return Rendered(
+                embed=embeds.closed_summary(plan, self._service.terms_line, summary.status),
+                status=summary.status,
+                is_final=True,
+            )
         report = await self._database.read(batches.report, number)
         if report.status is BatchStatus.STOPPED:
             return Rendered(embed=embeds.stopped(report), status=report.status)

@@ -98,8 +98,8 @@ def warning(title: str, text: str) -> discord.Embed:
     return discord.Embed(title=f"⚠️ {title}", description=clip(text, DESCRIPTION_LENGTH), colour=discord.Colour.orange())
 
 
-def summary(batch: BatchSummary) -> discord.Embed:
-    """Show what a batch would pay, for the admin's decision."""
+def summary(batch: BatchSummary, terms: str) -> discord.Embed:
+    """Show what a batch would pay, for the admin's decision, with the terms in force below it."""
     if batch.mode is BatchMode.INDIVIDUAL:
         embed = discord.Embed(title="💰 Individual Referral Cashback Payout", colour=discord.Colour.gold())
         first = batch.top[0]
@@ -133,9 +133,8 @@ def summary(batch: BatchSummary) -> discord.Embed:
         _field(embed, "🚧 Excluded", [excluded_line(each) for each in batch.left_out])
     if batch.expires_at is not None:
         embed.description = _decision(batch, batch.expires_at)
-    if batch.plan:
-        embed.set_footer(text=f"Plan {batch.plan}")
-    return embed
+    plan = f" • Plan {batch.plan}" if batch.plan else ""
+    return embed.set_footer(text=f"Terms: {terms}{plan}")
 
 
 def _decision(batch: BatchSummary, expires_at: datetime) -> str:
@@ -168,9 +167,9 @@ def _ranked(place: int, payout: PlannedPayout) -> str:
     return f"{place}. {mention(payout.referrer_id)} - {amount} ({referrals})"
 
 
-def closed_summary(batch: BatchSummary, status: BatchStatus) -> discord.Embed:
+def closed_summary(batch: BatchSummary, terms: str, status: BatchStatus) -> discord.Embed:
     """Show a summary that was cancelled, or that expired."""
-    embed = summary(batch)
+    embed = summary(batch, terms)
     if status is BatchStatus.EXPIRED:
         embed.description = "⌛ **This summary expired.** Nothing was paid; ask for a new one."
     else:

@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
 
 from anyio import from_thread
 from sqlalchemy import Connection, Table, delete, exists, insert, inspect, select
 
+from cashback.database import closed_ledger
 from cashback.database.audit_log import add_entry, chain_head
 from cashback.database.bulk import execute_many
 from cashback.database.database import Database
-from cashback.database.dialect import create_refusal, hold, number_on
+from cashback.database.dialect import hold, number_on
 from cashback.database.errors import DRIVER_ERRORS, translated
 from cashback.database.integrity.health import require_sound
 from cashback.database.integrity.reconciliation import Verdict, verify
@@ -27,24 +29,13 @@ from cashback.database.tables import (
     audit_log,
     cashback_origin,
     metadata,
-    notifications,
     payout_batches,
-    payouts,
-    referral_purchases,
-    referral_refunds,
 )
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import BatchStatus
 
 ACTION: Final = "ledger_moved"
 ROWS_AT_ONCE: Final = 2_000
-CLOSED: Final = (payout_batches, referral_purchases, referral_refunds, audit_log)
-"""Tables that refuse new rows: nothing is planned, earned or decided any more."""
-
-STOPPED: Final = (payout_batches, payouts, notifications)
-"""Tables that refuse changes: nothing is paid or sent any more."""
-
-WAS_MOVED: Final = "this ledger was moved to another database; name that one"
 Advance = Callable[[int], None]
 
 
@@ -80,32 +71,47 @@ class Tally:
             self.digest += int.from_bytes(blake2b(repr(row).encode(), digest_size=16).digest(), "big")
 
 
-async def move(source: Database, target: Database, advance: Advance) -> Move:
+async def move(source: Database, target: Database, advance: Advance, *, stop_other_bot: bool = False) -> Move:
     """Copy a ledger into an empty one and close the old one. Both are open.
 
-    Raises MoveRefusedError if the target is not empty, a batch is running, the books do not balance or a row arrives
-    changed; then nothing has moved.
+    With `stop_other_bot`, a ledger that another bot shares is closed to that bot too. Raises MoveRefusedError if it is
+    shared and that was not asked for, the target is not empty, the ledger was moved elsewhere before, a batch is
+    running, the books do not balance or a row arrives changed; then nothing has moved.
     """
-    return await target.write(_receive, source, target, advance)
+    return await target.write(_receive, source, target, advance, stop_other_bot=stop_other_bot)
 
 
-def _receive(to: Connection, source: Database, target: Database, advance: Advance) -> Move:
+def _receive(to: Connection, source: Database, target: Database, advance: Advance, *, stop_other_bot: bool) -> Move:
     hold(to, metadata.sorted_tables)
     # This is a worker's thread: the source's transaction has its own, which commits before this one does.
-    return from_thread.run(source.write, _hand_over, to, source, target, advance)
+    return from_thread.run(
+        source.write,
+        partial(_hand_over, to=to, source=source, target=target, advance=advance, stop_other_bot=stop_other_bot),
+    )
 
 
-def _hand_over(connection: Connection, to: Connection, source: Database, target: Database, advance: Advance) -> Move:
+def _hand_over(
+    connection: Connection,
+    *,
+    to: Connection,
+    source: Database,
+    target: Database,
+    advance: Advance,
+    stop_other_bot: bool,
+) -> Move:
     """Copy all tables and close the source, in the caller's two transactions: the source's commits first.
 
     Errors of the target's driver name the target.
     """
     hold(connection, metadata.sorted_tables)
+    if not stop_other_bot:
+        _require_alone(connection, source)
     head, left = chain_head(connection), _left_behind(connection)
     with _about(target):
         if _moved_before(to, head):
-            _close(connection)
+            closed_ledger.close(connection, target.location, target.now())
             return Move(rows=_counts(to), left=left, verdict=verify(to), again=True)
+        _require_not_moved_elsewhere(connection, source, target)
         _require_empty(to, target)
     verdict = _require_fit(connection, source)
     with _about(target):
@@ -119,8 +125,25 @@ def _hand_over(connection: Connection, to: Connection, source: Database, target:
         if arrived != verdict:
             raise MoveRefusedError(f"The totals differ in {target.name}; nothing was moved.")
         _note(to, source, head=head, now=target.now())
-    _close(connection)
+    closed_ledger.close(connection, target.location, target.now())
     return Move(rows=rows, left=left, verdict=arrived)
+
+
+def _require_alone(connection: Connection, source: Database) -> None:
+    """Refuse a ledger that another bot shares: it would go on earning and paying there what the new one pays too."""
+    if connection.scalars(select(cashback_origin.c.adopted)).one():
+        shared = ", ".join(sorted(table.name for table in metadata.sorted_tables if not table.name.startswith(OWN)))
+        raise MoveRefusedError(
+            f"{source.name} is shared with another bot, which does not follow to the new database; give"
+            f" --stop-other-bot to close {shared} to that bot too. Nothing was moved."
+        )
+
+
+def _require_not_moved_elsewhere(connection: Connection, source: Database, target: Database) -> None:
+    """Refuse a second target, which would pay what the first one pays."""
+    refusal = closed_ledger.moved_text(connection)
+    if refusal is not None and not closed_ledger.is_moved_to(refusal, target.location):
+        raise MoveRefusedError(f"{source.name} is closed: {refusal}. Nothing was moved.")
 
 
 def _left_behind(connection: Connection) -> tuple[str, ...]:
@@ -208,14 +231,6 @@ def _said(table: Table) -> str:
 
 def _note(to: Connection, source: Database, *, head: str, now: datetime) -> None:
     add_entry(to, at=now, actor="cli", action=ACTION, details={"from": source.name, "head": head})
-
-
-def _close(connection: Connection) -> None:
-    """Make the source refuse every further use, also by a program that has it open now."""
-    for table in CLOSED:
-        create_refusal(connection, f"{table.name}_closed", f"INSERT ON {table.name}", WAS_MOVED)
-    for table in STOPPED:
-        create_refusal(connection, f"{table.name}_stopped", f"UPDATE ON {table.name}", WAS_MOVED)
 
 
 @contextmanager

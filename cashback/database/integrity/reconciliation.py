@@ -10,7 +10,14 @@ from sqlalchemy import Connection, Select, and_, case, exists, func, literal, no
 from cashback.database import origins
 from cashback.database.audit_log import broken_entries, chain_head
 from cashback.database.guards import missing_guards
-from cashback.database.integrity import audit_log_checks, decision_checks, reversal_checks, share_checks, type_checks
+from cashback.database.integrity import (
+    audit_log_checks,
+    decision_checks,
+    reversal_checks,
+    share_checks,
+    type_checks,
+    withdrawal_checks,
+)
 from cashback.database.integrity.checks import THE_BATCH, finds, finds_in, limited
 from cashback.database.tables import (
     is_refunded,
@@ -99,6 +106,7 @@ def verify(connection: Connection) -> Verdict:
         reversal_checks.wrong_reversals,
         reversal_checks.transactions_without_reversal,
         reversal_checks.wrong_reversal_totals,
+        *withdrawal_checks.CHECKS,
     ):
         breaches += limited(check(connection))
     return _verdict(connection, breaches, elsewhere if shared else [])

@@ -27,7 +27,17 @@ from sqlalchemy import (
 )
 
 from cashback.database.referral_program.pending import owed_cents
-from cashback.database.tables import payout_reversals, payout_shares, payouts, referrals, users, wallet_transactions
+from cashback.database.tables import (
+    is_requested,
+    payout_reversals,
+    payout_shares,
+    payouts,
+    referrals,
+    users,
+    wallet_transactions,
+    withdrawals,
+)
+from cashback.database.wallets import decisions
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import PayoutStatus
 
@@ -64,7 +74,11 @@ def reversible(batch_number: int, referrer_id: int | None, now: datetime) -> Sub
         payout_reversals.c.batch_number == payouts.c.batch_number,
         payout_reversals.c.referrer_id == payouts.c.referrer_id,
     )
-    balance = users.c.wallet_balance_cents
+    # What a member has asked to withdraw returns to the wallet before anything is taken.
+    requested = select(func.coalesce(func.sum(withdrawals.c.amount_cents), 0)).where(
+        is_requested, withdrawals.c.user_id == payouts.c.referrer_id
+    )
+    balance = users.c.wallet_balance_cents + requested.scalar_subquery()
     return (
         select(
             payouts.c.batch_number,
@@ -91,6 +105,7 @@ def take_back(connection: Connection, row: Row[Any], now: datetime) -> Row[Any]:
 
     Returns the count of payouts, and the cents that the wallets held and did not hold.
     """
+    _cancel_withdrawals(connection, row, now)
     newest_before: int = connection.scalars(select(func.coalesce(func.max(wallet_transactions.c.id), 0))).one()
     moved = _write_transactions(connection, row, now)
     _write_reversed_payouts(connection, row, newest_before, now)
@@ -113,6 +128,23 @@ def take_back(connection: Connection, row: Row[Any], now: datetime) -> Row[Any]:
             func.coalesce(func.sum(payout_reversals.c.shortfall_cents), 0).label("shortfall_cents"),
         ).where(mine)
     ).one()
+
+
+def actor_of(number: int) -> str:
+    """Return the name under which a reversal cancels withdrawals."""
+    return f"reversal:{number}"
+
+
+def _cancel_withdrawals(connection: Connection, row: Row[Any], now: datetime) -> None:
+    """Cancel the open requests of the members: a later decline must not return what is reversed now."""
+    found = reversible(row.batch_number, row.referrer_id, now)
+    decisions.cancel_all_of(
+        connection,
+        select(found.c.referrer_id),
+        reason=f"{row.batch_id} was reversed: {row.reason}",
+        actor=actor_of(row.number),
+        now=now,
+    )
 
 
 def _write_transactions(connection: Connection, row: Row[Any], now: datetime) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from cashback.database import closed_ledger
 from cashback.database.audit_log import add_entry
 from cashback.database.referral_program import coverage
 from cashback.database.referral_program.pending import PPM, held_and_owed
@@ -68,6 +69,8 @@ def record_refund(connection: Connection, refund: Refund, *, actor: str, now: da
         .where(referral_purchases.c.order_id == refund.order_id)
     ).one_or_none()
     if order is None:
+        # The new ledger may know it, so the shop should send it again.
+        closed_ledger.require_open(connection)
         message = f"Order {refund.order_id} is not known; record its purchase first, or check the id."
         raise RefundRefusedError(message)
     refund_id = _id_of(refund, order)

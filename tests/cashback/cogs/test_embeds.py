@@ -23,6 +23,8 @@ from cashback.domain.model import (
 NOW = datetime(2026, 7, 3, 15, tzinfo=UTC)
 LARGEST = 2**63 - 1
 
+TERMS = "0.5 % of each purchase, payable at once, minimum payout $0.01, every Friday at 15:00 UTC"
+
 
 def report(failures: tuple[PayoutFailure, ...] = ()) -> BatchReport:
     """Make the largest report there can be."""
@@ -71,8 +73,8 @@ def test_the_largest_summary_fits() -> None:
         proposed_at=NOW,
         expires_at=NOW,
     )
-    assert_fits(embeds.summary(plan))
-    assert embeds.summary(plan).fields[1].value.splitlines()[-1].startswith("...and 9,2")  # type: ignore[union-attr]
+    assert_fits(embeds.summary(plan, TERMS))
+    assert embeds.summary(plan, TERMS).fields[1].value.splitlines()[-1].startswith("...and 9,2")  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("count", [1, 25, 1000])

@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from cashback.dashboard import intake_schema, problems
 from cashback.dashboard.openapi import EXPLAINED
 from cashback.dashboard.problems import ProblemError
+from cashback.database import Database
+from cashback.database.integrity import moving
 from tests.cashback.dashboard.conftest import (
     OLD_SECRET,
     SECRET,
@@ -335,3 +337,19 @@ def test_arbitrary_body_is_parsed_or_refused(body: bytes) -> None:
         for entry in reported.entries:
             assert 1 <= len(entry.order_id) <= 200
             assert entry.order_id.isascii()
+
+
+async def test_moved_ledger_answers_that_shops_try_again(shop: Shop, tmp_path: Path) -> None:
+    """So nothing is lost until the shop's address names the new ledger."""
+    before = shop.site.ledger.money()
+    async with Database(tmp_path / "new.db") as new:
+        await moving.move(shop.site.ledger.database, new, lambda _rows: None)
+    for path, value in (
+        ("purchases", purchase()),
+        ("refunds", {"order_id": "till-1", "refund_id": "r-1"}),
+        ("refunds", {"order_id": "recorded-in-the-new-one", "refund_id": "r-1"}),
+    ):
+        status, answer = await shop.report(value, path=f"/api/v1/{path}")
+        assert status == 503
+        assert answer["detail"].startswith(f"This ledger was moved to {tmp_path / 'new.db'} on ")
+    assert shop.site.ledger.money() == before

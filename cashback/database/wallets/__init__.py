@@ -1,0 +1,1 @@
+"""Wallets: their entries, withdrawals and adjustments. Each change of a balance is one transaction that stays."""

@@ -1,0 +1,167 @@
+"""Decisions on withdrawals: each request is paid, declined or cancelled, once. What is not paid returns to the wallet.
+
+Nobody decides on their own request as an admin. An amount from the threshold on needs two admins.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, select, update
+
+from cashback.database.audit_log import add_entry
+from cashback.database.tables import is_requested, withdrawals
+from cashback.database.wallets import moves
+from cashback.database.wallets.withdrawals import find
+from cashback.domain.errors import NotAllowedError, SecondApproverError, StaleBatchError
+from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
+
+FIRST_APPROVED: Final = "withdrawal_first_approved"
+PAID: Final = "withdrawal_paid"
+DECLINED: Final = "withdrawal_declined"
+CANCELLED: Final = "withdrawal_cancelled"
+ERASED: Final = "withdrawal_destinations_erased"
+
+
+def approve_first(
+    connection: Connection, number: int, *, actor: str, approver_id: int | None, now: datetime
+) -> Withdrawal:
+    """Record the first of two approvals. Raises StaleBatchError if it is decided, or needs no approval any more."""
+    asked = _require_open(connection, number, approver_id)
+    if not asked.needs_first_approval:
+        by = f", {asked.first_approved_by} gave it" if asked.first_approved_by else ""
+        raise StaleBatchError(f"Withdrawal {number} needs no first approval{by}; nothing was done.")
+    _move(connection, number, first_approved_by=actor)
+    _record(connection, asked, FIRST_APPROVED, actor, now, why_two=asked.needs_second_approver)
+    return find(connection, number)
+
+
+def pay(
+    connection: Connection, number: int, *, reference: str, actor: str, approver_id: int | None, now: datetime
+) -> Withdrawal:
+    """Mark a request as paid, with the reference of the transfer. No money of the ledger moves.
+
+    Raises StaleBatchError if it is decided already or misses its first approval, SecondApproverError if the same admin
+    gave that, and NotAllowedError if it is the admin's own.
+    """
+    asked = _require_open(connection, number, approver_id)
+    if asked.needs_first_approval:
+        raise StaleBatchError(f"Withdrawal {number} needs two admins: {asked.needs_second_approver} Nothing was done.")
+    if asked.first_approved_by is not None and (
+        approver_id is None or asked.first_approved_by.endswith(f":{approver_id}")
+    ):
+        raise SecondApproverError("A different admin must mark this withdrawal as paid than the one who approved it.")
+    _move(
+        connection,
+        number,
+        status=WithdrawalStatus.PAID,
+        reference=reference,
+        decided_by=actor,
+        decider_id=approver_id,
+        decided_at=now,
+    )
+    _record(connection, asked, PAID, actor, now, reference=reference, first_approved_by=asked.first_approved_by)
+    return find(connection, number)
+
+
+def decline(
+    connection: Connection, number: int, *, reason: str, actor: str, approver_id: int | None, now: datetime
+) -> Withdrawal:
+    """Decline a request and return its amount to the wallet. Raises StaleBatchError or NotAllowedError."""
+    asked = _require_open(connection, number, approver_id)
+    return _give_back(connection, asked, WithdrawalStatus.DECLINED, reason, actor, now, approver_id)
+
+
+def cancel(connection: Connection, number: int, *, reason: str, actor: str, now: datetime) -> Withdrawal:
+    """Cancel a request for its member and return its amount to the wallet. Raises StaleBatchError."""
+    asked = _require_open(connection, number, None)
+    return _give_back(connection, asked, WithdrawalStatus.CANCELLED, reason, actor, now, None)
+
+
+def cancel_all_of(
+    connection: Connection, members: Select[int], *, reason: str, actor: str, now: datetime
+) -> list[Withdrawal]:
+    """Cancel the open requests of these members: a reversal must find the money in the wallet."""
+    numbers = connection.scalars(
+        select(withdrawals.c.number).where(is_requested, withdrawals.c.user_id.in_(members)).order_by("number")
+    ).all()
+    return [cancel(connection, number, reason=reason, actor=actor, now=now) for number in numbers]
+
+
+def cancelled_for(connection: Connection, actor: str) -> list[Withdrawal]:
+    """List the requests that this actor, such as a reversal, cancelled."""
+    query = select(withdrawals.c.number).where(
+        withdrawals.c.decided_by == actor, withdrawals.c.status == WithdrawalStatus.CANCELLED
+    )
+    return [find(connection, number) for number in connection.scalars(query.order_by("number")).all()]
+
+
+def erase_destinations(connection: Connection, *, now: datetime, days: int) -> int:
+    """Erase where decided withdrawals went to, some days after the decision; return how many were erased."""
+    due = (withdrawals.c.destination.is_not(None), withdrawals.c.decided_at <= now - timedelta(days=days))
+    numbers = list(connection.scalars(select(withdrawals.c.number).where(*due).order_by("number")))
+    if numbers:
+        connection.execute(update(withdrawals).where(*due).values(destination=None, erased_at=now))
+        add_entry(connection, at=now, actor="system", action=ERASED, details={"withdrawals": numbers})
+    return len(numbers)
+
+
+def _require_open(connection: Connection, number: int, approver_id: int | None) -> Withdrawal:
+    asked = find(connection, number)
+    if not asked.is_open:
+        by = f" by {asked.decided_by}" if asked.decided_by else ""
+        raise StaleBatchError(f"Withdrawal {number} is {asked.status} already{by}; nothing was done twice.")
+    if approver_id == asked.user_id:
+        raise NotAllowedError(f"Withdrawal {number} is your own, so a different admin must decide on it.")
+    return asked
+
+
+def _give_back(
+    connection: Connection,
+    asked: Withdrawal,
+    status: WithdrawalStatus,
+    reason: str,
+    actor: str,
+    now: datetime,
+    approver_id: int | None,
+) -> Withdrawal:
+    returned = moves.move(
+        connection,
+        asked.user_id,
+        asked.amount_cents,
+        kind=moves.RETURN,
+        description=f"Withdrawal {asked.number} {status} - {reason}",
+        details={"withdrawal": asked.number, "status": status, "reason": reason},
+        now=now,
+    )
+    _move(
+        connection,
+        asked.number,
+        status=status,
+        reason=reason,
+        decided_by=actor,
+        decider_id=approver_id,
+        decided_at=now,
+        return_id=returned,
+    )
+    action = DECLINED if status is WithdrawalStatus.DECLINED else CANCELLED
+    _record(connection, asked, action, actor, now, reason=reason)
+    return find(connection, asked.number)
+
+
+def _move(connection: Connection, number: int, **values: Any) -> None:  # noqa: ANN401 -- columns of several types
+    moved = connection.execute(update(withdrawals).where(withdrawals.c.number == number, is_requested).values(**values))
+    if moved.rowcount != 1:
+        raise StaleBatchError(f"Withdrawal {number} was decided in the meantime; nothing was done.")
+
+
+def _record(
+    connection: Connection,
+    asked: Withdrawal,
+    action: str,
+    actor: str,
+    now: datetime,
+    **more: str | None,
+) -> None:
+    """Add the audit entry. It never holds the destination."""
+    details = {"withdrawal": asked.number, "user_id": asked.user_id, "amount_cents": asked.amount_cents, **more}
+    add_entry(connection, at=now, actor=actor, action=action, details=details)

@@ -1,0 +1,421 @@
+"""Withdrawals and adjustments from the member's side: each cent is in the wallet, asked for, or paid out, once."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import timedelta
+
+import pytest
+
+from cashback.database.payouts import reversals
+from cashback.database.wallets import adjustments, decisions, statement, withdrawals
+from cashback.domain.errors import (
+    CashbackError,
+    NotAllowedError,
+    SecondApproverError,
+    StaleBatchError,
+    WithdrawalRefusedError,
+)
+from cashback.domain.model import BatchLimits
+from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
+from tests.conftest import REFUSED, Clock, LedgerFixture, OpenDatabase, drop_guards, raw
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "gAAAA-an-encrypted-address"  # noqa: S105 -- no secret, it stands for an encrypted text
+
+
+async def wallet(till: LedgerFixture, *cents: int) -> int:
+    """Pay members 1, 2, … so much; return the batch's number."""
+    await till.earn_all(list(enumerate(cents, start=1)))
+    return (await till.pay()).batch_number
+
+
+async def ask(till: LedgerFixture, user_id: int, cents: int, *, threshold: int | None = None) -> Withdrawal:
+    """Ask for a withdrawal as the member."""
+    return await till.database.write(
+        withdrawals.request,
+        user_id=user_id,
+        cents=cents,
+        method="paypal",
+        destination=SECRET,
+        actor=f"discord:{user_id}",
+        now=till.clock(),
+        approval_threshold_cents=threshold,
+    )
+
+
+async def pay(till: LedgerFixture, number: int, *, by: int | None = 7, reference: str = "TX-1") -> Withdrawal:
+    """Mark it as paid as an admin."""
+    actor = "cli" if by is None else f"discord:{by}"
+    return await till.database.write(
+        decisions.pay, number, reference=reference, actor=actor, approver_id=by, now=till.clock()
+    )
+
+
+async def approve_first(till: LedgerFixture, number: int, *, by: int) -> Withdrawal:
+    """Give the first of two approvals."""
+    return await till.database.write(
+        decisions.approve_first, number, actor=f"discord:{by}", approver_id=by, now=till.clock()
+    )
+
+
+async def decline(till: LedgerFixture, number: int, *, by: int | None = 7) -> Withdrawal:
+    """Decline it as an admin."""
+    return await till.database.write(
+        decisions.decline, number, reason="no such account", actor="x", approver_id=by, now=till.clock()
+    )
+
+
+async def cancel(till: LedgerFixture, number: int) -> Withdrawal:
+    """Cancel it as the member."""
+    return await till.database.write(
+        decisions.cancel, number, reason="cancelled by the member", actor="discord:1", now=till.clock()
+    )
+
+
+async def adjust(till: LedgerFixture, user_id: int, cents: int, **who: int | None) -> int:
+    """Adjust a wallet."""
+    return await till.database.write(
+        adjustments.adjust,
+        user_id=user_id,
+        cents=cents,
+        reason="a gift",
+        actor="cli",
+        actor_id=who.get("by"),
+        approver_id=who.get("approved_by"),
+        now=till.clock(),
+        approval_threshold_cents=who.get("threshold"),
+    )
+
+
+def actions(till: LedgerFixture) -> list[str]:
+    """List the audit log's actions about wallets."""
+    found = till.rows("SELECT action FROM cashback_audit_log WHERE action LIKE '%w%l%' ORDER BY id")
+    return [action for (action,) in found if action.startswith(("withdrawal", "wallet"))]
+
+
+async def test_request_takes_the_amount_out_of_the_wallet_at_once(till: LedgerFixture) -> None:
+    await wallet(till, 500)
+    asked = await ask(till, 1, 300)
+    assert (asked.status, asked.is_open, till.balance(1)) == (WithdrawalStatus.REQUESTED, True, 200)
+    [moved] = till.rows(
+        "SELECT amount_cents, balance_after_cents, description FROM wallet_transactions"
+        " WHERE transaction_type = 'cashback_withdrawal'"
+    )
+    assert moved == (-300, 200, "Withdrawal 1 - paypal")
+    done = await pay(till, asked.number)
+    assert (done.status, done.reference, till.balance(1)) == (WithdrawalStatus.PAID, "TX-1", 200)
+    assert actions(till) == ["withdrawal_requested", "withdrawal_paid"]
+
+
+@pytest.mark.parametrize("how", [decline, cancel])
+async def test_amount_that_is_not_paid_returns_once(till: LedgerFixture, how: object) -> None:
+    await wallet(till, 500)
+    asked = await ask(till, 1, 500)
+    assert till.balance(1) == 0
+    await how(till, asked.number)  # type: ignore[operator]
+    assert till.balance(1) == 500
+    for again in (decline, cancel, pay):
+        with pytest.raises(StaleBatchError, match="already"):
+            await again(till, asked.number)
+    assert till.balance(1) == 500
+    assert (await ask(till, 1, 500)).number == asked.number + 1
+
+
+async def test_member_has_one_open_request(till: LedgerFixture) -> None:
+    await wallet(till, 500)
+    await ask(till, 1, 100)
+    with pytest.raises(WithdrawalRefusedError, match=r"Withdrawal 1 of \$1.00 is still open"):
+        await ask(till, 1, 100)
+    assert till.balance(1) == 400
+    with raw(till.location) as connection, pytest.raises(REFUSED):
+        connection.execute(
+            "INSERT INTO cashback_withdrawals (number, user_id, method, amount_cents, status, requested_at, debit_id)"
+            " SELECT 9, user_id, method, amount_cents, status, requested_at, 1 FROM cashback_withdrawals"
+        )
+
+
+@pytest.mark.parametrize("cents", [501, 0, -1, 10**15])
+async def test_wallet_is_never_taken_below_zero(till: LedgerFixture, cents: int) -> None:
+    await wallet(till, 500)
+    before = till.money()
+    with pytest.raises(WithdrawalRefusedError):
+        await ask(till, 1, cents)
+    with pytest.raises(CashbackError):
+        await adjust(till, 1, -abs(cents) - 501)
+    assert till.money() == before
+    assert till.rows("SELECT * FROM cashback_withdrawals") == []
+
+
+async def test_stranger_has_nothing_to_withdraw(till: LedgerFixture) -> None:
+    with pytest.raises(WithdrawalRefusedError, match=r"holds \$0.00"):
+        await ask(till, 77, 1)
+
+
+async def test_admin_does_not_decide_on_the_own_request(till: LedgerFixture) -> None:
+    await wallet(till, 500)
+    asked = await ask(till, 1, 300, threshold=300)
+    for decide in (pay, decline, approve_first):
+        with pytest.raises(NotAllowedError, match="your own"):
+            await decide(till, asked.number, by=1)
+    assert till.balance(1) == 200
+
+
+async def test_two_admins_pay_from_the_threshold_on(till: LedgerFixture) -> None:
+    await wallet(till, 500, 500)
+    below = await ask(till, 2, 299, threshold=300)
+    assert (await pay(till, below.number, by=None)).status is WithdrawalStatus.PAID
+    asked = await ask(till, 1, 300, threshold=300)
+    with pytest.raises(StaleBatchError, match="needs two admins"):
+        await pay(till, asked.number)
+    assert (await approve_first(till, asked.number, by=7)).needs_first_approval is False
+    with pytest.raises(StaleBatchError, match="needs no first approval"):
+        await approve_first(till, asked.number, by=8)
+    for same in (7, None):
+        with pytest.raises(SecondApproverError):
+            await pay(till, asked.number, by=same)
+    assert (await pay(till, asked.number, by=8)).decided_by == "discord:8"
+
+
+async def test_reversal_cancels_the_open_request_first(till: LedgerFixture) -> None:
+    batch = await wallet(till, 500, 400)
+    mine, other = await ask(till, 1, 450), await ask(till, 2, 100)
+    now = till.clock()
+    proposed = await till.database.write(
+        reversals.propose,
+        batch_number=batch,
+        referrer_id=1,
+        reason="a stolen card",
+        actor="cli",
+        now=now,
+        expires_at=now + timedelta(minutes=2),
+        terms=BatchLimits(),
+    )
+    assert (proposed.planned_cents, proposed.coverable_cents) == (500, 500)
+    done = await till.database.write(reversals.approve, proposed.number, actor="cli", now=now)
+    assert (done.reversed_cents, done.shortfall_cents, till.balance(1)) == (500, 0, 0)
+    cancelled = await till.database.read(withdrawals.find, mine.number)
+    assert (cancelled.status, cancelled.decided_by) == (WithdrawalStatus.CANCELLED, f"reversal:{proposed.number}")
+    assert "a stolen card" in str(cancelled.reason)
+    with pytest.raises(StaleBatchError):
+        await decline(till, mine.number)
+    assert till.balance(1) == 0, "a decline returns nothing that was reversed"
+    assert (await till.database.read(withdrawals.find, other.number)).is_open
+
+
+async def test_paid_withdrawal_is_missing_in_a_later_reversal(till: LedgerFixture) -> None:
+    batch = await wallet(till, 500)
+    await pay(till, (await ask(till, 1, 450)).number)
+    now = till.clock()
+    proposed = await till.database.write(
+        reversals.propose,
+        batch_number=batch,
+        referrer_id=1,
+        reason="late",
+        actor="cli",
+        now=now,
+        expires_at=now + timedelta(minutes=2),
+        terms=BatchLimits(),
+    )
+    done = await till.database.write(reversals.approve, proposed.number, actor="cli", now=now)
+    assert (done.reversed_cents, done.shortfall_cents) == (50, 450)
+
+
+async def test_adjustments_credit_and_debit_with_a_reason(till: LedgerFixture) -> None:
+    await wallet(till, 500)
+    assert await adjust(till, 1, 250) == 750
+    assert await adjust(till, 1, -750) == 0
+    assert actions(till) == ["wallet_adjusted", "wallet_adjusted"]
+    with pytest.raises(CashbackError, match="no wallet"):
+        await adjust(till, 99, 100)
+    with pytest.raises(NotAllowedError, match="your own"):
+        await adjust(till, 1, 100, by=1)
+    with pytest.raises(NotAllowedError, match="your own"):
+        await adjust(till, 1, 100, by=7, approved_by=1)
+    for who in ({}, {"by": 7, "approved_by": 7}):
+        with pytest.raises(SecondApproverError):
+            await adjust(till, 1, 100, threshold=100, **who)
+    assert await adjust(till, 1, 100, threshold=100, by=7, approved_by=8) == 100
+
+
+async def test_destination_is_erased_some_days_after_the_decision(till: LedgerFixture, clock: Clock) -> None:
+    await wallet(till, 500, 500)
+    await pay(till, (await ask(till, 1, 100)).number)
+    await ask(till, 2, 100)
+    clock.advance(7 * 86_400 - 1)
+    assert await till.database.write(decisions.erase_destinations, now=clock(), days=7) == 0
+    clock.advance(1)
+    assert await till.database.write(decisions.erase_destinations, now=clock(), days=7) == 1
+    assert await till.database.write(decisions.erase_destinations, now=clock(), days=7) == 0
+    assert till.rows("SELECT destination FROM cashback_withdrawals ORDER BY number") == [(None,), (SECRET,)]
+
+
+async def test_destination_is_in_its_column_only(till: LedgerFixture) -> None:
+    await wallet(till, 500)
+    await pay(till, (await ask(till, 1, 100)).number)
+    await decline(till, (await ask(till, 1, 100)).number)
+    for table in ("cashback_audit_log", "wallet_transactions", "cashback_notifications"):
+        assert SECRET not in str(till.rows(f"SELECT * FROM {table}"))
+
+
+async def test_statement_has_each_transaction_in_words(till: LedgerFixture) -> None:
+    batch = await wallet(till, 500)
+    await ask(till, 1, 100)
+    await adjust(till, 1, -50)
+    with raw(till.location) as connection:
+        connection.execute(
+            "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
+            " description) VALUES (1, -10, 340, 'purchase', 'A mug')"
+        )
+        connection.execute("UPDATE users SET wallet_balance_cents = 340 WHERE discord_id = 1")
+    shown = await till.database.read(statement.wallet_of, 1, limit=10)
+    batch_id = (await till.report(batch)).batch_id
+    assert [(each.text, each.amount_cents) for each in shown.entries] == [
+        ("A mug", -10),
+        ("Adjustment - a gift", -50),
+        ("Withdrawal 1 - paypal", -100),
+        (f"Cashback of {batch_id}", 500),
+    ]
+    assert (shown.balance_cents, shown.open_withdrawal and shown.open_withdrawal.amount_cents) == (340, 100)
+    assert (await till.database.read(statement.wallet_of, 5, limit=10)).entries == []
+
+
+@pytest.mark.parametrize("moment", ["before commit", "after commit"])
+@pytest.mark.parametrize("step", ["request", "decline", "pay"])
+async def test_end_at_the_commit_does_all_or_nothing(
+    till: LedgerFixture, open_database: OpenDatabase, moment: str, step: str
+) -> None:
+    await wallet(till, 500)
+    if step != "request":
+        await ask(till, 1, 300)
+
+    def failpoint(at: str) -> None:
+        if at == moment:
+            raise ArithmeticError
+
+    async with open_database(failpoint=failpoint) as database:
+        dying = LedgerFixture(database, till.clock)
+        steps = {
+            "request": lambda: ask(dying, 1, 300),
+            "decline": lambda: decline(dying, 1),
+            "pay": lambda: pay(dying, 1),
+        }
+        with pytest.raises(ArithmeticError):
+            await steps[step]()
+    happened = moment == "after commit"
+    left = {"request": (200, 500), "decline": (500, 200), "pay": (200, 200)}[step]
+    assert till.balance(1) == left[0 if happened else 1]
+    assert len(till.rows("SELECT * FROM cashback_withdrawals WHERE status <> 'requested'")) == (
+        happened and step != "request"
+    )
+
+
+REWRITES = {
+    "amount": "UPDATE cashback_withdrawals SET amount_cents = 1",
+    "member": "UPDATE cashback_withdrawals SET user_id = 2",
+    "destination": "UPDATE cashback_withdrawals SET destination = 'elsewhere'",
+    "erased while open": "UPDATE cashback_withdrawals SET destination = NULL WHERE number = 2",
+    "deleted": "DELETE FROM cashback_withdrawals",
+    "paid again": "UPDATE cashback_withdrawals SET reference = 'TX-2' WHERE number = 1",
+    "reopened": "UPDATE cashback_withdrawals SET status = 'requested', decided_at = NULL WHERE number = 1",
+    "transaction": "UPDATE wallet_transactions SET amount_cents = -1 WHERE transaction_type = 'cashback_withdrawal'",
+    "no transaction": "DELETE FROM wallet_transactions WHERE transaction_type = 'cashback_adjustment'",
+    "adjustment": "UPDATE cashback_wallet_adjustments SET amount_cents = 1",
+    "no adjustment": "DELETE FROM cashback_wallet_adjustments",
+}
+
+
+@pytest.mark.parametrize("rewrite", REWRITES)
+async def test_what_is_on_record_cannot_be_rewritten(till: LedgerFixture, rewrite: str) -> None:
+    await wallet(till, 500, 500)
+    await pay(till, (await ask(till, 1, 100)).number)
+    await ask(till, 2, 100)
+    await adjust(till, 1, 10)
+    with raw(till.location) as connection, pytest.raises(REFUSED):
+        connection.execute(REWRITES[rewrite])
+
+
+TAMPERING = {
+    "amount": ("UPDATE cashback_withdrawals SET amount_cents = 90 WHERE number = 1", "transaction of its request"),
+    "returned though paid": (
+        "UPDATE cashback_withdrawals SET return_id = (SELECT max(id) FROM wallet_transactions) WHERE number = 1",
+        "what was returned",
+    ),
+    "declined without return": (
+        "UPDATE cashback_withdrawals SET status = 'declined', decided_at = requested_at WHERE number = 2",
+        "what was returned",
+    ),
+    "paid without entry": (
+        "UPDATE cashback_withdrawals SET status = 'paid', reference = 'x', decided_at = requested_at WHERE number = 2",
+        "no audit entry withdrawal_paid",
+    ),
+    "decision undone": (
+        "UPDATE cashback_withdrawals SET status = 'requested', reference = NULL, decided_at = NULL WHERE number = 1",
+        "the audit log has withdrawal_paid for number 1",
+    ),
+    "removed": ("DELETE FROM cashback_withdrawals WHERE number = 1", "no withdrawal or adjustment names"),
+    "adjustment": ("UPDATE cashback_wallet_adjustments SET amount_cents = 11", "its transaction differs"),
+    "adjustment removed": ("DELETE FROM cashback_wallet_adjustments", "no withdrawal or adjustment names"),
+    "other member": ("UPDATE cashback_withdrawals SET user_id = 3 WHERE number = 1", "transaction of its request"),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERING)
+async def test_verify_finds_tampering(till: LedgerFixture, how: str) -> None:
+    await wallet(till, 500, 500, 500)
+    await pay(till, (await ask(till, 1, 100)).number)
+    await ask(till, 2, 100)
+    await adjust(till, 1, 10)
+    assert (await till.verify()).balanced
+    till.honest = False
+    drop_guards(till.location)
+    statement_, expected = TAMPERING[how]
+    with raw(till.location) as connection:
+        connection.executescript(statement_)
+    breaches = (await till.verify()).breaches
+    assert any(expected in breach for breach in breaches), breaches
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_happens_each_cent_is_held_asked_for_or_paid(till: LedgerFixture, seed: int) -> None:
+    """An oracle that knows only the rules of a member: credits in, requests out, returns in."""
+    chance = random.Random(seed)
+    await wallet(till, 900, 700, 0 + 400)
+    held, waiting, paid = {1: 900, 2: 700, 3: 400}, dict[int, tuple[int, int]](), {1: 0, 2: 0, 3: 0}
+    for _ in range(40):
+        member, cents = chance.randint(1, 3), chance.choice([1, 100, 333, 900, 2_000])
+        what = chance.choice(["ask", "ask", "pay", "decline", "cancel", "adjust"])
+        try:
+            if what == "ask":
+                number = (await ask(till, member, cents)).number
+                assert member not in waiting
+                assert held[member] >= cents
+                held[member] -= cents
+                waiting[member] = (number, cents)
+            elif what == "adjust":
+                change = chance.choice([1, -1]) * cents
+                await adjust(till, member, change)
+                held[member] += change
+                assert held[member] >= 0
+            else:
+                number, cents = waiting.get(member, (chance.randint(1, 60), 0))
+                await {"pay": pay, "decline": decline, "cancel": cancel}[what](till, number)
+                assert waiting.pop(member)[0] == number
+                (paid if what == "pay" else held)[member] += cents
+        except CashbackError:
+            refused = member in waiting or held[member] < cents if what in {"ask", "adjust"} else member not in waiting
+            assert refused, (what, member, cents)
+        assert {each: till.balance(each) for each in held} == held
+    rows = till.rows("SELECT user_id, sum(amount_cents) FROM cashback_withdrawals WHERE status = 'paid' GROUP BY 1")
+    assert {member: int(cents) for member, cents in rows} == {each: cents for each, cents in paid.items() if cents}
+    assert (await till.verify()).balanced
+
+
+async def test_audit_entries_name_the_withdrawal(till: LedgerFixture) -> None:
+    await wallet(till, 500)
+    await pay(till, (await ask(till, 1, 100)).number)
+    [(details,)] = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'withdrawal_paid'")
+    told = json.loads(details)
+    assert (told["withdrawal"], told["user_id"], told["amount_cents"], told["reference"]) == (1, 1, 100, "TX-1")

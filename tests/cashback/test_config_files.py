@@ -1,0 +1,148 @@
+"""The files of the configuration: the local file, `.env` next to the configuration, and secrets in files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cashback import settings
+from cashback.settings import Settings, SettingsError
+
+SECRET = "x" * 40
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change to an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path: Path, content: object) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return path
+
+
+def token_of(loaded: Settings) -> str | None:
+    return loaded.discord_token.get_secret_value() if loaded.discord_token else None
+
+
+def test_local_file_is_merged_key_by_key(folder: Path) -> None:
+    write(folder / "config.json", {"bot_prefix": "?", "referral_settings": {"holding_days": 3, "chunk_size": 7}})
+    write(folder / "config.local.json", {"role_ids": {"admin": 5}, "referral_settings": {"holding_days": 14}})
+    loaded = settings.load(environ={})
+    assert (loaded.bot_prefix, loaded.role_ids.admin) == ("?", 5)
+    assert (loaded.referral_settings.holding_days, loaded.referral_settings.chunk_size) == (14, 7)
+
+
+def test_local_file_counts_without_config_json(folder: Path) -> None:
+    write(folder / "config.local.json", {"bot_prefix": "?"})
+    assert settings.load(environ={}).bot_prefix == "?"
+
+
+def test_local_file_stands_next_to_a_named_configuration(folder: Path) -> None:
+    named = write(folder / "etc" / "shop.json", {})
+    write(folder / "etc" / "shop.local.json", {"bot_prefix": "?"})
+    write(folder / "config.local.json", {"bot_prefix": "$"})
+    assert settings.load(named, environ={}).bot_prefix == "?"
+
+
+def test_wrong_value_names_the_file_it_is_in(folder: Path) -> None:
+    write(folder / "config.json", {"referral_settings": {"holding_days": 3}})
+    write(folder / "config.local.json", {"referral_settings": {"holding_days": 300}})
+    with pytest.raises(SettingsError, match=r"^config\.local\.json: referral_settings\.holding_days is 300, but"):
+        settings.load(environ={})
+    write(folder / "config.local.json", {"bot_prefix": "?"})
+    write(folder / "config.json", {"referral_settings": {"holding_days": 300}})
+    with pytest.raises(SettingsError, match=r"^config\.json: referral_settings\.holding_days is 300, but"):
+        settings.load(environ={})
+
+
+def test_misspelled_key_of_the_local_file_is_named(folder: Path) -> None:
+    write(folder / "config.json", {"referral_settings": {"cashback_percent": 1}})
+    write(folder / "config.local.json", {"referal_settings": {"cashback_percent": 2}})
+    [warning] = settings.load(environ={}).warnings
+    assert warning.startswith("config.local.json: referal_settings is not a setting; did you mean referral_settings?")
+    write(folder / "config.local.json", {"referral_settings": {"cashback_percnt": 2}})
+    with pytest.raises(SettingsError, match=r"^config\.local\.json: .* the nearest is referral_settings.cashback_perc"):
+        settings.load(environ={})
+
+
+def test_old_name_in_the_local_file_overrides_the_present_name(folder: Path) -> None:
+    write(folder / "config.json", {"referral_settings": {"dm_retry_attempts": 3}})
+    write(folder / "config.local.json", {"referral_settings": {"retry_attempts": 7}})
+    assert settings.load(environ={}).referral_settings.dm_retry_attempts == 7
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"a": 1, "a": 2}'])
+def test_unreadable_local_file_is_refused_by_its_name(folder: Path, content: str) -> None:
+    write(folder / "config.local.json", content)
+    with pytest.raises(SettingsError, match=r"config\.local\.json"):
+        settings.load(environ={})
+
+
+def test_env_file_next_to_the_configuration_is_read_first(folder: Path) -> None:
+    write(folder / "etc" / "config.json", {})
+    write(folder / "etc" / ".env", "DISCORD_TOKEN=beside\n")
+    write(folder / ".env", "DISCORD_TOKEN=here\nCASHBACK_DATABASE=here.db\n")
+    loaded = settings.load(environ={"CASHBACK_CONFIG": "etc/config.json"})
+    assert (token_of(loaded), loaded.database) == ("beside", "here.db")
+    assert token_of(settings.load(environ={"CASHBACK_CONFIG": "etc/config.json", "DISCORD_TOKEN": "real"})) == "real"
+
+
+def test_secrets_are_read_from_the_files_that_variables_name(folder: Path) -> None:
+    token, key = write(folder / "token", "tok\r\n"), write(folder / "key", f"{SECRET}\n")
+    environ = {
+        "DISCORD_TOKEN_FILE": str(token),
+        "CASHBACK_METRICS_TOKEN_FILE": str(token),
+        "CASHBACK_INTAKE_KEY_SHOP_FILE": str(key),
+    }
+    write(folder / ".env", "DISCORD_TOKEN=from-the-file\n")
+    loaded = settings.load(environ=environ)
+    assert token_of(loaded) == "tok"
+    assert loaded.metrics_token is not None
+    assert loaded.metrics_token.get_secret_value() == "tok"
+    assert [each.get_secret_value() for each in loaded.intake_keys["shop"]] == [SECRET]
+    assert list(loaded.intake_keys) == ["shop"]
+
+
+@pytest.mark.parametrize("name", ["DISCORD_TOKEN", "discord_token"])
+def test_secrets_are_read_from_systemd_credentials(folder: Path, name: str) -> None:
+    write(folder / "credentials" / name, "tok\n")
+    write(folder / "credentials" / "another-unit", "no secret of ours")
+    environ = {"CREDENTIALS_DIRECTORY": str(folder / "credentials")}
+    assert token_of(settings.load(environ=environ)) == "tok"
+    assert token_of(settings.load(environ={**environ, "DISCORD_TOKEN": "real"})) == "real"
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [(None, "cannot be read"), ("", "is empty"), ("\n", "is empty"), ("x" * 70_000, "is longer than")],
+)
+def test_secret_file_that_is_unusable_is_one_line(folder: Path, content: str | None, wrong: str) -> None:
+    path = folder / "token"
+    if content is not None:
+        write(path, content)
+    with pytest.raises(SettingsError) as caught:
+        settings.load(environ={"DISCORD_TOKEN_FILE": str(path)})
+    assert f"DISCORD_TOKEN_FILE is {path}, which {wrong}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_secret_and_its_file_together_are_refused(folder: Path) -> None:
+    environ = {"DISCORD_TOKEN": "a-secret", "DISCORD_TOKEN_FILE": str(write(folder / "token", "tok"))}
+    with pytest.raises(SettingsError, match="Both DISCORD_TOKEN and DISCORD_TOKEN_FILE are set") as caught:
+        settings.load(environ=environ)
+    assert "a-secret" not in str(caught.value)
+
+
+def test_log_level_comes_from_the_environment_before_the_file(folder: Path) -> None:
+    assert settings.load(environ={}).log_level == "info"
+    write(folder / "config.json", {"log_level": "WARNING"})
+    assert settings.load(environ={}).log_level == "warning"
+    assert settings.load(environ={"CASHBACK_LOG_LEVEL": "Debug"}).log_level == "debug"
+    with pytest.raises(SettingsError, match=r"^CASHBACK_LOG_LEVEL is \"loud\", but may be one of debug, info"):
+        settings.load(environ={"CASHBACK_LOG_LEVEL": "loud"})
