@@ -56,7 +56,9 @@ def wrong_states(connection: Connection) -> Iterator[str]:
 def _by_batch(connection: Connection) -> dict[int, list[Entries]]:
     query = select(
         audit_log.c.batch_number, audit_log.c.action, audit_log.c.actor, audit_log.c.at, audit_log.c.details
-    ).where(audit_log.c.action.in_([*AFTER, BATCH_FINISHED]), audit_log.c.batch_number.is_not(None))
+    ).where(
+        audit_log.c.action.in_([*AFTER, BATCH_FINISHED, fingerprints.RECORDED]), audit_log.c.batch_number.is_not(None)
+    )
     found: dict[int, list[Entries]] = {}
     for row in connection.execute(query.order_by(audit_log.c.id)):
         entry = {**json.loads(row.details), "action": row.action, "actor": row.actor, "at": row.at}
@@ -68,7 +70,7 @@ def _wrong_state(batch: Any, entries: list[Entries]) -> Iterator[str]:  # noqa: 
     if not entries:
         yield f"batch {batch.number} is {batch.status}, and the audit log has no entry about it"
         return
-    last = entries[-1]
+    last = [entry for entry in entries if entry["action"] != fingerprints.RECORDED][-1]
     allowed = {last["status"]} if last["action"] == BATCH_FINISHED else AFTER[last["action"]]
     if batch.status not in allowed:
         yield f"batch {batch.number} is {batch.status}, the audit log's last entry about it is {last['action']}"
@@ -81,7 +83,7 @@ def _wrong_people(batch: Any, told: dict[str, Entries]) -> Iterator[str]:  # noq
         yield f"batch {batch.number} was proposed by {stored}, the audit log has {proposed['actor'], proposed['at']}"
     if proposed is not None and "plan" in proposed and batch.token is not None:
         stored = (batch.needs_second_approver, batch.token)
-        if stored != (proposed.get("why_two"), proposed["token"]):
+        if stored != (proposed.get("why_two"), told.get(fingerprints.RECORDED, proposed)["token"]):
             yield f"batch {batch.number} needs a second approver or carries a token that the audit log does not have"
     expected = (first["actor"], first["at"]) if first is not None else (None, None)
     if (batch.first_approved_by, batch.first_approved_at) != expected:
