@@ -3,14 +3,16 @@
 Payouts do not depend on Discord: a batch continues while the connection is gone, and a stop finishes the current chunk.
 """
 
+from cashback import early_start  # noqa: F401 -- it receives stop signals during the imports below
+
+# isort: split
+import asyncio
 import gc
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Self
 
@@ -41,6 +43,7 @@ from cashback.cogs.posts.messenger import DmSender
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.cogs.posts.slot_posts import SlotPosts
 from cashback.cogs.posts.summary_updater import SummaryUpdater
+from cashback.cogs.posts.withdrawal_notes import WithdrawalNotes
 from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database, closed_ledger
@@ -50,13 +53,13 @@ from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
+from cashback.standard_streams import open_missing
+from cashback.stop_signals import stop_signals
 from pipeline.runner import Runner
 from scheduler import Scheduler
 from stages import make_pipeline
 
 STOPPING_SECONDS: Final = 3
-LAST_RESORT_SECONDS: Final = 8
-"""A stop may take ten seconds. After that, a waiting transaction is rolled back, and the next start continues it."""
 
 CONFIGURATION_WRONG: Final = os.EX_CONFIG
 """The exit code that says to a service manager: a restart does not help."""
@@ -80,6 +83,7 @@ class Services:
     scheduler: Scheduler
     outbox_dispatcher: OutboxDispatcher
     note_sender: NoteSender
+    withdrawal_notes: WithdrawalNotes
     summary_updater: SummaryUpdater
     dashboard: Dashboard
     summaries_changed: WakeUp
@@ -87,10 +91,10 @@ class Services:
     @classmethod
     async def build(cls, settings: Settings, database: Database, *, reread: Reread | None = None) -> Self:
         """Build and wire the services. Raises StartError if the admin role is not configured."""
-        needs = needs_of(settings)
         referral = settings.referral_settings
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
         lines = AuditLines(summaries_changed)
+        needs = replace(needs_of(settings), post_line=lines.post_line)
         metrics = Metrics()
 
         # Payouts: the lease, the runner of approved batches, and the requests of admins.
@@ -194,6 +198,7 @@ class Services:
             scheduler=scheduler,
             outbox_dispatcher=outbox_dispatcher,
             note_sender=note_sender,
+            withdrawal_notes=WithdrawalNotes(database, service, note_sender),
             summary_updater=summary_updater,
             dashboard=Dashboard(database, service, settings, dependencies),
             summaries_changed=summaries_changed,
@@ -219,7 +224,16 @@ class Services:
             duties.start_soon(self.runner.run, name="runner")
             duties.start_soon(self.scheduler.run, name="weekly batch")
             duties.start_soon(self.recovery.run, self.runner.submit, name="recovery")
+            duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
+
+
+async def register_commands(settings: Settings, database: Database) -> int:
+    """Register the slash commands without a connection to the gateway; return how many there are then."""
+    services = await Services.build(settings, database)
+    async with services.runner, services.client as client:
+        await client.login(required_token(settings))
+        return await client.count_registered_commands()
 
 
 def build_runner(
@@ -329,30 +343,27 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
     gc.freeze()
     stop = anyio.Event()
     terms = settings.referral_settings
-    ledger = Database(settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days)
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with ledger as database, anyio.create_task_group() as tasks:
+    ledger = Database(
+        settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days, dates=terms.earning_dates
+    )
+    loop = asyncio.get_running_loop()
 
-            async def listen() -> None:
-                async for received in signals:
-                    logger.info("%s: stopping after the current chunk", received.name)
-                    _exit_if_stuck()
-                    stop.set()
+    def stop_by(name: str) -> None:
+        logger.info("%s: stopping after the current chunk", name)
+        loop.call_soon_threadsafe(stop.set)
 
-            tasks.start_soon(listen, name="signals")
+    stop_signals.listen(stop_by)
+    try:
+        async with ledger as database:
             await serve(settings, database, stop, reread=reread)
-            tasks.cancel_scope.cancel()
-
-
-def _exit_if_stuck() -> None:
-    """End the process if the stop takes too long. As after a crash, the ledger has all that the next start needs."""
-    last_resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, [0])
-    last_resort.daemon = True
-    last_resort.start()
+    finally:
+        stop_signals.listen(None)
 
 
 def main(settings: Settings, *, reread: Reread | None = None) -> int:
     """Run the bot until SIGTERM or SIGINT; return the exit code. An error is one line on standard error."""
+    open_missing()
+    stop_signals.hold()
     logs.set_up(level=settings.log_level)
     try:
         required_token(settings)
@@ -361,8 +372,10 @@ def main(settings: Settings, *, reread: Reread | None = None) -> int:
     except Exception as error:
         reason = _first_of(error)
         if not isinstance(reason, CashbackError):
-            raise
-        sys.stderr.write(f"error: {' '.join(str(reason).split())}\n")
+            # Python would write this itself, and wait for whoever reads standard error.
+            logger.critical("the bot ends by a mistake in the program", exc_info=error)
+            return 1
+        logs.write_line(f"error: {' '.join(str(reason).split())}")
         return CONFIGURATION_WRONG if isinstance(reason, StartError) else 1
     logger.info("stopped")
     return 0
@@ -378,8 +391,8 @@ if __name__ == "__main__":
     try:
         loaded = load()
         for warning in loaded.warnings:
-            sys.stderr.write(f"warning: {warning}\n")
+            logs.write_line(f"warning: {warning}")
         sys.exit(main(loaded, reread=load))
     except SettingsError as wrong:
-        sys.stderr.write(f"error: {wrong}\n")
+        logs.write_line(f"error: {wrong}")
         sys.exit(CONFIGURATION_WRONG)

@@ -1,13 +1,14 @@
 """The log, set up in one place: JSON for machines, text for people, and the batch on each line that concerns one."""
 
 import logging
-import sys
+from functools import cache
 from typing import Final, TextIO
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
 
 from cashback.domain.log_context import log_context
+from cashback.log_writer import LogWriter, QueueingHandler, is_terminal
 
 BATCH_KEYS: Final = ("batch_id", "batch_number")
 """The keys in `extra` of a line that concerns a batch outside a run."""
@@ -16,16 +17,31 @@ QUIET: Final = ("aiohttp", "apscheduler", "discord")
 """Libraries whose INFO lines are only useful to their own developers."""
 
 
-def set_up(stream: TextIO = sys.stderr, *, level: str = "info") -> logging.Handler:
-    """Send the records of this level and above to a stream, as JSON unless it is a terminal; return the handler."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(formatter(as_json=not stream.isatty()))
+def set_up(stream: TextIO | None = None, *, level: str = "info") -> logging.Handler:
+    """Send the records of this level and above to a stream, as JSON unless it is a terminal; return the handler.
+
+    Without a stream they go to standard error, through a queue: whoever reads it slowly holds up nothing.
+    """
+    handler = QueueingHandler(writer()) if stream is None else logging.StreamHandler(stream)
+    handler.setFormatter(formatter(as_json=not (is_terminal() if stream is None else stream.isatty())))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level.upper())
     for library in QUIET:
         logging.getLogger(library).setLevel(max(root.level, logging.WARNING))
     return handler
+
+
+@cache
+def writer() -> LogWriter:
+    """Return the writer to standard error, whose thread starts with its first use."""
+    return LogWriter()
+
+
+def write_line(line: str) -> None:
+    """Write one line to standard error, past the log; wait for it only a moment."""
+    writer().put(f"{line}\n")
+    writer().drain()
 
 
 def formatter(*, as_json: bool) -> logging.Formatter:

@@ -7,7 +7,9 @@ line that names the file, the key, its value and what it may be.
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
@@ -34,16 +36,22 @@ from cashback.config_files import (
     with_secret_files,
 )
 from cashback.domain import similar_names
+from cashback.domain.earning import EarningDates
 
 __all__ = ["Settings", "SettingsError", "load"]
 
+DEFAULT_PATH: Final = Path("config.json")
 LARGEST_ID: Final = 2**63 - 1
 PPM_PER_PERCENT: Final = 10_000
 SMALLEST_PERCENT: Final = Decimal("0.0001")
 TOKEN_KEYS: Final = ("token", "bot_token", "discord_token")
 INTAKE_KEY_PREFIX: Final = "CASHBACK_INTAKE_KEY_"
-SECRETS: Final = ("DISCORD_TOKEN", "CASHBACK_METRICS_TOKEN", "CASHBACK_DATABASE", INTAKE_KEY_PREFIX)
+WITHDRAWAL_KEYS: Final = "CASHBACK_WITHDRAWAL_KEYS"
+SECRETS: Final = ("DISCORD_TOKEN", "CASHBACK_METRICS_TOKEN", "CASHBACK_DATABASE", WITHDRAWAL_KEYS, INTAKE_KEY_PREFIX)
 """Variables that may also be files: each by its name with _FILE, and in systemd's folder of credentials."""
+
+METHOD: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
+MOST_METHODS: Final = 10
 
 INTAKE_SECRETS: Final = 2
 """A key's secrets that are valid at a time: the new one and, while the shop changes over, the old one."""
@@ -79,6 +87,15 @@ def _to_pace(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError
     return float(value)
+
+
+def _to_day(value: object) -> object:
+    """Convert a day; anything else than an ISO date is not accepted."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise ValueError
+    return date.fromisoformat(value)
 
 
 def _lowered(value: object) -> object:
@@ -118,6 +135,10 @@ class ReferralSettings(_OwnSection):
 
     cashback_percent: Percent = Decimal("0.5")
     holding_days: Annotated[StrictInt, _whole(0, 90, " of days")] = 0
+    earn_before_referral_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
+    program_starts_on: Annotated[
+        date | None, BeforeValidator(_to_day), Field(description="a day such as 2026-01-31, or null")
+    ] = None
     leaver_policy: Annotated[
         Literal["pay", "hold"], BeforeValidator(_lowered), Field(description="one of pay, hold")
     ] = "pay"
@@ -152,6 +173,15 @@ class ReferralSettings(_OwnSection):
     chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500
     confirm_seconds: Annotated[StrictInt, _whole(10, 900, " of seconds")] = 120
     progress_seconds: Annotated[StrictInt, _whole(5, 60, " of seconds")] = 5
+
+    @property
+    def earning_dates(self) -> EarningDates:
+        """Which purchases earn by their dates."""
+        start = self.program_starts_on
+        return EarningDates(
+            earn_before_referral_days=self.earn_before_referral_days,
+            program_starts_at=datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None,
+        )
 
     @property
     def rate_ppm(self) -> int:
@@ -228,6 +258,34 @@ class DashboardSettings(_OwnSection):
         return self.proxies > 0
 
 
+def _to_methods(value: object) -> object:
+    """Accept names of methods, each with the meaning of its destination or null."""
+    if not isinstance(value, dict) or len(value) > MOST_METHODS:
+        raise ValueError
+    for name, destination in value.items():
+        if not METHOD.fullmatch(name) or not (destination is None or (isinstance(destination, str) and destination)):
+            raise ValueError
+    return value
+
+
+class WithdrawalSettings(_OwnSection):
+    """How members get money out of their wallets: off unless it is switched on."""
+
+    enabled: Annotated[StrictBool, Field(description="true or false")] = False
+    methods: Annotated[
+        Mapping[str, Annotated[StrictStr, Field(max_length=80)] | None],
+        BeforeValidator(_to_methods),
+        Field(
+            description="an object of at most 10 names of small letters, digits and hyphens, each with a text that"
+            " says what a member must name as the destination, or null: none"
+        ),
+    ] = Field(default_factory=dict)
+    minimum_cents: Annotated[StrictInt, _whole(1, 10**9, " of cents")] = 100
+    maximum_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
+    account_age_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
+    erase_days: Annotated[StrictInt, _whole(1, 3_650, " of days")] = 30
+
+
 class Settings(_Section):
     """All settings. `database` is the ledger's path or URL."""
 
@@ -242,6 +300,7 @@ class Settings(_Section):
     logging_channels: LoggingChannels = LoggingChannels()
     referral_settings: ReferralSettings = ReferralSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    withdrawals: WithdrawalSettings = WithdrawalSettings()
     log_level: Annotated[
         LogLevel, BeforeValidator(_lowered), Field(description="one of debug, info, warning, error")
     ] = "info"
@@ -250,6 +309,7 @@ class Settings(_Section):
     discord_api_url: str | None = None
     intake_keys: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
     metrics_token: SecretStr | None = None
+    withdrawal_keys: tuple[SecretStr, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -259,12 +319,14 @@ _FROM_ENVIRONMENT: Final = (
     "discord_api_url",
     "intake_keys",
     "metrics_token",
+    "withdrawal_keys",
     "warnings",
 )
 
 OWN_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "referral_settings": ReferralSettings,
     "dashboard": DashboardSettings,
+    "withdrawals": WithdrawalSettings,
 }
 SHARED_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"role_ids": RoleIds, "logging_channels": LoggingChannels}
 RENAMED: Final[Mapping[str, str]] = {"retry_attempts": "dm_retry_attempts"}
@@ -286,7 +348,7 @@ def load(
     given = os.environ if environ is None else environ
     here = read_dot_env(Path(".env"))
     named = config_path or _named_in(given) or _named_in(here)
-    path = named or Path("config.json")
+    path = named or DEFAULT_PATH
     # Each source as a whole: a token in the environment takes precedence over a token's file named in `.env`.
     variables: dict[str, str] = {}
     for source in (here, read_dot_env(path.parent / ".env"), given):
@@ -303,6 +365,7 @@ def load(
     ours["discord_api_url"] = _api_url(variables.get("DISCORD_API_URL", "").strip())
     ours["intake_keys"] = _intake_keys(variables)
     ours["metrics_token"] = variables.get("CASHBACK_METRICS_TOKEN", "").strip() or None
+    ours["withdrawal_keys"] = tuple(variables.get(WITHDRAWAL_KEYS, "").split())
     level = variables.get("CASHBACK_LOG_LEVEL", "").strip()
     if level:
         ours["log_level"] = _log_level(level)
@@ -314,6 +377,19 @@ def load(
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
     return loaded
+
+
+def checked_term(key: str, value: object) -> Any:  # noqa: ANN401 -- whatever the setting is
+    """Check one value by the rule of a key in `referral_settings`, and return it. Raises SettingsError."""
+    try:
+        return getattr(ReferralSettings.model_validate({key: value}), key)
+    except ValidationError as error:
+        raise SettingsError(f"{value} is not {ReferralSettings.model_fields[key].description}.") from error
+
+
+def path_of(config_path: Path | None) -> Path:
+    """Return the path of config.json, which an argument, the environment or `.env` may name."""
+    return config_path or _named_in(os.environ) or _named_in(read_dot_env(Path(".env"))) or DEFAULT_PATH
 
 
 def _named_in(variables: Mapping[str, str]) -> Path | None:

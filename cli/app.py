@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from cashback.domain.errors import CashbackError
+from cashback.standard_streams import open_missing
 from cli.command_group import CommandGroup
 from cli.options import ConfigOption, DatabaseOption
 from cli.output import complain, one_line
@@ -21,12 +22,13 @@ from cli.output import complain, one_line
 HELP: Final = """\
 Pay a community the referral cashback that it has earned.
 
-New here? `cashback demo` shows a whole payout and needs nothing. Then set DISCORD_TOKEN and role_ids.admin;
-`cashback doctor` checks the setup, and `cashback bot` runs the bot.
+New here? `cashback demo` shows a whole payout and needs nothing. Then `cashback setup` asks for what it needs, and
+`cashback bot` runs the bot.
 """
 COMMANDS: Final = {
     "Start here": {
         "demo": "Show a whole payout on a local Discord; it needs no token and keeps nothing.",
+        "setup": "Set up the bot: asks for the token, and for the rest by name.",
         "doctor": "Check the setup and explain how to fix problems.",
         "bot": "Run the bot until it is stopped.",
         "seed": "Fill an empty ledger with a sample community.",
@@ -37,6 +39,8 @@ COMMANDS: Final = {
         "approve": "Approve, as the second admin, a batch that needs two, and pay it.",
         "schedule": "Show the weekly batch, or pause, resume or skip it.",
         "reverse": "Reverse a batch's credited cashback, as far as the wallets hold it.",
+        "wallet": "Show a member's wallet, or adjust it with a reason.",
+        "withdrawals": "List what members asked to withdraw, and mark it as paid or decline it.",
         "worker": "Credit running batches in a process of its own, next to the bot and other workers.",
     },
     "When a batch does not finish": {
@@ -137,7 +141,9 @@ def run(arguments: Sequence[str]) -> int:
         complain("interrupted; what was committed before stays.")
     except OSError as error:
         # If the reader of the output has gone, there is nobody left to inform.
-        if not isinstance(error, BrokenPipeError):
+        if "temporary directory" in str(error):
+            complain("there is no folder for temporary files; set TMPDIR to one that may be written.")
+        elif not isinstance(error, BrokenPipeError):
             complain(f"{error.filename or 'the output'}: {error.strerror or error}.")
         _drop_output()
     except Exception as error:
@@ -166,6 +172,7 @@ def _accept_any_text() -> None:
 
 def main() -> None:
     """Run the command that this process was started with."""
+    open_missing()
     gc.set_threshold(COLLECT_AFTER)
     # To look for plugins, pydantic reads the description of every package that is installed.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")

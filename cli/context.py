@@ -47,7 +47,13 @@ def ledger(settings: Settings, *, create: bool = False) -> Database:
     empty ledger, in which nothing is pending and every book balances.
     """
     terms = settings.referral_settings
-    return Database(settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days, must_exist=not create)
+    return Database(
+        settings.database,
+        rate_ppm=terms.rate_ppm,
+        holding_days=terms.holding_days,
+        dates=terms.earning_dates,
+        must_exist=not create,
+    )
 
 
 async def found_in(database: Database) -> tuple[str | None, int]:

@@ -24,20 +24,26 @@ def command(
     database: DatabaseOption = None,
 ) -> int:
     """Check the ledger and Discord; return 1 if something is wrong."""
-    findings = anyio.run(_examine, Place.of(context, config, database).settings())
+    findings = anyio.run(examine, Place.of(context, config, database).settings())
     is_well = all(finding.is_well for finding in findings)
     if as_json:
         checks = [{"name": each.name, "ok": each.is_well, "text": each.text} for each in findings]
         say_json({"ok": is_well, "checks": checks})
     else:
-        say(*(f"{'ok   ' if each.is_well else 'WRONG'}  {each.name:<9}  {each.text}" for each in findings))
+        say(*map(finding_line, findings))
     if not is_well:
         wrong = sum(not finding.is_well for finding in findings)
         complain(f"{counted(wrong, 'check')} failed; the lines above explain what to do.")
     return 0 if is_well else 1
 
 
-async def _examine(settings: Settings) -> list[Finding]:
+def finding_line(finding: Finding) -> str:
+    """Show a finding in one line."""
+    return f"{'ok   ' if finding.is_well else 'WRONG'}  {finding.name:<9}  {finding.text}"
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Check the ledger and Discord."""
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     try:

@@ -1,9 +1,9 @@
 """`import`: purchases and referrals from files. Importing a file again changes nothing."""
 
+import hashlib
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,158 +12,18 @@ import anyio
 import typer
 
 from cashback.database.database import Database
-from cashback.database.referral_program.people import strangers_among
-from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
-from cashback.database.referral_program.referrals import create_referrals, referrers_of
-from cashback.database.referral_program.shop_refunds import record_shop_refunds
+from cashback.domain.earning import MAIN
 from cashback.domain.ports import utc_now
 from cashback.settings import Settings
 from cashback.shops.answers import Answers, UnansweredError
-from cashback.shops.chunks import Chunk, PurchaseFile, ReferralFile
 from cashback.shops.files import open_purchases, open_referrals
-from cashback.shops.tables import BadRow
 from cli.context import Place, ledger
+from cli.import_run import Files, ImportRun, RolledBackError, Tallies, bad_in
 from cli.import_tally import ERRORS_LISTED, Tally
-from cli.options import ConfigOption, DatabaseOption, JsonOption
+from cli.options import ConfigOption, DatabaseOption, JsonOption, parse_shop
 from cli.output import Advance, RestartableAdvance, UsageError, complain, counted, progress, remark, say, say_json
 
-CHUNK_ROWS: Final = 20_000
-"""Rows in one transaction: each transaction rewrites most of the referrals' pages, so fewer of them write less."""
-
-
-Tallies = dict[str, Tally]
-"""What became of each file's rows, by the file's name."""
-
-
-class _RolledBackError(Exception):
-    """Rolls back a strict import with bad rows, or a dry run; carries the counts out of the transaction."""
-
-    def __init__(self, tallies: Tallies) -> None:
-        self.tallies = tallies
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
-    """The files of an import; None for one that is not given."""
-
-    referrals: ReferralFile | None
-    purchases: PurchaseFile | None
-
-    def by_name(self) -> Iterator[tuple[str, ReferralFile | PurchaseFile]]:
-        """Return the given files with their names, referrals first."""
-        if self.referrals is not None:
-            yield "referrals", self.referrals
-        if self.purchases is not None:
-            yield "purchases", self.purchases
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Import:
-    """One run. A transaction may run twice, so its functions return their counts and change nothing of this object."""
-
-    files: Files
-    rate_ppm: int
-    holding_days: int
-    now: datetime
-
-    def new_tallies(self) -> Tallies:
-        """Return a tally without rows for each file."""
-        return {
-            name: Tally(kind=file.kind_name, not_looked_at=file.not_looked_at) for name, file in self.files.by_name()
-        }
-
-    def chunks(self) -> Iterator[tuple[str, Chunk[Any]]]:
-        """Read both files, referrals first, so that a buyer's referrer is known before the purchase."""
-        for name, file in self.files.by_name():
-            for chunk in file.chunks(CHUNK_ROWS):
-                yield name, chunk
-
-    def take(self, connection: Any, name: str, chunk: Chunk[Any]) -> Tally:  # noqa: ANN401 -- the database package's connection
-        """Take a chunk's good rows; return its counts."""
-        tally = Tally()
-        known = self._without_strangers(connection, chunk)
-        if name == "purchases":
-            self._take_purchases(connection, known, tally)
-        else:
-            self._take_referrals(connection, known, tally)
-        return tally
-
-    def take_all(self, connection: Any, advance: RestartableAdvance, *, keep: bool) -> Tallies:  # noqa: ANN401 -- as above
-        """Take every chunk in one transaction, and roll it back if a row is bad or nothing is to be kept."""
-        advance.restart()
-        tallies = self.new_tallies()
-        for name, chunk in self.chunks():
-            tallies[name].add(self.take(connection, name, chunk))
-            advance(chunk.read)
-        if not keep or _bad_in(tallies):
-            raise _RolledBackError(tallies)
-        return tallies
-
-    def _without_strangers(self, connection: Any, chunk: Chunk[Any]) -> Chunk[Any]:  # noqa: ANN401 -- as above
-        """Make bad rows of those with an id that no Discord account has and the ledger does not know."""
-        strangers = strangers_among(connection, _ids_in(chunk.rows), self.now)
-        if not strangers:
-            return chunk
-        kept, bad = list[int](), list(chunk.bad)
-        for number, row in enumerate(chunk.rows):
-            stranger = next((one for one in _ids_in([row]) if one in strangers), None)
-            if stranger is None:
-                kept.append(number)
-            else:
-                bad.append(BadRow(line=chunk.lines[number], reason=f"{stranger} {strangers[stranger]}"))
-        rows, lines = [chunk.rows[n] for n in kept], [chunk.lines[n] for n in kept]
-        return replace(chunk, rows=rows, lines=lines, bad=bad)
-
-    def _take_referrals(self, connection: Any, chunk: Chunk[tuple[int, int]], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
-        refusals = create_referrals(connection, chunk.rows, self.now)
-        refused = [number for number, refusal in enumerate(refusals) if refusal]
-        standing = referrers_of(connection, [chunk.rows[number][1] for number in refused])
-        bad = list(chunk.bad)
-        known = 0
-        for number in refused:
-            referrer_id, referred_id = chunk.rows[number]
-            stands = standing.get(referred_id)
-            if stands == referrer_id != referred_id:
-                known += 1
-                continue
-            by = f" ({stands})" if stands is not None and referrer_id != referred_id else ""
-            bad.append(
-                BadRow(line=chunk.lines[number], reason=f"{referrer_id} referred {referred_id}: {refusals[number]}{by}")
-            )
-        tally.read += chunk.read
-        tally.imported += len(refusals) - len(refused)
-        tally.known += known
-        tally.refuse(sorted(bad, key=lambda row: row.line))
-
-    def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
-        answers = record_purchases(connection, chunk.rows, self.rate_ppm, self.now, holding_days=self.holding_days)
-        bad = list(chunk.bad)
-        for number, answer in enumerate(answers):
-            purchase = chunk.rows[number]
-            if answer.outcome is PurchaseOutcome.CONFLICTING:
-                reason = f"order {purchase.order_id} is known with another buyer or amount"
-                bad.append(BadRow(line=chunk.lines[number], reason=reason))
-                continue
-            tally.count(OUTCOME_NAMES[answer.outcome], purchase.amount_cents)
-            tally.earned_cents += answer.earned_cents
-        tally.read += chunk.read
-        tally.nobody_earns = tally.rows_of("nobody_earns")
-        tally.known = tally.rows_of("known")
-        tally.imported = tally.rows_of("earned") + tally.nobody_earns
-        tally.look_at(chunk.rows)
-        tally.exclude(chunk.excluded)
-        tally.refuse(sorted(bad, key=lambda row: row.line))
-        for recorded in record_shop_refunds(connection, chunk.refunds, actor="cli", now=self.now):
-            if recorded is not None:
-                tally.refunds.add(recorded.amount_cents)
-                tally.taken_cents += recorded.taken_cents
-
-
-OUTCOME_NAMES: Final = {
-    PurchaseOutcome.EARNED: "earned",
-    PurchaseOutcome.NOBODY_EARNS: "nobody_earns",
-    PurchaseOutcome.REPEATED: "known",
-}
+BLOCK_BYTES: Final = 1 << 20
 
 
 class Unit(StrEnum):
@@ -227,6 +87,16 @@ def command(
     sum_lines: Annotated[
         bool, typer.Option("--sum-lines", help="Add up the rows of an order; otherwise its second row is bad.")
     ] = False,
+    referred_at: Annotated[
+        str | None,
+        typer.Option("--referred-at", metavar="DAY", help="The day of referrals without a date, or always."),
+    ] = None,
+    shop: Annotated[
+        str, typer.Option("--shop", metavar="NAME", parser=parse_shop, help="The shop, if there are several.")
+    ] = MAIN,
+    separate_orders: Annotated[
+        bool, typer.Option("--separate-orders", help="Orders of a new shop that main has too are other orders.")
+    ] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
@@ -241,6 +111,8 @@ def command(
         day_order=day_order,
         amount=amount,
         sum_lines=sum_lines,
+        referred_at=referred_at.strip().lower() if referred_at else None,
+        separate_orders=separate_orders,
     )
     return import_files(
         Place.of(context, config, database),
@@ -248,6 +120,7 @@ def command(
         referrals=referrals,
         strict=strict,
         dry_run=dry_run,
+        source=shop,
         answers=answers,
         as_json=as_json,
     )
@@ -261,18 +134,37 @@ def import_files(
     strict: bool,
     as_json: bool,
     dry_run: bool = False,
+    source: str = MAIN,
     answers: Answers | None = None,
 ) -> int:
     """Take what the files hold, say what became of it, and return the exit code."""
     if purchases is None and referrals is None:
         raise UsageError("there is nothing to import: name a file of purchases, or --referrals FILE")
     settings = place.settings()
-    # Both files are checked before the first one is imported.
-    files = _opened(purchases, referrals, answers or Answers())
-    lines = sum(file.line_count for file in (files.referrals, files.purchases) if file is not None)
-    with progress("Importing", lines) as advance:
-        tallies = anyio.run(_import, settings, files, strict, dry_run, advance)
-    bad = _bad_in(tallies)
+    paths = [path for path in (referrals, purchases) if path is not None]
+    wanted = answers or Answers()
+    while True:
+        try:
+            # Both files are checked before the first one is imported.
+            files = _opened(purchases, referrals, wanted)
+            lines = sum(file.line_count for _, file in files.by_name())
+            with progress("Importing", lines) as advance:
+                run = ImportRun(
+                    files=files,
+                    settings=settings.referral_settings,
+                    source=source,
+                    answers=wanted,
+                    digest=_digest_of(paths),
+                    now=utc_now(),
+                )
+                tallies = anyio.run(_import, settings, run, strict, dry_run, advance)
+            break
+        except UnansweredError as open_question:
+            if not sys.stdin.isatty():
+                raise
+            answer: dict[str, Any] = {open_question.option: _ask(open_question)}
+            wanted = replace(wanted, **answer)
+    bad = bad_in(tallies)
     refused = strict and bad > 0
     for name, tally in tallies.items():
         if refused:
@@ -285,26 +177,22 @@ def import_files(
     return 3 if bad else 0
 
 
-def _ids_in(rows: Sequence[Purchase | tuple[int, int]]) -> set[int]:
-    """Return the ids in rows of one kind."""
-    if rows and isinstance(rows[0], Purchase):
-        return {int(row[1]) for row in rows}
-    return {int(one) for pair in rows for one in pair[:2]}
-
-
 def _opened(purchases: Path | None, referrals: Path | None, answers: Answers) -> Files:
-    """Open the files, and ask on a terminal what they leave open. Raises UnansweredError elsewhere."""
-    while True:
-        try:
-            return Files(
-                referrals=open_referrals(referrals, answers) if referrals is not None else None,
-                purchases=open_purchases(purchases, answers, utc_now()) if purchases is not None else None,
-            )
-        except UnansweredError as open_question:
-            if not sys.stdin.isatty():
-                raise
-            answer: dict[str, Any] = {open_question.option: _ask(open_question)}
-            answers = replace(answers, **answer)
+    """Open the files. Raises UnansweredError for what they leave open."""
+    now = utc_now()
+    return Files(
+        referrals=open_referrals(referrals, answers, now) if referrals is not None else None,
+        purchases=open_purchases(purchases, answers, now) if purchases is not None else None,
+    )
+
+
+def _digest_of(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _ask(open_question: UnansweredError) -> str:
@@ -317,39 +205,31 @@ def _ask(open_question: UnansweredError) -> str:
 
 async def _import(
     settings: Settings,
-    files: Files,
+    run: ImportRun,
     strict: bool,  # noqa: FBT001 -- anyio.run passes by position
     dry_run: bool,  # noqa: FBT001 -- as above
     advance: Advance,
 ) -> Tallies:
     async with ledger(settings, create=not dry_run) as database:
-        run = _Import(
-            files=files,
-            rate_ppm=settings.referral_settings.rate_ppm,
-            holding_days=settings.referral_settings.holding_days,
-            now=database.now(),
-        )
+        run = replace(run, now=database.now())
         if strict or dry_run:
             return await _take_in_one_transaction(database, run, RestartableAdvance(advance), keep=not dry_run)
         tallies = run.new_tallies()
+        run = replace(run, number=await database.write(run.begin))
         for name, chunk in run.chunks():
             tallies[name].add(await database.write(run.take, name, chunk))
             advance(chunk.read)
+        await database.write(run.finish, tallies)
         return tallies
 
 
 async def _take_in_one_transaction(
-    database: Database, run: _Import, advance: RestartableAdvance, *, keep: bool
+    database: Database, run: ImportRun, advance: RestartableAdvance, *, keep: bool
 ) -> Tallies:
     try:
         return await database.write(run.take_all, advance, keep=keep)
-    except _RolledBackError as rolled_back:
+    except RolledBackError as rolled_back:
         return rolled_back.tallies
-
-
-def _bad_in(tallies: Tallies) -> int:
-    """Count the bad rows of all files."""
-    return sum(tally.bad for tally in tallies.values())
 
 
 def _list_bad_rows(path: Path | None, tally: Tally) -> None:

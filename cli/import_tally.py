@@ -84,6 +84,11 @@ class Tally:
         """Count a purchase that ended in this way."""
         self.outcomes.setdefault(outcome, Outcome()).add(cents)
 
+    @property
+    def imported_cents(self) -> int:
+        """Sum up the purchases that are new."""
+        return sum(counts.cents for outcome, counts in self.outcomes.items() if outcome != "known")
+
     def rows_of(self, outcome: str) -> int:
         """Return how many purchases ended in this way."""
         return self.outcomes[outcome].rows if outcome in self.outcomes else 0

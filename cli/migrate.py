@@ -19,7 +19,7 @@ def command(
 ) -> int:
     """Bring the ledger to this program's schema and report what that took."""
     settings = Place.of(context, config, database).settings()
-    action, before = anyio.run(_migrate, settings)
+    action, before = anyio.run(migrate, settings)
     name = ledger(settings).name
     if as_json:
         say_json({"database": name, "action": action, "schema": schema.NEWEST, "schema_before": before})
@@ -34,7 +34,8 @@ def command(
     return 0
 
 
-async def _migrate(settings: Settings) -> tuple[str, str | None]:
+async def migrate(settings: Settings) -> tuple[str, str | None]:
+    """Create, adopt or upgrade the ledger; return what was done, and the schema before."""
     database = ledger(settings, create=True)
     before, tables = await found_in(database)
     async with database:

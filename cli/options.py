@@ -4,6 +4,7 @@ A value that is not valid is a clear error (exit code 1), not wrong usage: the c
 """
 
 # ruff: noqa: PLC0415 -- `--help` must not wait for the database package
+import re
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,6 +18,16 @@ def parse_id(text: str) -> int:
     from cashback.shops.ids import to_id
 
     return to_id(text)
+
+
+def parse_shop(text: str) -> str:
+    """Read a shop's name: letters, digits, hyphens and underscores."""
+    from cashback.domain.errors import CashbackError
+
+    name = text.strip().lower()
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]{0,39}", name):
+        raise CashbackError(f"{text[:40]!r} is not a shop's name: up to 40 letters, digits, hyphens and underscores.")
+    return name
 
 
 def parse_amount(text: str) -> int:

@@ -86,6 +86,7 @@ class Channel:
     archived: bool = False
     locked: bool = False
     created_at: datetime | None = None
+    overwrites: list[Json] = field(default_factory=list)
 
     @property
     def is_direct(self) -> bool:

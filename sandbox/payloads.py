@@ -120,7 +120,7 @@ def channel(state: State, each: Channel) -> Json:
         "guild_id": str(state.guild_id),
         "name": each.name,
         "position": each.position,
-        "permission_overwrites": [],
+        "permission_overwrites": each.overwrites,
         "parent_id": None if each.parent_id is None else str(each.parent_id),
         "topic": None,
         "nsfw": False,

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from sandbox import errors, payloads
 from sandbox.front import BODY, PREFIX, json_response
+from sandbox.limits import check_custom_text
 
 if TYPE_CHECKING:
     from sandbox.commands import Commands
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.state import State
 
 MEMBERS_PAGE = 1000
+MANAGE_ROLES = 1 << 28
 
 
 def number(request: web.Request, name: str) -> int:
@@ -66,6 +68,9 @@ class Rest:
                 get(PREFIX + "/soundboard-default-sounds", self.default_sounds),
                 get(guild + "/channels", self.guild_channels),
                 get(guild + "/roles", self.guild_roles),
+                get(guild + "/roles/member-counts", self.role_member_counts),
+                post(guild + "/roles", self.create_role),
+                put(guild + "/members/{user_id}/roles/{role_id}", self.give_role),
                 get(guild + "/members", self.members),
                 get(guild + "/members/search", self.search_members),
                 get(guild + "/members/{user_id}", self.member),
@@ -105,7 +110,9 @@ class Rest:
         return json_response(payloads.current_user(self._state.bot))
 
     async def my_guilds(self, _: web.Request) -> web.Response:
-        """Return the one guild, briefly."""
+        """Return the one guild, briefly, if the bot is in it."""
+        if not self._state.bot.in_guild:
+            return json_response([])
         brief: Json = {
             "id": str(self._state.guild_id),
             "name": self._state.guild_name,
@@ -155,6 +162,34 @@ class Rest:
         """Return the guild's roles."""
         self._check_guild(request)
         return json_response([payloads.role(each) for each in self._state.roles.values()])
+
+    async def create_role(self, request: web.Request) -> web.Response:
+        """Create a role; an invited bot needs Manage Roles."""
+        self._check_guild(request)
+        self._state.require_of_bot(MANAGE_ROLES)
+        fields = request[BODY].fields
+        name = fields.get("name", "new role")
+        check_custom_text("name", name, 1, 100)
+        role = self._state.add_role(name, permissions=int(fields.get("permissions") or 0))
+        return json_response(payloads.role(role))
+
+    async def give_role(self, request: web.Request) -> web.Response:
+        """Give a member a role; an invited bot needs Manage Roles."""
+        self._check_guild(request)
+        member = self._state.member(number(request, "user_id"))
+        role_id = number(request, "role_id")
+        if role_id not in self._state.roles:
+            raise errors.ApiError(404, 10011, "Unknown Role")
+        self._state.require_of_bot(MANAGE_ROLES)
+        self._state.set_roles(member.id, [*dict.fromkeys([*member.role_ids, role_id])])
+        return web.Response(status=204)
+
+    async def role_member_counts(self, request: web.Request) -> web.Response:
+        """Return how many members have each role, without @everyone."""
+        self._check_guild(request)
+        people = self._state.guild_members()
+        roles = [each for each in self._state.roles if each != self._state.guild_id]
+        return json_response({str(role): sum(role in each.role_ids for each in people) for role in roles})
 
     async def members(self, request: web.Request) -> web.Response:
         """Return the guild's members, a page in the order of their ids."""
@@ -216,5 +251,5 @@ class Rest:
         return self._state.guild_id
 
     def _check_guild(self, request: web.Request) -> None:
-        if number(request, "guild_id") != self._state.guild_id:
+        if number(request, "guild_id") != self._state.guild_id or not self._state.bot.in_guild:
             raise errors.unknown_guild()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.state import State
 
 THREAD_TYPES = (10, 11, 12)
+MANAGE_CHANNELS = 1 << 4
 
 
 class Channels:
@@ -50,11 +51,16 @@ class Channels:
         """Create a channel of the guild."""
         if number(request, "guild_id") != self._state.guild_id:
             raise errors.unknown_guild()
+        self._state.require_of_bot(MANAGE_CHANNELS)
         fields = request[BODY].fields
         limits.check_custom_text("name", fields.get("name"), 1, 100)
         channel = self._state.add_channel(
             fields["name"], kind=_kind(fields.get("type") or 0), parent_id=_id(fields.get("parent_id"))
         )
+        channel.overwrites = [
+            {"id": str(each["id"]), "type": each["type"], "allow": str(each["allow"]), "deny": str(each["deny"])}
+            for each in fields.get("permission_overwrites") or []
+        ]
         return json_response(payloads.channel(self._state, channel), 201)
 
     async def active_threads(self, request: web.Request) -> web.Response:

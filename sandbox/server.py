@@ -49,7 +49,8 @@ class Sandbox:
     `clock` returns Unix seconds for ids, timestamps and deadlines; by default it is `time.time`, looked up at each
     call. `message_content_granted` and `members_granted` are the privileged intents switched on in the portal. `shards`
     is the number of gateway connections that it asks of a bot, `session_starts` how often a bot may identify in a day.
-    `real_rate_limits` counts requests like Discord. `request_check` gets method, path and JSON body of every request
+    `real_rate_limits` counts requests like Discord. A bot that is not `invited` is not in the guild before
+    `invite_bot`; only requests know the difference. `request_check` gets method, path and JSON body of every request
     and returns its errors; `complaints` collects these and every failure of this server itself.
     """
 
@@ -68,12 +69,13 @@ class Sandbox:
         shards: int = 1,
         session_starts: int = 1000,
         real_rate_limits: bool = False,
+        invited: bool = True,
         request_check: Callable[[str, str, object], list[str]] | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self.faults = Faults()
-        self.state = State(clock=clock, guild_id=guild_id, guild_name=guild_name, bot_name=bot_name)
+        self.state = State(clock=clock, guild_id=guild_id, guild_name=guild_name, bot_name=bot_name, invited=invited)
         self.token = token or _token_of(self.state.bot.id)
         privileged = Intents.MESSAGE_CONTENT if message_content_granted else Intents.NONE
         privileged |= Intents.GUILD_MEMBERS if members_granted else Intents.NONE
@@ -232,6 +234,10 @@ class Sandbox:
     ) -> Member:
         """Add a member."""
         return self.state.add_member(name, role_ids=role_ids, member_id=id, bot=bot)
+
+    def invite_bot(self, permissions: int) -> None:
+        """Let the bot join, with a role of its own that has these permissions, like an admin who opens the invite."""
+        self.state.invite_bot(permissions)
 
     def remove_member(self, member_id: int) -> None:
         """Remove a member; DMs to that person are refused with 50278 from now on."""

@@ -26,6 +26,7 @@ DISCORD_EPOCH_MS = 1_420_070_400_000
 # A clock that starts at zero would give ids with too few digits for mentions.
 EARLIEST_MS = 1_577_836_800_000
 NONCE_SECONDS = 300
+ADMINISTRATOR = 1 << 3
 EVERYONE_PERMISSIONS = 1_071_698_660_929
 USER_MENTION = re.compile(r"<@!?(\d{15,20})>")
 ROLE_MENTION = re.compile(r"<@&(\d{15,20})>")
@@ -61,8 +62,9 @@ class State:
         guild_id: int | None = None,
         guild_name: str = "Sandbox",
         bot_name: str = "sandbox-bot",
+        invited: bool = True,
     ) -> None:
-        """Create the guild with one role for everyone and one bot."""
+        """Create the guild with one role for everyone and one bot, which is a member if it was invited."""
         self.clock = clock
         # The privileged intents that are switched on in the portal.
         self.application_flags = GATEWAY_MESSAGE_CONTENT | GATEWAY_GUILD_MEMBERS
@@ -80,7 +82,7 @@ class State:
         self.roles[self.guild_id] = Role(
             id=self.guild_id, name="@everyone", position=0, permissions=EVERYONE_PERMISSIONS
         )
-        self.bot = Member(id=self.new_id(), name=bot_name, bot=True, joined_at=self.now())
+        self.bot = Member(id=self.new_id(), name=bot_name, bot=True, joined_at=self.now(), in_guild=invited)
         self.members[self.bot.id] = self.bot
 
     def now(self) -> datetime:
@@ -169,6 +171,20 @@ class State:
         self.roles[role.id] = role
         self.publish(EventName.GUILD_ROLE_CREATE, role)
         return role
+
+    def invite_bot(self, permissions: int) -> None:
+        """Let the bot join with a role of its own that has these permissions."""
+        role = self.add_role(self.bot.name, permissions=permissions)
+        role.managed = True
+        self.bot.role_ids.append(role.id)
+        self.bot.in_guild = True
+        self.publish(EventName.GUILD_MEMBER_ADD, self.bot)
+
+    def require_of_bot(self, permission: int) -> None:
+        """Refuse what the bot was not invited for; a bot that has no role of its own may do everything."""
+        has_role = any(self.roles[role_id].managed for role_id in self.bot.role_ids)
+        if has_role and not self.permissions_of(self.bot) & (permission | ADMINISTRATOR):
+            raise errors.refusal(50013)
 
     def remove_role(self, role_id: int) -> None:
         """Delete a role, and take it from its members."""

@@ -44,6 +44,8 @@ pytest_plugins = ["tests.description"]
 FRIDAY = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 FIRST_BUYER = 900_000
 ALL_OF_IT_PPM = 1_000_000
+A_CENTURY = timedelta(days=36_500)
+"""How long an approval must be good for if a process with the machine's own clock is to pay a batch of the test's clock."""
 
 # Files in memory are as real, and need not wait for a disk; if memory is scarce they stay on the disk.
 MEMORY = Path("/dev/shm")  # noqa: S108 -- pytest makes a folder of its own in it
@@ -298,16 +300,16 @@ class LedgerFixture:
             target_user_id=target_user_id,
         )
 
-    async def approve(self, number: int, *, actor: str = "cli") -> str:
+    async def approve(self, number: int, *, actor: str = "cli", valid: timedelta = approvals.VALID) -> str:
         """Approve a batch; return its id."""
-        batch_id = await self.database.write(approvals.approve, number, actor=actor, now=self.clock())
+        batch_id = await self.database.write(approvals.approve, number, actor=actor, now=self.clock(), valid=valid)
         assert batch_id is not None, "another admin must approve it too"
         return batch_id
 
-    async def approved(self, *, target_user_id: int | None = None) -> int:
+    async def approved(self, *, target_user_id: int | None = None, valid: timedelta = approvals.VALID) -> int:
         """Plan and approve a batch; return its number."""
         number = (await self.propose(target_user_id=target_user_id)).batch_number
-        await self.approve(number)
+        await self.approve(number, valid=valid)
         return number
 
     async def run(self, *numbers: int, chunk_size: int = 500) -> Recorder:

@@ -25,6 +25,7 @@ from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
+from cashback.dashboard.withdrawals import WithdrawalsPage
 from cashback.database import Database
 from cashback.services import AdminService
 from cashback.settings import Settings
@@ -70,6 +71,7 @@ class Dashboard:
             Batches(database, service, self._live),
             Referrers(database, service, self._snapshot, settings),
             SchedulePage(database, service),
+            WithdrawalsPage(database, service),
             AuditPage(database, Verifier(database, service, dependencies.metrics)),
             SignIn(database, self._session_auth, settings),
             self._intake,

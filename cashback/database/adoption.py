@@ -48,6 +48,7 @@ ADDED: Final = (
     referrals.c.cashback_forfeited_cents,
     referrals.c.cashback_charged_cents,
     referrals.c.cashback_unlinked_at,
+    referrals.c.cashback_intake_number,
     wallet_transactions.c.cashback_payout_batch_number,
 )
 """Our columns in shared tables."""

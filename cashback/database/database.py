@@ -14,6 +14,7 @@ from cashback.database.dialect import Location, located, name_of
 from cashback.database.engine import ConnectionOwner, Failpoint, no_failpoint
 from cashback.database.payouts import approvals
 from cashback.database.referral_program import blacklist, pending, people, purchases, referrals, refunds
+from cashback.domain.earning import ANY_TIME, EarningDates
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
 from cashback.domain.ports import Clock, utc_now
 
@@ -37,6 +38,7 @@ class Database:
         *,
         rate_ppm: int = DEFAULT_RATE_PPM,
         holding_days: int = 0,
+        dates: EarningDates = ANY_TIME,
         must_exist: bool = False,
         clock: Clock = utc_now,
         inline: bool = False,
@@ -45,13 +47,14 @@ class Database:
     ) -> None:
         """`location` is a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`; nothing is opened yet.
 
-        `rate_ppm` is the default rate of a purchase's cashback, in parts per million; it becomes payable after
-        `holding_days`. With `must_exist`, a missing ledger is refused, not created. `inline` and `failpoint`
-        are for tests: SQL in the caller's thread, and a call before and after each commit.
+        `rate_ppm` is the default rate of a purchase in parts per million; it becomes payable after `holding_days`.
+        `dates` say which purchases earn. With `must_exist`, a missing ledger is refused, not created. `inline` and
+        `failpoint` are for tests: SQL in the caller's thread, and a call before and after each commit.
         """
         self.location = located(location)
         self._rate_ppm = rate_ppm
         self._holding_days = holding_days
+        self._dates = dates
         self._must_exist = must_exist
         self._clock = clock
         self._inline = inline
@@ -164,7 +167,7 @@ class Database:
 
     async def create_referral(self, referrer_id: int, referred_id: int) -> int:
         """Record a referral and return its id. Raises ReferralRefusedError, a RuntimeError."""
-        return await self.write(referrals.create_referral, referrer_id, referred_id, self.now())
+        return await self.write(referrals.create_referral, referrer_id, referred_id, self.now(), dates=self._dates)
 
     async def log_referral_purchase(
         self, referred_id: int, order_id: str | int, amount_cents: int, cashback_percent: float | str | None = None
@@ -176,12 +179,19 @@ class Database:
         """
         rate_ppm = self._rate_ppm if cashback_percent is None else rate_of(cashback_percent)
         purchase = purchases.Purchase(order_id=str(order_id), buyer_id=referred_id, amount_cents=amount_cents)
-        return await self.write(purchases.log_purchase, purchase, rate_ppm, self.now(), holding_days=self._holding_days)
+        return await self.write(
+            purchases.log_purchase, purchase, rate_ppm, self.now(), holding_days=self._holding_days, dates=self._dates
+        )
 
     async def record_purchases(self, reported: Sequence[purchases.Purchase]) -> list[purchases.RecordedPurchase]:
         """Record purchases in one transaction; return the outcome of each, in the order given."""
         return await self.write(
-            purchases.record_purchases, reported, self._rate_ppm, self.now(), holding_days=self._holding_days
+            purchases.record_purchases,
+            reported,
+            self._rate_ppm,
+            self.now(),
+            holding_days=self._holding_days,
+            dates=self._dates,
         )
 
     async def log_referral_refund(

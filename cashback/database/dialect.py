@@ -23,6 +23,7 @@ from sqlalchemy.sql import functions
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import Over
 
+from cashback.database import temporary_files
 from cashback.domain.errors import DatabaseUnavailableError
 
 Location = Path | URL
@@ -39,17 +40,27 @@ FOR_THE_WRITER: Final = ("cache_size=-16384", "temp_store=MEMORY")
 FOR_READERS: Final = ("cache_size=-2048", "temp_store=FILE")
 """Pragmas. A reader caches little, and large sorts or joins go into a temporary file."""
 
-SESSION: Final = (
-    "-c timezone=UTC"
-    " -c synchronous_commit=on"
-    f" -c lock_timeout={BUSY_TIMEOUT_SECONDS}s"
-    f" -c idle_in_transaction_session_timeout={2 * BUSY_TIMEOUT_SECONDS}s"
+SESSION: Final = "; ".join(
+    f"SET LOCAL {setting}"
+    for setting in (
+        "timezone = 'UTC'",
+        "synchronous_commit = on",
+        f"lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'",
+        f"idle_in_transaction_session_timeout = '{2 * BUSY_TIMEOUT_SECONDS}s'",
+    )
 )
-"""Settings of a PostgreSQL session.
+"""Settings of each PostgreSQL transaction. A pooler such as PgBouncer may serve each by another connection, and refuses
+settings at the connection's start.
 
 Moments are read in UTC. Commits are on disk, even if the server's own setting would lose the last ones in a crash. The
 timeouts limit the wait for a lock, and for a frozen holder.
 """
+
+APPLICATION_NAME: Final = "cashback"
+"""What the server lists a connection under, unless the address or PGAPPNAME says otherwise."""
+
+PREPARE_THRESHOLD: Final = "prepare_threshold"
+"""In an address it means that statements must not be prepared; other programs need it for poolers."""
 
 MET_ANOTHER: Final = ("40001", "40P01")
 """SQLSTATEs of a transaction that conflicted with another one and did nothing: it is retried."""
@@ -72,7 +83,7 @@ def located(location: str | Location) -> Location:
     if "://" not in said:
         return Path(said.removeprefix("sqlite:"))
     kind = said.split("://", 1)[0]
-    if kind not in {"postgresql", "postgresql+psycopg"}:
+    if kind not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise DatabaseUnavailableError(
             f"Database {kind}://… is of a kind that this program does not know; give a file's path, or an address of"
             " the form postgresql+psycopg://user@host/name."
@@ -113,7 +124,7 @@ def _sqlite(path: Path, *, writes: bool) -> Engine:
         cursor = connection.cursor()
         if cursor.execute(IS_A_LEDGER).fetchone():
             _use_wal(cursor)
-        for pragma in (*FOR_ALL, *(FOR_THE_WRITER if writes else FOR_READERS)):
+        for pragma in (*FOR_ALL, *(FOR_THE_WRITER if writes else FOR_READERS), *temporary_files.pragmas()):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -142,7 +153,7 @@ def _use_wal(cursor: DBAPICursor) -> None:
 def _postgresql(url: URL, *, writes: bool) -> Engine:
     try:
         engine = create_engine(
-            url,
+            url.difference_update_query([PREPARE_THRESHOLD]),
             poolclass=QueuePool,
             pool_size=1 if writes else READERS,
             max_overflow=0,
@@ -151,7 +162,7 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
             isolation_level="SERIALIZABLE" if writes else "REPEATABLE READ",
             # The driver forgets how many rows an INSERT … SELECT made, unless it is read at once.
             execution_options={"preserve_rowcount": True},
-            connect_args={"options": SESSION, "connect_timeout": BUSY_TIMEOUT_SECONDS},
+            connect_args={"fallback_application_name": APPLICATION_NAME, "connect_timeout": BUSY_TIMEOUT_SECONDS},
         )
     except ModuleNotFoundError as error:
         raise DatabaseUnavailableError(
@@ -161,8 +172,26 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         connection.read_only = not writes
+        if PREPARE_THRESHOLD in url.query or _is_pooled(connection):
+            # A prepared statement belongs to one of the pooler's connections, and the next transaction may get another.
+            connection.prepare_threshold = None
+
+    @event.listens_for(engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        # Directly to the driver, and before anything that takes a snapshot.
+        connection.connection.cursor().execute(SESSION)
 
     return engine
+
+
+def _is_pooled(connection: DBAPIConnection) -> bool:
+    """Return whether a pooler is between: it makes up the process number that the server would give."""
+    cursor = connection.cursor()
+    cursor.execute("SELECT pg_backend_pid()")
+    row = cursor.fetchone()
+    cursor.close()
+    connection.rollback()
+    return row is not None and row[0] != connection.info.backend_pid
 
 
 class Patience:

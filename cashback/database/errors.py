@@ -34,21 +34,51 @@ _ADVICE: Final = (
 )
 
 
+_TOO_MANY: Final = (
+    "has too many connections; end a program that uses it, raise max_connections, or put a pooler such as PgBouncer"
+    " before it"
+)
+_NO_SSL: Final = "refuses connections without SSL; add ?sslmode=require to the address"
+_ABSENT: Final = "does not exist on its server; create it first, or correct the address"
+_REFUSED: Final = "refuses this user or password; check both"
+
 _ADVICE_BY_STATE: Final = {
     "40": "is in use by another program; try again in a moment",
     "55P03": "is in use by another program; try again in a moment",
     "53100": "cannot grow, the disk is full; free some space, then resume",
-    "53300": "has too many connections; end a program that uses it, or raise max_connections",
+    "53300": _TOO_MANY,
     "25006": "cannot be written: the server is a standby or set to read only; name the primary",
     "42501": "does not allow this user to do that; grant the right, or name the database's owner",
+    "28P01": _REFUSED,
+    "3D000": _ABSENT,
     "57": "was stopped by its server; start the server, then resume",
 }
 """By the whole SQLSTATE, or by the class that it begins with."""
 
 _CANNOT_CONNECT: Final = (
-    ("password authentication failed", "refuses this user or password; check both"),
+    ("too many clients", _TOO_MANY),
+    ("too many connections", _TOO_MANY),
+    ("connection slots are reserved", _TOO_MANY),
+    ("no more connections allowed", _TOO_MANY),
+    ("query_wait_timeout", _TOO_MANY),
+    (
+        "does not support SSL",
+        "has no SSL, which the address asks for; switch it on there, or set sslmode=prefer",
+    ),
+    ("no encryption", _NO_SSL),
+    ("SSL off", _NO_SSL),
+    ("SSL required", _NO_SSL),
+    ("certificate", "cannot be trusted: its SSL certificate was not accepted; check sslrootcert and the server's name"),
+    ("unsupported startup parameter", "is behind a pooler that refuses a parameter of the address; remove `options`"),
+    ("no pg_hba.conf entry", "does not admit this host, user or database; add a line to its pg_hba.conf"),
+    ("password authentication failed", _REFUSED),
+    ("authentication failed", _REFUSED),
+    ("no such user", _REFUSED),
     ("no password supplied", "asks for a password; put it into the address, or into ~/.pgpass"),
-    ("does not exist", "refuses the connection: it, or the user, does not exist; create it first"),
+    ("no such database", _ABSENT),
+    ("bouncer config error", "is not a database that the pooler knows; add it there, or correct the address"),
+    ("role", "refuses the connection: the user does not exist; create it with createuser, or correct the address"),
+    ("does not exist", _ABSENT),
     ("starting up", "is starting; try again in a moment"),
     ("connection", "cannot be reached; check that the server runs and that the address is right"),
 )

@@ -98,12 +98,14 @@ _REFUSED: Final = {
     "cashback_referral_purchases_fixed": (
         (
             "UPDATE ON cashback_referral_purchases WHEN NEW.refunded_cents < OLD.refunded_cents"
-            " OR (NEW.order_id, NEW.buyer_id, NEW.referral_id, NEW.amount_cents, NEW.rate_ppm, NEW.earned_cents,"
-            " NEW.purchased_at, NEW.recorded_at, NEW.payable_at)"
-            " IS DISTINCT FROM (OLD.order_id, OLD.buyer_id, OLD.referral_id, OLD.amount_cents, OLD.rate_ppm,"
-            " OLD.earned_cents, OLD.purchased_at, OLD.recorded_at, OLD.payable_at)"
+            " OR (NEW.source, NEW.order_id, NEW.intake_number, NEW.buyer_id, NEW.amount_cents, NEW.purchased_at,"
+            " NEW.recorded_at, NEW.payable_at) IS DISTINCT FROM (OLD.source, OLD.order_id, OLD.intake_number,"
+            " OLD.buyer_id, OLD.amount_cents, OLD.purchased_at, OLD.recorded_at, OLD.payable_at)"
+            " OR ((NEW.referral_id, NEW.rate_ppm, NEW.earned_cents)"
+            " IS DISTINCT FROM (OLD.referral_id, OLD.rate_ppm, OLD.earned_cents)"
+            " AND (OLD.referral_id IS NOT NULL OR NEW.referral_id IS NULL OR NEW.rate_ppm > OLD.rate_ppm))"
         ),
-        "a purchase is never changed but by a refund",
+        "a purchase is never changed but by a refund, and by the referral that it waited for",
     ),
     "cashback_referral_purchases_kept": ("DELETE ON cashback_referral_purchases", "purchases are only ever added to"),
     "cashback_referral_refunds_fixed": ("UPDATE ON cashback_referral_refunds", "refunds are only ever added to"),

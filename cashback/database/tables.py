@@ -25,10 +25,12 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
     literal_column,
     text,
 )
@@ -138,6 +140,8 @@ referrals = Table(
     Column("cashback_charged_cents", BigInteger, nullable=False, server_default="0"),
     # Ours: when an admin unlinked the two. What was earned stays; later purchases earn nothing.
     Column("cashback_unlinked_at", Moment),
+    # Ours: the import, delivery or command that brought it; NULL for a command on Discord.
+    Column("cashback_intake_number", BigInteger),
     sqlite_autoincrement=True,
 )
 
@@ -383,12 +387,29 @@ referral_blacklist = Table(
     Column("blacklisted_at", Moment, nullable=False),
 )
 
+intakes = Table(
+    "cashback_intakes",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("actor", Text, nullable=False),
+    # SHA-256 of the files or the body.
+    Column("digest", Text),
+    Column("rows", BigInteger, nullable=False, server_default="0"),
+    Column("cents", BigInteger, nullable=False, server_default="0"),
+    Column("undone_at", Moment),
+    CheckConstraint("kind IN ('import', 'delivery', 'command')", name="kind_known"),
+    sqlite_autoincrement=True,
+)
+
 referral_purchases = Table(
     "cashback_referral_purchases",
     metadata,
-    Column("order_id", Text, primary_key=True),
+    Column("order_id", Text, nullable=False),
     Column("buyer_id", BigInteger, nullable=False),
-    # NULL where nobody had referred the buyer: such a purchase earns nothing, now and when it is sent again.
+    # NULL if the buyer had no referrer at that time. With a rate, the purchase is counted when a referral comes.
     Column("referral_id", BigInteger, ForeignKey("referrals.id")),
     Column("amount_cents", BigInteger, nullable=False),
     Column("rate_ppm", Integer, nullable=False),
@@ -398,6 +419,10 @@ referral_purchases = Table(
     # NULL where what it earned was payable at once.
     Column("payable_at", Moment),
     Column("refunded_cents", BigInteger, nullable=False, server_default="0"),
+    # The shop, and the import, delivery or command; NULL for what was recorded before there were intakes.
+    Column("source", Text, nullable=False, server_default="main"),
+    Column("intake_number", BigInteger),
+    PrimaryKeyConstraint("source", "order_id"),
     CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
     CheckConstraint("refunded_cents BETWEEN 0 AND amount_cents", name="never_refunded_beyond_its_amount"),
     CheckConstraint("rate_ppm BETWEEN 0 AND 1000000", name="rate_is_a_share"),
@@ -407,8 +432,8 @@ referral_purchases = Table(
 referral_refunds = Table(
     "cashback_referral_refunds",
     metadata,
-    Column("refund_id", Text, primary_key=True),
-    Column("order_id", Text, ForeignKey("cashback_referral_purchases.order_id"), nullable=False),
+    Column("refund_id", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
     Column("referral_id", BigInteger, ForeignKey("referrals.id")),
     Column("amount_cents", BigInteger, nullable=False),
     # By how many whole cents the referral's earnings fell; the rest of what it takes is in the carry.
@@ -416,6 +441,12 @@ referral_refunds = Table(
     Column("reason", Text),
     Column("refunded_by", Text, nullable=False),
     Column("refunded_at", Moment, nullable=False),
+    Column("source", Text, nullable=False, server_default="main"),
+    Column("intake_number", BigInteger),
+    PrimaryKeyConstraint("source", "refund_id"),
+    ForeignKeyConstraint(
+        ["source", "order_id"], ["cashback_referral_purchases.source", "cashback_referral_purchases.order_id"]
+    ),
     CheckConstraint("amount_cents > 0", name="refunds_something"),
     CheckConstraint("taken_cents >= 0", name="never_gives"),
     sqlite_with_rowid=False,
@@ -490,6 +521,8 @@ withdrawals = Table(
     Column("reference", Text),
     Column("reason", Text),
     Column("erased_at", Moment),
+    # The status of which the member was told last; a running bot sends what is missing.
+    Column("told_status", Text),
     # The transaction that took the amount out of the wallet, and the one that returned it.
     Column("debit_id", BigInteger, ForeignKey("wallet_transactions.id"), nullable=False, unique=True),
     Column("return_id", BigInteger, ForeignKey("wallet_transactions.id"), unique=True),
@@ -620,11 +653,15 @@ unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
 
 overpaid = referrals.c.cashback_earned_cents < referrals.c.cashback_paid_cents
 is_flagged = referrals.c.is_blacklisted != literal_column("0")
+is_waiting = and_(referral_purchases.c.referral_id.is_(None), referral_purchases.c.rate_ppm > literal_column("0"))
+"""A purchase whose buyer had no referrer at that time."""
+
 is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
 # SQLite takes a partial index only where the query says its condition with the same constants, not with parameters.
 is_queued = notifications.c.status == literal_column("'queued'")
 is_settled = notifications.c.status != literal_column("'queued'")
 is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
+is_untold = withdrawals.c.status.is_distinct_from(withdrawals.c.told_status)
 is_requested = withdrawals.c.status == literal_column("'requested'")
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
 
@@ -654,8 +691,11 @@ INDEXES: Final = (
         referral_purchases.c.payable_at,
         where=referral_purchases.c.referral_id.is_not(None),
     ),
-    _index("referral_purchases_refunded", referral_purchases.c.order_id, where=is_refunded),
-    _index("referral_refunds_by_order", referral_refunds.c.order_id),
+    _index(
+        "referral_purchases_refunded", referral_purchases.c.source, referral_purchases.c.order_id, where=is_refunded
+    ),
+    _index("referral_purchases_waiting", referral_purchases.c.buyer_id, where=is_waiting),
+    _index("referral_refunds_by_order", referral_refunds.c.source, referral_refunds.c.order_id),
     _index("referral_refunds_by_referral", referral_refunds.c.referral_id),
     _index("withdrawals_one_open", withdrawals.c.user_id, where=is_requested, unique=True),
     _index("withdrawals_open", withdrawals.c.number, where=is_requested),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from cashback.domain.earning import ANY_TIME, EarningDates
+
 
 class BatchMode(StrEnum):
     """Which referrers a batch pays."""
@@ -105,6 +107,7 @@ class BatchLimits:
     unusual_share_percent: int | None = None
     new_account_cents: int | None = None
     new_account_days: int = 7
+    dates: EarningDates = ANY_TIME
 
 
 class Absence(StrEnum):

@@ -13,9 +13,10 @@ from cashback.services.runs import Runs
 from cashback.services.schedule import Schedule
 from cashback.services.sign_ins import SignIns
 from cashback.services.terms import batch_limits_of
+from cashback.services.wallets import Wallets
 
 
-class AdminService(Reconciliation, Members, Notifications, Proposals, Reversals, Runs, Schedule, SignIns):
+class AdminService(Reconciliation, Members, Notifications, Proposals, Reversals, Runs, Schedule, SignIns, Wallets):
     """Checks admins' requests and hands approved batches to the runner."""
 
 

@@ -2,7 +2,7 @@
 
 from typing import NoReturn
 
-from cashback.database.referral_program import blacklist, links, referrals
+from cashback.database.referral_program import blacklist, links
 from cashback.database.referral_program.people import LARGEST_ID
 from cashback.domain.errors import ReferralRefusedError
 from cashback.services.actors import Actor
@@ -20,7 +20,7 @@ class Members(Service):
         """
         if member_id != referrer_id:
             _require_person(referrer_id, in_server=in_server, is_bot=is_bot)
-        return await self._database.write(referrals.create_referral, referrer_id, member_id, self._database.now())
+        return await self._database.create_referral(referrer_id, member_id)
 
     async def link(
         self,
@@ -39,7 +39,13 @@ class Members(Service):
         for bot_id in bot_ids & {referrer_id, referred_id}:
             _refuse_bot(bot_id)
         return await self._database.write(
-            links.link, referrer_id, referred_id, reason=reason, actor=str(actor), now=self._database.now()
+            links.link,
+            referrer_id,
+            referred_id,
+            reason=reason,
+            actor=str(actor),
+            now=self._database.now(),
+            dates=self._settings.referral_settings.earning_dates,
         )
 
     async def unlink(self, actor: Actor, referrer_id: int, referred_id: int, *, reason: str | None = None) -> None:

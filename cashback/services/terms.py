@@ -18,6 +18,7 @@ def batch_limits_of(settings: ReferralSettings) -> BatchLimits:
         unusual_share_percent=settings.unusual_share_percent,
         new_account_cents=settings.new_account_cents,
         new_account_days=settings.new_account_days,
+        dates=settings.earning_dates,
     )
 
 

@@ -8,6 +8,7 @@ from cashback.domain.errors import CashbackError
 PROGRAM_CURRENCY: Final = "USD"
 CENTS: Final = "cents"
 DOLLARS: Final = "dollars"
+ALWAYS: Final = "always"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,10 @@ class Answers:
     day_order: str | None = None
     amount: str | None = None
     sum_lines: bool = False
+    referred_at: str | None = None
+    """A day, or "always", for referrals without a date."""
+    separate_orders: bool | str = False
+    """Whether the orders of a new shop are others than those of `main` with the same id."""
 
 
 class UnansweredError(CashbackError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from cashback.database.referral_program.purchases import Purchase
@@ -47,6 +48,11 @@ class RowFile(Protocol[T]):
         ...
 
     @property
+    def has_dates(self) -> bool:
+        """Return whether the rows name the moments of purchases."""
+        ...
+
+    @property
     def not_looked_at(self) -> tuple[str, ...]:
         """Name the columns and sheets that were not read."""
         ...
@@ -57,4 +63,7 @@ class RowFile(Protocol[T]):
 
 
 PurchaseFile = RowFile[Purchase]
-ReferralFile = RowFile[tuple[int, int]]
+ReferralRow = tuple[int, int, datetime | None]
+"""Referrer, referred member, and when; None is not known."""
+
+ReferralFile = RowFile[ReferralRow]

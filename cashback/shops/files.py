@@ -21,9 +21,12 @@ def open_purchases(path: Path, answers: Answers, now: datetime) -> PurchaseFile:
     return known_of(table, kind, answers, now) if kind is not None else purchases_of(table, answers, now)
 
 
-def open_referrals(path: Path, answers: Answers) -> ReferralFile:
-    """Check a file of referrals: `referrer_id,referred_id`. Raises CashbackError if it cannot be read."""
-    return referrals_of(open_table(path, lambda columns: _count(columns, REFERRALS)), answers)
+def open_referrals(path: Path, answers: Answers, now: datetime) -> ReferralFile:
+    """Check a file of referrals: `referrer_id,referred_id` and optionally `referred_at`.
+
+    Raises CashbackError if it cannot be read.
+    """
+    return referrals_of(open_table(path, lambda columns: _count(columns, REFERRALS)), answers, now)
 
 
 def _count_purchase_columns(columns: list[str]) -> int:

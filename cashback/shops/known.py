@@ -30,6 +30,7 @@ class KnownFile:
     kind: FileKind
     found: ShopOrders
     not_looked_at: tuple[str, ...]
+    has_dates: bool = True
 
     @property
     def kind_name(self) -> str:

@@ -7,10 +7,11 @@ from operator import itemgetter
 from typing import Final, Generic, TypeVar
 
 from cashback.database.referral_program.purchases import Purchase
+from cashback.domain.days import EARLIEST
 from cashback.domain.errors import CashbackError
 from cashback.shops.amounts import Parse, parser_of, style_of, unit_of
-from cashback.shops.answers import Answers
-from cashback.shops.chunks import Chunk, Excluded
+from cashback.shops.answers import ALWAYS, Answers
+from cashback.shops.chunks import Chunk, Excluded, ReferralRow
 from cashback.shops.columns import is_currency, is_status, refuse_weighty
 from cashback.shops.ids import check_order_id, to_id
 from cashback.shops.moments import read_iso
@@ -23,6 +24,7 @@ PURCHASES: Final = ("order_id", "buyer_id", "amount")
 REFERRALS: Final = ("referrer_id", "referred_id")
 AMOUNT: Final = 2
 PURCHASED_AT: Final = 3
+REFERRED_AT: Final = 2
 
 Filter = tuple[int, frozenset[str], str]
 """A column's place, the values in lower case that count, and the reason why a row with another one does not."""
@@ -38,6 +40,7 @@ class PlainFile(Generic[T]):
     pick: Callable[[Cells], Sequence[str]]
     filters: tuple[Filter, ...] = ()
     not_looked_at: tuple[str, ...] = ()
+    has_dates: bool = False
 
     @property
     def line_count(self) -> int:
@@ -82,6 +85,11 @@ class SummedFile:
     def line_count(self) -> int:
         """Count the lines, roughly."""
         return self.lines.line_count
+
+    @property
+    def has_dates(self) -> bool:
+        """Return whether the rows name the moments of purchases."""
+        return self.lines.has_dates
 
     @property
     def not_looked_at(self) -> tuple[str, ...]:
@@ -151,19 +159,22 @@ def purchases_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Pur
         parse=parse,
         pick=_picker(table, present),
         filters=filters,
+        has_dates="purchased_at" in present,
         not_looked_at=_others(table, used),
     )
     return SummedFile(lines=file) if answers.sum_lines else file
 
 
-def referrals_of(table: Table, answers: Answers) -> PlainFile[tuple[int, int]]:
+def referrals_of(table: Table, answers: Answers, now: datetime) -> PlainFile[ReferralRow]:
     """Check a file of referrals. Raises CashbackError."""
-    present = _require(table, REFERRALS, ())
+    present = _require(table, REFERRALS, ("referred_at",))
+    otherwise = _referred_at(answers, now)
     refuse_weighty((column for column in table.columns if column not in present), answers, str(table.path))
     refuse_rounded(_texts(table, REFERRALS), str(table.path))
 
-    def parse(cells: Sequence[str]) -> tuple[int, int]:
-        return to_id(cells[0], "referrer_id"), to_id(cells[1], "referred_id")
+    def parse(cells: Sequence[str]) -> ReferralRow:
+        moment = read_iso(cells[REFERRED_AT], now, "referred_at") if len(cells) > REFERRED_AT else None
+        return to_id(cells[0], "referrer_id"), to_id(cells[1], "referred_id"), moment or otherwise
 
     return PlainFile(
         table=table,
@@ -172,6 +183,13 @@ def referrals_of(table: Table, answers: Answers) -> PlainFile[tuple[int, int]]:
         pick=_picker(table, present),
         not_looked_at=_others(table, set(present)),
     )
+
+
+def _referred_at(answers: Answers, now: datetime) -> datetime | None:
+    """Return what the admin said about referrals without a date."""
+    if answers.referred_at is None:
+        return None
+    return EARLIEST if answers.referred_at == ALWAYS else read_iso(answers.referred_at, now, "--referred-at")
 
 
 def _require(table: Table, needed: tuple[str, ...], optional: tuple[str, ...]) -> list[str]:

@@ -268,7 +268,15 @@ def fields_of(model: type[BaseModel]) -> list[str]:
 def test_every_setting_is_in_the_documentation() -> None:
     text = DOCS.read_text(encoding="utf-8")
     of_the_environment = {
-        *("database", "discord_token", "discord_api_url", "intake_keys", "metrics_token", "warnings"),
+        *(
+            "database",
+            "discord_token",
+            "discord_api_url",
+            "intake_keys",
+            "metrics_token",
+            "withdrawal_keys",
+            "warnings",
+        ),
     }
     missing = [name for name in fields_of(Settings) if name not in of_the_environment and name not in text]
     assert missing == []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import import_
+from cli import import_run
 from tests.cli.conftest import Answer, Cashback
 from tests.conftest import rows
 
@@ -193,7 +193,7 @@ def test_strict_imports_all_or_nothing(
     cashback: Cashback, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     purchases, referrals = files
-    monkeypatch.setattr(import_, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(import_run, "CHUNK_ROWS", 1)
     cashback("migrate")
     before = everything()
     write(purchases, PURCHASES + "A-4,@200,oops\nA-1,@200,10.01\n")
@@ -219,9 +219,9 @@ def test_chunks_do_not_change_what_is_earned(cashback: Cashback, folder: Path, m
     write(folder / "r.csv", REFERRALS)
     lines = "".join(f"A-{n},@{200 + n % 3},1.99\n" for n in range(1_000))
     write(folder / "p.csv", "order_id,buyer_id,amount\n" + lines)
-    monkeypatch.setattr(import_, "CHUNK_ROWS", 7)
+    monkeypatch.setattr(import_run, "CHUNK_ROWS", 7)
     small = cashback("--database", "small.db", "import", "p.csv", "--referrals", "r.csv", "--json")
-    monkeypatch.setattr(import_, "CHUNK_ROWS", 20_000)
+    monkeypatch.setattr(import_run, "CHUNK_ROWS", 20_000)
     large = cashback("--database", "large.db", "import", "p.csv", "--referrals", "r.csv", "--json")
     assert small.json == large.json
     assert [cents for (cents,) in rows(Path("small.db"), "SELECT cashback_earned_cents FROM referrals")] == [

@@ -18,7 +18,7 @@ REFERRALS = f"referrer_id,referred_id\n{REFERRER},{BUYER}\n"
 def shop(cashback: Cashback, folder: Path) -> Cashback:
     """Let a referred member buy for $200, which earns a dollar."""
     (folder / "referrals.csv").write_text(REFERRALS)
-    assert cashback("import", "--referrals", "referrals.csv").code == 0
+    assert cashback("import", "--referrals", "referrals.csv", "--referred-at", "always").code == 0
     assert cashback("purchase", "A", BUYER, "200.00").code == 0
     return cashback
 

@@ -7,6 +7,7 @@ import re
 import anyio
 import pytest
 
+from cashback.settings import LoggingChannels
 from sandbox import Message
 from tests.conftest import raw
 from tests.end_to_end.conftest import (
@@ -22,6 +23,7 @@ from tests.end_to_end.conftest import (
 
 pytestmark = pytest.mark.anyio
 
+CLOSED = "SELECT 1 FROM cashback_announcements WHERE kind = 'summary' AND is_final = 1"
 WEEK_SECONDS = 7 * 24 * 3600
 
 
@@ -223,3 +225,76 @@ async def test_missing_audit_channel_is_one_log_line_and_delays_nothing(
     told = [each.getMessage() for each in caplog.records if "logging_channels.audit" in each.getMessage()]
     assert len(told) == 1
     assert "there is no such channel" in told[0]
+
+
+@pytest.mark.parametrize("how", ["archived", "locked", "deleted", "hidden"])
+async def test_result_is_posted_in_the_audit_channel_if_its_own_can_no_longer_be_used(
+    town: DiscordFixture, how: str
+) -> None:
+    town.adjust(progress_seconds=0.05)
+    thread = town.sandbox.add_thread("payouts", town.channel)
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        said = await town.say("!sendref-cashb", channel=thread)
+        summary = await town.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
+        hold = town.sandbox.faults.hold("PATCH", f"/messages/{summary.id}$")
+        await town.press(summary, "Confirm")
+        with anyio.fail_after(5):
+            await hold.arrived.wait()
+        if how == "deleted":
+            town.sandbox.remove_channel(thread)
+        elif how == "hidden":
+            town.sandbox.faults.fail("PATCH", f"/messages/{summary.id}$", status=403, code=50001, times=1000)
+        else:
+            town.sandbox.archive_thread(thread, locked=how == "locked")
+        hold.release()
+        result = await town.sandbox.wait_for(titled(COMPLETE), after=summary)
+        assert result.channel_id == town.audit.id
+        await town.shows(result, COMPLETE, "Sent:** 1")
+        await until(
+            lambda: town.till.rows("SELECT 1 FROM cashback_announcements WHERE kind = 'summary' AND is_final = 1")
+        )
+        refused = [
+            each for each in town.sandbox.requests if f"/messages/{summary.id}" in each.path and each.status >= 400
+        ]
+        assert len(refused) <= 2
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_without_an_audit_channel_the_result_reopens_the_thread(town: DiscordFixture) -> None:
+    town.settings = town.settings.model_copy(update={"logging_channels": LoggingChannels()})
+    thread = town.sandbox.add_thread("payouts", town.channel)
+    await town.referrer("Bob", 2500)
+    async with town.bot():
+        said = await town.say("!sendref-cashb", channel=thread)
+        summary = await town.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
+        hold = town.sandbox.faults.hold("PATCH", f"/messages/{summary.id}$")
+        await town.press(summary, "Confirm")
+        with anyio.fail_after(5):
+            await hold.arrived.wait()
+        town.sandbox.archive_thread(thread)
+        hold.release()
+        result = await town.sandbox.wait_for(titled(COMPLETE), after=summary)
+    assert (result.channel_id, thread.archived) == (thread.id, False)
+
+
+async def test_edits_end_if_the_result_cannot_be_posted_anywhere(
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    town.settings = town.settings.model_copy(update={"logging_channels": LoggingChannels()})
+    channel = town.sandbox.add_channel("temporary")
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        said = await town.say("!sendref-cashb", channel=channel)
+        summary = await town.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
+        hold = town.sandbox.faults.hold("PATCH", f"/messages/{summary.id}$")
+        await town.press(summary, "Confirm")
+        with anyio.fail_after(5):
+            await hold.arrived.wait()
+        town.sandbox.remove_channel(channel)
+        hold.release()
+        await until(
+            lambda: town.till.rows("SELECT 1 FROM cashback_announcements WHERE kind = 'summary' AND is_final = 1")
+        )
+    assert town.till.balance(bob.id) == 2500
+    assert len([each for each in caplog.records if "is gone" in each.getMessage()]) == 1

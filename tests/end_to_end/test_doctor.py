@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from cashback.cogs.gateway.connection import point_at
 from cashback.cogs.gateway.doctor import Doctor, Finding, visit
+from cashback.database import Database
+from cashback.database.schema import NEWEST
 from cashback.services import AdminService
 from cashback.settings import LoggingChannels, RoleIds, Settings
-from tests.end_to_end.conftest import DiscordFixture
+from sandbox import Channel, ChannelType
+from tests.end_to_end.conftest import DiscordFixture, until
+from tests.postgresql import Server
 
 pytestmark = pytest.mark.anyio
 
@@ -90,4 +96,118 @@ async def test_paying_ledger_without_a_backup_is_reported(town: DiscordFixture) 
     assert found["backup"][0] is False
     assert "cashback backup FILE" in found["backup"][1]
     assert found["outbox"] == (True, "direct messages that wait: 1; a running bot delivers them")
-    assert found["database"] == (True, "the file is sound, schema 0003")
+    assert found["database"] == (True, f"the file is sound, schema {NEWEST}")
+
+
+PLACES = [ChannelType.TEXT, ChannelType.ANNOUNCEMENT, ChannelType.VOICE, ChannelType.PUBLIC_THREAD]
+
+
+def with_audit(town: DiscordFixture, channel: Channel) -> Settings:
+    """Return the settings with another audit channel."""
+    return town.settings.model_copy(update={"logging_channels": LoggingChannels(audit=channel.id)})
+
+
+@pytest.mark.parametrize("kind", PLACES)
+async def test_channel_in_which_the_bot_can_post_passes(town: DiscordFixture, kind: ChannelType) -> None:
+    channel = town.sandbox.add_channel("here", kind=kind, parent=town.channel)
+    assert (await examined(town, with_audit(town, channel)))["channel"] == (True, "the bot may write in #here")
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        (ChannelType.CATEGORY, "a category"),
+        (ChannelType.FORUM, "a forum"),
+        (ChannelType.MEDIA, "a media channel"),
+        (99, "does not know (99)"),
+    ],
+)
+async def test_channel_in_which_nobody_can_post_is_reported_by_doctor_and_at_the_start(
+    town: DiscordFixture, kind: int, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel = town.sandbox.add_channel("here", kind=kind)
+    town.settings = with_audit(town, channel)
+    is_well, text = (await examined(town, town.settings))["channel"]
+    assert not is_well
+    assert word in text
+    assert "set it to a text channel's id" in text
+    async with town.bot():
+        await until(lambda: any(word in each.getMessage() for each in caplog.records))
+
+
+async def test_an_unknown_type_of_channel_elsewhere_does_not_spoil_the_check(town: DiscordFixture) -> None:
+    town.sandbox.add_channel("new", kind=99)
+    assert (await examined(town, town.settings))["channel"] == (True, "the bot may write in #audit")
+
+
+@pytest.mark.parametrize(("locked", "is_well"), [(False, True), (True, False)])
+async def test_archived_thread_passes_unless_it_is_locked(town: DiscordFixture, *, locked: bool, is_well: bool) -> None:
+    thread = town.sandbox.add_thread("payouts", town.channel)
+    town.sandbox.archive_thread(thread, locked=locked)
+    assert (await examined(town, with_audit(town, thread)))["channel"][0] is is_well
+
+
+@pytest.mark.parametrize("name", ["admin", "dashboard_viewer"])
+async def test_role_of_an_integration_is_reported_by_doctor_and_at_the_start(
+    town: DiscordFixture, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    role = town.sandbox.add_role("Server Booster", managed=True)
+    town.settings = town.settings.model_copy(
+        update={"role_ids": town.settings.role_ids.model_copy(update={name: role.id})}
+    )
+    is_well, text = (await examined(town, town.settings))["role"]
+    assert not is_well
+    assert f"role_ids.{name} is {role.id}" in text
+    assert "an integration manages" in text
+    async with town.bot():
+        await until(lambda: any("an integration manages" in each.getMessage() for each in caplog.records))
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+@pytest.mark.parametrize("name", ["admin", "dashboard_viewer"])
+async def test_role_of_half_of_the_server_is_reported_by_doctor_and_at_the_start(
+    town: DiscordFixture, name: str, caplog: pytest.LogCaptureFixture, *, is_counted: bool
+) -> None:
+    role = town.sandbox.add_role("Customer")
+    for number in range(10):
+        town.sandbox.add_member(f"Member {number}", [role.id] * (number % 3 > 0))
+    town.settings = town.settings.model_copy(
+        update={"role_ids": town.settings.role_ids.model_copy(update={name: role.id})}
+    )
+    if not is_counted:
+        town.sandbox.faults.fail("GET", "/roles/member-counts", status=403, code=50013, times=10)
+    is_well, text = (await examined(town, town.settings))["role"]
+    assert not is_well
+    assert f"role_ids.{name} is {role.id}, the role 'Customer', which 6 of 12 members have" in text
+    async with town.bot():
+        await until(lambda: any("6 of 12 members" in each.getMessage() for each in caplog.records))
+
+
+async def test_role_of_fewer_members_passes(town: DiscordFixture) -> None:
+    for number in range(10):
+        town.sandbox.add_member(f"Member {number}", [town.admin_role.id] * (number % 3 == 0))
+    assert (await examined(town, town.settings))["role"] == (True, "admins have the role Admin")
+
+
+async def test_admin_role_that_is_deleted_while_the_bot_runs_is_reported(
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with town.bot():
+        await until(lambda: any("ready in" in each.getMessage() for each in caplog.records))
+        town.sandbox.remove_role(town.admin_role)
+        line = await town.sandbox.wait_for(lambda message: message.channel_id == town.audit.id)
+    assert f"role_ids.admin is {town.admin_role.id}, but the role 'Admin' was deleted" in line.text
+    assert any("was deleted" in each.getMessage() for each in caplog.records)
+    is_well, text = (await examined(town, town.settings))["role"]
+    assert (is_well, "there is no such role" in text) == (False, True)
+
+
+async def test_backup_of_postgresql_is_left_to_its_own_tools(town: DiscordFixture, postgresql: Server) -> None:
+    url = postgresql.create()
+    async with Database(url) as database:
+        service = AdminService(database, town.settings, lambda _number: 0)
+        found = said(await Doctor(database, service, town.settings).examine_ledger())
+        assert {name: is_well for name, (is_well, _) in found.items()} == dict.fromkeys(found, True)
+        assert "pg_dump" in found["backup"][1]
+    postgresql.drop(url)

@@ -12,7 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Final
 
-from cli import app, import_
+from cli import app, import_, import_run
 from cli.context import Place
 from verification.bench.datasets import FIRST_BUYER, NOW, REFERRALS_EACH, all_pending, open_raw
 from verification.bench.measuring import Case
@@ -62,8 +62,8 @@ def insert_raw(path: Path) -> dict[str, float]:
     purchases = list(_purchases(path))
     connection = open_raw(path)
     start = time.perf_counter()
-    for first in range(0, len(purchases), import_.CHUNK_ROWS):
-        chunk = purchases[first : first + import_.CHUNK_ROWS]
+    for first in range(0, len(purchases), import_run.CHUNK_ROWS):
+        chunk = purchases[first : first + import_run.CHUNK_ROWS]
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(
             "INSERT INTO cashback_referral_purchases (order_id, buyer_id, referral_id, amount_cents, rate_ppm,"

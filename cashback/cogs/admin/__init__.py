@@ -12,6 +12,7 @@ from cashback.cogs.admin.runs import RunCommands
 from cashback.cogs.admin.schedule import ScheduleCommands
 from cashback.cogs.admin.statistics import StatisticsCommands
 from cashback.cogs.admin.status import StatusCommands
+from cashback.cogs.admin.withdrawals import WithdrawalCommands
 
 
 class AdminCommands(
@@ -26,6 +27,7 @@ class AdminCommands(
     StatusCommands,
     DashboardLink,
     Referrals,
+    WithdrawalCommands,
 ):
     """All commands for admins as one cog."""
 

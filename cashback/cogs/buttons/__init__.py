@@ -9,6 +9,7 @@ from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalButton
 from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.buttons.skip_slot import SkipSlotButton
+from cashback.cogs.buttons.withdrawals import WithdrawalButton
 
 BUTTONS: Final[tuple[type[ClaimedButton], ...]] = (
     DecisionButton,
@@ -17,6 +18,7 @@ BUTTONS: Final[tuple[type[ClaimedButton], ...]] = (
     PayoutsButton,
     ReversalButton,
     SkipSlotButton,
+    WithdrawalButton,
 )
 
 __all__ = ["BUTTONS", "ButtonServices"]

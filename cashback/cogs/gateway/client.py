@@ -126,16 +126,41 @@ class CashbackClient(commands.AutoShardedBot):
         if not self.is_closed():
             super().dispatch(event_name, *args, **kwargs)
 
+    @property
+    def _scopes(self) -> list[discord.Object | None]:
+        """The servers in which the slash commands are registered; None stands for all."""
+        return [discord.Object(guild_id) for guild_id in self._guild_ids] or [None]
+
+    async def count_registered_commands(self) -> int:
+        """Ask Discord how many slash commands it has of this bot, over its servers."""
+        return sum([len(await self.tree.fetch_commands(guild=scope)) for scope in self._scopes])
+
     async def setup_hook(self) -> None:
         """Register the slash commands."""
-        scopes: list[discord.Object | None] = [discord.Object(guild_id) for guild_id in self._guild_ids]
-        for scope in scopes or [None]:
+        for scope in self._scopes:
             if scope is not None:
                 self.tree.copy_global_to(guild=scope)
             try:
                 await self.tree.sync(guild=scope)
             except DISCORD_FAILURES as error:
                 logger.warning("the slash commands could not be registered, the typed ones work: %s", error)
+        try:
+            await self._remove_other_scopes()
+        except DISCORD_FAILURES as error:
+            logger.warning("slash commands of an earlier configuration may be shown twice: %s", error)
+
+    async def _remove_other_scopes(self) -> None:
+        """Remove the slash commands of the scopes that are not configured: Discord would show both.
+
+        With `guild_ids` those are the global commands and other servers' commands, without it all servers' commands.
+        """
+        if self.application_id is None:
+            return
+        if self._guild_ids and await self.http.get_global_commands(self.application_id):
+            await self.http.bulk_upsert_global_commands(self.application_id, payload=[])
+        async for guild in self.fetch_guilds(limit=None, with_counts=False):
+            if guild.id not in self._guild_ids and await self.http.get_guild_commands(self.application_id, guild.id):
+                await self.http.bulk_upsert_guild_commands(self.application_id, guild.id, payload=[])
 
     async def before_identify_hook(self, _shard_id: int | None, *, initial: bool = False) -> None:
         """Wait as long as Discord asks. The library's own hook waits even if the last IDENTIFY was hours ago."""

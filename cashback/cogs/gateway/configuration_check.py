@@ -4,7 +4,7 @@ A restart loop with a wrong configuration must not use up the session starts of 
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,12 +33,16 @@ class StartError(CashbackError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """What must exist on Discord. `guild_ids` are the servers to check; if it is empty, all servers of the bot."""
+    """What must exist on Discord. `guild_ids` are the servers to check; if it is empty, all servers of the bot.
+
+    `post_line` posts in the audit channel what goes missing while the bot runs.
+    """
 
     admin_role_id: int
     role_ids: RoleIds
     audit_channel_id: int | None
     guild_ids: tuple[int, ...]
+    post_line: Callable[[str], Awaitable[None]] | None = None
 
 
 async def check_before_connecting(client: CashbackClient, needs: Needs) -> None:

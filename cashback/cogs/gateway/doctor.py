@@ -4,12 +4,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 import discord
 
 from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.gateway.channel_checks import check_channel
+from cashback.cogs.gateway.role_checks import problems_of_roles
 from cashback.database import Database
 from cashback.database.integrity import backup, health
 from cashback.database.payouts import outbox
@@ -21,7 +24,6 @@ from cashback.settings import Settings, everyone_in_roles
 SKEW_SECONDS: Final = 5
 BACKUP_DAYS: Final = 7
 CORRECTED_DAYS: Final = 90
-NEEDED: Final = ("view_channel", "send_messages", "embed_links", "attach_files", "read_message_history")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,8 @@ class Doctor:
         return True, f"direct messages that wait: {depth:,}" + ("; a running bot delivers them" if depth else "")
 
     async def _backup(self) -> tuple[bool, str]:
+        if not isinstance(self._database.location, Path):
+            return True, "PostgreSQL's own tools back it up: `pg_dump --format=custom`, or continuous archiving"
         newest = await self._database.read(backup.last_made)
         has_paid = await self._database.read(health.has_paid)
         advice = "run `cashback backup FILE`, and let cron do so every day"
@@ -137,30 +141,24 @@ class _Visit:
         wrong = everyone_in_roles(self._settings.role_ids, [*servers, *self._settings.guild_ids])
         if wrong is not None:
             return False, wrong
-        for guild in self._guilds:
-            role = guild.get_role(role_id)
-            if role is not None:
-                return True, f"admins have the role {role.name}"
-        return False, f"role_ids.admin is {role_id}, but there is no such role; set it to a role's id"
+        guild = next((each for each in self._guilds if each.get_role(role_id)), None)
+        if guild is None:
+            return False, f"role_ids.admin is {role_id}, but there is no such role; set it to a role's id"
+        problems = [
+            text
+            for each in self._guilds
+            for text in await problems_of_roles(self._client, each, self._settings.role_ids)
+        ]
+        if problems:
+            return False, " ".join(problems)
+        role = guild.get_role(role_id)
+        return True, f"admins have the role {role.name if role else role_id}"
 
     async def channel(self) -> tuple[bool, str]:
         channel_id = self._settings.logging_channels.audit
         if channel_id is None:
             return False, "set logging_channels.audit in config.json; batches are not announced without it"
-        for guild in self._guilds:
-            channel = next((each for each in await guild.fetch_channels() if each.id == channel_id), None)
-            if channel is not None:
-                return await self._may_write(guild, channel)
-        return False, f"logging_channels.audit is {channel_id}, but there is no such channel; set it to a channel's id"
-
-    async def _may_write(self, guild: discord.Guild, channel: discord.abc.GuildChannel) -> tuple[bool, str]:
-        if self._client.user is None:
-            return False, "the bot is not logged in"
-        permissions = channel.permissions_for(await guild.fetch_member(self._client.user.id))
-        missing = [name.replace("_", " ") for name in NEEDED if not getattr(permissions, name)]
-        if missing:
-            return False, f"the bot lacks permissions in #{channel.name}: {', '.join(missing)}; grant them"
-        return True, f"the bot may write in #{channel.name}"
+        return await check_channel(self._client, self._guilds, channel_id)
 
     async def clock(self) -> tuple[bool, str]:
         async with aiohttp.ClientSession() as session, session.get(f"{discord.http.Route.BASE}/gateway") as answer:

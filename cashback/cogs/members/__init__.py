@@ -2,9 +2,10 @@
 
 from cashback.cogs.members.accounts import Accounts
 from cashback.cogs.members.invitations import Invitations
+from cashback.cogs.members.wallets import WalletCommands
 
 
-class MemberCommands(Invitations, Accounts):
+class MemberCommands(Invitations, Accounts, WalletCommands):
     """All commands for members as one cog."""
 
 

@@ -55,6 +55,11 @@ class AuditChannel:
         self._lines = lines.waiting
         self.backoff = Backoff()
 
+    @property
+    def channel_id(self) -> int | None:
+        """The channel's id, None if none is configured."""
+        return self._channel_id
+
     async def post_due(self) -> None:
         """Post what is missing. The first failure ends this round; the rest waits for the next one."""
         if self._channel_id is None or self.backoff.is_waiting:

@@ -36,8 +36,10 @@ DOUBTED_SECONDS: Final = 5
 
 DM_PROGRESS_SECONDS: Final = 60
 FAILURES_LISTED: Final = 50_000
-UNKNOWN_CHANNEL: Final = 10003
 UNKNOWN_MESSAGE: Final = 10008
+UNREACHABLE_CODES: Final = frozenset({10003, 50001, 50083})
+"""The channel was deleted, the bot may no longer see it, or the thread is archived."""
+
 STOPPING_NOTE: Final = "The bot is stopping. What is paid stays paid; the rest follows after its next start."
 
 DONE: Final = frozenset({BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.LAPSED})
@@ -66,6 +68,7 @@ class Shown:
     is_waiting: bool = False
     embed: Mapping[str, Any] | None = None
     next_at: float = 0.0
+    is_lost: bool = False
     backoff: Backoff = field(default_factory=Backoff)
 
 
@@ -163,6 +166,8 @@ class SummaryUpdater:
     def _is_due(self, summary: OpenSummary, shown: Shown) -> bool:
         if summary.status is BatchStatus.PROPOSED and not summary.is_waiting:
             return False
+        if shown.is_lost and summary.status not in DONE | CLOSED:
+            return False
         if self._stopping:
             return summary.status in UNDER_WAY
         is_news = (summary.status, summary.has_queued, summary.is_waiting) != (
@@ -220,7 +225,7 @@ class SummaryUpdater:
         return f"The batch stopped: {embeds.escaped(reason)}\nWhat is paid stays paid; the rest is tried again soon."
 
     async def _edit(self, summary: OpenSummary, rendered: Rendered) -> None:
-        """Edit the message. If it was deleted, only a result is posted again."""
+        """Edit the message. If it cannot be edited any more, show the batch elsewhere."""
         channel = self._client.get_partial_messageable(summary.channel_id)
         files = _files(rendered, summary.batch_number)
         view = view_of(summary.batch_number, summary.token, rendered.status)
@@ -229,26 +234,66 @@ class SummaryUpdater:
                 embed=rendered.embed, view=view, attachments=files
             )
         except discord.HTTPException as error:
-            if error.code == UNKNOWN_CHANNEL or (error.code == UNKNOWN_MESSAGE and summary.status in CLOSED):
-                logger.warning(
-                    "the message of batch number %d was deleted",
-                    summary.batch_number,
-                    extra={"batch_number": summary.batch_number},
-                )
-                await self._close(summary)
-            elif error.code != UNKNOWN_MESSAGE:
+            if error.code == UNKNOWN_MESSAGE:
+                await self._replace_deleted(summary, rendered)
+            elif error.code in UNREACHABLE_CODES:
+                await self._move(summary, rendered)
+            else:
                 raise
-            elif summary.status in DONE:
-                nonce = nonce_of(summary.batch_number, summary.message_id, "result")
-                message = await channel.send(
-                    embed=rendered.embed, files=_files(rendered, summary.batch_number), nonce=nonce
-                )
-                await self._database.write(
-                    announcements.remember_summary,
-                    summary.batch_number,
-                    channel_id=summary.channel_id,
-                    message_id=message.id,
-                )
+
+    async def _replace_deleted(self, summary: OpenSummary, rendered: Rendered) -> None:
+        """Post a result again in the same channel. Of a closed proposal nothing is left to show."""
+        if summary.status in CLOSED:
+            await self._lose(summary)
+        elif summary.status in DONE:
+            await self._post(summary, rendered, summary.channel_id)
+
+    async def _move(self, summary: OpenSummary, rendered: Rendered) -> None:
+        """Show the batch in the audit channel from now on: its channel is gone, or its thread archived.
+
+        Without an audit channel a result is posted in the thread, which reopens it; before the end nothing is shown.
+        """
+        audit_channel_id = self._audit_channel.channel_id
+        if summary.status in CLOSED:
+            await self._lose(summary)
+        elif audit_channel_id is not None and audit_channel_id != summary.channel_id:
+            await self._post(summary, rendered, audit_channel_id)
+            logger.warning(
+                "the message of batch number %d can no longer be edited; the audit channel shows the batch",
+                summary.batch_number,
+                extra={"batch_number": summary.batch_number},
+            )
+        elif summary.status in DONE:
+            try:
+                await self._post(summary, rendered, summary.channel_id)
+            except discord.HTTPException as error:
+                if error.code not in UNREACHABLE_CODES:
+                    raise
+                await self._lose(summary)
+        else:
+            self._shown[summary.batch_number].is_lost = True
+
+    async def _post(self, summary: OpenSummary, rendered: Rendered, channel_id: int) -> None:
+        """Post the batch anew, and edit that message from now on."""
+        view = None if summary.status in DONE else view_of(summary.batch_number, summary.token, rendered.status)
+        message = await self._client.get_partial_messageable(channel_id).send(
+            embed=rendered.embed,
+            view=view or discord.utils.MISSING,
+            files=_files(rendered, summary.batch_number),
+            nonce=nonce_of(summary.batch_number, summary.message_id, "result"),
+        )
+        await self._database.write(
+            announcements.remember_summary, summary.batch_number, channel_id=channel_id, message_id=message.id
+        )
+
+    async def _lose(self, summary: OpenSummary) -> None:
+        """Stop editing a message that is gone."""
+        logger.warning(
+            "the message of batch number %d is gone; `cashback show` and the audit log have the batch",
+            summary.batch_number,
+            extra={"batch_number": summary.batch_number},
+        )
+        await self._close(summary)
 
 
 def _files(rendered: Rendered, number: int) -> list[discord.File]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, StaticPool, create_engine, select
 
+from cashback.database import temporary_files
 from cashback.database.audit_log import add_entry
 from cashback.database.dialect import BUSY_TIMEOUT_SECONDS
 from cashback.database.errors import translated
@@ -57,6 +58,7 @@ def make(source: Path, target: Path, *, overwrite: bool = False) -> Backup:
     _require_unused(source, target)
     if not overwrite:
         _require_free(target)
+    _require_regular(target)
     with _beside(target) as unnamed:
         try:
             verdict = _copy(source, unnamed)
@@ -90,6 +92,12 @@ def _require_free(target: Path) -> None:
         raise BackupRefusedError(f"{target} already exists and was not changed; name another file or --overwrite.")
 
 
+def _require_regular(target: Path) -> None:
+    """Refuse to replace a device, a pipe, a folder, or a link to one or to nothing."""
+    if (target.exists() or target.is_symlink()) and not target.is_file():
+        raise BackupRefusedError(f"{target} is not a regular file and was not changed; name another file.")
+
+
 def _reserve(target: Path) -> None:
     """Reserve the name if it is free. The file that replaces it follows at once."""
     try:
@@ -121,6 +129,8 @@ def _copy(source: Path, unnamed: Path) -> Verdict | None:
         closing(sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_SECONDS)) as origin,
         closing(sqlite3.connect(unnamed, isolation_level=None)) as copy,
     ):
+        for pragma in temporary_files.pragmas():
+            copy.execute(f"PRAGMA {pragma}")
         origin.backup(copy)
         # One file, not three: it includes what belongs to the write-ahead log.
         copy.execute("PRAGMA journal_mode=DELETE")

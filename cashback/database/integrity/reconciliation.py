@@ -276,7 +276,10 @@ def _wrong_refund_sums() -> Select[Any]:
     """Find orders whose refunded amount differs from the sum of their refunds."""
     of_order = (
         select(func.sum(referral_refunds.c.amount_cents))
-        .where(referral_refunds.c.order_id == referral_purchases.c.order_id)
+        .where(
+            referral_refunds.c.source == referral_purchases.c.source,
+            referral_refunds.c.order_id == referral_purchases.c.order_id,
+        )
         .correlate(referral_purchases)
         .scalar_subquery()
     )
@@ -289,15 +292,22 @@ def _wrong_refund_sums() -> Select[Any]:
 @finds(ORDER)
 def _unmarked_refunds() -> Select[Any]:
     """Find orders that are not marked as refunded and have refunds."""
+    of_order = (referral_refunds.c.source, referral_refunds.c.order_id)
     refunded = (
-        select(referral_refunds.c.order_id, func.sum(referral_refunds.c.amount_cents).label("cents"))
-        .group_by(referral_refunds.c.order_id)
+        select(*of_order, func.sum(referral_refunds.c.amount_cents).label("cents"))
+        .group_by(*of_order)
         .subquery("refunded")
     )
     stands = referral_purchases.c.refunded_cents
     return (
         select(referral_purchases.c.order_id, stands, refunded.c.cents)
-        .join_from(refunded, referral_purchases, referral_purchases.c.order_id == refunded.c.order_id)
+        .join_from(
+            refunded,
+            referral_purchases,
+            and_(
+                referral_purchases.c.source == refunded.c.source, referral_purchases.c.order_id == refunded.c.order_id
+            ),
+        )
         .where(stands == 0)
     )
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import approvals, batches, exclusions, fingerprints, plans, unusual
+from cashback.database.referral_program.waiting import count_waiting
 from cashback.database.tables import is_open, payout_batches, payouts
 from cashback.domain.errors import NothingPendingError, StaleBatchError
 from cashback.domain.model import (
@@ -49,6 +50,8 @@ def propose(
     Raises NothingPendingError or, for one who is named, BlacklistedError; then nothing is written.
     """
     token = token or approvals.new_token()
+    # Another bot records referrals without a word: purchases that waited for them are counted now.
+    count_waiting(connection, dates=terms.dates, is_later=True)
     named = selection.only if target_user_id is None else frozenset({target_user_id})
     plans.check_named(connection, named | selection.exclude, now)
     mode = BatchMode.BATCH if target_user_id is None else BatchMode.INDIVIDUAL
@@ -109,6 +112,7 @@ def preview(
     Needs a transaction that writes.
     """
     with connection.begin_nested() as planned:
+        count_waiting(connection, dates=terms.dates, is_later=True)
         number = _insert(connection, mode=BatchMode.BATCH, proposed_by="preview", proposed_at=now)
         scope = plans.Scope(number=number, now=now)
         plan = plans.make(connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms)

@@ -132,7 +132,7 @@ def take_back(connection: Connection, row: Row[Any], now: datetime) -> Row[Any]:
 
 def actor_of(number: int) -> str:
     """Return the name under which a reversal cancels withdrawals."""
-    return f"reversal:{number}"
+    return f"reversal {number}"
 
 
 def _cancel_withdrawals(connection: Connection, row: Row[Any], now: datetime) -> None:

@@ -10,11 +10,19 @@ from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.people import check_id
 from cashback.database.referral_program.referrals import Lineage, closing, create_referral
 from cashback.database.tables import referral_purchases, referrals
+from cashback.domain.earning import ANY_TIME, EarningDates
 from cashback.domain.errors import ReferralRefusedError
 
 
 def link(
-    connection: Connection, referrer_id: int, referred_id: int, *, reason: str | None, actor: str, now: datetime
+    connection: Connection,
+    referrer_id: int,
+    referred_id: int,
+    *,
+    reason: str | None,
+    actor: str,
+    now: datetime,
+    dates: EarningDates = ANY_TIME,
 ) -> int:
     """Link two members for an admin, also after an unlink; return the referral's id.
 
@@ -24,7 +32,7 @@ def link(
     if before is not None and before.cashback_unlinked_at is not None:
         referral_id = _link_again(connection, before, referrer_id)
     else:
-        referral_id = create_referral(connection, referrer_id, referred_id, now)
+        referral_id = create_referral(connection, referrer_id, referred_id, now, dates=dates)
     details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
     add_entry(connection, at=now, actor=actor, action="referral_linked", details=details)
     return referral_id

@@ -8,13 +8,14 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, insert, or_, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, exists, insert, or_, select, update
 
 from cashback.database.bulk import among, execute_many, listed, rows_of
 from cashback.database.referral_program.blacklist import blacklisted_among
 from cashback.database.referral_program.pending import PPM
 from cashback.database.referral_program.people import check_id
 from cashback.database.tables import referral_purchases, referrals
+from cashback.domain.earning import ANY_TIME, FROM_MAIN, EarningDates, Origin, order_key
 from cashback.domain.errors import PurchaseRefusedError
 
 LARGEST_PURCHASE_CENTS: Final = 10**12
@@ -53,10 +54,13 @@ class RecordedPurchase:
     outcome: PurchaseOutcome
     earned_cents: int = 0
     payable_at: datetime | None = None
+    is_in_intake: bool = False
+    """Whether a repeated order was recorded by the same import or delivery."""
 
 
 NOBODY_EARNS: Final = RecordedPurchase(outcome=PurchaseOutcome.NOBODY_EARNS)
 REPEATED: Final = RecordedPurchase(outcome=PurchaseOutcome.REPEATED)
+REPEATED_IN_INTAKE: Final = RecordedPurchase(outcome=PurchaseOutcome.REPEATED, is_in_intake=True)
 CONFLICTING: Final = RecordedPurchase(outcome=PurchaseOutcome.CONFLICTING)
 
 
@@ -73,9 +77,15 @@ class _Accrual:
     referral_id: int
     earns: bool
     carry: int
+    referred_at: datetime | None
+    is_unlinked: bool
     spend_cents: int = 0
     earned_cents: int = 0
     held_until: datetime | None = None
+
+    def counts(self, purchased_at: datetime, dates: EarningDates) -> bool:
+        """Return whether a purchase of that time belongs to the referral."""
+        return not self.is_unlinked and dates.earns(purchased_at, self.referred_at)
 
     def earn(self, millionths: int) -> int:
         """Add what a purchase earns, in millionths of a cent; return the whole cents and carry the rest to the next."""
@@ -89,71 +99,135 @@ class _Accrual:
 
 
 def record_purchases(
-    connection: Connection, purchases: Sequence[Purchase], rate_ppm: int, now: datetime, *, holding_days: int = 0
+    connection: Connection,
+    purchases: Sequence[Purchase],
+    rate_ppm: int,
+    now: datetime,
+    *,
+    holding_days: int = 0,
+    dates: EarningDates = ANY_TIME,
+    origin: Origin = FROM_MAIN,
 ) -> list[RecordedPurchase]:
     """Record purchases in the order given and accrue what they earn; return the outcome of each.
 
     An order that is already recorded counts once; one recorded with another buyer or amount is excluded as conflicting.
-    If the buyer was not referred, or the referrer is blacklisted, the purchase earns nothing. The earnings are payable
-    `holding_days` after the purchase.
+    If the buyer was not referred by then, or the referrer is blacklisted, the purchase earns nothing. The earnings are
+    payable `holding_days` after the purchase. A purchase without a referral keeps its rate, and is looked at again
+    when the referral comes (`waiting.py`).
     """
     holding = timedelta(days=holding_days)
-    known = _known_orders(connection, [purchase.order_id for purchase in purchases])
+    keys = [order_key(purchase.order_id) for purchase in purchases]
+    known = _known_orders(connection, keys, origin.source)
     accruals = _accruals(connection, {purchase.buyer_id for purchase in purchases})
     answers: list[RecordedPurchase] = []
     rows = []
-    for order_id, buyer_id, amount_cents, told_at in purchases:
+    for key, (_, buyer_id, amount_cents, told_at) in zip(keys, purchases, strict=True):
         fact = (buyer_id, amount_cents)
-        before = known.get(order_id)
+        before = known.get(key)
         if before is not None:
-            answers.append(REPEATED if before == fact else CONFLICTING)
+            answers.append(_answer_known(before, fact, origin))
             continue
-        known[order_id] = fact
+        known[key] = (*fact, origin.intake_number)
         purchased_at = told_at or now
         accrual = accruals.get(buyer_id)
-        earned, payable_at, earned_at_ppm = 0, None, 0
-        if accrual is None or not accrual.earns:
-            answers.append(NOBODY_EARNS)
-        else:
-            earned, earned_at_ppm = accrual.earn(amount_cents * rate_ppm), rate_ppm
-            if holding and amount_cents and purchased_at + holding > now:
-                payable_at = purchased_at + holding
-                accrual.hold(payable_at)
-            answers.append(_earned(earned, payable_at))
-        if accrual is not None:
+        payable_at = None
+        if holding and amount_cents and purchased_at + holding > now:
+            payable_at = purchased_at + holding
+        earned, referral_id = 0, None
+        earned_at_ppm = rate_ppm if dates.is_in_program(purchased_at) else 0
+        if accrual is not None and not accrual.earns:
+            earned_at_ppm = 0
+        if accrual is not None and accrual.counts(purchased_at, dates):
+            referral_id = accrual.referral_id
             accrual.spend_cents += amount_cents
-        referral_id = accrual.referral_id if accrual is not None else None
+            if earned_at_ppm:
+                earned = accrual.earn(amount_cents * earned_at_ppm)
+                if payable_at is not None:
+                    accrual.hold(payable_at)
+        is_earning = referral_id is not None and (earned_at_ppm > 0 or not rate_ppm)
+        answers.append(_earned(earned, payable_at) if is_earning else NOBODY_EARNS)
         rows.append(
-            (order_id, buyer_id, referral_id, amount_cents, earned_at_ppm, earned, purchased_at, now, payable_at)
+            (
+                key,
+                buyer_id,
+                referral_id,
+                amount_cents,
+                earned_at_ppm,
+                earned,
+                purchased_at,
+                now,
+                payable_at if earned_at_ppm else None,
+                origin.source,
+                origin.intake_number,
+            )
         )
     execute_many(connection, _INSERT, PURCHASE_COLUMNS, rows)
     _store_accruals(connection, accruals.values())
     return answers
 
 
+Known = tuple[int, int, int | None]
+"""A recorded order: its buyer, its cents, and its intake."""
+
+
+def _answer_known(before: Known, fact: tuple[int, int], origin: Origin) -> RecordedPurchase:
+    if before[:2] != fact:
+        return CONFLICTING
+    is_in_intake = origin.intake_number is not None and before[2] == origin.intake_number
+    return REPEATED_IN_INTAKE if is_in_intake else REPEATED
+
+
 _ORDERS: Final = listed(referral_purchases.c.order_id.type)
 _KNOWN_ORDERS: Final = select(
-    referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents
-).join_from(_ORDERS, referral_purchases, referral_purchases.c.order_id == _ORDERS.c.value)
+    referral_purchases.c.order_id,
+    referral_purchases.c.buyer_id,
+    referral_purchases.c.amount_cents,
+    referral_purchases.c.intake_number,
+).join_from(
+    _ORDERS,
+    referral_purchases,
+    and_(referral_purchases.c.source == bindparam("source"), referral_purchases.c.order_id == _ORDERS.c.value),
+)
 
 
-def _known_orders(connection: Connection, order_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
-    rows = connection.execute(_KNOWN_ORDERS, among(order_ids))
-    return {order_id: (buyer_id, amount_cents) for order_id, buyer_id, amount_cents in rows}
+_MARKED: Final = select(
+    exists().where(
+        referral_purchases.c.source == bindparam("source"),
+        referral_purchases.c.order_id >= "#",
+        referral_purchases.c.order_id < "$",
+    )
+)
+"""Whether earlier versions recorded orders of the source as "#1001"."""
+
+
+def _known_orders(connection: Connection, keys: Sequence[str], source: str) -> dict[str, Known]:
+    wanted: Iterable[str] = keys
+    if connection.scalar(_MARKED, {"source": source}):
+        wanted = [*keys, *(f"#{key}" for key in keys)]
+    rows = connection.execute(_KNOWN_ORDERS, {**among(wanted), "source": source})
+    return {order_key(order_id): (buyer, cents, intake) for order_id, buyer, cents, intake in rows}
 
 
 _BUYERS: Final = listed(referrals.c.referred_user_id.type)
-_REFERRALS: Final = (
-    select(referrals.c.referred_user_id, referrals.c.id, referrals.c.cashback_carry_ppm, referrals.c.referrer_user_id)
-    .join_from(_BUYERS, referrals, referrals.c.referred_user_id == _BUYERS.c.value)
-    .where(referrals.c.cashback_unlinked_at.is_(None))
-)
+_REFERRALS: Final = select(
+    referrals.c.referred_user_id,
+    referrals.c.id,
+    referrals.c.cashback_carry_ppm,
+    referrals.c.referrer_user_id,
+    referrals.c.created_at,
+    referrals.c.cashback_unlinked_at,
+).join_from(_BUYERS, referrals, referrals.c.referred_user_id == _BUYERS.c.value)
 
 
 def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
     rows = connection.execute(_REFERRALS, among(buyers)).all()
-    barred = blacklisted_among(connection, {referrer for _, _, _, referrer in rows})
-    return {buyer: _Accrual(referral_id, referrer not in barred, carry) for buyer, referral_id, carry, referrer in rows}
+    barred = blacklisted_among(connection, {row[3] for row in rows})
+    return {
+        buyer: _Accrual(
+            referral_id, referrer not in barred and unlinked_at is None, carry, referred_at, unlinked_at is not None
+        )
+        for buyer, referral_id, carry, referrer, referred_at, unlinked_at in rows
+    }
 
 
 _ADDED: Final = rows_of(which=referrals.c.id.type, spent=BigInteger(), earned=BigInteger(), carry=BigInteger())
@@ -180,16 +254,37 @@ _HOLD: Final = (
 """Keep the latest moment until which something of a referral is held."""
 
 
-def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:
-    changed = sorted((one for one in accruals if one.spend_cents), key=attrgetter("referral_id"))
+@dataclass(slots=True)
+class Added:
+    """The effects of purchases on a referral. The carry is the new one."""
+
+    referral_id: int
+    carry: int
+    spend_cents: int = 0
+    earned_cents: int = 0
+    held_until: datetime | None = None
+
+
+def add_to_referrals(connection: Connection, changed: Sequence["Added | _Accrual"]) -> None:
+    """Store the effects of purchases on their referrals."""
     rows = [(one.referral_id, one.spend_cents, one.earned_cents, one.carry) for one in changed]
     execute_many(connection, _ADD, ("which", "spent", "earned", "carry"), rows)
     held = [(one.referral_id, one.held_until) for one in changed if one.held_until is not None]
     execute_many(connection, _HOLD, ("which", "until"), held)
 
 
+def _store_accruals(connection: Connection, accruals: Iterable[_Accrual]) -> None:
+    add_to_referrals(connection, sorted((one for one in accruals if one.spend_cents), key=attrgetter("referral_id")))
+
+
 def log_purchase(
-    connection: Connection, purchase: Purchase, rate_ppm: int, now: datetime, *, holding_days: int = 0
+    connection: Connection,
+    purchase: Purchase,
+    rate_ppm: int,
+    now: datetime,
+    *,
+    holding_days: int = 0,
+    dates: EarningDates = ANY_TIME,
 ) -> int | None:
     """Record one purchase; return the whole cents that it earned, None if it earned nothing or was already recorded."""
     check_id(purchase.buyer_id, "Buyer")
@@ -197,7 +292,7 @@ def log_purchase(
     if not purchase.order_id:
         message = "The order id is empty; give the shop's id of this order."
         raise PurchaseRefusedError(message)
-    [answer] = record_purchases(connection, [purchase], rate_ppm, now, holding_days=holding_days)
+    [answer] = record_purchases(connection, [purchase], rate_ppm, now, holding_days=holding_days, dates=dates)
     if answer.outcome is PurchaseOutcome.CONFLICTING:
         message = f"Order {purchase.order_id} is known with another buyer or amount; nothing was changed."
         raise PurchaseRefusedError(message)

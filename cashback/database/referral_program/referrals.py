@@ -11,6 +11,7 @@ from cashback.database.bulk import among, is_among
 from cashback.database.referral_program.blacklist import blacklisted_among
 from cashback.database.referral_program.pending import pending_for
 from cashback.database.referral_program.people import check_id, ensure_users
+from cashback.database.referral_program.waiting import count_waiting
 from cashback.database.tables import (
     payout_batches,
     referral_blacklist,
@@ -19,6 +20,7 @@ from cashback.database.tables import (
     users,
     wallet_transactions,
 )
+from cashback.domain.earning import ANY_TIME, EarningDates
 from cashback.domain.errors import ReferralRefusedError
 
 
@@ -70,11 +72,20 @@ def closing(referrer_id: int, referred_id: int) -> str:
     )
 
 
-def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], now: datetime) -> list[str | None]:
+def create_referrals(
+    connection: Connection,
+    pairs: Sequence[tuple[int, int]],
+    now: datetime,
+    *,
+    referred_at: Sequence[datetime | None] | None = None,
+    dates: EarningDates = ANY_TIME,
+    intake_number: int | None = None,
+) -> list[str | None]:
     """Record referrals as pairs (referrer, referred). Returns for each pair the reason of its refusal, or None.
 
     A member is referred once, permanently; a pair that already exists is refused, and so is one that closes a referral
-    loop, also with those before it in the list.
+    loop, also with those before it in the list. `referred_at` are the moments of the referrals; None is now. Purchases
+    that these dates allow and that were recorded earlier are counted.
     """
     taken = set(
         connection.scalars(
@@ -88,7 +99,8 @@ def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], n
     refusals: list[str | None] = []
     accepted: list[tuple[int, int]] = []
     rows = []
-    for referrer, referred in pairs:
+    dated: list[int] = []
+    for number, (referrer, referred) in enumerate(pairs):
         if referrer == referred:
             refusals.append("Users cannot refer themselves")
         elif referred in taken:
@@ -100,28 +112,37 @@ def create_referrals(connection: Connection, pairs: Sequence[tuple[int, int]], n
             taken.add(referred)
             lineage.add(referrer, referred)
             accepted.append((referrer, referred))
+            moment = referred_at[number] if referred_at is not None else None
+            if moment is not None or dates.earn_before_referral_days:
+                dated.append(referred)
             rows.append(
                 {
                     "referrer_user_id": referrer,
                     "referred_user_id": referred,
                     "is_blacklisted": int(referrer in blacklisted),
-                    "created_at": now,
+                    "created_at": moment or now,
+                    "cashback_intake_number": intake_number,
                 }
             )
     if rows:
         ensure_users(connection, (person for pair in accepted for person in pair), now)
         connection.execute(insert(referrals), rows)
+    if dated:
+        # A purchase that is already recorded cannot be later than a referral of now.
+        count_waiting(connection, buyers=dated, dates=dates)
     return refusals
 
 
-def create_referral(connection: Connection, referrer_id: int, referred_id: int, now: datetime) -> int:
+def create_referral(
+    connection: Connection, referrer_id: int, referred_id: int, now: datetime, *, dates: EarningDates = ANY_TIME
+) -> int:
     """Record a referral, once and permanently; return its id.
 
     Raises ReferralRefusedError for oneself, a second time, and a referral loop.
     """
     check_id(referrer_id, "Referrer")
     check_id(referred_id, "Referred member")
-    [refusal] = create_referrals(connection, [(referrer_id, referred_id)], now)
+    [refusal] = create_referrals(connection, [(referrer_id, referred_id)], now, dates=dates)
     if refusal:
         raise ReferralRefusedError(refusal)
     query = select(referrals.c.id).where(referrals.c.referred_user_id == referred_id)

@@ -10,13 +10,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
 
 from cashback.database import closed_ledger
 from cashback.database.audit_log import add_entry
 from cashback.database.referral_program import coverage
 from cashback.database.referral_program.pending import PPM, held_and_owed
 from cashback.database.tables import referral_purchases, referral_refunds, referrals
+from cashback.domain.earning import FROM_MAIN, MAIN, Origin, order_key
 from cashback.domain.errors import RefundRefusedError
 from cashback.domain.money import dollars
 
@@ -57,7 +58,9 @@ class RecordedRefund:
     owed_cents: int
 
 
-def record_refund(connection: Connection, refund: Refund, *, actor: str, now: datetime) -> RecordedRefund:
+def record_refund(
+    connection: Connection, refund: Refund, *, actor: str, now: datetime, origin: Origin = FROM_MAIN
+) -> RecordedRefund:
     """Record a refund of an order, in part or of what is left. The same refund id counts once.
 
     Raises RefundRefusedError for an unknown order, an invalid amount or more than is left, and a refund id recorded
@@ -66,7 +69,7 @@ def record_refund(connection: Connection, refund: Refund, *, actor: str, now: da
     order = connection.execute(
         select(referral_purchases, referrals.c.referrer_user_id)
         .join_from(referral_purchases, referrals, isouter=True)
-        .where(referral_purchases.c.order_id == refund.order_id)
+        .where(is_order(origin.source, refund.order_id))
     ).one_or_none()
     if order is None:
         # The new ledger may know it, so the shop should send it again.
@@ -74,7 +77,7 @@ def record_refund(connection: Connection, refund: Refund, *, actor: str, now: da
         message = f"Order {refund.order_id} is not known; record its purchase first, or check the id."
         raise RefundRefusedError(message)
     refund_id = _id_of(refund, order)
-    known = connection.execute(select(referral_refunds).where(referral_refunds.c.refund_id == refund_id)).one_or_none()
+    known = connection.execute(select(referral_refunds).where(_is_refund(origin.source, refund_id))).one_or_none()
     if known is not None:
         _require_same(known, refund)
         return _answer(connection, known, order, RefundOutcome.REPEATED, now)
@@ -91,6 +94,8 @@ def record_refund(connection: Connection, refund: Refund, *, actor: str, now: da
             reason=refund.reason,
             refunded_by=actor,
             refunded_at=now,
+            source=origin.source,
+            intake_number=origin.intake_number,
         )
     )
     details = {
@@ -101,15 +106,35 @@ def record_refund(connection: Connection, refund: Refund, *, actor: str, now: da
         "referrer_id": order.referrer_user_id,
         "reason": refund.reason,
     }
+    if origin.source != MAIN:
+        details["source"] = origin.source
     add_entry(connection, at=now, actor=actor, action="purchase_refunded", details=details)
     earned = order.referral_id is not None and order.rate_ppm
     outcome = RefundOutcome.TAKEN_BACK if earned else RefundOutcome.NOBODY_EARNED
-    recorded = connection.execute(select(referral_refunds).where(referral_refunds.c.refund_id == refund_id)).one()
+    recorded = connection.execute(select(referral_refunds).where(_is_refund(origin.source, refund_id))).one()
     return _answer(connection, recorded, order, outcome, now)
 
 
+def is_order(source: str, order_id: str) -> ColumnElement[bool]:
+    """Return in SQL whether a purchase is a source's order; earlier versions recorded some as "#1001"."""
+    key = order_key(order_id)
+    return and_(
+        referral_purchases.c.source == source,
+        or_(referral_purchases.c.order_id == key, referral_purchases.c.order_id == f"#{key}"),
+    )
+
+
+def _is_refund(source: str, refund_id: str) -> ColumnElement[bool]:
+    return and_(referral_refunds.c.source == source, referral_refunds.c.refund_id == refund_id)
+
+
 def record_refunds(
-    connection: Connection, refunds: Sequence[Refund], *, actor: str, now: datetime
+    connection: Connection,
+    refunds: Sequence[Refund],
+    *,
+    actor: str,
+    now: datetime,
+    origin: Origin = FROM_MAIN,
 ) -> list[RecordedRefund | RefundRefusedError]:
     """Record refunds in the order given; return the outcome of each, an error if it was refused.
 
@@ -118,7 +143,7 @@ def record_refunds(
     answers: list[RecordedRefund | RefundRefusedError] = []
     for refund in refunds:
         try:
-            answers.append(record_refund(connection, refund, actor=actor, now=now))
+            answers.append(record_refund(connection, refund, actor=actor, now=now, origin=origin))
         except RefundRefusedError as refusal:
             answers.append(refusal)
     return answers
@@ -135,7 +160,7 @@ def _id_of(refund: Refund, order: Row[Any]) -> str:
 
 
 def _require_same(known: Row[Any], refund: Refund) -> None:
-    if known.order_id != refund.order_id or refund.amount_cents not in {None, known.amount_cents}:
+    if order_key(known.order_id) != order_key(refund.order_id) or refund.amount_cents not in {None, known.amount_cents}:
         message = (
             f"Refund {known.refund_id} is known with another order or amount"
             f" ({dollars(known.amount_cents)} of order {known.order_id}); nothing was changed."
@@ -164,7 +189,7 @@ def _amount_of(refund: Refund, order: Row[Any]) -> int:
 def _reduce_order(connection: Connection, order: Row[Any], amount_cents: int) -> None:
     connection.execute(
         update(referral_purchases)
-        .where(referral_purchases.c.order_id == order.order_id)
+        .where(referral_purchases.c.source == order.source, referral_purchases.c.order_id == order.order_id)
         .values(refunded_cents=referral_purchases.c.refunded_cents + amount_cents)
     )
 

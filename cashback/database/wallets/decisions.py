@@ -6,7 +6,7 @@ Nobody decides on their own request as an admin. An amount from the threshold on
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.tables import is_requested, withdrawals
@@ -87,22 +87,24 @@ def cancel_all_of(
     return [cancel(connection, number, reason=reason, actor=actor, now=now) for number in numbers]
 
 
-def cancelled_for(connection: Connection, actor: str) -> list[Withdrawal]:
-    """List the requests that this actor, such as a reversal, cancelled."""
-    query = select(withdrawals.c.number).where(
-        withdrawals.c.decided_by == actor, withdrawals.c.status == WithdrawalStatus.CANCELLED
-    )
-    return [find(connection, number) for number in connection.scalars(query.order_by("number")).all()]
-
-
 def erase_destinations(connection: Connection, *, now: datetime, days: int) -> int:
     """Erase where decided withdrawals went to, some days after the decision; return how many were erased."""
-    due = (withdrawals.c.destination.is_not(None), withdrawals.c.decided_at <= now - timedelta(days=days))
-    numbers = list(connection.scalars(select(withdrawals.c.number).where(*due).order_by("number")))
+    due = _is_due(now, days)
+    numbers = list(connection.scalars(select(withdrawals.c.number).where(due).order_by("number")))
     if numbers:
-        connection.execute(update(withdrawals).where(*due).values(destination=None, erased_at=now))
+        connection.execute(update(withdrawals).where(due).values(destination=None, erased_at=now))
         add_entry(connection, at=now, actor="system", action=ERASED, details={"withdrawals": numbers})
     return len(numbers)
+
+
+def has_due_destinations(connection: Connection, *, now: datetime, days: int) -> bool:
+    """Return whether a destination is to be erased."""
+    return connection.execute(select(withdrawals.c.number).where(_is_due(now, days)).limit(1)).first() is not None
+
+
+def _is_due(now: datetime, days: int) -> ColumnElement[bool]:
+    is_old = withdrawals.c.decided_at <= now - timedelta(days=days)
+    return and_(withdrawals.c.destination.is_not(None), is_old)
 
 
 def _require_open(connection: Connection, number: int, approver_id: int | None) -> Withdrawal:

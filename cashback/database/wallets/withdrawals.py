@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.people import check_id, ensure_users
-from cashback.database.tables import is_requested, withdrawals
+from cashback.database.tables import is_requested, is_untold, withdrawals
 from cashback.database.wallets import moves
 from cashback.domain.errors import CashbackError, WithdrawalRefusedError
 from cashback.domain.money import dollars
@@ -112,6 +112,17 @@ def newest(connection: Connection, *, limit: int, user_id: int | None = None) ->
     if user_id is not None:
         query = query.where(withdrawals.c.user_id == user_id)
     return [_withdrawal(row) for row in connection.execute(query)]
+
+
+def untold(connection: Connection, *, limit: int) -> list[Withdrawal]:
+    """List the withdrawals whose member was not told about their present status, oldest first."""
+    query = select(withdrawals).where(is_untold).order_by(withdrawals.c.number).limit(limit)
+    return [_withdrawal(row) for row in connection.execute(query)]
+
+
+def mark_told(connection: Connection, number: int, status: WithdrawalStatus) -> None:
+    """Record that the member was told about this status."""
+    connection.execute(update(withdrawals).where(withdrawals.c.number == number).values(told_status=status))
 
 
 def _withdrawal(row: Row[Any]) -> Withdrawal:

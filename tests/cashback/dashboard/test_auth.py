@@ -12,7 +12,7 @@ from tests.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 
-PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/5", "/schedule", "/audit"]
+PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/5", "/schedule", "/withdrawals", "/audit"]
 OPEN_TO_ALL = ("/sign-in", "/static", "/api/", "/metrics", "/healthz", "/readyz")
 ACTIONS = [
     "/batches",
@@ -29,6 +29,9 @@ ACTIONS = [
     "/schedule/pause",
     "/schedule/resume",
     "/schedule/skip",
+    "/withdrawals/1/approve",
+    "/withdrawals/1/paid",
+    "/withdrawals/1/decline",
     "/audit/verify",
 ]
 

@@ -148,7 +148,17 @@ def test_payout_is_found_and_all_are_downloaded(desktop: Desktop, tmp_path: Path
     assert desktop.browser_errors() == []
 
 
-PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/77", "/schedule", "/audit", "/api/docs"]
+PAGES = [
+    "/",
+    "/batches",
+    "/batches/1",
+    "/referrers",
+    "/referrers/77",
+    "/schedule",
+    "/withdrawals",
+    "/audit",
+    "/api/docs",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copyfile
@@ -88,6 +90,27 @@ async def test_existing_target_is_kept_unless_overwrite(till: LedgerFixture, tmp
     assert target.read_text() == "precious"
     backup.make(till.path, target, overwrite=True)
     assert rows(target, "SELECT count(*) FROM users") == [(0,)]
+
+
+@pytest.mark.parametrize("what", ["device", "link to a device", "pipe", "folder", "link to a folder", "dead link"])
+async def test_backup_replaces_regular_files_only(till: LedgerFixture, tmp_path: Path, what: str) -> None:
+    """Run as root, a backup replaced /dev/null."""
+    target = tmp_path / "target"
+    if what == "pipe":
+        os.mkfifo(target)
+    elif what == "folder":
+        target.mkdir()
+    elif what == "device":
+        if os.geteuid() != 0:
+            pytest.skip("only root makes a device, and no real one is put at risk")
+        os.mknod(target, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    else:
+        named = {"link to a device": Path("/dev/null"), "link to a folder": tmp_path, "dead link": tmp_path / "gone"}
+        target.symlink_to(named[what])
+    before = target.lstat()
+    with pytest.raises(backup.BackupRefusedError, match="is not a regular file and was not changed"):
+        backup.make(till.path, target, overwrite=True)
+    assert (target.lstat().st_mode, target.lstat().st_ino) == (before.st_mode, before.st_ino)
 
 
 async def test_concurrent_backup_does_not_replace_the_first(

@@ -14,6 +14,7 @@ import pytest
 
 from cashback.database.referral_program import referrals
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
+from cashback.domain.days import EARLIEST
 from cashback.domain.errors import NothingPendingError
 from tests.conftest import FRIDAY, LedgerFixture
 
@@ -62,7 +63,9 @@ async def record(till: LedgerFixture, rows: list[Row]) -> None:
     buyers = sorted({buyer for buyer, _, _ in rows if buyer // 10 >= 1})
     for some in chunks(buyers):
         pairs = [(buyer // 10, buyer) for buyer in some]
-        assert not any(await till.database.write(referrals.create_referrals, pairs, FRIDAY))
+        moments = [EARLIEST] * len(pairs)
+        refusals = await till.database.write(referrals.create_referrals, pairs, FRIDAY, referred_at=moments)
+        assert not any(refusals)
     purchases = [
         Purchase(order_id=str(number), buyer_id=buyer, amount_cents=cents, purchased_at=moment)
         for number, (buyer, cents, moment) in enumerate(rows, start=1)

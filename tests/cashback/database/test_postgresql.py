@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, exc, make_url, select, text, update
 from sqlalchemy.engine import URL
 
 from cashback.database import Database, schema
+from cashback.database.errors import translated
 from cashback.database.integrity import backup
 from cashback.database.tables import users
 from cashback.domain.errors import DatabaseUnavailableError
@@ -189,3 +191,68 @@ async def test_batch_losing_its_server_has_whole_chunks_and_completes(
         assert [till.balance(referrer) for referrer in range(1, 8)] == [100 + referrer for referrer in range(1, 8)]
         assert till.rows("SELECT count(*), count(DISTINCT user_id) FROM cashback_notifications") == [(7, 7)]
         assert (await till.verify()).breaches == ()
+
+
+async def test_address_with_the_short_name_is_accepted(address: URL) -> None:
+    short = address.set(drivername="postgres").render_as_string(hide_password=False)
+    async with Database(short) as database:
+        await database.ensure_user(1)
+    assert rows(address, "SELECT count(*) FROM users") == [(1,)]
+
+
+@pytest.mark.parametrize(("query", "name"), [({}, "cashback"), ({"application_name": "mine"}, "mine")])
+async def test_the_server_lists_connections_by_the_programs_name(
+    address: URL, query: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGAPPNAME", raising=False)
+    async with Database(address.update_query_dict(query)) as database:
+        shown = await database.read(lambda connection: connection.execute(text("SHOW application_name")).scalar())
+    assert shown == name
+
+
+@pytest.fixture
+def limited(address: URL) -> Iterator[URL]:
+    """Create a user with a password and one connection; yield the address with it."""
+    with raw(address) as server:
+        server.execute("DROP ROLE IF EXISTS limited")
+        server.execute("CREATE ROLE limited LOGIN SUPERUSER PASSWORD 'right'")
+        server.execute(f"ALTER DATABASE {address.database} CONNECTION LIMIT 0")
+        server.execute("ALTER ROLE limited NOSUPERUSER")
+    yield address.set(username="limited", password="right")  # noqa: S106 -- of a user of this test
+    with raw(address) as server:
+        server.execute("DROP ROLE limited")
+
+
+async def test_too_many_connections_is_said_in_one_line(limited: URL) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="has too many connections; end a program") as refused:
+        await Database(limited).connect()
+    assert len(str(refused.value).splitlines()) == 1
+    assert "right" not in str(refused.value)
+
+
+REFUSED_CONNECTIONS = [
+    ("FATAL:  sorry, too many clients already", "too many connections"),
+    ("FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute", "too many connections"),
+    ('FATAL:  too many connections for role "cashback"', "too many connections"),
+    ('FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "a", database "b", no encryption', "sslmode=require"),
+    ('FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "a", database "b", SSL on', "pg_hba.conf"),
+    ("failed: server does not support SSL, but SSL was required", "has no SSL"),
+    ('failed: root certificate file "/root.crt" does not exist', "certificate"),
+    ('FATAL:  password authentication failed for user "cashback"', "refuses this user or password"),
+    ("FATAL:  SASL authentication failed", "refuses this user or password"),
+    ("fe_sendauth: no password supplied", "asks for a password"),
+    ('FATAL:  database "cashbck" does not exist', "create it first"),
+    ('FATAL:  role "nobody" does not exist', "the user does not exist"),
+    ("FATAL:  the database system is starting up", "is starting"),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), REFUSED_CONNECTIONS)
+def test_refused_connections_are_said_in_one_line(answer: str, words: str) -> None:
+    error = exc.OperationalError(
+        "", {}, Exception(f'connection failed: connection to server at "db", port 5432 {answer}')
+    )
+    line = str(translated(error, make_url("postgresql+psycopg://a:secret@db/ledger")))
+    assert words in line
+    assert "secret" not in line
+    assert len(line.splitlines()) == 1

@@ -197,7 +197,7 @@ async def test_reversal_cancels_the_open_request_first(till: LedgerFixture) -> N
     done = await till.database.write(reversals.approve, proposed.number, actor="cli", now=now)
     assert (done.reversed_cents, done.shortfall_cents, till.balance(1)) == (500, 0, 0)
     cancelled = await till.database.read(withdrawals.find, mine.number)
-    assert (cancelled.status, cancelled.decided_by) == (WithdrawalStatus.CANCELLED, f"reversal:{proposed.number}")
+    assert (cancelled.status, cancelled.decided_by) == (WithdrawalStatus.CANCELLED, f"reversal {proposed.number}")
     assert "a stolen card" in str(cancelled.reason)
     with pytest.raises(StaleBatchError):
         await decline(till, mine.number)

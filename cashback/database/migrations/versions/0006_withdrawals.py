@@ -7,7 +7,7 @@ from cashback.database.guards import lift_guards
 from cashback.database.tables import Moment
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -59,6 +59,7 @@ def _create_withdrawals() -> None:
         Column("reference", Text()),
         Column("reason", Text()),
         Column("erased_at", Moment()),
+        Column("told_status", Text()),
         Column("debit_id", BigInteger(), nullable=False),
         Column("return_id", BigInteger()),
         CheckConstraint("status IN ('requested', 'paid', 'declined', 'cancelled')", name="status_known"),

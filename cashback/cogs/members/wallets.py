@@ -1,0 +1,44 @@
+"""`/wallet` and `/withdraw`: a member's wallet, and getting money out of it."""
+
+from typing import Any, Final
+
+import discord
+from discord import app_commands
+
+from cashback.cogs.buttons.withdrawals import cancel_view
+from cashback.cogs.members.base import MemberCog
+from cashback.cogs.texts import wallet_embeds
+from cashback.database.wallets import statement
+from cashback.domain.money import parse_typed_dollars
+
+ENTRIES_SHOWN: Final = 10
+
+
+class WalletCommands(MemberCog):
+    """The commands about a member's wallet."""
+
+    @app_commands.command(name="wallet", description="Show your balance, last transactions, and what you requested.")
+    @app_commands.guild_only()
+    async def wallet(self, interaction: discord.Interaction[Any]) -> None:
+        """Show the wallet, with a button that cancels an open request."""
+        shown = await self._database.read(statement.wallet_of, interaction.user.id, limit=ENTRIES_SHOWN)
+        embed = wallet_embeds.wallet(shown, self._service.withdrawal_terms)
+        if shown.open_withdrawal is None:
+            await interaction.followup.send(embed=embed, ephemeral=True)
+        else:
+            await interaction.followup.send(embed=embed, view=cancel_view(shown.open_withdrawal), ephemeral=True)
+
+    @app_commands.command(name="withdraw", description="Get money out of your wallet.")
+    @app_commands.describe(
+        amount="The amount in dollars, for example 12.50.",
+        method="One of the methods that /wallet shows.",
+        to="Where it goes to, if the method needs it; only admins see it.",
+    )
+    @app_commands.guild_only()
+    async def withdraw(
+        self, interaction: discord.Interaction[Any], amount: str, method: str, to: str | None = None
+    ) -> None:
+        """Take the amount out of the wallet into a request."""
+        cents = parse_typed_dollars(amount)
+        asked = await self._service.request_withdrawal(interaction.user.id, cents, method, to)
+        await interaction.followup.send(embed=wallet_embeds.note(asked), view=cancel_view(asked), ephemeral=True)

@@ -1,0 +1,55 @@
+"""Intakes: an import, delivery or command that brought purchases, refunds or referrals; one audit entry for each."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from cashback.database.audit_log import add_entry
+from cashback.database.bulk import among, is_among
+from cashback.database.tables import intakes, referral_purchases
+from cashback.domain.earning import MAIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeTotals:
+    """What an intake brought: its digest (SHA-256), the rows that it took, and their cents."""
+
+    digest: str | None
+    rows: int
+    cents: int
+
+
+def begin(connection: Connection, *, source: str, kind: str, actor: str, now: datetime) -> int:
+    """Begin an import, delivery or command, and return its number."""
+    row = insert(intakes).values(source=source, kind=kind, actor=actor, at=now).returning(intakes.c.number)
+    return int(connection.scalars(row).one())
+
+
+def finish(connection: Connection, number: int, totals: IntakeTotals, *, actor: str, now: datetime) -> None:
+    """Store what an intake brought, with its entry in the audit log."""
+    values: dict[str, Any] = {"digest": totals.digest, "rows": totals.rows, "cents": totals.cents}
+    connection.execute(update(intakes).where(intakes.c.number == number).values(**values))
+    source, kind = connection.execute(select(intakes.c.source, intakes.c.kind).where(intakes.c.number == number)).one()
+    details = {"intake": number, "source": source, "kind": kind, **values}
+    add_entry(connection, at=now, actor=actor, action="intake_recorded", details=details)
+
+
+def forget(connection: Connection, number: int) -> None:
+    """Delete an intake that brought nothing."""
+    connection.execute(delete(intakes).where(intakes.c.number == number))
+
+
+def twins_in_main(connection: Connection, orders: list[tuple[str, int, int]], source: str) -> list[str]:
+    """Return the orders of a source that is new, and that `main` has with the same buyer and amount.
+
+    `orders` are (order id, buyer, cents). A source that has purchases already is not new.
+    """
+    known = select(func.count()).select_from(referral_purchases).where(referral_purchases.c.source == source)
+    if source == MAIN or connection.scalar(known):
+        return []
+    columns = (referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents)
+    query = select(*columns).where(referral_purchases.c.source == MAIN, is_among(referral_purchases.c.order_id))
+    in_main = {tuple(row) for row in connection.execute(query, among(order_id for order_id, _, _ in orders))}
+    return [order[0] for order in orders if order in in_main]

@@ -1,0 +1,42 @@
+"""Which purchases earn by their dates, and where they come from."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+MAIN: Final = "main"
+"""The source of everything for which no shop is named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarningDates:
+    """A purchase earns from its referral on, or so many days before it; never before the program starts."""
+
+    earn_before_referral_days: int = 0
+    program_starts_at: datetime | None = None
+
+    def earns(self, purchased_at: datetime, referred_at: datetime | None) -> bool:
+        """Return whether a purchase is late enough for its referral; one without a date counts from always."""
+        return referred_at is None or purchased_at >= referred_at - timedelta(days=self.earn_before_referral_days)
+
+    def is_in_program(self, purchased_at: datetime) -> bool:
+        """Return whether the program had started."""
+        return self.program_starts_at is None or purchased_at >= self.program_starts_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where purchases and refunds come from: the shop, and the number of the import, delivery or command."""
+
+    source: str = MAIN
+    intake_number: int | None = None
+
+
+ANY_TIME: Final = EarningDates()
+FROM_MAIN: Final = Origin()
+
+
+def order_key(order_id: str) -> str:
+    """Return an order id as it is compared within its shop: "1001", "#1001" and " 1001 " are one order."""
+    stripped = order_id.strip()
+    return stripped.removeprefix("#").lstrip() or stripped

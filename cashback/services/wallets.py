@@ -1,0 +1,215 @@
+"""Wallets: what members may take out of them, and what admins decide about it."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from cashback.database import audit_log
+from cashback.database.wallets import adjustments, decisions, withdrawals
+from cashback.domain.errors import CashbackError, NotAllowedError, WithdrawalRefusedError
+from cashback.domain.money import dollars
+from cashback.domain.reason_texts import MAX_REASON_LENGTH
+from cashback.domain.withdrawals import (
+    MAX_DESTINATION_LENGTH,
+    MAX_REFERENCE_LENGTH,
+    Withdrawal,
+    account_age,
+)
+from cashback.services.actors import Actor, Source
+from cashback.services.base import Service
+from cashback.services.destinations import Destinations
+from cashback.settings import WithdrawalSettings
+
+T = TypeVar("T")
+
+
+class Wallets(Service):
+    """Takes requests of members, decides on them for admins, and adjusts wallets."""
+
+    async def request_withdrawal(
+        self, member_id: int, cents: int, method: str, destination: str | None = None
+    ) -> Withdrawal:
+        """Take an amount out of a member's wallet into a request. Raises WithdrawalRefusedError; then nothing moves."""
+        now = self._database.now()
+        method = method.strip().lower()
+        self._require_terms(member_id, cents, method)
+        destination = " ".join((destination or "").split()) or None
+        self._require_destination(method, destination)
+        return await self._database.write(
+            withdrawals.request,
+            user_id=member_id,
+            cents=cents,
+            method=method,
+            destination=None if destination is None else self._destinations.encrypt(destination),
+            actor=str(Actor(source=Source.DISCORD, user_id=member_id)),
+            now=now,
+            approval_threshold_cents=self._threshold,
+        )
+
+    def _require_terms(self, member_id: int, cents: int, method: str) -> None:
+        terms = self._settings.withdrawals
+        if not terms.enabled:
+            raise WithdrawalRefusedError("Withdrawals are switched off here; ask an admin.")
+        if method not in terms.methods:
+            known = ", ".join(sorted(terms.methods)) or "none is configured"
+            raise WithdrawalRefusedError(f"{method[:40]!r} is not a method of withdrawal; the methods: {known}.")
+        if cents < terms.minimum_cents:
+            raise WithdrawalRefusedError(
+                f"{dollars(cents)} is below the minimum of {dollars(terms.minimum_cents)}; nothing was done."
+            )
+        if terms.maximum_cents is not None and cents > terms.maximum_cents:
+            raise WithdrawalRefusedError(
+                f"{dollars(cents)} is above the maximum of {dollars(terms.maximum_cents)}; nothing was done."
+            )
+        # An account may be younger than a clock that is behind: it is new then.
+        days = max(0, account_age(member_id, self._database.now()).days)
+        if days < terms.account_age_days:
+            raise WithdrawalRefusedError(
+                f"Your Discord account is {days} days old; withdrawals need {terms.account_age_days}. Nothing was done."
+            )
+
+    def _require_destination(self, method: str, destination: str | None) -> None:
+        meaning = self._settings.withdrawals.methods[method]
+        if meaning is None and destination is not None:
+            raise WithdrawalRefusedError(f"{method} needs no destination; leave `to` empty. Nothing was done.")
+        if meaning is not None and destination is None:
+            raise WithdrawalRefusedError(f"{method} needs a destination: {meaning}. Name it with `to`.")
+        if destination is not None and (len(destination) > MAX_DESTINATION_LENGTH or not destination.isprintable()):
+            raise WithdrawalRefusedError(
+                f"The destination must be at most {MAX_DESTINATION_LENGTH} printable characters; nothing was done."
+            )
+
+    async def cancel_withdrawal(self, member_id: int, number: int) -> Withdrawal:
+        """Cancel a member's own open request. Raises WithdrawalRefusedError if it is not open, or not theirs."""
+        waiting = await self._database.read(withdrawals.open_of, member_id)
+        if waiting is None or waiting.number != number:
+            raise WithdrawalRefusedError(f"You have no open withdrawal number {number}; nothing was done.")
+        return await self._database.write(
+            decisions.cancel,
+            waiting.number,
+            reason="cancelled by the member",
+            actor=str(Actor(source=Source.DISCORD, user_id=member_id)),
+            now=self._database.now(),
+        )
+
+    async def approve_withdrawal(self, actor: Actor, number: int) -> Withdrawal:
+        """Give the first of two approvals. Raises NotAllowedError or StaleBatchError."""
+        action = f"approve withdrawal {number}"
+        await self.require_admin(actor, action)
+        write = self._database.write(
+            decisions.approve_first,
+            number,
+            actor=str(actor),
+            approver_id=actor.user_id,
+            now=self._database.now(),
+        )
+        return await self._noting_refusals(actor, action, write)
+
+    async def pay_withdrawal(self, actor: Actor, number: int, *, reference: str) -> Withdrawal:
+        """Mark a request as paid, once. Raises NotAllowedError, StaleBatchError, or CashbackError for the reference."""
+        action = f"mark withdrawal {number} as paid"
+        await self.require_admin(actor, action)
+        write = self._database.write(
+            decisions.pay,
+            number,
+            reference=_text(reference, "reference", MAX_REFERENCE_LENGTH),
+            actor=str(actor),
+            approver_id=actor.user_id,
+            now=self._database.now(),
+        )
+        return await self._noting_refusals(actor, action, write)
+
+    async def decline_withdrawal(self, actor: Actor, number: int, *, reason: str) -> Withdrawal:
+        """Decline a request; its amount returns to the wallet. Raises as `pay_withdrawal`."""
+        action = f"decline withdrawal {number}"
+        await self.require_admin(actor, action)
+        write = self._database.write(
+            decisions.decline,
+            number,
+            reason=_text(reason, "reason", MAX_REASON_LENGTH),
+            actor=str(actor),
+            approver_id=actor.user_id,
+            now=self._database.now(),
+        )
+        return await self._noting_refusals(actor, action, write)
+
+    async def adjust_wallet(
+        self, actor: Actor, user_id: int, cents: int, *, reason: str, approver_id: int | None = None
+    ) -> int:
+        """Credit or debit a wallet and return the balance. From the threshold on a second admin must be named."""
+        action = f"adjust the wallet of {user_id} by {dollars(cents)}"
+        await self.require_admin(actor, action)
+        write = self._database.write(
+            adjustments.adjust,
+            user_id=user_id,
+            cents=cents,
+            reason=_text(reason, "reason", MAX_REASON_LENGTH),
+            actor=str(actor),
+            actor_id=actor.user_id,
+            approver_id=approver_id,
+            now=self._database.now(),
+            approval_threshold_cents=self._threshold,
+        )
+        return await self._noting_refusals(actor, action, write)
+
+    async def withdrawal(self, number: int) -> Withdrawal:
+        """Return a withdrawal. Raises CashbackError if there is no such number."""
+        return await self._database.read(withdrawals.find, number)
+
+    async def withdrawal_queue(self, actor: Actor) -> list[Withdrawal]:
+        """List the open requests, oldest first, for an admin."""
+        await self.require_admin(actor, "see the withdrawals")
+        return await self._database.read(withdrawals.queue)
+
+    async def withdrawals_to_transfer(self, actor: Actor) -> list[tuple[Withdrawal, str | None]]:
+        """List the open requests that may be paid, each with its destination; the audit log records it."""
+        await self.require_admin(actor, "export the withdrawals")
+        ready = [each for each in await self._database.read(withdrawals.queue) if not each.needs_first_approval]
+        listed = [(each, self.destination_of(each)) for each in ready]
+        details = {"withdrawals": len(ready), "total_cents": sum(each.amount_cents for each in ready)}
+        await self._database.write(
+            audit_log.add_entry,
+            at=self._database.now(),
+            actor=str(actor),
+            action="withdrawals_exported",
+            details=details,
+        )
+        return listed
+
+    def destination_of(self, withdrawal: Withdrawal) -> str | None:
+        """Decrypt where a withdrawal goes to, for admins only; None if it has none or it was erased."""
+        return None if withdrawal.destination is None else self._destinations.decrypt(withdrawal.destination)
+
+    async def erase_destinations(self) -> int:
+        """Erase the destinations of withdrawals that were decided long enough ago; return their number."""
+        now, days = self._database.now(), self._settings.withdrawals.erase_days
+        # Asked first: nothing is written as long as nothing is due.
+        if not await self._database.read(decisions.has_due_destinations, now=now, days=days):
+            return 0
+        return await self._database.write(decisions.erase_destinations, now=now, days=days)
+
+    @property
+    def withdrawal_terms(self) -> WithdrawalSettings:
+        """The methods and limits in force."""
+        return self._settings.withdrawals
+
+    @property
+    def _destinations(self) -> Destinations:
+        return Destinations([key.get_secret_value() for key in self._settings.withdrawal_keys])
+
+    @property
+    def _threshold(self) -> int | None:
+        return self._settings.referral_settings.approval_threshold_cents
+
+    async def _noting_refusals(self, actor: Actor, action: str, write: Awaitable[T]) -> T:
+        try:
+            return await write
+        except NotAllowedError:
+            await self._note_refusal(actor, action)
+            raise
+
+
+def _text(text: str, what: str, most: int) -> str:
+    text = " ".join(text.split())
+    if not 0 < len(text) <= most or not text.isprintable():
+        raise CashbackError(f"The {what} has {len(text)} characters; give one of 1 to {most} printable characters.")
+    return text

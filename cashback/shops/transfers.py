@@ -1,0 +1,88 @@
+"""Files of withdrawals: the list for a bank or a mass payment, and its result with the references of the transfers."""
+
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cashback.domain.errors import CashbackError
+from cashback.shops.tables import BadRow, open_table
+
+COLUMNS: Final = ("withdrawal", "member", "method", "to", "amount", "requested_at")
+NEEDED: Final = ("withdrawal", "reference")
+FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r")
+FINISHED: Final = frozenset({"", "paid", "success", "completed", "complete", "done"})
+"""What a result may call a transfer that was made; an empty cell too, because many files name no state."""
+
+OWNER_ONLY: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """A transfer that was made, by its line in the file. `amount` and `member` are compared if the file has them."""
+
+    line: int
+    withdrawal: int
+    reference: str
+    amount: str | None
+    member: str | None
+
+
+def write_list(path: Path, rows: Iterable[Sequence[str | int | None]]) -> None:
+    """Write a list of withdrawals, XLSX if the name ends so, else CSV. Only its owner may read it: it has addresses.
+
+    Raises CashbackError if the file exists: a list that was sent to a bank is not written over.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY))
+    except FileExistsError as error:
+        raise CashbackError(f"{path} exists already; name another file.") from error
+    harmless = [[_harmless(cell) for cell in row] for row in rows]
+    if path.suffix != ".xlsx":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\r\n").writerows([COLUMNS, *harmless])
+        return
+    from openpyxl import Workbook  # noqa: PLC0415 -- only a workbook needs it
+
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("withdrawals")
+    for row in (COLUMNS, *harmless):
+        sheet.append([None if cell is None else str(cell) for cell in row])
+    book.save(path)
+
+
+def _harmless(cell: str | int | None) -> str | int | None:
+    """Keep a spreadsheet from interpreting a member's text as a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_MARKS) else cell
+
+
+def read_result(path: Path) -> Iterator[Transfer | BadRow]:
+    """Read the transfers that were made. Rows with another state than paid are skipped.
+
+    Raises CashbackError if the file is not a table with the columns `withdrawal` and `reference`.
+    """
+    table = open_table(path, lambda columns: sum(name in columns for name in (*COLUMNS, *NEEDED)))
+    for name in NEEDED:
+        if name not in table.columns:
+            raise CashbackError(f"{path} has no column {name}; it needs the columns {' and '.join(NEEDED)}.")
+    for line, cells in table.rows():
+        if isinstance(cells, BadRow):
+            yield cells
+            continue
+        row = dict(zip(table.columns, (cell.strip() for cell in cells), strict=True))
+        if row.get("status", "").lower() not in FINISHED:
+            continue
+        if not row["withdrawal"].isascii() or not row["withdrawal"].isdigit():
+            yield BadRow(line=line, reason=f"withdrawal {row['withdrawal'][:40]!r} is not a number of a withdrawal")
+        elif not row["reference"]:
+            yield BadRow(line=line, reason=f"withdrawal {row['withdrawal'][:20]} has no reference")
+        else:
+            yield Transfer(
+                line=line,
+                withdrawal=int(row["withdrawal"][:18]),
+                reference=row["reference"],
+                amount=row.get("amount"),
+                member=row.get("member"),
+            )

@@ -1,0 +1,212 @@
+"""One run of `import`: its files, taken chunk by chunk, and what became of their rows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from cashback.database.referral_program import intakes
+from cashback.database.referral_program.people import strangers_among
+from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
+from cashback.database.referral_program.referrals import create_referrals, referrers_of
+from cashback.database.referral_program.shop_refunds import record_shop_refunds
+from cashback.domain.earning import Origin
+from cashback.settings import ReferralSettings
+from cashback.shops.answers import Answers
+from cashback.shops.chunks import Chunk, PurchaseFile, ReferralFile, ReferralRow
+from cashback.shops.tables import BadRow
+from cli.import_questions import ask_for_dates, ask_for_twins
+from cli.import_tally import Tally
+from cli.output import RestartableAdvance
+
+CHUNK_ROWS: Final = 20_000
+"""Rows in one transaction: each transaction rewrites most of the referrals' pages, so fewer of them write less."""
+
+Tallies = dict[str, Tally]
+"""What became of each file's rows, by the file's name."""
+
+
+class RolledBackError(Exception):
+    """Rolls back a strict import with bad rows, or a dry run; carries the counts out of the transaction."""
+
+    def __init__(self, tallies: Tallies) -> None:
+        self.tallies = tallies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The files of an import; None for one that is not given."""
+
+    referrals: ReferralFile | None
+    purchases: PurchaseFile | None
+
+    def by_name(self) -> Iterator[tuple[str, ReferralFile | PurchaseFile]]:
+        """Return the given files with their names, referrals first."""
+        if self.referrals is not None:
+            yield "referrals", self.referrals
+        if self.purchases is not None:
+            yield "purchases", self.purchases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRun:
+    """One run. A transaction may run twice, so its functions return their counts and change nothing of this object."""
+
+    files: Files
+    settings: ReferralSettings
+    source: str
+    answers: Answers
+    digest: str
+    now: datetime
+    number: int = 0
+    """The intake's."""
+
+    def new_tallies(self) -> Tallies:
+        """Return a tally without rows for each file."""
+        return {
+            name: Tally(kind=file.kind_name, not_looked_at=file.not_looked_at) for name, file in self.files.by_name()
+        }
+
+    def chunks(self) -> Iterator[tuple[str, Chunk[Any]]]:
+        """Read both files, referrals first, so that a buyer's referrer is known before the purchase."""
+        for name, file in self.files.by_name():
+            for chunk in file.chunks(CHUNK_ROWS):
+                yield name, chunk
+
+    def take(self, connection: Any, name: str, chunk: Chunk[Any]) -> Tally:  # noqa: ANN401 -- the database package's connection
+        """Take a chunk's good rows; return its counts."""
+        tally = Tally()
+        known = self._without_strangers(connection, chunk)
+        if name == "purchases":
+            self._take_purchases(connection, known, tally)
+        else:
+            self._take_referrals(connection, known, tally)
+        return tally
+
+    def take_all(self, connection: Any, advance: RestartableAdvance, *, keep: bool) -> Tallies:  # noqa: ANN401 -- as above
+        """Take every chunk in one transaction, and roll it back if a row is bad or nothing is to be kept."""
+        advance.restart()
+        tallies = self.new_tallies()
+        run = replace(self, number=self.begin(connection))
+        for name, chunk in self.chunks():
+            tallies[name].add(run.take(connection, name, chunk))
+            advance(chunk.read)
+        run.finish(connection, tallies)
+        if not keep or bad_in(tallies):
+            raise RolledBackError(tallies)
+        return tallies
+
+    def begin(self, connection: Any) -> int:  # noqa: ANN401 -- as above
+        """Begin the intake and return its number. Raises UnansweredError if the files leave something open."""
+        ask_for_dates(connection, self.files.referrals, self.files.purchases, self.answers, CHUNK_ROWS)
+        if self.files.purchases is not None and not self.answers.separate_orders:
+            ask_for_twins(connection, self.files.purchases, self.source, CHUNK_ROWS)
+        return intakes.begin(connection, source=self.source, kind="import", actor="cli", now=self.now)
+
+    def finish(self, connection: Any, tallies: Tallies) -> None:  # noqa: ANN401 -- as above
+        """Store what the intake brought, with its audit entry; of one that brought nothing, nothing stays."""
+        rows = sum(tally.imported + tally.refunds.rows for tally in tallies.values())
+        if not rows:
+            intakes.forget(connection, self.number)
+            return
+        cents = sum(tally.imported_cents for tally in tallies.values())
+        totals = intakes.IntakeTotals(digest=self.digest, rows=rows, cents=cents)
+        intakes.finish(connection, self.number, totals, actor="cli", now=self.now)
+
+    def _without_strangers(self, connection: Any, chunk: Chunk[Any]) -> Chunk[Any]:  # noqa: ANN401 -- as above
+        """Make bad rows of those with an id that no Discord account has and the ledger does not know."""
+        strangers = strangers_among(connection, _ids_in(chunk.rows), self.now)
+        if not strangers:
+            return chunk
+        kept, bad = list[int](), list(chunk.bad)
+        for number, row in enumerate(chunk.rows):
+            stranger = next((one for one in _ids_in([row]) if one in strangers), None)
+            if stranger is None:
+                kept.append(number)
+            else:
+                bad.append(BadRow(line=chunk.lines[number], reason=f"{stranger} {strangers[stranger]}"))
+        rows, lines = [chunk.rows[n] for n in kept], [chunk.lines[n] for n in kept]
+        return replace(chunk, rows=rows, lines=lines, bad=bad)
+
+    def _take_referrals(self, connection: Any, chunk: Chunk[ReferralRow], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
+        pairs = [row[:2] for row in chunk.rows]
+        refusals = create_referrals(
+            connection,
+            pairs,
+            self.now,
+            referred_at=[row[2] for row in chunk.rows],
+            dates=self.settings.earning_dates,
+            intake_number=self.number,
+        )
+        refused = [number for number, refusal in enumerate(refusals) if refusal]
+        standing = referrers_of(connection, [pairs[number][1] for number in refused])
+        bad = list(chunk.bad)
+        known = 0
+        for number in refused:
+            referrer_id, referred_id = pairs[number]
+            stands = standing.get(referred_id)
+            if stands == referrer_id != referred_id:
+                known += 1
+                continue
+            by = f" ({stands})" if stands is not None and referrer_id != referred_id else ""
+            bad.append(
+                BadRow(line=chunk.lines[number], reason=f"{referrer_id} referred {referred_id}: {refusals[number]}{by}")
+            )
+        tally.read += chunk.read
+        tally.imported += len(refusals) - len(refused)
+        tally.known += known
+        tally.refuse(sorted(bad, key=lambda row: row.line))
+
+    def _take_purchases(self, connection: Any, chunk: Chunk[Purchase], tally: Tally) -> None:  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
+        origin = Origin(source=self.source, intake_number=self.number)
+        answers = record_purchases(
+            connection,
+            chunk.rows,
+            self.settings.rate_ppm,
+            self.now,
+            holding_days=self.settings.holding_days,
+            dates=self.settings.earning_dates,
+            origin=origin,
+        )
+        bad = list(chunk.bad)
+        for number, answer in enumerate(answers):
+            purchase = chunk.rows[number]
+            if answer.outcome is PurchaseOutcome.CONFLICTING or answer.is_in_intake:
+                reason = f"order {purchase.order_id} is known with another buyer or amount"
+                if answer.is_in_intake:
+                    reason = f"order {purchase.order_id} is in the file twice; remove a row, or say --sum-lines"
+                bad.append(BadRow(line=chunk.lines[number], reason=reason))
+                continue
+            tally.count(OUTCOME_NAMES[answer.outcome], purchase.amount_cents)
+            tally.earned_cents += answer.earned_cents
+        tally.read += chunk.read
+        tally.nobody_earns = tally.rows_of("nobody_earns")
+        tally.known = tally.rows_of("known")
+        tally.imported = tally.rows_of("earned") + tally.nobody_earns
+        tally.look_at(chunk.rows)
+        tally.exclude(chunk.excluded)
+        tally.refuse(sorted(bad, key=lambda row: row.line))
+        refunds = record_shop_refunds(connection, chunk.refunds, actor="cli", now=self.now, origin=origin)
+        for recorded in refunds:
+            if recorded is not None:
+                tally.refunds.add(recorded.amount_cents)
+                tally.taken_cents += recorded.taken_cents
+
+
+OUTCOME_NAMES: Final = {
+    PurchaseOutcome.EARNED: "earned",
+    PurchaseOutcome.NOBODY_EARNS: "nobody_earns",
+    PurchaseOutcome.REPEATED: "known",
+}
+
+
+def bad_in(tallies: Tallies) -> int:
+    """Count the bad rows of all files."""
+    return sum(tally.bad for tally in tallies.values())
+
+
+def _ids_in(rows: Sequence[Purchase | ReferralRow]) -> set[int]:
+    """Return the ids in rows of one kind."""
+    if rows and isinstance(rows[0], Purchase):
+        return {row.buyer_id for row in rows if isinstance(row, Purchase)}
+    return {one for row in rows if not isinstance(row, Purchase) for one in row[:2]}

@@ -1,0 +1,229 @@
+"""`withdrawals`: the queue of members' requests, the decisions on them, and files for a bank or a mass payment."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import anyio
+import typer
+
+from cashback.database.wallets import withdrawals
+from cashback.domain.errors import CashbackError
+from cashback.domain.money import dollars, parse_typed_dollars
+from cashback.domain.ports import NullObserver
+from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
+from cashback.services import CLI, Actor, AdminService, Source
+from cashback.settings import Settings
+from cashback.shops.tables import BadRow
+from cashback.shops.transfers import Transfer, read_result, write_list
+from cli.context import Place, ledger
+from cli.options import ApproverOption, ConfigOption, DatabaseOption, JsonOption, LimitOption, ReasonOption
+from cli.output import UsageError, complain, counted, moment, say, say_json
+from cli.payment_session import open_payment_session
+
+
+class WithdrawalAction(StrEnum):
+    """What can be done to withdrawals."""
+
+    LIST = "list"
+    PAID = "paid"
+    DECLINE = "decline"
+    EXPORT = "export"
+    IMPORT = "import"
+
+
+def command(
+    context: typer.Context,
+    *,
+    action: Annotated[
+        WithdrawalAction, typer.Argument(metavar="ACTION", help="list, paid, decline, export or import.")
+    ] = WithdrawalAction.LIST,
+    what: Annotated[
+        str | None, typer.Argument(metavar="N | FILE", help="The withdrawal's number, or the file.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", metavar="TEXT", help="The reference of the transfer that was made.")
+    ] = None,
+    reason: ReasonOption = None,
+    approved_by: ApproverOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="List decided withdrawals too, newest first.")] = False,
+    limit: LimitOption = 100,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    database: DatabaseOption = None,
+) -> int:
+    """List the open requests, decide on one, write a list of them, or read its result; return the exit code."""
+    if (action is WithdrawalAction.LIST) != (what is None):
+        raise UsageError(
+            f"`withdrawals {action}` {'takes no' if action is WithdrawalAction.LIST else 'needs a'} N or FILE"
+        )
+    if (reference is not None) != (action is WithdrawalAction.PAID):
+        raise UsageError("`paid` needs --reference, and no other action takes it")
+    if (reason is not None) != (action is WithdrawalAction.DECLINE):
+        raise UsageError("`decline` needs --reason, and no other action takes it")
+    settings = Place.of(context, config, database).settings()
+    if action is WithdrawalAction.LIST:
+        return _list(settings, limit, everything=everything, as_json=as_json)
+    if action is WithdrawalAction.EXPORT:
+        return _export(settings, Path(str(what)), as_json=as_json)
+    if action is WithdrawalAction.IMPORT:
+        return _import(settings, Path(str(what)), approved_by, as_json=as_json)
+    number = _parse_number(str(what))
+    if action is WithdrawalAction.PAID:
+        done = anyio.run(_pay, settings, number, str(reference), approved_by)
+    else:
+        done = anyio.run(_decline, settings, number, str(reason))
+    say_json(withdrawal_json(done)) if as_json else say(withdrawal_line(done))
+    return 0
+
+
+def withdrawal_line(withdrawal: Withdrawal) -> str:
+    """Write a withdrawal in a line, without its destination."""
+    more = withdrawal.reference or withdrawal.reason
+    if withdrawal.needs_first_approval:
+        more = "needs two admins"
+    return (
+        f"{withdrawal.number}: {dollars(withdrawal.amount_cents)} by {withdrawal.method} for {withdrawal.user_id},"
+        f" {moment(withdrawal.requested_at)}, {withdrawal.status}{f' ({more})' if more else ''}"
+    )
+
+
+def withdrawal_json(withdrawal: Withdrawal) -> dict[str, Any]:
+    """Return a withdrawal for programs, without its destination."""
+    return {
+        "withdrawal": withdrawal.number,
+        "user_id": withdrawal.user_id,
+        "method": withdrawal.method,
+        "amount_cents": withdrawal.amount_cents,
+        "status": withdrawal.status,
+        "requested_at": withdrawal.requested_at,
+        "needs_second_approver": withdrawal.needs_second_approver,
+        "first_approved_by": withdrawal.first_approved_by,
+        "decided_by": withdrawal.decided_by,
+        "decided_at": withdrawal.decided_at,
+        "reference": withdrawal.reference,
+        "reason": withdrawal.reason,
+    }
+
+
+def _parse_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:  # noqa: PLR2004 -- what fits 64 bits
+        raise CashbackError(f"{text[:40]!r} is not a number of a withdrawal; `cashback withdrawals` lists them.")
+    return int(text)
+
+
+def _list(settings: Settings, limit: int, *, everything: bool, as_json: bool) -> int:
+    found, count, cents = anyio.run(_read, settings, limit, everything)
+    if as_json:
+        say_json({"open": count, "open_cents": cents, "withdrawals": [withdrawal_json(each) for each in found]})
+        return 0
+    say(f"{counted(count, 'open withdrawal')}, {dollars(cents)}.", *(f"  {withdrawal_line(each)}" for each in found))
+    return 0
+
+
+async def _read(settings: Settings, limit: int, everything: bool) -> tuple[list[Withdrawal], int, int]:  # noqa: FBT001 -- anyio.run passes by position
+    async with ledger(settings) as database:
+        count, cents = await database.read(withdrawals.queue_totals)
+        chosen = withdrawals.newest if everything else withdrawals.queue
+        return await database.read(chosen, limit=limit), count, cents
+
+
+async def _pay(settings: Settings, number: int, reference: str, approved_by: int | None) -> Withdrawal:
+    async with open_payment_session(settings, NullObserver()) as session:
+        return await _mark_paid(session.service, number, reference, approved_by)
+
+
+async def _mark_paid(service: AdminService, number: int, reference: str, approved_by: int | None) -> Withdrawal:
+    """Mark a request as paid. A second admin who is named approves what the command line approved first."""
+    if approved_by is None:
+        return await service.pay_withdrawal(CLI, number, reference=reference)
+    second = Actor(source=Source.CLI, user_id=approved_by)
+    if (await service.withdrawal(number)).needs_first_approval:
+        await service.approve_withdrawal(CLI, number)
+    return await service.pay_withdrawal(second, number, reference=reference)
+
+
+async def _decline(settings: Settings, number: int, reason: str) -> Withdrawal:
+    async with open_payment_session(settings, NullObserver()) as session:
+        return await session.service.decline_withdrawal(CLI, number, reason=reason)
+
+
+def _export(settings: Settings, path: Path, *, as_json: bool) -> int:
+    listed = anyio.run(_export_to, settings, path)
+    cents = sum(each.amount_cents for each in listed)
+    if as_json:
+        say_json({"file": str(path.absolute()), "withdrawals": len(listed), "total_cents": cents})
+    else:
+        say(
+            f"{path} holds {counted(len(listed), 'withdrawal')}, {dollars(cents)}.",
+            "It has members' data: delete it once the transfers are made.",
+        )
+    return 0
+
+
+async def _export_to(settings: Settings, path: Path) -> list[Withdrawal]:
+    async with open_payment_session(settings, NullObserver()) as session:
+        listed = await session.service.withdrawals_to_transfer(CLI)
+        write_list(
+            path,
+            [
+                (
+                    each.number,
+                    str(each.user_id),
+                    each.method,
+                    destination,
+                    f"{each.amount_cents // 100}.{each.amount_cents % 100:02}",
+                    each.requested_at.isoformat(timespec="seconds"),
+                )
+                for each, destination in listed
+            ],
+        )
+        return [each for each, _ in listed]
+
+
+def _import(settings: Settings, path: Path, approved_by: int | None, *, as_json: bool) -> int:
+    paid, known, refused = anyio.run(_import_from, settings, path, approved_by)
+    if as_json:
+        errors = [{"line": bad.line, "reason": bad.reason} for bad in refused]
+        say_json({"paid": len(paid), "already_paid": known, "refused": len(refused), "errors": errors})
+    else:
+        for bad in refused:
+            complain(f"{path}: line {bad.line}: {bad.reason}")
+        cents = sum(each.amount_cents for each in paid)
+        say(
+            f"{counted(len(paid), 'withdrawal')} marked as paid, {dollars(cents)};"
+            f" {known:,} known already, {len(refused):,} refused."
+        )
+    return 3 if refused else 0
+
+
+async def _import_from(
+    settings: Settings, path: Path, approved_by: int | None
+) -> tuple[list[Withdrawal], int, list[BadRow]]:
+    """Mark each transfer of a file as paid, a transaction each: a bad row stops no other, and repeating is harmless."""
+    paid: list[Withdrawal] = []
+    refused: list[BadRow] = []
+    known = 0
+    async with open_payment_session(settings, NullObserver()) as session:
+        for row in read_result(path):
+            if isinstance(row, BadRow):
+                refused.append(row)
+                continue
+            try:
+                asked = await session.service.withdrawal(row.withdrawal)
+                _require_same(asked, row)
+                if asked.status is WithdrawalStatus.PAID and asked.reference == row.reference:
+                    known += 1
+                else:
+                    paid.append(await _mark_paid(session.service, asked.number, row.reference, approved_by))
+            except CashbackError as error:
+                refused.append(BadRow(line=row.line, reason=str(error)))
+    return paid, known, refused
+
+
+def _require_same(asked: Withdrawal, row: Transfer) -> None:
+    """Refuse a row about another amount or member: it may be of another ledger."""
+    if row.amount and parse_typed_dollars(row.amount.removeprefix("'")) != asked.amount_cents:
+        raise CashbackError(f"the amount {row.amount[:20]} is not the {dollars(asked.amount_cents)} of the withdrawal")
+    if row.member and row.member.removeprefix("'") != str(asked.user_id):
+        raise CashbackError(f"the member {row.member[:20]} is not {asked.user_id}, who asked for it")

@@ -1,0 +1,164 @@
+"""What is earned depends on the dates of purchases and referrals, not on the order in which they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cashback.database import Database
+from cashback.database.payouts import proposals
+from cashback.database.referral_program import refunds
+from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
+from cashback.database.referral_program.referrals import create_referrals
+from cashback.database.referral_program.waiting import count_waiting
+from cashback.domain.earning import EarningDates, Origin
+from cashback.domain.errors import RefundRefusedError
+from tests.conftest import FRIDAY, Clock, LedgerFixture, raw
+
+pytestmark = pytest.mark.anyio
+
+RATE_PPM = 5_700
+BUYERS = [10, 11, 12]
+DAY = timedelta(days=1)
+
+Bought = tuple[int, int, int]
+"""Buyer, cents, days ago."""
+
+bought = st.lists(st.tuples(st.sampled_from(BUYERS), st.integers(0, 10**6), st.integers(0, 9)), max_size=8)
+referred = st.dictionaries(st.sampled_from(BUYERS), st.integers(0, 9), max_size=3)
+before = st.sampled_from([0, 2])
+
+
+def _by_hand(purchases: Sequence[Bought], days: dict[int, int], earn_before: int) -> dict[int, int]:
+    """Return each referral's earnings in millionths of a cent."""
+    earned = dict.fromkeys(days, 0)
+    for buyer, cents, ago in purchases:
+        if buyer in days and ago <= days[buyer] + earn_before:
+            earned[buyer] += cents * RATE_PPM
+    return earned
+
+
+async def _arrive(path: Path, steps: Sequence[tuple[str, Sequence[int]]], facts: tuple[object, ...]) -> dict[int, int]:
+    purchases, days, earn_before = facts
+    assert isinstance(purchases, list)
+    assert isinstance(days, dict)
+    assert isinstance(earn_before, int)
+    dates = EarningDates(earn_before_referral_days=earn_before)
+    async with Database(path, clock=Clock(), inline=True) as database:
+        for kind, which in steps:
+            if kind == "referrals":
+                pairs = [(1, buyer) for buyer in days]
+                moments = [FRIDAY - days[buyer] * DAY for buyer in days]
+                await database.write(create_referrals, pairs, FRIDAY, referred_at=moments, dates=dates)
+            else:
+                some = [
+                    Purchase(str(n), purchases[n][0], purchases[n][1], FRIDAY - purchases[n][2] * DAY) for n in which
+                ]
+                await database.write(record_purchases, some, RATE_PPM, FRIDAY, dates=dates)
+        return {
+            one["referred_user_id"]: one["cashback_earned_cents"] * 10**6 + one["cashback_carry_ppm"]
+            for one in await database.get_referrals(1)
+        }
+
+
+@settings(max_examples=15, deadline=None)
+@given(bought, referred, before, st.integers(0, 8))
+def test_any_order_of_arrival_earns_the_same(
+    new_ledger: Path, purchases: list[Bought], days: dict[int, int], earn_before: int, cut: int
+) -> None:
+    everything = list(range(len(purchases)))
+    halves = ("purchases", everything[:cut]), ("purchases", everything[cut:])
+    whole, links = ("purchases", everything), ("referrals", everything)
+    orders = [[whole, links], [links, whole], [halves[0], links, halves[1]], [whole, links, whole, links]]
+    expected = _by_hand(purchases, days, earn_before)
+    for steps in orders:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "ledger.db"
+            copyfile(new_ledger, path)
+            assert anyio.run(_arrive, path, steps, (purchases, days, earn_before)) == expected
+
+
+async def test_referral_of_another_bot_counts_purchases_at_the_next_proposal(till: LedgerFixture) -> None:
+    late = Purchase("late", 10, 100_000, FRIDAY - DAY)
+    early = Purchase("early", 10, 100_000, FRIDAY - 3 * DAY)
+    answers = await till.database.write(record_purchases, [late, early], RATE_PPM, FRIDAY)
+    assert {answer.outcome for answer in answers} == {PurchaseOutcome.NOBODY_EARNS}
+    await till.database.ensure_user(1)
+    await till.database.ensure_user(10)
+    moment = (FRIDAY - 2 * DAY).strftime("%Y-%m-%d %H:%M:%S")
+    with raw(till.location) as connection:
+        insert = "INSERT INTO referrals (referrer_user_id, referred_user_id, created_at) VALUES (1, 10, ?)"
+        connection.execute(insert, (moment,))
+    summary = await till.database.write(proposals.propose, actor="test", now=FRIDAY, expires_at=None)
+    assert summary.total_cents == 570
+    assert (await till.verify()).breaches == ()
+    again = await till.database.write(proposals.propose, actor="test", now=FRIDAY, expires_at=None)
+    assert again.total_cents == 570
+
+
+async def test_refund_of_a_waiting_purchase_is_kept(till: LedgerFixture) -> None:
+    await till.database.write(record_purchases, [Purchase("A", 10, 100_000, FRIDAY - DAY)], RATE_PPM, FRIDAY)
+    await till.database.log_referral_refund("A", 40_000, "R1")
+    await till.database.write(create_referrals, [(1, 10)], FRIDAY, referred_at=[FRIDAY - 2 * DAY])
+    assert await till.pending(1) == 342
+    assert (await till.verify()).breaches == ()
+
+
+async def test_purchases_of_an_unlinked_member_never_count(till: LedgerFixture) -> None:
+    await till.database.create_referral(1, 10)
+    with raw(till.location) as connection:
+        connection.execute("UPDATE referrals SET cashback_unlinked_at = created_at")
+    await till.database.write(record_purchases, [Purchase("A", 10, 100_000, FRIDAY)], RATE_PPM, FRIDAY)
+    with raw(till.location) as connection:
+        connection.execute("UPDATE referrals SET cashback_unlinked_at = NULL")
+    assert await till.database.write(count_waiting) == 0
+
+
+async def test_nothing_earns_before_the_program_starts(till: LedgerFixture) -> None:
+    dates = EarningDates(program_starts_at=FRIDAY - DAY)
+    await till.database.write(create_referrals, [(1, 10)], FRIDAY, referred_at=[FRIDAY - 9 * DAY])
+    orders = [Purchase("A", 10, 100_000, FRIDAY - 2 * DAY), Purchase("B", 10, 100_000, FRIDAY - DAY)]
+    answers = await till.database.write(record_purchases, orders, RATE_PPM, FRIDAY, dates=dates)
+    assert [answer.outcome for answer in answers] == [PurchaseOutcome.NOBODY_EARNS, PurchaseOutcome.EARNED]
+    assert await till.pending(1) == 570
+    assert (await till.verify()).breaches == ()
+
+
+async def test_order_of_one_shop_is_not_that_of_another(till: LedgerFixture) -> None:
+    await till.database.create_referral(1, 10)
+    other = Origin(source="b")
+    for origin in (Origin(), other):
+        for order_id in ("1001", "#1001", " 1001 "):
+            await till.database.write(
+                record_purchases, [Purchase(order_id, 10, 100_000)], RATE_PPM, FRIDAY, origin=origin
+            )
+    assert await till.pending(1) == 2 * 570
+    await till.database.write(record_purchases, [Purchase("7", 10, 100_000)], RATE_PPM, FRIDAY)
+    seven = refunds.Refund(order_id="7", refund_id="R")
+    with pytest.raises(RefundRefusedError, match="Order 7 is not known"):
+        await till.database.write(refunds.record_refund, seven, actor="b", now=FRIDAY, origin=other)
+    both = refunds.Refund(order_id="#1001", refund_id="R")
+    for origin in (Origin(), other):
+        recorded = await till.database.write(refunds.record_refund, both, actor="b", now=FRIDAY, origin=origin)
+        assert recorded.taken_cents == 570
+    assert await till.pending(1) == 570
+    assert (await till.verify()).breaches == ()
+
+
+async def test_orders_of_earlier_versions_keep_their_mark(till: LedgerFixture) -> None:
+    await till.database.create_referral(1, 10)
+    await till.database.log_referral_purchase(10, "1001", 100_000)
+    with raw(till.location) as connection:
+        connection.execute("DROP TRIGGER cashback_referral_purchases_fixed")
+        connection.execute("UPDATE cashback_referral_purchases SET order_id = '#1001'")
+    again = await till.database.record_purchases([Purchase("1001", 10, 100_000), Purchase("#1001", 10, 5)])
+    assert [answer.outcome for answer in again] == [PurchaseOutcome.REPEATED, PurchaseOutcome.CONFLICTING]
+    assert await till.database.log_referral_refund("1001") == 500

@@ -1,0 +1,179 @@
+"""The bot as a process where its log is not read, its streams are closed, or it is stopped before it has started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
+from tests.end_to_end.test_process import ROOT, configure, environment
+
+pytestmark = pytest.mark.anyio
+
+BOT = [sys.executable, str(ROOT / "bot.py")]
+STOP_SECONDS = 10
+
+
+def ready(town: DiscordFixture, folder: Path) -> dict[str, str]:
+    """Configure a bot for the town; return its environment."""
+    configure(
+        folder,
+        role_ids={"admin": town.admin_role.id},
+        guild_ids=[town.sandbox.guild_id],
+        referral_settings={"auto_batch_enabled": False, "dm_per_second": 50},
+    )
+    return environment(town.sandbox, CASHBACK_DATABASE=str(town.till.path))
+
+
+@contextmanager
+def full_pipe() -> Iterator[int]:
+    """Return the end of a pipe into which nothing more goes; nobody reads the other one."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"x" * 4096)
+        os.set_blocking(writing, True)
+        yield writing
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+async def test_log_that_nobody_reads_holds_up_neither_payout_nor_stop(town: DiscordFixture, tmp_path: Path) -> None:
+    bob = await town.referrer("Bob", 2500)
+    where = ready(town, tmp_path)
+    with full_pipe() as pipe:
+        async with await anyio.open_process(BOT, cwd=tmp_path, env=where, stdout=None, stderr=pipe) as process:
+            try:
+                await town.sandbox.wait_connected()
+                summary = await town.ask()
+                await town.press(summary, "Confirm")
+                await town.shows(summary, COMPLETE)
+                process.send_signal(signal.SIGTERM)
+                with anyio.fail_after(STOP_SECONDS):
+                    assert await process.wait() == 0
+            finally:
+                if process.returncode is None:
+                    process.kill()
+    assert town.till.balance(bob.id) == 2500
+
+
+@pytest.mark.parametrize("streams", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+async def test_bot_runs_with_closed_standard_streams(town: DiscordFixture, tmp_path: Path, streams: str) -> None:
+    await town.referrer("Bob", 2500)
+    where = ready(town, tmp_path)
+    shell = ["sh", "-c", f'exec "$@" {streams}', "sh", *BOT]
+    async with await anyio.open_process(shell, cwd=tmp_path, env=where, stdout=None, stderr=None) as process:
+        try:
+            await town.sandbox.wait_connected()
+            summary = await town.ask()
+            await town.press(summary, "Confirm")
+            await town.shows(summary, COMPLETE)
+            process.send_signal(signal.SIGTERM)
+            with anyio.fail_after(STOP_SECONDS):
+                assert await process.wait() == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+async def test_payment_with_closed_standard_streams_pays_and_exits_with_0(
+    town: DiscordFixture, tmp_path: Path, streams: str
+) -> None:
+    bob = await town.referrer("Bob", 2500)
+    where = ready(town, tmp_path)
+    shell = ["sh", "-c", f'exec "$@" {streams}', "sh", sys.executable, "-m", "cli", "pay", "--yes"]
+    done = await anyio.run_process(shell, cwd=tmp_path, env=where, check=False)
+    assert done.returncode == 0, done.stderr
+    assert town.till.balance(bob.id) == 2500
+
+
+def receives_stop_signals(process_id: int) -> bool:
+    """Return whether a process has taken over SIGTERM, long before it has imported everything."""
+    try:
+        status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return False
+    blocked = next(line.split()[1] for line in status.splitlines() if line.startswith("SigBlk:"))
+    return bool(int(blocked, 16) & 1 << (signal.SIGTERM - 1))
+
+
+@pytest.mark.parametrize("command", [BOT, [sys.executable, "-m", "cli", "bot"]])
+async def test_stop_during_the_imports_ends_the_bot(town: DiscordFixture, tmp_path: Path, command: list[str]) -> None:
+    where = ready(town, tmp_path)
+    async with await anyio.open_process(command, cwd=tmp_path, env=where, stdout=None, stderr=None) as process:
+        await until(lambda: receives_stop_signals(process.pid))
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(STOP_SECONDS):
+            assert await process.wait() == 0
+
+
+def child_of(process_id: int) -> int | None:
+    """Return the only child of a process."""
+    children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text(encoding="ascii").split()
+    return int(children[0]) if children else None
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+async def test_stop_ends_the_bot_that_is_the_first_process(
+    town: DiscordFixture, tmp_path: Path, is_early: bool
+) -> None:
+    """The kernel ignores a signal to the first process of a container that has no handler for it."""
+    as_root = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    alone = ["unshare", *as_root, "--pid", "--fork", "--kill-child"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:  # noqa: ASYNC221 -- it takes no time
+        pytest.skip("no process namespace can be had here")
+    where = ready(town, tmp_path)
+    async with await anyio.open_process([*alone, *BOT], cwd=tmp_path, env=where, stdout=None, stderr=None) as outer:
+        try:
+            await until(lambda: child_of(outer.pid))
+            bot_id = child_of(outer.pid) or 0
+            if is_early:
+                await until(lambda: receives_stop_signals(bot_id))
+            else:
+                await town.sandbox.wait_connected()
+            os.kill(bot_id, signal.SIGTERM)
+            with anyio.fail_after(STOP_SECONDS):
+                assert await outer.wait() == 0
+        finally:
+            if outer.returncode is None:
+                outer.kill()
+
+
+async def test_discord_that_goes_away_is_single_lines_in_the_log(town: DiscordFixture, tmp_path: Path) -> None:
+    """Connections and requests under way are cut, and nobody listens any more."""
+    for number in range(20):
+        await town.referrer(f"Member {number}", 100)
+    where = ready(town, tmp_path)
+    log = tmp_path / "bot.log"
+    with log.open("ab") as stream:
+        async with await anyio.open_process(BOT, cwd=tmp_path, env=where, stdout=None, stderr=stream) as process:
+            try:
+                await town.sandbox.wait_connected()
+                summary = await town.ask()
+                hold = town.sandbox.faults.hold("*", "^/(channels|users)/", times=100)
+                await town.press(summary, "Confirm")
+                with anyio.fail_after(10):
+                    await hold.arrived.wait()
+                await town.sandbox.__aexit__(None, None, None)
+                await until(lambda: "reconnect" in log.read_text(), seconds=30)
+                await until(lambda: town.credited() == 20)
+                process.send_signal(signal.SIGTERM)
+                with anyio.fail_after(STOP_SECONDS):
+                    assert await process.wait() == 0
+            finally:
+                if process.returncode is None:
+                    process.kill()
+    assert "Traceback" not in log.read_text()
