@@ -8,6 +8,7 @@ import typer
 
 from cashback.database.database import Database
 from cashback.database.payouts import batches, retries
+from cashback.database.referral_program.people import BEFORE_ALL
 from cashback.domain.model import BatchReport, PayoutStatus
 from cashback.domain.money import dollars
 from cashback.settings import Settings
@@ -73,7 +74,7 @@ async def _show_text(database: Database, report: BatchReport, limit: int) -> Non
 
 async def _payouts(database: Database, number: int, limit: int) -> AsyncIterator[dict[str, Any]]:
     """Read a batch's payouts one page at a time."""
-    last = 0
+    last = BEFORE_ALL
     while limit > 0:
         page = await database.read(batches.payouts_of, number, limit=min(limit, PAGE_SIZE), after_referrer_id=last)
         if not page:

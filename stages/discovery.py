@@ -4,6 +4,7 @@ from typing import Final
 
 from cashback.database.fenced import LedgerPort
 from cashback.database.payouts import batches, crediting, runs
+from cashback.database.referral_program.people import BEFORE_ALL
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.log_context import log_context
 from cashback.domain.model import BatchStatus, ChunkDiscovered
@@ -35,7 +36,7 @@ class Discovery:
         batch = log_context.get()
         if batch is not None:
             batch.batch_id = (await self._database.read(batches.find, number)).batch_id
-        last = 0
+        last = BEFORE_ALL
         while True:
             chunk = await self._database.read(
                 crediting.next_chunk, number, after_referrer_id=last, size=self._chunk_size

@@ -12,6 +12,7 @@ from sqlalchemy.schema import CreateColumn, CreateTable
 
 from cashback.database import origins
 from cashback.database.guards import create_guards
+from cashback.database.referral_program.unusable_rows import has_usable_amounts
 from cashback.database.tables import INDEXES, cashback_origin, metadata, referrals, users, wallet_transactions
 from cashback.domain.errors import DatabaseUnavailableError
 
@@ -95,7 +96,9 @@ def _take_over_amounts(connection: Connection) -> None:
     for column in (referrals.c[name] for name in amounts):
         connection.execute(update(referrals).where(column.is_(None)).values({column: 0}))
     paid = referrals.c.cashback_paid_cents
-    connection.execute(update(referrals).where(paid != 0).values(cashback_paid_elsewhere_cents=paid))
+    connection.execute(
+        update(referrals).where(paid != 0, has_usable_amounts).values(cashback_paid_elsewhere_cents=paid)
+    )
 
 
 def _has_twin(connection: Connection, index: Index) -> bool:

@@ -13,7 +13,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Engine, Table, create_engine, event, exc, func, make_url, select, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Engine,
+    Table,
+    create_engine,
+    event,
+    exc,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -404,6 +417,23 @@ def _json_each(element: json_values, compiler: SQLCompiler, **kw: Any) -> str:  
 @compiles(json_values, "postgresql")
 def _json_array_elements(element: json_values, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
     return f"json_array_elements_text(CAST({compiler.process(element.clauses, **kw)} AS JSON))"
+
+
+class is_whole(functions.GenericFunction[bool]):  # noqa: N801 -- as above
+    """Whether a value is an integer; SQLite keeps text and fractions in columns of integers too."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(is_whole, "sqlite")
+def _typeof(element: is_whole, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
+    return f"(typeof({compiler.process(element.clauses, **kw)}) = 'integer')"
+
+
+@compiles(is_whole, "postgresql")
+def _is_not_null(element: is_whole, compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
+    return f"(({compiler.process(element.clauses, **kw)}) IS NOT NULL)"
 
 
 @compiles(functions.sum, "postgresql")

@@ -77,6 +77,7 @@ class ExclusionReason(StrEnum):
     BELOW_MINIMUM = "below_minimum"
     OVER_USER_LIMIT = "over_user_limit"
     OVER_TOTAL_LIMIT = "over_total_limit"
+    UNUSABLE_ROW = "unusable_row"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ WORDS: Final = {
     "below_minimum": "below the minimum payout",
     "over_user_limit": "over the limit of members in a batch",
     "over_total_limit": "over the limit of a batch's total",
+    "unusable_row": "a row of theirs has an unusable id or amount, see cashback doctor",
     "nothing_pending": "nothing was owed any more",
     "blacklisted": "blacklisted meanwhile",
     "given_up": "abandoned, still pending",

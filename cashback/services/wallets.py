@@ -179,6 +179,10 @@ class Wallets(Service):
         """Decrypt where a withdrawal goes to, for admins only; None if it has none or it was erased."""
         return None if withdrawal.destination is None else self._destinations.decrypt(withdrawal.destination)
 
+    def require_withdrawal_keys(self) -> None:
+        """Raise CashbackError with the remedy if destinations cannot be encrypted."""
+        self._destinations.encrypt("")
+
     async def erase_destinations(self) -> int:
         """Erase the destinations of withdrawals that were decided long enough ago; return their number."""
         now, days = self._database.now(), self._settings.withdrawals.erase_days

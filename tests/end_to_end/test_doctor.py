@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 
 import pytest
+from pydantic import SecretStr
 
 from cashback.cogs.gateway.connection import point_at
 from cashback.cogs.gateway.doctor import Doctor, Finding, visit
 from cashback.database import Database
 from cashback.database.schema import NEWEST
 from cashback.services import AdminService
-from cashback.settings import LoggingChannels, RoleIds, Settings
+from cashback.settings import LoggingChannels, RoleIds, Settings, WithdrawalSettings
 from sandbox import Channel, ChannelType
 from tests.end_to_end.conftest import DiscordFixture, until
 from tests.postgresql import Server
@@ -84,6 +85,30 @@ async def test_permissions_that_are_missing_in_the_channel_are_named(town: Disco
     everyone.permissions &= ~(1 << 14)
     is_well, text = (await examined(town, town.settings))["channel"]
     assert (is_well, text) == (False, "the bot lacks permissions in #audit: embed links; grant them")
+
+
+@pytest.mark.parametrize(
+    ("terms", "keys", "expected"),
+    [
+        ({}, "", (True, "switched off")),
+        ({"enabled": True}, "", (False, "name at least one method")),
+        ({"enabled": True, "methods": {"paypal": "an e-mail"}}, "", (False, "CASHBACK_WITHDRAWAL_KEYS is not set")),
+        ({"enabled": True, "methods": {"paypal": "an e-mail"}}, "short", (False, "does not hold valid keys")),
+        ({"enabled": True, "methods": {"paypal": "an e-mail"}}, "A" * 43 + "=", (True, "open requests: 0, $0.00")),
+        ({"enabled": True, "methods": {"gift-card": None}}, "", (True, "open requests: 0, $0.00")),
+    ],
+)
+async def test_withdrawals_that_cannot_work_are_reported(
+    town: DiscordFixture, terms: dict[str, object], keys: str, expected: tuple[bool, str]
+) -> None:
+    change = {
+        "withdrawals": WithdrawalSettings.model_validate(terms),
+        "withdrawal_keys": tuple(map(SecretStr, keys.split())),
+    }
+    settings = town.settings.model_copy(update=change)
+    doctor = Doctor(town.till.database, AdminService(town.till.database, settings, lambda _number: 0), settings)
+    is_well, text = said(await doctor.examine_ledger())["withdrawals"]
+    assert (is_well, expected[1] in text) == (expected[0], True), text
 
 
 async def test_paying_ledger_without_a_backup_is_reported(town: DiscordFixture) -> None:

@@ -16,8 +16,11 @@ from cashback.cogs.gateway.role_checks import problems_of_roles
 from cashback.database import Database
 from cashback.database.integrity import backup, health
 from cashback.database.payouts import outbox
+from cashback.database.referral_program import unusable_rows
 from cashback.database.schedule import corrections
+from cashback.database.wallets import withdrawals
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import dollars
 from cashback.services import AdminService
 from cashback.settings import Settings, everyone_in_roles
 
@@ -47,10 +50,12 @@ class Doctor:
         """Check the file, the schedule, the outbox and the backups."""
         looks = (
             ("database", self._file),
+            ("rows", self._rows),
             ("terms", self._terms),
             ("schedule", self._schedule),
             ("slots", self._decisions),
             ("outbox", self._outbox),
+            ("withdrawals", self._withdrawals),
             ("backup", self._backup),
         )
         return [await _guarded(name, look) for name, look in looks]
@@ -60,6 +65,13 @@ class Doctor:
 
     async def _terms(self) -> tuple[bool, str]:
         return True, self._service.terms_line
+
+    async def _rows(self) -> tuple[bool, str]:
+        count, lines = await self._database.read(unusable_rows.listed)
+        if not count:
+            return True, "every referral and wallet has a member's id and whole cents"
+        more = f"; and {count - len(lines):,} more" if count > len(lines) else ""
+        return False, f"{'; '.join(lines)}{more}; correct these rows, until then their referrers are excluded"
 
     async def _schedule(self) -> tuple[bool, str]:
         schedule = await self._service.schedule_overview()
@@ -85,6 +97,20 @@ class Doctor:
     async def _outbox(self) -> tuple[bool, str]:
         depth = await self._database.read(outbox.depth)
         return True, f"direct messages that wait: {depth:,}" + ("; a running bot delivers them" if depth else "")
+
+    async def _withdrawals(self) -> tuple[bool, str]:
+        terms = self._settings.withdrawals
+        if not terms.enabled:
+            return True, "switched off (withdrawals.enabled)"
+        if not terms.methods:
+            return False, "withdrawals.methods is empty, so no member can withdraw; name at least one method"
+        if any(meaning is not None for meaning in terms.methods.values()):
+            try:
+                self._service.require_withdrawal_keys()
+            except CashbackError as error:
+                return False, str(error)
+        count, cents = await self._database.read(withdrawals.queue_totals)
+        return True, f"open requests: {count:,}, {dollars(cents)}"
 
     async def _backup(self) -> tuple[bool, str]:
         if not isinstance(self._database.location, Path):

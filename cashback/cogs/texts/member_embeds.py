@@ -29,6 +29,7 @@ REASONS: Final[dict[str, str]] = {
     ExclusionReason.BELOW_MINIMUM: "below the minimum payout",
     ExclusionReason.OVER_USER_LIMIT: "over the limit of members in a batch",
     ExclusionReason.OVER_TOTAL_LIMIT: "over the limit of a batch's total",
+    ExclusionReason.UNUSABLE_ROW: "a record has an unusable amount; please ask an admin",
 }
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
-from cashback.database import dialect, schema
+from cashback.database import closed_ledger, dialect, schema
 from cashback.database.tables import payout_batches
 from cashback.domain.errors import DatabaseUnavailableError
 from cashback.domain.model import BatchStatus
@@ -34,6 +34,9 @@ def file(connection: Connection) -> tuple[bool, str]:
     found = damages(connection)
     if found:
         return False, f"the file is damaged ({found[0]}); stop the bot and restore the last backup"
+    moved = closed_ledger.moved_text(connection)
+    if moved is not None:
+        return False, f"{moved}; this one can only be read"
     revision = schema.revision_of(connection)
     if revision != schema.NEWEST:
         return False, f"the schema is {revision}; run `cashback migrate`"

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Update, bindparam, case, func, select, update
 
 from cashback.database.payouts import exclusions
+from cashback.database.referral_program.people import BEFORE_ALL
 from cashback.database.tables import is_open, is_settled, notifications, payout_batches, payout_reversals, payouts
 from cashback.domain.errors import UnknownBatchError
 from cashback.domain.model import (
@@ -198,7 +199,9 @@ def history(connection: Connection, *, limit: int, offset: int = 0) -> list[dict
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def payouts_of(connection: Connection, number: int, *, limit: int, after_referrer_id: int = 0) -> list[dict[str, Any]]:
+def payouts_of(
+    connection: Connection, number: int, *, limit: int, after_referrer_id: int = BEFORE_ALL
+) -> list[dict[str, Any]]:
     """List a batch's payouts in key order, a page at a time."""
     query = (
         select(payouts)

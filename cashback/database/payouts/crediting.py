@@ -23,13 +23,16 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    not_,
     select,
     update,
 )
 
 from cashback.database.dialect import goes_on_beside_others
+from cashback.database.errors import RowRefusedError
 from cashback.database.payouts import batches, shares
 from cashback.database.referral_program.blacklist import is_blacklisted
+from cashback.database.referral_program.unusable_rows import is_usable_balance
 from cashback.database.tables import (
     notification_preferences,
     notifications,
@@ -94,7 +97,10 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
     connection.execute(_mark_referrals_paid(), values)
     connection.execute(_raise_balances(), values)
     connection.execute(_queue_notifications(), values)
-    credited, credited_cents = connection.execute(_count_credited(), values).one()
+    credited, credited_cents, unusable = connection.execute(_count_credited(), values).one()
+    if unusable is not None:
+        # The others of the chunk are paid when it is replayed payee by payee.
+        raise RowRefusedError(f"The wallet of {unusable} does not hold whole cents within reason; it was not changed.")
     connection.execute(_settle_credited(), values)
     skipped = connection.execute(_settle_skipped(), values).rowcount
     return ChunkCredited(
@@ -176,7 +182,7 @@ def _insert_transactions() -> Insert:
         .group_by(payout_shares.c.referrer_id)
         .subquery("owed")
     )
-    paid = owed.c.cents
+    paid, balance = owed.c.cents, users.c.wallet_balance_cents
     count = cast(payouts.c.referral_count, String)
     described = (
         literal("Referral cashback - ")
@@ -188,7 +194,8 @@ def _insert_transactions() -> Insert:
         select(
             payouts.c.referrer_id,
             paid,
-            users.c.wallet_balance_cents + paid,
+            # Text plus a number would be a number: an unusable balance is carried on, found below and refused.
+            case((is_usable_balance(balance), balance + paid), else_=balance),
             literal(TRANSACTION_TYPE),
             described,
             details,
@@ -254,10 +261,14 @@ def _queue_notifications() -> Insert:
 
 
 @cache
-def _count_credited() -> Select[int, int]:
-    """Count the payees and their cents."""
+def _count_credited() -> Select[int, int, int]:
+    """Count the payees and their cents, and name a payee if a wallet would hold an unusable amount."""
     return (
-        select(func.count(), func.coalesce(func.sum(wallet_transactions.c.amount_cents), 0))
+        select(
+            func.count(),
+            func.coalesce(func.sum(wallet_transactions.c.amount_cents), 0),
+            func.max(case((not_(is_usable_balance(wallet_transactions.c.balance_after_cents)), payouts.c.referrer_id))),
+        )
         .select_from(payouts)
         .join(wallet_transactions, _WITH_TRANSACTION)
     )

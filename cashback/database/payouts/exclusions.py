@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, insert, literal, select
 
 from cashback.database.referral_program.pending import pending_by_referrer
+from cashback.database.referral_program.people import BEFORE_ALL
 from cashback.database.tables import payout_exclusions
 from cashback.domain.model import ExclusionReason, ReasonCount
 
@@ -39,7 +40,7 @@ def is_left_out(number: int, referrer_id: ColumnElement[int]) -> ColumnElement[b
 
 
 def of_batch(
-    connection: Connection, number: int, *, limit: int, after_referrer_id: int = 0
+    connection: Connection, number: int, *, limit: int, after_referrer_id: int = BEFORE_ALL
 ) -> list[Row[tuple[int, int, int, str]]]:
     """List who was left out of a batch in key order: batch_number, referrer_id, pending_cents, reason."""
     query = (

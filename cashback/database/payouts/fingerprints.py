@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, cast, func, select
 
+from cashback.database.referral_program.people import BEFORE_ALL
 from cashback.database.tables import audit_log, payout_shares, payouts
 from cashback.domain.errors import StaleBatchError
 
@@ -79,7 +80,7 @@ def of_batch(connection: Connection, number: int, *tellings: ColumnElement[str])
     text of all would take memory that grows with the batch.
     """
     digests = [hashlib.sha256() for _ in tellings]
-    separator, last = b"", 0
+    separator, last = b"", BEFORE_ALL
     while True:
         texts, found = _piece(connection, number, tellings, after_referrer_id=last)
         if found is None:

@@ -8,12 +8,14 @@ from sqlalchemy import Connection, Select, exists, func, insert, literal, not_, 
 from sqlalchemy.exc import IntegrityError
 
 from cashback.database.payouts import absences, exclusions, limits, shares
+from cashback.database.referral_program import unusable_rows
 from cashback.database.referral_program.blacklist import blacklisted
 from cashback.database.referral_program.pending import pending_by_referrer, pending_for
 from cashback.database.referral_program.people import check_id
 from cashback.database.tables import payouts, referrals, unpaid, users
 from cashback.domain.errors import BlacklistedError, NothingPendingError
 from cashback.domain.model import BatchLimits, ExclusionReason
+from cashback.domain.reason_texts import in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,8 @@ def check_named(connection: Connection, people: Collection[int], now: datetime) 
         check_id(person, "Member")
         if blacklisted(connection, person):
             raise BlacklistedError(f"Member {person} is blacklisted from referral cashback.")
+        if unusable_rows.has_any(connection, person):
+            raise NothingPendingError(f"Member {person} is excluded: {in_words(ExclusionReason.UNUSABLE_ROW)}.")
         if not pending_for(connection, person, now)["pending_cents"]:
             raise NothingPendingError(f"Member {person} has no pending cashback.")
 
@@ -77,7 +81,8 @@ def _leave_out(
 ) -> int:
     """Write who of those with cashback pending is left out, with the first reason that applies; return how many."""
     number, now, among = scope.number, scope.now, scope.among
-    left_out = absences.leave_out(connection, number, now, hold_leavers=hold_leavers, only=among)
+    left_out = unusable_rows.leave_out(connection, number, among)
+    left_out += absences.leave_out(connection, number, now, hold_leavers=hold_leavers, only=among)
     if scope.exclude:
         left_out += exclusions.leave_out(connection, number, _these(scope.exclude), ExclusionReason.EXCLUDED, now)
     if min_payout_cents > 1:
@@ -106,7 +111,7 @@ def _these(people: Collection[int]) -> Select[int]:
 
 def _give_wallets(connection: Connection, scope: Scope) -> None:
     """Give each referrer who is to be paid and has no row one."""
-    payable = select(referrals.c.referrer_user_id).where(unpaid).distinct()
+    payable = select(referrals.c.referrer_user_id).where(unpaid, unusable_rows.is_usable).distinct()
     if scope.only:
         payable = payable.where(referrals.c.referrer_user_id.in_(sorted(scope.only)))
     owed = payable.subquery()

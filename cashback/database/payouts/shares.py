@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from cashback.database.referral_program.blacklist import is_blacklisted
 from cashback.database.referral_program.pending import Moment, held_cents, is_pending
+from cashback.database.referral_program.unusable_rows import is_usable
 from cashback.database.tables import payout_shares, payouts, referrals
 from cashback.domain.model import PayoutStatus
 
@@ -76,6 +77,7 @@ def _pay() -> Update:
             payouts.c.status == PayoutStatus.PLANNED,
             referrals.c.id == payout_shares.c.referral_id,
             referrals.c.referrer_user_id == payout_shares.c.referrer_id,
+            is_usable,
             left > 0,
             not_(is_blacklisted(payouts.c.referrer_id)),
         )

@@ -26,6 +26,7 @@ from cashback.database import origins
 from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.blacklist import blacklisted, everyone_blacklisted
 from cashback.database.referral_program.people import check_id
+from cashback.database.referral_program.unusable_rows import is_usable
 from cashback.database.tables import overpaid, referral_purchases, referrals, unpaid
 from cashback.domain.errors import CashbackError
 
@@ -73,9 +74,11 @@ def owed_cents(now: Moment) -> ColumnElement[int]:
 def is_pending(now: Moment) -> ColumnElement[bool]:
     """Build the condition that a referral has something pending; its first part is the condition of the index.
 
+    Rows that nobody can be paid by have nothing pending (`unusable_rows.py`).
+
     If nothing was ever held, that condition decides, and the sum is not computed again.
     """
-    return and_(unpaid, or_(referrals.c.cashback_held_until.is_(None), pending_cents(now) > 0))
+    return and_(unpaid, is_usable, or_(referrals.c.cashback_held_until.is_(None), pending_cents(now) > 0))
 
 
 def pending_by_referrer(now: Moment, *, among: Select[int] | None = None) -> Select[int, int, int]:
@@ -162,6 +165,7 @@ def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | N
         func.coalesce(func.sum(held_cents(now)), 0).label("held_cents"),
         func.coalesce(func.sum(owed_cents(now)), 0).label("owed_cents"),
     )
+    query = query.where(is_usable)
     if referrer_id is not None:
         query = query.where(referrals.c.referrer_user_id == check_id(referrer_id, "Referrer"))
     else:

@@ -13,6 +13,8 @@ from cashback.domain.errors import CashbackError
 from cashback.domain.snowflakes import fault_of, implausible
 
 LARGEST_ID: Final = 2**63 - 1
+BEFORE_ALL: Final = -(2**63)
+"""Where a list of people by their ids begins; a ledger of before may have ids of zero and below in it."""
 
 
 def check_id(user_id: int, what: str = "id") -> int:

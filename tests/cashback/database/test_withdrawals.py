@@ -6,6 +6,7 @@ import json
 import random
 from datetime import timedelta
 
+import anyio
 import pytest
 
 from cashback.database.payouts import reversals
@@ -420,3 +421,49 @@ async def test_audit_entries_name_the_withdrawal(till: LedgerFixture) -> None:
     [(details,)] = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'withdrawal_paid'")
     told = json.loads(details)
     assert (told["withdrawal"], told["user_id"], told["amount_cents"], told["reference"]) == (1, 1, 100, "TX-1")
+
+
+async def test_processes_that_decide_at_once_make_one_decision(
+    till: LedgerFixture, open_database: OpenDatabase
+) -> None:
+    await wallet(till, 500)
+    asked = await ask(till, 1, 300)
+    outcomes: list[str] = []
+
+    async def decide(how: str) -> None:
+        async with open_database() as database:
+            another = LedgerFixture(database, till.clock)
+            try:
+                await {"pay": pay, "decline": decline, "cancel": cancel}[how](another, asked.number)
+                outcomes.append(how)
+            except StaleBatchError:
+                outcomes.append("late")
+
+    async with anyio.create_task_group() as tasks:
+        for how in ("pay", "decline", "cancel", "pay", "decline", "cancel"):
+            tasks.start_soon(decide, how)
+    assert outcomes.count("late") == 5
+    assert till.balance(1) == (200 if "pay" in outcomes else 500)
+
+
+async def test_processes_that_spend_one_wallet_at_once_take_it_once(
+    till: LedgerFixture, open_database: OpenDatabase
+) -> None:
+    await wallet(till, 500)
+    done: list[int] = []
+
+    async def spend(cents: int) -> None:
+        async with open_database() as database:
+            another = LedgerFixture(database, till.clock)
+            try:
+                await (ask(another, 1, cents) if cents > 0 else adjust(another, 1, cents))
+                done.append(abs(cents))
+            except WithdrawalRefusedError:
+                pass
+
+    async with anyio.create_task_group() as tasks:
+        for cents in (400, -400, 300, -300, 200, -200):
+            tasks.start_soon(spend, cents)
+    assert till.balance(1) == 500 - sum(done) >= 0
+    assert len(till.rows("SELECT 1 FROM cashback_withdrawals")) <= 1
+    assert done

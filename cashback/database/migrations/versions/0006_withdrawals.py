@@ -22,6 +22,8 @@ def upgrade() -> None:
     for name, columns, condition, unique in (
         ("withdrawals_one_open", ["user_id"], REQUESTED, True),
         ("withdrawals_open", ["number"], REQUESTED, False),
+        ("withdrawals_untold", ["number"], "coalesce(told_status, '') <> status", False),
+        ("withdrawals_to_erase", ["decided_at"], "destination IS NOT NULL", False),
         ("withdrawals_by_user", ["user_id", "number"], None, False),
     ):
         where = text(condition) if condition else None

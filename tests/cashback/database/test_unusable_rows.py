@@ -1,0 +1,165 @@
+"""Rows of another bot that nobody can be paid by are named and excluded; everybody else is paid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cashback.database import Database
+from cashback.database.payouts import crediting, exclusions, runs
+from cashback.database.referral_program import unusable_rows
+from cashback.database.referral_program.people import BEFORE_ALL
+from cashback.domain.errors import NothingPendingError
+from cashback.domain.model import BatchStatus, ExclusionReason
+from tests.cashback.database import apex_core
+from tests.conftest import Clock, LedgerFixture, raw
+
+pytestmark = pytest.mark.anyio
+
+ODD, SOUND = 666, 10
+HUGE = 2**63 - 1
+ON_BOTH = {
+    "earned is huge": f"UPDATE referrals SET cashback_earned_cents = {HUGE} WHERE referrer_user_id = {ODD}",
+    "paid is negative": (
+        f"UPDATE referrals SET cashback_paid_cents = -5, cashback_earned_cents = 5 WHERE referrer_user_id = {ODD}"
+    ),
+    "id is zero": f"UPDATE referrals SET referrer_user_id = 0 WHERE referrer_user_id = {ODD}",
+    "id is below zero": f"UPDATE referrals SET referrer_user_id = -7 WHERE referrer_user_id = {ODD}",
+    "id is far below zero": f"UPDATE referrals SET referrer_user_id = {1 - 2**63} WHERE referrer_user_id = {ODD}",
+}
+IN_A_FILE = {
+    "earned is a fraction": f"UPDATE referrals SET cashback_earned_cents = 100.5 WHERE referrer_user_id = {ODD}",
+    "earned is text": f"UPDATE referrals SET cashback_earned_cents = '500 cents' WHERE referrer_user_id = {ODD}",
+    "earned is infinite": f"UPDATE referrals SET cashback_earned_cents = 9e999 WHERE referrer_user_id = {ODD}",
+    "earned is bytes": f"UPDATE referrals SET cashback_earned_cents = x'31' WHERE referrer_user_id = {ODD}",
+}
+HIDDEN = {
+    "earned is NULL": "cashback_earned_cents = NULL",
+    "paid is NULL": "cashback_paid_cents = NULL",
+    "paid is text": "cashback_paid_cents = 'none', cashback_earned_cents = 'none'",
+}
+
+
+async def _require_others_paid(till: LedgerFixture, *, sound_cents: int) -> None:
+    """Pay a batch; the odd row's referrer is excluded with the reason, and the row is listed for an admin."""
+    number = await till.approved()
+    await till.run(number)
+    report = await till.report(number)
+    assert (report.status, report.total_cents) == (BatchStatus.COMPLETED, sound_cents)
+    excluded = await till.database.read(exclusions.of_batch, number, limit=9)
+    assert [row.reason for row in excluded] == [ExclusionReason.UNUSABLE_ROW]
+    assert all(isinstance(row.pending_cents, int) for row in excluded)
+    assert (await till.report(number)).left_out[0].reason == ExclusionReason.UNUSABLE_ROW
+    count, lines = await till.database.read(unusable_rows.listed)
+    assert count == 1
+    assert lines[0].startswith("referral ")
+    types = {type(cents) for (cents,) in till.rows("SELECT wallet_balance_cents FROM users")}
+    assert types == {int}
+    await till.earn(SOUND + 1, 30)
+    assert (await till.pay()).total_cents == 30
+
+
+@pytest.mark.parametrize("change", ON_BOTH.values(), ids=ON_BOTH)
+async def test_referrer_of_an_unusable_row_is_excluded(till: LedgerFixture, change: str) -> None:
+    till.honest = False
+    await till.earn_all([(SOUND, 100), (ODD, 50), (SOUND, 25)])
+    await till.database.ensure_user(1)
+    with raw(till.location) as connection:
+        for user_id in (0, -7, 1 - 2**63):
+            connection.execute("INSERT INTO users (discord_id) VALUES (?)", (user_id,))
+        connection.execute(change)
+    await _require_others_paid(till, sound_cents=125)
+
+
+@pytest.mark.parametrize("change", [*IN_A_FILE.values(), *ON_BOTH.values()], ids=[*IN_A_FILE, *ON_BOTH])
+@pytest.mark.parametrize("adopted_first", [False, True])
+async def test_unusable_row_of_an_adopted_file_is_excluded(
+    tmp_path: Path, clock: Clock, change: str, *, adopted_first: bool
+) -> None:
+    """Whether it is there before the adoption or is written by the other bot later."""
+    path = apex_core.create(tmp_path / "apex_core.db")
+    with raw(path) as connection:
+        connection.execute("DELETE FROM referrals")
+        connection.execute("INSERT INTO users (discord_id) VALUES (1), (2)")
+        connection.execute(
+            "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents)"
+            f" VALUES ({SOUND}, 1, 100), ({ODD}, 2, 50)"
+        )
+        if not adopted_first:
+            connection.execute(change)
+    async with Database(path, clock=clock) as database:
+        till = LedgerFixture(database, clock)
+        if adopted_first:
+            with raw(path) as connection:
+                connection.execute(change)
+        await _require_others_paid(till, sound_cents=100)
+
+
+@pytest.mark.about_a_file("only SQLite keeps any value in any column")
+@pytest.mark.parametrize("change", HIDDEN.values(), ids=HIDDEN)
+async def test_row_that_hides_from_the_index_is_listed_and_named(tmp_path: Path, clock: Clock, change: str) -> None:
+    """No batch finds it without reading everything; nothing of it is paid."""
+    path = apex_core.create(tmp_path / "apex_core.db")
+    async with Database(path, clock=clock) as database:
+        till = LedgerFixture(database, clock)
+        with raw(path) as connection:
+            connection.execute(f"UPDATE referrals SET {change} WHERE referrer_user_id = 20")
+        with pytest.raises(NothingPendingError, match="20 is excluded: a row of theirs has an unusable"):
+            await till.propose(target_user_id=20)
+        assert (await till.pay()).total_cents == 250
+        count, _ = await database.read(unusable_rows.listed)
+        assert count == 1
+
+
+async def test_named_referrer_of_an_unusable_row_is_refused_with_the_reason(till: LedgerFixture) -> None:
+    till.honest = False
+    await till.earn(ODD, 50)
+    with raw(till.location) as connection:
+        connection.execute(ON_BOTH["earned is huge"])
+    with pytest.raises(NothingPendingError, match="666 is excluded: a row of theirs has an unusable id or amount"):
+        await till.propose(target_user_id=ODD)
+
+
+async def test_planned_payout_with_an_id_below_one_is_settled(till: LedgerFixture) -> None:
+    """An earlier version planned it, and it kept its batch, and all later ones, running."""
+    till.honest = False
+    await till.earn(SOUND, 100)
+    number = await till.approved()
+    await till.database.write(runs.start, number, now=till.clock())
+    with raw(till.location) as connection:
+        connection.execute("INSERT INTO users (discord_id) VALUES (-7)")
+        connection.execute(
+            "INSERT INTO cashback_payouts (batch_number, referrer_id, approved_cents, referral_count)"
+            " VALUES (?, -7, 5, 1)",
+            (number,),
+        )
+    chunk = await till.database.read(crediting.next_chunk, number, after_referrer_id=BEFORE_ALL, size=9)
+    assert chunk is not None
+    settled = await till.database.write(crediting.credit_chunk, chunk, now=till.clock())
+    assert (settled.credited_cents, settled.skipped) == (100, 1)
+
+
+@pytest.mark.parametrize("balance", [HUGE - 10, HUGE])
+async def test_wallet_that_would_overflow_fails_alone(till: LedgerFixture, balance: int) -> None:
+    till.honest = False
+    await till.earn_all([(SOUND, 100), (ODD, 50)])
+    with raw(till.location) as connection:
+        connection.execute("UPDATE users SET wallet_balance_cents = ? WHERE discord_id = ?", (balance, ODD))
+    report = await till.pay()
+    assert (report.status, report.total_cents) == (BatchStatus.COMPLETED_WITH_FAILURES, 100)
+    assert till.balance(ODD) == balance
+    _, lines = await till.database.read(unusable_rows.listed)
+    assert lines == [f"wallet of {ODD}: the balance is {balance}"]
+
+
+@pytest.mark.about_a_file("only SQLite keeps any value in any column")
+@pytest.mark.parametrize("balance", ["'a lot'", "10.5", "x'31'"])
+async def test_wallet_without_whole_cents_fails_alone(till: LedgerFixture, balance: str) -> None:
+    till.honest = False
+    await till.earn_all([(SOUND, 100), (ODD, 50)])
+    with raw(till.location) as connection:
+        connection.execute(f"UPDATE users SET wallet_balance_cents = {balance} WHERE discord_id = {ODD}")
+    report = await till.pay()
+    assert (report.status, report.total_cents) == (BatchStatus.COMPLETED_WITH_FAILURES, 100)
+    assert await till.pending(ODD) == 50
