@@ -45,7 +45,7 @@ FRIDAY = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 FIRST_BUYER = 900_000
 ALL_OF_IT_PPM = 1_000_000
 A_CENTURY = timedelta(days=36_500)
-"""How long an approval must be good for if a process with the machine's own clock is to pay a batch of the test's clock."""
+"""How long an approval must last if a process with the machine's own clock pays a batch of the test's clock."""
 
 # Files in memory are as real, and need not wait for a disk; if memory is scarce they stay on the disk.
 MEMORY = Path("/dev/shm")  # noqa: S108 -- pytest makes a folder of its own in it
