@@ -48,6 +48,7 @@ from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database, closed_ledger
 from cashback.database.fenced import FencedDatabase
+from cashback.database.integrity.upgrade_backup import back_up_if_older
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
@@ -354,6 +355,9 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
 
     stop_signals.listen(stop_by)
     try:
+        copy = await back_up_if_older(ledger.location, ledger.now())
+        if copy is not None:
+            logger.info("the ledger of an older version is upgraded; %s holds it as it was before", copy)
         async with ledger as database:
             await serve(settings, database, stop, reread=reread)
     finally:

@@ -40,11 +40,12 @@ class Place:
         return loaded
 
 
-def ledger(settings: Settings, *, create: bool = False) -> Database:
+def ledger(settings: Settings, *, create: bool = False, upgrade: bool = False) -> Database:
     """Return the ledger that the settings name; `async with` opens it.
 
     A ledger that does not exist is refused, unless the command is one that creates it: a mistyped name must not make an
-    empty ledger, in which nothing is pending and every book balances.
+    empty ledger, in which nothing is pending and every book balances. A ledger of an older version is refused, unless
+    the command is one that upgrades it: reading must not change a ledger that an older bot still uses.
     """
     terms = settings.referral_settings
     return Database(
@@ -53,6 +54,7 @@ def ledger(settings: Settings, *, create: bool = False) -> Database:
         holding_days=terms.holding_days,
         dates=terms.earning_dates,
         must_exist=not create,
+        may_upgrade=upgrade,
     )
 
 

@@ -302,9 +302,10 @@ class Wizard:
 
     def _check(self, settings: Settings) -> bool:
         """Open the ledger, check everything, and register the slash commands."""
-        action, _ = self._portal.call(migrate, settings)
+        action, _, copy = self._portal.call(migrate, settings)
         if action != "none":
-            say(f"The ledger {ledger(settings).name} was {action}.")
+            backup = f"; {copy} holds it as it was before" if copy else ""
+            say(f"The ledger {ledger(settings).name} was {action}{backup}.")
         findings = self._portal.call(examine, settings)
         say(*map(finding_line, findings))
         count = self._portal.call(_register, settings)

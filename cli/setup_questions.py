@@ -94,7 +94,7 @@ class Questions:
 
     def secret(self, question: str, *, option: str) -> str:
         """Ask for a secret, which the terminal does not show."""
-        if self.takes_suggestions:
+        if self.takes_suggestions or not sys.stdin.isatty():
             raise CashbackError(f"{question} is missing; give {option}.")
         return self._prompt(question, None, option)
 

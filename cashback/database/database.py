@@ -15,7 +15,7 @@ from cashback.database.engine import ConnectionOwner, Failpoint, no_failpoint
 from cashback.database.payouts import approvals
 from cashback.database.referral_program import blacklist, pending, people, purchases, referrals, refunds
 from cashback.domain.earning import ANY_TIME, EarningDates
-from cashback.domain.errors import CashbackError, DatabaseUnavailableError
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError, OlderLedgerError
 from cashback.domain.ports import Clock, utc_now
 
 P = ParamSpec("P")
@@ -40,6 +40,7 @@ class Database:
         holding_days: int = 0,
         dates: EarningDates = ANY_TIME,
         must_exist: bool = False,
+        may_upgrade: bool = True,
         clock: Clock = utc_now,
         inline: bool = False,
         failpoint: Failpoint = no_failpoint,
@@ -48,7 +49,8 @@ class Database:
         """`location` is a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`; nothing is opened yet.
 
         `rate_ppm` is the default rate of a purchase in parts per million; it becomes payable after `holding_days`.
-        `dates` say which purchases earn. With `must_exist`, a missing ledger is refused, not created. `inline` and
+        `dates` say which purchases earn. With `must_exist`, a missing ledger is refused, not created; without
+        `may_upgrade`, one of an older schema is refused, not upgraded. `inline` and
         `failpoint` are for tests: SQL in the caller's thread, and a call before and after each commit.
         """
         self.location = located(location)
@@ -56,6 +58,7 @@ class Database:
         self._holding_days = holding_days
         self._dates = dates
         self._must_exist = must_exist
+        self._may_upgrade = may_upgrade
         self._clock = clock
         self._inline = inline
         self._failpoint = failpoint
@@ -85,6 +88,7 @@ class Database:
             revision = await door.read(schema.revision_of)
             if revision is None and not await door.read(schema.count_tables):
                 self._refuse_absence()
+            self._refuse_older(revision)
             if revision != schema.NEWEST:
                 await door.write(schema.upgrade, self.name, self._clock())
                 # These connections were made before the file was a ledger; new ones get a ledger's settings.
@@ -94,6 +98,15 @@ class Database:
             door.close()
             raise
         self._opened = door
+
+    def _refuse_older(self, revision: str | None) -> None:
+        """Raise for a ledger of an older version, if it must not be upgraded here."""
+        if schema.is_older(revision) and not self._may_upgrade:
+            message = (
+                f"Database {self.name} has the schema {revision} of an older version (this program needs"
+                f" {schema.NEWEST}); `cashback migrate` backs it up and upgrades it."
+            )
+            raise OlderLedgerError(message)
 
     def _refuse_absence(self) -> None:
         """Raise for a ledger that is not there, if it must be."""

@@ -42,6 +42,11 @@ def _revision_in(connection: Connection, table: str) -> str | None:
     return connection.scalars(text(f"SELECT version_num FROM {table}")).one_or_none()  # noqa: S608 -- our own names
 
 
+def is_older(revision: str | None) -> bool:
+    """Return whether a ledger of ours has the schema of an older version of this program."""
+    return revision is not None and revision != NEWEST and bool(list(MIGRATIONS.glob(f"versions/{revision}_*.py")))
+
+
 def may_hold_tables(location: Location) -> bool:
     """Return whether opening it is worth a try: opening a file that is not there, or is empty, would write it."""
     if not isinstance(location, Path):
@@ -71,7 +76,7 @@ def upgrade(connection: Connection, name: str, now: datetime) -> bool:
     if current is None:
         _begin(connection, now)
         return True
-    if not list(MIGRATIONS.glob(f"versions/{current}_*.py")):
+    if not is_older(current):
         message = (
             f"Database {name} has the schema {current} of a newer version; update this program (it knows {NEWEST})."
         )

@@ -69,6 +69,10 @@ class DatabaseUnavailableError(CashbackError):
     """The database cannot be used."""
 
 
+class OlderLedgerError(DatabaseUnavailableError):
+    """The ledger has the schema of an older version of this program."""
+
+
 class RolesUnknownError(CashbackError):
     """Your roles cannot be read from Discord at the moment; nothing was done. Try again in a minute."""
 

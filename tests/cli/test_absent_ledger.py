@@ -11,7 +11,7 @@ import typer.main
 from cli import app
 from tests.cli.conftest import Cashback
 
-CREATE_THE_LEDGER = {"migrate", "import", "purchase", "blacklist", "seed", "bot", "worker"}
+CREATE_THE_LEDGER = {"migrate", "import", "purchase", "blacklist", "seed", "setup", "bot", "worker"}
 HAVE_NO_LEDGER = {"demo"}
 NAME_THEIR_OWN = {"move"}
 WHAT_ELSE_IT_NEEDS = {"pay": ["--yes"], "reverse": ["--yes"], "export": ["1"]}

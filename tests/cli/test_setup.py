@@ -265,7 +265,7 @@ class Terminal:
     def answer(self, question: str, typed: str = "") -> None:
         """Wait for a question, and answer it."""
         self.read_until(question)
-        self.read_until(": ")
+        self.read_until(": " if question.endswith("token") else "]: ")
         os.write(self._master, f"{typed}\n".encode())
 
     def finish(self) -> int:

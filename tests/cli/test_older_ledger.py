@@ -1,0 +1,97 @@
+"""A ledger of an older version: `migrate`, `setup` and the bot upgrade it, after a backup; the others refuse it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+import bot
+from cashback.database.schema import NEWEST
+from cashback.settings import Settings
+from tests.cashback.database import first_ledger
+from tests.cli.conftest import Cashback
+from tests.conftest import FRIDAY, rows
+
+ME = 599287828863678298
+SCHEMA = "SELECT name, sql FROM sqlite_master ORDER BY name"
+
+
+@pytest.fixture
+def older(folder: Path) -> Path:
+    """Create a ledger of the first schema."""
+    path = folder / "cashback.db"
+    first_ledger.create(path, FRIDAY)
+    return path
+
+
+def backups(folder: Path) -> list[Path]:
+    return sorted(folder.glob("cashback.schema-0001-*.db"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["pending"],
+        ["history"],
+        ["stats"],
+        ["verify"],
+        ["pay", "--yes"],
+        ["pay", "--dry-run"],
+        ["blacklist", ME],
+        ["schedule", "pause"],
+        ["resume"],
+        ["purchase", "A", ME, "5"],
+    ],
+    ids=lambda words: " ".join(map(str, words)),
+)
+def test_other_commands_refuse_it_in_one_line_and_upgrade_nothing(
+    cashback: Cashback, older: Path, words: list[object]
+) -> None:
+    before = rows(older, SCHEMA)
+    answer = cashback(*words)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.error == (
+        f"Database cashback.db has the schema 0001 of an older version (this program needs {NEWEST});"
+        " `cashback migrate` backs it up and upgrades it."
+    )
+    assert rows(older, SCHEMA) == before
+    assert rows(older, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert backups(older.parent) == []
+
+
+def test_doctor_names_the_remedy(cashback: Cashback, older: Path) -> None:
+    answer = cashback("doctor")
+    assert answer.code == 1
+    assert "`cashback migrate` backs it up and upgrades it" in answer.out
+
+
+def test_migrate_backs_it_up_and_upgrades_it(cashback: Cashback, older: Path) -> None:
+    before = rows(older, "SELECT name, sql FROM sqlite_master ORDER BY name")
+    answer = cashback("migrate", "--json")
+    [copy] = backups(older.parent)
+    assert answer.code == 0
+    assert (answer.json["action"], answer.json["schema_before"], answer.json["backup"]) == (
+        *("upgraded", "0001"),
+        str(copy),
+    )
+    assert rows(copy, "SELECT name, sql FROM sqlite_master ORDER BY name") == before
+    assert cashback("verify").code == 0
+    assert cashback("migrate", "--json").json["backup"] is None
+    assert backups(older.parent) == [copy]
+
+
+def test_bot_backs_it_up_at_its_start(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class _StartedError(Exception):
+        """Ends the bot once its ledger is open."""
+
+    async def started(*_arguments: object, **_options: object) -> None:
+        raise _StartedError
+
+    monkeypatch.setattr(bot, "serve", started)
+    with pytest.raises(_StartedError):
+        anyio.run(bot.serve_until_signal, Settings(database=str(older)))
+    [copy] = backups(older.parent)
+    assert rows(copy, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert rows(older, "SELECT version_num FROM cashback_alembic_version") == [(NEWEST,)]
