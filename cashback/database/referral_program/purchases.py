@@ -187,7 +187,9 @@ _KNOWN_ORDERS: Final = select(
     _ORDERS,
     referral_purchases,
     and_(referral_purchases.c.source == bindparam("source"), referral_purchases.c.order_id == _ORDERS.c.value),
+    isouter=True,
 )
+"""An outer join, so that SQLite looks up each order by its key; otherwise it reads all of the source for each."""
 
 
 _MARKED: Final = select(
@@ -205,7 +207,9 @@ def _known_orders(connection: Connection, keys: Sequence[str], source: str) -> d
     if connection.scalar(_MARKED, {"source": source}):
         wanted = [*keys, *(f"#{key}" for key in keys)]
     rows = connection.execute(_KNOWN_ORDERS, {**among(wanted), "source": source})
-    return {order_key(order_id): (buyer, cents, intake) for order_id, buyer, cents, intake in rows}
+    return {
+        order_key(order_id): (buyer, cents, intake) for order_id, buyer, cents, intake in rows if order_id is not None
+    }
 
 
 _BUYERS: Final = listed(referrals.c.referred_user_id.type)
