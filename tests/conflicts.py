@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from sqlalchemy import Connection, exc
 
 from cashback.database.engine import ConnectionOwner
 from cashback.database.fenced import FencedDatabase
+
+ROOT: Final = Path(__file__).parents[1]
+WRITES: Final = ("write", "_change")
 
 
 class SerializationFailureError(Exception):
@@ -27,7 +32,7 @@ class Conflicts:
 
     def add(self, function: Callable[..., Any]) -> None:
         """Remember a function, also one that another is wrapped around."""
-        self.functions.add(f"{function.__module__.rpartition('.')[2]}.{function.__name__}")
+        self.functions |= {f"{function.__module__.rpartition('.')[2]}.{function.__name__}", f"*.{function.__name__}"}
 
 
 def run_all_twice(monkeypatch: pytest.MonkeyPatch) -> Conflicts:
@@ -58,3 +63,34 @@ def run_all_twice(monkeypatch: pytest.MonkeyPatch) -> Conflicts:
     monkeypatch.setattr(ConnectionOwner, "write", write_twice)
     monkeypatch.setattr(FencedDatabase, "write", note_fenced)
     return conflicts
+
+
+PARAMETERS: Final = frozenset({"change", "function", "guarded", "piece", "text"})
+"""What is written there comes from elsewhere."""
+
+
+def written_by(*folders: str) -> set[str]:
+    """List what the program's files give to `write`: functions as "module.function", methods as "*.function"."""
+    found = set[str]()
+    for path in sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        imported = {
+            alias.asname or alias.name: (node.module or "").rpartition(".")[2]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITES:
+                found |= _named(node.args[0], imported, path.stem) if node.args else set()
+    return found
+
+
+def _named(argument: ast.expr, imported: dict[str, str], module: str) -> set[str]:
+    if isinstance(argument, ast.Attribute) and isinstance(argument.value, ast.Name):
+        # A method may be of any module's class; a function is its module's, which is imported.
+        of = argument.value.id
+        return {f"{of if of in imported else '*'}.{argument.attr}"}
+    if isinstance(argument, ast.Name) and argument.id not in PARAMETERS:
+        return {f"{imported.get(argument.id, module)}.{argument.id}"}
+    return set()

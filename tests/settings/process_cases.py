@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import anyio
@@ -15,6 +15,7 @@ from cashback.database import Database
 from cashback.database.referral_program.purchases import Purchase
 from cashback.domain.ports import NullObserver
 from cashback.services import CLI
+from cli.context import ledger
 from cli.payment_session import open_payment_session
 from tests.settings.schedule_cases import on_the_command_line
 from tests.settings.world import World, setting
@@ -102,3 +103,45 @@ async def _ten_turns(world: World) -> float:
 def _on_a_clock_that_jumps(act: Callable[[], Awaitable[float]]) -> float:
     options = {"clock": MockClock(autojump_threshold=0)}
     return anyio.run(act, backend="trio", backend_options=options)
+
+
+async def earned_by_date(world: World, day: datetime) -> list[int]:
+    """Record a purchase of a past day on the command line's ledger and on the bot's; return what each earned."""
+    await world.database.create_referral(BUYER + 1, BUYER)
+    earned_cents = []
+
+    async def record(database: Database, order_id: str) -> None:
+        bought = Purchase(order_id=order_id, buyer_id=BUYER, amount_cents=10_000, purchased_at=day)
+        [recorded] = await database.record_purchases([bought])
+        earned_cents.append(recorded.earned_cents)
+
+    async def serve(_settings: object, database: Database, stop: anyio.Event, **_options: object) -> None:
+        await record(database, "at the bot")
+        stop.set()
+
+    async with ledger(world.place.settings()) as database:
+        await record(database, "at the command line")
+    world.monkeypatch.setattr(bot, "serve", serve)
+    await bot.serve_until_signal(world.settings.model_copy(update={"database": str(world.till.path)}))
+    return earned_cents
+
+
+@setting("referral_settings.earn_before_referral_days", (0, [0, 0]), (9, [0, 0]), (11, [50, 50]))
+async def a_purchase_ten_days_before_the_referral(world: World) -> object:
+    return await earned_by_date(world, world.clock() - timedelta(days=10))
+
+
+@setting("referral_settings.program_starts_on", (None, [50, 50]), ("2020-01-01", [50, 50]), ("2100-01-01", [0, 0]))
+async def a_purchase_of_today(world: World) -> object:
+    return await earned_by_date(world, datetime.now(UTC))
+
+
+@setting("log_level", ("info", "info"), ("ERROR", "error"))
+async def the_least_that_is_logged(world: World) -> object:
+    levels: list[str] = []
+    world.monkeypatch.setattr("bot.logs.set_up", lambda *, level: levels.append(level))
+    world.monkeypatch.setattr("bot.stop_signals.hold", lambda: None)
+    world.monkeypatch.setattr("bot.open_missing", lambda: None)
+    world.monkeypatch.setattr("bot.anyio.run", lambda *_arguments, **_options: None)
+    assert bot.main(world.settings) == 0
+    return levels[0]

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+from cryptography.fernet import Fernet
 
 import bot
 from cashback.database import Database
@@ -74,6 +75,7 @@ class World:
         self.config.write_text(json.dumps(content))
         self.monkeypatch.setenv("DISCORD_TOKEN", self.sandbox.token)
         self.monkeypatch.setenv("DISCORD_API_URL", self.sandbox.api_url)
+        self.monkeypatch.setenv("CASHBACK_WITHDRAWAL_KEYS", Fernet.generate_key().decode())
         self.settings = self.place.settings()
 
     async def services(self) -> bot.Services:
@@ -114,16 +116,22 @@ class Case:
     expected: tuple[tuple[Any, object], ...]
     act: Act
     given: dict[str, Any]
+    beside: dict[str, Any]
 
 
 CASES: list[Case] = []
 
 
-def setting(key: str, *expected: tuple[Any, object], **given: Any) -> Callable[[Act], Act]:  # noqa: ANN401 -- as in JSON
-    """Register a case. `given` are other settings of `referral_settings`."""
+def setting(
+    key: str,
+    *expected: tuple[Any, object],
+    beside: dict[str, Any] | None = None,
+    **given: Any,  # noqa: ANN401 -- as in JSON
+) -> Callable[[Act], Act]:
+    """Register a case. `given` are other settings of `referral_settings`, `beside` of the key's section."""
 
     def register(act: Act) -> Act:
-        CASES.append(Case(key=key, expected=expected, act=act, given=given))
+        CASES.append(Case(key=key, expected=expected, act=act, given=given, beside=beside or {}))
         return act
 
     return register
@@ -148,8 +156,11 @@ def file_with(case: Case, value: Any, world: World) -> dict[str, Any]:  # noqa: 
     *sections, name = case.key.split(".")
     part = content
     for section in sections:
-        part = part[section]
-    part[name] = [named.get(each, each) for each in value] if isinstance(value, list) else named.get(value, value)
+        part = part.setdefault(section, {})
+    part.update(case.beside)
+    part[name] = [named.get(each, each) for each in value] if isinstance(value, list) else value
+    if isinstance(value, str):
+        part[name] = named.get(value, value)
     return content
 
 
