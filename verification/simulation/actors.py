@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 
 from cashback.database.payouts import absences
 from cashback.database.referral_program import blacklist, purchases, referrals
-from cashback.domain.model import Absence, BatchSummary, Reversal
+from cashback.domain.model import Absence, BatchStatus, BatchSummary, Reversal
 from cashback.services import CLI, Actor, Source
 from verification.simulation.faulty_ledger import SimulatedLedger
 from verification.simulation.process import Process
@@ -22,6 +22,7 @@ STRANGER: Final = 4 * 10**17
 AMOUNTS_CENTS: Final = (0, 1, 99, 199, 1_000, 2_599, 49_999)
 RATES_PPM: Final = (5_000, 5_000, 100_000, 333_333, 1_000_000, 333, 0)
 RECENT_ORDERS: Final = 100
+EDITED_CENTS: Final = 777
 FOUNDING_RATE_PPM: Final = 100_000
 THINKING_SECONDS: Final = (0.0, 1.0, 20.0, 118.0, 119.99, 121.0, 300.0)
 CLOCK_STEPS: Final = (-3_600.0, -60.0, -1.0, 1.0, 90.0, 3_600.0, 90_000.0)
@@ -42,6 +43,8 @@ class Actors:
         self._buyers: list[int] = []
         self._grows = grows
         self._orders = self._refunds = 0
+        self._messages: list[tuple[int, str]] = []
+        """The proposals that Discord ever showed, by number and token, whatever became of the ledger."""
         self.busy = 0
 
     def at(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
@@ -64,8 +67,9 @@ class Actors:
     def anybody(self) -> Callable[[], Awaitable[None]]:
         """Choose an action."""
         members = (self.join, self.buy, self.refund, self.bar_or_forgive)
-        kinds = (*members, self.spend, self.pay, self.manage, self.take_back, self.ring, self.something_rare)
-        [kind] = self._chance.choices(kinds, weights=(2, 4, 2, 1, 1, 4, 2, 1, 2, 2))
+        admins = (self.pay, self.manage, self.take_back, self.press_old_message)
+        kinds = (*members, self.spend, *admins, self.break_or_mend_wallet, self.ring, self.something_rare)
+        [kind] = self._chance.choices(kinds, weights=(2, 4, 3, 1, 1, 4, 3, 4, 1, 1, 2, 2))
         return kind
 
     # The community.
@@ -184,13 +188,19 @@ class Actors:
         summary = await self._world.ask(f"{issuer} proposes to pay {target or 'everyone'}", propose)
         if summary is None:
             return
-        number = summary.batch_number
+        number, token = summary.batch_number, summary.token
+        old = [shown for shown in self._messages if shown[0] == number]
+        self._messages.append((number, token))
         await anyio.sleep(self._chance.choice(THINKING_SECONDS))
         async with anyio.create_task_group() as clicks:
             for _ in range(self._chance.choice((1, 1, 2, 3))):
-                clicks.start_soon(self._press, issuer, number)
+                clicks.start_soon(self._press, issuer, number, token)
             if self._chance.random() < 0.3:  # noqa: PLR2004 -- three in ten
-                clicks.start_soon(self._press, self._somebody_else(issuer), number)
+                clicks.start_soon(self._press, self._somebody_else(issuer), number, token)
+            for _, other_token in old:
+                clicks.start_soon(self._press, issuer, number, other_token)
+            if self._chance.random() < 0.1:  # noqa: PLR2004 -- one in ten
+                await self._press_while_edited(issuer, number, token)
         await self.second(number)
 
     async def second(self, number: int) -> None:
@@ -201,7 +211,23 @@ class Actors:
         await anyio.sleep(self._chance.choice(THINKING_SECONDS))
         async with anyio.create_task_group() as clicks:
             for admin in self._chance.choice(((2,), (2, 2), (0, 2), (1, 2))):
-                clicks.start_soon(self._press, self._world.admin(FIRST_ADMIN + admin), number)
+                clicks.start_soon(self._press, self._world.admin(FIRST_ADMIN + admin), number, batch.token)
+
+    async def _press_while_edited(self, issuer: Actor, number: int, token: str) -> None:
+        """Press while the plan is not the one that was shown: somebody edits its rows, and mends them afterwards."""
+        batch = self._world.model.batches.get(number)
+        if batch is None or batch.status is not BatchStatus.PROPOSED or batch.token != token:
+            return
+        self._world.edit_plan(number, EDITED_CENTS)
+        await self._press(issuer, number, token)
+        if self._world.model.batches.get(number) is batch:
+            self._world.edit_plan(number, -EDITED_CENTS)
+
+    async def press_old_message(self) -> None:
+        """Press a button of any message so far; its number may be another batch's since a backup was restored."""
+        if self._messages:
+            number, token = self._chance.choice(self._messages)
+            await self._press(self._world.admin(FIRST_ADMIN + self._chance.randrange(2)), number, token)
 
     def _somebody_else(self, issuer: Actor) -> Actor:
         """Choose a further presser: another admin, a stranger, or the issuer without the role."""
@@ -209,13 +235,13 @@ class Actors:
         stranger = Actor(source=Source.DISCORD, user_id=STRANGER, role_ids=frozenset({STRANGER}))
         return self._chance.choice((self._world.admin(FIRST_ADMIN + 2), stranger, without_role))
 
-    async def _press(self, actor: Actor, number: int) -> None:
+    async def _press(self, actor: Actor, number: int, token: str) -> None:
         """Press Confirm, or now and then Cancel."""
         await anyio.sleep(self._chance.choice((0.0, 0.0, 0.05)))
         if self._chance.random() < 0.15:  # noqa: PLR2004 -- one in seven
 
             async def press(life: Process) -> None:
-                await life.service.cancel(actor, number)
+                await life.service.cancel(actor, number, token=token)
 
             await self._world.ask(f"{actor} presses Cancel on batch {number}", press)
             return
@@ -223,7 +249,7 @@ class Actors:
             self._world.model.entitled.add((str(actor), number))
 
         async def confirm(life: Process) -> object:
-            return await life.service.approve(actor, number)
+            return await life.service.approve(actor, number, token=token)
 
         await self._world.ask(f"{actor} presses Confirm on batch {number}", confirm)
 
@@ -244,10 +270,11 @@ class Actors:
 
     async def take_back(self) -> None:
         """Reverse a batch's payouts, or one of them; now and then as two admins, or twice at once."""
-        batches = list(self._world.model.batches)[-3:]
+        batches = self._world.model.batches
+        paid = [number for number, batch in batches.items() if any(one.paid for one in batch.payouts.values())]
         if not batches:
             return
-        number, issuer = self._chance.choice(batches), self._world.admin(FIRST_ADMIN)
+        number, issuer = self._chance.choice(paid or list(batches)), self._world.admin(FIRST_ADMIN)
         referrer = self._chance.choice((None, self._chance.choice(self._referrers)))
 
         async def propose(life: Process) -> Reversal:
@@ -259,21 +286,30 @@ class Actors:
         await anyio.sleep(self._chance.choice(THINKING_SECONDS))
         async with anyio.create_task_group() as clicks:
             for admin in self._chance.choice(((0,), (0, 0), (0, 1), (0, 1, 1))):
-                clicks.start_soon(self._decide_reversal, self._world.admin(FIRST_ADMIN + admin), reversal.number)
+                clicks.start_soon(self._decide_reversal, self._world.admin(FIRST_ADMIN + admin), reversal)
 
-    async def _decide_reversal(self, admin: Actor, number: int) -> None:
+    async def _decide_reversal(self, admin: Actor, shown: Reversal) -> None:
+        number, token = shown.number, shown.token
         await anyio.sleep(self._chance.choice((0.0, 0.0, 5.0)))
         acts: tuple[Callable[[Process], Awaitable[object]], ...] = (
-            lambda life: life.service.approve_reversal(admin, number),
-            lambda life: life.service.cancel_reversal(admin, number),
+            lambda life: life.service.approve_reversal(admin, number, token=token),
+            lambda life: life.service.cancel_reversal(admin, number, token=token),
         )
         [act] = self._chance.choices(acts, weights=(5, 1))
         await self._world.ask(f"{admin} decides on reversal {number}", act)
 
+    async def break_or_mend_wallet(self) -> None:
+        """Make a wallet refuse to be written, or end that."""
+        if self._world.model.broken_wallet is None:
+            self._world.break_wallet(self._chance.choice(self._referrers))
+        else:
+            self._world.mend_wallet()
+
     async def spend(self) -> None:
         """Spend from a wallet, through another bot on the same file."""
         balances = self._world.model.balances
-        rich = sorted(person for person, cents in balances.items() if cents > 0)
+        broken = self._world.model.broken_wallet
+        rich = sorted(person for person, cents in balances.items() if cents > 0 and person != broken)
         if rich:
             person = self._chance.choice(rich)
             self._world.spend(person, self._chance.randint(1, balances[person]))

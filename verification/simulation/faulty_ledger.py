@@ -39,21 +39,29 @@ class Committed:
 class SimulatedLedger(Database):
     """One computer's ledger, for one world after another, so that each statement is compiled once.
 
-    `clock` is the world's, `faults` that of the process which has the file open, and `witness` is called with each
-    commit.
+    `clock` is the world's, and so is what draws tokens, `faults` that of the process which has the file open, and
+    `witness` is called with each commit.
     """
 
     clock: Clock
     faults: ProcessFaults
     witness: Callable[[Committed], None]
 
+    draw_token: Callable[[], str]
+
     def __init__(self, path: Path) -> None:
-        super().__init__(path, clock=self._tell_time, inline=True, failpoint=self._at_commit)
+        super().__init__(
+            path, clock=self._tell_time, inline=True, failpoint=self._at_commit, new_token=self._draw_token
+        )
         self._written: Committed | None = None
 
     def _tell_time(self) -> datetime:
         """Return the moment by the clock of the present world."""
         return self.clock()
+
+    def _draw_token(self) -> str:
+        """Draw a token by the chance of the present world."""
+        return self.draw_token()
 
     async def write(self, function: Callable[Concatenate[Any, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Write, unless a fault is injected."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from cashback.domain.calendar import Rule
@@ -29,6 +29,9 @@ class EndedWorld(Protocol):
         ...
 
 
+LAPSING: Final = timedelta(minutes=10)
+"""So soon after its moment an approval has lapsed in the rows too."""
+
 FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES)
 
 
@@ -43,11 +46,15 @@ def inspect(rows: sqlite3.Connection, model: LedgerModel) -> Iterator[str]:
 
 def _tables(model: LedgerModel) -> Iterator[tuple[str, str, list[tuple[Any, ...]]]]:
     yield (
-        "referrals (referrer, referred, spend, earned, paid, paid elsewhere, carry)",
+        "referrals (referrer, referred, spend, earned, paid, given back, charged, paid elsewhere, carry)",
         """SELECT referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents,
-        cashback_paid_cents, cashback_paid_elsewhere_cents, cashback_carry_ppm FROM referrals ORDER BY id""",
+        cashback_paid_cents, cashback_forfeited_cents, cashback_charged_cents, cashback_paid_elsewhere_cents,
+        cashback_carry_ppm FROM referrals ORDER BY id""",
         [
-            (r.referrer, r.referred, r.spend, r.earned, r.paid, r.elsewhere, int((r.exact - r.earned) * PPM))
+            (
+                *(r.referrer, r.referred, r.spend, r.earned, r.paid, r.given_back, r.charged, r.elsewhere),
+                int((r.exact - r.earned) * PPM),
+            )
             for r in model.referrals
         ],
     )
@@ -80,13 +87,25 @@ def _tables(model: LedgerModel) -> Iterator[tuple[str, str, list[tuple[Any, ...]
         ],
     )
     yield (
+        "shares (batch, referrer, member, shown, paid, taken back)",
+        """SELECT batch_number, referrer_id, referred_user_id, payable_cents, paid_cents, returned_cents
+        FROM cashback_payout_shares JOIN referrals ON referrals.id = referral_id ORDER BY 1, 2, referral_id""",
+        [
+            (number, person, model.referrals[place].referred, share.payable, share.paid, share.returned)
+            for number, batch in sorted(model.batches.items())
+            for person, payout in sorted(batch.payouts.items())
+            for place, share in sorted(payout.shares.items())
+        ],
+    )
+    yield (
         "direct messages (batch, member)",
         "SELECT batch_number, user_id FROM cashback_notifications ORDER BY 1, 2",
         sorted((number, person) for number, person, _, _ in model.moves if number is not None),
     )
     yield (
-        "payouts taken back (batch, referrer, cents, cents that were not there)",
-        "SELECT batch_number, referrer_id, amount_cents, shortfall_cents FROM cashback_payout_reversals ORDER BY 1, 2",
+        "payouts taken back (batch, referrer, cents, cents that were not there, cents that were not due)",
+        """SELECT batch_number, referrer_id, amount_cents, shortfall_cents, recovered_cents
+        FROM cashback_payout_reversals ORDER BY 1, 2""",
         [
             (number, person, *payout.taken_back)
             for number, batch in sorted(model.batches.items())
@@ -128,6 +147,8 @@ def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
             yield f"batch {number} is {batch.status} for ever"
         if batch.status in FINISHED and any(one.status is PayoutStatus.PLANNED for one in batch.payouts.values()):
             yield f"batch {number} is {batch.status} and has planned payouts"
+    for number in model.overdue(world.clock() - LAPSING):
+        yield f"batch {number} is {model.batches[number].status} although its approval lapsed"
     queued = rows.execute(
         "SELECT id, attempts, last_error FROM cashback_notifications WHERE status = 'queued'"
     ).fetchall()

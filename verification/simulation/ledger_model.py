@@ -1,6 +1,7 @@
 """An independent model of the ledger. It implements the rules of the money, without SQL.
 
-Earnings are exact fractions of a cent, and payable amounts are computed from the purchases each time.
+Earnings are exact fractions of a cent, and payable amounts are computed from the purchases each time. What a member has
+of a referral is what entered the wallet for it less what left it again; beside that stands what they gave back.
 """
 
 from collections.abc import Iterable
@@ -12,6 +13,12 @@ from typing import Final
 from cashback.domain.model import Absence, BatchStatus, PayoutStatus, SkipReason, SlotStatus
 
 PPM: Final = 1_000_000
+UNPAID: Final = (
+    BatchStatus.APPROVED,
+    BatchStatus.RUNNING,
+    BatchStatus.STOPPED,
+    BatchStatus.COMPLETED_WITH_FAILURES,
+)
 OPEN: Final = (BatchStatus.PROPOSED, BatchStatus.APPROVED, BatchStatus.RUNNING)
 
 
@@ -23,6 +30,8 @@ class Purchase:
     cents: int
     rate_ppm: int = 0
     payable_at: datetime | None = None
+    order: str = ""
+    recorded_at: datetime | None = None
     refunded: int = 0
     counts: bool = False
     """Whether it counts for a referral; a purchase before the referral does not."""
@@ -31,6 +40,13 @@ class Purchase:
     def exact(self) -> Fraction:
         """Its earnings in cents, exactly."""
         return Fraction((self.cents - self.refunded) * self.rate_ppm, PPM)
+
+    @property
+    def place(self) -> tuple[datetime, str]:
+        """Its place among the purchases of its referral, in the order in which they became payable."""
+        became_payable = self.payable_at or self.recorded_at
+        assert became_payable is not None  # noqa: S101 -- who records one knows when
+        return became_payable, self.order
 
 
 @dataclass(slots=True)
@@ -42,7 +58,15 @@ class Referral:
     purchases: list[Purchase] = field(default_factory=list)
     spend: int = 0
     exact: Fraction = Fraction(0)
-    paid: int = 0
+    kept: int = 0
+    """The cents that the member got for it and has not given back."""
+    given_back: int = 0
+    """The cents that the member gave back although they are earned: no refund took them off."""
+    charged: int = 0
+    """The cents that refunds took off although the member has them, less what was given back of that."""
+    taken_off: int = 0
+    """The whole cents that refunds took off the earnings."""
+    refunds: int = 0
     elsewhere: int = 0
     unlinked: bool = False
 
@@ -53,34 +77,94 @@ class Referral:
         self.spend += purchase.cents
         self.exact += purchase.exact
 
-    def take_back(self, purchase: Purchase, cents: int) -> None:
-        """Refund a part of a purchase."""
+    def refund(self, purchase: Purchase, cents: int) -> None:
+        """Refund a part of a purchase. Of its cashback that was paid, what was given back before is not owed again."""
+        before = self.earned
         self.exact -= purchase.exact
         purchase.refunded += cents
         self.exact += purchase.exact
         self.spend -= cents
+        self.refunds += 1
+        fell = before - self.earned
+        up_to_it = sum((one.exact for one in self.purchases if one.place <= purchase.place), Fraction())
+        was_paid = max(min(self.paid - int(up_to_it), fell), 0)
+        forgiven = min(self.given_back, was_paid)
+        self.given_back -= forgiven
+        self.charged += was_paid - forgiven
+        self.taken_off += fell
+
+    def give_back(self, cents: int, now: datetime) -> None:
+        """Take cents that the member has: a debt is settled first."""
+        settled = min(cents, self.owed(now))
+        self.kept -= cents
+        self.charged -= min(settled, self.charged)
+        self.given_back += cents - settled
+
+    @property
+    def paid(self) -> int:
+        """The cents that are not paid any more: what the member has, and what they gave back."""
+        return self.kept + self.given_back
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether its purchases became payable in the order in which they were recorded: no clock was set back."""
+        places = [one.place for one in self.purchases]
+        return places == sorted(places)
+
+    def owed(self, now: datetime) -> int:
+        """Return what the member has although refunds took it off."""
+        return max(min(self.paid - self.payable(now), self.kept), 0)
+
+    def returnable(self, share: "Share", now: datetime) -> int:
+        """Return what a reversal may take of a share: what the member has of it and later earnings did not make up."""
+        made_up = max(self.charged - self.owed(now), 0)
+        return max(min(share.paid - share.returned, self.kept - made_up), 0)
 
     @property
     def earned(self) -> int:
         """The whole cents that were earned."""
         return int(self.exact)
 
+    def payable(self, now: datetime) -> int:
+        """Return the whole cents of the earnings that are not held."""
+        held = (one.exact for one in self.purchases if one.payable_at is not None and one.payable_at > now)
+        return int(self.exact - sum(held, Fraction()))
+
     def pending(self, now: datetime) -> int:
         """Return the whole cents that may be paid now; negative if more was paid than is earned."""
-        held = (one.exact for one in self.purchases if one.payable_at is not None and one.payable_at > now)
-        return int(self.exact - sum(held, Fraction())) - self.paid
+        return self.payable(now) - self.paid
+
+
+@dataclass(slots=True)
+class Share:
+    """What a payout was shown to pay of one referral, what it paid of it, and what a reversal took back."""
+
+    payable: int
+    taken_off: int
+    refunds: int
+    purchases: int
+    """How many purchases the referral had when this was shown."""
+    paid: int = 0
+    returned: int = 0
+
+    def left(self, one: Referral, now: datetime) -> int:
+        """Return what may be paid of it: of what was shown, what no refund has taken off and nobody has paid."""
+        shown = self.payable - (one.taken_off - self.taken_off)
+        return max(min(shown, one.payable(now)) - one.paid, 0)
 
 
 @dataclass(slots=True)
 class Payout:
     """One line of a plan, and its outcome."""
 
-    approved: int
+    shares: dict[int, Share]
+    """By the place of the referral among all referrals."""
+    approved: int = 0
     status: PayoutStatus = PayoutStatus.PLANNED
     paid: int = 0
     reason: str | None = None
-    taken_back: tuple[int, int] | None = None
-    """The cents that a reversal took from the wallet, and those that the wallet did not hold."""
+    taken_back: tuple[int, int, int] | None = None
+    """The cents that a reversal took from the wallet, those that it did not hold, and those that were not due."""
 
 
 @dataclass(slots=True)
@@ -90,9 +174,13 @@ class Batch:
     proposed_by: str
     expires_at: datetime | None
     payouts: dict[int, Payout]
+    token: str
     needs_two: bool = False
     first_approved_by: str | None = None
     status: BatchStatus = BatchStatus.PROPOSED
+    lapses_at: datetime | None = None
+    is_edited: bool = False
+    """Whether its plan is another now than the one that was shown."""
     ends: int = 0
 
 
@@ -105,6 +193,7 @@ class Reversal:
     proposed_by: str
     expires_at: datetime
     needs_two: bool
+    token: str
     first_approved_by: str | None = None
     is_open: bool = True
 
@@ -153,7 +242,7 @@ class LedgerModel:
         for one in self.referrals_by.get(referrer, ()):
             share = min(cents, one.pending(now))
             if share > 0:
-                one.paid += share
+                one.kept += share
                 cents -= share
                 yield one, share
 
@@ -164,7 +253,18 @@ class LedgerModel:
         people = self.referrals_by if target is None else {target}
         left_out = {Absence.GONE, Absence.LEFT} if hold_leavers else {Absence.GONE}
         wanted = sorted(person for person in people if self.absent.get(person) not in left_out)
-        return {person: Payout(cents) for person in wanted if (cents := self.pending(person, now)) >= least}
+        return {
+            person: Payout(self._shown(person, now), cents)
+            for person in wanted
+            if (cents := self.pending(person, now)) >= least
+        }
+
+    def _shown(self, person: int, now: datetime) -> dict[int, Share]:
+        return {
+            place: Share(one.payable(now), one.taken_off, one.refunds, len(one.purchases))
+            for place, one in enumerate(self.referrals)
+            if one.referrer == person and one.pending(now) > 0
+        }
 
     # The referral program.
 
@@ -206,18 +306,19 @@ class LedgerModel:
             return 0
         one = self.referral_of[purchase.buyer]
         before = one.earned
-        one.take_back(purchase, cents)
+        one.refund(purchase, cents)
         return before - one.earned
 
     # Batches.
 
-    def approve(self, number: int, actor: str, now: datetime, wait: timedelta) -> bool:
+    def approve(self, number: int, actor: str, now: datetime, *, wait: timedelta, valid: timedelta) -> bool:
         """Approve a batch, or record the first of two approvals; an unauthorized or late approval is a violation.
 
         Return whether it is approved now.
         """
         batch = self.batches[number]
         self.require(batch.status is BatchStatus.PROPOSED, f"batch {number} was approved, it is {batch.status}")
+        self.require(not batch.is_edited, f"batch {number} was approved, its plan is not the one that was shown")
         in_time = batch.expires_at is None or now < batch.expires_at
         self.require(in_time, f"batch {number} was approved at {now}, its deadline was {batch.expires_at}")
         first = batch.first_approved_by
@@ -227,29 +328,76 @@ class LedgerModel:
         if batch.needs_two and first is None:
             batch.first_approved_by, batch.expires_at = actor, now + wait
             return False
-        batch.status = BatchStatus.APPROVED
+        batch.status, batch.lapses_at = BatchStatus.APPROVED, now + valid
         return True
+
+    def edit(self, number: int, cents: int) -> None:
+        """Change the shares of a batch, as who edits the rows does; who undoes it lowers them again."""
+        batch = self.batches[number]
+        batch.is_edited = cents > 0
+        for payout in batch.payouts.values():
+            for share in payout.shares.values():
+                share.payable += cents
+
+    def require_valid(self, number: int, now: datetime) -> None:
+        """Check that the approval of a batch that pays, or is to pay again, has not lapsed."""
+        lapses_at = self.batches[number].lapses_at
+        in_time = lapses_at is not None and now < lapses_at
+        self.require(in_time, f"batch {number} goes on at {now}, its approval lapsed at {lapses_at}")
+
+    def lapse(self, now: datetime) -> list[int]:
+        """Close the batches whose approval has lapsed: what they have not paid is pending again."""
+        lapsed = self.overdue(now)
+        for batch in map(self.batches.__getitem__, lapsed):
+            for payout in batch.payouts.values():
+                if payout.status in {PayoutStatus.PLANNED, PayoutStatus.FAILED}:
+                    payout.status, payout.reason = PayoutStatus.SKIPPED, SkipReason.LAPSED
+            was_finished = batch.status is BatchStatus.COMPLETED_WITH_FAILURES
+            batch.status = BatchStatus.COMPLETED if was_finished else BatchStatus.LAPSED
+            batch.ends += 1
+        return lapsed
+
+    def overdue(self, now: datetime) -> list[int]:
+        """List the batches with something to pay whose approval has lapsed."""
+        return [
+            number
+            for number, batch in sorted(self.batches.items())
+            if batch.status in UNPAID and batch.lapses_at is not None and batch.lapses_at <= now
+        ]
 
     def credit(self, number: int, first: int, last: int, now: datetime) -> tuple[int, int, int]:
         """Settle the planned payouts of a range; return how many were credited, their cents, and how many skipped."""
         batch = self.batches[number]
         self.require(batch.status is BatchStatus.RUNNING, f"batch {number} pays, it is {batch.status}")
+        self.require_valid(number, now)
         credited = cents = skipped = 0
         for person, payout in sorted(batch.payouts.items()):
             if not first <= person <= last or payout.status is not PayoutStatus.PLANNED:
                 continue
-            paid = min(payout.approved, self.pending(person, now))
-            if paid <= 0:
-                barred = person in self.barred
+            barred = person in self.barred
+            paid = 0 if barred else sum(self._pay_share(number, place, payout, now) for place in payout.shares)
+            if not paid:
                 payout.reason = SkipReason.BLACKLISTED if barred else SkipReason.NOTHING_PENDING
                 payout.status = PayoutStatus.SKIPPED
                 skipped += 1
                 continue
-            list(self.take(person, paid, now))
+            self.require(paid <= payout.approved, f"{person} is paid {paid} cents, approved were {payout.approved}")
             self.move(number, person, paid)
             payout.status, payout.paid = PayoutStatus.CREDITED, paid
             credited, cents = credited + 1, cents + paid
         return credited, cents, skipped
+
+    def _pay_share(self, number: int, place: int, payout: Payout, now: datetime) -> int:
+        """Pay what is left of a share. It never pays what was earned later than it was shown, whatever came between."""
+        one, share = self.referrals[place], payout.shares[place]
+        share.paid = share.left(one, now)
+        one.kept += share.paid
+        if share.paid:
+            bought = sum((purchase.exact for purchase in one.purchases[: share.purchases]), Fraction())
+            # Each refund may round a part of a cent in the member's favour.
+            most = int(bought) + one.refunds - share.refunds
+            self.require(one.paid <= most, f"batch {number} pays of {one.referred} what was earned after it was shown")
+        return share.paid
 
     def settle_rest(self, number: int, before: PayoutStatus) -> None:
         """Abandon the payouts of a batch that are in a state; they are skipped, and the batch is closed."""
@@ -277,25 +425,57 @@ class LedgerModel:
         self.balances[person] += cents
         self.moves.append((batch, person, cents, self.balances[person]))
 
-    def reversible(self, batch: int, referrer: int | None) -> dict[int, Payout]:
-        """Find the credited payouts of a batch, or of one referrer in it, that were not taken back."""
-        return {
-            person: payout
-            for person, payout in sorted(self.batches[batch].payouts.items())
-            if payout.status is PayoutStatus.CREDITED and payout.taken_back is None and referrer in {None, person}
-        }
+    def reversible(self, batch: int, referrer: int | None, now: datetime) -> dict[int, int]:
+        """Find what can be taken back of a batch's credited payouts, or of one referrer's in it."""
+        found = {}
+        for person, payout in sorted(self.batches[batch].payouts.items()):
+            if payout.status is PayoutStatus.CREDITED and payout.taken_back is None and referrer in {None, person}:
+                cents = sum(self.referrals[place].returnable(share, now) for place, share in payout.shares.items())
+                if cents:
+                    found[person] = cents
+        return found
 
-    def take_back(self, reversal: Reversal) -> tuple[int, int]:
+    def take_back(self, reversal: Reversal, now: datetime) -> tuple[int, int]:
         """Reverse payouts as far as the wallets hold them; return the cents taken, and the cents missing."""
         taken = missing = 0
-        for person, payout in self.reversible(reversal.batch, reversal.referrer).items():
-            held = min(payout.paid, max(self.balances[person], 0))
-            payout.taken_back = (held, payout.paid - held)
-            taken, missing = taken + held, missing + payout.paid - held
+        for person, cents in self.reversible(reversal.batch, reversal.referrer, now).items():
+            payout = self.batches[reversal.batch].payouts[person]
+            held = min(cents, max(self.balances[person], 0))
+            payout.taken_back = (held, cents - held, payout.paid - cents)
+            taken, missing = taken + held, missing + cents - held
             if held:
                 self.move(None, person, -held)
+                self._attribute(payout, held, now)
         reversal.is_open = False
         return taken, missing
+
+    def _attribute(self, payout: Payout, cents: int, now: datetime) -> None:
+        """Take cents off a payout's referrals, newest first."""
+        for place, share in sorted(payout.shares.items(), reverse=True):
+            one = self.referrals[place]
+            part = min(cents, one.returnable(share, now))
+            share.returned += part
+            one.give_back(part, now)
+            cents -= part
+
+    def judge_shares(self, now: datetime) -> None:
+        """Check from the member's side, by what entered and left the wallet, that cashback is taken once."""
+        paid: dict[int, int] = {}
+        shown: dict[int, int] = {}
+        for batch in self.batches.values():
+            for payout in batch.payouts.values():
+                for place, share in payout.shares.items():
+                    paid[place] = paid.get(place, 0) + share.paid - share.returned
+                    if share.returned:
+                        shown[place] = max(shown.get(place, 0), share.purchases)
+        for place, one in enumerate(self.referrals):
+            has = paid.get(place, 0) + one.elsewhere
+            self.require(one.kept == has >= 0, f"{one.referrer} has {has} cents of {one.referred}, not {one.kept}")
+            self.require(0 <= one.owed(now) <= has, f"{one.referrer} has {has} cents, and owes {one.owed(now)}")
+            earned = sum((purchase.exact for purchase in one.purchases[: shown.get(place, 0)]), Fraction())
+            is_less = one.given_back <= int(earned) + one.refunds
+            text = f"{one.referrer} lost {one.given_back} of {one.referred}, what was reversed earns {int(earned)}"
+            self.require(is_less or not one.is_in_order, text)
 
     def open_batches(self) -> list[int]:
         """List the unfinished batches."""

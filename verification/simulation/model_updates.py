@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from cashback.database.payouts import runs
 from cashback.database.referral_program import purchases, refunds
 from cashback.domain.model import BatchLimits, BatchStatus, PayoutStatus, SlotStatus
 from verification.simulation.faulty_ledger import Committed
@@ -34,7 +35,9 @@ def _purchase(done: Committed, bought: purchases.Purchase) -> Purchase:
     now: datetime = done.arguments["now"]
     held = timedelta(days=done.arguments["holding_days"])
     payable_at = (bought.purchased_at or now) + held if held else None
-    return Purchase(bought.buyer_id, bought.amount_cents, done.arguments["rate_ppm"], payable_at)
+    return Purchase(
+        bought.buyer_id, bought.amount_cents, done.arguments["rate_ppm"], payable_at, bought.order_id, recorded_at=now
+    )
 
 
 def _buy_many(model: LedgerModel, done: Committed) -> None:
@@ -93,7 +96,9 @@ def _propose(model: LedgerModel, done: Committed) -> None:
         f" all, pending are {len(payouts)} of {total}",
     )
     needs_two = _needs_two(payouts, wanted["terms"])
-    model.batches[summary.batch_number] = Batch(wanted["actor"], wanted["expires_at"], payouts, needs_two=needs_two)
+    model.batches[summary.batch_number] = Batch(
+        wanted["actor"], wanted["expires_at"], payouts, summary.token, needs_two=needs_two
+    )
 
 
 def _needs_two(payouts: Mapping[int, Payout], terms: BatchLimits) -> bool:
@@ -101,14 +106,22 @@ def _needs_two(payouts: Mapping[int, Payout], terms: BatchLimits) -> bool:
     return threshold is not None and sum(payout.approved for payout in payouts.values()) >= threshold
 
 
+def _require_message(model: LedgerModel, done: Committed, token: str) -> None:
+    """Check that the message whose button was pressed showed this very proposal; no token means no message."""
+    carried = done.arguments["token"]
+    model.require(carried in {None, token}, f"an old message decided {done.function} of {done.arguments['number']}")
+
+
 def _approve(model: LedgerModel, done: Committed) -> None:
     told = done.arguments
-    approved = model.approve(told["number"], told["actor"], told["now"], told["wait"])
+    _require_message(model, done, model.batches[told["number"]].token)
+    approved = model.approve(told["number"], told["actor"], told["now"], wait=told["wait"], valid=told["valid"])
     model.require(approved == (done.result is not None), f"an approval of batch {told['number']} gave {done.result}")
 
 
 def _cancel(model: LedgerModel, done: Committed) -> None:
     batch = model.batches[done.arguments["number"]]
+    _require_message(model, done, batch.token)
     model.require(batch.status is BatchStatus.PROPOSED, f"a batch was cancelled that is {batch.status}")
     batch.status = BatchStatus.CANCELLED
 
@@ -126,9 +139,16 @@ def _expire(model: LedgerModel, done: Committed) -> None:
 def _start(model: LedgerModel, done: Committed) -> None:
     batch = model.batches[done.arguments["number"]]
     may = batch.status in {BatchStatus.APPROVED, BatchStatus.RUNNING}
-    model.require(done.result == may, f"a batch that is {batch.status} was started: {done.result}")
-    if done.result:
+    started = done.result is runs.Start.RUNNING
+    model.require(started == may, f"a batch that is {batch.status} was started: {done.result}")
+    if started:
+        model.require_valid(done.arguments["number"], done.arguments["now"])
         batch.status = BatchStatus.RUNNING
+
+
+def _lapse(model: LedgerModel, done: Committed) -> None:
+    lapsed = model.lapse(done.arguments["now"])
+    model.require(done.result == lapsed, f"the approvals of {done.result} lapsed, those of {lapsed} have")
 
 
 def _credit(model: LedgerModel, done: Committed) -> None:
@@ -158,6 +178,7 @@ def _stop(model: LedgerModel, done: Committed) -> None:
 def _resume(model: LedgerModel, done: Committed) -> None:
     batch = model.batches[done.arguments["number"]]
     model.require(batch.status is BatchStatus.STOPPED, f"a batch was resumed that is {batch.status}")
+    model.require_valid(done.arguments["number"], done.arguments["now"])
     batch.status = BatchStatus.RUNNING
 
 
@@ -175,6 +196,7 @@ def _retry(model: LedgerModel, done: Committed) -> None:
     failed = [one for one in batch.payouts.values() if one.status is PayoutStatus.FAILED]
     may = batch.status is BatchStatus.COMPLETED_WITH_FAILURES and len(failed) == done.result
     model.require(may, f"{done.result} payouts are retried, failed are {len(failed)}, the batch is {batch.status}")
+    model.require_valid(done.arguments["number"], done.arguments["now"])
     batch.status = BatchStatus.RUNNING
     for one in failed:
         one.status, one.reason = PayoutStatus.PLANNED, None
@@ -185,8 +207,8 @@ def _retry(model: LedgerModel, done: Committed) -> None:
 
 def _propose_reversal(model: LedgerModel, done: Committed) -> None:
     told, wanted = done.result, done.arguments
-    payouts = model.reversible(wanted["batch_number"], wanted["referrer_id"])
-    cents = sum(payout.paid for payout in payouts.values())
+    payouts = model.reversible(wanted["batch_number"], wanted["referrer_id"], wanted["now"])
+    cents = sum(payouts.values())
     model.require(
         (told.planned_count, told.planned_cents) == (len(payouts), cents) and cents > 0,
         f"reversal {told.number} shows {told.planned_count} payouts of {told.planned_cents} cents, there are"
@@ -199,12 +221,14 @@ def _propose_reversal(model: LedgerModel, done: Committed) -> None:
         wanted["actor"],
         wanted["expires_at"],
         needs_two=threshold is not None and cents >= threshold,
+        token=told.token,
     )
 
 
 def _approve_reversal(model: LedgerModel, done: Committed) -> None:
     number, actor, now = done.arguments["number"], done.arguments["actor"], done.arguments["now"]
     one = model.reversals[number]
+    _require_message(model, done, one.token)
     model.require(one.is_open and now < one.expires_at, f"reversal {number} was approved too late, or twice")
     others = {one.proposed_by, one.first_approved_by}
     may = actor == one.proposed_by if one.first_approved_by is None else actor not in others
@@ -212,13 +236,15 @@ def _approve_reversal(model: LedgerModel, done: Committed) -> None:
     if one.needs_two and one.first_approved_by is None:
         one.first_approved_by, one.expires_at = actor, now + done.arguments["wait"]
         return
-    expected = model.take_back(one)
+    expected = model.take_back(one, now)
     told = (done.result.reversed_cents, done.result.shortfall_cents)
     model.require(told == expected, f"reversal {number} took (cents, not there) {told}, it must be {expected}")
 
 
 def _cancel_reversal(model: LedgerModel, done: Committed) -> None:
-    model.reversals[done.arguments["number"]].is_open = False
+    one = model.reversals[done.arguments["number"]]
+    _require_message(model, done, one.token)
+    one.is_open = False
 
 
 # The schedule.
@@ -238,9 +264,12 @@ def _pay_slot(model: LedgerModel, done: Committed) -> None:
     model.require(number is not None, f"the slot of {slot_at} got no batch, {len(payouts)} payouts are pending")
     if number is not None:
         model.slots[slot_at] = (SlotStatus.BATCHED, number)
-        model.batches[number] = Batch("schedule", None, payouts, needs_two=_needs_two(payouts, done.arguments["terms"]))
+        terms: BatchLimits = done.arguments["terms"]
+        needs_two = _needs_two(payouts, terms)
+        model.batches[number] = Batch("schedule", None, payouts, done.arguments["token"], needs_two=needs_two)
         model.entitled.add(("schedule", number))
-        model.approve(number, "schedule", now, timedelta(hours=done.arguments["terms"].approval_hours))
+        wait, valid = timedelta(hours=terms.approval_hours), timedelta(days=terms.approval_valid_days)
+        model.approve(number, "schedule", now, wait=wait, valid=valid)
 
 
 def _decide_slot(model: LedgerModel, done: Committed) -> None:
@@ -286,6 +315,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     "proposals.cancel": _cancel,
     "proposals.expire": _expire,
     "runs.start": _start,
+    "lapsing.lapse_due": _lapse,
     "crediting.credit_chunk": _credit,
     "crediting.fail_payout": _fail,
     "runs.finish": _finish,
@@ -305,9 +335,14 @@ HANDLERS: Final[dict[str, Handler]] = {
 }
 """The model's update for each function that writes money or decisions into the ledger."""
 
+TAKING: Final = {"refunds.record_refund", "crediting.credit_chunk", "reversals.approve", "pending.mark_paid"}
+"""The functions that pay cashback or take it back."""
+
 
 def enter(model: LedgerModel, done: Committed) -> None:
     """Apply a commit to the model."""
     handler = HANDLERS.get(done.function)
     if handler is not None:
         handler(model, done)
+        if done.function in TAKING:
+            model.judge_shares(done.arguments["now"])

@@ -49,7 +49,8 @@ async def _wait(world: World, done: Callable[[], bool]) -> None:
 
 def _is_quiet(world: World) -> bool:
     # A slot that has just passed is decided at the program's next check: nothing triggers it here.
-    return not world.model.open_batches() and not world.queued() and not world.undecided_slots()
+    is_done = not world.model.open_batches() and not world.model.overdue(world.clock())
+    return is_done and not world.queued() and not world.undecided_slots()
 
 
 async def _decide_what_waits(world: World) -> None:

@@ -11,7 +11,7 @@ from verification.simulation.environment import Environment
 from verification.simulation.quiescence import calm_down
 from verification.simulation.randomness import FaultRates
 from verification.simulation.run_world import run_world
-from verification.simulation.workload import play_scene, prepare
+from verification.simulation.workload import back_up_or_restore, play_scene, prepare
 from verification.simulation.world import ADMIN_ROLE, World
 
 
@@ -64,6 +64,7 @@ def _settings(chance: Random) -> Settings:
         dm_retry_attempts=chance.choice((0, 2)),
         dm_per_second=chance.choice((0.2, 1.0, 50.0)),
         min_payout_cents=chance.choice((1, 1, 50)),
+        approval_valid_days=chance.choice((1, 3, 14)),
         approval_threshold_cents=chance.choice((None, None, 1_000)),
         payout_retry_attempts=chance.choice((0, 1)),
         holding_days=chance.choice((0, 0, 1, 14)),
@@ -78,6 +79,7 @@ async def _live(world: World) -> None:
     async with anyio.create_task_group() as crowd:
         actors = Actors(world, crowd, referrers=world.chance.randint(3, 7))
         await prepare(world, actors)
-        for _ in range(world.chance.randint(2, 3)):
+        for _ in range(world.chance.randint(2, 4)):
             await play_scene(world, actors)
+            back_up_or_restore(world)
         await calm_down(world, actors)

@@ -17,6 +17,7 @@ from cashback.services import Actor, Source
 from cashback.services.schedule import schedule_of
 from cashback.settings import Settings
 from pipeline.runner import explain
+from verification.simulation.backup import Backup
 from verification.simulation.discord_model import DiscordModel
 from verification.simulation.faulty_ledger import Committed, SimulatedLedger
 from verification.simulation.invariants import inspect, inspect_end, undecided_slots
@@ -131,7 +132,8 @@ class World:
         self._rows = sqlite3.connect(computers[0].path, isolation_level=None)
         self._computers = computers
         for computer in computers:
-            computer.clock, computer.witness = self.clock, self._witness
+            computer.clock, computer.witness, computer.draw_token = self.clock, self._witness, self._draw_token
+        self._backup: Backup | None = None
 
     @property
     def rule(self) -> Rule:
@@ -161,11 +163,41 @@ class World:
             FROM referrals"""
         ).fetchall()
         self.end = End(self.clock(), *sums)
+        self._forget_backup()
         self._rows.close()
 
     def execute(self, statement: str, *parameters: Any) -> None:  # noqa: ANN401 -- whatever the row holds
         """Change the file like another program."""
         self._rows.execute(statement, parameters)
+
+    def edit_plan(self, number: int, cents: int) -> None:
+        """Raise, by SQL, what a batch is to pay of each referral; or lower it again."""
+        self.tell(f"somebody adds {cents} cents to each share of batch {number}")
+        guard = "cashback_payout_shares_fixed"
+        [(again,)] = self._rows.execute("SELECT sql FROM sqlite_master WHERE name = ?", (guard,)).fetchall()
+        self.execute("BEGIN IMMEDIATE")
+        self.execute(f"DROP TRIGGER {guard}")
+        self.execute(
+            "UPDATE cashback_payout_shares SET payable_cents = payable_cents + ? WHERE batch_number = ?", cents, number
+        )
+        self.execute(again)
+        self.execute("COMMIT")
+        self.model.edit(number, cents)
+
+    def break_wallet(self, person: int) -> None:
+        """Let a wallet refuse to be written."""
+        self.tell(f"the wallet of {person} is broken")
+        self.model.broken_wallet = person
+        self.execute(
+            "CREATE TRIGGER broken_wallet BEFORE UPDATE OF wallet_balance_cents ON users"
+            f" WHEN OLD.discord_id = {person} BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
+        )
+
+    def mend_wallet(self) -> None:
+        """Mend the wallet that is broken."""
+        self.tell("the broken wallet is mended")
+        self.model.broken_wallet = None
+        self.execute("DROP TRIGGER broken_wallet")
 
     def spend(self, person: int, cents: int) -> None:
         """Take money out of a wallet like another bot."""
@@ -181,6 +213,28 @@ class World:
             *(person, -cents, self.model.balances[person]),
         )
         self.execute("COMMIT")
+
+    def _draw_token(self) -> str:
+        """Draw a token as random as the rest of the world: the same seed gives the same."""
+        return f"{self.chance.getrandbits(64):016x}"
+
+    def back_up(self) -> None:
+        """Copy the ledger. No process may run."""
+        if any(batch.is_edited for batch in self.model.batches.values()):
+            return
+        self.tell("the ledger is backed up")
+        self._forget_backup()
+        self._backup = Backup.make(self._rows, self.discord)
+
+    def restore(self) -> None:
+        """Put the copy back, if there is one: Discord keeps the messages of what came after it."""
+        if self._backup is not None:
+            self.tell("the backup is restored")
+            self.model = self._backup.restore(self._rows, self.discord)
+
+    def _forget_backup(self) -> None:
+        if self._backup is not None:
+            self._backup.rows.close()
 
     def queued(self) -> int:
         """Count the direct messages that are still to be sent."""

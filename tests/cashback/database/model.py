@@ -18,7 +18,32 @@ class Order:
     amount: int
     rate_ppm: int
     payable_at: datetime | None
+    place: tuple[datetime, str]
+    """When it became payable, and its id: paid cashback covers a referral's orders in this order."""
     refunded: int = 0
+
+    @property
+    def earned_ppm(self) -> int:
+        """Return what it earns, in millionths of a cent."""
+        return (self.amount - self.refunded) * self.rate_ppm
+
+
+@dataclass(slots=True)
+class Share:
+    """What a payout was shown to pay of a referral, what it paid, and what a reversal took."""
+
+    one: Referral
+    payable: int
+    taken_off: int
+    paid: int = 0
+    returned: int = 0
+
+    def pay(self, now: datetime) -> int:
+        """Pay of what was shown what no refund took off and nobody paid."""
+        shown = self.payable - (self.one.taken_off - self.taken_off)
+        self.paid = max(0, min(shown, self.one.earned_ppm(now) // PPM) - self.one.paid)
+        self.one.kept += self.paid
+        return self.paid
 
 
 @dataclass(slots=True)
@@ -28,8 +53,47 @@ class Referral:
     referrer: int
     referred: int
     orders: list[Order] = field(default_factory=list)
-    paid: int = 0
+    kept: int = 0
+    """What entered the wallet for it and did not leave it again."""
+    given_back: int = 0
+    """What reversals took although it is earned."""
+    charged: int = 0
+    """What refunds took off although it was kept, less what was given back of that."""
+    taken_off: int = 0
     elsewhere: int = 0
+
+    @property
+    def paid(self) -> int:
+        """Return what is not paid any more."""
+        return self.kept + self.given_back
+
+    def refund(self, order: Order, cents: int) -> None:
+        """Refund a part of an order: what was given back of its cashback is not owed again."""
+        before = self.earned_ppm()
+        order.refunded += cents
+        fell = before // PPM - self.earned_ppm() // PPM
+        up_to_it = sum(one.earned_ppm for one in self.orders if one.place <= order.place)
+        was_paid = max(0, min(self.paid - up_to_it // PPM, fell))
+        forgiven = min(self.given_back, was_paid)
+        self.given_back -= forgiven
+        self.charged += was_paid - forgiven
+        self.taken_off += fell
+
+    def owed(self, now: datetime) -> int:
+        """Return what was kept although refunds took it off."""
+        return max(0, min(self.paid - self.earned_ppm(now) // PPM, self.kept))
+
+    def returnable(self, share: Share, now: datetime) -> int:
+        """Return what a reversal may take: what was kept of the share and no later earnings made up for."""
+        made_up = max(0, self.charged - self.owed(now))
+        return max(0, min(share.paid - share.returned, self.kept - made_up))
+
+    def give_back(self, cents: int, now: datetime) -> None:
+        """Give cents back; a debt is settled first."""
+        settled = min(cents, self.owed(now))
+        self.kept -= cents
+        self.charged -= min(settled, self.charged)
+        self.given_back += cents - settled
 
     @property
     def spend(self) -> int:
@@ -39,7 +103,7 @@ class Referral:
     def earned_ppm(self, payable_by: datetime | None = None) -> int:
         """Return all earnings, or their payable part, in millionths of a cent."""
         return sum(
-            (order.amount - order.refunded) * order.rate_ppm
+            order.earned_ppm
             for order in self.orders
             if payable_by is None or order.payable_at is None or order.payable_at <= payable_by
         )
@@ -52,6 +116,7 @@ class Referral:
 @dataclass(slots=True)
 class Payout:
     approved: int
+    shares: list[Share]
     status: str = PayoutStatus.PLANNED
     paid: int = 0
     reason: str | None = None
@@ -63,6 +128,11 @@ class Batch:
     expires_at: datetime
     payouts: dict[int, Payout]
     status: str = BatchStatus.PROPOSED
+    lapses_at: datetime | None = None
+
+    def is_lapsed(self, now: datetime) -> bool:
+        """Return whether its approval has lapsed."""
+        return self.lapses_at is not None and self.lapses_at <= now
 
     def planned(self) -> list[int]:
         """List the unsettled referrers, in key order."""
@@ -111,7 +181,7 @@ class Model:
         taken = []
         for one in self.of(referrer):
             share = min(cents, one.pending(now))
-            one.paid += share
+            one.kept += share
             cents -= share
             taken.append((one, share))
         assert not cents
@@ -122,29 +192,71 @@ class Model:
         paid: list[int] = []
         for referrer in sorted(referrers):
             payout = self.batches[number].payouts[referrer]
-            cents = min(payout.approved, self.pending(referrer, now))
+            barred = referrer in self.blacklisted
+            cents = 0 if barred else sum(share.pay(now) for share in payout.shares)
+            assert cents <= payout.approved
             if not cents:
                 payout.status = PayoutStatus.SKIPPED
-                payout.reason = "blacklisted" if referrer in self.blacklisted else "nothing_pending"
+                payout.reason = "blacklisted" if barred else "nothing_pending"
                 continue
-            self.take(referrer, cents, now)
             self.balances[referrer] += cents
             self.moves.append((number, referrer, cents, self.balances[referrer]))
             payout.status, payout.paid = PayoutStatus.CREDITED, cents
             paid.append(cents)
         return len(paid), sum(paid), len(referrers) - len(paid)
 
-    def take_back(self, number: int, people: list[int]) -> tuple[int, int]:
+    def plan(self, wanted: set[int], now: datetime) -> dict[int, Payout]:
+        """Plan the payouts of those with something pending, with what is shown of each referral."""
+        return {
+            person: Payout(
+                cents, [Share(one, one.earned_ppm(now) // PPM, one.taken_off) for one in self.payable(person, now)]
+            )
+            for person in wanted
+            if (cents := self.pending(person, now))
+        }
+
+    def payable(self, referrer: int, now: datetime) -> list[Referral]:
+        """List the referrals with something to pay."""
+        return [one for one in self.of(referrer) if one.pending(now)]
+
+    def lapse(self, now: datetime) -> list[int]:
+        """Close the batches whose approval has lapsed."""
+        waiting = {BatchStatus.APPROVED, BatchStatus.RUNNING, BatchStatus.STOPPED, BatchStatus.COMPLETED_WITH_FAILURES}
+        lapsed = [n for n, one in sorted(self.batches.items()) if one.status in waiting and one.is_lapsed(now)]
+        for number in lapsed:
+            for payout in self.batches[number].payouts.values():
+                if payout.status in {PayoutStatus.PLANNED, PayoutStatus.FAILED}:
+                    payout.status, payout.reason = PayoutStatus.SKIPPED, "lapsed"
+            was_finished = self.batches[number].status == BatchStatus.COMPLETED_WITH_FAILURES
+            self.audit.append(("batch_lapsed", number))
+            self.move(number, BatchStatus.COMPLETED if was_finished else BatchStatus.LAPSED, "batch_finished")
+        return lapsed
+
+    def reversible(self, number: int, person: int | None, now: datetime) -> dict[int, int]:
+        """Find what can be taken back of a batch, or of one person in it."""
+        found = {
+            one: sum(share.one.returnable(share, now) for share in payout.shares)
+            for one, payout in sorted(self.batches[number].payouts.items())
+            if payout.status == PayoutStatus.CREDITED and not payout.is_reversed and person in {None, one}
+        }
+        return {one: cents for one, cents in found.items() if cents}
+
+    def take_back(self, number: int, people: dict[int, int], now: datetime) -> tuple[int, int]:
         """Reverse credited payouts as far as each wallet holds them; return the cents taken and the cents missing."""
         reversed_cents = shortfall = 0
-        for person in people:
+        for person, due in people.items():
             payout = self.batches[number].payouts[person]
-            cents = min(payout.paid, self.balances[person])
+            cents = left = min(due, self.balances[person])
+            for share in reversed(payout.shares):
+                part = min(left, share.one.returnable(share, now))
+                share.returned += part
+                share.one.give_back(part, now)
+                left -= part
             self.balances[person] -= cents
             if cents:
                 self.moves.append((None, person, -cents, self.balances[person]))
             payout.is_reversed = True
             reversed_cents += cents
-            shortfall += payout.paid - cents
+            shortfall += due - cents
         self.audit += [("reversal_proposed", number), ("payouts_reversed", number)]
         return reversed_cents, shortfall

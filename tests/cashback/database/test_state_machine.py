@@ -25,12 +25,12 @@ from sqlalchemy import Connection
 
 from cashback.database import Database
 from cashback.database.integrity import reconciliation
-from cashback.database.payouts import approvals, crediting, proposals, retries, reversals, runs
+from cashback.database.payouts import approvals, crediting, lapsing, proposals, retries, reversals, runs
 from cashback.database.referral_program import blacklist, purchases, referrals, refunds
 from cashback.database.referral_program.pending import all_pending, mark_paid
 from cashback.domain.errors import BlacklistedError, CashbackError, NothingPendingError, StaleBatchError
 from cashback.domain.model import BatchLimits, BatchStatus, BatchSummary, ChunkDiscovered, PayoutStatus
-from tests.cashback.database.model import PPM, Batch, Model, Order, Payout, Referral
+from tests.cashback.database.model import PPM, Batch, Model, Order, Referral
 from tests.conftest import Clock
 
 P = ParamSpec("P")
@@ -157,7 +157,8 @@ class LedgerMachine(RuleBasedStateMachine):
         referral = self.model.referral_to(buyer)
         earns = referral is not None and referral.referrer not in self.model.blacklisted
         payable_at = self.clock() + timedelta(days=days) if days and amount and earns else None
-        self.model.orders[order] = Order(buyer, amount, rate_ppm if earns else 0, payable_at)
+        place = (payable_at or self.clock(), order)
+        self.model.orders[order] = Order(buyer, amount, rate_ppm if earns else 0, payable_at, place)
         if referral is None:
             assert earned is None
             return
@@ -188,7 +189,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 record()
         else:
             record()
-            bought.refunded += cents
+            referral = self.model.referral_to(bought.buyer)
+            if referral is not None and bought in referral.orders:
+                referral.refund(bought, cents)
+            else:
+                bought.refunded += cents
             self.model.refunds[key] = (order, cents)
             self.model.audit.append(("purchase_refunded", None))
 
@@ -235,25 +240,21 @@ class LedgerMachine(RuleBasedStateMachine):
 
         everyone = {one.referrer for one in self.model.referrals}
         wanted = everyone if payee is None else {payee}
-        plan = {
-            person: self.model.pending(person, self.clock())
-            for person in wanted
-            if self.model.pending(person, self.clock())
-        }
+        payouts = self.model.plan(wanted, now)
         if payee in self.model.blacklisted:
             with pytest.raises(BlacklistedError):
                 propose()
-        elif not plan:
+        elif not payouts:
             with pytest.raises(NothingPendingError):
                 propose()
         else:
             summary = propose()
-            assert (summary.users, summary.total_cents) == (len(plan), sum(plan.values()))
-            payouts = {person: Payout(cents) for person, cents in plan.items()}
+            planned = sum(payout.approved for payout in payouts.values())
+            assert (summary.users, summary.total_cents) == (len(payouts), planned)
             self.model.batches[summary.batch_number] = Batch(expires_at, payouts)
             self.model.audit.append(("batch_proposed", summary.batch_number))
 
-    @rule(seconds=st.sampled_from([1, 60, 119, 120, 86_400]))
+    @rule(seconds=st.sampled_from([1, 60, 119, 120, 86_400, 14 * 86_400]))
     def time_passes(self, seconds: int) -> None:
         self.clock.advance(seconds)
 
@@ -273,6 +274,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         self.write(approvals.approve, number, actor="cli", now=self.clock())
         self.model.move(number, BatchStatus.APPROVED, "batch_approved")
+        batch.lapses_at = self.clock() + approvals.VALID
 
     @precondition(lambda self: self.model.batches)
     @rule(which=WHICH)
@@ -296,11 +298,20 @@ class LedgerMachine(RuleBasedStateMachine):
         for number in overdue:
             self.model.move(number, BatchStatus.EXPIRED, "batch_expired")
 
+    @rule()
+    def lapse(self) -> None:
+        lapsed = self.model.lapse(self.clock())
+        assert self.write(lapsing.lapse_due, now=self.clock()) == lapsed
+
     @precondition(lambda self: self.model.batches)
     @rule(which=WHICH)
     def start(self, which: int) -> None:
         number, batch = self.pick(which)
         may = batch.status in {BatchStatus.APPROVED, BatchStatus.RUNNING}
+        if may and batch.is_lapsed(self.clock()):
+            with pytest.raises(StaleBatchError, match="lapsed at"):
+                self.write(runs.start, number, now=self.clock())
+            return
         started = self.write(runs.start, number, now=self.clock())
         assert (started is runs.Start.RUNNING) == may
         if may:
@@ -322,6 +333,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.write(crediting.credit_chunk, chunk, now=self.clock())
             return
         assert found == chunk
+        if batch.is_lapsed(self.clock()):
+            with pytest.raises(StaleBatchError, match="has lapsed"):
+                self.write(crediting.credit_chunk, chunk, now=self.clock())
+            return
         done = self.write(crediting.credit_chunk, chunk, now=self.clock())
         assert (done.credited, done.credited_cents, done.skipped) == self.model.credit(number, planned, self.clock())
         again = self.write(crediting.credit_chunk, chunk, now=self.clock())
@@ -346,7 +361,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def finish(self, which: int) -> None:
         number, batch = self.pick(which)
         states = {payout.status for payout in batch.payouts.values()}
-        if PayoutStatus.PLANNED in states and batch.status != BatchStatus.STOPPED:
+        if PayoutStatus.PLANNED in states and batch.status not in {BatchStatus.STOPPED, BatchStatus.LAPSED}:
             with pytest.raises(StaleBatchError):
                 self.write(runs.finish, number, now=self.clock())
             return
@@ -376,7 +391,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def resume(self, which: int) -> None:
         number, batch = self.pick(which)
-        if batch.status != BatchStatus.STOPPED:
+        if batch.status != BatchStatus.STOPPED or batch.is_lapsed(self.clock()):
             with pytest.raises(StaleBatchError):
                 self.write(runs.resume, number, actor="cli", now=self.clock())
             return
@@ -406,7 +421,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(which=WHICH)
     def retry(self, which: int) -> None:
         number, batch = self.pick(which)
-        if batch.status != BatchStatus.COMPLETED_WITH_FAILURES:
+        if batch.status != BatchStatus.COMPLETED_WITH_FAILURES or batch.is_lapsed(self.clock()):
             with pytest.raises(StaleBatchError):
                 self.write(retries.begin, number, actor="cli", why=None, now=self.clock())
             return
@@ -421,12 +436,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def take_back(self, which: int, person: int | None) -> None:
         """Take back what was credited to one, or to all of a batch, as far as the wallets hold it."""
         number, batch = self.pick(which)
-        settled = batch.status in {BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, BatchStatus.STOPPED}
-        credited = [
-            one
-            for one, payout in sorted(batch.payouts.items())
-            if payout.status == PayoutStatus.CREDITED and not payout.is_reversed and person in {None, one}
-        ]
+        settled = batch.status in reversals.SETTLED
+        credited = self.model.reversible(number, person, self.clock())
 
         def propose() -> int:
             expires_at = self.clock() + timedelta(seconds=CONFIRM_SECONDS)
@@ -447,7 +458,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         reversal = propose()
         done = self.write(reversals.approve, reversal, actor="cli", now=self.clock())
-        assert (done.reversed_cents, done.shortfall_cents) == self.model.take_back(number, credited)
+        assert (done.reversed_cents, done.shortfall_cents) == self.model.take_back(number, credited, self.clock())
         with pytest.raises(StaleBatchError):
             self.write(reversals.approve, reversal, actor="cli", now=self.clock())
 
@@ -481,6 +492,8 @@ class LedgerMachine(RuleBasedStateMachine):
         which, batch = open_ones[0]
         if batch.status == BatchStatus.PROPOSED and self.clock() >= batch.expires_at:
             self.expire()
+        elif batch.is_lapsed(self.clock()):
+            self.lapse()
         elif batch.status == BatchStatus.PROPOSED:
             self.approve(which)
         elif batch.status == BatchStatus.APPROVED:
@@ -497,9 +510,13 @@ class LedgerMachine(RuleBasedStateMachine):
         model = self.model
         assert self.rows(
             "SELECT referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents,"
-            " cashback_paid_cents, cashback_paid_elsewhere_cents, cashback_carry_ppm FROM referrals ORDER BY id"
+            " cashback_paid_cents, cashback_forfeited_cents, cashback_charged_cents, cashback_paid_elsewhere_cents,"
+            " cashback_carry_ppm FROM referrals ORDER BY id"
         ) == [
-            (r.referrer, r.referred, r.spend, r.earned_ppm() // PPM, r.paid, r.elsewhere, r.earned_ppm() % PPM)
+            (
+                *(r.referrer, r.referred, r.spend, r.earned_ppm() // PPM, r.paid, r.given_back, r.charged, r.elsewhere),
+                r.earned_ppm() % PPM,
+            )
             for r in model.referrals
         ]
         assert dict(self.rows("SELECT discord_id, wallet_balance_cents FROM users")) == model.balances
@@ -528,6 +545,19 @@ class LedgerMachine(RuleBasedStateMachine):
         pending = {person: cents for person in model.balances if (cents := model.pending(person, self.clock()))}
         listed = self.read(all_pending, self.clock())
         assert {one["referrer_id"]: one["pending_cents"] for one in listed} == pending
+
+    @invariant()
+    def cashback_is_taken_once(self) -> None:
+        """By what entered and left the wallets: nobody owes more than they have, nor has less than they earned."""
+        now = self.clock()
+        has: dict[int, int] = {}
+        for batch in self.model.batches.values():
+            for payout in batch.payouts.values():
+                for share in payout.shares:
+                    has[share.one.referred] = has.get(share.one.referred, 0) + share.paid - share.returned
+        for one in self.model.referrals:
+            assert one.kept == has.get(one.referred, 0) + one.elsewhere >= one.owed(now) >= 0
+            assert one.kept + one.given_back - one.owed(now) + one.pending(now) <= one.earned_ppm() // PPM
 
     @invariant()
     def rules_of_the_money_hold(self) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Update, update
+from sqlalchemy import Connection, Row, Update, update
 
 from cashback.background.outbox_dispatcher import OutboxDispatcher
 from cashback.background.recovery import Recovery
-from cashback.database.payouts import approvals, batches, crediting, outbox, proposals
-from cashback.database.referral_program import purchases
+from cashback.database.payouts import approvals, batches, crediting, fingerprints, lapsing, outbox, proposals, shares
+from cashback.database.referral_program import purchases, refunds
+from cashback.database.referral_program.pending import pending_cents
 from cashback.database.schedule import slots
 from cashback.database.tables import payouts, users, wallet_transactions
 from cashback.domain.model import BatchLimits, Delivery, DeliveryStatus, NotificationStatus, PayoutNotice
@@ -62,9 +64,13 @@ def looks_at_no_deadline(patch: pytest.MonkeyPatch) -> str:
         now: datetime,
         approver_id: int | None = None,
         wait: timedelta = approvals.WAIT,
+        valid: timedelta = approvals.VALID,
+        token: str | None = None,
     ) -> str | None:
-        proposed_at = batches.report(connection, number).proposed_at
-        return approve(connection, number, actor=actor, now=min(now, proposed_at), approver_id=approver_id, wait=wait)
+        early = min(now, batches.report(connection, number).proposed_at)
+        return approve(
+            *(connection, number), actor=actor, now=early, approver_id=approver_id, wait=wait, valid=valid, token=token
+        )
 
     patch.setattr(approvals, "approve", late)
     return "its deadline was"
@@ -178,6 +184,7 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
         min_payout_cents: int,
         hold_leavers: bool = False,
         terms: BatchLimits = proposals.UNLIMITED,
+        token: str | None = None,
     ) -> int | None:
         assert slot_at <= now + timedelta(days=2)
         summary = proposals.propose(
@@ -188,6 +195,7 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
             min_payout_cents=min_payout_cents,
             hold_leavers=hold_leavers,
             terms=terms,
+            token=token,
         )
         approvals.approve(connection, summary.batch_number, actor="schedule", now=now)
         return summary.batch_number
@@ -196,11 +204,52 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
     return "slot"
 
 
+def takes_it_twice(patch: pytest.MonkeyPatch) -> str:
+    """Charge the refund of what a reversal has taken back already."""
+    patch.setattr(refunds, "min", lambda *_cents: 0, raising=False)
+    return "referrals (referrer, referred"
+
+
+def pays_what_was_earned_later(patch: pytest.MonkeyPatch) -> str:
+    """Pay of a payout's referrals what is pending now, whatever was shown."""
+    patch.setattr(shares, "left_cents", pending_cents)
+    patch.setattr(shares, "_pay", shares._pay.__wrapped__)
+    return "a chunk credited (payouts, cents, skipped)"
+
+
+def lets_no_approval_lapse(patch: pytest.MonkeyPatch) -> str:
+    def close_nothing(_connection: Connection, *, now: datetime) -> list[int]:
+        assert now
+        return []
+
+    patch.setattr(lapsing, "lapse_due", functools.update_wrapper(close_nothing, lapsing.lapse_due))
+    return "lapsed"
+
+
+def starts_what_has_lapsed(patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(lapsing, "require_valid", lambda _batch, _now: None)
+    return "its approval lapsed at"
+
+
+def compares_no_plan(patch: pytest.MonkeyPatch) -> str:
+    def believe(connection: Connection, batch: Row[Any]) -> str:
+        [payees] = fingerprints.of_batch(connection, batch.number, fingerprints.PLAN)
+        return payees
+
+    patch.setattr(fingerprints, "require_plan_as_shown", believe)
+    return "its plan is not the one that was shown"
+
+
+def obeys_old_messages(patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(approvals, "require_token", lambda _stored, _carried: None)
+    return "an old message decided"
+
+
 SHOWN_BY: dict[Sabotage, int] = {
     forgets_the_mark: 1,
     credits_twice: 1,
     forgets_the_message: 1,
-    looks_at_no_deadline: 35,
+    looks_at_no_deadline: 21,
     lets_any_admin_decide: 19,
     lets_anybody_pay: 19,
     forgets_what_is_below_a_cent: 1,
@@ -212,6 +261,12 @@ SHOWN_BY: dict[Sabotage, int] = {
     sends_nothing: 1,
     forgets_a_missed_slot: 1,
     pays_again_at_every_ring: 2,
+    takes_it_twice: 26,
+    pays_what_was_earned_later: 37,
+    lets_no_approval_lapse: 15,
+    starts_what_has_lapsed: 33,
+    compares_no_plan: 13,
+    obeys_old_messages: 29,
 }
 """The seed that found it when this was written: the search begins there, and continues if worlds changed."""
 
