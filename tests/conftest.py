@@ -24,6 +24,7 @@ from cashback.background.wakeup import WakeUp
 from cashback.database import Database, schema
 from cashback.database.dialect import Location, make_engine, name_of
 from cashback.database.engine import Failpoint, no_failpoint
+from cashback.database.guards import create_guards
 from cashback.database.integrity import reconciliation
 from cashback.database.payouts import approvals, batches, proposals
 from cashback.database.referral_program import referrals
@@ -43,6 +44,8 @@ pytest_plugins = ["tests.description"]
 FRIDAY = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 FIRST_BUYER = 900_000
 ALL_OF_IT_PPM = 1_000_000
+A_CENTURY = timedelta(days=36_500)
+"""How long an approval must last if a process with the machine's own clock pays a batch of the test's clock."""
 
 # Files in memory are as real, and need not wait for a disk; if memory is scarce they stay on the disk.
 MEMORY = Path("/dev/shm")  # noqa: S108 -- pytest makes a folder of its own in it
@@ -167,8 +170,23 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+UNGUARDED: Final[set[Location]] = set()
+"""Ledgers whose guards a test has dropped. `LedgerFixture.verify` puts them back first, as a careful editor would."""
+
+
+def put_guards_back(location: Location) -> None:
+    """Create the triggers again that `drop_guards` removed."""
+    if location in UNGUARDED:
+        UNGUARDED.discard(location)
+        engine = make_engine(location, writes=True)
+        with engine.begin() as connection:
+            create_guards(connection)
+        engine.dispose()
+
+
 def drop_guards(location: Location) -> None:
     """Remove the triggers, and PostgreSQL's own checks, like a tampering user."""
+    UNGUARDED.add(location)
     with raw(location) as connection:
         if isinstance(location, URL):
             triggers = "SELECT 'TRIGGER', tgname, tgrelid::regclass FROM pg_trigger WHERE NOT tgisinternal"
@@ -282,16 +300,16 @@ class LedgerFixture:
             target_user_id=target_user_id,
         )
 
-    async def approve(self, number: int, *, actor: str = "cli") -> str:
+    async def approve(self, number: int, *, actor: str = "cli", valid: timedelta = approvals.VALID) -> str:
         """Approve a batch; return its id."""
-        batch_id = await self.database.write(approvals.approve, number, actor=actor, now=self.clock())
+        batch_id = await self.database.write(approvals.approve, number, actor=actor, now=self.clock(), valid=valid)
         assert batch_id is not None, "another admin must approve it too"
         return batch_id
 
-    async def approved(self, *, target_user_id: int | None = None) -> int:
+    async def approved(self, *, target_user_id: int | None = None, valid: timedelta = approvals.VALID) -> int:
         """Plan and approve a batch; return its number."""
         number = (await self.propose(target_user_id=target_user_id)).batch_number
-        await self.approve(number)
+        await self.approve(number, valid=valid)
         return number
 
     async def run(self, *numbers: int, chunk_size: int = 500) -> Recorder:
@@ -314,6 +332,7 @@ class LedgerFixture:
 
     async def verify(self) -> reconciliation.Verdict:
         """Reconcile the books."""
+        put_guards_back(self.location)
         return await self.database.read(reconciliation.verify)
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:

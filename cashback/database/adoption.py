@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, Index, Table, insert, inspect, update
 from sqlalchemy.schema import CreateColumn, CreateTable
 
+from cashback.database import origins
 from cashback.database.guards import create_guards
 from cashback.database.referral_program.unusable_rows import has_usable_amounts
 from cashback.database.tables import INDEXES, cashback_origin, metadata, referrals, users, wallet_transactions
@@ -77,6 +78,8 @@ def create_or_adopt(connection: Connection, now: datetime) -> None:
             index.create(connection)
     create_guards(connection)
     connection.execute(insert(cashback_origin).values(id=1, adopted=int(bool(adopted)), started_at=now))
+    if adopted:
+        origins.record_adoption(connection, now)
 
 
 def _require_columns(connection: Connection, table: Table) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from cashback.database import schema
+from cashback.database import origins, schema
 from cashback.database.dialect import Location, located, name_of
 from cashback.database.engine import ConnectionOwner, Failpoint, no_failpoint
 from cashback.database.payouts import approvals
@@ -258,6 +258,14 @@ class Database:
     async def mark_cashback_paid(self, referrer_id: int, amount_cents: int) -> None:
         """Mark exactly this much as paid, oldest referral first, after another bot has paid it into the wallet."""
         await self.write(pending.mark_paid, referrer_id, amount_cents, self.now())
+
+    async def share(self, bot: str) -> None:
+        """Record that another bot, so named, writes into the wallets of this ledger too.
+
+        `verify` then reports its transactions as remarks; in a ledger that is not shared each is a breach. An adopted
+        ledger is shared from the beginning.
+        """
+        await self.write(origins.share, actor=bot, now=self.now())
 
 
 def rate_of(percent: float | str) -> int:

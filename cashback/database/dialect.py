@@ -287,37 +287,74 @@ def number_on(connection: Connection, table: Table) -> None:
 
 
 def create_refusal(connection: Connection, name: str, occasion: str, refusal: str) -> None:
-    """Create a trigger, unless it exists, that refuses an action such as `DELETE ON t WHEN OLD.x = 1`."""
+    """Create a trigger, unless it is there, that refuses on an occasion such as `DELETE ON t WHEN OLD.x = 1`.
+
+    A condition may ask other tables: `(SELECT …)`.
+    """
     if connection.dialect.name == "sqlite":
-        # The standard's syntax is newer than some SQLite versions in use.
-        condition = occasion.replace("IS DISTINCT FROM", "IS NOT")
-        refusal = refusal.replace("'", "''")
-        connection.exec_driver_sql(
-            f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {condition} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
-        )
+        text_of_it = _sqlite_refusal(name, occasion, refusal)
+        connection.exec_driver_sql(text_of_it.replace("CREATE TRIGGER", "CREATE TRIGGER IF NOT EXISTS", 1))
         return
+    for statement in _postgresql_refusal(name, occasion, refusal):
+        connection.execute(text(statement))
+
+
+def _sqlite_refusal(name: str, occasion: str, refusal: str) -> str:
+    # The standard's syntax is newer than some SQLite versions in use.
+    condition = occasion.replace("IS DISTINCT FROM", "IS NOT")
+    refusal = refusal.replace("'", "''")
+    return f"CREATE TRIGGER {name} BEFORE {condition} BEGIN SELECT RAISE(ABORT, '{refusal}'); END"
+
+
+RAISE: Final = "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'check_violation';"
+
+
+def _postgresql_refusal(name: str, occasion: str, refusal: str) -> list[str]:
     what, _, when = occasion.partition(" WHEN ")
-    condition = f" WHEN ({when})" if when else ""
     # SQLAlchemy would take `:name` for a parameter.
     refusal = refusal.replace("'", "''").replace(":", r"\:")
     statements = [
-        (
-            "CREATE OR REPLACE FUNCTION cashback_refuse() RETURNS trigger LANGUAGE plpgsql AS"
-            " $$ BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'check_violation'; END $$"
-        ),
-        (
-            f"CREATE OR REPLACE TRIGGER {name} BEFORE {what} FOR EACH ROW{condition}"
-            f" EXECUTE FUNCTION cashback_refuse('{refusal}')"
-        ),
+        f"CREATE OR REPLACE FUNCTION cashback_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {RAISE} END $$"
     ]
+    trigger = f"CREATE OR REPLACE TRIGGER {name} BEFORE {what} FOR EACH ROW"
+    if "(SELECT" in when:
+        # A trigger's WHEN may not ask other tables here, a function may.
+        statements += [
+            (
+                f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS"
+                f" $$ BEGIN IF {when} THEN {RAISE} END IF; RETURN NEW; END $$"
+            ),
+            f"{trigger} EXECUTE FUNCTION {name}('{refusal}')",
+        ]
+    else:
+        condition = f" WHEN ({when})" if when else ""
+        statements.append(f"{trigger}{condition} EXECUTE FUNCTION cashback_refuse('{refusal}')")
     if what.startswith("DELETE"):
         # TRUNCATE fires no row triggers.
         emptied = what.replace("DELETE", "TRUNCATE")
         statements.append(
             f"CREATE OR REPLACE TRIGGER {name}_all BEFORE {emptied} EXECUTE FUNCTION cashback_refuse('{refusal}')"
         )
-    for statement in statements:
-        connection.execute(text(statement))
+    return statements
+
+
+def has_refusal(connection: Connection, name: str, occasion: str, refusal: str) -> bool:
+    """Return whether a trigger of `create_refusal` is there as it was made.
+
+    Of PostgreSQL's the condition is not compared: the server writes it in its own words.
+    """
+    if connection.dialect.name == "sqlite":
+        query = text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = :name")
+        found = connection.scalars(query, {"name": name}).one_or_none()
+        return found == _sqlite_refusal(name, occasion, refusal)
+    query = text(
+        "SELECT pg_get_triggerdef(t.oid) AS made, t.tgenabled::text AS enabled, f.prosrc FROM pg_trigger t"
+        " JOIN pg_proc f ON f.oid = t.tgfoid WHERE t.tgname = :name AND NOT t.tgisinternal"
+    )
+    row = connection.execute(query, {"name": name}).one_or_none()
+    if row is None or row.enabled != "O" or "('{}')".format(refusal.replace("'", "''")) not in row.made:
+        return False
+    return "RAISE EXCEPTION '%', TG_ARGV[0]" in row.prosrc
 
 
 def refusal_of(connection: Connection, name: str) -> str | None:

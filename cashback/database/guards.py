@@ -1,10 +1,11 @@
 """Triggers that uphold what there is no constraint for: what is settled stays, and paid never passes earned."""
 
+from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy import Connection
 
-from cashback.database.dialect import create_refusal, lift_refusal
+from cashback.database.dialect import create_refusal, has_refusal, lift_refusal
 
 _OURS: Final = (
     "(OLD.transaction_type LIKE 'referral_cashback%' OR OLD.transaction_type IN"
@@ -58,6 +59,23 @@ _REFUSED: Final = {
         ),
         "a settled payout is never changed, and what a payout may pay never is",
     ),
+    "cashback_payouts_credited_by_a_run": (
+        (
+            "UPDATE OF status ON cashback_payouts WHEN NEW.status = 'credited' AND"
+            " (SELECT b.status FROM cashback_payout_batches b WHERE b.number = NEW.batch_number)"
+            " IS DISTINCT FROM 'running'"
+        ),
+        "only a batch that runs pays",
+    ),
+    "cashback_referrals_keep_their_people": (
+        (
+            "UPDATE OF referrer_user_id, referred_user_id ON referrals WHEN OLD.cashback_earned_cents <> 0"
+            " AND (NEW.referrer_user_id, NEW.referred_user_id)"
+            " IS DISTINCT FROM (OLD.referrer_user_id, OLD.referred_user_id)"
+        ),
+        "a referral that has earned stays with its two members",
+    ),
+    "cashback_origin_fixed": ("UPDATE ON cashback_origin", "where a ledger comes from is never changed"),
     "cashback_payout_shares_fixed": (
         (
             "UPDATE ON cashback_payout_shares WHEN (NEW.batch_number, NEW.referrer_id, NEW.referral_id,"
@@ -160,13 +178,47 @@ _REFUSED: Final = {
 }
 
 
+_KEYS: Final = {
+    "cashback_payout_batches": ("number",),
+    "cashback_payouts": ("batch_number", "referrer_id"),
+    "cashback_payout_shares": ("batch_number", "referrer_id", "referral_id"),
+    "cashback_payout_exclusions": ("batch_number", "referrer_id"),
+    "cashback_payout_attempts": ("batch_number", "referrer_id", "attempt"),
+    "cashback_payout_reversals": ("batch_number", "referrer_id"),
+    "cashback_reversals": ("number",),
+    "cashback_referral_purchases": ("order_id",),
+    "cashback_referral_refunds": ("refund_id",),
+    "cashback_audit_log": ("id",),
+}
+"""Tables of ours whose rows are never replaced. SQLite's INSERT OR REPLACE asks no trigger about what it deletes."""
+
+
+def _all(connection: Connection) -> dict[str, tuple[str, str]]:
+    """Return the guards of a database: names, occasions and refusals."""
+    if connection.dialect.name != "sqlite":
+        return _REFUSED
+    replaced = {}
+    for table, key in _KEYS.items():
+        same = " AND ".join(f"o.{column} = NEW.{column}" for column in key)
+        occasion = f"INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} o WHERE {same})"  # noqa: S608 -- our own names
+        replaced[f"{table}_not_replaced"] = (occasion, "UNIQUE constraint failed: a row with this key is there")
+    return _REFUSED | replaced
+
+
+def missing_guards(connection: Connection) -> Iterator[str]:
+    """Name each guard that is not there, or not as this program makes it."""
+    for name, (occasion, refusal) in _all(connection).items():
+        if not has_refusal(connection, name, occasion, refusal):
+            yield f"the guard {name} is missing or was changed"
+
+
 def lift_guards(connection: Connection) -> None:
     """Drop the triggers of this and of earlier versions, for a migration. `create_guards` puts them back."""
-    for name in _REFUSED:
-        lift_refusal(connection, name, _REFUSED[name][0])
+    for name, (occasion, _) in _all(connection).items():
+        lift_refusal(connection, name, occasion)
 
 
 def create_guards(connection: Connection) -> None:
     """Create the triggers that are not there yet."""
-    for name, (occasion, refusal) in _REFUSED.items():
+    for name, (occasion, refusal) in _all(connection).items():
         create_refusal(connection, name, occasion, refusal)

@@ -18,7 +18,7 @@ from cashback.background.lease import Lease
 from cashback.database.dialect import name_of
 from cashback.database.payouts import proposals
 from sandbox import Member
-from tests.conftest import raw
+from tests.conftest import A_CENTURY, raw
 from tests.end_to_end.conftest import COMPLETE, LONG_SECONDS, DiscordFixture, until
 from tests.end_to_end.test_process import ROOT, configure, environment
 
@@ -102,7 +102,7 @@ async def approved(town: DiscordFixture) -> int:
     """Plan and approve a batch without a deadline: the bots' clock is the real one, and the till's is not."""
     database, now = town.till.database, town.till.clock()
     summary = await database.write(proposals.propose, actor="cli", now=now, expires_at=None)
-    await town.till.approve(summary.batch_number)
+    await town.till.approve(summary.batch_number, valid=A_CENTURY)
     return summary.batch_number
 
 

@@ -11,6 +11,7 @@ import anyio
 
 from cashback.database import Database
 from verification.simulation.faulty_ledger import SimulatedLedger
+from verification.simulation.world import START
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 -- a folder of ours is made in it
 COMPUTERS: Final = 2
@@ -31,8 +32,8 @@ class Environment:
         """Create the empty ledger."""
 
         async def create() -> None:
-            async with Database(self._template):
-                pass
+            async with Database(self._template, clock=lambda: START) as database:
+                await database.share("another bot")
 
         anyio.run(create)
         # The story is more detailed than the log, and a fault injected a thousand times is not news.

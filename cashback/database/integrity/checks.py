@@ -63,5 +63,5 @@ def limited(lines: Iterator[str]) -> Iterator[str]:
                 yield f"and more of the kind: {line}"
                 return
             yield line
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         yield f"a row holds a value that cannot be read: {' '.join(str(error).split())}"

@@ -7,11 +7,19 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select
 
+from cashback.database import origins
 from cashback.database.audit_log import broken_entries, chain_head
-from cashback.database.integrity import audit_log_checks, reversal_checks, share_checks, withdrawal_checks
+from cashback.database.guards import missing_guards
+from cashback.database.integrity import (
+    audit_log_checks,
+    decision_checks,
+    reversal_checks,
+    share_checks,
+    type_checks,
+    withdrawal_checks,
+)
 from cashback.database.integrity.checks import THE_BATCH, finds, finds_in, limited
 from cashback.database.tables import (
-    cashback_origin,
     is_refunded,
     notifications,
     overpaid,
@@ -24,6 +32,9 @@ from cashback.database.tables import (
     wallet_transactions,
 )
 from cashback.domain.model import PayoutStatus
+
+OURS: Final = "%cashback%"
+"""What the type of each of our transactions holds."""
 
 WALLET: Final = "wallet of {discord_id} holds {wallet_balance_cents} cents, its transactions make {cents}"
 ORDER: Final = "order {order_id} is marked as refunded by {refunded_cents} cents, its refunds make {cents}"
@@ -55,18 +66,19 @@ class Verdict:
 
 def verify(connection: Connection) -> Verdict:
     """Check every balance, payout, transaction, total and audit entry. Each breach is one line that names its row."""
-    adopted = bool(connection.scalars(select(cashback_origin.c.adopted)).one())
+    shared = origins.is_shared(connection)
     marked = [*share_checks.wrong_paid_sums(connection)]
     # On an adopted file another bot may move balances, mark referrals as paid and lower what they earned; taking back
     # what is marked is a breach everywhere.
     elsewhere = [*limited(_unexplained_balances(connection)), *limited(_balances_without_transaction(connection))]
     elsewhere += [line for less, line in marked if not less]
     elsewhere += limited(_overpaid_referrals(connection))
-    if not adopted:
+    if not shared:
         elsewhere += [*limited(_broken_balances(connection)), *limited(_transactions_without_batch(connection))]
+        elsewhere += limited(_foreign_transactions(connection))
         elsewhere += limited(audit_log_checks.unexplained_earnings(connection))
     breaches = [line for less, line in marked if less]
-    breaches += [] if adopted else elsewhere
+    breaches += [] if shared else elsewhere
     for check in (
         _payouts_without_transaction,
         _transactions_without_payout,
@@ -79,13 +91,25 @@ def verify(connection: Connection) -> Verdict:
         audit_log_checks.wrong_batches,
         audit_log_checks.missing_wallets,
         share_checks.wrong_shares,
+        share_checks.repointed,
+        missing_guards,
+        origins.wrong_origin,
+        type_checks.amounts_of_another_type,
+        decision_checks.wrong_states,
+        decision_checks.paid_without_approval,
+        decision_checks.wrong_plans,
+        decision_checks.wrong_exclusions,
+        share_checks.purchases_of_others,
+        decision_checks.wrong_reversal_decisions,
+        decision_checks.wrong_blacklist,
+        decision_checks.orphans,
         reversal_checks.wrong_reversals,
         reversal_checks.transactions_without_reversal,
         reversal_checks.wrong_reversal_totals,
         *withdrawal_checks.CHECKS,
     ):
         breaches += limited(check(connection))
-    return _verdict(connection, breaches, elsewhere if adopted else [])
+    return _verdict(connection, breaches, elsewhere if shared else [])
 
 
 def verify_batch(connection: Connection, number: int) -> Verdict:
@@ -93,10 +117,10 @@ def verify_batch(connection: Connection, number: int) -> Verdict:
 
     Its cost depends on the batch's payouts, not on the size of the ledger.
     """
-    adopted = bool(connection.scalars(select(cashback_origin.c.adopted)).one())
+    shared = origins.is_shared(connection)
     breaches: list[str] = []
     remarks: list[str] = []
-    (remarks if adopted else breaches).extend(limited(_unexplained_balances_of_payees(connection, number)))
+    (remarks if shared else breaches).extend(limited(_unexplained_balances_of_payees(connection, number)))
     for check in (
         _payouts_without_transaction,
         _transactions_without_payout,
@@ -186,6 +210,17 @@ def _transactions_without_batch() -> Select[Any]:
     )
 
 
+@finds(
+    "transaction {id} of {user_discord_id} is a {transaction_type} of {amount_cents} cents; no other bot writes here"
+)
+def _foreign_transactions() -> Select[Any]:
+    """Find transactions that this program does not make, in a ledger that no other bot shares."""
+    moves = wallet_transactions.c
+    return select(moves.id, moves.user_discord_id, moves.transaction_type, moves.amount_cents).where(
+        not_(moves.transaction_type.like(OURS))
+    )
+
+
 @finds_in(
     payouts.c.batch_number,
     "payout of batch {batch_number} to {referrer_id} paid {paid_cents} cents, its transaction moves {amount_cents}",
@@ -201,6 +236,7 @@ def _payouts_without_transaction() -> Select[Any]:
                 wallet_transactions.c.amount_cents.is_(None),
                 wallet_transactions.c.amount_cents != payouts.c.paid_cents,
                 wallet_transactions.c.transaction_type != "referral_cashback",
+                wallet_transactions.c.created_at != payouts.c.settled_at,
             )
         )
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, literal, or_, select, union_all
 
-from cashback.database.integrity.checks import MOST_LINES, finds_in
-from cashback.database.tables import payout_reversals, payout_shares, payouts, referrals
+from cashback.database.integrity.checks import MOST_LINES, finds, finds_in
+from cashback.database.tables import payout_reversals, payout_shares, payouts, referral_purchases, referrals
 
 
 def wrong_paid_sums(connection: Connection) -> Iterator[tuple[bool, str]]:
@@ -38,6 +38,28 @@ def _marked_otherwise() -> Select[Any]:
         .group_by(each.referral_id)
         .having(sums[0] != sums[1])
         .limit(MOST_LINES + 1)
+    )
+
+
+@finds("order {order_id} is of buyer {buyer_id}, its referral {referral_id} is of another member")
+def purchases_of_others() -> Select[Any]:
+    """Find purchases whose referral is not their buyer's."""
+    bought = referral_purchases.c
+    return (
+        select(bought.order_id, bought.buyer_id, bought.referral_id)
+        .join_from(referral_purchases, referrals, referrals.c.id == bought.referral_id)
+        .where(referrals.c.referred_user_id != bought.buyer_id)
+    )
+
+
+@finds("share of batch {batch_number} to {referrer_id} is of referral {referral_id}, which is not of that member")
+def repointed() -> Select[Any]:
+    """Find shares of a referral that is another member's now, or of one that is not there."""
+    share = payout_shares.c
+    return (
+        select(share.batch_number, share.referrer_id, share.referral_id)
+        .join_from(payout_shares, referrals, referrals.c.id == share.referral_id, isouter=True)
+        .where(or_(referrals.c.id.is_(None), referrals.c.referrer_user_id != share.referrer_id))
     )
 
 

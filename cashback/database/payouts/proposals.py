@@ -71,13 +71,14 @@ def propose(
     if not plan.count:
         raise NothingPendingError(_nothing_pending(connection, number, target_user_id))
     strange = unusual.find(connection, number, plan, now, terms)
+    why_two = _why_two(plan.cents, strange, terms)
     connection.execute(
         batches.moving(number).values(
             planned_count=plan.count,
             planned_cents=plan.cents,
             left_out_count=plan.left_out,
             unusual="\n".join(strange) or None,
-            needs_second_approver=_why_two(plan.cents, strange, terms),
+            needs_second_approver=why_two,
         )
     )
     details: dict[str, Any] = {
@@ -87,6 +88,8 @@ def propose(
         "target_user_id": target_user_id,
     }
     details |= {"token": token, "plan": fingerprints.of_plan(connection, number)}
+    if why_two is not None:
+        details["why_two"] = why_two
     if selection != EVERYONE:
         details |= {"only": sorted(selection.only), "exclude": sorted(selection.exclude)}
     if plan.left_out:

@@ -46,6 +46,7 @@ def propose(
     if batch.status not in SETTLED or not count:
         whom = f" to member {referrer_id}" if referrer_id is not None else ""
         raise StaleBatchError(f"Batch {batch.batch_id or batch_number} has no credited payout{whom} left to reverse.")
+    why_two = _why_two(cents, terms)
     number: int = connection.scalars(
         insert(reversals)
         .values(
@@ -57,7 +58,7 @@ def propose(
             proposed_by=actor,
             proposed_at=now,
             expires_at=expires_at,
-            needs_second_approver=_why_two(cents, terms),
+            needs_second_approver=why_two,
             planned_count=count,
             planned_cents=cents,
         )
@@ -65,6 +66,8 @@ def propose(
     ).one()
     details = {"reversal": number, "referrer_id": referrer_id, "users": count, "total_cents": cents, "reason": reason}
     details["token"] = token
+    if why_two is not None:
+        details["why_two"] = why_two
     add_entry(connection, at=now, actor=actor, action="reversal_proposed", batch_number=batch_number, details=details)
     return find(connection, number, now)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, select, update
 
+from cashback.database import origins
 from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.people import check_id
 from cashback.database.referral_program.referrals import Lineage, closing, create_referral
@@ -49,12 +50,14 @@ def unlink(
     if referral is None or referral.referrer_user_id != referrer_id or referral.cashback_unlinked_at is not None:
         message = f"Member {referred_id} is not linked to Member {referrer_id}; nothing was changed."
         raise ReferralRefusedError(message)
+    details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
     if _is_unused(connection, referral):
+        if (digest := origins.removed_digest(connection, referral.id)) is not None:
+            details["removed"] = digest
         connection.execute(delete(referrals).where(referrals.c.id == referral.id))
     else:
         connection.execute(update(referrals).where(referrals.c.id == referral.id).values(cashback_unlinked_at=now))
-    details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
-    add_entry(connection, at=now, actor=actor, action="referral_unlinked", details=details)
+    add_entry(connection, at=now, actor=actor, action=origins.UNLINKED, details=details)
 
 
 def _find(connection: Connection, referred_id: int) -> Row[Any] | None:

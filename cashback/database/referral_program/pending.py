@@ -22,6 +22,8 @@ from sqlalchemy import (
     update,
 )
 
+from cashback.database import origins
+from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.blacklist import blacklisted, everyone_blacklisted
 from cashback.database.referral_program.people import check_id
 from cashback.database.referral_program.unusable_rows import is_usable
@@ -184,7 +186,7 @@ def mark_paid(connection: Connection, referrer_id: int, amount_cents: int, now: 
     if amount_cents <= 0 or amount_cents > owed:
         message = f"{amount_cents} cents cannot be marked as paid to {referrer_id}: {owed} cents are pending."
         raise CashbackError(message)
-    left = amount_cents
+    left, shares = amount_cents, {}
     for referral_id, _, owed_here in connection.execute(_owed_to_one(), {"referrer": referrer_id, "moment": now}).all():
         share = min(left, owed_here)
         connection.execute(
@@ -195,6 +197,9 @@ def mark_paid(connection: Connection, referrer_id: int, amount_cents: int, now: 
                 cashback_paid_elsewhere_cents=referrals.c.cashback_paid_elsewhere_cents + share,
             )
         )
+        shares[str(referral_id)] = share
         left -= share
         if not left:
-            return
+            break
+    details = {"referrer_id": referrer_id, "cents": amount_cents, "shares": shares}
+    add_entry(connection, at=now, actor="another bot", action=origins.PAID_ELSEWHERE, details=details)

@@ -37,6 +37,7 @@ CHANGES: dict[str, Callable[[Database], Awaitable[object]]] = {
     "log_referral_refund": lambda ledger: ledger.log_referral_refund("till-1", 5),
     "blacklist_referral_user": lambda ledger: ledger.blacklist_referral_user(REFERRER),
     "mark_cashback_paid": lambda ledger: ledger.mark_cashback_paid(REFERRER, 100),
+    "share": lambda ledger: ledger.share("another bot"),
 }
 """Every coroutine of `Database` that changes something."""
 

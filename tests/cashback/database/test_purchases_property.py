@@ -107,8 +107,9 @@ async def test_order_id_of_any_text_is_recognized(till: LedgerFixture) -> None:
 async def test_hundreds_of_purchases_in_one_call_reach_their_referrals(till: LedgerFixture) -> None:
     """So many that some go to the database in hundreds, and the rest one by one. Every third is payable at once."""
     buyers = range(1_000, 1_250)
-    await till.database.write(create_referrals, [(1, buyer) for buyer in buyers], FRIDAY)
     rate_ppm, holding = 5_700, timedelta(days=14)
+    referred_at = [FRIDAY - holding] * len(buyers)
+    await till.database.write(create_referrals, [(1, buyer) for buyer in buyers], FRIDAY, referred_at=referred_at)
     bought = [
         Purchase(f"order-{buyer}", buyer, buyer * 77, FRIDAY - holding if buyer % 3 == 0 else None) for buyer in buyers
     ]

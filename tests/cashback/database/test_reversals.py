@@ -36,6 +36,12 @@ async def approve(
     return await till.database.write(reversals.approve, number, actor=actor, now=till.clock(), approver_id=approver_id)
 
 
+@pytest.fixture(autouse=True)
+async def shared(till: LedgerFixture) -> None:
+    """Let the shop's bot write into the wallets too."""
+    await till.database.share("the shop's bot")
+
+
 def spend(till: LedgerFixture, user_id: int, cents: int) -> None:
     """Spend from a wallet, as the shop's bot does: with a transaction."""
     with raw(till.location) as connection:

@@ -377,6 +377,7 @@ async def test_triggers_refuse_to_change_or_remove_what_is_settled(till: LedgerF
 
 async def test_transactions_of_other_kinds_are_the_other_bots_to_change(till: LedgerFixture) -> None:
     await till.database.ensure_user(1)
+    await till.database.share("another bot")
     with raw(till.location) as connection:
         connection.execute(
             "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
@@ -615,7 +616,10 @@ async def test_verify_finds_a_payout_that_stands_for_no_referral(till: LedgerFix
             "DELETE FROM cashback_referral_purchases WHERE amount_cents = 200; DELETE FROM referrals WHERE"
             " referrer_user_id = 2"
         )
-    assert (await till.verify()).breaches == ("referral 2 was credited 200 cents, 0 are marked as paid",)
+    assert (await till.verify()).breaches == (
+        "referral 2 was credited 200 cents, 0 are marked as paid",
+        "share of batch 1 to 2 is of referral 2, which is not of that member",
+    )
     till.honest = False
 
 

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
 from cashback.database import schema
-from cashback.database.guards import _REFUSED
+from cashback.database.guards import _KEYS, _REFUSED
 from cashback.database.tables import metadata
 from tests.conftest import LedgerFixture
 
@@ -64,7 +64,7 @@ def test_newest_is_the_latest_migration() -> None:
 @pytest.mark.about_a_file("of a server tests/cashback/database/test_postgresql.py asks the same")
 async def test_file_has_every_guard(till: LedgerFixture) -> None:
     assert till.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1") == [
-        (name,) for name in sorted(_REFUSED)
+        (name,) for name in sorted([*_REFUSED, *(f"{table}_not_replaced" for table in _KEYS)])
     ]
 
 

@@ -48,6 +48,12 @@ async def stands(till: LedgerFixture) -> tuple[int, int, int]:
     return sums["owed_cents"], await till.pending(1), till.balance(1)
 
 
+@pytest.fixture(autouse=True)
+async def shared(till: LedgerFixture) -> None:
+    """Let the shop's bot write into the wallets too."""
+    await till.database.share("the shop's bot")
+
+
 def spend(till: LedgerFixture, cents: int) -> None:
     """Let the member spend so much of the wallet at another bot's shop."""
     with raw(till.location) as connection:

@@ -262,6 +262,7 @@ async def test_destination_is_in_its_column_only(till: LedgerFixture) -> None:
 
 
 async def test_statement_has_each_transaction_in_words(till: LedgerFixture) -> None:
+    await till.database.share("another bot")
     batch = await wallet(till, 500)
     await ask(till, 1, 100)
     await adjust(till, 1, -50)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL
 from cashback.database import Database
 from cashback.database.dialect import name_of
 from cashback.database.payouts import runs
-from tests.conftest import Clock, LedgerFixture, raw
+from tests.conftest import A_CENTURY, Clock, LedgerFixture, raw
 from tests.postgresql import Server
 from verification.testbed.databases import address_of
 
@@ -87,7 +87,7 @@ def payouts(till: LedgerFixture) -> dict[str, int]:
 
 
 async def test_killed_or_disconnected_workers_lose_and_double_no_cent(till: LedgerFixture, tmp_path: Path) -> None:
-    number = await till.approved()
+    number = await till.approved(valid=A_CENTURY)
     names = ["one", "two", "three", "four"]
     assert isinstance(till.location, URL)
     async with AsyncExitStack() as stack:
@@ -121,7 +121,7 @@ async def test_killed_or_disconnected_workers_lose_and_double_no_cent(till: Ledg
 async def test_workers_resume_after_server_crash_and_pay_each_cent_once(
     till: LedgerFixture, postgresql: Server, tmp_path: Path
 ) -> None:
-    number = await till.approved()
+    number = await till.approved(valid=A_CENTURY)
     names = ["one", "two"]
     assert isinstance(till.location, URL)
     async with AsyncExitStack() as stack:
@@ -146,7 +146,7 @@ async def test_workers_resume_after_server_crash_and_pay_each_cent_once(
 
 
 async def test_chunk_of_dead_worker_is_paid_by_another(till: LedgerFixture) -> None:
-    number = await till.approved()
+    number = await till.approved(valid=A_CENTURY)
     assert isinstance(till.location, URL)
     with psycopg.connect(address_of(till.location)) as other:
         other.execute("SELECT 1 FROM cashback_payouts WHERE referrer_id = %s FOR UPDATE", [FIRST])
@@ -164,7 +164,7 @@ async def test_chunk_of_dead_worker_is_paid_by_another(till: LedgerFixture) -> N
 
 
 async def test_stop_takes_effect_after_the_present_chunk(till: LedgerFixture) -> None:
-    number = await till.approved()
+    number = await till.approved(valid=A_CENTURY)
     assert isinstance(till.location, URL)
     with psycopg.connect(address_of(till.location)) as holder:
         holder.execute("SELECT 1 FROM users WHERE discord_id = %s FOR UPDATE", [FIRST + CHUNK])

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from alembic import context, op
 from sqlalchemy import BigInteger, CheckConstraint, Column, Connection, ForeignKeyConstraint, Text, bindparam, text
 
+from cashback.database import origins
 from cashback.database.audit_log import add_entry
 from cashback.database.guards import lift_guards
 from cashback.database.payouts import approvals, fingerprints
@@ -136,6 +137,8 @@ def upgrade() -> None:
     )
     for statement in (PAID_SHARES, REFUNDED, OPEN_SHARES, RETURNED, FORFEITED, OFFSET, CHARGED):
         op.execute(statement)
+    if connection.scalars(text("SELECT adopted FROM cashback_origin")).one():
+        origins.record_adoption(connection, context.config.attributes["now"])
     _renew_open(connection)
 
 

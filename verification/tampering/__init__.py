@@ -1,0 +1,1 @@
+"""What an editor with SQL can do to a ledger, and what finds it."""

@@ -1,0 +1,85 @@
+"""The ledger that is tampered with: paid, reversed, refunded, cancelled and open, with decisions about its members."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from cashback.database import Database
+from cashback.database.payouts import approvals, batches, crediting, proposals, reversals, runs
+from cashback.database.referral_program import blacklist, links, referrals
+from cashback.database.referral_program.purchases import Purchase, record_purchases
+from cashback.database.referral_program.refunds import Refund, record_refund
+from cashback.domain.model import BatchLimits, ChunkDiscovered, Selection
+
+NOW: Final = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
+ALL_OF_IT_PPM: Final = 1_000_000
+TWO_ADMINS: Final = BatchLimits(approval_threshold_cents=100)
+PEOPLE: Final = range(1, 7)
+BUYER: Final = 100
+"""A referrer's buyer has the referrer's id and this number more."""
+
+
+async def tell(database: Database) -> None:
+    """Write the story into an empty ledger."""
+    people = [(person, BUYER + person) for person in PEOPLE]
+    await database.write(referrals.create_referrals, people, NOW)
+    await _buy(database, "a", holding_days=0)
+    await database.mark_cashback_paid(6, 100)
+    first = await _paid(database, BatchLimits())
+    await _reverse(database, first, 2)
+    await database.write(record_refund, Refund(order_id="a-3", amount_cents=50), actor="cli", now=NOW)
+    await _buy(database, "b", holding_days=0)
+    cancelled = await _proposed(database, BatchLimits(), min_payout_cents=50)
+    await database.write(proposals.cancel, cancelled, actor="cli", now=NOW)
+    await _paid(database, TWO_ADMINS, only=frozenset({4}))
+    await database.write(blacklist.blacklist, 5, reason="fraud", actor="cli", now=NOW)
+    await _buy(database, "c", holding_days=30)
+    await database.write(links.unlink, 3, BUYER + 3, reason="a mistake", actor="cli", now=NOW)
+    await _proposed(database, BatchLimits(), min_payout_cents=150)
+
+
+async def _buy(database: Database, letter: str, *, holding_days: int) -> None:
+    bought = [
+        Purchase(order_id=f"{letter}-{person}", buyer_id=BUYER + person, amount_cents=100 * person) for person in PEOPLE
+    ]
+    await database.write(record_purchases, bought, ALL_OF_IT_PPM, NOW, holding_days=holding_days)
+
+
+async def _proposed(
+    database: Database, terms: BatchLimits, *, only: frozenset[int] = frozenset(), min_payout_cents: int = 1
+) -> int:
+    summary = await database.write(
+        proposals.propose,
+        actor="discord:7",
+        now=NOW,
+        expires_at=NOW + timedelta(hours=1),
+        selection=Selection(only=only),
+        min_payout_cents=min_payout_cents,
+        terms=terms,
+    )
+    return summary.batch_number
+
+
+async def _paid(database: Database, terms: BatchLimits, *, only: frozenset[int] = frozenset()) -> int:
+    number = await _proposed(database, terms, only=only)
+    for approver in (7, 8) if terms.approval_threshold_cents else (7,):
+        actor = f"discord:{approver}"
+        await database.write(approvals.approve, number, actor=actor, approver_id=approver, now=NOW)
+    await database.write(runs.start, number, now=NOW)
+    everyone = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=10**6)
+    await database.write(crediting.credit_chunk, everyone, now=NOW)
+    await database.write(runs.finish, number, now=NOW)
+    return (await database.read(batches.report, number)).batch_number
+
+
+async def _reverse(database: Database, number: int, referrer_id: int) -> None:
+    proposed = await database.write(
+        reversals.propose,
+        batch_number=number,
+        referrer_id=referrer_id,
+        reason="a stolen card",
+        actor="discord:7",
+        now=NOW,
+        expires_at=NOW + timedelta(hours=1),
+        terms=BatchLimits(),
+    )
+    await database.write(reversals.approve, proposed.number, actor="discord:7", approver_id=7, now=NOW)
