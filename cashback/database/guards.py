@@ -186,8 +186,8 @@ _KEYS: Final = {
     "cashback_payout_attempts": ("batch_number", "referrer_id", "attempt"),
     "cashback_payout_reversals": ("batch_number", "referrer_id"),
     "cashback_reversals": ("number",),
-    "cashback_referral_purchases": ("order_id",),
-    "cashback_referral_refunds": ("refund_id",),
+    "cashback_referral_purchases": ("source", "order_id"),
+    "cashback_referral_refunds": ("source", "refund_id"),
     "cashback_audit_log": ("id",),
 }
 """Tables of ours whose rows are never replaced. SQLite's INSERT OR REPLACE asks no trigger about what it deletes."""

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, cast, func, select, type_coerce
@@ -23,8 +23,6 @@ PAID_ELSEWHERE: Final = "paid_elsewhere"
 UNLINKED: Final = "referral_unlinked"
 
 BITS: Final = 256
-SECONDS: Final = len("2026-01-31 15:00:00")
-"""So much of a moment's text both databases write alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +62,18 @@ def is_shared(connection: Connection) -> bool:
 
 def row_digest(row: Row[Any], paid_cents: int) -> int:
     """Digest one referral: its id, its two members, since when, and the cents that were paid before."""
-    since = str(row.since)[:SECONDS]
-    told = f"{row.id}:{row.referrer_user_id}:{row.referred_user_id}:{since}:{paid_cents}"
+    told = f"{row.id}:{row.referrer_user_id}:{row.referred_user_id}:{_in_seconds(row.since)}:{paid_cents}"
     return int.from_bytes(hashlib.sha256(told.encode()).digest(), "big")
+
+
+def _in_seconds(text: str | None) -> str | None:
+    """Write a moment alike for both databases and for each form that another bot uses; what is none stays as it is."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return text
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def _found(connection: Connection, last_id: int, marked: dict[int, int], removed: tuple[int, ...]) -> Found:

@@ -27,6 +27,7 @@ from cashback.cogs.buttons.paging import PageButton, Step
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
 from cashback.cogs.buttons.skip_slot import SkipSlotButton
+from cashback.cogs.buttons.withdrawals import WithdrawalAction, WithdrawalButton
 from cashback.database import Database
 from cashback.database.claims import claim
 from cashback.database.payouts import absences
@@ -39,6 +40,7 @@ from tests.conflicts import run_all_twice, written_by
 from tests.conftest import Clock, break_writes, raw
 from tests.end_to_end.conftest import LONG_SECONDS, DiscordFixture, until
 from tests.end_to_end.test_dashboard import with_dashboard
+from tests.end_to_end.test_withdrawals import configure
 
 pytestmark = pytest.mark.anyio
 
@@ -162,6 +164,10 @@ class Scene:
         """Name a code that may be entered."""
         return {"code": str((await self.referrer()).id)}
 
+    async def amount(self) -> Options:
+        """Name an amount and a method; the wallet is empty."""
+        return {"amount": "5.00", "method": "gift-card"}
+
     def effects(self) -> list[str]:
         """List all that the audit log holds."""
         return [action for (action,) in self.town.till.rows("SELECT action FROM cashback_audit_log ORDER BY id")]
@@ -218,6 +224,7 @@ ADMINS: Final[dict[str, Case]] = {
     "referral-stats": (Scene.member, []),
     "referral-unblacklist": (Scene.barred, ["unblacklisted"]),
     "referral-unlink": (Scene.linked, ["referral_unlinked"]),
+    "withdrawals": (nothing, []),
 }
 """The commands for admins, typed after the prefix and as slash commands."""
 
@@ -229,6 +236,8 @@ MEMBERS: Final[dict[str, Case]] = {
     "invites": (nothing, []),
     "profile": (nothing, []),
     "setref": (Scene.code, []),
+    "wallet": (nothing, []),
+    "withdraw": (Scene.amount, []),
 }
 
 NOT_IN_THE_PICKER: Final = {
@@ -243,6 +252,7 @@ NOT_IN_THE_PICKER: Final = {
 async def two_bots(town: DiscordFixture, clock: Clock) -> AsyncIterator[Scene]:
     """Run two bots on one ledger. The test holds the lease, so that nothing happens but what is typed."""
     town.adjust(auto_batch_enabled=True, approval_threshold_cents=MUCH_CENTS)
+    configure(town, maximum_cents=10**9)
     scene = Scene(town)
     first, second = (Watched(town.till.location, clock=clock) for _ in range(2))
     first.claims = second.claims = scene.claims
@@ -368,6 +378,14 @@ async def reversal(scene: Scene) -> ReversalButton:
     return ReversalButton(ReversalAction.CANCEL, found.number, found.token)
 
 
+async def withdrawal(scene: Scene) -> WithdrawalButton:
+    """Make the button that approves a withdrawal which waits for its first admin."""
+    person = await scene.referrer(2 * MUCH_CENTS)
+    await scene.town.till.pay(target_user_id=person.id)
+    asked = await scene.service.request_withdrawal(person.id, MUCH_CENTS, "gift-card", None)
+    return WithdrawalButton(WithdrawalAction.APPROVE, asked.number)
+
+
 async def page(_scene: Scene) -> PageButton:
     """Make the button that leads to the next referrals."""
     return PageButton(Step.NEXT, 0)
@@ -390,6 +408,7 @@ PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] =
     PageButton: (page, []),
     PayoutsButton: (payouts_page, []),
     ReversalButton: (reversal, ["reversal_cancelled"]),
+    WithdrawalButton: (withdrawal, ["withdrawal_first_approved"]),
 }
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[3]
 FLOOD = 200
-REPORT = json.dumps({"order_id": "o-1", "buyer_id": "900000", "amount_cents": 100_000}).encode()
+REPORT = json.dumps({"order_id": "o-1", "buyer_id": "284651237461238461", "amount_cents": 100_000}).encode()
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from cashback.database.referral_program.referrals import create_referrals
 from cashback.database.referral_program.waiting import count_waiting
 from cashback.domain.earning import EarningDates, Origin
 from cashback.domain.errors import RefundRefusedError
-from tests.conftest import FRIDAY, Clock, LedgerFixture, raw
+from tests.conftest import FRIDAY, Clock, LedgerFixture, drop_guards, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -156,8 +156,8 @@ async def test_order_of_one_shop_is_not_that_of_another(till: LedgerFixture) -> 
 async def test_orders_of_earlier_versions_keep_their_mark(till: LedgerFixture) -> None:
     await till.database.create_referral(1, 10)
     await till.database.log_referral_purchase(10, "1001", 100_000)
+    drop_guards(till.location)
     with raw(till.location) as connection:
-        connection.execute("DROP TRIGGER cashback_referral_purchases_fixed")
         connection.execute("UPDATE cashback_referral_purchases SET order_id = '#1001'")
     again = await till.database.record_purchases([Purchase("1001", 10, 100_000), Purchase("#1001", 10, 5)])
     assert [answer.outcome for answer in again] == [PurchaseOutcome.REPEATED, PurchaseOutcome.CONFLICTING]

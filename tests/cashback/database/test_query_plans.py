@@ -68,6 +68,7 @@ def full_scans(plans: Plans) -> list[str]:
 
 
 PARTIAL = (
+    "cashback_referral_purchases_waiting",
     "cashback_referrals_pending",
     "cashback_referrals_blacklisted",
     "cashback_referrals_overpaid",

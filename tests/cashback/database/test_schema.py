@@ -68,6 +68,11 @@ async def test_file_has_every_guard(till: LedgerFixture) -> None:
     ]
 
 
+@pytest.mark.parametrize("table", _KEYS)
+def test_replaced_rows_are_found_by_the_tables_key(table: str) -> None:
+    assert tuple(column.name for column in metadata.tables[table].primary_key) == _KEYS[table]
+
+
 @pytest.mark.about_a_file("a server keeps its files by its own settings")
 async def test_file_settings_survive_a_power_cut(till: LedgerFixture) -> None:
     pragmas = {
