@@ -110,6 +110,7 @@ class Story:
         self.told.append(await self.database.log_referral_purchase(BUYER + 1, "other-bot", 20_000))
         self.told.append(await self.database.log_referral_refund("other-bot", 5_000))
         await self.database.mark_cashback_paid(REFERRER, 10)
+        await self.database.share("another bot")
         await self.database.create_referral(REFERRER, 901_111)
         self.told.append(await self.database.blacklist_referral_user(78))
 

@@ -36,7 +36,7 @@ async def test_unknown_word_is_refused_by_every_command(town: DiscordFixture) ->
     assert len(STRICT) > 15
     async with town.bot():
         for command in STRICT:
-            needed = {"user": bob.id, "batch": 1}
+            needed = {"user": bob.id, "batch": 1, "of": "all"}
             values = [str(needed[each.name]) for each in command.clean_params.values() if each.name in needed]
             line = " ".join([f"!{command.qualified_name}", *values, "nonsense"])
             assert "Usage: " in (await town.answer(line)).text, line
