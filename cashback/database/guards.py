@@ -67,14 +67,6 @@ _REFUSED: Final = {
         ),
         "only a batch that runs pays",
     ),
-    "cashback_referrals_keep_their_people": (
-        (
-            "UPDATE OF referrer_user_id, referred_user_id ON referrals WHEN OLD.cashback_earned_cents <> 0"
-            " AND (NEW.referrer_user_id, NEW.referred_user_id)"
-            " IS DISTINCT FROM (OLD.referrer_user_id, OLD.referred_user_id)"
-        ),
-        "a referral that has earned stays with its two members",
-    ),
     "cashback_origin_fixed": ("UPDATE ON cashback_origin", "where a ledger comes from is never changed"),
     "cashback_payout_shares_fixed": (
         (

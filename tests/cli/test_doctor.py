@@ -32,7 +32,6 @@ def test_unusable_rows_are_listed(cashback: Cashback, folder: Path) -> None:
     apex_core.create(folder / "cashback.db")
     assert cashback("migrate").code == 0
     with raw(folder / "cashback.db") as connection:
-        connection.execute("DROP TRIGGER cashback_referrals_keep_their_people")
         for change, referral in (
             ("cashback_earned_cents = 100.5", 2),
             ("cashback_earned_cents = 'much'", 4),

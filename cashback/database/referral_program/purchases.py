@@ -98,6 +98,11 @@ class _Accrual:
         self.held_until = max(payable_at, self.held_until or payable_at)
 
 
+def _just_now(accrual: _Accrual | None, now: datetime) -> datetime:
+    """Return the moment of a purchase that is reported as it is made: after its referral, also by a clock set back."""
+    return now if accrual is None or accrual.referred_at is None else max(now, accrual.referred_at)
+
+
 def record_purchases(
     connection: Connection,
     purchases: Sequence[Purchase],
@@ -128,8 +133,8 @@ def record_purchases(
             answers.append(_answer_known(before, fact, origin))
             continue
         known[key] = (*fact, origin.intake_number)
-        purchased_at = told_at or now
         accrual = accruals.get(buyer_id)
+        purchased_at = told_at or _just_now(accrual, now)
         payable_at = None
         if holding and amount_cents and purchased_at + holding > now:
             payable_at = purchased_at + holding

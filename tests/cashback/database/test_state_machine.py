@@ -227,6 +227,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.write(mark_paid, person, cents, self.clock())
         for referral, taken in self.model.take(person, cents, self.clock()):
             referral.elsewhere += taken
+        self.model.audit.append(("paid_elsewhere", None))
 
     # Batches.
 
