@@ -12,7 +12,7 @@ from shutil import copytree
 import pytest
 
 from cashback.background.outbox_dispatcher import MAX_IN_FLIGHT
-from tests.conftest import drop_guards, raw
+from tests.conftest import drop_guards, put_guards_back, raw
 from verification.crash.crash import Victim, choose_ending, open_pool, raise_victim, run_campaigns
 from verification.crash.expected_ledger import Origin
 from verification.crash.findings import Losses
@@ -58,6 +58,7 @@ def _tamper(*statements: str) -> Callable[[Path], None]:
         with raw(folder / LEDGER) as connection:
             for statement in statements:
                 connection.execute(statement)
+        put_guards_back(folder / LEDGER)
 
     return tamper
 
