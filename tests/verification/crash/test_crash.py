@@ -111,7 +111,7 @@ def _change_a_nonce(folder: Path) -> None:
                 "INSERT INTO cashback_audit_log (at, actor, action, details, digest)"
                 " SELECT at, actor, action, details, digest FROM cashback_audit_log WHERE action = 'batch_finished'"
             ),
-            "tells 2 times of batch_finished",
+            "has batch_finished 2 times",
         ),
         (_tamper("DELETE FROM cashback_notifications WHERE user_id = 1001"), "direct messages are queued"),
         (_tamper("UPDATE cashback_notifications SET status = 'queued' WHERE user_id = 1001"), "are not marked"),
