@@ -113,7 +113,7 @@ async def browser() -> AsyncIterator[Page]:
     if program is None:
         message = f"No browser found: install one of {', '.join(NAMES)}."
         raise BrowserError(message)
-    with tempfile.TemporaryDirectory() as profile:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
         async with await anyio.open_process(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
