@@ -576,7 +576,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert credited == moved == wallets
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_rows_and_model_agree_after_any_actions(tmp_path: Path) -> None:
     with asyncio.Runner() as loop:
         LedgerMachine.service = ModelService(tmp_path, loop)
