@@ -53,7 +53,8 @@ def command(
             referrer=recorded.referrer_id,
             owed=f", who owes {dollars(recorded.owed_cents)} against later earnings" if recorded.owed_cents else "",
         )
-        say(f"Refund {recorded.refund_id}: {dollars(recorded.amount_cents)} of order {recorded.order_id}. {outcome}")
+        name = "Refund" if refund_id is None else f"Refund {recorded.refund_id}"
+        say(f"{name}: {dollars(recorded.amount_cents)} of order {recorded.order_id}. {outcome}")
     return 0
 
 
