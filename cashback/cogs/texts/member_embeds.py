@@ -131,6 +131,7 @@ def profile(facts: Facts) -> discord.Embed:
         "They Spent": dollars(account.total_spend_cents),
         "Earned": dollars(account.total_earned_cents),
         "Paid": dollars(account.total_paid_cents),
+        **({"Reversed": dollars(account.reversed_cents)} if account.reversed_cents else {}),
         "Referred By": mention(facts.referrer_id) if facts.referrer_id else "nobody",
         "Blacklisted": "yes" if account.blacklisting else "no",
     }
