@@ -1,6 +1,6 @@
-"""Crediting through the whole pipeline (propose, approve, discover, credit, queue, audit) against two floors.
+"""Crediting through the whole pipeline (propose, approve, discover, credit, queue, audit) against two baselines.
 
-Both floors write the same rows set by set and know them beforehand (`floors.py`). The first writes into the same
+Both baselines write the same rows set by set and know them beforehand (`baselines.py`). The first writes into the same
 tables: what the program takes beyond it is the price of finding out what to pay, and of checking it at the moment of
 writing. The second writes into bare tables: beyond it the program also pays for its constraints, triggers and indexes.
 
@@ -26,8 +26,8 @@ from cashback.domain.model import BatchReport
 from cashback.domain.ports import NullObserver
 from pipeline.messages import RunBatch
 from stages import make_pipeline
+from verification.bench.baselines import credit_bare, credit_known
 from verification.bench.datasets import FIRST_REFERRER, adopted, adopted_shuffled, all_pending, shuffled
-from verification.bench.floors import credit_bare, credit_floor
 from verification.bench.measuring import Case, Result
 from verification.bench.stopwatch import Spent, stopwatch
 
@@ -35,7 +35,7 @@ CHUNK: Final = 500
 SMALL: Final = 10_000
 MIDDLE: Final = 100_000
 LARGEST: Final = 1_000_000
-TIMES_FLOOR: Final = 1.4
+TIMES_KNOWN: Final = 1.4
 TIMES_BARE: Final = 2.0
 """Half of its speed."""
 TIMES_BARE_SHUFFLED: Final = 1 / 1.2
@@ -96,14 +96,14 @@ def credit_small(path: Path, communities: int) -> dict[str, Spent]:
 def cases(*, full: bool) -> list[Case]:
     """Pay communities of each kind and of growing size, and the largest one against many small ones."""
     sizes = [(SMALL, 15), (MIDDLE, 3)] + ([(LARGEST, 2)] if full else [])
-    beside_floor = [
+    beside_known = [
         Case(
             name=f"{CREDIT}, {kind}",
             rows=referrers,
             prepare=prepare,
             program=credit,
-            baseline=credit_floor,
-            cpu_times={"": TIMES_FLOOR},
+            baseline=credit_known,
+            cpu_times={"": TIMES_KNOWN},
             rounds=rounds,
         )
         for kind, prepare in KINDS.items()
@@ -132,7 +132,7 @@ def cases(*, full: bool) -> list[Case]:
         cpu_times={"": MOST_GROWTH},
         rounds=3,
     )
-    return [*beside_floor, *beside_bare, beside_small]
+    return [*beside_known, *beside_bare, beside_small]
 
 
 def memory(results: Sequence[Result]) -> str:

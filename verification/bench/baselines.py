@@ -1,7 +1,7 @@
-"""The floors of crediting: the rows of a batch, written set by set by someone who knows them beforehand.
+"""The baselines of crediting: the rows of a batch, written set by set by someone who knows them beforehand.
 
-A floor decides nothing. Before its clock it notes in two temporary tables who gets what and of which referrals; then
-it writes the same rows as the program with one statement for each table and chunk. The first floor writes into the
+A baseline decides nothing. Before its clock it notes in two temporary tables who gets what and of which referrals; then
+it writes the same rows as the program with one statement for each table and chunk. The first baseline writes into the
 ledger as it is, with all constraints, indexes and triggers, through a connection set up like the program's. The bare
 one first makes plain tables of ours, keeps only the other bot's indexes on the shared ones, and uses SQLite's defaults.
 """
@@ -32,7 +32,7 @@ KNOWN: Final = (
         " FROM owed JOIN users u ON u.discord_id = referrer_id GROUP BY referrer_id"
     ),
 )
-"""What a floor knows before its clock starts."""
+"""What a baseline knows before its clock starts."""
 
 PLAN: Final = (
     (
@@ -99,7 +99,7 @@ BARE: Final = (
 )
 
 
-def credit_floor(path: Path) -> dict[str, Spent]:
+def credit_known(path: Path) -> dict[str, Spent]:
     """Write the rows of a batch into the ledger as it is."""
     return _credit(open_raw(path))
 
@@ -143,7 +143,7 @@ def _write_plan(connection: sqlite3.Connection, count: int, cents: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(
         "INSERT INTO cashback_payout_batches (number, mode, status, proposed_by, proposed_at, planned_count,"
-        " planned_cents) VALUES (1, 'batch', 'proposed', 'floor', ?, ?, ?)",
+        " planned_cents) VALUES (1, 'batch', 'proposed', 'baseline', ?, ?, ?)",
         (NOW, count, cents),
     )
     for statement in PLAN:
@@ -178,7 +178,7 @@ def _write_end(connection: sqlite3.Connection, count: int, cents: int) -> None:
 def _write_audit(connection: sqlite3.Connection, action: str, users: int, cents: int) -> None:
     details = json.dumps({"batch_id": BATCH_ID, "users": users, "total_cents": cents})
     connection.execute(
-        "INSERT INTO cashback_audit_log (at, actor, action, batch_number, details, digest) VALUES (?, 'floor',"
+        "INSERT INTO cashback_audit_log (at, actor, action, batch_number, details, digest) VALUES (?, 'baseline',"
         " ?, 1, ?, ?)",
         (NOW, action, details, "0" * 64),
     )
