@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from typing import Final
 
+from cashback.domain.extras import Library
 from cashback.domain.model import PaidWeek
 from cashback.domain.money import dollars
 
@@ -20,13 +21,16 @@ Weeks = Sequence[PaidWeek]
 
 
 def weekly(weeks: Weeks) -> bytes:
-    """Draw the cashback distributed in each week as bars, and what was reversed below them; return a PNG."""
-    # Imported here, so that only drawing waits for it. Without pyplot, which keeps state for one thread.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- only drawing waits for it
-    from matplotlib.figure import Figure  # noqa: PLC0415 -- only drawing waits for it
-    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 -- only drawing waits for it
+    """Draw the cashback distributed in each week as bars, and what was reversed below them; return a PNG.
 
-    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, facecolor=BACKGROUND, layout="constrained")
+    Raises MissingLibraryError if matplotlib is not installed.
+    """
+    # Only drawing waits for the library. Without pyplot, which keeps state for one thread.
+    figure_canvas = Library.CHARTS.load("matplotlib.backends.backend_agg").FigureCanvasAgg
+    ticker = Library.CHARTS.load("matplotlib.ticker")
+    figure = Library.CHARTS.load("matplotlib.figure").Figure(
+        figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, facecolor=BACKGROUND, layout="constrained"
+    )
     axes = figure.add_subplot(facecolor=BACKGROUND)
     names = [f"{week.monday:%b} {week.monday.day}" for week in weeks]
     paid, returned = [week.paid_cents for week in weeks], [-week.reversed_cents for week in weeks]
@@ -35,13 +39,13 @@ def weekly(weeks: Weeks) -> bytes:
         axes.bar_label(bars, [dollars(cents) if cents else "" for cents in amounts], color=TEXT, fontsize=8, padding=3)
     axes.set_xticks(range(len(weeks)), names)
     axes.set_title("Referral cashback distributed per week", color=TEXT, fontsize=13, loc="left", pad=14)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda cents, _position: dollars(round(cents))))
+    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda cents, _position: dollars(round(cents))))
     axes.set_ylim(bottom=None if any(returned) else 0, top=None if any(paid) else 100)
     axes.tick_params(colors=TEXT, length=0, labelsize=9)
     axes.grid(axis="y", color=GRID, linewidth=0.6, zorder=1)
     axes.spines[:].set_visible(False)
     picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)  # type: ignore[no-untyped-call]  # the library's
+    figure_canvas(figure).print_png(picture)
     return picture.getvalue()
 
 
