@@ -18,7 +18,6 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 from cashback.database.queries import statistics
-from cashback.database.referral_program.refunds import Refund, record_refunds
 from cashback.domain.money import dollars
 from cashback.services import CLI, AdminService
 from cashback.settings import WithdrawalSettings
@@ -81,8 +80,7 @@ async def eventful_ledger(town: DiscordFixture) -> Member:
         asked = await service.propose_reversal(CLI, batch_number, reason="a stolen card", referrer_id=who)
         await service.approve_reversal(CLI, asked.number)
     await service.request_withdrawal(cid.id, 400, "paypal")
-    refund = Refund(refund_id="r-1", order_id="till-3", amount_cents=600)
-    await town.till.database.write(record_refunds, [refund], actor="cli", now=town.clock())
+    await town.till.database.log_referral_refund("till-3", amount_cents=600)
     await town.till.earn(cid.id, 1250)
     return bob
 
