@@ -67,7 +67,7 @@ class Dashboard:
         self._health = Health(database, dependencies.is_online)
         self._intake = Intake(database, service, settings)
         self._routes = (
-            OverviewPage(database, self._snapshot, self._health, self._live),
+            OverviewPage(database, service, self._snapshot, self._health, self._live),
             Batches(database, service, self._live),
             Referrers(database, service, self._snapshot, settings),
             SchedulePage(database, service),

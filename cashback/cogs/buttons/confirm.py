@@ -10,8 +10,8 @@ import discord
 from discord.ui import Button, View
 
 from cashback.cogs.buttons.presses import PROPOSAL, ClaimedButton, act_on_press, button_row
+from cashback.cogs.buttons.second_admin import call_second_admin, is_waiting
 from cashback.cogs.buttons.services import ButtonServices
-from cashback.cogs.posts.second_admin import call_second_admin, is_waiting
 from cashback.database.payouts import announcements
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchReport, BatchStatus

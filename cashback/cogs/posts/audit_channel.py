@@ -9,12 +9,12 @@ import anyio
 
 from cashback.background.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.buttons.confirm import view_of
+from cashback.cogs.buttons.second_admin import allowed
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.audit_lines import AuditLines
 from cashback.cogs.posts.idempotent_post import post_once
 from cashback.cogs.posts.messenger import nonce_of
-from cashback.cogs.posts.second_admin import allowed
 from cashback.cogs.posts.slot_posts import SlotPosts
 from cashback.cogs.texts import embeds
 from cashback.database import Database, audit_log
