@@ -15,6 +15,7 @@ from cashback.dashboard.snapshot import Snapshot
 from cashback.database.integrity.reconciliation import Verdict
 from cashback.database.queries.overview import Overview
 from cashback.domain.model import BatchReport, BatchStatus, ChunkCredited, Delivery, PayoutNotice, SlotStatus
+from cashback.domain.money import money_style
 from cashback.domain.ports import Messenger, Observer
 
 CHUNK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -56,6 +57,7 @@ class Metrics:
         self.withdrawals = gauge("open_withdrawals", "Withdrawals that wait for an admin.")
         self.withdrawals_cents = gauge("open_withdrawals_cents", "Cents of withdrawals that wait for an admin.")
         self.pending_cents = gauge("pending_cents", "Cents that a batch would pay now.")
+        self.minor_units = gauge("minor_units", "Cents of one unit of the currency: 100 for dollars, 1 for yen.")
         self.pending_referrers = gauge("pending_referrers", "Referrers that a batch would pay now.")
         self.held_cents = gauge("held_cents", "Cents earned that are not payable yet.")
         self.messages = gauge("direct_messages", "Direct messages by state.", "status")
@@ -83,6 +85,7 @@ class Metrics:
         self.withdrawals.set(overview.open_withdrawals)
         self.withdrawals_cents.set(overview.open_withdrawals_cents)
         self.pending_cents.set(overview.pending_cents)
+        self.minor_units.set(10 ** money_style().decimals)
         self.pending_referrers.set(overview.pending_users)
         self.held_cents.set(overview.held_cents)
         self.as_of.set(overview.as_of.timestamp())
