@@ -180,6 +180,8 @@ _KEYS: Final = {
     "cashback_reversals": ("number",),
     "cashback_referral_purchases": ("source", "order_id"),
     "cashback_referral_refunds": ("source", "refund_id"),
+    "cashback_withdrawals": ("number",),
+    "cashback_wallet_adjustments": ("transaction_id",),
     "cashback_audit_log": ("id",),
 }
 """Tables of ours whose rows are never replaced. SQLite's INSERT OR REPLACE asks no trigger about what it deletes."""

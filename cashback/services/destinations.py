@@ -23,7 +23,7 @@ class Destinations:
         return self._cipher().encrypt(destination.encode()).decode()
 
     def decrypt(self, encrypted: str) -> str:
-        """Return the destination; a remark instead if it was encrypted with another key."""
+        """Return the destination; `UNREADABLE` instead if it was encrypted with another key."""
         from cryptography.fernet import InvalidToken  # noqa: PLC0415 -- only withdrawals need the library
 
         cipher = self._cipher()
