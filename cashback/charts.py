@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from cashback.domain.extras import Library
 from cashback.domain.money import dollars
 
 BACKGROUND: Final = "#2b2d31"
@@ -19,25 +20,28 @@ Weeks = Sequence[tuple[datetime, int]]
 
 
 def weekly(weeks: Weeks) -> bytes:
-    """Draw the cashback distributed in each week as bars; return a PNG."""
-    # Imported here, so that only drawing waits for it. Without pyplot, which keeps state for one thread.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- only drawing waits for it
-    from matplotlib.figure import Figure  # noqa: PLC0415 -- only drawing waits for it
-    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415 -- only drawing waits for it
+    """Draw the cashback distributed in each week as bars; return a PNG.
 
-    figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, facecolor=BACKGROUND, layout="constrained")
+    Raises MissingLibraryError if matplotlib is not installed.
+    """
+    # Only drawing waits for the library. Without pyplot, which keeps state for one thread.
+    figure_canvas = Library.CHARTS.load("matplotlib.backends.backend_agg").FigureCanvasAgg
+    ticker = Library.CHARTS.load("matplotlib.ticker")
+    figure = Library.CHARTS.load("matplotlib.figure").Figure(
+        figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, facecolor=BACKGROUND, layout="constrained"
+    )
     axes = figure.add_subplot(facecolor=BACKGROUND)
     names = [f"{monday:%b} {monday.day}" for monday, _ in weeks]
     bars = axes.bar(names, [cents for _, cents in weeks], color=BAR, width=0.7, zorder=2)
     axes.bar_label(bars, [dollars(cents) if cents else "" for _, cents in weeks], color=TEXT, fontsize=8, padding=3)
     axes.set_title("Referral cashback distributed per week", color=TEXT, fontsize=13, loc="left", pad=14)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda cents, _position: dollars(round(cents))))
+    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda cents, _position: dollars(round(cents))))
     axes.set_ylim(bottom=0, top=None if any(cents for _, cents in weeks) else 100)
     axes.tick_params(colors=TEXT, length=0, labelsize=9)
     axes.grid(axis="y", color=GRID, linewidth=0.6, zorder=1)
     axes.spines[:].set_visible(False)
     picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)  # type: ignore[no-untyped-call]  # the library's
+    figure_canvas(figure).print_png(picture)
     return picture.getvalue()
 
 

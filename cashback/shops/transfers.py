@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from cashback.domain.errors import CashbackError
+from cashback.domain.extras import Library
 from cashback.shops.tables import BadRow, open_table
 
 COLUMNS: Final = ("withdrawal", "member", "method", "to", "amount", "requested_at")
@@ -37,6 +38,8 @@ def new_list(path: Path) -> Iterator[None]:
 
     Raises CashbackError if the file exists: a list that was sent to a bank is not written over.
     """
+    if _is_workbook(path):
+        Library.SPREADSHEETS.load("openpyxl")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY))
     except FileExistsError as error:
@@ -53,17 +56,19 @@ def new_list(path: Path) -> Iterator[None]:
 def write_list(path: Path, rows: Iterable[Sequence[str | int | None]]) -> None:
     """Write a list of withdrawals into its file: XLSX if the name ends so, else CSV."""
     harmless = [[_harmless(cell) for cell in row] for row in rows]
-    if path.suffix.lower() != ".xlsx":
+    if not _is_workbook(path):
         with path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\r\n").writerows([COLUMNS, *harmless])
         return
-    from openpyxl import Workbook  # noqa: PLC0415 -- only a workbook needs it
-
-    book = Workbook(write_only=True)
+    book = Library.SPREADSHEETS.load("openpyxl").Workbook(write_only=True)
     sheet = book.create_sheet("withdrawals")
     for row in (COLUMNS, *harmless):
         sheet.append([None if cell is None else str(cell) for cell in row])
     book.save(path)
+
+
+def _is_workbook(path: Path) -> bool:
+    return path.suffix.lower() == ".xlsx"
 
 
 def _harmless(cell: str | int | None) -> str | int | None:

@@ -14,7 +14,7 @@ METHOD: Final = "gift-card"
 """It has no destination: an encrypted one is another at each run."""
 
 WITHDRAWN_CENTS: Final = (1, 100, 250, 1_500)
-ADJUSTED_CENTS: Final = (-2_000, -100, -1, 1, 100, 2_000)
+ADJUSTED_CENTS: Final = (-2_000, -100, -1, 1, 100, 500, 900, 2_000)
 THINKING_SECONDS: Final = (0.0, 0.0, 1.0, 40.0)
 ADMINS: Final = (0, 0, 1, 2)
 
@@ -32,7 +32,9 @@ class WalletActors:
 
     async def anything(self) -> None:
         """Choose an action."""
-        await self._chance.choice((self.ask, self.ask, self.decide, self.decide, self.adjust))()
+        acts = (self.ask, self.decide, self.adjust)
+        for act in self._chance.choices(acts, weights=(3, 3, 1), k=self._chance.randint(1, 4)):
+            await act()
 
     async def ask(self) -> None:
         """Ask for a part of the wallet, all of it or more; now and then twice at once."""

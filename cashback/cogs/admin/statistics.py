@@ -14,6 +14,7 @@ from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import embeds
 from cashback.database.queries import statistics
 from cashback.database.queries.statistics import Statistics
+from cashback.domain.extras import MissingLibraryError
 from cashback.domain.money import dollars
 
 CHART: Final = "cashback-by-week.png"
@@ -34,13 +35,18 @@ class StatisticsCommands(AdminCog):
         """Show the statistics with their chart."""
         await ctx.defer()
         found = await self._database.read(statistics.read, now=self._database.now())
-        picture = await anyio.to_thread.run_sync(charts.weekly, found.weeks)
+        try:
+            picture = await anyio.to_thread.run_sync(charts.weekly, found.weeks)
+        except MissingLibraryError as error:
+            await ctx.send(embed=show(found).set_footer(text=str(error)))
+            return
         alt = embeds.clip(charts.alt_text(found.weeks), ALT_LENGTH)
-        await ctx.send(embed=show(found), file=discord.File(io.BytesIO(picture), filename=CHART, description=alt))
+        chart = discord.File(io.BytesIO(picture), filename=CHART, description=alt)
+        await ctx.send(embed=show(found).set_image(url=f"attachment://{CHART}"), file=chart)
 
 
 def show(found: Statistics) -> discord.Embed:
-    """Return the statistics' embed; the chart is the attachment."""
+    """Return the statistics' embed."""
     embed = discord.Embed(title="📈 Referral Cashback Statistics", colour=discord.Colour.blurple())
     this_week = found.weeks[-1][1] if found.weeks else 0
     embed.add_field(name="Distributed", value=dollars(found.paid_cents), inline=True)
@@ -55,4 +61,4 @@ def show(found: Statistics) -> discord.Embed:
             for place, top in enumerate(found.top, start=1)
         ]
         embed.add_field(name="🏆 Top Referrers", value=embeds.clip("\n".join(lines), 1024), inline=False)
-    return embed.set_image(url=f"attachment://{CHART}")
+    return embed

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, fu
 from sqlalchemy.types import Text
 
 from cashback.database.tables import notifications, payout_batches, payout_exclusions, payouts, wallet_transactions
+from cashback.domain.extras import Library
 from cashback.domain.model import PayoutStatus
 
 COLUMNS: Final = (
@@ -222,10 +223,7 @@ def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any
 
 
 def _write_xlsx(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
-    # Imported here, so that only workbook exports pay for the import.
-    from openpyxl import Workbook  # noqa: PLC0415 -- only who wants a workbook waits for it
-
-    book = Workbook(write_only=True)
+    book = Library.SPREADSHEETS.load("openpyxl").Workbook(write_only=True)
     sheet = book.create_sheet("payouts")
     sheet.append(columns)
     ids = COLUMNS.index("referrer_id")
