@@ -211,7 +211,9 @@ class LedgerModel:
     absent: dict[int, Absence] = field(default_factory=dict)
     orders: dict[str, Purchase] = field(default_factory=dict)
     refunds: set[str] = field(default_factory=set)
-    wallets: Wallets = field(default_factory=Wallets)
+    balances: dict[int, int] = field(default_factory=dict)
+    moves: list[tuple[int | None, int, int, int]] = field(default_factory=list)
+    wallets: Wallets = field(init=False)
     batches: dict[int, Batch] = field(default_factory=dict)
     reversals: dict[int, Reversal] = field(default_factory=dict)
     slots: dict[datetime, tuple[SlotStatus, int | None]] = field(default_factory=dict)
@@ -221,6 +223,10 @@ class LedgerModel:
     """The members with the admin role at the moment of a press, and the batch pressed."""
     latest: datetime | None = None
     found: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Let the withdrawals share the balances and their changes."""
+        self.wallets = Wallets(self.balances, self.moves)
 
     def breach(self, text: str) -> None:
         """Record a broken rule."""
@@ -419,16 +425,6 @@ class LedgerModel:
             batch.ends += 1
 
     # Money leaving a wallet again.
-
-    @property
-    def balances(self) -> dict[int, int]:
-        """What the wallets hold, by member."""
-        return self.wallets.balances
-
-    @property
-    def moves(self) -> list[tuple[int | None, int, int, int]]:
-        """Each change of a wallet: batch, member, cents, balance afterwards."""
-        return self.wallets.moves
 
     def move(self, batch: int | None, person: int, cents: int) -> None:
         """Move money into a wallet, or out of it."""

@@ -42,6 +42,8 @@ class WalletActors:
         if not balances:
             return
         rich = sorted(person for person, cents in balances.items() if cents > 0)
+        if not rich:
+            await self.adjust()
         member = self._chance.choice(rich or sorted(balances))
         cents = self._chance.choice((*WITHDRAWN_CENTS, balances[member], balances[member] + 1))
         async with anyio.create_task_group() as tasks:

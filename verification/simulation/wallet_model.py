@@ -18,6 +18,7 @@ class Request:
     member: int
     cents: int
     needs_two: bool
+    version: str = ""
     first_approved_by: str | None = None
     status: WithdrawalStatus = OPEN
 
@@ -26,8 +27,8 @@ class Request:
 class Wallets:
     """The balances, each change of one, and the withdrawals by their numbers. `found` has broken rules."""
 
-    balances: dict[int, int] = field(default_factory=dict)
-    moves: list[tuple[int | None, int, int, int]] = field(default_factory=list)
+    balances: dict[int, int]
+    moves: list[tuple[int | None, int, int, int]]
     requests: dict[int, Request] = field(default_factory=dict)
     adjusted: list[tuple[int, int]] = field(default_factory=list)
     found: list[str] = field(default_factory=list)

@@ -12,23 +12,32 @@ def _ask(model: LedgerModel, done: Committed) -> None:
     asked = done.arguments
     threshold = asked["approval_threshold_cents"]
     model.wallets.ask(done.result.number, asked["user_id"], asked["cents"], threshold)
+    model.wallets.requests[done.result.number].version = done.result.version
     model.require(asked["actor"] == f"discord:{asked['user_id']}", f"{asked['actor']} asked for {asked['user_id']}")
 
 
+def _shown(model: LedgerModel, done: Committed) -> int:
+    """Return the number that was decided on; it must be the request that the deciding person was shown."""
+    number: int = done.arguments["number"]
+    carried, version = done.arguments["version"], model.wallets.requests[number].version
+    model.require(carried == version, f"an old message decided on withdrawal {number}, {carried} is not {version}")
+    return number
+
+
 def _approve(model: LedgerModel, done: Committed) -> None:
-    model.wallets.approve(done.arguments["number"], done.arguments["actor"])
+    model.wallets.approve(_shown(model, done), done.arguments["actor"])
 
 
 def _pay(model: LedgerModel, done: Committed) -> None:
-    model.wallets.pay(done.arguments["number"], done.arguments["actor"])
+    model.wallets.pay(_shown(model, done), done.arguments["actor"])
 
 
 def _decline(model: LedgerModel, done: Committed) -> None:
-    model.wallets.give_back(done.arguments["number"], done.arguments["actor"], WithdrawalStatus.DECLINED)
+    model.wallets.give_back(_shown(model, done), done.arguments["actor"], WithdrawalStatus.DECLINED)
 
 
 def _cancel(model: LedgerModel, done: Committed) -> None:
-    number, actor = done.arguments["number"], done.arguments["actor"]
+    number, actor = _shown(model, done), done.arguments["actor"]
     member = model.wallets.requests[number].member
     model.require(actor == f"discord:{member}", f"{actor} cancelled the withdrawal {number} of {member}")
     model.wallets.give_back(number, None, WithdrawalStatus.CANCELLED)
