@@ -74,7 +74,8 @@ def pay(
         decider_id=approver_id,
         decided_at=now,
     )
-    _record(connection, asked, PAID, actor, now, reference=reference, first_approved_by=asked.first_approved_by)
+    details = {"reference": reference, "first_approved_by": asked.first_approved_by, "approver_id": approver_id}
+    _record(connection, asked, PAID, actor, now, **details)
     return find(connection, number)
 
 
@@ -175,7 +176,7 @@ def _give_back(
         return_id=returned,
     )
     action = DECLINED if status is WithdrawalStatus.DECLINED else CANCELLED
-    _record(connection, asked, action, actor, now, reason=reason)
+    _record(connection, asked, action, actor, now, reason=reason, approver_id=approver_id)
     return find(connection, asked.number)
 
 
@@ -191,7 +192,7 @@ def _record(
     action: str,
     actor: str,
     now: datetime,
-    **more: str | None,
+    **more: str | int | None,
 ) -> None:
     """Add the audit entry. It never holds the destination."""
     details = {"withdrawal": asked.number, "user_id": asked.user_id, "amount_cents": asked.amount_cents, **more}
