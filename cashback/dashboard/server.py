@@ -19,6 +19,7 @@ from cashback.dashboard.listener import Listener
 from cashback.dashboard.live import Live
 from cashback.dashboard.metrics import Metrics, MetricsPage
 from cashback.dashboard.openapi import Description
+from cashback.dashboard.orders import OrdersPage
 from cashback.dashboard.overview import OverviewPage
 from cashback.dashboard.referrers import Referrers
 from cashback.dashboard.request_log import RequestLog
@@ -72,6 +73,7 @@ class Dashboard:
             Referrers(database, service, self._snapshot, settings),
             SchedulePage(database, service),
             WithdrawalsPage(database, service),
+            OrdersPage(database, service),
             AuditPage(database, Verifier(database, service, dependencies.metrics)),
             SignIn(database, self._session_auth, settings),
             self._intake,
