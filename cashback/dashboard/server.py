@@ -68,7 +68,7 @@ class Dashboard:
         self._health = Health(database, dependencies.is_online)
         self._intake = Intake(database, service, settings)
         self._routes = (
-            OverviewPage(database, self._snapshot, self._health, self._live),
+            OverviewPage(database, service, self._snapshot, self._health, self._live),
             Batches(database, service, self._live),
             Referrers(database, service, self._snapshot, settings),
             SchedulePage(database, service),
@@ -97,7 +97,7 @@ class Dashboard:
             self._metrics,
             self._connections,
             self._request_log,
-            trusted_proxies=self._settings.proxies,
+            self._settings,
         )
 
         @web.middleware
