@@ -1,4 +1,4 @@
-"""The audit channel: an entry for each finished batch, the slots' notices and outcomes, and single lines."""
+"""The audit channel: an entry for each finished batch, notices and outcomes of slots, daily heads, and single lines."""
 
 import logging
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from cashback.cogs.buttons.confirm import view_of
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.audit_lines import AuditLines
+from cashback.cogs.posts.daily_head import DailyHead
 from cashback.cogs.posts.idempotent_post import post_once
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.posts.slot_posts import SlotPosts
@@ -50,6 +51,7 @@ class AuditChannel:
         self._client = client
         self._database = database
         self._slot_posts = slot_posts
+        self._daily_head = DailyHead(client, database)
         self._terms = terms
         self._channel_id = channel_id
         self._lines = lines.waiting
@@ -90,6 +92,8 @@ class AuditChannel:
                 await self._ask_for_approval(number, channel_id)
         with anyio.fail_after(REQUEST_SECONDS):
             await self._slot_posts.post_due(channel_id)
+        with anyio.fail_after(REQUEST_SECONDS):
+            await self._daily_head.post_due(channel_id)
 
     async def _post_lines(self, channel_id: int) -> None:
         channel = self._client.get_partial_messageable(channel_id)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, func, select
 
 from cashback.database.payouts import outbox
+from cashback.database.queries.upkeep import Upkeep, upkeep
 from cashback.database.referral_program.pending import held_and_owed, pending_by_referrer, pending_totals
 from cashback.database.tables import is_open, is_settled, notifications, payout_batches, schedule_slots
 from cashback.domain.model import PlannedPayout
@@ -36,6 +37,7 @@ class Overview:
     paid_cents: int
     slots: Mapping[str, int]
     weeks: tuple[tuple[datetime, int], ...]
+    upkeep: Upkeep
 
 
 def overview(connection: Connection, *, now: datetime, min_payout_cents: int) -> Overview:
@@ -64,6 +66,7 @@ def overview(connection: Connection, *, now: datetime, min_payout_cents: int) ->
         paid_cents=paid_cents,
         slots=_counted(connection, select(schedule_slots.c.status, func.count()).group_by(schedule_slots.c.status)),
         weeks=paid_by_week(connection, now),
+        upkeep=upkeep(connection, now=now),
     )
 
 
