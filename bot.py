@@ -283,6 +283,10 @@ def program_terms_of(settings: Settings) -> ProgramTerms:
         min_payout_cents=referral.min_payout_cents,
         holding_days=referral.holding_days,
         withholds_leavers=referral.leaver_policy == "hold",
+        withdrawals=settings.withdrawals.enabled,
+        shows_spending=referral.referrers_see_spending,
+        prefix=settings.bot_prefix,
+        brand_name=settings.brand_name,
     )
 
 

@@ -135,6 +135,7 @@ class ReferralSettings(_OwnSection):
 
     cashback_percent: Percent = Decimal("0.5")
     holding_days: Annotated[StrictInt, _whole(0, 90, " of days")] = 0
+    unmatched_days: Annotated[StrictInt, _whole(1, 365, " of days")] = 30
     earn_before_referral_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
     program_starts_on: Annotated[
         date | None, BeforeValidator(_to_day), Field(description="a day such as 2026-01-31, or null")
@@ -142,6 +143,7 @@ class ReferralSettings(_OwnSection):
     leaver_policy: Annotated[
         Literal["pay", "hold"], BeforeValidator(_lowered), Field(description="one of pay, hold")
     ] = "pay"
+    referrers_see_spending: Annotated[StrictBool, Field(description="true or false")] = False
     auto_batch_enabled: Annotated[StrictBool, Field(description="true or false")] = True
     batch_day: Annotated[
         Weekday,

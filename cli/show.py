@@ -62,7 +62,8 @@ async def _show_text(database: Database, report: BatchReport, limit: int) -> Non
         reason = f": {payout['reason']}" if payout["reason"] else ""
         cents = payout["paid_cents"] if payout["status"] == PayoutStatus.CREDITED else payout["approved_cents"]
         referrals = counted(payout["referral_count"], "referral")
-        say(f"  {payout['referrer_id']} - {dollars(cents)} ({referrals}) {payout['status']}{reason}")
+        back = f", {dollars(payout['reversed_cents'])} reversed" if payout["reversed_cents"] else ""
+        say(f"  {payout['referrer_id']} - {dollars(cents)} ({referrals}) {payout['status']}{back}{reason}")
     if report.users_planned > limit:
         say(f"  …and {report.users_planned - limit:,} more (--limit 0 lists all)")
     for each in await database.read(retries.attempts_of, report.batch_number, limit=ATTEMPTS_LISTED):

@@ -25,7 +25,8 @@ class LedgerMetrics:
 
         self._batches = gauge("batches", "Batches by state.", "status")
         self._payouts = gauge("payouts", "Payouts by state; planned are those of open batches.", "status")
-        self._paid_cents = gauge("paid_cents", "Cents that finished batches have paid.")
+        self._paid_cents = gauge("paid_cents", "Cents that batches have paid.")
+        self._reversed_cents = gauge("reversed_cents", "Cents that reversals returned from wallets.")
         self._pending_cents = gauge("pending_cents", "Cents that a batch would pay now.")
         self._pending_referrers = gauge("pending_referrers", "Referrers that a batch would pay now.")
         self._held_cents = gauge("held_cents", "Cents earned that are not payable yet.")
@@ -37,8 +38,9 @@ class LedgerMetrics:
         self._verified = gauge("last_verify_timestamp_seconds", "When the ledger was last verified; 0 if never.")
         self._breaches = gauge("last_verify_breaches", "Breaches that the last verify found.")
         self._backed_up = gauge("last_backup_timestamp_seconds", "When the ledger was last backed up; 0 if never.")
-        self._waiting = gauge("waiting_purchases", "Purchases that wait for their buyers' referrals.")
+        self._waiting = gauge("waiting_purchases", "Purchases without a member that wait to be assigned.")
         self._withdrawals = gauge("open_withdrawals", "Withdrawals that wait for an admin.")
+        self._withdrawals_cents = gauge("open_withdrawals_cents", "Cents of withdrawals that wait for an admin.")
         self._oldest_withdrawal = gauge(
             "oldest_withdrawal_timestamp_seconds", "When the oldest open withdrawal was requested."
         )
@@ -56,6 +58,9 @@ class LedgerMetrics:
         for message_status in NotificationStatus:
             self._messages.labels(message_status).set(messages.get(message_status, 0))
         self._paid_cents.set(overview.paid_cents)
+        self._reversed_cents.set(overview.reversed_cents)
+        self._withdrawals.set(overview.open_withdrawals)
+        self._withdrawals_cents.set(overview.open_withdrawals_cents)
         self._pending_cents.set(overview.pending_cents)
         self._pending_referrers.set(overview.pending_users)
         self._held_cents.set(overview.held_cents)
@@ -70,7 +75,6 @@ class LedgerMetrics:
         self._is_known.set(int(not upkeep.is_scheduled or upkeep.next_slot_at is not None))
         self._next_slot.set(_seconds(upkeep.next_slot_at))
         self._waiting.set(upkeep.waiting_purchases)
-        self._withdrawals.set(upkeep.open_withdrawals)
         oldest_at = upkeep.oldest_withdrawal_at
         self._oldest_withdrawal.set(UNKNOWN if oldest_at is None else oldest_at.timestamp())
 

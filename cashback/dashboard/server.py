@@ -75,7 +75,7 @@ class Dashboard:
         self._intake = Intake(database, service, settings)
         operations = (self._health, self._metrics_page(database, service, settings, dependencies))
         pages_and_intake = (
-            OverviewPage(database, self._snapshot, self._health, self._live),
+            OverviewPage(database, service, self._snapshot, self._health, self._live),
             Batches(database, service, self._live),
             Referrers(database, service, self._snapshot, settings),
             SchedulePage(database, service),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cashback.domain.errors import CashbackError
+from cashback.domain.extras import Library
 from cashback.shops.tables import BadRow, open_table
 
 COLUMNS: Final = ("withdrawal", "member", "method", "to", "amount", "requested_at")
@@ -35,18 +36,17 @@ def write_list(path: Path, rows: Iterable[Sequence[str | int | None]]) -> None:
 
     Raises CashbackError if the file exists: a list that was sent to a bank is not written over.
     """
+    openpyxl = Library.SPREADSHEETS.load("openpyxl") if path.suffix == ".xlsx" else None
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY))
     except FileExistsError as error:
         raise CashbackError(f"{path} exists already; name another file.") from error
     harmless = [[_harmless(cell) for cell in row] for row in rows]
-    if path.suffix != ".xlsx":
+    if openpyxl is None:
         with path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\r\n").writerows([COLUMNS, *harmless])
         return
-    from openpyxl import Workbook  # noqa: PLC0415 -- only a workbook needs it
-
-    book = Workbook(write_only=True)
+    book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("withdrawals")
     for row in (COLUMNS, *harmless):
         sheet.append([None if cell is None else str(cell) for cell in row])

@@ -23,7 +23,7 @@ from cashback.background.lease import Lease
 from cashback.cogs.buttons import BUTTONS
 from cashback.cogs.buttons.confirm import Action, DecisionButton
 from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
-from cashback.cogs.buttons.paging import PageButton, Step
+from cashback.cogs.buttons.member_pages import MemberPageButton, Page, PageButton, Step
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
 from cashback.cogs.buttons.skip_slot import SkipSlotButton
@@ -164,6 +164,10 @@ class Scene:
         """Name a code that may be entered."""
         return {"code": str((await self.referrer()).id)}
 
+    async def order(self) -> Options:
+        """Name an order that nobody made."""
+        return {"number": "1001"}
+
     async def amount(self) -> Options:
         """Name an amount and a method; the wallet is empty."""
         return {"amount": "5.00", "method": "gift-card"}
@@ -202,6 +206,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb export": (Scene.paid, []),
     "sendref-cashb failures": (nothing, []),
     "sendref-cashb abandon": (Scene.stopped, ["batch_given_up", "batch_finished"]),
+    "sendref-cashb help": (nothing, []),
     "sendref-cashb history": (nothing, []),
     "sendref-cashb notifications": (nothing, []),
     "sendref-cashb notifications retry": (Scene.unsent, ["notifications_retried"]),
@@ -224,14 +229,18 @@ ADMINS: Final[dict[str, Case]] = {
     "referral-stats": (Scene.member, []),
     "referral-unblacklist": (Scene.barred, ["unblacklisted"]),
     "referral-unlink": (Scene.linked, ["referral_unlinked"]),
+    "setref": (Scene.code, []),
     "withdrawals": (nothing, []),
 }
-"""The commands for admins, typed after the prefix and as slash commands."""
+"""The typed commands. Those for admins are slash commands too."""
 
 MEMBERS: Final[dict[str, Case]] = {
+    "cashback history": (nothing, []),
+    "cashback order": (Scene.order, []),
     "cashback notifications off": (nothing, []),
     "cashback notifications on": (nothing, []),
     "cashback show": (nothing, []),
+    "help": (nothing, []),
     "invite": (nothing, []),
     "invites": (nothing, []),
     "profile": (nothing, []),
@@ -242,6 +251,7 @@ MEMBERS: Final[dict[str, Case]] = {
 
 NOT_IN_THE_PICKER: Final = {
     "sendref-cashb": "sendref-cashb pay",
+    "setref": None,
     "sendref-cashb schedule": None,
     "sendref-cashb notifications": None,
 }
@@ -388,7 +398,12 @@ async def withdrawal(scene: Scene) -> WithdrawalButton:
 
 async def page(_scene: Scene) -> PageButton:
     """Make the button that leads to the next referrals."""
-    return PageButton(Step.NEXT, 0)
+    return PageButton(Page.REFERRALS, Step.NEXT, 0)
+
+
+async def member_page(_scene: Scene) -> MemberPageButton:
+    """Make the button that leads to a member's page."""
+    return MemberPageButton(Page.CASHBACK)
 
 
 async def batches_page(_scene: Scene) -> HistoryButton:
@@ -405,6 +420,7 @@ PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] =
     DecisionButton: (decision, ["batch_cancelled"]),
     HistoryButton: (batches_page, []),
     SkipSlotButton: (skip_slot, ["slot_skipped"]),
+    MemberPageButton: (member_page, []),
     PageButton: (page, []),
     PayoutsButton: (payouts_page, []),
     ReversalButton: (reversal, ["reversal_cancelled"]),

@@ -150,6 +150,16 @@ async def a_purchase_of_today(world: World) -> object:
     return await earned_by_date(world, datetime.now(UTC))
 
 
+@setting("referral_settings.unmatched_days", (30, 30), (7, 7))
+async def days_that_a_guest_s_order_waits(world: World) -> object:
+    file = world.folder / "guests.csv"
+    file.write_text("order_id,buyer_id,amount\nA,,5.00\n")
+
+    await anyio.to_thread.run_sync(partial(on_the_command_line, world, "import", file))
+    [(recorded, until)] = world.till.rows("SELECT recorded_at, waits_until FROM cashback_unmatched_purchases")
+    return (datetime.fromisoformat(str(until)) - datetime.fromisoformat(str(recorded))).days
+
+
 @setting("log_level", ("info", "info"), ("ERROR", "error"))
 async def the_least_that_is_logged(world: World) -> object:
     levels: list[str] = []

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from discord import app_commands
 from discord.ext import commands
 
 from cashback.background.wakeup import WakeUp
@@ -19,6 +20,15 @@ from cashback.services import AdminService
 
 VIEWERS_TOO: Final = {"viewers_too": True}
 """The `extras` of a command that viewers may use too."""
+
+FOR_EVERYONE: Final = {"for_everyone": True}
+"""The `extras` of a command that needs no role."""
+
+hidden_from_members = app_commands.default_permissions(manage_guild=True)
+"""Discord shows a command to members that manage the server; the server's own settings may add the admin role.
+
+It only hides: the admin role is checked at every command.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +61,8 @@ class AdminCog(commands.Cog):
         if ctx.guild is None:
             raise commands.NoPrivateMessage
         name = ctx.command.qualified_name if ctx.command else "a command"
+        if ctx.command is not None and ctx.command.extras.get("for_everyone"):
+            return True
         try:
             for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
             require = self._service.require_viewer if for_viewers else self._service.require_admin

@@ -23,6 +23,7 @@ class NotificationCommands(AdminCog):
         name="notifications",
         description="How many direct messages about payouts failed, and how many are queued.",
         ignore_extra=False,
+        case_insensitive=True,
     )
     async def notifications(self, ctx: commands.Context[Any]) -> None:
         """Count the messages."""

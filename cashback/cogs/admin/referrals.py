@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin.base import AdminCog
+from cashback.cogs.admin.base import AdminCog, hidden_from_members
 from cashback.cogs.admin.converters import Referrer
 from cashback.cogs.texts import embeds, member_embeds
 from cashback.database.referral_program import referrals
@@ -25,6 +25,7 @@ class Referrals(AdminCog):
         description="Blacklist a member from referral cashback, for present and future referrals.",
         usage="@user [reason]",
     )
+    @hidden_from_members
     @app_commands.describe(user="The member to blacklist.", reason="The reason; the member can read it.")
     @app_commands.guild_only()
     async def referral_blacklist(self, ctx: commands.Context[Any], user: Person, *, reason: str | None = None) -> None:
@@ -48,6 +49,7 @@ class Referrals(AdminCog):
         usage="@user",
         ignore_extra=False,
     )
+    @hidden_from_members
     @app_commands.describe(user="The member to unblacklist.")
     @app_commands.guild_only()
     async def referral_unblacklist(self, ctx: commands.Context[Any], user: Person) -> None:
@@ -67,6 +69,7 @@ class Referrals(AdminCog):
         usage="@user",
         ignore_extra=False,
     )
+    @hidden_from_members
     @app_commands.describe(user="The member.")
     @app_commands.guild_only()
     async def referral_stats(self, ctx: commands.Context[Any], user: Person) -> None:
@@ -80,6 +83,7 @@ class Referrals(AdminCog):
         description="Link a member to the referrer who invited them.",
         usage="@referrer @member [reason]",
     )
+    @hidden_from_members
     @app_commands.describe(referrer="The member who invited.", member="The invited member.", reason="The reason.")
     @app_commands.guild_only()
     async def referral_link(
@@ -101,6 +105,7 @@ class Referrals(AdminCog):
         description="Unlink a member: their later purchases earn no cashback.",
         usage="@member [reason]",
     )
+    @hidden_from_members
     @app_commands.describe(member="The invited member.", reason="The reason.")
     @app_commands.guild_only()
     async def referral_unlink(self, ctx: commands.Context[Any], member: Person, *, reason: str | None = None) -> None:

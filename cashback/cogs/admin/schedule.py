@@ -20,6 +20,7 @@ class ScheduleCommands(AdminCog):
         name="schedule",
         description="Show the next weekly batch, what it would pay now, and the outcomes of the last ones.",
         ignore_extra=False,
+        case_insensitive=True,
     )
     async def schedule(self, ctx: commands.Context[Any]) -> None:
         """Show the schedule."""

@@ -10,7 +10,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from cashback.background.wakeup import WakeUp
-from cashback.cogs.errors import DISCORD_FAILURES, answer_command_error
+from cashback.cogs.command_names import meant_command
+from cashback.cogs.errors import DISCORD_FAILURES, HELP, RefusedError, answer_command_error
 from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into the library
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.discord_clock import observing
@@ -26,7 +27,18 @@ RATE_LIMIT_SECONDS: Final = 60
 IDENTIFY_SECONDS: Final = 5
 """The pause that Discord asks for between two IDENTIFYs."""
 
+PASTED: Final = "/setref"
+"""The only slash command that members send to each other as text."""
+
 logger = logging.getLogger(__name__)
+
+
+def _prefixes(prefix: str, _client: object, message: discord.Message) -> list[str]:
+    """Return what a typed command may begin with.
+
+    A shared `/setref CODE` that is pasted and sent as a message works too, as if it were typed with the prefix.
+    """
+    return [prefix, "/"] if message.content.lower().startswith(PASTED) else [prefix]
 
 
 class ClaimedContext(commands.Context["CashbackClient"]):
@@ -79,7 +91,8 @@ class CashbackClient(commands.AutoShardedBot):
         Discord's answers goes to `clock_check`.
         """
         super().__init__(
-            command_prefix=prefix,
+            command_prefix=partial(_prefixes, prefix),
+            case_insensitive=True,
             intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True),
             allowed_mentions=discord.AllowedMentions.none(),
             help_command=None,
@@ -210,12 +223,23 @@ class CashbackClient(commands.AutoShardedBot):
     async def invoke(self, ctx: commands.Context[Any], /) -> None:
         """Run a typed command if this process claims its message first; other messages are not claimed."""
         try:
-            if ctx.command is not None and not await self._claims.win(ctx.message.id):
+            meant = self._meant_by(ctx)
+            if (ctx.command or meant) and not await self._claims.win(ctx.message.id):
                 return
         except CashbackError as error:
             await answer_command_error(ctx, error)
             return
+        if meant:
+            text = f"Did you mean `{ctx.prefix}{meant}`? Nothing was done; `{ctx.prefix}{HELP}` lists the commands."
+            await answer_command_error(ctx, RefusedError(text))
+            return
         await super().invoke(ctx)
+
+    def _meant_by(self, ctx: commands.Context[Any]) -> str | None:
+        """Return the command of ours that an unknown word is a slip of."""
+        if ctx.command is not None or not ctx.invoked_with:
+            return None
+        return meant_command(ctx.invoked_with, self.commands)
 
     async def on_command_error(self, context: commands.Context[Any], exception: commands.CommandError, /) -> None:
         """Answer a command that failed."""

@@ -6,8 +6,9 @@ import discord
 from discord import app_commands
 
 from cashback.cogs.actors import actor_of
+from cashback.cogs.buttons.member_pages import Page
 from cashback.cogs.members.base import MemberCog
-from cashback.cogs.texts import embeds, member_embeds
+from cashback.cogs.texts import embeds, history_embeds, member_embeds
 from cashback.database.referral_program import preferences
 
 
@@ -22,7 +23,8 @@ class Accounts(MemberCog):
         user_id = interaction.user.id if member is None else member.id
         if user_id != interaction.user.id:
             await self._service.require_admin(actor_of(interaction.user), f"see the profile of {user_id}")
-        embed = member_embeds.profile(await self._member_facts.facts(user_id))
+        shows_spending = user_id != interaction.user.id or self._member_facts.terms.shows_spending
+        embed = member_embeds.profile(await self._member_facts.facts(user_id), shows_spending=shows_spending)
         await interaction.followup.send(embed=embed, ephemeral=True)
 
     cashback = app_commands.Group(name="cashback", description="Your referral cashback.", guild_only=True)
@@ -33,7 +35,21 @@ class Accounts(MemberCog):
     @cashback.command(name="show", description="Show what is pending, what was paid and when, and why the rest is not.")
     async def show(self, interaction: discord.Interaction[Any]) -> None:
         """Show the member's account."""
-        embed = member_embeds.cashback(await self._member_facts.facts(interaction.user.id), self._member_facts.terms)
+        await self._send_page(interaction, Page.CASHBACK)
+
+    @cashback.command(
+        name="history", description="Show which purchase earned what and when, and why one did not count."
+    )
+    async def history(self, interaction: discord.Interaction[Any]) -> None:
+        """Show the purchases of the member's referrals."""
+        await self._send_page(interaction, Page.HISTORY)
+
+    @cashback.command(name="order", description="Ask what became of one order, of yours or of a referral.")
+    @app_commands.describe(number="The order's number, as the shop wrote it.")
+    async def order(self, interaction: discord.Interaction[Any], number: app_commands.Range[str, 1, 200]) -> None:
+        """Answer about an order."""
+        found = await self._member_facts.orders(interaction.user.id, number)
+        embed = history_embeds.orders(number, found, interaction.user.id)
         await interaction.followup.send(embed=embed, ephemeral=True)
 
     @notifications.command(name="on", description="Get a direct message with each payout.")

@@ -6,6 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs.buttons.member_pages import Asked, Page, member_page
 from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.posts.note_sender import NoteSender
@@ -37,6 +38,18 @@ class MemberCog(commands.Cog):
             # The library lets only its own errors out of a check.
             raise app_commands.CommandInvokeError(interaction.command, error) from error  # type: ignore[arg-type]
         return True
+
+    async def _send_page(self, interaction: discord.Interaction[Any], page: Page) -> discord.Embed:
+        """Send a page to the member, with its buttons; return it."""
+        asked = Asked(
+            user_id=interaction.user.id,
+            client=interaction.client,
+            member_facts=self._member_facts,
+            service=self._service,
+        )
+        embed, view = await member_page(page, asked)
+        await interaction.followup.send(embed=embed, view=view, ephemeral=True)
+        return embed
 
     async def cog_app_command_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError

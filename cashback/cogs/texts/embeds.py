@@ -239,7 +239,8 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
         _field(embed, "🚧 Excluded", [excluded_line(each) for each in report.left_out])
     if report.reversed_count:
         reversed_text = f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')}"
-        _field(embed, "↩️ Reversed", [f"{reversed_text}, {dollars(report.shortfall_cents)} not held"])
+        left = f"**Net:** {dollars(report.net_cents)}"
+        _field(embed, "↩️ Reversed", [f"{reversed_text}, {dollars(report.shortfall_cents)} not held", left])
     _field(embed, "✉️ Direct Messages", _direct_messages(report))
     return embed, bool(hidden)
 

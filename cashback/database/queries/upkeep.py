@@ -6,9 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from cashback.database import audit_log, verifications
-from cashback.database.referral_program import waiting
 from cashback.database.schedule import schedule, slots
-from cashback.database.tables import is_requested, schedule_slots, withdrawals
+from cashback.database.tables import is_requested, is_unmatched, schedule_slots, unmatched_purchases, withdrawals
 from cashback.domain.model import SlotStatus
 
 
@@ -26,7 +25,6 @@ class Upkeep:
     is_scheduled: bool
     next_slot_at: datetime | None
     waiting_purchases: int
-    open_withdrawals: int
     oldest_withdrawal_at: datetime | None
 
 
@@ -36,8 +34,8 @@ def upkeep(connection: Connection, *, now: datetime) -> Upkeep:
     backup = audit_log.newest(connection, audit_log.BACKUP_MADE)
     missed = select(func.max(schedule_slots.c.decided_at)).where(schedule_slots.c.status == SlotStatus.MISSED)
     is_scheduled, next_slot_at = _next_slot(connection, now)
-    requests = select(func.count(), func.min(withdrawals.c.requested_at)).where(is_requested)
-    open_withdrawals, oldest_withdrawal_at = connection.execute(requests).one()
+    waiting = select(func.count()).select_from(unmatched_purchases).where(is_unmatched)
+    oldest_request = select(func.min(withdrawals.c.requested_at)).where(is_requested)
     return Upkeep(
         verified_at=verified.at if verified else None,
         breaches=verified.breaches if verified else 0,
@@ -45,9 +43,8 @@ def upkeep(connection: Connection, *, now: datetime) -> Upkeep:
         missed_at=connection.scalars(missed).one(),
         is_scheduled=is_scheduled,
         next_slot_at=next_slot_at,
-        waiting_purchases=waiting.count_all(connection),
-        open_withdrawals=open_withdrawals,
-        oldest_withdrawal_at=oldest_withdrawal_at,
+        waiting_purchases=connection.scalars(waiting).one(),
+        oldest_withdrawal_at=connection.scalars(oldest_request).one(),
     )
 
 

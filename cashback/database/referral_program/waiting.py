@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Integer, Text, exists, func, or_, select, update
+from sqlalchemy import BigInteger, Connection, Integer, Text, exists, or_, select, update
 
 from cashback.database.bulk import among, execute_many, is_among, rows_of
 from cashback.database.referral_program.blacklist import blacklisted_among
@@ -46,11 +46,6 @@ _COUNT: Final = (
 def is_anything_waiting(connection: Connection) -> bool:
     """Return whether any purchase waits for its buyer's referral."""
     return bool(connection.scalar(select(exists().where(is_waiting))))
-
-
-def count_all(connection: Connection) -> int:
-    """Return how many purchases wait for their buyers' referrals."""
-    return connection.scalars(select(func.count()).select_from(referral_purchases).where(is_waiting)).one()
 
 
 def buyer_waiting(connection: Connection, buyers: Sequence[int]) -> int | None:

@@ -193,12 +193,12 @@ async def test_verification_shows_breaches(site: DashboardFixture) -> None:
 
 
 async def test_referrer_page_shows_reasons_without_payout(site: DashboardFixture) -> None:
-    await site.ledger.earn(5, 100)
+    [buyer] = await site.ledger.earn(5, 100)
     await site.ledger.database.blacklist_referral_user(5, reason="fraud")
     async with site.signed_in() as browser:
         _, text = await browser.get("/referrers/5")
         assert "Blacklisted by bot since 2026-07-03 15:00:00 UTC: fraud." in text
-        _, text = await browser.get("/referrers/6")
+        _, text = await browser.get(f"/referrers/{buyer}")
         assert "No cashback is pending" in text
         _, text = await browser.get("/referrers?show=blacklisted")
         assert "fraud" in text

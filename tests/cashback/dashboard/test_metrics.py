@@ -192,7 +192,6 @@ def test_ledger_on_a_server_has_no_time_of_a_backup() -> None:
             is_scheduled=False,
             next_slot_at=None,
             waiting_purchases=0,
-            open_withdrawals=0,
             oldest_withdrawal_at=None,
         )
     )
