@@ -148,6 +148,7 @@ class Services:
             channel_id=settings.logging_channels.audit,
             is_on_duty=lambda: lease.is_held,
             terms=lambda: service.terms_line,
+            admin_role_id=settings.role_ids.admin,
         )
         summary_updater = SummaryUpdater(
             client,

@@ -112,7 +112,7 @@ class Dashboard:
             self._metrics,
             self._connections,
             self._request_log,
-            trusted_proxies=self._settings.proxies,
+            self._settings,
         )
 
         @web.middleware

@@ -9,6 +9,7 @@ import anyio
 
 from cashback.background.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.buttons.confirm import view_of
+from cashback.cogs.buttons.second_admin import allowed
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.audit_lines import AuditLines
@@ -41,11 +42,12 @@ class AuditChannel:
         channel_id: int | None,
         is_on_duty: Callable[[], bool],
         terms: Callable[[], str],
+        admin_role_id: int | None,
     ) -> None:
         """Post to the channel `channel_id`, if there is one.
 
         `is_on_duty` returns whether this process posts entries from the ledger. Each process posts its own lines.
-        `terms` returns the terms in force.
+        `terms` returns the terms in force. The admin role is mentioned if a batch needs an admin.
         """
         self._is_on_duty = is_on_duty
         self._client = client
@@ -53,6 +55,7 @@ class AuditChannel:
         self._slot_posts = slot_posts
         self._daily_head = DailyHead(client, database)
         self._terms = terms
+        self._admin_role_id = admin_role_id
         self._channel_id = channel_id
         self._lines = lines.waiting
         self.backoff = Backoff()
@@ -112,7 +115,10 @@ class AuditChannel:
     async def _ask_for_approval(self, number: int, channel_id: int) -> None:
         """Post the summary of a batch of the schedule, with its buttons for the admins."""
         plan = await self._database.read(proposals.summary, number)
+        role_id = self._admin_role_id
         message = await self._client.get_partial_messageable(channel_id).send(
+            None if role_id is None else f"<@&{role_id}>",
+            allowed_mentions=allowed(role_id),
             embed=embeds.summary(plan, self._terms()),
             view=view_of(number, plan.token, plan.status),
             nonce=nonce_of(number, plan.token, "approval"),
