@@ -1,4 +1,4 @@
-"""The audit channel: an entry for each finished batch, the slots' notices and outcomes, and single lines."""
+"""The audit channel: an entry for each finished batch, notices and outcomes of slots, daily heads, and single lines."""
 
 import logging
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from cashback.cogs.buttons.second_admin import allowed
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.audit_lines import AuditLines
+from cashback.cogs.posts.daily_head import DailyHead
 from cashback.cogs.posts.idempotent_post import post_once
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.posts.slot_posts import SlotPosts
@@ -52,6 +53,7 @@ class AuditChannel:
         self._client = client
         self._database = database
         self._slot_posts = slot_posts
+        self._daily_head = DailyHead(client, database)
         self._terms = terms
         self._admin_role_id = admin_role_id
         self._channel_id = channel_id
@@ -93,6 +95,8 @@ class AuditChannel:
                 await self._ask_for_approval(number, channel_id)
         with anyio.fail_after(REQUEST_SECONDS):
             await self._slot_posts.post_due(channel_id)
+        with anyio.fail_after(REQUEST_SECONDS):
+            await self._daily_head.post_due(channel_id)
 
     async def _post_lines(self, channel_id: int) -> None:
         channel = self._client.get_partial_messageable(channel_id)
