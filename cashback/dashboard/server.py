@@ -30,6 +30,7 @@ from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
+from cashback.dashboard.wallets import WalletsPage
 from cashback.dashboard.withdrawals import WithdrawalsPage
 from cashback.database import Database
 from cashback.services import AdminService
@@ -80,6 +81,7 @@ class Dashboard:
             Batches(database, service, self._live),
             Referrers(database, service, self._snapshot, settings),
             SchedulePage(database, service),
+            WalletsPage(database),
             WithdrawalsPage(database, service),
             OrdersPage(database, service),
             AuditPage(database, Verifier(database, service)),
