@@ -15,6 +15,7 @@ from cashback.dashboard.metrics import Metrics
 from cashback.dashboard.pages import error_page, form_of
 from cashback.dashboard.problems import ProblemError
 from cashback.dashboard.request_log import RequestLog
+from cashback.dashboard.signatures import KEY_HEADER
 from cashback.database.errors import LedgerMovedError
 from cashback.domain.errors import (
     BlacklistedError,
@@ -107,7 +108,7 @@ class Middleware:
                 "%s %s from %s: status %d", request.method, _route_of(request), address, response.status
             )
         if request.path.startswith(API):
-            self._metrics.intake_requests.labels(response.status).inc()
+            self._metrics.count_delivery(request.headers.get(KEY_HEADER, ""), response.status)
         return response
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -18,9 +18,11 @@ from cashback.database.queries import browsing, history
 from cashback.database.queries.history import BatchFilter
 from cashback.domain.model import BatchStatus, PayoutStatus
 from cashback.domain.money import dollars
+from cashback.domain.reason_texts import in_words
 
 BATCHES_SHOWN: Final = 8
 PAYOUTS_SHOWN: Final = 15
+REASON_LENGTH: Final = 24
 
 Page = tuple[discord.Embed, View]
 
@@ -101,7 +103,8 @@ def _payout(row: dict[str, Any]) -> str:
     is_credited = row["status"] == PayoutStatus.CREDITED
     cents = row["paid_cents"] if is_credited else row["approved_cents"]
     status = "" if is_credited else f" {row['status']}"
-    reason = f": {embeds.escaped(embeds.clip(row['reason'], 20))}" if row["reason"] and not is_credited else ""
+    why = row["reason"] if not is_credited else None
+    reason = f": {embeds.escaped(embeds.clip(in_words(why), REASON_LENGTH))}" if why else ""
     back = f", {dollars(row['reversed_cents'])} reversed" if row["reversed_cents"] else ""
     return f"{embeds.mention(row['referrer_id'])} {dollars(cents)}{back}{status}{reason}"
 

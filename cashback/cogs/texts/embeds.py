@@ -335,6 +335,18 @@ def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
     return embed.set_footer(text=f"Batch ID: {report.batch_id}")
 
 
+def audit_head(entry: int, digest: str) -> discord.Embed:
+    """Show the audit log's head of a day, for comparison with the ledger later."""
+    embed = discord.Embed(
+        title="🔒 Audit Head",
+        description="`cashback verify --head …` finds it as long as no entry up to it was changed or removed.",
+        colour=discord.Colour.blurple(),
+    )
+    return embed.add_field(name="Audit Head", value=f"`{digest}`", inline=False).add_field(
+        name="Entries", value=f"{entry:,}"
+    )
+
+
 def received(payout: PayoutNotice, brand_name: str) -> discord.Embed:
     """Show a referrer their payout."""
     embed = discord.Embed(

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, func, select
 
 from cashback.database.payouts import batches, outbox, reversed_sums
+from cashback.database.queries.upkeep import Upkeep, upkeep
 from cashback.database.referral_program.pending import held_and_owed, pending_by_referrer, pending_totals
 from cashback.database.tables import (
     audit_log,
@@ -50,6 +51,7 @@ class Overview:
     open_withdrawals_cents: int
     slots: Mapping[str, int]
     weeks: tuple[PaidWeek, ...]
+    upkeep: Upkeep
 
     @property
     def net_cents(self) -> int:
@@ -92,6 +94,7 @@ def overview(connection: Connection, *, now: datetime, min_payout_cents: int) ->
         open_withdrawals_cents=withdrawals_cents,
         slots=_counted(connection, select(schedule_slots.c.status, func.count()).group_by(schedule_slots.c.status)),
         weeks=paid_by_week(connection, now),
+        upkeep=upkeep(connection, now=now),
     )
 
 

@@ -171,7 +171,7 @@ async def serving(
     database: Database, settings: Settings, guild: Guild, till: LedgerFixture
 ) -> AsyncIterator[DashboardFixture]:
     """Serve a dashboard inside the block."""
-    metrics = Metrics()
+    metrics = Metrics(settings.intake_keys)
     observer = CountingObserver(metrics, NullObserver())
     make = partial(
         make_pipeline,

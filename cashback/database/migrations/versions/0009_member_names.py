@@ -5,8 +5,8 @@ from sqlalchemy import BigInteger, Column, PrimaryKeyConstraint, Text
 
 from cashback.database.tables import Moment
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 
