@@ -58,7 +58,10 @@ class OrdersPage:
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """Assign, reassign, or correct the amount."""
-        order_id, actor = check_order_id(request.match_info["id"]), request[VISITOR].actor
+        actor = request[VISITOR].actor
+        # Authorization comes first, also for a form without a valid value.
+        await self._service.require_admin(actor, "correct an order")
+        order_id = check_order_id(request.match_info["id"])
         source, reason = await field_of(request, "shop") or MAIN, await field_of(request, "reason")
         what, value = await field_of(request, "what"), await field_of(request, "value")
         match what:
