@@ -54,6 +54,7 @@ from cashback.database.integrity.upgrade_backup import back_up_if_older
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
+from cashback.domain.languages import replace_sentences
 from cashback.domain.money import use_money_style
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
@@ -317,6 +318,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     """
     token = required_token(settings)
     use_money_style(settings.money_style)
+    replace_sentences(settings.replaced_sentences)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     await database.read(closed_ledger.require_open)

@@ -37,6 +37,7 @@ from cashback.config_files import (
 )
 from cashback.domain import similar_names
 from cashback.domain.earning import EarningDates
+from cashback.domain.languages import LANGUAGES, Replaced, fault_of, sentences
 from cashback.domain.money import DOLLARS, ENGLISH, MoneyStyle, is_currency, locale_of
 
 __all__ = ["Settings", "SettingsError", "load"]
@@ -320,6 +321,10 @@ class Settings(_Section):
     locale: Annotated[str, BeforeValidator(_to_locale), Field(description="a language such as en, de_CH or pt_BR")] = (
         ENGLISH
     )
+    texts: Annotated[
+        Mapping[str, str | Mapping[str, str]],
+        Field(description="an object of members' sentences, each with another wording, or with one for each language"),
+    ] = Field(default_factory=dict)
     guild_ids: tuple[Id, ...] = ()
     role_ids: RoleIds = RoleIds()
     logging_channels: LoggingChannels = LoggingChannels()
@@ -336,6 +341,15 @@ class Settings(_Section):
     metrics_token: SecretStr | None = None
     withdrawal_keys: tuple[SecretStr, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def replaced_sentences(self) -> Replaced:
+        """The wordings of `texts` by language, "" for every language, and by the English sentence."""
+        found: dict[str, dict[str, str]] = {}
+        for sentence, wording in self.texts.items():
+            for language, text in {"": wording}.items() if isinstance(wording, str) else wording.items():
+                found.setdefault(language, {})[sentence] = text
+        return found
 
     @property
     def money_style(self) -> MoneyStyle:
@@ -406,7 +420,25 @@ def load(
     wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids)
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
+    wrong = next(_faults_of_texts(loaded.replaced_sentences), None)
+    if wrong is not None:
+        raise SettingsError(f"{path.name}: texts: {wrong}")
     return loaded
+
+
+def _faults_of_texts(replaced: Replaced) -> Iterator[str]:
+    """Yield what is wrong with the wordings of members' sentences."""
+    for language, wordings in replaced.items():
+        if language and language not in LANGUAGES:
+            yield f"{language[:20]!r} is not a language of members' texts; the languages: {', '.join(LANGUAGES)}."
+        for sentence, text in wordings.items():
+            if sentence not in sentences():
+                nearest = similar_names.nearest(sentence[:200], sentences())
+                yield f"{sentence[:60]!r} is not a sentence; the nearest is {nearest!r}."
+            else:
+                fault = fault_of(sentence, text)
+                if fault is not None:
+                    yield f"{fault}, as {sentence!r} has; correct it."
 
 
 def checked_term(key: str, value: object) -> Any:  # noqa: ANN401 -- whatever the setting is

@@ -17,6 +17,7 @@ from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.discord_clock import observing
 from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.cogs.gateway.session_starts import SessionStarts
+from cashback.cogs.gateway.translations import CommandTranslator
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 
@@ -150,6 +151,7 @@ class CashbackClient(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Register the slash commands."""
+        await self.tree.set_translator(CommandTranslator())
         for scope in self._scopes:
             if scope is not None:
                 self.tree.copy_global_to(guild=scope)

@@ -12,7 +12,9 @@ from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
 from cashback.database.payouts import absences
+from cashback.database.referral_program import preferences
 from cashback.domain.errors import CashbackError
+from cashback.domain.languages import language_of, speak
 from cashback.services import AdminService
 
 
@@ -28,10 +30,14 @@ class MemberCog(commands.Cog):
         self._note_sender = note_sender
 
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
-        """Defer the answer, privately. A member at a command is back, so a recorded absence ends."""
+        """Defer the answer, privately, and note the language. A member at a command is back, so an absence ends."""
+        language = language_of(str(interaction.locale))
+        speak(language)
         try:
             if not interaction.response.is_done():
                 await interaction.response.defer(ephemeral=True)
+            if await self._database.read(preferences.language_of, interaction.user.id) != language:
+                await self._database.write(preferences.note_language, interaction.user.id, language)
             if await self._database.read(absences.absence_of, interaction.user.id) is not None:
                 await self._database.write(absences.note_return, interaction.user.id)
         except (CashbackError, *DISCORD_FAILURES) as error:

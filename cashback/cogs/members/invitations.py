@@ -1,5 +1,6 @@
 """`/invite`, `/invites` and `/setref`: a member's code, their referrals, and entering a referrer's code."""
 
+from functools import partial
 from typing import Any, Final
 
 import discord
@@ -10,8 +11,9 @@ from cashback.cogs.buttons.member_pages import Page
 from cashback.cogs.errors import DISCORD_FAILURES, RefusedError
 from cashback.cogs.members.base import MemberCog
 from cashback.cogs.texts import member_embeds
+from cashback.database.referral_program import preferences
 from cashback.domain.errors import ReferralRefusedError
-from cashback.domain.languages import tr
+from cashback.domain.languages import mark, speak, tr
 from cashback.services import read_code
 
 INVITES_PER_SECONDS: Final = (3, 60.0)
@@ -21,22 +23,26 @@ INVITES_PER_SECONDS: Final = (3, 60.0)
 class Invitations(MemberCog):
     """The commands about a member's code."""
 
-    @app_commands.command(name="invite", description="Show your referral code, how it works, and what it earned you.")
+    @app_commands.command(
+        name="invite", description=mark("Show your referral code, how it works, and what it earned you.")
+    )
     @app_commands.guild_only()
     @app_commands.checks.cooldown(*INVITES_PER_SECONDS)
     async def invite(self, interaction: discord.Interaction[Any]) -> None:
         """Show the code, here and by direct message."""
         embed = await self._send_page(interaction, Page.CODE)
-        self._note_sender.enqueue(interaction.user.id, embed, cause=interaction.id)
+        self._note_sender.enqueue(interaction.user.id, embed.copy, cause=interaction.id)
 
-    @app_commands.command(name="invites", description="List your referrals and what each of them earned you.")
+    @app_commands.command(name="invites", description=mark("List your referrals and what each of them earned you."))
     @app_commands.guild_only()
     async def invites(self, interaction: discord.Interaction[Any]) -> None:
         """Show the first page of the member's referrals."""
         await self._send_page(interaction, Page.REFERRALS)
 
-    @app_commands.command(name="setref", description="Enter the code of the member who invited you: once, for good.")
-    @app_commands.describe(code="The number that /invite shows to that member. They then see what you earn them.")
+    @app_commands.command(
+        name="setref", description=mark("Enter the code of the member who invited you: once, for good.")
+    )
+    @app_commands.describe(code=mark("The number that /invite shows to that member. They then see what you earn them."))
     @app_commands.guild_only()
     async def setref(self, interaction: discord.Interaction[Any], code: str | None = None) -> None:
         """Record the member's referrer and send a note to both; without a code, explain what it means."""
@@ -49,6 +55,8 @@ class Invitations(MemberCog):
     @commands.command(name="setref", usage="CODE", ignore_extra=False)
     async def typed_setref(self, ctx: commands.Context[Any], code: str) -> None:
         """Record the member's referrer: the sentence that `/invite` gives to share has this command."""
+        # Discord names no language of a typed message.
+        speak(await self._database.read(preferences.language_of, ctx.author.id))
         embed = await self._enter(ctx.guild, ctx.author.id, code, cause=ctx.message.id)
         await ctx.send(embed=embed, reference=ctx.message.to_reference(fail_if_not_exists=False))
 
@@ -71,8 +79,8 @@ class Invitations(MemberCog):
             raise ReferralRefusedError(f"{refused}. {message}") from refused
         terms = self._member_facts.terms
         welcome = member_embeds.code_entered(referrer_id, terms)
-        self._note_sender.enqueue(member_id, welcome, cause=cause)
-        self._note_sender.enqueue(referrer_id, member_embeds.code_used(member_id, terms), cause=cause)
+        self._note_sender.enqueue(member_id, welcome.copy, cause=cause)
+        self._note_sender.enqueue(referrer_id, partial(member_embeds.code_used, member_id, terms), cause=cause)
         return welcome
 
 

@@ -1,6 +1,7 @@
 """Tells members what became of their withdrawals, wherever it was decided, and erases old destinations."""
 
 import logging
+from functools import partial
 from typing import Final
 
 import anyio
@@ -40,5 +41,5 @@ class WithdrawalNotes:
         for each in await self._database.read(withdrawals.untold, limit=AT_ONCE):
             await self._database.write(withdrawals.mark_told, each.number, each.status)
             cause = f"withdrawal {each.number} {each.status}"
-            self._note_sender.enqueue(each.user_id, wallet_embeds.note(each), cause=cause)
+            self._note_sender.enqueue(each.user_id, partial(wallet_embeds.note, each), cause=cause)
         await self._service.erase_destinations()
