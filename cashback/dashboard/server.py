@@ -23,6 +23,7 @@ from cashback.dashboard.overview import OverviewPage
 from cashback.dashboard.referrers import Referrers
 from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
+from cashback.dashboard.shop_intake import ShopIntake
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
 from cashback.dashboard.withdrawals import WithdrawalsPage
@@ -66,6 +67,7 @@ class Dashboard:
         self._snapshot = Snapshot(database, min_payout_cents=settings.referral_settings.min_payout_cents)
         self._health = Health(database, dependencies.is_online)
         self._intake = Intake(database, service, settings)
+        self._shop_intake = ShopIntake(database, service, settings)
         self._routes = (
             OverviewPage(database, self._snapshot, self._health, self._live),
             Batches(database, service, self._live),
@@ -75,6 +77,7 @@ class Dashboard:
             AuditPage(database, Verifier(database, service, dependencies.metrics)),
             SignIn(database, self._session_auth, settings),
             self._intake,
+            self._shop_intake,
             Description(database, settings),
             self._health,
             MetricsPage(

@@ -12,13 +12,14 @@ from cashback.services.reconciliation import Reconciliation
 from cashback.services.reversals import Reversals
 from cashback.services.runs import Runs
 from cashback.services.schedule import Schedule
+from cashback.services.shops import Shops
 from cashback.services.sign_ins import SignIns
 from cashback.services.terms import batch_limits_of
 from cashback.services.wallets import Wallets
 
 
 class AdminService(
-    Reconciliation, Members, Notifications, Orders, Proposals, Reversals, Runs, Schedule, SignIns, Wallets
+    Reconciliation, Members, Notifications, Orders, Proposals, Reversals, Runs, Schedule, Shops, SignIns, Wallets
 ):
     """Checks admins' requests and hands approved batches to the runner."""
 

@@ -64,6 +64,7 @@ def _sale(sale: Fields) -> Reading:
         buyer_id=buyer_of(*(sale.value(name) for name in sale.names() if DISCORD_FIELD.fullmatch(name))),
         at=sale.moment("sale_timestamp"),
         email=sale.text("email"),
+        number=sale.text("order_number"),
     )
     return Reading(topic="sale", events=(paid,))
 
