@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, exists, func, insert, select
 
 from cashback.database.bulk import among, is_among
-from cashback.database.dialect import insert_unless_there
 from cashback.database.referral_program.refunds import Refund, find_order, record_refund
 from cashback.database.tables import referral_refunds, refund_facts
 from cashback.domain.earning import Origin, order_key
@@ -43,16 +42,18 @@ def _cents(amount_cents: int | None, order_cents: int) -> int:
 def add_fact(connection: Connection, event: ShopEvent, *, now: datetime, origin: Origin) -> bool:
     """Keep what an event says; return False if it is known already."""
     sum_id = WHOLE if event.amount_cents is None else str(event.amount_cents)
-    row = insert_unless_there(connection, refund_facts).values(
-        source=origin.source,
-        order_id=order_key(event.order_id),
-        kind=event.kind,
-        refund_id=sum_id if event.kind is EventKind.REFUNDED_IN_ALL else event.refund_id or sum_id,
-        amount_cents=event.amount_cents,
-        recorded_at=now,
-        intake_number=origin.intake_number,
-    )
-    return bool(connection.execute(row).rowcount)
+    key = {
+        "source": origin.source,
+        "order_id": order_key(event.order_id),
+        "kind": event.kind,
+        "refund_id": sum_id if event.kind is EventKind.REFUNDED_IN_ALL else event.refund_id or sum_id,
+    }
+    # Asked first: the guard against replaced rows refuses a second one, even if it is to be passed over.
+    if connection.scalar(select(exists().where(*(refund_facts.c[name] == value for name, value in key.items())))):
+        return False
+    values = {"amount_cents": event.amount_cents, "recorded_at": now, "intake_number": origin.intake_number}
+    connection.execute(insert(refund_facts).values(**key, **values))
+    return True
 
 
 def facts_of(connection: Connection, source: str, order_id: str) -> Facts:
