@@ -275,6 +275,8 @@ def test_every_setting_is_in_the_documentation() -> None:
             "intake_keys",
             "metrics_token",
             "withdrawal_keys",
+            "shop_secrets",
+            "email_key",
             "warnings",
         ),
     }

@@ -74,6 +74,7 @@ KIND: Final = WebhookKind(
     title="Gumroad",
     verify=verify,
     read=read,
+    is_secret_invented=True,
     parameter="discord_id",
     has_secret_in_address=True,
     steps=(

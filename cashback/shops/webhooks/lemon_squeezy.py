@@ -72,6 +72,7 @@ KIND: Final = WebhookKind(
     title="Lemon Squeezy",
     verify=verify,
     read=read,
+    is_secret_invented=True,
     parameter="checkout[custom][discord_id]",
     steps=(
         (

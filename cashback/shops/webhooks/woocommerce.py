@@ -79,6 +79,7 @@ KIND: Final = WebhookKind(
     title="WooCommerce",
     verify=verify,
     read=read,
+    is_secret_invented=True,
     greeting=is_ping,
     steps=(
         (

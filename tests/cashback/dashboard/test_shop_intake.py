@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 
 import pytest
 
@@ -308,23 +307,16 @@ async def test_each_delivery_that_counts_is_one_entry_of_the_audit_log(till: Led
         assert shop.site.audit()[before:] == [("shop:stripe", "intake_recorded")] * 2
 
 
-Step = Callable[[ShopFixture], Request | None]
-
-
-def steps(shop: ShopFixture, kind: str) -> list[Request]:
-    """Return all deliveries of two orders: paid, two refunds, a dispute that is won, and one that is lost."""
-    found = []
+def requests_of(shop: ShopFixture) -> list[Request]:
+    """Return the deliveries of two orders: paid, refunded twice in part, disputed; one of the disputes is won."""
+    found: list[Request | None] = []
     for number in (1, 2):
         order = shop.order(number, 10_000)
-        refunds = [(1, 2_500, 2_500), (2, 1_500, 4_000)]
-        found.append(shop.sender.paid(order, shop.now))
-        found += [
-            shop.sender.refunded(order, Refund(number=10 * number + n, cents=cents, in_all_cents=in_all), shop.now)
-            for n, cents, in_all in refunds
-        ]
-        found.append(shop.sender.disputed(order, shop.now))
-        if number == 1:
-            found.append(shop.sender.dispute_won(order, shop.now))
+        first = Refund(number=10 * number, cents=2_500, in_all_cents=2_500)
+        second = Refund(number=10 * number + 1, cents=1_500, in_all_cents=4_000)
+        found += [shop.sender.paid(order, shop.now), shop.sender.disputed(order, shop.now)]
+        found += [shop.sender.refunded(order, part, shop.now) for part in (first, second)]
+        found += [shop.sender.dispute_won(order, shop.now)] if number == 1 else []
     return [request for request in found if request is not None]
 
 
@@ -336,7 +328,7 @@ async def test_deliveries_in_any_order_and_repeated_come_to_the_same_cents(
     """By hand: $100.00 less $40.00 earn $6.00; the second order is lost to a dispute if the shop reports disputes."""
     chance = random.Random(seed)
     async with shop_of(till, shop_kind) as shop:
-        requests = steps(shop, shop_kind) * 2
+        requests = requests_of(shop) * 2
         chance.shuffle(requests)
         for request in requests:
             await shop.outcome(request)
