@@ -80,7 +80,8 @@ def command(
         asked = recorded.asked_cents
         less = "" if asked is None else f" That is what was left: {dollars(asked)} were asked for."
         amount = "" if recorded.outcome is RefundOutcome.KEPT else f"{dollars(recorded.amount_cents)} of "
-        say(f"Refund {recorded.refund_id}: {amount}order {recorded.order_id}. {outcome}{less}")
+        name = "Refund" if refund_id is None else f"Refund {recorded.refund_id}"
+        say(f"{name}: {amount}order {recorded.order_id}. {outcome}{less}")
     return 0
 
 

@@ -807,6 +807,16 @@ command_claims = Table(
     sqlite_with_rowid=False,
 )
 
+last_verification = Table(
+    "cashback_last_verification",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("verified_at", Moment, nullable=False),
+    Column("verified_by", Text, nullable=False),
+    Column("breaches", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="the_last_one"),
+)
+
 cashback_origin = Table(
     "cashback_origin",
     metadata,
@@ -839,6 +849,8 @@ is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status 
 is_untold = literal_column("coalesce(told_status, '') <> status", Boolean)
 is_requested = withdrawals.c.status == literal_column("'requested'")
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
+is_upkeep = literal_column("action IN ('backup_made', 'head_posted')", Boolean)
+"""An audit entry about the ledger's care, of which the newest is asked for often."""
 
 
 def _index(name: str, *columns: Column[Any], where: ColumnElement[bool] | None = None, unique: bool = False) -> Index:
@@ -853,6 +865,7 @@ INDEXES: Final = (
     # Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.
     _index("notifications_settled", notifications.c.batch_number, notifications.c.status, where=is_settled),
     _index("audit_log_by_batch", audit_log.c.batch_number, audit_log.c.id),
+    _index("audit_log_upkeep", audit_log.c.action, audit_log.c.id, where=is_upkeep),
     _index("referrals_by_referrer", referrals.c.referrer_user_id),
     # Discovery and crediting cost what is pending, not what is stored.
     _index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, where=unpaid),

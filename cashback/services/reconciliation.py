@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from cashback.database import audit_log
+from cashback.database import verifications
 from cashback.database.integrity import reconciliation
 from cashback.database.integrity.reconciliation import Verdict
 from cashback.database.referral_program import people, shop_refunds, unmatched
@@ -22,11 +22,7 @@ class Reconciliation(Service):
         await self.require_admin(actor, "verify the books")
         verdict = await self._database.read(reconciliation.verify)
         await self._database.write(
-            audit_log.add_entry,
-            at=self._database.now(),
-            actor=str(actor),
-            action="verified",
-            details={"balanced": verdict.balanced, "breaches": len(verdict.breaches)},
+            verifications.note_asked, breaches=len(verdict.breaches), actor=str(actor), now=self._database.now()
         )
         return verdict
 

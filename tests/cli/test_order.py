@@ -46,4 +46,45 @@ def test_waiting_order_is_assigned_once(shop: Cashback) -> None:
     assert shop("order", "waiting").out == "No orders wait.\n"
     assert shop("pending", "--json").json["total_cents"] == 150
     assert shop("verify").code == 0
-    assert shop("order", "nonsense").code == 2
+    assert shop("order", "assign", "nonsense").code == 2
+    assert shop("order", "assign", "C", BUYER, "too much").code == 2
+
+
+def test_order_is_shown_with_what_it_earned_and_why_it_is_not_paid(shop: Cashback) -> None:
+    shop("import", "p.csv")
+    out = shop("order", "#A").out
+    assert out.startswith("Order A: $200.00\nImport or delivery: 2\n")
+    assert f"Bought by {BUYER} (referred by {REFERRER}) on " in out
+    assert "Earned $1.00 at 0.5%: $0.00 paid, $0.00 held, $1.00 pending" in out
+    assert out.endswith("Why not paid: $1.00 are pending: the next batch pays them.\n")
+    assert "It waits for its member" in shop("order", "B").out
+    shop("pay", "--yes")
+    [facts] = shop("order", "A", "--json").json["orders"]
+    assert (facts["buyer_id"], facts["shop"], facts["why_not_paid"]) == (str(BUYER), "main", [])
+    assert [each["cents"] for each in facts["parts"][0]["paid"]] == [100]
+    assert "not known" in shop("order", "Z").error
+
+
+def test_order_is_corrected_with_a_reason(shop: Cashback) -> None:
+    shop("import", "p.csv")
+    assert shop("order", "amount", "A", "100.00").code == 2
+    out = shop("order", "amount", "A", "100.00", "--reason", "a typo").out
+    assert out.startswith("Order A: $100.00\n")
+    assert "by cli: amount corrected to $100.00: a typo" in out
+    assert "$0.50 pending" in out
+    out = shop("order", "reassign", "A", BUYER + 1, "--reason", "a ticket").out
+    assert f"reassigned to {BUYER + 1}: a ticket" in out
+    assert shop("pending", "--json").json["total_cents"] == 0
+    assert "already" in shop("order", "reassign", "A", BUYER + 1, "--reason", "again").error
+    assert shop("import", "p.csv", "--json").json["known"] == 1
+    assert shop("verify").code == 0
+
+
+def test_orders_of_two_shops_with_one_id_are_both_shown(shop: Cashback) -> None:
+    shop("import", "p.csv")
+    Path("p2.csv").write_text(f"order_id,buyer_id,amount\nA,{BUYER},300.00\n")
+    assert shop("import", "p2.csv", "--shop", "second").code == 0
+    assert [each["shop"] for each in shop("order", "A", "--json").json["orders"]] == ["main", "second"]
+    out = shop("order", "amount", "A", "10.00", "--shop", "second", "--reason", "x").out
+    assert out.startswith("Order A of shop second: $10.00\n")
+    assert shop("order", "A", "--shop", "main").out.startswith("Order A: $200.00\n")

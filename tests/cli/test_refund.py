@@ -50,7 +50,7 @@ def test_part_of_an_order_is_refunded_and_then_the_rest(shop: Cashback) -> None:
     }
     assert amounts(shop) == (75, 0, 0)
     rest = shop("refund", "A")
-    assert rest.out == f"Refund A/rest: $150.00 of order A. It takes $0.75 off the cashback of {REFERRER}.\n"
+    assert rest.out == f"Refund: $150.00 of order A. It takes $0.75 off the cashback of {REFERRER}.\n"
     assert amounts(shop) == (0, 0, 0)
     assert shop("refund", "A").out.endswith("It was known already and counts once.\n")
     assert shop("refund", "A", "50.00", "--refund-id", "R1", "--json").json["outcome"] == "repeated"

@@ -85,6 +85,20 @@ async def the_announced_term(world: World) -> object:
     return world.till.rows("SELECT milliseconds FROM cashback_leases")[0][0]
 
 
+@setting("referral_settings.verify_hour_utc", (None, []), (0, [0]), (23, [23]))
+async def the_hour_of_the_daily_verification(world: World) -> object:
+    midnight = world.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    world.clock.moment = midnight - timedelta(seconds=1)
+    daily = (await world.services()).daily_verify
+    hours = []
+    for hour in range(24):
+        world.clock.moment = midnight + timedelta(hours=hour)
+        if daily is not None and await daily.is_due():
+            await daily.verify()
+            hours.append(hour)
+    return hours
+
+
 @setting("referral_settings.dm_per_second", (0.5, 20.0), (2, 5.0))
 async def seconds_for_ten_messages(world: World) -> object:
     return await anyio.to_thread.run_sync(_on_a_clock_that_jumps, partial(_ten_turns, world))

@@ -213,6 +213,7 @@ def profile(facts: Facts, *, shows_spending: bool) -> discord.Embed:
         **({"They Spent": dollars(account.total_spend_cents)} if shows_spending else {}),
         "Earned": dollars(account.total_earned_cents),
         "Paid": dollars(account.total_paid_cents),
+        **({"Reversed": dollars(account.reversed_cents)} if account.reversed_cents else {}),
         "Referred By": mention(facts.referrer_id) if facts.referrer_id else "nobody",
         "Blacklisted": "yes" if account.blacklisting else "no",
     }
