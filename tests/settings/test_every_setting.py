@@ -17,6 +17,7 @@ from tests.settings import (
     batch_cases,
     dashboard_cases,
     discord_cases,
+    money_cases,
     process_cases,
     schedule_cases,
     shop_cases,
@@ -26,7 +27,18 @@ from tests.settings.world import CASES, Case, World, file_with, past
 
 pytestmark = pytest.mark.anyio
 
-assert all((batch_cases, dashboard_cases, discord_cases, process_cases, schedule_cases, shop_cases, withdrawal_cases))
+assert all(
+    (
+        batch_cases,
+        dashboard_cases,
+        discord_cases,
+        money_cases,
+        process_cases,
+        schedule_cases,
+        shop_cases,
+        withdrawal_cases,
+    )
+)
 
 
 def keys_of(model: type[BaseModel], prefix: str = "") -> list[str]:
