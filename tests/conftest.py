@@ -420,7 +420,7 @@ PROOFS: Final = (
     "tests/test_package.py",
     "tests/cashback/database/test_rules_of_the_money.py",
 )
-"""What `make proof` runs, with all that is on PostgreSQL; `make test` runs the rest, which notices what a change breaks."""
+"""What `make proof` runs, with all that is on PostgreSQL; `make test` runs the rest."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
