@@ -331,11 +331,8 @@ class WithdrawalSettings(_OwnSection):
     erase_days: Annotated[StrictInt, _whole(1, 3_650, " of days")] = 30
 
 
-def _to_currency(value: object) -> object:
-    """Accept a currency's three letters, in capital letters or small ones."""
-    if not isinstance(value, str) or not re.fullmatch("[A-Za-z]{3}", value):
-        raise ValueError
-    return value.upper()
+def _to_shop_currency(value: object) -> object:
+    return None if value is None else _to_currency(value)
 
 
 def _to_link(value: object) -> object:
@@ -359,8 +356,8 @@ class ShopSettings(_OwnSection):
 
     kind: Annotated[ShopKind, Field(description=f"one of {', '.join(get_args(ShopKind))}")]
     currency: Annotated[
-        str, BeforeValidator(_to_currency), Field(description="the three letters of a currency, such as USD")
-    ] = "USD"
+        str | None, BeforeValidator(_to_shop_currency), Field(description="the code of the ledger's currency, or null")
+    ] = None
     amount: Annotated[
         Literal["subtotal", "total"], BeforeValidator(_lowered), Field(description="one of subtotal, total")
     ] = "subtotal"
@@ -482,7 +479,7 @@ def load(
         loaded = Settings.model_validate(ours)
     except ValidationError as error:
         raise SettingsError(_one_line(files, error)) from error
-    wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids) or _buyers_without_key(loaded)
+    wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids) or _wrong_shop(loaded)
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
     return loaded.model_copy(update={"warnings": (*loaded.warnings, *_secrets_without_shop(loaded))})
@@ -591,9 +588,14 @@ def _email_key(text: str) -> str | None:
     return text or None
 
 
-def _buyers_without_key(loaded: Settings) -> str | None:
-    """Return the problem if buyers are to be told apart by their e-mails, and there is no key to hash these with."""
+def _wrong_shop(loaded: Settings) -> str | None:
+    """Return the problem of the first shop that does not agree with the rest of the settings."""
     for name, shop in loaded.shops.items():
+        if shop.currency not in {None, loaded.currency}:
+            return (
+                f"shops.{name}.currency is {shop.currency}, but the ledger's currency is {loaded.currency}; remove this"
+                " key, or use another ledger for this shop."
+            )
         if shop.one_buyer_per_member and loaded.email_key is None:
             return f"shops.{name}.one_buyer_per_member is true, which needs {EMAIL_KEY}; set it to a random text."
     return None

@@ -63,6 +63,7 @@ def _list(settings: Settings, *, as_json: bool) -> None:
             {
                 "shop": name,
                 **shop.model_dump(),
+                "currency": settings.currency,
                 "address": _address(settings, name),
                 "has_secret": name in settings.shop_secrets,
                 "last_delivery": _delivery_json(last[name][0]) if last[name] else None,
@@ -75,7 +76,7 @@ def _list(settings: Settings, *, as_json: bool) -> None:
         say("No shop is configured; `cashback shop add NAME KIND` shows how to connect one.")
     for name, shop in settings.shops.items():
         secret = "" if name in settings.shop_secrets else f"; {shop_variable(name)} is not set, so it is refused"
-        say(f"{name}: {shop.kind}, {shop.currency}, {shop.amount}, {_address(settings, name)}{secret}")
+        say(f"{name}: {shop.kind}, {settings.currency}, {shop.amount}, {_address(settings, name)}{secret}")
         say(f"  last: {_line(last[name][0])}" if last[name] else "  nothing was delivered yet")
 
 
@@ -93,7 +94,7 @@ def _add(settings: Settings, name: str, kind_name: str, *, as_json: bool) -> Non
     address = _address(settings, name)
     if kind.has_secret_in_address:
         address += f"?secret={invented}"
-    entry = {name: {"kind": kind_name, "currency": "USD"}}
+    entry = {name: {"kind": kind_name, "currency": settings.currency}}
     if as_json:
         facts = {"address": address, "variable": shop_variable(name), "secret": invented}
         say_json({**facts, "config": {"shops": entry}, "steps": list(kind.steps)})

@@ -66,7 +66,7 @@ class Shops(Service):
     def _terms_of(self, shop: ShopSettings) -> DeliveryTerms:
         terms = self._settings.referral_settings
         return DeliveryTerms(
-            currency=shop.currency,
+            currency=self._settings.currency,
             rate_ppm=terms.rate_ppm,
             holding_days=terms.holding_days,
             unmatched_days=terms.unmatched_days,

@@ -25,7 +25,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CASHBACK_SHOP_STORE", "a-secret-of-the-store")
     path = tmp_path / "config.json"
-    shops = {"store": {"kind": "stripe"}, "second": {"kind": "shopify", "currency": "EUR"}}
+    shops = {"store": {"kind": "stripe"}, "second": {"kind": "shopify"}}
     path.write_text(json.dumps({"role_ids": {"admin": 1}, "shops": shops}))
     assert run(["migrate"]) == 0
     return path

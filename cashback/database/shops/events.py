@@ -132,7 +132,7 @@ def _why_excluded(event: ShopEvent, terms: DeliveryTerms) -> str | None:
     if event.is_test:
         return "It is a test, not an order."
     if event.currency != terms.currency:
-        return f"It is in {event.currency}, the shop is set to {terms.currency}."
+        return f"It is in {event.currency}, the ledger is in {terms.currency}."
     if event.kind is EventKind.PAID and not event.amount_cents:
         return "Nothing was paid."
     if (event.amount_cents or 0) > LARGEST_PURCHASE_CENTS:

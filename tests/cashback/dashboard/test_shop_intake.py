@@ -117,14 +117,15 @@ async def test_foreign_currency_and_tests_are_excluded(till: LedgerFixture) -> N
         assert await shop.earned() == 0
         reasons = [reason for _outcome, reason in shop.deliveries()]
         assert reasons == [
-            "It is in EUR, the shop is set to USD.",
+            "It is in EUR, the ledger is in USD.",
             "It is a test, not an order.",
             "Nothing was paid.",
         ]
 
 
 async def test_excluded_delivery_counts_when_it_is_resent_after_a_correction(till: LedgerFixture) -> None:
-    async with shop_of(till, "stripe", shop_settings(till, currency="EUR")) as shop:
+    euros = shop_settings(till).model_copy(update={"currency": "EUR"})
+    async with shop_of(till, "stripe", euros) as shop:
         order = shop.order(1, 10_000)
         assert await shop.paid(order) == "excluded"
         assert await shop.paid(order) == "excluded"
