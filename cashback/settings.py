@@ -266,7 +266,12 @@ def _to_methods(value: object) -> object:
     if not isinstance(value, dict) or len(value) > MOST_METHODS:
         raise ValueError
     for name, destination in value.items():
-        if not METHOD.fullmatch(name) or not (destination is None or (isinstance(destination, str) and destination)):
+        # `/autowithdraw off` switches off.
+        if (
+            not METHOD.fullmatch(name)
+            or name == "off"
+            or not (destination is None or (isinstance(destination, str) and destination))
+        ):
             raise ValueError
     return value
 
