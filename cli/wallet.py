@@ -40,8 +40,9 @@ def command(
     if words[0] == ADJUST:
         if len(words) != 3 or reason is None:  # noqa: PLR2004 -- `adjust ID AMOUNT`
             raise UsageError("An adjustment is `wallet adjust ID AMOUNT --reason TEXT`")
+        settings = place.settings()
         user_id, cents = parse_id(words[1]), _parse_change(words[2])
-        balance = anyio.run(_adjust, place.settings(), user_id, cents, reason, approved_by)
+        balance = anyio.run(_adjust, settings, user_id, cents, reason, approved_by)
         if as_json:
             say_json({"user_id": user_id, "adjusted_cents": cents, "balance_cents": balance})
         else:

@@ -25,7 +25,7 @@ class WalletCommands(MemberCog):
 
     @app_commands.command(name="withdraw", description="Get money out of your wallet.")
     @app_commands.describe(
-        amount="The amount in dollars, for example 12.50.",
+        amount="The amount, for example 12.50.",
         method="One of the methods that /wallet shows.",
         to="Where it goes to, if the method needs it; only admins see it.",
     )
