@@ -91,7 +91,6 @@ app = typer.Typer(
     cls=Cashback,
     help=HELP,
     epilog="`cashback COMMAND --help` shows a command's options.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
