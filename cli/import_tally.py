@@ -40,6 +40,8 @@ class Tally:
     """What became of one file's rows. `errors` lists the first of those that `bad` counts."""
 
     kind: str = ""
+    number: int | None = None
+    """The import's, if it brought something and was not taken in one transaction."""
     not_looked_at: tuple[str, ...] = ()
     read: int = 0
     imported: int = 0
@@ -167,6 +169,8 @@ class Tally:
             self._say_purchases()
         if self.not_looked_at:
             say(f"  Not looked at: {', '.join(self.not_looked_at)}.")
+        if self.number is not None:
+            say(f"  `cashback import --undo {self.number}` undoes it, as long as nothing of it is paid.")
 
     def _say_purchases(self) -> None:
         orders = sum(outcome.rows for outcome in self.outcomes.values())

@@ -15,7 +15,7 @@ from cashback.database.queries.browsing import ReferrerFilter
 from cashback.database.queries.members import MemberAccount
 from cashback.database.referral_program import pending, referrals
 from cashback.database.referral_program.people import known_among
-from cashback.database.wallets import withdrawals
+from cashback.database.wallets import statement, withdrawals
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.services import AdminService
@@ -100,7 +100,7 @@ class Referrers:
             "reversed": await read(members.reversed_payouts, referrer_id, limit=NEWEST_SHOWN),
             "unsent": await read(outbox.count_unsent_to, referrer_id),
             "withdrawals": await read(withdrawals.newest, limit=NEWEST_SHOWN, user_id=referrer_id),
-            "transactions": await read(browsing.transactions_of, referrer_id, limit=NEWEST_SHOWN),
+            "transactions": (await read(statement.wallet_of, referrer_id, limit=NEWEST_SHOWN)).entries,
         }
 
     async def blacklist(self, request: web.Request) -> web.StreamResponse:

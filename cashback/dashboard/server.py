@@ -23,12 +23,14 @@ from cashback.dashboard.live import Live
 from cashback.dashboard.metrics import Metrics
 from cashback.dashboard.metrics_page import MetricsPage, ProcessState
 from cashback.dashboard.openapi import Description
+from cashback.dashboard.orders import OrdersPage
 from cashback.dashboard.overview import OverviewPage
 from cashback.dashboard.referrers import Referrers
 from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
+from cashback.dashboard.wallets import WalletsPage
 from cashback.dashboard.withdrawals import WithdrawalsPage
 from cashback.database import Database
 from cashback.services import AdminService
@@ -79,7 +81,9 @@ class Dashboard:
             Batches(database, service, self._live),
             Referrers(database, service, self._snapshot, settings),
             SchedulePage(database, service),
+            WalletsPage(database),
             WithdrawalsPage(database, service),
+            OrdersPage(database, service),
             AuditPage(database, Verifier(database, service)),
             SignIn(database, self._session_auth, settings),
             self._intake,

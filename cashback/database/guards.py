@@ -238,6 +238,8 @@ _KEYS: Final = {
     "cashback_reversals": ("number",),
     "cashback_referral_purchases": ("source", "order_id"),
     "cashback_referral_refunds": ("source", "refund_id"),
+    "cashback_withdrawals": ("number",),
+    "cashback_wallet_adjustments": ("transaction_id",),
     "cashback_unmatched_purchases": ("source", "order_id"),
     "cashback_kept_refunds": ("number",),
     "cashback_order_corrections": ("number",),

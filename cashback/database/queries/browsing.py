@@ -18,7 +18,6 @@ from cashback.database.tables import (
     referral_blacklist,
     referrals,
     reversals,
-    wallet_transactions,
 )
 from cashback.domain.model import PayoutStatus, ReversalStatus
 
@@ -141,13 +140,6 @@ def reversals_of(connection: Connection, number: int) -> list[dict[str, Any]]:
     """List the reversals of a batch that took something back, newest first."""
     query = select(reversals).where(reversals.c.batch_number == number, reversals.c.status == ReversalStatus.DONE)
     rows = connection.execute(query.order_by(reversals.c.number.desc()).limit(REVERSALS_SHOWN))
-    return [dict(row) for row in rows.mappings()]
-
-
-def transactions_of(connection: Connection, user_id: int, *, limit: int) -> list[dict[str, Any]]:
-    """List the newest transactions of one wallet."""
-    query = select(wallet_transactions).where(wallet_transactions.c.user_discord_id == user_id)
-    rows = connection.execute(query.order_by(wallet_transactions.c.id.desc()).limit(limit))
     return [dict(row) for row in rows.mappings()]
 
 

@@ -5,17 +5,22 @@ the same day and rate.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select
 
 from cashback.database.audit_log import add_entry
-from cashback.database.referral_program.purchases import Purchase, record_purchases
-from cashback.database.referral_program.refunds import GIVEN_BACK, Order
+from cashback.database.referral_program.people import check_id
+from cashback.database.referral_program.purchases import Purchase, check_amount, record_purchases
+from cashback.database.referral_program.refunds import GIVEN_BACK, Order, Refund, find_order, record_refund
 from cashback.database.tables import order_corrections, referral_refunds
 from cashback.domain.earning import ANY_TIME, EarningDates, Origin
+from cashback.domain.errors import OrderRefusedError
+from cashback.domain.money import dollars
 
-CORRECTED = "order_corrected"
+CORRECTED: Final = "order_corrected"
+REASSIGNED: Final = "reassigned"
+AMOUNT: Final = "amount"
 
 
 def is_given_back(connection: Connection, source: str, refund_id: str) -> bool:
@@ -75,6 +80,173 @@ def give_back(
         dates=dates,
     )
     return given
+
+
+def reassign(
+    connection: Connection,
+    order_id: str,
+    member_id: int,
+    *,
+    source: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+    rate_ppm: int,
+    dates: EarningDates = ANY_TIME,
+) -> int:
+    """Make an order another member's, with what is left of it; return the correction's number.
+
+    It keeps its own rate; `rate_ppm` is for one that earned at none. Raises OrderRefusedError; then nothing is changed.
+    """
+    check_id(member_id, "Member")
+    order = _require_order(connection, order_id, source)
+    if order.buyer_id == member_id:
+        message = f"Order {order_id} is the purchase of member {member_id} already; nothing was changed."
+        raise OrderRefusedError(message)
+    left_cents = order.left_cents
+    if not left_cents:
+        message = f"Nothing is left of order {order_id}: all of it was refunded; nothing was changed."
+        raise OrderRefusedError(message)
+    number = _correct(
+        connection,
+        order,
+        source,
+        REASSIGNED,
+        buyer_id=member_id,
+        amount_cents=order.amount_cents,
+        reason=reason,
+        actor=actor,
+        now=now,
+    )
+    before = next(row for row, _ in order.parts(left_cents))
+    _take_off(connection, order, number, left_cents, source=source, reason=reason, actor=actor, now=now)
+    record_further(
+        connection,
+        order,
+        before,
+        number,
+        buyer_id=member_id,
+        amount_cents=left_cents,
+        rate_ppm=before.rate_ppm or rate_ppm,
+        now=now,
+        origin=Origin(source=source),
+        dates=dates,
+    )
+    return number
+
+
+def correct_amount(
+    connection: Connection,
+    order_id: str,
+    amount_cents: int,
+    *,
+    source: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+    dates: EarningDates = ANY_TIME,
+) -> int:
+    """Correct the amount of an order, before its refunds; return the correction's number.
+
+    Raises OrderRefusedError, also for less than the shop has refunded; then nothing is changed.
+    """
+    check_amount(amount_cents)
+    order = _require_order(connection, order_id, source)
+    more_cents = amount_cents - order.amount_cents
+    if not more_cents:
+        message = f"Order {order_id} is of {dollars(amount_cents)} already; nothing was changed."
+        raise OrderRefusedError(message)
+    if amount_cents < order.refunded_cents:
+        message = (
+            f"{dollars(order.refunded_cents)} of order {order_id} were refunded, so it cannot be of"
+            f" {dollars(amount_cents)}; nothing was changed."
+        )
+        raise OrderRefusedError(message)
+    number = _correct(
+        connection,
+        order,
+        source,
+        AMOUNT,
+        buyer_id=order.buyer_id,
+        amount_cents=amount_cents,
+        reason=reason,
+        actor=actor,
+        now=now,
+    )
+    if more_cents < 0:
+        _take_off(connection, order, number, -more_cents, source=source, reason=reason, actor=actor, now=now)
+        return number
+    before = order.rows[-1]
+    record_further(
+        connection,
+        order,
+        before,
+        number,
+        buyer_id=order.buyer_id,
+        amount_cents=more_cents,
+        rate_ppm=before.rate_ppm,
+        now=now,
+        origin=Origin(source=source),
+        dates=dates,
+    )
+    return number
+
+
+def _require_order(connection: Connection, order_id: str, source: str) -> Order:
+    order = find_order(connection, source, order_id)
+    if order is None:
+        message = f"Order {order_id} of shop {source} is not known as a member's; see `cashback order {order_id}`."
+        raise OrderRefusedError(message)
+    return order
+
+
+def _correct(
+    connection: Connection,
+    order: Order,
+    source: str,
+    kind: str,
+    *,
+    buyer_id: int,
+    amount_cents: int,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> int:
+    return add_correction(
+        connection,
+        order,
+        source=source,
+        kind=kind,
+        buyer_id=buyer_id,
+        amount_cents=amount_cents,
+        refund_id=None,
+        reason=reason,
+        actor=actor,
+        now=now,
+        is_noted=True,
+    )
+
+
+def _take_off(
+    connection: Connection,
+    order: Order,
+    number: int,
+    cents: int,
+    *,
+    source: str,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> None:
+    """Take an amount off an order, as a refund of no shop."""
+    refund = Refund(
+        order_id=order.order_id,
+        amount_cents=cents,
+        refund_id=f"{order.order_id}/corrected-{number}",
+        reason=reason,
+    )
+    origin = Origin(source=source, correction_number=number)
+    record_refund(connection, refund, actor=actor, now=now, origin=origin)
 
 
 def add_correction(

@@ -15,8 +15,10 @@ from cashback.database.referral_program.blacklist import blacklisted_among
 from cashback.database.referral_program.kept_refunds import apply_kept
 from cashback.database.referral_program.pending import PPM
 from cashback.database.referral_program.people import check_id
+from cashback.database.referral_program.refunds import find_order
 from cashback.database.tables import (
     is_unmatched,
+    order_corrections,
     referral_purchases,
     referrals,
     unmatched_hints,
@@ -141,6 +143,8 @@ def record_purchases(
         fact = (buyer_id, amount_cents)
         before = known.get(key)
         if before is not None:
+            if before[:2] != fact and _is_corrected_to(connection, origin.source, key, fact):
+                before = (*fact, before[2])
             answers.append(_answer_known(before, fact, origin))
             continue
         known[key] = (*fact, origin.intake_number)
@@ -225,6 +229,15 @@ def _answer_known(before: Known, fact: tuple[int, int], origin: Origin) -> Recor
     return REPEATED_IN_INTAKE if is_in_intake else REPEATED
 
 
+def _is_corrected_to(connection: Connection, source: str, key: str, fact: tuple[int, int]) -> bool:
+    """Return whether an order was corrected to this buyer and amount."""
+    if not connection.scalar(_CORRECTED, {"source": source}):
+        return False
+    order = find_order(connection, source, key)
+    return order is not None and order.corrections > 0 and (order.buyer_id, order.amount_cents) == fact
+
+
+_CORRECTED: Final = select(exists().where(order_corrections.c.source == bindparam("source")))
 _ORDERS: Final = listed(referral_purchases.c.order_id.type)
 _KNOWN_ORDERS: Final = select(
     referral_purchases.c.order_id,
