@@ -35,6 +35,7 @@ from cashback.cogs.gateway.configuration_check import Needs, StartError
 from cashback.cogs.gateway.connection import point_at, stay_connected
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.gateway.membership_check import MembershipCheck
+from cashback.cogs.gateway.name_check import NameCheck
 from cashback.cogs.gateway.roles import Roles
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.members import MemberCommands
@@ -53,6 +54,7 @@ from cashback.database.integrity.upgrade_backup import back_up_if_older
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import use_money_style
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
 from cashback.standard_streams import open_missing
@@ -317,6 +319,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     the ledger was moved.
     """
     token = required_token(settings)
+    use_money_style(settings.money_style)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     await database.read(closed_ledger.require_open)
@@ -332,6 +335,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
             tasks.start_soon(membership_check.run, name="membership check")
         if settings.dashboard.enabled:
             tasks.start_soon(services.dashboard.run, name="dashboard")
+            tasks.start_soon(NameCheck(services.client, database, settings.guild_ids).run, name="name check")
         async with anyio.create_task_group() as paying:
             paying.start_soon(services.lease.keep, services.run_paying_duties, name="paying duties")
             await stop.wait()

@@ -37,6 +37,7 @@ from cashback.config_files import (
 )
 from cashback.domain import similar_names
 from cashback.domain.earning import EarningDates
+from cashback.domain.money import DOLLARS, ENGLISH, MoneyStyle, is_currency, locale_of
 
 __all__ = ["Settings", "SettingsError", "load"]
 
@@ -96,6 +97,21 @@ def _to_day(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError
     return date.fromisoformat(value)
+
+
+def _to_currency(value: object) -> object:
+    """Accept the code of a currency, in small letters too."""
+    if not isinstance(value, str) or not is_currency(value.upper()):
+        raise ValueError
+    return value.upper()
+
+
+def _to_locale(value: object) -> object:
+    """Accept a language, with or without a country: "de", "de_CH", "pt-BR"."""
+    known = locale_of(value) if isinstance(value, str) else None
+    if known is None:
+        raise ValueError
+    return known
 
 
 def _lowered(value: object) -> object:
@@ -271,7 +287,12 @@ def _to_methods(value: object) -> object:
     if not isinstance(value, dict) or len(value) > MOST_METHODS:
         raise ValueError
     for name, destination in value.items():
-        if not METHOD.fullmatch(name) or not (destination is None or (isinstance(destination, str) and destination)):
+        # `/autowithdraw off` switches off.
+        if (
+            not METHOD.fullmatch(name)
+            or name == "off"
+            or not (destination is None or (isinstance(destination, str) and destination))
+        ):
             raise ValueError
     return value
 
@@ -303,6 +324,12 @@ class Settings(_Section):
     brand_name: Annotated[StrictStr, Field(min_length=1, max_length=80, description="a text of 1 to 80 characters")] = (
         "Apex Core"
     )
+    currency: Annotated[
+        str, BeforeValidator(_to_currency), Field(description="the code of a currency, such as USD, EUR or JPY")
+    ] = DOLLARS
+    locale: Annotated[str, BeforeValidator(_to_locale), Field(description="a language such as en, de_CH or pt_BR")] = (
+        ENGLISH
+    )
     guild_ids: tuple[Id, ...] = ()
     role_ids: RoleIds = RoleIds()
     logging_channels: LoggingChannels = LoggingChannels()
@@ -319,6 +346,11 @@ class Settings(_Section):
     metrics_token: SecretStr | None = None
     withdrawal_keys: tuple[SecretStr, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def money_style(self) -> MoneyStyle:
+        """How amounts are written."""
+        return MoneyStyle(self.currency, self.locale)
 
 
 _FROM_ENVIRONMENT: Final = (
