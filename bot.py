@@ -36,6 +36,7 @@ from cashback.cogs.gateway.configuration_check import Needs, StartError
 from cashback.cogs.gateway.connection import point_at, stay_connected
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.gateway.membership_check import MembershipCheck
+from cashback.cogs.gateway.name_check import NameCheck
 from cashback.cogs.gateway.roles import Roles
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.members import MemberCommands
@@ -54,6 +55,7 @@ from cashback.database.integrity.upgrade_backup import back_up_if_older
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import use_money_style
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
 from cashback.standard_streams import open_missing
@@ -286,6 +288,9 @@ def program_terms_of(settings: Settings) -> ProgramTerms:
         cashback_percent=referral.cashback_percent,
         min_payout_cents=referral.min_payout_cents,
         holding_days=referral.holding_days,
+        only_new_members_days=referral.only_new_members_days,
+        earns_for_days=referral.earns_for_days,
+        monthly_cap_cents=referral.monthly_cap_cents,
         withholds_leavers=referral.leaver_policy == "hold",
         withdrawals=settings.withdrawals.enabled,
         shows_spending=referral.referrers_see_spending,
@@ -317,6 +322,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     the ledger was moved.
     """
     token = required_token(settings)
+    use_money_style(settings.money_style)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     await database.read(closed_ledger.require_open)
@@ -333,6 +339,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
             tasks.start_soon(membership_check.run, name="membership check")
         if settings.dashboard.enabled:
             tasks.start_soon(services.dashboard.run, name="dashboard")
+            tasks.start_soon(NameCheck(services.client, database, settings.guild_ids).run, name="name check")
         async with anyio.create_task_group() as paying:
             paying.start_soon(services.lease.keep, services.run_paying_duties, name="paying duties")
             await stop.wait()

@@ -265,7 +265,7 @@ class Description:
 
     async def for_people(self, request: web.Request) -> web.StreamResponse:
         """Show the page."""
-        return page(
+        return await page(
             request,
             "api.html",
             now=self._database.now(),
