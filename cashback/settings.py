@@ -179,6 +179,9 @@ class ReferralSettings(_OwnSection):
     holding_days: Annotated[StrictInt, _whole(0, 90, " of days")] = 0
     unmatched_days: Annotated[StrictInt, _whole(1, 365, " of days")] = 30
     earn_before_referral_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
+    only_new_members_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
+    earns_for_days: Annotated[StrictInt, _or_null(1, 36_500, " of days")] | None = None
+    monthly_cap_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
     program_starts_on: Annotated[
         date | None, BeforeValidator(_to_day), Field(description="a day such as 2026-01-31, or null")
     ] = None
@@ -226,6 +229,8 @@ class ReferralSettings(_OwnSection):
         return EarningDates(
             earn_before_referral_days=self.earn_before_referral_days,
             program_starts_at=datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None,
+            earns_for_days=self.earns_for_days,
+            monthly_cap_cents=self.monthly_cap_cents,
         )
 
     @property
@@ -308,7 +313,12 @@ def _to_methods(value: object) -> object:
     if not isinstance(value, dict) or len(value) > MOST_METHODS:
         raise ValueError
     for name, destination in value.items():
-        if not METHOD.fullmatch(name) or not (destination is None or (isinstance(destination, str) and destination)):
+        # `/autowithdraw off` switches off.
+        if (
+            not METHOD.fullmatch(name)
+            or name == "off"
+            or not (destination is None or (isinstance(destination, str) and destination))
+        ):
             raise ValueError
     return value
 

@@ -6,8 +6,8 @@ from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, PrimaryKeyC
 from cashback.database.guards import lift_guards
 from cashback.database.tables import Key, Moment
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
