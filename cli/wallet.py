@@ -68,6 +68,8 @@ def _lines(wallet: Wallet) -> list[str]:
     lines = [f"Wallet of {wallet.user_id}: {dollars(wallet.balance_cents)}"]
     if waiting is not None:
         lines.append(f"  Requested: {dollars(waiting.amount_cents)} by {waiting.method} (withdrawal {waiting.number})")
+    if wallet.auto_withdrawal is not None:
+        lines.append(f"  Each payout is sent by {wallet.auto_withdrawal.method}.")
     lines += [
         f"  {moment(each.at)}  {dollars(each.amount_cents):>12}  {dollars(each.balance_after_cents):>12}  {each.text}"
         for each in wallet.entries
@@ -85,6 +87,7 @@ def wallet_json(wallet: Wallet) -> dict[str, Any]:
         "user_id": wallet.user_id,
         "balance_cents": wallet.balance_cents,
         "requested_cents": wallet.open_withdrawal.amount_cents if wallet.open_withdrawal else 0,
+        "auto_withdrawal": wallet.auto_withdrawal.method if wallet.auto_withdrawal else None,
         "transactions": [
             {
                 "number": each.number,

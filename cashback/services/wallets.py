@@ -3,7 +3,6 @@
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from cashback.database import audit_log
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.errors import CashbackError, NotAllowedError, WithdrawalRefusedError
 from cashback.domain.languages import tr
@@ -30,24 +29,22 @@ class Wallets(Service):
         self, member_id: int, cents: int, method: str, destination: str | None = None
     ) -> Withdrawal:
         """Take an amount out of a member's wallet into a request. Raises WithdrawalRefusedError; then nothing moves."""
-        now = self._database.now()
-        method = method.strip().lower()
-        self._require_terms(member_id, cents, method)
-        destination = " ".join((destination or "").split()) or None
-        self._require_destination(method, destination)
+        method, encrypted = self._require_way(member_id, method, destination)
+        self._require_amount(cents)
         return await self._database.write(
             withdrawals.request,
             user_id=member_id,
             cents=cents,
             method=method,
-            destination=None if destination is None else self._destinations.encrypt(destination),
+            destination=encrypted,
             actor=str(Actor(source=Source.DISCORD, user_id=member_id)),
-            now=now,
+            now=self._database.now(),
             approval_threshold_cents=self._threshold,
         )
 
-    def _require_terms(self, member_id: int, cents: int, method: str) -> None:
-        terms = self._settings.withdrawals
+    def _require_way(self, member_id: int, method: str, destination: str | None) -> tuple[str, str | None]:
+        """Return the method and the encrypted destination. Raises WithdrawalRefusedError."""
+        method, terms = method.strip().lower(), self._settings.withdrawals
         if not terms.enabled:
             raise WithdrawalRefusedError(tr("Withdrawals are switched off here; ask an admin."))
         if method not in terms.methods:
@@ -56,6 +53,22 @@ class Wallets(Service):
                 "{method} is not a method of withdrawal; the methods: {known}.", method=repr(method[:40]), known=known
             )
             raise WithdrawalRefusedError(text)
+        # An account may be younger than a clock that is behind: it is new then.
+        days = max(0, account_age(member_id, self._database.now()).days)
+        if days < terms.account_age_days:
+            raise WithdrawalRefusedError(
+                tr(
+                    "Your Discord account is {days} days old; withdrawals need {needed}. Nothing was done.",
+                    days=days,
+                    needed=terms.account_age_days,
+                )
+            )
+        destination = " ".join((destination or "").split()) or None
+        self._require_destination(method, destination)
+        return method, None if destination is None else self._destinations.encrypt(destination)
+
+    def _require_amount(self, cents: int) -> None:
+        terms = self._settings.withdrawals
         if cents < terms.minimum_cents:
             raise WithdrawalRefusedError(
                 tr(
@@ -70,16 +83,6 @@ class Wallets(Service):
                     "{amount} is above the maximum of {maximum}; nothing was done.",
                     amount=dollars(cents),
                     maximum=dollars(terms.maximum_cents),
-                )
-            )
-        # An account may be younger than a clock that is behind: it is new then.
-        days = max(0, account_age(member_id, self._database.now()).days)
-        if days < terms.account_age_days:
-            raise WithdrawalRefusedError(
-                tr(
-                    "Your Discord account is {days} days old; withdrawals need {needed}. Nothing was done.",
-                    days=days,
-                    needed=terms.account_age_days,
                 )
             )
 
@@ -107,6 +110,10 @@ class Wallets(Service):
         if waiting is None or waiting.number != number:
             raise WithdrawalRefusedError(
                 tr("You have no open withdrawal number {number}; nothing was done.", number=number)
+            )
+        if waiting.exported_at is not None:
+            raise WithdrawalRefusedError(
+                tr("Withdrawal {number} is being transferred already; ask an admin.", number=number)
             )
         return await self._database.write(
             decisions.cancel,
@@ -207,14 +214,7 @@ class Wallets(Service):
                 f"The destination of withdrawal {', '.join(map(str, unreadable))} is encrypted with another key; put"
                 f" that key into {VARIABLE} too, or decline it. Nothing was exported."
             )
-        details = {"withdrawals": len(ready), "total_cents": sum(each.amount_cents for each in ready)}
-        await self._database.write(
-            audit_log.add_entry,
-            at=self._database.now(),
-            actor=str(actor),
-            action="withdrawals_exported",
-            details=details,
-        )
+        await self._database.write(withdrawals.record_export, ready, actor=str(actor), now=self._database.now())
         return listed
 
     def destination_of(self, withdrawal: Withdrawal) -> str | None:

@@ -1,4 +1,4 @@
-"""`/wallet` and `/withdraw`: a member's wallet, and getting money out of it."""
+"""`/wallet`, `/withdraw` and `/autowithdraw`: a member's wallet, and getting money out of it."""
 
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ from cashback.domain.languages import language, mark, tr
 from cashback.domain.money import ENGLISH, dollars, parse_typed_dollars
 
 EXAMPLE: Final = 125_000
+
+OFF: Final = "off"
 
 
 class WalletCommands(MemberCog):
@@ -41,6 +43,20 @@ class WalletCommands(MemberCog):
         cents = _cents(amount)
         asked = await self._service.request_withdrawal(interaction.user.id, cents, method, to)
         await interaction.followup.send(embed=wallet_embeds.note(asked), view=cancel_view(asked), ephemeral=True)
+
+    @app_commands.command(name="autowithdraw", description=mark("Send each payout on by itself, or stop that."))
+    @app_commands.describe(
+        method=mark("One of the methods that /wallet shows, or off."),
+        to=mark("Where it goes to, if the method needs it; only admins see it."),
+    )
+    @app_commands.guild_only()
+    async def autowithdraw(self, interaction: discord.Interaction[Any], method: str, to: str | None = None) -> None:
+        """Turn later payouts into requests at once, or leave them in the wallet."""
+        if method.strip().lower() == OFF:
+            await self._service.stop_sending(interaction.user.id)
+        else:
+            await self._service.send_each_time(interaction.user.id, method, to)
+        await self._send_page(interaction, Page.WALLET)
 
 
 def _cents(amount: str) -> int:

@@ -50,6 +50,9 @@ class ProgramTerms:
     withdrawals: bool
     prefix: str
     brand_name: str
+    only_new_members_days: int = 0
+    earns_for_days: int | None = None
+    monthly_cap_cents: int | None = None
 
     @property
     def percent(self) -> str:
@@ -81,11 +84,39 @@ def how_it_works(terms: ProgramTerms) -> str:
                 terms.holding_days,
             )
         )
+    lines += limits_of(terms)
     if terms.min_payout_cents > 1:
         amount = dollars(terms.min_payout_cents)
         lines.append(tr("It is paid when it reaches the minimum payout of {amount}.", amount=amount))
     lines.append(tr("It goes into your wallet automatically, and you get a message."))
     return "\n".join(lines)
+
+
+def limits_of(terms: ProgramTerms) -> list[str]:
+    """Explain whose code counts, how long a referral earns, and up to what."""
+    lines = []
+    if terms.only_new_members_days:
+        lines.append(
+            trn(
+                "Only members who joined this server in the last {count} day can enter a code.",
+                "Only members who joined this server in the last {count} days can enter a code.",
+                terms.only_new_members_days,
+            )
+        )
+    if terms.earns_for_days is not None:
+        lines.append(
+            trn(
+                "A referral earns for {count} day; later purchases earn nothing.",
+                "A referral earns for {count} days; later purchases earn nothing.",
+                terms.earns_for_days,
+            )
+        )
+    if terms.monthly_cap_cents is not None:
+        cap = dollars(terms.monthly_cap_cents)
+        lines.append(
+            tr("You earn at most {cap} by the purchases of one month; what is above it is not earned.", cap=cap)
+        )
+    return lines
 
 
 def invitation(

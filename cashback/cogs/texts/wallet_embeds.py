@@ -17,6 +17,7 @@ STATES: Final = {
     WithdrawalStatus.DECLINED: mark("🚫 Withdrawal Declined"),
     WithdrawalStatus.CANCELLED: mark("🚫 Withdrawal Cancelled"),
 }
+AUTOMATIC: Final = mark("`/autowithdraw` sends each later payout by one of these.")
 COLOURS: Final = {
     WithdrawalStatus.REQUESTED: discord.Colour.gold(),
     WithdrawalStatus.PAID: discord.Colour.green(),
@@ -32,6 +33,9 @@ def wallet(shown: Wallet, terms: WithdrawalSettings) -> discord.Embed:
     waiting = shown.open_withdrawal
     if waiting is not None:
         embed.add_field(name=tr("Requested"), value=_by_method(waiting))
+    if shown.auto_withdrawal is not None:
+        text = tr("is sent by {method}; `/autowithdraw` `off` stops that", method=shown.auto_withdrawal.method)
+        embed.add_field(name=tr("Each Payout"), value=text)
     lines = [_line(entry) for entry in shown.entries] or [tr("No transactions found.")]
     embed.add_field(name=tr("Last Transactions"), value=_fitted(lines), inline=False)
     embed.add_field(name=tr("Withdraw"), value=how_to_withdraw(terms), inline=False)
@@ -58,7 +62,7 @@ def how_to_withdraw(terms: WithdrawalSettings) -> str:
     """Explain the methods and the limits."""
     if not terms.enabled:
         return tr("Withdrawals are switched off here; ask an admin what you can use your balance for.")
-    return clip("\n".join([*map(_method, terms.methods.items()), *_limits(terms)]), FIELD_LENGTH)
+    return clip("\n".join([*map(_method, terms.methods.items()), tr(AUTOMATIC), *_limits(terms)]), FIELD_LENGTH)
 
 
 def _method(method: tuple[str, str | None]) -> str:
