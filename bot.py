@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -48,12 +49,13 @@ from cashback.cogs.posts.summary_updater import SummaryUpdater
 from cashback.cogs.posts.withdrawal_notes import WithdrawalNotes
 from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
-from cashback.database import Database, closed_ledger
+from cashback.database import Database, closed_ledger, samples
 from cashback.database.fenced import FencedDatabase
 from cashback.database.integrity.upgrade_backup import back_up_if_older
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import use_money_style
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
 from cashback.standard_streams import open_missing
@@ -66,6 +68,8 @@ STOPPING_SECONDS: Final = 3
 
 CONFIGURATION_WRONG: Final = os.EX_CONFIG
 """The exit code that says to a service manager: a restart does not help."""
+
+REAL_HOSTS: Final = ("discord.com", "discordapp.com", "canary.discord.com", "ptb.discord.com")
 
 Reread = Callable[[], Settings]
 """Rereads the configuration."""
@@ -284,6 +288,9 @@ def program_terms_of(settings: Settings) -> ProgramTerms:
         cashback_percent=referral.cashback_percent,
         min_payout_cents=referral.min_payout_cents,
         holding_days=referral.holding_days,
+        only_new_members_days=referral.only_new_members_days,
+        earns_for_days=referral.earns_for_days,
+        monthly_cap_cents=referral.monthly_cap_cents,
         withholds_leavers=referral.leaver_policy == "hold",
         withdrawals=settings.withdrawals.enabled,
         shows_spending=referral.referrers_see_spending,
@@ -315,9 +322,11 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     the ledger was moved.
     """
     token = required_token(settings)
+    use_money_style(settings.money_style)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     await database.read(closed_ledger.require_open)
+    await refuse_sample(settings, database)
     services = await Services.build(settings, database, reread=reread)
     async with services.lease, services.runner, anyio.create_task_group() as tasks:
         await services.acquire_lease()
@@ -338,6 +347,16 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
         # The current chunk is finished here: a cancelled task still waits for its worker thread's transaction.
         await _show_stopping(database, services.summary_updater)
         tasks.cancel_scope.cancel()
+
+
+async def refuse_sample(settings: Settings, database: Database) -> None:
+    """Raise StartError for a ledger with invented members, if the bot would run on the real Discord."""
+    is_real = settings.discord_api_url is None or urlsplit(settings.discord_api_url).hostname in REAL_HOSTS
+    if is_real and await database.read(samples.is_sample):
+        raise StartError(
+            f"Database {database.name} is a sample with invented members (`cashback seed`); the bot does not run on it"
+            " with a real token. Name your ledger with --database or CASHBACK_DATABASE."
+        )
 
 
 async def _show_stopping(database: Database, summary_updater: SummaryUpdater) -> None:
