@@ -46,13 +46,15 @@ async def test_failed_payouts_wait_until_they_are_abandoned(site: DashboardFixtu
     refuse_wallets(site, 5)
     async with site.signed_in() as browser:
         await browser.post("/batches")
-        await browser.post("/batches/1/confirm")
+        # The page of a batch that has just been approved has no button.
+        token = await browser.batch_token("/batches/1")
+        await browser.post("/batches/1/confirm", batch_token=token)
         await finished(site, 1)
         _, text = await browser.get("/")
         assert "Retry or abandon 1 failed payout" in text
         address = re.findall(r'<a href="([^"]+)">Retry or abandon', text)[0]
         assert "/batches/1" in (await browser.get(address))[1]
-        await browser.post("/batches/1/give-up")
+        assert (await browser.post("/batches/1/give-up", batch_token=token))[0] == 303
         assert "Nothing is waiting" in (await browser.get("/"))[1]
 
 
