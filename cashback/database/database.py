@@ -169,6 +169,11 @@ class Database:
         """Run a function of this package in one immediate transaction; it commits when the function returns."""
         return await self._door.write(function, *args, **kwargs)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether somebody in this process writes, or waits to."""
+        return self._door.is_written
+
     async def read(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of this package on one snapshot, in parallel to the writer."""
         return await self._door.read(function, *args, **kwargs)
