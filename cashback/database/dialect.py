@@ -34,9 +34,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import functions
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
 from sqlalchemy.sql.elements import Over
 
 from cashback.database import temporary_files
@@ -469,3 +469,13 @@ def _whole_window(element: Over[Any], compiler: SQLCompiler, **kw: Any) -> str: 
     is_sum = isinstance(element.element, functions.sum)
     told: str = compiler.visit_over(element, **kw, **({"in_window": True} if is_sum else {}))  # type: ignore[no-untyped-call]
     return f"CAST({told} AS BIGINT)" if is_sum else told
+
+
+@compiles(CreateIndex, "postgresql")
+def _with_condition(element: CreateIndex, compiler: DDLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
+    """Give a partial index its condition, which is declared for SQLite."""
+    options = element.element.dialect_options
+    if options["postgresql"]["where"] is None:
+        options["postgresql"]["where"] = options["sqlite"]["where"]
+    told: str = compiler.visit_create_index(element, **kw)  # type: ignore[no-untyped-call]
+    return told
