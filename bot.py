@@ -15,10 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 import anyio
 
 from cashback import logs
+from cashback.background.daily_verify import DailyVerify
 from cashback.background.lease import Lease
 from cashback.background.outbox_dispatcher import OutboxDispatcher
 from cashback.background.payout_retries import keep_retrying
@@ -34,6 +36,7 @@ from cashback.cogs.gateway.configuration_check import Needs, StartError
 from cashback.cogs.gateway.connection import point_at, stay_connected
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.gateway.membership_check import MembershipCheck
+from cashback.cogs.gateway.name_check import NameCheck
 from cashback.cogs.gateway.roles import Roles
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.members import MemberCommands
@@ -46,12 +49,13 @@ from cashback.cogs.posts.summary_updater import SummaryUpdater
 from cashback.cogs.posts.withdrawal_notes import WithdrawalNotes
 from cashback.cogs.texts.member_embeds import ProgramTerms
 from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
-from cashback.database import Database, closed_ledger
+from cashback.database import Database, closed_ledger, samples
 from cashback.database.fenced import FencedDatabase
 from cashback.database.integrity.upgrade_backup import back_up_if_older
 from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import use_money_style
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
 from cashback.standard_streams import open_missing
@@ -64,6 +68,8 @@ STOPPING_SECONDS: Final = 3
 
 CONFIGURATION_WRONG: Final = os.EX_CONFIG
 """The exit code that says to a service manager: a restart does not help."""
+
+REAL_HOSTS: Final = ("discord.com", "discordapp.com", "canary.discord.com", "ptb.discord.com")
 
 Reread = Callable[[], Settings]
 """Rereads the configuration."""
@@ -85,6 +91,7 @@ class Services:
     outbox_dispatcher: OutboxDispatcher
     note_sender: NoteSender
     withdrawal_notes: WithdrawalNotes
+    daily_verify: DailyVerify | None
     summary_updater: SummaryUpdater
     dashboard: Dashboard
     summaries_changed: WakeUp
@@ -96,7 +103,7 @@ class Services:
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
         lines = AuditLines(summaries_changed)
         needs = replace(needs_of(settings), post_line=lines.post_line)
-        metrics = Metrics()
+        metrics = Metrics(settings.intake_keys)
 
         # Payouts: the lease, the runner of approved batches, and the requests of admins.
         lease = Lease(database, seconds=referral.lease_seconds)
@@ -146,6 +153,7 @@ class Services:
             channel_id=settings.logging_channels.audit,
             is_on_duty=lambda: lease.is_held,
             terms=lambda: service.terms_line,
+            admin_role_id=settings.role_ids.admin,
         )
         summary_updater = SummaryUpdater(
             client,
@@ -188,6 +196,7 @@ class Services:
             is_online=lambda: client.is_online,
             waiting=lambda: runner.unsettled,
             metrics=metrics,
+            is_paying=lambda: lease.is_held,
         )
         return cls(
             needs=needs,
@@ -200,6 +209,7 @@ class Services:
             outbox_dispatcher=outbox_dispatcher,
             note_sender=note_sender,
             withdrawal_notes=WithdrawalNotes(database, service, note_sender),
+            daily_verify=build_daily_verify(settings, database, service, lines),
             summary_updater=summary_updater,
             dashboard=Dashboard(database, service, settings, dependencies),
             summaries_changed=summaries_changed,
@@ -227,6 +237,8 @@ class Services:
             duties.start_soon(self.recovery.run, self.runner.submit, name="recovery")
             duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
+            if self.daily_verify is not None:
+                duties.start_soon(self.daily_verify.run, name="daily verification")
 
 
 async def register_commands(settings: Settings, database: Database) -> int:
@@ -251,6 +263,14 @@ def build_runner(
     return Runner(make, observer)
 
 
+def build_daily_verify(
+    settings: Settings, database: Database, service: AdminService, lines: AuditLines
+) -> DailyVerify | None:
+    """Return the daily verification, None if it is switched off."""
+    hour = settings.referral_settings.verify_hour_utc
+    return None if hour is None else DailyVerify(database, service, hour_utc=hour, post_line=lines.post_line)
+
+
 def needs_of(settings: Settings) -> Needs:
     """Return what must exist on Discord. Raises StartError if the admin role is not configured."""
     return Needs(
@@ -268,6 +288,9 @@ def program_terms_of(settings: Settings) -> ProgramTerms:
         cashback_percent=referral.cashback_percent,
         min_payout_cents=referral.min_payout_cents,
         holding_days=referral.holding_days,
+        only_new_members_days=referral.only_new_members_days,
+        earns_for_days=referral.earns_for_days,
+        monthly_cap_cents=referral.monthly_cap_cents,
         withholds_leavers=referral.leaver_policy == "hold",
         withdrawals=settings.withdrawals.enabled,
         shows_spending=referral.referrers_see_spending,
@@ -299,9 +322,11 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     the ledger was moved.
     """
     token = required_token(settings)
+    use_money_style(settings.money_style)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     await database.read(closed_ledger.require_open)
+    await refuse_sample(settings, database)
     services = await Services.build(settings, database, reread=reread)
     async with services.lease, services.runner, anyio.create_task_group() as tasks:
         await services.acquire_lease()
@@ -314,6 +339,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
             tasks.start_soon(membership_check.run, name="membership check")
         if settings.dashboard.enabled:
             tasks.start_soon(services.dashboard.run, name="dashboard")
+            tasks.start_soon(NameCheck(services.client, database, settings.guild_ids).run, name="name check")
         async with anyio.create_task_group() as paying:
             paying.start_soon(services.lease.keep, services.run_paying_duties, name="paying duties")
             await stop.wait()
@@ -321,6 +347,16 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
         # The current chunk is finished here: a cancelled task still waits for its worker thread's transaction.
         await _show_stopping(database, services.summary_updater)
         tasks.cancel_scope.cancel()
+
+
+async def refuse_sample(settings: Settings, database: Database) -> None:
+    """Raise StartError for a ledger with invented members, if the bot would run on the real Discord."""
+    is_real = settings.discord_api_url is None or urlsplit(settings.discord_api_url).hostname in REAL_HOSTS
+    if is_real and await database.read(samples.is_sample):
+        raise StartError(
+            f"Database {database.name} is a sample with invented members (`cashback seed`); the bot does not run on it"
+            " with a real token. Name your ledger with --database or CASHBACK_DATABASE."
+        )
 
 
 async def _show_stopping(database: Database, summary_updater: SummaryUpdater) -> None:

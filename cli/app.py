@@ -61,12 +61,14 @@ COMMANDS: Final = {
     "Record": {
         "import": "Import purchases and referrals from files of shops.",
         "purchase": "Record one purchase and show what it earned.",
+        "order": "Show an order, correct it, or assign one that waits for its member.",
         "refund": "Record a refund and show what it takes off the referrer's cashback.",
         "blacklist": "Bar a member from referral cashback.",
     },
     "Look after the ledger": {
         "verify": "Prove from the rows that the books balance.",
         "backup": "Copy the ledger, even while a batch runs.",
+        "restore": "Put a checked backup in the ledger's place, and compare it with the audit channel.",
         "migrate": "Create the ledger, adopt another bot's, or upgrade it.",
         "move": "Move the ledger to another database, and close the old one.",
     },
@@ -90,7 +92,6 @@ app = typer.Typer(
     cls=Cashback,
     help=HELP,
     epilog="`cashback COMMAND --help` shows a command's options.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

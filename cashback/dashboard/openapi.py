@@ -1,6 +1,7 @@
 """The intake's description: an OpenAPI document, and a page for people made from the same texts."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -27,6 +28,11 @@ _ORDER_ID: Final[Json] = {
     "description": "The shop's id of the order. The same order counts once.",
 }
 _REFUND_ID: Final[Json] = {**_ORDER_ID, "description": "The shop's id of the refund. The same refund counts once."}
+_REASON: Final[Json] = {
+    "type": ["string", "null"],
+    "maxLength": MAX_REASON_LENGTH,
+    "description": "Stored as it is.",
+}
 
 
 def _object(required: list[str], properties: Json, *, is_closed: bool = True) -> Json:
@@ -38,8 +44,12 @@ def _cents(minimum: int, description: str) -> Json:
     return {"type": "integer", "minimum": minimum, "maximum": LARGEST_PURCHASE_CENTS, "description": description}
 
 
-def _many(name: str, entry: str) -> Json:
-    listed = {"type": "array", "minItems": 1, "maxItems": MAX_ENTRIES, "items": _schema(entry)}
+def _any_of(entries: Sequence[str]) -> Json:
+    return _schema(entries[0]) if len(entries) == 1 else {"anyOf": [_schema(entry) for entry in entries]}
+
+
+def _many(name: str, *entries: str) -> Json:
+    listed = {"type": "array", "minItems": 1, "maxItems": MAX_ENTRIES, "items": _any_of(entries)}
     return _object([name], {name: listed})
 
 
@@ -53,14 +63,15 @@ def _schema(name: str) -> Json:
 
 SCHEMAS: Final[Json] = {
     "Purchase": _object(
-        ["order_id", "buyer_id", "amount_cents"],
+        ["order_id", "amount_cents"],
         {
             "order_id": _ORDER_ID,
             "buyer_id": {
-                "type": "string",
+                "type": ["string", "null"],
                 "pattern": ACCOUNT_PATTERN,
                 "description": "The Discord id of the buyer, as text: many languages round such a number. An id whose"
-                " moment of creation cannot be is refused, unless the ledger knows it.",
+                " moment of creation cannot be is refused, unless the ledger knows it. If it is missing, as at a guest"
+                " checkout, the order waits until an admin assigns it or it is reported again with its buyer.",
             },
             "amount_cents": _cents(0, "The price paid, in whole cents."),
             "purchased_at": {
@@ -80,14 +91,22 @@ SCHEMAS: Final[Json] = {
                 **_cents(1, "The amount refunded, in whole cents. If it is missing, it is the rest of the order."),
                 "type": ["integer", "null"],
             },
-            "reason": {
-                "type": ["string", "null"],
-                "maxLength": MAX_REASON_LENGTH,
-                "description": "Stored as it is.",
+            "given_back": {
+                "type": ["boolean", "null"],
+                "description": "True if the refund of this id was a dispute that the shop has won: it is given back.",
             },
+            "reason": _REASON,
         },
     ),
-    "Refunds": _many("refunds", "Refund"),
+    "RefundInAll": _object(
+        ["order_id", "refunded_in_all_cents"],
+        {
+            "order_id": _ORDER_ID,
+            "refunded_in_all_cents": _cents(1, "All that was refunded of the order so far, in whole cents."),
+            "reason": _REASON,
+        },
+    ),
+    "Refunds": _many("refunds", "Refund", "RefundInAll"),
     "PurchaseResult": _object(
         ["order_id", "outcome", "earned_cents"],
         {
@@ -96,7 +115,7 @@ SCHEMAS: Final[Json] = {
                 "enum": [str(each) for each in PurchaseOutcome],
                 "description": "`earned` for the buyer's referrer; `nobody_earns`: the buyer has no referrer, or the"
                 " referrer is blacklisted; `repeated`: it was already reported; `conflicting`: it was reported with"
-                " another buyer or amount, and nothing was changed.",
+                " another buyer or amount, and nothing was changed; `waiting`: it has no buyer.",
             },
             "earned_cents": {"type": "integer", "description": "Whole cents; fractions of a cent are carried over."},
         },
@@ -105,16 +124,22 @@ SCHEMAS: Final[Json] = {
     "RefundResult": _object(
         ["refund_id", "order_id", "outcome", "amount_cents", "taken_cents"],
         {
-            "refund_id": {"type": "string"},
+            "refund_id": {"type": ["string", "null"]},
             "order_id": {"type": "string"},
             "outcome": {
                 "enum": [*(str(each) for each in RefundOutcome), "refused"],
                 "description": "`taken_back`: the referrer's cashback was reduced; `nobody_earned` by the order;"
-                " `repeated`: it was already reported; `refused`: see `detail`, and nothing was changed.",
+                " `repeated`: it was already reported; `kept`: its order is not known yet, and it is applied when the"
+                " purchase comes; `given_back`: a dispute was won; `refused`: see `detail`, and nothing was changed.",
             },
             "amount_cents": {"type": "integer"},
             "taken_cents": {"type": "integer", "description": "The reduction of the cashback earned."},
             "detail": {"type": "string"},
+            "type": {
+                "type": "string",
+                "format": "uri-reference",
+                "description": "The kind of problem, if there is one.",
+            },
         },
     ),
     "RefundResults": _results("RefundResult"),
@@ -152,8 +177,11 @@ EXPLAINED: Final[dict[Kind, str]] = {
     problems.NOT_FOUND: "The address is wrong.",
     problems.METHOD: "The intake takes POST only.",
     problems.SLOW: f"The body did not arrive within {BODY_SECONDS} seconds.",
-    problems.CONFLICTING: "The order was reported with another buyer or amount. Nothing was changed.",
-    problems.NOT_DONE: "The order is unknown, the refund exceeds its rest, or this refund id has other contents.",
+    problems.CONFLICTING: "This order or refund was reported with other contents. Nothing was changed.",
+    problems.NOT_KNOWN_YET: "The refund is kept, and applied when its purchase comes. Send it again later.",
+    problems.NOTHING_LEFT: "All of the order was refunded before. Nothing was changed.",
+    problems.TOO_MUCH: "What was left of the order was refunded. The result has this type, and the status is 200.",
+    problems.NOT_DONE: "The refund is not valid. Nothing was changed.",
     problems.REPLAYED: "A request with this signature was already recorded. To try again, sign the request again.",
     problems.TOO_LARGE: f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.",
     problems.MEDIA_TYPE: "The Content-Type is not application/json.",
@@ -165,7 +193,7 @@ EXPLAINED: Final[dict[Kind, str]] = {
 """Every kind of problem, explained for people."""
 
 
-def _operation(name: str, summary: str, *, one: str, many: str) -> Json:
+def _operation(name: str, summary: str, *, one: str, many: str, otherwise: tuple[str, ...] = ()) -> Json:
     answers: Json = {
         "200": {
             "description": "Recorded, now or before. The entries of one request are recorded together or not at all.",
@@ -187,7 +215,7 @@ def _operation(name: str, summary: str, *, one: str, many: str) -> Json:
             "parameters": _SIGNED,
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": {"anyOf": [_schema(one), _schema(many)]}}},
+                "content": {"application/json": {"schema": _any_of([one, *otherwise, many])}},
             },
             "responses": answers,
         }
@@ -209,7 +237,11 @@ def document(address: str) -> Json:
                 "report_purchases", "Report one purchase, or many.", one="Purchase", many="Purchases"
             ),
             "/api/v1/refunds": _operation(
-                "report_refunds", "Report one refund, or many.", one="Refund", many="Refunds"
+                "report_refunds",
+                "Report one refund, or many.",
+                one="Refund",
+                many="Refunds",
+                otherwise=("RefundInAll",),
             ),
         },
         "components": {"schemas": SCHEMAS},
@@ -233,13 +265,13 @@ class Description:
 
     async def for_people(self, request: web.Request) -> web.StreamResponse:
         """Show the page."""
-        return page(
+        return await page(
             request,
             "api.html",
             now=self._database.now(),
             document=self._document,
             headers=_HEADERS,
-            entries={"/api/v1/purchases": "Purchase", "/api/v1/refunds": "Refund"},
+            entries={"/api/v1/purchases": ("Purchase",), "/api/v1/refunds": ("Refund", "RefundInAll")},
             explained=EXPLAINED,
             window_seconds=WINDOW_SECONDS,
             max_entries=MAX_ENTRIES,

@@ -336,10 +336,11 @@ def _postgresql_refusal(name: str, occasion: str, refusal: str) -> list[str]:
     trigger = f"CREATE OR REPLACE TRIGGER {name} BEFORE {what} FOR EACH ROW"
     if "(SELECT" in when:
         # A trigger's WHEN may not ask other tables here, a function may.
+        row = "OLD" if what.startswith("DELETE") else "NEW"
         statements += [
             (
                 f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS"
-                f" $$ BEGIN IF {when} THEN {RAISE} END IF; RETURN NEW; END $$"
+                f" $$ BEGIN IF {when} THEN {RAISE} END IF; RETURN {row}; END $$"
             ),
             f"{trigger} EXECUTE FUNCTION {name}('{refusal}')",
         ]

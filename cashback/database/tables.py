@@ -423,6 +423,8 @@ referral_purchases = Table(
     # The shop, and the import, delivery or command; NULL for what was recorded before there were intakes.
     Column("source", Text, nullable=False, server_default="main"),
     Column("intake_number", BigInteger),
+    # The correction that made this row: it continues the order that the correction names.
+    Column("correction_number", BigInteger),
     PrimaryKeyConstraint("source", "order_id"),
     CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
     CheckConstraint("refunded_cents BETWEEN 0 AND amount_cents", name="never_refunded_beyond_its_amount"),
@@ -444,6 +446,11 @@ referral_refunds = Table(
     Column("refunded_at", Moment, nullable=False),
     Column("source", Text, nullable=False, server_default="main"),
     Column("intake_number", BigInteger),
+    # A correction takes off what is left of a row; a shop's refund has none.
+    Column("correction_number", BigInteger),
+    # What the shop asked for if less was left; and the refund's own id in the further rows that it was taken from.
+    Column("asked_cents", BigInteger),
+    Column("part_of", Text),
     PrimaryKeyConstraint("source", "refund_id"),
     ForeignKeyConstraint(
         ["source", "order_id"], ["cashback_referral_purchases.source", "cashback_referral_purchases.order_id"]
@@ -453,6 +460,92 @@ referral_refunds = Table(
     sqlite_with_rowid=False,
 )
 
+unmatched_purchases = Table(
+    "cashback_unmatched_purchases",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("rate_ppm", Integer, nullable=False),
+    Column("purchased_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("waits_until", Moment, nullable=False),
+    Column("intake_number", BigInteger),
+    # NULL while it waits; then the member whose purchase it is, which is an ordinary purchase from then on.
+    Column("buyer_id", BigInteger),
+    Column("settled_at", Moment),
+    Column("settled_by", Text),
+    PrimaryKeyConstraint("source", "order_id"),
+    CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
+    CheckConstraint("rate_ppm BETWEEN 0 AND 1000000", name="rate_is_a_share"),
+    CheckConstraint("(buyer_id IS NULL) = (settled_at IS NULL)", name="settled_once"),
+    sqlite_with_rowid=False,
+)
+
+unmatched_hints = Table(
+    "cashback_unmatched_hints",
+    metadata,
+    # A keyed hash of something that the shop knows of the buyer: never the thing itself.
+    Column("hint", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    PrimaryKeyConstraint("hint", "source", "order_id"),
+    ForeignKeyConstraint(
+        ["source", "order_id"], ["cashback_unmatched_purchases.source", "cashback_unmatched_purchases.order_id"]
+    ),
+    CheckConstraint("length(hint) = 64", name="hashed"),
+    sqlite_with_rowid=False,
+)
+
+kept_refunds = Table(
+    "cashback_kept_refunds",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("refund_id", Text, nullable=False),
+    # An amount, the sum of all refunds so far, or a dispute that was won before its loss was known.
+    Column("kind", Text, nullable=False),
+    # NULL for the whole order.
+    Column("amount_cents", BigInteger),
+    Column("reason", Text),
+    Column("kept_by", Text, nullable=False),
+    Column("kept_at", Moment, nullable=False),
+    Column("intake_number", BigInteger),
+    # When its purchase came.
+    Column("applied_at", Moment),
+    UniqueConstraint("source", "refund_id", "kind", name="kept_once"),
+    CheckConstraint("kind IN ('refund', 'in_all', 'given_back')", name="kind_known"),
+    CheckConstraint("amount_cents > 0", name="refunds_something"),
+    sqlite_autoincrement=True,
+)
+
+order_corrections = Table(
+    "cashback_order_corrections",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    # The order as it was first recorded.
+    Column("order_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # The order's buyer and amount from then on; of a dispute that was won, what it gives back.
+    Column("buyer_id", BigInteger, nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    # The refund that was given back, once.
+    Column("refund_id", Text),
+    Column("reason", Text),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    ForeignKeyConstraint(
+        ["source", "order_id"], ["cashback_referral_purchases.source", "cashback_referral_purchases.order_id"]
+    ),
+    UniqueConstraint("source", "refund_id", name="given_back_once"),
+    CheckConstraint("kind IN ('given_back', 'reassigned', 'amount')", name="kind_known"),
+    CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
+    CheckConstraint("(kind = 'given_back') = (refund_id IS NOT NULL)", name="gives_back_a_refund"),
+    sqlite_autoincrement=True,
+)
+
 absent_members = Table(
     "cashback_absent_members",
     metadata,
@@ -460,6 +553,20 @@ absent_members = Table(
     Column("kind", Text, nullable=False),
     Column("noted_at", Moment, nullable=False),
     _one_of("kind", Absence),
+)
+
+member_names = Table(
+    "cashback_member_names",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    # NULL if Discord did not know the member in our servers when asked.
+    Column("name", Text),
+    # In small letters, for the search.
+    Column("searched_name", Text),
+    # Discord's name of the picture, and the picture, small.
+    Column("avatar_key", Text),
+    Column("avatar_base64", Text),
+    Column("seen_at", Moment, nullable=False),
 )
 
 schedule_slots = Table(
@@ -527,6 +634,8 @@ withdrawals = Table(
     # The transaction that took the amount out of the wallet, and the one that returned it.
     Column("debit_id", BigInteger, ForeignKey("wallet_transactions.id"), nullable=False, unique=True),
     Column("return_id", BigInteger, ForeignKey("wallet_transactions.id"), unique=True),
+    # When it was last in a list for a bank: its member does not cancel it any more, and nothing is added to it.
+    Column("exported_at", Moment),
     _one_of("status", WithdrawalStatus),
     CheckConstraint("amount_cents > 0", name="takes_something"),
     CheckConstraint("(status = 'requested') = (decided_at IS NULL)", name="decided_once"),
@@ -540,6 +649,31 @@ withdrawals = Table(
     ),
     CheckConstraint("first_approved_by NOT LIKE '%:' || user_id", name="nobody_approves_their_own"),
     sqlite_autoincrement=True,
+)
+
+withdrawal_additions = Table(
+    "cashback_withdrawal_additions",
+    metadata,
+    # The transaction that took the addition out of the wallet.
+    Column("debit_id", BigInteger, ForeignKey("wallet_transactions.id"), primary_key=True, autoincrement=False),
+    Column("number", BigInteger, ForeignKey("cashback_withdrawals.number"), nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("added_at", Moment, nullable=False),
+    CheckConstraint("amount_cents > 0", name="adds_something"),
+    sqlite_with_rowid=False,
+)
+
+auto_withdrawals = Table(
+    "cashback_auto_withdrawals",
+    metadata,
+    Column("user_id", BigInteger, ForeignKey("users.discord_id"), primary_key=True, autoincrement=False),
+    Column("method", Text, nullable=False),
+    # Encrypted like a withdrawal's.
+    Column("destination", Text),
+    # Payouts up to this transaction were sent, or stay in the wallet.
+    Column("after_transaction_id", BigInteger, nullable=False),
+    Column("set_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 wallet_adjustments = Table(
@@ -641,6 +775,16 @@ command_claims = Table(
     sqlite_with_rowid=False,
 )
 
+last_verification = Table(
+    "cashback_last_verification",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("verified_at", Moment, nullable=False),
+    Column("verified_by", Text, nullable=False),
+    Column("breaches", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="the_last_one"),
+)
+
 cashback_origin = Table(
     "cashback_origin",
     metadata,
@@ -657,6 +801,9 @@ is_flagged = referrals.c.is_blacklisted != literal_column("0")
 is_waiting = and_(referral_purchases.c.referral_id.is_(None), referral_purchases.c.rate_ppm > literal_column("0"))
 """A purchase whose buyer had no referrer at that time."""
 
+is_unmatched = unmatched_purchases.c.buyer_id.is_(None)
+is_kept = kept_refunds.c.applied_at.is_(None)
+is_correcting = referral_purchases.c.correction_number.is_not(None)
 is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
 # SQLite takes a partial index only where the query says its condition with the same constants, not with parameters.
 is_queued = notifications.c.status == literal_column("'queued'")
@@ -666,6 +813,8 @@ is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status 
 is_untold = literal_column("coalesce(told_status, '') <> status", Boolean)
 is_requested = withdrawals.c.status == literal_column("'requested'")
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
+is_upkeep = literal_column("action IN ('backup_made', 'head_posted')", Boolean)
+"""An audit entry about the ledger's care, of which the newest is asked for often."""
 
 
 def _index(name: str, *columns: Column[Any], where: ColumnElement[bool] | None = None, unique: bool = False) -> Index:
@@ -683,6 +832,7 @@ INDEXES: Final = (
     # Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.
     _index("notifications_settled", notifications.c.batch_number, notifications.c.status, where=is_settled),
     _index("audit_log_by_batch", audit_log.c.batch_number, audit_log.c.id),
+    _index("audit_log_upkeep", audit_log.c.action, audit_log.c.id, where=is_upkeep),
     _index("referrals_by_referrer", referrals.c.referrer_user_id),
     # Discovery and crediting cost what is pending, not what is stored.
     _index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, where=unpaid),
@@ -700,6 +850,11 @@ INDEXES: Final = (
         "referral_purchases_refunded", referral_purchases.c.source, referral_purchases.c.order_id, where=is_refunded
     ),
     _index("referral_purchases_waiting", referral_purchases.c.buyer_id, where=is_waiting),
+    _index("referral_purchases_correcting", referral_purchases.c.correction_number, where=is_correcting),
+    _index("order_corrections_by_order", order_corrections.c.source, order_corrections.c.order_id),
+    _index("kept_refunds_by_order", kept_refunds.c.source, kept_refunds.c.order_id, where=is_kept),
+    _index("unmatched_purchases_waiting", unmatched_purchases.c.waits_until, where=is_unmatched),
+    _index("unmatched_hints_by_order", unmatched_hints.c.source, unmatched_hints.c.order_id),
     _index("referral_refunds_by_order", referral_refunds.c.source, referral_refunds.c.order_id),
     _index("referral_refunds_by_referral", referral_refunds.c.referral_id),
     _index("withdrawals_one_open", withdrawals.c.user_id, where=is_requested, unique=True),
@@ -707,7 +862,9 @@ INDEXES: Final = (
     # A running bot asks for both every second.
     _index("withdrawals_untold", withdrawals.c.number, where=is_untold),
     _index("withdrawals_to_erase", withdrawals.c.decided_at, where=withdrawals.c.destination.is_not(None)),
+    _index("withdrawal_additions_by_number", withdrawal_additions.c.number),
     _index("withdrawals_by_user", withdrawals.c.user_id, withdrawals.c.number),
+    _index("member_names_searched", member_names.c.searched_name),
     _index("wallet_transactions_by_user", wallet_transactions.c.user_discord_id),
     # One transaction for one payout, by constraint; in key order, so that a batch appends to the index.
     _index(

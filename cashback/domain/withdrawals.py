@@ -42,11 +42,22 @@ class Withdrawal:
     reference: str | None
     reason: str | None
     erased_at: datetime | None
+    exported_at: datetime | None = None
+
+    @property
+    def version(self) -> str:
+        """A text that changes with the amount. After a restore another request may have the same number."""
+        return f"{self.amount_cents}-{self.requested_at:%Y%m%d%H%M%S%f}"
 
     @property
     def is_open(self) -> bool:
         """Whether it still waits for a decision."""
         return self.status is WithdrawalStatus.REQUESTED
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether an admin has begun with it: it is approved once, or in a list for a bank."""
+        return self.first_approved_by is not None or self.exported_at is not None
 
     @property
     def needs_first_approval(self) -> bool:
@@ -55,15 +66,35 @@ class Withdrawal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AutoWithdrawal:
+    """A member's wish that each payout is sent. `destination` is encrypted."""
+
+    user_id: int
+    method: str
+    destination: str | None
+    after_transaction_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WalletEntry:
     """One transaction of a wallet, with its text for people."""
 
     number: int
+    user_id: int
     at: datetime | None
     amount_cents: int
     balance_after_cents: int
     kind: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletLine:
+    """A wallet in the list of all: what it holds, and what is requested of it."""
+
+    user_id: int
+    balance_cents: int
+    requested_cents: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +105,7 @@ class Wallet:
     balance_cents: int
     entries: Sequence[WalletEntry]
     withdrawals: Sequence[Withdrawal]
+    auto_withdrawal: AutoWithdrawal | None = None
 
     @property
     def open_withdrawal(self) -> Withdrawal | None:

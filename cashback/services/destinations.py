@@ -21,7 +21,7 @@ class Destinations:
         return str(self._cipher().encrypt(destination.encode()).decode())
 
     def decrypt(self, encrypted: str) -> str:
-        """Return the destination; a remark instead if it was encrypted with another key."""
+        """Return the destination; `UNREADABLE` instead if it was encrypted with another key."""
         cipher = self._cipher()
         invalid_token = Library.ENCRYPTION.load("cryptography.fernet").InvalidToken
         try:

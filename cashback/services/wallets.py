@@ -3,7 +3,6 @@
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from cashback.database import audit_log
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.errors import CashbackError, NotAllowedError, WithdrawalRefusedError
 from cashback.domain.money import dollars
@@ -16,7 +15,7 @@ from cashback.domain.withdrawals import (
 )
 from cashback.services.actors import Actor, Source
 from cashback.services.base import Service
-from cashback.services.destinations import Destinations
+from cashback.services.destinations import UNREADABLE, VARIABLE, Destinations
 from cashback.settings import WithdrawalSettings
 
 T = TypeVar("T")
@@ -29,29 +28,39 @@ class Wallets(Service):
         self, member_id: int, cents: int, method: str, destination: str | None = None
     ) -> Withdrawal:
         """Take an amount out of a member's wallet into a request. Raises WithdrawalRefusedError; then nothing moves."""
-        now = self._database.now()
-        method = method.strip().lower()
-        self._require_terms(member_id, cents, method)
-        destination = " ".join((destination or "").split()) or None
-        self._require_destination(method, destination)
+        method, encrypted = self._require_way(member_id, method, destination)
+        self._require_amount(cents)
         return await self._database.write(
             withdrawals.request,
             user_id=member_id,
             cents=cents,
             method=method,
-            destination=None if destination is None else self._destinations.encrypt(destination),
+            destination=encrypted,
             actor=str(Actor(source=Source.DISCORD, user_id=member_id)),
-            now=now,
+            now=self._database.now(),
             approval_threshold_cents=self._threshold,
         )
 
-    def _require_terms(self, member_id: int, cents: int, method: str) -> None:
-        terms = self._settings.withdrawals
+    def _require_way(self, member_id: int, method: str, destination: str | None) -> tuple[str, str | None]:
+        """Return the method and the encrypted destination. Raises WithdrawalRefusedError."""
+        method, terms = method.strip().lower(), self._settings.withdrawals
         if not terms.enabled:
             raise WithdrawalRefusedError("Withdrawals are switched off here; ask an admin.")
         if method not in terms.methods:
             known = ", ".join(sorted(terms.methods)) or "none is configured"
             raise WithdrawalRefusedError(f"{method[:40]!r} is not a method of withdrawal; the methods: {known}.")
+        # An account may be younger than a clock that is behind: it is new then.
+        days = max(0, account_age(member_id, self._database.now()).days)
+        if days < terms.account_age_days:
+            raise WithdrawalRefusedError(
+                f"Your Discord account is {days} days old; withdrawals need {terms.account_age_days}. Nothing was done."
+            )
+        destination = " ".join((destination or "").split()) or None
+        self._require_destination(method, destination)
+        return method, None if destination is None else self._destinations.encrypt(destination)
+
+    def _require_amount(self, cents: int) -> None:
+        terms = self._settings.withdrawals
         if cents < terms.minimum_cents:
             raise WithdrawalRefusedError(
                 f"{dollars(cents)} is below the minimum of {dollars(terms.minimum_cents)}; nothing was done."
@@ -59,12 +68,6 @@ class Wallets(Service):
         if terms.maximum_cents is not None and cents > terms.maximum_cents:
             raise WithdrawalRefusedError(
                 f"{dollars(cents)} is above the maximum of {dollars(terms.maximum_cents)}; nothing was done."
-            )
-        # An account may be younger than a clock that is behind: it is new then.
-        days = max(0, account_age(member_id, self._database.now()).days)
-        if days < terms.account_age_days:
-            raise WithdrawalRefusedError(
-                f"Your Discord account is {days} days old; withdrawals need {terms.account_age_days}. Nothing was done."
             )
 
     def _require_destination(self, method: str, destination: str | None) -> None:
@@ -78,21 +81,27 @@ class Wallets(Service):
                 f"The destination must be at most {MAX_DESTINATION_LENGTH} printable characters; nothing was done."
             )
 
-    async def cancel_withdrawal(self, member_id: int, number: int) -> Withdrawal:
+    async def cancel_withdrawal(self, member_id: int, number: int, *, version: str | None = None) -> Withdrawal:
         """Cancel a member's own open request. Raises WithdrawalRefusedError if it is not open, or not theirs."""
         waiting = await self._database.read(withdrawals.open_of, member_id)
         if waiting is None or waiting.number != number:
             raise WithdrawalRefusedError(f"You have no open withdrawal number {number}; nothing was done.")
+        if waiting.exported_at is not None:
+            raise WithdrawalRefusedError(f"Withdrawal {number} is being transferred already; ask an admin.")
         return await self._database.write(
             decisions.cancel,
             waiting.number,
             reason="cancelled by the member",
             actor=str(Actor(source=Source.DISCORD, user_id=member_id)),
             now=self._database.now(),
+            version=version,
         )
 
-    async def approve_withdrawal(self, actor: Actor, number: int) -> Withdrawal:
-        """Give the first of two approvals. Raises NotAllowedError or StaleBatchError."""
+    async def approve_withdrawal(self, actor: Actor, number: int, *, version: str | None = None) -> Withdrawal:
+        """Give the first of two approvals. Raises NotAllowedError or StaleBatchError.
+
+        `version` is that of the request that the admin was shown, here and below: another one is not decided on.
+        """
         action = f"approve withdrawal {number}"
         await self.require_admin(actor, action)
         write = self._database.write(
@@ -101,10 +110,13 @@ class Wallets(Service):
             actor=str(actor),
             approver_id=actor.user_id,
             now=self._database.now(),
+            version=version,
         )
         return await self._noting_refusals(actor, action, write)
 
-    async def pay_withdrawal(self, actor: Actor, number: int, *, reference: str) -> Withdrawal:
+    async def pay_withdrawal(
+        self, actor: Actor, number: int, *, reference: str, version: str | None = None
+    ) -> Withdrawal:
         """Mark a request as paid, once. Raises NotAllowedError, StaleBatchError, or CashbackError for the reference."""
         action = f"mark withdrawal {number} as paid"
         await self.require_admin(actor, action)
@@ -115,10 +127,13 @@ class Wallets(Service):
             actor=str(actor),
             approver_id=actor.user_id,
             now=self._database.now(),
+            version=version,
         )
         return await self._noting_refusals(actor, action, write)
 
-    async def decline_withdrawal(self, actor: Actor, number: int, *, reason: str) -> Withdrawal:
+    async def decline_withdrawal(
+        self, actor: Actor, number: int, *, reason: str, version: str | None = None
+    ) -> Withdrawal:
         """Decline a request; its amount returns to the wallet. Raises as `pay_withdrawal`."""
         action = f"decline withdrawal {number}"
         await self.require_admin(actor, action)
@@ -129,6 +144,7 @@ class Wallets(Service):
             actor=str(actor),
             approver_id=actor.user_id,
             now=self._database.now(),
+            version=version,
         )
         return await self._noting_refusals(actor, action, write)
 
@@ -165,14 +181,13 @@ class Wallets(Service):
         await self.require_admin(actor, "export the withdrawals")
         ready = [each for each in await self._database.read(withdrawals.queue) if not each.needs_first_approval]
         listed = [(each, self.destination_of(each)) for each in ready]
-        details = {"withdrawals": len(ready), "total_cents": sum(each.amount_cents for each in ready)}
-        await self._database.write(
-            audit_log.add_entry,
-            at=self._database.now(),
-            actor=str(actor),
-            action="withdrawals_exported",
-            details=details,
-        )
+        unreadable = [each.number for each, destination in listed if destination == UNREADABLE]
+        if unreadable:
+            raise CashbackError(
+                f"The destination of withdrawal {', '.join(map(str, unreadable))} is encrypted with another key; put"
+                f" that key into {VARIABLE} too, or decline it. Nothing was exported."
+            )
+        await self._database.write(withdrawals.record_export, ready, actor=str(actor), now=self._database.now())
         return listed
 
     def destination_of(self, withdrawal: Withdrawal) -> str | None:

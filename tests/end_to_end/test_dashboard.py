@@ -47,7 +47,9 @@ async def test_an_admin_gets_a_link_by_direct_message_and_loses_the_session_with
 
         async with browser.post(f"{address}/batches", data={"form_token": token}) as answer:
             assert (answer.status, answer.url.path) == (200, "/batches/1")
-        async with browser.post(f"{address}/batches/1/confirm", data={"form_token": token}) as answer:
+            batch_token = re.findall(r'name="batch_token" value="(\w+)"', await answer.text())[0]
+        form = {"form_token": token, "batch_token": batch_token}
+        async with browser.post(f"{address}/batches/1/confirm", data=form) as answer:
             assert answer.status == 200
         await until(lambda: town.batches() == ["completed"])
         assert town.till.balance(bob.id) == 2500
@@ -62,6 +64,18 @@ async def test_an_admin_gets_a_link_by_direct_message_and_loses_the_session_with
         actor for (actor,) in town.till.rows("SELECT actor FROM cashback_audit_log WHERE action = 'batch_approved'")
     ]
     assert actors == [f"dashboard:{town.admin.id}"]
+
+
+async def test_bot_records_names_of_the_ledgers_people_and_of_admins(town: DiscordFixture) -> None:
+    with_dashboard(town)
+    bob, gone = await town.referrer("Bob", 2500), 123_456_789_012_345_678
+    await town.till.earn(gone, 100)
+    query = "SELECT user_id, name FROM cashback_member_names"
+    async with town.bot():
+        await told(town)
+        await until(lambda: {bob.id, gone, town.admin.id} <= dict(town.till.rows(query)).keys())
+    names = dict(town.till.rows(query))
+    assert (names[bob.id], names[town.admin.id], names[gone]) == ("Bob", "Ada", None)
 
 
 async def test_a_viewer_gets_a_link_and_a_stranger_none(town: DiscordFixture) -> None:

@@ -28,6 +28,11 @@ class EndedWorld(Protocol):
         """The rule of the weekly batch."""
         ...
 
+    @property
+    def minimum_cents(self) -> int:
+        """The smallest withdrawal."""
+        ...
+
 
 LAPSING: Final = timedelta(minutes=10)
 """So soon after its moment an approval has lapsed in the rows too."""
@@ -114,6 +119,16 @@ def _tables(model: LedgerModel) -> Iterator[tuple[str, str, list[tuple[Any, ...]
         ],
     )
     yield (
+        "withdrawals (number, member, cents, state)",
+        "SELECT number, user_id, amount_cents, status FROM cashback_withdrawals ORDER BY 1",
+        [(number, one.member, one.cents, one.status) for number, one in sorted(model.wallets.requests.items())],
+    )
+    yield (
+        "adjustments (member, cents)",
+        "SELECT user_id, amount_cents FROM cashback_wallet_adjustments ORDER BY transaction_id",
+        list(model.wallets.adjusted),
+    )
+    yield (
         "slots (moment, status, batch)",
         "SELECT slot_at, status, batch_number FROM cashback_schedule_slots ORDER BY 1",
         [(_text(slot_at), status, number) for slot_at, (status, number) in sorted(model.slots.items())],
@@ -160,7 +175,17 @@ def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
         cents = model.pending(person, world.clock())
         if cents >= model.min_payout_cents:
             yield f"{cents} cents of {person} are pending for ever"
+    yield from _unsent(world)
     yield from _slots(rows, world)
+
+
+def _unsent(world: EndedWorld) -> Iterator[str]:
+    """Find payouts that should have been sent each time and stay in a wallet."""
+    wallets = world.model.wallets
+    for person, unsent in wallets.sent_each_time.items():
+        cents = min(sum(unsent.values()), wallets.balances[person])
+        if cents >= world.minimum_cents and wallets.open_of(person) is None:
+            yield f"{cents} cents of {person} are never sent"
 
 
 def _slots(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:

@@ -142,6 +142,11 @@ class World:
         assert rule is not None  # noqa: S101 -- the worlds have one
         return rule
 
+    @property
+    def minimum_cents(self) -> int:
+        """The smallest withdrawal."""
+        return self.settings.withdrawals.minimum_cents
+
     def tell(self, line: str | Committed) -> None:
         """Add a line to the story."""
         self._story.append((self.clock(), line))
@@ -271,7 +276,9 @@ class World:
 
     def inspect(self) -> None:
         """Compare the rows with the model. Raises ViolationError."""
-        self.judge([*self.model.found, *self.discord.found, *inspect(self._rows, self.model)])
+        self.judge(
+            [*self.model.found, *self.model.wallets.found, *self.discord.found, *inspect(self._rows, self.model)]
+        )
 
     def inspect_end(self) -> None:
         """Also check for unfinished work. Raises ViolationError."""

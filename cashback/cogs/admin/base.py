@@ -12,6 +12,7 @@ from cashback.cogs.actors import actor_of
 from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.errors import RefusedError
 from cashback.cogs.gateway.doctor import Doctor
+from cashback.cogs.gateway.name_check import note_name_if_old
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
@@ -69,4 +70,6 @@ class AdminCog(commands.Cog):
             await require(actor_of(ctx.author), f"use {name}")
         except NotAllowedError as error:
             raise RefusedError(f"{error} Your attempt was recorded.") from error
+        if self._service.has_dashboard:
+            await note_name_if_old(self._database, ctx.author)
         return True
