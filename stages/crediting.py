@@ -11,7 +11,7 @@ from typing import Final
 
 import anyio
 
-from cashback.background.pace import FIRST, Pace
+from cashback.background.chunk_size import FIRST, ChunkSize
 from cashback.database.errors import RowRefusedError
 from cashback.database.fenced import LedgerPort
 from cashback.database.payouts import crediting
@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 class Crediting:
     """Credits chunks. If one row is bad, only it fails, with its reason; the others of its chunk are paid."""
 
-    def __init__(self, database: LedgerPort, pace: Pace) -> None:
+    def __init__(self, database: LedgerPort, chunk_size: ChunkSize) -> None:
         self._database = database
-        self._pace = pace
+        self._chunk_size = chunk_size
         self._passed_over: deque[ChunkDiscovered] = deque()
 
     async def handle(self, message: ChunkDiscovered, emit: Emit[ChunkCredited]) -> None:
@@ -57,7 +57,7 @@ class Crediting:
         except RowRefusedError as error:
             logger.warning("batch %d: a chunk failed and is replayed payee by payee: %s", chunk.batch_number, error)
             return await self._replay(chunk)
-        self._pace.note(time.monotonic() - start, is_awaited=self._database.is_written)
+        self._chunk_size.note(time.monotonic() - start, is_awaited=self._database.is_written)
         return credited
 
     async def _replay(self, chunk: ChunkDiscovered) -> ChunkCredited:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cashback.background.pace import Pace
+from cashback.background.chunk_size import ChunkSize
 from cashback.database.fenced import LedgerPort
 from cashback.database.payouts import batches, crediting, runs
 from cashback.database.referral_program.people import BEFORE_ALL
@@ -19,10 +19,10 @@ ANSWERED: Final = (*batches.FINISHED, BatchStatus.STOPPED)
 class Discovery:
     """Starts the batch, then finds its planned payouts; after a crash, these are the ones the crash left."""
 
-    def __init__(self, database: LedgerPort, pace: Pace) -> None:
-        """`pace` says how many payouts share a transaction."""
+    def __init__(self, database: LedgerPort, chunk_size: ChunkSize) -> None:
+        """`chunk_size` says how many payouts share a transaction."""
         self._database = database
-        self._pace = pace
+        self._chunk_size = chunk_size
 
     async def handle(self, message: RunBatch, emit: Emit[ChunkDiscovered]) -> None:
         """Set the batch to running and emit its chunks. Raises StaleBatchError if it may not run."""
@@ -40,7 +40,7 @@ class Discovery:
         last = BEFORE_ALL
         while True:
             chunk = await self._database.read(
-                crediting.next_chunk, number, after_referrer_id=last, size=self._pace.size
+                crediting.next_chunk, number, after_referrer_id=last, size=self._chunk_size.now
             )
             if chunk is None:
                 return

@@ -14,7 +14,7 @@ import anyio
 import pytest
 from sqlalchemy import Connection
 
-from cashback.background.pace import Pace
+from cashback.background.chunk_size import ChunkSize
 from cashback.background.wakeup import WakeUp
 from cashback.database.payouts import crediting, runs
 from cashback.domain.errors import ChunkLockedError
@@ -114,7 +114,7 @@ async def test_chunk_of_batch_finished_elsewhere_is_skipped(
 
     caplog.set_level(logging.INFO)
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
-    stage = Crediting(till.database, Pace(most=500))
+    stage = Crediting(till.database, ChunkSize(most=500))
     await stage.handle(chunk, emit)
     await stage.finish(emit)
     assert emitted == []

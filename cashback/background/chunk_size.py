@@ -11,7 +11,7 @@ QUIET_SECONDS: Final = 2.0
 """How long nobody may have waited before chunks grow again."""
 
 
-class Pace:
+class ChunkSize:
     """The size of the next chunk. In a ledger that has grown, a larger one changes each page fewer times."""
 
     def __init__(self, *, most: int) -> None:
@@ -19,14 +19,14 @@ class Pace:
         self._most = most
         self._first = min(FIRST, most)
         self._quiet_since = float("-inf")
-        self.size = self._first
+        self.now = self._first
 
     def note(self, seconds: float, *, is_awaited: bool) -> None:
         """Note how long a chunk held the ledger, and whether somebody waits to write."""
         now = time.monotonic()
         if is_awaited:
-            self.size, self._quiet_since = self._first, now
+            self.now, self._quiet_since = self._first, now
         elif seconds > 4 * LONG_SECONDS:
-            self.size = max(self.size // 2, self._first)
+            self.now = max(self.now // 2, self._first)
         elif seconds < LONG_SECONDS and now - self._quiet_since >= QUIET_SECONDS:
-            self.size = min(2 * self.size, self._most)
+            self.now = min(2 * self.now, self._most)
