@@ -41,6 +41,10 @@ class OrderRefusedError(CashbackError):
     """This order cannot be assigned or corrected."""
 
 
+class ClaimsExhaustedError(CashbackError):
+    """You have tried five times within a day; try again tomorrow, or ask an admin."""
+
+
 class NothingPendingError(CashbackError):
     """No cashback is pending."""
 
