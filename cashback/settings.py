@@ -420,6 +420,11 @@ class Settings(_Section):
     warnings: tuple[str, ...] = ()
 
     @property
+    def counted_in(self) -> tuple[str, int]:
+        """The currency, and its number of decimals; the ledger's must be the same."""
+        return self.currency, self.money_style.decimals
+
+    @property
     def money_style(self) -> MoneyStyle:
         """How amounts are written."""
         return MoneyStyle(self.currency, self.locale)

@@ -864,6 +864,9 @@ cashback_origin = Table(
     Column("id", Integer, primary_key=True),
     Column("adopted", Integer, nullable=False),
     Column("started_at", Moment, nullable=False),
+    # The ISO code and the number of decimals; NULL until the first row that may hold an amount.
+    Column("currency", Text),
+    Column("decimals", Integer),
 )
 
 unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
