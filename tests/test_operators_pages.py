@@ -67,7 +67,7 @@ def test_each_listed_package_states_a_licence() -> None:
     for name in listed():
         stated = metadata.metadata(name)
         classifiers = [line for line in stated.get_all("Classifier") or [] if line.startswith("License")]
-        assert stated.get("License-Expression") or stated.get("License") or classifiers, name
+        assert stated.get_all("License-Expression") or stated.get_all("License") or classifiers, name
 
 
 def test_audit_job_names_every_lock() -> None:
