@@ -61,6 +61,7 @@ COMMANDS: Final = {
     "Record": {
         "import": "Import purchases and referrals from files of shops.",
         "purchase": "Record one purchase and show what it earned.",
+        "shop": "Connect a shop that reports its orders itself, and see what its deliveries did.",
         "order": "Show an order, correct it, or assign one that waits for its member.",
         "refund": "Record a refund and show what it takes off the referrer's cashback.",
         "blacklist": "Bar a member from referral cashback.",
@@ -92,7 +93,6 @@ app = typer.Typer(
     cls=Cashback,
     help=HELP,
     epilog="`cashback COMMAND --help` shows a command's options.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
