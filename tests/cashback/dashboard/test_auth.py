@@ -12,7 +12,18 @@ from tests.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 
-PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/5", "/schedule", "/withdrawals", "/wallets", "/audit"]
+PAGES = [
+    "/",
+    "/batches",
+    "/batches/1",
+    "/referrers",
+    "/referrers/5",
+    "/schedule",
+    "/withdrawals",
+    "/deliveries",
+    "/wallets",
+    "/audit",
+]
 OPEN_TO_ALL = ("/sign-in", "/static", "/api/", "/metrics", "/healthz", "/readyz")
 ACTIONS = [
     "/batches",
