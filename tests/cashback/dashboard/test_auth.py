@@ -23,6 +23,7 @@ PAGES = [
     "/deliveries",
     "/wallets",
     "/audit",
+    "/settings",
 ]
 OPEN_TO_ALL = ("/sign-in", "/static", "/api/", "/metrics", "/healthz", "/readyz")
 ACTIONS = [
@@ -41,6 +42,8 @@ ACTIONS = [
     "/schedule/pause",
     "/schedule/resume",
     "/schedule/skip",
+    "/schedule/unskip",
+    "/settings/reload-schedule",
     "/withdrawals/1/approve",
     "/withdrawals/1/paid",
     "/withdrawals/1/decline",

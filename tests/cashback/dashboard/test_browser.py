@@ -157,6 +157,10 @@ PAGES = [
     "/schedule",
     "/withdrawals",
     "/deliveries",
+    "/wallets",
+    "/orders",
+    "/settings",
+    "/search?q=nobody",
     "/audit",
     "/api/docs",
 ]
