@@ -15,6 +15,7 @@ from cashback.dashboard.audit import AuditPage, Verifier
 from cashback.dashboard.auth import RolesOf, SessionAuth
 from cashback.dashboard.batches import Batches
 from cashback.dashboard.connections import IDLE_SECONDS, Connections
+from cashback.dashboard.deliveries import DeliveriesPage
 from cashback.dashboard.health import Health
 from cashback.dashboard.intake import Intake
 from cashback.dashboard.ledger_metrics import LedgerMetrics
@@ -30,6 +31,7 @@ from cashback.dashboard.referrers import Referrers
 from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.search import Search
+from cashback.dashboard.settings_page import SettingsPage
 from cashback.dashboard.shop_intake import ShopIntake
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
@@ -87,9 +89,11 @@ class Dashboard:
             Referrers(database, service, self._snapshot, settings),
             Search(database),
             SchedulePage(database, service),
+            SettingsPage(database, service, settings),
             WalletsPage(database),
             WithdrawalsPage(database, service),
             OrdersPage(database, service),
+            DeliveriesPage(database, service),
             AuditPage(database, Verifier(database, service)),
             SignIn(database, self._session_auth, settings),
             self._intake,

@@ -10,6 +10,8 @@ import re
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from sqlalchemy import (
     Engine,
     Table,
     create_engine,
+    dialects,
     event,
     exc,
     func,
@@ -32,8 +35,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import functions
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
 from sqlalchemy.sql.elements import Over
 
 from cashback.database import temporary_files
@@ -50,9 +54,13 @@ IS_A_LEDGER: Final = "SELECT 1 FROM sqlite_master WHERE name = 'cashback_origin'
 """A file that is not a ledger yet keeps its journal mode: a failed adoption leaves it unchanged."""
 
 FOR_ALL: Final = ("synchronous=FULL", "foreign_keys=ON")
-FOR_THE_WRITER: Final = ("cache_size=-16384", "temp_store=MEMORY")
+FOR_THE_WRITER: Final = ("cache_size=-32768", "temp_store=MEMORY", "wal_autocheckpoint=32768")
 FOR_READERS: Final = ("cache_size=-2048", "temp_store=FILE")
-"""Pragmas. A reader caches little, and large sorts or joins go into a temporary file."""
+"""Pragmas. A reader caches little, and large sorts or joins go into a temporary file.
+
+In a ledger that has grown, a chunk changes pages all over the file. The writer caches those of one transaction, and
+copies them from the log into the file once for many: 128 MB of log, where SQLite's default is 4.
+"""
 
 SESSION: Final = "; ".join(
     f"SET LOCAL {setting}"
@@ -253,6 +261,17 @@ def _own_insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401 --
     return postgresql.insert(table)
 
 
+def create_temporary(connection: Connection, table: Table) -> None:
+    """Create a temporary table, unless this connection has it. A pooler may give each transaction another one."""
+    connection.exec_driver_sql(_creation(table, connection.dialect.name))
+
+
+@cache
+def _creation(table: Table, dialect_name: str) -> str:
+    compiled = CreateTable(table, if_not_exists=True).compile(dialect=dialects.registry.load(dialect_name)())
+    return str(compiled)
+
+
 def next_in_line(connection: Connection, column: Column[int]) -> dict[str, int]:
     """Return the number after the highest, if the database's own numbering leaves gaps after a rollback.
 
@@ -436,6 +455,11 @@ def _is_not_null(element: is_whole, compiler: SQLCompiler, **kw: Any) -> str:  #
     return f"(({compiler.process(element.clauses, **kw)}) IS NOT NULL)"
 
 
+LARGEST_SUM: Final = 2**63 - 1
+IS_BOUND: Final = ContextVar("is_bound", default=False)
+"""Whether sums that do not fit 64 bits become the nearest number that fits, in statements compiled now."""
+
+
 @compiles(functions.sum, "postgresql")
 def _whole_sum(element: functions.sum[Any], compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
     """Keep a sum an integer.
@@ -444,11 +468,30 @@ def _whole_sum(element: functions.sum[Any], compiler: SQLCompiler, **kw: Any) ->
     """
     in_window = kw.pop("in_window", False)
     summed = compiler.visit_function(element, **kw)
-    return summed if in_window else f"CAST({summed} AS BIGINT)"
+    return summed if in_window else _as_bigint(summed)
 
 
 @compiles(Over, "postgresql")
 def _whole_window(element: Over[Any], compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
     is_sum = isinstance(element.element, functions.sum)
     told: str = compiler.visit_over(element, **kw, **({"in_window": True} if is_sum else {}))  # type: ignore[no-untyped-call]
-    return f"CAST({told} AS BIGINT)" if is_sum else told
+    return _as_bigint(told) if is_sum else told
+
+
+def _as_bigint(summed: str) -> str:
+    if not IS_BOUND.get():
+        return f"CAST({summed} AS BIGINT)"
+    return (
+        f"CAST(CASE WHEN {summed} > {LARGEST_SUM} THEN {LARGEST_SUM} WHEN {summed} < -{LARGEST_SUM} THEN -{LARGEST_SUM}"
+        f" ELSE {summed} END AS BIGINT)"
+    )
+
+
+@compiles(CreateIndex, "postgresql")
+def _with_condition(element: CreateIndex, compiler: DDLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
+    """Give a partial index its condition, which is declared for SQLite."""
+    options = element.element.dialect_options
+    if options["postgresql"]["where"] is None:
+        options["postgresql"]["where"] = options["sqlite"]["where"]
+    told: str = compiler.visit_create_index(element, **kw)  # type: ignore[no-untyped-call]
+    return told

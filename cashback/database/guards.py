@@ -77,7 +77,13 @@ _REFUSED: Final = {
         ),
         "only a batch that runs pays",
     ),
-    "cashback_origin_fixed": ("UPDATE ON cashback_origin", "where a ledger comes from is never changed"),
+    "cashback_origin_fixed": (
+        (
+            "UPDATE ON cashback_origin WHEN OLD.currency IS NOT NULL OR (NEW.id, NEW.adopted, NEW.started_at)"
+            " IS DISTINCT FROM (OLD.id, OLD.adopted, OLD.started_at)"
+        ),
+        "where a ledger comes from, and its currency, is never changed",
+    ),
     "cashback_payout_shares_fixed": (
         (
             "UPDATE ON cashback_payout_shares WHEN (NEW.batch_number, NEW.referrer_id, NEW.referral_id,"

@@ -866,6 +866,9 @@ cashback_origin = Table(
     Column("id", Integer, primary_key=True),
     Column("adopted", Integer, nullable=False),
     Column("started_at", Moment, nullable=False),
+    # The ISO code and the number of decimals; NULL until the first row that may hold an amount.
+    Column("currency", Text),
+    Column("decimals", Integer),
 )
 
 unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
@@ -897,8 +900,11 @@ is_upkeep = literal_column("action IN ('backup_made', 'head_posted')", Boolean)
 
 
 def _index(name: str, *columns: Column[Any], where: ColumnElement[bool] | None = None, unique: bool = False) -> Index:
-    """Declare an index; on both databases it holds only the rows that meet the condition."""
-    return Index(f"{OWN}{name}", *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+    """Declare an index; on both databases it holds only the rows that meet the condition.
+
+    `dialect.py` takes it over for PostgreSQL. To say it here, too, would import that dialect in every process.
+    """
+    return Index(f"{OWN}{name}", *columns, unique=unique, sqlite_where=where)
 
 
 INDEXES: Final = (

@@ -93,6 +93,10 @@ class DatabaseUnavailableError(CashbackError):
     """The database cannot be used."""
 
 
+class CurrencyError(CashbackError):
+    """The ledger counts in another currency than the configuration says."""
+
+
 class OlderLedgerError(DatabaseUnavailableError):
     """The ledger has the schema of an older version of this program."""
 
