@@ -13,8 +13,8 @@ from sqlalchemy import (
 from cashback.database.guards import lift_guards
 from cashback.database.tables import Moment
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
