@@ -34,6 +34,7 @@ from cashback.database.payouts import absences
 from cashback.database.queries.history import BatchFilter
 from cashback.database.schedule import slots
 from cashback.domain.model import Absence
+from cashback.extension.wiring import Services
 from cashback.services import Actor, AdminService, Source
 from sandbox import Interaction, Member, Message
 from tests.conflicts import run_all_twice, written_by
@@ -299,8 +300,9 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def commands_of(town: DiscordFixture) -> tuple[set[str], set[str]]:
     """List the bot's own commands: those after the prefix, and those with a slash."""
-    services = await bot.Services.build(town.settings, town.till.database)
+    services = Services.build(bot.make_client(town.settings), town.settings, town.till.database)
     async with services.runner:
+        await services.host.add()
         commands, slash = services.client.walk_commands(), services.client.tree.walk_commands()
         return (
             {each.qualified_name for each in commands},

@@ -8,13 +8,15 @@ from discord.ext import commands
 
 from cashback.background.wakeup import WakeUp
 from cashback.cogs.actors import actor_of
+from cashback.cogs.admin.own_commands import NotClaimedError
 from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.errors import RefusedError
+from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
-from cashback.domain.errors import NotAllowedError
+from cashback.domain.errors import CashbackError, NotAllowedError
 from cashback.services import AdminService
 
 VIEWERS_TOO: Final = {"viewers_too": True}
@@ -25,6 +27,7 @@ VIEWERS_TOO: Final = {"viewers_too": True}
 class CommandServices:
     """What the commands for admins work with. `post_line` posts a line in the audit channel."""
 
+    claims: Claims
     database: Database
     service: AdminService
     summaries_changed: WakeUp
@@ -43,6 +46,19 @@ class AdminCog(commands.Cog):
         self._database = services.database
         self._service = services.service
 
+    async def bot_check_once(self, ctx: commands.Context[Any]) -> bool:
+        """Let a command pass if this process claims it first. Commands of other cogs pass."""
+        if ctx.cog is not self:
+            return True
+        claims = self._services.claims
+        try:
+            is_ours = await (claims.win_interaction(ctx.interaction) if ctx.interaction else claims.win(ctx.message.id))
+        except CashbackError as error:
+            raise commands.CommandInvokeError(error) from error
+        if not is_ours:
+            raise NotClaimedError
+        return True
+
     async def cog_check(self, ctx: commands.Context[Any]) -> bool:
         """Refuse members without the admin role, or the viewer role if it is enough, before arguments are parsed.
 
@@ -51,10 +67,19 @@ class AdminCog(commands.Cog):
         if ctx.guild is None:
             raise commands.NoPrivateMessage
         name = ctx.command.qualified_name if ctx.command else "a command"
+        for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
+        actor = actor_of(ctx.author)
+        if _is_for_help(ctx):
+            return self._service.may_view(actor) if for_viewers else self._service.may_pay(actor)
         try:
-            for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
             require = self._service.require_viewer if for_viewers else self._service.require_admin
-            await require(actor_of(ctx.author), f"use {name}")
+            await require(actor, f"use {name}")
         except NotAllowedError as error:
             raise RefusedError(f"{error} Your attempt was recorded.") from error
         return True
+
+
+def _is_for_help(ctx: commands.Context[Any]) -> bool:
+    """Return whether a help command asks, by its own context, which commands it may list."""
+    asked, command = (ctx.invoked_with or "").lower(), ctx.command
+    return command is not None and asked not in {name.lower() for name in (command.name, *command.aliases)}

@@ -7,6 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from cashback.cogs.actors import actor_of
+from cashback.cogs.admin import own_commands
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.converters import Referrer
 from cashback.cogs.texts import embeds, member_embeds
@@ -20,7 +21,7 @@ Person = Annotated[discord.User, Referrer]
 class Referrals(AdminCog):
     """The commands about members. Each change is in the audit log and the audit channel; the member gets a note."""
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-blacklist",
         description="Blacklist a member from referral cashback, for present and future referrals.",
         usage="@user [reason]",
@@ -42,7 +43,7 @@ class Referrals(AdminCog):
             cause=ctx.message.id,
         )
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-unblacklist",
         description="Let a member earn referral cashback again.",
         usage="@user",
@@ -61,7 +62,7 @@ class Referrals(AdminCog):
             cause=ctx.message.id,
         )
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-stats",
         description="Show what a member's referrals earned, what was paid, and why the rest was not.",
         usage="@user",
@@ -71,11 +72,11 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_stats(self, ctx: commands.Context[Any], user: Person) -> None:
         """Show a member's statistics."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         facts = await self._services.member_facts.facts(user.id)
         await ctx.send(embed=member_embeds.admin_view(facts, self._services.member_facts.terms))
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-link",
         description="Link a member to the referrer who invited them.",
         usage="@referrer @member [reason]",
@@ -96,7 +97,7 @@ class Referrals(AdminCog):
         text = f"An admin recorded that you invited {embeds.mention(member.id)}; their purchases earn you cashback."
         self._services.note_sender.enqueue(referrer.id, embeds.success("New Referral", text), cause=ctx.message.id)
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-unlink",
         description="Unlink a member: their later purchases earn no cashback.",
         usage="@member [reason]",

@@ -72,4 +72,9 @@ async def _defer(interaction: discord.Interaction[Any]) -> None:
         is_press = interaction.type is discord.InteractionType.component
         kinds = discord.InteractionResponseType
         deferred = kinds.deferred_message_update if is_press else kinds.deferred_channel_message
-        interaction.response._response_type = deferred  # noqa: SLF001 -- the library has no other way to note it
+        note_answered(interaction, deferred)
+
+
+def note_answered(interaction: discord.Interaction[Any], kind: discord.InteractionResponseType) -> None:
+    """Note that another bot has answered an interaction in this way."""
+    interaction.response._response_type = kind  # noqa: SLF001 -- the library has no other way to note it

@@ -5,7 +5,7 @@ from cashback.cogs.members.invitations import Invitations
 from cashback.cogs.members.wallets import WalletCommands
 
 
-class MemberCommands(Invitations, Accounts, WalletCommands):
+class MemberCommands(Invitations, Accounts, WalletCommands, name="Cashback"):
     """All commands for members as one cog."""
 
 

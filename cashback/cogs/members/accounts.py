@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 
 from cashback.cogs.actors import actor_of
-from cashback.cogs.members.base import MemberCog
+from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import embeds, member_embeds
 from cashback.database.referral_program import preferences
 
@@ -17,6 +17,7 @@ class Accounts(MemberCog):
     @app_commands.command(name="profile", description="Show your wallet and referrals; admins can choose a member.")
     @app_commands.describe(member="The member whose profile is shown; only admins can choose another member.")
     @app_commands.guild_only()
+    @claimed
     async def profile(self, interaction: discord.Interaction[Any], member: discord.User | None = None) -> None:
         """Show a profile."""
         user_id = interaction.user.id if member is None else member.id
@@ -31,17 +32,20 @@ class Accounts(MemberCog):
     )
 
     @cashback.command(name="show", description="Show what is pending, what was paid and when, and why the rest is not.")
+    @claimed
     async def show(self, interaction: discord.Interaction[Any]) -> None:
         """Show the member's account."""
         embed = member_embeds.cashback(await self._member_facts.facts(interaction.user.id), self._member_facts.terms)
         await interaction.followup.send(embed=embed, ephemeral=True)
 
     @notifications.command(name="on", description="Get a direct message with each payout.")
+    @claimed
     async def switch_on(self, interaction: discord.Interaction[Any]) -> None:
         """Switch messages about payouts on."""
         await self._switch(interaction, wanted=True)
 
     @notifications.command(name="off", description="Get no direct messages about payouts. You are still paid.")
+    @claimed
     async def switch_off(self, interaction: discord.Interaction[Any]) -> None:
         """Switch messages about payouts off."""
         await self._switch(interaction, wanted=False)

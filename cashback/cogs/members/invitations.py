@@ -4,10 +4,11 @@ from typing import Any, Final
 
 import discord
 from discord import app_commands
+from discord.ext import commands
 
 from cashback.cogs.buttons.paging import show_page
 from cashback.cogs.errors import DISCORD_FAILURES, RefusedError
-from cashback.cogs.members.base import MemberCog
+from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import embeds, member_embeds
 from cashback.services import read_code
 
@@ -15,14 +16,23 @@ INVITES_PER_SECONDS: Final = (3, 60.0)
 """How often a member may use `/invite`: each use sends a direct message at the rate shared with payouts."""
 
 
+def _member_of(interaction: discord.Interaction[Any]) -> int:
+    return interaction.user.id
+
+
 class Invitations(MemberCog):
     """The commands about a member's code."""
 
+    _invites = commands.CooldownMapping.from_cooldown(*INVITES_PER_SECONDS, _member_of)
+
     @app_commands.command(name="invite", description="Show your referral code, how it works, and what it earned you.")
     @app_commands.guild_only()
-    @app_commands.checks.cooldown(*INVITES_PER_SECONDS)
+    @claimed
     async def invite(self, interaction: discord.Interaction[Any]) -> None:
         """Show the code, here and by direct message."""
+        bucket = self._invites.get_bucket(interaction, interaction.created_at.timestamp())
+        if bucket is not None and (wait := bucket.update_rate_limit(interaction.created_at.timestamp())):
+            raise app_commands.CommandOnCooldown(app_commands.Cooldown(*INVITES_PER_SECONDS), wait)
         user_id = interaction.user.id
         embed = member_embeds.invitation(user_id, await self._member_facts.account(user_id), self._member_facts.terms)
         await interaction.followup.send(embed=embed, ephemeral=True)
@@ -30,6 +40,7 @@ class Invitations(MemberCog):
 
     @app_commands.command(name="invites", description="List your referrals and what each of them earned you.")
     @app_commands.guild_only()
+    @claimed
     async def invites(self, interaction: discord.Interaction[Any]) -> None:
         """Show the first page of the member's referrals."""
         embed, view = await show_page(self._member_facts, interaction.user.id, 0)
@@ -38,6 +49,7 @@ class Invitations(MemberCog):
     @app_commands.command(name="setref", description="Enter the code of the member who invited you, once.")
     @app_commands.describe(code="The number that /invite shows to the member who invited you.")
     @app_commands.guild_only()
+    @claimed
     async def setref(self, interaction: discord.Interaction[Any], code: str) -> None:
         """Record the member's referrer and send a note to both."""
         member_id, referrer_id = interaction.user.id, read_code(code)

@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 
 from cashback.cogs.buttons.withdrawals import cancel_view
-from cashback.cogs.members.base import MemberCog
+from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import wallet_embeds
 from cashback.database.wallets import statement
 from cashback.domain.money import parse_typed_dollars
@@ -19,6 +19,7 @@ class WalletCommands(MemberCog):
 
     @app_commands.command(name="wallet", description="Show your balance, last transactions, and what you requested.")
     @app_commands.guild_only()
+    @claimed
     async def wallet(self, interaction: discord.Interaction[Any]) -> None:
         """Show the wallet, with a button that cancels an open request."""
         shown = await self._database.read(statement.wallet_of, interaction.user.id, limit=ENTRIES_SHOWN)
@@ -35,6 +36,7 @@ class WalletCommands(MemberCog):
         to="Where it goes to, if the method needs it; only admins see it.",
     )
     @app_commands.guild_only()
+    @claimed
     async def withdraw(
         self, interaction: discord.Interaction[Any], amount: str, method: str, to: str | None = None
     ) -> None:

@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import Final
 
 import anyio
+import discord
 
 from cashback.background.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.buttons.confirm import view_of
 from cashback.cogs.errors import is_unexpected
-from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.audit_lines import AuditLines
 from cashback.cogs.posts.idempotent_post import post_once
 from cashback.cogs.posts.messenger import nonce_of
@@ -32,7 +32,7 @@ class AuditChannel:
 
     def __init__(
         self,
-        client: CashbackClient,
+        client: discord.Client,
         database: Database,
         lines: AuditLines,
         slot_posts: SlotPosts,
