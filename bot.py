@@ -17,6 +17,7 @@ from typing import Final
 import anyio
 
 from cashback import logs
+from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import StartError, point_at, stay_connected
 from cashback.database import Database
@@ -35,14 +36,14 @@ CONFIGURATION_WRONG: Final = os.EX_CONFIG
 logger = logging.getLogger(__name__)
 
 
-def make_client(settings: Settings) -> CashbackClient:
+def make_client(settings: Settings, database: Database) -> CashbackClient:
     """Return the client of the bot that we ship, not yet connected."""
-    return CashbackClient(prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
+    return CashbackClient(Claims(database), prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
 
 
 async def register_commands(settings: Settings, database: Database) -> int:
     """Register the slash commands without a connection to the gateway; return how many there are then."""
-    services = Services.build(client := make_client(settings), settings, database)
+    services = Services.build(client := make_client(settings, database), settings, database)
     async with services.runner, client:
         await services.host.add()
         await client.login(required_token(settings))
@@ -67,7 +68,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     token = required_token(settings)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
-    client = make_client(settings)
+    client = make_client(settings, database)
     hosted = Hosted(client, settings, database, reread=reread)
     async with anyio.create_task_group() as tasks:
         await tasks.start(hosted.run, name="cashback")

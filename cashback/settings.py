@@ -142,6 +142,7 @@ class ReferralSettings(_OwnSection):
     leaver_policy: Annotated[
         Literal["pay", "hold"], BeforeValidator(_lowered), Field(description="one of pay, hold")
     ] = "pay"
+    referrers_see_spending: Annotated[StrictBool, Field(description="true or false")] = False
     auto_batch_enabled: Annotated[StrictBool, Field(description="true or false")] = True
     batch_day: Annotated[
         Weekday,

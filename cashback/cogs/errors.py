@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs.command_names import hint_for, names_of, options_of
 from cashback.cogs.texts import embeds
 from cashback.domain.errors import CashbackError
 
@@ -16,6 +17,7 @@ DISCORD_FAILURES: Final = (discord.DiscordException, aiohttp.ClientError, Timeou
 """All failures of a request to Discord: an error response, a dropped connection, no response."""
 
 ALREADY_ACKNOWLEDGED: Final = 40060
+HELP: Final = "sendref-cashb help"
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +94,7 @@ def _explained(context: commands.Context[Any], error: Exception) -> str:
     if isinstance(error, (commands.NoPrivateMessage, app_commands.NoPrivateMessage)):
         return "This command works in the server only, not in direct messages."
     if isinstance(error, (commands.UserInputError, app_commands.TransformerError)):
-        return f"{_input_detail(error)} Nothing was done. {_usage(context)}"
+        return " ".join(filter(None, (_input_detail(error), _hint(context), "Nothing was done.", _usage(context))))
     return explained(error)
 
 
@@ -133,6 +135,18 @@ def _usage(context: commands.Context[Any]) -> str:
     forms = [name] if not any(_is_required(each) for each in context.command.clean_params.values()) else []
     forms += [f"{name} {context.command.usage}"] if context.command.usage else []
     return f"Usage: {' or '.join(f'`{form}`' for form in forms or [name])}."
+
+
+def _hint(context: commands.Context[Any]) -> str:
+    """Return the nearest subcommand and the list of all, if the first word after a group is none of them."""
+    word, group = context.subcommand_passed, context.command
+    if not word or not isinstance(group, commands.Group) or context.invoked_subcommand is not None:
+        return ""
+    path = f"{context.prefix or '/'}{group.qualified_name}"
+    known = names_of(group)
+    listed = ", ".join(f"`{name}`" for name in known)
+    listing = f"The commands: {listed}; `{context.prefix or '/'}{HELP}` explains them."
+    return " ".join(filter(None, (hint_for(word, [*known, *options_of(group)], path), listing)))
 
 
 def _is_required(parameter: commands.Parameter) -> bool:

@@ -8,8 +8,11 @@ from cashback.database import Database
 from cashback.database.queries import members
 from cashback.database.referral_program import preferences, referrals
 from cashback.database.schedule import schedule, slots
+from cashback.database.wallets import statement
+from cashback.domain.withdrawals import Wallet
 
 PAYOUTS_SHOWN: Final = 5
+ENTRIES_SHOWN: Final = 10
 REFUNDS_SHOWN: Final = 3
 
 
@@ -23,6 +26,10 @@ class MemberFacts:
     async def account(self, user_id: int) -> members.MemberAccount:
         """Return a member's account."""
         return await self._database.read(members.standing, user_id, self._database.now())
+
+    async def wallet(self, user_id: int) -> Wallet:
+        """Return a member's wallet with its newest entries."""
+        return await self._database.read(statement.wallet_of, user_id, limit=ENTRIES_SHOWN)
 
     async def page(self, user_id: int, number: int) -> list[dict[str, Any]]:
         """Return a page of a member's referrals; the first page is 0."""
@@ -44,10 +51,10 @@ class MemberFacts:
             reversals=await read(members.reversed_payouts, user_id, limit=REFUNDS_SHOWN),
             referrer_id=await read(referrals.referrer_of, user_id),
             wants_payout_dm=await read(preferences.wants_payout_dm, user_id),
-            next_payout_at=await self._next_payout_at(),
+            next_payout_at=await self.next_payout_at(),
         )
 
-    async def _next_payout_at(self) -> datetime | None:
+    async def next_payout_at(self) -> datetime | None:
         """Return the time of the next weekly batch; None if the schedule is off or paused."""
         state = await self._database.read(schedule.find_state)
         if state is None or state.paused_by is not None:

@@ -271,6 +271,9 @@ def program_terms_of(settings: Settings) -> ProgramTerms:
         min_payout_cents=referral.min_payout_cents,
         holding_days=referral.holding_days,
         withholds_leavers=referral.leaver_policy == "hold",
+        shows_spending=referral.referrers_see_spending,
+        prefix=settings.bot_prefix,
+        brand_name=settings.brand_name,
     )
 
 

@@ -23,7 +23,7 @@ from cashback.background.lease import Lease
 from cashback.cogs.buttons import BUTTONS
 from cashback.cogs.buttons.confirm import Action, DecisionButton
 from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
-from cashback.cogs.buttons.paging import PageButton, Step
+from cashback.cogs.buttons.member_pages import MemberPageButton, Page, PageButton, Step
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
 from cashback.cogs.buttons.skip_slot import SkipSlotButton
@@ -203,6 +203,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb export": (Scene.paid, []),
     "sendref-cashb failures": (nothing, []),
     "sendref-cashb abandon": (Scene.stopped, ["batch_given_up", "batch_finished"]),
+    "sendref-cashb help": (nothing, []),
     "sendref-cashb history": (nothing, []),
     "sendref-cashb notifications": (nothing, []),
     "sendref-cashb notifications retry": (Scene.unsent, ["notifications_retried"]),
@@ -225,14 +226,16 @@ ADMINS: Final[dict[str, Case]] = {
     "referral-stats": (Scene.member, []),
     "referral-unblacklist": (Scene.barred, ["unblacklisted"]),
     "referral-unlink": (Scene.linked, ["referral_unlinked"]),
+    "setref": (Scene.code, []),
     "withdrawals": (nothing, []),
 }
-"""The commands for admins, typed after the prefix and as slash commands."""
+"""The typed commands. Those for admins are slash commands too."""
 
 MEMBERS: Final[dict[str, Case]] = {
     "cashback notifications off": (nothing, []),
     "cashback notifications on": (nothing, []),
     "cashback show": (nothing, []),
+    "help": (nothing, []),
     "invite": (nothing, []),
     "invites": (nothing, []),
     "profile": (nothing, []),
@@ -243,6 +246,7 @@ MEMBERS: Final[dict[str, Case]] = {
 
 NOT_IN_THE_PICKER: Final = {
     "sendref-cashb": "sendref-cashb pay",
+    "setref": None,
     "sendref-cashb schedule": None,
     "sendref-cashb notifications": None,
 }
@@ -300,7 +304,7 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def commands_of(town: DiscordFixture) -> tuple[set[str], set[str]]:
     """List the bot's own commands: those after the prefix, and those with a slash."""
-    services = Services.build(bot.make_client(town.settings), town.settings, town.till.database)
+    services = Services.build(bot.make_client(town.settings, town.till.database), town.settings, town.till.database)
     async with services.runner:
         await services.host.add()
         commands, slash = services.client.walk_commands(), services.client.tree.walk_commands()
@@ -390,7 +394,12 @@ async def withdrawal(scene: Scene) -> WithdrawalButton:
 
 async def page(_scene: Scene) -> PageButton:
     """Make the button that leads to the next referrals."""
-    return PageButton(Step.NEXT, 0)
+    return PageButton(Page.REFERRALS, Step.NEXT, 0)
+
+
+async def member_page(_scene: Scene) -> MemberPageButton:
+    """Make the button that leads to a member's page."""
+    return MemberPageButton(Page.CASHBACK)
 
 
 async def batches_page(_scene: Scene) -> HistoryButton:
@@ -407,6 +416,7 @@ PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] =
     DecisionButton: (decision, ["batch_cancelled"]),
     HistoryButton: (batches_page, []),
     SkipSlotButton: (skip_slot, ["slot_skipped"]),
+    MemberPageButton: (member_page, []),
     PageButton: (page, []),
     PayoutsButton: (payouts_page, []),
     ReversalButton: (reversal, ["reversal_cancelled"]),

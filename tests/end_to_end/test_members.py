@@ -90,14 +90,19 @@ async def test_invites_turns_pages_of_ten(town: DiscordFixture) -> None:
         assert field(page, "Referrals") == "23"
         lines = field(page, "Members and What You Earned").splitlines()
         assert len(lines) == 10
-        assert lines[0].startswith("1. <@900000> - $1.00 earned, $1.00 spent ($1.00 pending)")
-        assert [(each.label, each.disabled) for each in page.buttons] == [("Previous", True), ("Next", False)]
+        assert lines[0].startswith("1. <@900000> - $1.00 earned ($1.00 pending)")
+        assert turning(page) == [("Previous", True), ("Next", False)]
         await turn(town, bob, page, "Next", "Page 2 of 3", "11. ")
     async with town.bot():
         # The bot that showed the page is gone; the buttons carry the page.
         await turn(town, bob, page, "Next", "Page 3 of 3", "23. ")
-        assert [(each.label, each.disabled) for each in page.buttons] == [("Previous", False), ("Next", True)]
+        assert turning(page) == [("Previous", False), ("Next", True)]
         await turn(town, bob, page, "Previous", "Page 2 of 3", "20. ")
+
+
+def turning(page: Message) -> list[tuple[str | None, bool]]:
+    """Return the buttons that turn pages, and whether each is disabled."""
+    return [(each.label, each.disabled) for each in page.buttons if each.label in {"Previous", "Next"}]
 
 
 async def turn(town: DiscordFixture, who: Member, page: Message, label: str, *words: str) -> None:
@@ -112,7 +117,7 @@ async def test_invites_without_referrals_shows_a_hint(town: DiscordFixture) -> N
     async with town.bot():
         page = await ask(town, bob, "invites")
         assert "You have no referrals yet" in page.text
-        assert page.buttons == []
+        assert turning(page) == []
 
 
 async def test_setref_links_two_members_and_notifies_both(town: DiscordFixture) -> None:

@@ -131,6 +131,17 @@ async def the_terms_that_members_read(world: World) -> object:
     return set(re.findall(r"\*\*[\d.]+%\*\*|\d+ days|payout of \$\d+\.\d\d", shown.text))
 
 
+@setting("referral_settings.referrers_see_spending", (False, False), (True, True))
+async def the_spending_of_a_referral(world: World) -> object:
+    bob = world.sandbox.add_member("Bob")
+    await world.till.earn(bob.id, 500)
+    async with world.running():
+        asked = await world.sandbox.slash(world.audit.id, bob.id, "invites")
+        shown = await asked.replied()
+    assert shown is not None
+    return "$5.00 spent" in shown.text
+
+
 @setting("referral_settings.progress_seconds", (5, 5.0), (60, 60.0))
 async def the_pause_between_updates(world: World) -> object:
     await world.till.earn_all([(1, 300), (2, 300)])

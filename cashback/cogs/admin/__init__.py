@@ -3,6 +3,7 @@
 from cashback.cogs.admin.base import CommandServices
 from cashback.cogs.admin.dashboard import DashboardLink
 from cashback.cogs.admin.exporting import ExportCommands
+from cashback.cogs.admin.help import HelpForAdmins
 from cashback.cogs.admin.history import HistoryCommands
 from cashback.cogs.admin.notifications import NotificationCommands
 from cashback.cogs.admin.payouts import Payouts
@@ -18,6 +19,7 @@ from cashback.cogs.admin.withdrawals import WithdrawalCommands
 class AdminCommands(
     Payouts,
     ExportCommands,
+    HelpForAdmins,
     HistoryCommands,
     NotificationCommands,
     ReversalCommands,

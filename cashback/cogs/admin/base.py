@@ -4,23 +4,33 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from discord import app_commands
 from discord.ext import commands
 
 from cashback.background.wakeup import WakeUp
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin.own_commands import NotClaimedError
 from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.errors import RefusedError
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.member_facts import MemberFacts
+from cashback.cogs.own_commands import OwnCog
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
-from cashback.domain.errors import CashbackError, NotAllowedError
+from cashback.domain.errors import NotAllowedError
 from cashback.services import AdminService
 
 VIEWERS_TOO: Final = {"viewers_too": True}
 """The `extras` of a command that viewers may use too."""
+
+FOR_EVERYONE: Final = {"for_everyone": True}
+"""The `extras` of a command that needs no role."""
+
+hidden_from_members = app_commands.default_permissions(manage_guild=True)
+"""Discord shows a command to members that manage the server; the server's own settings may add the admin role.
+
+It only hides: the admin role is checked at every command.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,26 +48,14 @@ class CommandServices:
     post_line: Callable[[str], Awaitable[None]]
 
 
-class AdminCog(commands.Cog):
+class AdminCog(OwnCog):
     """A part of the commands for admins. `AdminCommands` joins the parts: the library binds a group within one cog."""
 
     def __init__(self, services: CommandServices) -> None:
+        super().__init__(services.claims)
         self._services = services
         self._database = services.database
         self._service = services.service
-
-    async def bot_check_once(self, ctx: commands.Context[Any]) -> bool:
-        """Let a command pass if this process claims it first. Commands of other cogs pass."""
-        if ctx.cog is not self:
-            return True
-        claims = self._services.claims
-        try:
-            is_ours = await (claims.win_interaction(ctx.interaction) if ctx.interaction else claims.win(ctx.message.id))
-        except CashbackError as error:
-            raise commands.CommandInvokeError(error) from error
-        if not is_ours:
-            raise NotClaimedError
-        return True
 
     async def cog_check(self, ctx: commands.Context[Any]) -> bool:
         """Refuse members without the admin role, or the viewer role if it is enough, before arguments are parsed.
@@ -67,6 +65,8 @@ class AdminCog(commands.Cog):
         if ctx.guild is None:
             raise commands.NoPrivateMessage
         name = ctx.command.qualified_name if ctx.command else "a command"
+        if ctx.command is not None and ctx.command.extras.get("for_everyone"):
+            return True
         for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
         actor = actor_of(ctx.author)
         if _is_for_help(ctx):

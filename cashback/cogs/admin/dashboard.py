@@ -4,8 +4,8 @@ from typing import Any
 
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin import own_commands
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.errors import DISCORD_FAILURES, RefusedError

@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cashback.cogs.admin import own_commands
+from cashback.cogs import own_commands
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.flags import Flags
 from cashback.cogs.admin.payouts import Payouts

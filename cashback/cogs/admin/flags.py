@@ -1,6 +1,7 @@
 """The options of a typed command: `--only @user`. A word that is neither an option nor its value is refused."""
 
 import re
+from collections.abc import Collection
 
 from discord.ext import commands
 
@@ -14,9 +15,15 @@ class Flags(commands.FlagConverter, prefix="--", delimiter=" "):
     def parse_flags(cls, argument: str, *, ignore_extra: bool = True) -> dict[str, list[str]]:
         """Return the values of each option. Raises TooManyArguments for words before the first option."""
         flags = cls.get_flags()
-        plain = re.sub(r"\S+", lambda word: with_hyphens(word[0], flags), argument)
+        plain = re.sub(r"\S+", lambda word: _plain(word[0], flags), argument)
         accepts_words = any(flag.positional for flag in flags.values())
         first = min((found.start() for name in flags if (found := re.search(rf"--{name}(?!\S)", plain))), default=0)
         if plain[:first].strip() and not accepts_words:
             raise commands.TooManyArguments
         return super().parse_flags(plain, ignore_extra=ignore_extra)
+
+
+def _plain(word: str, flags: Collection[str]) -> str:
+    """Return an option as it is declared: with two hyphens, in small letters. Other words are unchanged."""
+    lowered = with_hyphens(word.lower(), flags)
+    return lowered if lowered.removeprefix("--") in flags and lowered.startswith("--") else word

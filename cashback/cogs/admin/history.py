@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cashback.cogs.admin import own_commands
+from cashback.cogs import own_commands
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.converters import Referrer
 from cashback.cogs.admin.flags import Flags

@@ -6,8 +6,8 @@ from typing import Any, Final
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin import own_commands
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import embeds
@@ -24,6 +24,7 @@ class NotificationCommands(AdminCog):
         name="notifications",
         description="How many direct messages about payouts failed, and how many are queued.",
         ignore_extra=False,
+        case_insensitive=True,
     )
     async def notifications(self, ctx: commands.Context[Any]) -> None:
         """Count the messages."""

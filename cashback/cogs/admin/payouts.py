@@ -5,9 +5,9 @@ from typing import Any
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin import own_commands
-from cashback.cogs.admin.base import AdminCog
+from cashback.cogs.admin.base import AdminCog, hidden_from_members
 from cashback.cogs.admin.converters import Payees
 from cashback.cogs.buttons.confirm import confirm_view
 from cashback.cogs.texts import embeds
@@ -30,7 +30,9 @@ class Payouts(AdminCog):
         description="Pay pending referral cashback to everyone, or to one referrer.",
         usage="@user`, `--only @user …`, `--exclude @user …",
         ignore_extra=False,
+        case_insensitive=True,
     )
+    @hidden_from_members
     @app_commands.guild_only()
     async def sendref_cashb(self, ctx: commands.Context[Any], *, payees: Payees) -> None:
         """Plan a batch and show its summary."""

@@ -6,9 +6,9 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin import own_commands
-from cashback.cogs.admin.base import AdminCog
+from cashback.cogs.admin.base import AdminCog, hidden_from_members
 from cashback.cogs.admin.converters import Referrer
 from cashback.cogs.texts import embeds, member_embeds
 from cashback.database.referral_program import referrals
@@ -26,6 +26,7 @@ class Referrals(AdminCog):
         description="Blacklist a member from referral cashback, for present and future referrals.",
         usage="@user [reason]",
     )
+    @hidden_from_members
     @app_commands.describe(user="The member to blacklist.", reason="The reason; the member can read it.")
     @app_commands.guild_only()
     async def referral_blacklist(self, ctx: commands.Context[Any], user: Person, *, reason: str | None = None) -> None:
@@ -49,6 +50,7 @@ class Referrals(AdminCog):
         usage="@user",
         ignore_extra=False,
     )
+    @hidden_from_members
     @app_commands.describe(user="The member to unblacklist.")
     @app_commands.guild_only()
     async def referral_unblacklist(self, ctx: commands.Context[Any], user: Person) -> None:
@@ -68,6 +70,7 @@ class Referrals(AdminCog):
         usage="@user",
         ignore_extra=False,
     )
+    @hidden_from_members
     @app_commands.describe(user="The member.")
     @app_commands.guild_only()
     async def referral_stats(self, ctx: commands.Context[Any], user: Person) -> None:
@@ -81,6 +84,7 @@ class Referrals(AdminCog):
         description="Link a member to the referrer who invited them.",
         usage="@referrer @member [reason]",
     )
+    @hidden_from_members
     @app_commands.describe(referrer="The member who invited.", member="The invited member.", reason="The reason.")
     @app_commands.guild_only()
     async def referral_link(
@@ -102,6 +106,7 @@ class Referrals(AdminCog):
         description="Unlink a member: their later purchases earn no cashback.",
         usage="@member [reason]",
     )
+    @hidden_from_members
     @app_commands.describe(member="The invited member.", reason="The reason.")
     @app_commands.guild_only()
     async def referral_unlink(self, ctx: commands.Context[Any], member: Person, *, reason: str | None = None) -> None:

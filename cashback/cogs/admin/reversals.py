@@ -6,8 +6,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin import own_commands
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.converters import Referrer
 from cashback.cogs.admin.payouts import Payouts

@@ -9,8 +9,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin import own_commands
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.buttons.confirm import view_of

@@ -5,8 +5,8 @@ from typing import Any, Final
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin import own_commands
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import schedule_embeds
@@ -21,6 +21,7 @@ class ScheduleCommands(AdminCog):
         name="schedule",
         description="Show the next weekly batch, what it would pay now, and the outcomes of the last ones.",
         ignore_extra=False,
+        case_insensitive=True,
     )
     async def schedule(self, ctx: commands.Context[Any]) -> None:
         """Show the schedule."""

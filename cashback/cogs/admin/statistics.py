@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from cashback import charts
-from cashback.cogs.admin import own_commands
+from cashback.cogs import own_commands
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import embeds

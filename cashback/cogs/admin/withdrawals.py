@@ -5,9 +5,9 @@ from typing import Any, Final
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
-from cashback.cogs.admin import own_commands
-from cashback.cogs.admin.base import AdminCog
+from cashback.cogs.admin.base import AdminCog, hidden_from_members
 from cashback.cogs.buttons.withdrawals import withdrawal_view
 from cashback.cogs.texts import embeds, wallet_embeds
 from cashback.domain.money import dollars
@@ -24,6 +24,7 @@ class WithdrawalCommands(AdminCog):
         description="Show what members asked to withdraw, oldest first, with buttons for each.",
         ignore_extra=False,
     )
+    @hidden_from_members
     @app_commands.guild_only()
     async def withdrawals(self, ctx: commands.Context[Any]) -> None:
         """Send a message for each of the oldest open requests."""

@@ -4,7 +4,7 @@ from typing import Final
 
 from cashback.cogs.buttons.confirm import DecisionButton
 from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
-from cashback.cogs.buttons.paging import PageButton
+from cashback.cogs.buttons.member_pages import MemberPageButton, PageButton
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalButton
 from cashback.cogs.buttons.services import ButtonServices
@@ -14,6 +14,7 @@ from cashback.cogs.buttons.withdrawals import WithdrawalButton
 BUTTONS: Final[tuple[type[ClaimedButton], ...]] = (
     DecisionButton,
     HistoryButton,
+    MemberPageButton,
     PageButton,
     PayoutsButton,
     ReversalButton,

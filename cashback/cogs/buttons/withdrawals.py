@@ -171,4 +171,9 @@ def withdrawal_view(shown: Withdrawal) -> View:
 
 def cancel_view(shown: Withdrawal) -> View:
     """Return the button for the member."""
-    return button_row(WithdrawalButton(WithdrawalAction.CANCEL, shown.number))
+    return button_row(cancel_button(shown))
+
+
+def cancel_button(shown: Withdrawal) -> WithdrawalButton:
+    """Return the button that cancels a member's own request."""
+    return WithdrawalButton(WithdrawalAction.CANCEL, shown.number)

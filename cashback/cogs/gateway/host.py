@@ -9,7 +9,6 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.gateway.configuration_check import Needs, StartError, check_before_connecting
 from cashback.cogs.gateway.gateway_status import Client, GatewayStatus
 from cashback.cogs.gateway.running_check import RunningCheck
@@ -28,7 +27,7 @@ class Host:
         needs: Needs,
         *,
         cogs: Sequence[commands.Cog],
-        buttons: Sequence[type[ClaimedButton]],
+        buttons: Sequence[type[discord.ui.DynamicItem[Any]]],
         trace: aiohttp.TraceConfig,
         disabled_commands: Collection[str] = (),
     ) -> None:
@@ -143,9 +142,9 @@ def _typed(cog: commands.Cog) -> list[commands.Command[Any, ..., Any]]:
 
 
 def _slash_names(cog: commands.Cog) -> list[str]:
-    # Every typed command of ours is in the picker too.
-    return [each.name for each in (*_typed(cog), *cog.__cog_app_commands__)]
+    hybrids = (each for each in _typed(cog) if isinstance(each, (commands.HybridCommand, commands.HybridGroup)))
+    return [each.name for each in (*hybrids, *cog.__cog_app_commands__)]
 
 
 def _names_of(cog: commands.Cog) -> set[str]:
-    return set(_slash_names(cog))
+    return {*_slash_names(cog), *(each.name for each in _typed(cog))}

@@ -6,6 +6,7 @@ import discord
 from discord import app_commands
 
 from cashback.cogs.actors import actor_of
+from cashback.cogs.buttons.member_pages import Page
 from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import embeds, member_embeds
 from cashback.database.referral_program import preferences
@@ -23,7 +24,8 @@ class Accounts(MemberCog):
         user_id = interaction.user.id if member is None else member.id
         if user_id != interaction.user.id:
             await self._service.require_admin(actor_of(interaction.user), f"see the profile of {user_id}")
-        embed = member_embeds.profile(await self._member_facts.facts(user_id))
+        shows_spending = user_id != interaction.user.id or self._member_facts.terms.shows_spending
+        embed = member_embeds.profile(await self._member_facts.facts(user_id), shows_spending=shows_spending)
         await interaction.followup.send(embed=embed, ephemeral=True)
 
     cashback = app_commands.Group(name="cashback", description="Your referral cashback.", guild_only=True)
@@ -35,8 +37,7 @@ class Accounts(MemberCog):
     @claimed
     async def show(self, interaction: discord.Interaction[Any]) -> None:
         """Show the member's account."""
-        embed = member_embeds.cashback(await self._member_facts.facts(interaction.user.id), self._member_facts.terms)
-        await interaction.followup.send(embed=embed, ephemeral=True)
+        await self._send_page(interaction, Page.CASHBACK)
 
     @notifications.command(name="on", description="Get a direct message with each payout.")
     @claimed

@@ -6,11 +6,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import discord
 from discord import app_commands
-from discord.ext import commands
 
+from cashback.cogs.buttons.member_pages import Asked, Page, member_page
 from cashback.cogs.errors import answer_interaction_error
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.member_facts import MemberFacts
+from cashback.cogs.own_commands import OwnCog
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
 from cashback.database.payouts import absences
@@ -20,7 +21,7 @@ P = ParamSpec("P")
 Cog = TypeVar("Cog", bound="MemberCog")
 
 
-class MemberCog(commands.Cog):
+class MemberCog(OwnCog):
     """A part of the commands for members. `MemberCommands` joins the parts."""
 
     def __init__(
@@ -31,11 +32,11 @@ class MemberCog(commands.Cog):
         note_sender: NoteSender,
         claims: Claims,
     ) -> None:
+        super().__init__(claims)
         self._database = database
         self._service = service
         self._member_facts = member_facts
         self._note_sender = note_sender
-        self._claims = claims
 
     async def begin(self, interaction: discord.Interaction[Any]) -> bool:
         """Claim the command and defer its answer, privately; return False if another process acts on it.
@@ -49,6 +50,18 @@ class MemberCog(commands.Cog):
         if await self._database.read(absences.absence_of, interaction.user.id) is not None:
             await self._database.write(absences.note_return, interaction.user.id)
         return True
+
+    async def _send_page(self, interaction: discord.Interaction[Any], page: Page) -> discord.Embed:
+        """Send a page to the member, with its buttons; return it."""
+        asked = Asked(
+            user_id=interaction.user.id,
+            client=interaction.client,
+            member_facts=self._member_facts,
+            service=self._service,
+        )
+        embed, view = await member_page(page, asked)
+        await interaction.followup.send(embed=embed, view=view, ephemeral=True)
+        return embed
 
     async def cog_app_command_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError

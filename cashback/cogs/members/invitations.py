@@ -6,10 +6,13 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from cashback.cogs.buttons.paging import show_page
+from cashback.cogs import own_commands
+from cashback.cogs.buttons.member_pages import Page
 from cashback.cogs.errors import DISCORD_FAILURES, RefusedError
 from cashback.cogs.members.base import MemberCog, claimed
-from cashback.cogs.texts import embeds, member_embeds
+from cashback.cogs.texts import member_embeds
+from cashback.domain.errors import ReferralRefusedError
+from cashback.domain.languages import tr
 from cashback.services import read_code
 
 INVITES_PER_SECONDS: Final = (3, 60.0)
@@ -33,51 +36,67 @@ class Invitations(MemberCog):
         bucket = self._invites.get_bucket(interaction, interaction.created_at.timestamp())
         if bucket is not None and (wait := bucket.update_rate_limit(interaction.created_at.timestamp())):
             raise app_commands.CommandOnCooldown(app_commands.Cooldown(*INVITES_PER_SECONDS), wait)
-        user_id = interaction.user.id
-        embed = member_embeds.invitation(user_id, await self._member_facts.account(user_id), self._member_facts.terms)
-        await interaction.followup.send(embed=embed, ephemeral=True)
-        self._note_sender.enqueue(user_id, embed, cause=interaction.id)
+        embed = await self._send_page(interaction, Page.CODE)
+        self._note_sender.enqueue(interaction.user.id, embed, cause=interaction.id)
 
     @app_commands.command(name="invites", description="List your referrals and what each of them earned you.")
     @app_commands.guild_only()
     @claimed
     async def invites(self, interaction: discord.Interaction[Any]) -> None:
         """Show the first page of the member's referrals."""
-        embed, view = await show_page(self._member_facts, interaction.user.id, 0)
-        await interaction.followup.send(embed=embed, view=view, ephemeral=True)
+        await self._send_page(interaction, Page.REFERRALS)
 
-    @app_commands.command(name="setref", description="Enter the code of the member who invited you, once.")
-    @app_commands.describe(code="The number that /invite shows to the member who invited you.")
+    @app_commands.command(name="setref", description="Enter the code of the member who invited you: once, for good.")
+    @app_commands.describe(code="The number that /invite shows to that member. They then see what you earn them.")
     @app_commands.guild_only()
     @claimed
-    async def setref(self, interaction: discord.Interaction[Any], code: str) -> None:
-        """Record the member's referrer and send a note to both."""
-        member_id, referrer_id = interaction.user.id, read_code(code)
-        referrer = await _find(interaction, referrer_id)
-        await self._service.enter_code(
-            member_id,
-            referrer_id,
-            in_server=referrer is not None,
-            is_bot=referrer is not None and referrer.bot,
-        )
-        percent = self._member_facts.terms.percent
-        welcome = embeds.success("Referral Recorded", f"You were invited by {embeds.mention(referrer_id)}.")
-        new_referral = embeds.success(
-            "New Referral",
-            f"{embeds.mention(member_id)} entered your code. You earn {percent} of what they buy from now on.",
-        )
-        await interaction.followup.send(embed=welcome, ephemeral=True)
-        self._note_sender.enqueue(member_id, welcome, cause=interaction.id)
-        self._note_sender.enqueue(referrer_id, new_referral, cause=interaction.id)
+    async def setref(self, interaction: discord.Interaction[Any], code: str | None = None) -> None:
+        """Record the member's referrer and send a note to both; without a code, explain what it means."""
+        if code is None:
+            embed = member_embeds.before_code(self._member_facts.terms)
+        else:
+            embed = await self._enter(interaction.guild, interaction.user.id, code, cause=interaction.id)
+        await interaction.followup.send(embed=embed, ephemeral=True)
+
+    @own_commands.typed(name="setref", usage="CODE", ignore_extra=False)
+    async def typed_setref(self, ctx: commands.Context[Any], code: str) -> None:
+        """Record the member's referrer: the sentence that `/invite` gives to share has this command."""
+        embed = await self._enter(ctx.guild, ctx.author.id, code, cause=ctx.message.id)
+        await ctx.send(embed=embed, reference=ctx.message.to_reference(fail_if_not_exists=False))
+
+    async def _enter(self, guild: discord.Guild | None, member_id: int, code: str, *, cause: object) -> discord.Embed:
+        """Record a code; return what the member is told, and send a note to both."""
+        referrer_id = read_code(code)
+        referrer = await _find(guild, referrer_id)
+        try:
+            await self._service.enter_code(
+                member_id,
+                referrer_id,
+                in_server=referrer is not None,
+                is_bot=referrer is not None and referrer.bot,
+            )
+        except ReferralRefusedError as refused:
+            known = await self._database.get_referrer_for_user(member_id)
+            if known is None:
+                raise
+            message = tr("You entered a code before. If it was the wrong one, ask an admin to change it.")
+            raise ReferralRefusedError(f"{refused}. {message}") from refused
+        terms = self._member_facts.terms
+        welcome = member_embeds.code_entered(referrer_id, terms)
+        self._note_sender.enqueue(member_id, welcome, cause=cause)
+        self._note_sender.enqueue(referrer_id, member_embeds.code_used(member_id, terms), cause=cause)
+        return welcome
 
 
-async def _find(interaction: discord.Interaction[Any], user_id: int) -> discord.Member | None:
+async def _find(guild: discord.Guild | None, user_id: int) -> discord.Member | None:
     """Return a member of the server; None if no member has this id."""
-    if interaction.guild is None:
-        raise RefusedError("This command works in the server only, not in direct messages.")
+    if guild is None:
+        raise RefusedError(tr("This command works in the server only, not in direct messages."))
     try:
-        return await interaction.guild.fetch_member(user_id)
+        return await guild.fetch_member(user_id)
     except discord.NotFound:
         return None
     except DISCORD_FAILURES as error:
-        raise RefusedError("Discord does not answer at the moment; nothing was done. Try again in a minute.") from error
+        raise RefusedError(
+            tr("Discord does not answer at the moment; nothing was done. Try again in a minute.")
+        ) from error

@@ -1,17 +1,15 @@
 """`/wallet` and `/withdraw`: a member's wallet, and getting money out of it."""
 
-from typing import Any, Final
+from typing import Any
 
 import discord
 from discord import app_commands
 
+from cashback.cogs.buttons.member_pages import Page
 from cashback.cogs.buttons.withdrawals import cancel_view
 from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import wallet_embeds
-from cashback.database.wallets import statement
 from cashback.domain.money import parse_typed_dollars
-
-ENTRIES_SHOWN: Final = 10
 
 
 class WalletCommands(MemberCog):
@@ -22,12 +20,7 @@ class WalletCommands(MemberCog):
     @claimed
     async def wallet(self, interaction: discord.Interaction[Any]) -> None:
         """Show the wallet, with a button that cancels an open request."""
-        shown = await self._database.read(statement.wallet_of, interaction.user.id, limit=ENTRIES_SHOWN)
-        embed = wallet_embeds.wallet(shown, self._service.withdrawal_terms)
-        if shown.open_withdrawal is None:
-            await interaction.followup.send(embed=embed, ephemeral=True)
-        else:
-            await interaction.followup.send(embed=embed, view=cancel_view(shown.open_withdrawal), ephemeral=True)
+        await self._send_page(interaction, Page.WALLET)
 
     @app_commands.command(name="withdraw", description="Get money out of your wallet.")
     @app_commands.describe(

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import discord
 
-from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, counted, escaped, mention
+from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, counted, escaped, mention, success
 from cashback.database.queries.members import LEFT_OUT, MemberAccount, PastPayout
+from cashback.domain.languages import tr
 from cashback.domain.model import Absence, ExclusionReason, PayoutStatus, SkipReason
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
@@ -35,12 +36,18 @@ REASONS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramTerms:
-    """The terms of the referral program: percentage, minimum payout, holding period, and the policy on leavers."""
+    """The terms of the referral program, and what its texts name.
+
+    `shows_spending` is whether a referrer sees the exact spending of their referrals.
+    """
 
     cashback_percent: Decimal
     min_payout_cents: int
     holding_days: int
     withholds_leavers: bool
+    shows_spending: bool
+    prefix: str
+    brand_name: str
 
     @property
     def percent(self) -> str:
@@ -72,33 +79,106 @@ def how_it_works(terms: ProgramTerms) -> str:
     return "\n".join(lines)
 
 
-def invitation(user_id: int, account: MemberAccount, terms: ProgramTerms) -> discord.Embed:
-    """Show a member's code, how it works, and what it has earned so far."""
-    embed = discord.Embed(title="🎟️ Your Referral Code", colour=discord.Colour.blurple())
-    embed.description = f"`{user_id}`\nA new member enters it once: `/setref {user_id}`"
-    _field(embed, "How It Works", [how_it_works(terms)])
-    return _add_sums(embed, account)
+def invitation(
+    user_id: int, account: MemberAccount, terms: ProgramTerms, next_payout_at: datetime | None
+) -> discord.Embed:
+    """Show a member's code, a sentence to share, how it works, the next payday, and what it has earned so far."""
+    embed = discord.Embed(title=tr("🎟️ Your Referral Code"), colour=discord.Colour.blurple())
+    embed.description = f"`{user_id}`\n" + tr("A new member enters it once: `/setref {code}`", code=user_id)
+    _field(embed, tr("Copy and Share"), [f"```\n{sentence_to_share(user_id, terms)}\n```"])
+    _field(embed, tr("How It Works"), [how_it_works(terms)])
+    _field(embed, tr("Next Payday"), [payday(next_payout_at)])
+    return _add_sums(embed, account, terms)
 
 
-def _add_sums(embed: discord.Embed, account: MemberAccount) -> discord.Embed:
-    sums = {
-        "Referrals": f"{account.referral_count:,}",
-        "They Spent": dollars(account.total_spend_cents),
-        "You Earned": dollars(account.total_earned_cents),
-    }
+def sentence_to_share(user_id: int, terms: ProgramTerms) -> str:
+    """Return a sentence that a member sends to a friend. Its command works when it is typed, or pasted alone."""
+    brand = terms.brand_name.replace("`", "'")
+    return tr(
+        "I invite you to {brand}. Type this once in any channel of the server: {prefix}setref {code}",
+        brand=brand,
+        prefix=terms.prefix,
+        code=user_id,
+    )
+
+
+def payday(next_payout_at: datetime | None) -> str:
+    """Return when the next weekly batch pays."""
+    if next_payout_at is None:
+        return tr("No date is scheduled; an admin starts the payouts.")
+    return _moment(next_payout_at)
+
+
+def consent(terms: ProgramTerms) -> str:
+    """Explain what entering a code means, and which numbers the referrer sees of the member."""
+    lines = [
+        tr("A code counts once: only an admin can change it later."),
+        tr("Your referrer earns **{percent}** of what you buy. It costs you nothing.", percent=terms.percent),
+    ]
+    if terms.shows_spending:
+        lines.append(
+            tr(
+                "Your referrer sees that you joined, how much you spent in all, and when and how much your purchases"
+                " earned; not what you bought."
+            )
+        )
+    else:
+        lines.append(
+            tr(
+                "Your referrer sees that you joined, and when and how much your purchases earned; not what you bought"
+                " or what you spent."
+            )
+        )
+    return "\n".join(lines)
+
+
+def before_code(terms: ProgramTerms) -> discord.Embed:
+    """Explain what entering a code means, to a member that has not named one."""
+    text = tr(
+        "Enter the code with `/setref code`. It is the number that `/invite` shows to the member who invited you."
+    )
+    return discord.Embed(
+        title=tr("🎟️ Enter a Referral Code"), description=f"{consent(terms)}\n\n{text}", colour=discord.Colour.blurple()
+    )
+
+
+def code_entered(referrer_id: int, terms: ProgramTerms) -> discord.Embed:
+    """Confirm to a member whose code was recorded, and what that means."""
+    text = tr("You were invited by {referrer}.", referrer=mention(referrer_id))
+    return success(tr("Referral Recorded"), f"{text}\n{consent(terms)}")
+
+
+def code_used(member_id: int, terms: ProgramTerms) -> discord.Embed:
+    """Inform a referrer that a member entered their code."""
+    text = tr(
+        "{member} entered your code. You earn {percent} of what they buy from now on.",
+        member=mention(member_id),
+        percent=terms.percent,
+    )
+    return success(tr("New Referral"), text)
+
+
+def _add_sums(embed: discord.Embed, account: MemberAccount, terms: ProgramTerms) -> discord.Embed:
+    sums = {tr("Referrals"): f"{account.referral_count:,}"}
+    if terms.shows_spending:
+        sums[tr("They Spent")] = dollars(account.total_spend_cents)
+    sums[tr("You Earned")] = dollars(account.total_earned_cents)
     for name, value in sums.items():
         embed.add_field(name=name, value=value, inline=True)
     return embed
 
 
-def referrals(account: MemberAccount, page: Sequence[dict[str, Any]], number: int) -> discord.Embed:
+def referrals(
+    account: MemberAccount, page: Sequence[dict[str, Any]], number: int, terms: ProgramTerms
+) -> discord.Embed:
     """Show one page, counted from 0, of a member's referrals and what each of them earned."""
     embed = discord.Embed(title="👥 Your Referrals", colour=discord.Colour.blurple())
-    _add_sums(embed, account)
+    _add_sums(embed, account, terms)
     if not account.referral_count:
         embed.description = "You have no referrals yet; `/invite` shows your code."
         return embed
-    lines = [_referral_line(number * REFERRALS_PER_PAGE + place, each) for place, each in enumerate(page, start=1)]
+    first = number * REFERRALS_PER_PAGE
+    lines = [_referral_line(first + place, each, terms) for place, each in enumerate(page, start=1)]
     _field(embed, "Members and What You Earned", lines)
     return embed.set_footer(text=f"Page {number + 1} of {pages_of(account)}")
 
@@ -108,17 +188,18 @@ def pages_of(account: MemberAccount) -> int:
     return max(1, -(-account.referral_count // REFERRALS_PER_PAGE))
 
 
-def _referral_line(place: int, referral: dict[str, Any]) -> str:
+def _referral_line(place: int, referral: dict[str, Any], terms: ProgramTerms) -> str:
     notes = [f"{dollars(referral['pending_cents'])} pending"] if referral["pending_cents"] > 0 else []
     notes += [f"{dollars(referral['held_cents'])} in the holding period"] if referral["held_cents"] else []
     notes += [f"{dollars(-referral['pending_cents'])} owed after a refund"] if referral["pending_cents"] < 0 else []
     notes += ["unlinked"] if referral["unlinked_at"] is not None else []
     spent, earned = dollars(referral["spend_cents"]), dollars(referral["earned_cents"])
-    text = f"{place}. {mention(referral['referred_user_id'])} - {earned} earned, {spent} spent"
+    text = f"{place}. {mention(referral['referred_user_id'])} - {earned} earned"
+    text += f", {spent} spent" if terms.shows_spending else ""
     return f"{text} ({', '.join(notes)})" if notes else text
 
 
-def profile(facts: Facts) -> discord.Embed:
+def profile(facts: Facts, *, shows_spending: bool) -> discord.Embed:
     """Show a member's profile."""
     account = facts.account
     embed = discord.Embed(title="👤 Referral Profile", colour=discord.Colour.blurple())
@@ -128,7 +209,7 @@ def profile(facts: Facts) -> discord.Embed:
         "Pending": dollars(account.pending_cents),
         "In Holding Period": dollars(account.held_cents),
         "Referrals": f"{account.referral_count:,}",
-        "They Spent": dollars(account.total_spend_cents),
+        **({"They Spent": dollars(account.total_spend_cents)} if shows_spending else {}),
         "Earned": dollars(account.total_earned_cents),
         "Paid": dollars(account.total_paid_cents),
         "Referred By": mention(facts.referrer_id) if facts.referrer_id else "nobody",
@@ -161,7 +242,7 @@ def cashback(facts: Facts, terms: ProgramTerms) -> discord.Embed:
 
 def admin_view(facts: Facts, terms: ProgramTerms) -> discord.Embed:
     """Show an admin the facts about a member."""
-    embed = profile(facts)
+    embed = profile(facts, shows_spending=True)
     embed.title = "📊 Referral Statistics"
     reasons = list(why_not(facts, terms))
     if reasons:
@@ -171,9 +252,9 @@ def admin_view(facts: Facts, terms: ProgramTerms) -> discord.Embed:
 
 
 def _next_payout(facts: Facts, terms: ProgramTerms) -> str:
+    moment = payday(facts.next_payout_at)
     if facts.next_payout_at is None:
-        return "No date is scheduled; an admin starts the payouts."
-    moment = _moment(facts.next_payout_at)
+        return moment
     if facts.account.pending_cents >= terms.min_payout_cents and not list(_obstacles(facts.account, terms)):
         return f"{moment}: {dollars(facts.account.pending_cents)}, as of now."
     return f"{moment}; you have nothing to be paid yet."
