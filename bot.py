@@ -69,7 +69,7 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
     client = make_client(settings, database)
-    hosted = Hosted(client, settings, database, reread=reread)
+    hosted = await Hosted.wired(client, settings, database, reread=reread)
     async with anyio.create_task_group() as tasks:
         await tasks.start(hosted.run, name="cashback")
         tasks.start_soon(stay_connected, client, token, hosted.services.needs, name="discord")

@@ -71,7 +71,7 @@ class Guest:
         for warning in settings.warnings:
             logger.warning("%s", warning)
         async with open_ledger(settings) as database, anyio.create_task_group() as tasks:
-            hosted = Hosted(
+            hosted = await Hosted.wired(
                 self._client,
                 settings,
                 database,

@@ -1,7 +1,7 @@
 """The program inside a bot, from its start to its stop. Our own bot runs it, and so does the extension in any other."""
 
 import logging
-from typing import Final
+from typing import Final, Self
 
 import anyio
 import anyio.abc
@@ -23,46 +23,58 @@ logger = logging.getLogger(__name__)
 class Hosted:
     """Runs in a bot on an open ledger. Start `run` in a task group."""
 
-    def __init__(
-        self,
+    def __init__(self, services: Services, database: Database) -> None:
+        self.services = services
+        self._database = database
+        self._stop = anyio.Event()
+        self._stopped = anyio.Event()
+
+    @classmethod
+    async def wired(
+        cls,
         client: Client,
         settings: Settings,
         database: Database,
         *,
         reread: Reread | None = None,
         additions: Additions = NOTHING_ADDED,
-    ) -> None:
-        """Wire the services. Raises StartError if the admin role is not configured."""
-        self.services = Services.build(client, settings, database, reread=reread, additions=additions)
-        self._database = database
-        self._stop = anyio.Event()
-        self._stopped = anyio.Event()
+    ) -> Self:
+        """Wire the services on an open ledger.
+
+        Raises StartError if the admin role is not configured, and LedgerMovedError if the ledger was moved.
+        """
+        await database.read(closed_ledger.require_open)
+        return cls(Services.build(client, settings, database, reread=reread, additions=additions), database)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Run until `stop`; then finish the current chunk and return. It has started when the bot has its commands.
 
-        Raises StartError, alone or in a group, if Discord or the configuration prevents the start, and LedgerMovedError
-        if the ledger was moved. Then the bot is as it was before.
+        Raises StartError, alone or in a group, if Discord or the configuration prevents the start. Then the bot is as
+        it was before.
         """
+        host = self.services.host
+        async with self.services.runner:
+            await host.add()
+            try:
+                await self._pay_until_stopped(task_status)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await host.remove()
+                self._stopped.set()
+
+    async def _pay_until_stopped(self, task_status: anyio.abc.TaskStatus[None]) -> None:
         services = self.services
-        await self._database.read(closed_ledger.require_open)
-        try:
-            await services.host.add()
-            async with services.lease, services.runner, anyio.create_task_group() as tasks:
-                await services.acquire_lease()
-                self._start_tasks(tasks)
-                task_status.started()
-                async with anyio.create_task_group() as paying:
-                    paying.start_soon(services.lease.keep, services.run_paying_duties, name="paying duties")
-                    await self._stop.wait()
-                    paying.cancel_scope.cancel()
-                # The current chunk is finished here: a cancelled task still waits for its worker thread's transaction.
-                await self._show_stopping()
-                tasks.cancel_scope.cancel()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await services.host.remove()
-            self._stopped.set()
+        async with services.lease, anyio.create_task_group() as tasks:
+            await services.acquire_lease()
+            self._start_tasks(tasks)
+            task_status.started()
+            async with anyio.create_task_group() as paying:
+                paying.start_soon(services.lease.keep, services.run_paying_duties, name="paying duties")
+                await self._stop.wait()
+                paying.cancel_scope.cancel()
+            # The current chunk is finished here: a cancelled task still waits for its worker thread's transaction.
+            await self._show_stopping()
+            tasks.cancel_scope.cancel()
 
     async def stop(self) -> None:
         """Finish the current chunk, and return when nothing runs any more."""
@@ -78,7 +90,7 @@ class Hosted:
         tasks.start_soon(services.note_sender.run, name="note sender")
         if services.membership_check is not None:
             tasks.start_soon(services.membership_check.run, name="membership check")
-        if services.dashboard is not None:
+        if services.service.has_dashboard:
             tasks.start_soon(services.dashboard.run, name="dashboard")
 
     async def _show_stopping(self) -> None:

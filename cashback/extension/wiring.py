@@ -74,7 +74,7 @@ class Services:
     withdrawal_notes: WithdrawalNotes
     summary_updater: SummaryUpdater
     membership_check: MembershipCheck | None
-    dashboard: Dashboard | None
+    dashboard: Dashboard
     summaries_changed: WakeUp
 
     @classmethod
@@ -211,7 +211,7 @@ class Services:
             membership_check=MembershipCheck(client, gateway_status, database, settings.guild_ids)
             if withholds_leavers
             else None,
-            dashboard=Dashboard(database, service, settings, dependencies) if settings.dashboard.enabled else None,
+            dashboard=Dashboard(database, service, settings, dependencies),
             summaries_changed=summaries_changed,
         )
 

@@ -39,11 +39,12 @@ from cashback.services import Actor, AdminService, Source
 from sandbox import Interaction, Member, Message
 from tests.conflicts import run_all_twice, written_by
 from tests.conftest import Clock, break_writes, raw
-from tests.end_to_end.conftest import LONG_SECONDS, DiscordFixture, until
+from tests.end_to_end.conftest import BOTH_BOTS, LONG_SECONDS, DiscordFixture, until
 from tests.end_to_end.test_dashboard import with_dashboard
 from tests.end_to_end.test_withdrawals import configure
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 P = ParamSpec("P")
 T = TypeVar("T")

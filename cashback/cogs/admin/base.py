@@ -69,7 +69,7 @@ class AdminCog(OwnCog):
             return True
         for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
         actor = actor_of(ctx.author)
-        if _is_for_help(ctx):
+        if self._is_for_help(ctx):
             return self._service.may_view(actor) if for_viewers else self._service.may_pay(actor)
         try:
             require = self._service.require_viewer if for_viewers else self._service.require_admin
@@ -78,8 +78,9 @@ class AdminCog(OwnCog):
             raise RefusedError(f"{error} Your attempt was recorded.") from error
         return True
 
-
-def _is_for_help(ctx: commands.Context[Any]) -> bool:
-    """Return whether a help command asks, by its own context, which commands it may list."""
-    asked, command = (ctx.invoked_with or "").lower(), ctx.command
-    return command is not None and asked not in {name.lower() for name in (command.name, *command.aliases)}
+    def _is_for_help(self, ctx: commands.Context[Any]) -> bool:
+        """Return whether another command asks which ones it may list: a help command, in its own context."""
+        asked, command = (ctx.invoked_with or "").lower(), ctx.command
+        if command is None or ctx.cog is not self:
+            return True
+        return ctx.interaction is None and asked not in {name.lower() for name in (command.name, *command.aliases)}
