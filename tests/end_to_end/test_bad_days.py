@@ -7,10 +7,9 @@ import pytest
 
 from cashback.cogs.posts.messenger import nonce_of
 from sandbox import ManualClock
-from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, PROCESSED, RECEIVED, DiscordFixture, field, until
+from tests.end_to_end.conftest import COMPLETE, PROCESSED, RECEIVED, DiscordFixture, field, until
 
 pytestmark = pytest.mark.anyio
-INSIDE = BOTH_BOTS
 
 TOKEN_SECONDS = 15 * 60
 UNKNOWN_INTERACTION = 10062

@@ -14,11 +14,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, until
+from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
 from tests.end_to_end.test_process import ROOT, configure, environment
 
 pytestmark = pytest.mark.anyio
-INSIDE = BOTH_BOTS
 
 BOT = [sys.executable, str(ROOT / "bot.py")]
 STOP_SECONDS = 10

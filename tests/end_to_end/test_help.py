@@ -9,11 +9,10 @@ import pytest
 
 from cashback.cogs.buttons.member_pages import NEXT, Page
 from sandbox import Member, Message
-from tests.end_to_end.conftest import BOTH_BOTS, SUMMARY, DiscordFixture, field, until
+from tests.end_to_end.conftest import SUMMARY, DiscordFixture, field, until
 from tests.end_to_end.test_members import ask, note_to
 
 pytestmark = pytest.mark.anyio
-INSIDE = BOTH_BOTS
 
 
 async def test_admin_gets_every_typed_command_with_what_it_does(town: DiscordFixture) -> None:
