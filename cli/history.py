@@ -46,11 +46,17 @@ def command(
 def _line(batch: dict[str, Any]) -> str:
     return (
         f"{batch['batch_id'] or 'number ' + str(batch['number']):<22}  {batch['status'].replace('_', ' ')}"
-        f"  {dollars(batch['total_cents'])} to {counted(batch['users_paid'], 'user')}"
+        f"  {dollars(batch['total_cents'])} to {counted(batch['users_paid'], 'user')}{_reversed(batch)}"
         f"  (planned {dollars(batch['planned_cents'])} to {batch['planned_count']:,},"
         f" failed {batch['failed']:,}, skipped {batch['skipped']:,})"
         f"  by {batch['approved_by'] or batch['proposed_by']}  {moment(batch['proposed_at'])}"
     )
+
+
+def _reversed(batch: dict[str, Any]) -> str:
+    if not batch["reversed_cents"]:
+        return ""
+    return f", {dollars(batch['reversed_cents'])} reversed, {dollars(batch['net_cents'])} net"
 
 
 async def _read(settings: Settings, wanted: BatchFilter, limit: int, page: int) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,7 +12,10 @@ import anyio
 import typer
 
 from cashback.database.database import Database
+from cashback.database.referral_program import undoing
+from cashback.database.referral_program.undoing import Undone
 from cashback.domain.earning import MAIN
+from cashback.domain.money import dollars
 from cashback.domain.ports import utc_now
 from cashback.settings import Settings
 from cashback.shops.answers import Answers, UnansweredError
@@ -97,11 +100,19 @@ def command(
     separate_orders: Annotated[
         bool, typer.Option("--separate-orders", help="Orders of a new shop that main has too are other orders.")
     ] = False,
+    undo: Annotated[
+        int | None,
+        typer.Option("--undo", metavar="N", min=1, help="Undo import N, as long as nothing of it is paid."),
+    ] = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
 ) -> int:
-    """Read the options and import."""
+    """Read the options, and import or undo."""
+    if undo is not None:
+        if file is not None or referrals is not None or dry_run:
+            raise UsageError("--undo takes no files, and is no dry run")
+        return undo_import(Place.of(context, config, database), undo, as_json=as_json)
     answers = Answers(
         ignored_columns=frozenset(" ".join(name.split()).lower() for name in ignore_column or ()),
         currency=currency.strip().upper() if currency else None,
@@ -124,6 +135,28 @@ def command(
         answers=answers,
         as_json=as_json,
     )
+
+
+def undo_import(place: Place, number: int, *, as_json: bool) -> int:
+    """Undo an import, and show what that took away."""
+    undone = anyio.run(_undo, place.settings(), number)
+    if as_json:
+        say_json(asdict(undone))
+        return 0
+    purchases = counted(undone.purchases, "purchase")
+    parts = (
+        f"{purchases} of {dollars(undone.cents)}, which earned {dollars(undone.earned_cents)}",
+        counted(undone.refunds, "refund"),
+        counted(undone.waiting, "waiting order"),
+        counted(undone.referrals, "referral"),
+    )
+    say(f"Import {number} of shop {undone.source} is undone: {'; '.join(parts)}. It may be imported again.")
+    return 0
+
+
+async def _undo(settings: Settings, number: int) -> Undone:
+    async with ledger(settings) as database:
+        return await database.write(undoing.undo, number, actor="cli", now=database.now())
 
 
 def import_files(
@@ -220,6 +253,8 @@ async def _import(
             tallies[name].add(await database.write(run.take, name, chunk))
             advance(chunk.read)
         await database.write(run.finish, tallies)
+        if sum(tally.rows_taken for tally in tallies.values()):
+            tallies["purchases" if "purchases" in tallies else "referrals"].number = run.number
         return tallies
 
 

@@ -9,7 +9,9 @@ from cashback.database.referral_program import intakes
 from cashback.database.referral_program.people import strangers_among
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
 from cashback.database.referral_program.referrals import create_referrals, referrers_of
-from cashback.database.referral_program.shop_refunds import record_shop_refunds
+from cashback.database.referral_program.refunds import RecordedRefund, RefundOutcome
+from cashback.database.referral_program.shop_refunds import CHANGES, receive_refunds
+from cashback.database.referral_program.unmatched import record_unmatched
 from cashback.domain.earning import Origin
 from cashback.settings import ReferralSettings
 from cashback.shops.answers import Answers
@@ -105,7 +107,7 @@ class ImportRun:
 
     def finish(self, connection: Any, tallies: Tallies) -> None:  # noqa: ANN401 -- as above
         """Store what the intake brought, with its audit entry; of one that brought nothing, nothing stays."""
-        rows = sum(tally.imported + tally.refunds.rows for tally in tallies.values())
+        rows = sum(tally.rows_taken for tally in tallies.values())
         if not rows:
             intakes.forget(connection, self.number)
             return
@@ -167,6 +169,7 @@ class ImportRun:
             holding_days=self.settings.holding_days,
             dates=self.settings.earning_dates,
             origin=origin,
+            actor="cli",
         )
         bad = list(chunk.bad)
         for number, answer in enumerate(answers):
@@ -186,11 +189,35 @@ class ImportRun:
         tally.look_at(chunk.rows)
         tally.exclude(chunk.excluded)
         tally.refuse(sorted(bad, key=lambda row: row.line))
-        refunds = record_shop_refunds(connection, chunk.refunds, actor="cli", now=self.now, origin=origin)
-        for recorded in refunds:
-            if recorded is not None:
-                tally.refunds.add(recorded.amount_cents)
-                tally.taken_cents += recorded.taken_cents
+        self._take_waiting(connection, chunk, tally, origin)
+        self._take_refunds(connection, chunk, tally, origin)
+
+    def _take_waiting(self, connection: Any, chunk: Chunk[Purchase], tally: Tally, origin: Origin) -> None:  # noqa: ANN401 -- as above
+        are_new = record_unmatched(
+            connection,
+            chunk.waiting,
+            self.settings.rate_ppm,
+            self.now,
+            days=self.settings.unmatched_days,
+            origin=origin,
+        )
+        for purchase, is_new in zip(chunk.waiting, are_new, strict=True):
+            if is_new:
+                tally.waiting.add(purchase.amount_cents)
+
+    def _take_refunds(self, connection: Any, chunk: Chunk[Purchase], tally: Tally, origin: Origin) -> None:  # noqa: ANN401 -- as above
+        dates = self.settings.earning_dates
+        answers = receive_refunds(connection, chunk.refunds, actor="cli", now=self.now, origin=origin, dates=dates)
+        for answer in answers:
+            if not isinstance(answer, RecordedRefund) or answer.outcome not in CHANGES:
+                continue
+            if answer.outcome is RefundOutcome.GIVEN_BACK:
+                tally.given_back.add(answer.amount_cents)
+                continue
+            tally.refunds.add(answer.amount_cents)
+            tally.taken_cents += answer.taken_cents
+            if answer.asked_cents is not None:
+                tally.beyond.add(answer.asked_cents - answer.amount_cents)
 
 
 OUTCOME_NAMES: Final = {

@@ -40,6 +40,8 @@ class Tally:
     """What became of one file's rows. `errors` lists the first of those that `bad` counts."""
 
     kind: str = ""
+    number: int | None = None
+    """The import's, if it brought something and was not taken in one transaction."""
     not_looked_at: tuple[str, ...] = ()
     read: int = 0
     imported: int = 0
@@ -53,6 +55,9 @@ class Tally:
     excluded: dict[str, Outcome] = field(default_factory=dict)
     refunds: Outcome = field(default_factory=Outcome)
     taken_cents: int = 0
+    given_back: Outcome = field(default_factory=Outcome)
+    waiting: Outcome = field(default_factory=Outcome)
+    beyond: Outcome = field(default_factory=Outcome)
     members: set[int] = field(default_factory=set)
     largest: list[tuple[int, str, int]] = field(default_factory=list)
 
@@ -68,6 +73,9 @@ class Tally:
         self.cents += chunk.cents
         self.taken_cents += chunk.taken_cents
         self.refunds.include(chunk.refunds)
+        self.given_back.include(chunk.given_back)
+        self.waiting.include(chunk.waiting)
+        self.beyond.include(chunk.beyond)
         for mine, theirs in ((self.outcomes, chunk.outcomes), (self.excluded, chunk.excluded)):
             for name, counts in theirs.items():
                 mine.setdefault(name, Outcome()).include(counts)
@@ -83,6 +91,11 @@ class Tally:
     def count(self, outcome: str, cents: int) -> None:
         """Count a purchase that ended in this way."""
         self.outcomes.setdefault(outcome, Outcome()).add(cents)
+
+    @property
+    def rows_taken(self) -> int:
+        """Count what the file brought: new rows, refunds and orders that wait."""
+        return self.imported + self.refunds.rows + self.given_back.rows + self.waiting.rows
 
     @property
     def imported_cents(self) -> int:
@@ -112,7 +125,7 @@ class Tally:
         """Reset the counts: the transaction was rolled back."""
         self.imported = self.known = self.nobody_earns = self.earned_cents = self.taken_cents = 0
         self.outcomes.clear()
-        self.refunds = Outcome()
+        self.refunds, self.given_back, self.waiting, self.beyond = Outcome(), Outcome(), Outcome(), Outcome()
 
     def as_json(self, name: str) -> dict[str, Any]:
         """Return the facts for programs."""
@@ -137,6 +150,8 @@ class Tally:
             "outcomes": _by_name(self.outcomes),
             "excluded": _by_name(self.excluded),
             "refunds": {"rows": self.refunds.rows, "cents": self.refunds.cents, "taken_cents": self.taken_cents},
+            "given_back": {"rows": self.given_back.rows, "cents": self.given_back.cents},
+            "waiting": {"rows": self.waiting.rows, "cents": self.waiting.cents},
             "largest": [
                 {"order_id": order_id, "buyer_id": str(buyer_id), "amount_cents": cents}
                 for cents, order_id, buyer_id in self.largest
@@ -154,6 +169,8 @@ class Tally:
             self._say_purchases()
         if self.not_looked_at:
             say(f"  Not looked at: {', '.join(self.not_looked_at)}.")
+        if self.number is not None:
+            say(f"  `cashback import --undo {self.number}` undoes it, as long as nothing of it is paid.")
 
     def _say_purchases(self) -> None:
         orders = sum(outcome.rows for outcome in self.outcomes.values())
@@ -172,6 +189,18 @@ class Tally:
             say(
                 f"  Refunded: {counted(self.refunds.rows, 'order')}, {dollars(self.refunds.cents)};"
                 f" that takes back {dollars(self.taken_cents)}."
+            )
+        if self.beyond.rows:
+            say(
+                f"  Refunds of {counted(self.beyond.rows, 'order')} were {dollars(self.beyond.cents)} more than was"
+                " left of them; what was left was taken."
+            )
+        if self.given_back.rows:
+            say(f"  Given back: {counted(self.given_back.rows, 'dispute')} won, {dollars(self.given_back.cents)}.")
+        if self.waiting.rows:
+            say(
+                f"  Waiting for a member: {counted(self.waiting.rows, 'order')}, {dollars(self.waiting.cents)};"
+                " see `cashback order`."
             )
         if self.largest:
             listed = (

@@ -1,23 +1,34 @@
 """`refund`: records a refund of an order."""
 
 from dataclasses import asdict
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Any, Final
 
 import anyio
 import typer
 
-from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
+from cashback.database.referral_program.refunds import (
+    RecordedRefund,
+    Refund,
+    RefundOutcome,
+    find_order,
+    record_refund,
+)
+from cashback.database.referral_program.shop_refunds import receive_refund
+from cashback.domain.earning import MAIN, EarningDates
 from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cashback.shops.ids import check_order_id
 from cli.context import Place, ledger
 from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, ReasonOption, parse_amount
-from cli.output import say, say_json
+from cli.output import UsageError, say, say_json
 
 OUTCOMES: Final = {
     RefundOutcome.TAKEN_BACK: "It takes {taken} off the cashback of {referrer}{owed}.",
     RefundOutcome.NOBODY_EARNED: "It takes nothing off anybody: the purchase earned no cashback.",
     RefundOutcome.REPEATED: "It was known already and counts once.",
+    RefundOutcome.KEPT: "It is kept and applied when its purchase comes.",
+    RefundOutcome.GIVEN_BACK: "It is given back; the purchase earns again.",
 }
 
 
@@ -32,6 +43,13 @@ def command(
     refund_id: Annotated[
         str | None, typer.Option("--refund-id", metavar="ID", help="The shop's id of the refund; it counts once.")
     ] = None,
+    in_all: Annotated[
+        bool, typer.Option("--in-all", help="AMOUNT is all that was refunded of the order so far.")
+    ] = False,
+    given_back: Annotated[
+        bool, typer.Option("--given-back", help="The refund was a dispute, and the shop has won it.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep it if the purchase is not known yet.")] = False,
     reason: ReasonOption = None,
     as_json: JsonOption = False,
     config: ConfigOption = None,
@@ -43,20 +61,50 @@ def command(
         amount_cents=amount_cents,
         refund_id=None if refund_id is None else check_order_id(refund_id, "refund_id"),
         reason=reason,
+        is_in_all=in_all,
+        is_given_back=given_back,
     )
-    recorded = anyio.run(_record, Place.of(context, config, database).settings(), wanted)
+    if in_all and refund_id is not None:
+        raise UsageError("--in-all and --refund-id do not go together")
+    if given_back and (refund_id is None or amount_cents is not None or in_all):
+        raise UsageError("--given-back needs the --refund-id of the dispute, and no AMOUNT")
+    recorded = anyio.run(_record, Place.of(context, config, database).settings(), wanted, keep)
     if as_json:
-        say_json(asdict(recorded))
+        say_json({name: fact for name, fact in asdict(recorded).items() if name != "asked_cents" or fact is not None})
     else:
         outcome = OUTCOMES[recorded.outcome].format(
             taken=dollars(recorded.taken_cents),
             referrer=recorded.referrer_id,
             owed=f", who owes {dollars(recorded.owed_cents)} against later earnings" if recorded.owed_cents else "",
         )
-        say(f"Refund {recorded.refund_id}: {dollars(recorded.amount_cents)} of order {recorded.order_id}. {outcome}")
+        asked = recorded.asked_cents
+        less = "" if asked is None else f" That is what was left: {dollars(asked)} were asked for."
+        amount = "" if recorded.outcome is RefundOutcome.KEPT else f"{dollars(recorded.amount_cents)} of "
+        name = "Refund" if refund_id is None else f"Refund {recorded.refund_id}"
+        say(f"{name}: {amount}order {recorded.order_id}. {outcome}{less}")
     return 0
 
 
-async def _record(settings: Settings, wanted: Refund) -> RecordedRefund:
+async def _record(settings: Settings, wanted: Refund, keep: bool) -> RecordedRefund:  # noqa: FBT001 -- anyio.run passes by position
     async with ledger(settings) as database:
-        return await database.write(record_refund, wanted, actor="cli", now=database.now())
+        return await database.write(
+            _record_or_keep,
+            wanted,
+            keep=keep,
+            now=database.now(),
+            dates=settings.referral_settings.earning_dates,
+        )
+
+
+def _record_or_keep(
+    connection: Any,  # noqa: ANN401 -- SQLAlchemy's connection has its type in cashback/database/ alone
+    wanted: Refund,
+    *,
+    keep: bool,
+    now: datetime,
+    dates: EarningDates,
+) -> RecordedRefund:
+    """Record a refund. A mistyped order id must not be kept: only `--keep` keeps one of an order that is not known."""
+    if not keep and find_order(connection, MAIN, wanted.order_id) is None:
+        return record_refund(connection, wanted, actor="cli", now=now)
+    return receive_refund(connection, wanted, actor="cli", now=now, dates=dates)

@@ -12,8 +12,8 @@ NAME: Final = "cashback.service"
 UNIT: Final = """\
 [Unit]
 Description=Referral cashback bot
-Wants=network-online.target
-After=network-online.target
+Wants=network-online.target time-sync.target
+After=network-online.target time-sync.target
 
 [Service]
 Type=exec
@@ -21,9 +21,10 @@ WorkingDirectory={folder}
 Environment="CASHBACK_CONFIG={config}"
 ExecStart="{python}" -m cli bot
 Restart=on-failure
-RestartSec=5
+RestartSec=10
 RestartPreventExitStatus=78
-TimeoutStopSec=15
+TimeoutStopSec=20
+KillMode=mixed
 NoNewPrivileges=yes
 PrivateTmp=yes
 ProtectSystem=strict

@@ -11,6 +11,7 @@ from cashback.database.payouts import batches, retries
 from cashback.database.referral_program.people import BEFORE_ALL
 from cashback.domain.model import BatchReport, PayoutStatus
 from cashback.domain.money import dollars
+from cashback.domain.reason_texts import in_words
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.formatting import full_report_json, report_lines
@@ -59,10 +60,11 @@ async def _show_text(database: Database, report: BatchReport, limit: int) -> Non
         say(f"  Ended:    {moment(report.finished_at)}")
     say("")
     async for payout in _payouts(database, report.batch_number, limit):
-        reason = f": {payout['reason']}" if payout["reason"] else ""
+        reason = f": {in_words(payout['reason'])}" if payout["reason"] else ""
         cents = payout["paid_cents"] if payout["status"] == PayoutStatus.CREDITED else payout["approved_cents"]
         referrals = counted(payout["referral_count"], "referral")
-        say(f"  {payout['referrer_id']} - {dollars(cents)} ({referrals}) {payout['status']}{reason}")
+        back = f", {dollars(payout['reversed_cents'])} reversed" if payout["reversed_cents"] else ""
+        say(f"  {payout['referrer_id']} - {dollars(cents)} ({referrals}) {payout['status']}{back}{reason}")
     if report.users_planned > limit:
         say(f"  …and {report.users_planned - limit:,} more (--limit 0 lists all)")
     for each in await database.read(retries.attempts_of, report.batch_number, limit=ATTEMPTS_LISTED):

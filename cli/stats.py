@@ -9,6 +9,7 @@ import typer
 from cashback import charts
 from cashback.database.queries import statistics
 from cashback.database.queries.statistics import Statistics
+from cashback.domain.model import PaidWeek
 from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import Place, ledger
@@ -41,14 +42,23 @@ def _lines(found: Statistics, chart: Path | None) -> list[str]:
     payouts = counted(found.payouts, "payout")
     lines = [
         f"Distributed: {dollars(found.paid_cents)} to {counted(found.users, 'user')} in {payouts}",
+        f"Reversed:    {dollars(found.reversed_cents)}",
+        f"Net:         {dollars(found.net_cents)}",
         f"Average:     {dollars(found.average_cents)} per user",
         "",
-        *(f"  week of {monday:%Y-%m-%d}  {dollars(cents):>14}" for monday, cents in found.weeks),
+        *map(_week_line, found.weeks),
         "",
     ]
     for place, top in enumerate(found.top, start=1):
-        lines.append(f"  {place:>2}. {top.referrer_id} - {dollars(top.paid_cents)} ({counted(top.payouts, 'payout')})")
+        back = f", {dollars(top.reversed_cents)} reversed" if top.reversed_cents else ""
+        payouts = counted(top.payouts, "payout")
+        lines.append(f"  {place:>2}. {top.referrer_id} - {dollars(top.net_cents)} ({payouts}{back})")
     return [*lines, *([f"The chart is in {chart}."] if chart else [])]
+
+
+def _week_line(week: PaidWeek) -> str:
+    back = f"  {dollars(week.reversed_cents)} reversed" if week.reversed_cents else ""
+    return f"  week of {week.monday:%Y-%m-%d}  {dollars(week.paid_cents):>14}{back}"
 
 
 def _json(found: Statistics, chart: Path | None) -> dict[str, object]:
@@ -56,10 +66,22 @@ def _json(found: Statistics, chart: Path | None) -> dict[str, object]:
         "users": found.users,
         "payouts": found.payouts,
         "total_cents": found.paid_cents,
+        "reversed_cents": found.reversed_cents,
+        "net_cents": found.net_cents,
         "average_cents": found.average_cents,
-        "weeks": [{"monday": monday, "total_cents": cents} for monday, cents in found.weeks],
+        "weeks": [
+            {"monday": week.monday, "total_cents": week.paid_cents, "reversed_cents": week.reversed_cents}
+            for week in found.weeks
+        ],
         "top": [
-            {"referrer_id": top.referrer_id, "total_cents": top.paid_cents, "payouts": top.payouts} for top in found.top
+            {
+                "referrer_id": top.referrer_id,
+                "total_cents": top.paid_cents,
+                "reversed_cents": top.reversed_cents,
+                "net_cents": top.net_cents,
+                "payouts": top.payouts,
+            }
+            for top in found.top
         ],
         "chart": str(chart.absolute()) if chart else None,
     }

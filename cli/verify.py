@@ -5,15 +5,17 @@ from typing import Annotated
 import anyio
 import typer
 
-from cashback.database import audit_log
+from cashback.database import Database, audit_log, verifications
 from cashback.database.integrity import health, reconciliation
 from cashback.database.integrity.reconciliation import Verdict
 from cashback.database.payouts import batches
+from cashback.domain.errors import CashbackError
+from cashback.services import CLI
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.formatting import verdict_lines
 from cli.options import ConfigOption, DatabaseOption, JsonOption, parse_digest
-from cli.output import complain, counted, progress, say, say_json
+from cli.output import complain, counted, progress, remark, say, say_json
 
 
 def command(
@@ -66,4 +68,14 @@ async def _verify(settings: Settings, head: str | None, batch_id: str | None) ->
             number = await database.read(batches.find_named, batch_id)
             return await database.read(reconciliation.verify_batch, number), head_entry
         await database.read(health.require_sound, database.name)
-        return await database.read(reconciliation.verify), head_entry
+        verdict = await database.read(reconciliation.verify)
+        await _note(database, verdict)
+        return verdict, head_entry
+
+
+async def _note(database: Database, verdict: Verdict) -> None:
+    """Record the verification in the ledger; one that takes no entries, for example after its move, is verified too."""
+    try:
+        await database.write(verifications.note, breaches=len(verdict.breaches), actor=str(CLI), now=database.now())
+    except CashbackError as error:
+        remark(f"the ledger does not record this verification: {error}")

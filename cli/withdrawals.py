@@ -14,8 +14,9 @@ from cashback.domain.ports import NullObserver
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 from cashback.services import CLI, Actor, AdminService, Source
 from cashback.settings import Settings
+from cashback.shops.ids import may_be_rounded
 from cashback.shops.tables import BadRow
-from cashback.shops.transfers import Transfer, read_result, write_list
+from cashback.shops.transfers import Transfer, new_list, read_result, write_list
 from cli.context import Place, ledger
 from cli.options import ApproverOption, ConfigOption, DatabaseOption, JsonOption, LimitOption, ReasonOption
 from cli.output import UsageError, complain, counted, moment, say, say_json
@@ -163,22 +164,28 @@ def _export(settings: Settings, path: Path, *, as_json: bool) -> int:
 
 async def _export_to(settings: Settings, path: Path) -> list[Withdrawal]:
     async with open_payment_session(settings, NullObserver()) as session:
-        listed = await session.service.withdrawals_to_transfer(CLI)
-        write_list(
-            path,
-            [
-                (
-                    each.number,
-                    str(each.user_id),
-                    each.method,
-                    destination,
-                    f"{each.amount_cents // 100}.{each.amount_cents % 100:02}",
-                    each.requested_at.isoformat(timespec="seconds"),
-                )
-                for each, destination in listed
-            ],
-        )
-        return [each for each, _ in listed]
+        # Created before the audit log records the export, and removed if that fails.
+        with new_list(path):
+            return await _write(session.service, path)
+
+
+async def _write(service: AdminService, path: Path) -> list[Withdrawal]:
+    listed = await service.withdrawals_to_transfer(CLI)
+    write_list(
+        path,
+        [
+            (
+                each.number,
+                str(each.user_id),
+                each.method,
+                destination,
+                f"{each.amount_cents // 100}.{each.amount_cents % 100:02}",
+                each.requested_at.isoformat(timespec="seconds"),
+            )
+            for each, destination in listed
+        ],
+    )
+    return [each for each, _ in listed]
 
 
 def _import(settings: Settings, path: Path, approved_by: int | None, *, as_json: bool) -> int:
@@ -225,5 +232,6 @@ def _require_same(asked: Withdrawal, row: Transfer) -> None:
     """Refuse a row about another amount or member: it may be of another ledger."""
     if row.amount and parse_typed_dollars(row.amount.removeprefix("'")) != asked.amount_cents:
         raise CashbackError(f"the amount {row.amount[:20]} is not the {dollars(asked.amount_cents)} of the withdrawal")
-    if row.member and row.member.removeprefix("'") != str(asked.user_id):
-        raise CashbackError(f"the member {row.member[:20]} is not {asked.user_id}, who asked for it")
+    member = (row.member or "").removeprefix("'")
+    if member and member != str(asked.user_id) and not may_be_rounded(member, asked.user_id):
+        raise CashbackError(f"the member {member[:20]} is not {asked.user_id}, who asked for it")

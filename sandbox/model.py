@@ -138,9 +138,9 @@ class Invocation:
 class Message:
     """A message in its present state; `embeds` and `components` have Discord's JSON shapes.
 
-    `ephemeral_to` is the only member who sees it, None for everyone. `pinged` are the notified members. `settled` is
-    set as soon as the request that wrote it has its response, None for a person's message; `settled_at` is the moment,
-    in monotonic seconds.
+    `ephemeral_to` is the only member who sees it, None for everyone. `pinged` are the notified members, `pinged_roles`
+    the notified roles. `settled` is set as soon as the request that wrote it has its response, None for a person's
+    message; `settled_at` is the moment, in monotonic seconds.
     """
 
     id: int
@@ -160,6 +160,7 @@ class Message:
     ephemeral_to: int | None = None
     reactions: dict[str, list[int]] = field(default_factory=dict)
     pinged: list[int] = field(default_factory=list)
+    pinged_roles: list[int] = field(default_factory=list)
     pings_everyone: bool = False
     reference_id: int | None = None
     invocation: Invocation | None = None

@@ -357,4 +357,7 @@ class State:
         listed = {int(user_id) for user_id in rules.get("users", [])}
         mentioned = dict.fromkeys(int(user_id) for user_id in USER_MENTION.findall(message.content))
         message.pinged = [each for each in mentioned if each in self.members and ("users" in kinds or each in listed)]
+        roles = dict.fromkeys(int(role_id) for role_id in ROLE_MENTION.findall(message.content))
+        named = {int(role_id) for role_id in rules.get("roles", [])}
+        message.pinged_roles = [each for each in roles if each in self.roles and ("roles" in kinds or each in named)]
         message.pings_everyone = "everyone" in kinds and ("@everyone" in message.content or "@here" in message.content)

@@ -390,6 +390,7 @@ ON_BOTH: Final = (
     "tests/verification/crash/test_concurrent",
     "tests/verification/crash/test_crash",
     "tests/verification/crash/test_disk",
+    "tests/verification/crash/test_withdrawal_queue",
     "tests/verification/crash/test_workers",
 )
 """These always run on both databases; the others run on SQLite alone, unless DATABASE_URL is set: then all do."""

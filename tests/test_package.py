@@ -19,7 +19,7 @@ IMPORT_NAMES = {"bot", "cashback", "cli", "pipeline", "sandbox", "scheduler", "s
 LEFT_BY_TOOLS = {"__pycache__", "build", "dist", "mutants", "node_modules"}
 """Folders that tools leave in the tree; hidden ones are no part of it either, but for the one of the checks."""
 
-HIDDEN_PARTS = {".ci", ".gitignore"}
+HIDDEN_PARTS = {".ci", ".dockerignore", ".gitignore"}
 LEFT_BY_RUNS = (".pyc", ".db", ".db-wal", ".db-shm", "config.local.json", "soak.json")
 
 HOST = '''

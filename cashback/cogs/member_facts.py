@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any, Final
 
+from cashback.cogs.texts.history_embeds import PURCHASES_PER_PAGE
 from cashback.cogs.texts.member_embeds import REFERRALS_PER_PAGE, Facts, ProgramTerms
 from cashback.database import Database
-from cashback.database.queries import members
+from cashback.database.queries import earnings, members
+from cashback.database.queries.earnings import PurchaseFacts
 from cashback.database.referral_program import preferences, referrals
 from cashback.database.schedule import schedule, slots
 from cashback.database.wallets import statement
@@ -40,6 +42,25 @@ class MemberFacts:
             limit=REFERRALS_PER_PAGE,
             offset=number * REFERRALS_PER_PAGE,
         )
+
+    async def purchases(self, user_id: int, number: int) -> list[PurchaseFacts]:
+        """Return a page of the purchases of a member's referrals; the first page is 0."""
+        return await self._database.read(
+            earnings.purchases_page,
+            user_id,
+            self._database.now(),
+            limit=PURCHASES_PER_PAGE,
+            offset=number * PURCHASES_PER_PAGE,
+        )
+
+    async def purchase_pages(self, user_id: int) -> int:
+        """Return the number of those pages, at least 1."""
+        count = await self._database.read(earnings.count_purchases, user_id)
+        return max(1, -(-count // PURCHASES_PER_PAGE))
+
+    async def orders(self, user_id: int, order_id: str) -> list[PurchaseFacts]:
+        """Find an order of a member, or of their referrals."""
+        return await self._database.read(earnings.orders_named, user_id, order_id, self._database.now())
 
     async def facts(self, user_id: int) -> Facts:
         """Return all facts about a member."""

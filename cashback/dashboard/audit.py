@@ -9,7 +9,6 @@ import anyio
 from aiohttp import web
 
 from cashback.dashboard.auth import VISITOR
-from cashback.dashboard.metrics import Metrics
 from cashback.dashboard.pages import number_in, page, see_other
 from cashback.database import Database, audit_log
 from cashback.database.integrity.reconciliation import Verdict
@@ -34,8 +33,7 @@ class Verification:
 class Verifier:
     """Verifies the ledger, one verification at a time, and keeps the last result."""
 
-    def __init__(self, database: Database, service: AdminService, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, database: Database, service: AdminService) -> None:
         self._database = database
         self._service = service
         self._running = anyio.Lock()
@@ -53,7 +51,6 @@ class Verifier:
             began = anyio.current_time()
             at = self._database.now()
             verdict = await self._service.verify(actor)
-            self._metrics.note_verdict(verdict, at.timestamp())
             self.last = Verification(at=at, actor=str(actor), seconds=anyio.current_time() - began, verdict=verdict)
         finally:
             self._running.release()

@@ -16,7 +16,7 @@ from cashback.database.queries import browsing
 from cashback.database.queries.browsing import Page
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import BatchReport, BatchStatus, PayoutStatus
-from cashback.services import Actor, AdminService
+from cashback.services import AdminService
 
 BATCHES_ON_A_PAGE: Final = 50
 PAYOUTS_ON_A_PAGE: Final = 50
@@ -52,9 +52,9 @@ class Batches:
                     ("resume", self._service.resume),
                     ("retry", self._service.retry),
                     ("give-up", self._service.abandon),
-                    ("retry-notifications", self._service.retry_notifications_of_batch),
                 )
             ),
+            web.post("/batches/{number}/retry-notifications", self.retry_notifications),
         ]
 
     async def show_all(self, request: web.Request) -> web.StreamResponse:
@@ -75,17 +75,24 @@ class Batches:
         return see_other(f"/batches/{summary.batch_number}")
 
     def _decision(
-        self, decide: Callable[[Actor, int], Awaitable[Any]]
+        self, decide: Callable[..., Awaitable[Any]]
     ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Return the handler of one button."""
+        """Return the handler of one button. Its form carries the token of the batch that the page showed."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             number = number_in(request, "number")
-            await decide(request[VISITOR].actor, number)
+            await decide(request[VISITOR].actor, number, token=await field_of(request, "batch_token"))
             await self._reports.renew(number)
             return see_other(f"/batches/{number}")
 
         return handle
+
+    async def retry_notifications(self, request: web.Request) -> web.StreamResponse:
+        """Queue a batch's failed direct messages again."""
+        number = number_in(request, "number")
+        await self._service.retry_notifications_of_batch(request[VISITOR].actor, number)
+        await self._reports.renew(number)
+        return see_other(f"/batches/{number}")
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show one batch. A batch ID instead of a number redirects to the number."""

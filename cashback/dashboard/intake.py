@@ -26,6 +26,7 @@ from cashback.dashboard.signatures import KEY_HEADER, Keyring, Signed
 from cashback.database import Database
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
+from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.services import Actor, AdminService, Source
 from cashback.settings import Settings
 
@@ -67,18 +68,19 @@ class Intake:
     async def report_purchases(self, request: web.Request) -> web.StreamResponse:
         """Record one purchase or many, in one transaction."""
 
-        async def record(reported: Reported[Purchase], _actor: Actor) -> web.Response:
+        async def record(reported: Reported[Purchase | UnmatchedPurchase], actor: Actor) -> web.Response:
             await self._refuse_strangers(reported)
-            answers = await self._service.record_purchases(reported.entries)
+            answers = await self._service.record_reported(actor, reported.entries)
             return purchases_response(reported, answers)
 
         return await self._process(request, lambda value: purchases_in(value, self._database.now()), record)
 
-    async def _refuse_strangers(self, reported: Reported[Purchase]) -> None:
+    async def _refuse_strangers(self, reported: Reported[Purchase | UnmatchedPurchase]) -> None:
         """Raise ProblemError for the first buyer whose id the ledger does not know and no account can have."""
-        strangers = await self._service.strangers_among({purchase.buyer_id for purchase in reported.entries})
+        buyers = {purchase.buyer_id for purchase in reported.entries if isinstance(purchase, Purchase)}
+        strangers = await self._service.strangers_among(buyers)
         for place, purchase in enumerate(reported.entries):
-            if purchase.buyer_id in strangers:
+            if isinstance(purchase, Purchase) and purchase.buyer_id in strangers:
                 raise ProblemError(
                     INVALID,
                     f"buyer_id {purchase.buyer_id} {strangers[purchase.buyer_id]}.",

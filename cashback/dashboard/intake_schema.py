@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 from cashback.dashboard.problems import INVALID, MALFORMED, ProblemError
 from cashback.database.referral_program.purchases import LARGEST_PURCHASE_CENTS, Purchase
 from cashback.database.referral_program.refunds import Refund
+from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.domain.days import check_moment
 from cashback.domain.errors import CashbackError
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
@@ -25,6 +26,9 @@ BUYER_PATTERN: Final = "^([1-9][0-9]{0,17}|[1-8][0-9]{18})$"
 
 ACCOUNT_PATTERN: Final = "^([1-9][0-9]{16,17}|1[0-9]{18})$"
 """The ids of Discord's accounts. Members of the ledger may have smaller ones."""
+
+NO_BUYER: Final = (None, "")
+"""What a guest's order may have as its buyer; it may also have none."""
 
 E = TypeVar("E")
 
@@ -58,7 +62,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def purchases_in(value: Any, now: datetime) -> Reported[Purchase]:  # noqa: ANN401 -- whatever JSON holds
+def purchases_in(value: Any, now: datetime) -> Reported[Purchase | UnmatchedPurchase]:  # noqa: ANN401 -- whatever JSON holds
     """Parse one purchase, or `{"purchases": [...]}`. Raises ProblemError."""
     return _reported(value, "purchases", lambda entry, pointer: _purchase(entry, pointer, now))
 
@@ -86,23 +90,39 @@ def _reported(value: Any, name: str, read: Callable[[Mapping[str, Any], str], E]
     return Reported(entries=entries, is_bulk=True)
 
 
-def _purchase(entry: Mapping[str, Any], pointer: str, now: datetime) -> Purchase:
+def _purchase(entry: Mapping[str, Any], pointer: str, now: datetime) -> Purchase | UnmatchedPurchase:
     _only(entry, {"order_id", "buyer_id", "amount_cents", "purchased_at"}, pointer)
-    return Purchase(
-        order_id=_id(entry, "order_id", pointer),
-        buyer_id=_buyer(entry, pointer),
-        amount_cents=_amount(entry, pointer, minimum=0),
-        purchased_at=_moment(entry, pointer, now),
-    )
+    order_id = _id(entry, "order_id", pointer)
+    amount_cents = _amount(entry, pointer, minimum=0)
+    purchased_at = _moment(entry, pointer, now)
+    if entry.get("buyer_id") in NO_BUYER:
+        return UnmatchedPurchase(order_id, amount_cents, purchased_at)
+    return Purchase(order_id, _buyer(entry, pointer), amount_cents, purchased_at)
 
 
 def _refund(entry: Mapping[str, Any], pointer: str) -> Refund:
-    _only(entry, {"order_id", "refund_id", "amount_cents", "reason"}, pointer)
+    _only(entry, {"order_id", "refund_id", "amount_cents", "refunded_in_all_cents", "given_back", "reason"}, pointer)
+    order_id, reason = _id(entry, "order_id", pointer), _reason(entry, pointer)
+    if entry.get("refunded_in_all_cents") is not None:
+        for name in ("refund_id", "amount_cents", "given_back"):
+            if entry.get(name):
+                raise ProblemError(
+                    INVALID,
+                    f"{name} does not go together with refunded_in_all_cents; send one of them.",
+                    pointer=f"{pointer}/{name}",
+                )
+        in_all = _amount(entry, pointer, minimum=1, name="refunded_in_all_cents")
+        return Refund(order_id=order_id, amount_cents=in_all, reason=reason, is_in_all=True)
+    amount_cents = None if entry.get("amount_cents") is None else _amount(entry, pointer, minimum=1)
+    given_back = entry.get("given_back")
+    if given_back is not None and not isinstance(given_back, bool):
+        raise ProblemError(INVALID, "given_back is not true or false.", pointer=f"{pointer}/given_back")
     return Refund(
-        order_id=_id(entry, "order_id", pointer),
+        order_id=order_id,
+        amount_cents=amount_cents,
         refund_id=_id(entry, "refund_id", pointer),
-        amount_cents=None if entry.get("amount_cents") is None else _amount(entry, pointer, minimum=1),
-        reason=_reason(entry, pointer),
+        is_given_back=bool(given_back),
+        reason=reason,
     )
 
 
@@ -138,12 +158,12 @@ def _buyer(entry: Mapping[str, Any], pointer: str) -> int:
     raise ProblemError(INVALID, detail, pointer=f"{pointer}/buyer_id")
 
 
-def _amount(entry: Mapping[str, Any], pointer: str, *, minimum: int) -> int:
-    value = entry.get("amount_cents")
+def _amount(entry: Mapping[str, Any], pointer: str, *, minimum: int, name: str = "amount_cents") -> int:
+    value = entry.get(name)
     if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= LARGEST_PURCHASE_CENTS:
         return value
-    detail = f"amount_cents is not a whole number from {minimum} to {LARGEST_PURCHASE_CENTS}."
-    raise ProblemError(INVALID, detail, pointer=f"{pointer}/amount_cents")
+    detail = f"{name} is not a whole number from {minimum} to {LARGEST_PURCHASE_CENTS}."
+    raise ProblemError(INVALID, detail, pointer=f"{pointer}/{name}")
 
 
 def _moment(entry: Mapping[str, Any], pointer: str, now: datetime) -> datetime | None:

@@ -1,47 +1,73 @@
-"""Metrics for Prometheus: events are counted when they happen, the ledger's state is read when asked."""
+"""The process's own metrics for Prometheus: events are counted when they happen, by counters that begin at 0."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from importlib import metadata
 from typing import Final
 
 import anyio
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from cashback.dashboard.auth import is_same
-from cashback.dashboard.client_address import is_loopback
-from cashback.dashboard.health import Health
-from cashback.dashboard.request_log import RequestLog
-from cashback.dashboard.snapshot import Snapshot
-from cashback.database.integrity.reconciliation import Verdict
-from cashback.database.queries.overview import Overview
-from cashback.domain.model import BatchReport, BatchStatus, ChunkCredited, Delivery, PayoutNotice, SlotStatus
+from cashback.database import schema
+from cashback.domain.model import (
+    BatchReport,
+    BatchStatus,
+    ChunkCredited,
+    Delivery,
+    DeliveryStatus,
+    PayoutNotice,
+    PayoutStatus,
+)
 from cashback.domain.ports import Messenger, Observer
 
 CHUNK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-PROXY_HEADERS: Final = ("X-Forwarded-For", "Forwarded", "X-Real-IP", "Via")
+INTERRUPTED: Final = "interrupted"
+OUTCOMES: Final = (PayoutStatus.CREDITED, PayoutStatus.FAILED, PayoutStatus.SKIPPED)
+RUN_OUTCOMES: Final = (
+    BatchStatus.COMPLETED,
+    BatchStatus.COMPLETED_WITH_FAILURES,
+    BatchStatus.STOPPED,
+    BatchStatus.LAPSED,
+    INTERRUPTED,
+)
+INTAKE_STATUSES: Final = (200, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503)
+UNKNOWN: Final = float("nan")
+"""The value of a gauge that means nothing in this process: no rule is true of it."""
 
 
 class Metrics:
-    """The program's metrics, in a registry of their own."""
+    """The process's metrics, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        """`keys` are the names of the shops' keys, whose refused deliveries are counted."""
         self.registry = CollectorRegistry()
+        self.keys = frozenset(keys)
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"cashback_{name}", text, labels, registry=self.registry)
+        def counter(name: str, text: str, label: str, values: Iterable[object]) -> Counter:
+            made = Counter(f"cashback_{name}", text, [label], registry=self.registry)
+            for value in values:
+                # A counter that is born with its first event shows no increase to Prometheus.
+                made.labels(value)
+            return made
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"cashback_{name}", text, labels, registry=self.registry)
 
-        self.settled = counter("payouts_settled", "Payouts settled since the start.", "outcome")
-        self.credited_cents = counter("credited_cents", "Cents credited since the start.")
-        self.runs = counter("runs", "Runs of batches that ended since the start.", "outcome")
-        self.attempts = counter(
-            "direct_message_attempts", "Attempts to send a direct message since the start.", "outcome"
+        self.settled = counter("payouts_settled", "Payouts settled since the start.", "outcome", OUTCOMES)
+        self.credited_cents = Counter(
+            "cashback_credited_cents", "Cents credited since the start.", registry=self.registry
         )
-        self.intake_requests = counter("intake_requests", "Intake requests since the start, by status.", "status")
-        self.dropped_log_lines = gauge(
-            "dropped_log_lines", "Log lines about requests that were dropped since the start."
+        self.runs = counter("runs", "Runs of batches that ended since the start.", "outcome", RUN_OUTCOMES)
+        self.attempts = counter(
+            "direct_message_attempts",
+            "Attempts to send a direct message since the start.",
+            "outcome",
+            DeliveryStatus,
+        )
+        self.intake_requests = counter(
+            "intake_requests", "Intake requests since the start, by status.", "status", INTAKE_STATUSES
+        )
+        self.deliveries_refused = counter(
+            "deliveries_refused", "Deliveries refused since the start, by the shop's key.", "key", sorted(self.keys)
         )
         self.chunk_seconds = Histogram(
             "cashback_chunk_seconds",
@@ -49,42 +75,28 @@ class Metrics:
             buckets=CHUNK_BUCKETS,
             registry=self.registry,
         )
-        self.batches = gauge("batches", "Batches by state.", "status")
-        self.payouts = gauge("payouts", "Payouts by state; planned are those of open batches.", "status")
-        self.paid_cents = gauge("paid_cents", "Cents that finished batches have paid.")
-        self.pending_cents = gauge("pending_cents", "Cents that a batch would pay now.")
-        self.pending_referrers = gauge("pending_referrers", "Referrers that a batch would pay now.")
-        self.held_cents = gauge("held_cents", "Cents earned that are not payable yet.")
-        self.messages = gauge("direct_messages", "Direct messages by state.", "status")
-        self.slots = gauge("schedule_slots", "Schedule slots by status.", "status")
+        self.dropped_log_lines = gauge("dropped_log_lines", "Log lines that were dropped since the start.")
         self.waiting = gauge("runner_batches", "Batches that the runner is processing or has queued.")
         self.lag_seconds = gauge("loop_lag_seconds", "How late the event loop last woke a sleeping task.")
         self.healthy = gauge("healthy", "1 if a part of the program is healthy, else 0.", "part")
-        self.verified_at = gauge("last_verify_timestamp_seconds", "When the ledger was last verified; 0 if never.")
-        self.breaches = gauge("last_verify_breaches", "Breaches that the last verify found.")
-        self.as_of = gauge("snapshot_timestamp_seconds", "When the sums over the ledger were read.")
+        self.lease_held = gauge("lease_held", "1 if this process pays, 0 if it stands by.")
+        self.clock_doubted = gauge("clock_doubted", "1 if the clock is wrong by Discord's time, else 0.")
+        build = gauge("build_info", "1, with the program's version and its schema as labels.", "version", "schema")
+        build.labels(version(), schema.NEWEST).set(1)
 
-    def show(self, overview: Overview) -> None:
-        """Set the gauges of the ledger's state."""
-        for batch_status in BatchStatus:
-            self.batches.labels(batch_status).set(overview.batches.get(batch_status, 0))
-        for status, count in overview.payouts.items():
-            self.payouts.labels(status).set(count)
-        for slot_status in SlotStatus:
-            self.slots.labels(slot_status).set(overview.slots.get(slot_status, 0))
-        self.messages.labels("queued").set(overview.queued_messages)
-        for status, count in overview.settled_messages.items():
-            self.messages.labels(status).set(count)
-        self.paid_cents.set(overview.paid_cents)
-        self.pending_cents.set(overview.pending_cents)
-        self.pending_referrers.set(overview.pending_users)
-        self.held_cents.set(overview.held_cents)
-        self.as_of.set(overview.as_of.timestamp())
+    def count_delivery(self, key: str, status: int) -> None:
+        """Count an answer to a shop. A refusal counts for the shop's key if there is one of that name."""
+        self.intake_requests.labels(status).inc()
+        if key in self.keys and status in range(400, 500):
+            self.deliveries_refused.labels(key).inc()
 
-    def note_verdict(self, verdict: Verdict, at: float) -> None:
-        """Record a verdict, with its time in seconds since 1970."""
-        self.verified_at.set(at)
-        self.breaches.set(len(verdict.breaches))
+
+def version() -> str:
+    """Return the program's version, "unknown" if it runs without being installed."""
+    try:
+        return metadata.version("cashback")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 class CountingObserver:
@@ -101,7 +113,7 @@ class CountingObserver:
         if self._last is not None and self._last[0] == chunk.batch_number:
             self._metrics.chunk_seconds.observe(now - self._last[1])
         self._last = (chunk.batch_number, now)
-        for outcome, count in (("credited", chunk.credited), ("failed", chunk.failed), ("skipped", chunk.skipped)):
+        for outcome, count in zip(OUTCOMES, (chunk.credited, chunk.failed, chunk.skipped), strict=True):
             self._metrics.settled.labels(outcome).inc(count)
         self._metrics.credited_cents.inc(chunk.credited_cents)
         await self._next.progressed(chunk)
@@ -115,7 +127,7 @@ class CountingObserver:
     async def interrupted(self, batch_number: int, reason: str) -> None:
         """Count a run that ended early."""
         self._last = None
-        self._metrics.runs.labels("interrupted").inc()
+        self._metrics.runs.labels(INTERRUPTED).inc()
         await self._next.interrupted(batch_number, reason)
 
 
@@ -131,52 +143,3 @@ class CountingMessenger:
         delivery = await self._next.send(notice)
         self._metrics.attempts.labels(delivery.status).inc()
         return delivery
-
-
-def _may_read(request: web.Request, token: str | None) -> bool:
-    """Return whether a request may read the metrics: with the token or, if none is set, from this machine only."""
-    if token is not None:
-        sent = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return is_same(sent, token)
-    if any(name in request.headers for name in PROXY_HEADERS):
-        # A proxy on this machine passed on a request from another machine.
-        return False
-    # A page of another site can make its own name point to this machine, but not send another Host.
-    host = request.host.rpartition(":")[0] if request.host.rpartition(":")[2].isdigit() else request.host
-    return is_loopback(request.remote or "") and (host.lower() == "localhost" or is_loopback(host))
-
-
-class MetricsPage:
-    """`/metrics`: it shares the pages' sums over the ledger, so that frequent scrapes cost nothing."""
-
-    def __init__(
-        self,
-        metrics: Metrics,
-        snapshot: Snapshot,
-        health: Health,
-        waiting: Callable[[], int],
-        request_log: RequestLog,
-        token: str | None,
-    ) -> None:
-        self._request_log = request_log
-        self._metrics = metrics
-        self._snapshot = snapshot
-        self._health = health
-        self._waiting = waiting
-        self._token = token
-
-    def routes(self) -> list[web.RouteDef]:
-        """List the addresses."""
-        return [web.get("/metrics", self.show)]
-
-    async def show(self, request: web.Request) -> web.StreamResponse:
-        """Answer with all metrics. Raises HTTPForbidden."""
-        if not _may_read(request, self._token):
-            raise web.HTTPForbidden(reason="The metrics may be read from this machine only, or with the metrics token")
-        self._metrics.show(await self._snapshot.get())
-        self._metrics.waiting.set(self._waiting())
-        self._metrics.dropped_log_lines.set(self._request_log.dropped)
-        self._metrics.lag_seconds.set(self._health.lag_seconds)
-        for check in await self._health.checks():
-            self._metrics.healthy.labels(check.name).set(int(check.is_healthy))
-        return web.Response(body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -10,10 +10,12 @@ from cashback.dashboard import problems
 from cashback.dashboard.auth import VISITOR, SessionAuth, Visitor, is_same
 from cashback.dashboard.client_address import address_of
 from cashback.dashboard.connections import Connections
+from cashback.dashboard.form_origin import is_own_form
 from cashback.dashboard.metrics import Metrics
 from cashback.dashboard.pages import error_page, form_of
 from cashback.dashboard.problems import ProblemError
 from cashback.dashboard.request_log import RequestLog
+from cashback.dashboard.signatures import KEY_HEADER
 from cashback.database.errors import LedgerMovedError
 from cashback.domain.errors import (
     BlacklistedError,
@@ -26,6 +28,7 @@ from cashback.domain.errors import (
     StaleBatchError,
     UnknownBatchError,
 )
+from cashback.settings import DashboardSettings
 
 OPEN_TO_ALL: Final = ("/sign-in", "/static/", "/api/", "/metrics", "/healthz", "/readyz")
 API: Final = "/api/v1/"
@@ -80,18 +83,17 @@ class Middleware:
         metrics: Metrics,
         connections: Connections,
         request_log: RequestLog,
-        *,
-        trusted_proxies: int,
+        settings: DashboardSettings,
     ) -> None:
         self._connections = connections
         self._logger = request_log
-        self._trusted_proxies = trusted_proxies
+        self._settings = settings
         self._session_auth = session_auth
         self._metrics = metrics
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Serve one request; every error becomes an answer."""
-        address = address_of(request, trusted_proxies=self._trusted_proxies)
+        address = address_of(request, trusted_proxies=self._settings.proxies)
         response = None
         try:
             self._connections.begin(request, address)
@@ -106,7 +108,7 @@ class Middleware:
                 "%s %s from %s: status %d", request.method, _route_of(request), address, response.status
             )
         if request.path.startswith(API):
-            self._metrics.intake_requests.labels(response.status).inc()
+            self._metrics.count_delivery(request.headers.get(KEY_HEADER, ""), response.status)
         return response
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -119,7 +121,7 @@ class Middleware:
                 request[VISITOR] = visitor
                 self._connections.lift_time_limit(request)
                 if is_action:
-                    await _check_form(request, visitor)
+                    await self._check_form(request, visitor)
             return await handler(request)
         except ProblemError as error:
             return problems.problem(error.kind, error.detail, pointer=error.pointer)
@@ -140,6 +142,13 @@ class Middleware:
                 "An error in the program; its log has the details.",
             )
 
+    async def _check_form(self, request: web.Request, visitor: Visitor) -> None:
+        """Refuse a form of another site, or without this session's token. Raises NotAllowedError."""
+        token = (await form_of(request)).get("form_token", "")
+        is_of_session = isinstance(token, str) and is_same(token, visitor.form_token)
+        if not is_of_session or not is_own_form(request, self._settings, may_hide=True):
+            raise NotAllowedError("This form does not belong to your session; nothing was done. Load the page again.")
+
 
 def _route_of(request: web.Request) -> str:
     """Return the route of a request for the log, without the tokens and ids in its path."""
@@ -151,13 +160,6 @@ def _not_signed_in(request: web.Request, *, is_action: bool) -> web.StreamRespon
     if is_action or "text/event-stream" in request.headers.get("Accept", ""):
         return error_page(request, HTTPStatus.UNAUTHORIZED, "Your session has ended. Sign in again.")
     return web.Response(status=HTTPStatus.FOUND, headers={"Location": "/sign-in"})
-
-
-async def _check_form(request: web.Request, visitor: Visitor) -> None:
-    """Refuse a form without this session's token, which other sites do not know. Raises NotAllowedError."""
-    token = (await form_of(request)).get("form_token", "")
-    if not isinstance(token, str) or not is_same(token, visitor.form_token):
-        raise NotAllowedError("This form does not belong to your session; nothing was done. Load the page again.")
 
 
 def _answer(request: web.Request, status: int, text: str) -> web.StreamResponse:

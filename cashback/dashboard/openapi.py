@@ -53,14 +53,15 @@ def _schema(name: str) -> Json:
 
 SCHEMAS: Final[Json] = {
     "Purchase": _object(
-        ["order_id", "buyer_id", "amount_cents"],
+        ["order_id", "amount_cents"],
         {
             "order_id": _ORDER_ID,
             "buyer_id": {
-                "type": "string",
+                "type": ["string", "null"],
                 "pattern": ACCOUNT_PATTERN,
                 "description": "The Discord id of the buyer, as text: many languages round such a number. An id whose"
-                " moment of creation cannot be is refused, unless the ledger knows it.",
+                " moment of creation cannot be is refused, unless the ledger knows it. If it is missing, as at a guest"
+                " checkout, the order waits until an admin assigns it or it is reported again with its buyer.",
             },
             "amount_cents": _cents(0, "The price paid, in whole cents."),
             "purchased_at": {
@@ -72,13 +73,21 @@ SCHEMAS: Final[Json] = {
     ),
     "Purchases": _many("purchases", "Purchase"),
     "Refund": _object(
-        ["order_id", "refund_id"],
+        ["order_id"],
         {
             "order_id": _ORDER_ID,
             "refund_id": _REFUND_ID,
             "amount_cents": {
                 **_cents(1, "The amount refunded, in whole cents. If it is missing, it is the rest of the order."),
                 "type": ["integer", "null"],
+            },
+            "refunded_in_all_cents": {
+                **_cents(1, "In place of `refund_id` and `amount_cents`: all that was refunded of the order so far."),
+                "type": ["integer", "null"],
+            },
+            "given_back": {
+                "type": ["boolean", "null"],
+                "description": "True if the refund of this id was a dispute that the shop has won: it is given back.",
             },
             "reason": {
                 "type": ["string", "null"],
@@ -96,7 +105,7 @@ SCHEMAS: Final[Json] = {
                 "enum": [str(each) for each in PurchaseOutcome],
                 "description": "`earned` for the buyer's referrer; `nobody_earns`: the buyer has no referrer, or the"
                 " referrer is blacklisted; `repeated`: it was already reported; `conflicting`: it was reported with"
-                " another buyer or amount, and nothing was changed.",
+                " another buyer or amount, and nothing was changed; `waiting`: it has no buyer.",
             },
             "earned_cents": {"type": "integer", "description": "Whole cents; fractions of a cent are carried over."},
         },
@@ -110,11 +119,17 @@ SCHEMAS: Final[Json] = {
             "outcome": {
                 "enum": [*(str(each) for each in RefundOutcome), "refused"],
                 "description": "`taken_back`: the referrer's cashback was reduced; `nobody_earned` by the order;"
-                " `repeated`: it was already reported; `refused`: see `detail`, and nothing was changed.",
+                " `repeated`: it was already reported; `kept`: its order is not known yet, and it is applied when the"
+                " purchase comes; `given_back`: a dispute was won; `refused`: see `detail`, and nothing was changed.",
             },
             "amount_cents": {"type": "integer"},
             "taken_cents": {"type": "integer", "description": "The reduction of the cashback earned."},
             "detail": {"type": "string"},
+            "type": {
+                "type": "string",
+                "format": "uri-reference",
+                "description": "The kind of problem, if there is one.",
+            },
         },
     ),
     "RefundResults": _results("RefundResult"),
@@ -152,8 +167,11 @@ EXPLAINED: Final[dict[Kind, str]] = {
     problems.NOT_FOUND: "The address is wrong.",
     problems.METHOD: "The intake takes POST only.",
     problems.SLOW: f"The body did not arrive within {BODY_SECONDS} seconds.",
-    problems.CONFLICTING: "The order was reported with another buyer or amount. Nothing was changed.",
-    problems.NOT_DONE: "The order is unknown, the refund exceeds its rest, or this refund id has other contents.",
+    problems.CONFLICTING: "This order or refund was reported with other contents. Nothing was changed.",
+    problems.NOT_KNOWN_YET: "The refund is kept, and applied when its purchase comes. Send it again later.",
+    problems.NOTHING_LEFT: "All of the order was refunded before. Nothing was changed.",
+    problems.TOO_MUCH: "What was left of the order was refunded. The result has this type, and the status is 200.",
+    problems.NOT_DONE: "The refund is not valid. Nothing was changed.",
     problems.REPLAYED: "A request with this signature was already recorded. To try again, sign the request again.",
     problems.TOO_LARGE: f"The body is larger than {LARGEST_BODY_BYTES} bytes. Send it in parts.",
     problems.MEDIA_TYPE: "The Content-Type is not application/json.",

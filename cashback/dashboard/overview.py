@@ -12,7 +12,8 @@ from cashback.dashboard.pages import fragment, page
 from cashback.dashboard.snapshot import Snapshot
 from cashback.database import Database
 from cashback.database.queries import browsing
-from cashback.database.schedule import schedule, slots
+from cashback.database.queries.overview import Overview
+from cashback.services import AdminService
 
 BATCHES_SHOWN: Final = 8
 
@@ -20,8 +21,11 @@ BATCHES_SHOWN: Final = 8
 class OverviewPage:
     """Shows a live summary of the ledger."""
 
-    def __init__(self, database: Database, snapshot: Snapshot, health: Health, live: Live) -> None:
+    def __init__(
+        self, database: Database, service: AdminService, snapshot: Snapshot, health: Health, live: Live
+    ) -> None:
         self._database = database
+        self._service = service
         self._snapshot = snapshot
         self._health = health
         self._live = live
@@ -32,20 +36,18 @@ class OverviewPage:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show the page."""
-        return page(request, "overview.html", **await self._shown())
+        return page(request, "overview.html", **await self._shown(await self._snapshot.get_new()))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Stream the changes of the page."""
 
         async def render() -> Mapping[str, str]:
-            return {"overview": fragment(request, "overview_parts.html", await self._shown())}
+            shown = await self._shown(await self._snapshot.get())
+            return {"overview": fragment(request, "overview_parts.html", shown)}
 
         return await self._live.stream(request, render)
 
-    async def _shown(self) -> dict[str, Any]:
-        overview = await self._snapshot.get()
-        state = await self._database.read(schedule.find_state)
-        coming = await self._database.read(slots.coming, now=self._database.now(), count=1)
+    async def _shown(self, overview: Overview) -> dict[str, Any]:
         newest = await self._database.read(browsing.batches_page, before=None, limit=BATCHES_SHOWN)
         return {
             "now": self._database.now(),
@@ -53,8 +55,7 @@ class OverviewPage:
             "bars": bar_chart.bars(overview.weeks),
             "chart_width": bar_chart.WIDTH,
             "chart_height": bar_chart.HEIGHT,
-            "next_slot": coming[0] if coming else None,
-            "paused_by": state.paused_by if state else None,
+            "schedule": await self._service.schedule_overview(),
             "batches": newest.rows,
             "health": await self._health.checks(),
         }

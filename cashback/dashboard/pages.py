@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from cashback.dashboard import template_filters
 from cashback.dashboard.auth import VISITOR
+from cashback.database.referral_program.people import LARGEST_ID
 
 FORM_SECONDS: Final = 10
 LARGEST_PAGE: Final = 1_000_000
@@ -89,9 +90,10 @@ def _frame(request: web.Request) -> dict[str, Any]:
 
 
 def number_in(request: web.Request, name: str, *, default: int = 0) -> int:
-    """Read a whole number from the query or the path, or the default if it is missing or not a number."""
+    """Read a whole number from the query or the path, or the default if it is missing, not a number or too large."""
     text = request.match_info.get(name) or request.query.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < len(str(2**63)) else default
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_ID))
+    return int(text) if is_number and int(text) <= LARGEST_ID else default
 
 
 def page_in(request: web.Request) -> int:

@@ -15,6 +15,11 @@ class Kind:
     status: int
     title: str
 
+    @property
+    def address(self) -> str:
+        """Where the page of the API explains it."""
+        return f"/api/docs#{self.name}"
+
 
 MALFORMED = Kind(name="malformed", status=400, title="The request cannot be read")
 UNSIGNED = Kind(name="unsigned", status=401, title="The request is not signed by a known key")
@@ -23,6 +28,9 @@ NOT_FOUND = Kind(name="not-found", status=404, title="This address does not exis
 METHOD = Kind(name="method-not-allowed", status=405, title="This method is not allowed here")
 SLOW = Kind(name="slow", status=408, title="The request took too long to arrive")
 CONFLICTING = Kind(name="conflicting", status=409, title="This id was reported with other contents")
+NOT_KNOWN_YET = Kind(name="not-known-yet", status=409, title="This order is not known yet; send the refund again later")
+NOTHING_LEFT = Kind(name="nothing-left", status=409, title="Nothing is left to refund of this order")
+TOO_MUCH = Kind(name="too-much", status=200, title="More was refunded than was left of the order")
 NOT_DONE = Kind(name="not-done", status=409, title="This refund cannot be made")
 REPLAYED = Kind(name="replayed", status=409, title="This request was already recorded")
 TOO_LARGE = Kind(name="too-large", status=413, title="The request is too large")
@@ -33,8 +41,8 @@ FAILED = Kind(name="failed", status=500, title="An error in this program")
 UNAVAILABLE = Kind(name="unavailable", status=503, title="The ledger is not available at the moment")
 
 KINDS = (
-    *(MALFORMED, UNSIGNED, STALE, NOT_FOUND, METHOD, SLOW, CONFLICTING, NOT_DONE, REPLAYED, TOO_LARGE, MEDIA_TYPE),
-    *(INVALID, TOO_MANY, FAILED, UNAVAILABLE),
+    *(MALFORMED, UNSIGNED, STALE, NOT_FOUND, METHOD, SLOW, CONFLICTING, NOT_KNOWN_YET, NOTHING_LEFT, TOO_MUCH),
+    *(NOT_DONE, REPLAYED, TOO_LARGE, MEDIA_TYPE, INVALID, TOO_MANY, FAILED, UNAVAILABLE),
 )
 
 
@@ -51,7 +59,7 @@ class ProblemError(Exception):
 def problem(kind: Kind, detail: str, *, pointer: str | None = None) -> web.Response:
     """Return the response of a problem."""
     body: dict[str, Any] = {
-        "type": f"/api/docs#{kind.name}",
+        "type": kind.address,
         "title": kind.title,
         "status": kind.status,
         "detail": detail,

@@ -13,8 +13,9 @@ from cashback.database.payouts import outbox
 from cashback.database.queries import browsing, members
 from cashback.database.queries.browsing import ReferrerFilter
 from cashback.database.queries.members import MemberAccount
-from cashback.database.referral_program import referrals
-from cashback.database.wallets import withdrawals
+from cashback.database.referral_program import pending, referrals
+from cashback.database.referral_program.people import known_among
+from cashback.database.wallets import statement, withdrawals
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.services import AdminService
@@ -63,17 +64,25 @@ class Referrers:
             now=self._database.now(),
             which=which,
             found=found,
-            overview=await self._snapshot.get(),
+            top=await self._top() if which is ReferrerFilter.PENDING else (),
         )
 
+    async def _top(self) -> list[dict[str, Any]]:
+        """Return the largest pending amounts of the sums, as they are now: some may have been paid since."""
+        people = [each.referrer_id for each in (await self._snapshot.get_new()).top_pending]
+        found = await self._database.read(pending.pending_of, people, self._database.now())
+        return sorted(found, key=lambda row: (-row["pending_cents"], row["referrer_id"]))
+
     async def show(self, request: web.Request) -> web.StreamResponse:
-        """Show one referrer."""
+        """Show one referrer. Raises HTTPNotFound if the ledger does not know this member."""
         return page(request, "referrer.html", **await self._shown(request))
 
     async def _shown(self, request: web.Request) -> dict[str, Any]:
         referrer_id = number_in(request, "id")
         if not referrer_id:
             raise web.HTTPNotFound(reason="This is not a Discord id")
+        if not await self._database.read(known_among, [referrer_id]):
+            raise web.HTTPNotFound(reason=f"The ledger knows no member {referrer_id}: no referral, purchase or payout")
         page_number = page_in(request)
         now, read = self._database.now(), self._database.read
         account = await read(members.standing, referrer_id, now)
@@ -91,7 +100,7 @@ class Referrers:
             "reversed": await read(members.reversed_payouts, referrer_id, limit=NEWEST_SHOWN),
             "unsent": await read(outbox.count_unsent_to, referrer_id),
             "withdrawals": await read(withdrawals.newest, limit=NEWEST_SHOWN, user_id=referrer_id),
-            "transactions": await read(browsing.transactions_of, referrer_id, limit=NEWEST_SHOWN),
+            "transactions": (await read(statement.wallet_of, referrer_id, limit=NEWEST_SHOWN)).entries,
         }
 
     async def blacklist(self, request: web.Request) -> web.StreamResponse:

@@ -40,6 +40,7 @@ class SchedulePage:
             "schedule.html",
             now=self._database.now(),
             state=await self._database.read(schedule.find_state),
+            schedule=await self._service.schedule_overview(),
             coming=await self._coming(),
             past=await self._database.read(slots.latest, limit=PAST_SHOWN),
         )
@@ -66,7 +67,7 @@ class SchedulePage:
         raise CashbackError("This slot is not one of the next ones, or is already decided. Load the page again.")
 
     async def _coming(self) -> list[datetime]:
-        return await self._database.read(slots.coming, now=self._database.now(), count=COMING_SHOWN)
+        return await self._service.coming_slots(COMING_SHOWN)
 
 
 async def _reason(request: web.Request) -> str | None:

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, cast
 
 import anyio
 from aiohttp import web
 
+from cashback import logs
 from cashback.dashboard import middleware, pages
 from cashback.dashboard.audit import AuditPage, Verifier
 from cashback.dashboard.auth import RolesOf, SessionAuth
@@ -15,16 +17,20 @@ from cashback.dashboard.batches import Batches
 from cashback.dashboard.connections import IDLE_SECONDS, Connections
 from cashback.dashboard.health import Health
 from cashback.dashboard.intake import Intake
+from cashback.dashboard.ledger_metrics import LedgerMetrics
 from cashback.dashboard.listener import Listener
 from cashback.dashboard.live import Live
-from cashback.dashboard.metrics import Metrics, MetricsPage
+from cashback.dashboard.metrics import Metrics
+from cashback.dashboard.metrics_page import MetricsPage, ProcessState
 from cashback.dashboard.openapi import Description
+from cashback.dashboard.orders import OrdersPage
 from cashback.dashboard.overview import OverviewPage
 from cashback.dashboard.referrers import Referrers
 from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
+from cashback.dashboard.wallets import WalletsPage
 from cashback.dashboard.withdrawals import WithdrawalsPage
 from cashback.database import Database
 from cashback.services import AdminService
@@ -42,13 +48,16 @@ logger = logging.getLogger(__name__)
 class Dependencies:
     """The parts of the program that the dashboard asks.
 
-    `is_online` is None if the process does not connect to Discord; `waiting` counts the runner's batches.
+    `is_online` is None if the process does not connect to Discord; `waiting` counts the runner's batches; `is_paying`
+    is None if the process never holds the lease. A worker serves health and metrics only.
     """
 
     roles_of: RolesOf
     is_online: Callable[[], bool] | None
     waiting: Callable[[], int]
     metrics: Metrics
+    is_paying: Callable[[], bool] | None = None
+    is_worker: bool = False
 
 
 class Dashboard:
@@ -66,27 +75,39 @@ class Dashboard:
         self._snapshot = Snapshot(database, min_payout_cents=settings.referral_settings.min_payout_cents)
         self._health = Health(database, dependencies.is_online)
         self._intake = Intake(database, service, settings)
-        self._routes = (
-            OverviewPage(database, self._snapshot, self._health, self._live),
+        operations = (self._health, self._metrics_page(database, service, settings, dependencies))
+        pages_and_intake = (
+            OverviewPage(database, service, self._snapshot, self._health, self._live),
             Batches(database, service, self._live),
             Referrers(database, service, self._snapshot, settings),
             SchedulePage(database, service),
+            WalletsPage(database),
             WithdrawalsPage(database, service),
-            AuditPage(database, Verifier(database, service, dependencies.metrics)),
+            OrdersPage(database, service),
+            AuditPage(database, Verifier(database, service)),
             SignIn(database, self._session_auth, settings),
             self._intake,
             Description(database, settings),
-            self._health,
-            MetricsPage(
-                dependencies.metrics,
-                self._snapshot,
-                self._health,
-                dependencies.waiting,
-                self._request_log,
-                settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-            ),
         )
+        self._routes = operations if dependencies.is_worker else (*pages_and_intake, *operations)
         self.listening = anyio.Event()
+
+    def _metrics_page(
+        self, database: Database, service: AdminService, settings: Settings, dependencies: Dependencies
+    ) -> MetricsPage:
+        metrics = dependencies.metrics
+        ledger = None
+        if not dependencies.is_worker:
+            is_a_file = isinstance(database.location, Path)
+            ledger = LedgerMetrics(metrics.registry, is_backed_up_by_us=is_a_file), self._snapshot
+        state = ProcessState(
+            waiting=dependencies.waiting,
+            dropped_log_lines=lambda: self._request_log.dropped + logs.writer().dropped,
+            is_paying=dependencies.is_paying,
+            clock_check=service.clock_check,
+        )
+        token = settings.metrics_token.get_secret_value() if settings.metrics_token else None
+        return MetricsPage(metrics, self._health, state, token, ledger=ledger)
 
     def application(self) -> web.Application:
         """Build the application: middleware, templates and routes."""
@@ -95,7 +116,7 @@ class Dashboard:
             self._metrics,
             self._connections,
             self._request_log,
-            trusted_proxies=self._settings.proxies,
+            self._settings,
         )
 
         @web.middleware

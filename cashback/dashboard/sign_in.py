@@ -7,6 +7,7 @@ from aiohttp import web
 
 from cashback.dashboard.auth import VISITOR, SessionAuth
 from cashback.dashboard.client_address import address_of
+from cashback.dashboard.form_origin import is_own_form
 from cashback.dashboard.pages import error_page, page, see_other
 from cashback.dashboard.rate_limit import RateLimit
 from cashback.database import Database
@@ -49,20 +50,11 @@ class SignIn:
         """Redeem the link. After too many attempts an address is refused without a check of the link."""
         if not self._attempts.admits(address_of(request, trusted_proxies=self._settings.dashboard.proxies)):
             return error_page(request, HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts to sign in; wait a minute.")
-        if not self._is_own_form(request):
+        if not is_own_form(request, self._settings.dashboard):
             return error_page(request, HTTPStatus.FORBIDDEN, "This form came from another site. Open the link again.")
         response = see_other("/")
         await self._session_auth.sign_in(request.match_info["token"], response)
         return response
-
-    def _is_own_form(self, request: web.Request) -> bool:
-        """Return whether a browser sent the form from the page of the link; programs send no origin."""
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-            return False
-        own = {self._settings.dashboard.address.lower()}
-        if self._settings.dashboard.public_url is None:
-            own.add(f"http://{request.host}".lower())
-        return all(origin.lower() in own for origin in request.headers.getall("Origin", []))
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
         """End the session."""

@@ -7,12 +7,15 @@ import anyio
 
 from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database import Database
-from cashback.database.queries.overview import Overview, overview
+from cashback.database.queries.overview import Overview, Stamp, overview, stamp
 from cashback.domain.errors import CashbackError
 
 YOUNG_SECONDS: Final = 3
 USABLE_SECONDS: Final = 120
 """Older sums are read again before they are shown; younger sums are shown, and renewed in the background."""
+
+QUICK_SECONDS: Final = 0.25
+"""If the last read took at most this long, a page waits for sums that have the newest payouts."""
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +28,27 @@ class Snapshot:
         self._min_payout_cents = min_payout_cents
         self._overviews = TtlCache(self._read, seconds=USABLE_SECONDS)
         self._asked = anyio.Event()
+        self._read_seconds = 0.0
+        self._stamp: Stamp | None = None
 
     async def _read(self, _key: str) -> Overview:
-        return await self._database.read(overview, now=self._database.now(), min_payout_cents=self._min_payout_cents)
+        began = anyio.current_time()
+        now = self._database.now()
+        # In this order: what is written between the two makes the stamp older than the sums, never younger.
+        read_stamp = await self._database.read(stamp)
+        found = await self._database.read(overview, now=now, min_payout_cents=self._min_payout_cents)
+        self._stamp, self._read_seconds = read_stamp, anyio.current_time() - began
+        return found
+
+    async def get_new(self) -> Overview:
+        """Return the newest sums. If something was decided or paid since they were read, read them again first.
+
+        On a ledger that takes long to read it returns those of `get`.
+        """
+        found = await self.get()
+        if self._read_seconds > QUICK_SECONDS or await self._database.read(stamp) == self._stamp:
+            return found
+        return await self._overviews.renew("ledger")
 
     async def get(self) -> Overview:
         """Return the newest sums; if they are not young, have them renewed."""

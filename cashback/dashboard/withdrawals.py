@@ -46,17 +46,27 @@ class WithdrawalsPage:
 
     async def approve(self, request: web.Request) -> web.StreamResponse:
         """Give the first of two approvals."""
-        await self._service.approve_withdrawal(request[VISITOR].actor, number_in(request, "number"))
+        await self._service.approve_withdrawal(
+            request[VISITOR].actor, number_in(request, "number"), version=await field_of(request, "version") or None
+        )
         return see_other("/withdrawals")
 
     async def pay(self, request: web.Request) -> web.StreamResponse:
         """Mark a request as paid."""
-        reference = await field_of(request, "reference")
-        await self._service.pay_withdrawal(request[VISITOR].actor, number_in(request, "number"), reference=reference)
+        await self._service.pay_withdrawal(
+            request[VISITOR].actor,
+            number_in(request, "number"),
+            reference=await field_of(request, "reference"),
+            version=await field_of(request, "version") or None,
+        )
         return see_other("/withdrawals")
 
     async def decline(self, request: web.Request) -> web.StreamResponse:
         """Decline a request."""
-        reason = await field_of(request, "reason")
-        await self._service.decline_withdrawal(request[VISITOR].actor, number_in(request, "number"), reason=reason)
+        await self._service.decline_withdrawal(
+            request[VISITOR].actor,
+            number_in(request, "number"),
+            reason=await field_of(request, "reason"),
+            version=await field_of(request, "version") or None,
+        )
         return see_other("/withdrawals")

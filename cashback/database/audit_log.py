@@ -9,12 +9,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select
 
 from cashback.database.dialect import next_in_line
-from cashback.database.tables import audit_log
+from cashback.database.tables import audit_log, is_upkeep
 
 FIRST_DIGEST: Final = "0" * 64
 BATCH_APPROVED: Final = "batch_approved"
 BATCH_FINISHED: Final = "batch_finished"
-
+BACKUP_MADE: Final = "backup_made"
+HEAD_POSTED: Final = "head_posted"
 
 _ADD: Final = insert(audit_log)
 _HEAD: Final = select(audit_log.c.digest).order_by(audit_log.c.id.desc()).limit(1)
@@ -62,6 +63,13 @@ def find_head(connection: Connection, digest: str) -> int | None:
     A digest that was written down elsewhere proves every entry up to its own.
     """
     return connection.scalars(select(audit_log.c.id).where(audit_log.c.digest == digest)).first()
+
+
+def newest(connection: Connection, action: str) -> dict[str, Any] | None:
+    """Return the newest entry of an action of upkeep, its details as text; None if there is none."""
+    query = select(audit_log).where(is_upkeep, audit_log.c.action == action).order_by(audit_log.c.id.desc()).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    return dict(row) if row else None
 
 
 def broken_entries(connection: Connection) -> Iterator[str]:

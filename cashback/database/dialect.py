@@ -38,6 +38,7 @@ from sqlalchemy.sql.elements import Over
 
 from cashback.database import temporary_files
 from cashback.domain.errors import DatabaseUnavailableError
+from cashback.domain.extras import Library
 
 Location = Path | URL
 """An SQLite file, or the address of a PostgreSQL database."""
@@ -178,9 +179,7 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
             connect_args={"fallback_application_name": APPLICATION_NAME, "connect_timeout": BUSY_TIMEOUT_SECONDS},
         )
     except ModuleNotFoundError as error:
-        raise DatabaseUnavailableError(
-            f"Database {name_of(url)} needs the driver psycopg; install it with pip install 'cashback[postgresql]'."
-        ) from error
+        raise DatabaseUnavailableError(str(Library.POSTGRESQL.missing())) from error
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
@@ -319,10 +318,11 @@ def _postgresql_refusal(name: str, occasion: str, refusal: str) -> list[str]:
     trigger = f"CREATE OR REPLACE TRIGGER {name} BEFORE {what} FOR EACH ROW"
     if "(SELECT" in when:
         # A trigger's WHEN may not ask other tables here, a function may.
+        row = "OLD" if what.startswith("DELETE") else "NEW"
         statements += [
             (
                 f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS"
-                f" $$ BEGIN IF {when} THEN {RAISE} END IF; RETURN NEW; END $$"
+                f" $$ BEGIN IF {when} THEN {RAISE} END IF; RETURN {row}; END $$"
             ),
             f"{trigger} EXECUTE FUNCTION {name}('{refusal}')",
         ]

@@ -12,6 +12,16 @@ _OURS: Final = (
     " ('cashback_withdrawal', 'cashback_withdrawal_returned', 'cashback_adjustment'))"
 )
 
+_NOT_UNDONE: Final = (
+    "NOT EXISTS (SELECT 1 FROM cashback_intakes i WHERE i.number = OLD.intake_number AND i.undone_at IS NOT NULL)"
+)
+"""Only the rows of an import that was undone may go."""
+
+_ITS_PURCHASE_NOT_UNDONE: Final = (
+    "NOT EXISTS (SELECT 1 FROM cashback_intakes i JOIN cashback_referral_purchases p ON p.intake_number = i.number"
+    " WHERE p.source = OLD.source AND p.order_id = OLD.order_id AND i.undone_at IS NOT NULL)"
+)
+
 _REFUSED: Final = {
     "cashback_wallet_transactions_fixed": (
         f"UPDATE ON wallet_transactions WHEN {_OURS}",
@@ -91,17 +101,65 @@ _REFUSED: Final = {
         (
             "UPDATE ON cashback_referral_purchases WHEN NEW.refunded_cents < OLD.refunded_cents"
             " OR (NEW.source, NEW.order_id, NEW.intake_number, NEW.buyer_id, NEW.amount_cents, NEW.purchased_at,"
-            " NEW.recorded_at, NEW.payable_at) IS DISTINCT FROM (OLD.source, OLD.order_id, OLD.intake_number,"
-            " OLD.buyer_id, OLD.amount_cents, OLD.purchased_at, OLD.recorded_at, OLD.payable_at)"
+            " NEW.recorded_at, NEW.payable_at, NEW.correction_number) IS DISTINCT FROM (OLD.source, OLD.order_id,"
+            " OLD.intake_number, OLD.buyer_id, OLD.amount_cents, OLD.purchased_at, OLD.recorded_at, OLD.payable_at,"
+            " OLD.correction_number)"
             " OR ((NEW.referral_id, NEW.rate_ppm, NEW.earned_cents)"
             " IS DISTINCT FROM (OLD.referral_id, OLD.rate_ppm, OLD.earned_cents)"
             " AND (OLD.referral_id IS NOT NULL OR NEW.referral_id IS NULL OR NEW.rate_ppm > OLD.rate_ppm))"
         ),
         "a purchase is never changed but by a refund, and by the referral that it waited for",
     ),
-    "cashback_referral_purchases_kept": ("DELETE ON cashback_referral_purchases", "purchases are only ever added to"),
+    "cashback_referral_purchases_kept": (
+        f"DELETE ON cashback_referral_purchases WHEN {_NOT_UNDONE}",
+        "purchases are only ever added to",
+    ),
     "cashback_referral_refunds_fixed": ("UPDATE ON cashback_referral_refunds", "refunds are only ever added to"),
-    "cashback_referral_refunds_kept": ("DELETE ON cashback_referral_refunds", "refunds are only ever added to"),
+    "cashback_referral_refunds_kept": (
+        f"DELETE ON cashback_referral_refunds WHEN {_NOT_UNDONE} AND {_ITS_PURCHASE_NOT_UNDONE}",
+        "refunds are only ever added to",
+    ),
+    "cashback_unmatched_purchases_fixed": (
+        (
+            "UPDATE ON cashback_unmatched_purchases WHEN OLD.buyer_id IS NOT NULL OR (NEW.source, NEW.order_id,"
+            " NEW.amount_cents, NEW.rate_ppm, NEW.purchased_at, NEW.recorded_at, NEW.intake_number) IS DISTINCT FROM"
+            " (OLD.source, OLD.order_id, OLD.amount_cents, OLD.rate_ppm, OLD.purchased_at, OLD.recorded_at,"
+            " OLD.intake_number)"
+        ),
+        "a purchase that waits for its member is settled once and never changed",
+    ),
+    "cashback_unmatched_purchases_kept": (
+        f"DELETE ON cashback_unmatched_purchases WHEN {_NOT_UNDONE}",
+        "purchases are only ever added to",
+    ),
+    "cashback_kept_refunds_fixed": (
+        (
+            "UPDATE ON cashback_kept_refunds WHEN OLD.applied_at IS NOT NULL OR (NEW.number, NEW.source, NEW.order_id,"
+            " NEW.refund_id, NEW.kind, NEW.amount_cents, NEW.reason, NEW.kept_by, NEW.kept_at, NEW.intake_number)"
+            " IS DISTINCT FROM (OLD.number, OLD.source, OLD.order_id, OLD.refund_id, OLD.kind, OLD.amount_cents,"
+            " OLD.reason, OLD.kept_by, OLD.kept_at, OLD.intake_number)"
+        ),
+        "a kept refund is applied once and never changed",
+    ),
+    "cashback_kept_refunds_kept": (
+        f"DELETE ON cashback_kept_refunds WHEN {_NOT_UNDONE}",
+        "kept refunds are only ever added to",
+    ),
+    "cashback_order_corrections_fixed": ("UPDATE ON cashback_order_corrections", "corrections are only ever added to"),
+    "cashback_order_corrections_kept": ("DELETE ON cashback_order_corrections", "corrections are only ever added to"),
+    "cashback_intakes_fixed": (
+        (
+            "UPDATE ON cashback_intakes WHEN (NEW.number, NEW.source, NEW.kind, NEW.at, NEW.actor) IS DISTINCT FROM"
+            " (OLD.number, OLD.source, OLD.kind, OLD.at, OLD.actor) OR OLD.undone_at IS NOT NULL"
+            " OR (OLD.rows > 0 AND (NEW.rows, NEW.cents, NEW.digest) IS DISTINCT FROM"
+            " (OLD.rows, OLD.cents, OLD.digest))"
+        ),
+        "an import or delivery is never changed, and undone once",
+    ),
+    "cashback_intakes_kept": (
+        "DELETE ON cashback_intakes WHEN OLD.rows > 0",
+        "imports and deliveries are only ever added to",
+    ),
     "cashback_payouts_retried_or_given_up": (
         "UPDATE ON cashback_payouts WHEN OLD.status = 'failed' AND NEW.status NOT IN ('planned', 'skipped')",
         "a failed payout is planned anew or given up, nothing else",
@@ -180,6 +238,12 @@ _KEYS: Final = {
     "cashback_reversals": ("number",),
     "cashback_referral_purchases": ("source", "order_id"),
     "cashback_referral_refunds": ("source", "refund_id"),
+    "cashback_withdrawals": ("number",),
+    "cashback_wallet_adjustments": ("transaction_id",),
+    "cashback_unmatched_purchases": ("source", "order_id"),
+    "cashback_kept_refunds": ("number",),
+    "cashback_order_corrections": ("number",),
+    "cashback_intakes": ("number",),
     "cashback_audit_log": ("id",),
 }
 """Tables of ours whose rows are never replaced. SQLite's INSERT OR REPLACE asks no trigger about what it deletes."""

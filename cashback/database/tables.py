@@ -423,6 +423,8 @@ referral_purchases = Table(
     # The shop, and the import, delivery or command; NULL for what was recorded before there were intakes.
     Column("source", Text, nullable=False, server_default="main"),
     Column("intake_number", BigInteger),
+    # The correction that made this row: it continues the order that the correction names.
+    Column("correction_number", BigInteger),
     PrimaryKeyConstraint("source", "order_id"),
     CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
     CheckConstraint("refunded_cents BETWEEN 0 AND amount_cents", name="never_refunded_beyond_its_amount"),
@@ -444,6 +446,11 @@ referral_refunds = Table(
     Column("refunded_at", Moment, nullable=False),
     Column("source", Text, nullable=False, server_default="main"),
     Column("intake_number", BigInteger),
+    # A correction takes off what is left of a row; a shop's refund has none.
+    Column("correction_number", BigInteger),
+    # What the shop asked for if less was left; and the refund's own id in the further rows that it was taken from.
+    Column("asked_cents", BigInteger),
+    Column("part_of", Text),
     PrimaryKeyConstraint("source", "refund_id"),
     ForeignKeyConstraint(
         ["source", "order_id"], ["cashback_referral_purchases.source", "cashback_referral_purchases.order_id"]
@@ -451,6 +458,92 @@ referral_refunds = Table(
     CheckConstraint("amount_cents > 0", name="refunds_something"),
     CheckConstraint("taken_cents >= 0", name="never_gives"),
     sqlite_with_rowid=False,
+)
+
+unmatched_purchases = Table(
+    "cashback_unmatched_purchases",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("rate_ppm", Integer, nullable=False),
+    Column("purchased_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("waits_until", Moment, nullable=False),
+    Column("intake_number", BigInteger),
+    # NULL while it waits; then the member whose purchase it is, which is an ordinary purchase from then on.
+    Column("buyer_id", BigInteger),
+    Column("settled_at", Moment),
+    Column("settled_by", Text),
+    PrimaryKeyConstraint("source", "order_id"),
+    CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
+    CheckConstraint("rate_ppm BETWEEN 0 AND 1000000", name="rate_is_a_share"),
+    CheckConstraint("(buyer_id IS NULL) = (settled_at IS NULL)", name="settled_once"),
+    sqlite_with_rowid=False,
+)
+
+unmatched_hints = Table(
+    "cashback_unmatched_hints",
+    metadata,
+    # A keyed hash of something that the shop knows of the buyer: never the thing itself.
+    Column("hint", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    PrimaryKeyConstraint("hint", "source", "order_id"),
+    ForeignKeyConstraint(
+        ["source", "order_id"], ["cashback_unmatched_purchases.source", "cashback_unmatched_purchases.order_id"]
+    ),
+    CheckConstraint("length(hint) = 64", name="hashed"),
+    sqlite_with_rowid=False,
+)
+
+kept_refunds = Table(
+    "cashback_kept_refunds",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    Column("refund_id", Text, nullable=False),
+    # An amount, the sum of all refunds so far, or a dispute that was won before its loss was known.
+    Column("kind", Text, nullable=False),
+    # NULL for the whole order.
+    Column("amount_cents", BigInteger),
+    Column("reason", Text),
+    Column("kept_by", Text, nullable=False),
+    Column("kept_at", Moment, nullable=False),
+    Column("intake_number", BigInteger),
+    # When its purchase came.
+    Column("applied_at", Moment),
+    UniqueConstraint("source", "refund_id", "kind", name="kept_once"),
+    CheckConstraint("kind IN ('refund', 'in_all', 'given_back')", name="kind_known"),
+    CheckConstraint("amount_cents > 0", name="refunds_something"),
+    sqlite_autoincrement=True,
+)
+
+order_corrections = Table(
+    "cashback_order_corrections",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    # The order as it was first recorded.
+    Column("order_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    # The order's buyer and amount from then on; of a dispute that was won, what it gives back.
+    Column("buyer_id", BigInteger, nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    # The refund that was given back, once.
+    Column("refund_id", Text),
+    Column("reason", Text),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    ForeignKeyConstraint(
+        ["source", "order_id"], ["cashback_referral_purchases.source", "cashback_referral_purchases.order_id"]
+    ),
+    UniqueConstraint("source", "refund_id", name="given_back_once"),
+    CheckConstraint("kind IN ('given_back', 'reassigned', 'amount')", name="kind_known"),
+    CheckConstraint("amount_cents >= 0", name="amount_not_negative"),
+    CheckConstraint("(kind = 'given_back') = (refund_id IS NOT NULL)", name="gives_back_a_refund"),
+    sqlite_autoincrement=True,
 )
 
 absent_members = Table(
@@ -641,6 +734,16 @@ command_claims = Table(
     sqlite_with_rowid=False,
 )
 
+last_verification = Table(
+    "cashback_last_verification",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("verified_at", Moment, nullable=False),
+    Column("verified_by", Text, nullable=False),
+    Column("breaches", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="the_last_one"),
+)
+
 cashback_origin = Table(
     "cashback_origin",
     metadata,
@@ -657,6 +760,9 @@ is_flagged = referrals.c.is_blacklisted != literal_column("0")
 is_waiting = and_(referral_purchases.c.referral_id.is_(None), referral_purchases.c.rate_ppm > literal_column("0"))
 """A purchase whose buyer had no referrer at that time."""
 
+is_unmatched = unmatched_purchases.c.buyer_id.is_(None)
+is_kept = kept_refunds.c.applied_at.is_(None)
+is_correcting = referral_purchases.c.correction_number.is_not(None)
 is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
 # SQLite takes a partial index only where the query says its condition with the same constants, not with parameters.
 is_queued = notifications.c.status == literal_column("'queued'")
@@ -666,6 +772,8 @@ is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status 
 is_untold = literal_column("coalesce(told_status, '') <> status", Boolean)
 is_requested = withdrawals.c.status == literal_column("'requested'")
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
+is_upkeep = literal_column("action IN ('backup_made', 'head_posted')", Boolean)
+"""An audit entry about the ledger's care, of which the newest is asked for often."""
 
 
 def _index(name: str, *columns: Column[Any], where: ColumnElement[bool] | None = None, unique: bool = False) -> Index:
@@ -680,6 +788,7 @@ INDEXES: Final = (
     # Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.
     _index("notifications_settled", notifications.c.batch_number, notifications.c.status, where=is_settled),
     _index("audit_log_by_batch", audit_log.c.batch_number, audit_log.c.id),
+    _index("audit_log_upkeep", audit_log.c.action, audit_log.c.id, where=is_upkeep),
     _index("referrals_by_referrer", referrals.c.referrer_user_id),
     # Discovery and crediting cost what is pending, not what is stored.
     _index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, where=unpaid),
@@ -697,6 +806,11 @@ INDEXES: Final = (
         "referral_purchases_refunded", referral_purchases.c.source, referral_purchases.c.order_id, where=is_refunded
     ),
     _index("referral_purchases_waiting", referral_purchases.c.buyer_id, where=is_waiting),
+    _index("referral_purchases_correcting", referral_purchases.c.correction_number, where=is_correcting),
+    _index("order_corrections_by_order", order_corrections.c.source, order_corrections.c.order_id),
+    _index("kept_refunds_by_order", kept_refunds.c.source, kept_refunds.c.order_id, where=is_kept),
+    _index("unmatched_purchases_waiting", unmatched_purchases.c.waits_until, where=is_unmatched),
+    _index("unmatched_hints_by_order", unmatched_hints.c.source, unmatched_hints.c.order_id),
     _index("referral_refunds_by_order", referral_refunds.c.source, referral_refunds.c.order_id),
     _index("referral_refunds_by_referral", referral_refunds.c.referral_id),
     _index("withdrawals_one_open", withdrawals.c.user_id, where=is_requested, unique=True),

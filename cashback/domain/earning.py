@@ -30,6 +30,8 @@ class Origin:
 
     source: str = MAIN
     intake_number: int | None = None
+    correction_number: int | None = None
+    """The correction that a purchase or refund belongs to, if it does not come from a shop."""
 
 
 ANY_TIME: Final = EarningDates()

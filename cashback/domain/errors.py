@@ -21,6 +21,26 @@ class RefundRefusedError(CashbackError):
     """This refund cannot be recorded."""
 
 
+class UnknownOrderError(RefundRefusedError):
+    """This order is not known yet."""
+
+
+class NothingLeftError(RefundRefusedError):
+    """Nothing is left to refund of this order."""
+
+
+class TooMuchError(RefundRefusedError):
+    """This refund is more than what is left of its order."""
+
+
+class OtherRefundError(RefundRefusedError):
+    """This refund is known with another order or amount."""
+
+
+class OrderRefusedError(CashbackError):
+    """This order cannot be assigned or corrected."""
+
+
 class NothingPendingError(CashbackError):
     """No cashback is pending."""
 

@@ -294,6 +294,25 @@ class BatchReport:
     dm_failed: int = 0
     dm_muted: int = 0
 
+    @property
+    def net_cents(self) -> int:
+        """The cents that were paid and not reversed."""
+        return self.total_cents - self.reversed_cents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidWeek:
+    """One week from its Monday, midnight UTC: the cents paid by batches that ended in it, and the cents reversed."""
+
+    monday: datetime
+    paid_cents: int
+    reversed_cents: int
+
+    @property
+    def net_cents(self) -> int:
+        """The cents paid, less those reversed; negative if more was reversed."""
+        return self.paid_cents - self.reversed_cents
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutNotice:

@@ -44,6 +44,11 @@ class Withdrawal:
     erased_at: datetime | None
 
     @property
+    def version(self) -> str:
+        """A text that changes with the amount. After a restore another request may have the same number."""
+        return f"{self.amount_cents}-{self.requested_at:%Y%m%d%H%M%S%f}"
+
+    @property
     def is_open(self) -> bool:
         """Whether it still waits for a decision."""
         return self.status is WithdrawalStatus.REQUESTED
@@ -59,11 +64,21 @@ class WalletEntry:
     """One transaction of a wallet, with its text for people."""
 
     number: int
+    user_id: int
     at: datetime | None
     amount_cents: int
     balance_after_cents: int
     kind: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletLine:
+    """A wallet in the list of all: what it holds, and what is requested of it."""
+
+    user_id: int
+    balance_cents: int
+    requested_cents: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

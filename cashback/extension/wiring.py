@@ -8,6 +8,7 @@ from typing import Final, Self
 
 import anyio
 
+from cashback.background.daily_verify import DailyVerify
 from cashback.background.lease import Lease
 from cashback.background.outbox_dispatcher import OutboxDispatcher
 from cashback.background.payout_retries import keep_retrying
@@ -72,6 +73,7 @@ class Services:
     outbox_dispatcher: OutboxDispatcher
     note_sender: NoteSender
     withdrawal_notes: WithdrawalNotes
+    daily_verify: DailyVerify | None
     summary_updater: SummaryUpdater
     membership_check: MembershipCheck | None
     dashboard: Dashboard
@@ -95,7 +97,7 @@ class Services:
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
         lines = AuditLines(summaries_changed)
         needs = replace(needs_of(settings), post_line=lines.post_line)
-        metrics = Metrics()
+        metrics = Metrics(settings.intake_keys)
 
         # Payouts: the lease, the runner of approved batches, and the requests of admins.
         lease = Lease(database, seconds=referral.lease_seconds)
@@ -140,6 +142,7 @@ class Services:
             channel_id=settings.logging_channels.audit,
             is_on_duty=lambda: lease.is_held,
             terms=lambda: service.terms_line,
+            admin_role_id=settings.role_ids.admin,
         )
         summary_updater = SummaryUpdater(
             client,
@@ -193,6 +196,7 @@ class Services:
             is_online=lambda: gateway_status.is_online,
             waiting=lambda: runner.unsettled,
             metrics=metrics,
+            is_paying=lambda: lease.is_held,
         )
         withholds_leavers = settings.referral_settings.leaver_policy == "hold"
         return cls(
@@ -207,6 +211,7 @@ class Services:
             outbox_dispatcher=outbox_dispatcher,
             note_sender=note_sender,
             withdrawal_notes=WithdrawalNotes(database, service, note_sender),
+            daily_verify=build_daily_verify(settings, database, service, lines),
             summary_updater=summary_updater,
             membership_check=MembershipCheck(client, gateway_status, database, settings.guild_ids)
             if withholds_leavers
@@ -237,6 +242,8 @@ class Services:
             duties.start_soon(self.recovery.run, self.runner.submit, name="recovery")
             duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
+            if self.daily_verify is not None:
+                duties.start_soon(self.daily_verify.run, name="daily verification")
 
 
 def build_runner(
@@ -251,6 +258,14 @@ def build_runner(
         chunk_size=settings.referral_settings.chunk_size,
     )
     return Runner(make, observer)
+
+
+def build_daily_verify(
+    settings: Settings, database: Database, service: AdminService, lines: AuditLines
+) -> DailyVerify | None:
+    """Return the daily verification, None if it is switched off."""
+    hour = settings.referral_settings.verify_hour_utc
+    return None if hour is None else DailyVerify(database, service, hour_utc=hour, post_line=lines.post_line)
 
 
 def needs_of(settings: Settings) -> Needs:
@@ -271,6 +286,7 @@ def program_terms_of(settings: Settings) -> ProgramTerms:
         min_payout_cents=referral.min_payout_cents,
         holding_days=referral.holding_days,
         withholds_leavers=referral.leaver_policy == "hold",
+        withdrawals=settings.withdrawals.enabled,
         shows_spending=referral.referrers_see_spending,
         prefix=settings.bot_prefix,
         brand_name=settings.brand_name,

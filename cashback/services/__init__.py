@@ -6,6 +6,7 @@ Every authorization rule is here, not in a view; every refusal is in the audit l
 from cashback.services.actors import CLI, SCHEDULE, Actor, Source
 from cashback.services.members import Members, read_code
 from cashback.services.notifications import Notifications
+from cashback.services.orders import Orders
 from cashback.services.proposals import EVERYONE, Proposals
 from cashback.services.reconciliation import Reconciliation
 from cashback.services.reversals import Reversals
@@ -16,7 +17,9 @@ from cashback.services.terms import batch_limits_of
 from cashback.services.wallets import Wallets
 
 
-class AdminService(Reconciliation, Members, Notifications, Proposals, Reversals, Runs, Schedule, SignIns, Wallets):
+class AdminService(
+    Reconciliation, Members, Notifications, Orders, Proposals, Reversals, Runs, Schedule, SignIns, Wallets
+):
     """Checks admins' requests and hands approved batches to the runner."""
 
 

@@ -37,6 +37,11 @@ class Service:
         """The terms in force, in one line."""
         return terms_line(self._settings.referral_settings)
 
+    @property
+    def admin_role_id(self) -> int | None:
+        """The role that decides."""
+        return self._settings.role_ids.admin
+
     def may_pay(self, actor: Actor) -> bool:
         """Return whether an actor may pay: the command line, the schedule, or a member with the admin role."""
         return actor.source in TRUSTED or self._settings.role_ids.admin in actor.role_ids

@@ -1,12 +1,10 @@
 """Encrypts where a withdrawal goes to, with a key that stands in the environment and never in the ledger."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from cashback.domain.errors import CashbackError
-
-if TYPE_CHECKING:
-    from cryptography.fernet import MultiFernet
+from cashback.domain.extras import Library
 
 VARIABLE = "CASHBACK_WITHDRAWAL_KEYS"
 UNREADABLE = "(not readable: encrypted with another key)"
@@ -20,33 +18,26 @@ class Destinations:
 
     def encrypt(self, destination: str) -> str:
         """Return the encrypted text. Raises CashbackError if there is no valid key."""
-        return self._cipher().encrypt(destination.encode()).decode()
+        return str(self._cipher().encrypt(destination.encode()).decode())
 
     def decrypt(self, encrypted: str) -> str:
-        """Return the destination; a remark instead if it was encrypted with another key."""
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415 -- only withdrawals need the library
-
+        """Return the destination; `UNREADABLE` instead if it was encrypted with another key."""
         cipher = self._cipher()
+        invalid_token = Library.ENCRYPTION.load("cryptography.fernet").InvalidToken
         try:
-            return cipher.decrypt(encrypted.encode()).decode()
-        except InvalidToken:
+            return str(cipher.decrypt(encrypted.encode()).decode())
+        except invalid_token:
             return UNREADABLE
 
-    def _cipher(self) -> "MultiFernet":
-        try:
-            from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 -- as above
-        except ModuleNotFoundError as error:
-            raise CashbackError(
-                "Destinations of withdrawals need the library cryptography; install it with"
-                " pip install 'cashback[withdrawals]'."
-            ) from error
+    def _cipher(self) -> Any:  # noqa: ANN401 -- the library may not be there to name its type
+        fernet = Library.ENCRYPTION.load("cryptography.fernet")
         if not self._keys:
             raise CashbackError(
                 f"{VARIABLE} is not set, so the destination cannot be encrypted or read; an operator must set it"
                 " (docs/howto/withdrawals.md)."
             )
         try:
-            return MultiFernet([Fernet(key) for key in self._keys])
+            return fernet.MultiFernet([fernet.Fernet(key) for key in self._keys])
         except ValueError as error:
             raise CashbackError(
                 f"{VARIABLE} does not hold valid keys: each is 32 bytes in URL-safe base64 (docs/howto/withdrawals.md)."

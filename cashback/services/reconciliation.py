@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from cashback.database import audit_log
+from cashback.database import verifications
 from cashback.database.integrity import reconciliation
 from cashback.database.integrity.reconciliation import Verdict
-from cashback.database.referral_program import people, refunds
+from cashback.database.referral_program import people, shop_refunds, unmatched
 from cashback.database.referral_program.purchases import Purchase, RecordedPurchase
-from cashback.database.referral_program.refunds import RecordedRefund, Refund
-from cashback.domain.errors import RefundRefusedError
+from cashback.database.referral_program.refunds import Refund
+from cashback.database.referral_program.shop_refunds import Answer
+from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.services.actors import Actor
 from cashback.services.base import Service
 
@@ -21,11 +22,7 @@ class Reconciliation(Service):
         await self.require_admin(actor, "verify the books")
         verdict = await self._database.read(reconciliation.verify)
         await self._database.write(
-            audit_log.add_entry,
-            at=self._database.now(),
-            actor=str(actor),
-            action="verified",
-            details={"balanced": verdict.balanced, "breaches": len(verdict.breaches)},
+            verifications.note_asked, breaches=len(verdict.breaches), actor=str(actor), now=self._database.now()
         )
         return verdict
 
@@ -33,12 +30,32 @@ class Reconciliation(Service):
         """Record a shop's purchases in one transaction; return the outcome of each, in the order given."""
         return await self._database.record_purchases(reported)
 
+    async def record_reported(
+        self, actor: Actor, reported: Sequence[Purchase | UnmatchedPurchase]
+    ) -> list[RecordedPurchase]:
+        """Record a shop's purchases of members and of guests in one transaction; return the outcome of each."""
+        terms = self._settings.referral_settings
+        return await self._database.write(
+            unmatched.record_reported,
+            reported,
+            terms.rate_ppm,
+            self._database.now(),
+            holding_days=terms.holding_days,
+            unmatched_days=terms.unmatched_days,
+            dates=terms.earning_dates,
+            actor=str(actor),
+        )
+
     async def strangers_among(self, user_ids: Iterable[int]) -> dict[int, str]:
         """Return the ids that the ledger does not know and that cannot be Discord accounts, each with the reason."""
         return await self._database.read(people.strangers_among, list(user_ids), self._database.now())
 
-    async def record_refunds(
-        self, actor: Actor, reported: Sequence[Refund]
-    ) -> list[RecordedRefund | RefundRefusedError]:
+    async def record_refunds(self, actor: Actor, reported: Sequence[Refund]) -> list[Answer]:
         """Record a shop's refunds in one transaction; return the outcome of each, in the order given."""
-        return await self._database.write(refunds.record_refunds, reported, actor=str(actor), now=self._database.now())
+        return await self._database.write(
+            shop_refunds.receive_refunds,
+            reported,
+            actor=str(actor),
+            now=self._database.now(),
+            dates=self._settings.referral_settings.earning_dates,
+        )

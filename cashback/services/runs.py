@@ -42,10 +42,12 @@ class Runs(Service):
         now = self._database.now()
         return await self._database.write(runs.abandon, batch_number, actor=str(actor), now=now, token=token)
 
-    async def retry(self, actor: Actor, batch_number: int, *, why: str | None = None) -> BatchReport:
+    async def retry(
+        self, actor: Actor, batch_number: int, *, why: str | None = None, token: str | None = None
+    ) -> BatchReport:
         """Retry only the failed payouts of a finished batch. Raises StaleBatchError or BusyError."""
         await self.require_admin(actor, f"retry batch number {batch_number}")
-        return await self._retry(actor, batch_number, why)
+        return await self._retry(actor, batch_number, why, token=token)
 
     async def retry_due(self) -> list[int]:
         """Retry the batches with failed payouts that are due for it; return their numbers."""
@@ -63,7 +65,10 @@ class Runs(Service):
             retried.append(number)
         return retried
 
-    async def _retry(self, actor: Actor, batch_number: int, why: str | None) -> BatchReport:
-        await self._database.write(retries.begin, batch_number, actor=str(actor), why=why, now=self._database.now())
+    async def _retry(
+        self, actor: Actor, batch_number: int, why: str | None, *, token: str | None = None
+    ) -> BatchReport:
+        now = self._database.now()
+        await self._database.write(retries.begin, batch_number, actor=str(actor), why=why, now=now, token=token)
         self._submit(batch_number)
         return await self._database.read(batches.report, batch_number)

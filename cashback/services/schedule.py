@@ -31,6 +31,11 @@ class Schedule(Service):
         configured = schedule_of(self._settings.referral_settings)
         return await self._database.read(outlook.overview, configured=configured, now=self._database.now())
 
+    async def coming_slots(self, count: int) -> list[datetime]:
+        """List so many future slots that are not skipped; empty if the weekly batch is off."""
+        configured = schedule_of(self._settings.referral_settings)
+        return await self._database.read(slots.coming, configured=configured, now=self._database.now(), count=count)
+
     async def preview(self) -> PendingPreview:
         """Return what the weekly batch would pay now. It occupies the writer for as long as planning such a batch."""
         referral = self._settings.referral_settings

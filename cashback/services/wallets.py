@@ -16,7 +16,7 @@ from cashback.domain.withdrawals import (
 )
 from cashback.services.actors import Actor, Source
 from cashback.services.base import Service
-from cashback.services.destinations import Destinations
+from cashback.services.destinations import UNREADABLE, VARIABLE, Destinations
 from cashback.settings import WithdrawalSettings
 
 T = TypeVar("T")
@@ -78,7 +78,7 @@ class Wallets(Service):
                 f"The destination must be at most {MAX_DESTINATION_LENGTH} printable characters; nothing was done."
             )
 
-    async def cancel_withdrawal(self, member_id: int, number: int) -> Withdrawal:
+    async def cancel_withdrawal(self, member_id: int, number: int, *, version: str | None = None) -> Withdrawal:
         """Cancel a member's own open request. Raises WithdrawalRefusedError if it is not open, or not theirs."""
         waiting = await self._database.read(withdrawals.open_of, member_id)
         if waiting is None or waiting.number != number:
@@ -89,10 +89,14 @@ class Wallets(Service):
             reason="cancelled by the member",
             actor=str(Actor(source=Source.DISCORD, user_id=member_id)),
             now=self._database.now(),
+            version=version,
         )
 
-    async def approve_withdrawal(self, actor: Actor, number: int) -> Withdrawal:
-        """Give the first of two approvals. Raises NotAllowedError or StaleBatchError."""
+    async def approve_withdrawal(self, actor: Actor, number: int, *, version: str | None = None) -> Withdrawal:
+        """Give the first of two approvals. Raises NotAllowedError or StaleBatchError.
+
+        `version` is that of the request that the admin was shown, here and below: another one is not decided on.
+        """
         action = f"approve withdrawal {number}"
         await self.require_admin(actor, action)
         write = self._database.write(
@@ -101,10 +105,13 @@ class Wallets(Service):
             actor=str(actor),
             approver_id=actor.user_id,
             now=self._database.now(),
+            version=version,
         )
         return await self._noting_refusals(actor, action, write)
 
-    async def pay_withdrawal(self, actor: Actor, number: int, *, reference: str) -> Withdrawal:
+    async def pay_withdrawal(
+        self, actor: Actor, number: int, *, reference: str, version: str | None = None
+    ) -> Withdrawal:
         """Mark a request as paid, once. Raises NotAllowedError, StaleBatchError, or CashbackError for the reference."""
         action = f"mark withdrawal {number} as paid"
         await self.require_admin(actor, action)
@@ -115,10 +122,13 @@ class Wallets(Service):
             actor=str(actor),
             approver_id=actor.user_id,
             now=self._database.now(),
+            version=version,
         )
         return await self._noting_refusals(actor, action, write)
 
-    async def decline_withdrawal(self, actor: Actor, number: int, *, reason: str) -> Withdrawal:
+    async def decline_withdrawal(
+        self, actor: Actor, number: int, *, reason: str, version: str | None = None
+    ) -> Withdrawal:
         """Decline a request; its amount returns to the wallet. Raises as `pay_withdrawal`."""
         action = f"decline withdrawal {number}"
         await self.require_admin(actor, action)
@@ -129,6 +139,7 @@ class Wallets(Service):
             actor=str(actor),
             approver_id=actor.user_id,
             now=self._database.now(),
+            version=version,
         )
         return await self._noting_refusals(actor, action, write)
 
@@ -165,6 +176,12 @@ class Wallets(Service):
         await self.require_admin(actor, "export the withdrawals")
         ready = [each for each in await self._database.read(withdrawals.queue) if not each.needs_first_approval]
         listed = [(each, self.destination_of(each)) for each in ready]
+        unreadable = [each.number for each, destination in listed if destination == UNREADABLE]
+        if unreadable:
+            raise CashbackError(
+                f"The destination of withdrawal {', '.join(map(str, unreadable))} is encrypted with another key; put"
+                f" that key into {VARIABLE} too, or decline it. Nothing was exported."
+            )
         details = {"withdrawals": len(ready), "total_cents": sum(each.amount_cents for each in ready)}
         await self._database.write(
             audit_log.add_entry,

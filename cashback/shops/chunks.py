@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from cashback.database.referral_program.purchases import Purchase
-from cashback.database.referral_program.shop_refunds import ShopRefund
+from cashback.database.referral_program.refunds import Refund
+from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.shops.tables import BadRow
 
 T = TypeVar("T")
+
+
+NO_BUYER: Final = "no Discord id stands in it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,9 @@ class Chunk(Generic[T]):
     lines: list[int] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     excluded: list[Excluded] = field(default_factory=list)
-    refunds: list[ShopRefund] = field(default_factory=list)
+    refunds: list[Refund] = field(default_factory=list)
+    waiting: list[UnmatchedPurchase] = field(default_factory=list)
+    """Orders without a Discord id; they are among the excluded as well."""
     read: int = 0
     """Rows of the file."""
 

@@ -1,6 +1,7 @@
 """Discord ids and shops' ids as files and commands write them."""
 
 import re
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Final
 
 from cashback.database.referral_program.people import LARGEST_ID
@@ -9,6 +10,9 @@ from cashback.domain.errors import CashbackError
 LONGEST_ORDER_ID: Final = 200
 LONGEST_ID: Final = 19
 VALUE_SHOWN: Final = 40
+SPREADSHEET_DIGITS: Final = 15
+FEWEST_DIGITS: Final = 5
+"""A spreadsheet keeps so many digits of an id at most, and shows so many at least."""
 _ROUNDED: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
 _ALONE: Final = re.compile(r"(?<![0-9])[0-9]{17,19}(?![0-9])")
 _NAMED: Final = re.compile(
@@ -28,6 +32,17 @@ def to_id(text: str, what: str = "id") -> int:
             f"{what} {text[:VALUE_SHOWN]!r} was rounded by a spreadsheet; export it again and format the ids as text"
         )
     raise CashbackError(f"{what} {text[:VALUE_SHOWN]!r} is not a Discord id (a whole number from 1 to {LARGEST_ID})")
+
+
+def may_be_rounded(text: str, number: int) -> bool:
+    """Return whether a text is this id as a spreadsheet rounds it, 2.84651E+17 or 284651237461238000."""
+    try:
+        shown = Decimal(text.strip().replace(",", "."))
+    except InvalidOperation:
+        return False
+    digits = min(len(shown.as_tuple().digits), SPREADSHEET_DIGITS)
+    ways = (Context(prec=digits, rounding=way).create_decimal(number) for way in (ROUND_HALF_UP, ROUND_DOWN))
+    return digits >= FEWEST_DIGITS and any(shown == way for way in ways)
 
 
 def named_id(text: str) -> str | None:

@@ -5,21 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cashback.database.referral_program.purchases import Purchase
-from cashback.database.referral_program.shop_refunds import ShopRefund
+from cashback.database.referral_program.refunds import Refund
+from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.domain.errors import CashbackError
 from cashback.shops.answers import Answers
 from cashback.shops.buyers import BuyerColumns
 from cashback.shops.cells import Columns
-from cashback.shops.chunks import Chunk, Excluded
+from cashback.shops.chunks import NO_BUYER, Chunk, Excluded
 from cashback.shops.columns import refuse_weighty
 from cashback.shops.kinds.kind import FileKind
 from cashback.shops.moments import reader_of
-from cashback.shops.orders import OrderReader, ShopOrder, ShopOrders
+from cashback.shops.orders import Dispute, OrderReader, ShopOrder, ShopOrders
 from cashback.shops.prices import prices_of
 from cashback.shops.rounding import refuse_rounded
 from cashback.shops.tables import BadRow, Table
-
-NO_BUYER = "no Discord id stands in it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ class KnownFile:
                 chunk = Chunk()
         chunk.read = rows
         chunk.refunds += [
-            ShopRefund(order_id=back.order_id, amount_cents=back.amount_cents, refund_id=back.refund_id)
+            Refund(order_id=back.order_id, amount_cents=back.amount_cents, refund_id=back.refund_id)
             for back in found.taken_back
         ]
         yield chunk
@@ -64,11 +63,17 @@ class KnownFile:
 def _add(chunk: Chunk[Purchase], order: ShopOrder) -> None:
     if order.excluded is not None or order.buyer_id is None:
         chunk.excluded.append(Excluded(order.line, order.excluded or NO_BUYER, order.amount_cents))
+        if order.excluded is None:
+            chunk.waiting.append(UnmatchedPurchase(order.order_id, order.amount_cents, order.purchased_at))
     else:
         chunk.rows.append(Purchase(order.order_id, order.buyer_id, order.amount_cents, order.purchased_at))
         chunk.lines.append(order.line)
     if order.refunded_cents is None or order.refunded_cents:
-        chunk.refunds.append(ShopRefund(order_id=order.order_id, amount_cents=order.refunded_cents))
+        chunk.refunds.append(Refund(order_id=order.order_id, amount_cents=order.refunded_cents, is_in_all=True))
+    if order.dispute is not None:
+        refund_id, is_won = f"{order.order_id}/dispute", order.dispute is Dispute.WON
+        refund = Refund(order_id=order.order_id, amount_cents=None, refund_id=refund_id, is_given_back=is_won)
+        chunk.refunds.append(refund)
 
 
 def known_of(table: Table, kind: FileKind, answers: Answers, now: datetime) -> KnownFile:

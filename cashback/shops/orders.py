@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 
 from cashback.domain.errors import CashbackError
 from cashback.shops.answers import Answers
@@ -12,6 +13,13 @@ from cashback.shops.kinds.kind import YES, FileKind, Lines, Rule
 from cashback.shops.moments import Read
 from cashback.shops.prices import Price, Prices
 from cashback.shops.tables import BadRow, Cells, Table
+
+
+class Dispute(Enum):
+    """The state of an order's dispute: it takes the order back, unless the shop has won it."""
+
+    OPEN = "open"
+    WON = "won"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +35,7 @@ class ShopOrder:
     purchased_at: datetime | None
     line: int
     refunded_cents: int | None = 0
+    dispute: Dispute | None = None
     excluded: str | None = None
     items: set[str] = field(default_factory=set)
 
@@ -129,6 +138,7 @@ class OrderReader:
             purchased_at=self._moment(cells) if excluded is None else None,
             line=line,
             refunded_cents=None if broken is not None and broken.takes_back else self._refunded(cells),
+            dispute=self._dispute(cells),
             excluded=excluded,
         )
         if self._kind.item_id is not None:
@@ -150,12 +160,14 @@ class OrderReader:
         for column, values in self._kind.refunded_in_all.items():
             if self._columns.value(cells, column).lower() in values:
                 return None
-        if self._kind.disputed is not None:
-            disputed, won = (self._columns.value(cells, column).lower() in YES for column in self._kind.disputed)
-            if disputed and not won:
-                return None
         written = self._columns.value(cells, self._kind.refunded)
         return abs(self._prices.parse(written)) if written else 0
+
+    def _dispute(self, cells: Cells) -> Dispute | None:
+        if self._kind.disputed is None:
+            return None
+        disputed, won = (self._columns.value(cells, column).lower() in YES for column in self._kind.disputed)
+        return (Dispute.WON if won else Dispute.OPEN) if disputed else None
 
     def _take_back(self, row_id: str, price: Price, line: int, cells: Cells) -> None:
         """Note a negative row as a refund of the order that it names."""

@@ -7,11 +7,12 @@ from operator import itemgetter
 from typing import Final, Generic, TypeVar
 
 from cashback.database.referral_program.purchases import Purchase
+from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.domain.days import EARLIEST
 from cashback.domain.errors import CashbackError
 from cashback.shops.amounts import Parse, parser_of, style_of, unit_of
 from cashback.shops.answers import ALWAYS, Answers
-from cashback.shops.chunks import Chunk, Excluded, ReferralRow
+from cashback.shops.chunks import NO_BUYER, Chunk, Excluded, ReferralRow
 from cashback.shops.columns import is_currency, is_status, refuse_weighty
 from cashback.shops.ids import check_order_id, to_id
 from cashback.shops.moments import read_iso
@@ -36,7 +37,7 @@ class PlainFile(Generic[T]):
 
     table: Table
     kind_name: str
-    parse: Callable[[Sequence[str]], T]
+    parse: Callable[[Sequence[str]], T | UnmatchedPurchase]
     pick: Callable[[Cells], Sequence[str]]
     filters: tuple[Filter, ...] = ()
     not_looked_at: tuple[str, ...] = ()
@@ -59,7 +60,12 @@ class PlainFile(Generic[T]):
                 chunk.excluded.append(Excluded(line, reason, 0))
             else:
                 try:
-                    chunk.rows.append(parse(pick(cells)))
+                    row = parse(pick(cells))
+                    if isinstance(row, UnmatchedPurchase):
+                        chunk.excluded.append(Excluded(line, NO_BUYER, row.amount_cents))
+                        chunk.waiting.append(row)
+                        continue
+                    chunk.rows.append(row)
                     chunk.lines.append(line)
                 except CashbackError as error:
                     chunk.bad.append(BadRow(line=line, reason=str(error)))
@@ -104,6 +110,7 @@ class SummedFile:
             rest.read += part.read
             rest.bad += part.bad
             rest.excluded += part.excluded
+            rest.waiting += part.waiting
             for line, purchase in zip(part.lines, part.rows, strict=True):
                 rest.bad += _add_line(orders, line, purchase)
         whole = list(orders.values())
@@ -145,13 +152,13 @@ def purchases_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Pur
     parse_amount = _amounts(table, answers)
     refuse_rounded(_texts(table, ("buyer_id",)), name)
 
-    def parse(cells: Sequence[str]) -> Purchase:
-        return Purchase(
-            check_order_id(cells[0]),
-            to_id(cells[1], "buyer_id"),
-            parse_amount(cells[AMOUNT].strip()),
-            read_iso(cells[PURCHASED_AT], now) if len(cells) > PURCHASED_AT else None,
-        )
+    def parse(cells: Sequence[str]) -> Purchase | UnmatchedPurchase:
+        order_id, amount_cents = check_order_id(cells[0]), parse_amount(cells[AMOUNT].strip())
+        purchased_at = read_iso(cells[PURCHASED_AT], now) if len(cells) > PURCHASED_AT else None
+        buyer = cells[1]
+        if not buyer or buyer.isspace():
+            return UnmatchedPurchase(order_id, amount_cents, purchased_at)
+        return Purchase(order_id, to_id(buyer, "buyer_id"), amount_cents, purchased_at)
 
     file = PlainFile(
         table=table,

@@ -3,11 +3,13 @@
 import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cashback.domain.errors import CashbackError
+from cashback.domain.extras import Library
 from cashback.shops.tables import BadRow, open_table
 
 COLUMNS: Final = ("withdrawal", "member", "method", "to", "amount", "requested_at")
@@ -30,27 +32,43 @@ class Transfer:
     member: str | None
 
 
-def write_list(path: Path, rows: Iterable[Sequence[str | int | None]]) -> None:
-    """Write a list of withdrawals, XLSX if the name ends so, else CSV. Only its owner may read it: it has addresses.
+@contextmanager
+def new_list(path: Path) -> Iterator[None]:
+    """Create the file of a list, which only its owner may read: it has addresses. If the body fails it is removed.
 
     Raises CashbackError if the file exists: a list that was sent to a bank is not written over.
     """
+    if _is_workbook(path):
+        Library.SPREADSHEETS.load("openpyxl")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY))
     except FileExistsError as error:
         raise CashbackError(f"{path} exists already; name another file.") from error
+    except OSError as error:
+        raise CashbackError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def write_list(path: Path, rows: Iterable[Sequence[str | int | None]]) -> None:
+    """Write a list of withdrawals into its file: XLSX if the name ends so, else CSV."""
     harmless = [[_harmless(cell) for cell in row] for row in rows]
-    if path.suffix != ".xlsx":
+    if not _is_workbook(path):
         with path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\r\n").writerows([COLUMNS, *harmless])
         return
-    from openpyxl import Workbook  # noqa: PLC0415 -- only a workbook needs it
-
-    book = Workbook(write_only=True)
+    book = Library.SPREADSHEETS.load("openpyxl").Workbook(write_only=True)
     sheet = book.create_sheet("withdrawals")
     for row in (COLUMNS, *harmless):
         sheet.append([None if cell is None else str(cell) for cell in row])
     book.save(path)
+
+
+def _is_workbook(path: Path) -> bool:
+    return path.suffix.lower() == ".xlsx"
 
 
 def _harmless(cell: str | int | None) -> str | int | None:

@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
 
-import openpyxl
+from cashback.domain.extras import Library
 
 ZIP_MARK: Final = b"PK\x03\x04"
 LARGEST_BYTES: Final = 2 << 30
@@ -36,7 +36,7 @@ class Workbook:
     def _opened(self) -> Iterator[Any]:
         # A file that is open, because openpyxl judges paths by their ending.
         with self._path.open("rb") as file:
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            book = Library.SPREADSHEETS.load("openpyxl").load_workbook(file, read_only=True, data_only=True)
             try:
                 yield book
             finally:
@@ -49,7 +49,7 @@ class Workbook:
                 yield number, [_text_of(cell) for cell in row]
 
 
-def _text_of(cell: Any) -> str:  # noqa: ANN401 -- openpyxl has no types
+def _text_of(cell: Any) -> str:  # noqa: ANN401 -- the library has no types
     return _as_text(cell.value, cell.number_format if cell.value is not None else "")
 
 

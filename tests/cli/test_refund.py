@@ -50,7 +50,7 @@ def test_part_of_an_order_is_refunded_and_then_the_rest(shop: Cashback) -> None:
     }
     assert amounts(shop) == (75, 0, 0)
     rest = shop("refund", "A")
-    assert rest.out == f"Refund A/rest: $150.00 of order A. It takes $0.75 off the cashback of {REFERRER}.\n"
+    assert rest.out == f"Refund: $150.00 of order A. It takes $0.75 off the cashback of {REFERRER}.\n"
     assert amounts(shop) == (0, 0, 0)
     assert shop("refund", "A").out.endswith("It was known already and counts once.\n")
     assert shop("refund", "A", "50.00", "--refund-id", "R1", "--json").json["outcome"] == "repeated"
@@ -122,3 +122,34 @@ def test_purchase_keeps_the_percentage_of_its_day(shop: Cashback, folder: Path) 
     assert shop("refund", "A", "--json").json["taken_cents"] == 100
     assert shop("refund", "B", "--json").json["taken_cents"] == 100
     assert amounts(shop) == (0, 0, 0)
+
+
+def test_refund_of_more_than_is_left_takes_what_is_left_and_says_so(shop: Cashback) -> None:
+    answer = shop("refund", "A", "226.00", "--refund-id", "R1")
+    assert answer.out.endswith(f"off the cashback of {REFERRER}. That is what was left: $226.00 were asked for.\n")
+    assert shop("refund", "A", "226.00", "--refund-id", "R1", "--json").json["asked_cents"] == 22_600
+    assert amounts(shop) == (0, 0, 0)
+
+
+def test_refund_in_all_counts_once_and_a_won_dispute_gives_back(shop: Cashback) -> None:
+    outcomes = [shop("refund", "A", "50.00", "--in-all", "--json").json["outcome"] for _ in range(2)]
+    assert outcomes == ["taken_back", "repeated"]
+    assert amounts(shop) == (75, 0, 0)
+    shop("refund", "A", "--refund-id", "D")
+    assert "given back" in shop("refund", "A", "--refund-id", "D", "--given-back").out
+    assert amounts(shop) == (75, 0, 0)
+    for wrong in (
+        ("--given-back",),
+        ("5.00", "--refund-id", "D", "--given-back"),
+        ("5", "--in-all", "--refund-id", "R"),
+    ):
+        assert shop("refund", "A", *wrong).code == 2
+    assert shop("verify").code == 0
+
+
+def test_refund_before_its_purchase_is_kept_only_if_asked(shop: Cashback) -> None:
+    assert "Order B is not known" in shop("refund", "B", "50.00").error
+    assert "kept and applied" in shop("refund", "B", "50.00", "--refund-id", "R", "--keep").out
+    shop("purchase", "B", BUYER, "200.00")
+    assert amounts(shop) == (175, 0, 0)
+    assert shop("verify").code == 0

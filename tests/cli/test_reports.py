@@ -28,6 +28,8 @@ HISTORY_KEYS = {
     "total_cents",
     "failed",
     "skipped",
+    "reversed_cents",
+    "net_cents",
 }
 
 

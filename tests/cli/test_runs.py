@@ -20,6 +20,8 @@ from tests.conftest import raw, rows
 
 pytestmark = pytest.mark.usefixtures("folder")
 
+UNKNOWN = 599287828863678299
+
 
 def refuse(condition: str) -> None:
     """Let the ledger refuse the wallet transactions for which this holds."""
@@ -169,9 +171,11 @@ def test_only_and_exclude_choose_the_payees(seeded: Cashback) -> None:
     only = seeded("pay", "--only", LARGEST, "--yes")
     assert "Only:     1 member named" in only.out
     assert balances() == 2_500
-    refused = seeded("pay", "--exclude", LARGEST, "--yes")
-    assert refused.code == 1
-    assert f"Member {LARGEST} has no pending cashback" in refused.error
+    assert f"Member {LARGEST} has no pending cashback" in seeded("pay", "--only", LARGEST, "--yes").error
+    for nothing_pending in (LARGEST, UNKNOWN):
+        tried = seeded("pay", "--exclude", nothing_pending, "--dry-run", "--json")
+        assert (tried.code, tried.json["users_paid"]) == (0, 14)
+    assert f"does not know Member {UNKNOWN}" in tried.err
     both = seeded("pay", "--user", LARGEST, "--only", LARGEST, "--yes")
     assert both.code == 1
     assert "not both" in both.error

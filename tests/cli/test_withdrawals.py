@@ -210,6 +210,28 @@ def test_list_goes_to_the_bank_and_its_result_marks_each_once(shop: Cashback, fo
     assert SECRET not in log
 
 
+def test_result_may_have_ids_that_a_spreadsheet_rounded(shop: Cashback, folder: Path) -> None:
+    for user in (BOB, CID):
+        ask(user, 200)
+    text = "withdrawal,member,reference\n1,{},TX-1\n2,{},TX-2\n"
+    (folder / "result.csv").write_text(text.format(f"{BOB:.5E}", f"{10**18 + 5:.5E}"))
+    answer = shop("withdrawals", "import", "result.csv", "--json").json
+    assert (answer["paid"], answer["refused"]) == (1, 1)
+    (folder / "result.csv").write_text(text.format(BOB, CID // 1000 * 1000))
+    assert shop("withdrawals", "import", "result.csv", "--json").json["paid"] == 1
+
+
+def test_failed_export_leaves_no_file(shop: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(BOB, 200)
+    monkeypatch.setenv("CASHBACK_WITHDRAWAL_KEYS", Fernet.generate_key().decode())
+    for name in ("list.csv", "list.xlsx"):
+        answer = shop("withdrawals", "export", name)
+        assert (answer.code, (folder / name).exists()) == (1, False)
+        assert "withdrawal 1 is encrypted with another key" in answer.error
+    assert "cannot be written" in shop("withdrawals", "export", "no-such-folder/list.csv").error
+    assert rows(Path("cashback.db"), "SELECT 1 FROM cashback_audit_log WHERE action = 'withdrawals_exported'") == []
+
+
 def test_list_may_be_a_workbook(shop: Cashback, folder: Path) -> None:
     ask(BOB, 200)
     assert shop("withdrawals", "export", "list.xlsx").code == 0

@@ -48,7 +48,9 @@ async def test_an_admin_gets_a_link_by_direct_message_and_loses_the_session_with
 
         async with browser.post(f"{address}/batches", data={"form_token": token}) as answer:
             assert (answer.status, answer.url.path) == (200, "/batches/1")
-        async with browser.post(f"{address}/batches/1/confirm", data={"form_token": token}) as answer:
+            batch_token = re.findall(r'name="batch_token" value="(\w+)"', await answer.text())[0]
+        form = {"form_token": token, "batch_token": batch_token}
+        async with browser.post(f"{address}/batches/1/confirm", data=form) as answer:
             assert answer.status == 200
         await until(lambda: town.batches() == ["completed"])
         assert town.till.balance(bob.id) == 2500

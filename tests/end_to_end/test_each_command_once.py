@@ -166,6 +166,10 @@ class Scene:
         """Name a code that may be entered."""
         return {"code": str((await self.referrer()).id)}
 
+    async def order(self) -> Options:
+        """Name an order that nobody made."""
+        return {"number": "1001"}
+
     async def amount(self) -> Options:
         """Name an amount and a method; the wallet is empty."""
         return {"amount": "5.00", "method": "gift-card"}
@@ -233,6 +237,8 @@ ADMINS: Final[dict[str, Case]] = {
 """The typed commands. Those for admins are slash commands too."""
 
 MEMBERS: Final[dict[str, Case]] = {
+    "cashback history": (nothing, []),
+    "cashback order": (Scene.order, []),
     "cashback notifications off": (nothing, []),
     "cashback notifications on": (nothing, []),
     "cashback show": (nothing, []),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import discord
 import pytest
@@ -30,6 +31,8 @@ async def test_an_export_holds_every_payout_and_the_totals(town: DiscordFixture,
             "!sendref-cashb export " + words.format(batch_id=report.batch_id, number=report.batch_number)
         )
     assert "2 payouts, $35.05 paid, 0 failed" in answer.text
+    (file,) = answer.attachments
+    assert not re.search("[0-9]{15}", file.filename)
     *payouts, totals = read(answer)
     assert [(row["referrer_id"], row["state"], row["paid_cents"], row["paid_dollars"]) for row in payouts] == [
         (str(bob.id), "credited", "2500", "25.00"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field
+from tests.missing_libraries import without
 
 pytestmark = pytest.mark.anyio
 INSIDE = BOTH_BOTS
@@ -28,3 +29,13 @@ async def test_statistics_have_the_ledgers_numbers_and_a_chart_with_a_descriptio
         stranger = await town.answer("!sendref-cashb stats", by=bob)
         assert "Your attempt was recorded." in stranger.text
         assert stranger.attachments == []
+
+
+async def test_statistics_come_without_a_chart_if_its_library_is_not_installed(town: DiscordFixture) -> None:
+    await town.referrer("Bob", 2500)
+    await town.till.pay()
+    async with town.bot():
+        with without("matplotlib"):
+            shown = await town.answer("!sendref-cashb stats")
+        assert (field(shown, "Distributed"), shown.attachments) == ("$25.00", [])
+        assert "Charts need the library matplotlib, which is not installed" in shown.text

@@ -86,6 +86,20 @@ async def the_announced_term(world: World) -> object:
     return world.till.rows("SELECT milliseconds FROM cashback_leases")[0][0]
 
 
+@setting("referral_settings.verify_hour_utc", (None, []), (0, [0]), (23, [23]))
+async def the_hour_of_the_daily_verification(world: World) -> object:
+    midnight = world.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+    world.clock.moment = midnight - timedelta(seconds=1)
+    daily = (await world.services()).daily_verify
+    hours = []
+    for hour in range(24):
+        world.clock.moment = midnight + timedelta(hours=hour)
+        if daily is not None and await daily.is_due():
+            await daily.verify()
+            hours.append(hour)
+    return hours
+
+
 @setting("referral_settings.dm_per_second", (0.5, 20.0), (2, 5.0))
 async def seconds_for_ten_messages(world: World) -> object:
     return await anyio.to_thread.run_sync(_on_a_clock_that_jumps, partial(_ten_turns, world))
@@ -135,6 +149,16 @@ async def a_purchase_ten_days_before_the_referral(world: World) -> object:
 @setting("referral_settings.program_starts_on", (None, [50, 50]), ("2020-01-01", [50, 50]), ("2100-01-01", [0, 0]))
 async def a_purchase_of_today(world: World) -> object:
     return await earned_by_date(world, datetime.now(UTC))
+
+
+@setting("referral_settings.unmatched_days", (30, 30), (7, 7))
+async def days_that_a_guest_s_order_waits(world: World) -> object:
+    file = world.folder / "guests.csv"
+    file.write_text("order_id,buyer_id,amount\nA,,5.00\n")
+
+    await anyio.to_thread.run_sync(partial(on_the_command_line, world, "import", file))
+    [(recorded, until)] = world.till.rows("SELECT recorded_at, waits_until FROM cashback_unmatched_purchases")
+    return (datetime.fromisoformat(str(until)) - datetime.fromisoformat(str(recorded))).days
 
 
 @setting("log_level", ("info", "info"), ("ERROR", "error"))

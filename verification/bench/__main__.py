@@ -36,7 +36,7 @@ def run(*, full: bool, only: str) -> None:
     """Measure the cases whose name begins with `only`, and print the table."""
     results = _measure_all([case for case in _cases(full=full) if case.name.startswith(only)])
     show(results, title=f"Program and baseline, the best of each (Python {platform.python_version()})")
-    if any(result.case.name == crediting.CREDIT for result in results):
+    if any(result.case.name == f"{crediting.CREDIT}, {crediting.ORDERED}" for result in results):
         print(crediting.memory(results))
 
 

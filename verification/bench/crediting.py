@@ -1,8 +1,8 @@
-"""Crediting through the whole pipeline (propose, approve, discover, credit, queue, audit) against the same rows, raw.
+"""Crediting through the whole pipeline (propose, approve, discover, credit, queue, audit) against two baselines.
 
-The baseline decides nothing: it knows before its clock starts which amounts to pay, and only writes: the same schema,
-with its indexes and triggers, the same pragmas, chunks and rows. The program's extra time is the price of finding out,
-and of checking at the moment of writing.
+Both baselines write the same rows set by set and know them beforehand (`baselines.py`). The first writes into the same
+tables: what the program takes beyond it is the price of finding out what to pay, and of checking it at the moment of
+writing. The second writes into bare tables: beyond it the program also pays for its constraints, triggers and indexes.
 
 Before its clock the program pays one member: a process compiles its statements with its first batch, some 45 ms once,
 and a bot runs for weeks.
@@ -11,10 +11,7 @@ How the time for a payout grows is a line of its own: one large community agains
 alternate like all else, and last equally long, so that the machine's noise affects both.
 """
 
-import json
 import shutil
-import sqlite3
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -29,21 +26,26 @@ from cashback.domain.model import BatchReport
 from cashback.domain.ports import NullObserver
 from pipeline.messages import RunBatch
 from stages import make_pipeline
-from verification.bench.datasets import FIRST_REFERRER, NOW, all_pending, open_raw
+from verification.bench.baselines import credit_bare, credit_known
+from verification.bench.datasets import FIRST_REFERRER, adopted, adopted_shuffled, all_pending, shuffled
 from verification.bench.measuring import Case, Result
+from verification.bench.stopwatch import Spent, stopwatch
 
 CHUNK: Final = 500
-BATCH_ID: Final = "BATCH-20260102-150000"
 SMALL: Final = 10_000
+MIDDLE: Final = 100_000
 LARGEST: Final = 1_000_000
-TIMES_BASELINE: Final = 1.25
-"""0.8 of its speed."""
+TIMES_KNOWN: Final = 1.4
+TIMES_BARE: Final = 2.0
+"""Half of its speed."""
+TIMES_BARE_SHUFFLED: Final = 1 / 1.2
+MOST_WRITTEN_MB: Final = 1_500
 CREDIT: Final = "credit"
 GROWTH: Final = f"credit, not {SMALL:,} at a time"
 MOST_GROWTH: Final = 1.2
 
-Planned = tuple[int, int, int, int]
-"""Referrer, cents, number of referrals, balance before."""
+ORDERED, SHUFFLED, ADOPTED, ADOPTED_SHUFFLED = "ordered", "shuffled", "adopted", "adopted shuffled"
+KINDS: Final = {ORDERED: all_pending, SHUFFLED: shuffled, ADOPTED: adopted, ADOPTED_SHUFFLED: adopted_shuffled}
 
 
 async def pay(database: Database, *, target_user_id: int | None = None) -> BatchReport:
@@ -60,150 +62,65 @@ async def pay(database: Database, *, target_user_id: int | None = None) -> Batch
     return await pipeline.run(request)
 
 
-async def _pay(path: Path) -> float:
+async def _pay(path: Path) -> Spent:
     async with Database(path) as database:
         await pay(database, target_user_id=FIRST_REFERRER)
-        start = time.perf_counter()
-        await pay(database)
-        return time.perf_counter() - start
+        with stopwatch() as spent:
+            await pay(database)
+        return spent
 
 
-def credit(path: Path) -> dict[str, float]:
+def credit(path: Path) -> dict[str, Spent]:
     """Pay everything that is pending through the pipeline."""
     return {"": anyio.run(_pay, path)}
 
 
-def credit_small(path: Path, communities: int) -> dict[str, float]:
+def credit_small(path: Path, communities: int) -> dict[str, Spent]:
     """Pay so many communities of `SMALL`, each in a ledger of its own next to this path, through the pipeline."""
     fresh, ledger = path.with_name("small.db"), path.with_name("small-measured.db")
     if not fresh.exists():
         all_pending(fresh, SMALL)
-    seconds = 0.0
+    each: list[Spent] = []
     for _ in range(communities):
         shutil.copy(fresh, ledger)
-        seconds += anyio.run(_pay, ledger)
-    return {"": seconds}
-
-
-def credit_raw(path: Path) -> dict[str, float]:
-    """Write the same rows."""
-    connection = open_raw(path)
-    plan: list[Planned] = connection.execute(
-        "SELECT r.referrer_user_id, sum(r.cashback_earned_cents - r.cashback_paid_cents), count(*),"
-        " u.wallet_balance_cents"
-        " FROM referrals r JOIN users u ON u.discord_id = r.referrer_user_id"
-        " WHERE r.cashback_earned_cents > r.cashback_paid_cents GROUP BY r.referrer_user_id ORDER BY r.referrer_user_id"
-    ).fetchall()
-    owed: dict[int, list[int]] = {}
-    for referral_id, referrer_id in connection.execute(
-        "SELECT id, referrer_user_id FROM referrals WHERE cashback_earned_cents > cashback_paid_cents ORDER BY id"
-    ):
-        owed.setdefault(referrer_id, []).append(referral_id)
-    start = time.perf_counter()
-    _write_plan(connection, plan)
-    for first in range(0, len(plan), CHUNK):
-        _write_chunk(connection, plan[first : first + CHUNK], owed)
-    _write_end(connection, plan)
-    seconds = time.perf_counter() - start
-    connection.close()
-    return {"": seconds}
-
-
-def _write_plan(connection: sqlite3.Connection, plan: Sequence[Planned]) -> None:
-    cents = sum(row[1] for row in plan)
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(
-        "INSERT INTO cashback_payout_batches (number, mode, status, proposed_by, proposed_at, planned_count,"
-        " planned_cents)"
-        " VALUES (1, 'batch', 'proposed', 'baseline', ?, ?, ?)",
-        (NOW, len(plan), cents),
-    )
-    connection.executemany(
-        "INSERT INTO cashback_payouts (batch_number, referrer_id, approved_cents, referral_count) VALUES (1, ?, ?, ?)",
-        ((referrer, cents, count) for referrer, cents, count, _ in plan),
-    )
-    _write_audit(connection, "batch_proposed", len(plan), cents)
-    connection.execute("COMMIT")
-    for status in ("approved", "running"):
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("UPDATE cashback_payout_batches SET status = ?, batch_id = ?", (status, BATCH_ID))
-        _write_audit(connection, f"batch_{status}", len(plan), cents)
-        connection.execute("COMMIT")
-
-
-def _write_chunk(connection: sqlite3.Connection, chunk: Sequence[Planned], owed: dict[int, list[int]]) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    connection.executemany(
-        "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
-        " description, metadata, created_at, cashback_payout_batch_number) VALUES (?, ?, ?, 'referral_cashback',"
-        " ?, ?, ?, 1)",
-        [
-            (
-                referrer,
-                cents,
-                balance + cents,
-                f"Referral cashback - {count} active referrals",
-                f'{{"batch_id": "{BATCH_ID}", "referral_count": {count}}}',
-                NOW,
-            )
-            for referrer, cents, count, balance in chunk
-        ],
-    )
-    connection.executemany(
-        "UPDATE referrals SET cashback_paid_cents = cashback_earned_cents WHERE id = ?",
-        [(referral_id,) for row in chunk for referral_id in owed[row[0]]],
-    )
-    connection.executemany(
-        "UPDATE users SET wallet_balance_cents = ?, updated_at = ? WHERE discord_id = ?",
-        [(balance + cents, NOW, referrer) for referrer, cents, _, balance in chunk],
-    )
-    connection.executemany(
-        "INSERT INTO cashback_notifications (batch_number, user_id, status) VALUES (1, ?, 'queued')",
-        [(row[0],) for row in chunk],
-    )
-    connection.executemany(
-        "UPDATE cashback_payouts SET status = 'credited', paid_cents = ?, settled_at = ?"
-        " WHERE batch_number = 1 AND referrer_id = ?",
-        [(cents, NOW, referrer) for referrer, cents, _, _ in chunk],
-    )
-    connection.execute("COMMIT")
-
-
-def _write_end(connection: sqlite3.Connection, plan: Sequence[Planned]) -> None:
-    cents = sum(row[1] for row in plan)
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(
-        "UPDATE cashback_payout_batches SET status = 'completed', finished_at = ?, credited_count = ?,"
-        " credited_cents = ?",
-        (NOW, len(plan), cents),
-    )
-    _write_audit(connection, "batch_finished", len(plan), cents)
-    connection.execute("COMMIT")
-
-
-def _write_audit(connection: sqlite3.Connection, action: str, users: int, cents: int) -> None:
-    details = json.dumps({"batch_id": BATCH_ID, "users": users, "total_cents": cents})
-    connection.execute(
-        "INSERT INTO cashback_audit_log (at, actor, action, batch_number, details, digest) VALUES (?, 'baseline',"
-        " ?, 1, ?, ?)",
-        (NOW, action, details, "0" * 64),
-    )
+        each.append(anyio.run(_pay, ledger))
+    return {
+        "": Spent(
+            seconds=sum(spent.seconds for spent in each),
+            cpu_seconds=sum(spent.cpu_seconds or 0 for spent in each),
+            written_mb=sum(spent.written_mb or 0 for spent in each),
+        )
+    }
 
 
 def cases(*, full: bool) -> list[Case]:
-    """Pay communities of growing size, and the largest one against many small ones."""
-    sizes = [(SMALL, 15), (100_000, 3)] + ([(LARGEST, 2)] if full else [])
-    beside_raw = [
+    """Pay communities of each kind and of growing size, and the largest one against many small ones."""
+    sizes = [(SMALL, 15), (MIDDLE, 3)] + ([(LARGEST, 2)] if full else [])
+    beside_known = [
         Case(
-            name=CREDIT,
+            name=f"{CREDIT}, {kind}",
             rows=referrers,
-            prepare=all_pending,
+            prepare=prepare,
             program=credit,
-            baseline=credit_raw,
-            times={"": TIMES_BASELINE},
+            baseline=credit_known,
+            cpu_times={"": TIMES_KNOWN},
             rounds=rounds,
         )
-        for referrers, rounds in sizes
+        for kind, prepare in KINDS.items()
+        for referrers, rounds in (sizes if kind == ORDERED else sizes[1:])
+    ]
+    beside_bare = [
+        Case(
+            name=f"{CREDIT} beside bare tables, {kind}",
+            rows=MIDDLE,
+            prepare=KINDS[kind],
+            program=credit,
+            baseline=credit_bare,
+            cpu_times={"": times},
+            written_mb={"": most_mb} if most_mb else {},
+            rounds=3,
+        )
+        for kind, times, most_mb in ((ADOPTED, TIMES_BARE, 0), (ADOPTED_SHUFFLED, TIMES_BARE_SHUFFLED, MOST_WRITTEN_MB))
     ]
     largest, _ = sizes[-1]
     beside_small = Case(
@@ -212,15 +129,15 @@ def cases(*, full: bool) -> list[Case]:
         prepare=all_pending,
         program=credit,
         baseline=partial(credit_small, communities=largest // SMALL),
-        times={"": MOST_GROWTH},
+        cpu_times={"": MOST_GROWTH},
         rounds=3,
     )
-    return [*beside_raw, beside_small]
+    return [*beside_known, *beside_bare, beside_small]
 
 
 def memory(results: Sequence[Result]) -> str:
     """Describe how the memory grows from the smallest community to the largest."""
-    small, *_, large = [result for result in results if result.case.name == CREDIT]
+    small, *_, large = [result for result in results if result.case.name == f"{CREDIT}, {ORDERED}"]
     more_mb = large.program.peak_mb - small.program.peak_mb
     return (
         f"From {small.case.rows:,} to {large.case.rows:,} payouts the peak memory grows by {more_mb:.0f} MB (at most"

@@ -1,7 +1,8 @@
 """Ledgers to measure on; their books balance. Raw statements write them, because creating them is not measured."""
 
+import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ from typing import Final
 import anyio
 
 from cashback.database import Database
+from cashback.database.dialect import FOR_ALL, FOR_THE_WRITER
 
 FIRST_REFERRER: Final = 10**17
 FIRST_BUYER: Final = 2 * 10**17
@@ -53,23 +55,123 @@ FINISHED: Final = (
 """What a batch of a history leaves: all of it was credited, and all messages sent."""
 
 
+SEED: Final = 31
+
+APEX: Final = (
+    (
+        "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, discord_id INTEGER NOT NULL UNIQUE,"
+        " wallet_balance_cents INTEGER NOT NULL DEFAULT 0, total_lifetime_spent_cents INTEGER NOT NULL DEFAULT 0,"
+        " has_client_role INTEGER NOT NULL DEFAULT 0, manually_assigned_roles TEXT,"
+        " created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, updated_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP)"
+    ),
+    (
+        "CREATE TABLE referrals (id INTEGER PRIMARY KEY AUTOINCREMENT, referrer_user_id INTEGER NOT NULL,"
+        " referred_user_id INTEGER NOT NULL UNIQUE, referred_total_spend_cents INTEGER DEFAULT 0,"
+        " cashback_earned_cents INTEGER DEFAULT 0, cashback_paid_cents INTEGER DEFAULT 0,"
+        " is_blacklisted INTEGER DEFAULT 0,"
+        " created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, FOREIGN KEY (referrer_user_id) REFERENCES users (discord_id),"
+        " FOREIGN KEY (referred_user_id) REFERENCES users (discord_id))"
+    ),
+    (
+        "CREATE TABLE wallet_transactions (id INTEGER PRIMARY KEY AUTOINCREMENT, user_discord_id INTEGER NOT NULL,"
+        " amount_cents INTEGER NOT NULL, balance_after_cents INTEGER NOT NULL, transaction_type TEXT NOT NULL,"
+        " description TEXT, order_id INTEGER, ticket_id INTEGER, staff_discord_id INTEGER, metadata TEXT,"
+        " created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, FOREIGN KEY (user_discord_id) REFERENCES users (discord_id))"
+    ),
+    "CREATE INDEX idx_referrals_referrer ON referrals (referrer_user_id)",
+    "CREATE INDEX idx_referrals_referred ON referrals (referred_user_id)",
+    "CREATE INDEX idx_referrals_blacklist ON referrals (is_blacklisted)",
+    "CREATE INDEX idx_wallet_transactions_user ON wallet_transactions (user_discord_id)",
+    "CREATE INDEX idx_wallet_transactions_type ON wallet_transactions (transaction_type)",
+    "CREATE INDEX idx_wallet_transactions_user_created ON wallet_transactions (user_discord_id, created_at)",
+)
+"""The shared tables as an Apex Core bot makes them."""
+
+People = Sequence[int]
+Referral = tuple[int, int, int, int, int]
+"""Referrer, referred, spend, earned, paid."""
+
+
 def open_raw(path: Path) -> sqlite3.Connection:
     """Open a ledger as cashback/database/engine.py does, with the driver only."""
+    return _open(path, "journal_mode=WAL", *FOR_ALL, *FOR_THE_WRITER)
+
+
+def open_plain(path: Path) -> sqlite3.Connection:
+    """Open a file with what durability needs, and SQLite's defaults for the rest."""
+    return _open(path, "journal_mode=WAL", "synchronous=FULL")
+
+
+def _open(path: Path, *pragmas: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16384", "temp_store=MEMORY"):
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
 def all_pending(path: Path, referrers: int) -> None:
-    """Write a ledger in which each referrer has three referrals, interleaved, each with one purchase, all pending."""
-    buyers = referrers * REFERRALS_EACH
-    rows = ((FIRST_REFERRER + n % referrers, FIRST_BUYER + n, 200 * (n % 97 + 1), n % 97 + 1, 0) for n in range(buyers))
+    """Write a ledger in which each referrer has three referrals, interleaved, each with one purchase, all pending.
+
+    Everyone stands in the order of the ids, as in a ledger that was written at once.
+    """
+    people, rows = _community(referrers)
     with _new_ledger(path) as connection:
-        _insert_people(connection, FIRST_REFERRER, referrers)
-        _insert_people(connection, FIRST_BUYER, buyers)
-        _insert_referrals(connection, rows)
+        _insert_everyone(connection, people, rows)
         connection.execute(PURCHASES, (NOW,))
+
+
+def shuffled(path: Path, referrers: int) -> None:
+    """Write the same community as it comes about: people and referrals in the order in which they happened to come."""
+    people, rows = _mixed(*_community(referrers))
+    with _new_ledger(path) as connection:
+        _insert_everyone(connection, people, rows)
+        connection.execute(PURCHASES, (NOW,))
+
+
+def adopted(path: Path, referrers: int) -> None:
+    """Let another bot write the same community, in the order of the ids, and adopt its file."""
+    _write_apex(path, *_community(referrers))
+    anyio.run(_create, path)
+
+
+def adopted_shuffled(path: Path, referrers: int) -> None:
+    """Let another bot write the community as it comes about, and adopt its file."""
+    _write_apex(path, *_mixed(*_community(referrers)))
+    anyio.run(_create, path)
+
+
+def _community(referrers: int) -> tuple[list[int], list[Referral]]:
+    buyers = referrers * REFERRALS_EACH
+    people = [*range(FIRST_REFERRER, FIRST_REFERRER + referrers), *range(FIRST_BUYER, FIRST_BUYER + buyers)]
+    rows = [(FIRST_REFERRER + n % referrers, FIRST_BUYER + n, 200 * (n % 97 + 1), n % 97 + 1, 0) for n in range(buyers)]
+    return people, rows
+
+
+def _mixed(people: list[int], rows: list[Referral]) -> tuple[list[int], list[Referral]]:
+    chance = random.Random(SEED)
+    chance.shuffle(people)
+    chance.shuffle(rows)
+    return people, rows
+
+
+def _write_apex(path: Path, people: People, rows: Sequence[Referral]) -> None:
+    connection = open_plain(path)
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in APEX:
+        connection.execute(statement)
+    connection.executemany("INSERT INTO users (discord_id) VALUES (?)", ((person,) for person in people))
+    connection.executemany(
+        "INSERT INTO referrals (referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents,"
+        " cashback_paid_cents) VALUES (?, ?, ?, ?, ?)",
+        rows,
+    )
+    connection.execute("COMMIT")
+    connection.close()
+
+
+def _insert_everyone(connection: sqlite3.Connection, people: People, rows: Sequence[Referral]) -> None:
+    connection.executemany("INSERT INTO users (discord_id) VALUES (?)", ((person,) for person in people))
+    _insert_referrals(connection, iter(rows))
 
 
 def few_pending(path: Path, referrals: int) -> None:

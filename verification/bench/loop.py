@@ -14,7 +14,8 @@ import anyio
 import anyio.to_thread
 
 from cashback.database import Database
-from verification.bench.crediting import credit_raw, pay
+from verification.bench.baselines import credit_known
+from verification.bench.crediting import pay
 from verification.bench.datasets import FIRST_REFERRER, all_pending
 from verification.bench.measuring import Case
 
@@ -84,7 +85,7 @@ async def _watch_pipeline(path: Path) -> dict[str, float]:
 
 async def _watch_raw(path: Path) -> dict[str, float]:
     async with Database(path) as database:
-        return await _watched(database, lambda: anyio.to_thread.run_sync(credit_raw, path))
+        return await _watched(database, lambda: anyio.to_thread.run_sync(credit_known, path))
 
 
 def watch_pipeline(path: Path) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """Benchmark cases and their measurement: program and baseline alternate, each time in a process of its own.
 
 A process of its own gives each its own peak memory; they alternate so that a slow moment of the machine hits both. The
-best round counts: other programs on the machine only ever add to the time.
+best round counts: other programs on the machine only ever add to the time. Where the CPU time is measured too, it is
+what is compared: other programs change it least.
 """
 
 import json
@@ -10,9 +11,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
+
+from verification.bench.stopwatch import Spent
 
 PROGRAM: Final = "program"
 BASELINE: Final = "baseline"
@@ -24,18 +27,21 @@ KIB_PER_MB: Final = 1024
 class Case:
     """One line of the table.
 
-    `prepare` writes the ledger that both start from. Program and baseline take its path and return seconds, by name if
-    they measure several things at once. `times` is how many times the baseline's seconds the program may take,
-    `seconds` what it may take whatever the baseline takes.
+    `prepare` writes the ledger that both start from. Program and baseline take its path and return what they spent, or
+    only the seconds, by name if they measure several things at once. `times` is how many times the baseline's seconds
+    the program may take, `cpu_times` how many times its CPU time; `seconds` and `written_mb` are what it may take and
+    write whatever the baseline does.
     """
 
     name: str
     rows: int
     prepare: Callable[[Path, int], None]
-    program: Callable[[Path], Mapping[str, float]]
-    baseline: Callable[[Path], Mapping[str, float]]
+    program: Callable[[Path], Mapping[str, Spent | float]]
+    baseline: Callable[[Path], Mapping[str, Spent | float]]
     times: Mapping[str, float] = field(default_factory=dict)
+    cpu_times: Mapping[str, float] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    written_mb: Mapping[str, float] = field(default_factory=dict)
     reads_only: bool = False
     rounds: int = 5
 
@@ -47,9 +53,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The best seconds of one side, by name, and its peak memory in any round, in MB."""
+    """The least that one side spent, by name, and its peak memory in any round, in MB."""
 
-    seconds: dict[str, float]
+    spent: dict[str, Spent]
     peak_mb: float
 
 
@@ -67,9 +73,10 @@ def run_once(case: Case, who: str, path: Path) -> None:
     if who == PREPARE:
         case.prepare(path, case.rows)
         return
-    seconds = case.program(path) if who == PROGRAM else case.baseline(path)
+    measured = case.program(path) if who == PROGRAM else case.baseline(path)
+    spent = {name: each if isinstance(each, Spent) else Spent(seconds=each) for name, each in measured.items()}
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
-    print(json.dumps({"seconds": dict(seconds), "peak_mb": peak_mb}))
+    print(json.dumps({"spent": {name: asdict(each) for name, each in spent.items()}, "peak_mb": peak_mb}))
 
 
 def measure(case: Case, folder: Path) -> Result:
@@ -91,7 +98,8 @@ def _measure_once(case: Case, who: str, prepared: Path) -> Figures:
             Path(f"{path}{suffix}").unlink(missing_ok=True)
         shutil.copy(prepared, path)
     found = json.loads(_start(case, who, path))
-    return Figures(seconds=found["seconds"], peak_mb=found["peak_mb"])
+    spent = {name: Spent(**each) for name, each in found["spent"].items()}
+    return Figures(spent=spent, peak_mb=found["peak_mb"])
 
 
 def _start(case: Case, who: str, path: Path) -> str:
@@ -100,8 +108,16 @@ def _start(case: Case, who: str, path: Path) -> str:
 
 
 def _best(rounds: list[Figures]) -> Figures:
-    names = rounds[0].seconds
     return Figures(
-        seconds={name: min(figures.seconds[name] for figures in rounds) for name in names},
+        spent={name: _least([figures.spent[name] for figures in rounds]) for name in rounds[0].spent},
         peak_mb=max(figures.peak_mb for figures in rounds),
+    )
+
+
+def _least(rounds: list[Spent]) -> Spent:
+    """Take the best of each figure; one that is not measured is None in every round."""
+    return Spent(
+        seconds=min(spent.seconds for spent in rounds),
+        cpu_seconds=min((spent.cpu_seconds for spent in rounds if spent.cpu_seconds is not None), default=None),
+        written_mb=min((spent.written_mb for spent in rounds if spent.written_mb is not None), default=None),
     )

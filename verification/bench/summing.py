@@ -1,9 +1,10 @@
-"""The summary: the cost of proposing a batch, against the bare `INSERT … SELECT` of its payouts.
+"""The summary: the cost of proposing a batch, against the two bare `INSERT … SELECT` of its payouts and their shares.
 
 With a thousand referrals pending it costs those, however many are stored; the same holds for one member's pending
 cashback.
 """
 
+import sqlite3
 import time
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from cashback.database import Database
 from cashback.database.payouts import proposals
 from verification.bench.datasets import FIRST_REFERRER, all_pending, few_pending, open_raw
 from verification.bench.measuring import Case
+from verification.bench.stopwatch import Spent, stopwatch
 
 TIMES_INSERT: Final = 1.3
 LOOKS: Final = 20
@@ -27,35 +29,44 @@ PLAN: Final = (
     " SELECT ?, referrer_user_id, sum(cashback_earned_cents - cashback_paid_cents), count(*) FROM referrals"
     " WHERE cashback_earned_cents > cashback_paid_cents GROUP BY referrer_user_id ORDER BY referrer_user_id"
 )
+SHARES: Final = (
+    "INSERT INTO cashback_payout_shares (batch_number, referrer_id, referral_id, payable_cents)"
+    " SELECT ?, referrer_user_id, id, cashback_earned_cents - cashback_paid_cents FROM referrals"
+    " WHERE cashback_earned_cents > cashback_paid_cents ORDER BY referrer_user_id, id"
+)
 OWED: Final = (
     "SELECT referred_user_id, cashback_earned_cents - cashback_paid_cents FROM referrals"
     " WHERE referrer_user_id = ? AND cashback_earned_cents > cashback_paid_cents ORDER BY id"
 )
 
 
-async def _propose(path: Path) -> float:
+async def _propose(path: Path) -> Spent:
     async with Database(path) as database:
-        start = time.perf_counter()
-        await database.write(proposals.propose, actor="bench", now=database.now(), expires_at=None)
-        return time.perf_counter() - start
+        with stopwatch() as spent:
+            await database.write(proposals.propose, actor="bench", now=database.now(), expires_at=None)
+        return spent
 
 
-def propose(path: Path) -> dict[str, float]:
+def propose(path: Path) -> dict[str, Spent]:
     """Propose a batch of everything that is pending."""
     return {"": anyio.run(_propose, path)}
 
 
-def propose_raw(path: Path) -> dict[str, float]:
+def propose_raw(path: Path) -> dict[str, Spent]:
     """Write the plan of the same batch."""
     connection = open_raw(path)
-    start = time.perf_counter()
+    with stopwatch() as spent:
+        _plan(connection)
+    connection.close()
+    return {"": spent}
+
+
+def _plan(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     number = connection.execute(BATCH).lastrowid
     connection.execute(PLAN, (number,))
+    connection.execute(SHARES, (number,))
     connection.execute("COMMIT")
-    seconds = time.perf_counter() - start
-    connection.close()
-    return {"": seconds}
 
 
 async def _discover(path: Path) -> dict[str, float]:
@@ -82,10 +93,7 @@ def discover_raw(path: Path) -> dict[str, float]:
     summaries, members = [], []
     for n in range(LOOKS):
         start = time.perf_counter()
-        connection.execute("BEGIN IMMEDIATE")
-        number = connection.execute(BATCH).lastrowid
-        connection.execute(PLAN, (number,))
-        connection.execute("COMMIT")
+        _plan(connection)
         summaries.append(time.perf_counter() - start)
         start = time.perf_counter()
         connection.execute(OWED, (FIRST_REFERRER + n,)).fetchall()
@@ -103,7 +111,7 @@ def cases(*, full: bool) -> list[Case]:
             prepare=all_pending,
             program=propose,
             baseline=propose_raw,
-            times={"": TIMES_INSERT},
+            cpu_times={"": TIMES_INSERT},
         ),
         Case(
             name="1,000 pending",

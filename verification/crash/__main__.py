@@ -24,12 +24,21 @@ from verification.crash.concurrency import run_rushes
 from verification.crash.crash import run_campaigns
 from verification.crash.findings import Findings
 from verification.crash.report import commit, verdict, write_page
+from verification.crash.withdrawal_queue import run_queues
 from verification.fuzzing.input_fuzzing import targets, try_target
 from verification.simulation.campaign import Tally, run_seeds
 from verification.testbed.databases import Files, Ground, Server, new_server
 
 Say = Callable[[str], None]
-DEFAULTS: Final = {"kills": 5_000, "server-kills": 500, "seeds": 100_000, "crowds": 50, "inputs": 20_000, "seed": 1}
+DEFAULTS: Final = {
+    "kills": 5_000,
+    "server-kills": 500,
+    "seeds": 100_000,
+    "crowds": 50,
+    "queue-kills": 500,
+    "inputs": 20_000,
+    "seed": 1,
+}
 ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
 SEEDS_BETWEEN_KEEPING: Final = 1_000
 
@@ -106,6 +115,13 @@ def _crowd(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
     return run_rushes(folder, rushes=wanted.crowds, watch=lambda done: say(f"{done:,} of {wanted.crowds:,} crowds"))
 
 
+def _queue(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    def tell(done: int) -> None:
+        say(f"{done:,} of {wanted.queue_kills:,} kills at the queue of withdrawals")
+
+    return run_queues(folder, Files(), kills=wanted.queue_kills, seed=wanted.seed, watch=tell)
+
+
 def _hostile(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
     began = time.perf_counter()
     violations, ways = [], targets(folder)
@@ -139,7 +155,13 @@ def _soak(wanted: argparse.Namespace, kept: Kept, say: Say) -> Iterator[Findings
         yield _chance(kept.seeds, kept.seconds_of_seeds)
 
 
-PARTS: Final = {"kills": _crash, "server_kills": _crash_on_server, "crowds": _crowd, "inputs": _hostile}
+PARTS: Final = {
+    "kills": _crash,
+    "server_kills": _crash_on_server,
+    "crowds": _crowd,
+    "queue_kills": _queue,
+    "inputs": _hostile,
+}
 
 
 def _parse() -> argparse.Namespace:

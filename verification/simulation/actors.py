@@ -13,6 +13,7 @@ from cashback.domain.model import Absence, BatchStatus, BatchSummary, Reversal
 from cashback.services import CLI, Actor, Source
 from verification.simulation.faulty_ledger import SimulatedLedger
 from verification.simulation.process import Process
+from verification.simulation.wallet_actors import WalletActors
 from verification.simulation.world import ADMIN_ROLE, World
 
 FIRST_REFERRER: Final = 10**17
@@ -43,6 +44,7 @@ class Actors:
         self._buyers: list[int] = []
         self._grows = grows
         self._orders = self._refunds = 0
+        self._wallets = WalletActors(world, FIRST_ADMIN)
         self._messages: list[tuple[int, str]] = []
         """The proposals that Discord ever showed, by number and token, whatever became of the ledger."""
         self.busy = 0
@@ -68,8 +70,9 @@ class Actors:
         """Choose an action."""
         members = (self.join, self.buy, self.refund, self.bar_or_forgive)
         admins = (self.pay, self.manage, self.take_back, self.press_old_message)
-        kinds = (*members, self.spend, *admins, self.break_or_mend_wallet, self.ring, self.something_rare)
-        [kind] = self._chance.choices(kinds, weights=(2, 4, 3, 1, 1, 4, 3, 4, 1, 1, 2, 2))
+        others = (self.break_or_mend_wallet, self.ring, self.something_rare, self._wallets.anything)
+        kinds = (*members, self.spend, *admins, *others)
+        [kind] = self._chance.choices(kinds, weights=(2, 4, 3, 1, 1, 4, 3, 4, 1, 1, 2, 2, 8))
         return kind
 
     # The community.

@@ -114,6 +114,16 @@ def _tables(model: LedgerModel) -> Iterator[tuple[str, str, list[tuple[Any, ...]
         ],
     )
     yield (
+        "withdrawals (number, member, cents, state)",
+        "SELECT number, user_id, amount_cents, status FROM cashback_withdrawals ORDER BY 1",
+        [(number, one.member, one.cents, one.status) for number, one in sorted(model.wallets.requests.items())],
+    )
+    yield (
+        "adjustments (member, cents)",
+        "SELECT user_id, amount_cents FROM cashback_wallet_adjustments ORDER BY transaction_id",
+        list(model.wallets.adjusted),
+    )
+    yield (
         "slots (moment, status, batch)",
         "SELECT slot_at, status, batch_number FROM cashback_schedule_slots ORDER BY 1",
         [(_text(slot_at), status, number) for slot_at, (status, number) in sorted(model.slots.items())],

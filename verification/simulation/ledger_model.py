@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 from cashback.domain.model import Absence, BatchStatus, PayoutStatus, SkipReason, SlotStatus
+from verification.simulation.wallet_model import Wallets
 
 PPM: Final = 1_000_000
 UNPAID: Final = (
@@ -212,6 +213,7 @@ class LedgerModel:
     refunds: set[str] = field(default_factory=set)
     balances: dict[int, int] = field(default_factory=dict)
     moves: list[tuple[int | None, int, int, int]] = field(default_factory=list)
+    wallets: Wallets = field(init=False)
     batches: dict[int, Batch] = field(default_factory=dict)
     reversals: dict[int, Reversal] = field(default_factory=dict)
     slots: dict[datetime, tuple[SlotStatus, int | None]] = field(default_factory=dict)
@@ -221,6 +223,10 @@ class LedgerModel:
     """The members with the admin role at the moment of a press, and the batch pressed."""
     latest: datetime | None = None
     found: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Let the withdrawals share the balances and their changes."""
+        self.wallets = Wallets(self.balances, self.moves)
 
     def breach(self, text: str) -> None:
         """Record a broken rule."""
@@ -422,8 +428,7 @@ class LedgerModel:
 
     def move(self, batch: int | None, person: int, cents: int) -> None:
         """Move money into a wallet, or out of it."""
-        self.balances[person] += cents
-        self.moves.append((batch, person, cents, self.balances[person]))
+        self.wallets.move(batch, person, cents)
 
     def reversible(self, batch: int, referrer: int | None, now: datetime) -> dict[int, int]:
         """Find what can be taken back of a batch's credited payouts, or of one referrer's in it."""
@@ -438,6 +443,7 @@ class LedgerModel:
     def take_back(self, reversal: Reversal, now: datetime) -> tuple[int, int]:
         """Reverse payouts as far as the wallets hold them; return the cents taken, and the cents missing."""
         taken = missing = 0
+        self.wallets.cancel_all_of(set(self.reversible(reversal.batch, reversal.referrer, now)))
         for person, cents in self.reversible(reversal.batch, reversal.referrer, now).items():
             payout = self.batches[reversal.batch].payouts[person]
             held = min(cents, max(self.balances[person], 0))

@@ -13,6 +13,7 @@ from cashback.database.referral_program import purchases, refunds
 from cashback.domain.model import BatchLimits, BatchStatus, PayoutStatus, SlotStatus
 from verification.simulation.faulty_ledger import Committed
 from verification.simulation.ledger_model import Batch, LedgerModel, Payout, Purchase, Reversal
+from verification.simulation.wallet_updates import WALLET_HANDLERS
 
 Handler = Callable[[LedgerModel, Committed], None]
 
@@ -341,7 +342,7 @@ TAKING: Final = {"refunds.record_refund", "crediting.credit_chunk", "reversals.a
 
 def enter(model: LedgerModel, done: Committed) -> None:
     """Apply a commit to the model."""
-    handler = HANDLERS.get(done.function)
+    handler = HANDLERS.get(done.function) or WALLET_HANDLERS.get(done.function)
     if handler is not None:
         handler(model, done)
         if done.function in TAKING:

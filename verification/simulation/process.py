@@ -106,7 +106,11 @@ class Process:
             tasks.start_soon(self._expire, name="expiry")
             tasks.start_soon(keep_retrying, self.service, name="retries")
             self.up = self.was_up = True
-            await self._stopping.wait()
+            try:
+                await self._stopping.wait()
+            finally:
+                # Before the tasks have ended: they take no request any more.
+                self.up = False
             tasks.cancel_scope.cancel()
 
     async def _expire(self) -> None:

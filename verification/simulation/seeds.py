@@ -5,12 +5,13 @@ from random import Random
 
 import anyio
 
-from cashback.settings import ReferralSettings, RoleIds, Settings
+from cashback.settings import ReferralSettings, RoleIds, Settings, WithdrawalSettings
 from verification.simulation.actors import Actors
 from verification.simulation.environment import Environment
 from verification.simulation.quiescence import calm_down
 from verification.simulation.randomness import FaultRates
 from verification.simulation.run_world import run_world
+from verification.simulation.wallet_actors import METHOD
 from verification.simulation.workload import back_up_or_restore, play_scene, prepare
 from verification.simulation.world import ADMIN_ROLE, World
 
@@ -71,7 +72,13 @@ def _settings(chance: Random) -> Settings:
         leaver_policy=chance.choice(("pay", "hold")),
         misfire_grace_hours=chance.choice((0, 24, 24)),
     )
-    return Settings(role_ids=RoleIds(admin=ADMIN_ROLE), referral_settings=referral)
+    withdrawals = WithdrawalSettings(
+        enabled=True,
+        methods={METHOD: None},
+        minimum_cents=chance.choice((1, 100)),
+        maximum_cents=chance.choice((None, 1_000)),
+    )
+    return Settings(role_ids=RoleIds(admin=ADMIN_ROLE), referral_settings=referral, withdrawals=withdrawals)
 
 
 async def _live(world: World) -> None:

@@ -48,7 +48,7 @@ async def play_scene(world: World, actors: Actors) -> None:
             computers.start_soon(
                 partial(world.keep_alive, computer, fault_rates=world.fault_rates), name=f"computer {computer}"
             )
-        for _ in range(chance.randint(6, 14)):
+        for _ in range(chance.randint(8, 18)):
             actors.at(chance.uniform(0, seconds), actors.anybody())
         await anyio.sleep(seconds)
         # Half of the scenes end with a stop, the others with a power cut.

@@ -271,7 +271,9 @@ class World:
 
     def inspect(self) -> None:
         """Compare the rows with the model. Raises ViolationError."""
-        self.judge([*self.model.found, *self.discord.found, *inspect(self._rows, self.model)])
+        self.judge(
+            [*self.model.found, *self.model.wallets.found, *self.discord.found, *inspect(self._rows, self.model)]
+        )
 
     def inspect_end(self) -> None:
         """Also check for unfinished work. Raises ViolationError."""

@@ -8,6 +8,8 @@ finds are listed with the reason, and are in the threat model.
 
 from typing import Final
 
+from verification.tampering.wallet_catalogue import WALLET_EDITS
+
 EDITS: Final[dict[str, str]] = {
     "a balance": "UPDATE users SET wallet_balance_cents = wallet_balance_cents + 1 WHERE discord_id = 2",
     "two balances with one sum": (
@@ -242,6 +244,7 @@ EDITS: Final[dict[str, str]] = {
     ),
     "the log's tail cut off": "DELETE FROM cashback_audit_log WHERE id > 12",
     "an exclusion removed": "DELETE FROM cashback_payout_exclusions",
+    **WALLET_EDITS,
 }
 """By what is edited: statements that both databases take."""
 

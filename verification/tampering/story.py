@@ -8,6 +8,7 @@ from cashback.database.payouts import approvals, batches, crediting, proposals, 
 from cashback.database.referral_program import blacklist, links, referrals
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.refunds import Refund, record_refund
+from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.model import BatchLimits, ChunkDiscovered, Selection
 
 NOW: Final = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
@@ -35,6 +36,44 @@ async def tell(database: Database) -> None:
     await _buy(database, "c", holding_days=30)
     await database.write(links.unlink, 3, BUYER + 3, reason="a mistake", actor="cli", now=NOW)
     await _proposed(database, BatchLimits(), min_payout_cents=150)
+    await _withdraw(database)
+
+
+async def _withdraw(database: Database) -> None:
+    """Adjust a wallet; ask for withdrawals that are paid by two admins, declined, cancelled, and left open."""
+    await database.write(
+        adjustments.adjust,
+        user_id=6,
+        cents=900,
+        reason="a gift",
+        actor="discord:7",
+        actor_id=7,
+        approver_id=8,
+        now=NOW,
+        approval_threshold_cents=500,
+    )
+    await _asked(database, 6, 600)
+    await database.write(decisions.approve_first, 1, actor="discord:7", approver_id=7, now=NOW)
+    await database.write(decisions.pay, 1, reference="T-1", actor="discord:8", approver_id=8, now=NOW)
+    await _asked(database, 6, 50)
+    await database.write(decisions.decline, 2, reason="no account", actor="discord:7", approver_id=7, now=NOW)
+    await _asked(database, 6, 60)
+    await database.write(decisions.cancel, 3, reason="cancelled by the member", actor="discord:6", now=NOW)
+    await _asked(database, 6, 70)
+    await _asked(database, 4, 80)
+
+
+async def _asked(database: Database, person: int, cents: int) -> None:
+    await database.write(
+        withdrawals.request,
+        user_id=person,
+        cents=cents,
+        method="paypal",
+        destination=f"encrypted-{person}",
+        actor=f"discord:{person}",
+        now=NOW,
+        approval_threshold_cents=500,
+    )
 
 
 async def _buy(database: Database, letter: str, *, holding_days: int) -> None:

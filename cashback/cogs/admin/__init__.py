@@ -6,6 +6,7 @@ from cashback.cogs.admin.exporting import ExportCommands
 from cashback.cogs.admin.help import HelpForAdmins
 from cashback.cogs.admin.history import HistoryCommands
 from cashback.cogs.admin.notifications import NotificationCommands
+from cashback.cogs.admin.orders import OrderCommands
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.admin.referrals import Referrals
 from cashback.cogs.admin.reversals import ReversalCommands
@@ -22,6 +23,7 @@ class AdminCommands(
     HelpForAdmins,
     HistoryCommands,
     NotificationCommands,
+    OrderCommands,
     ReversalCommands,
     RunCommands,
     ScheduleCommands,

@@ -1,5 +1,6 @@
 """`sendref-cashb export`: payouts as a file for bookkeeping, attached if Discord accepts its size."""
 
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -43,6 +44,31 @@ class ExportOptions(Flags):
     file_format: Literal["csv", "xlsx"] = commands.flag(name="format", default="csv", description="csv or xlsx.")
 
 
+def _stem(batch: str | None, options: ExportOptions) -> str:
+    """Name a file after its batch, or after its days."""
+    if batch is not None:
+        return f"batch-{batch}" if batch.isdigit() else batch.upper()
+    return "-".join(
+        [
+            "payouts",
+            *(["from", options.since] if options.since else []),
+            *(["to", options.until] if options.until else []),
+        ]
+    )
+
+
+async def _unused(path: Path) -> Path:
+    """Reserve a name: two admins may export at once."""
+    for number in count(1):
+        wanted = anyio.Path(path if number == 1 else path.with_stem(f"{path.stem}-{number}"))
+        try:
+            await wanted.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return Path(wanted)
+    raise AssertionError  # pragma: no cover -- the numbers do not end
+
+
 class ExportCommands(AdminCog):
     """The command that exports."""
 
@@ -63,8 +89,7 @@ class ExportCommands(AdminCog):
         period = await self._period(name, options)
         folder = self._database.folder / FOLDER
         await anyio.Path(folder).mkdir(exist_ok=True)
-        # Two admins may export at once.
-        path = folder / f"{(name or 'payouts').upper()}-{ctx.message.id}.{options.file_format}"
+        path = await _unused(folder / f"{_stem(name, options)}.{options.file_format}")
         summed = await self._database.read(exporting.write_file, period, path, with_totals=True)
         await self._answer(ctx, path, summed)
 

@@ -14,7 +14,8 @@ from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import embeds
 from cashback.database.queries import statistics
-from cashback.database.queries.statistics import Statistics
+from cashback.database.queries.statistics import Statistics, TopReferrer
+from cashback.domain.extras import MissingLibraryError
 from cashback.domain.money import dollars
 
 CHART: Final = "cashback-by-week.png"
@@ -35,25 +36,37 @@ class StatisticsCommands(AdminCog):
         """Show the statistics with their chart."""
         await own_commands.defer(ctx)
         found = await self._database.read(statistics.read, now=self._database.now())
-        picture = await anyio.to_thread.run_sync(charts.weekly, found.weeks)
+        try:
+            picture = await anyio.to_thread.run_sync(charts.weekly, found.weeks)
+        except MissingLibraryError as error:
+            await ctx.send(embed=show(found).set_footer(text=str(error)))
+            return
         alt = embeds.clip(charts.alt_text(found.weeks), ALT_LENGTH)
-        await ctx.send(embed=show(found), file=discord.File(io.BytesIO(picture), filename=CHART, description=alt))
+        chart = discord.File(io.BytesIO(picture), filename=CHART, description=alt)
+        await ctx.send(embed=show(found).set_image(url=f"attachment://{CHART}"), file=chart)
 
 
 def show(found: Statistics) -> discord.Embed:
-    """Return the statistics' embed; the chart is the attachment."""
+    """Return the statistics' embed."""
     embed = discord.Embed(title="📈 Referral Cashback Statistics", colour=discord.Colour.blurple())
-    this_week = found.weeks[-1][1] if found.weeks else 0
+    this_week = found.weeks[-1].paid_cents if found.weeks else 0
     embed.add_field(name="Distributed", value=dollars(found.paid_cents), inline=True)
+    if found.reversed_cents:
+        embed.add_field(name="Reversed", value=dollars(found.reversed_cents), inline=True)
+        embed.add_field(name="Net", value=dollars(found.net_cents), inline=True)
     embed.add_field(name="This Week", value=dollars(this_week), inline=True)
     embed.add_field(name="Users Paid", value=f"{found.users:,}", inline=True)
     embed.add_field(name="Average Per User", value=dollars(found.average_cents), inline=True)
     embed.add_field(name="Payouts", value=f"{found.payouts:,}", inline=True)
     if found.top:
         lines = [
-            f"{place}. {embeds.mention(top.referrer_id)} - {dollars(top.paid_cents)}"
-            f" ({embeds.counted(top.payouts, 'payout')})"
+            f"{place}. {embeds.mention(top.referrer_id)} - {dollars(top.net_cents)}"
+            f" ({embeds.counted(top.payouts, 'payout')}{_reversed(top)})"
             for place, top in enumerate(found.top, start=1)
         ]
         embed.add_field(name="🏆 Top Referrers", value=embeds.clip("\n".join(lines), 1024), inline=False)
-    return embed.set_image(url=f"attachment://{CHART}")
+    return embed
+
+
+def _reversed(top: TopReferrer) -> str:
+    return f", {dollars(top.reversed_cents)} reversed" if top.reversed_cents else ""

@@ -10,10 +10,11 @@ import discord
 from discord.ui import Button, View
 
 from cashback.cogs.buttons.presses import PROPOSAL, ClaimedButton, act_on_press, button_row
+from cashback.cogs.buttons.second_admin import call_second_admin, is_waiting
 from cashback.cogs.buttons.services import ButtonServices
 from cashback.database.payouts import announcements
 from cashback.domain.errors import StaleBatchError
-from cashback.domain.model import BatchStatus
+from cashback.domain.model import BatchReport, BatchStatus
 from cashback.services import Actor, AdminService
 
 
@@ -66,7 +67,10 @@ class DecisionButton(
         async def act(actor: Actor) -> None:
             await services.service.require_admin(actor, f"{VERBS[self.action]} batch number {self.batch_number}")
             await self._require_its_summary(interaction, services)
-            await self._service_call(services.service)(actor)
+            done = await self._service_call(services.service)(actor)
+            # Only one first approval succeeds, so the role is mentioned once.
+            if self.action is Action.CONFIRM and isinstance(done, BatchReport) and is_waiting(done):
+                await call_second_admin(interaction.message, services.service.admin_role_id, self.batch_number)
 
         await act_on_press(interaction, act, extra={"batch_number": self.batch_number})
         services.summaries_changed.set()

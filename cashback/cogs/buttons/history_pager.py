@@ -18,9 +18,11 @@ from cashback.database.queries import browsing, history
 from cashback.database.queries.history import BatchFilter
 from cashback.domain.model import BatchStatus, PayoutStatus
 from cashback.domain.money import dollars
+from cashback.domain.reason_texts import in_words
 
 BATCHES_SHOWN: Final = 8
 PAYOUTS_SHOWN: Final = 15
+REASON_LENGTH: Final = 24
 
 Page = tuple[discord.Embed, View]
 
@@ -64,6 +66,9 @@ class HistoryPager:
         embed.add_field(name="Paid", value=paid, inline=True)
         embed.add_field(name="Approved", value=f"{dollars(report.approved_cents)} to {report.users_planned:,}")
         embed.add_field(name="Failed, Skipped", value=f"{report.failed:,}, {report.skipped:,}", inline=True)
+        if report.reversed_count:
+            embed.add_field(name="Reversed", value=dollars(report.reversed_cents), inline=True)
+            embed.add_field(name="Net", value=dollars(report.net_cents), inline=True)
         lines = "\n".join(_payout(row) for row in page.rows) or "none"
         embed.add_field(name="Payouts", value=embeds.clip(lines, embeds.FIELD_LENGTH), inline=False)
         if not after_referrer_id and page.next_after is None:
@@ -87,6 +92,8 @@ def _line(batch: dict[str, Any]) -> str:
     paid = f"**{dollars(batch['total_cents'])}** to {embeds.counted(batch['users_paid'], 'user')}"
     if batch["batch_id"] is None:
         paid = f"{dollars(batch['planned_cents'])} planned for {embeds.counted(batch['planned_count'], 'user')}"
+    if batch["reversed_cents"]:
+        paid += f", {dollars(batch['reversed_cents'])} reversed, **{dollars(batch['net_cents'])}** net"
     failed = f", {batch['failed']:,} failed" if batch["failed"] else ""
     actor = embeds.named(batch["approved_by"] or batch["proposed_by"])
     return f"{paid}{failed} · {batch['mode']} · {actor} · {discord.utils.format_dt(batch['proposed_at'], 'f')}"
@@ -96,8 +103,10 @@ def _payout(row: dict[str, Any]) -> str:
     is_credited = row["status"] == PayoutStatus.CREDITED
     cents = row["paid_cents"] if is_credited else row["approved_cents"]
     status = "" if is_credited else f" {row['status']}"
-    reason = f": {embeds.escaped(embeds.clip(row['reason'], 20))}" if row["reason"] and not is_credited else ""
-    return f"{embeds.mention(row['referrer_id'])} {dollars(cents)}{status}{reason}"
+    why = row["reason"] if not is_credited else None
+    reason = f": {embeds.escaped(embeds.clip(in_words(why), REASON_LENGTH))}" if why else ""
+    back = f", {dollars(row['reversed_cents'])} reversed" if row["reversed_cents"] else ""
+    return f"{embeds.mention(row['referrer_id'])} {dollars(cents)}{back}{status}{reason}"
 
 
 async def _turn(

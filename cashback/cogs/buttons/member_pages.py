@@ -16,7 +16,7 @@ from cashback.cogs.buttons.withdrawals import cancel_button
 from cashback.cogs.command_names import member_commands
 from cashback.cogs.errors import answer_interaction_error
 from cashback.cogs.member_facts import MemberFacts
-from cashback.cogs.texts import help_embeds, member_embeds, wallet_embeds
+from cashback.cogs.texts import help_embeds, history_embeds, member_embeds, wallet_embeds
 from cashback.domain.languages import mark, tr
 from cashback.services import AdminService
 
@@ -27,6 +27,7 @@ class Page(StrEnum):
     CODE = "code"
     REFERRALS = "invites"
     CASHBACK = "cashback"
+    HISTORY = "history"
     WALLET = "wallet"
     HELP = "help"
 
@@ -35,14 +36,16 @@ LABELS: Final = {
     Page.CODE: mark("My Code"),
     Page.REFERRALS: mark("My Referrals"),
     Page.CASHBACK: mark("My Cashback"),
+    Page.HISTORY: mark("My History"),
     Page.WALLET: mark("My Wallet"),
     Page.HELP: mark("All Commands"),
 }
 NEXT: Final[dict[Page, Sequence[Page]]] = {
     Page.CODE: (Page.REFERRALS, Page.CASHBACK),
     Page.REFERRALS: (Page.CODE, Page.CASHBACK),
-    Page.CASHBACK: (Page.WALLET, Page.REFERRALS),
-    Page.WALLET: (Page.CASHBACK,),
+    Page.CASHBACK: (Page.HISTORY, Page.WALLET, Page.REFERRALS),
+    Page.HISTORY: (Page.CASHBACK,),
+    Page.WALLET: (Page.CASHBACK, Page.HISTORY),
     Page.HELP: (Page.CODE, Page.CASHBACK, Page.WALLET),
 }
 """What a member probably wants after a page."""
@@ -80,7 +83,7 @@ class Asked:
         )
 
 
-class MemberPageButton(ClaimedButton, template=r"cashback:page:(?P<page>code|invites|cashback|wallet|help)"):
+class MemberPageButton(ClaimedButton, template=r"cashback:page:(?P<page>code|invites|cashback|history|wallet|help)"):
     """Shows a page to the member at the button, in a message of its own."""
 
     def __init__(self, page: Page) -> None:
@@ -106,7 +109,9 @@ class MemberPageButton(ClaimedButton, template=r"cashback:page:(?P<page>code|inv
             await answer_interaction_error(interaction, error)
 
 
-class PageButton(ClaimedButton, template=r"cashback:(?P<page>invites):(?P<step>previous|next):(?P<number>[0-9]{1,6})"):
+class PageButton(
+    ClaimedButton, template=r"cashback:(?P<page>invites|history):(?P<step>previous|next):(?P<number>[0-9]{1,6})"
+):
     """Turns to the page before or after the one that is shown."""
 
     def __init__(self, page: Page, step: Step, number: int, *, disabled: bool = False) -> None:
@@ -167,6 +172,15 @@ async def _cashback(asked: Asked) -> Made:
     return member_embeds.cashback(await facts.facts(asked.user_id), facts.terms), ()
 
 
+async def _history(asked: Asked) -> Made:
+    """Make a page of the purchases of the member's referrals, or the last page if there are fewer."""
+    facts = asked.member_facts
+    pages = await facts.purchase_pages(asked.user_id)
+    number = min(asked.number, pages - 1)
+    embed = history_embeds.history(await facts.purchases(asked.user_id, number), number, pages, facts.terms)
+    return embed, _turning(Page.HISTORY, number, pages - 1)
+
+
 async def _wallet(asked: Asked) -> Made:
     shown = await asked.member_facts.wallet(asked.user_id)
     embed = wallet_embeds.wallet(shown, asked.service.withdrawal_terms)
@@ -181,6 +195,7 @@ _MAKERS: Final = {
     Page.CODE: _code,
     Page.REFERRALS: _referrals,
     Page.CASHBACK: _cashback,
+    Page.HISTORY: _history,
     Page.WALLET: _wallet,
     Page.HELP: _help,
 }

@@ -52,22 +52,23 @@ STYLES: Final = {
 
 class WithdrawalButton(
     ClaimedButton,
-    template=r"cashback:withdrawal-(?P<action>approve|paid|decline|show|cancel):(?P<number>[0-9]{1,18})",
+    template=r"cashback:withdrawal-(?P<action>approve|paid|decline|show|cancel):(?P<number>[0-9]{1,18})"
+    r"(?::(?P<version>[0-9]{1,13}-[0-9]{20}))?",
 ):
-    """Decides on a withdrawal. The ledger lets one decision stand, whoever presses first."""
+    """Decides on a withdrawal as it was shown. The ledger lets one decision stand, whoever presses first."""
 
-    def __init__(self, action: WithdrawalAction, number: int) -> None:
-        """Create the button of a withdrawal."""
-        super().__init__(
-            Button(label=LABELS[action], style=STYLES[action], custom_id=f"cashback:withdrawal-{action}:{number}")
-        )
+    def __init__(self, action: WithdrawalAction, number: int, version: str | None = None) -> None:
+        """Create the button of a withdrawal. With a version it decides on no other request of this number."""
+        custom_id = f"cashback:withdrawal-{action}:{number}{f':{version}' if version else ''}"
+        super().__init__(Button(label=LABELS[action], style=STYLES[action], custom_id=custom_id))
         self.action = action
         self.number = number
+        self.version = version
 
     @classmethod
     def parse(cls, match: re.Match[str]) -> Self:
         """Return the button with this custom id."""
-        return cls(WithdrawalAction(match["action"]), int(match["number"]))
+        return cls(WithdrawalAction(match["action"]), int(match["number"]), match["version"])
 
     async def press(self, interaction: discord.Interaction[Any], services: ButtonServices) -> None:
         """Show a form for what needs a text; do the rest at once."""
@@ -79,10 +80,11 @@ class WithdrawalButton(
             if self.action is WithdrawalAction.SHOW:
                 await self._show_destination(interaction, services, actor)
             elif self.action is WithdrawalAction.CANCEL:
-                done = await services.service.cancel_withdrawal(interaction.user.id, self.number)
+                done = await services.service.cancel_withdrawal(interaction.user.id, self.number, version=self.version)
                 await interaction.edit_original_response(embed=wallet_embeds.note(done), view=None)
             else:
-                await _show(interaction.message, await services.service.approve_withdrawal(actor, self.number))
+                done = await services.service.approve_withdrawal(actor, self.number, version=self.version)
+                await _show(interaction.message, done)
 
         await act_on_press(interaction, act, extra={"withdrawal": self.number})
 
@@ -106,8 +108,8 @@ class WithdrawalButton(
 
             async def decide(actor: Actor, text: str) -> Withdrawal:
                 if is_paid:
-                    return await service.pay_withdrawal(actor, self.number, reference=text)
-                return await service.decline_withdrawal(actor, self.number, reason=text)
+                    return await service.pay_withdrawal(actor, self.number, reference=text, version=self.version)
+                return await service.decline_withdrawal(actor, self.number, reason=text, version=self.version)
 
             label, most = ("Reference", MAX_REFERENCE_LENGTH) if is_paid else ("Reason", MAX_REASON_LENGTH)
             form = WithdrawalForm(f"Withdrawal {self.number}", label, most, decide, services, interaction.message)
@@ -166,7 +168,7 @@ def withdrawal_view(shown: Withdrawal) -> View:
     actions = [first, WithdrawalAction.DECLINE]
     if shown.destination is not None:
         actions.append(WithdrawalAction.SHOW)
-    return button_row(*(WithdrawalButton(action, shown.number) for action in actions))
+    return button_row(*(WithdrawalButton(action, shown.number, shown.version) for action in actions))
 
 
 def cancel_view(shown: Withdrawal) -> View:
@@ -176,4 +178,4 @@ def cancel_view(shown: Withdrawal) -> View:
 
 def cancel_button(shown: Withdrawal) -> WithdrawalButton:
     """Return the button that cancels a member's own request."""
-    return WithdrawalButton(WithdrawalAction.CANCEL, shown.number)
+    return WithdrawalButton(WithdrawalAction.CANCEL, shown.number, shown.version)

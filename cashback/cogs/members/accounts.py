@@ -8,7 +8,7 @@ from discord import app_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.buttons.member_pages import Page
 from cashback.cogs.members.base import MemberCog, claimed
-from cashback.cogs.texts import embeds, member_embeds
+from cashback.cogs.texts import embeds, history_embeds, member_embeds
 from cashback.database.referral_program import preferences
 
 
@@ -38,6 +38,23 @@ class Accounts(MemberCog):
     async def show(self, interaction: discord.Interaction[Any]) -> None:
         """Show the member's account."""
         await self._send_page(interaction, Page.CASHBACK)
+
+    @cashback.command(
+        name="history", description="Show which purchase earned what and when, and why one did not count."
+    )
+    @claimed
+    async def history(self, interaction: discord.Interaction[Any]) -> None:
+        """Show the purchases of the member's referrals."""
+        await self._send_page(interaction, Page.HISTORY)
+
+    @cashback.command(name="order", description="Ask what became of one order, of yours or of a referral.")
+    @app_commands.describe(number="The order's number, as the shop wrote it.")
+    @claimed
+    async def order(self, interaction: discord.Interaction[Any], number: app_commands.Range[str, 1, 200]) -> None:
+        """Answer about an order."""
+        found = await self._member_facts.orders(interaction.user.id, number)
+        embed = history_embeds.orders(number, found, interaction.user.id)
+        await interaction.followup.send(embed=embed, ephemeral=True)
 
     @notifications.command(name="on", description="Get a direct message with each payout.")
     @claimed

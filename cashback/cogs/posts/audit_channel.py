@@ -1,4 +1,4 @@
-"""The audit channel: an entry for each finished batch, the slots' notices and outcomes, and single lines."""
+"""The audit channel: an entry for each finished batch, notices and outcomes of slots, daily heads, and single lines."""
 
 import logging
 from collections.abc import Callable
@@ -10,8 +10,10 @@ import discord
 
 from cashback.background.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.buttons.confirm import view_of
+from cashback.cogs.buttons.second_admin import allowed
 from cashback.cogs.errors import is_unexpected
 from cashback.cogs.posts.audit_lines import AuditLines
+from cashback.cogs.posts.daily_head import DailyHead
 from cashback.cogs.posts.idempotent_post import post_once
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.posts.slot_posts import SlotPosts
@@ -40,17 +42,20 @@ class AuditChannel:
         channel_id: int | None,
         is_on_duty: Callable[[], bool],
         terms: Callable[[], str],
+        admin_role_id: int | None,
     ) -> None:
         """Post to the channel `channel_id`, if there is one.
 
         `is_on_duty` returns whether this process posts entries from the ledger. Each process posts its own lines.
-        `terms` returns the terms in force.
+        `terms` returns the terms in force. The admin role is mentioned if a batch needs an admin.
         """
         self._is_on_duty = is_on_duty
         self._client = client
         self._database = database
         self._slot_posts = slot_posts
+        self._daily_head = DailyHead(client, database)
         self._terms = terms
+        self._admin_role_id = admin_role_id
         self._channel_id = channel_id
         self._lines = lines.waiting
         self.backoff = Backoff()
@@ -90,6 +95,8 @@ class AuditChannel:
                 await self._ask_for_approval(number, channel_id)
         with anyio.fail_after(REQUEST_SECONDS):
             await self._slot_posts.post_due(channel_id)
+        with anyio.fail_after(REQUEST_SECONDS):
+            await self._daily_head.post_due(channel_id)
 
     async def _post_lines(self, channel_id: int) -> None:
         channel = self._client.get_partial_messageable(channel_id)
@@ -108,7 +115,10 @@ class AuditChannel:
     async def _ask_for_approval(self, number: int, channel_id: int) -> None:
         """Post the summary of a batch of the schedule, with its buttons for the admins."""
         plan = await self._database.read(proposals.summary, number)
+        role_id = self._admin_role_id
         message = await self._client.get_partial_messageable(channel_id).send(
+            None if role_id is None else f"<@&{role_id}>",
+            allowed_mentions=allowed(role_id),
             embed=embeds.summary(plan, self._terms()),
             view=view_of(number, plan.token, plan.status),
             nonce=nonce_of(number, plan.token, "approval"),

@@ -239,7 +239,8 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
         _field(embed, "🚧 Excluded", [excluded_line(each) for each in report.left_out])
     if report.reversed_count:
         reversed_text = f"{dollars(report.reversed_cents)} from {counted(report.reversed_count, 'user')}"
-        _field(embed, "↩️ Reversed", [f"{reversed_text}, {dollars(report.shortfall_cents)} not held"])
+        left = f"**Net:** {dollars(report.net_cents)}"
+        _field(embed, "↩️ Reversed", [f"{reversed_text}, {dollars(report.shortfall_cents)} not held", left])
     _field(embed, "✉️ Direct Messages", _direct_messages(report))
     return embed, bool(hidden)
 
@@ -332,6 +333,18 @@ def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
     if audit_head is not None:
         embed.add_field(name="Audit Head", value=f"`{audit_head}`", inline=False)
     return embed.set_footer(text=f"Batch ID: {report.batch_id}")
+
+
+def audit_head(entry: int, digest: str) -> discord.Embed:
+    """Show the audit log's head of a day, for comparison with the ledger later."""
+    embed = discord.Embed(
+        title="🔒 Audit Head",
+        description="`cashback verify --head …` finds it as long as no entry up to it was changed or removed.",
+        colour=discord.Colour.blurple(),
+    )
+    return embed.add_field(name="Audit Head", value=f"`{digest}`", inline=False).add_field(
+        name="Entries", value=f"{entry:,}"
+    )
 
 
 def received(payout: PayoutNotice, brand_name: str) -> discord.Embed:

@@ -46,6 +46,7 @@ class ProgramTerms:
     holding_days: int
     withholds_leavers: bool
     shows_spending: bool
+    withdrawals: bool
     prefix: str
     brand_name: str
 
@@ -212,6 +213,7 @@ def profile(facts: Facts, *, shows_spending: bool) -> discord.Embed:
         **({"They Spent": dollars(account.total_spend_cents)} if shows_spending else {}),
         "Earned": dollars(account.total_earned_cents),
         "Paid": dollars(account.total_paid_cents),
+        **({"Reversed": dollars(account.reversed_cents)} if account.reversed_cents else {}),
         "Referred By": mention(facts.referrer_id) if facts.referrer_id else "nobody",
         "Blacklisted": "yes" if account.blacklisting else "no",
     }
@@ -228,14 +230,17 @@ def cashback(facts: Facts, terms: ProgramTerms) -> discord.Embed:
         "Pending": dollars(account.pending_cents),
         "In Holding Period": dollars(account.held_cents),
         "Wallet Balance": dollars(account.wallet_cents),
+        "Earned So Far": dollars(account.total_earned_cents),
+        "Paid So Far": dollars(account.total_paid_cents),
     }
     for name, value in values.items():
         embed.add_field(name=name, value=value, inline=True)
     _field(embed, "Next Payout", [_next_payout(facts, terms)])
-    reasons = list(why_not(facts, terms))
+    reasons = [*nothing_yet(account), *why_not(facts, terms)]
     if reasons:
         _field(embed, WHY, [f"• {reason}" for reason in reasons])
     _field(embed, "Last Payouts", [_payout_line(payout) for payout in facts.payouts] or ["None yet."])
+    _field(embed, tr("How to Get the Money"), [how_to_get_it(terms)])
     switch = "on" if facts.wants_payout_dm else "off"
     return embed.set_footer(text=f"Messages about payouts are {switch}: /cashback notifications")
 
@@ -262,6 +267,23 @@ def _next_payout(facts: Facts, terms: ProgramTerms) -> str:
 
 def _moment(moment: datetime) -> str:
     return f"{discord.utils.format_dt(moment, 'f')} ({discord.utils.format_dt(moment, 'R')})"
+
+
+def how_to_get_it(terms: ProgramTerms) -> str:
+    """Explain how the cashback reaches the member."""
+    if terms.withdrawals:
+        return tr("Payouts go into your wallet. `/wallet` shows the balance, and `/withdraw` gets it out.")
+    return tr("Payouts go into your wallet; `/wallet` shows the balance. Ask an admin what you can use it for.")
+
+
+def nothing_yet(account: MemberAccount) -> Iterable[str]:
+    """Return why a member has not earned anything."""
+    if account.total_earned_cents:
+        return
+    if account.referral_count:
+        yield tr("Your referrals have not bought anything that counts; `/cashback history` lists their purchases.")
+    else:
+        yield tr("Nobody has entered your code; `/invite` shows it.")
 
 
 def why_not(facts: Facts, terms: ProgramTerms) -> Iterable[str]:

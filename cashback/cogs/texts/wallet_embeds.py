@@ -5,6 +5,7 @@ from typing import Final
 import discord
 
 from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, counted, escaped, mention, named
+from cashback.domain.languages import tr
 from cashback.domain.money import dollars
 from cashback.domain.withdrawals import Wallet, WalletEntry, Withdrawal, WithdrawalStatus
 from cashback.settings import WithdrawalSettings
@@ -32,8 +33,7 @@ def wallet(shown: Wallet, terms: WithdrawalSettings) -> discord.Embed:
         embed.add_field(name="Requested", value=f"{dollars(waiting.amount_cents)} by {waiting.method}")
     lines = [_line(entry) for entry in shown.entries] or ["No transactions found."]
     embed.add_field(name="Last Transactions", value=_fitted(lines), inline=False)
-    if terms.enabled:
-        embed.add_field(name="Withdraw", value=how_to_withdraw(terms), inline=False)
+    embed.add_field(name="Withdraw", value=how_to_withdraw(terms), inline=False)
     return embed
 
 
@@ -55,6 +55,8 @@ def _fitted(lines: list[str]) -> str:
 
 def how_to_withdraw(terms: WithdrawalSettings) -> str:
     """Explain the methods and the limits."""
+    if not terms.enabled:
+        return tr("Withdrawals are switched off here; ask an admin what you can use your balance for.")
     methods = [
         f"`/withdraw` `{name}`{f' to {escaped(meaning)}' if meaning else ''}" for name, meaning in terms.methods.items()
     ]

@@ -12,20 +12,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, StaticPool, create_engine, select
+from sqlalchemy import Connection, StaticPool, create_engine
 
 from cashback.database import temporary_files
-from cashback.database.audit_log import add_entry
+from cashback.database.audit_log import BACKUP_MADE, add_entry, newest
 from cashback.database.dialect import BUSY_TIMEOUT_SECONDS
 from cashback.database.errors import translated
 from cashback.database.integrity.reconciliation import Verdict, verify
 from cashback.database.schema import NEWEST, revision_of
-from cashback.database.tables import audit_log
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
-
-ACTION: Final = "backup_made"
 
 
 class BackupRefusedError(CashbackError):
@@ -155,11 +152,9 @@ def _onto_disk(path: Path) -> None:
 def note(connection: Connection, backup: Backup, *, actor: str, now: datetime) -> None:
     """Record a backup in the audit log, so that the time of the last one is known."""
     details = {"file": str(backup.path.absolute()), "size_bytes": backup.size_bytes}
-    add_entry(connection, at=now, actor=actor, action=ACTION, details=details)
+    add_entry(connection, at=now, actor=actor, action=BACKUP_MADE, details=details)
 
 
 def last_made(connection: Connection) -> dict[str, Any] | None:
     """Return the audit entry of the newest backup, its moment under `at`; None if there was no backup."""
-    query = select(audit_log).where(audit_log.c.action == ACTION).order_by(audit_log.c.id.desc()).limit(1)
-    row = connection.execute(query).mappings().one_or_none()
-    return dict(row) if row else None
+    return newest(connection, BACKUP_MADE)

@@ -7,12 +7,15 @@ from sqlalchemy import Column, Connection, Table, func, literal_column, or_, sel
 
 from cashback.database.integrity.checks import MOST_LINES
 from cashback.database.tables import (
+    kept_refunds,
+    order_corrections,
     payout_reversals,
     payout_shares,
     payouts,
     referral_purchases,
     referral_refunds,
     referrals,
+    unmatched_purchases,
     users,
     wallet_transactions,
 )
@@ -26,6 +29,9 @@ LOOKED_AT: Final = (
     payout_reversals,
     referral_purchases,
     referral_refunds,
+    unmatched_purchases,
+    kept_refunds,
+    order_corrections,
 )
 
 

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, exists, func, not_, or_, select
+from sqlalchemy import Connection, Row, Select, and_, exists, func, not_, or_, select
 
 from cashback.database.integrity.checks import finds
 from cashback.database.tables import audit_log, wallet_adjustments, wallet_transactions, withdrawals
 from cashback.database.wallets import adjustments, decisions
 from cashback.database.wallets.moves import ADJUSTMENT, RETURN, WITHDRAWAL
-from cashback.database.wallets.withdrawals import REQUESTED
+from cashback.database.wallets.withdrawals import REQUESTED, fingerprint
 from cashback.domain.withdrawals import WithdrawalStatus
 
 ENTRIES: Final = {
@@ -105,29 +105,57 @@ def several_open() -> Select[Any]:
 
 def unrecorded(connection: Connection) -> Iterator[str]:
     """Find withdrawals and adjustments that differ from their audit entries, and entries without them."""
-    told: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    actions = [REQUESTED, *ENTRIES.values(), adjustments.ADJUSTED]
-    query = select(audit_log.c.action, audit_log.c.details).where(audit_log.c.action.in_(actions))
-    for action, text in connection.execute(query.order_by(audit_log.c.id)):
-        details = json.loads(text)
-        number = details["transaction" if action == adjustments.ADJUSTED else "withdrawal"]
-        told.setdefault((action, number), []).append((details["user_id"], details["amount_cents"]))
-    for what, number, row, expected in _recorded(connection):
-        for action in expected:
-            if told.pop((action, number), []) != [row]:
-                yield f"{what} {number} has no audit entry {action}, or another than its row"
+    told = _entries(connection)
+    for what, number, action, expected in _expected(connection):
+        found = told.pop((action, number), [])
+        if len(found) != 1 or any(found[0].get(name) != value for name, value in expected.items()):
+            yield f"{what} {number} has no audit entry {action}, or another than its row"
     for action, number in told:
         yield f"the audit log has {action} for number {number}, the ledger has not"
 
 
-def _recorded(connection: Connection) -> Iterator[tuple[str, int, tuple[int, int], list[str]]]:
-    """Yield what each row must have in the audit log: its kind, number, member with cents, and actions."""
+def _entries(connection: Connection) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """Return the audit entries about wallets by their action and number: the details, the actor and the moment."""
+    actions = [REQUESTED, decisions.FIRST_APPROVED, *ENTRIES.values(), adjustments.ADJUSTED]
+    query = select(audit_log.c.action, audit_log.c.actor, audit_log.c.at, audit_log.c.details)
+    told: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for action, actor, at, text in connection.execute(query.where(audit_log.c.action.in_(actions))):
+        entry = {**json.loads(text), "actor": actor, "at": at}
+        number = entry["transaction" if action == adjustments.ADJUSTED else "withdrawal"]
+        told.setdefault((action, number), []).append(entry)
+    return told
+
+
+def _expected(connection: Connection) -> Iterator[tuple[str, int, str, dict[str, Any]]]:
+    """Yield what the audit log must have of each row: its kind, number, an action, and parts of the entry."""
     for row in connection.execute(select(withdrawals).order_by(withdrawals.c.number)):
-        decision = ENTRIES.get(WithdrawalStatus(row.status))
-        expected = [REQUESTED] if decision is None else [REQUESTED, decision]
-        yield "withdrawal", row.number, (row.user_id, row.amount_cents), expected
+        for action, expected in _steps(row):
+            yield (
+                "withdrawal",
+                row.number,
+                action,
+                {"user_id": row.user_id, "amount_cents": row.amount_cents} | expected,
+            )
     for row in connection.execute(select(wallet_adjustments)):
-        yield "adjustment", row.transaction_id, (row.user_id, row.amount_cents), [adjustments.ADJUSTED]
+        expected = {"user_id": row.user_id, "amount_cents": row.amount_cents, "reason": row.reason}
+        expected |= {"why_two": row.needs_second_approver, "approver_id": row.approver_id}
+        expected |= {"actor": row.made_by, "at": row.made_at}
+        yield "adjustment", row.transaction_id, adjustments.ADJUSTED, expected
+
+
+def _steps(row: Row[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what was done about a withdrawal: the request, the first approval, the decision."""
+    asked = {"method": row.method, "why_two": row.needs_second_approver, "at": row.requested_at}
+    is_open = row.status == WithdrawalStatus.REQUESTED
+    if row.destination is not None or is_open or row.erased_at is None:
+        asked["destination"] = fingerprint(row.destination)
+    yield REQUESTED, asked
+    if row.first_approved_by is not None:
+        yield decisions.FIRST_APPROVED, {"actor": row.first_approved_by}
+    if not is_open:
+        decided = {"actor": row.decided_by, "approver_id": row.decider_id, "at": row.decided_at}
+        why = {"reference": row.reference} if row.status == WithdrawalStatus.PAID else {"reason": row.reason}
+        yield ENTRIES[WithdrawalStatus(row.status)], decided | why
 
 
 CHECKS: Final = (

@@ -18,7 +18,9 @@ WAIT: Final = timedelta(hours=24)
 VALID: Final = timedelta(days=14)
 """How long an approval is good for by default. Afterwards what is left needs a new one."""
 
-ANOTHER_PROPOSAL: Final = "This message shows another proposal than the ledger has under its number; nothing was done."
+ANOTHER_PROPOSAL: Final = (
+    "This message or page shows another proposal than the ledger has under its number; nothing was done."
+)
 
 
 def new_token() -> str:

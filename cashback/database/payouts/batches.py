@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Update, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Update, and_, bindparam, case, func, select, update
 
-from cashback.database.payouts import exclusions
+from cashback.database.payouts import exclusions, reversed_sums
 from cashback.database.referral_program.people import BEFORE_ALL
 from cashback.database.tables import is_open, is_settled, notifications, payout_batches, payout_reversals, payouts
 from cashback.domain.errors import UnknownBatchError
@@ -76,7 +76,7 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
     """Tell from the rows how a batch stands, with at most `failures` of its failed payouts."""
     batch = find(connection, number)
     totals = _stored_totals(batch) if batch.status in FINISHED else totals_of(connection, number)
-    taken_back = _taken_back(connection, number) if totals[PayoutStatus.CREDITED][0] else (0, 0, 0)
+    taken_back = reversed_sums.of_batch(connection, number)
     direct_messages = _count_notifications(connection, number, credited=totals[PayoutStatus.CREDITED][0])
     failed = totals[PayoutStatus.FAILED][0]
     skips = _skips_of(connection, number) if totals[PayoutStatus.SKIPPED][0] else ()
@@ -102,9 +102,9 @@ def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOW
         first_approved_by=batch.first_approved_by,
         token=batch.token or "",
         lapses_at=batch.lapses_at,
-        reversed_count=taken_back[0],
-        reversed_cents=taken_back[1],
-        shortfall_cents=taken_back[2],
+        reversed_count=taken_back.count,
+        reversed_cents=taken_back.cents,
+        shortfall_cents=taken_back.shortfall_cents,
         failures=tuple(failed_payouts(connection, number, limit=min(failures, failed))) if failed else (),
         dm_queued=direct_messages.get(NotificationStatus.QUEUED, 0),
         dm_sent=direct_messages.get(NotificationStatus.SENT, 0),
@@ -125,18 +125,6 @@ def _skips_of(connection: Connection, number: int) -> tuple[ReasonCount, ...]:
     return tuple(
         ReasonCount(reason=reason or "", count=count, cents=cents) for reason, count, cents in connection.execute(query)
     )
-
-
-def _taken_back(connection: Connection, number: int) -> tuple[int, int, int]:
-    """Count a batch's payouts that were taken back, with the cents that the wallets held and did not hold."""
-    count, held, short = connection.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(payout_reversals.c.amount_cents), 0),
-            func.coalesce(func.sum(payout_reversals.c.shortfall_cents), 0),
-        ).where(payout_reversals.c.batch_number == number)
-    ).one()
-    return count, held, short
 
 
 def _stored_totals(batch: Row[Any]) -> dict[PayoutStatus, tuple[int, int]]:
@@ -199,12 +187,22 @@ def history(connection: Connection, *, limit: int, offset: int = 0) -> list[dict
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def payouts_with_reversed() -> Select[Any]:
+    """Select payouts, each with the cents that a reversal returned of it as `reversed_cents`."""
+    of_both = and_(
+        payout_reversals.c.batch_number == payouts.c.batch_number,
+        payout_reversals.c.referrer_id == payouts.c.referrer_id,
+    )
+    reversed_cents = func.coalesce(payout_reversals.c.amount_cents, 0).label("reversed_cents")
+    return select(payouts, reversed_cents).join_from(payouts, payout_reversals, of_both, isouter=True)
+
+
 def payouts_of(
     connection: Connection, number: int, *, limit: int, after_referrer_id: int = BEFORE_ALL
 ) -> list[dict[str, Any]]:
-    """List a batch's payouts in key order, a page at a time."""
+    """List a batch's payouts in key order, a page at a time, each with the cents that were reversed of it."""
     query = (
-        select(payouts)
+        payouts_with_reversed()
         .where(payouts.c.batch_number == number, payouts.c.referrer_id > after_referrer_id)
         .order_by(payouts.c.referrer_id)
         .limit(limit)

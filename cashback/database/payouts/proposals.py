@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import approvals, batches, exclusions, fingerprints, plans, unusual
+from cashback.database.referral_program.people import check_id
 from cashback.database.referral_program.waiting import count_waiting
 from cashback.database.tables import is_open, payout_batches, payouts
 from cashback.domain.errors import NothingPendingError, StaleBatchError
@@ -53,7 +54,9 @@ def propose(
     # Another bot records referrals without a word: purchases that waited for them are counted now.
     count_waiting(connection, dates=terms.dates, is_later=True)
     named = selection.only if target_user_id is None else frozenset({target_user_id})
-    plans.check_named(connection, named | selection.exclude, now)
+    plans.check_named(connection, named, now)
+    for person in selection.exclude:
+        check_id(person, "Member")
     mode = BatchMode.BATCH if target_user_id is None else BatchMode.INDIVIDUAL
     number = _insert(
         connection,

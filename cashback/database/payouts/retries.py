@@ -10,19 +10,23 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, func, insert, literal, select, update
 
 from cashback.database.audit_log import add_entry
-from cashback.database.payouts import batches
+from cashback.database.payouts import approvals, batches
 from cashback.database.tables import has_failures, payout_attempts, payout_batches, payouts
 from cashback.domain.clock import TOLERANCE
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchStatus, OpenFailure, PayoutStatus
 
 
-def begin(connection: Connection, number: int, *, actor: str, why: str | None, now: datetime) -> int:
+def begin(
+    connection: Connection, number: int, *, actor: str, why: str | None, now: datetime, token: str | None = None
+) -> int:
     """Plan a batch's failed payouts again and set the batch running; return how many there are.
 
-    Raises StaleBatchError if the batch is not finished, nothing in it failed, or its approval has lapsed.
+    Raises StaleBatchError if the batch is not finished, nothing in it failed, its approval has lapsed, or a page
+    carries another `token`.
     """
     batch = batches.find(connection, number)
+    approvals.require_token(batch.token, token)
     if batch.status == BatchStatus.COMPLETED_WITH_FAILURES and batch.lapses_at is not None and now >= batch.lapses_at:
         raise StaleBatchError(
             f"The approval of batch {batch.batch_id} has lapsed; its failed payouts are pending again. Ask for a new"

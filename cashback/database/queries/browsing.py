@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, case, func, select
 
+from cashback.database.payouts import reversed_sums
+from cashback.database.payouts.batches import payouts_with_reversed
+from cashback.database.payouts.reversed_sums import NOTHING_REVERSED
 from cashback.database.referral_program.blacklist import is_blacklisted
 from cashback.database.referral_program.pending import held_cents, is_pending, pending_cents
 from cashback.database.tables import (
@@ -15,7 +18,6 @@ from cashback.database.tables import (
     referral_blacklist,
     referrals,
     reversals,
-    wallet_transactions,
 )
 from cashback.domain.model import PayoutStatus, ReversalStatus
 
@@ -44,7 +46,9 @@ def payouts_page(
     connection: Connection, number: int, *, after_referrer_id: int, limit: int, status: PayoutStatus | None = None
 ) -> Page:
     """List a batch's payouts in key order, optionally those in one state."""
-    of_batch = select(payouts).where(payouts.c.batch_number == number, payouts.c.referrer_id > after_referrer_id)
+    of_batch = payouts_with_reversed().where(
+        payouts.c.batch_number == number, payouts.c.referrer_id > after_referrer_id
+    )
     in_order = of_batch.order_by(payouts.c.referrer_id)
     if status is None:
         return _page(connection, in_order, limit, key="referrer_id")
@@ -75,16 +79,20 @@ def page_before(connection: Connection, number: int, *, after_referrer_id: int, 
 
 def payout_of(connection: Connection, number: int, referrer_id: int) -> list[dict[str, Any]]:
     """Find one referrer's payout in a batch: a list of one or zero rows."""
-    query = select(payouts).where(payouts.c.batch_number == number, payouts.c.referrer_id == referrer_id)
+    query = payouts_with_reversed().where(payouts.c.batch_number == number, payouts.c.referrer_id == referrer_id)
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def batches_page(connection: Connection, *, before: int | None, limit: int) -> Page:
-    """List batches, newest first, with their stored totals."""
+    """List batches, newest first, with their stored totals and the cents reversed of them."""
     query = select(payout_batches).order_by(payout_batches.c.number.desc())
     if before is not None:
         query = query.where(payout_batches.c.number < before)
-    return _page(connection, query, limit, key="number")
+    found = _page(connection, query, limit, key="number")
+    sums = reversed_sums.by_batch(connection, [row["number"] for row in found.rows])
+    for row in found.rows:
+        row["reversed_cents"] = sums.get(row["number"], NOTHING_REVERSED).cents
+    return found
 
 
 def referrers_page(
@@ -132,13 +140,6 @@ def reversals_of(connection: Connection, number: int) -> list[dict[str, Any]]:
     """List the reversals of a batch that took something back, newest first."""
     query = select(reversals).where(reversals.c.batch_number == number, reversals.c.status == ReversalStatus.DONE)
     rows = connection.execute(query.order_by(reversals.c.number.desc()).limit(REVERSALS_SHOWN))
-    return [dict(row) for row in rows.mappings()]
-
-
-def transactions_of(connection: Connection, user_id: int, *, limit: int) -> list[dict[str, Any]]:
-    """List the newest transactions of one wallet."""
-    query = select(wallet_transactions).where(wallet_transactions.c.user_discord_id == user_id)
-    rows = connection.execute(query.order_by(wallet_transactions.c.id.desc()).limit(limit))
     return [dict(row) for row in rows.mappings()]
 
 

@@ -14,7 +14,16 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Select, String, and_, cast, func, literal, null, select
 from sqlalchemy.types import Text
 
-from cashback.database.tables import notifications, payout_batches, payout_exclusions, payouts, wallet_transactions
+from cashback.database.payouts import reversed_sums
+from cashback.database.tables import (
+    notifications,
+    payout_batches,
+    payout_exclusions,
+    payout_reversals,
+    payouts,
+    wallet_transactions,
+)
+from cashback.domain.extras import Library
 from cashback.domain.model import PayoutStatus
 
 COLUMNS: Final = (
@@ -31,6 +40,10 @@ COLUMNS: Final = (
     "dm_state",
     "transaction_id",
     "settled_at",
+    "reversed_cents",
+    "reversed_dollars",
+    "net_cents",
+    "net_dollars",
 )
 REASON: Final = COLUMNS.index("reason")
 """The only column whose text may come from outside."""
@@ -75,6 +88,8 @@ class ExportTotals:
     left_out: int
     approved_cents: int
     paid_cents: int
+    reversed_cents: int
+    net_cents: int
 
 
 def rows(connection: Connection, period: Period) -> Iterator[Sequence[Any]]:
@@ -98,6 +113,12 @@ def _payouts(number: int) -> Select[Any]:
         wallet_transactions.c.cashback_payout_batch_number == payouts.c.batch_number,
         wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
     )
+    returned = and_(
+        payout_reversals.c.batch_number == payouts.c.batch_number,
+        payout_reversals.c.referrer_id == payouts.c.referrer_id,
+    )
+    reversed_cents = func.coalesce(payout_reversals.c.amount_cents, 0)
+    net_cents = payouts.c.paid_cents - reversed_cents
     return (
         select(
             payout_batches.c.batch_id,
@@ -113,10 +134,15 @@ def _payouts(number: int) -> Select[Any]:
             notifications.c.status,
             wallet_transactions.c.id,
             _iso(payouts.c.settled_at),
+            reversed_cents,
+            _dollars(reversed_cents),
+            net_cents,
+            _dollars(net_cents),
         )
         .join_from(payouts, payout_batches, payout_batches.c.number == payouts.c.batch_number)
         .outerjoin(notifications, of_both)
         .outerjoin(wallet_transactions, moved)
+        .outerjoin(payout_reversals, returned)
         .where(payouts.c.batch_number == number)
         .order_by(payouts.c.referrer_id)
     )
@@ -140,6 +166,10 @@ def _left_out(number: int) -> Select[Any]:
             nothing,
             nothing,
             nothing,
+            literal(0),
+            literal("0.00"),
+            literal(0),
+            literal("0.00"),
         )
         .join_from(payout_exclusions, payout_batches, payout_batches.c.number == out.batch_number)
         .where(out.batch_number == number)
@@ -158,6 +188,8 @@ def totals(connection: Connection, period: Period) -> ExportTotals:
             .group_by(payouts.c.status)
         )
     }
+    paid_cents = sum(paid for _, _, paid in found.values())
+    reversed_cents = sum(each.cents for each in reversed_sums.by_batch(connection, chosen).values())
     return ExportTotals(
         batches=connection.scalars(select(func.count()).select_from(chosen.subquery())).one(),
         payouts=sum(count for count, _, _ in found.values()),
@@ -168,7 +200,9 @@ def totals(connection: Connection, period: Period) -> ExportTotals:
             select(func.count()).select_from(payout_exclusions).where(payout_exclusions.c.batch_number.in_(chosen))
         ).one(),
         approved_cents=sum(approved for _, approved, _ in found.values()),
-        paid_cents=sum(paid for _, _, paid in found.values()),
+        paid_cents=paid_cents,
+        reversed_cents=reversed_cents,
+        net_cents=paid_cents - reversed_cents,
     )
 
 
@@ -207,7 +241,7 @@ def totals_path(path: Path) -> Path:
 def _totals_row(summed: ExportTotals) -> Sequence[Any]:
     row: list[Any] = [None] * len(COLUMNS)
     row[0], row[COLUMNS.index("state")] = "TOTAL", f"{summed.payouts} payouts"
-    for name in ("approved", "paid"):
+    for name in ("approved", "paid", "reversed", "net"):
         cents = getattr(summed, f"{name}_cents")
         row[COLUMNS.index(f"{name}_cents")] = cents
         row[COLUMNS.index(f"{name}_dollars")] = f"{cents // 100}.{cents % 100:02}"
@@ -222,10 +256,7 @@ def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any
 
 
 def _write_xlsx(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
-    # Imported here, so that only workbook exports pay for the import.
-    from openpyxl import Workbook  # noqa: PLC0415 -- only who wants a workbook waits for it
-
-    book = Workbook(write_only=True)
+    book = Library.SPREADSHEETS.load("openpyxl").Workbook(write_only=True)
     sheet = book.create_sheet("payouts")
     sheet.append(columns)
     ids = COLUMNS.index("referrer_id")

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, exists, select
 
-from cashback.database.payouts import batches
+from cashback.database.payouts import batches, reversed_sums
+from cashback.database.payouts.reversed_sums import NOTHING_REVERSED
 from cashback.database.tables import payout_batches, payouts
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import BatchStatus
@@ -31,7 +32,7 @@ class BatchFilter:
 
 
 def page(connection: Connection, wanted: BatchFilter, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:
-    """List batches with users_paid, total_cents, failed and skipped."""
+    """List batches with users_paid, total_cents, failed, skipped, reversed_cents and net_cents."""
     query = select(payout_batches).order_by(payout_batches.c.number.desc())
     if wanted.status is not None:
         query = query.where(payout_batches.c.status == wanted.status)
@@ -43,7 +44,18 @@ def page(connection: Connection, wanted: BatchFilter, *, limit: int, offset: int
     if wanted.until is not None:
         query = query.where(payout_batches.c.proposed_at < wanted.until)
     rows = connection.execute(query.limit(limit).offset(offset)).mappings().all()
-    return [{**{name: row[name] for name in NAMES}, **_totals(connection, dict(row))} for row in rows]
+    sums = reversed_sums.by_batch(connection, [row["number"] for row in rows])
+    return [
+        {
+            **{name: row[name] for name in NAMES},
+            **_with_net(_totals(connection, dict(row)), sums.get(row["number"], NOTHING_REVERSED).cents),
+        }
+        for row in rows
+    ]
+
+
+def _with_net(totals: dict[str, int], reversed_cents: int) -> dict[str, int]:
+    return {**totals, "reversed_cents": reversed_cents, "net_cents": totals["total_cents"] - reversed_cents}
 
 
 def _totals(connection: Connection, row: dict[str, Any]) -> dict[str, int]:

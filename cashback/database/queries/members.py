@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, exists, func, select
 
+from cashback.database.payouts import reversed_sums
 from cashback.database.payouts.absences import absence_of
 from cashback.database.referral_program.blacklist import Blacklisting, blacklisting_of
 from cashback.database.referral_program.pending import held_and_owed, held_cents, pending_cents, pending_for
@@ -35,7 +36,8 @@ class MemberAccount:
     """One member's cashback, with every fact that keeps some of it from being paid.
 
     For each referral paid + pending + held - owed is what it earned. `held_next_at` is when the first held cents become
-    payable, `held_until` when all of them are. A blacklisted member has nothing pending.
+    payable, `held_until` when all of them are. `reversed_cents` were paid into the wallet and returned by reversals. A
+    blacklisted member has nothing pending.
     """
 
     user_id: int
@@ -44,6 +46,7 @@ class MemberAccount:
     total_spend_cents: int
     total_earned_cents: int
     total_paid_cents: int
+    reversed_cents: int
     pending_cents: int
     pending_count: int
     held_cents: int
@@ -91,6 +94,7 @@ def standing(connection: Connection, user_id: int, now: datetime) -> MemberAccou
     return MemberAccount(
         user_id=user_id,
         wallet_cents=wallet_cents or 0,
+        reversed_cents=reversed_sums.of_member(connection, user_id),
         **stats,
         pending_count=pending_for(connection, user_id, now)["referral_count"],
         **held_and_owed(connection, now, referrer_id=user_id),

@@ -27,6 +27,15 @@ def paid_cents_of(connection: Connection, referral: Row[Any], order: Row[Any], f
     return max(min(int(referral.cashback_paid_cents) - earned_up_to_it, fell), 0)
 
 
+def span_of(connection: Connection, referral: Row[Any], order: Row[Any]) -> tuple[int, int]:
+    """Return from which to which cent of all that a referral earned a purchase earned its own."""
+    all_cents, all_rest, cents, rest = connection.execute(_kept(order)).one()
+    unexplained = max(referral.cashback_earned_cents - (all_cents + all_rest // PPM), 0)
+    end = cents * PPM + rest
+    own = (order.amount_cents - order.refunded_cents) * order.rate_ppm
+    return unexplained + (end - own) // PPM, unexplained + end // PPM
+
+
 def _kept(order: Row[Any]) -> Select[Any]:
     """Select cents and millionths that the referral's purchases earned: all, and those up to this one."""
     product = (_BOUGHT.amount_cents - _BOUGHT.refunded_cents) * _BOUGHT.rate_ppm

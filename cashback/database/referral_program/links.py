@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, select, update
+from sqlalchemy import Connection, Row, delete, exists, or_, select, update
 
 from cashback.database import origins
 from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.people import check_id
 from cashback.database.referral_program.referrals import Lineage, closing, create_referral
-from cashback.database.tables import referral_purchases, referrals
+from cashback.database.tables import payout_shares, referral_purchases, referrals
 from cashback.domain.earning import ANY_TIME, EarningDates
 from cashback.domain.errors import ReferralRefusedError
 
@@ -79,7 +79,7 @@ def _link_again(connection: Connection, before: Row[Any], referrer_id: int) -> i
 
 
 def _is_unused(connection: Connection, referral: Row[Any]) -> bool:
-    """Return whether a referral has no purchase and no cashback, from this program or another bot."""
+    """Return whether a referral has no purchase, no payout and no cashback, from this program or another bot."""
     sums = (
         referral.referred_total_spend_cents,
         referral.cashback_earned_cents,
@@ -89,4 +89,5 @@ def _is_unused(connection: Connection, referral: Row[Any]) -> bool:
     bought = exists().where(
         referral_purchases.c.referral_id == referral.id, referral_purchases.c.buyer_id == referral.referred_user_id
     )
-    return not any(sums) and not connection.scalars(select(bought)).one()
+    planned = exists().where(payout_shares.c.referral_id == referral.id)
+    return not any(sums) and not connection.scalars(select(or_(bought, planned))).one()

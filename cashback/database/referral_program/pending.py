@@ -4,6 +4,7 @@ Every query takes the moment, because a purchase's cashback may be held for some
 purchases and never stored, so no job has to release it, and if no purchase was ever held, the query skips it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any, Final
@@ -27,7 +28,7 @@ from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.blacklist import blacklisted, everyone_blacklisted
 from cashback.database.referral_program.people import check_id
 from cashback.database.referral_program.unusable_rows import is_usable
-from cashback.database.tables import overpaid, referral_purchases, referrals, unpaid
+from cashback.database.tables import overpaid, referral_purchases, referrals, unpaid, users
 from cashback.domain.errors import CashbackError
 
 PPM: Final = 1_000_000
@@ -109,6 +110,12 @@ def all_pending(connection: Connection, now: datetime) -> list[dict[str, int]]:
     query = pending_by_referrer(now)
     amount, referrer = query.selected_columns.pending_cents, query.selected_columns.referrer_id
     return [dict(row) for row in connection.execute(query.order_by(amount.desc(), referrer)).mappings()]
+
+
+def pending_of(connection: Connection, people: Sequence[int], now: datetime) -> list[dict[str, int]]:
+    """List what each of these few referrers would be paid now, if anything."""
+    among = select(users.c.discord_id).where(users.c.discord_id.in_(people))
+    return [dict(row) for row in connection.execute(pending_by_referrer(now, among=among)).mappings()]
 
 
 def unpaid_referrers(connection: Connection, *, after_id: int, limit: int) -> list[int]:

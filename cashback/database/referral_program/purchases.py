@@ -1,6 +1,6 @@
 """Purchases and their earnings. Each keeps its cashback rate, and when the cashback becomes payable."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,13 +8,22 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, and_, bindparam, exists, insert, or_, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, exists, insert, or_, select, update
 
-from cashback.database.bulk import among, execute_many, listed, rows_of
+from cashback.database.bulk import among, execute_many, is_among, listed, rows_of
 from cashback.database.referral_program.blacklist import blacklisted_among
+from cashback.database.referral_program.kept_refunds import apply_kept
 from cashback.database.referral_program.pending import PPM
 from cashback.database.referral_program.people import check_id
-from cashback.database.tables import referral_purchases, referrals
+from cashback.database.referral_program.refunds import find_order
+from cashback.database.tables import (
+    is_unmatched,
+    order_corrections,
+    referral_purchases,
+    referrals,
+    unmatched_hints,
+    unmatched_purchases,
+)
 from cashback.domain.earning import ANY_TIME, FROM_MAIN, EarningDates, Origin, order_key
 from cashback.domain.errors import PurchaseRefusedError
 
@@ -30,6 +39,7 @@ class PurchaseOutcome(StrEnum):
     NOBODY_EARNS = "nobody_earns"
     REPEATED = "repeated"
     CONFLICTING = "conflicting"
+    WAITING = "waiting"
 
 
 class Purchase(NamedTuple):
@@ -112,24 +122,29 @@ def record_purchases(
     holding_days: int = 0,
     dates: EarningDates = ANY_TIME,
     origin: Origin = FROM_MAIN,
+    actor: str = "shop",
 ) -> list[RecordedPurchase]:
     """Record purchases in the order given and accrue what they earn; return the outcome of each.
 
     An order that is already recorded counts once; one recorded with another buyer or amount is excluded as conflicting.
     If the buyer was not referred by then, or the referrer is blacklisted, the purchase earns nothing. The earnings are
     payable `holding_days` after the purchase. A purchase without a referral keeps its rate, and is looked at again
-    when the referral comes (`waiting.py`).
+    when the referral comes (`waiting.py`). Refunds that came before are applied, and an order that waited for its
+    member is settled by the `actor`.
     """
     holding = timedelta(days=holding_days)
     keys = [order_key(purchase.order_id) for purchase in purchases]
-    known = _known_orders(connection, keys, origin.source)
+    known = known_orders(connection, keys, origin.source)
     accruals = _accruals(connection, {purchase.buyer_id for purchase in purchases})
+    waited = _unmatched_rates(connection, keys, origin.source)
     answers: list[RecordedPurchase] = []
     rows = []
     for key, (_, buyer_id, amount_cents, told_at) in zip(keys, purchases, strict=True):
         fact = (buyer_id, amount_cents)
         before = known.get(key)
         if before is not None:
+            if before[:2] != fact and _is_corrected_to(connection, origin.source, key, fact):
+                before = (*fact, before[2])
             answers.append(_answer_known(before, fact, origin))
             continue
         known[key] = (*fact, origin.intake_number)
@@ -139,7 +154,7 @@ def record_purchases(
         if holding and amount_cents and purchased_at + holding > now:
             payable_at = purchased_at + holding
         earned, referral_id = 0, None
-        earned_at_ppm = rate_ppm if dates.is_in_program(purchased_at) else 0
+        earned_at_ppm = waited.get(key, rate_ppm) if dates.is_in_program(purchased_at) else 0
         if accrual is not None and not accrual.earns:
             earned_at_ppm = 0
         if accrual is not None and accrual.counts(purchased_at, dates):
@@ -165,11 +180,42 @@ def record_purchases(
                 payable_at if earned_at_ppm else None,
                 origin.source,
                 origin.intake_number,
+                origin.correction_number,
             )
         )
     execute_many(connection, _INSERT, PURCHASE_COLUMNS, rows)
     _store_accruals(connection, accruals.values())
+    if waited:
+        settled = {row[0]: row[1] for row in rows if row[0] in waited}
+        _settle_unmatched(connection, settled, origin.source, actor=actor, now=now)
+    apply_kept(connection, [row[0] for row in rows], now, origin.source)
     return answers
+
+
+_ANY_UNMATCHED: Final = select(exists().where(is_unmatched, unmatched_purchases.c.source == bindparam("source")))
+_UNMATCHED: Final = select(unmatched_purchases.c.order_id, unmatched_purchases.c.rate_ppm).where(
+    is_unmatched, unmatched_purchases.c.source == bindparam("source"), is_among(unmatched_purchases.c.order_id)
+)
+
+
+def _unmatched_rates(connection: Connection, keys: Sequence[str], source: str) -> dict[str, int]:
+    """Return the orders that waited for a member, each with the rate of the day on which it was recorded."""
+    if not connection.scalar(_ANY_UNMATCHED, {"source": source}):
+        return {}
+    rows = connection.execute(_UNMATCHED, {**among(keys), "source": source})
+    return {row.order_id: row.rate_ppm for row in rows}
+
+
+def _settle_unmatched(
+    connection: Connection, buyers: Mapping[str, int], source: str, *, actor: str, now: datetime
+) -> None:
+    """Settle orders that waited for a member, and whose buyers are known now; delete their hints."""
+    for order_id, buyer_id in buyers.items():
+        waited = (unmatched_purchases.c.source == source, unmatched_purchases.c.order_id == order_id)
+        settled = {"buyer_id": buyer_id, "settled_at": now, "settled_by": actor}
+        connection.execute(update(unmatched_purchases).where(*waited).values(**settled))
+        of_it = (unmatched_hints.c.source == source, unmatched_hints.c.order_id == order_id)
+        connection.execute(delete(unmatched_hints).where(*of_it))
 
 
 Known = tuple[int, int, int | None]
@@ -183,6 +229,15 @@ def _answer_known(before: Known, fact: tuple[int, int], origin: Origin) -> Recor
     return REPEATED_IN_INTAKE if is_in_intake else REPEATED
 
 
+def _is_corrected_to(connection: Connection, source: str, key: str, fact: tuple[int, int]) -> bool:
+    """Return whether an order was corrected to this buyer and amount."""
+    if not connection.scalar(_CORRECTED, {"source": source}):
+        return False
+    order = find_order(connection, source, key)
+    return order is not None and order.corrections > 0 and (order.buyer_id, order.amount_cents) == fact
+
+
+_CORRECTED: Final = select(exists().where(order_corrections.c.source == bindparam("source")))
 _ORDERS: Final = listed(referral_purchases.c.order_id.type)
 _KNOWN_ORDERS: Final = select(
     referral_purchases.c.order_id,
@@ -208,7 +263,8 @@ _MARKED: Final = select(
 """Whether earlier versions recorded orders of the source as "#1001"."""
 
 
-def _known_orders(connection: Connection, keys: Sequence[str], source: str) -> dict[str, Known]:
+def known_orders(connection: Connection, keys: Sequence[str], source: str) -> dict[str, Known]:
+    """Return those of a source's orders that are recorded."""
     wanted: Iterable[str] = keys
     if connection.scalar(_MARKED, {"source": source}):
         wanted = [*keys, *(f"#{key}" for key in keys)]

@@ -1,66 +1,120 @@
-"""Refunds as shops report them: one of an amount with its id, or the sum of all so far."""
+"""Refunds as shops report them: an amount with its id, the sum of all so far, or a dispute that was won.
+
+A refund of an order that is not known is kept until its purchase comes. More than is left takes what is left: a shop
+refunds taxes and shipping that its order here may not have.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome, is_order, record_refund
-from cashback.database.tables import referral_purchases, referral_refunds
-from cashback.domain.earning import FROM_MAIN, Origin
+from cashback.database import closed_ledger
+from cashback.database.referral_program import corrections
+from cashback.database.referral_program.kept_refunds import Kind, in_all_id, is_given_back, keep, rest_of_sum
+from cashback.database.referral_program.refunds import (
+    THE_REST,
+    Order,
+    RecordedRefund,
+    Refund,
+    RefundOutcome,
+    find_order,
+    record_refund,
+)
+from cashback.domain.earning import ANY_TIME, FROM_MAIN, EarningDates, Origin, order_key
+from cashback.domain.errors import RefundRefusedError
+
+Answer = RecordedRefund | RefundRefusedError
+
+CHANGES: Final = frozenset({RefundOutcome.TAKEN_BACK, RefundOutcome.NOBODY_EARNED, RefundOutcome.GIVEN_BACK})
+"""The outcomes of a refund that changes something of an order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShopRefund:
-    """A refund of an order. Without `refund_id`, `amount_cents` is all that was refunded of the order so far.
-
-    `amount_cents` is None for the whole order.
-    """
-
-    order_id: str
-    amount_cents: int | None
-    refund_id: str | None = None
-
-
-def record_shop_refunds(
+def receive_refunds(
     connection: Connection,
-    refunds: Sequence[ShopRefund],
+    refunds: Sequence[Refund],
     *,
     actor: str,
     now: datetime,
     origin: Origin = FROM_MAIN,
-) -> list[RecordedRefund | None]:
-    """Record refunds in the order given; None for those that change nothing.
+    dates: EarningDates = ANY_TIME,
+) -> list[Answer]:
+    """Record refunds in the order given; return the outcome of each, an error if it was refused.
 
-    These are refunds of orders that are not known, sums that are recorded already, and ids that are known. More than
-    is left of an order takes what is left: a shop refunds taxes and shipping that its order here may not have.
+    A refusal comes before anything of the refund is written: the others of the same transaction stay.
     """
-    return [_record(connection, refund, actor, now, origin) for refund in refunds]
+    answers: list[Answer] = []
+    for refund in refunds:
+        try:
+            answers.append(receive_refund(connection, refund, actor=actor, now=now, origin=origin, dates=dates))
+        except RefundRefusedError as refusal:
+            answers.append(refusal)
+    return answers
 
 
-def _record(
-    connection: Connection, refund: ShopRefund, actor: str, now: datetime, origin: Origin
-) -> RecordedRefund | None:
-    columns = (referral_purchases.c.amount_cents, referral_purchases.c.refunded_cents)
-    order = connection.execute(select(*columns).where(is_order(origin.source, refund.order_id))).one_or_none()
+def receive_refund(
+    connection: Connection,
+    refund: Refund,
+    *,
+    actor: str,
+    now: datetime,
+    origin: Origin = FROM_MAIN,
+    dates: EarningDates = ANY_TIME,
+) -> RecordedRefund:
+    """Record, keep or give back one refund. Raises NothingLeftError and OtherRefundError; then nothing is changed."""
+    refund_id = refund.refund_id or f"{order_key(refund.order_id)}/{THE_REST}"
+    if refund.is_in_all:
+        refund_id = in_all_id(refund.order_id, refund.amount_cents)
+    wanted = replace(refund, refund_id=refund_id)
+    order = find_order(connection, origin.source, refund.order_id)
     if order is None:
-        return None
-    left_cents = order.amount_cents - order.refunded_cents
-    wanted_cents = order.amount_cents if refund.amount_cents is None else refund.amount_cents
-    if refund.refund_id is None:
-        wanted_cents -= order.refunded_cents
-        refund_id = f"{refund.order_id}/{min(order.amount_cents, order.refunded_cents + wanted_cents)}"
-    else:
-        refund_id = refund.refund_id
-        known = select(referral_refunds.c.refund_id).where(
-            referral_refunds.c.source == origin.source, referral_refunds.c.refund_id == refund_id
-        )
-        if connection.scalar(known) is not None:
-            return None
-    amount_cents = min(wanted_cents, left_cents)
-    if amount_cents <= 0:
-        return None
-    wanted = Refund(order_id=refund.order_id, amount_cents=amount_cents, refund_id=refund_id)
-    recorded = record_refund(connection, wanted, actor=actor, now=now, origin=origin)
-    return None if recorded.outcome is RefundOutcome.REPEATED else recorded
+        # The new ledger may know it, so the shop should send it again.
+        closed_ledger.require_open(connection)
+        kind = Kind.GIVEN_BACK if refund.is_given_back else Kind.IN_ALL if refund.is_in_all else Kind.REFUND
+        keep(connection, wanted, kind, refund_id=refund_id, actor=actor, now=now, origin=origin)
+        return _unchanged(RefundOutcome.KEPT, wanted, wanted.order_id)
+    if refund.is_given_back:
+        return _give_back(connection, order, wanted, actor=actor, now=now, origin=origin, dates=dates)
+    if refund.is_in_all:
+        rest = rest_of_sum(connection, wanted, origin.source)
+        if rest is None:
+            return _unchanged(RefundOutcome.REPEATED, wanted, order.order_id)
+        refund = rest
+    elif is_given_back(connection, origin.source, refund_id):
+        return _unchanged(RefundOutcome.REPEATED, wanted, order.order_id)
+    return record_refund(connection, refund, actor=actor, now=now, origin=origin, takes_what_is_left=True)
+
+
+def _give_back(
+    connection: Connection,
+    order: Order,
+    wanted: Refund,
+    *,
+    actor: str,
+    now: datetime,
+    origin: Origin,
+    dates: EarningDates,
+) -> RecordedRefund:
+    refund_id = str(wanted.refund_id)
+    given = corrections.give_back(connection, order, refund_id, actor=actor, now=now, origin=origin, dates=dates)
+    is_known = corrections.is_given_back(connection, origin.source, refund_id)
+    if not is_known and not is_given_back(connection, origin.source, refund_id):
+        # Its loss may come later: deliveries change places.
+        keep(connection, wanted, Kind.GIVEN_BACK, refund_id=refund_id, actor=actor, now=now, origin=origin)
+        return _unchanged(RefundOutcome.KEPT, wanted, order.order_id)
+    outcome = RefundOutcome.GIVEN_BACK if given else RefundOutcome.REPEATED
+    return _unchanged(outcome, wanted, order.order_id, cents=given)
+
+
+def _unchanged(outcome: RefundOutcome, wanted: Refund, order_id: str, *, cents: int = 0) -> RecordedRefund:
+    return RecordedRefund(
+        outcome=outcome,
+        refund_id=str(wanted.refund_id),
+        order_id=order_id,
+        amount_cents=cents,
+        taken_cents=0,
+        referrer_id=None,
+        owed_cents=0,
+    )

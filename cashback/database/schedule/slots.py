@@ -14,9 +14,12 @@ from cashback.database.audit_log import add_entry
 from cashback.database.payouts import approvals, proposals
 from cashback.database.schedule import schedule
 from cashback.database.tables import payout_batches, schedule_slots, slot_posts
-from cashback.domain.calendar import WEEK, Rule
+from cashback.domain.calendar import WEEK, Rule, Schedule
 from cashback.domain.errors import NothingPendingError, StaleBatchError
 from cashback.domain.model import BatchLimits, SlotRecord, SlotStatus
+
+NEVER: Final = Schedule(rule=None, grace_hours=0, notice_hours=0)
+"""The schedule of a caller that has no configuration."""
 
 LEAST_GRACE: Final = timedelta(minutes=1)
 """A trigger fires after its moment, not at it: a grace time of 0 hours must leave room for that."""
@@ -195,10 +198,13 @@ def skip_next(connection: Connection, *, actor: str, reason: str | None, now: da
     return slot_at
 
 
-def coming(connection: Connection, *, now: datetime, count: int) -> list[datetime]:
-    """List so many future slots that are not skipped; empty if the weekly batch is off."""
+def coming(connection: Connection, *, now: datetime, count: int, configured: Schedule = NEVER) -> list[datetime]:
+    """List so many future slots that are not skipped; empty if the weekly batch is off.
+
+    If no schedule was ever in force, they are those of the configured one.
+    """
     state = schedule.find_state(connection)
-    rule = state.schedule.rule if state else None
+    rule = (state.schedule if state else configured).rule
     return open_slots(connection, rule, now=now, count=count) if rule else []
 
 

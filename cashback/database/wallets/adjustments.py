@@ -70,6 +70,7 @@ def adjust(
         "amount_cents": cents,
         "reason": reason,
         "approver_id": approver_id,
+        "why_two": needs_two,
     }
     add_entry(connection, at=now, actor=actor, action=ADJUSTED, details=details)
     return moves.balance_of(connection, user_id)

@@ -13,6 +13,7 @@ from cashback.database.tables import is_requested, withdrawals
 from cashback.database.wallets import moves
 from cashback.database.wallets.withdrawals import find
 from cashback.domain.errors import NotAllowedError, SecondApproverError, StaleBatchError
+from cashback.domain.money import dollars
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 
 FIRST_APPROVED: Final = "withdrawal_first_approved"
@@ -23,10 +24,16 @@ ERASED: Final = "withdrawal_destinations_erased"
 
 
 def approve_first(
-    connection: Connection, number: int, *, actor: str, approver_id: int | None, now: datetime
+    connection: Connection,
+    number: int,
+    *,
+    actor: str,
+    approver_id: int | None,
+    now: datetime,
+    version: str | None = None,
 ) -> Withdrawal:
     """Record the first of two approvals. Raises StaleBatchError if it is decided, or needs no approval any more."""
-    asked = _require_open(connection, number, approver_id)
+    asked = _require_open(connection, number, approver_id, version)
     if not asked.needs_first_approval:
         by = f", {asked.first_approved_by} gave it" if asked.first_approved_by else ""
         raise StaleBatchError(f"Withdrawal {number} needs no first approval{by}; nothing was done.")
@@ -36,14 +43,22 @@ def approve_first(
 
 
 def pay(
-    connection: Connection, number: int, *, reference: str, actor: str, approver_id: int | None, now: datetime
+    connection: Connection,
+    number: int,
+    *,
+    reference: str,
+    actor: str,
+    approver_id: int | None,
+    now: datetime,
+    version: str | None = None,
 ) -> Withdrawal:
     """Mark a request as paid, with the reference of the transfer. No money of the ledger moves.
 
-    Raises StaleBatchError if it is decided already or misses its first approval, SecondApproverError if the same admin
-    gave that, and NotAllowedError if it is the admin's own.
+    `version` is that of the request that the admin was shown. Raises StaleBatchError if it is decided already, differs
+    from that, or misses its first approval, SecondApproverError if the same admin gave that, and NotAllowedError if it
+    is the admin's own.
     """
-    asked = _require_open(connection, number, approver_id)
+    asked = _require_open(connection, number, approver_id, version)
     if asked.needs_first_approval:
         raise StaleBatchError(f"Withdrawal {number} needs two admins: {asked.needs_second_approver} Nothing was done.")
     if asked.first_approved_by is not None and (
@@ -59,21 +74,31 @@ def pay(
         decider_id=approver_id,
         decided_at=now,
     )
-    _record(connection, asked, PAID, actor, now, reference=reference, first_approved_by=asked.first_approved_by)
+    details = {"reference": reference, "first_approved_by": asked.first_approved_by, "approver_id": approver_id}
+    _record(connection, asked, PAID, actor, now, **details)
     return find(connection, number)
 
 
 def decline(
-    connection: Connection, number: int, *, reason: str, actor: str, approver_id: int | None, now: datetime
+    connection: Connection,
+    number: int,
+    *,
+    reason: str,
+    actor: str,
+    approver_id: int | None,
+    now: datetime,
+    version: str | None = None,
 ) -> Withdrawal:
     """Decline a request and return its amount to the wallet. Raises StaleBatchError or NotAllowedError."""
-    asked = _require_open(connection, number, approver_id)
+    asked = _require_open(connection, number, approver_id, version)
     return _give_back(connection, asked, WithdrawalStatus.DECLINED, reason, actor, now, approver_id)
 
 
-def cancel(connection: Connection, number: int, *, reason: str, actor: str, now: datetime) -> Withdrawal:
+def cancel(
+    connection: Connection, number: int, *, reason: str, actor: str, now: datetime, version: str | None = None
+) -> Withdrawal:
     """Cancel a request for its member and return its amount to the wallet. Raises StaleBatchError."""
-    asked = _require_open(connection, number, None)
+    asked = _require_open(connection, number, None, version)
     return _give_back(connection, asked, WithdrawalStatus.CANCELLED, reason, actor, now, None)
 
 
@@ -107,8 +132,13 @@ def _is_due(now: datetime, days: int) -> ColumnElement[bool]:
     return and_(withdrawals.c.destination.is_not(None), is_old)
 
 
-def _require_open(connection: Connection, number: int, approver_id: int | None) -> Withdrawal:
+def _require_open(connection: Connection, number: int, approver_id: int | None, version: str | None) -> Withdrawal:
     asked = find(connection, number)
+    if version not in {None, asked.version}:
+        raise StaleBatchError(
+            f"Withdrawal {number} is not as it was shown: it is {dollars(asked.amount_cents)} by {asked.method} for"
+            f" {asked.user_id}. Nothing was done; look at it again."
+        )
     if not asked.is_open:
         by = f" by {asked.decided_by}" if asked.decided_by else ""
         raise StaleBatchError(f"Withdrawal {number} is {asked.status} already{by}; nothing was done twice.")
@@ -146,7 +176,7 @@ def _give_back(
         return_id=returned,
     )
     action = DECLINED if status is WithdrawalStatus.DECLINED else CANCELLED
-    _record(connection, asked, action, actor, now, reason=reason)
+    _record(connection, asked, action, actor, now, reason=reason, approver_id=approver_id)
     return find(connection, asked.number)
 
 
@@ -162,7 +192,7 @@ def _record(
     action: str,
     actor: str,
     now: datetime,
-    **more: str | None,
+    **more: str | int | None,
 ) -> None:
     """Add the audit entry. It never holds the destination."""
     details = {"withdrawal": asked.number, "user_id": asked.user_id, "amount_cents": asked.amount_cents, **more}

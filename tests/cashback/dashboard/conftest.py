@@ -34,6 +34,7 @@ ADA = 100_000_000_000_000_001
 VERA = 100_000_000_000_000_002
 STRANGER = 100_000_000_000_000_003
 SECRET = "a-secret-of-the-shop-that-is-long-enough"  # noqa: S105 -- a test's own
+DECISIONS = r"/batches/\d+/(confirm|cancel|stop|resume|retry|give-up)"
 OLD_SECRET = "the-secret-that-the-shop-had-before-that"  # noqa: S105 -- a test's own
 
 
@@ -90,8 +91,19 @@ class Browser:
         found = re.search(r'name="form_token" value="([0-9a-f]+)"', text)
         return found[1] if found else ""
 
+    async def batch_token(self, path: str) -> str:
+        """Read the batch's token from the forms of its page."""
+        _, text = await self.get(path)
+        found = re.search(r'name="batch_token" value="([0-9a-f]+)"', text)
+        return found[1] if found else ""
+
     async def post(self, path: str, *, csrf: str | None = None, **fields: str) -> tuple[int, str]:
-        """Send a form, with the session's token or another; return the status, and the location or the text."""
+        """Send a form, with the session's token or another; return the status, and the location or the text.
+
+        A decision on a batch carries the batch's token, as its page does.
+        """
+        if re.fullmatch(DECISIONS, path):
+            fields.setdefault("batch_token", await self.batch_token(path.rpartition("/")[0]))
         fields["form_token"] = await self.form_token() if csrf is None else csrf
         async with self.session.post(self.address + path, data=fields, allow_redirects=False) as answer:
             return answer.status, answer.headers.get("Location") or await answer.text()
@@ -159,7 +171,7 @@ async def serving(
     database: Database, settings: Settings, guild: Guild, till: LedgerFixture
 ) -> AsyncIterator[DashboardFixture]:
     """Serve a dashboard inside the block."""
-    metrics = Metrics()
+    metrics = Metrics(settings.intake_keys)
     observer = CountingObserver(metrics, NullObserver())
     make = partial(
         make_pipeline,

@@ -177,6 +177,40 @@ async def test_form_with_foreign_token_is_refused(site: DashboardFixture) -> Non
     assert site.ledger.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 
+async def test_every_action_with_a_foreign_form_is_refused_and_changes_nothing(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    await site.ledger.propose()
+    async with site.signed_in() as browser, site.signed_in() as other_session:
+        foreign, before = await other_session.form_token(), site.ledger.money()
+        entries = len(site.audit())
+        for path in routes(site, "POST"):
+            for token in ("", foreign):
+                status, text = await browser.post(path, csrf=token, referrer_id="5", reason="x", reference="x")
+                assert (status, "does not belong to your session" in text) == (403, True), path
+        own = {"form_token": await browser.form_token()}
+        for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            async with browser.session.post(f"{site.address}/batches", data=own, headers=headers) as answer:
+                assert answer.status == 403
+        assert (await browser.get("/"))[0] == 200
+    assert (site.ledger.money(), len(site.audit())) == (before, entries)
+
+
+async def test_decision_on_another_batch_than_shown_is_refused(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    number = (await site.ledger.propose()).batch_number
+    approved = await site.ledger.approved()
+    before = site.ledger.money()
+    async with site.signed_in() as browser:
+        await browser.post("/batches")
+        own = number + 2
+        for path in (f"/batches/{own}/confirm", f"/batches/{own}/cancel", f"/batches/{approved}/stop"):
+            for token in ("", "0" * 16, await browser.batch_token(f"/batches/{number}")):
+                status, text = await browser.post(path, batch_token=token)
+                assert (status, "another proposal" in text) == (409, True), path
+        assert (await browser.post(f"/batches/{own}/cancel"))[0] == 303
+    assert site.ledger.money()["wallet_transactions"] == before["wallet_transactions"]
+
+
 async def test_sign_in_is_limited_to_twenty_attempts_a_minute(site: DashboardFixture) -> None:
     async with site.stranger() as browser:
         answers = [(await browser.post(f"/sign-in/guess-{n}", csrf=""))[0] for n in range(25)]

@@ -83,13 +83,13 @@ async def test_second_confirm_credits_nothing(site: DashboardFixture) -> None:
         async def confirm(token: str) -> None:
             answers.append(await browser.post("/batches/1/confirm", csrf=token))
 
-        token = await browser.form_token()
+        token, batch_token = await browser.form_token(), await browser.batch_token("/batches/1")
         async with anyio.create_task_group() as tasks:
             for _ in range(5):
                 tasks.start_soon(confirm, token)
         await finished(site, 1)
         assert sorted(status for status, _ in answers) == [303, 409, 409, 409, 409]
-        status, text = await other_tab.post("/batches/1/confirm")
+        status, text = await other_tab.post("/batches/1/confirm", batch_token=batch_token)
         assert (status, "confirmed already" in text) == (409, True)
     assert site.ledger.balance(5) == 100
 
@@ -193,12 +193,12 @@ async def test_verification_shows_breaches(site: DashboardFixture) -> None:
 
 
 async def test_referrer_page_shows_reasons_without_payout(site: DashboardFixture) -> None:
-    await site.ledger.earn(5, 100)
+    [buyer] = await site.ledger.earn(5, 100)
     await site.ledger.database.blacklist_referral_user(5, reason="fraud")
     async with site.signed_in() as browser:
         _, text = await browser.get("/referrers/5")
         assert "Blacklisted by bot since 2026-07-03 15:00:00 UTC: fraud." in text
-        _, text = await browser.get("/referrers/6")
+        _, text = await browser.get(f"/referrers/{buyer}")
         assert "No cashback is pending" in text
         _, text = await browser.get("/referrers?show=blacklisted")
         assert "fraud" in text

@@ -158,6 +158,50 @@ async def test_refund_reduces_cashback_once(shop: Shop) -> None:
     assert ("shop:shop", "purchase_refunded") in shop.site.audit()
 
 
+async def test_order_without_buyer_waits_and_fails_nothing(shop: Shop) -> None:
+    buyers: list[dict[str, object]] = [{}, {"buyer_id": None}, {"buyer_id": ""}]
+    guests = [{"order_id": f"g-{n}", "amount_cents": 100_000, **buyer} for n, buyer in enumerate(buyers)]
+    status, said = await shop.report({"purchases": [*guests, purchase()]})
+    assert (status, [each["outcome"] for each in said["results"]]) == (200, ["waiting"] * 3 + ["earned"])
+    assert await shop.report({**purchase("g-1")}) == (
+        200,
+        {"order_id": "g-1", "outcome": "earned", "earned_cents": 500},
+    )
+    assert (await shop.report(guests[0]))[1]["outcome"] == "repeated"
+
+
+async def test_refunds_too_early_too_large_and_too_late_are_told_apart(shop: Shop) -> None:
+    async def refund(**facts: object) -> tuple[int, Any]:
+        shop.clock.advance(1)
+        return await shop.report({"order_id": "o-1", **facts}, path="/api/v1/refunds")
+
+    status, said = await refund(refund_id="r-1", amount_cents=40_000)
+    assert (status, said["type"]) == (409, "/api/docs#not-known-yet")
+    await shop.report(purchase())
+    assert await shop.site.ledger.pending(5) == 400
+    assert (await refund(refund_id="r-1", amount_cents=40_000))[1]["outcome"] == "repeated"
+    status, said = await refund(refunded_in_all_cents=50_000)
+    assert (status, said["outcome"], said["amount_cents"]) == (200, "taken_back", 10_000)
+    assert (await refund(refunded_in_all_cents=50_000))[1]["outcome"] == "repeated"
+    status, said = await refund(refund_id="r-2", amount_cents=60_000)
+    assert (status, said["type"], said["amount_cents"]) == (200, "/api/docs#too-much", 50_000)
+    assert "60000 cents are more than was left" in said["detail"]
+    status, said = await refund(refund_id="r-3")
+    assert (status, said["type"]) == (409, "/api/docs#nothing-left")
+    status, said = await refund(refund_id="r-1", amount_cents=1)
+    assert (status, said["type"]) == (409, "/api/docs#conflicting")
+    assert await shop.site.ledger.pending(5) == 100
+    status, said = await refund(refund_id="r-2", given_back=True)
+    assert (status, said["outcome"], said["amount_cents"]) == (200, "given_back", 50_000)
+    assert await shop.site.ledger.pending(5) == 350
+    for wrong in (
+        {"refund_id": "r", "refunded_in_all_cents": 5},
+        {"refund_id": "r", "given_back": 1},
+        {"refunded_in_all_cents": 0},
+    ):
+        assert (await refund(**wrong))[0] == 422
+
+
 async def test_both_secrets_of_a_key_are_good_and_no_other(shop: Shop) -> None:
     assert (await shop.report(purchase("o-1"), secret=OLD_SECRET))[0] == 200
     assert (await shop.report(purchase("o-2"), secret=SECRET))[0] == 200

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
+from prometheus_client import CollectorRegistry
 
 from cashback.dashboard import CountingMessenger
-from cashback.dashboard.metrics import Metrics
+from cashback.dashboard.ledger_metrics import LedgerMetrics
+from cashback.dashboard.metrics import Metrics, version
+from cashback.database import schema
+from cashback.database.queries.upkeep import Upkeep
 from cashback.domain.model import Delivery, DeliveryStatus, PayoutNotice
+from cli import app
 from tests.cashback.dashboard.conftest import Browser, DashboardFixture
 from tests.cashback.dashboard.test_batches import finished, refuse_wallets
 
@@ -117,3 +124,75 @@ async def test_grafana_dashboard_is_valid(site: DashboardFixture) -> None:
     for panel in board["panels"]:
         assert panel["targets"]
         assert panel["title"]
+
+
+async def test_grafana_dashboard_has_a_variable_for_instances_that_each_query_uses(site: DashboardFixture) -> None:
+    board = json.loads((OPS / "grafana-dashboard.json").read_text(encoding="utf-8"))
+    [variable] = [each for each in board["templating"]["list"] if each["name"] == "instance"]
+    assert variable["query"]["query"] == "label_values(cashback_healthy, instance)"
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            used = re.findall(r"\bcashback_[a-z_]+(\{[^}]*\})?", target["expr"])
+            assert used
+            assert all('instance=~"$instance"' in labels for labels in used), target["expr"]
+
+
+async def test_counters_exist_from_the_start(site: DashboardFixture) -> None:
+    async with site.stranger() as browser:
+        found = await numbers(browser)
+    for name in (
+        'cashback_runs_total{outcome="interrupted"}',
+        'cashback_payouts_settled_total{outcome="failed"}',
+        'cashback_direct_message_attempts_total{outcome="sent"}',
+        'cashback_intake_requests_total{status="401"}',
+        'cashback_deliveries_refused_total{key="shop"}',
+        'cashback_direct_messages{status="failed"}',
+        'cashback_schedule_slots{status="missed"}',
+    ):
+        assert found[name] == 0, name
+
+
+async def test_metrics_name_the_version_and_answer_although_the_ledger_cannot_be_read(site: DashboardFixture) -> None:
+    async with site.stranger() as browser:
+        found = await numbers(browser)
+        assert found[f'cashback_build_info{{schema="{schema.NEWEST}",version="{version()}"}}'] == 1
+        moved = site.ledger.path.with_suffix(".gone")
+        site.ledger.path.rename(moved)
+        site.dashboard._snapshot._overviews._values.clear()
+        assert (await numbers(browser))['cashback_healthy{part="Ledger"}'] == 0
+        moved.rename(site.ledger.path)
+
+
+async def test_verification_on_the_command_line_and_a_backup_are_seen(site: DashboardFixture, tmp_path: Path) -> None:
+    async with site.stranger() as browser:
+        found = await numbers(browser)
+        assert (found["cashback_last_verify_timestamp_seconds"], found["cashback_last_backup_timestamp_seconds"]) == (
+            0,
+            0,
+        )
+        config = tmp_path / "config.json"
+        config.write_text("{}")
+        ledger = ["--config", str(config), "--database", str(site.ledger.path)]
+        assert await anyio.to_thread.run_sync(app.run, [*ledger, "verify"]) == 0
+        assert await anyio.to_thread.run_sync(app.run, [*ledger, "backup", str(tmp_path / "copy.db")]) == 0
+        await site.dashboard._snapshot._overviews.renew("ledger")
+        found = await numbers(browser)
+    assert found["cashback_last_verify_timestamp_seconds"] > 0
+    assert found["cashback_last_backup_timestamp_seconds"] > 0
+
+
+def test_ledger_on_a_server_has_no_time_of_a_backup() -> None:
+    registry = CollectorRegistry()
+    LedgerMetrics(registry, is_backed_up_by_us=False)._show_upkeep(
+        Upkeep(
+            verified_at=None,
+            breaches=0,
+            backed_up_at=None,
+            missed_at=None,
+            is_scheduled=False,
+            next_slot_at=None,
+            waiting_purchases=0,
+            oldest_withdrawal_at=None,
+        )
+    )
+    assert math.isnan(registry.get_sample_value("cashback_last_backup_timestamp_seconds") or 0)

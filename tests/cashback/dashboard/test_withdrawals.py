@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cashback.database.wallets import withdrawals
@@ -51,6 +53,32 @@ async def test_queue_is_shown_and_decided(site: DashboardFixture) -> None:
         assert "no &lt;b&gt;such&lt;/b&gt; account" in of_member
     assert [site.ledger.balance(each) for each in (5, 6)] == [300, 500]
     assert [action for _, action in site.audit()][-2:] == ["withdrawal_paid", "withdrawal_declined"]
+
+
+async def test_page_that_shows_another_version_decides_nothing(site: DashboardFixture) -> None:
+    number = await request(site, 5)
+    async with site.signed_in() as browser:
+        _, text = await browser.get("/withdrawals")
+        [version] = set(re.findall(r'name="version" value="([^"]+)"', text))
+        for what in ("approve", "paid", "decline"):
+            fields = {"version": f"9{version}", "reference": "TX-1", "reason": "x"}
+            status, said = await browser.post(f"/withdrawals/{number}/{what}", **fields)
+            assert (status >= 400, "is not as it was shown" in said) == (True, True)
+        assert (await browser.post(f"/withdrawals/{number}/paid", version=version, reference="TX-1"))[0] == 303
+
+
+async def test_all_wallets_are_shown_by_page_with_their_transactions_in_words(site: DashboardFixture) -> None:
+    await request(site, 5)
+    await site.ledger.earn_all([(n, 100) for n in range(1_000, 1_060)])
+    await site.ledger.pay()
+    async with site.signed_in() as browser:
+        _, first = await browser.get("/wallets")
+        assert '$3.00</td><td class="number">$2.00' in first
+        assert "Cashback of BATCH-" in first
+        assert SECRET not in first
+        [after] = re.findall(r'href="\?after=([0-9]+)"', first)
+        _, second = await browser.get(f"/wallets?after={after}")
+        assert ("/referrers/1059" in second, 'rel="next"' in second, '/referrers/5"' in second) == (True, False, False)
 
 
 @pytest.mark.parametrize("fields", [{}, {"reference": " "}, {"reference": "x" * 101}])

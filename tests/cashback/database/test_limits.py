@@ -129,13 +129,21 @@ async def test_batch_for_selection_lists_only_selected(till: LedgerFixture) -> N
     assert '"only": [3, 7]' in details
 
 
-@pytest.mark.parametrize("how", ["only", "exclude"])
-async def test_unknown_selected_member_is_refused(till: LedgerFixture, how: str) -> None:
+async def test_excluding_members_with_nothing_pending_is_no_error(till: LedgerFixture) -> None:
+    await till.earn_all([(1, 100), (2, 100), (3, 100)])
+    await till.database.blacklist_referral_user(2)
+    summary = await propose(till, exclude={1, 2, 77})
+    assert (summary.users, summary.total_cents) == (1, 100)
+    with pytest.raises(CashbackError, match="ember -1"):
+        await propose(till, exclude={-1})
+
+
+async def test_unknown_selected_member_is_refused(till: LedgerFixture) -> None:
     await till.earn_all([(1, 100), (2, 100)])
     await till.database.blacklist_referral_user(2)
     for wrong, error in ((77, NothingPendingError), (2, BlacklistedError), (-1, CashbackError)):
         with pytest.raises(error, match=f"[Mm]ember {wrong}"):
-            await propose(till, **{how: {1, wrong}})  # type: ignore[arg-type]
+            await propose(till, only={1, wrong})
     assert till.rows("SELECT 1 FROM cashback_payout_batches") == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.conftest import FRIDAY, Clock, LedgerFixture, OpenDatabase, raw
 pytestmark = pytest.mark.anyio
 
 
-async def refund(till: LedgerFixture, order_id: str, amount_cents: int | None = None, **facts: str) -> RecordedRefund:
+async def refund(till: LedgerFixture, order_id: str, amount_cents: int | None = None, **facts: Any) -> RecordedRefund:  # noqa: ANN401 -- any of a refund's
     """Hand a refund in, as an admin would."""
     wanted = Refund(order_id=order_id, amount_cents=amount_cents, **facts)
     return await till.database.write(record_refund, wanted, actor="cli", now=till.clock())

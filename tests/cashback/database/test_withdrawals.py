@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from datetime import timedelta
+from functools import partial
 
 import anyio
 import pytest
@@ -123,6 +124,22 @@ async def test_amount_that_is_not_paid_returns_once(till: LedgerFixture, how: ob
             await again(till, asked.number)
     assert till.balance(1) == 500
     assert (await ask(till, 1, 500)).number == asked.number + 1
+
+
+async def test_decision_on_another_version_of_a_request_is_refused(till: LedgerFixture) -> None:
+    await wallet(till, 500)
+    shown = await ask(till, 1, 100)
+    await cancel(till, shown.number)
+    asked = await ask(till, 1, 200)
+    for decide in (
+        partial(decisions.approve_first, approver_id=7),
+        partial(decisions.pay, approver_id=7, reference="TX-1"),
+        partial(decisions.decline, approver_id=7, reason="x"),
+        partial(decisions.cancel, reason="x"),
+    ):
+        with pytest.raises(StaleBatchError, match=r"is not as it was shown: it is \$2.00 by paypal for 1"):
+            await till.database.write(decide, asked.number, actor="discord:7", now=till.clock(), version=shown.version)
+    assert (await pay(till, asked.number)).status is WithdrawalStatus.PAID
 
 
 async def test_member_has_one_open_request(till: LedgerFixture) -> None:
@@ -336,7 +353,22 @@ async def test_what_is_on_record_cannot_be_rewritten(till: LedgerFixture, rewrit
     await ask(till, 2, 100)
     await adjust(till, 1, 10)
     with raw(till.location) as connection, pytest.raises(REFUSED):
-        connection.execute(REWRITES[rewrite])
+        connection.execute((REWRITES | REPLACEMENTS)[rewrite])
+
+
+REPLACEMENTS = {
+    "replaced": "INSERT OR REPLACE INTO cashback_withdrawals (number, user_id, method, amount_cents, status,"
+    " requested_at, debit_id) SELECT number, user_id, method, 50, 'requested', requested_at, debit_id"
+    " FROM cashback_withdrawals WHERE number = 1",
+    "adjustment replaced": "INSERT OR REPLACE INTO cashback_wallet_adjustments SELECT transaction_id, user_id, 11,"
+    " reason, made_by, needs_second_approver, approver_id, made_at FROM cashback_wallet_adjustments",
+}
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+@pytest.mark.about_a_file("INSERT OR REPLACE is SQLite's")
+async def test_what_is_on_record_cannot_be_replaced(till: LedgerFixture, replacement: str) -> None:
+    await test_what_is_on_record_cannot_be_rewritten(till, replacement)
 
 
 TAMPERING = {

@@ -12,11 +12,22 @@ from sqlalchemy import Connection, Row, Update, update
 
 from cashback.background.outbox_dispatcher import OutboxDispatcher
 from cashback.background.recovery import Recovery
-from cashback.database.payouts import approvals, batches, crediting, fingerprints, lapsing, outbox, proposals, shares
+from cashback.database.payouts import (
+    approvals,
+    batches,
+    crediting,
+    fingerprints,
+    lapsing,
+    outbox,
+    proposals,
+    shares,
+    taking_back,
+)
 from cashback.database.referral_program import purchases, refunds
 from cashback.database.referral_program.pending import pending_cents
 from cashback.database.schedule import slots
 from cashback.database.tables import payouts, users, wallet_transactions
+from cashback.database.wallets import decisions, moves, withdrawals
 from cashback.domain.model import BatchLimits, Delivery, DeliveryStatus, NotificationStatus, PayoutNotice
 from cashback.services import Actor
 from cashback.services.proposals import Proposals
@@ -245,6 +256,47 @@ def obeys_old_messages(patch: pytest.MonkeyPatch) -> str:
     return "an old message decided"
 
 
+def takes_what_is_not_there(patch: pytest.MonkeyPatch) -> str:
+    """Take an amount out of a wallet that holds less."""
+    move = moves.move
+
+    def take(connection: Connection, user_id: int, cents: int, **more: Any) -> int:  # noqa: ANN401 -- as it is called
+        missing = -cents - moves.balance_of(connection, user_id)
+        if missing > 0:
+            connection.execute(update(users).where(users.c.discord_id == user_id).values(wallet_balance_cents=-cents))
+        return move(connection, user_id, cents, **more)
+
+    patch.setattr(moves, "move", take)
+    return "cents"
+
+
+def returns_half(patch: pytest.MonkeyPatch) -> str:
+    move = moves.move
+
+    def give(connection: Connection, user_id: int, cents: int, **more: Any) -> int:  # noqa: ANN401 -- as it is called
+        return move(connection, user_id, cents - cents // 2 if more["kind"] == moves.RETURN else cents, **more)
+
+    patch.setattr(moves, "move", give)
+    return "wallets (member, cents)"
+
+
+def reverses_beside_an_open_request(patch: pytest.MonkeyPatch) -> str:
+    """Leave what is requested where it is, so that a decline would return what was reversed."""
+    patch.setattr(taking_back, "_cancel_withdrawals", lambda *_: None)
+    return "wallet"
+
+
+def lets_one_admin_pay(patch: pytest.MonkeyPatch) -> str:
+    patch.setattr(withdrawals, "why_two", lambda *_: None)
+    return "needs two admins"
+
+
+def decides_on_whatever_has_the_number(patch: pytest.MonkeyPatch) -> str:
+    require_open = decisions._require_open
+    patch.setattr(decisions, "_require_open", lambda one, number, admin, _: require_open(one, number, admin, None))
+    return "an old message decided on withdrawal"
+
+
 SHOWN_BY: dict[Sabotage, int] = {
     forgets_the_mark: 1,
     credits_twice: 1,
@@ -267,6 +319,11 @@ SHOWN_BY: dict[Sabotage, int] = {
     starts_what_has_lapsed: 33,
     compares_no_plan: 13,
     obeys_old_messages: 29,
+    takes_what_is_not_there: 1,
+    returns_half: 1,
+    reverses_beside_an_open_request: 7,
+    lets_one_admin_pay: 22,
+    decides_on_whatever_has_the_number: 116,
 }
 """The seed that found it when this was written: the search begins there, and continues if worlds changed."""
 

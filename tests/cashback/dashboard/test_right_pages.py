@@ -1,0 +1,82 @@
+"""What the pages show is true at the moment they are loaded."""
+
+from __future__ import annotations
+
+import pytest
+
+from cashback.database.payouts import reversals
+from cashback.domain.model import BatchLimits
+from tests.cashback.dashboard.conftest import DashboardFixture
+from tests.conftest import raw
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("path", ["/", "/schedule"])
+async def test_weekly_batch_is_shown_as_configured_before_the_bot_has_run(site: DashboardFixture, path: str) -> None:
+    with raw(site.ledger.path) as file:
+        file.execute("DELETE FROM cashback_schedule_state")
+    async with site.signed_in() as browser:
+        _, text = await browser.get(path)
+        assert 'datetime="2026-07-10T15:00:00+00:00"' in text
+        assert "is off" not in text
+        assert ">off" not in text
+        if path == "/schedule":
+            assert "friday 15:00" in text
+            status, _ = await browser.post("/schedule/skip", slot_at="2026-07-10T15:00:00+00:00")
+            assert status == 303
+
+
+async def test_paid_cashback_is_no_longer_among_the_largest_pending(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 1234)
+    async with site.signed_in() as browser:
+        assert "$12.34" in (await browser.get("/referrers"))[1]
+        await site.ledger.pay()
+        _, text = await browser.get("/referrers")
+        assert "$12.34" not in text
+        assert "Largest pending" not in text
+        _, overview = await browser.get("/")
+        assert "to 0 referrers" in overview
+
+
+@pytest.mark.parametrize("unknown", ["123", "0", "9223372036854775807", "9223372036854775808", "nobody"])
+async def test_page_of_an_unknown_member_says_so(site: DashboardFixture, unknown: str) -> None:
+    await site.ledger.earn(5, 100)
+    async with site.signed_in() as browser:
+        status, text = await browser.get(f"/referrers/{unknown}")
+        assert status == 404
+        assert ("knows no member" in text) or ("not a Discord id" in text)
+        assert (await browser.get("/referrers/5"))[0] == 200
+
+
+async def test_member_with_an_id_of_nineteen_digits_has_a_page(site: DashboardFixture) -> None:
+    newer = 1_300_000_000_000_000_001
+    await site.ledger.earn(newer, 100)
+    async with site.signed_in() as browser:
+        status, text = await browser.get(f"/referrers/{newer}")
+        assert (status, "$1.00" in text) == (200, True)
+        assert (await browser.get(f"/referrers?id={newer}")) == (302, "302: Found")
+        assert (await browser.post(f"/referrers/{newer}/blacklist"))[0] == 303
+
+
+async def test_reversed_payout_is_shown_with_what_is_left(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    await site.ledger.earn(6, 50)
+    number = (await site.ledger.pay()).batch_number
+    now = site.ledger.clock()
+    write = site.ledger.database.write
+    asked = await write(
+        reversals.propose,
+        batch_number=number,
+        referrer_id=5,
+        reason="a stolen card",
+        actor="cli",
+        now=now,
+        expires_at=now.replace(year=2027),
+        terms=BatchLimits(),
+    )
+    await write(reversals.approve, asked.number, actor="cli", now=now)
+    async with site.signed_in() as browser:
+        for path in ("/", "/batches", f"/batches/{number}"):
+            _, text = await browser.get(path)
+            assert all(amount in text for amount in ("$1.50", "$1.00", "$0.50")), path

@@ -1,0 +1,90 @@
+"""Prometheus' own tool, on series that a real bot produced: which alert rules fire at a moment."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROMTOOL = shutil.which("promtool")
+ALERTS = Path(__file__).parents[1] / "deploy" / "alerts.yml"
+MOMENT = "timestamp_seconds"
+
+needs_promtool = pytest.mark.skipif(
+    PROMTOOL is None, reason="promtool is not installed; Debian has it in the package prometheus"
+)
+
+Series = Mapping[str, float]
+"""Values by name and labels, as in Prometheus' text format."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What a process answered, held for so many minutes; no series means that it did not answer."""
+
+    minutes: int
+    series: Series
+
+
+def series_in(text: str) -> dict[str, float]:
+    """Read an answer of /metrics."""
+    lines = [line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
+def firing(folder: Path, instances: Mapping[str, Sequence[Phase]], *, minute: int, since: float) -> set[str]:
+    """Return the alerts that fire at a minute.
+
+    Prometheus' clock begins at 0 in such a test: `since` is the moment, in seconds, at which the first phase began.
+    """
+    inputs = [
+        {"series": _labelled(name, instance), "values": _values(name, phases, since)}
+        for instance, phases in instances.items()
+        for name in sorted({name for phase in phases for name in phase.series})
+    ]
+    query = 'max by (alertname) (ALERTS{alertstate="firing"})'
+    # The tool compares with what is expected, and prints what it found instead.
+    expected = [{"expr": query, "eval_time": f"{minute}m", "exp_samples": [{"labels": "nothing", "value": -1}]}]
+    content = {
+        "rule_files": [str(ALERTS)],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": inputs, "promql_expr_test": expected}],
+    }
+    file = folder / "alerts-test.yml"
+    file.write_text(json.dumps(content))
+    assert PROMTOOL is not None
+    found = subprocess.run([PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert "got:" in found.stdout + found.stderr, found.stdout + found.stderr
+    return set(re.findall(r'alertname=\\*"(\w+)', (found.stdout + found.stderr).partition("got:")[2]))
+
+
+def rule_names() -> list[str]:
+    """Return the names of all rules."""
+    return re.findall(r"- alert: (\w+)", ALERTS.read_text(encoding="utf-8"))
+
+
+def _labelled(name: str, instance: str) -> str:
+    """Add the labels that Prometheus adds at a scrape."""
+    added = f'instance="{instance}",job="cashback"'
+    return f"{name[:-1]},{added}}}" if name.endswith("}") else f"{name}{{{added}}}"
+
+
+def _values(name: str, phases: Sequence[Phase], since: float) -> str:
+    parts = []
+    for phase in phases:
+        value = phase.series.get(name)
+        if value is None:
+            parts.append(f"_x{phase.minutes}")
+        elif math.isnan(value):
+            parts.append(" ".join(["NaN"] * phase.minutes))
+        else:
+            shown = value - since if name.endswith(MOMENT) else value
+            parts.append(f"{shown:.3f}+0x{phase.minutes - 1}")
+    return " ".join(parts)
