@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,7 +12,6 @@ import yarl
 from discord.ext import commands
 
 from cashback.cogs.gateway.connection import point_at
-from cashback.settings import Settings
 from sandbox import Sandbox
 
 
@@ -43,9 +42,10 @@ class Greetings(commands.Cog):
 class OtherBot(commands.Bot):
     """A bot that answers every error of a command, as many do, and loads the extension in its setup hook."""
 
-    def __init__(self, settings: Callable[[], Settings] | Settings | dict[str, Any], **options: Any) -> None:  # noqa: ANN401 -- the library's
+    def __init__(self, settings: object, **options: Any) -> None:  # noqa: ANN401 -- the library's
         super().__init__(**{"command_prefix": "!", "intents": intents(), **options})
         self.cashback_settings = settings
+        self.cashback_additions: object = None
         self.greetings = Greetings()
         self.errors: list[str] = []
 

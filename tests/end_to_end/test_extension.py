@@ -149,6 +149,12 @@ async def _other_slash(interaction: discord.Interaction[Any]) -> None:
     """Do something else."""
 
 
+def add_slash_commands(client: commands.Bot, *names: str) -> None:
+    """Add slash commands of the host."""
+    for name in names:
+        client.tree.add_command(app_commands.Command(name=name, description="Other", callback=_other_slash))
+
+
 REFUSALS: dict[str, tuple[dict[str, Any], Callable[[commands.Bot], object], tuple[str, ...]]] = {
     "a typed command of the host": (
         {},
@@ -162,10 +168,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], Callable[[commands.Bot], object], tupl
     ),
     "slash commands of the host": (
         {},
-        lambda client: [
-            client.tree.add_command(app_commands.Command(name=name, description="Other", callback=_other_slash))
-            for name in ("profile", "invites", "setref")
-        ],
+        lambda client: add_slash_commands(client, "profile", "invites", "setref"),
         ("already: /invites, /profile, /setref.", '"disabled_commands": ["invites", "profile", "setref"]'),
     ),
     "a cog of the host of the same name": (
@@ -273,7 +276,7 @@ async def test_commands_that_collide_can_be_left_out(town: DiscordFixture) -> No
     class Referrals(commands.Cog):
         """The cog of a bot that has such commands already."""
 
-        @commands.hybrid_command()
+        @commands.hybrid_command()  # type: ignore[arg-type]  # mypy does not see through the union of callbacks
         async def profile(self, ctx: commands.Context[Any]) -> None:
             await ctx.send("The host's profile.")
 

@@ -209,8 +209,8 @@ async def test_two_hosts_and_our_own_bot_answer_each_command_once_and_pay_once(
             summary = await town.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
             refused = await town.say("!sendref-cashb", by=eve)
             await town.sandbox.wait_for(saying("Only an admin"), after=refused)
-            for path, options in (("profile", {}), ("sendref-cashb history", {})):
-                asked = await town.sandbox.slash(town.channel.id, town.admin.id, path, options)
+            for path in ("profile", "sendref-cashb history"):
+                asked = await town.sandbox.slash(town.channel.id, town.admin.id, path)
                 assert await asked.replied() is not None
             await town.sandbox.click(summary.id, button(summary, "Confirm"), town.admin.id)
             await town.shows(summary, COMPLETE, f"Sent:** {PEOPLE}", seconds=PATIENCE_SECONDS)
