@@ -6,6 +6,7 @@ import anyio
 import typer
 
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, RecordedPurchase
+from cashback.database.referral_program.reports import COMMAND, report_purchases
 from cashback.domain.errors import PurchaseRefusedError
 from cashback.domain.money import dollars
 from cashback.settings import Settings
@@ -54,7 +55,17 @@ def command(
 
 
 async def _record(settings: Settings, bought: Purchase) -> RecordedPurchase:
+    terms = settings.referral_settings
     async with ledger(settings, create=True) as database:
         await require_account(database, bought.buyer_id)
-        [recorded] = await database.record_purchases([bought])
+        [recorded] = await database.write(
+            report_purchases,
+            [bought],
+            terms.rate_ppm,
+            database.now(),
+            actor="cli",
+            kind=COMMAND,
+            holding_days=terms.holding_days,
+            dates=terms.earning_dates,
+        )
         return recorded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,8 +11,10 @@ from pydantic import SecretStr
 
 from cashback.database import Database
 from cashback.database.dialect import Location
+from cashback.database.referral_program import undoing
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
+from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.domain.errors import CashbackError
 from cashback.services import Actor, AdminService, Source
 from cashback.settings import ReferralSettings, RoleIds, Settings, WithdrawalSettings
@@ -44,6 +47,7 @@ async def use_services(location: Location) -> list[object]:
         await story.weeks()
         await story.sign_ins()
         await story.withdrawals()
+        await story.orders()
         await story.lapse()
         verdict = await story.service.verify(ADA)
         story.told += [verdict.breaches, verdict.remarks, verdict.payouts_checked, verdict.credited_cents]
@@ -214,6 +218,33 @@ class Story:
         await self.tell(service.pay_withdrawal(EVE, asked.number, reference="T-1"))
         self.clock.advance(timedelta(days=40).total_seconds())
         self.told.append(await service.erase_destinations())
+
+    async def orders(self) -> None:
+        """Have orders wait, assign one, correct it, undo a delivery, and win a dispute that came too early."""
+        service = self.service
+        guests = [UnmatchedPurchase(f"G-{n}", 10_000, None, ("a" * 64,)) for n in range(2)]
+        self.told += await service.record_unmatched(guests)
+        self.told += [each.order_id for each in await service.waiting_orders(ADA)]
+        for _time in range(2):
+            await self.tell(service.assign_order(ADA, "G-0", BUYER + 1, reason="a ticket"))
+        lost = Refund(order_id="G-0", refund_id="D")
+        for refund in (
+            Refund(order_id="G-1", amount_cents=300, refund_id="K"),
+            lost,
+            replace(lost, is_given_back=True),
+        ):
+            self.told += [getattr(each, "outcome", None) for each in await service.record_refunds(ADA, [refund])]
+        await self.tell(service.reassign_order(ADA, "G-0", BUYER + 2, reason="a mistake"))
+        await self.tell(service.correct_order_amount(ADA, "G-0", 8_000, reason="a typo"))
+        self.told += [each.amount_cents for each in await service.find_orders("G-0")]
+        reported: list[Purchase | UnmatchedPurchase] = [
+            Purchase("U-1", BUYER + 1, 5_000),
+            UnmatchedPurchase("U-2", 700),
+        ]
+        self.told += [each.outcome for each in await service.record_reported(ADA, reported)]
+        number = max(number for (number,) in self.till.rows("SELECT number FROM cashback_intakes"))
+        undone = await self.database.write(undoing.undo, number, actor="cli", now=self.clock())
+        self.told.append((undone.purchases, undone.waiting))
 
     async def lapse(self) -> None:
         """Let an approval lapse."""

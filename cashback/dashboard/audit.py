@@ -72,7 +72,7 @@ class AuditPage:
         entries = await self._database.read(
             audit_log.entries, limit=ON_A_PAGE + 1, before_id=number_in(request, "before") or None
         )
-        return page(
+        return await page(
             request,
             "audit.html",
             now=self._database.now(),

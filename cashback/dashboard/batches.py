@@ -8,7 +8,7 @@ from aiohttp import web
 from cashback.dashboard import payout_file
 from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.live import Live
-from cashback.dashboard.pages import field_of, fragment, number_in, page, see_other
+from cashback.dashboard.pages import field_of, fragment, number_in, page, page_in, see_other
 from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database import Database, audit_log
 from cashback.database.payouts import batches, proposals
@@ -20,6 +20,9 @@ from cashback.services import AdminService
 
 BATCHES_ON_A_PAGE: Final = 50
 PAYOUTS_ON_A_PAGE: Final = 50
+LARGEST_SORTED: Final = 20_000
+"""Payouts of larger batches are shown in the order of their key: sorting them would take longer than a page may."""
+
 ENTRIES_SHOWN: Final = 50
 ID_DIGITS: Final = 19
 REPORT_SECONDS: Final = 0.9
@@ -62,7 +65,7 @@ class Batches:
         found = await self._database.read(
             browsing.batches_page, before=number_in(request, "before") or None, limit=BATCHES_ON_A_PAGE
         )
-        return page(request, "batches.html", now=self._database.now(), found=found)
+        return await page(request, "batches.html", now=self._database.now(), found=found)
 
     async def propose(self, request: web.Request) -> web.StreamResponse:
         """Propose a batch for everyone, or for one referrer if the form names one."""
@@ -99,7 +102,7 @@ class Batches:
         named = request.match_info["number"]
         if not (named.isascii() and named.isdigit()):
             raise web.HTTPFound(f"/batches/{await self._database.read(batches.find_by_id, named)}")
-        return page(request, "batch.html", **await self._shown(request))
+        return await page(request, "batch.html", **await self._shown(request))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Stream the changes of its page."""
@@ -107,10 +110,10 @@ class Batches:
         async def render() -> Mapping[str, str]:
             shown = await self._shown(request)
             return {
-                "batch-status": fragment(request, "batch_status.html", shown),
-                "payouts": fragment(request, "batch_payouts.html", shown),
-                "entries": fragment(request, "entries.html", shown),
-                "announcement": fragment(request, "batch_announcement.html", shown),
+                "batch-status": await fragment(request, "batch_status.html", shown),
+                "payouts": await fragment(request, "batch_payouts.html", shown),
+                "entries": await fragment(request, "entries.html", shown),
+                "announcement": await fragment(request, "batch_announcement.html", shown),
             }
 
         return await self._live.stream(request, render)
@@ -132,6 +135,7 @@ class Batches:
             "settled": settled,
             "percent": 100 * settled // report.users_planned,
             "found": await self._payouts(request, report),
+            "is_sorted": is_sorted(report),
             "chosen": request.query.get("status", ""),
             "wanted_referrer": request.query.get("referrer", ""),
             "query": request.query_string,
@@ -149,6 +153,14 @@ class Batches:
         counts = {PayoutStatus.FAILED: report.failed, PayoutStatus.SKIPPED: report.skipped}
         if status is not None and not counts.get(status, 1):
             return Page(rows=[], next_after=None)
+        if is_sorted(report):
+            return await self._database.read(
+                browsing.largest_payouts,
+                report.batch_number,
+                page=page_in(request),
+                limit=PAYOUTS_ON_A_PAGE,
+                status=status,
+            )
         return await self._database.read(
             browsing.payouts_page,
             report.batch_number,
@@ -168,3 +180,8 @@ class Batches:
         async for piece in payout_file.csv_of(self._database, report):
             await response.write(piece)
         return response
+
+
+def is_sorted(report: BatchReport) -> bool:
+    """Return whether a batch's payouts are shown with the largest first."""
+    return report.users_planned <= LARGEST_SORTED

@@ -1,5 +1,6 @@
 """The intake: shops report purchases and refunds in signed requests. A repeated report changes nothing."""
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -68,9 +69,9 @@ class Intake:
     async def report_purchases(self, request: web.Request) -> web.StreamResponse:
         """Record one purchase or many, in one transaction."""
 
-        async def record(reported: Reported[Purchase | UnmatchedPurchase], actor: Actor) -> web.Response:
+        async def record(reported: Reported[Purchase | UnmatchedPurchase], actor: Actor, digest: str) -> web.Response:
             await self._refuse_strangers(reported)
-            answers = await self._service.record_reported(actor, reported.entries)
+            answers = await self._service.record_reported(actor, reported.entries, digest=digest)
             return purchases_response(reported, answers)
 
         return await self._process(request, lambda value: purchases_in(value, self._database.now()), record)
@@ -90,14 +91,14 @@ class Intake:
     async def report_refunds(self, request: web.Request) -> web.StreamResponse:
         """Record one refund or many, in one transaction."""
 
-        async def record(reported: Reported[Refund], actor: Actor) -> web.Response:
-            answers = await self._service.record_refunds(actor, reported.entries)
+        async def record(reported: Reported[Refund], actor: Actor, digest: str) -> web.Response:
+            answers = await self._service.record_refunds(actor, reported.entries, digest=digest)
             return refunds_response(reported, answers)
 
         return await self._process(request, refunds_in, record)
 
     async def _process(
-        self, request: web.Request, read: Callable[[Any], T], record: Callable[[T, Actor], Awaitable[web.Response]]
+        self, request: web.Request, read: Callable[[Any], T], record: Callable[[T, Actor, str], Awaitable[web.Response]]
     ) -> web.StreamResponse:
         """Check, read and record a request. A recorded request is remembered, so that a replay is refused."""
         signed, body = await self._checked(request)
@@ -107,7 +108,8 @@ class Intake:
         self._recording += 1
         try:
             reported = read(read_json(body))
-            response = await record(reported, Actor(source=Source.SHOP, key=signed.key))
+            digest = hashlib.sha256(body).hexdigest()
+            response = await record(reported, Actor(source=Source.SHOP, key=signed.key), digest)
             if response.status == HTTPStatus.OK:
                 self._keyring.remember(signed, self._database.now())
             return response

@@ -1,6 +1,7 @@
 """The intake's description: an OpenAPI document, and a page for people made from the same texts."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
@@ -27,6 +28,11 @@ _ORDER_ID: Final[Json] = {
     "description": "The shop's id of the order. The same order counts once.",
 }
 _REFUND_ID: Final[Json] = {**_ORDER_ID, "description": "The shop's id of the refund. The same refund counts once."}
+_REASON: Final[Json] = {
+    "type": ["string", "null"],
+    "maxLength": MAX_REASON_LENGTH,
+    "description": "Stored as it is.",
+}
 
 
 def _object(required: list[str], properties: Json, *, is_closed: bool = True) -> Json:
@@ -38,8 +44,12 @@ def _cents(minimum: int, description: str) -> Json:
     return {"type": "integer", "minimum": minimum, "maximum": LARGEST_PURCHASE_CENTS, "description": description}
 
 
-def _many(name: str, entry: str) -> Json:
-    listed = {"type": "array", "minItems": 1, "maxItems": MAX_ENTRIES, "items": _schema(entry)}
+def _any_of(entries: Sequence[str]) -> Json:
+    return _schema(entries[0]) if len(entries) == 1 else {"anyOf": [_schema(entry) for entry in entries]}
+
+
+def _many(name: str, *entries: str) -> Json:
+    listed = {"type": "array", "minItems": 1, "maxItems": MAX_ENTRIES, "items": _any_of(entries)}
     return _object([name], {name: listed})
 
 
@@ -73,7 +83,7 @@ SCHEMAS: Final[Json] = {
     ),
     "Purchases": _many("purchases", "Purchase"),
     "Refund": _object(
-        ["order_id"],
+        ["order_id", "refund_id"],
         {
             "order_id": _ORDER_ID,
             "refund_id": _REFUND_ID,
@@ -81,22 +91,22 @@ SCHEMAS: Final[Json] = {
                 **_cents(1, "The amount refunded, in whole cents. If it is missing, it is the rest of the order."),
                 "type": ["integer", "null"],
             },
-            "refunded_in_all_cents": {
-                **_cents(1, "In place of `refund_id` and `amount_cents`: all that was refunded of the order so far."),
-                "type": ["integer", "null"],
-            },
             "given_back": {
                 "type": ["boolean", "null"],
                 "description": "True if the refund of this id was a dispute that the shop has won: it is given back.",
             },
-            "reason": {
-                "type": ["string", "null"],
-                "maxLength": MAX_REASON_LENGTH,
-                "description": "Stored as it is.",
-            },
+            "reason": _REASON,
         },
     ),
-    "Refunds": _many("refunds", "Refund"),
+    "RefundInAll": _object(
+        ["order_id", "refunded_in_all_cents"],
+        {
+            "order_id": _ORDER_ID,
+            "refunded_in_all_cents": _cents(1, "All that was refunded of the order so far, in whole cents."),
+            "reason": _REASON,
+        },
+    ),
+    "Refunds": _many("refunds", "Refund", "RefundInAll"),
     "PurchaseResult": _object(
         ["order_id", "outcome", "earned_cents"],
         {
@@ -114,7 +124,7 @@ SCHEMAS: Final[Json] = {
     "RefundResult": _object(
         ["refund_id", "order_id", "outcome", "amount_cents", "taken_cents"],
         {
-            "refund_id": {"type": "string"},
+            "refund_id": {"type": ["string", "null"]},
             "order_id": {"type": "string"},
             "outcome": {
                 "enum": [*(str(each) for each in RefundOutcome), "refused"],
@@ -183,7 +193,7 @@ EXPLAINED: Final[dict[Kind, str]] = {
 """Every kind of problem, explained for people."""
 
 
-def _operation(name: str, summary: str, *, one: str, many: str) -> Json:
+def _operation(name: str, summary: str, *, one: str, many: str, otherwise: tuple[str, ...] = ()) -> Json:
     answers: Json = {
         "200": {
             "description": "Recorded, now or before. The entries of one request are recorded together or not at all.",
@@ -205,7 +215,7 @@ def _operation(name: str, summary: str, *, one: str, many: str) -> Json:
             "parameters": _SIGNED,
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": {"anyOf": [_schema(one), _schema(many)]}}},
+                "content": {"application/json": {"schema": _any_of([one, *otherwise, many])}},
             },
             "responses": answers,
         }
@@ -227,7 +237,11 @@ def document(address: str) -> Json:
                 "report_purchases", "Report one purchase, or many.", one="Purchase", many="Purchases"
             ),
             "/api/v1/refunds": _operation(
-                "report_refunds", "Report one refund, or many.", one="Refund", many="Refunds"
+                "report_refunds",
+                "Report one refund, or many.",
+                one="Refund",
+                many="Refunds",
+                otherwise=("RefundInAll",),
             ),
         },
         "components": {"schemas": SCHEMAS},
@@ -251,13 +265,13 @@ class Description:
 
     async def for_people(self, request: web.Request) -> web.StreamResponse:
         """Show the page."""
-        return page(
+        return await page(
             request,
             "api.html",
             now=self._database.now(),
             document=self._document,
             headers=_HEADERS,
-            entries={"/api/v1/purchases": "Purchase", "/api/v1/refunds": "Refund"},
+            entries={"/api/v1/purchases": ("Purchase",), "/api/v1/refunds": ("Refund", "RefundInAll")},
             explained=EXPLAINED,
             window_seconds=WINDOW_SECONDS,
             max_entries=MAX_ENTRIES,

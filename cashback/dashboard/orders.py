@@ -40,7 +40,7 @@ class OrdersPage:
             raise web.HTTPFound(_address_of(wanted))
         now = self._database.now()
         waiting = await self._database.read(unmatched.waiting, now, limit=WAITING_SHOWN)
-        return page(request, "orders.html", now=now, waiting=waiting)
+        return await page(request, "orders.html", now=now, waiting=waiting)
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show one order, of each shop that has one with this id."""
@@ -48,7 +48,7 @@ class OrdersPage:
         if not found:
             raise web.HTTPNotFound(reason="This order is not known")
         now = self._database.now()
-        return page(
+        return await page(
             request,
             "order.html",
             now=now,
@@ -58,7 +58,10 @@ class OrdersPage:
 
     async def change(self, request: web.Request) -> web.StreamResponse:
         """Assign, reassign, or correct the amount."""
-        order_id, actor = check_order_id(request.match_info["id"]), request[VISITOR].actor
+        actor = request[VISITOR].actor
+        # Authorization comes first, also for a form without a valid value.
+        await self._service.require_admin(actor, "correct an order")
+        order_id = check_order_id(request.match_info["id"])
         source, reason = await field_of(request, "shop") or MAIN, await field_of(request, "reason")
         what, value = await field_of(request, "what"), await field_of(request, "value")
         match what:

@@ -36,14 +36,14 @@ class OverviewPage:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show the page."""
-        return page(request, "overview.html", **await self._shown(await self._snapshot.get_new()))
+        return await page(request, "overview.html", **await self._shown(await self._snapshot.get_new()))
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Stream the changes of the page."""
 
         async def render() -> Mapping[str, str]:
             shown = await self._shown(await self._snapshot.get())
-            return {"overview": fragment(request, "overview_parts.html", shown)}
+            return {"overview": await fragment(request, "overview_parts.html", shown)}
 
         return await self._live.stream(request, render)
 

@@ -13,7 +13,9 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from cashback.dashboard import template_filters
+from cashback.dashboard.audit_sentences import sentence
 from cashback.dashboard.auth import VISITOR
+from cashback.dashboard.people import PEOPLE, shown_actor
 from cashback.database.referral_program.people import LARGEST_ID
 
 FORM_SECONDS: Final = 10
@@ -33,6 +35,7 @@ def set_up(app: web.Application) -> None:
         finalize=_encodable,
     )
     environment.filters.update(template_filters.FILTERS)
+    environment.filters.update(shown_actor=shown_actor, sentence=sentence)
     app.router.add_static("/static/", FOLDER / "static", name="static")
 
 
@@ -43,14 +46,19 @@ def _encodable(value: Any) -> Any:  # noqa: ANN401 -- a template's values
     return value
 
 
-def page(request: web.Request, template: str, *, now: datetime, **shown: Any) -> web.Response:  # noqa: ANN401 -- a template's values
-    """Render a page."""
-    return aiohttp_jinja2.render_template(template, request, {"now": now, **_frame(request), **shown})
+async def page(request: web.Request, template: str, *, now: datetime, **shown: Any) -> web.Response:  # noqa: ANN401 -- a template's values
+    """Render a page, with the names of the people on it."""
+    values = await _with_names(request, {"now": now, **_frame(request), **shown})
+    return aiohttp_jinja2.render_template(template, request, values)
 
 
-def fragment(request: web.Request, template: str, shown: Mapping[str, Any]) -> str:
-    """Render a part of a page."""
-    return aiohttp_jinja2.render_string(template, request, {**_frame(request), **shown})
+async def fragment(request: web.Request, template: str, shown: Mapping[str, Any]) -> str:
+    """Render a part of a page, with the names of the people on it."""
+    return aiohttp_jinja2.render_string(template, request, await _with_names(request, {**_frame(request), **shown}))
+
+
+async def _with_names(request: web.Request, values: dict[str, Any]) -> dict[str, Any]:
+    return {**values, "names": await request.app[PEOPLE].named(values)}
 
 
 def error_page(request: web.Request, status: int, text: str) -> web.Response:
@@ -86,7 +94,7 @@ async def field_of(request: web.Request, name: str) -> str:
 
 def _frame(request: web.Request) -> dict[str, Any]:
     """Return the values of the frame around every page."""
-    return {"visitor": request.get(VISITOR), "path": request.path}
+    return {"visitor": request.get(VISITOR), "path": request.path, "names": {}}
 
 
 def number_in(request: web.Request, name: str, *, default: int = 0) -> int:

@@ -58,7 +58,7 @@ class Referrers:
             after_referrer_id=number_in(request, "after"),
             limit=ON_A_PAGE,
         )
-        return page(
+        return await page(
             request,
             "referrers.html",
             now=self._database.now(),
@@ -75,7 +75,7 @@ class Referrers:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show one referrer. Raises HTTPNotFound if the ledger does not know this member."""
-        return page(request, "referrer.html", **await self._shown(request))
+        return await page(request, "referrer.html", **await self._shown(request))
 
     async def _shown(self, request: web.Request) -> dict[str, Any]:
         referrer_id = number_in(request, "id")

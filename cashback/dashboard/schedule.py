@@ -35,7 +35,7 @@ class SchedulePage:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show the page."""
-        return page(
+        return await page(
             request,
             "schedule.html",
             now=self._database.now(),

@@ -25,9 +25,11 @@ from cashback.dashboard.metrics_page import MetricsPage, ProcessState
 from cashback.dashboard.openapi import Description
 from cashback.dashboard.orders import OrdersPage
 from cashback.dashboard.overview import OverviewPage
+from cashback.dashboard.people import PEOPLE, People
 from cashback.dashboard.referrers import Referrers
 from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
+from cashback.dashboard.search import Search
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
 from cashback.dashboard.wallets import WalletsPage
@@ -72,6 +74,7 @@ class Dashboard:
         self._request_log = RequestLog()
         self._connections = Connections(is_proxied=self._settings.is_proxied)
         self._live = Live(self._session_auth)
+        self._people = People(database)
         self._snapshot = Snapshot(database, min_payout_cents=settings.referral_settings.min_payout_cents)
         self._health = Health(database, dependencies.is_online)
         self._intake = Intake(database, service, settings)
@@ -80,6 +83,7 @@ class Dashboard:
             OverviewPage(database, service, self._snapshot, self._health, self._live),
             Batches(database, service, self._live),
             Referrers(database, service, self._snapshot, settings),
+            Search(database),
             SchedulePage(database, service),
             WalletsPage(database),
             WithdrawalsPage(database, service),
@@ -126,6 +130,7 @@ class Dashboard:
         app = web.Application(middlewares=[answer], client_max_size=LARGEST_BODY_BYTES)
         app.on_response_prepare.append(middleware.add_headers)
         pages.set_up(app)
+        app[PEOPLE] = self._people
         for part in self._routes:
             app.router.add_routes(part.routes())
         return app

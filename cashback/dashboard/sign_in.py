@@ -36,12 +36,16 @@ class SignIn:
 
     async def explain(self, request: web.Request) -> web.StreamResponse:
         """Explain how to get a link."""
-        return page(request, "sign_in.html", now=self._database.now(), prefix=self._settings.bot_prefix, token=None)
+        return await page(
+            request, "sign_in.html", now=self._database.now(), prefix=self._settings.bot_prefix, token=None
+        )
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         """Show the button. Discord loads the links that it delivers, but presses no button."""
         token = request.match_info["token"]
-        shown = page(request, "sign_in.html", now=self._database.now(), prefix=self._settings.bot_prefix, token=token)
+        shown = await page(
+            request, "sign_in.html", now=self._database.now(), prefix=self._settings.bot_prefix, token=token
+        )
         # With no-referrer a browser sends the form with the origin "null"; strict-origin keeps the token out as well.
         shown.headers["Referrer-Policy"] = "strict-origin"
         return shown

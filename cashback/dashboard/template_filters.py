@@ -15,6 +15,14 @@ def moment(value: datetime | None) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value is not None else "–"
 
 
+def moment_text(value: str) -> str:
+    """Format a stored time in ISO 8601; other texts are returned unchanged."""
+    try:
+        return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return value
+
+
 def stamp(value: datetime) -> str:
     """Format a time for the `datetime` attribute of `<time>`."""
     return value.isoformat(timespec="seconds")

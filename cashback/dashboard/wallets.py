@@ -26,7 +26,7 @@ class WalletsPage:
         """Show a page of wallets, in the order of the members' ids."""
         read, after = self._database.read, number_in(request, "after")
         wallets = await read(statement.wallets_page, after_user_id=after, limit=ON_A_PAGE + 1)
-        return page(
+        return await page(
             request,
             "wallets.html",
             now=self._database.now(),

@@ -34,7 +34,7 @@ class WithdrawalsPage:
         """Show the page."""
         read = self._database.read
         count, cents = await read(withdrawals.queue_totals)
-        return page(
+        return await page(
             request,
             "withdrawals.html",
             now=self._database.now(),

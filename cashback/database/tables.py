@@ -555,6 +555,20 @@ absent_members = Table(
     _one_of("kind", Absence),
 )
 
+member_names = Table(
+    "cashback_member_names",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    # NULL if Discord did not know the member in our servers when asked.
+    Column("name", Text),
+    # In small letters, for the search.
+    Column("searched_name", Text),
+    # Discord's name of the picture, and the picture, small.
+    Column("avatar_key", Text),
+    Column("avatar_base64", Text),
+    Column("seen_at", Moment, nullable=False),
+)
+
 schedule_slots = Table(
     "cashback_schedule_slots",
     metadata,
@@ -819,6 +833,7 @@ INDEXES: Final = (
     _index("withdrawals_untold", withdrawals.c.number, where=is_untold),
     _index("withdrawals_to_erase", withdrawals.c.decided_at, where=withdrawals.c.destination.is_not(None)),
     _index("withdrawals_by_user", withdrawals.c.user_id, withdrawals.c.number),
+    _index("member_names_searched", member_names.c.searched_name),
     _index("wallet_transactions_by_user", wallet_transactions.c.user_discord_id),
     # One transaction for one payout, by constraint; in key order, so that a batch appends to the index.
     _index(

@@ -92,6 +92,7 @@ class Hosted:
             tasks.start_soon(services.membership_check.run, name="membership check")
         if services.service.has_dashboard:
             tasks.start_soon(services.dashboard.run, name="dashboard")
+            tasks.start_soon(services.name_check.run, name="name check")
 
     async def _show_stopping(self) -> None:
         """Log and show on Discord what is left for the next start. An error is logged and does not prevent the stop."""

@@ -24,6 +24,7 @@ from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.gateway.gateway_status import Client, GatewayStatus
 from cashback.cogs.gateway.host import Host
 from cashback.cogs.gateway.membership_check import MembershipCheck
+from cashback.cogs.gateway.name_check import NameCheck
 from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.cogs.gateway.roles import Roles
 from cashback.cogs.member_facts import MemberFacts
@@ -76,6 +77,7 @@ class Services:
     daily_verify: DailyVerify | None
     summary_updater: SummaryUpdater
     membership_check: MembershipCheck | None
+    name_check: NameCheck
     dashboard: Dashboard
     summaries_changed: WakeUp
 
@@ -216,6 +218,7 @@ class Services:
             membership_check=MembershipCheck(client, gateway_status, database, settings.guild_ids)
             if withholds_leavers
             else None,
+            name_check=NameCheck(client, gateway_status, database, settings.guild_ids),
             dashboard=Dashboard(database, service, settings, dependencies),
             summaries_changed=summaries_changed,
         )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from cashback.database import verifications
 from cashback.database.integrity import reconciliation
 from cashback.database.integrity.reconciliation import Verdict
-from cashback.database.referral_program import people, shop_refunds, unmatched
+from cashback.database.referral_program import people, reports
 from cashback.database.referral_program.purchases import Purchase, RecordedPurchase
 from cashback.database.referral_program.refunds import Refund
 from cashback.database.referral_program.shop_refunds import Answer
@@ -31,12 +31,15 @@ class Reconciliation(Service):
         return await self._database.record_purchases(reported)
 
     async def record_reported(
-        self, actor: Actor, reported: Sequence[Purchase | UnmatchedPurchase]
+        self, actor: Actor, reported: Sequence[Purchase | UnmatchedPurchase], *, digest: str | None = None
     ) -> list[RecordedPurchase]:
-        """Record a shop's purchases of members and of guests in one transaction; return the outcome of each."""
+        """Record a shop's purchases of members and of guests in one transaction; return the outcome of each.
+
+        `digest` is of the request.
+        """
         terms = self._settings.referral_settings
         return await self._database.write(
-            unmatched.record_reported,
+            reports.report_purchases,
             reported,
             terms.rate_ppm,
             self._database.now(),
@@ -44,18 +47,22 @@ class Reconciliation(Service):
             unmatched_days=terms.unmatched_days,
             dates=terms.earning_dates,
             actor=str(actor),
+            digest=digest,
         )
 
     async def strangers_among(self, user_ids: Iterable[int]) -> dict[int, str]:
         """Return the ids that the ledger does not know and that cannot be Discord accounts, each with the reason."""
         return await self._database.read(people.strangers_among, list(user_ids), self._database.now())
 
-    async def record_refunds(self, actor: Actor, reported: Sequence[Refund]) -> list[Answer]:
+    async def record_refunds(
+        self, actor: Actor, reported: Sequence[Refund], *, digest: str | None = None
+    ) -> list[Answer]:
         """Record a shop's refunds in one transaction; return the outcome of each, in the order given."""
         return await self._database.write(
-            shop_refunds.receive_refunds,
+            reports.report_refunds,
             reported,
             actor=str(actor),
             now=self._database.now(),
             dates=self._settings.referral_settings.earning_dates,
+            digest=digest,
         )

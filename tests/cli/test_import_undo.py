@@ -29,17 +29,17 @@ def imported(cashback: Cashback, text: str, *options: object) -> Answer:
 
 
 def undone(cashback: Cashback) -> Answer:
-    [(number,)] = rows(LEDGER, "SELECT max(number) FROM cashback_intakes")
+    [(number,)] = rows(LEDGER, "SELECT max(number) FROM cashback_intakes WHERE kind = 'import'")
     return cashback("import", "--undo", number)
 
 
 def test_undone_import_is_as_if_it_had_not_been_and_may_come_again(shop: Cashback) -> None:
     before = rows(LEDGER, MONEY)
     wrong = imported(shop, f"B,{BUYER},1999.99\nC,,5.00\nD,{BUYER + 1},7.00\n")
-    assert "`cashback import --undo 2` undoes it" in wrong.out
+    assert "`cashback import --undo 3` undoes it" in wrong.out
     assert rows(LEDGER, MONEY) != before
     assert undone(shop).out == (
-        "Import 2 of shop main is undone: 2 purchases of $2,006.99, which earned $10.00; 0 refunds; 1 waiting order;"
+        "Import 3 of shop main is undone: 2 purchases of $2,006.99, which earned $10.00; 0 refunds; 1 waiting order;"
         " 0 referrals. It may be imported again.\n"
     )
     assert rows(LEDGER, MONEY) == before
@@ -49,7 +49,7 @@ def test_undone_import_is_as_if_it_had_not_been_and_may_come_again(shop: Cashbac
     assert imported(shop, f"B,{BUYER},19.99\n", "--json").json["imported"] == 1
     assert shop("order", "waiting").out == "No orders wait.\n"
     assert shop("verify").code == 0
-    assert shop("import", "p.csv", "--undo", 3).code == 2
+    assert shop("import", "p.csv", "--undo", 4).code == 2
 
 
 def test_import_of_which_something_is_paid_is_not_undone(shop: Cashback) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cashback
+from tests.conftest import rows
 
 REFERRER, BUYER = 10**17 + 100, 10**17 + 200
 
@@ -88,3 +89,51 @@ def test_orders_of_two_shops_with_one_id_are_both_shown(shop: Cashback) -> None:
     out = shop("order", "amount", "A", "10.00", "--shop", "second", "--reason", "x").out
     assert out.startswith("Order A of shop second: $10.00\n")
     assert shop("order", "A", "--shop", "main").out.startswith("Order A: $200.00\n")
+
+
+def test_each_command_and_import_is_one_entry_of_the_audit_log(shop: Cashback) -> None:
+    def entries() -> list[str]:
+        return [action for (action,) in rows(Path("cashback.db"), "SELECT action FROM cashback_audit_log ORDER BY id")]
+
+    before = len(entries())
+    shop("import", "p.csv")
+    shop("import", "p.csv")
+    shop("purchase", "P", BUYER, "10.00")
+    shop("purchase", "P", BUYER, "10.00")
+    shop("refund", "P", "5.00")
+    shop("order", "amount", "P", "9.00", "--reason", "x")
+    shop("order", "assign", "B", BUYER)
+    assert entries()[before:] == [
+        "intake_recorded",
+        "intake_recorded",
+        "purchase_refunded",
+        "order_corrected",
+        "purchase_assigned",
+    ]
+    [(kind, taken, cents)] = rows(
+        Path("cashback.db"), "SELECT kind, rows, cents FROM cashback_intakes WHERE kind = 'command'"
+    )
+    assert (kind, taken, cents) == ("command", 1, 1_000)
+    assert shop("verify").code == 0
+
+
+def test_refunds_of_a_file_are_part_of_its_one_entry(shop: Cashback) -> None:
+    text = (
+        "Purchase ID,Item Name,Purchase Email,Purchase Date,Purchase Time (UTC timezone),Subtotal ($),Taxes ($),"
+        "Sale Price ($),Refunded?,Partial Refund ($),Fully Refunded?,Disputed?,Dispute Won?,Custom Fields\n"
+        f"g1,Fox,a@b.example,2026-02-03,10:00:00,20.00,0.00,20.00,1,5.00,0,0,0,Discord ID: {BUYER}\n"
+        f"g2,Fox,a@b.example,2026-02-03,10:00:00,40.00,0.00,40.00,0,0.0,0,1,0,Discord ID: {BUYER}\n"
+    )
+    Path("g.csv").write_text(text)
+    facts = shop("import", "g.csv", "--json").json["purchases"]
+    assert (facts["kind"], facts["refunds"]["cents"]) == ("Gumroad sales", 4_500)
+    Path("g.csv").write_text(text.replace(",0,1,0,", ",0,1,1,"))
+    facts = shop("import", "g.csv", "--json").json["purchases"]
+    assert facts["given_back"] == {"rows": 1, "cents": 4_000}
+    Path("g.csv").write_text(text)
+    assert shop("import", "g.csv", "--json").json["purchases"]["refunds"]["rows"] == 0
+    spent = rows(Path("cashback.db"), "SELECT referred_total_spend_cents FROM referrals")
+    assert spent == [(5_500,)]
+    actions = rows(Path("cashback.db"), "SELECT action FROM cashback_audit_log WHERE action <> 'intake_recorded'")
+    assert ("purchase_refunded",) not in actions
+    assert shop("verify").code == 0

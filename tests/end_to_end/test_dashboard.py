@@ -67,6 +67,18 @@ async def test_an_admin_gets_a_link_by_direct_message_and_loses_the_session_with
     assert actors == [f"dashboard:{town.admin.id}"]
 
 
+async def test_bot_records_names_of_the_ledgers_people_and_of_admins(town: DiscordFixture) -> None:
+    with_dashboard(town)
+    bob, gone = await town.referrer("Bob", 2500), 123_456_789_012_345_678
+    await town.till.earn(gone, 100)
+    query = "SELECT user_id, name FROM cashback_member_names"
+    async with town.bot():
+        await told(town)
+        await until(lambda: {bob.id, gone, town.admin.id} <= dict(town.till.rows(query)).keys())
+    names = dict(town.till.rows(query))
+    assert (names[bob.id], names[town.admin.id], names[gone]) == ("Bob", "Ada", None)
+
+
 async def test_a_viewer_gets_a_link_and_a_stranger_none(town: DiscordFixture) -> None:
     role = town.sandbox.add_role("Viewer")
     with_dashboard(town, viewer_role=role.id)

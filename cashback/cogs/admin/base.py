@@ -13,6 +13,7 @@ from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.errors import RefusedError
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.doctor import Doctor
+from cashback.cogs.gateway.name_check import note_name_if_old
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.own_commands import OwnCog
 from cashback.cogs.posts.note_sender import NoteSender
@@ -76,6 +77,8 @@ class AdminCog(OwnCog):
             await require(actor, f"use {name}")
         except NotAllowedError as error:
             raise RefusedError(f"{error} Your attempt was recorded.") from error
+        if self._service.has_dashboard:
+            await note_name_if_old(self._database, ctx.author)
         return True
 
     def _is_for_help(self, ctx: commands.Context[Any]) -> bool:

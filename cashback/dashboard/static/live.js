@@ -17,6 +17,7 @@ function replace(id, html) {
   // Keep the keyboard focus on a button inside the part.
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
   place.innerHTML = html;
+  dress(place);
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
@@ -66,6 +67,7 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
 for (const place of document.querySelectorAll("[id]")) shown.set(place.id, place.innerHTML.trim());
+dress(document);
 if (document.body.dataset.live) listen(document.body.dataset.live);
 countDown();
 setInterval(countDown, 1000);

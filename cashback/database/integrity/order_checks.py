@@ -1,11 +1,20 @@
 """Reconciliation of orders: those that waited for a member, refunds that were kept, and corrections."""
 
+import json
+from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from cashback.database.integrity.checks import finds
+from cashback.database.referral_program.corrections import CORRECTED
+from cashback.database.referral_program.intakes import RECORDED
+from cashback.database.referral_program.refunds import GIVEN_BACK
+from cashback.database.referral_program.reports import REFUNDED
+from cashback.database.referral_program.undoing import UNDONE
 from cashback.database.tables import (
+    audit_log,
+    intakes,
     kept_refunds,
     order_corrections,
     referral_purchases,
@@ -80,5 +89,89 @@ def without_correction() -> Select[Any]:
     )
 
 
-CHECKS: Final = (settled_without_purchase, waiting_and_counted, kept_and_not_applied, wrong_gifts, without_correction)
+@finds("correction {number} of order {order_id} takes {taken} cents off it, and goes on with {made}")
+def wrong_reassignments() -> Select[Any]:
+    """Find orders that were reassigned with another amount than was left, or to another member."""
+    made = func.coalesce(_BOUGHT.amount_cents, 0).label("made")
+    taken = (
+        select(func.coalesce(func.sum(referral_refunds.c.amount_cents), 0))
+        .where(referral_refunds.c.source == _MADE.source, referral_refunds.c.correction_number == _MADE.number)
+        .correlate(order_corrections)
+        .scalar_subquery()
+    )
+    return (
+        select(_MADE.number, _MADE.order_id, made, taken.label("taken"))
+        .join_from(order_corrections, referral_purchases, _BOUGHT.correction_number == _MADE.number, isouter=True)
+        .where(_MADE.kind == "reassigned", or_(made != taken, _BOUGHT.buyer_id.is_distinct_from(_MADE.buyer_id)))
+    )
+
+
+@finds("order {order_id} came with import or delivery {intake_number}, which is not there or was undone")
+def without_intake() -> Select[Any]:
+    """Find purchases of intakes that are not there, or that were undone."""
+    return (
+        select(_BOUGHT.order_id, _BOUGHT.intake_number)
+        .join_from(referral_purchases, intakes, intakes.c.number == _BOUGHT.intake_number, isouter=True)
+        .where(_BOUGHT.intake_number.is_not(None), or_(intakes.c.number.is_(None), intakes.c.undone_at.is_not(None)))
+    )
+
+
+def unrecorded(connection: Connection) -> Iterator[str]:
+    """Find intakes and corrections that differ from their audit entries, and entries without them."""
+    told = _told(connection)
+    for what, (action, number), facts, is_needed in _stored(connection):
+        found = told.pop((action, number), None)
+        if found != [facts] and (is_needed or found is not None):
+            yield f"{what} {number} has no audit entry {action}, or another than its row"
+    for action, number in told:
+        yield f"the audit log has {action} for number {number}, the ledger has not"
+
+
+_OF_INTAKE: Final = ("source", "kind", "digest", "rows", "cents")
+_OF_CORRECTION: Final = ("source", "order_id", "kind", "buyer_id", "amount_cents", "refund_id", "reason")
+_ENTRIES: Final = {
+    RECORDED: ("intake", _OF_INTAKE),
+    REFUNDED: ("intake", _OF_INTAKE),
+    UNDONE: ("intake", ("source",)),
+    CORRECTED: ("correction", _OF_CORRECTION),
+}
+"""The kinds of entries: under which name they have the row's number, and which of its facts."""
+
+
+def _told(connection: Connection) -> dict[tuple[str, int], list[tuple[Any, ...]]]:
+    told: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
+    query = select(audit_log.c.action, audit_log.c.details).where(audit_log.c.action.in_(_ENTRIES))
+    for action, text in connection.execute(query.order_by(audit_log.c.id)):
+        details = json.loads(text)
+        number, names = _ENTRIES[action]
+        # A refund that is a command of its own has an entry without a number.
+        if number in details:
+            # The entry of a delivery of one refund is of the refund's kind.
+            key = (RECORDED if action == REFUNDED else action, details[number])
+            told.setdefault(key, []).append(tuple(details[name] for name in names))
+    return told
+
+
+def _stored(connection: Connection) -> Iterator[tuple[str, tuple[str, int], tuple[Any, ...], bool]]:
+    """Yield what stands in the audit log: the row's kind, the entry's action and number, its facts, and if it must."""
+    for row in connection.execute(select(intakes).where(intakes.c.rows > 0)):
+        yield "import or delivery", (RECORDED, row.number), tuple(getattr(row, name) for name in _OF_INTAKE), True
+        if row.undone_at is not None:
+            yield "import or delivery", (UNDONE, row.number), (row.source,), True
+    for row in connection.execute(select(order_corrections)):
+        # A dispute that was won in a delivery is part of the delivery's entry.
+        facts = tuple(getattr(row, name) for name in _OF_CORRECTION)
+        yield "correction", (CORRECTED, row.number), facts, row.kind != GIVEN_BACK
+
+
+CHECKS: Final = (
+    settled_without_purchase,
+    waiting_and_counted,
+    kept_and_not_applied,
+    wrong_gifts,
+    without_correction,
+    wrong_reassignments,
+    without_intake,
+    unrecorded,
+)
 """All checks of orders."""

@@ -65,6 +65,18 @@ def payouts_page(
     return Page(rows=found.rows, next_after=last.one_or_none())
 
 
+def largest_payouts(
+    connection: Connection, number: int, *, page: int, limit: int, status: PayoutStatus | None = None
+) -> Page:
+    """List a page of a batch's payouts, largest first; the first page is 1. It sorts all of them."""
+    query = payouts_with_reversed().where(payouts.c.batch_number == number)
+    if status is not None:
+        query = query.where(payouts.c.status == status)
+    query = query.order_by(payouts.c.approved_cents.desc(), payouts.c.referrer_id).limit(limit + 1)
+    rows = [dict(row) for row in connection.execute(query.offset((page - 1) * limit)).mappings()]
+    return Page(rows=rows[:limit], next_after=page + 1 if len(rows) > limit else None)
+
+
 def page_before(connection: Connection, number: int, *, after_referrer_id: int, limit: int) -> int:
     """Return the referrer after whom the page before the one following this referrer begins; 0 for the first page."""
     query = (

@@ -107,7 +107,7 @@ def orders_named(connection: Connection, user_id: int, order_id: str, now: datet
         select(*_COLUMNS)
         .join_from(referral_purchases, referrals, referrals.c.referred_user_id == _BOUGHT.buyer_id, isouter=True)
         .where(
-            _BOUGHT.source.in_(list(_sources(connection))),
+            _BOUGHT.source.in_(list(sources(connection))),
             _BOUGHT.order_id.in_([key, f"#{key}"]),
             or_(_BOUGHT.buyer_id == user_id, referrals.c.referrer_user_id == user_id),
         )
@@ -130,7 +130,18 @@ def orders_named(connection: Connection, user_id: int, order_id: str, now: datet
     return answers
 
 
-def _sources(connection: Connection) -> Iterator[str]:
+def orders_with_id(connection: Connection, order_id: str) -> list[dict[str, Any]]:
+    """Find an order in each shop, with its buyer, the referrer it earned for, and what it earned less refunds."""
+    key = order_key(order_id)
+    query = (
+        select(*_COLUMNS)
+        .join_from(referral_purchases, referrals, _BOUGHT.referral_id == referrals.c.id, isouter=True)
+        .where(_BOUGHT.source.in_(list(sources(connection))), _BOUGHT.order_id.in_([key, f"#{key}"]))
+    )
+    return [{**row, "referrer_id": row["referrer_user_id"]} for row in connection.execute(query).mappings()]
+
+
+def sources(connection: Connection) -> Iterator[str]:
     """Yield the shops, each by one look into the primary key."""
     last = literal("")
     while (found := connection.scalar(select(func.min(_BOUGHT.source)).where(_BOUGHT.source > last))) is not None:

@@ -1,8 +1,9 @@
 """Intakes: an import, delivery or command that brought purchases, refunds or referrals; one audit entry for each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -10,6 +11,8 @@ from cashback.database.audit_log import add_entry
 from cashback.database.bulk import among, is_among
 from cashback.database.tables import intakes, referral_purchases
 from cashback.domain.earning import MAIN
+
+RECORDED: Final = "intake_recorded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +30,25 @@ def begin(connection: Connection, *, source: str, kind: str, actor: str, now: da
     return int(connection.scalars(row).one())
 
 
-def finish(connection: Connection, number: int, totals: IntakeTotals, *, actor: str, now: datetime) -> None:
-    """Store what an intake brought, with its entry in the audit log."""
+def finish(
+    connection: Connection,
+    number: int,
+    totals: IntakeTotals,
+    *,
+    actor: str,
+    now: datetime,
+    action: str = RECORDED,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Store what an intake brought, with its entry in the audit log; of one that brought nothing, nothing stays."""
+    if not totals.rows:
+        forget(connection, number)
+        return
     values: dict[str, Any] = {"digest": totals.digest, "rows": totals.rows, "cents": totals.cents}
     connection.execute(update(intakes).where(intakes.c.number == number).values(**values))
     source, kind = connection.execute(select(intakes.c.source, intakes.c.kind).where(intakes.c.number == number)).one()
-    details = {"intake": number, "source": source, "kind": kind, **values}
-    add_entry(connection, at=now, actor=actor, action="intake_recorded", details=details)
+    details = {"intake": number, "source": source, "kind": kind, **values, **(facts or {})}
+    add_entry(connection, at=now, actor=actor, action=action, details=details)
 
 
 def forget(connection: Connection, number: int) -> None:

@@ -12,7 +12,7 @@ from tests.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 
-PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/5", "/schedule", "/withdrawals", "/audit"]
+PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/5", "/schedule", "/withdrawals", "/wallets", "/audit"]
 OPEN_TO_ALL = ("/sign-in", "/static", "/api/", "/metrics", "/healthz", "/readyz")
 ACTIONS = [
     "/batches",
@@ -23,6 +23,7 @@ ACTIONS = [
     "/batches/1/retry",
     "/batches/1/give-up",
     "/batches/1/retry-notifications",
+    "/orders/1",
     "/referrers/1/blacklist",
     "/referrers/1/unblacklist",
     "/referrers/1/retry-notifications",

@@ -174,6 +174,30 @@ def test_phone_shows_every_page_without_horizontal_scrolling(desktop: Desktop, p
     assert desktop.browser_errors() == []
 
 
+def heights(desktop: Desktop, path: str, width: int) -> tuple[int, int]:
+    """Load a page at a width; return its height, and how many ids and batch IDs are broken over lines."""
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    desktop.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        desktop.open(path)
+        broken = (
+            "return [...document.querySelectorAll('main .id, main td a, main th a')]"
+            ".filter((each) => /^(@|BATCH|[0-9])/.test(each.textContent) && each.getClientRects().length > 1).length"
+        )
+        height = desktop.driver.execute_script("return document.documentElement.scrollHeight")
+        return int(height), int(desktop.driver.execute_script(broken))
+    finally:
+        desktop.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_phone_page_is_at_most_three_times_as_long_and_breaks_no_id(desktop: Desktop, path: str) -> None:
+    wide, _ = heights(desktop, path, 1400)
+    narrow, broken = heights(desktop, path, 390)
+    assert narrow <= 3 * wide
+    assert broken == 0
+
+
 def brightness(colour: str) -> int:
     """Add up a colour's red, green and blue."""
     return sum(int(part) for part in re.findall(r"\d+", colour)[:3])

@@ -202,6 +202,20 @@ async def test_refunds_too_early_too_large_and_too_late_are_told_apart(shop: Sho
         assert (await refund(**wrong))[0] == 422
 
 
+async def test_each_delivery_is_one_entry_of_the_audit_log(shop: Shop) -> None:
+    before = len(shop.site.audit())
+    for _ in range(2):
+        await shop.report({"purchases": [purchase("o-1"), purchase("o-2")]})
+        shop.clock.advance(1)
+    refunds = [{"order_id": f"o-{n}", "refund_id": f"r-{n}", "amount_cents": 10_000} for n in (1, 2)]
+    for _ in range(2):
+        await shop.report({"refunds": refunds}, path="/api/v1/refunds")
+        shop.clock.advance(1)
+    assert shop.site.audit()[before:] == [("shop:shop", "intake_recorded")] * 2
+    found = shop.site.ledger.rows("SELECT kind, actor, rows, cents, length(digest) FROM cashback_intakes")
+    assert found == [("delivery", "shop:shop", 2, 200_000, 64), ("delivery", "shop:shop", 2, 20_000, 64)]
+
+
 async def test_both_secrets_of_a_key_are_good_and_no_other(shop: Shop) -> None:
     assert (await shop.report(purchase("o-1"), secret=OLD_SECRET))[0] == 200
     assert (await shop.report(purchase("o-2"), secret=SECRET))[0] == 200
