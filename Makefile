@@ -5,9 +5,10 @@ INTO_VENV = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 EXTRAS = --extra build --extra charts --extra postgresql --extra spreadsheets --extra withdrawals
 COMPILE = .venv-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+IN_ALL_CORES = --numprocesses auto --dist loadfile --no-loadscope-reorder
 WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch64 arm64 AMD64'
 
-.PHONY: demo test check bench simulate soak pictures run lock clean
+.PHONY: demo test proof check bench simulate soak pictures run lock clean
 
 demo: .venv/.running
 	$(BIN)/cashback demo
@@ -15,7 +16,11 @@ demo: .venv/.running
 # In the order of the files: sorted by their number of tests, the few that take longest would come last. Compiled modules
 # are kept also where the environment forbids it: the suite starts hundreds of processes from them.
 test: .venv/.developing
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not proof" $(IN_ALL_CORES)
+
+# The long proofs: random worlds, kills, the catalogue of edits, packages, the container, and all of the ledger's tests on PostgreSQL.
+proof: .venv/.developing
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m proof $(IN_ALL_CORES)
 
 check: .venv/.developing
 	$(BIN)/ruff check .

@@ -37,6 +37,7 @@ from cashback.config_files import (
 )
 from cashback.domain import similar_names
 from cashback.domain.earning import EarningDates
+from cashback.domain.money import DOLLARS, ENGLISH, MoneyStyle, is_currency, locale_of
 
 __all__ = ["Settings", "SettingsError", "load"]
 
@@ -98,6 +99,21 @@ def _to_day(value: object) -> object:
     return date.fromisoformat(value)
 
 
+def _to_currency(value: object) -> object:
+    """Accept the code of a currency, in small letters too."""
+    if not isinstance(value, str) or not is_currency(value.upper()):
+        raise ValueError
+    return value.upper()
+
+
+def _to_locale(value: object) -> object:
+    """Accept a language, with or without a country: "de", "de_CH", "pt-BR"."""
+    known = locale_of(value) if isinstance(value, str) else None
+    if known is None:
+        raise ValueError
+    return known
+
+
 def _lowered(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -137,6 +153,9 @@ class ReferralSettings(_OwnSection):
     holding_days: Annotated[StrictInt, _whole(0, 90, " of days")] = 0
     unmatched_days: Annotated[StrictInt, _whole(1, 365, " of days")] = 30
     earn_before_referral_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
+    only_new_members_days: Annotated[StrictInt, _whole(0, 3_650, " of days")] = 0
+    earns_for_days: Annotated[StrictInt, _or_null(1, 36_500, " of days")] | None = None
+    monthly_cap_cents: Annotated[StrictInt, _or_null(1, 10**12, " of cents")] | None = None
     program_starts_on: Annotated[
         date | None, BeforeValidator(_to_day), Field(description="a day such as 2026-01-31, or null")
     ] = None
@@ -184,6 +203,8 @@ class ReferralSettings(_OwnSection):
         return EarningDates(
             earn_before_referral_days=self.earn_before_referral_days,
             program_starts_at=datetime(start.year, start.month, start.day, tzinfo=UTC) if start else None,
+            earns_for_days=self.earns_for_days,
+            monthly_cap_cents=self.monthly_cap_cents,
         )
 
     @property
@@ -266,7 +287,12 @@ def _to_methods(value: object) -> object:
     if not isinstance(value, dict) or len(value) > MOST_METHODS:
         raise ValueError
     for name, destination in value.items():
-        if not METHOD.fullmatch(name) or not (destination is None or (isinstance(destination, str) and destination)):
+        # `/autowithdraw off` switches off.
+        if (
+            not METHOD.fullmatch(name)
+            or name == "off"
+            or not (destination is None or (isinstance(destination, str) and destination))
+        ):
             raise ValueError
     return value
 
@@ -298,6 +324,12 @@ class Settings(_Section):
     brand_name: Annotated[StrictStr, Field(min_length=1, max_length=80, description="a text of 1 to 80 characters")] = (
         "Apex Core"
     )
+    currency: Annotated[
+        str, BeforeValidator(_to_currency), Field(description="the code of a currency, such as USD, EUR or JPY")
+    ] = DOLLARS
+    locale: Annotated[str, BeforeValidator(_to_locale), Field(description="a language such as en, de_CH or pt_BR")] = (
+        ENGLISH
+    )
     guild_ids: tuple[Id, ...] = ()
     role_ids: RoleIds = RoleIds()
     logging_channels: LoggingChannels = LoggingChannels()
@@ -318,6 +350,11 @@ class Settings(_Section):
     metrics_token: SecretStr | None = None
     withdrawal_keys: tuple[SecretStr, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def money_style(self) -> MoneyStyle:
+        """How amounts are written."""
+        return MoneyStyle(self.currency, self.locale)
 
 
 _FROM_ENVIRONMENT: Final = (

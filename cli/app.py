@@ -68,6 +68,7 @@ COMMANDS: Final = {
     "Look after the ledger": {
         "verify": "Prove from the rows that the books balance.",
         "backup": "Copy the ledger, even while a batch runs.",
+        "restore": "Put a checked backup in the ledger's place, and compare it with the audit channel.",
         "migrate": "Create the ledger, adopt another bot's, or upgrade it.",
         "move": "Move the ledger to another database, and close the old one.",
     },
@@ -91,7 +92,6 @@ app = typer.Typer(
     cls=Cashback,
     help=HELP,
     epilog="`cashback COMMAND --help` shows a command's options.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

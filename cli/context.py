@@ -11,6 +11,7 @@ from cashback import settings as configuration
 from cashback.database import Database, schema
 from cashback.database.engine import ConnectionOwner
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import use_money_style
 from cashback.settings import Settings, SettingsError
 from cli.output import remark
 
@@ -37,6 +38,7 @@ class Place:
             raise CashbackError(str(error)) from error
         for warning in loaded.warnings:
             remark(f"warning: {warning}")
+        use_money_style(loaded.money_style)
         return loaded
 
 

@@ -30,13 +30,6 @@ def parse_shop(text: str) -> str:
     return name
 
 
-def parse_amount(text: str) -> int:
-    """Read an amount in dollars as cents."""
-    from cashback.domain.money import parse_typed_dollars
-
-    return parse_typed_dollars(text)
-
-
 def parse_digest(text: str) -> str:
     """Read a digest of the audit log, as it stands in the audit channel."""
     from cashback.domain.errors import CashbackError

@@ -11,14 +11,14 @@ from cashback.database.referral_program.purchases import PurchaseOutcome, Record
 from cashback.database.referral_program.unmatched import Waiting
 from cashback.domain.earning import MAIN
 from cashback.domain.errors import CashbackError
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, parse_typed_dollars
 from cashback.domain.orders import OrderFacts, order_lines, why_not_paid
 from cashback.domain.ports import NullObserver
 from cashback.services import CLI
 from cashback.settings import Settings
 from cashback.shops.ids import check_order_id
 from cli.context import Place
-from cli.options import ConfigOption, DatabaseOption, JsonOption, ReasonOption, parse_amount, parse_id, parse_shop
+from cli.options import ConfigOption, DatabaseOption, JsonOption, ReasonOption, parse_id, parse_shop
 from cli.output import UsageError, counted, moment, say, say_json
 from cli.payment_session import PaymentSession, open_payment_session
 
@@ -58,9 +58,11 @@ def command(
         case ["reassign" | "amount" as what, order_id, value]:
             if reason is None:
                 raise UsageError("A correction needs --reason TEXT")
-            read = parse_id if what == "reassign" else parse_amount
+            read = parse_id if what == "reassign" else parse_typed_dollars
+            # The settings come first: an amount is read in their currency.
+            settings = settings_of()
             wanted = _Correction(what, check_order_id(order_id), read(value), shop or MAIN, reason)
-            _say_order(*anyio.run(_correct, settings_of(), wanted), as_json=as_json)
+            _say_order(*anyio.run(_correct, settings, wanted), as_json=as_json)
         case [order_id]:
             _say_order(*anyio.run(_find, settings_of(), check_order_id(order_id), shop), as_json=as_json)
         case _:

@@ -8,12 +8,12 @@ import typer
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, RecordedPurchase
 from cashback.database.referral_program.reports import COMMAND, report_purchases
 from cashback.domain.errors import PurchaseRefusedError
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, parse_typed_dollars
 from cashback.settings import Settings
 from cashback.shops.ids import check_order_id
 from cli.context import Place, ledger
 from cli.members import require_account
-from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, parse_amount, parse_id
+from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, parse_id
 from cli.output import moment, say, say_json
 
 OUTCOMES: Final = {
@@ -28,16 +28,17 @@ def command(
     *,
     order_id: OrderArgument,
     buyer_id: Annotated[int, typer.Argument(metavar="BUYER-ID", parser=parse_id, help="The buyer's Discord id.")],
-    amount_cents: Annotated[
-        int, typer.Argument(metavar="AMOUNT", parser=parse_amount, help="Dollars, for example 12.34.")
-    ],
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In the currency, for example 12.34.")],
     as_json: JsonOption = False,
     config: ConfigOption = None,
     database: DatabaseOption = None,
 ) -> int:
     """Record the purchase and show what it earned."""
+    # The settings come first: an amount is read in their currency.
+    settings = Place.of(context, config, database).settings()
+    amount_cents = parse_typed_dollars(amount)
     bought = Purchase(order_id=check_order_id(order_id), buyer_id=buyer_id, amount_cents=amount_cents)
-    recorded = anyio.run(_record, Place.of(context, config, database).settings(), bought)
+    recorded = anyio.run(_record, settings, bought)
     if recorded.outcome is PurchaseOutcome.CONFLICTING:
         raise PurchaseRefusedError(
             f"Order {bought.order_id} is known with another buyer or amount; nothing was changed."

@@ -16,11 +16,11 @@ from cashback.database.referral_program.refunds import (
 )
 from cashback.database.referral_program.shop_refunds import receive_refund
 from cashback.domain.earning import MAIN, EarningDates
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, parse_typed_dollars
 from cashback.settings import Settings
 from cashback.shops.ids import check_order_id
 from cli.context import Place, ledger
-from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, ReasonOption, parse_amount
+from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, ReasonOption
 from cli.output import UsageError, say, say_json
 
 OUTCOMES: Final = {
@@ -36,9 +36,9 @@ def command(
     context: typer.Context,
     *,
     order_id: OrderArgument,
-    amount_cents: Annotated[
-        int | None,
-        typer.Argument(metavar="AMOUNT", parser=parse_amount, help="Dollars; otherwise what is left of the order."),
+    amount: Annotated[
+        str | None,
+        typer.Argument(metavar="AMOUNT", help="In the currency; otherwise what is left of the order."),
     ] = None,
     refund_id: Annotated[
         str | None, typer.Option("--refund-id", metavar="ID", help="The shop's id of the refund; it counts once.")
@@ -56,6 +56,9 @@ def command(
     database: DatabaseOption = None,
 ) -> int:
     """Record the refund and show what it takes off the referrer's cashback."""
+    # The settings come first: an amount is read in their currency.
+    settings = Place.of(context, config, database).settings()
+    amount_cents = None if amount is None else parse_typed_dollars(amount)
     wanted = Refund(
         order_id=check_order_id(order_id),
         amount_cents=amount_cents,
@@ -68,7 +71,7 @@ def command(
         raise UsageError("--in-all and --refund-id do not go together")
     if given_back and (refund_id is None or amount_cents is not None or in_all):
         raise UsageError("--given-back needs the --refund-id of the dispute, and no AMOUNT")
-    recorded = anyio.run(_record, Place.of(context, config, database).settings(), wanted, keep)
+    recorded = anyio.run(_record, settings, wanted, keep)
     if as_json:
         say_json({name: fact for name, fact in asdict(recorded).items() if name != "asked_cents" or fact is not None})
     else:
@@ -79,9 +82,9 @@ def command(
         )
         asked = recorded.asked_cents
         less = "" if asked is None else f" That is what was left: {dollars(asked)} were asked for."
-        amount = "" if recorded.outcome is RefundOutcome.KEPT else f"{dollars(recorded.amount_cents)} of "
+        shown = "" if recorded.outcome is RefundOutcome.KEPT else f"{dollars(recorded.amount_cents)} of "
         name = "Refund" if refund_id is None else f"Refund {recorded.refund_id}"
-        say(f"{name}: {amount}order {recorded.order_id}. {outcome}{less}")
+        say(f"{name}: {shown}order {recorded.order_id}. {outcome}{less}")
     return 0
 
 

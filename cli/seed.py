@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import anyio
 import typer
 
+from cashback.database import samples
 from cashback.database.database import DEFAULT_RATE_PPM, Database
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.referrals import create_referrals, is_empty
@@ -164,7 +165,7 @@ def _plant(
     while chunk := list(islice(members, CHUNK_ROWS)):
         create_referrals(connection, [(member.referrer_id, member.member_id) for member in chunk], now)
         bought = [
-            Purchase(order_id=f"SEED-{place:07}", buyer_id=member.member_id, amount_cents=member.amount_cents)
+            Purchase(order_id=samples.order_id_of(place), buyer_id=member.member_id, amount_cents=member.amount_cents)
             for place, member in enumerate(chunk, start=referrals + 1)
         ]
         recorded = record_purchases(connection, bought, DEFAULT_RATE_PPM, now)

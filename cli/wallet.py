@@ -40,8 +40,9 @@ def command(
     if words[0] == ADJUST:
         if len(words) != 3 or reason is None:  # noqa: PLR2004 -- `adjust ID AMOUNT`
             raise UsageError("An adjustment is `wallet adjust ID AMOUNT --reason TEXT`")
+        settings = place.settings()
         user_id, cents = parse_id(words[1]), _parse_change(words[2])
-        balance = anyio.run(_adjust, place.settings(), user_id, cents, reason, approved_by)
+        balance = anyio.run(_adjust, settings, user_id, cents, reason, approved_by)
         if as_json:
             say_json({"user_id": user_id, "adjusted_cents": cents, "balance_cents": balance})
         else:
@@ -67,6 +68,8 @@ def _lines(wallet: Wallet) -> list[str]:
     lines = [f"Wallet of {wallet.user_id}: {dollars(wallet.balance_cents)}"]
     if waiting is not None:
         lines.append(f"  Requested: {dollars(waiting.amount_cents)} by {waiting.method} (withdrawal {waiting.number})")
+    if wallet.auto_withdrawal is not None:
+        lines.append(f"  Each payout is sent by {wallet.auto_withdrawal.method}.")
     lines += [
         f"  {moment(each.at)}  {dollars(each.amount_cents):>12}  {dollars(each.balance_after_cents):>12}  {each.text}"
         for each in wallet.entries
@@ -84,6 +87,7 @@ def wallet_json(wallet: Wallet) -> dict[str, Any]:
         "user_id": wallet.user_id,
         "balance_cents": wallet.balance_cents,
         "requested_cents": wallet.open_withdrawal.amount_cents if wallet.open_withdrawal else 0,
+        "auto_withdrawal": wallet.auto_withdrawal.method if wallet.auto_withdrawal else None,
         "transactions": [
             {
                 "number": each.number,

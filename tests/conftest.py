@@ -409,6 +409,20 @@ NEVER_WAIT: Final = ("tests/verification/simulation/test_seeds", "tests/cashback
 """These keep cores busy for the longest."""
 
 
+PROOFS: Final = (
+    "tests/verification/crash/",
+    "tests/verification/fuzzing/",
+    "tests/verification/tampering/",
+    "tests/verification/simulation/test_long_run.py",
+    "tests/verification/simulation/test_seeded_bugs.py",
+    "tests/verification/simulation/test_seeds.py::test_three_hundred_worlds",
+    "tests/deploy/test_container.py",
+    "tests/test_package.py",
+    "tests/cashback/database/test_rules_of_the_money.py",
+)
+"""What `make proof` runs, with all that is on PostgreSQL; `make test` runs the rest."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Omit trio on PostgreSQL: its driver waits in threads, which are the same for either loop.
 
@@ -418,6 +432,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if {"trio", POSTGRESQL} <= _parameters(item)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        if item.nodeid.startswith(PROOFS) or POSTGRESQL in _parameters(item):
+            item.add_marker("proof")
     items.sort(key=lambda item: not item.nodeid.startswith(NEVER_WAIT))
 
 

@@ -9,6 +9,7 @@ from cashback.dashboard.metrics import UNKNOWN
 from cashback.database.queries.overview import Overview
 from cashback.database.queries.upkeep import Upkeep
 from cashback.domain.model import BatchStatus, NotificationStatus, SlotStatus
+from cashback.domain.money import money_style
 
 NEVER: Final = 0.0
 
@@ -29,6 +30,7 @@ class LedgerMetrics:
         self._reversed_cents = gauge("reversed_cents", "Cents that reversals returned from wallets.")
         self._pending_cents = gauge("pending_cents", "Cents that a batch would pay now.")
         self._pending_referrers = gauge("pending_referrers", "Referrers that a batch would pay now.")
+        self._minor_units = gauge("minor_units", "Cents of one unit of the currency: 100 for dollars, 1 for yen.")
         self._held_cents = gauge("held_cents", "Cents earned that are not payable yet.")
         self._messages = gauge("direct_messages", "Direct messages by state.", "status")
         self._slots = gauge("schedule_slots", "Schedule slots by status.", "status")
@@ -63,6 +65,7 @@ class LedgerMetrics:
         self._withdrawals_cents.set(overview.open_withdrawals_cents)
         self._pending_cents.set(overview.pending_cents)
         self._pending_referrers.set(overview.pending_users)
+        self._minor_units.set(10 ** money_style().decimals)
         self._held_cents.set(overview.held_cents)
         self._as_of.set(overview.as_of.timestamp())
         self._show_upkeep(overview.upkeep)

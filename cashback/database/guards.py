@@ -184,9 +184,13 @@ _REFUSED: Final = {
     "cashback_reversals_kept": ("DELETE ON cashback_reversals", "reversals are only ever added to"),
     "cashback_withdrawals_fixed": (
         (
-            "UPDATE ON cashback_withdrawals WHEN (NEW.number, NEW.user_id, NEW.method, NEW.amount_cents,"
-            " NEW.requested_at, NEW.debit_id, NEW.needs_second_approver) IS DISTINCT FROM (OLD.number, OLD.user_id,"
-            " OLD.method, OLD.amount_cents, OLD.requested_at, OLD.debit_id, OLD.needs_second_approver)"
+            "UPDATE ON cashback_withdrawals WHEN (NEW.number, NEW.user_id, NEW.method, NEW.requested_at, NEW.debit_id)"
+            " IS DISTINCT FROM (OLD.number, OLD.user_id, OLD.method, OLD.requested_at, OLD.debit_id)"
+            # What is open may be added to, until an admin has begun with it.
+            " OR NEW.amount_cents < OLD.amount_cents OR (NEW.amount_cents > OLD.amount_cents"
+            " AND (NEW.status <> 'requested' OR OLD.first_approved_by IS NOT NULL OR OLD.exported_at IS NOT NULL))"
+            " OR NEW.needs_second_approver IS DISTINCT FROM coalesce(OLD.needs_second_approver,"
+            " CASE WHEN NEW.amount_cents > OLD.amount_cents THEN NEW.needs_second_approver END)"
             " OR NEW.first_approved_by IS DISTINCT FROM coalesce(OLD.first_approved_by, NEW.first_approved_by)"
             " OR (NEW.destination IS DISTINCT FROM OLD.destination"
             " AND (NEW.destination IS NOT NULL OR OLD.status = 'requested'))"
@@ -203,6 +207,14 @@ _REFUSED: Final = {
         "a decided withdrawal is never changed",
     ),
     "cashback_withdrawals_kept": ("DELETE ON cashback_withdrawals", "withdrawals are only ever added to"),
+    "cashback_withdrawal_additions_fixed": (
+        "UPDATE ON cashback_withdrawal_additions",
+        "additions to withdrawals are only ever added to",
+    ),
+    "cashback_withdrawal_additions_kept": (
+        "DELETE ON cashback_withdrawal_additions",
+        "additions to withdrawals are only ever added to",
+    ),
     "cashback_wallet_adjustments_fixed": (
         "UPDATE ON cashback_wallet_adjustments",
         "adjustments are only ever added to",
@@ -239,6 +251,7 @@ _KEYS: Final = {
     "cashback_referral_purchases": ("source", "order_id"),
     "cashback_referral_refunds": ("source", "refund_id"),
     "cashback_withdrawals": ("number",),
+    "cashback_withdrawal_additions": ("debit_id",),
     "cashback_wallet_adjustments": ("transaction_id",),
     "cashback_unmatched_purchases": ("source", "order_id"),
     "cashback_kept_refunds": ("number",),

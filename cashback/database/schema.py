@@ -1,5 +1,6 @@
 """Upgrades a file to this program's schema: creates a new one, adopts an Apex Core bot's, upgrades ours."""
 
+import ast
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from cashback.database.dialect import Location
 from cashback.database.guards import create_guards
 from cashback.domain.errors import DatabaseUnavailableError
 
-NEWEST: Final = "0009"
+NEWEST: Final = "0010"
 """The revision that this program works with; a test holds it to the newest migration."""
 
 VERSION_TABLE: Final = "cashback_alembic_version"
@@ -44,7 +45,22 @@ def _revision_in(connection: Connection, table: str) -> str | None:
 
 def is_older(revision: str | None) -> bool:
     """Return whether a ledger of ours has the schema of an older version of this program."""
-    return revision is not None and revision != NEWEST and bool(list(MIGRATIONS.glob(f"versions/{revision}_*.py")))
+    return revision is not None and revision != NEWEST and revision in dict(_migrations())
+
+
+def _migrations() -> list[tuple[str, Path]]:
+    """List the migrations' files by their revisions, in order."""
+    return [(path.name.partition("_")[0], path) for path in sorted(MIGRATIONS.glob("versions/[0-9]*.py"))]
+
+
+def changes_since(revision: str) -> list[str]:
+    """Return what the migrations after a revision change, a line for each."""
+    lines = []
+    for number, path in _migrations():
+        if number > revision:
+            opening = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+            lines.append(f"{number}: {opening}")
+    return lines
 
 
 def may_hold_tables(location: Location) -> bool:

@@ -634,6 +634,8 @@ withdrawals = Table(
     # The transaction that took the amount out of the wallet, and the one that returned it.
     Column("debit_id", BigInteger, ForeignKey("wallet_transactions.id"), nullable=False, unique=True),
     Column("return_id", BigInteger, ForeignKey("wallet_transactions.id"), unique=True),
+    # When it was last in a list for a bank: its member does not cancel it any more, and nothing is added to it.
+    Column("exported_at", Moment),
     _one_of("status", WithdrawalStatus),
     CheckConstraint("amount_cents > 0", name="takes_something"),
     CheckConstraint("(status = 'requested') = (decided_at IS NULL)", name="decided_once"),
@@ -647,6 +649,31 @@ withdrawals = Table(
     ),
     CheckConstraint("first_approved_by NOT LIKE '%:' || user_id", name="nobody_approves_their_own"),
     sqlite_autoincrement=True,
+)
+
+withdrawal_additions = Table(
+    "cashback_withdrawal_additions",
+    metadata,
+    # The transaction that took the addition out of the wallet.
+    Column("debit_id", BigInteger, ForeignKey("wallet_transactions.id"), primary_key=True, autoincrement=False),
+    Column("number", BigInteger, ForeignKey("cashback_withdrawals.number"), nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("added_at", Moment, nullable=False),
+    CheckConstraint("amount_cents > 0", name="adds_something"),
+    sqlite_with_rowid=False,
+)
+
+auto_withdrawals = Table(
+    "cashback_auto_withdrawals",
+    metadata,
+    Column("user_id", BigInteger, ForeignKey("users.discord_id"), primary_key=True, autoincrement=False),
+    Column("method", Text, nullable=False),
+    # Encrypted like a withdrawal's.
+    Column("destination", Text),
+    # Payouts up to this transaction were sent, or stay in the wallet.
+    Column("after_transaction_id", BigInteger, nullable=False),
+    Column("set_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 wallet_adjustments = Table(
@@ -832,6 +859,7 @@ INDEXES: Final = (
     # A running bot asks for both every second.
     _index("withdrawals_untold", withdrawals.c.number, where=is_untold),
     _index("withdrawals_to_erase", withdrawals.c.decided_at, where=withdrawals.c.destination.is_not(None)),
+    _index("withdrawal_additions_by_number", withdrawal_additions.c.number),
     _index("withdrawals_by_user", withdrawals.c.user_id, withdrawals.c.number),
     _index("member_names_searched", member_names.c.searched_name),
     _index("wallet_transactions_by_user", wallet_transactions.c.user_discord_id),

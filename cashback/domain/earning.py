@@ -10,14 +10,26 @@ MAIN: Final = "main"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarningDates:
-    """A purchase earns from its referral on, or so many days before it; never before the program starts."""
+    """A purchase earns from its referral on, or so many days before it; never before the program starts.
+
+    With `earns_for_days`, a referral earns by purchases of so many days. With `monthly_cap_cents`, a referrer earns at
+    most so much by the purchases of one month.
+    """
 
     earn_before_referral_days: int = 0
     program_starts_at: datetime | None = None
+    earns_for_days: int | None = None
+    monthly_cap_cents: int | None = None
 
     def earns(self, purchased_at: datetime, referred_at: datetime | None) -> bool:
         """Return whether a purchase is late enough for its referral; one without a date counts from always."""
         return referred_at is None or purchased_at >= referred_at - timedelta(days=self.earn_before_referral_days)
+
+    def is_over(self, purchased_at: datetime, referred_at: datetime | None) -> bool:
+        """Return whether a referral earned long enough by then; one without a date earns for good."""
+        if self.earns_for_days is None or referred_at is None:
+            return False
+        return purchased_at >= referred_at + timedelta(days=self.earns_for_days)
 
     def is_in_program(self, purchased_at: datetime) -> bool:
         """Return whether the program had started."""

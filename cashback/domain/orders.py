@@ -33,6 +33,8 @@ class OrderPart:
     payable_at: datetime | None
     is_blacklisted: bool = False
     is_unlinked: bool = False
+    is_capped: bool = False
+    is_over: bool = False
     has_referrer_now: bool = False
 
     @property
@@ -114,6 +116,10 @@ def _why(part: OrderPart) -> str | None:
 
 
 def _why_unpaid(part: OrderPart) -> str | None:
+    if not part.rate_ppm and part.is_over:
+        return "Its referral had earned for as many days as a referral does."
+    if part.is_capped:
+        return f"Its referrer reached the cap of {part.purchased_at:%Y-%m}; what is above it is not earned."
     if not part.rate_ppm:
         return "It earned nothing when it was recorded: its referrer was blacklisted, or the program had not started."
     if part.held_cents:

@@ -42,6 +42,7 @@ class Withdrawal:
     reference: str | None
     reason: str | None
     erased_at: datetime | None
+    exported_at: datetime | None = None
 
     @property
     def version(self) -> str:
@@ -54,9 +55,24 @@ class Withdrawal:
         return self.status is WithdrawalStatus.REQUESTED
 
     @property
+    def is_in_hand(self) -> bool:
+        """Whether an admin has begun with it: it is approved once, or in a list for a bank."""
+        return self.first_approved_by is not None or self.exported_at is not None
+
+    @property
     def needs_first_approval(self) -> bool:
         """Whether it needs two admins and none has approved it yet."""
         return self.is_open and self.needs_second_approver is not None and self.first_approved_by is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoWithdrawal:
+    """A member's wish that each payout is sent. `destination` is encrypted."""
+
+    user_id: int
+    method: str
+    destination: str | None
+    after_transaction_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +105,7 @@ class Wallet:
     balance_cents: int
     entries: Sequence[WalletEntry]
     withdrawals: Sequence[Withdrawal]
+    auto_withdrawal: AutoWithdrawal | None = None
 
     @property
     def open_withdrawal(self) -> Withdrawal | None:

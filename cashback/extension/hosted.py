@@ -7,10 +7,12 @@ import anyio
 import anyio.abc
 
 from cashback.cogs.gateway import discord_clock
+from cashback.cogs.gateway.configuration_check import StartError, is_real_discord
 from cashback.cogs.gateway.gateway_status import Client
-from cashback.database import Database, closed_ledger
+from cashback.database import Database, closed_ledger, samples
 from cashback.database.payouts import batches
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import use_money_style
 from cashback.extend import Additions
 from cashback.extension.wiring import NOTHING_ADDED, Reread, Services
 from cashback.settings import Settings
@@ -41,9 +43,12 @@ class Hosted:
     ) -> Self:
         """Wire the services on an open ledger.
 
-        Raises StartError if the admin role is not configured, and LedgerMovedError if the ledger was moved.
+        Raises StartError if the admin role is not configured or the ledger is a sample, and LedgerMovedError if it was
+        moved.
         """
+        use_money_style(settings.money_style)
         await database.read(closed_ledger.require_open)
+        await refuse_sample(database)
         return cls(Services.build(client, settings, database, reread=reread, additions=additions), database)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -110,3 +115,12 @@ class Hosted:
                 await self.services.summary_updater.show_stopping()
         except CashbackError as error:
             logger.warning("stopped; what is left could not be shown: %s", error)
+
+
+async def refuse_sample(database: Database) -> None:
+    """Raise StartError for a ledger with invented members, if the bot would run on the real Discord."""
+    if is_real_discord() and await database.read(samples.is_sample):
+        raise StartError(
+            f"Database {database.name} is a sample with invented members (`cashback seed`); the bot does not run on it"
+            " with a real token. Name your ledger with --database or CASHBACK_DATABASE."
+        )

@@ -125,7 +125,7 @@ class Services:
         scheduler = Scheduler(service, database, post_line=lines.post_line, wake=summaries_changed.set)
 
         # Discord: the connection, direct messages, and the messages that follow the ledger.
-        claims = Claims(database)
+        claims = Claims(database, settings.money_style)
         gateway_status = GatewayStatus(client, summaries_changed.set)
         dm_sender = DmSender(client, gateway_status, brand_name=settings.brand_name, assure=lease.assure)
         outbox_dispatcher = OutboxDispatcher(
@@ -288,6 +288,9 @@ def program_terms_of(settings: Settings) -> ProgramTerms:
         cashback_percent=referral.cashback_percent,
         min_payout_cents=referral.min_payout_cents,
         holding_days=referral.holding_days,
+        only_new_members_days=referral.only_new_members_days,
+        earns_for_days=referral.earns_for_days,
+        monthly_cap_cents=referral.monthly_cap_cents,
         withholds_leavers=referral.leaver_policy == "hold",
         withdrawals=settings.withdrawals.enabled,
         shows_spending=referral.referrers_see_spending,

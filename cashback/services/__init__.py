@@ -4,6 +4,7 @@ Every authorization rule is here, not in a view; every refusal is in the audit l
 """
 
 from cashback.services.actors import CLI, SCHEDULE, Actor, Source
+from cashback.services.auto_withdrawals import AutoWithdrawals
 from cashback.services.members import Members, read_code
 from cashback.services.notifications import Notifications
 from cashback.services.orders import Orders
@@ -14,11 +15,10 @@ from cashback.services.runs import Runs
 from cashback.services.schedule import Schedule
 from cashback.services.sign_ins import SignIns
 from cashback.services.terms import batch_limits_of
-from cashback.services.wallets import Wallets
 
 
 class AdminService(
-    Reconciliation, Members, Notifications, Orders, Proposals, Reversals, Runs, Schedule, SignIns, Wallets
+    Reconciliation, Members, Notifications, Orders, Proposals, Reversals, Runs, Schedule, SignIns, AutoWithdrawals
 ):
     """Checks admins' requests and hands approved batches to the runner."""
 

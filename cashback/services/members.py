@@ -1,5 +1,6 @@
 """Members and their referrals: what members may do for themselves, and what an admin may do about them."""
 
+from datetime import datetime, timedelta
 from typing import NoReturn
 
 from cashback.database.referral_program import blacklist, links
@@ -12,15 +13,36 @@ from cashback.services.base import Service
 class Members(Service):
     """Links, unlinks, blacklists and unblacklists members."""
 
-    async def enter_code(self, member_id: int, referrer_id: int, *, in_server: bool, is_bot: bool) -> int:
+    async def enter_code(
+        self,
+        member_id: int,
+        referrer_id: int,
+        *,
+        in_server: bool,
+        is_bot: bool,
+        joined_at: datetime | None = None,
+    ) -> int:
         """Record the referral code that a member entered, once and permanently; return the referral's id.
 
-        `in_server` and `is_bot` describe the referrer. Raises ReferralRefusedError for oneself, a bot, a member outside
-        the server, a second code, and a referral loop.
+        `in_server` and `is_bot` describe the referrer, `joined_at` is when the member joined the server. Raises
+        ReferralRefusedError for oneself, a bot, a member outside the server, a second code, a referral loop, and for
+        a member who is in the server for too long (`only_new_members_days`).
         """
+        self._require_new(joined_at)
         if member_id != referrer_id:
             _require_person(referrer_id, in_server=in_server, is_bot=is_bot)
         return await self._database.create_referral(referrer_id, member_id)
+
+    def _require_new(self, joined_at: datetime | None) -> None:
+        days, now = self._settings.referral_settings.only_new_members_days, self._database.now()
+        if not days or (joined_at is not None and joined_at >= now - timedelta(days=days)):
+            return
+        since = f"since {joined_at:%Y-%m-%d}" if joined_at is not None else "for an unknown time"
+        message = (
+            f"Only members who joined this server in the last {days} {'day' if days == 1 else 'days'} can enter a code;"
+            f" you are here {since}"
+        )
+        raise ReferralRefusedError(message)
 
     async def link(
         self,

@@ -60,7 +60,8 @@ class Orders(Service):
 
     async def find_orders(self, order_id: str, *, source: str | None = None) -> list[OrderFacts]:
         """Find the orders with this id, at most one of each shop. The caller has checked who asks."""
-        return await self._database.read(orders.find_orders, order_id, self._database.now(), source=source)
+        dates = self._settings.referral_settings.earning_dates
+        return await self._database.read(orders.find_orders, order_id, self._database.now(), source=source, dates=dates)
 
     async def reassign_order(
         self, actor: Actor, order_id: str, member_id: int, *, reason: str, source: str = MAIN

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from cashback.database import audit_log
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.errors import CashbackError, NotAllowedError, WithdrawalRefusedError
 from cashback.domain.money import dollars
@@ -29,29 +28,39 @@ class Wallets(Service):
         self, member_id: int, cents: int, method: str, destination: str | None = None
     ) -> Withdrawal:
         """Take an amount out of a member's wallet into a request. Raises WithdrawalRefusedError; then nothing moves."""
-        now = self._database.now()
-        method = method.strip().lower()
-        self._require_terms(member_id, cents, method)
-        destination = " ".join((destination or "").split()) or None
-        self._require_destination(method, destination)
+        method, encrypted = self._require_way(member_id, method, destination)
+        self._require_amount(cents)
         return await self._database.write(
             withdrawals.request,
             user_id=member_id,
             cents=cents,
             method=method,
-            destination=None if destination is None else self._destinations.encrypt(destination),
+            destination=encrypted,
             actor=str(Actor(source=Source.DISCORD, user_id=member_id)),
-            now=now,
+            now=self._database.now(),
             approval_threshold_cents=self._threshold,
         )
 
-    def _require_terms(self, member_id: int, cents: int, method: str) -> None:
-        terms = self._settings.withdrawals
+    def _require_way(self, member_id: int, method: str, destination: str | None) -> tuple[str, str | None]:
+        """Return the method and the encrypted destination. Raises WithdrawalRefusedError."""
+        method, terms = method.strip().lower(), self._settings.withdrawals
         if not terms.enabled:
             raise WithdrawalRefusedError("Withdrawals are switched off here; ask an admin.")
         if method not in terms.methods:
             known = ", ".join(sorted(terms.methods)) or "none is configured"
             raise WithdrawalRefusedError(f"{method[:40]!r} is not a method of withdrawal; the methods: {known}.")
+        # An account may be younger than a clock that is behind: it is new then.
+        days = max(0, account_age(member_id, self._database.now()).days)
+        if days < terms.account_age_days:
+            raise WithdrawalRefusedError(
+                f"Your Discord account is {days} days old; withdrawals need {terms.account_age_days}. Nothing was done."
+            )
+        destination = " ".join((destination or "").split()) or None
+        self._require_destination(method, destination)
+        return method, None if destination is None else self._destinations.encrypt(destination)
+
+    def _require_amount(self, cents: int) -> None:
+        terms = self._settings.withdrawals
         if cents < terms.minimum_cents:
             raise WithdrawalRefusedError(
                 f"{dollars(cents)} is below the minimum of {dollars(terms.minimum_cents)}; nothing was done."
@@ -59,12 +68,6 @@ class Wallets(Service):
         if terms.maximum_cents is not None and cents > terms.maximum_cents:
             raise WithdrawalRefusedError(
                 f"{dollars(cents)} is above the maximum of {dollars(terms.maximum_cents)}; nothing was done."
-            )
-        # An account may be younger than a clock that is behind: it is new then.
-        days = max(0, account_age(member_id, self._database.now()).days)
-        if days < terms.account_age_days:
-            raise WithdrawalRefusedError(
-                f"Your Discord account is {days} days old; withdrawals need {terms.account_age_days}. Nothing was done."
             )
 
     def _require_destination(self, method: str, destination: str | None) -> None:
@@ -83,6 +86,8 @@ class Wallets(Service):
         waiting = await self._database.read(withdrawals.open_of, member_id)
         if waiting is None or waiting.number != number:
             raise WithdrawalRefusedError(f"You have no open withdrawal number {number}; nothing was done.")
+        if waiting.exported_at is not None:
+            raise WithdrawalRefusedError(f"Withdrawal {number} is being transferred already; ask an admin.")
         return await self._database.write(
             decisions.cancel,
             waiting.number,
@@ -182,14 +187,7 @@ class Wallets(Service):
                 f"The destination of withdrawal {', '.join(map(str, unreadable))} is encrypted with another key; put"
                 f" that key into {VARIABLE} too, or decline it. Nothing was exported."
             )
-        details = {"withdrawals": len(ready), "total_cents": sum(each.amount_cents for each in ready)}
-        await self._database.write(
-            audit_log.add_entry,
-            at=self._database.now(),
-            actor=str(actor),
-            action="withdrawals_exported",
-            details=details,
-        )
+        await self._database.write(withdrawals.record_export, ready, actor=str(actor), now=self._database.now())
         return listed
 
     def destination_of(self, withdrawal: Withdrawal) -> str | None:

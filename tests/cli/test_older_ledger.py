@@ -95,3 +95,26 @@ def test_bot_backs_it_up_at_its_start(older: Path, monkeypatch: pytest.MonkeyPat
     [copy] = backups(older.parent)
     assert rows(copy, "SELECT version_num FROM alembic_version") == [("0001",)]
     assert rows(older, "SELECT version_num FROM cashback_alembic_version") == [(NEWEST,)]
+
+
+def test_migrate_shows_what_it_will_change_before_it_does(cashback: Cashback, older: Path) -> None:
+    before = rows(older, SCHEMA)
+    dry = cashback("migrate", "--dry-run")
+    assert dry.code == 0
+    assert f"has schema 0001. The upgrade to {NEWEST} brings:" in dry.out
+    assert "0006: Withdrawals from wallets" in dry.out
+    assert "Nothing was changed" in dry.out
+    assert cashback("migrate", "--dry-run", "--json").json["planned"] == "upgraded"
+    assert rows(older, SCHEMA) == before
+    assert backups(older.parent) == []
+    answer = cashback("migrate")
+    lines = answer.out.splitlines()
+    assert [line[:4] for line in lines if line[:4].isdigit()] == [
+        f"{number:04}" for number in range(2, int(NEWEST) + 1)
+    ]
+    assert "was upgraded from schema 0001" in lines[-1]
+
+
+def test_dry_run_of_migrate_creates_nothing(cashback: Cashback, folder: Path) -> None:
+    assert "would be created" in cashback("migrate", "--dry-run").out
+    assert list(folder.iterdir()) == []

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
+import discord
 import pytest
 
+from cashback.database import Database
+from cashback.domain.errors import CashbackError
+from cashback.extension.hosted import refuse_sample
 from tests.cashback.database import apex_core
 from tests.cli.conftest import Cashback
 from tests.conftest import raw
@@ -68,3 +73,35 @@ def test_seed_does_not_adopt_another_bots_file(
     assert (answer.code, answer.out) == (1, "")
     assert "apex.db is not empty" in answer.error
     assert path.read_bytes() == before
+
+
+def test_bot_refuses_a_sample_on_the_real_discord_only(
+    cashback: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cashback("seed").code == 0
+
+    async def refusal(api_url: str) -> str | None:
+        monkeypatch.setattr(discord.http.Route, "BASE", api_url)
+        async with Database(folder / "sample.db") as database:
+            try:
+                await refuse_sample(database)
+            except CashbackError as error:
+                return str(error)
+        return None
+
+    for real in (discord.http.Route.BASE, "https://discord.com/api/v10", "https://canary.discord.com/api/v9"):
+        assert "is a sample with invented members" in str(anyio.run(refusal, real))
+    assert anyio.run(refusal, "http://127.0.0.1:8931/api/v10") is None
+
+
+def test_bot_on_a_sample_ends_as_on_a_wrong_configuration(
+    cashback: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cashback("seed").code == 0
+    monkeypatch.setenv("DISCORD_TOKEN", "a-token")
+    monkeypatch.setattr("bot.logs.set_up", lambda **_options: None)
+    monkeypatch.setattr("bot.stop_signals.hold", lambda: None)
+    (folder / "config.json").write_text('{"role_ids": {"admin": 5}}')
+    answer = cashback("bot", "--database", "sample.db")
+    assert answer.code == 78
+    assert "sample.db is a sample with invented members" in answer.error

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import anyio.to_thread
 import pytest
 
 from cashback.database import audit_log, verifications
-from tests.conftest import raw
+from cashback.database.integrity import backup
+from cli import app
+from tests.conftest import raw, rows
 from tests.end_to_end.conftest import DiscordFixture, field, saying, titled
 
 pytestmark = pytest.mark.anyio
@@ -43,3 +49,29 @@ async def test_breach_found_at_night_is_posted(town: DiscordFixture) -> None:
     async with town.bot():
         line = await town.sandbox.wait_for(saying("do not balance", "777", "cashback verify"))
         assert line.channel_id == town.audit.id
+
+
+@pytest.mark.about_a_file("a backup is a file")
+async def test_restore_names_what_the_audit_channel_knows_and_the_backup_does_not(
+    town: DiscordFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bob = await town.referrer("Bob", 2500)
+    copy = tmp_path / "copy.db"
+    backup.make(town.till.path, copy)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.audit_entry("$25.00")
+    config = {"role_ids": {"admin": town.admin_role.id}, "logging_channels": {"audit": town.audit.id}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("DISCORD_TOKEN", town.sandbox.token)
+    monkeypatch.setenv("DISCORD_API_URL", town.sandbox.api_url)
+    words = ["--config", str(tmp_path / "config.json"), "--database", str(tmp_path / "new.db"), "restore", str(copy)]
+    capfd.readouterr()
+    assert await anyio.to_thread.run_sync(app.run, [*words, "--yes", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    [(batch_id,)] = town.till.rows("SELECT batch_id FROM cashback_payout_batches WHERE batch_id IS NOT NULL")
+    assert found["paid_after"] == [f"{batch_id}: $25.00 to 1"]
+    assert found["audit_channel"] == "compared"
+    assert town.till.balance(bob.id) == 2500
+    assert rows(tmp_path / "new.db", "SELECT sum(wallet_balance_cents) FROM users") == [(0,)]

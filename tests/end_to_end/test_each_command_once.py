@@ -174,6 +174,10 @@ class Scene:
         """Name an amount and a method; the wallet is empty."""
         return {"amount": "5.00", "method": "gift-card"}
 
+    async def each_time(self) -> Options:
+        """Name a method."""
+        return {"method": "gift-card"}
+
     def effects(self) -> list[str]:
         """List all that the audit log holds."""
         return [action for (action,) in self.town.till.rows("SELECT action FROM cashback_audit_log ORDER BY id")]
@@ -237,6 +241,7 @@ ADMINS: Final[dict[str, Case]] = {
 """The typed commands. Those for admins are slash commands too."""
 
 MEMBERS: Final[dict[str, Case]] = {
+    "autowithdraw": (Scene.each_time, ["auto_withdrawal_set"]),
     "cashback history": (nothing, []),
     "cashback order": (Scene.order, []),
     "cashback notifications off": (nothing, []),

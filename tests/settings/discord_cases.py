@@ -122,13 +122,16 @@ async def a_refused_message(world: World) -> object:
 @setting("referral_settings.cashback_percent", (0.5, {"**0.5%**"}), (1.25, {"**1.25%**"}))
 @setting("referral_settings.holding_days", (0, {"**0.5%**"}), (14, {"**0.5%**", "14 days"}))
 @setting("referral_settings.min_payout_cents", (1, {"**0.5%**"}), (250, {"**0.5%**", "payout of $2.50"}))
+@setting("referral_settings.only_new_members_days", (0, {"**0.5%**"}), (21, {"**0.5%**", "21 days"}))
+@setting("referral_settings.earns_for_days", (None, {"**0.5%**"}), (365, {"**0.5%**", "365 days"}))
+@setting("referral_settings.monthly_cap_cents", (None, {"**0.5%**"}), (5_000, {"**0.5%**", "most $50.00"}))
 async def the_terms_that_members_read(world: World) -> object:
     bob = world.sandbox.add_member("Bob")
     async with world.running():
         asked = await world.sandbox.slash(world.audit.id, bob.id, "invite")
         shown = await asked.replied()
     assert shown is not None
-    return set(re.findall(r"\*\*[\d.]+%\*\*|\d+ days|payout of \$\d+\.\d\d", shown.text))
+    return set(re.findall(r"\*\*[\d.]+%\*\*|\d+ days|most \$\d+\.\d\d|payout of \$\d+\.\d\d", shown.text))
 
 
 @setting("referral_settings.referrers_see_spending", (False, False), (True, True))

@@ -13,12 +13,20 @@ from pydantic import BaseModel
 from cashback.settings import _FROM_ENVIRONMENT, Settings
 from sandbox import Sandbox
 from tests.conftest import Clock, LedgerFixture, OpenDatabase
-from tests.settings import batch_cases, dashboard_cases, discord_cases, process_cases, schedule_cases, withdrawal_cases
+from tests.settings import (
+    batch_cases,
+    dashboard_cases,
+    discord_cases,
+    money_cases,
+    process_cases,
+    schedule_cases,
+    withdrawal_cases,
+)
 from tests.settings.world import CASES, Case, World, file_with, past
 
 pytestmark = pytest.mark.anyio
 
-assert all((batch_cases, dashboard_cases, discord_cases, process_cases, schedule_cases, withdrawal_cases))
+assert all((batch_cases, dashboard_cases, discord_cases, money_cases, process_cases, schedule_cases, withdrawal_cases))
 
 
 def keys_of(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -28,6 +28,11 @@ class EndedWorld(Protocol):
         """The rule of the weekly batch."""
         ...
 
+    @property
+    def minimum_cents(self) -> int:
+        """The smallest withdrawal."""
+        ...
+
 
 LAPSING: Final = timedelta(minutes=10)
 """So soon after its moment an approval has lapsed in the rows too."""
@@ -170,7 +175,17 @@ def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
         cents = model.pending(person, world.clock())
         if cents >= model.min_payout_cents:
             yield f"{cents} cents of {person} are pending for ever"
+    yield from _unsent(world)
     yield from _slots(rows, world)
+
+
+def _unsent(world: EndedWorld) -> Iterator[str]:
+    """Find payouts that should have been sent each time and stay in a wallet."""
+    wallets = world.model.wallets
+    for person, unsent in wallets.sent_each_time.items():
+        cents = min(sum(unsent.values()), wallets.balances[person])
+        if cents >= world.minimum_cents and wallets.open_of(person) is None:
+            yield f"{cents} cents of {person} are never sent"
 
 
 def _slots(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:

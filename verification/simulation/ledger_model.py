@@ -450,7 +450,7 @@ class LedgerModel:
             payout.taken_back = (held, cents - held, payout.paid - cents)
             taken, missing = taken + held, missing + cents - held
             if held:
-                self.move(None, person, -held)
+                self.wallets.reverse(reversal.batch, person, held)
                 self._attribute(payout, held, now)
         reversal.is_open = False
         return taken, missing

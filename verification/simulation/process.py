@@ -27,6 +27,7 @@ from verification.simulation.process_faults import DiedError, ProcessFaults
 T = TypeVar("T")
 
 EXPIRY_SECONDS: Final = 100
+SENDING_SECONDS: Final = 7
 
 
 class GoneError(Exception):
@@ -104,6 +105,7 @@ class Process:
             tasks.start_soon(self._runs.run, self._runner.submit, name="resumption")
             tasks.start_soon(self.scheduler.listen, name="weekly batch")
             tasks.start_soon(self._expire, name="expiry")
+            tasks.start_soon(self._send_new_payouts, name="auto-withdrawals")
             tasks.start_soon(keep_retrying, self.service, name="retries")
             self.up = self.was_up = True
             try:
@@ -118,6 +120,12 @@ class Process:
             with suppress(CashbackError):
                 await self.service.expire()
             await anyio.sleep(EXPIRY_SECONDS)
+
+    async def _send_new_payouts(self) -> None:
+        while True:
+            with suppress(CashbackError):
+                await self.service.send_new_payouts()
+            await anyio.sleep(SENDING_SECONDS)
 
     def stop(self) -> None:
         """Ask the process to stop."""

@@ -32,8 +32,8 @@ class WalletActors:
 
     async def anything(self) -> None:
         """Choose an action."""
-        acts = (self.ask, self.decide, self.adjust)
-        for act in self._chance.choices(acts, weights=(3, 3, 1), k=self._chance.randint(1, 4)):
+        acts = (self.ask, self.decide, self.adjust, self.send_each_time)
+        for act in self._chance.choices(acts, weights=(3, 3, 1, 1), k=self._chance.randint(1, 4)):
             await act()
 
     async def ask(self) -> None:
@@ -86,6 +86,18 @@ class WalletActors:
         if self._chance.random() < 0.1:  # noqa: PLR2004 -- one in ten
             return self._world.admin(member)
         return self._world.admin(self._first_admin + self._chance.choice(ADMINS))
+
+    async def send_each_time(self) -> None:
+        """Let each payout be sent, or end that."""
+        member = self._chance.choice(sorted(self._world.model.balances) or [self._first_admin])
+
+        async def wish(life: Process) -> None:
+            if self._chance.random() < 0.8:  # noqa: PLR2004 -- four in five
+                await life.service.send_each_time(member, METHOD)
+            else:
+                await life.service.stop_sending(member)
+
+        await self._world.ask(f"{member} lets each payout be sent, or ends that", wish)
 
     async def adjust(self) -> None:
         """Correct a wallet, alone or with a second admin."""

@@ -32,11 +32,52 @@ class Wallets:
     requests: dict[int, Request] = field(default_factory=dict)
     adjusted: list[tuple[int, int]] = field(default_factory=list)
     found: list[str] = field(default_factory=list)
+    sent_each_time: dict[int, dict[int, int]] = field(default_factory=dict)
+    """By the members that wish it: what is still to be sent of their payouts, by batch."""
 
     def move(self, batch: int | None, person: int, cents: int) -> None:
         """Move money into a wallet, or out of it."""
         self.balances[person] += cents
         self.moves.append((batch, person, cents, self.balances[person]))
+        if batch is not None and person in self.sent_each_time:
+            self.sent_each_time[person][batch] = cents
+
+    def reverse(self, batch: int, person: int, cents: int) -> None:
+        """Take a payout out of the wallet: it is not sent any more."""
+        self.move(None, person, -cents)
+        unsent = self.sent_each_time.get(person, {})
+        if batch in unsent:
+            unsent[batch] -= cents
+
+    def send(
+        self, member: int, told: tuple[int, int] | None, limits: tuple[int, int | None], threshold: int | None
+    ) -> None:
+        """Send a member's payouts. `told` are the request's number and amount afterwards, None if nothing was sent."""
+        unsent = self.sent_each_time.get(member, {})
+        number = self.open_of(member)
+        asked = 0 if number is None else self.requests[number].cents
+        least, most = limits
+        amount = min(
+            sum(unsent.values()), self.balances[member], self.balances[member] if most is None else most - asked
+        )
+        if told is None:
+            self._require(number is not None or amount < max(least, 1), f"{amount} cents of {member} were not sent")
+            if sum(unsent.values()) <= 0:
+                unsent.clear()
+            return
+        self._require(
+            told[1] == asked + amount and amount > 0, f"{member} was sent {told[1]} cents, not {asked + amount}"
+        )
+        unsent.clear()
+        if number is None:
+            self._require(amount >= least, f"{amount} cents of {member} were sent below the minimum")
+            self.ask(told[0], member, amount, threshold)
+            return
+        one = self.requests[number]
+        self._require(one.first_approved_by is None, f"withdrawal {number} was approved, and was added to")
+        self.move(None, member, -amount)
+        one.cents += amount
+        one.needs_two = one.needs_two or (threshold is not None and one.cents >= threshold)
 
     def open_of(self, member: int) -> int | None:
         """Return the number of a member's open request."""

@@ -43,6 +43,24 @@ def _cancel(model: LedgerModel, done: Committed) -> None:
     model.wallets.give_back(number, None, WithdrawalStatus.CANCELLED)
 
 
+def _switch_on(model: LedgerModel, done: Committed) -> None:
+    model.balances.setdefault(done.arguments["user_id"], 0)
+    model.wallets.sent_each_time.setdefault(done.arguments["user_id"], {})
+
+
+def _switch_off(model: LedgerModel, done: Committed) -> None:
+    model.wallets.sent_each_time.pop(done.arguments["user_id"], None)
+
+
+def _send(model: LedgerModel, done: Committed) -> None:
+    sent = done.result
+    limits = done.arguments["minimum_cents"], done.arguments["maximum_cents"]
+    told = None if sent is None else (sent.number, sent.amount_cents)
+    model.wallets.send(done.arguments["user_id"], told, limits, done.arguments["approval_threshold_cents"])
+    if sent is not None:
+        model.wallets.requests[sent.number].version = sent.version
+
+
 def _adjust(model: LedgerModel, done: Committed) -> None:
     made = done.arguments
     threshold = made["approval_threshold_cents"]
@@ -60,5 +78,8 @@ WALLET_HANDLERS: Final[dict[str, Callable[[LedgerModel, Committed], None]]] = {
     "decisions.decline": _decline,
     "decisions.cancel": _cancel,
     "adjustments.adjust": _adjust,
+    "auto_withdrawals.switch_on": _switch_on,
+    "auto_withdrawals.switch_off": _switch_off,
+    "auto_withdrawals.send": _send,
 }
 """The model's update for each function that changes a wallet for its member or an admin."""

@@ -142,6 +142,11 @@ class World:
         assert rule is not None  # noqa: S101 -- the worlds have one
         return rule
 
+    @property
+    def minimum_cents(self) -> int:
+        """The smallest withdrawal."""
+        return self.settings.withdrawals.minimum_cents
+
     def tell(self, line: str | Committed) -> None:
         """Add a line to the story."""
         self._story.append((self.clock(), line))

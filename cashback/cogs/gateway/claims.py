@@ -14,6 +14,7 @@ from discord.ext import commands
 from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error, is_lost_race
 from cashback.database import Database, claims
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import MoneyStyle, use_money_style
 
 ACKNOWLEDGE_SECONDS: Final = 1.5
 """Discord wants an answer within three seconds. If the claim takes longer than this, the interaction is deferred."""
@@ -24,11 +25,16 @@ logger = logging.getLogger(__name__)
 class Claims:
     """Decides whether this process acts on a message or an interaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, money_style: MoneyStyle | None = None) -> None:
+        """Claim in this ledger. `money_style` is how the answers write amounts."""
         self._database = database
+        self._money_style = money_style
 
     async def win(self, event_id: int) -> bool:
         """Claim a message; return False if it is already claimed. Raises CashbackError if the ledger cannot be used."""
+        if self._money_style is not None:
+            # The library runs commands and presses in tasks of its own, which know nothing of our settings.
+            use_money_style(self._money_style)
         return await self._database.write(claims.claim, event_id, now=self._database.now())
 
     async def win_interaction(self, interaction: discord.Interaction[Any]) -> bool:

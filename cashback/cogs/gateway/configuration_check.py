@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import discord
 
@@ -16,6 +17,7 @@ from cashback.domain.errors import CashbackError
 from cashback.settings import RoleIds, everyone_in_roles
 
 REQUEST_SECONDS: Final = 10
+REAL_HOSTS: Final = ("discord.com", "discordapp.com", "canary.discord.com", "ptb.discord.com")
 MOST_SERVERS_ASKED: Final = 20
 """A bot in more servers that names none of them is checked when the gateway has shown them."""
 
@@ -42,6 +44,11 @@ class Needs:
     audit_channel_id: int | None
     guild_ids: tuple[int, ...]
     post_line: Callable[[str], Awaitable[None]] | None = None
+
+
+def is_real_discord() -> bool:
+    """Return whether the library's requests go to Discord itself, not to another server that speaks its API."""
+    return urlsplit(discord.http.Route.BASE).hostname in REAL_HOSTS
 
 
 async def check_before_connecting(client: discord.Client, needs: Needs) -> None:

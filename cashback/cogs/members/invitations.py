@@ -55,18 +55,20 @@ class Invitations(MemberCog):
         if code is None:
             embed = member_embeds.before_code(self._member_facts.terms)
         else:
-            embed = await self._enter(interaction.guild, interaction.user.id, code, cause=interaction.id)
+            embed = await self._enter(interaction.guild, interaction.user, code, cause=interaction.id)
         await interaction.followup.send(embed=embed, ephemeral=True)
 
     @own_commands.typed(name="setref", usage="CODE", ignore_extra=False)
     async def typed_setref(self, ctx: commands.Context[Any], code: str) -> None:
         """Record the member's referrer: the sentence that `/invite` gives to share has this command."""
-        embed = await self._enter(ctx.guild, ctx.author.id, code, cause=ctx.message.id)
+        embed = await self._enter(ctx.guild, ctx.author, code, cause=ctx.message.id)
         await ctx.send(embed=embed, reference=ctx.message.to_reference(fail_if_not_exists=False))
 
-    async def _enter(self, guild: discord.Guild | None, member_id: int, code: str, *, cause: object) -> discord.Embed:
+    async def _enter(
+        self, guild: discord.Guild | None, member: discord.abc.User, code: str, *, cause: object
+    ) -> discord.Embed:
         """Record a code; return what the member is told, and send a note to both."""
-        referrer_id = read_code(code)
+        member_id, referrer_id = member.id, read_code(code)
         referrer = await _find(guild, referrer_id)
         try:
             await self._service.enter_code(
@@ -74,6 +76,7 @@ class Invitations(MemberCog):
                 referrer_id,
                 in_server=referrer is not None,
                 is_bot=referrer is not None and referrer.bot,
+                joined_at=member.joined_at if isinstance(member, discord.Member) else None,
             )
         except ReferralRefusedError as refused:
             known = await self._database.get_referrer_for_user(member_id)

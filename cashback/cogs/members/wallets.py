@@ -1,6 +1,6 @@
-"""`/wallet` and `/withdraw`: a member's wallet, and getting money out of it."""
+"""`/wallet`, `/withdraw` and `/autowithdraw`: a member's wallet, and getting money out of it."""
 
-from typing import Any
+from typing import Any, Final
 
 import discord
 from discord import app_commands
@@ -10,6 +10,8 @@ from cashback.cogs.buttons.withdrawals import cancel_view
 from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import wallet_embeds
 from cashback.domain.money import parse_typed_dollars
+
+OFF: Final = "off"
 
 
 class WalletCommands(MemberCog):
@@ -24,7 +26,7 @@ class WalletCommands(MemberCog):
 
     @app_commands.command(name="withdraw", description="Get money out of your wallet.")
     @app_commands.describe(
-        amount="The amount in dollars, for example 12.50.",
+        amount="The amount, for example 12.50.",
         method="One of the methods that /wallet shows.",
         to="Where it goes to, if the method needs it; only admins see it.",
     )
@@ -37,3 +39,18 @@ class WalletCommands(MemberCog):
         cents = parse_typed_dollars(amount)
         asked = await self._service.request_withdrawal(interaction.user.id, cents, method, to)
         await interaction.followup.send(embed=wallet_embeds.note(asked), view=cancel_view(asked), ephemeral=True)
+
+    @app_commands.command(name="autowithdraw", description="Send each payout on by itself, or stop that.")
+    @app_commands.describe(
+        method="One of the methods that /wallet shows, or off.",
+        to="Where it goes to, if the method needs it; only admins see it.",
+    )
+    @app_commands.guild_only()
+    @claimed
+    async def autowithdraw(self, interaction: discord.Interaction[Any], method: str, to: str | None = None) -> None:
+        """Turn later payouts into requests at once, or leave them in the wallet."""
+        if method.strip().lower() == OFF:
+            await self._service.stop_sending(interaction.user.id)
+        else:
+            await self._service.send_each_time(interaction.user.id, method, to)
+        await self._send_page(interaction, Page.WALLET)

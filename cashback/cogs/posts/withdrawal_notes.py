@@ -1,4 +1,4 @@
-"""Tells members what became of their withdrawals, wherever it was decided, and erases old destinations."""
+"""Sends payouts on for members that wish it, tells them what became of their withdrawals, erases old destinations."""
 
 import logging
 from typing import Final
@@ -36,9 +36,10 @@ class WithdrawalNotes:
             await anyio.sleep(POLL_SECONDS)
 
     async def send_due(self) -> None:
-        """Queue a note for each status that a member was not told about, and erase what is due."""
+        """Send payouts on, queue a note for each status that a member was not told about, and erase what is due."""
+        await self._service.send_new_payouts()
         for each in await self._database.read(withdrawals.untold, limit=AT_ONCE):
             await self._database.write(withdrawals.mark_told, each.number, each.status)
-            cause = f"withdrawal {each.number} {each.status}"
+            cause = f"withdrawal {each.version} {each.number} {each.status}"
             self._note_sender.enqueue(each.user_id, wallet_embeds.note(each), cause=cause)
         await self._service.erase_destinations()

@@ -49,6 +49,9 @@ class ProgramTerms:
     withdrawals: bool
     prefix: str
     brand_name: str
+    only_new_members_days: int = 0
+    earns_for_days: int | None = None
+    monthly_cap_cents: int | None = None
 
     @property
     def percent(self) -> str:
@@ -74,10 +77,26 @@ def how_it_works(terms: ProgramTerms) -> str:
     lines = [f"You earn **{terms.percent}** of each purchase by members who entered your code."]
     if terms.holding_days:
         lines.append(f"It is payable {counted(terms.holding_days, 'day')} after the purchase (the holding period).")
+    lines += limits_of(terms)
     if terms.min_payout_cents > 1:
         lines.append(f"It is paid when it reaches the minimum payout of {dollars(terms.min_payout_cents)}.")
     lines.append("It goes into your wallet automatically, and you get a message.")
     return "\n".join(lines)
+
+
+def limits_of(terms: ProgramTerms) -> list[str]:
+    """Explain whose code counts, how long a referral earns, and up to what."""
+    lines = []
+    if terms.only_new_members_days:
+        days = counted(terms.only_new_members_days, "day")
+        lines.append(f"Only members who joined this server in the last {days} can enter a code.")
+    if terms.earns_for_days is not None:
+        days = counted(terms.earns_for_days, "day")
+        lines.append(f"A referral earns for {days}; later purchases earn nothing.")
+    if terms.monthly_cap_cents is not None:
+        cap = dollars(terms.monthly_cap_cents)
+        lines.append(f"You earn at most {cap} by the purchases of one month; what is above it is not earned.")
+    return lines
 
 
 def invitation(

@@ -31,6 +31,9 @@ def wallet(shown: Wallet, terms: WithdrawalSettings) -> discord.Embed:
     waiting = shown.open_withdrawal
     if waiting is not None:
         embed.add_field(name="Requested", value=f"{dollars(waiting.amount_cents)} by {waiting.method}")
+    if shown.auto_withdrawal is not None:
+        by = shown.auto_withdrawal.method
+        embed.add_field(name="Each Payout", value=f"is sent by {by}; `/autowithdraw` `off` stops that")
     lines = [_line(entry) for entry in shown.entries] or ["No transactions found."]
     embed.add_field(name="Last Transactions", value=_fitted(lines), inline=False)
     embed.add_field(name="Withdraw", value=how_to_withdraw(terms), inline=False)
@@ -63,6 +66,7 @@ def how_to_withdraw(terms: WithdrawalSettings) -> str:
     limits = f"From {dollars(terms.minimum_cents)}"
     limits += f" to {dollars(terms.maximum_cents)}" if terms.maximum_cents is not None else ""
     age = f"; your account must be {counted(terms.account_age_days, 'day')} old" if terms.account_age_days else ""
+    methods.append("`/autowithdraw` sends each later payout by one of these.")
     return clip("\n".join([*methods, f"{limits}, one request at a time{age}."]), FIELD_LENGTH)
 
 

@@ -7,10 +7,16 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, Select, and_, exists, func, not_, or_, select
 
 from cashback.database.integrity.checks import finds
-from cashback.database.tables import audit_log, wallet_adjustments, wallet_transactions, withdrawals
+from cashback.database.tables import (
+    audit_log,
+    wallet_adjustments,
+    wallet_transactions,
+    withdrawal_additions,
+    withdrawals,
+)
 from cashback.database.wallets import adjustments, decisions
 from cashback.database.wallets.moves import ADJUSTMENT, RETURN, WITHDRAWAL
-from cashback.database.wallets.withdrawals import REQUESTED, fingerprint
+from cashback.database.wallets.withdrawals import RAISED, REQUESTED, fingerprint
 from cashback.domain.withdrawals import WithdrawalStatus
 
 ENTRIES: Final = {
@@ -25,13 +31,35 @@ ENTRIES: Final = {
 def wrong_debits() -> Select[Any]:
     """Find requests whose amount did not leave the wallet."""
     asked, moves = withdrawals.c, wallet_transactions.c
+    sums = select(func.coalesce(func.sum(withdrawal_additions.c.amount_cents), 0))
+    added = sums.where(withdrawal_additions.c.number == asked.number).correlate(withdrawals)
     return (
         select(asked.number, asked.user_id, asked.amount_cents)
         .join_from(withdrawals, wallet_transactions, moves.id == asked.debit_id, isouter=True)
         .where(
             or_(
                 moves.id.is_(None),
-                moves.amount_cents != -asked.amount_cents,
+                moves.amount_cents != added.scalar_subquery() - asked.amount_cents,
+                moves.user_discord_id != asked.user_id,
+                moves.transaction_type != WITHDRAWAL,
+            )
+        )
+    )
+
+
+@finds("withdrawal {number} was raised by {amount_cents} cents, the transaction {debit_id} of that differs")
+def wrong_additions() -> Select[Any]:
+    """Find additions to requests whose amount did not leave the wallet."""
+    added, asked, moves = withdrawal_additions.c, withdrawals.c, wallet_transactions.c
+    return (
+        select(added.number, added.amount_cents, added.debit_id)
+        .join_from(withdrawal_additions, withdrawals, asked.number == added.number, isouter=True)
+        .join(wallet_transactions, moves.id == added.debit_id, isouter=True)
+        .where(
+            or_(
+                moves.id.is_(None),
+                asked.number.is_(None),
+                moves.amount_cents != -added.amount_cents,
                 moves.user_discord_id != asked.user_id,
                 moves.transaction_type != WITHDRAWAL,
             )
@@ -70,7 +98,7 @@ def transactions_without_cause() -> Select[Any]:
     return select(moves.id, moves.user_discord_id, moves.transaction_type).where(
         moves.transaction_type.in_([WITHDRAWAL, RETURN, ADJUSTMENT]),
         or_(
-            unnamed(WITHDRAWAL, withdrawals.c.debit_id),
+            and_(unnamed(WITHDRAWAL, withdrawals.c.debit_id), unnamed(WITHDRAWAL, withdrawal_additions.c.debit_id)),
             unnamed(RETURN, withdrawals.c.return_id),
             unnamed(ADJUSTMENT, wallet_adjustments.c.transaction_id),
         ),
@@ -116,26 +144,27 @@ def unrecorded(connection: Connection) -> Iterator[str]:
 
 def _entries(connection: Connection) -> dict[tuple[str, int], list[dict[str, Any]]]:
     """Return the audit entries about wallets by their action and number: the details, the actor and the moment."""
-    actions = [REQUESTED, decisions.FIRST_APPROVED, *ENTRIES.values(), adjustments.ADJUSTED]
+    actions = [REQUESTED, RAISED, decisions.FIRST_APPROVED, *ENTRIES.values(), adjustments.ADJUSTED]
     query = select(audit_log.c.action, audit_log.c.actor, audit_log.c.at, audit_log.c.details)
     told: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for action, actor, at, text in connection.execute(query.where(audit_log.c.action.in_(actions))):
         entry = {**json.loads(text), "actor": actor, "at": at}
-        number = entry["transaction" if action == adjustments.ADJUSTED else "withdrawal"]
+        number = entry["transaction" if action in {adjustments.ADJUSTED, RAISED} else "withdrawal"]
         told.setdefault((action, number), []).append(entry)
     return told
 
 
 def _expected(connection: Connection) -> Iterator[tuple[str, int, str, dict[str, Any]]]:
     """Yield what the audit log must have of each row: its kind, number, an action, and parts of the entry."""
+    additions: dict[int, list[Row[Any]]] = {}
+    for row in connection.execute(select(withdrawal_additions).order_by(withdrawal_additions.c.debit_id)):
+        additions.setdefault(row.number, []).append(row)
+        expected = {"withdrawal": row.number, "amount_cents": row.amount_cents, "at": row.added_at}
+        yield "addition", row.debit_id, RAISED, expected
     for row in connection.execute(select(withdrawals).order_by(withdrawals.c.number)):
-        for action, expected in _steps(row):
-            yield (
-                "withdrawal",
-                row.number,
-                action,
-                {"user_id": row.user_id, "amount_cents": row.amount_cents} | expected,
-            )
+        whose = {"user_id": row.user_id, "amount_cents": row.amount_cents}
+        for action, expected in _steps(row, additions.get(row.number, [])):
+            yield "withdrawal", row.number, action, whose | expected
     for row in connection.execute(select(wallet_adjustments)):
         expected = {"user_id": row.user_id, "amount_cents": row.amount_cents, "reason": row.reason}
         expected |= {"why_two": row.needs_second_approver, "approver_id": row.approver_id}
@@ -143,9 +172,12 @@ def _expected(connection: Connection) -> Iterator[tuple[str, int, str, dict[str,
         yield "adjustment", row.transaction_id, adjustments.ADJUSTED, expected
 
 
-def _steps(row: Row[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _steps(row: Row[Any], added: list[Row[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what was done about a withdrawal: the request, the first approval, the decision."""
-    asked = {"method": row.method, "why_two": row.needs_second_approver, "at": row.requested_at}
+    first_cents = row.amount_cents - sum(each.amount_cents for each in added)
+    asked = {"method": row.method, "amount_cents": first_cents, "at": row.requested_at}
+    if not added:
+        asked["why_two"] = row.needs_second_approver
     is_open = row.status == WithdrawalStatus.REQUESTED
     if row.destination is not None or is_open or row.erased_at is None:
         asked["destination"] = fingerprint(row.destination)
@@ -160,6 +192,7 @@ def _steps(row: Row[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 CHECKS: Final = (
     wrong_debits,
+    wrong_additions,
     wrong_returns,
     transactions_without_cause,
     wrong_adjustments,

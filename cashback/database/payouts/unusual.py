@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, select
 
 from cashback.database.payouts.plans import Plan
-from cashback.database.tables import cashback_origin, payout_batches, payouts, users
+from cashback.database.tables import cashback_origin, payout_batches, payout_shares, payouts, referrals, users
 from cashback.domain.model import BatchLimits, BatchMode, BatchStatus
 from cashback.domain.money import dollars
+from cashback.domain.snowflakes import id_at
 
 BATCHES_COMPARED = 8
 FEWEST_COMPARED = 3
@@ -15,6 +16,9 @@ FEWEST_COMPARED = 3
 
 FEWEST_SHARING = 3
 """Of two, one always has half."""
+
+FEWEST_TOGETHER = 2
+MOST_NAMED = 3
 
 
 def find(connection: Connection, number: int, plan: Plan, now: datetime, terms: BatchLimits) -> list[str]:
@@ -24,7 +28,7 @@ def find(connection: Connection, number: int, plan: Plan, now: datetime, terms: 
         _one_takes_most(connection, number, plan, terms),
         _new_accounts(connection, number, now, terms),
     ]
-    return [sentence for sentence in found if sentence is not None]
+    return [sentence for sentence in found if sentence is not None] + _young_together(connection, number, now, terms)
 
 
 def _larger_than_usual(connection: Connection, number: int, cents: int, terms: BatchLimits) -> str | None:
@@ -82,3 +86,26 @@ def _new_accounts(connection: Connection, number: int, now: datetime, terms: Bat
     accounts = "1 account takes" if count == 1 else f"{count:,} accounts take"
     known = f"known here for less than {terms.new_account_days} days"
     return f"{accounts} {dollars(cents)} of it and {'is' if count == 1 else 'are'} {known}."
+
+
+def _young_together(connection: Connection, number: int, now: datetime, terms: BatchLimits) -> list[str]:
+    """Name the referrers for whom several accounts earn that Discord created less than `new_account_days` ago."""
+    if terms.new_account_cents is None:
+        return []
+    since, until = id_at(now - timedelta(days=terms.new_account_days)), id_at(now)
+    count, cents = func.count().label("count"), func.sum(payout_shares.c.payable_cents).label("cents")
+    query = (
+        select(payout_shares.c.referrer_id, count, cents)
+        .join_from(payout_shares, referrals, referrals.c.id == payout_shares.c.referral_id)
+        .where(payout_shares.c.batch_number == number, payout_shares.c.payable_cents > 0)
+        .where(referrals.c.referred_user_id.between(since, until))
+        .group_by(payout_shares.c.referrer_id)
+        .having(func.count() >= FEWEST_TOGETHER)
+        .order_by(cents.desc(), payout_shares.c.referrer_id)
+        .limit(MOST_NAMED)
+    )
+    return [
+        f"{row.count} accounts younger than {terms.new_account_days} days earn {dollars(row.cents)} together for Member"
+        f" {row.referrer_id}."
+        for row in connection.execute(query)
+    ]

@@ -25,6 +25,7 @@ from cashback.database.tables import (
 )
 from cashback.domain.extras import Library
 from cashback.domain.model import PayoutStatus
+from cashback.domain.money import DOLLARS, money_style
 
 COLUMNS: Final = (
     "batch_id",
@@ -207,8 +208,19 @@ def totals(connection: Connection, period: Period) -> ExportTotals:
 
 
 def _dollars(cents: ColumnElement[int]) -> ColumnElement[str]:
-    """Format cents as dollars in SQL, without a float."""
-    return cast(cents // 100, String) + "." + func.substr(cast(100 + cents % 100, String), 2, type_=String())
+    """Format cents in the currency in SQL, without a float."""
+    unit = 10 ** money_style().decimals
+    if unit == 1:
+        return cast(cents, String)
+    return cast(cents // unit, String) + "." + func.substr(cast(unit + cents % unit, String), 2, type_=String())
+
+
+def columns() -> Sequence[str]:
+    """Name the columns: those with amounts name the currency."""
+    currency = money_style().currency
+    if currency == DOLLARS:
+        return COLUMNS
+    return [name.replace("_dollars", f"_{currency.lower()}") for name in COLUMNS]
 
 
 def _iso(moment: ColumnElement[datetime]) -> ColumnElement[str]:
@@ -227,7 +239,7 @@ def write_file(connection: Connection, period: Period, path: Path, *, with_total
     if with_totals:
         values = chain(values, [_totals_row(summed)])
     write = _write_xlsx if path.suffix == ".xlsx" else _write_csv
-    write(path, COLUMNS, values)
+    write(path, columns(), values)
     if not with_totals:
         _write_csv(totals_path(path), [field.name for field in fields(summed)], [astuple(summed)])
     return summed
@@ -244,7 +256,7 @@ def _totals_row(summed: ExportTotals) -> Sequence[Any]:
     for name in ("approved", "paid", "reversed", "net"):
         cents = getattr(summed, f"{name}_cents")
         row[COLUMNS.index(f"{name}_cents")] = cents
-        row[COLUMNS.index(f"{name}_dollars")] = f"{cents // 100}.{cents % 100:02}"
+        row[COLUMNS.index(f"{name}_dollars")] = money_style().plain(cents)
     return row
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from cashback.database.referral_program import coverage
+from cashback.database.referral_program import caps, coverage
 from cashback.database.referral_program.blacklist import blacklisted
+from cashback.database.referral_program.pending import PPM
 from cashback.database.referral_program.refunds import Order, find_order
 from cashback.database.tables import (
     intakes,
@@ -20,14 +21,21 @@ from cashback.database.tables import (
     referrals,
     unmatched_purchases,
 )
-from cashback.domain.earning import MAIN, order_key
+from cashback.domain.earning import ANY_TIME, MAIN, EarningDates, order_key
 from cashback.domain.orders import OrderCorrection, OrderFacts, OrderPart, OrderRefund
 
 
-def find_orders(connection: Connection, order_id: str, now: datetime, *, source: str | None = None) -> list[OrderFacts]:
+def find_orders(
+    connection: Connection,
+    order_id: str,
+    now: datetime,
+    *,
+    source: str | None = None,
+    dates: EarningDates = ANY_TIME,
+) -> list[OrderFacts]:
     """Find the orders with this id: at most one of each shop, or of the one that is named."""
     sources = [source] if source is not None else _sources(connection)
-    found = (_in_shop(connection, each, order_id, now) for each in sources)
+    found = (_in_shop(connection, each, order_id, now, dates) for each in sources)
     return [facts for facts in found if facts is not None]
 
 
@@ -36,7 +44,9 @@ def _sources(connection: Connection) -> list[str]:
     return [MAIN, *(each for each in sorted(connection.scalars(query)) if each != MAIN)]
 
 
-def _in_shop(connection: Connection, source: str, order_id: str, now: datetime) -> OrderFacts | None:
+def _in_shop(
+    connection: Connection, source: str, order_id: str, now: datetime, dates: EarningDates
+) -> OrderFacts | None:
     key = order_key(order_id)
     order = find_order(connection, source, key)
     kept = select(func.count()).where(
@@ -62,14 +72,14 @@ def _in_shop(connection: Connection, source: str, order_id: str, now: datetime) 
         order_id=order.order_id,
         amount_cents=order.amount_cents,
         intake_number=order.rows[0].intake_number,
-        parts=tuple(_part(connection, row, now) for row in order.rows),
+        parts=tuple(_part(connection, row, now, dates) for row in order.rows),
         refunds=tuple(_refunds(connection, source, order)),
         corrections=tuple(_corrections(connection, source, order)),
         kept_refunds=connection.scalars(kept).one(),
     )
 
 
-def _part(connection: Connection, row: Row[Any], now: datetime) -> OrderPart:
+def _part(connection: Connection, row: Row[Any], now: datetime, dates: EarningDates) -> OrderPart:
     referral = connection.execute(select(referrals).where(referrals.c.id == row.referral_id)).one_or_none()
     start, end = (0, 0) if referral is None else coverage.span_of(connection, referral, row)
     is_held = row.payable_at is not None and row.payable_at > now
@@ -92,9 +102,19 @@ def _part(connection: Connection, row: Row[Any], now: datetime) -> OrderPart:
         recorded_at=row.recorded_at,
         payable_at=row.payable_at,
         is_blacklisted=row.referrer_user_id is not None and blacklisted(connection, row.referrer_user_id),
+        is_capped=referral is not None and _is_capped(connection, row, dates),
+        is_over=referral is not None and dates.is_over(row.purchased_at, referral.created_at),
         is_unlinked=referral is not None and referral.cashback_unlinked_at is not None,
         has_referrer_now=connection.scalar(referred) is not None,
     )
+
+
+def _is_capped(connection: Connection, row: Row[Any], dates: EarningDates) -> bool:
+    """Return whether the referrer reached the cap of the purchase's month."""
+    if dates.monthly_cap_cents is None:
+        return False
+    earned = caps.earned_in_month(connection, row.referrer_user_id, row.purchased_at)
+    return bool(earned + row.amount_cents >= dates.monthly_cap_cents * PPM)
 
 
 def _paid(connection: Connection, referral: Row[Any], start: int, end: int) -> Iterator[tuple[str | None, int]]:

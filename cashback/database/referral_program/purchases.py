@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, exists, 
 
 from cashback.database.bulk import among, execute_many, is_among, listed, rows_of
 from cashback.database.referral_program.blacklist import blacklisted_among
+from cashback.database.referral_program.caps import MonthlyCaps
 from cashback.database.referral_program.kept_refunds import apply_kept
 from cashback.database.referral_program.pending import PPM
 from cashback.database.referral_program.people import check_id
@@ -89,6 +90,7 @@ class _Accrual:
     carry: int
     referred_at: datetime | None
     is_unlinked: bool
+    referrer_id: int
     spend_cents: int = 0
     earned_cents: int = 0
     held_until: datetime | None = None
@@ -96,6 +98,14 @@ class _Accrual:
     def counts(self, purchased_at: datetime, dates: EarningDates) -> bool:
         """Return whether a purchase of that time belongs to the referral."""
         return not self.is_unlinked and dates.earns(purchased_at, self.referred_at)
+
+    def limited(
+        self, rate_ppm: int, purchased_at: datetime, amount_cents: int, dates: EarningDates, caps: MonthlyCaps
+    ) -> int:
+        """Return the rate at which a purchase earns: none if the referral is over, less from the monthly cap on."""
+        if dates.is_over(purchased_at, self.referred_at):
+            return 0
+        return caps.limited(self.referrer_id, purchased_at, amount_cents, rate_ppm)
 
     def earn(self, millionths: int) -> int:
         """Add what a purchase earns, in millionths of a cent; return the whole cents and carry the rest to the next."""
@@ -127,7 +137,8 @@ def record_purchases(
     """Record purchases in the order given and accrue what they earn; return the outcome of each.
 
     An order that is already recorded counts once; one recorded with another buyer or amount is excluded as conflicting.
-    If the buyer was not referred by then, or the referrer is blacklisted, the purchase earns nothing. The earnings are
+    If the buyer was not referred by then, the referrer is blacklisted or has reached the monthly cap, or the referral
+    has earned long enough, the purchase earns nothing. The earnings are
     payable `holding_days` after the purchase. A purchase without a referral keeps its rate, and is looked at again
     when the referral comes (`waiting.py`). Refunds that came before are applied, and an order that waited for its
     member is settled by the `actor`.
@@ -137,6 +148,7 @@ def record_purchases(
     known = known_orders(connection, keys, origin.source)
     accruals = _accruals(connection, {purchase.buyer_id for purchase in purchases})
     waited = _unmatched_rates(connection, keys, origin.source)
+    caps = MonthlyCaps(connection, dates.monthly_cap_cents)
     answers: list[RecordedPurchase] = []
     rows = []
     for key, (_, buyer_id, amount_cents, told_at) in zip(keys, purchases, strict=True):
@@ -159,6 +171,7 @@ def record_purchases(
             earned_at_ppm = 0
         if accrual is not None and accrual.counts(purchased_at, dates):
             referral_id = accrual.referral_id
+            earned_at_ppm = accrual.limited(earned_at_ppm, purchased_at, amount_cents, dates, caps)
             accrual.spend_cents += amount_cents
             if earned_at_ppm:
                 earned = accrual.earn(amount_cents * earned_at_ppm)
@@ -290,7 +303,12 @@ def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
     barred = blacklisted_among(connection, {row[3] for row in rows})
     return {
         buyer: _Accrual(
-            referral_id, referrer not in barred and unlinked_at is None, carry, referred_at, unlinked_at is not None
+            referral_id,
+            referrer not in barred and unlinked_at is None,
+            carry,
+            referred_at,
+            unlinked_at is not None,
+            referrer,
         )
         for buyer, referral_id, carry, referrer, referred_at, unlinked_at in rows
     }

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, Connection, Integer, Text, exists, or_, selec
 
 from cashback.database.bulk import among, execute_many, is_among, rows_of
 from cashback.database.referral_program.blacklist import blacklisted_among
+from cashback.database.referral_program.caps import MonthlyCaps
 from cashback.database.referral_program.pending import PPM
 from cashback.database.referral_program.purchases import Added, add_to_referrals
 from cashback.database.tables import is_waiting, referral_purchases, referrals
@@ -71,16 +72,19 @@ def count_waiting(
         query = query.where(or_(referred.is_(None), bought > referred if is_later else bought >= referred))
     rows: Sequence[Any] = connection.execute(query, {} if buyers is None else among(buyers)).all()
     found = [row for row in rows if dates.earns(row.purchased_at, row.created_at)]
-    return _count(connection, found) if found else 0
+    return _count(connection, found, dates) if found else 0
 
 
-def _count(connection: Connection, found: Sequence[Any]) -> int:
+def _count(connection: Connection, found: Sequence[Any], dates: EarningDates) -> int:
+    caps = MonthlyCaps(connection, dates.monthly_cap_cents)
     barred = blacklisted_among(connection, {row.referrer_user_id for row in found})
     added: dict[int, Added] = {}
     counted = []
     for row in found:
-        rate_ppm = 0 if row.referrer_user_id in barred else row.rate_ppm
+        is_earning = row.referrer_user_id not in barred and not dates.is_over(row.purchased_at, row.created_at)
         kept_cents = row.amount_cents - row.refunded_cents
+        rate_ppm = row.rate_ppm if is_earning else 0
+        rate_ppm = caps.limited(row.referrer_user_id, row.purchased_at, kept_cents, rate_ppm)
         to_add = added.setdefault(row.referral_id, Added(row.referral_id, row.cashback_carry_ppm))
         earned, to_add.carry = divmod(to_add.carry + kept_cents * rate_ppm, PPM)
         to_add.earned_cents += earned

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Row, Select, and_, or_, select
 from cashback.database.referral_program.people import check_id
 from cashback.database.tables import is_requested, payout_batches, users, wallet_transactions
 from cashback.database.tables import withdrawals as withdrawals_table
-from cashback.database.wallets import moves, withdrawals
+from cashback.database.wallets import auto_withdrawals, moves, withdrawals
 from cashback.domain.withdrawals import Wallet, WalletEntry, WalletLine
 
 PAYOUT: Final = "referral_cashback"
@@ -26,6 +26,7 @@ def wallet_of(connection: Connection, user_id: int, *, limit: int) -> Wallet:
         balance_cents=moves.balance_of(connection, user_id),
         entries=[_entry(row) for row in connection.execute(query)],
         withdrawals=found,
+        auto_withdrawal=auto_withdrawals.of_member(connection, user_id),
     )
 
 

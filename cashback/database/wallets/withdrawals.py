@@ -1,20 +1,23 @@
 """Withdrawals: a member asks, and the amount leaves the wallet at once. `decisions.py` has what admins do then."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.people import check_id, ensure_users
-from cashback.database.tables import is_requested, is_untold, withdrawals
+from cashback.database.tables import is_requested, is_untold, withdrawal_additions, withdrawals
 from cashback.database.wallets import moves
-from cashback.domain.errors import CashbackError, WithdrawalRefusedError
+from cashback.domain.errors import CashbackError, StaleBatchError, WithdrawalRefusedError
 from cashback.domain.money import dollars
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 
 REQUESTED: Final = "withdrawal_requested"
+RAISED: Final = "withdrawal_raised"
+EXPORTED: Final = "withdrawals_exported"
 
 
 def request(
@@ -70,6 +73,56 @@ def request(
     details |= {"why_two": needs_two, "destination": fingerprint(destination)}
     add_entry(connection, at=now, actor=actor, action=REQUESTED, details=details)
     return find(connection, number)
+
+
+def add(
+    connection: Connection,
+    waiting: Withdrawal,
+    cents: int,
+    *,
+    actor: str,
+    now: datetime,
+    approval_threshold_cents: int | None = None,
+) -> Withdrawal:
+    """Take a further amount out of the wallet into an open request that no admin has begun with.
+
+    Raises StaleBatchError if it changed in the meantime, or WithdrawalRefusedError if the wallet holds less.
+    """
+    total = waiting.amount_cents + cents
+    needs_two = waiting.needs_second_approver or why_two(total, approval_threshold_cents)
+    debit = moves.move(
+        connection,
+        waiting.user_id,
+        -cents,
+        kind=moves.WITHDRAWAL,
+        description=f"Withdrawal {waiting.number} - {waiting.method}",
+        details={"withdrawal": waiting.number, "method": waiting.method},
+        now=now,
+    )
+    addition = {"debit_id": debit, "number": waiting.number, "amount_cents": cents, "added_at": now}
+    connection.execute(insert(withdrawal_additions).values(addition))
+    as_it_was = and_(
+        withdrawals.c.number == waiting.number,
+        is_requested,
+        withdrawals.c.amount_cents == waiting.amount_cents,
+        withdrawals.c.first_approved_by.is_(None),
+        withdrawals.c.exported_at.is_(None),
+    )
+    raised = update(withdrawals).where(as_it_was)
+    values = {"amount_cents": total, "needs_second_approver": needs_two, "told_status": None}
+    if connection.execute(raised.values(values)).rowcount != 1:
+        raise StaleBatchError(f"Withdrawal {waiting.number} changed in the meantime; nothing was added to it.")
+    details = {"withdrawal": waiting.number, "transaction": debit, "user_id": waiting.user_id, "amount_cents": cents}
+    add_entry(connection, at=now, actor=actor, action=RAISED, details=details | {"why_two": needs_two})
+    return find(connection, waiting.number)
+
+
+def record_export(connection: Connection, listed: Sequence[Withdrawal], *, actor: str, now: datetime) -> None:
+    """Record that open requests are in a list for a bank."""
+    numbers = withdrawals.c.number.in_([each.number for each in listed])
+    connection.execute(update(withdrawals).where(numbers, is_requested).values(exported_at=now))
+    details = {"withdrawals": len(listed), "total_cents": sum(each.amount_cents for each in listed)}
+    add_entry(connection, at=now, actor=actor, action=EXPORTED, details=details)
 
 
 _NEXT: Final = select(func.coalesce(func.max(withdrawals.c.number), 0) + 1)
@@ -149,4 +202,5 @@ def _withdrawal(row: Row[Any]) -> Withdrawal:
         reference=row.reference,
         reason=row.reason,
         erased_at=row.erased_at,
+        exported_at=row.exported_at,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from cashback.domain.errors import NotAllowedError, ReferralRefusedError
 from cashback.services import CLI, Actor, AdminService, Source, read_code
-from cashback.settings import RoleIds, Settings
+from cashback.settings import ReferralSettings, RoleIds, Settings
 from tests.conftest import LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
@@ -58,7 +59,7 @@ async def test_own_code_is_refused(service: AdminService) -> None:
     ],
 )
 async def test_code_of_stranger_or_bot_is_refused(
-    service: AdminService, till: LedgerFixture, facts: dict[str, bool], said: str
+    service: AdminService, till: LedgerFixture, facts: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ReferralRefusedError, match=said):
         await service.enter_code(2, 1, **facts)
@@ -191,3 +192,37 @@ async def test_non_admin_change_is_refused_and_audited(
         await act(service)
     assert till.money() == before
     assert [(actor, action) for actor, action, _ in audit(till)] == [("discord:9", "refused")]
+
+
+@pytest.mark.parametrize(
+    ("days", "joined", "said"),
+    [
+        (0, None, None),
+        (0, timedelta(days=900), None),
+        (7, timedelta(days=6, hours=23), None),
+        (
+            7,
+            timedelta(days=7, seconds=1),
+            r"joined this server in the last 7 days can enter a code; you are here since",
+        ),
+        (1, timedelta(days=2), "in the last 1 day can"),
+        (7, None, "for an unknown time"),
+    ],
+)
+async def test_only_new_members_can_enter_a_code(
+    till: LedgerFixture, days: int, joined: timedelta | None, said: str | None
+) -> None:
+    terms = ReferralSettings(only_new_members_days=days)
+    settings = Settings(role_ids=RoleIds(admin=ADMIN_ROLE), referral_settings=terms)
+    service = AdminService(till.database, settings, lambda _number: 0)
+    joined_at = None if joined is None else till.clock() - joined
+
+    async def enter_code() -> int:
+        return await service.enter_code(2, 1, in_server=True, is_bot=False, joined_at=joined_at)
+
+    if said is None:
+        assert await enter_code() == 1
+        return
+    with pytest.raises(ReferralRefusedError, match=said):
+        await enter_code()
+    assert await service.link(ADMIN, 1, 2, reason="known") == 1

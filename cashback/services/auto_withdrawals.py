@@ -1,0 +1,74 @@
+"""Auto-withdrawals: members switch them on, and the process that pays sends their payouts."""
+
+from cashback.database.wallets import auto_withdrawals, withdrawals
+from cashback.domain.errors import StaleBatchError, WithdrawalRefusedError
+from cashback.domain.withdrawals import AutoWithdrawal, Withdrawal
+from cashback.services.actors import Actor, Source
+from cashback.services.wallets import Wallets
+
+
+class AutoWithdrawals(Wallets):
+    """Turns payouts into requests for the members that wish it."""
+
+    _seen = (-1, -1)
+
+    async def send_each_time(self, member_id: int, method: str, destination: str | None = None) -> None:
+        """Send a member's later payouts by this method. Raises WithdrawalRefusedError; then nothing changes."""
+        method, encrypted = self._require_way(member_id, method, destination)
+        await self._database.write(
+            auto_withdrawals.switch_on,
+            member_id,
+            method,
+            encrypted,
+            actor=str(Actor(source=Source.DISCORD, user_id=member_id)),
+            now=self._database.now(),
+        )
+
+    async def stop_sending(self, member_id: int) -> None:
+        """Leave a member's payouts in the wallet. Raises WithdrawalRefusedError if they are not sent."""
+        actor = str(Actor(source=Source.DISCORD, user_id=member_id))
+        if not await self._database.write(
+            auto_withdrawals.switch_off, member_id, actor=actor, now=self._database.now()
+        ):
+            raise WithdrawalRefusedError("Your payouts are not sent each time; they stay in your wallet.")
+
+    async def send_new_payouts(self) -> list[Withdrawal]:
+        """Turn new payouts into requests, each once; return the requests. Those that must wait are tried again."""
+        terms = self._settings.withdrawals
+        newest = await self._database.read(auto_withdrawals.newest_changes)
+        if not terms.enabled or newest == self._seen:
+            return []
+        sent, is_done = [], True
+        for member_id in await self._database.read(auto_withdrawals.due):
+            wish = await self._database.read(auto_withdrawals.of_member, member_id)
+            if wish is None or wish.method not in terms.methods:
+                continue
+            try:
+                made = await self._database.write(
+                    auto_withdrawals.send,
+                    member_id,
+                    adds_to=await self._version_to_add_to(wish),
+                    minimum_cents=terms.minimum_cents,
+                    maximum_cents=terms.maximum_cents,
+                    now=self._database.now(),
+                    approval_threshold_cents=self._threshold,
+                )
+            except StaleBatchError:
+                # Another process was faster, or an admin.
+                is_done = False
+                continue
+            if made is not None:
+                sent.append(made)
+        if is_done:
+            self._seen = newest
+        return sent
+
+    async def _version_to_add_to(self, wish: AutoWithdrawal) -> str | None:
+        """Return the version of the member's open request if it goes the same way; None if there is no such one."""
+        waiting = await self._database.read(withdrawals.open_of, wish.user_id)
+        if waiting is None or waiting.method != wish.method:
+            return None
+        return waiting.version if self._clear(waiting.destination) == self._clear(wish.destination) else None
+
+    def _clear(self, destination: str | None) -> str | None:
+        return None if destination is None else self._destinations.decrypt(destination)

@@ -1,0 +1,94 @@
+"""Ledgers of every schema that a version had: each is upgraded, or refused in one line; no released schema changes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from cashback.database import Database, schema
+from cashback.database.dialect import make_engine
+from cashback.database.integrity import reconciliation
+from cashback.domain.errors import DatabaseUnavailableError
+from tests.cashback.database import first_ledger
+from tests.conftest import FRIDAY, LedgerFixture, raw, rows
+
+pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("test_own_names.py upgrades the first schema on a server")]
+
+REVISIONS = sorted(path.name.partition("_")[0] for path in schema.MIGRATIONS.glob("versions/[0-9]*.py"))
+RELEASED = {
+    "0001": "8ef8cf1d0b14d729",
+    "0002": "944079108ee3b76b",
+    "0003": "72df05b117af8235",
+    "0004": "9a1c96cdbb4a392b",
+    "0005": "1a9e9705a66df681",
+    "0006": "c9b976bbd9763dfa",
+}
+"""What ledgers in use may have, by the digests of their tables and indexes."""
+
+
+def make(path: Path, revision: str) -> Path:
+    """Make an empty ledger of a schema, by the migrations up to it."""
+    first_ledger.create(path, FRIDAY)
+    if revision == REVISIONS[0]:
+        return path
+    engine = make_engine(path, writes=True)
+    with engine.begin() as connection:
+        schema._stamp(connection, schema.VERSION_TABLE, REVISIONS[0])
+        schema.migrate(connection, revision, FRIDAY)
+    engine.dispose()
+    return path
+
+
+def digest_of(path: Path) -> str:
+    """Digest the tables and indexes of a file; the triggers are made anew at each upgrade."""
+    query = "SELECT name, sql FROM sqlite_master WHERE type <> 'trigger' AND sql IS NOT NULL ORDER BY name"
+    return hashlib.sha256(repr(rows(path, query)).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+async def test_ledger_of_each_schema_is_upgraded_and_pays(tmp_path: Path, revision: str) -> None:
+    path = make(tmp_path / "old.db", revision)
+    assert rows(path, f"SELECT version_num FROM {version_table(revision)}") == [(revision,)]
+    async with Database(path, clock=lambda: FRIDAY) as database:
+        till = LedgerFixture(database, lambda: FRIDAY)
+        await till.earn(5, 100)
+        await till.pay()
+        assert (await database.read(reconciliation.verify)).breaches == ()
+        assert await database.read(schema.revision_of) == schema.NEWEST
+
+
+def version_table(revision: str) -> str:
+    return schema.OLD_VERSION_TABLE if revision == REVISIONS[0] else schema.VERSION_TABLE
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+async def test_ledger_of_an_older_schema_is_refused_in_one_line_by_a_reader(tmp_path: Path, revision: str) -> None:
+    path = make(tmp_path / "old.db", revision)
+    with pytest.raises(DatabaseUnavailableError) as refusal:
+        async with Database(path, may_upgrade=False):
+            pass
+    assert str(refusal.value).count("\n") == 0
+    assert f"has the schema {revision} of an older version" in str(refusal.value)
+
+
+@pytest.mark.parametrize("revision", ["9999", "0000", "2f1c", "*", ""])
+async def test_ledger_of_an_unknown_schema_is_refused_in_one_line_and_not_changed(
+    tmp_path: Path, revision: str
+) -> None:
+    path = make(tmp_path / "new.db", schema.NEWEST)
+    with raw(path) as connection:
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = ?", [revision])
+    before = digest_of(path)
+    with pytest.raises(DatabaseUnavailableError) as refusal:
+        async with Database(path):
+            pass
+    assert str(refusal.value).count("\n") == 0
+    assert digest_of(path) == before
+
+
+@pytest.mark.parametrize("revision", RELEASED)
+def test_released_schema_is_as_it_was_released(tmp_path: Path, revision: str) -> None:
+    """A migration that was released is never edited: what ledgers have would differ by the day of their upgrade."""
+    assert digest_of(make(tmp_path / "old.db", revision)) == RELEASED[revision]
