@@ -45,7 +45,7 @@ class Batches:
             web.post("/batches", self.propose),
             web.get("/batches/{number}", self.show),
             web.get("/batches/{number}/live", self.stream),
-            web.get("/batches/{number}/payouts.csv", self.download),
+            web.get("/batches/{number}/payouts.{suffix:csv|xlsx}", self.download),
             *(
                 web.post(f"/batches/{{number}}/{name}", self._decision(decide))
                 for name, decide in (
@@ -170,14 +170,15 @@ class Batches:
         )
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """Send all payouts of a batch as CSV."""
+        """Send all payouts of a batch as CSV, or as XLSX."""
+        suffix = request.match_info["suffix"]
         report = await self._reports.get(number_in(request, "number"))
         name = report.batch_id or f"batch-{report.batch_number}"
-        disposition = f'attachment; filename="{name}.csv"'
-        headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": disposition}
+        disposition = f'attachment; filename="{name}.{suffix}"'
+        headers = {"Content-Type": payout_file.CONTENT_TYPES[suffix], "Content-Disposition": disposition}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        async for piece in payout_file.csv_of(self._database, report):
+        async for piece in payout_file.pieces_of(self._database, report, suffix):
             await response.write(piece)
         return response
 

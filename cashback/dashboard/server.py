@@ -30,6 +30,7 @@ from cashback.dashboard.referrers import Referrers
 from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.search import Search
+from cashback.dashboard.shop_intake import ShopIntake
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
 from cashback.dashboard.wallets import WalletsPage
@@ -78,6 +79,7 @@ class Dashboard:
         self._snapshot = Snapshot(database, min_payout_cents=settings.referral_settings.min_payout_cents)
         self._health = Health(database, dependencies.is_online)
         self._intake = Intake(database, service, settings)
+        self._shop_intake = ShopIntake(database, service, settings)
         operations = (self._health, self._metrics_page(database, service, settings, dependencies))
         pages_and_intake = (
             OverviewPage(database, service, self._snapshot, self._health, self._live),
@@ -91,6 +93,7 @@ class Dashboard:
             AuditPage(database, Verifier(database, service)),
             SignIn(database, self._session_auth, settings),
             self._intake,
+            self._shop_intake,
             Description(database, settings),
         )
         self._routes = operations if dependencies.is_worker else (*pages_and_intake, *operations)

@@ -16,7 +16,11 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Database]:
     """Yield the open ledger. Raises CashbackError if it cannot be opened."""
     terms = settings.referral_settings
     ledger = Database(
-        settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days, dates=terms.earning_dates
+        settings.database,
+        rate_ppm=terms.rate_ppm,
+        holding_days=terms.holding_days,
+        dates=terms.earning_dates,
+        currency=settings.counted_in,
     )
     copy = await back_up_if_older(ledger.location, ledger.now())
     if copy is not None:

@@ -7,8 +7,10 @@ import io
 import re
 
 import anyio
+import openpyxl
 import pytest
 
+from cashback.dashboard.payout_file import CONTENT_TYPES
 from cashback.database.payouts import runs
 from cashback.services import Actor, Source
 from tests.cashback.dashboard.conftest import ADA, ADMIN_ROLE, STRANGER, DashboardFixture
@@ -143,6 +145,10 @@ async def test_payouts_are_paged_and_filtered_by_state_and_referrer(site: Dashbo
         _, text = await browser.get(f"/batches/{number}?referrer=9000")
         assert "No payout matches" in text
 
+        async with browser.session.get(f"{browser.address}/batches/{number}/payouts.xlsx") as answer:
+            sheet = openpyxl.load_workbook(io.BytesIO(await answer.read())).active
+        assert sheet is not None
+        assert (sheet.max_row, answer.content_type) == (121, CONTENT_TYPES["xlsx"])
         _, text = await browser.get(f"/batches/{number}/payouts.csv")
         lines = list(csv.DictReader(io.StringIO(text)))
         assert [line["referrer_id"] for line in lines] == [str(person) for person in range(1, 121)]
