@@ -218,7 +218,7 @@ class ReferralSettings(_OwnSection):
     payout_retry_minutes: Annotated[StrictInt, _whole(1, 1_440, " of minutes")] = 10
     lease_seconds: Annotated[StrictInt, _whole(1, 3_600, " of seconds")] = 10
     verify_hour_utc: Annotated[StrictInt, _or_null(0, 23)] | None = 4
-    chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500
+    chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 8_000
     confirm_seconds: Annotated[StrictInt, _whole(10, 900, " of seconds")] = 120
     progress_seconds: Annotated[StrictInt, _whole(5, 60, " of seconds")] = 5
 

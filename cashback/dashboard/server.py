@@ -30,6 +30,7 @@ from cashback.dashboard.referrers import Referrers
 from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.search import Search
+from cashback.dashboard.settings_page import SettingsPage
 from cashback.dashboard.shop_intake import ShopIntake
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
@@ -87,6 +88,7 @@ class Dashboard:
             Referrers(database, service, self._snapshot, settings),
             Search(database),
             SchedulePage(database, service),
+            SettingsPage(database, service, settings),
             WalletsPage(database),
             WithdrawalsPage(database, service),
             OrdersPage(database, service),

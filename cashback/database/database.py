@@ -182,6 +182,11 @@ class Database:
         result, self._is_currency_fixed = await self._door.write(fixing, *args, **kwargs)
         return result
 
+    @property
+    def is_written(self) -> bool:
+        """Whether somebody in this process writes, or waits to."""
+        return self._door.is_written
+
     async def read(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of this package on one snapshot, in parallel to the writer."""
         return await self._door.read(function, *args, **kwargs)

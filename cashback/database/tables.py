@@ -898,8 +898,11 @@ is_upkeep = literal_column("action IN ('backup_made', 'head_posted')", Boolean)
 
 
 def _index(name: str, *columns: Column[Any], where: ColumnElement[bool] | None = None, unique: bool = False) -> Index:
-    """Declare an index; on both databases it holds only the rows that meet the condition."""
-    return Index(f"{OWN}{name}", *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+    """Declare an index; on both databases it holds only the rows that meet the condition.
+
+    `dialect.py` takes it over for PostgreSQL. To say it here, too, would import that dialect in every process.
+    """
+    return Index(f"{OWN}{name}", *columns, unique=unique, sqlite_where=where)
 
 
 INDEXES: Final = (

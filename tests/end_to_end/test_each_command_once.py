@@ -35,7 +35,7 @@ from cashback.database.queries.history import BatchFilter
 from cashback.database.schedule import slots
 from cashback.domain.model import Absence
 from cashback.extension.wiring import Services
-from cashback.services import Actor, AdminService, Source
+from cashback.services import CLI, Actor, AdminService, Source
 from sandbox import Interaction, Member, Message
 from tests.conflicts import run_all_twice, written_by
 from tests.conftest import Clock, break_writes, raw
@@ -162,6 +162,12 @@ class Scene:
         self.town.adjust(batch_hour_utc=self.town.settings.referral_settings.batch_hour_utc + 1)
         return {}
 
+    async def skipped(self) -> Options:
+        """Have the next slot skipped."""
+        service = AdminService(self.town.till.database, self.town.settings, lambda _number: 0)
+        await service.skip_next(CLI)
+        return {}
+
     async def code(self) -> Options:
         """Name a code that may be entered."""
         return {"code": str((await self.referrer()).id)}
@@ -226,6 +232,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb schedule resume": (nothing, ["schedule_resumed"]),
     "sendref-cashb schedule show": (nothing, []),
     "sendref-cashb schedule skip": (nothing, ["slot_skipped"]),
+    "sendref-cashb schedule unskip": (Scene.skipped, ["slot_unskipped"]),
     "sendref-cashb show": (Scene.paid, []),
     "sendref-cashb stats": (nothing, []),
     "sendref-cashb status": (nothing, []),

@@ -172,13 +172,18 @@ async def test_schedule_is_paused_resumed_and_skipped(site: DashboardFixture) ->
         slot_at = re.findall(r'name="slot_at" value="([^"]+)"', text)[0]
         assert await browser.post("/schedule/skip", slot_at=slot_at, reason="holiday") == (303, "/schedule")
         assert (await browser.post("/schedule/skip", slot_at=slot_at))[0] == 400
+        assert slot_at in (await browser.get("/schedule"))[1]
+        assert await browser.post("/schedule/unskip", slot_at=slot_at) == (303, "/schedule")
+        assert (await browser.post("/schedule/unskip", slot_at=slot_at))[0] == 400
+        assert await browser.post("/schedule/skip", slot_at=slot_at, reason="holiday") == (303, "/schedule")
         assert await browser.post("/schedule/pause", reason="stock-taking") == (303, "/schedule")
         _, text = await browser.get("/schedule")
         assert "stock-taking" in text
         assert await browser.post("/schedule/resume") == (303, "/schedule")
     assert site.ledger.rows("SELECT status, reason FROM cashback_schedule_slots") == [("skipped", "holiday")]
     actions = [action for actor, action in site.audit() if actor == f"dashboard:{ADA}"]
-    assert actions[1:] == ["slot_skipped", "schedule_paused", "schedule_resumed"]
+    unskipped = ["slot_skipped", "slot_unskipped", "slot_skipped"]
+    assert actions[1:] == [*unskipped, "schedule_paused", "schedule_resumed"]
 
 
 async def test_verification_shows_breaches(site: DashboardFixture) -> None:

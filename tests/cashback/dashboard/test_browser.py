@@ -156,6 +156,10 @@ PAGES = [
     "/referrers/77",
     "/schedule",
     "/withdrawals",
+    "/wallets",
+    "/orders",
+    "/settings",
+    "/search?q=nobody",
     "/audit",
     "/api/docs",
 ]

@@ -5,8 +5,8 @@ from sqlalchemy import Column, Integer, Text
 
 from cashback.database.guards import lift_guards
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
