@@ -37,6 +37,7 @@ from cashback.config_files import (
 )
 from cashback.domain import similar_names
 from cashback.domain.earning import EarningDates
+from cashback.domain.languages import LANGUAGES, Replaced, fault_of, sentences
 from cashback.domain.money import DOLLARS, ENGLISH, MoneyStyle, is_currency, locale_of
 
 __all__ = ["Settings", "SettingsError", "load"]
@@ -392,6 +393,10 @@ class Settings(_Section):
     locale: Annotated[str, BeforeValidator(_to_locale), Field(description="a language such as en, de_CH or pt_BR")] = (
         ENGLISH
     )
+    texts: Annotated[
+        Mapping[str, str | Mapping[str, str]],
+        Field(description="an object of members' sentences, each with another wording, or with one for each language"),
+    ] = Field(default_factory=dict)
     guild_ids: tuple[Id, ...] = ()
     role_ids: RoleIds = RoleIds()
     logging_channels: LoggingChannels = LoggingChannels()
@@ -427,6 +432,15 @@ class Settings(_Section):
     def counted_in(self) -> tuple[str, int]:
         """The currency, and its number of decimals; the ledger's must be the same."""
         return self.currency, self.money_style.decimals
+
+    @property
+    def replaced_sentences(self) -> Replaced:
+        """The wordings of `texts` by language, "" for every language, and by the English sentence."""
+        found: dict[str, dict[str, str]] = {}
+        for sentence, wording in self.texts.items():
+            for language, text in {"": wording}.items() if isinstance(wording, str) else wording.items():
+                found.setdefault(language, {})[sentence] = text
+        return found
 
     @property
     def money_style(self) -> MoneyStyle:
@@ -523,7 +537,25 @@ def _validated(
     wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids) or _wrong_shop(loaded)
     if wrong is not None:
         raise SettingsError(f"{next(iter(files)).name}: {wrong}")
+    wrong = next(_faults_of_texts(loaded.replaced_sentences), None)
+    if wrong is not None:
+        raise SettingsError(f"{next(iter(files)).name}: texts: {wrong}")
     return loaded.model_copy(update={"warnings": (*loaded.warnings, *_secrets_without_shop(loaded))})
+
+
+def _faults_of_texts(replaced: Replaced) -> Iterator[str]:
+    """Yield what is wrong with the wordings of members' sentences."""
+    for language, wordings in replaced.items():
+        if language and language not in LANGUAGES:
+            yield f"{language[:20]!r} is not a language of members' texts; the languages: {', '.join(LANGUAGES)}."
+        for sentence, text in wordings.items():
+            if sentence not in sentences():
+                nearest = similar_names.nearest(sentence[:200], sentences())
+                yield f"{sentence[:60]!r} is not a sentence; the nearest is {nearest!r}."
+            else:
+                fault = fault_of(sentence, text)
+                if fault is not None:
+                    yield f"{fault}, as {sentence!r} has; correct it."
 
 
 def checked_term(key: str, value: object) -> Any:  # noqa: ANN401 -- whatever the setting is

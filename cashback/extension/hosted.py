@@ -12,6 +12,7 @@ from cashback.cogs.gateway.gateway_status import Client
 from cashback.database import Database, closed_ledger, samples
 from cashback.database.payouts import batches
 from cashback.domain.errors import CashbackError
+from cashback.domain.languages import replace_sentences
 from cashback.domain.money import use_money_style
 from cashback.extend import Additions
 from cashback.extension.wiring import NOTHING_ADDED, Reread, Services
@@ -47,6 +48,7 @@ class Hosted:
         moved.
         """
         use_money_style(settings.money_style)
+        replace_sentences(settings.replaced_sentences)
         await database.read(closed_ledger.require_open)
         await refuse_sample(database)
         return cls(Services.build(client, settings, database, reread=reread, additions=additions), database)

@@ -125,7 +125,7 @@ class Services:
         scheduler = Scheduler(service, database, post_line=lines.post_line, wake=summaries_changed.set)
 
         # Discord: the connection, direct messages, and the messages that follow the ledger.
-        claims = Claims(database, settings.money_style)
+        claims = Claims(database, settings)
         gateway_status = GatewayStatus(client, summaries_changed.set)
         dm_sender = DmSender(client, gateway_status, brand_name=settings.brand_name, assure=lease.assure)
         outbox_dispatcher = OutboxDispatcher(

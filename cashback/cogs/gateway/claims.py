@@ -14,7 +14,9 @@ from discord.ext import commands
 from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error, is_lost_race
 from cashback.database import Database, claims
 from cashback.domain.errors import CashbackError
-from cashback.domain.money import MoneyStyle, use_money_style
+from cashback.domain.languages import replace_sentences
+from cashback.domain.money import use_money_style
+from cashback.settings import Settings
 
 ACKNOWLEDGE_SECONDS: Final = 1.5
 """Discord wants an answer within three seconds. If the claim takes longer than this, the interaction is deferred."""
@@ -25,16 +27,17 @@ logger = logging.getLogger(__name__)
 class Claims:
     """Decides whether this process acts on a message or an interaction."""
 
-    def __init__(self, database: Database, money_style: MoneyStyle | None = None) -> None:
-        """Claim in this ledger. `money_style` is how the answers write amounts."""
+    def __init__(self, database: Database, settings: Settings | None = None) -> None:
+        """Claim in this ledger. The answers write amounts and sentences as the `settings` say."""
         self._database = database
-        self._money_style = money_style
+        self._settings = settings
 
     async def win(self, event_id: int) -> bool:
         """Claim a message; return False if it is already claimed. Raises CashbackError if the ledger cannot be used."""
-        if self._money_style is not None:
+        if self._settings is not None:
             # The library runs commands and presses in tasks of its own, which know nothing of our settings.
-            use_money_style(self._money_style)
+            use_money_style(self._settings.money_style)
+            replace_sentences(self._settings.replaced_sentences)
         return await self._database.write(claims.claim, event_id, now=self._database.now())
 
     async def win_interaction(self, interaction: discord.Interaction[Any]) -> bool:

@@ -13,6 +13,7 @@ from cashback.cogs.errors import DISCORD_FAILURES, HELP, RefusedError, answer_co
 from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into the library
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.session_starts import SessionStarts
+from cashback.cogs.gateway.translations import CommandTranslator
 from cashback.domain.errors import CashbackError
 
 # The library warns about missing voice support; this bot uses no voice.
@@ -84,6 +85,7 @@ class CashbackClient(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Register the slash commands."""
+        await self.tree.set_translator(CommandTranslator())
         for scope in self._scopes:
             if scope is not None:
                 self.tree.copy_global_to(guild=scope)

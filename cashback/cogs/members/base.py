@@ -15,6 +15,8 @@ from cashback.cogs.own_commands import OwnCog
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
 from cashback.database.payouts import absences
+from cashback.database.referral_program import preferences
+from cashback.domain.languages import language_of, speak
 from cashback.services import AdminService
 
 P = ParamSpec("P")
@@ -39,14 +41,18 @@ class MemberCog(OwnCog):
         self._note_sender = note_sender
 
     async def begin(self, interaction: discord.Interaction[Any]) -> bool:
-        """Claim the command and defer its answer, privately; return False if another process acts on it.
+        """Claim the command; return False if another process acts on it.
 
-        A member at a command is back, so a recorded absence ends.
+        The answer is deferred, privately, and the language noted. A member at a command is back, so an absence ends.
         """
         if not await self._claims.win_interaction(interaction):
             return False
+        language = language_of(str(interaction.locale))
+        speak(language)
         if not interaction.response.is_done():
             await interaction.response.defer(ephemeral=True)
+        if await self._database.read(preferences.language_of, interaction.user.id) != language:
+            await self._database.write(preferences.note_language, interaction.user.id, language)
         if await self._database.read(absences.absence_of, interaction.user.id) is not None:
             await self._database.write(absences.note_return, interaction.user.id)
         return True

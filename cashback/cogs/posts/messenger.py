@@ -15,6 +15,7 @@ from cashback.cogs.gateway.gateway_status import GatewayStatus
 from cashback.cogs.gateway.request_limits import request_limits
 from cashback.cogs.texts import embeds
 from cashback.domain.errors import LeaseLostError
+from cashback.domain.languages import speaking
 from cashback.domain.model import Absence, Delivery, DeliveryStatus, PayoutNotice
 
 INVALID_RECIPIENT: Final = 50033
@@ -53,6 +54,12 @@ async def at_once() -> None:
     """Allow every message at once."""
 
 
+def _received(notice: PayoutNotice, brand_name: str) -> discord.Embed:
+    """Write a payout's message in the member's language."""
+    with speaking(notice.language):
+        return embeds.received(notice, brand_name)
+
+
 class DmSender:
     """Sends embeds to members. It waits until Discord is connected: an outage uses up no attempts."""
 
@@ -71,7 +78,7 @@ class DmSender:
         await self._assure()
         return await self.deliver(
             notice.user_id,
-            partial(embeds.received, notice, self._brand_name),
+            partial(_received, notice, self._brand_name),
             nonce=nonce_of(notice.batch_id, notice.user_id, "payout"),
             dm_channel_id=notice.dm_channel_id,
             batch_id=notice.batch_id,
