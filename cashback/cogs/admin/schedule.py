@@ -66,7 +66,7 @@ class ScheduleCommands(AdminCog):
         done = f"⏭️ **Skipped:** {schedule_embeds.moment(slot_at)}. The cashback stays pending; `unskip` undoes it."
         await self._show_schedule(ctx, done)
 
-    @schedule.command(  # type: ignore[arg-type]
+    @schedule.command(
         name="unskip", description="Undo the skip of the next skipped weekly batch, until its time passes.", usage="why"
     )
     @app_commands.describe(reason=REASON)
