@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from discord import app_commands
 from discord.ui import View
+from pydantic import SecretStr
 from sqlalchemy import Connection
 
 import bot
@@ -77,6 +78,14 @@ class Scene:
         """Add a member with cashback pending."""
         self.town.clock.advance(1)
         return await self.town.referrer(f"Member {len(self.town.sandbox.messages(self.town.channel.id))}", cents)
+
+    async def any_number(self) -> Options:
+        """Name an order that nobody made."""
+        return {"order": "1001"}
+
+    async def any_email(self) -> Options:
+        """Name an e-mail and an order that nobody made."""
+        return {"email": "somebody@example.com", "order": "1001"}
 
     async def everyone(self) -> Options:
         """Add a member to pay that the command does not name."""
@@ -252,11 +261,14 @@ MEMBERS: Final[dict[str, Case]] = {
     "cashback notifications off": (nothing, []),
     "cashback notifications on": (nothing, []),
     "cashback show": (nothing, []),
+    "claim": (Scene.any_number, ["claim_tried"]),
     "help": (nothing, []),
     "invite": (nothing, []),
     "invites": (nothing, []),
     "profile": (nothing, []),
     "setref": (Scene.code, []),
+    "shop link": (Scene.any_email, ["claim_tried"]),
+    "shop show": (nothing, []),
     "wallet": (nothing, []),
     "withdraw": (Scene.amount, []),
 }
@@ -275,6 +287,7 @@ async def two_bots(town: DiscordFixture, clock: Clock) -> AsyncIterator[Scene]:
     """Run two bots on one ledger. The test holds the lease, so that nothing happens but what is typed."""
     town.adjust(auto_batch_enabled=True, approval_threshold_cents=MUCH_CENTS)
     configure(town, maximum_cents=10**9)
+    town.settings = town.settings.model_copy(update={"email_key": SecretStr("k" * 32)})
     scene = Scene(town)
     first, second = (Watched(town.till.location, clock=clock) for _ in range(2))
     first.claims = second.claims = scene.claims

@@ -3,7 +3,6 @@
 import io
 from typing import Any, Final
 
-import anyio.to_thread
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -36,7 +35,7 @@ class StatisticsCommands(AdminCog):
         await ctx.defer()
         found = await self._database.read(statistics.read, now=self._database.now())
         try:
-            picture = await anyio.to_thread.run_sync(charts.weekly, found.weeks)
+            picture = await charts.weekly_apart(found.weeks)
         except MissingLibraryError as error:
             await ctx.send(embed=show(found).set_footer(text=str(error)))
             return
