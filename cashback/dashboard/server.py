@@ -15,6 +15,7 @@ from cashback.dashboard.audit import AuditPage, Verifier
 from cashback.dashboard.auth import RolesOf, SessionAuth
 from cashback.dashboard.batches import Batches
 from cashback.dashboard.connections import IDLE_SECONDS, Connections
+from cashback.dashboard.deliveries import DeliveriesPage
 from cashback.dashboard.health import Health
 from cashback.dashboard.intake import Intake
 from cashback.dashboard.ledger_metrics import LedgerMetrics
@@ -92,6 +93,7 @@ class Dashboard:
             WalletsPage(database),
             WithdrawalsPage(database, service),
             OrdersPage(database, service),
+            DeliveriesPage(database, service),
             AuditPage(database, Verifier(database, service)),
             SignIn(database, self._session_auth, settings),
             self._intake,

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from discord import app_commands
 from discord.ui import View
+from pydantic import SecretStr
 from sqlalchemy import Connection
 
 import bot
@@ -34,15 +35,17 @@ from cashback.database.payouts import absences
 from cashback.database.queries.history import BatchFilter
 from cashback.database.schedule import slots
 from cashback.domain.model import Absence
+from cashback.extension.wiring import Services
 from cashback.services import CLI, Actor, AdminService, Source
 from sandbox import Interaction, Member, Message
 from tests.conflicts import run_all_twice, written_by
 from tests.conftest import Clock, break_writes, raw
-from tests.end_to_end.conftest import LONG_SECONDS, DiscordFixture, until
+from tests.end_to_end.conftest import BOTH_BOTS, LONG_SECONDS, DiscordFixture, until
 from tests.end_to_end.test_dashboard import with_dashboard
 from tests.end_to_end.test_withdrawals import configure
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,6 +80,14 @@ class Scene:
         """Add a member with cashback pending."""
         self.town.clock.advance(1)
         return await self.town.referrer(f"Member {len(self.town.sandbox.messages(self.town.channel.id))}", cents)
+
+    async def any_number(self) -> Options:
+        """Name an order that nobody made."""
+        return {"order": "1001"}
+
+    async def any_email(self) -> Options:
+        """Name an e-mail and an order that nobody made."""
+        return {"email": "somebody@example.com", "order": "1001"}
 
     async def everyone(self) -> Options:
         """Add a member to pay that the command does not name."""
@@ -252,11 +263,14 @@ MEMBERS: Final[dict[str, Case]] = {
     "cashback notifications off": (nothing, []),
     "cashback notifications on": (nothing, []),
     "cashback show": (nothing, []),
+    "claim": (Scene.any_number, ["claim_tried"]),
     "help": (nothing, []),
     "invite": (nothing, []),
     "invites": (nothing, []),
     "profile": (nothing, []),
     "setref": (Scene.code, []),
+    "shop link": (Scene.any_email, ["claim_tried"]),
+    "shop show": (nothing, []),
     "wallet": (nothing, []),
     "withdraw": (Scene.amount, []),
 }
@@ -275,6 +289,7 @@ async def two_bots(town: DiscordFixture, clock: Clock) -> AsyncIterator[Scene]:
     """Run two bots on one ledger. The test holds the lease, so that nothing happens but what is typed."""
     town.adjust(auto_batch_enabled=True, approval_threshold_cents=MUCH_CENTS)
     configure(town, maximum_cents=10**9)
+    town.settings = town.settings.model_copy(update={"email_key": SecretStr("k" * 32)})
     scene = Scene(town)
     first, second = (Watched(town.till.location, clock=clock) for _ in range(2))
     first.claims = second.claims = scene.claims
@@ -321,8 +336,9 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def commands_of(town: DiscordFixture) -> tuple[set[str], set[str]]:
     """List the bot's own commands: those after the prefix, and those with a slash."""
-    services = await bot.Services.build(town.settings, town.till.database)
+    services = Services.build(bot.make_client(town.settings, town.till.database), town.settings, town.till.database)
     async with services.runner:
+        await services.host.add()
         commands, slash = services.client.walk_commands(), services.client.tree.walk_commands()
         return (
             {each.qualified_name for each in commands},

@@ -20,6 +20,7 @@ PAGES = [
     "/referrers/5",
     "/schedule",
     "/withdrawals",
+    "/deliveries",
     "/wallets",
     "/audit",
     "/settings",

@@ -156,6 +156,7 @@ PAGES = [
     "/referrers/77",
     "/schedule",
     "/withdrawals",
+    "/deliveries",
     "/wallets",
     "/orders",
     "/settings",

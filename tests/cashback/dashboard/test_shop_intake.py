@@ -336,3 +336,17 @@ async def test_deliveries_in_any_order_and_repeated_come_to_the_same_cents(
         kept = 1_000 if shop_kind in WITHOUT_PARTS else 600
         assert await shop.earned() == kept + (kept if shop_kind in WITHOUT_DISPUTES else 0)
         assert (await till.verify()).balanced
+
+
+async def test_page_lists_deliveries_and_spread_links(till: LedgerFixture) -> None:
+    async with shop_of(till, "shopify") as shop, shop.site.signed_in() as browser:
+        assert "Nothing was delivered yet." in (await browser.get("/deliveries"))[1]
+        await shop.paid(shop.order(1, 10_000, email="one@example.com"))
+        await shop.paid(shop.order(2, 10_000, email="two@example.com"))
+        await shop.paid(shop.order(3, 10_000, is_test=True))
+        _, text = await browser.get("/deliveries")
+        assert "It is a test, not an order." in text
+        assert "Links that may be spread" in text
+        assert "example.com" not in text
+        _, other = await browser.get("/deliveries?shop=stripe&before=x")
+        assert "It is a test" not in other
