@@ -403,6 +403,10 @@ class Settings(_Section):
     referral_settings: ReferralSettings = ReferralSettings()
     dashboard: DashboardSettings = DashboardSettings()
     withdrawals: WithdrawalSettings = WithdrawalSettings()
+    disabled_commands: Annotated[
+        tuple[Annotated[StrictStr, Field(max_length=32)], ...],
+        Field(max_length=32, description="a list of names of commands, each without its prefix"),
+    ] = ()
     shops: Annotated[
         Mapping[str, ShopSettings],
         BeforeValidator(_to_shops),
@@ -425,6 +429,11 @@ class Settings(_Section):
     warnings: tuple[str, ...] = ()
 
     @property
+    def counted_in(self) -> tuple[str, int]:
+        """The currency, and its number of decimals; the ledger's must be the same."""
+        return self.currency, self.money_style.decimals
+
+    @property
     def replaced_sentences(self) -> Replaced:
         """The wordings of `texts` by language, "" for every language, and by the English sentence."""
         found: dict[str, dict[str, str]] = {}
@@ -432,11 +441,6 @@ class Settings(_Section):
             for language, text in {"": wording}.items() if isinstance(wording, str) else wording.items():
                 found.setdefault(language, {})[sentence] = text
         return found
-
-    @property
-    def counted_in(self) -> tuple[str, int]:
-        """The currency, and its number of decimals; the ledger's must be the same."""
-        return self.currency, self.money_style.decimals
 
     @property
     def money_style(self) -> MoneyStyle:
@@ -491,6 +495,28 @@ def load(
     content: dict[str, Any] = {}
     for each in files.values():
         content = merged(content, _with_present_names(each))
+    return _validated(files, content, variables, database)
+
+
+def from_mapping(content: Mapping[str, Any], *, name: str, environ: Mapping[str, str] | None = None) -> Settings:
+    """Validate settings that a program hands over as the content of a config.json, here also with its `database`.
+
+    Secrets come from the environment. `name` names the settings in errors and warnings. Raises SettingsError.
+    """
+    variables = with_secret_files(os.environ if environ is None else environ, SECRETS)
+    database = content.get("database")
+    if database is not None and not isinstance(database, (str, Path)):
+        raise SettingsError(f"{name}: database is {database!r}, but may be the ledger's path or URL as a text.")
+    present = _with_present_names(content)
+    return _validated({Path(name): content}, present, variables, None if database is None else str(database))
+
+
+def _validated(
+    files: Mapping[Path, Mapping[str, Any]],
+    content: Mapping[str, Any],
+    variables: Mapping[str, str],
+    database: str | None,
+) -> Settings:
     ours: dict[str, Any] = {key: value for key, value in content.items() if key not in _FROM_ENVIRONMENT}
     ours["warnings"] = tuple(warning for name, each in files.items() for warning in _warnings(name, each))
     ours["database"] = database or variables.get("CASHBACK_DATABASE") or "cashback.db"
@@ -510,10 +536,10 @@ def load(
         raise SettingsError(_one_line(files, error)) from error
     wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids) or _wrong_shop(loaded)
     if wrong is not None:
-        raise SettingsError(f"{path.name}: {wrong}")
+        raise SettingsError(f"{next(iter(files)).name}: {wrong}")
     wrong = next(_faults_of_texts(loaded.replaced_sentences), None)
     if wrong is not None:
-        raise SettingsError(f"{path.name}: texts: {wrong}")
+        raise SettingsError(f"{next(iter(files)).name}: texts: {wrong}")
     return loaded.model_copy(update={"warnings": (*loaded.warnings, *_secrets_without_shop(loaded))})
 
 

@@ -40,7 +40,7 @@ class RefusedError(commands.CheckFailure):
 
 async def answer_command_error(context: commands.Context[Any], error: Exception) -> None:
     """Answer a typed command that failed. Does not raise: if the answer fails, it is logged."""
-    error = _inner(error)
+    error = inner_error(error)
     if isinstance(error, commands.CommandNotFound):
         # Another bot may use the same prefix.
         return
@@ -64,7 +64,7 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
 
 async def answer_interaction_error(interaction: discord.Interaction[Any], error: Exception) -> None:
     """Answer a slash command or a press that failed. Does not raise: if the answer fails, it is logged."""
-    error = _inner(error)
+    error = inner_error(error)
     if is_lost_race(error):
         logger.debug("interaction %d was answered by another bot", interaction.id)
         return
@@ -85,7 +85,7 @@ async def answer_interaction_error(interaction: discord.Interaction[Any], error:
             logger.warning("an error could not be shown to %d: %s (%s)", interaction.user.id, text, failure)
 
 
-def _inner(error: Exception) -> Exception:
+def inner_error(error: Exception) -> Exception:
     """Return the error without the library's wrappers."""
     wrappers = (commands.HybridCommandError, commands.CommandInvokeError, app_commands.CommandInvokeError)
     while isinstance(error, wrappers):

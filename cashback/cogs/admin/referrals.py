@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog, hidden_from_members
 from cashback.cogs.admin.converters import Referrer
@@ -22,7 +23,7 @@ Person = Annotated[discord.User, Referrer]
 class Referrals(AdminCog):
     """The commands about members. Each change is in the audit log and the audit channel; the member gets a note."""
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-blacklist",
         description="Blacklist a member from referral cashback, for present and future referrals.",
         usage="@user [reason]",
@@ -39,7 +40,7 @@ class Referrals(AdminCog):
         await self._done(ctx, f"Member {user.id} is blacklisted from referral cashback.{why}")
         self._note(ctx, user.id, partial(member_notes.blacklisted, reason))
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-unblacklist",
         description="Let a member earn referral cashback again.",
         usage="@user",
@@ -55,7 +56,7 @@ class Referrals(AdminCog):
         await self._done(ctx, f"Member {user.id} may earn referral cashback again.")
         self._note(ctx, user.id, member_notes.unblacklisted)
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-stats",
         description="Show what a member's referrals earned, what was paid, and why the rest was not.",
         usage="@user",
@@ -66,11 +67,11 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_stats(self, ctx: commands.Context[Any], user: Person) -> None:
         """Show a member's statistics."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         facts = await self._services.member_facts.facts(user.id)
         await ctx.send(embed=member_embeds.admin_view(facts, self._services.member_facts.terms))
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-link",
         description="Link a member to the referrer who invited them.",
         usage="@referrer @member [reason]",
@@ -90,7 +91,7 @@ class Referrals(AdminCog):
         self._note(ctx, member.id, partial(member_notes.referred, referrer.id))
         self._note(ctx, referrer.id, partial(member_notes.referring, member.id))
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-unlink",
         description="Unlink a member: their later purchases earn no cashback.",
         usage="@member [reason]",

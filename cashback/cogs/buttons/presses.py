@@ -75,10 +75,11 @@ class ClaimedButton(DynamicItem[Button[View]], template=MATCHES_NOTHING):
     @final
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act on a press if this process claims it first."""
+        if not await self.services.claims.win_interaction(interaction):
+            return
         if self.is_for_members:
             speak(language_of(str(interaction.locale)))
-        if await self.services.claims.win_interaction(interaction):
-            await self.press(interaction, self.services)
+        await self.press(interaction, self.services)
 
 
 def button_row(*buttons: ClaimedButton) -> View:

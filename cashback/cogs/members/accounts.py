@@ -7,7 +7,7 @@ from discord import app_commands
 
 from cashback.cogs.actors import actor_of
 from cashback.cogs.buttons.member_pages import Page
-from cashback.cogs.members.base import MemberCog
+from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import embeds, history_embeds, member_embeds
 from cashback.database.referral_program import preferences
 from cashback.domain.languages import mark, tr
@@ -29,6 +29,7 @@ class Accounts(MemberCog):
     )
     @app_commands.describe(member=mark("The member whose profile is shown; only admins can choose another member."))
     @app_commands.guild_only()
+    @claimed
     async def profile(self, interaction: discord.Interaction[Any], member: discord.User | None = None) -> None:
         """Show a profile."""
         user_id = interaction.user.id if member is None else member.id
@@ -46,6 +47,7 @@ class Accounts(MemberCog):
     @cashback.command(
         name="show", description=mark("Show what is pending, what was paid and when, and why the rest is not.")
     )
+    @claimed
     async def show(self, interaction: discord.Interaction[Any]) -> None:
         """Show the member's account."""
         await self._send_page(interaction, Page.CASHBACK)
@@ -53,12 +55,14 @@ class Accounts(MemberCog):
     @cashback.command(
         name="history", description=mark("Show which purchase earned what and when, and why one did not count.")
     )
+    @claimed
     async def history(self, interaction: discord.Interaction[Any]) -> None:
         """Show the purchases of the member's referrals."""
         await self._send_page(interaction, Page.HISTORY)
 
     @cashback.command(name="order", description=mark("Ask what became of one order, of yours or of a referral."))
     @app_commands.describe(number=mark("The order's number, as the shop wrote it."))
+    @claimed
     async def order(self, interaction: discord.Interaction[Any], number: app_commands.Range[str, 1, 200]) -> None:
         """Answer about an order."""
         found = await self._member_facts.orders(interaction.user.id, number)
@@ -66,11 +70,13 @@ class Accounts(MemberCog):
         await interaction.followup.send(embed=embed, ephemeral=True)
 
     @notifications.command(name="on", description=mark("Get a direct message with each payout."))
+    @claimed
     async def switch_on(self, interaction: discord.Interaction[Any]) -> None:
         """Switch messages about payouts on."""
         await self._switch(interaction, wanted=True)
 
     @notifications.command(name="off", description=mark("Get no direct messages about payouts. You are still paid."))
+    @claimed
     async def switch_off(self, interaction: discord.Interaction[Any]) -> None:
         """Switch messages about payouts off."""
         await self._switch(interaction, wanted=False)

@@ -7,7 +7,7 @@ from discord import app_commands
 
 from cashback.cogs.buttons.member_pages import Page
 from cashback.cogs.buttons.withdrawals import cancel_view
-from cashback.cogs.members.base import MemberCog
+from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import wallet_embeds
 from cashback.domain.errors import CashbackError
 from cashback.domain.languages import language, mark, tr
@@ -25,6 +25,7 @@ class WalletCommands(MemberCog):
         name="wallet", description=mark("Show your balance, last transactions, and what you requested.")
     )
     @app_commands.guild_only()
+    @claimed
     async def wallet(self, interaction: discord.Interaction[Any]) -> None:
         """Show the wallet, with a button that cancels an open request."""
         await self._send_page(interaction, Page.WALLET)
@@ -36,6 +37,7 @@ class WalletCommands(MemberCog):
         to=mark("Where it goes to, if the method needs it; only admins see it."),
     )
     @app_commands.guild_only()
+    @claimed
     async def withdraw(
         self, interaction: discord.Interaction[Any], amount: str, method: str, to: str | None = None
     ) -> None:
@@ -50,6 +52,7 @@ class WalletCommands(MemberCog):
         to=mark("Where it goes to, if the method needs it; only admins see it."),
     )
     @app_commands.guild_only()
+    @claimed
     async def autowithdraw(self, interaction: discord.Interaction[Any], method: str, to: str | None = None) -> None:
         """Turn later payouts into requests at once, or leave them in the wallet."""
         if method.strip().lower() == OFF:
