@@ -56,6 +56,7 @@ from cashback.database.payouts import batches
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import use_money_style
+from cashback.events import EventDispatcher
 from cashback.services import AdminService
 from cashback.settings import Settings, SettingsError, load
 from cashback.standard_streams import open_missing
@@ -91,6 +92,7 @@ class Services:
     outbox_dispatcher: OutboxDispatcher
     note_sender: NoteSender
     withdrawal_notes: WithdrawalNotes
+    event_dispatcher: EventDispatcher
     daily_verify: DailyVerify | None
     summary_updater: SummaryUpdater
     dashboard: Dashboard
@@ -208,6 +210,7 @@ class Services:
             scheduler=scheduler,
             outbox_dispatcher=outbox_dispatcher,
             note_sender=note_sender,
+            event_dispatcher=EventDispatcher(database, settings.webhooks),
             withdrawal_notes=WithdrawalNotes(database, service, note_sender),
             daily_verify=build_daily_verify(settings, database, service, lines),
             summary_updater=summary_updater,
@@ -235,6 +238,7 @@ class Services:
             duties.start_soon(self.runner.run, name="runner")
             duties.start_soon(self.scheduler.run, name="weekly batch")
             duties.start_soon(self.recovery.run, self.runner.submit, name="recovery")
+            duties.start_soon(self.event_dispatcher.run, name="webhooks")
             duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
             if self.daily_verify is not None:

@@ -33,6 +33,7 @@ from cashback.dashboard.search import Search
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
 from cashback.dashboard.wallets import WalletsPage
+from cashback.dashboard.webhooks import WebhooksPage
 from cashback.dashboard.withdrawals import WithdrawalsPage
 from cashback.database import Database
 from cashback.services import AdminService
@@ -86,6 +87,7 @@ class Dashboard:
             Search(database),
             SchedulePage(database, service),
             WalletsPage(database),
+            WebhooksPage(database, service),
             WithdrawalsPage(database, service),
             OrdersPage(database, service),
             AuditPage(database, Verifier(database, service)),

@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from cashback.database import events
 from cashback.database.dialect import goes_on_beside_others
 from cashback.database.errors import RowRefusedError
 from cashback.database.payouts import batches, shares
@@ -101,6 +102,7 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
     if unusable is not None:
         # The others of the chunk are paid when it is replayed payee by payee.
         raise RowRefusedError(f"The wallet of {unusable} does not hold whole cents within reason; it was not changed.")
+    connection.execute(events.of_chunk(), values)
     connection.execute(_settle_credited(), values)
     skipped = connection.execute(_settle_skipped(), values).rowcount
     return ChunkCredited(

@@ -12,7 +12,18 @@ from tests.conftest import Clock
 
 pytestmark = pytest.mark.anyio
 
-PAGES = ["/", "/batches", "/batches/1", "/referrers", "/referrers/5", "/schedule", "/withdrawals", "/wallets", "/audit"]
+PAGES = [
+    "/",
+    "/batches",
+    "/batches/1",
+    "/referrers",
+    "/referrers/5",
+    "/schedule",
+    "/withdrawals",
+    "/wallets",
+    "/webhooks",
+    "/audit",
+]
 OPEN_TO_ALL = ("/sign-in", "/static", "/api/", "/metrics", "/healthz", "/readyz")
 ACTIONS = [
     "/batches",
@@ -30,6 +41,7 @@ ACTIONS = [
     "/schedule/pause",
     "/schedule/resume",
     "/schedule/skip",
+    "/webhooks/1/retry",
     "/withdrawals/1/approve",
     "/withdrawals/1/paid",
     "/withdrawals/1/decline",
