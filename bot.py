@@ -389,7 +389,11 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
     stop = anyio.Event()
     terms = settings.referral_settings
     ledger = Database(
-        settings.database, rate_ppm=terms.rate_ppm, holding_days=terms.holding_days, dates=terms.earning_dates
+        settings.database,
+        rate_ppm=terms.rate_ppm,
+        holding_days=terms.holding_days,
+        dates=terms.earning_dates,
+        currency=settings.counted_in,
     )
     loop = asyncio.get_running_loop()
 

@@ -55,13 +55,11 @@ WEBHOOK_KEYS: Final = frozenset({"url", "events", "private"})
 WEBHOOK: Final = re.compile(r"[a-z0-9_]{1,40}")
 WEBHOOK_SECRET_BYTES: Final = (24, 64)
 WITHDRAWAL_KEYS: Final = "CASHBACK_WITHDRAWAL_KEYS"
+SHOP_SECRET_PREFIX: Final = "CASHBACK_SHOP_"  # noqa: S105 -- a variable's name
+EMAIL_KEY: Final = "CASHBACK_EMAIL_KEY"
 SECRETS: Final = (
-    "DISCORD_TOKEN",
-    "CASHBACK_METRICS_TOKEN",
-    "CASHBACK_DATABASE",
-    WITHDRAWAL_KEYS,
-    INTAKE_KEY_PREFIX,
-    WEBHOOK_SECRET_PREFIX,
+    *("DISCORD_TOKEN", "CASHBACK_METRICS_TOKEN", "CASHBACK_DATABASE", WITHDRAWAL_KEYS, INTAKE_KEY_PREFIX),
+    *(SHOP_SECRET_PREFIX, EMAIL_KEY, WEBHOOK_SECRET_PREFIX),
 )
 """Variables that may also be files: each by its name with _FILE, and in systemd's folder of credentials."""
 
@@ -72,6 +70,27 @@ INTAKE_SECRETS: Final = 2
 """A key's secrets that are valid at a time: the new one and, while the shop changes over, the old one."""
 
 INTAKE_SECRET_LENGTH: Final = 32
+
+SHOP_SECRET_LENGTH: Final = 16
+"""Most shops choose their secrets themselves, and not all of them choose long ones."""
+
+SHOP_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
+MOST_SHOPS: Final = 20
+LONGEST_LINK: Final = 1_000
+ShopKind = Literal[
+    "stripe",
+    "shopify",
+    "woocommerce",
+    "tebex",
+    "ko-fi",
+    "standard-webhooks",
+    "lemon-squeezy",
+    "paddle",
+    "gumroad",
+    "square",
+    "api",
+]
+"""The shop systems of `cashback/shops/webhooks/`."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -206,7 +225,7 @@ class ReferralSettings(_OwnSection):
     payout_retry_minutes: Annotated[StrictInt, _whole(1, 1_440, " of minutes")] = 10
     lease_seconds: Annotated[StrictInt, _whole(1, 3_600, " of seconds")] = 10
     verify_hour_utc: Annotated[StrictInt, _or_null(0, 23)] | None = 4
-    chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 500
+    chunk_size: Annotated[StrictInt, _whole(1, 10_000)] = 8_000
     confirm_seconds: Annotated[StrictInt, _whole(10, 900, " of seconds")] = 120
     progress_seconds: Annotated[StrictInt, _whole(5, 60, " of seconds")] = 5
 
@@ -348,6 +367,17 @@ def _to_webhooks(value: object) -> object:
     return value
 
 
+def _to_shop_currency(value: object) -> object:
+    return None if value is None else _to_currency(value)
+
+
+def _to_link(value: object) -> object:
+    """Accept an http or https address, or null."""
+    if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_LINK and _is_web_address(value)):
+        raise ValueError
+    return value
+
+
 def _is_webhook(target: object) -> bool:
     if not isinstance(target, dict) or not target.keys() <= WEBHOOK_KEYS:
         return False
@@ -356,6 +386,31 @@ def _is_webhook(target: object) -> bool:
         return False
     is_known = isinstance(events, list) and events != [] and all(each in list(Event) for each in events)
     return is_known and (url.startswith("https:") or target.get("private") is True)
+
+
+def _to_shops(value: object) -> object:
+    """Accept shops by their names."""
+    if not isinstance(value, dict) or len(value) > MOST_SHOPS:
+        raise ValueError
+    if not all(SHOP_NAME.fullmatch(name) and isinstance(shop, dict) for name, shop in value.items()):
+        raise ValueError
+    return value
+
+
+class ShopSettings(_OwnSection):
+    """A shop that reports its orders itself. Its secrets stand in the environment."""
+
+    kind: Annotated[ShopKind, Field(description=f"one of {', '.join(get_args(ShopKind))}")]
+    currency: Annotated[
+        str | None, BeforeValidator(_to_shop_currency), Field(description="the code of the ledger's currency, or null")
+    ] = None
+    amount: Annotated[
+        Literal["subtotal", "total"], BeforeValidator(_lowered), Field(description="one of subtotal, total")
+    ] = "subtotal"
+    link: Annotated[str | None, BeforeValidator(_to_link), Field(description="an http or https address, or null")] = (
+        None
+    )
+    one_buyer_per_member: Annotated[StrictBool, Field(description="true or false")] = False
 
 
 class Settings(_Section):
@@ -387,6 +442,14 @@ class Settings(_Section):
             " or http if private is true), and if wanted events and private"
         ),
     ] = Field(default_factory=dict)
+    shops: Annotated[
+        Mapping[str, ShopSettings],
+        BeforeValidator(_to_shops),
+        Field(
+            description=f"an object of at most {MOST_SHOPS} shops by their names of small letters, digits and hyphens,"
+            " each an object in braces"
+        ),
+    ] = Field(default_factory=dict)
     log_level: Annotated[
         LogLevel, BeforeValidator(_lowered), Field(description="one of debug, info, warning, error")
     ] = "info"
@@ -396,7 +459,14 @@ class Settings(_Section):
     intake_keys: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
     metrics_token: SecretStr | None = None
     withdrawal_keys: tuple[SecretStr, ...] = ()
+    shop_secrets: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
+    email_key: SecretStr | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def counted_in(self) -> tuple[str, int]:
+        """The currency, and its number of decimals; the ledger's must be the same."""
+        return self.currency, self.money_style.decimals
 
     @property
     def money_style(self) -> MoneyStyle:
@@ -411,6 +481,8 @@ _FROM_ENVIRONMENT: Final = (
     "intake_keys",
     "metrics_token",
     "withdrawal_keys",
+    "shop_secrets",
+    "email_key",
     "warnings",
 )
 
@@ -458,6 +530,8 @@ def load(
     ours["metrics_token"] = variables.get("CASHBACK_METRICS_TOKEN", "").strip() or None
     secrets = _webhook_secrets(variables)
     ours["withdrawal_keys"] = tuple(variables.get(WITHDRAWAL_KEYS, "").split())
+    ours["shop_secrets"] = _shop_secrets(variables)
+    ours["email_key"] = _email_key(variables.get(EMAIL_KEY, "").strip())
     level = variables.get("CASHBACK_LOG_LEVEL", "").strip()
     if level:
         ours["log_level"] = _log_level(level)
@@ -469,10 +543,10 @@ def load(
         name: each.model_copy(update={"secrets": secrets.get(name, ())}) for name, each in loaded.webhooks.items()
     }
     loaded = loaded.model_copy(update={"webhooks": signed})
-    wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids)
+    wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids) or _wrong_shop(loaded)
     if wrong is not None:
         raise SettingsError(f"{path.name}: {wrong}")
-    return loaded
+    return loaded.model_copy(update={"warnings": (*loaded.warnings, *_secrets_without_shop(loaded))})
 
 
 def checked_term(key: str, value: object) -> Any:  # noqa: ANN401 -- whatever the setting is
@@ -543,16 +617,25 @@ def _slips_in(content: Mapping[str, Any], known: Sequence[str]) -> Iterator[tupl
 
 
 def _intake_keys(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Read the shops' secrets: CASHBACK_INTAKE_KEY_SHOP holds those of the key "shop", the newest first."""
+    """Read the secrets of the intake: CASHBACK_INTAKE_KEY_SHOP holds those of the key "shop", the newest first."""
+    return _secrets_by_name(environ, INTAKE_KEY_PREFIX, INTAKE_SECRET_LENGTH)
+
+
+def _shop_secrets(environ: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Read the shops' secrets: CASHBACK_SHOP_MY_STORE holds those of the shop "my-store", the newest first."""
+    found = _secrets_by_name(environ, SHOP_SECRET_PREFIX, SHOP_SECRET_LENGTH)
+    return {name.replace("_", "-"): secrets for name, secrets in found.items()}
+
+
+def _secrets_by_name(environ: Mapping[str, str], prefix: str, length: int) -> dict[str, tuple[str, ...]]:
     keys = {}
     for variable, value in environ.items():
-        name = variable.removeprefix(INTAKE_KEY_PREFIX).lower()
-        if variable.startswith(INTAKE_KEY_PREFIX) and name and value.strip():
+        name = variable.removeprefix(prefix).lower()
+        if variable.startswith(prefix) and name and value.strip():
             secrets = tuple(value.split())
-            if len(secrets) > INTAKE_SECRETS or min(map(len, secrets)) < INTAKE_SECRET_LENGTH:
+            if len(secrets) > INTAKE_SECRETS or min(map(len, secrets)) < length:
                 raise SettingsError(
-                    f"{variable} may be one secret, or two with a space between, each of at least "
-                    f"{INTAKE_SECRET_LENGTH} characters."
+                    f"{variable} may be one secret, or two with a space between, each of at least {length} characters."
                 )
             keys[name] = secrets
     return keys
@@ -587,6 +670,35 @@ def decoded_secret(secret: str) -> bytes:
     return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
 
 
+def shop_variable(name: str) -> str:
+    """Return the variable that holds a shop's secrets."""
+    return f"{SHOP_SECRET_PREFIX}{name.replace('-', '_').upper()}"
+
+
+def _email_key(text: str) -> str | None:
+    if text and len(text) < INTAKE_SECRET_LENGTH:
+        raise SettingsError(f"{EMAIL_KEY} may be a text of at least {INTAKE_SECRET_LENGTH} characters.")
+    return text or None
+
+
+def _wrong_shop(loaded: Settings) -> str | None:
+    """Return the problem of the first shop that does not agree with the rest of the settings."""
+    for name, shop in loaded.shops.items():
+        if shop.currency not in {None, loaded.currency}:
+            return (
+                f"shops.{name}.currency is {shop.currency}, but the ledger's currency is {loaded.currency}; remove this"
+                " key, or use another ledger for this shop."
+            )
+        if shop.one_buyer_per_member and loaded.email_key is None:
+            return f"shops.{name}.one_buyer_per_member is true, which needs {EMAIL_KEY}; set it to a random text."
+    return None
+
+
+def _secrets_without_shop(loaded: Settings) -> Iterator[str]:
+    for name in sorted(set(loaded.shop_secrets) - set(loaded.shops)):
+        yield f"{shop_variable(name)} is set, but config.json has no shop {name}; add it to shops, or remove it."
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in get_args(LogLevel):
         raise SettingsError(f"CASHBACK_LOG_LEVEL is {json.dumps(text)}, but may be one of debug, info, warning, error.")
@@ -619,12 +731,15 @@ def _one_line(files: Mapping[Path, Mapping[str, Any]], error: ValidationError) -
     path, content = _origin(files, first["loc"])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        section, name = map(str, first["loc"])
-        nearest = f"{section}.{similar_names.nearest(name, OWN_SECTIONS[section].model_fields)}"
+        *sections, name = map(str, first["loc"])
+        model = OWN_SECTIONS.get(sections[0], ShopSettings)
+        nearest = f"{'.'.join(sections)}.{similar_names.nearest(name, model.model_fields)}"
         return f"{path.name}: {_printable(key)} is not a setting; the nearest is {nearest}. Correct or remove it."
     for old in _old_names(content):
         if key == f"referral_settings.{RENAMED[old]}" and RENAMED[old] not in content["referral_settings"]:
             key = f"referral_settings.{old}"
+    if first["type"] == "missing":
+        return f"{path.name}: {key} is missing; set it to {_meaning(first['loc'])}."
     value = json.dumps(first["input"], default=float)
     return f"{path.name}: {key} is {value[:80]}, but may be {_meaning(first['loc'])}."
 
@@ -656,6 +771,8 @@ def _printable(key: str) -> str:
 def _meaning(location: tuple[int | str, ...]) -> str:
     """Look up the valid values of the key at this place in the file."""
     model: type[BaseModel] = Settings
+    if location[0] == "shops" and len(location) > len(("shops", "name")):
+        model, location = ShopSettings, location[2:]
     for part in location:
         field = model.model_fields.get(str(part))
         if field is None:

@@ -61,6 +61,7 @@ COMMANDS: Final = {
     "Record": {
         "import": "Import purchases and referrals from files of shops.",
         "purchase": "Record one purchase and show what it earned.",
+        "shop": "Connect a shop that reports its orders itself, and see what its deliveries did.",
         "order": "Show an order, correct it, or assign one that waits for its member.",
         "refund": "Record a refund and show what it takes off the referrer's cashback.",
         "blacklist": "Bar a member from referral cashback.",

@@ -2,7 +2,6 @@
 
 import typer
 
-import bot
 from cashback.domain.errors import CashbackError
 from cli.context import Place
 from cli.options import ConfigOption, DatabaseOption
@@ -11,6 +10,8 @@ from cli.output import complain
 
 def command(context: typer.Context, *, config: ConfigOption = None, database: DatabaseOption = None) -> int:
     """Run the bot."""
+    import bot  # noqa: PLC0415 -- the command's help does without Discord
+
     place = Place.of(context, config, database)
     try:
         settings = place.settings()

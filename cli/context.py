@@ -55,6 +55,7 @@ def ledger(settings: Settings, *, create: bool = False, upgrade: bool = False) -
         rate_ppm=terms.rate_ppm,
         holding_days=terms.holding_days,
         dates=terms.earning_dates,
+        currency=settings.counted_in,
         must_exist=not create,
         may_upgrade=upgrade,
     )

@@ -27,13 +27,14 @@ class ScheduleAction(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     SKIP = "skip"
+    UNSKIP = "unskip"
 
 
 def command(
     context: typer.Context,
     *,
     action: Annotated[
-        ScheduleAction | None, typer.Argument(metavar="ACTION", help="pause, resume, or skip the next slot.")
+        ScheduleAction | None, typer.Argument(metavar="ACTION", help="pause, resume, skip the next slot, or unskip it.")
     ] = None,
     reason: ReasonOption = None,
     reload: Annotated[bool, typer.Option("--reload", help="Apply the schedule of config.json now.")] = False,
@@ -74,6 +75,8 @@ async def _act(service: AdminService, action: ScheduleAction | None, reason: str
         await service.resume_schedule(CLI, reason)
     elif action is ScheduleAction.SKIP:
         await service.skip_next(CLI, reason)
+    elif action is ScheduleAction.UNSKIP:
+        await service.unskip_next(CLI, reason)
 
 
 def _lines(overview: ScheduleOverview, pending: PendingPreview) -> list[str]:

@@ -33,7 +33,8 @@ class Pipeline:
     async def run(self, request: RunBatch) -> BatchReport:
         """Pay one batch and return its report. An exception leaves the batch as its rows are, to be resumed."""
         requests, discovery_inbox = anyio.create_memory_object_stream[RunBatch](1)
-        discovered, crediting_inbox = anyio.create_memory_object_stream[ChunkDiscovered](CHANNEL_SIZE)
+        # A chunk is looked for while the one before it is credited, and no further ahead: so that its size fits.
+        discovered, crediting_inbox = anyio.create_memory_object_stream[ChunkDiscovered](0)
         credited, notification_inbox = anyio.create_memory_object_stream[ChunkCredited](CHANNEL_SIZE)
         queued, audit_inbox = anyio.create_memory_object_stream[ChunkCredited](CHANNEL_SIZE)
         audited, reports = anyio.create_memory_object_stream[BatchReport](1)

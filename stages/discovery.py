@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from cashback.background.chunk_size import ChunkSize
 from cashback.database.fenced import LedgerPort
 from cashback.database.payouts import batches, crediting, runs
 from cashback.database.referral_program.people import BEFORE_ALL
@@ -18,8 +19,8 @@ ANSWERED: Final = (*batches.FINISHED, BatchStatus.STOPPED)
 class Discovery:
     """Starts the batch, then finds its planned payouts; after a crash, these are the ones the crash left."""
 
-    def __init__(self, database: LedgerPort, *, chunk_size: int) -> None:
-        """`chunk_size` is the number of payouts that share a transaction."""
+    def __init__(self, database: LedgerPort, chunk_size: ChunkSize) -> None:
+        """`chunk_size` says how many payouts share a transaction."""
         self._database = database
         self._chunk_size = chunk_size
 
@@ -39,7 +40,7 @@ class Discovery:
         last = BEFORE_ALL
         while True:
             chunk = await self._database.read(
-                crediting.next_chunk, number, after_referrer_id=last, size=self._chunk_size
+                crediting.next_chunk, number, after_referrer_id=last, size=self._chunk_size.now
             )
             if chunk is None:
                 return

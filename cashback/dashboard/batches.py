@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -12,10 +13,12 @@ from cashback.dashboard.pages import field_of, fragment, number_in, page, page_i
 from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database import Database, audit_log
 from cashback.database.payouts import batches, proposals
-from cashback.database.queries import browsing
+from cashback.database.queries import browsing, history, member_names
 from cashback.database.queries.browsing import Page
+from cashback.database.queries.history import BatchFilter
+from cashback.domain.days import first_moment, moment_after
 from cashback.domain.errors import CashbackError
-from cashback.domain.model import BatchReport, BatchStatus, PayoutStatus
+from cashback.domain.model import BatchMode, BatchReport, BatchStatus, PayoutStatus
 from cashback.services import AdminService
 
 BATCHES_ON_A_PAGE: Final = 50
@@ -45,7 +48,7 @@ class Batches:
             web.post("/batches", self.propose),
             web.get("/batches/{number}", self.show),
             web.get("/batches/{number}/live", self.stream),
-            web.get("/batches/{number}/payouts.csv", self.download),
+            web.get("/batches/{number}/payouts.{suffix:csv|xlsx}", self.download),
             *(
                 web.post(f"/batches/{{number}}/{name}", self._decision(decide))
                 for name, decide in (
@@ -61,11 +64,35 @@ class Batches:
         ]
 
     async def show_all(self, request: web.Request) -> web.StreamResponse:
-        """List the batches, newest first."""
+        """List the batches, newest first, all or those that the query selects."""
+        chosen = {name: request.query.get(name, "").strip() for name in ("status", "mode", "person", "from", "to")}
         found = await self._database.read(
-            browsing.batches_page, before=number_in(request, "before") or None, limit=BATCHES_ON_A_PAGE
+            browsing.batches_page,
+            before=number_in(request, "before") or None,
+            limit=BATCHES_ON_A_PAGE,
+            wanted=await self._filter(chosen),
         )
-        return await page(request, "batches.html", now=self._database.now(), found=found)
+        query = urlencode({name: value for name, value in chosen.items() if value})
+        return await page(
+            request, "batches.html", now=self._database.now(), found=found, chosen=chosen, query=query, net=_net(found)
+        )
+
+    async def _filter(self, chosen: Mapping[str, str]) -> BatchFilter:
+        """Read the filter. A person is an id, or the beginning of a name. Raises CashbackError."""
+        person = chosen["person"]
+        user_id = int(person) if person.isascii() and person.isdigit() and len(person) <= ID_DIGITS else None
+        if person and user_id is None:
+            user_id = next(iter(await self._database.read(member_names.begins_with, person, limit=1)), None)
+            if user_id is None:
+                raise CashbackError(f"No member is called {person[:40]!r}; type the beginning of a name, or an id.")
+        mode = chosen["mode"]
+        return BatchFilter(
+            status=history.status_named(chosen["status"] or None),
+            mode=BatchMode(mode) if mode in list(BatchMode) else None,
+            user_id=user_id,
+            since=first_moment(chosen["from"] or None),
+            until=moment_after(chosen["to"] or None),
+        )
 
     async def propose(self, request: web.Request) -> web.StreamResponse:
         """Propose a batch for everyone, or for one referrer if the form names one."""
@@ -170,14 +197,15 @@ class Batches:
         )
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """Send all payouts of a batch as CSV."""
+        """Send all payouts of a batch as CSV, or as XLSX."""
+        suffix = request.match_info["suffix"]
         report = await self._reports.get(number_in(request, "number"))
         name = report.batch_id or f"batch-{report.batch_number}"
-        disposition = f'attachment; filename="{name}.csv"'
-        headers = {"Content-Type": "text/csv; charset=utf-8", "Content-Disposition": disposition}
+        disposition = f'attachment; filename="{name}.{suffix}"'
+        headers = {"Content-Type": payout_file.CONTENT_TYPES[suffix], "Content-Disposition": disposition}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        async for piece in payout_file.csv_of(self._database, report):
+        async for piece in payout_file.pieces_of(self._database, report, suffix):
             await response.write(piece)
         return response
 
@@ -185,3 +213,8 @@ class Batches:
 def is_sorted(report: BatchReport) -> bool:
     """Return whether a batch's payouts are shown with the largest first."""
     return report.users_planned <= LARGEST_SORTED
+
+
+def _net(found: Page) -> int:
+    """Sum up what the ended batches of a page paid, less what was reversed."""
+    return sum(row["credited_cents"] - row["reversed_cents"] for row in found.rows)

@@ -123,7 +123,7 @@ class Intake:
             raise ProblemError(TOO_MANY, "Too many requests from this address were refused; wait a minute.")
         try:
             signed = self._keyring.read(request.headers, self._database.now())
-            body = await self._bodies.read(request)
+            body = await self._bodies.read_json(request)
             self._keyring.check(signed, body)
         except ProblemError as error:
             if error.kind in {UNSIGNED, STALE}:
@@ -144,10 +144,14 @@ class Bodies:
     def __init__(self) -> None:
         self._reading: dict[anyio.CancelScope, None] = {}
 
-    async def read(self, request: web.Request) -> bytes:
-        """Read the body of a request. Raises ProblemError."""
+    async def read_json(self, request: web.Request) -> bytes:
+        """Read the body of a request that says that it is JSON. Raises ProblemError."""
         if request.content_type != "application/json":
             raise ProblemError(MEDIA_TYPE, f"The Content-Type is {request.content_type}, not application/json.")
+        return await self.read(request)
+
+    async def read(self, request: web.Request) -> bytes:
+        """Read the body of a request. Raises ProblemError."""
         if (request.content_length or 0) > LARGEST_BODY_BYTES:
             raise ProblemError(TOO_LARGE, _TOO_LARGE)
         if len(self._reading) >= MAX_READING:

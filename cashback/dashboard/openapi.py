@@ -174,6 +174,8 @@ EXPLAINED: Final[dict[Kind, str]] = {
     problems.MALFORMED: "The body is not JSON.",
     problems.UNSIGNED: "A header is missing, or the signature does not belong to this key, timestamp and body.",
     problems.STALE: f"The timestamp is more than {WINDOW_SECONDS} seconds away from this machine's clock. Sign again.",
+    problems.UNVERIFIED: "A shop's delivery is not signed with its secret. Compare the secret there with the one here.",
+    problems.UNREADABLE: "A value of a shop's delivery is missing or not what it should be. It is listed as such.",
     problems.NOT_FOUND: "The address is wrong.",
     problems.METHOD: "The intake takes POST only.",
     problems.SLOW: f"The body did not arrive within {BODY_SECONDS} seconds.",

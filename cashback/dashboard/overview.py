@@ -11,8 +11,9 @@ from cashback.dashboard.live import Live
 from cashback.dashboard.pages import fragment, page
 from cashback.dashboard.snapshot import Snapshot
 from cashback.database import Database
-from cashback.database.queries import browsing
+from cashback.database.queries import browsing, to_do
 from cashback.database.queries.overview import Overview
+from cashback.domain.model import NotificationStatus
 from cashback.services import AdminService
 
 BATCHES_SHOWN: Final = 8
@@ -52,10 +53,25 @@ class OverviewPage:
         return {
             "now": self._database.now(),
             "overview": overview,
-            "bars": bar_chart.bars(overview.weeks),
+            "chart": bar_chart.chart(overview.weeks),
+            "chart_left": bar_chart.LEFT,
+            "terms": self._service.terms_line,
+            **await self._waiting(overview),
             "chart_width": bar_chart.WIDTH,
             "chart_height": bar_chart.HEIGHT,
             "schedule": await self._service.schedule_overview(),
             "batches": newest.rows,
+        }
+
+    async def _waiting(self, overview: Overview) -> dict[str, Any]:
+        """Return what waits for an admin."""
+        waiting = await self._database.read(to_do.to_do)
+        failed = overview.settled_messages.get(NotificationStatus.FAILED, 0)
+        upkeep = overview.upkeep
+        counts = (waiting.failed_payouts, overview.open_withdrawals, upkeep.waiting_purchases, upkeep.breaches, failed)
+        return {
+            "to_do": waiting,
             "health": await self._health.checks(),
+            "failed_messages": failed,
+            "is_anything_waiting": bool(waiting.proposed or waiting.stopped or any(counts)),
         }

@@ -1,4 +1,4 @@
-"""A batch's payouts as CSV: the file that `cashback export` writes, sent in pieces."""
+"""A batch's payouts as CSV or XLSX: the file that `cashback export` writes, sent in pieces."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,10 +24,17 @@ def _folder_for(database: Database) -> Path | None:
     return None
 
 
-async def csv_of(database: Database, report: BatchReport) -> AsyncIterator[bytes]:
-    """Yield the payouts of a batch as CSV in pieces: one row for each payout, without a row of totals."""
+CONTENT_TYPES: Final = {
+    "csv": "text/csv; charset=utf-8",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+"""The kinds of file by the ends of their names."""
+
+
+async def pieces_of(database: Database, report: BatchReport, suffix: str) -> AsyncIterator[bytes]:
+    """Yield the file of a batch's payouts in pieces: one row for each payout, without a row of totals."""
     with TemporaryDirectory(prefix="cashback-", dir=_folder_for(database)) as folder:
-        path = Path(folder) / "payouts.csv"
+        path = Path(folder) / f"payouts.{suffix}"
         await database.read(exporting.write_file, Period(number=report.batch_number), path, with_totals=False)
         async with await anyio.open_file(path, "rb") as file:
             while piece := await file.read(PIECE_BYTES):

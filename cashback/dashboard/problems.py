@@ -24,6 +24,8 @@ class Kind:
 MALFORMED = Kind(name="malformed", status=400, title="The request cannot be read")
 UNSIGNED = Kind(name="unsigned", status=401, title="The request is not signed by a known key")
 STALE = Kind(name="stale", status=401, title="The request's timestamp is too old or too new")
+UNVERIFIED = Kind(name="unverified", status=401, title="The delivery does not prove that it comes from this shop")
+UNREADABLE = Kind(name="unreadable", status=422, title="The delivery comes from the shop, but cannot be read")
 NOT_FOUND = Kind(name="not-found", status=404, title="This address does not exist")
 METHOD = Kind(name="method-not-allowed", status=405, title="This method is not allowed here")
 SLOW = Kind(name="slow", status=408, title="The request took too long to arrive")
@@ -42,7 +44,7 @@ UNAVAILABLE = Kind(name="unavailable", status=503, title="The ledger is not avai
 
 KINDS = (
     *(MALFORMED, UNSIGNED, STALE, NOT_FOUND, METHOD, SLOW, CONFLICTING, NOT_KNOWN_YET, NOTHING_LEFT, TOO_MUCH),
-    *(NOT_DONE, REPLAYED, TOO_LARGE, MEDIA_TYPE, INVALID, TOO_MANY, FAILED, UNAVAILABLE),
+    *(NOT_DONE, REPLAYED, TOO_LARGE, MEDIA_TYPE, UNVERIFIED, UNREADABLE, INVALID, TOO_MANY, FAILED, UNAVAILABLE),
 )
 
 

@@ -31,6 +31,7 @@ class SchedulePage:
             web.post("/schedule/pause", self.pause),
             web.post("/schedule/resume", self.resume),
             web.post("/schedule/skip", self.skip),
+            web.post("/schedule/unskip", self.unskip),
         ]
 
     async def show(self, request: web.Request) -> web.StreamResponse:
@@ -42,6 +43,7 @@ class SchedulePage:
             state=await self._database.read(schedule.find_state),
             schedule=await self._service.schedule_overview(),
             coming=await self._coming(),
+            skipped=await self._database.read(slots.skipped_ahead, now=self._database.now()),
             past=await self._database.read(slots.latest, limit=PAST_SHOWN),
         )
 
@@ -65,6 +67,16 @@ class SchedulePage:
         # Authorization comes first, also for a form without a valid slot.
         await self._service.require_admin(request[VISITOR].actor, "skip a slot")
         raise CashbackError("This slot is not one of the next ones, or is already decided. Load the page again.")
+
+    async def unskip(self, request: web.Request) -> web.StreamResponse:
+        """Withdraw the skip of the slot in the form."""
+        await self._service.require_admin(request[VISITOR].actor, "unskip a slot")
+        wanted = await field_of(request, "slot_at")
+        for record in await self._database.read(slots.skipped_ahead, now=self._database.now()):
+            if record.slot_at.isoformat() == wanted:
+                await self._service.unskip_slot(request[VISITOR].actor, record.slot_at, await _reason(request))
+                return see_other("/schedule")
+        raise CashbackError("This slot is not skipped, or has passed. Load the page again.")
 
     async def _coming(self) -> list[datetime]:
         return await self._service.coming_slots(COMING_SHOWN)

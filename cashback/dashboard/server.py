@@ -15,6 +15,7 @@ from cashback.dashboard.audit import AuditPage, Verifier
 from cashback.dashboard.auth import RolesOf, SessionAuth
 from cashback.dashboard.batches import Batches
 from cashback.dashboard.connections import IDLE_SECONDS, Connections
+from cashback.dashboard.deliveries import DeliveriesPage
 from cashback.dashboard.health import Health
 from cashback.dashboard.intake import Intake
 from cashback.dashboard.ledger_metrics import LedgerMetrics
@@ -30,6 +31,8 @@ from cashback.dashboard.referrers import Referrers
 from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.schedule import SchedulePage
 from cashback.dashboard.search import Search
+from cashback.dashboard.settings_page import SettingsPage
+from cashback.dashboard.shop_intake import ShopIntake
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
 from cashback.dashboard.wallets import WalletsPage
@@ -79,6 +82,7 @@ class Dashboard:
         self._snapshot = Snapshot(database, min_payout_cents=settings.referral_settings.min_payout_cents)
         self._health = Health(database, dependencies.is_online)
         self._intake = Intake(database, service, settings)
+        self._shop_intake = ShopIntake(database, service, settings)
         operations = (self._health, self._metrics_page(database, service, settings, dependencies))
         pages_and_intake = (
             OverviewPage(database, service, self._snapshot, self._health, self._live),
@@ -86,13 +90,16 @@ class Dashboard:
             Referrers(database, service, self._snapshot, settings),
             Search(database),
             SchedulePage(database, service),
+            SettingsPage(database, service, settings),
             WalletsPage(database),
             WebhooksPage(database, service),
             WithdrawalsPage(database, service),
             OrdersPage(database, service),
+            DeliveriesPage(database, service),
             AuditPage(database, Verifier(database, service)),
             SignIn(database, self._session_auth, settings),
             self._intake,
+            self._shop_intake,
             Description(database, settings),
         )
         self._routes = operations if dependencies.is_worker else (*pages_and_intake, *operations)

@@ -54,6 +54,11 @@ def span(value: timedelta) -> str:
     return " ".join(parts[:2]) or "now"
 
 
+def ago(value: datetime, now: datetime) -> str:
+    """Format how long ago a moment was."""
+    return f"{span(now - value)} ago" if now - value >= timedelta(minutes=1) else "just now"
+
+
 def details(value: Mapping[str, Any]) -> str:
     """Format an audit entry's details as one line."""
     return ", ".join(f"{state(key)}: {_detail(key, each)}" for key, each in value.items() if each is not None)
@@ -73,6 +78,7 @@ FILTERS: Final[dict[str, Callable[..., str]]] = {
     "counted": counted,
     "state": state,
     "span": span,
+    "ago": ago,
     "details": details,
     "reason": in_words,
     "reasons": counted_reasons,

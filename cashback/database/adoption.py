@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Index, Table, insert, inspect, update
 from sqlalchemy.schema import CreateColumn, CreateTable
 
 from cashback.database import origins
+from cashback.database.currencies import DOLLARS
 from cashback.database.guards import create_guards
 from cashback.database.referral_program.unusable_rows import has_usable_amounts
 from cashback.database.tables import INDEXES, cashback_origin, metadata, referrals, users, wallet_transactions
@@ -77,7 +78,9 @@ def create_or_adopt(connection: Connection, now: datetime) -> None:
         if not _has_twin(connection, index):
             index.create(connection)
     create_guards(connection)
-    connection.execute(insert(cashback_origin).values(id=1, adopted=int(bool(adopted)), started_at=now))
+    currency, decimals = DOLLARS if adopted else (None, None)
+    origin = {"adopted": int(bool(adopted)), "started_at": now, "currency": currency, "decimals": decimals}
+    connection.execute(insert(cashback_origin).values(id=1, **origin))
     if adopted:
         origins.record_adoption(connection, now)
 

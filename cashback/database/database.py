@@ -9,7 +9,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from sqlalchemy import Connection
 
-from cashback.database import origins, schema
+from cashback.database import currencies, origins, schema
 from cashback.database.dialect import Location, located, name_of
 from cashback.database.engine import ConnectionOwner, Failpoint, no_failpoint
 from cashback.database.payouts import approvals
@@ -39,6 +39,7 @@ class Database:
         rate_ppm: int = DEFAULT_RATE_PPM,
         holding_days: int = 0,
         dates: EarningDates = ANY_TIME,
+        currency: currencies.Currency | None = None,
         must_exist: bool = False,
         may_upgrade: bool = True,
         clock: Clock = utc_now,
@@ -49,14 +50,16 @@ class Database:
         """`location` is a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`; nothing is opened yet.
 
         `rate_ppm` is the default rate of a purchase in parts per million; it becomes payable after `holding_days`.
-        `dates` say which purchases earn. With `must_exist`, a missing ledger is refused, not created; without
-        `may_upgrade`, one of an older schema is refused, not upgraded. `inline` and
-        `failpoint` are for tests: SQL in the caller's thread, and a call before and after each commit.
+        `dates` say which purchases earn. `currency` is the configured one; None agrees with any. With `must_exist`, a
+        missing ledger is refused, not created; without `may_upgrade`, one of an older schema is refused, not upgraded.
+        `inline` and `failpoint` are for tests: SQL in the caller's thread, and a call before and after each commit.
         """
         self.location = located(location)
         self._rate_ppm = rate_ppm
         self._holding_days = holding_days
         self._dates = dates
+        self._currency = currency
+        self._is_currency_fixed = False
         self._must_exist = must_exist
         self._may_upgrade = may_upgrade
         self._clock = clock
@@ -94,6 +97,7 @@ class Database:
                 # These connections were made before the file was a ledger; new ones get a ledger's settings.
                 door.close()
                 await door.read(schema.revision_of)
+            self._is_currency_fixed = await door.read(currencies.require, self._currency, self.name)
         except BaseException:
             door.close()
             raise
@@ -167,7 +171,21 @@ class Database:
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of this package in one immediate transaction; it commits when the function returns."""
-        return await self._door.write(function, *args, **kwargs)
+        if self._is_currency_fixed:
+            return await self._door.write(function, *args, **kwargs)
+
+        def fixing(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> tuple[T, bool]:
+            # The function goes first: it may have to begin the transaction in a special way.
+            result = function(connection, *args, **kwargs)
+            return result, currencies.fix(connection, self._currency, self.name)
+
+        result, self._is_currency_fixed = await self._door.write(fixing, *args, **kwargs)
+        return result
+
+    @property
+    def is_written(self) -> bool:
+        """Whether somebody in this process writes, or waits to."""
+        return self._door.is_written
 
     async def read(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function of this package on one snapshot, in parallel to the writer."""

@@ -66,6 +66,11 @@ class ConnectionOwner:
         async with self._writing:
             return await self._run(work, self._write_limiter)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether somebody writes, or waits to."""
+        return self._writing.locked()
+
     async def read(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(connection, …)` on one consistent snapshot, in parallel to the writer."""
 

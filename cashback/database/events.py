@@ -70,9 +70,14 @@ def record(
     connection.execute(insert(webhook_deliveries).from_select(COLUMNS, wanting))
 
 
+def record_chunk(connection: Connection, values: Mapping[str, Any]) -> None:
+    """Queue an event for each payout that a chunk has just credited: `number`, `first`, `last` and `now`."""
+    if connection.execute(_LISTENING).first() is not None:
+        connection.execute(_of_chunk(), values)
+
+
 @cache
-def of_chunk() -> Insert:
-    """Queue an event for each payout that a chunk has just credited; `number`, `first`, `last` and `now` are bound."""
+def _of_chunk() -> Insert:
     columns = webhook_deliveries.c
     entry = wallet_transactions.c
     its_payout = and_(entry.cashback_payout_batch_number == payouts.c.batch_number)
@@ -99,6 +104,9 @@ def of_chunk() -> Insert:
         .order_by(payouts.c.referrer_id, webhooks.c.name)
     )
     return insert(webhook_deliveries).from_select(COLUMNS, rows)
+
+
+_LISTENING: Final = select(webhooks.c.name).where(webhooks.c.events.like(f"%{Event.PAYOUT_CREDITED}%")).limit(1)
 
 
 def _wants(event: Event) -> Any:  # noqa: ANN401 -- a condition

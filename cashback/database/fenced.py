@@ -19,6 +19,11 @@ class LedgerPort(Protocol):
         """Return the present moment by this ledger's clock."""
         ...
 
+    @property
+    def is_written(self) -> bool:
+        """Whether somebody in this process writes, or waits to."""
+        ...
+
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in one transaction; it commits when the function returns."""
         ...
@@ -39,6 +44,11 @@ class FencedDatabase:
     def now(self) -> datetime:
         """Return the present moment by this ledger's clock."""
         return self._database.now()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether somebody in this process writes, or waits to."""
+        return self._database.is_written
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a function in one transaction, unless the lease is lost."""

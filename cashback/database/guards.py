@@ -77,7 +77,13 @@ _REFUSED: Final = {
         ),
         "only a batch that runs pays",
     ),
-    "cashback_origin_fixed": ("UPDATE ON cashback_origin", "where a ledger comes from is never changed"),
+    "cashback_origin_fixed": (
+        (
+            "UPDATE ON cashback_origin WHEN OLD.currency IS NOT NULL OR (NEW.id, NEW.adopted, NEW.started_at)"
+            " IS DISTINCT FROM (OLD.id, OLD.adopted, OLD.started_at)"
+        ),
+        "where a ledger comes from, and its currency, is never changed",
+    ),
     "cashback_payout_shares_fixed": (
         (
             "UPDATE ON cashback_payout_shares WHEN (NEW.batch_number, NEW.referrer_id, NEW.referral_id,"
@@ -160,6 +166,18 @@ _REFUSED: Final = {
         "DELETE ON cashback_intakes WHEN OLD.rows > 0",
         "imports and deliveries are only ever added to",
     ),
+    "cashback_refund_facts_fixed": ("UPDATE ON cashback_refund_facts", "refunds are only ever added to"),
+    "cashback_refund_facts_kept": ("DELETE ON cashback_refund_facts", "refunds are only ever added to"),
+    "cashback_shop_deliveries_fixed": (
+        (
+            "UPDATE ON cashback_shop_deliveries WHEN NEW.events IS NOT NULL OR (NEW.number, NEW.shop, NEW.kind, NEW.at,"
+            " NEW.digest, NEW.event_id, NEW.topic, NEW.outcome, NEW.reason, NEW.intake_number) IS DISTINCT FROM"
+            " (OLD.number, OLD.shop, OLD.kind, OLD.at, OLD.digest, OLD.event_id, OLD.topic, OLD.outcome, OLD.reason,"
+            " OLD.intake_number)"
+        ),
+        "a delivery is never changed; after 30 days what was read of it is erased",
+    ),
+    "cashback_shop_deliveries_kept": ("DELETE ON cashback_shop_deliveries", "deliveries are only ever added to"),
     "cashback_payouts_retried_or_given_up": (
         "UPDATE ON cashback_payouts WHEN OLD.status = 'failed' AND NEW.status NOT IN ('planned', 'skipped')",
         "a failed payout is planned anew or given up, nothing else",
@@ -257,6 +275,8 @@ _KEYS: Final = {
     "cashback_kept_refunds": ("number",),
     "cashback_order_corrections": ("number",),
     "cashback_intakes": ("number",),
+    "cashback_refund_facts": ("source", "order_id", "kind", "refund_id"),
+    "cashback_shop_deliveries": ("number",),
     "cashback_audit_log": ("id",),
 }
 """Tables of ours whose rows are never replaced. SQLite's INSERT OR REPLACE asks no trigger about what it deletes."""

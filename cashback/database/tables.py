@@ -547,6 +547,79 @@ order_corrections = Table(
     sqlite_autoincrement=True,
 )
 
+refund_facts = Table(
+    "cashback_refund_facts",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    # What a shop's delivery says of an order: a refund, the sum of all refunds, a dispute, or a dispute that was won.
+    Column("kind", Text, nullable=False),
+    # The shop's id of the refund or dispute; of a sum, its cents.
+    Column("refund_id", Text, nullable=False),
+    # NULL for the whole order.
+    Column("amount_cents", BigInteger),
+    Column("recorded_at", Moment, nullable=False),
+    Column("intake_number", BigInteger),
+    PrimaryKeyConstraint("source", "order_id", "kind", "refund_id"),
+    CheckConstraint("kind IN ('refunded', 'refunded_in_all', 'disputed', 'dispute_won')", name="kind_known"),
+    CheckConstraint("amount_cents >= 0", name="never_gives"),
+    sqlite_with_rowid=False,
+)
+
+shop_deliveries = Table(
+    "cashback_shop_deliveries",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("shop", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    # SHA-256 of the body.
+    Column("digest", Text, nullable=False),
+    # The shop's id of the event; if it has none, the digest.
+    Column("event_id", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text),
+    Column("intake_number", BigInteger),
+    # What was read of it, as JSON; erased after 30 days.
+    Column("events", Text),
+    CheckConstraint("length(digest) = 64", name="has_a_digest"),
+    sqlite_autoincrement=True,
+)
+
+member_emails = Table(
+    "cashback_member_emails",
+    metadata,
+    # A keyed hash: the address itself is not stored.
+    Column("email_hash", Text, primary_key=True),
+    Column("member_id", BigInteger, nullable=False),
+    Column("linked_at", Moment, nullable=False),
+    CheckConstraint("length(email_hash) = 64", name="hashed"),
+    sqlite_with_rowid=False,
+)
+
+buyer_emails = Table(
+    "cashback_buyer_emails",
+    metadata,
+    # Under which e-mails purchases came with a member's id: several mean that the member's link may be spread.
+    Column("member_id", BigInteger, nullable=False),
+    Column("email_hash", Text, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    PrimaryKeyConstraint("member_id", "email_hash"),
+    CheckConstraint("length(email_hash) = 64", name="hashed"),
+    sqlite_with_rowid=False,
+)
+
+order_claims = Table(
+    "cashback_order_claims",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("member_id", BigInteger, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("was_right", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 absent_members = Table(
     "cashback_absent_members",
     metadata,
@@ -822,6 +895,9 @@ cashback_origin = Table(
     Column("id", Integer, primary_key=True),
     Column("adopted", Integer, nullable=False),
     Column("started_at", Moment, nullable=False),
+    # The ISO code and the number of decimals; NULL until the first row that may hold an amount.
+    Column("currency", Text),
+    Column("decimals", Integer),
 )
 
 unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
@@ -835,6 +911,10 @@ is_waiting = and_(referral_purchases.c.referral_id.is_(None), referral_purchases
 is_unmatched = unmatched_purchases.c.buyer_id.is_(None)
 is_kept = kept_refunds.c.applied_at.is_(None)
 is_correcting = referral_purchases.c.correction_number.is_not(None)
+is_done_with = shop_deliveries.c.outcome.not_in(
+    [literal_column(f"'{outcome}'") for outcome in ("unreadable", "excluded", "conflicting")]
+)
+holds_events = shop_deliveries.c.events.is_not(None)
 is_refunded = referral_purchases.c.refunded_cents > literal_column("0")
 # SQLite takes a partial index only where the query says its condition with the same constants, not with parameters.
 is_queued = notifications.c.status == literal_column("'queued'")
@@ -850,8 +930,11 @@ is_upkeep = literal_column("action IN ('backup_made', 'head_posted')", Boolean)
 
 
 def _index(name: str, *columns: Column[Any], where: ColumnElement[bool] | None = None, unique: bool = False) -> Index:
-    """Declare an index; on both databases it holds only the rows that meet the condition."""
-    return Index(f"{OWN}{name}", *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+    """Declare an index; on both databases it holds only the rows that meet the condition.
+
+    `dialect.py` takes it over for PostgreSQL. To say it here, too, would import that dialect in every process.
+    """
+    return Index(f"{OWN}{name}", *columns, unique=unique, sqlite_where=where)
 
 
 INDEXES: Final = (
@@ -884,6 +967,10 @@ INDEXES: Final = (
     _index("kept_refunds_by_order", kept_refunds.c.source, kept_refunds.c.order_id, where=is_kept),
     _index("unmatched_purchases_waiting", unmatched_purchases.c.waits_until, where=is_unmatched),
     _index("unmatched_hints_by_order", unmatched_hints.c.source, unmatched_hints.c.order_id),
+    # What could not be read or was excluded may come again, once its cause is corrected.
+    _index("shop_deliveries_once", shop_deliveries.c.shop, shop_deliveries.c.event_id, where=is_done_with, unique=True),
+    _index("shop_deliveries_to_erase", shop_deliveries.c.at, where=holds_events),
+    _index("order_claims_by_member", order_claims.c.member_id, order_claims.c.at),
     _index("referral_refunds_by_order", referral_refunds.c.source, referral_refunds.c.order_id),
     _index("referral_refunds_by_referral", referral_refunds.c.referral_id),
     _index("withdrawals_one_open", withdrawals.c.user_id, where=is_requested, unique=True),

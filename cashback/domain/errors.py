@@ -41,6 +41,10 @@ class OrderRefusedError(CashbackError):
     """This order cannot be assigned or corrected."""
 
 
+class ClaimsExhaustedError(CashbackError):
+    """You have tried five times within a day; try again tomorrow, or ask an admin."""
+
+
 class NothingPendingError(CashbackError):
     """No cashback is pending."""
 
@@ -87,6 +91,10 @@ class BusyError(CashbackError):
 
 class DatabaseUnavailableError(CashbackError):
     """The database cannot be used."""
+
+
+class CurrencyError(CashbackError):
+    """The ledger counts in another currency than the configuration says."""
 
 
 class OlderLedgerError(DatabaseUnavailableError):

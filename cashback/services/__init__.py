@@ -13,12 +13,23 @@ from cashback.services.reconciliation import Reconciliation
 from cashback.services.reversals import Reversals
 from cashback.services.runs import Runs
 from cashback.services.schedule import Schedule
+from cashback.services.shops import Shops
 from cashback.services.sign_ins import SignIns
 from cashback.services.terms import batch_limits_of
 
 
 class AdminService(
-    Reconciliation, Members, Notifications, Orders, Proposals, Reversals, Runs, Schedule, SignIns, AutoWithdrawals
+    Reconciliation,
+    Members,
+    Notifications,
+    Orders,
+    Proposals,
+    Reversals,
+    Runs,
+    Schedule,
+    Shops,
+    SignIns,
+    AutoWithdrawals,
 ):
     """Checks admins' requests and hands approved batches to the runner."""
 

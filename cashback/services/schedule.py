@@ -131,6 +131,16 @@ class Schedule(Service):
         await self.require_admin(actor, "skip the next slot")
         return await self._change(slots.skip_next, actor=str(actor), reason=checked_reason(reason))
 
+    async def unskip_slot(self, actor: Actor, slot_at: datetime, reason: str | None = None) -> None:
+        """Withdraw the skip of one future slot. Raises NotAllowedError or StaleBatchError."""
+        await self.require_admin(actor, f"unskip the slot of {slot_at:%Y-%m-%d %H:%M} UTC")
+        await self._change(slots.unskip, slot_at, actor=str(actor), reason=checked_reason(reason))
+
+    async def unskip_next(self, actor: Actor, reason: str | None = None) -> datetime:
+        """Withdraw the skip of the next skipped slot, and return it. Raises NotAllowedError or StaleBatchError."""
+        await self.require_admin(actor, "unskip the next skipped slot")
+        return await self._change(slots.unskip_next, actor=str(actor), reason=checked_reason(reason))
+
     async def pause_schedule(self, actor: Actor, reason: str | None = None) -> None:
         """Skip all slots until the schedule is resumed. Raises NotAllowedError or StaleBatchError."""
         await self.require_admin(actor, "pause the schedule")

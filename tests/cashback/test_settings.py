@@ -275,6 +275,8 @@ def test_every_setting_is_in_the_documentation() -> None:
             "intake_keys",
             "metrics_token",
             "withdrawal_keys",
+            "shop_secrets",
+            "email_key",
             "warnings",
         ),
     }
@@ -436,3 +438,46 @@ def test_a_secret_that_is_none_is_refused_and_not_shown(value: str) -> None:
     with pytest.raises(SettingsError, match="CASHBACK_INTAKE_KEY_SHOP may be one secret") as caught:
         settings.load(environ={"CASHBACK_INTAKE_KEY_SHOP": value})
     assert value not in str(caught.value)
+
+
+SHOP = {"kind": "stripe"}
+
+
+@pytest.mark.parametrize(
+    ("shops", "said"),
+    [
+        ({"store": {"kind": "strip"}}, 'shops.store.kind is "strip", but may be one of stripe, shopify,'),
+        ({"store": {}}, "shops.store.kind is missing; set it to one of stripe,"),
+        ({"Store": SHOP}, "shops by their names of small letters"),
+        ({"store": 5}, "each an object in braces"),
+        ([], "an object of at most 20 shops"),
+        (
+            {"store": {**SHOP, "curency": "USD"}},
+            "shops.store.curency is not a setting; the nearest is shops.store.currency",
+        ),
+        ({"store": {**SHOP, "currency": "EUR"}}, "the ledger's currency is USD"),
+        ({"store": {**SHOP, "currency": "dollars"}}, "shops.store.currency"),
+        ({"store": {**SHOP, "amount": "net"}}, "one of subtotal, total"),
+        ({"store": {**SHOP, "link": "shop"}}, "an http or https address, or null"),
+        ({"store": {**SHOP, "one_buyer_per_member": True}}, "CASHBACK_EMAIL_KEY"),
+        ({f"s{number}": SHOP for number in range(21)}, "at most 20 shops"),
+    ],
+)
+def test_wrong_shop_is_refused_with_its_place(tmp_path: Path, shops: object, said: str) -> None:
+    assert said in refusal(tmp_path, {"shops": shops})
+
+
+def test_secrets_of_shops_come_from_the_environment(tmp_path: Path) -> None:
+    path = write(tmp_path, {"shops": {"my-store": SHOP}})
+    environ = {"CASHBACK_SHOP_MY_STORE": "a" * 16 + " " + "b" * 16, "CASHBACK_SHOP_OTHER": "c" * 16}
+    loaded = settings.load(path, environ=environ)
+    assert [secret.get_secret_value() for secret in loaded.shop_secrets["my-store"]] == ["a" * 16, "b" * 16]
+    assert loaded.warnings == (
+        "CASHBACK_SHOP_OTHER is set, but config.json has no shop other; add it to shops, or remove it.",
+    )
+
+
+@pytest.mark.parametrize("value", ["short", "a" * 16 + " " + "b" * 16 + " " + "c" * 16])
+def test_wrong_secret_of_a_shop_is_refused(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingsError, match="CASHBACK_SHOP_STORE may be one secret, or two"):
+        settings.load(write(tmp_path, {"shops": {"store": SHOP}}), environ={"CASHBACK_SHOP_STORE": value})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import datetime
 from pathlib import Path
 
 import openpyxl
@@ -64,6 +65,23 @@ def test_spreadsheet_keeps_every_digit_of_an_id(seeded: Cashback, folder: Path) 
         folder / "cashback.db", "SELECT referrer_id, paid_cents FROM cashback_payouts ORDER BY referrer_id LIMIT 1"
     )
     assert (shown["referrer_id"], shown["paid_cents"]) == (str(referrer_id), cents)
+
+
+def test_spreadsheet_has_amounts_and_moments_as_such(seeded: Cashback, folder: Path) -> None:
+    seeded("pay", "--yes")
+    assert seeded("export", 1, "--format", "xlsx", "--output", "one.xlsx", "--totals").code == 0
+    sheet = openpyxl.load_workbook(folder / "one.xlsx").active
+    assert sheet is not None
+    head, *listed, totals = sheet.iter_rows()
+    columns = [cell.value for cell in head]
+    for name in ("approved_dollars", "paid_dollars", "reversed_dollars", "net_dollars"):
+        cells = [row[columns.index(name)] for row in (*listed, totals)]
+        assert {cell.data_type for cell in cells} == {"n"}
+        assert {cell.number_format for cell in cells} == {"0.00"}
+        assert round(sum(cell.value for cell in cells[:-1]), 2) == cells[-1].value
+    assert totals[columns.index("net_dollars")].value == 127.5
+    assert {type(row[columns.index("settled_at")].value) for row in listed} == {datetime}
+    assert {row[columns.index("referrer_id")].data_type for row in listed} == {"s"}
 
 
 def test_export_without_a_valid_choice_is_refused(seeded: Cashback) -> None:

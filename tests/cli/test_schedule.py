@@ -57,6 +57,10 @@ def test_pause_resume_and_skip_record_actor_and_reason(seeded: Cashback, folder:
         "holiday",
         "cli",
     )
+    unskipped = seeded("schedule", "unskip", "--reason", "back early", "--json").json
+    assert (unskipped["next_run"], unskipped["slots"]) == (before, [])
+    assert seeded("schedule", "unskip").error == "No coming slot is skipped; nothing was changed."
+    assert entries(folder, "slot_unskipped") == [("cli", "back early")]
     assert entries(folder, "schedule_paused") == [("cli", "counting")]
     assert entries(folder, "schedule_resumed") == [("cli", "counted")]
     assert entries(folder, "slot_skipped") == [("cli", "holiday")]

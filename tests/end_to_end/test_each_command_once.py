@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 from discord import app_commands
 from discord.ui import View
+from pydantic import SecretStr
 from sqlalchemy import Connection
 
 import bot
@@ -34,7 +35,7 @@ from cashback.database.payouts import absences
 from cashback.database.queries.history import BatchFilter
 from cashback.database.schedule import slots
 from cashback.domain.model import Absence
-from cashback.services import Actor, AdminService, Source
+from cashback.services import CLI, Actor, AdminService, Source
 from sandbox import Interaction, Member, Message
 from tests.conflicts import run_all_twice, written_by
 from tests.conftest import Clock, break_writes, raw
@@ -77,6 +78,14 @@ class Scene:
         """Add a member with cashback pending."""
         self.town.clock.advance(1)
         return await self.town.referrer(f"Member {len(self.town.sandbox.messages(self.town.channel.id))}", cents)
+
+    async def any_number(self) -> Options:
+        """Name an order that nobody made."""
+        return {"order": "1001"}
+
+    async def any_email(self) -> Options:
+        """Name an e-mail and an order that nobody made."""
+        return {"email": "somebody@example.com", "order": "1001"}
 
     async def everyone(self) -> Options:
         """Add a member to pay that the command does not name."""
@@ -160,6 +169,12 @@ class Scene:
         self.town.adjust(batch_hour_utc=self.town.settings.referral_settings.batch_hour_utc + 1)
         return {}
 
+    async def skipped(self) -> Options:
+        """Have the next slot skipped."""
+        service = AdminService(self.town.till.database, self.town.settings, lambda _number: 0)
+        await service.skip_next(CLI)
+        return {}
+
     async def code(self) -> Options:
         """Name a code that may be entered."""
         return {"code": str((await self.referrer()).id)}
@@ -224,6 +239,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb schedule resume": (nothing, ["schedule_resumed"]),
     "sendref-cashb schedule show": (nothing, []),
     "sendref-cashb schedule skip": (nothing, ["slot_skipped"]),
+    "sendref-cashb schedule unskip": (Scene.skipped, ["slot_unskipped"]),
     "sendref-cashb show": (Scene.paid, []),
     "sendref-cashb stats": (nothing, []),
     "sendref-cashb status": (nothing, []),
@@ -245,11 +261,14 @@ MEMBERS: Final[dict[str, Case]] = {
     "cashback notifications off": (nothing, []),
     "cashback notifications on": (nothing, []),
     "cashback show": (nothing, []),
+    "claim": (Scene.any_number, ["claim_tried"]),
     "help": (nothing, []),
     "invite": (nothing, []),
     "invites": (nothing, []),
     "profile": (nothing, []),
     "setref": (Scene.code, []),
+    "shop link": (Scene.any_email, ["claim_tried"]),
+    "shop show": (nothing, []),
     "wallet": (nothing, []),
     "withdraw": (Scene.amount, []),
 }
@@ -268,6 +287,7 @@ async def two_bots(town: DiscordFixture, clock: Clock) -> AsyncIterator[Scene]:
     """Run two bots on one ledger. The test holds the lease, so that nothing happens but what is typed."""
     town.adjust(auto_batch_enabled=True, approval_threshold_cents=MUCH_CENTS)
     configure(town, maximum_cents=10**9)
+    town.settings = town.settings.model_copy(update={"email_key": SecretStr("k" * 32)})
     scene = Scene(town)
     first, second = (Watched(town.till.location, clock=clock) for _ in range(2))
     first.claims = second.claims = scene.claims

@@ -71,6 +71,10 @@ async def test_pause_skip_and_resume_survive_a_restart_with_actor_and_reason(tow
         assert stamp(NEXT) in skipped.text
         assert field(skipped, "⏰ Next Run").startswith(stamp(NEXT + WEEK))
         assert f"⏸️ skipped by <@{town.admin.id}>: audit week" in field(skipped, "🧾 Last Slots")
+        undone = await town.answer("!sendref-cashb schedule unskip")
+        assert field(undone, "⏰ Next Run").startswith(stamp(NEXT))
+        assert "No coming slot is skipped" in (await town.answer("!sendref-cashb schedule unskip")).text
+        await town.answer("!sendref-cashb schedule skip audit week")
         paused = await town.answer("!sendref-cashb schedule pause counting *the* stock")
         assert field(paused, "⏸️ Paused").startswith(rf"by <@{town.admin.id}>: counting \*the\* stock")
         again = await town.answer("!sendref-cashb schedule pause")
@@ -84,7 +88,8 @@ async def test_pause_skip_and_resume_survive_a_restart_with_actor_and_reason(tow
         assert answer is not None
         assert "⏸️ Paused" not in answer.text
         assert "not paused" in (await town.answer("!sendref-cashb schedule resume")).text
-    assert noted(town, "slot_skipped") == [(admin, "audit week")]
+    assert noted(town, "slot_skipped") == [(admin, "audit week"), (admin, "audit week")]
+    assert noted(town, "slot_unskipped") == [(admin, None)]
     assert noted(town, "schedule_paused") == [(admin, "counting *the* stock")]
     assert noted(town, "schedule_resumed") == [(admin, "counted")]
 

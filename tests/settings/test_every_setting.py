@@ -20,13 +20,25 @@ from tests.settings import (
     money_cases,
     process_cases,
     schedule_cases,
+    shop_cases,
     withdrawal_cases,
 )
 from tests.settings.world import CASES, Case, World, file_with, past
 
 pytestmark = pytest.mark.anyio
 
-assert all((batch_cases, dashboard_cases, discord_cases, money_cases, process_cases, schedule_cases, withdrawal_cases))
+assert all(
+    (
+        batch_cases,
+        dashboard_cases,
+        discord_cases,
+        money_cases,
+        process_cases,
+        schedule_cases,
+        shop_cases,
+        withdrawal_cases,
+    )
+)
 
 
 def keys_of(model: type[BaseModel], prefix: str = "") -> list[str]:

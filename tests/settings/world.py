@@ -76,6 +76,8 @@ class World:
         self.monkeypatch.setenv("DISCORD_TOKEN", self.sandbox.token)
         self.monkeypatch.setenv("DISCORD_API_URL", self.sandbox.api_url)
         self.monkeypatch.setenv("CASHBACK_WITHDRAWAL_KEYS", Fernet.generate_key().decode())
+        self.monkeypatch.setenv("CASHBACK_SHOP_STORE", "the-secret-of-this-shop")
+        self.monkeypatch.setenv("CASHBACK_EMAIL_KEY", "k" * 32)
         self.settings = self.place.settings()
 
     async def services(self) -> bot.Services:

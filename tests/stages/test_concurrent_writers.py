@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 
 import anyio
 import pytest
 from sqlalchemy import Connection
 
+from cashback.background.chunk_size import ChunkSize
 from cashback.background.wakeup import WakeUp
 from cashback.database.payouts import crediting, runs
 from cashback.domain.errors import ChunkLockedError
 from cashback.domain.model import BatchStatus, ChunkCredited, ChunkDiscovered
 from stages.crediting import Crediting
 from tests.conftest import LedgerFixture, raw, run_batches
+from verification.testbed.databases import break_wallet, connect
 
 pytestmark = pytest.mark.anyio
 
@@ -111,7 +114,7 @@ async def test_chunk_of_batch_finished_elsewhere_is_skipped(
 
     caplog.set_level(logging.INFO)
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
-    stage = Crediting(till.database)
+    stage = Crediting(till.database, ChunkSize(most=500))
     await stage.handle(chunk, emit)
     await stage.finish(emit)
     assert emitted == []
@@ -130,3 +133,18 @@ async def test_payouts_of_other_processes_wake_the_dispatcher_at_the_end(till: L
     assert (recorder.chunks, recorder.reports[0].users_paid) == ([], 3)
     with anyio.fail_after(5):
         await outbox_changed.wait(3_600)
+
+
+async def test_a_bad_row_in_a_large_chunk_fails_alone_and_the_rest_is_paid(
+    till: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.crediting.FIRST", 3)
+    people = range(1, 21)
+    await till.earn_all((referrer, 100) for referrer in people)
+    number = await till.approved()
+    with closing(connect(till.location)) as connection:
+        break_wallet(connection, 13)
+    recorder = await till.run(number)
+    assert [(each.credited, each.failed, each.skipped) for each in recorder.chunks] == [(len(people) - 1, 1, 0)]
+    assert [each.referrer_id for each in recorder.reports[0].failures] == [13]
+    assert [till.balance(referrer) for referrer in people] == [0 if referrer == 13 else 100 for referrer in people]

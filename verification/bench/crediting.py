@@ -24,6 +24,7 @@ from cashback.database import Database
 from cashback.database.payouts import approvals, proposals
 from cashback.domain.model import BatchReport
 from cashback.domain.ports import NullObserver
+from cashback.settings import ReferralSettings
 from pipeline.messages import RunBatch
 from stages import make_pipeline
 from verification.bench.baselines import credit_bare, credit_known
@@ -31,7 +32,7 @@ from verification.bench.datasets import FIRST_REFERRER, adopted, adopted_shuffle
 from verification.bench.measuring import Case, Result
 from verification.bench.stopwatch import Spent, stopwatch
 
-CHUNK: Final = 500
+CHUNK: Final = ReferralSettings().chunk_size
 SMALL: Final = 10_000
 MIDDLE: Final = 100_000
 LARGEST: Final = 1_000_000

@@ -66,7 +66,18 @@ class ScheduleCommands(AdminCog):
         """Skip the next slot."""
         await ctx.defer()
         slot_at = await self._service.skip_next(actor_of(ctx.author), reason)
-        await self._show_schedule(ctx, f"⏭️ **Skipped:** {schedule_embeds.moment(slot_at)}. The cashback stays pending.")
+        done = f"⏭️ **Skipped:** {schedule_embeds.moment(slot_at)}. The cashback stays pending; `unskip` undoes it."
+        await self._show_schedule(ctx, done)
+
+    @schedule.command(  # type: ignore[arg-type]
+        name="unskip", description="Undo the skip of the next skipped weekly batch, until its time passes.", usage="why"
+    )
+    @app_commands.describe(reason=REASON)
+    async def unskip_next_slot(self, ctx: commands.Context[Any], *, reason: str = "") -> None:
+        """Withdraw the skip of the next skipped slot."""
+        await ctx.defer()
+        slot_at = await self._service.unskip_next(actor_of(ctx.author), reason)
+        await self._show_schedule(ctx, f"▶️ **No longer skipped:** {schedule_embeds.moment(slot_at)}.")
 
     @schedule.command(  # type: ignore[arg-type]
         name="reload",

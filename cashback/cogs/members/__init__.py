@@ -3,10 +3,11 @@
 from cashback.cogs.members.accounts import Accounts
 from cashback.cogs.members.help import HelpCommand
 from cashback.cogs.members.invitations import Invitations
+from cashback.cogs.members.shops import ShopCommands
 from cashback.cogs.members.wallets import WalletCommands
 
 
-class MemberCommands(Invitations, Accounts, WalletCommands, HelpCommand):
+class MemberCommands(Invitations, Accounts, WalletCommands, ShopCommands, HelpCommand):
     """All commands for members as one cog."""
 
 

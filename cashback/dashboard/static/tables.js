@@ -18,7 +18,10 @@ function showTimes(place) {
     if (Number.isNaN(moment)) continue;
     each.dataset.utc ||= each.textContent;
     each.title = each.dataset.utc;
-    each.textContent = `${local.format(moment)} (${fromNow(moment)})`;
+    const [exact, distance] = [document.createElement("span"), document.createElement("small")];
+    exact.textContent = local.format(moment);
+    distance.textContent = `(${fromNow(moment)})`;
+    each.replaceChildren(exact, " ", distance);
   }
 }
 

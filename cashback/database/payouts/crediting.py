@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Insert,
     Select,
@@ -32,6 +33,7 @@ from cashback.database import events
 from cashback.database.dialect import goes_on_beside_others
 from cashback.database.errors import RowRefusedError
 from cashback.database.payouts import batches, shares
+from cashback.database.payouts.chunk_credits import IN_RANGE, PLANNED, chunk_credits, note_credits
 from cashback.database.referral_program.blacklist import is_blacklisted
 from cashback.database.referral_program.unusable_rows import is_usable_balance
 from cashback.database.tables import (
@@ -70,7 +72,7 @@ def next_chunk(
 
 def planned_referrers(connection: Connection, chunk: ChunkDiscovered) -> list[int]:
     """List the referrers of a chunk whose payouts are still planned."""
-    return list(connection.scalars(select(payouts.c.referrer_id).where(_PLANNED), _key_range(chunk)))
+    return list(connection.scalars(select(payouts.c.referrer_id).where(PLANNED), _key_range(chunk)))
 
 
 def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetime) -> ChunkCredited:
@@ -94,15 +96,16 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
         raise StaleBatchError(f"The approval of batch {batch.batch_id} has lapsed; nothing more is paid.")
     values = {**_key_range(chunk), "now": now, "batch_id": batch.batch_id}
     shares.pay(connection, values)
+    note_credits(connection, values)
+    credited, credited_cents, unusable = connection.execute(_count_credited()).one()
+    if unusable is not None:
+        # The others of the chunk are paid when it is replayed in parts.
+        raise RowRefusedError(f"The wallet of {unusable} does not hold whole cents within reason; it was not changed.")
     connection.execute(_insert_transactions(), values)
     connection.execute(_mark_referrals_paid(), values)
     connection.execute(_raise_balances(), values)
     connection.execute(_queue_notifications(), values)
-    credited, credited_cents, unusable = connection.execute(_count_credited(), values).one()
-    if unusable is not None:
-        # The others of the chunk are paid when it is replayed payee by payee.
-        raise RowRefusedError(f"The wallet of {unusable} does not hold whole cents within reason; it was not changed.")
-    connection.execute(events.of_chunk(), values)
+    events.record_chunk(connection, values)
     connection.execute(_settle_credited(), values)
     skipped = connection.execute(_settle_skipped(), values).rowcount
     return ChunkCredited(
@@ -112,7 +115,7 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
 
 def _claim(connection: Connection, chunk: ChunkDiscovered) -> None:
     """Lock a chunk's planned payouts until the end of the transaction: all of them, or raise ChunkLockedError."""
-    planned = select(payouts.c.referrer_id).where(_PLANNED).order_by(payouts.c.referrer_id)
+    planned = select(payouts.c.referrer_id).where(PLANNED).order_by(payouts.c.referrer_id)
     claimed = connection.scalars(planned.with_for_update(skip_locked=True), _key_range(chunk)).all()
     if len(claimed) != len(connection.scalars(planned, _key_range(chunk)).all()):
         raise ChunkLockedError
@@ -140,13 +143,6 @@ _BATCH: Final = select(payout_batches.c.batch_id, payout_batches.c.status, payou
     payout_batches.c.number == _NUMBER
 )
 
-_PLANNED: Final = and_(
-    payouts.c.batch_number == _NUMBER,
-    payouts.c.referrer_id.between(_FIRST, _LAST),
-    payouts.c.status == PayoutStatus.PLANNED,
-)
-"""The payouts of this transaction."""
-
 _WAITING: Final = (
     select(payouts.c.referrer_id)
     .join(payout_batches, payout_batches.c.number == payouts.c.batch_number)
@@ -163,13 +159,6 @@ _WAITING: Final = (
 _NEXT: Final = select(func.min(_WAITING.c.referrer_id), func.max(_WAITING.c.referrer_id))
 """The ends of the next chunk."""
 
-_WITH_TRANSACTION: Final = and_(
-    _PLANNED,
-    wallet_transactions.c.cashback_payout_batch_number == _NUMBER,
-    wallet_transactions.c.user_discord_id == payouts.c.referrer_id,
-)
-"""The payouts of this transaction, joined to the wallet transactions that it has just written."""
-
 
 def _key_range(chunk: ChunkDiscovered) -> dict[str, Any]:
     return {"number": chunk.batch_number, "first": chunk.first_referrer_id, "last": chunk.last_referrer_id}
@@ -177,38 +166,25 @@ def _key_range(chunk: ChunkDiscovered) -> dict[str, Any]:
 
 @cache
 def _insert_transactions() -> Insert:
-    """Write each payee's wallet transaction: what the payout pays of all its referrals, if that is anything."""
-    owed = (
-        select(payout_shares.c.referrer_id, func.sum(payout_shares.c.paid_cents).label("cents"))
-        .where(shares.OF_CHUNK)
-        .group_by(payout_shares.c.referrer_id)
-        .subquery("owed")
-    )
-    paid, balance = owed.c.cents, users.c.wallet_balance_cents
-    count = cast(payouts.c.referral_count, String)
+    """Write each payee's wallet transaction."""
+    paid, balance = chunk_credits.c.cents, chunk_credits.c.balance
+    count = cast(chunk_credits.c.referral_count, String)
     described = (
         literal("Referral cashback - ")
         + count
-        + case((payouts.c.referral_count == 1, " active referral"), else_=" active referrals")
+        + case((chunk_credits.c.referral_count == 1, " active referral"), else_=" active referrals")
     )
     details = literal('{"batch_id": "') + _BATCH_ID + '", "referral_count": ' + count + "}"
-    rows = (
-        select(
-            payouts.c.referrer_id,
-            paid,
-            # Text plus a number would be a number: an unusable balance is carried on, found below and refused.
-            case((is_usable_balance(balance), balance + paid), else_=balance),
-            literal(TRANSACTION_TYPE),
-            described,
-            details,
-            _NOW,
-            _NUMBER,
-        )
-        .join_from(payouts, owed, owed.c.referrer_id == payouts.c.referrer_id)
-        .join(users, users.c.discord_id == payouts.c.referrer_id)
-        .where(_PLANNED)
-        .order_by(payouts.c.referrer_id)
-    )
+    rows = select(
+        chunk_credits.c.referrer_id,
+        paid,
+        balance + paid,
+        literal(TRANSACTION_TYPE),
+        described,
+        details,
+        _NOW,
+        _NUMBER,
+    ).order_by(chunk_credits.c.referrer_id)
     names = [
         "user_discord_id",
         "amount_cents",
@@ -228,9 +204,9 @@ def _mark_referrals_paid() -> Update:
     return (
         update(referrals)
         .where(
+            IN_RANGE,
             shares.OF_CHUNK,
-            _WITH_TRANSACTION,
-            payout_shares.c.referrer_id == payouts.c.referrer_id,
+            payout_shares.c.referrer_id == chunk_credits.c.referrer_id,
             referrals.c.id == payout_shares.c.referral_id,
         )
         .values(cashback_paid_cents=referrals.c.cashback_paid_cents + payout_shares.c.paid_cents)
@@ -241,8 +217,8 @@ def _mark_referrals_paid() -> Update:
 def _raise_balances() -> Update:
     return (
         update(users)
-        .where(_WITH_TRANSACTION, users.c.discord_id == payouts.c.referrer_id)
-        .values(wallet_balance_cents=users.c.wallet_balance_cents + wallet_transactions.c.amount_cents, updated_at=_NOW)
+        .where(IN_RANGE, users.c.discord_id == chunk_credits.c.referrer_id)
+        .values(wallet_balance_cents=users.c.wallet_balance_cents + chunk_credits.c.cents, updated_at=_NOW)
     )
 
 
@@ -251,39 +227,43 @@ def _queue_notifications() -> Insert:
     wanted = func.coalesce(notification_preferences.c.payout_dm, 1) != 0
     rows = (
         select(
-            payouts.c.batch_number,
-            payouts.c.referrer_id,
+            _NUMBER,
+            chunk_credits.c.referrer_id,
             case((wanted, NotificationStatus.QUEUED), else_=NotificationStatus.MUTED),
         )
-        .join_from(payouts, wallet_transactions, _WITH_TRANSACTION)
-        .outerjoin(notification_preferences, notification_preferences.c.user_id == payouts.c.referrer_id)
-        .order_by(payouts.c.referrer_id)
+        .join_from(
+            chunk_credits,
+            notification_preferences,
+            notification_preferences.c.user_id == chunk_credits.c.referrer_id,
+            isouter=True,
+        )
+        .order_by(chunk_credits.c.referrer_id)
     )
     return insert(notifications).from_select(["batch_number", "user_id", "status"], rows)
 
 
 @cache
 def _count_credited() -> Select[int, int, int]:
-    """Count the payees and their cents, and name a payee if a wallet would hold an unusable amount."""
-    return (
-        select(
-            func.count(),
-            func.coalesce(func.sum(wallet_transactions.c.amount_cents), 0),
-            func.max(case((not_(is_usable_balance(wallet_transactions.c.balance_after_cents)), payouts.c.referrer_id))),
-        )
-        .select_from(payouts)
-        .join(wallet_transactions, _WITH_TRANSACTION)
+    """Count the payees and their cents, and name a payee if a wallet holds, or would hold, an unusable amount."""
+    balance = chunk_credits.c.balance
+    return select(
+        func.count(),
+        func.coalesce(func.sum(chunk_credits.c.cents), 0),
+        func.max(case((not_(_stays_usable(balance)), chunk_credits.c.referrer_id))),
     )
+
+
+def _stays_usable(balance: ColumnElement[int]) -> ColumnElement[bool]:
+    # Text plus a number would be a number.
+    return and_(is_usable_balance(balance), is_usable_balance(balance + chunk_credits.c.cents))
 
 
 @cache
 def _settle_credited() -> Update:
     return (
         update(payouts)
-        .where(_WITH_TRANSACTION)
-        .values(
-            status=PayoutStatus.CREDITED, paid_cents=wallet_transactions.c.amount_cents, settled_at=_NOW, reason=None
-        )
+        .where(IN_RANGE, PLANNED, payouts.c.referrer_id == chunk_credits.c.referrer_id)
+        .values(status=PayoutStatus.CREDITED, paid_cents=chunk_credits.c.cents, settled_at=_NOW, reason=None)
     )
 
 
@@ -291,4 +271,4 @@ def _settle_credited() -> Update:
 def _settle_skipped() -> Update:
     """Move on whom no transaction was written for, with the reason."""
     reason = case((is_blacklisted(payouts.c.referrer_id), SkipReason.BLACKLISTED), else_=SkipReason.NOTHING_PENDING)
-    return update(payouts).where(_PLANNED).values(status=PayoutStatus.SKIPPED, reason=reason, settled_at=_NOW)
+    return update(payouts).where(PLANNED).values(status=PayoutStatus.SKIPPED, reason=reason, settled_at=_NOW)

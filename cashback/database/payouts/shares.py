@@ -13,17 +13,18 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Insert,
+    Select,
     Update,
     and_,
     bindparam,
     case,
+    func,
     insert,
-    not_,
     select,
     update,
 )
 
-from cashback.database.referral_program.blacklist import is_blacklisted
+from cashback.database.referral_program.blacklist import everyone_blacklisted
 from cashback.database.referral_program.pending import Moment, held_cents, is_pending
 from cashback.database.referral_program.unusable_rows import is_usable
 from cashback.database.tables import payout_shares, payouts, referrals
@@ -31,6 +32,12 @@ from cashback.domain.model import PayoutStatus
 
 _NUMBER: Final = bindparam("number", type_=BigInteger)
 _NOW: Final = bindparam("now", type_=payouts.c.settled_at.type)
+_IN_RANGE: Final = payout_shares.c.referrer_id.between(
+    bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
+)
+
+OF_CHUNK: Final = and_(payout_shares.c.batch_number == _NUMBER, _IN_RANGE, payout_shares.c.paid_cents > 0)
+"""The shares of a chunk that pay anything."""
 
 
 def plan(connection: Connection, number: int, now: datetime) -> None:
@@ -71,7 +78,7 @@ def _pay() -> Update:
         update(payout_shares)
         .where(
             payout_shares.c.batch_number == _NUMBER,
-            payout_shares.c.referrer_id.between(bindparam("first"), bindparam("last")),
+            _IN_RANGE,
             payouts.c.batch_number == payout_shares.c.batch_number,
             payouts.c.referrer_id == payout_shares.c.referrer_id,
             payouts.c.status == PayoutStatus.PLANNED,
@@ -79,7 +86,7 @@ def _pay() -> Update:
             referrals.c.referrer_user_id == payout_shares.c.referrer_id,
             is_usable,
             left > 0,
-            not_(is_blacklisted(payouts.c.referrer_id)),
+            payout_shares.c.referrer_id.not_in(everyone_blacklisted()),
         )
         .values(paid_cents=left)
     )
@@ -90,9 +97,10 @@ def pay(connection: Connection, values: dict[str, object]) -> None:
     connection.execute(_pay(), values)
 
 
-OF_CHUNK: Final = and_(
-    payout_shares.c.batch_number == _NUMBER,
-    payout_shares.c.referrer_id.between(bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)),
-    payout_shares.c.paid_cents > 0,
-)
-"""The shares of a chunk that pay anything."""
+def paid_by_referrer() -> Select[int, int]:
+    """Select what the payouts of a chunk pay of all their referrals: referrer and cents."""
+    return (
+        select(payout_shares.c.referrer_id, func.sum(payout_shares.c.paid_cents).label("cents"))
+        .where(OF_CHUNK)
+        .group_by(payout_shares.c.referrer_id)
+    )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, case, func, select
 from cashback.database.payouts import reversed_sums
 from cashback.database.payouts.batches import payouts_with_reversed
 from cashback.database.payouts.reversed_sums import NOTHING_REVERSED
+from cashback.database.queries.history import BatchFilter, conditions
 from cashback.database.referral_program.blacklist import is_blacklisted
 from cashback.database.referral_program.pending import held_cents, is_pending, pending_cents
 from cashback.database.tables import (
@@ -22,6 +23,7 @@ from cashback.database.tables import (
 from cashback.domain.model import PayoutStatus, ReversalStatus
 
 REVERSALS_SHOWN: Final = 50
+EVERY_BATCH: Final = BatchFilter()
 LOOKED_THROUGH: Final = 20_000
 """Payouts that one page scans for those in a state: a page that finds few returns the key to continue from."""
 
@@ -95,9 +97,9 @@ def payout_of(connection: Connection, number: int, referrer_id: int) -> list[dic
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def batches_page(connection: Connection, *, before: int | None, limit: int) -> Page:
+def batches_page(connection: Connection, *, before: int | None, limit: int, wanted: BatchFilter = EVERY_BATCH) -> Page:
     """List batches, newest first, with their stored totals and the cents reversed of them."""
-    query = select(payout_batches).order_by(payout_batches.c.number.desc())
+    query = select(payout_batches).where(*conditions(wanted)).order_by(payout_batches.c.number.desc())
     if before is not None:
         query = query.where(payout_batches.c.number < before)
     found = _page(connection, query, limit, key="number")

@@ -7,6 +7,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from datetime import datetime
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -55,6 +56,8 @@ LEFT_OUT: Final = "left_out"
 FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 ROWS_AT_ONCE: Final = 2_000
+SHEET_ROWS: Final = 1_000_000
+"""A spreadsheet has at most 1,048,576 rows; what is more goes on a further sheet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,16 +271,42 @@ def _write_csv(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any
 
 
 def _write_xlsx(path: Path, columns: Sequence[str], values: Iterable[Sequence[Any]]) -> None:
-    book = Library.SPREADSHEETS.load("openpyxl").Workbook(write_only=True)
-    sheet = book.create_sheet("payouts")
-    sheet.append(columns)
-    ids = COLUMNS.index("referrer_id")
-    for row in map(_harmless, values):
+    """Write numbers and moments as such, and ids as texts: a spreadsheet keeps 15 digits of a number."""
+    openpyxl = Library.SPREADSHEETS.load("openpyxl")
+    book = openpyxl.Workbook(write_only=True)
+    sheet: Any = None
+    for number, row in enumerate(map(_harmless, values)):
+        if number % SHEET_ROWS == 0:
+            sheet = book.create_sheet("payouts")
+            sheet.append(columns)
         cells = list(row)
-        # A spreadsheet keeps 15 digits of a number; an id has more.
-        cells[ids] = str(cells[ids]) if cells[ids] is not None else None
+        cells[_IDS] = str(cells[_IDS]) if cells[_IDS] is not None else None
+        for place in _AMOUNTS:
+            cells[place] = _typed(openpyxl, sheet, Decimal(cells[place]), _amount_format())
+        if cells[_SETTLED] is not None:
+            # A spreadsheet knows no time zones: the moment is in UTC.
+            moment = datetime.fromisoformat(cells[_SETTLED]).replace(tzinfo=None)
+            cells[_SETTLED] = _typed(openpyxl, sheet, moment, "yyyy-mm-dd hh:mm:ss")
         sheet.append(cells)
+    if sheet is None:
+        book.create_sheet("payouts").append(columns)
     book.save(path)
+
+
+_IDS: Final = COLUMNS.index("referrer_id")
+_SETTLED: Final = COLUMNS.index("settled_at")
+_AMOUNTS: Final = tuple(place for place, name in enumerate(COLUMNS) if name.endswith("_dollars"))
+
+
+def _amount_format() -> str:
+    decimals = money_style().decimals
+    return "0." + "0" * decimals if decimals else "0"
+
+
+def _typed(openpyxl: Any, sheet: Any, value: object, number_format: str) -> Any:  # noqa: ANN401 -- openpyxl has no types
+    cell = openpyxl.cell.WriteOnlyCell(sheet, value=value)
+    cell.number_format = number_format
+    return cell
 
 
 def _harmless(row: Sequence[Any]) -> Sequence[Any]:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import ColumnElement, Connection, exists, select
 
 from cashback.database.payouts import batches, reversed_sums
 from cashback.database.payouts.reversed_sums import NOTHING_REVERSED
 from cashback.database.tables import payout_batches, payouts
 from cashback.domain.errors import CashbackError
-from cashback.domain.model import BatchStatus
+from cashback.domain.model import BatchMode, BatchStatus
 
 UNDER_WAY: Final = (BatchStatus.APPROVED, BatchStatus.RUNNING, BatchStatus.STOPPED)
 """Totals of these are not stored yet: they are counted from the payouts."""
@@ -23,9 +23,10 @@ NAMES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchFilter:
-    """Which batches to list: by state, payee, and the moment of the proposal (from the first up to the second)."""
+    """Which batches to list: by state, mode, payee, and the proposal's moment (from the first up to the second)."""
 
     status: BatchStatus | None = None
+    mode: BatchMode | None = None
     user_id: int | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -33,16 +34,7 @@ class BatchFilter:
 
 def page(connection: Connection, wanted: BatchFilter, *, limit: int, offset: int = 0) -> list[dict[str, Any]]:
     """List batches with users_paid, total_cents, failed, skipped, reversed_cents and net_cents."""
-    query = select(payout_batches).order_by(payout_batches.c.number.desc())
-    if wanted.status is not None:
-        query = query.where(payout_batches.c.status == wanted.status)
-    if wanted.user_id is not None:
-        of_both = (payouts.c.batch_number == payout_batches.c.number) & (payouts.c.referrer_id == wanted.user_id)
-        query = query.where(exists().where(of_both))
-    if wanted.since is not None:
-        query = query.where(payout_batches.c.proposed_at >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(payout_batches.c.proposed_at < wanted.until)
+    query = select(payout_batches).where(*conditions(wanted)).order_by(payout_batches.c.number.desc())
     rows = connection.execute(query.limit(limit).offset(offset)).mappings().all()
     sums = reversed_sums.by_batch(connection, [row["number"] for row in rows])
     return [
@@ -52,6 +44,23 @@ def page(connection: Connection, wanted: BatchFilter, *, limit: int, offset: int
         }
         for row in rows
     ]
+
+
+def conditions(wanted: BatchFilter) -> list[ColumnElement[bool]]:
+    """Build the conditions of a filter."""
+    found: list[ColumnElement[bool]] = []
+    if wanted.status is not None:
+        found.append(payout_batches.c.status == wanted.status)
+    if wanted.mode is not None:
+        found.append(payout_batches.c.mode == wanted.mode)
+    if wanted.user_id is not None:
+        of_both = (payouts.c.batch_number == payout_batches.c.number) & (payouts.c.referrer_id == wanted.user_id)
+        found.append(exists().where(of_both))
+    if wanted.since is not None:
+        found.append(payout_batches.c.proposed_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(payout_batches.c.proposed_at < wanted.until)
+    return found
 
 
 def _with_net(totals: dict[str, int], reversed_cents: int) -> dict[str, int]:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, exists, select, update
 
 from cashback.database.bulk import among, is_among
 from cashback.database.dialect import insert_unless_there
+from cashback.database.referral_program.refund_facts import settle_new
 from cashback.database.referral_program.refunds import Refund, find_order, record_refund
 from cashback.database.tables import is_kept, kept_refunds
 from cashback.domain.earning import Origin, order_key
@@ -56,6 +57,7 @@ def in_all_id(order_id: str, amount_cents: int | None) -> str:
 
 def apply_kept(connection: Connection, order_ids: Sequence[str], now: datetime, source: str) -> None:
     """Apply what was kept for orders that have just been recorded."""
+    settle_new(connection, order_ids, now=now, source=source)
     if not connection.scalar(select(exists().where(is_kept, kept_refunds.c.source == source))):
         return
     query = select(kept_refunds).where(is_kept, kept_refunds.c.source == source, is_among(kept_refunds.c.order_id))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, exists, insert, not_, select
+from sqlalchemy import Connection, Select, bindparam, delete, exists, insert, not_, select
 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import approvals, proposals
@@ -196,6 +196,35 @@ def skip_next(connection: Connection, *, actor: str, reason: str | None, now: da
     [slot_at] = open_slots(connection, rule, now=now, count=1)
     skip(connection, slot_at, actor=actor, reason=reason, now=now)
     return slot_at
+
+
+def unskip(connection: Connection, slot_at: datetime, *, actor: str, reason: str | None, now: datetime) -> None:
+    """Withdraw the skip of a future slot: it is paid when it comes. Raises StaleBatchError if it is not skipped."""
+    name = f"The slot of {slot_at:%A %Y-%m-%d %H:%M} UTC"
+    if slot_at <= now:
+        raise StaleBatchError(f"{name} has passed; nothing was changed.")
+    if [record.status for record in find(connection, [slot_at])] != [SlotStatus.SKIPPED]:
+        raise StaleBatchError(f"{name} is not skipped; nothing was changed.")
+    # The audit channel's posts were about the skip: the slot gets its notice and its outcome as any other.
+    for table in (slot_posts, schedule_slots):
+        connection.execute(delete(table).where(table.c.slot_at == slot_at))
+    details = {"slot_at": slot_at.isoformat(), "reason": reason}
+    add_entry(connection, at=now, actor=actor, action="slot_unskipped", details=details)
+
+
+def unskip_next(connection: Connection, *, actor: str, reason: str | None, now: datetime) -> datetime:
+    """Withdraw the skip of the next skipped slot, and return it. Raises StaleBatchError if no slot is skipped."""
+    skipped = skipped_ahead(connection, now=now)
+    if not skipped:
+        raise StaleBatchError("No coming slot is skipped; nothing was changed.")
+    unskip(connection, skipped[0].slot_at, actor=actor, reason=reason, now=now)
+    return skipped[0].slot_at
+
+
+def skipped_ahead(connection: Connection, *, now: datetime) -> list[SlotRecord]:
+    """List the future slots that are skipped, the next one first."""
+    query = _slots().where(schedule_slots.c.slot_at > now, schedule_slots.c.status == SlotStatus.SKIPPED)
+    return _records(connection, query.order_by(schedule_slots.c.slot_at))
 
 
 def coming(connection: Connection, *, now: datetime, count: int, configured: Schedule = NEVER) -> list[datetime]:

@@ -53,6 +53,7 @@ KIND: Final = WebhookKind(
     title="Your own program",
     verify=verify,
     read=read,
+    is_secret_invented=True,
     steps=(
         (
             "Send each event as JSON to the address above: event (paid, refunded, refunded_in_all, disputed,"

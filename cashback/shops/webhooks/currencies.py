@@ -1,20 +1,15 @@
-"""Minor units of currencies: how many decimals an amount has, and the part of it that a refund takes."""
+"""Minor units of currencies, and the part of an order that a refund takes."""
 
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final
+from functools import lru_cache
 
-WITHOUT_DECIMALS: Final = frozenset(
-    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"}
-)
-WITH_THREE_DECIMALS: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-USUAL_DECIMALS: Final = 2
+from cashback.domain.money import MoneyStyle
 
 
+@lru_cache
 def decimals_of(currency: str) -> int:
     """Return the number of decimals of a currency."""
-    if currency in WITHOUT_DECIMALS:
-        return 0
-    return 3 if currency in WITH_THREE_DECIMALS else USUAL_DECIMALS
+    return MoneyStyle(currency).decimals
 
 
 def to_minor_units(amount: Decimal, currency: str) -> int | None:

@@ -64,6 +64,7 @@ def _sale(sale: Fields) -> Reading:
         buyer_id=buyer_of(*(sale.value(name) for name in sale.names() if DISCORD_FIELD.fullmatch(name))),
         at=sale.moment("sale_timestamp"),
         email=sale.text("email"),
+        number=sale.text("order_number"),
     )
     return Reading(topic="sale", events=(paid,))
 
@@ -73,6 +74,7 @@ KIND: Final = WebhookKind(
     title="Gumroad",
     verify=verify,
     read=read,
+    is_secret_invented=True,
     parameter="discord_id",
     has_secret_in_address=True,
     steps=(

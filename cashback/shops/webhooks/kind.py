@@ -76,3 +76,5 @@ class WebhookKind:
     parameter: str | None = None
     greeting: Callable[[Delivery], bool] | None = None
     has_secret_in_address: bool = False
+    is_secret_invented: bool = False
+    """Whether the shop's owner chooses the secret."""

@@ -51,6 +51,7 @@ def _event(body: Fields, order: Fields, order_id: str, counts: Counts, *, is_pai
             buyer_id=buyer_of(body.value("meta", "custom_data", "discord_id")),
             at=order.moment("created_at"),
             email=order.text("user_email"),
+            number=order.text("order_number"),
         )
     # The orders of earlier versions have no amount: they were refunded in all.
     amount_cents = None
@@ -71,6 +72,7 @@ KIND: Final = WebhookKind(
     title="Lemon Squeezy",
     verify=verify,
     read=read,
+    is_secret_invented=True,
     parameter="checkout[custom][discord_id]",
     steps=(
         (

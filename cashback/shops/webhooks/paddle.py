@@ -49,6 +49,7 @@ def _transaction(transaction: Fields, counts: Counts) -> ShopEvent:
         buyer_id=buyer_of(transaction.value("custom_data", "discord_id")),
         at=transaction.moment("billed_at") or transaction.moment("created_at"),
         email=transaction.text("customer", "email"),
+        number=transaction.text("invoice_number"),
     )
 
 

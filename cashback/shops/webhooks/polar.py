@@ -22,6 +22,7 @@ def order_paid(order: Fields, counts: Counts) -> ShopEvent:
         ),
         at=order.moment("created_at"),
         email=customer.text("email"),
+        number=order.text("invoice_number"),
     )
 
 

@@ -47,6 +47,7 @@ def _order(order: Fields, counts: Counts) -> Iterator[ShopEvent]:
             is_test=is_test,
             buyer_id=buyer_of(attributes, *lines),
             at=order.moment("processed_at") or order.moment("created_at"),
+            number=order.text("name"),
             email=order.text("email") or order.text("contact_email") or order.text("customer", "email"),
         )
         for refund in order.items("refunds"):

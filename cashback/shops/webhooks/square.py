@@ -49,6 +49,7 @@ def _payment(payment: Fields) -> ShopEvent | str:
         buyer_id=buyer_of(payment.value("reference_id"), named_id(note), only_id(note)),
         at=payment.moment("created_at"),
         email=payment.text("buyer_email_address"),
+        number=payment.text("receipt_number"),
     )
 
 

@@ -57,6 +57,7 @@ def _events(order: Fields, counts: Counts) -> Iterator[ShopEvent]:
             buyer_id=buyer_of(named(order.items("meta_data"), name="key", value="value")),
             at=order.moment("date_paid_gmt") or order.moment("date_created_gmt"),
             email=order.text("billing", "email"),
+            number=order.text("number"),
         )
     if status in PAID or status == "refunded":
         for refund in order.items("refunds"):
@@ -78,6 +79,7 @@ KIND: Final = WebhookKind(
     title="WooCommerce",
     verify=verify,
     read=read,
+    is_secret_invented=True,
     greeting=is_ping,
     steps=(
         (

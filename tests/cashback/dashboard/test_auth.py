@@ -20,9 +20,11 @@ PAGES = [
     "/referrers/5",
     "/schedule",
     "/withdrawals",
+    "/deliveries",
     "/wallets",
     "/webhooks",
     "/audit",
+    "/settings",
 ]
 OPEN_TO_ALL = ("/sign-in", "/static", "/api/", "/metrics", "/healthz", "/readyz")
 ACTIONS = [
@@ -42,6 +44,8 @@ ACTIONS = [
     "/schedule/resume",
     "/schedule/skip",
     "/webhooks/1/retry",
+    "/schedule/unskip",
+    "/settings/reload-schedule",
     "/withdrawals/1/approve",
     "/withdrawals/1/paid",
     "/withdrawals/1/decline",

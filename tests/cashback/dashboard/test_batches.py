@@ -7,8 +7,10 @@ import io
 import re
 
 import anyio
+import openpyxl
 import pytest
 
+from cashback.dashboard.payout_file import CONTENT_TYPES
 from cashback.database.payouts import runs
 from cashback.services import Actor, Source
 from tests.cashback.dashboard.conftest import ADA, ADMIN_ROLE, STRANGER, DashboardFixture
@@ -143,6 +145,10 @@ async def test_payouts_are_paged_and_filtered_by_state_and_referrer(site: Dashbo
         _, text = await browser.get(f"/batches/{number}?referrer=9000")
         assert "No payout matches" in text
 
+        async with browser.session.get(f"{browser.address}/batches/{number}/payouts.xlsx") as answer:
+            sheet = openpyxl.load_workbook(io.BytesIO(await answer.read())).active
+        assert sheet is not None
+        assert (sheet.max_row, answer.content_type) == (121, CONTENT_TYPES["xlsx"])
         _, text = await browser.get(f"/batches/{number}/payouts.csv")
         lines = list(csv.DictReader(io.StringIO(text)))
         assert [line["referrer_id"] for line in lines] == [str(person) for person in range(1, 121)]
@@ -166,13 +172,18 @@ async def test_schedule_is_paused_resumed_and_skipped(site: DashboardFixture) ->
         slot_at = re.findall(r'name="slot_at" value="([^"]+)"', text)[0]
         assert await browser.post("/schedule/skip", slot_at=slot_at, reason="holiday") == (303, "/schedule")
         assert (await browser.post("/schedule/skip", slot_at=slot_at))[0] == 400
+        assert slot_at in (await browser.get("/schedule"))[1]
+        assert await browser.post("/schedule/unskip", slot_at=slot_at) == (303, "/schedule")
+        assert (await browser.post("/schedule/unskip", slot_at=slot_at))[0] == 400
+        assert await browser.post("/schedule/skip", slot_at=slot_at, reason="holiday") == (303, "/schedule")
         assert await browser.post("/schedule/pause", reason="stock-taking") == (303, "/schedule")
         _, text = await browser.get("/schedule")
         assert "stock-taking" in text
         assert await browser.post("/schedule/resume") == (303, "/schedule")
     assert site.ledger.rows("SELECT status, reason FROM cashback_schedule_slots") == [("skipped", "holiday")]
     actions = [action for actor, action in site.audit() if actor == f"dashboard:{ADA}"]
-    assert actions[1:] == ["slot_skipped", "schedule_paused", "schedule_resumed"]
+    unskipped = ["slot_skipped", "slot_unskipped", "slot_skipped"]
+    assert actions[1:] == [*unskipped, "schedule_paused", "schedule_resumed"]
 
 
 async def test_verification_shows_breaches(site: DashboardFixture) -> None:

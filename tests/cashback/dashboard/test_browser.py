@@ -156,6 +156,11 @@ PAGES = [
     "/referrers/77",
     "/schedule",
     "/withdrawals",
+    "/deliveries",
+    "/wallets",
+    "/orders",
+    "/settings",
+    "/search?q=nobody",
     "/audit",
     "/api/docs",
 ]

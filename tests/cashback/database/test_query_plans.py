@@ -109,9 +109,9 @@ async def test_crediting_a_chunk_searches_its_own_rows_only(large: LedgerFixture
     assert full_scans(plans) == []
     by_flag = [step for plan in plans.values() for step in plan if "idx_referrals_blacklist" in step]
     assert by_flag == []
-    [transactions] = [plan for text, plan in plans.items() if text.startswith("INSERT INTO wallet_transactions")]
+    [owed] = [plan for text, plan in plans.items() if text.startswith("INSERT INTO cashback_credits")]
     by_key = "cashback_payout_shares USING PRIMARY KEY (batch_number=? AND referrer_id>"
-    assert any(by_key in step for step in transactions), transactions
+    assert any(by_key in step for step in owed), owed
     [shares] = [plan for text, plan in plans.items() if text.startswith("UPDATE cashback_payout_shares")]
     barred = [step for step in shares if " flagged " in step]
     assert all("cashback_referrals_blacklisted" in step for step in barred), barred

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from cashback.background.chunk_size import ChunkSize
 from cashback.database.payouts import absences, crediting, runs
 from cashback.domain.errors import CashbackError, NothingPendingError, StaleBatchError
 from cashback.domain.model import Absence, BatchStatus, ChunkCredited, ChunkDiscovered, Selection
@@ -143,7 +144,7 @@ async def test_stopped_batch_names_the_remaining_chunk(till: LedgerFixture, capl
         told.append(credited)
 
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
-    await Crediting(till.database).handle(chunk, emit)
+    await Crediting(till.database, ChunkSize(most=500)).handle(chunk, emit)
     assert told == []
     assert caplog.messages == ["batch 1 was stopped; a chunk of it stays planned"]
 

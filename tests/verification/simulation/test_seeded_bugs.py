@@ -23,10 +23,11 @@ from cashback.database.payouts import (
     shares,
     taking_back,
 )
+from cashback.database.payouts.chunk_credits import chunk_credits
 from cashback.database.referral_program import purchases, refunds
 from cashback.database.referral_program.pending import pending_cents
 from cashback.database.schedule import slots
-from cashback.database.tables import payouts, users, wallet_transactions
+from cashback.database.tables import users
 from cashback.database.wallets import decisions, moves, withdrawals
 from cashback.domain.model import BatchLimits, Delivery, DeliveryStatus, NotificationStatus, PayoutNotice
 from cashback.services import Actor
@@ -48,11 +49,11 @@ def forgets_the_mark(patch: pytest.MonkeyPatch) -> str:
 
 
 def credits_twice(patch: pytest.MonkeyPatch) -> str:
-    moved, wallet = wallet_transactions.c.amount_cents, users.c.wallet_balance_cents
+    moved, wallet = chunk_credits.c.cents, users.c.wallet_balance_cents
 
     def twice() -> Update:
-        payee = users.c.discord_id == payouts.c.referrer_id
-        return update(users).where(crediting._WITH_TRANSACTION, payee).values({wallet: wallet + 2 * moved})
+        payee = users.c.discord_id == chunk_credits.c.referrer_id
+        return update(users).where(payee).values({wallet: wallet + 2 * moved})
 
     patch.setattr(crediting, "_raise_balances", twice)
     return "wallets (member, cents)"

@@ -1,0 +1,74 @@
+"""The page of the settings in force: for reading, and to apply the configured schedule."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from cashback.dashboard.auth import VISITOR
+from cashback.dashboard.pages import page, see_other
+from cashback.dashboard.template_filters import state
+from cashback.database import Database
+from cashback.domain.money import dollars
+from cashback.services import AdminService
+from cashback.settings import Settings
+
+GROUPS: Final = ("referral_settings", "role_ids", "logging_channels", "withdrawals", "dashboard")
+"""The parts of the configuration that are shown. Secrets have fields elsewhere, and none is shown anyway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: its key, its value in words, and what it may be."""
+
+    key: str
+    value: str
+    meaning: str
+
+
+class SettingsPage:
+    """Shows the settings with which this process runs."""
+
+    def __init__(self, database: Database, service: AdminService, settings: Settings) -> None:
+        self._database = database
+        self._service = service
+        self._groups = {state(name).capitalize(): list(_rows(getattr(settings, name))) for name in GROUPS}
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the addresses."""
+        return [web.get("/settings", self.show), web.post("/settings/reload-schedule", self.reload_schedule)]
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        """Show the page."""
+        return await page(
+            request,
+            "settings.html",
+            now=self._database.now(),
+            terms=self._service.terms_line,
+            schedule=await self._service.schedule_overview(),
+            groups=self._groups,
+        )
+
+    async def reload_schedule(self, request: web.Request) -> web.StreamResponse:
+        """Read the configuration again and put its schedule in force."""
+        await self._service.reload_schedule(request[VISITOR].actor)
+        return see_other("/settings")
+
+
+def _rows(group: Any) -> Iterable[Setting]:  # noqa: ANN401 -- a part of the settings
+    for name, field in type(group).model_fields.items():
+        key = field.alias or name
+        yield Setting(key=key, value=_in_words(key, getattr(group, name)), meaning=field.description or "")
+
+
+def _in_words(key: str, value: Any) -> str:  # noqa: ANN401 -- whatever a setting holds
+    if value is None or hasattr(value, "get_secret_value"):
+        return "not set" if value is None else "set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and "_cents" in key:
+        return dollars(value)
+    if isinstance(value, Mapping | list | tuple | frozenset):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)

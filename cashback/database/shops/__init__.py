@@ -1,0 +1,1 @@
+"""Shops: their deliveries, and whose purchases these are."""

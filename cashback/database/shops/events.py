@@ -1,0 +1,218 @@
+"""Records one event of a delivery: a purchase with or without its member, a refund, or a dispute."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from cashback.database.referral_program import corrections, refund_facts, unmatched
+from cashback.database.referral_program.purchases import (
+    LARGEST_PURCHASE_CENTS,
+    Purchase,
+    PurchaseOutcome,
+    RecordedPurchase,
+)
+from cashback.database.referral_program.refunds import find_order
+from cashback.database.referral_program.unmatched import UnmatchedPurchase
+from cashback.database.shops import buyers
+from cashback.domain.earning import EarningDates, Origin
+from cashback.domain.shop_events import EventKind, ShopEvent
+
+NO_REFERRER: Final = "Its buyer has no referrer, so it earns nothing."
+NO_MEMBER: Final = "No member is known as its buyer; it waits for a claim, or for an admin."
+
+
+class EventOutcome(StrEnum):
+    """What an event did, the most telling first."""
+
+    COUNTED = "counted"
+    WAITING = "waiting"
+    KEPT = "kept"
+    CONFLICTING = "conflicting"
+    EXCLUDED = "excluded"
+    REPEATED = "repeated"
+
+
+CHANGES: Final = frozenset({EventOutcome.COUNTED, EventOutcome.WAITING, EventOutcome.KEPT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """An event with its buyer's e-mail as a keyed hash, and hints by which the buyer can prove the purchase."""
+
+    event: ShopEvent
+    email_hash: str | None = None
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryTerms:
+    """What decides about a shop's deliveries: the program's terms, and the shop's currency."""
+
+    currency: str
+    rate_ppm: int
+    holding_days: int
+    unmatched_days: int
+    dates: EarningDates
+    one_buyer_per_member: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventResult:
+    """What one event did, and why. `member_id` is whose purchase it is."""
+
+    reported: Reported
+    outcome: EventOutcome
+    reason: str | None = None
+    amount_cents: int = 0
+    earned_cents: int = 0
+    member_id: int | None = None
+
+    @property
+    def changes_something(self) -> bool:
+        """Return whether the ledger is another one after it."""
+        return self.outcome in CHANGES
+
+    @property
+    def event(self) -> ShopEvent:
+        """The event itself."""
+        return self.reported.event
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is kept of it for some days: nothing of the person but the Discord id."""
+        event = self.reported.event
+        return {
+            "event": event.kind,
+            "order_id": event.order_id,
+            "amount_cents": event.amount_cents,
+            "currency": event.currency,
+            "test": event.is_test,
+            "buyer_id": None if event.buyer_id is None else str(event.buyer_id),
+            "refund_id": event.refund_id,
+            "at": None if event.at is None else event.at.isoformat(),
+            "email_hash": self.reported.email_hash,
+            "hints": list(self.reported.hints),
+            "member_id": None if self.member_id is None else str(self.member_id),
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "earned_cents": self.earned_cents,
+        }
+
+
+def reported_of(kept: dict[str, Any]) -> Reported:
+    """Return an event as it was read, from what is kept of it. It counts as if it were no test."""
+    event = ShopEvent(
+        kind=EventKind(kept["event"]),
+        order_id=kept["order_id"],
+        amount_cents=kept["amount_cents"],
+        currency=kept["currency"],
+        buyer_id=None if kept["buyer_id"] is None else int(kept["buyer_id"]),
+        refund_id=kept["refund_id"],
+        at=None if kept["at"] is None else datetime.fromisoformat(kept["at"]),
+    )
+    return Reported(event=event, email_hash=kept["email_hash"], hints=tuple(kept["hints"]))
+
+
+def record_event(
+    connection: Connection, reported: Reported, terms: DeliveryTerms, *, actor: str, now: datetime, origin: Origin
+) -> EventResult:
+    """Record one event, in any order of arrival; a repeated one changes nothing."""
+    event = reported.event
+    excluded = _why_excluded(event, terms)
+    if excluded is not None:
+        return EventResult(reported=reported, outcome=EventOutcome.EXCLUDED, reason=excluded)
+    if event.kind is EventKind.PAID:
+        return _record_purchase(connection, reported, terms, actor=actor, now=now, origin=origin)
+    return _record_refund(connection, reported, terms, actor=actor, now=now, origin=origin)
+
+
+def _why_excluded(event: ShopEvent, terms: DeliveryTerms) -> str | None:
+    if event.is_test:
+        return "It is a test, not an order."
+    if event.currency != terms.currency:
+        return f"It is in {event.currency}, the ledger is in {terms.currency}."
+    if event.kind is EventKind.PAID and not event.amount_cents:
+        return "Nothing was paid."
+    if (event.amount_cents or 0) > LARGEST_PURCHASE_CENTS:
+        return f"Its amount is more than {LARGEST_PURCHASE_CENTS} cents."
+    return None
+
+
+def _record_purchase(
+    connection: Connection, reported: Reported, terms: DeliveryTerms, *, actor: str, now: datetime, origin: Origin
+) -> EventResult:
+    event, amount_cents = reported.event, reported.event.amount_cents or 0
+    found = buyers.find(
+        connection, event.buyer_id, reported.email_hash, now=now, one_buyer_per_member=terms.one_buyer_per_member
+    )
+    purchase: Purchase | UnmatchedPurchase = UnmatchedPurchase(event.order_id, amount_cents, event.at, reported.hints)
+    if found.member_id is not None:
+        purchase = Purchase(event.order_id, found.member_id, amount_cents, event.at)
+    [recorded] = unmatched.record_reported(
+        connection,
+        [purchase],
+        terms.rate_ppm,
+        now,
+        holding_days=terms.holding_days,
+        unmatched_days=terms.unmatched_days,
+        dates=terms.dates,
+        origin=origin,
+        actor=actor,
+    )
+    result = _result_of(reported, recorded, found)
+    if result.outcome is EventOutcome.COUNTED and event.buyer_id is not None and reported.email_hash is not None:
+        buyers.note_email(connection, event.buyer_id, reported.email_hash, now)
+    return result
+
+
+def _result_of(reported: Reported, recorded: RecordedPurchase, found: buyers.Found) -> EventResult:
+    outcome, reason = EventOutcome.COUNTED, None
+    match recorded.outcome:
+        case PurchaseOutcome.NOBODY_EARNS:
+            reason = NO_REFERRER
+        case PurchaseOutcome.WAITING:
+            outcome, reason = EventOutcome.WAITING, found.reason or NO_MEMBER
+        case PurchaseOutcome.REPEATED:
+            outcome, reason = EventOutcome.REPEATED, "This order is recorded already."
+        case PurchaseOutcome.CONFLICTING:
+            outcome = EventOutcome.CONFLICTING
+            reason = "This order is recorded with another buyer or amount; nothing was changed."
+    return EventResult(
+        reported=reported,
+        outcome=outcome,
+        reason=reason,
+        amount_cents=reported.event.amount_cents or 0,
+        earned_cents=recorded.earned_cents,
+        member_id=found.member_id,
+    )
+
+
+def _record_refund(
+    connection: Connection, reported: Reported, terms: DeliveryTerms, *, actor: str, now: datetime, origin: Origin
+) -> EventResult:
+    event = reported.event
+    is_new = refund_facts.add_fact(connection, event, now=now, origin=origin)
+    order = find_order(connection, origin.source, event.order_id)
+    if order is None:
+        reason = "Its order is not recorded yet; it is applied when the order comes."
+        outcome = EventOutcome.KEPT if is_new else EventOutcome.REPEATED
+        return EventResult(reported=reported, outcome=outcome, reason=reason)
+    given_cents = 0
+    for dispute_id in refund_facts.facts_of(connection, origin.source, event.order_id).won:
+        given_cents += corrections.give_back(
+            connection, order, dispute_id, actor=actor, now=now, origin=origin, dates=terms.dates
+        )
+    taken_cents = refund_facts.take_missing(
+        connection, origin.source, event.order_id, actor=actor, now=now, origin=origin
+    )
+    member_id = order.buyer_id
+    if given_cents or taken_cents:
+        cents = given_cents - taken_cents
+        return EventResult(reported=reported, outcome=EventOutcome.COUNTED, amount_cents=-cents, member_id=member_id)
+    if is_new:
+        reason = "It changes nothing of what the order has lost already."
+        return EventResult(reported=reported, outcome=EventOutcome.COUNTED, reason=reason, member_id=member_id)
+    reason = "This refund is recorded already."
+    return EventResult(reported=reported, outcome=EventOutcome.REPEATED, reason=reason, member_id=member_id)
