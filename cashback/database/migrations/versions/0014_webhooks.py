@@ -5,8 +5,8 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Integer, PrimaryKeyC
 
 from cashback.database.tables import Moment
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
