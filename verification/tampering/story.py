@@ -10,6 +10,7 @@ from cashback.database.referral_program.purchases import Purchase, record_purcha
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.model import BatchLimits, ChunkDiscovered, Selection
+from verification.tampering.delivery_story import deliver
 
 NOW: Final = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 ALL_OF_IT_PPM: Final = 1_000_000
@@ -37,6 +38,7 @@ async def tell(database: Database) -> None:
     await database.write(links.unlink, 3, BUYER + 3, reason="a mistake", actor="cli", now=NOW)
     await _proposed(database, BatchLimits(), min_payout_cents=150)
     await _withdraw(database)
+    await deliver(database, BUYER + 1, NOW)
 
 
 async def _withdraw(database: Database) -> None:

@@ -13,6 +13,7 @@ from cashback.database.guards import missing_guards
 from cashback.database.integrity import (
     audit_log_checks,
     decision_checks,
+    delivery_checks,
     order_checks,
     reversal_checks,
     share_checks,
@@ -109,6 +110,7 @@ def verify(connection: Connection) -> Verdict:
         reversal_checks.wrong_reversal_totals,
         *withdrawal_checks.CHECKS,
         *order_checks.CHECKS,
+        *delivery_checks.CHECKS,
     ):
         breaches += limited(check(connection))
     return _verdict(connection, breaches, elsewhere if shared else [])
