@@ -108,7 +108,7 @@ class ImportRun:
     def finish(self, connection: Any, tallies: Tallies) -> None:  # noqa: ANN401 -- as above
         """Store what the intake brought, with its audit entry; of one that brought nothing, nothing stays."""
         rows = sum(tally.rows_taken for tally in tallies.values())
-        cents = sum(tally.imported_cents for tally in tallies.values())
+        cents = sum(tally.imported_cents + tally.waiting.cents for tally in tallies.values())
         totals = intakes.IntakeTotals(digest=self.digest, rows=rows, cents=cents)
         intakes.finish(connection, self.number, totals, actor="cli", now=self.now)
 

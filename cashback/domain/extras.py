@@ -3,6 +3,7 @@
 import importlib
 import sys
 from enum import Enum
+from importlib.util import find_spec
 from types import ModuleType
 
 from cashback.domain.errors import CashbackError
@@ -37,6 +38,15 @@ class Library(Enum):
             if error.name is None or error.name.partition(".")[0] != module.partition(".")[0]:
                 raise
             raise self.missing() from error
+
+    def require(self, module: str) -> None:
+        """Raise MissingLibraryError if a module is not installed, without importing it."""
+        try:
+            found = find_spec(module)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            raise self.missing()
 
     def missing(self) -> MissingLibraryError:
         """Return the error that says how to install this library."""

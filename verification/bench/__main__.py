@@ -3,6 +3,7 @@
 import argparse
 import platform
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from verification.bench import (
@@ -32,9 +33,10 @@ def _measure_all(cases: list[Case]) -> list[Result]:
         return [measure(case, Path(folder)) for case in cases]
 
 
-def run(*, full: bool, only: str) -> None:
+def run(*, full: bool, only: str, rounds: int | None) -> None:
     """Measure the cases whose name begins with `only`, and print the table."""
-    results = _measure_all([case for case in _cases(full=full) if case.name.startswith(only)])
+    cases = [case for case in _cases(full=full) if case.name.startswith(only)]
+    results = _measure_all([replace(case, rounds=rounds or case.rounds) for case in cases])
     show(results, title=f"Program and baseline, the best of each (Python {platform.python_version()})")
     if any(result.case.name == f"{crediting.CREDIT}, {crediting.ORDERED}" for result in results):
         print(crediting.memory(results))
@@ -45,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--full", action="store_true", help="also measure the largest sizes; takes most of an hour")
     parser.add_argument("--only", metavar="NAME", default="", help="measure the cases whose name begins so")
+    parser.add_argument("--rounds", metavar="N", type=int, help="measure each side so many times")
     parser.add_argument("--once", nargs=3, metavar=("CASE", "WHO", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.once:
@@ -52,7 +55,7 @@ def main() -> None:
         [case, *_] = [case for full in (True, False) for case in _cases(full=full) if case.key == key]
         run_once(case, who, Path(file))
         return
-    run(full=arguments.full, only=arguments.only)
+    run(full=arguments.full, only=arguments.only, rounds=arguments.rounds)
 
 
 if __name__ == "__main__":

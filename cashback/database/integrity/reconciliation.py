@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select
 
-from cashback.database import origins
+from cashback.database import large_sums, origins
 from cashback.database.audit_log import broken_entries, chain_head
 from cashback.database.guards import missing_guards
 from cashback.database.integrity import (
@@ -68,6 +68,10 @@ class Verdict:
 
 def verify(connection: Connection) -> Verdict:
     """Check every balance, payout, transaction, total and audit entry. Each breach is one line that names its row."""
+    return large_sums.bounded(connection, _verify)
+
+
+def _verify(connection: Connection) -> Verdict:
     shared = origins.is_shared(connection)
     marked = [*share_checks.wrong_paid_sums(connection)]
     # On an adopted file another bot may move balances, mark referrals as paid and lower what they earned; taking back
