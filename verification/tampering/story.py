@@ -20,6 +20,7 @@ from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.model import BatchLimits, ChunkDiscovered, Selection
+from verification.tampering.delivery_story import deliver
 
 NOW: Final = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 ALL_OF_IT_PPM: Final = 1_000_000
@@ -47,6 +48,7 @@ async def tell(database: Database) -> None:
     await database.write(links.unlink, 3, BUYER + 3, reason="a mistake", actor="cli", now=NOW)
     await _proposed(database, BatchLimits(), min_payout_cents=150)
     await _withdraw(database)
+    await deliver(database, BUYER + 1, NOW)
     await _correct_orders(database)
 
 
