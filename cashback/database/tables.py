@@ -377,6 +377,8 @@ notification_preferences = Table(
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("payout_dm", Integer, nullable=False, server_default="1"),
+    # The member's language on Discord when they last used a command or button; NULL is English.
+    Column("language", Text),
 )
 
 referral_blacklist = Table(

@@ -12,7 +12,8 @@ from cashback.database.referral_program.people import check_id, ensure_users
 from cashback.database.tables import is_requested, is_untold, withdrawal_additions, withdrawals
 from cashback.database.wallets import moves
 from cashback.domain.errors import CashbackError, StaleBatchError, WithdrawalRefusedError
-from cashback.domain.money import dollars
+from cashback.domain.languages import tr
+from cashback.domain.money import dollars, recorded_dollars
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 
 REQUESTED: Final = "withdrawal_requested"
@@ -37,12 +38,17 @@ def request(
     """
     check_id(user_id, "Member")
     if cents <= 0:
-        raise WithdrawalRefusedError(f"{dollars(cents)} is not an amount to withdraw; name more than $0.00.")
+        shown = {"amount": dollars(cents), "nothing": dollars(0)}
+        raise WithdrawalRefusedError(tr("{amount} is not an amount to withdraw; name more than {nothing}.", **shown))
     ensure_users(connection, [user_id], now)
     waiting = open_of(connection, user_id)
     if waiting is not None:
         raise WithdrawalRefusedError(
-            f"Withdrawal {waiting.number} of {dollars(waiting.amount_cents)} is still open; wait for it, or cancel it."
+            tr(
+                "Withdrawal {number} of {amount} is still open; wait for it, or cancel it.",
+                number=waiting.number,
+                amount=dollars(waiting.amount_cents),
+            )
         )
     needs_two = why_two(cents, approval_threshold_cents)
     # Chosen here rather than by the database: the transaction's text needs it before the row exists.
@@ -132,7 +138,7 @@ def why_two(cents: int, threshold_cents: int | None) -> str | None:
     """Return the reason if an amount needs two admins."""
     if threshold_cents is None or abs(cents) < threshold_cents:
         return None
-    return f"From {dollars(threshold_cents)} on, two admins must approve."
+    return f"From {recorded_dollars(threshold_cents)} on, two admins must approve."
 
 
 def fingerprint(destination: str | None) -> str | None:
