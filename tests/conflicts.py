@@ -65,7 +65,7 @@ def run_all_twice(monkeypatch: pytest.MonkeyPatch) -> Conflicts:
     return conflicts
 
 
-PARAMETERS: Final = frozenset({"change", "function", "guarded", "piece", "text"})
+PARAMETERS: Final = frozenset({"change", "fixing", "function", "guarded", "piece", "text"})
 """What is written there comes from elsewhere."""
 
 

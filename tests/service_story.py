@@ -18,8 +18,9 @@ from cashback.database.referral_program.refunds import Refund
 from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.domain.errors import CashbackError
 from cashback.domain.events import Event
+from cashback.domain.shop_events import EventKind, ShopEvent
 from cashback.services import Actor, AdminService, Source
-from cashback.settings import ReferralSettings, RoleIds, Settings, WithdrawalSettings
+from cashback.settings import ReferralSettings, RoleIds, Settings, ShopSettings, WithdrawalSettings
 from tests.conftest import Clock, LedgerFixture, raw, run_batches
 
 ADMIN_ROLE: Final = 42
@@ -31,7 +32,8 @@ SETTINGS: Final = Settings(
     referral_settings=ReferralSettings(approval_threshold_cents=100_000),
     withdrawals=WithdrawalSettings(enabled=True, methods={"paypal": "the address of your account"}),
     withdrawal_keys=(SecretStr(Fernet.generate_key().decode()),),
-)
+    email_key=SecretStr("k" * 32),
+).model_copy(update={"shops": {"store": ShopSettings(kind="api")}})
 BUYER: Final = 900
 REFERRER: Final = 100
 FIRST_BATCH: Final = 1
@@ -50,6 +52,7 @@ async def use_services(location: Location) -> list[object]:
         await story.sign_ins()
         await story.withdrawals()
         await story.orders()
+        await story.shops()
         await story.lapse()
         verdict = await story.service.verify(ADA)
         story.told += [verdict.breaches, verdict.remarks, verdict.payouts_checked, verdict.credited_cents]
@@ -273,6 +276,20 @@ class Story:
         number = max(number for (number,) in self.till.rows("SELECT number FROM cashback_intakes"))
         undone = await self.database.write(undoing.undo, number, actor="cli", now=self.clock())
         self.told.append((undone.purchases, undone.waiting))
+
+    async def shops(self) -> None:
+        """Receive deliveries, look at one again, and claim what waits by its number and by an e-mail."""
+        service = self.service
+        paid = ShopEvent(kind=EventKind.PAID, order_id="W-1", amount_cents=4_000, currency="USD", number="1001")
+        guest = replace(paid, order_id="W-2", number="1002", email="guest@example.org")
+        for event in (paid, guest, replace(paid, order_id="W-3", buyer_id=BUYER + 1, is_test=True)):
+            body = event.order_id.encode()
+            recorded = await service.record_delivery("store", body=body, topic="paid", events=[event])
+            self.told.append((recorded.outcome, recorded.reason))
+        self.told += [each.outcome for each in (await service.try_delivery("store"))[1]]
+        for _time in range(2):
+            self.told.append(await service.claim_order(BUYER + 1, "1001"))
+            self.told.append(await service.link_email(BUYER + 2, "guest@example.org", "1002"))
 
     async def lapse(self) -> None:
         """Let an approval lapse."""

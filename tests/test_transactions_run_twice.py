@@ -63,8 +63,8 @@ def contents(location: Location) -> dict[str, list[str]]:
     return found
 
 
-ELSEWHERE: Final = frozenset({"copies.note", "corrections.apply", "moving._receive"})
-"""A backup is of a file, a correction of a wrong clock, a move of two databases; their own tests run them."""
+ELSEWHERE: Final = frozenset({"copies.note", "corrections.apply", "moving._receive", "restoring.renew"})
+"""Of a file, of a wrong clock, of two databases, of a file again; their own tests run them."""
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
@@ -174,6 +175,7 @@ class Database:
         if self._is_currency_fixed:
             return await self._door.write(function, *args, **kwargs)
 
+        @wraps(function)
         def fixing(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> tuple[T, bool]:
             # The function goes first: it may have to begin the transaction in a special way.
             result = function(connection, *args, **kwargs)

@@ -181,6 +181,11 @@ class Scene:
         """Name a code that may be entered."""
         return {"code": str((await self.referrer()).id)}
 
+    async def known_order(self) -> Options:
+        """Name an order of the ledger."""
+        await self.referrer()
+        return {"order": "till-1"}
+
     async def order(self) -> Options:
         """Name an order that nobody made."""
         return {"number": "1001"}
@@ -230,6 +235,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb help": (nothing, []),
     "sendref-cashb history": (nothing, []),
     "sendref-cashb notifications": (nothing, []),
+    "sendref-cashb order": (Scene.known_order, []),
     "sendref-cashb notifications retry": (Scene.unsent, ["notifications_retried"]),
     "sendref-cashb resume": (Scene.stopped, ["batch_resumed"]),
     "sendref-cashb retry": (Scene.failed, ["retry_started"]),

@@ -22,9 +22,9 @@ def every_command() -> list[commands.Command[Any, ..., Any]]:
 
 
 def takes_free_text(command: commands.Command[Any, ..., Any]) -> bool:
-    """Return whether all words at the end are a reason."""
+    """Return whether all words at the end are a reason, or a shop's id, which may be any text."""
     parameters = list(command.clean_params.values())
-    return bool(parameters) and parameters[-1].name in {"reason", "why"}
+    return bool(parameters) and parameters[-1].name in {"reason", "why", "order_id"}
 
 
 STRICT = [each for each in every_command() if not takes_free_text(each)]
