@@ -10,6 +10,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -454,6 +455,11 @@ def _is_not_null(element: is_whole, compiler: SQLCompiler, **kw: Any) -> str:  #
     return f"(({compiler.process(element.clauses, **kw)}) IS NOT NULL)"
 
 
+LARGEST_SUM: Final = 2**63 - 1
+IS_BOUND: Final = ContextVar("is_bound", default=False)
+"""Whether sums that do not fit 64 bits become the nearest number that fits, in statements compiled now."""
+
+
 @compiles(functions.sum, "postgresql")
 def _whole_sum(element: functions.sum[Any], compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
     """Keep a sum an integer.
@@ -462,14 +468,23 @@ def _whole_sum(element: functions.sum[Any], compiler: SQLCompiler, **kw: Any) ->
     """
     in_window = kw.pop("in_window", False)
     summed = compiler.visit_function(element, **kw)
-    return summed if in_window else f"CAST({summed} AS BIGINT)"
+    return summed if in_window else _as_bigint(summed)
 
 
 @compiles(Over, "postgresql")
 def _whole_window(element: Over[Any], compiler: SQLCompiler, **kw: Any) -> str:  # noqa: ANN401 -- as above
     is_sum = isinstance(element.element, functions.sum)
     told: str = compiler.visit_over(element, **kw, **({"in_window": True} if is_sum else {}))  # type: ignore[no-untyped-call]
-    return f"CAST({told} AS BIGINT)" if is_sum else told
+    return _as_bigint(told) if is_sum else told
+
+
+def _as_bigint(summed: str) -> str:
+    if not IS_BOUND.get():
+        return f"CAST({summed} AS BIGINT)"
+    return (
+        f"CAST(CASE WHEN {summed} > {LARGEST_SUM} THEN {LARGEST_SUM} WHEN {summed} < -{LARGEST_SUM} THEN -{LARGEST_SUM}"
+        f" ELSE {summed} END AS BIGINT)"
+    )
 
 
 @compiles(CreateIndex, "postgresql")

@@ -10,11 +10,12 @@ from cashback.cogs.posts import withdrawal_notes
 from cashback.services import CLI, AdminService
 from cashback.settings import WithdrawalSettings
 from sandbox import Interaction, Member, Message
-from tests.end_to_end.conftest import DiscordFixture, button, saying, until
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, button, saying, until
 from tests.end_to_end.test_members import ask, note_to
 from tests.end_to_end.test_second_admin import refusal
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 SECRET = "bob@example.org"  # noqa: S105 -- an address
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 import discord
 from discord import app_commands
 
-from cashback.cogs.members.base import MemberCog
+from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import embeds, shop_embeds
 from cashback.shops.links import member_link
 from cashback.shops.webhooks import KINDS
@@ -20,6 +20,7 @@ class ShopCommands(MemberCog):
     shop = app_commands.Group(name="shop", description="Your own links to the shops.", guild_only=True)
 
     @shop.command(name="show", description="Show your own links: what you buy by them counts for who invited you.")
+    @claimed
     async def show_links(self, interaction: discord.Interaction[Any]) -> None:
         """Show the member's link to each shop."""
         member_id = interaction.user.id
@@ -36,6 +37,7 @@ class ShopCommands(MemberCog):
         order="The number of an order that you made with it and that did not count yet.",
     )
     @app_commands.checks.cooldown(*TRIES_PER_SECONDS)
+    @claimed
     async def link_email(self, interaction: discord.Interaction[Any], email: str, order: str) -> None:
         """Link an e-mail. The answer does not depend on whether it was right: guesses must not learn anything."""
         await self._service.link_email(interaction.user.id, email, order)
@@ -45,6 +47,7 @@ class ShopCommands(MemberCog):
     @app_commands.describe(order="The order's number, as the shop wrote it to you.")
     @app_commands.guild_only()
     @app_commands.checks.cooldown(*TRIES_PER_SECONDS)
+    @claimed
     async def claim(self, interaction: discord.Interaction[Any], order: str) -> None:
         """Claim an order. The answer does not depend on whether it was right: guesses must not learn anything."""
         await self._service.claim_order(interaction.user.id, order)

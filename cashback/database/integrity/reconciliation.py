@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, and_, case, exists, func, literal, not_, or_, select
 
-from cashback.database import origins
+from cashback.database import large_sums, origins
 from cashback.database.audit_log import broken_entries, chain_head
 from cashback.database.guards import missing_guards
 from cashback.database.integrity import (
     audit_log_checks,
     decision_checks,
+    delivery_checks,
     order_checks,
     reversal_checks,
     share_checks,
@@ -67,6 +68,10 @@ class Verdict:
 
 def verify(connection: Connection) -> Verdict:
     """Check every balance, payout, transaction, total and audit entry. Each breach is one line that names its row."""
+    return large_sums.bounded(connection, _verify)
+
+
+def _verify(connection: Connection) -> Verdict:
     shared = origins.is_shared(connection)
     marked = [*share_checks.wrong_paid_sums(connection)]
     # On an adopted file another bot may move balances, mark referrals as paid and lower what they earned; taking back
@@ -109,6 +114,7 @@ def verify(connection: Connection) -> Verdict:
         reversal_checks.wrong_reversal_totals,
         *withdrawal_checks.CHECKS,
         *order_checks.CHECKS,
+        *delivery_checks.CHECKS,
     ):
         breaches += limited(check(connection))
     return _verdict(connection, breaches, elsewhere if shared else [])

@@ -6,7 +6,7 @@ paid on it, is not given back, and was not recovered from later earnings; the ne
 
 import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from cashback.database.payouts.reversed_sums import TRANSACTION_TYPE
 from cashback.database.referral_program.pending import owed_cents
 from cashback.database.tables import (
     is_requested,
@@ -41,8 +42,6 @@ from cashback.database.wallets import decisions
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import PayoutStatus
 
-TRANSACTION_TYPE: Final = "referral_cashback_reversal"
-
 
 def _at_most(one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:
     return case((one < other, one), else_=other)
@@ -54,9 +53,22 @@ def _at_least_zero(cents: ColumnElement[int]) -> ColumnElement[int]:
 
 def _returnable(now: datetime) -> ColumnElement[int]:
     """Express in SQL how much of a share may be taken back: what was paid and is neither given back nor recovered."""
-    kept = referrals.c.cashback_paid_cents - referrals.c.cashback_forfeited_cents
-    recovered = _at_least_zero(referrals.c.cashback_charged_cents - owed_cents(now))
-    return _at_least_zero(_at_most(payout_shares.c.paid_cents - payout_shares.c.returned_cents, kept - recovered))
+    recovered = _at_least_zero(_charged() - owed_cents(now))
+    left = payout_shares.c.paid_cents - payout_shares.c.returned_cents
+    return _at_least_zero(_at_most(left, _kept() - recovered))
+
+
+def _kept() -> ColumnElement[int]:
+    """Express in SQL what was paid on a referral and is not given back."""
+    return referrals.c.cashback_paid_cents - referrals.c.cashback_forfeited_cents
+
+
+def _charged() -> ColumnElement[int]:
+    """Express in SQL what refunds charged of what was paid and is kept.
+
+    It is never more than that: if the purchase that recovered a debt is refunded too, the debt is there again, once.
+    """
+    return _at_most(referrals.c.cashback_charged_cents, _kept())
 
 
 def reversible(batch_number: int, referrer_id: int | None, now: datetime) -> Subquery:
@@ -257,13 +269,13 @@ def _lower_referrals(connection: Connection, mine: ColumnElement[bool], now: dat
     """Clear what is owed after refunds first: it is given back now, and so not paid any more. The rest is forfeited."""
     given = payout_shares.c.returned_cents
     cleared = _at_most(given, owed_cents(now))
-    charged = _at_most(cleared, referrals.c.cashback_charged_cents)
+    charged = _at_least_zero(_charged() - cleared)
     connection.execute(
         update(referrals)
         .where(mine, _same_payout(), referrals.c.id == payout_shares.c.referral_id, given > 0)
         .values(
             cashback_paid_cents=referrals.c.cashback_paid_cents - cleared,
-            cashback_charged_cents=referrals.c.cashback_charged_cents - charged,
+            cashback_charged_cents=charged,
             cashback_forfeited_cents=referrals.c.cashback_forfeited_cents + given - cleared,
         )
     )

@@ -317,6 +317,9 @@ def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> in
     fell = -int(rise)
     paid_of_it = coverage.paid_cents_of(connection, referral, order, fell) if fell else 0
     offset = min(referral.cashback_forfeited_cents, paid_of_it)
+    # If the purchase that recovered an earlier debt is refunded too, the same cents are charged once.
+    kept = referral.cashback_paid_cents - referral.cashback_forfeited_cents
+    charged = min(referral.cashback_charged_cents + paid_of_it - offset, kept)
     connection.execute(
         update(referrals)
         .where(referrals.c.id == order.referral_id)
@@ -327,7 +330,7 @@ def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> in
             cashback_refunded_cents=referrals.c.cashback_refunded_cents + fell,
             cashback_paid_cents=referrals.c.cashback_paid_cents - offset,
             cashback_forfeited_cents=referrals.c.cashback_forfeited_cents - offset,
-            cashback_charged_cents=referrals.c.cashback_charged_cents + paid_of_it - offset,
+            cashback_charged_cents=max(charged, 0),
         )
     )
     return fell

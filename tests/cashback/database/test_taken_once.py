@@ -172,3 +172,47 @@ async def test_partial_refunds_before_and_after_a_reversal_take_it_once(till: Le
     assert await stands(till) == (0, 0, 0)
     await till.buy([(buyer, 60)])
     assert await stands(till) == (0, 60, 0)
+
+
+async def test_debt_is_reversed_if_the_purchase_that_recovered_it_is_refunded_too(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 200)
+    batch = (await till.pay()).batch_number
+    await refund(till, 1)
+    await till.buy([(buyer, 200)])
+    assert await stands(till) == (0, 0, 200)
+    await refund(till, 2)
+    assert await stands(till) == (200, 0, 200)
+    assert await reverse(till, batch) == (200, 0)
+    assert await stands(till) == (0, 0, 0)
+    await till.buy([(buyer, 150)])
+    assert (await till.pay()).total_cents == 150
+    assert await reverse(till, batch + 1) == (150, 0)
+    assert await stands(till) == (0, 0, 0)
+
+
+async def test_debt_that_was_recovered_and_refunded_several_times_is_taken_once(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 200)
+    batch = (await till.pay()).batch_number
+    await refund(till, 1)
+    for order in (2, 3, 4):
+        await till.buy([(buyer, 200)])
+        assert await stands(till) == (0, 0, 200)
+        await refund(till, order)
+        assert await stands(till) == (200, 0, 200)
+    await till.buy([(buyer, 80)])
+    assert await stands(till) == (120, 0, 200)
+    assert await reverse(till, batch) == (120, 0)
+    assert await stands(till) == (0, 0, 80)
+
+
+async def test_part_of_the_recovery_that_is_refunded_is_reversed(till: LedgerFixture) -> None:
+    [buyer] = await till.earn(1, 200)
+    first = (await till.pay()).batch_number
+    await refund(till, 1)
+    await till.buy([(buyer, 300)])
+    assert await stands(till) == (0, 100, 200)
+    assert (await till.pay()).total_cents == 100
+    await refund(till, 2, 150)
+    assert await stands(till) == (150, 0, 300)
+    assert await reverse(till, first) == (150, 0)
+    assert await stands(till) == (0, 0, 150)
