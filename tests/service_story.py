@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from cashback.database import Database, events
 from cashback.database.dialect import Location
+from cashback.database.queries import member_names
 from cashback.database.referral_program import undoing
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
@@ -195,8 +196,10 @@ class Story:
         self.told.append(await service.miss_slot(paid_at + timedelta(weeks=1), "late"))
 
     async def sign_ins(self) -> None:
-        """Sign in by a link, once, and out."""
+        """Sign in by a link, once, and out; the bot notes the admin's name."""
         service = self.service
+        await self.database.write(member_names.keep, 7, "Ada", now=self.clock())
+        self.told.append((await self.database.read(member_names.find, [7]))[7].name)
         token = (await service.issue_link(ADA)).rpartition("/")[2]
         self.told.append(await service.redeem_link(token))
         await self.tell(service.redeem_link(token))
