@@ -165,7 +165,7 @@ class Interactions:
             "channel_id": str(channel.id),
             "token": interaction.token,
             "version": 1,
-            "locale": "en-US",
+            "locale": person.locale,
             "app_permissions": payloads.BOT_PERMISSIONS,
             "entitlements": [],
             "authorizing_integration_owners": {"0": str(state.guild_id)},

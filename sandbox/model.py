@@ -62,7 +62,10 @@ class Role:
 
 @dataclass(slots=True, kw_only=True)
 class Member:
-    """A person or a bot; a member who has left remains known, with `in_guild` false."""
+    """A person or a bot; a member who has left remains known, with `in_guild` false.
+
+    `locale` is the language of their client.
+    """
 
     id: int
     name: str
@@ -70,6 +73,7 @@ class Member:
     bot: bool = False
     role_ids: list[int] = field(default_factory=list)
     in_guild: bool = True
+    locale: str = "en-US"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -122,9 +122,14 @@ def _file_graph() -> dict[str, set[str]]:
 
 
 def _siblings(graph: dict[str, set[str]], folder: str) -> dict[str, set[str]]:
-    """Collapse a graph of files to the direct children of one folder; the folder's own `__init__` is not a child."""
+    """Collapse a graph of files to the direct children of one folder; the folder's own `__init__` is not a child.
+
+    At the top, the packages of the table are the children: `cashback` holds packages below and above the others.
+    """
 
     def child(module: str) -> str | None:
+        if not folder:
+            return package_of(module)
         inside = f"{folder}." if folder else ""
         return module.removeprefix(inside).split(".")[0] if module.startswith(inside) and module != folder else None
 

@@ -23,7 +23,7 @@ def documented() -> Iterator[str]:
     services = CommandServices(**dict.fromkeys(CommandServices.__slots__, nothing))
     admin = AdminCommands(services)
     yield from (command.qualified_name for command in admin.walk_commands())
-    members = MemberCommands(nothing, nothing, nothing, nothing)
+    members = MemberCommands(nothing, nothing, nothing, nothing, nothing)
     for each in members.walk_app_commands():
         if isinstance(each, app_commands.Command):
             yield f"/{each.qualified_name}"

@@ -155,6 +155,62 @@ def test_another_bot_with_the_same_module_names_uses_the_library(installed: Path
     }
 
 
+EXTENDED = '''
+"""Another bot that loads the extension; it has modules with the names that the extension imports too."""
+
+import asyncio
+import json
+import sys
+
+import discord
+import pipeline
+import scheduler
+from discord.ext import commands
+
+
+async def main() -> None:
+    intents = discord.Intents(guilds=True, guild_messages=True, message_content=True)
+    bot = commands.Bot("!", intents=intents)
+    bot.cashback_settings = {"role_ids": {"admin": 5}, "database": "ledger.db"}
+    for _ in range(2):
+        await bot.load_extension("cashback")
+        loaded = sorted(bot.all_commands)
+        await bot.reload_extension("cashback")
+        await bot.unload_extension("cashback")
+    import stages
+    print(json.dumps({
+        "loaded": "sendref-cashb" in loaded,
+        "own": [scheduler.NAME, pipeline.NAME, stages.NAME, sys.modules["scheduler"].NAME],
+        "from": sys.modules["cashback.extension"].__file__,
+        "bot": sys.modules["__main__"].__file__,
+        "ours": sorted({"bot", "cli", "sandbox"} & set(sys.modules)),
+    }))
+
+
+asyncio.run(main())
+'''
+
+
+def test_extension_runs_in_a_bot_that_has_modules_of_the_same_names(installed: Path, tmp_path: Path) -> None:
+    host, packages = tmp_path / "host", tmp_path / "packages"
+    for path, text in {
+        host / "bot.py": EXTENDED,
+        host / "pipeline.py": "NAME = 'the host pipeline'\n",
+        host / "stages" / "__init__.py": "NAME = 'the host stages'\n",
+        packages / "scheduler" / "__init__.py": "NAME = 'the other scheduler'\n",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    answer = json.loads(run(sys.executable, "-S", "bot.py", folder=host, PYTHONPATH=paths_for(packages, installed)))
+    assert answer == {
+        "loaded": True,
+        "own": ["the other scheduler", "the host pipeline", "the host stages", "the other scheduler"],
+        "from": str(installed / "cashback" / "extension" / "__init__.py"),
+        "bot": str(host / "bot.py"),
+        "ours": [],
+    }
+
+
 def test_commands_of_the_wheel_run_from_another_folder(installed: Path, tmp_path: Path) -> None:
     def cashback(*words: str) -> str:
         return run(sys.executable, "-S", "-m", "cli", *words, folder=tmp_path, PYTHONPATH=paths_for(installed))

@@ -12,6 +12,8 @@ from cashback.domain import similar_names
 WORD_LENGTH: Final = 60
 """A word that is longer is not a slip of a command."""
 
+_Command = commands.Command[Any, ..., Any] | app_commands.Command[Any, ..., Any] | app_commands.Group
+
 
 def names_of(group: commands.Group[Any, ..., Any]) -> list[str]:
     """List a group's subcommands in alphabetical order."""
@@ -49,7 +51,9 @@ def member_commands(client: commands.Bot) -> list[Described]:
     return [
         Described(name=each.qualified_name, description=each.description)
         for each in sorted(found, key=lambda each: each.qualified_name)
-        if isinstance(each, app_commands.Command) and not isinstance(each, commands.hybrid.HybridAppCommand)
+        if _is_ours(each)
+        and isinstance(each, app_commands.Command)
+        and not isinstance(each, commands.hybrid.HybridAppCommand)
     ]
 
 
@@ -58,5 +62,12 @@ def admin_commands(client: commands.Bot, *, only_for_viewers: bool) -> list[Desc
     return [
         Described(name=each.qualified_name, description=each.description)
         for each in sorted(client.walk_commands(), key=lambda each: each.qualified_name)
-        if each.description and (not only_for_viewers or each.extras.get("viewers_too"))
+        if _is_ours(each) and each.description and (not only_for_viewers or each.extras.get("viewers_too"))
     ]
+
+
+def _is_ours(
+    command: commands.Command[Any, ..., Any] | app_commands.Command[Any, ..., Any] | app_commands.Group,
+) -> bool:
+    """Return whether a command is one of ours: the bot may have others."""
+    return (command.module or "").startswith("cashback.")

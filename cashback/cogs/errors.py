@@ -12,11 +12,13 @@ from discord.ext import commands
 from cashback.cogs.command_names import hint_for, names_of, options_of
 from cashback.cogs.texts import embeds
 from cashback.domain.errors import CashbackError
+from cashback.domain.languages import mark, tr
 
 DISCORD_FAILURES: Final = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError)
 """All failures of a request to Discord: an error response, a dropped connection, no response."""
 
 ALREADY_ACKNOWLEDGED: Final = 40060
+SERVER_ONLY: Final = mark("This command works in the server only, not in direct messages.")
 HELP: Final = "sendref-cashb help"
 
 logger = logging.getLogger(__name__)
@@ -38,7 +40,7 @@ class RefusedError(commands.CheckFailure):
 
 async def answer_command_error(context: commands.Context[Any], error: Exception) -> None:
     """Answer a typed command that failed. Does not raise: if the answer fails, it is logged."""
-    error = _inner(error)
+    error = inner_error(error)
     if isinstance(error, commands.CommandNotFound):
         # Another bot may use the same prefix.
         return
@@ -62,14 +64,15 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
 
 async def answer_interaction_error(interaction: discord.Interaction[Any], error: Exception) -> None:
     """Answer a slash command or a press that failed. Does not raise: if the answer fails, it is logged."""
-    error = _inner(error)
+    error = inner_error(error)
     if is_lost_race(error):
         logger.debug("interaction %d was answered by another bot", interaction.id)
         return
     if isinstance(error, app_commands.NoPrivateMessage):
-        text = "This command works in the server only, not in direct messages."
+        text = tr(SERVER_ONLY)
     elif isinstance(error, app_commands.CommandOnCooldown):
-        text = f"You used this command too often; ask again in {math.ceil(error.retry_after)} s."
+        seconds = math.ceil(error.retry_after)
+        text = tr("You used this command too often; ask again in {seconds} s.", seconds=seconds)
     else:
         text = explained(error)
     try:
@@ -82,7 +85,7 @@ async def answer_interaction_error(interaction: discord.Interaction[Any], error:
             logger.warning("an error could not be shown to %d: %s (%s)", interaction.user.id, text, failure)
 
 
-def _inner(error: Exception) -> Exception:
+def inner_error(error: Exception) -> Exception:
     """Return the error without the library's wrappers."""
     wrappers = (commands.HybridCommandError, commands.CommandInvokeError, app_commands.CommandInvokeError)
     while isinstance(error, wrappers):
@@ -92,7 +95,7 @@ def _inner(error: Exception) -> Exception:
 
 def _explained(context: commands.Context[Any], error: Exception) -> str:
     if isinstance(error, (commands.NoPrivateMessage, app_commands.NoPrivateMessage)):
-        return "This command works in the server only, not in direct messages."
+        return tr(SERVER_ONLY)
     if isinstance(error, (commands.UserInputError, app_commands.TransformerError)):
         return " ".join(filter(None, (_input_detail(error), _hint(context), "Nothing was done.", _usage(context))))
     return explained(error)
@@ -103,7 +106,7 @@ def explained(error: Exception) -> str:
     if isinstance(error, (CashbackError, RefusedError)):
         return embeds.readable(str(error))
     logger.error("an unexpected error on Discord's side of the program", exc_info=error)
-    return "Something went wrong; the bot's log has the details."
+    return tr("Something went wrong; the bot's log has the details.")
 
 
 def _input_detail(error: Exception) -> str:

@@ -12,7 +12,7 @@ from cashback.dashboard.client_address import address_of
 from cashback.dashboard.connections import Connections
 from cashback.dashboard.form_origin import is_own_form
 from cashback.dashboard.metrics import Metrics
-from cashback.dashboard.pages import error_page, form_of
+from cashback.dashboard.pages import error_page, form_of, typed_in
 from cashback.dashboard.problems import ProblemError
 from cashback.dashboard.request_log import RequestLog
 from cashback.dashboard.signatures import KEY_HEADER
@@ -45,6 +45,9 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+CORRECTABLE: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
+"""Statuses of a form that may be sent again with other values."""
 
 REFUSALS: Final = frozenset({401, 403, 408, 413, 429, 503})
 """Statuses that are logged, because their number shows an attack or a mistake of a client."""
@@ -130,7 +133,7 @@ class Middleware:
                 raise
             return _answer(request, error.status, f"{error.reason}.")
         except CashbackError as error:
-            return _answer(request, STATUS_OF.get(type(error), HTTPStatus.BAD_REQUEST), str(error))
+            return await _refuse(request, STATUS_OF.get(type(error), HTTPStatus.BAD_REQUEST), str(error))
         except ConnectionResetError:
             # The client has disconnected.
             raise
@@ -160,6 +163,13 @@ def _not_signed_in(request: web.Request, *, is_action: bool) -> web.StreamRespon
     if is_action or "text/event-stream" in request.headers.get("Accept", ""):
         return error_page(request, HTTPStatus.UNAUTHORIZED, "Your session has ended. Sign in again.")
     return web.Response(status=HTTPStatus.FOUND, headers={"Location": "/sign-in"})
+
+
+async def _refuse(request: web.Request, status: int, text: str) -> web.StreamResponse:
+    """Answer with a refusal. What a person typed into a form stays there to be corrected."""
+    if status not in CORRECTABLE or request.path.startswith(API) or request.method != "POST":
+        return _answer(request, status, text)
+    return error_page(request, status, text, typed=await typed_in(request))
 
 
 def _answer(request: web.Request, status: int, text: str) -> web.StreamResponse:

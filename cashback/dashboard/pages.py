@@ -1,6 +1,6 @@
 """Rendering of pages. Templates come with the package and escape every value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +19,11 @@ from cashback.dashboard.people import PEOPLE, shown_actor
 from cashback.database.referral_program.people import LARGEST_ID
 
 FORM_SECONDS: Final = 10
+LONGEST_TYPED: Final = 500
+TOKENS: Final = ("form_token", "batch_token")
+TYPED: Final = ("reason", "reference", "referrer_id", "value")
+"""The fields of forms that people type into; the others are chosen by a page."""
+
 LARGEST_PAGE: Final = 1_000_000
 FOLDER: Final = Path(__file__).parent
 
@@ -35,6 +40,7 @@ def set_up(app: web.Application) -> None:
         finalize=_encodable,
     )
     environment.filters.update(template_filters.FILTERS)
+    environment.globals["typed_fields"] = TYPED
     environment.filters.update(shown_actor=shown_actor, sentence=sentence)
     app.router.add_static("/static/", FOLDER / "static", name="static")
 
@@ -61,9 +67,9 @@ async def _with_names(request: web.Request, values: dict[str, Any]) -> dict[str,
     return {**values, "names": await request.app[PEOPLE].named(values)}
 
 
-def error_page(request: web.Request, status: int, text: str) -> web.Response:
-    """Render an error, with a link back."""
-    shown = {**_frame(request), "title": HTTPStatus(status).phrase, "text": text, "now": None}
+def error_page(request: web.Request, status: int, text: str, *, typed: Sequence[tuple[str, str]] = ()) -> web.Response:
+    """Render an error, with a link back, or with the form and what was typed into it."""
+    shown = {**_frame(request), "title": HTTPStatus(status).phrase, "text": text, "now": None, "typed": typed}
     return aiohttp_jinja2.render_template("error.html", request, shown, status=status)
 
 
@@ -82,6 +88,14 @@ async def form_of(request: web.Request) -> Mapping[str, str | bytes | bytearray 
     except (ValueError, LookupError, AssertionError, RuntimeError, HttpProcessingError) as error:
         # An unknown charset or encoding, or a broken multipart body.
         raise web.HTTPBadRequest(reason="The body is not a readable form") from error
+
+
+async def typed_in(request: web.Request) -> list[tuple[str, str]]:
+    """Return the fields of a form, without its tokens, if a person typed something into one of them."""
+    form = await form_of(request)
+    fields = [(name, value[:LONGEST_TYPED]) for name, value in form.items() if isinstance(value, str)]
+    kept = [(name, value) for name, value in fields if name not in TOKENS]
+    return kept if any(value for name, value in kept if name in TYPED) else []
 
 
 async def field_of(request: web.Request, name: str) -> str:

@@ -14,7 +14,7 @@ from cashback.database.queries import browsing, members
 from cashback.database.queries.browsing import ReferrerFilter
 from cashback.database.queries.members import MemberAccount
 from cashback.database.referral_program import pending, referrals
-from cashback.database.referral_program.people import known_among
+from cashback.database.referral_program.people import is_known
 from cashback.database.wallets import statement, withdrawals
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
@@ -81,7 +81,7 @@ class Referrers:
         referrer_id = number_in(request, "id")
         if not referrer_id:
             raise web.HTTPNotFound(reason="This is not a Discord id")
-        if not await self._database.read(known_among, [referrer_id]):
+        if not await self._database.read(is_known, referrer_id):
             raise web.HTTPNotFound(reason=f"The ledger knows no member {referrer_id}: no referral, purchase or payout")
         page_number = page_in(request)
         now, read = self._database.now(), self._database.read

@@ -10,7 +10,7 @@ from cashback.dashboard.pages import page
 from cashback.database import Database
 from cashback.database.payouts import batches
 from cashback.database.queries import earnings, history, member_names
-from cashback.database.referral_program.people import LARGEST_ID, known_among
+from cashback.database.referral_program.people import LARGEST_ID, is_known
 from cashback.domain.errors import UnknownBatchError
 
 LONGEST_SEARCH: Final = 100
@@ -44,8 +44,13 @@ class Search:
     async def _found(self, wanted: str) -> dict[str, Any]:
         read = self._database.read
         members = [] if wanted.isdigit() else await read(member_names.begins_with, wanted, limit=SHOWN)
-        if wanted.isascii() and wanted.isdigit() and 0 < int(wanted) <= LARGEST_ID:
-            members += await read(known_among, [int(wanted)])
+        if (
+            wanted.isascii()
+            and wanted.isdigit()
+            and 0 < int(wanted) <= LARGEST_ID
+            and await read(is_known, int(wanted))
+        ):
+            members.append(int(wanted))
         found_batches = await read(history.named_like, wanted, limit=SHOWN) if "BATCH" in wanted.upper() else []
         if wanted.isascii() and wanted.isdigit():
             found_batches = await self._numbered(wanted)

@@ -332,6 +332,7 @@ class PayoutNotice:
     dm_channel_id: int | None
     was_absent: bool = False
     is_retry: bool = False
+    language: str = "en"
 
 
 class DeliveryStatus(StrEnum):

@@ -86,9 +86,14 @@ def locale_of(name: str) -> str | None:
 _style: ContextVar[MoneyStyle] = ContextVar("money_style", default=MoneyStyle())  # noqa: B039 -- it is frozen
 
 
+_language: ContextVar[str | None] = ContextVar("money_language", default=None)
+"""The language of the one who reads the answer, if it is another than the configuration's."""
+
+
 def money_style() -> MoneyStyle:
     """Return the currency and the language in force."""
-    return _style.get()
+    language = _language.get()
+    return _style.get() if language is None else replace(_style.get(), locale=language)
 
 
 def use_money_style(style: MoneyStyle) -> None:
@@ -96,19 +101,32 @@ def use_money_style(style: MoneyStyle) -> None:
     _style.set(style)
 
 
+def use_locale(locale: str) -> None:
+    """Write amounts in another language in this task."""
+    _language.set(locale)
+
+
 @contextmanager
 def amounts_in(locale: str) -> Iterator[None]:
     """Write amounts in another language inside the block."""
-    token = _style.set(replace(_style.get(), locale=locale))
+    token = _language.set(locale)
     try:
         yield
     finally:
-        _style.reset(token)
+        _language.reset(token)
 
 
 def dollars(cents: int) -> str:
     """Format cents in the currency: 123456 is "$1,234.56", -100 is "-$1.00"."""
-    style = _style.get()
+    return _shown(cents, money_style())
+
+
+def recorded_dollars(cents: int) -> str:
+    """Format cents for the ledger, in the configuration's language: what is stored is read by others too."""
+    return _shown(cents, _style.get())
+
+
+def _shown(cents: int, style: MoneyStyle) -> str:
     if not style.is_plain:
         return _formatted(cents, style)
     whole, fraction = divmod(abs(cents), 100)
@@ -120,9 +138,14 @@ def _formatted(cents: int, style: MoneyStyle) -> str:
     return str(_tables().formatted(cents, style.decimals, style.currency, style.locale))
 
 
+def grouped(count: int) -> str:
+    """Format a count with the language's sign between thousands."""
+    return f"{count:,}".replace(",", money_style().signs[0])
+
+
 def parse_dollars(text: str) -> int:
     """Parse an amount such as "12.34" into cents. Raises a CashbackError that explains the valid form."""
-    return _parsed(text, _style.get())
+    return _parsed(text, money_style())
 
 
 @lru_cache(maxsize=PRICES_KEPT)
@@ -159,7 +182,7 @@ def parse_typed_dollars(text: str) -> int:
     The signs between thousands and before the decimals are those of the language in force. Raises CashbackError if the
     amount is not valid, or ambiguous: "1,25" is $1.25 to some people and $125 to others.
     """
-    style = _style.get()
+    style = money_style()
     typed = _without_currency(text.translate(_SPACES).translate(_INVISIBLE).strip(), style)
     group, decimal = style.signs
     read = _grouped(typed, group, decimal, style.decimals)

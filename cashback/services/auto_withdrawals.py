@@ -2,6 +2,7 @@
 
 from cashback.database.wallets import auto_withdrawals, withdrawals
 from cashback.domain.errors import StaleBatchError, WithdrawalRefusedError
+from cashback.domain.languages import tr
 from cashback.domain.withdrawals import AutoWithdrawal, Withdrawal
 from cashback.services.actors import Actor, Source
 from cashback.services.wallets import Wallets
@@ -30,7 +31,7 @@ class AutoWithdrawals(Wallets):
         if not await self._database.write(
             auto_withdrawals.switch_off, member_id, actor=actor, now=self._database.now()
         ):
-            raise WithdrawalRefusedError("Your payouts are not sent each time; they stay in your wallet.")
+            raise WithdrawalRefusedError(tr("Your payouts are not sent each time; they stay in your wallet."))
 
     async def send_new_payouts(self) -> list[Withdrawal]:
         """Turn new payouts into requests, each once; return the requests. Those that must wait are tried again."""

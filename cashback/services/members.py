@@ -6,6 +6,7 @@ from typing import NoReturn
 from cashback.database.referral_program import blacklist, links
 from cashback.database.referral_program.people import LARGEST_ID
 from cashback.domain.errors import ReferralRefusedError
+from cashback.domain.languages import tr, trn
 from cashback.services.actors import Actor
 from cashback.services.base import Service
 
@@ -37,10 +38,12 @@ class Members(Service):
         days, now = self._settings.referral_settings.only_new_members_days, self._database.now()
         if not days or (joined_at is not None and joined_at >= now - timedelta(days=days)):
             return
-        since = f"since {joined_at:%Y-%m-%d}" if joined_at is not None else "for an unknown time"
-        message = (
-            f"Only members who joined this server in the last {days} {'day' if days == 1 else 'days'} can enter a code;"
-            f" you are here {since}"
+        since = tr("for an unknown time") if joined_at is None else tr("since {day}", day=f"{joined_at:%Y-%m-%d}")
+        message = trn(
+            "Only members who joined this server in the last {count} day can enter a code; you are here {since}",
+            "Only members who joined this server in the last {count} days can enter a code; you are here {since}",
+            days,
+            since=since,
         )
         raise ReferralRefusedError(message)
 
@@ -101,21 +104,21 @@ def read_code(text: str) -> int:
     digits = text.strip()
     if digits.isascii() and digits.isdigit() and len(digits) <= len(str(LARGEST_ID)) and 0 < int(digits) <= LARGEST_ID:
         return int(digits)
-    message = (
-        f"{text[:40]!r} is not a referral code; a code is the number that `/invite` shows to the member who invites"
-        " you."
+    message = tr(
+        "{code} is not a referral code; a code is the number that `/invite` shows to the member who invites you.",
+        code=repr(text[:40]),
     )
     raise ReferralRefusedError(message)
 
 
 def _require_person(referrer_id: int, *, in_server: bool, is_bot: bool) -> None:
     if not in_server:
-        message = f"No member of this server has the code {referrer_id}; ask for the code again."
+        message = tr("No member of this server has the code {code}; ask for the code again.", code=referrer_id)
         raise ReferralRefusedError(message)
     if is_bot:
         _refuse_bot(referrer_id)
 
 
 def _refuse_bot(bot_id: int) -> NoReturn:
-    message = f"Member {bot_id} is a bot; bots can neither refer nor be referred."
+    message = tr("Member {member} is a bot; bots can neither refer nor be referred.", member=bot_id)
     raise ReferralRefusedError(message)

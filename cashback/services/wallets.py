@@ -3,8 +3,10 @@
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from cashback.database import events
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.errors import CashbackError, NotAllowedError, WithdrawalRefusedError
+from cashback.domain.languages import tr
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.domain.withdrawals import (
@@ -45,15 +47,22 @@ class Wallets(Service):
         """Return the method and the encrypted destination. Raises WithdrawalRefusedError."""
         method, terms = method.strip().lower(), self._settings.withdrawals
         if not terms.enabled:
-            raise WithdrawalRefusedError("Withdrawals are switched off here; ask an admin.")
+            raise WithdrawalRefusedError(tr("Withdrawals are switched off here; ask an admin."))
         if method not in terms.methods:
-            known = ", ".join(sorted(terms.methods)) or "none is configured"
-            raise WithdrawalRefusedError(f"{method[:40]!r} is not a method of withdrawal; the methods: {known}.")
+            known = ", ".join(sorted(terms.methods)) or "-"
+            text = tr(
+                "{method} is not a method of withdrawal; the methods: {known}.", method=repr(method[:40]), known=known
+            )
+            raise WithdrawalRefusedError(text)
         # An account may be younger than a clock that is behind: it is new then.
         days = max(0, account_age(member_id, self._database.now()).days)
         if days < terms.account_age_days:
             raise WithdrawalRefusedError(
-                f"Your Discord account is {days} days old; withdrawals need {terms.account_age_days}. Nothing was done."
+                tr(
+                    "Your Discord account is {days} days old; withdrawals need {needed}. Nothing was done.",
+                    days=days,
+                    needed=terms.account_age_days,
+                )
             )
         destination = " ".join((destination or "").split()) or None
         self._require_destination(method, destination)
@@ -63,31 +72,50 @@ class Wallets(Service):
         terms = self._settings.withdrawals
         if cents < terms.minimum_cents:
             raise WithdrawalRefusedError(
-                f"{dollars(cents)} is below the minimum of {dollars(terms.minimum_cents)}; nothing was done."
+                tr(
+                    "{amount} is below the minimum of {minimum}; nothing was done.",
+                    amount=dollars(cents),
+                    minimum=dollars(terms.minimum_cents),
+                )
             )
         if terms.maximum_cents is not None and cents > terms.maximum_cents:
             raise WithdrawalRefusedError(
-                f"{dollars(cents)} is above the maximum of {dollars(terms.maximum_cents)}; nothing was done."
+                tr(
+                    "{amount} is above the maximum of {maximum}; nothing was done.",
+                    amount=dollars(cents),
+                    maximum=dollars(terms.maximum_cents),
+                )
             )
 
     def _require_destination(self, method: str, destination: str | None) -> None:
         meaning = self._settings.withdrawals.methods[method]
         if meaning is None and destination is not None:
-            raise WithdrawalRefusedError(f"{method} needs no destination; leave `to` empty. Nothing was done.")
+            raise WithdrawalRefusedError(
+                tr("{method} needs no destination; leave `to` empty. Nothing was done.", method=method)
+            )
         if meaning is not None and destination is None:
-            raise WithdrawalRefusedError(f"{method} needs a destination: {meaning}. Name it with `to`.")
+            raise WithdrawalRefusedError(
+                tr("{method} needs a destination: {meaning}. Name it with `to`.", method=method, meaning=meaning)
+            )
         if destination is not None and (len(destination) > MAX_DESTINATION_LENGTH or not destination.isprintable()):
             raise WithdrawalRefusedError(
-                f"The destination must be at most {MAX_DESTINATION_LENGTH} printable characters; nothing was done."
+                tr(
+                    "The destination must be at most {most} printable characters; nothing was done.",
+                    most=MAX_DESTINATION_LENGTH,
+                )
             )
 
     async def cancel_withdrawal(self, member_id: int, number: int, *, version: str | None = None) -> Withdrawal:
         """Cancel a member's own open request. Raises WithdrawalRefusedError if it is not open, or not theirs."""
         waiting = await self._database.read(withdrawals.open_of, member_id)
         if waiting is None or waiting.number != number:
-            raise WithdrawalRefusedError(f"You have no open withdrawal number {number}; nothing was done.")
+            raise WithdrawalRefusedError(
+                tr("You have no open withdrawal number {number}; nothing was done.", number=number)
+            )
         if waiting.exported_at is not None:
-            raise WithdrawalRefusedError(f"Withdrawal {number} is being transferred already; ask an admin.")
+            raise WithdrawalRefusedError(
+                tr("Withdrawal {number} is being transferred already; ask an admin.", number=number)
+            )
         return await self._database.write(
             decisions.cancel,
             waiting.number,
@@ -189,6 +217,11 @@ class Wallets(Service):
             )
         await self._database.write(withdrawals.record_export, ready, actor=str(actor), now=self._database.now())
         return listed
+
+    async def retry_delivery(self, actor: Actor, number: int) -> None:
+        """Queue an event again that a webhook did not take. Raises NotAllowedError or StaleBatchError."""
+        await self.require_admin(actor, f"send the event {number} again")
+        await self._database.write(events.retry, number, actor=str(actor), now=self._database.now())
 
     def destination_of(self, withdrawal: Withdrawal) -> str | None:
         """Decrypt where a withdrawal goes to, for admins only; None if it has none or it was erased."""

@@ -137,3 +137,15 @@ def test_refunds_of_a_file_are_part_of_its_one_entry(shop: Cashback) -> None:
     actions = rows(Path("cashback.db"), "SELECT action FROM cashback_audit_log WHERE action <> 'intake_recorded'")
     assert ("purchase_refunded",) not in actions
     assert shop("verify").code == 0
+
+
+def test_guest_order_in_a_later_file_with_its_buyer_counts_once(shop: Cashback) -> None:
+    shop("import", "p.csv")
+    Path("p2.csv").write_text(f"order_id,buyer_id,amount\nB,{BUYER},100.00\nC,,7.00\nD,{BUYER},1.00\n")
+    facts = shop("import", "p2.csv", "--json").json["purchases"]
+    assert (facts["imported"], facts["waiting"]["rows"]) == (2, 0)
+    assert [each["order_id"] for each in shop("order", "waiting", "--json").json["waiting"]] == ["C"]
+    assert shop("verify").code == 0
+    assert shop("import", "p.csv", "--json").json["purchases"]["waiting"]["rows"] == 0
+    assert shop("import", "--undo", 3).code == 1
+    assert shop("verify").code == 0

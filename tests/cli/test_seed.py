@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
+import discord
 import pytest
 
-import bot
 from cashback.database import Database
 from cashback.domain.errors import CashbackError
-from cashback.settings import Settings
+from cashback.extension.hosted import refuse_sample
 from tests.cashback.database import apex_core
 from tests.cli.conftest import Cashback
 from tests.conftest import raw
@@ -75,19 +75,21 @@ def test_seed_does_not_adopt_another_bots_file(
     assert path.read_bytes() == before
 
 
-def test_bot_refuses_a_sample_on_the_real_discord_only(cashback: Cashback, folder: Path) -> None:
+def test_bot_refuses_a_sample_on_the_real_discord_only(
+    cashback: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert cashback("seed").code == 0
 
-    async def refusal(api_url: str | None) -> str | None:
-        settings = Settings.model_validate({"discord_api_url": api_url, "database": "sample.db"})
+    async def refusal(api_url: str) -> str | None:
+        monkeypatch.setattr(discord.http.Route, "BASE", api_url)
         async with Database(folder / "sample.db") as database:
             try:
-                await bot.refuse_sample(settings, database)
+                await refuse_sample(database)
             except CashbackError as error:
                 return str(error)
         return None
 
-    for real in (None, "https://discord.com/api/v10", "https://canary.discord.com/api/v9"):
+    for real in (discord.http.Route.BASE, "https://discord.com/api/v10", "https://canary.discord.com/api/v9"):
         assert "is a sample with invented members" in str(anyio.run(refusal, real))
     assert anyio.run(refusal, "http://127.0.0.1:8931/api/v10") is None
 

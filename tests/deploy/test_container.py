@@ -16,8 +16,10 @@ from pathlib import Path
 import anyio
 import anyio.abc
 import pytest
+from aiohttp import ClientSession
 
 from sandbox import Sandbox
+from tests.deploy.ports import free_port
 
 PROJECT = Path(__file__).parents[2]
 USER = 10_001
@@ -129,8 +131,9 @@ async def contained(image: Image, data: Path, sandbox: Sandbox, log: Path) -> As
     with log.open("wb") as file:
         async with await anyio.open_process(image.command(data, environment, "bot"), stderr=file) as process:
             try:
-                with anyio.fail_after(120):
+                with anyio.move_on_after(120) as waiting:
                     await sandbox.wait_connected()
+                assert not waiting.cancelled_caught, await anyio.Path(log).read_text()
                 yield process
             finally:
                 if process.returncode is None:
@@ -160,7 +163,11 @@ async def test_bot_as_pid_1_connects_keeps_its_ledger_and_ends_at_once(
     image: Image, data: Path, tmp_path: Path
 ) -> None:
     async with Sandbox() as sandbox:
-        settings = {"role_ids": {"admin": sandbox.add_role("Admin").id}, "guild_ids": [sandbox.guild_id]}
+        settings = {
+            "role_ids": {"admin": sandbox.add_role("Admin").id},
+            "guild_ids": [sandbox.guild_id],
+            "dashboard": {"enabled": True, "port": (port := free_port())},
+        }
         (data / "config.json").write_text(json.dumps(settings))
         async with contained(image, data, sandbox, tmp_path / "log") as process:
             inside = first_process(process)
@@ -168,8 +175,10 @@ async def test_bot_as_pid_1_connects_keeps_its_ledger_and_ends_at_once(
             numbers = dict(line.split(":", 1) for line in status.splitlines())
             assert numbers["Uid"].split() == [str(USER)] * 4
             assert numbers["NSpid"].split()[-1] == "1"
+            async with ClientSession() as client, client.get(f"http://127.0.0.1:{port}/readyz") as answered:
+                assert answered.status == 200, await answered.text()
             os.kill(inside, signal.SIGTERM)
             with anyio.fail_after(20):
                 assert await process.wait() == 0, (tmp_path / "log").read_text()
-    assert (data / "cashback.db").exists()
+    assert "every cent accounted for" in run(*image.command(data, {}, "verify"))
     assert "Traceback" not in (tmp_path / "log").read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,18 +12,12 @@ import pytest
 from aiohttp import ClientSession, web
 
 from cashback.dashboard.client_address import address_of
+from tests.deploy.ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FORGED = "203.0.113.7"
 
 pytestmark = pytest.mark.anyio
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture

@@ -20,9 +20,14 @@ from sandbox import Channel, Interaction, ManualClock, Member, Message, Role, Sa
 from sandbox.clock import real_time
 from tests.conftest import Clock, LedgerFixture, raw
 from tests.description import RequestCheck
+from tests.end_to_end.hosts import OtherBot, living
 from tests.frozen import FrozenTime
 
 LONG_SECONDS = 1e9
+OWN_BOT, ANOTHER_BOT = "own bot", "another bot"
+BOTH_BOTS = (OWN_BOT, ANOTHER_BOT)
+"""A module with this as `INSIDE` tells its stories twice: in the bot that we ship, and in another one."""
+
 GUILD_ID = 1_100_000_000_000_000_000
 
 SUMMARY = "💰 Referral Cashback Batch Summary"
@@ -55,7 +60,8 @@ def button(message: Message, label: str) -> str:
 class DiscordFixture:
     """A server with an admin, an audit channel and a shop's members, and the bot's settings for it."""
 
-    def __init__(self, sandbox: Sandbox, till: LedgerFixture, clock: Clock) -> None:
+    def __init__(self, sandbox: Sandbox, till: LedgerFixture, clock: Clock, inside: str = OWN_BOT) -> None:
+        self.inside = inside
         self.sandbox = sandbox
         self.clock = clock
         self.till = till
@@ -90,6 +96,10 @@ class DiscordFixture:
     async def bot(self, database: Database | None = None, *, connected: bool = True) -> AsyncIterator[anyio.Event]:
         """Run the bot inside the block, connected or not yet; it stops at the end, or when the event is set."""
         stop = anyio.Event()
+        if self.inside == ANOTHER_BOT:
+            async with self.another_bot(stop, database, connected=connected):
+                yield stop
+            return
         serve = partial(bot.serve, reread=lambda: self.settings)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(serve, self.settings, database or self.till.database, stop, name="bot")
@@ -97,6 +107,23 @@ class DiscordFixture:
                 await self.sandbox.wait_connected()
             yield stop
             stop.set()
+
+    @asynccontextmanager
+    async def another_bot(
+        self, stop: anyio.Event, database: Database | None, *, connected: bool
+    ) -> AsyncIterator[None]:
+        """Run the program as the extension of another bot, on this ledger with its clock."""
+
+        @asynccontextmanager
+        async def opened(_settings: Settings) -> AsyncIterator[Database]:
+            yield database or self.till.database
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("cashback.extension.open_ledger", opened)
+            async with living(OtherBot(lambda: self.settings), self.sandbox, stop):
+                if connected:
+                    await self.sandbox.wait_connected()
+                yield
 
     async def say(self, text: str, by: Member | None = None, channel: Channel | None = None) -> Message:
         """Type in the admins' channel."""
@@ -166,6 +193,19 @@ def discord_clock() -> ManualClock | None:
     return None
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tell a module's stories in each bot that it names."""
+    bots = getattr(metafunc.module, "INSIDE", None)
+    if bots is not None and "inside" in metafunc.fixturenames:
+        metafunc.parametrize("inside", bots)
+
+
+@pytest.fixture
+def inside() -> str:
+    """Return the bot that the program runs in."""
+    return OWN_BOT
+
+
 @pytest.fixture
 def shards() -> int:
     """Return the number of connections that the local Discord asks for."""
@@ -192,10 +232,12 @@ async def sandbox(
 
 
 @pytest.fixture
-async def town(sandbox: Sandbox, till: LedgerFixture, clock: Clock, caplog: pytest.LogCaptureFixture) -> DiscordFixture:
+async def town(
+    sandbox: Sandbox, till: LedgerFixture, clock: Clock, inside: str, caplog: pytest.LogCaptureFixture
+) -> DiscordFixture:
     """Create a server with its bot's settings; if a test fails, the bot's log is shown."""
     caplog.set_level(logging.INFO)
-    return DiscordFixture(sandbox, till, clock)
+    return DiscordFixture(sandbox, till, clock, inside)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from cashback.settings import LoggingChannels
 from sandbox import Message
 from tests.conftest import raw
 from tests.end_to_end.conftest import (
+    BOTH_BOTS,
     COMPLETE,
     PROCESSED,
     DiscordFixture,
@@ -22,6 +23,7 @@ from tests.end_to_end.conftest import (
 )
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 CLOSED = "SELECT 1 FROM cashback_announcements WHERE kind = 'summary' AND is_final = 1"
 WEEK_SECONDS = 7 * 24 * 3600

@@ -8,9 +8,10 @@ import pytest
 from cashback.database import Database
 from sandbox import Interaction, Message
 from tests.conftest import OpenDatabase, raw
-from tests.end_to_end.conftest import COMPLETE, DiscordFixture, button, until
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, button, until
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 async def refusal(interaction: Interaction) -> str:

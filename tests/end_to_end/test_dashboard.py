@@ -9,9 +9,10 @@ import pytest
 
 from sandbox import Member
 from tests.cashback.dashboard.conftest import free_port
-from tests.end_to_end.conftest import DiscordFixture, until
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 def with_dashboard(town: DiscordFixture, *, viewer_role: int | None = None) -> str:

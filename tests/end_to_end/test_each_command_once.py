@@ -35,15 +35,17 @@ from cashback.database.payouts import absences
 from cashback.database.queries.history import BatchFilter
 from cashback.database.schedule import slots
 from cashback.domain.model import Absence
+from cashback.extension.wiring import Services
 from cashback.services import CLI, Actor, AdminService, Source
 from sandbox import Interaction, Member, Message
 from tests.conflicts import run_all_twice, written_by
 from tests.conftest import Clock, break_writes, raw
-from tests.end_to_end.conftest import LONG_SECONDS, DiscordFixture, until
+from tests.end_to_end.conftest import BOTH_BOTS, LONG_SECONDS, DiscordFixture, until
 from tests.end_to_end.test_dashboard import with_dashboard
 from tests.end_to_end.test_withdrawals import configure
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -334,8 +336,9 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def commands_of(town: DiscordFixture) -> tuple[set[str], set[str]]:
     """List the bot's own commands: those after the prefix, and those with a slash."""
-    services = await bot.Services.build(town.settings, town.till.database)
+    services = Services.build(bot.make_client(town.settings, town.till.database), town.settings, town.till.database)
     async with services.runner:
+        await services.host.add()
         commands, slash = services.client.walk_commands(), services.client.tree.walk_commands()
         return (
             {each.qualified_name for each in commands},

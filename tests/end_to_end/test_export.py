@@ -10,9 +10,10 @@ import discord
 import pytest
 
 from sandbox import Message
-from tests.end_to_end.conftest import DiscordFixture
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 def read(message: Message) -> list[dict[str, str]]:

@@ -56,7 +56,7 @@ class Gate:
 @pytest.fixture
 def gate(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Gate:
     """Build a gate that is shut; the pauses between tries are short."""
-    monkeypatch.setattr("cashback.cogs.gateway.connection.GUILDS_SECONDS", 0.1)
+    monkeypatch.setattr("cashback.cogs.gateway.running_check.GUILDS_SECONDS", 0.1)
     monkeypatch.setattr("cashback.cogs.gateway.websocket.FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr("cashback.cogs.gateway.websocket.LONGEST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr("discord.backoff.ExponentialBackoff.delay", lambda _: 0.01)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Message
-from tests.end_to_end.conftest import DiscordFixture, field
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 def headlines(message: Message) -> list[str]:

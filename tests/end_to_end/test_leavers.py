@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cashback.domain.model import Absence
-from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 def absent(town: DiscordFixture) -> dict[int, str]:

@@ -16,9 +16,10 @@ from cashback.domain.model import Absence, ExclusionReason, SkipReason
 from cashback.services import CLI, AdminService
 from sandbox import Member, Message
 from tests.conftest import ALL_OF_IT_PPM
-from tests.end_to_end.conftest import COMPLETE, DiscordFixture, field, until
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, field, until
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 NOBODY = 123456789012345678
 

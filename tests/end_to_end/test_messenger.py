@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from cashback.background.wakeup import WakeUp
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, point_at, stay_connected
+from cashback.cogs.gateway.gateway_status import GatewayStatus
+from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.cogs.posts.messenger import DmSender, nonce_of
 from cashback.domain.model import DeliveryStatus, PayoutNotice
 from sandbox import Member
@@ -23,14 +24,17 @@ pytestmark = pytest.mark.anyio
 async def messenger(town: DiscordFixture) -> AsyncIterator[DmSender]:
     """Connect a messenger."""
     point_at(town.sandbox.api_url)
-    client = CashbackClient(WakeUp(), Claims(town.till.database), prefix="!", guild_ids=())
+    client = CashbackClient(Claims(town.till.database), prefix="!", guild_ids=())
+    gateway_status = GatewayStatus(client)
+    gateway_status.start()
+    client.http.http_trace = limiting_trace()
     needs = Needs(
         admin_role_id=town.admin_role.id, role_ids=town.settings.role_ids, audit_channel_id=None, guild_ids=()
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stay_connected, client, town.sandbox.token, needs)
         await town.sandbox.wait_connected()
-        yield DmSender(client, brand_name="The *Shop*")
+        yield DmSender(client, gateway_status, brand_name="The *Shop*")
         tasks.cancel_scope.cancel()
 
 

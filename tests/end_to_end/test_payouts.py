@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.end_to_end.conftest import (
+    BOTH_BOTS,
     COMPLETE,
     INDIVIDUAL,
     PROCESSED,
@@ -17,6 +18,7 @@ from tests.end_to_end.conftest import (
 )
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 async def test_confirmed_batch_pays_and_notifies_everyone(town: DiscordFixture) -> None:

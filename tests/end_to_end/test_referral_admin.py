@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Message
-from tests.end_to_end.conftest import DiscordFixture, field, saying
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field, saying
 from tests.end_to_end.test_members import note_to
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 async def in_audit_channel(town: DiscordFixture, *words: str) -> Message:

@@ -6,10 +6,11 @@ import pytest
 
 from cashback.database.referral_program import preferences
 from sandbox import Member
-from tests.end_to_end.conftest import COMPLETE, DiscordFixture, field, saying, until
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, field, saying, until
 from tests.end_to_end.test_second_admin import refusal
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 async def paid(town: DiscordFixture) -> tuple[Member, Member, str]:

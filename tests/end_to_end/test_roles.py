@@ -5,11 +5,11 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from cashback.background.wakeup import WakeUp
 from cashback.cogs.actors import actor_of
 from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, point_at, stay_connected
+from cashback.cogs.gateway.gateway_status import GatewayStatus
 from cashback.cogs.gateway.roles import Roles
 from tests.end_to_end.conftest import DiscordFixture
 
@@ -19,13 +19,15 @@ pytestmark = pytest.mark.anyio
 async def test_everyone_role_is_never_among_a_members_roles(town: DiscordFixture) -> None:
     """A bot may later join a server whose id equals a configured role's: its members must not become admins."""
     point_at(town.sandbox.api_url)
-    client = CashbackClient(WakeUp(), Claims(town.till.database), prefix="!", guild_ids=())
+    client = CashbackClient(Claims(town.till.database), prefix="!", guild_ids=())
+    gateway_status = GatewayStatus(client)
+    gateway_status.start()
     needs = Needs(
         admin_role_id=town.admin_role.id, role_ids=town.settings.role_ids, audit_channel_id=None, guild_ids=()
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stay_connected, client, town.sandbox.token, needs)
-        await client.wait_guilds_known(10)
+        await gateway_status.wait_guilds_known(10)
         assert await Roles(client, ()).of(town.admin.id) == {town.admin_role.id}
         guild = client.guilds[0]
         assert actor_of(await guild.fetch_member(town.admin.id)).role_ids == {town.admin_role.id}

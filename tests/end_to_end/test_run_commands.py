@@ -9,9 +9,10 @@ import pytest
 
 from sandbox import Member, Message
 from tests.conftest import raw
-from tests.end_to_end.conftest import COMPLETE, DiscordFixture, field, until
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, field, until
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 STOPPED = "Referral Cashback Batch Stopped"
 UNDER_WAY = ("In Progress", "Users Paid")

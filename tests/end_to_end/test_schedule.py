@@ -9,10 +9,11 @@ import pytest
 
 from sandbox import Message
 from tests.conftest import FRIDAY
-from tests.end_to_end.conftest import DiscordFixture, break_ledger, field, mend_ledger, saying, titled, until
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, break_ledger, field, mend_ledger, saying, titled, until
 from tests.frozen import FrozenTime
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 WEEK = timedelta(weeks=1)
 NEXT = FRIDAY + WEEK

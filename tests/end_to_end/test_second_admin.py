@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sandbox import Interaction, Message
-from tests.end_to_end.conftest import COMPLETE, SUMMARY, DiscordFixture, field, titled, until
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, SUMMARY, DiscordFixture, field, titled, until
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 async def refusal(interaction: Interaction) -> str:

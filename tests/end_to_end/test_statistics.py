@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.end_to_end.conftest import DiscordFixture, field
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field
 from tests.missing_libraries import without
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 async def test_statistics_have_the_ledgers_numbers_and_a_chart_with_a_description(town: DiscordFixture) -> None:

@@ -8,9 +8,10 @@ from random import Random
 import pytest
 
 from sandbox import Message
-from tests.end_to_end.conftest import SUMMARY, DiscordFixture, until
+from tests.end_to_end.conftest import BOTH_BOTS, SUMMARY, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 LETTERS = 200
 PEOPLE = [

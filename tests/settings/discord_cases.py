@@ -164,3 +164,16 @@ async def the_notice_of_a_batch(world: World) -> object:
     slot_at = state.schedule.rule.next_slot(TUESDAY)
     moments = [slot_at - timedelta(hours=hours) for hours in (25, 23, 1)]
     return [await world.database.read(slot_to_notice, now=moment) == slot_at for moment in moments]
+
+
+@setting(
+    "disabled_commands",
+    ([], ["profile", "withdrawals"]),
+    (["profile"], ["withdrawals"]),
+    (["withdrawals"], ["profile"]),
+)
+async def the_commands_that_the_bot_has(world: World) -> object:
+    services = await world.services()
+    await services.host.add()
+    commands = {each.name for each in services.client.tree.get_commands()}
+    return sorted({"profile", "withdrawals"} & commands)

@@ -15,3 +15,13 @@ async def an_amount_in_the_summary(world: World) -> object:
         summary = await answer(world, "!sendref-cashb", ada)
     first = str(summary.embed["fields"][1]["value"])
     return first.split(" - ")[1].split(" (", maxsplit=1)[0]
+
+
+@setting("texts", ({}, "Next Payday"), ({"Next Payday": "Payday!"}, "Payday!"))
+async def the_name_of_a_field(world: World) -> object:
+    bob = world.sandbox.add_member("Bob")
+    async with world.running():
+        asked = await world.sandbox.slash(world.audit.id, bob.id, "invite")
+        shown = await asked.replied()
+    assert shown is not None
+    return next(each["name"] for each in shown.embed["fields"] if "pay" in each["name"].lower())

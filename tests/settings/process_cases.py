@@ -14,6 +14,7 @@ import bot
 from cashback.database import Database
 from cashback.database.referral_program.purchases import Purchase
 from cashback.domain.ports import NullObserver
+from cashback.extension.wiring import Services
 from cashback.services import CLI
 from cli.context import ledger
 from cli.payment_session import open_payment_session
@@ -106,7 +107,7 @@ async def seconds_for_ten_messages(world: World) -> object:
 
 async def _ten_turns(world: World) -> float:
     async with Database(world.till.path, inline=True) as database:
-        services = await bot.Services.build(world.settings, database)
+        services = Services.build(bot.make_client(world.settings, database), world.settings, database)
         async with services.runner:
             began_at = anyio.current_time()
             for _message in range(11):

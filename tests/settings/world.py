@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 
 import bot
 from cashback.database import Database
+from cashback.extension.wiring import Services
 from cashback.services import Actor, Source
 from cashback.settings import Settings
 from cli.context import Place
@@ -80,9 +81,9 @@ class World:
         self.monkeypatch.setenv("CASHBACK_EMAIL_KEY", "k" * 32)
         self.settings = self.place.settings()
 
-    async def services(self) -> bot.Services:
+    async def services(self) -> Services:
         """Wire the bot, without its connection."""
-        services = await bot.Services.build(self.settings, self.database)
+        services = Services.build(bot.make_client(self.settings, self.database), self.settings, self.database)
         return await self.closing.enter_async_context(closed_at_the_end(services))
 
     def to_now(self) -> None:
@@ -101,7 +102,7 @@ class World:
 
 
 @asynccontextmanager
-async def closed_at_the_end(services: bot.Services) -> AsyncIterator[bot.Services]:
+async def closed_at_the_end(services: Services) -> AsyncIterator[Services]:
     """Close the services' runner and client after the block."""
     async with services.runner, services.client:
         yield services

@@ -8,6 +8,8 @@ finds are listed with the reason, and are in the threat model.
 
 from typing import Final
 
+from verification.tampering.delivery_catalogue import DELIVERY_EDITS
+from verification.tampering.order_catalogue import ORDER_EDITS
 from verification.tampering.wallet_catalogue import WALLET_EDITS
 
 EDITS: Final[dict[str, str]] = {
@@ -245,6 +247,8 @@ EDITS: Final[dict[str, str]] = {
     "the log's tail cut off": "DELETE FROM cashback_audit_log WHERE id > 12",
     "an exclusion removed": "DELETE FROM cashback_payout_exclusions",
     **WALLET_EDITS,
+    **DELIVERY_EDITS,
+    **ORDER_EDITS,
 }
 """By what is edited: statements that both databases take."""
 

@@ -1,15 +1,26 @@
 """The ledger that is tampered with: paid, reversed, refunded, cancelled and open, with decisions about its members."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from cashback.database import Database
 from cashback.database.payouts import approvals, batches, crediting, proposals, reversals, runs
-from cashback.database.referral_program import blacklist, links, referrals
+from cashback.database.referral_program import (
+    blacklist,
+    corrections,
+    links,
+    referrals,
+    reports,
+    shop_refunds,
+    unmatched,
+)
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.refunds import Refund, record_refund
+from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.model import BatchLimits, ChunkDiscovered, Selection
+from verification.tampering.delivery_story import deliver
 
 NOW: Final = datetime(2026, 7, 3, 15, 0, tzinfo=UTC)
 ALL_OF_IT_PPM: Final = 1_000_000
@@ -37,6 +48,8 @@ async def tell(database: Database) -> None:
     await database.write(links.unlink, 3, BUYER + 3, reason="a mistake", actor="cli", now=NOW)
     await _proposed(database, BatchLimits(), min_payout_cents=150)
     await _withdraw(database)
+    await deliver(database, BUYER + 1, NOW)
+    await _correct_orders(database)
 
 
 async def _withdraw(database: Database) -> None:
@@ -61,6 +74,26 @@ async def _withdraw(database: Database) -> None:
     await database.write(decisions.cancel, 3, reason="cancelled by the member", actor="discord:6", now=NOW)
     await _asked(database, 6, 70)
     await _asked(database, 4, 80)
+
+
+async def _correct_orders(database: Database) -> None:
+    """Import orders, of which two wait, assign one, keep a refund, win a dispute, and correct a buyer and an amount."""
+    reported: list[Purchase | UnmatchedPurchase] = [
+        Purchase("o-1", BUYER + 1, 1_000),
+        UnmatchedPurchase("g-1", 700),
+        UnmatchedPurchase("g-2", 800),
+    ]
+    await database.write(
+        reports.report_purchases, reported, ALL_OF_IT_PPM, NOW, actor="cli", kind=reports.COMMAND, digest="0" * 64
+    )
+    await database.write(unmatched.assign, "g-1", BUYER + 4, actor="discord:7", now=NOW)
+    early = Refund(order_id="k-1", amount_cents=90, refund_id="K")
+    lost = Refund(order_id="o-1", amount_cents=400, refund_id="D")
+    for refund in (early, lost, replace(lost, amount_cents=None, is_given_back=True)):
+        await database.write(shop_refunds.receive_refund, refund, actor="cli", now=NOW)
+    because: dict[str, Any] = {"source": "main", "reason": "a ticket", "actor": "discord:7", "now": NOW}
+    await database.write(corrections.reassign, "o-1", BUYER + 4, rate_ppm=ALL_OF_IT_PPM, **because)
+    await database.write(corrections.correct_amount, "g-1", 650, **because)
 
 
 async def _asked(database: Database, person: int, cents: int) -> None:

@@ -32,6 +32,7 @@ class AdminCommands(
     DashboardLink,
     Referrals,
     WithdrawalCommands,
+    name="Cashback for admins",
 ):
     """All commands for admins as one cog."""
 

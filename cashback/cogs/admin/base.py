@@ -11,9 +11,11 @@ from cashback.background.wakeup import WakeUp
 from cashback.cogs.actors import actor_of
 from cashback.cogs.buttons.history_pager import HistoryPager
 from cashback.cogs.errors import RefusedError
+from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.doctor import Doctor
 from cashback.cogs.gateway.name_check import note_name_if_old
 from cashback.cogs.member_facts import MemberFacts
+from cashback.cogs.own_commands import OwnCog
 from cashback.cogs.posts.note_sender import NoteSender
 from cashback.database import Database
 from cashback.domain.errors import NotAllowedError
@@ -36,6 +38,7 @@ It only hides: the admin role is checked at every command.
 class CommandServices:
     """What the commands for admins work with. `post_line` posts a line in the audit channel."""
 
+    claims: Claims
     database: Database
     service: AdminService
     summaries_changed: WakeUp
@@ -46,10 +49,11 @@ class CommandServices:
     post_line: Callable[[str], Awaitable[None]]
 
 
-class AdminCog(commands.Cog):
+class AdminCog(OwnCog):
     """A part of the commands for admins. `AdminCommands` joins the parts: the library binds a group within one cog."""
 
     def __init__(self, services: CommandServices) -> None:
+        super().__init__(services.claims)
         self._services = services
         self._database = services.database
         self._service = services.service
@@ -64,12 +68,22 @@ class AdminCog(commands.Cog):
         name = ctx.command.qualified_name if ctx.command else "a command"
         if ctx.command is not None and ctx.command.extras.get("for_everyone"):
             return True
+        for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
+        actor = actor_of(ctx.author)
+        if self._is_for_help(ctx):
+            return self._service.may_view(actor) if for_viewers else self._service.may_pay(actor)
         try:
-            for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
             require = self._service.require_viewer if for_viewers else self._service.require_admin
-            await require(actor_of(ctx.author), f"use {name}")
+            await require(actor, f"use {name}")
         except NotAllowedError as error:
             raise RefusedError(f"{error} Your attempt was recorded.") from error
         if self._service.has_dashboard:
             await note_name_if_old(self._database, ctx.author)
         return True
+
+    def _is_for_help(self, ctx: commands.Context[Any]) -> bool:
+        """Return whether another command asks which ones it may list: a help command, in its own context."""
+        asked, command = (ctx.invoked_with or "").lower(), ctx.command
+        if command is None or ctx.cog is not self:
+            return True
+        return ctx.interaction is None and asked not in {name.lower() for name in (command.name, *command.aliases)}

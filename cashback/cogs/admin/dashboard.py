@@ -4,6 +4,7 @@ from typing import Any
 
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.payouts import Payouts
@@ -14,7 +15,7 @@ from cashback.cogs.texts import embeds
 class DashboardLink(AdminCog):
     """Sends the link by direct message: other members of the channel must not see it."""
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
+    @Payouts.sendref_cashb.command(
         name="dashboard",
         description="Get a link to the dashboard that works once, for five minutes.",
         ignore_extra=False,
@@ -24,7 +25,7 @@ class DashboardLink(AdminCog):
         """Send the link."""
         if not self._service.has_dashboard:
             raise RefusedError("The dashboard is switched off: dashboard.enabled in config.json is false.")
-        await ctx.defer(ephemeral=True)
+        await own_commands.defer(ctx, ephemeral=True)
         address = await self._service.issue_link(actor_of(ctx.author))
         try:
             # Discord shows no preview of a link in angle brackets.

@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.flags import Flags
 from cashback.cogs.admin.payouts import Payouts
@@ -71,7 +72,7 @@ async def _unused(path: Path) -> Path:
 class ExportCommands(AdminCog):
     """The command that exports."""
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
+    @Payouts.sendref_cashb.command(
         name="export",
         description="Export the payouts of a batch, or of the batches of some days.",
         usage="BATCH-ID or --from 2026-07-01 --to 2026-07-31, --format xlsx if you like",
@@ -83,7 +84,7 @@ class ExportCommands(AdminCog):
         self, ctx: commands.Context[Any], batch: BatchName | None = None, *, options: ExportOptions
     ) -> None:
         """Write the file, and attach it if Discord accepts its size; otherwise show its path."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         name = str(batch) if batch is not None else None
         period = await self._period(name, options)
         folder = self._database.folder / FOLDER

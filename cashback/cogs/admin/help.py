@@ -15,7 +15,7 @@ from cashback.cogs.texts import help_embeds
 class HelpForAdmins(AdminCog):
     """The command that lists the commands."""
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
+    @Payouts.sendref_cashb.command(
         name="help", description="List the commands.", ignore_extra=False, extras=FOR_EVERYONE
     )
     @app_commands.guild_only()

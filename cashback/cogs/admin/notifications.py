@@ -6,6 +6,7 @@ from typing import Any, Final
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
@@ -19,7 +20,7 @@ _MEMBER: Final = re.compile(r"(?:<@!?)?([0-9]{15,20})>?")
 class NotificationCommands(AdminCog):
     """Commands for payouts' direct messages."""
 
-    @Payouts.sendref_cashb.group(  # type: ignore[arg-type]  # as in payouts.py
+    @Payouts.sendref_cashb.group(
         name="notifications",
         description="How many direct messages about payouts failed, and how many are queued.",
         ignore_extra=False,
@@ -33,7 +34,7 @@ class NotificationCommands(AdminCog):
             text += f" Queue the failed ones again: `{ctx.prefix}sendref-cashb notifications retry all`."
         await ctx.send(embed=embeds.notice(text))
 
-    @notifications.command(  # type: ignore[arg-type]
+    @notifications.command(
         name="retry",
         description="Queue failed direct messages again: a batch's, a member's, or all.",
         usage="BATCH-ID` or `@user` or `all",
@@ -43,7 +44,7 @@ class NotificationCommands(AdminCog):
     @app_commands.guild_only()
     async def retry_notifications(self, ctx: commands.Context[Any], of: str) -> None:
         """Queue the messages; the bot that pays sends them within a minute."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         batch_number = user_id = None
         member = _MEMBER.fullmatch(of)
         if member is not None:

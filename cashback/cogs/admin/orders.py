@@ -5,6 +5,7 @@ from typing import Any
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import order_embeds
@@ -15,7 +16,7 @@ from cashback.shops.ids import check_order_id
 class OrderCommands(AdminCog):
     """The command about one order."""
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
+    @Payouts.sendref_cashb.command(
         name="order",
         description="One order: who bought, what it earned, and what was paid of it.",
         usage="ORDER-ID",
@@ -26,7 +27,7 @@ class OrderCommands(AdminCog):
     @app_commands.guild_only()
     async def order(self, ctx: commands.Context[Any], *, order_id: str) -> None:
         """Show an order, of each shop that has one with this id."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         found = await self._service.find_orders(check_order_id(order_id))
         if not found:
             raise CashbackError(f"Order {order_id} is not known; check the id.")

@@ -5,6 +5,7 @@ from typing import Any
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog, hidden_from_members
 from cashback.cogs.admin.converters import Payees
@@ -23,7 +24,7 @@ class Payouts(AdminCog):
     """
 
     # The payees are flags: a word that is neither a user nor a flag is an error, never a batch for everyone.
-    @commands.hybrid_group(  # type: ignore[arg-type]  # mypy does not see through the library's union of callbacks
+    @own_commands.group(
         name="sendref-cashb",
         fallback="pay",
         description="Pay pending referral cashback to everyone, or to one referrer.",
@@ -35,7 +36,7 @@ class Payouts(AdminCog):
     @app_commands.guild_only()
     async def sendref_cashb(self, ctx: commands.Context[Any], *, payees: Payees) -> None:
         """Plan a batch and show its summary."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         user_id = payees.user.id if payees.user else None
         selection = Selection(only=payees.only, exclude=payees.exclude)
         try:

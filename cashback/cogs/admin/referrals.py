@@ -1,15 +1,18 @@
 """`referral-blacklist`, `-unblacklist`, `-stats`, `-link`, `-unlink`: an admin's commands about one member."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog, hidden_from_members
 from cashback.cogs.admin.converters import Referrer
-from cashback.cogs.texts import embeds, member_embeds
+from cashback.cogs.texts import embeds, member_embeds, member_notes
 from cashback.database.referral_program import referrals
 from cashback.domain.errors import ReferralRefusedError
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
@@ -20,7 +23,7 @@ Person = Annotated[discord.User, Referrer]
 class Referrals(AdminCog):
     """The commands about members. Each change is in the audit log and the audit channel; the member gets a note."""
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-blacklist",
         description="Blacklist a member from referral cashback, for present and future referrals.",
         usage="@user [reason]",
@@ -35,15 +38,9 @@ class Referrals(AdminCog):
             raise ReferralRefusedError(f"Member {user.id} is already blacklisted; nothing was changed.")
         why = _why(reason)
         await self._done(ctx, f"Member {user.id} is blacklisted from referral cashback.{why}")
-        self._services.note_sender.enqueue(
-            user.id,
-            embeds.warning(
-                "Referral Cashback", f"You are blacklisted from referral cashback: nothing is earned or paid.{why}"
-            ),
-            cause=ctx.message.id,
-        )
+        self._note(ctx, user.id, partial(member_notes.blacklisted, reason))
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-unblacklist",
         description="Let a member earn referral cashback again.",
         usage="@user",
@@ -57,13 +54,9 @@ class Referrals(AdminCog):
         if not await self._service.unblacklist(actor_of(ctx.author), user.id):
             raise ReferralRefusedError(f"Member {user.id} is not blacklisted; nothing was changed.")
         await self._done(ctx, f"Member {user.id} may earn referral cashback again.")
-        self._services.note_sender.enqueue(
-            user.id,
-            embeds.success("Referral Cashback", "You may earn referral cashback again. What was pending still is."),
-            cause=ctx.message.id,
-        )
+        self._note(ctx, user.id, member_notes.unblacklisted)
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-stats",
         description="Show what a member's referrals earned, what was paid, and why the rest was not.",
         usage="@user",
@@ -74,11 +67,11 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_stats(self, ctx: commands.Context[Any], user: Person) -> None:
         """Show a member's statistics."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         facts = await self._services.member_facts.facts(user.id)
         await ctx.send(embed=member_embeds.admin_view(facts, self._services.member_facts.terms))
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-link",
         description="Link a member to the referrer who invited them.",
         usage="@referrer @member [reason]",
@@ -95,12 +88,10 @@ class Referrals(AdminCog):
             actor_of(ctx.author), referrer.id, member.id, reason=(reason := _clipped(reason)), bot_ids=bots
         )
         await self._done(ctx, f"Member {member.id} is linked to Member {referrer.id}.{_why(reason)}")
-        text = f"An admin recorded that {embeds.mention(referrer.id)} invited you."
-        self._services.note_sender.enqueue(member.id, embeds.success("Referral Recorded", text), cause=ctx.message.id)
-        text = f"An admin recorded that you invited {embeds.mention(member.id)}; their purchases earn you cashback."
-        self._services.note_sender.enqueue(referrer.id, embeds.success("New Referral", text), cause=ctx.message.id)
+        self._note(ctx, member.id, partial(member_notes.referred, referrer.id))
+        self._note(ctx, referrer.id, partial(member_notes.referring, member.id))
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="referral-unlink",
         description="Unlink a member: their later purchases earn no cashback.",
         usage="@member [reason]",
@@ -116,8 +107,11 @@ class Referrals(AdminCog):
         await self._service.unlink(actor_of(ctx.author), referrer_id, member.id, reason=(reason := _clipped(reason)))
         both = f"Member {member.id} is no longer linked to Member {referrer_id}"
         await self._done(ctx, f"{both}; what was earned stays and is paid.{_why(reason)}")
-        text = f"{embeds.mention(member.id)} no longer counts as your referral; what you earned stays yours."
-        self._services.note_sender.enqueue(referrer_id, embeds.warning("Referral Ended", text), cause=ctx.message.id)
+        self._note(ctx, referrer_id, partial(member_notes.unlinked, member.id))
+
+    def _note(self, ctx: commands.Context[Any], user_id: int, write: Callable[[], discord.Embed]) -> None:
+        """Send a note to a member."""
+        self._services.note_sender.enqueue(user_id, write, cause=ctx.message.id)
 
     async def _done(self, ctx: commands.Context[Any], text: str) -> None:
         """Answer the admin, and post a line in the audit channel."""

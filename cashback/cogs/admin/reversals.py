@@ -6,6 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.converters import Referrer
@@ -20,7 +21,7 @@ Reason = commands.Range[str, 1, MAX_REASON_LENGTH]
 class ReversalCommands(AdminCog):
     """The commands that reverse payouts."""
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # mypy does not see through the union of callbacks
+    @Payouts.sendref_cashb.command(
         name="reverse",
         description="Reverse one member's payout of a batch, as far as the wallet holds it.",
         usage="BATCH-ID @user reason",
@@ -34,7 +35,7 @@ class ReversalCommands(AdminCog):
         """Show what would be reversed for one member, with Confirm and Cancel."""
         await self._propose(ctx, batch, user.id, reason)
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
+    @Payouts.sendref_cashb.command(
         name="reverse-batch",
         description="Reverse all payouts of a batch, as far as the wallets hold them.",
         usage="BATCH-ID reason",
@@ -47,7 +48,7 @@ class ReversalCommands(AdminCog):
         await self._propose(ctx, batch, None, reason)
 
     async def _propose(self, ctx: commands.Context[Any], batch: str, user_id: int | None, reason: str) -> None:
-        await ctx.defer()
+        await own_commands.defer(ctx)
         number = await self._database.read(batches.find_named, batch)
         reversal = await self._service.propose_reversal(
             actor_of(ctx.author), number, reason=reason, referrer_id=user_id

@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.payouts import Payouts
@@ -27,17 +28,17 @@ RENAMED: Final = f"`{OLD_NAME}` is now called `abandon`; please use the new word
 class RunCommands(AdminCog):
     """The commands for batches that were approved."""
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # mypy does not see through the union of callbacks
+    @Payouts.sendref_cashb.command(
         name="stop", description="Stop a batch after the current chunk.", usage="BATCH-ID", ignore_extra=False
     )
     @app_commands.describe(batch="The batch's ID or number.")
     @app_commands.guild_only()
     async def stop(self, ctx: commands.Context[Any], batch: str) -> None:
         """Stop a batch and show its buttons."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         await self._show(ctx, await self._service.stop(actor_of(ctx.author), await self._number_of(batch)))
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
+    @Payouts.sendref_cashb.command(
         name="approve",
         description="Show a batch that waits for a second admin, with its buttons.",
         usage="BATCH-ID",
@@ -47,7 +48,7 @@ class RunCommands(AdminCog):
     @app_commands.guild_only()
     async def approve(self, ctx: commands.Context[Any], batch: str) -> None:
         """Show what the second admin would approve; pressing Approve approves it."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         number = await self._number_of(batch)
         plan = await self._database.read(proposals.summary, number)
         if plan.status is not BatchStatus.PROPOSED or not plan.is_waiting:
@@ -59,19 +60,19 @@ class RunCommands(AdminCog):
             ),
         )
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
+    @Payouts.sendref_cashb.command(
         name="resume", description="Resume a stopped or unfinished batch.", usage="BATCH-ID", ignore_extra=False
     )
     @app_commands.describe(batch="The batch's ID or number.")
     @app_commands.guild_only()
     async def resume(self, ctx: commands.Context[Any], batch: str) -> None:
         """Resubmit a batch to the runner and show its progress."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         number = await self._number_of(batch)
         await self._service.resume(actor_of(ctx.author), number)
         await self._show(ctx, await self._database.read(batches.report, number))
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
+    @Payouts.sendref_cashb.command(
         name="abandon",
         aliases=(OLD_NAME,),
         description="Abandon the rest of a stopped batch, or a finished one's failed payouts; they stay pending.",
@@ -82,11 +83,11 @@ class RunCommands(AdminCog):
     @app_commands.guild_only()
     async def abandon(self, ctx: commands.Context[Any], batch: str) -> None:
         """Abandon the rest of a batch and show its result."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         report = await self._service.abandon(actor_of(ctx.author), await self._number_of(batch))
         await self._show(ctx, report, RENAMED if ctx.invoked_with == OLD_NAME else None)
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
+    @Payouts.sendref_cashb.command(
         name="retry", description="Try a batch's failed payouts again.", usage="BATCH-ID why", ignore_extra=False
     )
     @app_commands.describe(batch="The batch's ID or number.", why="The reason; it is recorded.")
@@ -95,11 +96,11 @@ class RunCommands(AdminCog):
         self, ctx: commands.Context[Any], batch: str, *, why: commands.Range[str, 1, MAX_REASON_LENGTH] | None = None
     ) -> None:
         """Retry the failed payouts and show the progress."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         number = await self._number_of(batch)
         await self._show(ctx, await self._service.retry(actor_of(ctx.author), number, why=why))
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]
+    @Payouts.sendref_cashb.command(
         name="failures",
         description="List the failed payouts that are neither retried nor abandoned.",
         ignore_extra=False,

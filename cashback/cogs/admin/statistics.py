@@ -8,6 +8,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from cashback import charts
+from cashback.cogs import own_commands
 from cashback.cogs.admin.base import VIEWERS_TOO, AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import embeds
@@ -23,7 +24,7 @@ ALT_LENGTH: Final = 1024
 class StatisticsCommands(AdminCog):
     """The command that shows statistics."""
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
+    @Payouts.sendref_cashb.command(
         name="stats",
         description="Show the distributed cashback by week, on average, and the top referrers.",
         ignore_extra=False,
@@ -32,7 +33,7 @@ class StatisticsCommands(AdminCog):
     @app_commands.guild_only()
     async def stats(self, ctx: commands.Context[Any]) -> None:
         """Show the statistics with their chart."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         found = await self._database.read(statistics.read, now=self._database.now())
         try:
             picture = await charts.weekly_apart(found.weeks)

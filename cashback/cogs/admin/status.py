@@ -6,6 +6,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.gateway.doctor import Finding
@@ -15,7 +16,7 @@ from cashback.cogs.texts import embeds
 class StatusCommands(AdminCog):
     """The command that checks the setup."""
 
-    @Payouts.sendref_cashb.command(  # type: ignore[arg-type]  # as in payouts.py
+    @Payouts.sendref_cashb.command(
         name="status",
         description="Check the setup and explain how to fix problems.",
         ignore_extra=False,
@@ -23,7 +24,7 @@ class StatusCommands(AdminCog):
     @app_commands.guild_only()
     async def status(self, ctx: commands.Context[Any]) -> None:
         """Check the ledger and Discord."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         doctor = self._services.doctor
         await ctx.send(embed=show([*await doctor.examine_ledger(), *await doctor.examine_discord(ctx.bot)]))
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog, hidden_from_members
 from cashback.cogs.buttons.withdrawals import withdrawal_view
@@ -18,7 +19,7 @@ SHOWN: Final = 5
 class WithdrawalCommands(AdminCog):
     """The command for members' withdrawals."""
 
-    @commands.hybrid_command(  # type: ignore[arg-type]  # as in payouts.py
+    @own_commands.command(
         name="withdrawals",
         description="Show what members asked to withdraw, oldest first, with buttons for each.",
         ignore_extra=False,
@@ -27,7 +28,7 @@ class WithdrawalCommands(AdminCog):
     @app_commands.guild_only()
     async def withdrawals(self, ctx: commands.Context[Any]) -> None:
         """Send a message for each of the oldest open requests."""
-        await ctx.defer()
+        await own_commands.defer(ctx)
         queue = await self._service.withdrawal_queue(actor_of(ctx.author))
         total = sum(each.amount_cents for each in queue)
         text = f"{embeds.counted(len(queue), 'open withdrawal')}, {dollars(total)}."

@@ -93,6 +93,11 @@ class MemberPageButton(ClaimedButton, template=r"cashback:page:(?P<page>code|inv
         )
         self.page = page
 
+    @property
+    def is_for_members(self) -> bool:
+        """Members use it."""
+        return True
+
     @classmethod
     def parse(cls, match: re.Match[str]) -> Self:
         """Return the button with this custom id."""
@@ -120,6 +125,11 @@ class PageButton(
         self.page = page
         self.step = step
         self.number = number
+
+    @property
+    def is_for_members(self) -> bool:
+        """Members use it."""
+        return True
 
     @classmethod
     def parse(cls, match: re.Match[str]) -> Self:

@@ -17,6 +17,7 @@ from cashback.cogs.actors import actor_of
 from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error, explained
 from cashback.cogs.texts import embeds
+from cashback.domain.languages import language_of, speak
 from cashback.services import Actor
 
 MATCHES_NOTHING = "(?!)"
@@ -66,11 +67,19 @@ class ClaimedButton(DynamicItem[Button[View]], template=MATCHES_NOTHING):
         """Return the button that was pressed."""
         return cls.parse(match)
 
+    @property
+    def is_for_members(self) -> bool:
+        """Whether a member uses it, and reads its texts in their language. Admins' texts are in English."""
+        return False
+
     @final
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Act on a press if this process claims it first."""
-        if await self.services.claims.win_interaction(interaction):
-            await self.press(interaction, self.services)
+        if not await self.services.claims.win_interaction(interaction):
+            return
+        if self.is_for_members:
+            speak(language_of(str(interaction.locale)))
+        await self.press(interaction, self.services)
 
 
 def button_row(*buttons: ClaimedButton) -> View:

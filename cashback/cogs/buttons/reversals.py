@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final, Self
 
 import discord
@@ -9,7 +10,7 @@ from discord.ui import Button, View
 
 from cashback.cogs.buttons.presses import PROPOSAL, ClaimedButton, act_on_press, button_row
 from cashback.cogs.buttons.services import ButtonServices
-from cashback.cogs.texts import embeds
+from cashback.cogs.texts import embeds, member_notes
 from cashback.database.queries import members
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import Reversal, ReversalStatus
@@ -75,12 +76,8 @@ async def _notify_members(reversal: Reversal, services: ButtonServices) -> None:
     """Send notes to the members whose payouts were reversed, except to those who switched messages off."""
     reversed_payouts = await services.database.read(members.told_of_reversal, reversal.number, limit=MEMBERS_NOTIFIED)
     for user_id, cents in reversed_payouts:
-        embed = embeds.warning(
-            "Referral Cashback Reversed",
-            f"{dollars(cents)} of {reversal.batch_id} was taken out of your wallet."
-            f"\n**Reason:** {embeds.escaped(reversal.reason)}",
-        )
-        services.note_sender.enqueue(user_id, embed, cause=f"reversal {reversal.number}")
+        write = partial(member_notes.reversed_payout, cents, reversal.batch_id, reversal.reason)
+        services.note_sender.enqueue(user_id, write, cause=f"reversal {reversal.number}")
 
 
 def reversal_view(reversal: Reversal) -> View:

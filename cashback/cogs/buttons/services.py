@@ -16,8 +16,8 @@ from cashback.services import AdminService
 class Notes(Protocol):
     """Sends notes to members."""
 
-    def enqueue(self, user_id: int, embed: discord.Embed, *, cause: object) -> None:
-        """Queue a note and return at once."""
+    def enqueue(self, user_id: int, write: Callable[[], discord.Embed], *, cause: object) -> None:
+        """Queue a note and return at once. `write` returns it, in the language of the member that gets it."""
         ...
 
 

@@ -14,6 +14,7 @@ from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.errors import answer_interaction_error
 from cashback.cogs.texts import embeds, wallet_embeds
 from cashback.domain.errors import StaleBatchError
+from cashback.domain.languages import mark, tr
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.domain.withdrawals import MAX_REFERENCE_LENGTH, Withdrawal
 from cashback.services import Actor
@@ -39,7 +40,7 @@ LABELS: Final = {
     WithdrawalAction.PAID: "Paid",
     WithdrawalAction.DECLINE: "Decline",
     WithdrawalAction.SHOW: "Show Destination",
-    WithdrawalAction.CANCEL: "Cancel Withdrawal",
+    WithdrawalAction.CANCEL: mark("Cancel Withdrawal"),
 }
 STYLES: Final = {
     WithdrawalAction.APPROVE: discord.ButtonStyle.success,
@@ -60,10 +61,21 @@ class WithdrawalButton(
     def __init__(self, action: WithdrawalAction, number: int, version: str | None = None) -> None:
         """Create the button of a withdrawal. With a version it decides on no other request of this number."""
         custom_id = f"cashback:withdrawal-{action}:{number}{f':{version}' if version else ''}"
-        super().__init__(Button(label=LABELS[action], style=STYLES[action], custom_id=custom_id))
+        super().__init__(
+            Button(
+                label=tr(LABELS[action]) if action is WithdrawalAction.CANCEL else LABELS[action],
+                style=STYLES[action],
+                custom_id=custom_id,
+            )
+        )
         self.action = action
         self.number = number
         self.version = version
+
+    @property
+    def is_for_members(self) -> bool:
+        """Whether a member uses it, and reads its texts."""
+        return self.action is WithdrawalAction.CANCEL
 
     @classmethod
     def parse(cls, match: re.Match[str]) -> Self:

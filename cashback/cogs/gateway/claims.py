@@ -14,6 +14,9 @@ from discord.ext import commands
 from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error, is_lost_race
 from cashback.database import Database, claims
 from cashback.domain.errors import CashbackError
+from cashback.domain.languages import replace_sentences
+from cashback.domain.money import use_money_style
+from cashback.settings import Settings
 
 ACKNOWLEDGE_SECONDS: Final = 1.5
 """Discord wants an answer within three seconds. If the claim takes longer than this, the interaction is deferred."""
@@ -24,11 +27,17 @@ logger = logging.getLogger(__name__)
 class Claims:
     """Decides whether this process acts on a message or an interaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings | None = None) -> None:
+        """Claim in this ledger. The answers write amounts and sentences as the `settings` say."""
         self._database = database
+        self._settings = settings
 
     async def win(self, event_id: int) -> bool:
         """Claim a message; return False if it is already claimed. Raises CashbackError if the ledger cannot be used."""
+        if self._settings is not None:
+            # The library runs commands and presses in tasks of its own, which know nothing of our settings.
+            use_money_style(self._settings.money_style)
+            replace_sentences(self._settings.replaced_sentences)
         return await self._database.write(claims.claim, event_id, now=self._database.now())
 
     async def win_interaction(self, interaction: discord.Interaction[Any]) -> bool:
@@ -72,4 +81,9 @@ async def _defer(interaction: discord.Interaction[Any]) -> None:
         is_press = interaction.type is discord.InteractionType.component
         kinds = discord.InteractionResponseType
         deferred = kinds.deferred_message_update if is_press else kinds.deferred_channel_message
-        interaction.response._response_type = deferred  # noqa: SLF001 -- the library has no other way to note it
+        note_answered(interaction, deferred)
+
+
+def note_answered(interaction: discord.Interaction[Any], kind: discord.InteractionResponseType) -> None:
+    """Note that another bot has answered an interaction in this way."""
+    interaction.response._response_type = kind  # noqa: SLF001 -- the library has no other way to note it

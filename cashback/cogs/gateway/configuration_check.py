@@ -7,16 +7,17 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 import discord
 
 from cashback.cogs.errors import DISCORD_FAILURES
-from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.request_limits import request_limits
 from cashback.domain.errors import CashbackError
 from cashback.settings import RoleIds, everyone_in_roles
 
 REQUEST_SECONDS: Final = 10
+REAL_HOSTS: Final = ("discord.com", "discordapp.com", "canary.discord.com", "ptb.discord.com")
 MOST_SERVERS_ASKED: Final = 20
 """A bot in more servers that names none of them is checked when the gateway has shown them."""
 
@@ -45,7 +46,12 @@ class Needs:
     post_line: Callable[[str], Awaitable[None]] | None = None
 
 
-async def check_before_connecting(client: CashbackClient, needs: Needs) -> None:
+def is_real_discord() -> bool:
+    """Return whether the library's requests go to Discord itself, not to another server that speaks its API."""
+    return urlsplit(discord.http.Route.BASE).hostname in REAL_HOSTS
+
+
+async def check_before_connecting(client: discord.Client, needs: Needs) -> None:
     """Check intents, servers and roles over HTTP. Raises StartError; what cannot be asked is checked once connected."""
     flags = client.application_flags
     if not (flags.gateway_message_content or flags.gateway_message_content_limited):
@@ -57,7 +63,7 @@ async def check_before_connecting(client: CashbackClient, needs: Needs) -> None:
         logger.warning("the configured servers and roles are checked later: %s", str(error) or type(error).__name__)
 
 
-async def _check_servers(client: CashbackClient, needs: Needs) -> None:
+async def _check_servers(client: discord.Client, needs: Needs) -> None:
     joined = [guild.id async for guild in client.fetch_guilds(limit=200)]
     refuse_everyone(needs, joined)
     wanted = needs.guild_ids or tuple(joined)

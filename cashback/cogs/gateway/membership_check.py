@@ -11,8 +11,8 @@ import anyio
 import discord
 
 from cashback.cogs.errors import DISCORD_FAILURES
-from cashback.cogs.gateway.client import CashbackClient
-from cashback.cogs.gateway.connection import GUILDS_SECONDS
+from cashback.cogs.gateway.gateway_status import GatewayStatus
+from cashback.cogs.gateway.running_check import GUILDS_SECONDS
 from cashback.database import Database
 from cashback.database.payouts import absences
 from cashback.database.referral_program import pending
@@ -31,17 +31,20 @@ logger = logging.getLogger(__name__)
 class MembershipCheck:
     """Records absences and returns, at each start and every hour. Run `run` in a task group."""
 
-    def __init__(self, client: CashbackClient, database: Database, guild_ids: tuple[int, ...]) -> None:
+    def __init__(
+        self, client: discord.Client, gateway_status: GatewayStatus, database: Database, guild_ids: tuple[int, ...]
+    ) -> None:
         """Check the servers `guild_ids`, or all servers of the bot if it is empty."""
         self._client = client
+        self._gateway_status = gateway_status
         self._database = database
         self._guild_ids = guild_ids
 
     async def run(self) -> None:
         """Check until cancelled. If Discord or the ledger does not answer, the next check asks again."""
         while True:
-            await self._client.wait_online()
-            await self._client.wait_guilds_known(GUILDS_SECONDS)
+            await self._gateway_status.wait_online()
+            await self._gateway_status.wait_guilds_known(GUILDS_SECONDS)
             try:
                 await self.check()
             except (*DISCORD_FAILURES, RuntimeError) as error:

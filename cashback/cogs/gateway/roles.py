@@ -4,14 +4,13 @@ import discord
 
 from cashback.cogs.actors import roles_of
 from cashback.cogs.errors import DISCORD_FAILURES
-from cashback.cogs.gateway.client import CashbackClient
 from cashback.domain.errors import RolesUnknownError
 
 
 class Roles:
     """Requests members' roles on the bot's servers."""
 
-    def __init__(self, client: CashbackClient, guild_ids: tuple[int, ...]) -> None:
+    def __init__(self, client: discord.Client, guild_ids: tuple[int, ...]) -> None:
         """Request roles on the servers `guild_ids`, or on all servers of the bot if it is empty."""
         self._client = client
         self._guild_ids = guild_ids

@@ -7,7 +7,7 @@ from cashback.cogs.members.shops import ShopCommands
 from cashback.cogs.members.wallets import WalletCommands
 
 
-class MemberCommands(Invitations, Accounts, WalletCommands, ShopCommands, HelpCommand):
+class MemberCommands(Invitations, Accounts, WalletCommands, ShopCommands, HelpCommand, name="Cashback"):
     """All commands for members as one cog."""
 
 

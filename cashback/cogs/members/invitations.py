@@ -1,43 +1,61 @@
 """`/invite`, `/invites` and `/setref`: a member's code, their referrals, and entering a referrer's code."""
 
+from functools import partial
 from typing import Any, Final
 
 import discord
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.buttons.member_pages import Page
 from cashback.cogs.errors import DISCORD_FAILURES, RefusedError
-from cashback.cogs.members.base import MemberCog
+from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import member_embeds
+from cashback.database.referral_program import preferences
 from cashback.domain.errors import ReferralRefusedError
-from cashback.domain.languages import tr
+from cashback.domain.languages import mark, speak, tr
 from cashback.services import read_code
 
 INVITES_PER_SECONDS: Final = (3, 60.0)
 """How often a member may use `/invite`: each use sends a direct message at the rate shared with payouts."""
 
 
+def _member_of(interaction: discord.Interaction[Any]) -> int:
+    return interaction.user.id
+
+
 class Invitations(MemberCog):
     """The commands about a member's code."""
 
-    @app_commands.command(name="invite", description="Show your referral code, how it works, and what it earned you.")
+    _invites = commands.CooldownMapping.from_cooldown(*INVITES_PER_SECONDS, _member_of)
+
+    @app_commands.command(
+        name="invite", description=mark("Show your referral code, how it works, and what it earned you.")
+    )
     @app_commands.guild_only()
-    @app_commands.checks.cooldown(*INVITES_PER_SECONDS)
+    @claimed
     async def invite(self, interaction: discord.Interaction[Any]) -> None:
         """Show the code, here and by direct message."""
+        bucket = self._invites.get_bucket(interaction, interaction.created_at.timestamp())
+        if bucket is not None and (wait := bucket.update_rate_limit(interaction.created_at.timestamp())):
+            raise app_commands.CommandOnCooldown(app_commands.Cooldown(*INVITES_PER_SECONDS), wait)
         embed = await self._send_page(interaction, Page.CODE)
-        self._note_sender.enqueue(interaction.user.id, embed, cause=interaction.id)
+        self._note_sender.enqueue(interaction.user.id, embed.copy, cause=interaction.id)
 
-    @app_commands.command(name="invites", description="List your referrals and what each of them earned you.")
+    @app_commands.command(name="invites", description=mark("List your referrals and what each of them earned you."))
     @app_commands.guild_only()
+    @claimed
     async def invites(self, interaction: discord.Interaction[Any]) -> None:
         """Show the first page of the member's referrals."""
         await self._send_page(interaction, Page.REFERRALS)
 
-    @app_commands.command(name="setref", description="Enter the code of the member who invited you: once, for good.")
-    @app_commands.describe(code="The number that /invite shows to that member. They then see what you earn them.")
+    @app_commands.command(
+        name="setref", description=mark("Enter the code of the member who invited you: once, for good.")
+    )
+    @app_commands.describe(code=mark("The number that /invite shows to that member. They then see what you earn them."))
     @app_commands.guild_only()
+    @claimed
     async def setref(self, interaction: discord.Interaction[Any], code: str | None = None) -> None:
         """Record the member's referrer and send a note to both; without a code, explain what it means."""
         if code is None:
@@ -46,9 +64,11 @@ class Invitations(MemberCog):
             embed = await self._enter(interaction.guild, interaction.user, code, cause=interaction.id)
         await interaction.followup.send(embed=embed, ephemeral=True)
 
-    @commands.command(name="setref", usage="CODE", ignore_extra=False)
+    @own_commands.typed(name="setref", usage="CODE", ignore_extra=False)
     async def typed_setref(self, ctx: commands.Context[Any], code: str) -> None:
         """Record the member's referrer: the sentence that `/invite` gives to share has this command."""
+        # Discord names no language of a typed message.
+        speak(await self._database.read(preferences.language_of, ctx.author.id))
         embed = await self._enter(ctx.guild, ctx.author, code, cause=ctx.message.id)
         await ctx.send(embed=embed, reference=ctx.message.to_reference(fail_if_not_exists=False))
 
@@ -74,8 +94,8 @@ class Invitations(MemberCog):
             raise ReferralRefusedError(f"{refused}. {message}") from refused
         terms = self._member_facts.terms
         welcome = member_embeds.code_entered(referrer_id, terms)
-        self._note_sender.enqueue(member_id, welcome, cause=cause)
-        self._note_sender.enqueue(referrer_id, member_embeds.code_used(member_id, terms), cause=cause)
+        self._note_sender.enqueue(member_id, welcome.copy, cause=cause)
+        self._note_sender.enqueue(referrer_id, partial(member_embeds.code_used, member_id, terms), cause=cause)
         return welcome
 
 

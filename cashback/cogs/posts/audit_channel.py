@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Final
 
 import anyio
+import discord
 
 from cashback.background.backoff import REQUEST_SECONDS, Backoff
 from cashback.cogs.buttons.confirm import view_of
 from cashback.cogs.buttons.second_admin import allowed
 from cashback.cogs.errors import is_unexpected
-from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.audit_lines import AuditLines
 from cashback.cogs.posts.daily_head import DailyHead
 from cashback.cogs.posts.idempotent_post import post_once
@@ -34,7 +34,7 @@ class AuditChannel:
 
     def __init__(
         self,
-        client: CashbackClient,
+        client: discord.Client,
         database: Database,
         lines: AuditLines,
         slot_posts: SlotPosts,

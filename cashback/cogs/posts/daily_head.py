@@ -1,6 +1,7 @@
 """Posts the audit log's head in the audit channel once a day, out of reach of a person with access to the ledger."""
 
-from cashback.cogs.gateway.client import CashbackClient
+import discord
+
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.texts import embeds
 from cashback.database import Database, audit_heads
@@ -10,7 +11,7 @@ from cashback.database.audit_heads import Head
 class DailyHead:
     """Posts the head that is due. If Discord refuses it, this raises, and a later round posts it."""
 
-    def __init__(self, client: CashbackClient, database: Database) -> None:
+    def __init__(self, client: discord.Client, database: Database) -> None:
         self._client = client
         self._database = database
         self._posted: Head | None = None

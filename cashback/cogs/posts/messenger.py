@@ -11,10 +11,11 @@ import anyio
 import discord
 
 from cashback.cogs.errors import DISCORD_FAILURES
-from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.gateway.gateway_status import GatewayStatus
 from cashback.cogs.gateway.request_limits import request_limits
 from cashback.cogs.texts import embeds
 from cashback.domain.errors import LeaseLostError
+from cashback.domain.languages import speaking
 from cashback.domain.model import Absence, Delivery, DeliveryStatus, PayoutNotice
 
 INVALID_RECIPIENT: Final = 50033
@@ -53,22 +54,31 @@ async def at_once() -> None:
     """Allow every message at once."""
 
 
+def _received(notice: PayoutNotice, brand_name: str) -> discord.Embed:
+    """Write a payout's message in the member's language."""
+    with speaking(notice.language):
+        return embeds.received(notice, brand_name)
+
+
 class DmSender:
     """Sends embeds to members. It waits until Discord is connected: an outage uses up no attempts."""
 
-    def __init__(self, client: CashbackClient, *, brand_name: str, assure: Assure = at_once) -> None:
+    def __init__(
+        self, client: discord.Client, gateway_status: GatewayStatus, *, brand_name: str, assure: Assure = at_once
+    ) -> None:
         """Send with `brand_name` in the footer; `assure` is awaited before each payout's message."""
         self._assure = assure
         self._client = client
+        self._gateway_status = gateway_status
         self._brand_name = brand_name
 
     async def send(self, notice: PayoutNotice) -> Delivery:
         """Send one payout's direct message once. Raises LeaseLostError if another process sends now."""
-        await self._client.wait_online()
+        await self._gateway_status.wait_online()
         await self._assure()
         return await self.deliver(
             notice.user_id,
-            partial(embeds.received, notice, self._brand_name),
+            partial(_received, notice, self._brand_name),
             nonce=nonce_of(notice.batch_id, notice.user_id, "payout"),
             dm_channel_id=notice.dm_channel_id,
             batch_id=notice.batch_id,
@@ -89,7 +99,7 @@ class DmSender:
 
         `batch_id` goes into the log records; `assure` is awaited right before the request that sends.
         """
-        await self._client.wait_online()
+        await self._gateway_status.wait_online()
         channel_id = dm_channel_id
         try:
             embed = write()

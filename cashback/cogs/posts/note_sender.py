@@ -2,6 +2,7 @@
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -13,7 +14,9 @@ from cashback.background.wakeup import WakeUp
 from cashback.cogs.posts.messenger import DmSender, nonce_of
 from cashback.database import Database
 from cashback.database.payouts import outbox
+from cashback.database.referral_program import preferences
 from cashback.domain.errors import CashbackError
+from cashback.domain.languages import speaking
 from cashback.domain.model import DeliveryStatus
 
 NOTES_KEPT: Final = 100
@@ -30,8 +33,13 @@ class Note:
     """A note that waits to be sent. Two notes with the same `cause` within minutes are shown once."""
 
     user_id: int
-    embed: discord.Embed
+    write: Callable[[], discord.Embed]
     cause: str
+
+
+def _written(write: Callable[[], discord.Embed], language: str) -> discord.Embed:
+    with speaking(language):
+        return write()
 
 
 class NoteSender:
@@ -44,9 +52,9 @@ class NoteSender:
         self._enqueued = WakeUp()
         self._notes: deque[Note] = deque(maxlen=NOTES_KEPT)
 
-    def enqueue(self, user_id: int, embed: discord.Embed, *, cause: object) -> None:
-        """Queue a note and return at once."""
-        self._notes.append(Note(user_id=user_id, embed=embed, cause=str(cause)))
+    def enqueue(self, user_id: int, write: Callable[[], discord.Embed], *, cause: object) -> None:
+        """Queue a note and return at once. `write` returns it, in the language of the member that gets it."""
+        self._notes.append(Note(user_id=user_id, write=write, cause=str(cause)))
         self._enqueued.set()
 
     async def run(self) -> None:
@@ -62,9 +70,10 @@ class NoteSender:
             await self._enqueued.wait(IDLE_SECONDS)
 
     async def _send(self, note: Note) -> None:
+        language = await self._database.read(preferences.language_of, note.user_id)
         delivery = await self._messenger.deliver(
             note.user_id,
-            partial(discord.Embed.copy, note.embed),
+            partial(_written, note.write, language),
             nonce=nonce_of(note.user_id, note.cause, "note"),
             dm_channel_id=await self._database.read(outbox.channel_of, note.user_id),
         )

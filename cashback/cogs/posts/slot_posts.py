@@ -6,7 +6,6 @@ from typing import Final
 import discord
 
 from cashback.cogs.buttons.skip_slot import skip_slot_view
-from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.posts.idempotent_post import is_gone, post_once
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.texts import schedule_embeds
@@ -25,7 +24,7 @@ LINES_AT_ONCE: Final = 20
 class SlotPosts:
     """Posts missing notices and outcomes. If Discord refuses one, this raises, and a later round posts it."""
 
-    def __init__(self, client: CashbackClient, database: Database, service: AdminService) -> None:
+    def __init__(self, client: discord.Client, database: Database, service: AdminService) -> None:
         self._client = client
         self._database = database
         self._service = service

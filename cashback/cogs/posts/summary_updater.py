@@ -17,7 +17,7 @@ from cashback.background.backoff import REQUEST_SECONDS, Backoff
 from cashback.background.wakeup import WakeUp
 from cashback.cogs.buttons.confirm import view_of
 from cashback.cogs.errors import is_unexpected
-from cashback.cogs.gateway.client import CashbackClient
+from cashback.cogs.gateway.gateway_status import GatewayStatus
 from cashback.cogs.posts.audit_channel import AuditChannel
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.texts import embeds
@@ -77,7 +77,8 @@ class SummaryUpdater:
 
     def __init__(
         self,
-        client: CashbackClient,
+        client: discord.Client,
+        gateway_status: GatewayStatus,
         database: Database,
         service: AdminService,
         summaries_changed: WakeUp,
@@ -92,6 +93,7 @@ class SummaryUpdater:
         `is_on_duty` returns whether this process edits the messages: the edits of two would overtake each other.
         """
         self._client = client
+        self._gateway_status = gateway_status
         self._database = database
         self._service = service
         self._summaries_changed = summaries_changed
@@ -123,7 +125,7 @@ class SummaryUpdater:
         async with self._passing:
             await self._service.expire()
             summaries = await self._database.read(announcements.open_summaries) if self._is_on_duty() else []
-            if self._client.is_online:
+            if self._gateway_status.is_online:
                 async with anyio.create_task_group() as tasks:
                     for summary in summaries:
                         name = f"summary {summary.batch_number}"

@@ -1,6 +1,7 @@
 """Sends payouts on for members that wish it, tells them what became of their withdrawals, erases old destinations."""
 
 import logging
+from functools import partial
 from typing import Final
 
 import anyio
@@ -41,5 +42,5 @@ class WithdrawalNotes:
         for each in await self._database.read(withdrawals.untold, limit=AT_ONCE):
             await self._database.write(withdrawals.mark_told, each.number, each.status)
             cause = f"withdrawal {each.version} {each.number} {each.status}"
-            self._note_sender.enqueue(each.user_id, wallet_embeds.note(each), cause=cause)
+            self._note_sender.enqueue(each.user_id, partial(wallet_embeds.note, each), cause=cause)
         await self._service.erase_destinations()

@@ -10,6 +10,7 @@ from typing import Final
 
 import discord
 
+from cashback.domain.languages import tr, trn
 from cashback.domain.model import (
     BatchMode,
     BatchReport,
@@ -350,13 +351,13 @@ def audit_head(entry: int, digest: str) -> discord.Embed:
 def received(payout: PayoutNotice, brand_name: str) -> discord.Embed:
     """Show a referrer their payout."""
     embed = discord.Embed(
-        title="💰 Referral Cashback Received!",
-        description="Thank you for referring new members to our community!",
+        title=tr("💰 Referral Cashback Received!"),
+        description=tr("Thank you for referring new members to our community!"),
         colour=discord.Colour.green(),
     )
-    embed.add_field(name="Amount Credited", value=dollars(payout.amount_cents), inline=True)
-    embed.add_field(name="From Referrals", value=counted(payout.referral_count, "user"), inline=True)
-    embed.add_field(name="New Wallet Balance", value=dollars(payout.balance_after_cents), inline=True)
+    embed.add_field(name=tr("Amount Credited"), value=dollars(payout.amount_cents), inline=True)
+    embed.add_field(name=tr("From Referrals"), value=trn("{count} user", "{count} users", payout.referral_count))
+    embed.add_field(name=tr("New Wallet Balance"), value=dollars(payout.balance_after_cents), inline=True)
     return embed.set_footer(text=clip(f"{brand_name} • Batch ID: {payout.batch_id}", FOOTER_LENGTH))
 
 

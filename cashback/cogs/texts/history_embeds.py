@@ -23,7 +23,8 @@ STATES: Final = {
     PurchaseState.BLACKLISTED: mark("not paid, because the referrer is blacklisted"),
     PurchaseState.TOO_EARLY: mark("not counted, because it was made before the referral code was entered"),
     PurchaseState.NOT_EARNING: mark(
-        "not counted, because it was made before the program started, or the referrer was blacklisted"
+        "it earns nothing: it was made before the program started or after the referral's time, the referrer's limit"
+        " for the month was reached, or the referrer was blacklisted"
     ),
     PurchaseState.UNLINKED: mark("not counted, because an admin unlinked the referral"),
     PurchaseState.WAITING: mark("not counted yet; it counts from the next payout on"),

@@ -8,29 +8,30 @@ from typing import Any, Final
 
 import discord
 
-from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, counted, escaped, mention, success
+from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, escaped, mention, success
 from cashback.database.queries.members import LEFT_OUT, MemberAccount, PastPayout
-from cashback.domain.languages import tr
+from cashback.database.referral_program.blacklist import Blacklisting
+from cashback.domain.languages import mark, tr, trn
 from cashback.domain.model import Absence, ExclusionReason, PayoutStatus, SkipReason
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
 
 REFERRALS_PER_PAGE: Final = 10
 
-WHY: Final = "Why Something Is Not Paid"
+WHY: Final = mark("Why Something Is Not Paid")
 
 REASONS: Final[dict[str, str]] = {
-    SkipReason.NOTHING_PENDING: "nothing was pending any more",
-    SkipReason.BLACKLISTED: "blacklisted",
-    SkipReason.ABANDONED: "the batch was abandoned before this payout",
-    SkipReason.LAPSED: "the batch's approval lapsed before this payout; it is pending again",
-    ExclusionReason.LEFT_SERVER: "not in the server at that time",
-    ExclusionReason.ACCOUNT_GONE: "the Discord account could not be found",
-    ExclusionReason.EXCLUDED: "excluded by an admin",
-    ExclusionReason.BELOW_MINIMUM: "below the minimum payout",
-    ExclusionReason.OVER_USER_LIMIT: "over the limit of members in a batch",
-    ExclusionReason.OVER_TOTAL_LIMIT: "over the limit of a batch's total",
-    ExclusionReason.UNUSABLE_ROW: "a record has an unusable amount; please ask an admin",
+    SkipReason.NOTHING_PENDING: mark("nothing was pending any more"),
+    SkipReason.BLACKLISTED: mark("blacklisted"),
+    SkipReason.ABANDONED: mark("the batch was abandoned before this payout"),
+    SkipReason.LAPSED: mark("the batch's approval lapsed before this payout; it is pending again"),
+    ExclusionReason.LEFT_SERVER: mark("not in the server at that time"),
+    ExclusionReason.ACCOUNT_GONE: mark("the Discord account could not be found"),
+    ExclusionReason.EXCLUDED: mark("excluded by an admin"),
+    ExclusionReason.BELOW_MINIMUM: mark("below the minimum payout"),
+    ExclusionReason.OVER_USER_LIMIT: mark("over the limit of members in a batch"),
+    ExclusionReason.OVER_TOTAL_LIMIT: mark("over the limit of a batch's total"),
+    ExclusionReason.UNUSABLE_ROW: mark("a record has an unusable amount; please ask an admin"),
 }
 
 
@@ -74,13 +75,20 @@ class Facts:
 
 def how_it_works(terms: ProgramTerms) -> str:
     """Explain what is earned, when it is payable, and the minimum payout."""
-    lines = [f"You earn **{terms.percent}** of each purchase by members who entered your code."]
+    lines = [tr("You earn **{percent}** of each purchase by members who entered your code.", percent=terms.percent)]
     if terms.holding_days:
-        lines.append(f"It is payable {counted(terms.holding_days, 'day')} after the purchase (the holding period).")
+        lines.append(
+            trn(
+                "It is payable {count} day after the purchase (the holding period).",
+                "It is payable {count} days after the purchase (the holding period).",
+                terms.holding_days,
+            )
+        )
     lines += limits_of(terms)
     if terms.min_payout_cents > 1:
-        lines.append(f"It is paid when it reaches the minimum payout of {dollars(terms.min_payout_cents)}.")
-    lines.append("It goes into your wallet automatically, and you get a message.")
+        amount = dollars(terms.min_payout_cents)
+        lines.append(tr("It is paid when it reaches the minimum payout of {amount}.", amount=amount))
+    lines.append(tr("It goes into your wallet automatically, and you get a message."))
     return "\n".join(lines)
 
 
@@ -88,14 +96,26 @@ def limits_of(terms: ProgramTerms) -> list[str]:
     """Explain whose code counts, how long a referral earns, and up to what."""
     lines = []
     if terms.only_new_members_days:
-        days = counted(terms.only_new_members_days, "day")
-        lines.append(f"Only members who joined this server in the last {days} can enter a code.")
+        lines.append(
+            trn(
+                "Only members who joined this server in the last {count} day can enter a code.",
+                "Only members who joined this server in the last {count} days can enter a code.",
+                terms.only_new_members_days,
+            )
+        )
     if terms.earns_for_days is not None:
-        days = counted(terms.earns_for_days, "day")
-        lines.append(f"A referral earns for {days}; later purchases earn nothing.")
+        lines.append(
+            trn(
+                "A referral earns for {count} day; later purchases earn nothing.",
+                "A referral earns for {count} days; later purchases earn nothing.",
+                terms.earns_for_days,
+            )
+        )
     if terms.monthly_cap_cents is not None:
         cap = dollars(terms.monthly_cap_cents)
-        lines.append(f"You earn at most {cap} by the purchases of one month; what is above it is not earned.")
+        lines.append(
+            tr("You earn at most {cap} by the purchases of one month; what is above it is not earned.", cap=cap)
+        )
     return lines
 
 
@@ -179,7 +199,7 @@ def code_used(member_id: int, terms: ProgramTerms) -> discord.Embed:
 
 
 def _add_sums(embed: discord.Embed, account: MemberAccount, terms: ProgramTerms) -> discord.Embed:
-    sums = {tr("Referrals"): f"{account.referral_count:,}"}
+    sums = {tr("Referrals"): grouped(account.referral_count)}
     if terms.shows_spending:
         sums[tr("They Spent")] = dollars(account.total_spend_cents)
     sums[tr("You Earned")] = dollars(account.total_earned_cents)
@@ -192,15 +212,15 @@ def referrals(
     account: MemberAccount, page: Sequence[dict[str, Any]], number: int, terms: ProgramTerms
 ) -> discord.Embed:
     """Show one page, counted from 0, of a member's referrals and what each of them earned."""
-    embed = discord.Embed(title="👥 Your Referrals", colour=discord.Colour.blurple())
+    embed = discord.Embed(title=tr("👥 Your Referrals"), colour=discord.Colour.blurple())
     _add_sums(embed, account, terms)
     if not account.referral_count:
-        embed.description = "You have no referrals yet; `/invite` shows your code."
+        embed.description = tr("You have no referrals yet; `/invite` shows your code.")
         return embed
     first = number * REFERRALS_PER_PAGE
     lines = [_referral_line(first + place, each, terms) for place, each in enumerate(page, start=1)]
-    _field(embed, "Members and What You Earned", lines)
-    return embed.set_footer(text=f"Page {number + 1} of {pages_of(account)}")
+    _field(embed, tr("Members and What You Earned"), lines)
+    return embed.set_footer(text=tr("Page {number} of {pages}", number=number + 1, pages=pages_of(account)))
 
 
 def pages_of(account: MemberAccount) -> int:
@@ -209,32 +229,36 @@ def pages_of(account: MemberAccount) -> int:
 
 
 def _referral_line(place: int, referral: dict[str, Any], terms: ProgramTerms) -> str:
-    notes = [f"{dollars(referral['pending_cents'])} pending"] if referral["pending_cents"] > 0 else []
-    notes += [f"{dollars(referral['held_cents'])} in the holding period"] if referral["held_cents"] else []
-    notes += [f"{dollars(-referral['pending_cents'])} owed after a refund"] if referral["pending_cents"] < 0 else []
-    notes += ["unlinked"] if referral["unlinked_at"] is not None else []
-    spent, earned = dollars(referral["spend_cents"]), dollars(referral["earned_cents"])
-    text = f"{place}. {mention(referral['referred_user_id'])} - {earned} earned"
-    text += f", {spent} spent" if terms.shows_spending else ""
+    pending, held = referral["pending_cents"], referral["held_cents"]
+    notes = [tr("{amount} pending", amount=dollars(pending))] if pending > 0 else []
+    notes += [tr("{amount} in the holding period", amount=dollars(held))] if held else []
+    notes += [tr("{amount} owed after a refund", amount=dollars(-pending))] if pending < 0 else []
+    notes += [tr("unlinked")] if referral["unlinked_at"] is not None else []
+    values = {"member": mention(referral["referred_user_id"]), "earned": dollars(referral["earned_cents"])}
+    if terms.shows_spending:
+        text = tr("{member} - {earned} earned, {spent} spent", spent=dollars(referral["spend_cents"]), **values)
+    else:
+        text = tr("{member} - {earned} earned", **values)
+    text = f"{place}. {text}"
     return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def profile(facts: Facts, *, shows_spending: bool) -> discord.Embed:
     """Show a member's profile."""
     account = facts.account
-    embed = discord.Embed(title="👤 Referral Profile", colour=discord.Colour.blurple())
+    embed = discord.Embed(title=tr("👤 Referral Profile"), colour=discord.Colour.blurple())
     embed.description = f"{mention(account.user_id)} (`{account.user_id}`)"
     values = {
-        "Wallet Balance": dollars(account.wallet_cents),
-        "Pending": dollars(account.pending_cents),
-        "In Holding Period": dollars(account.held_cents),
-        "Referrals": f"{account.referral_count:,}",
-        **({"They Spent": dollars(account.total_spend_cents)} if shows_spending else {}),
-        "Earned": dollars(account.total_earned_cents),
-        "Paid": dollars(account.total_paid_cents),
-        **({"Reversed": dollars(account.reversed_cents)} if account.reversed_cents else {}),
-        "Referred By": mention(facts.referrer_id) if facts.referrer_id else "nobody",
-        "Blacklisted": "yes" if account.blacklisting else "no",
+        tr("Wallet Balance"): dollars(account.wallet_cents),
+        tr("Pending"): dollars(account.pending_cents),
+        tr("In Holding Period"): dollars(account.held_cents),
+        tr("Referrals"): grouped(account.referral_count),
+        **({tr("They Spent"): dollars(account.total_spend_cents)} if shows_spending else {}),
+        tr("Earned"): dollars(account.total_earned_cents),
+        tr("Paid"): dollars(account.total_paid_cents),
+        **({tr("Reversed"): dollars(account.reversed_cents)} if account.reversed_cents else {}),
+        tr("Referred By"): mention(facts.referrer_id) if facts.referrer_id else tr("nobody"),
+        tr("Blacklisted"): tr("yes") if account.blacklisting else tr("no"),
     }
     for name, value in values.items():
         embed.add_field(name=name, value=value, inline=True)
@@ -244,24 +268,25 @@ def profile(facts: Facts, *, shows_spending: bool) -> discord.Embed:
 def cashback(facts: Facts, terms: ProgramTerms) -> discord.Embed:
     """Show a member what is pending, when it is paid, what was paid, and why the rest was not."""
     account = facts.account
-    embed = discord.Embed(title="💰 Your Referral Cashback", colour=discord.Colour.gold())
+    embed = discord.Embed(title=tr("💰 Your Referral Cashback"), colour=discord.Colour.gold())
     values = {
-        "Pending": dollars(account.pending_cents),
-        "In Holding Period": dollars(account.held_cents),
-        "Wallet Balance": dollars(account.wallet_cents),
-        "Earned So Far": dollars(account.total_earned_cents),
-        "Paid So Far": dollars(account.total_paid_cents),
+        tr("Pending"): dollars(account.pending_cents),
+        tr("In Holding Period"): dollars(account.held_cents),
+        tr("Wallet Balance"): dollars(account.wallet_cents),
+        tr("Earned So Far"): dollars(account.total_earned_cents),
+        tr("Paid So Far"): dollars(account.total_paid_cents),
     }
     for name, value in values.items():
         embed.add_field(name=name, value=value, inline=True)
-    _field(embed, "Next Payout", [_next_payout(facts, terms)])
+    _field(embed, tr("Next Payout"), [_next_payout(facts, terms)])
     reasons = [*nothing_yet(account), *why_not(facts, terms)]
     if reasons:
-        _field(embed, WHY, [f"• {reason}" for reason in reasons])
-    _field(embed, "Last Payouts", [_payout_line(payout) for payout in facts.payouts] or ["None yet."])
+        _field(embed, tr(WHY), [f"• {reason}" for reason in reasons])
+    _field(embed, tr("Last Payouts"), [_payout_line(payout) for payout in facts.payouts] or [tr("None yet.")])
     _field(embed, tr("How to Get the Money"), [how_to_get_it(terms)])
-    switch = "on" if facts.wants_payout_dm else "off"
-    return embed.set_footer(text=f"Messages about payouts are {switch}: /cashback notifications")
+    if facts.wants_payout_dm:
+        return embed.set_footer(text=tr("Messages about payouts are on: /cashback notifications"))
+    return embed.set_footer(text=tr("Messages about payouts are off: /cashback notifications"))
 
 
 def admin_view(facts: Facts, terms: ProgramTerms) -> discord.Embed:
@@ -270,8 +295,8 @@ def admin_view(facts: Facts, terms: ProgramTerms) -> discord.Embed:
     embed.title = "📊 Referral Statistics"
     reasons = list(why_not(facts, terms))
     if reasons:
-        _field(embed, WHY, [f"• {reason}" for reason in reasons])
-    _field(embed, "Last Payouts", [_payout_line(payout) for payout in facts.payouts] or ["None yet."])
+        _field(embed, tr(WHY), [f"• {reason}" for reason in reasons])
+    _field(embed, tr("Last Payouts"), [_payout_line(payout) for payout in facts.payouts] or [tr("None yet.")])
     return embed
 
 
@@ -280,8 +305,8 @@ def _next_payout(facts: Facts, terms: ProgramTerms) -> str:
     if facts.next_payout_at is None:
         return moment
     if facts.account.pending_cents >= terms.min_payout_cents and not list(_obstacles(facts.account, terms)):
-        return f"{moment}: {dollars(facts.account.pending_cents)}, as of now."
-    return f"{moment}; you have nothing to be paid yet."
+        return tr("{moment}: {amount}, as of now.", moment=moment, amount=dollars(facts.account.pending_cents))
+    return tr("{moment}; you have nothing to be paid yet.", moment=moment)
 
 
 def _moment(moment: datetime) -> str:
@@ -310,54 +335,96 @@ def why_not(facts: Facts, terms: ProgramTerms) -> Iterable[str]:
     account = facts.account
     yield from _obstacles(account, terms)
     if 0 < account.pending_cents < terms.min_payout_cents:
-        yield (
-            f"{dollars(account.pending_cents)} is below the minimum payout of {dollars(terms.min_payout_cents)};"
-            " it stays yours and is paid when you have earned enough."
+        yield tr(
+            "{amount} is below the minimum payout of {minimum}; it stays yours and is paid when you have earned"
+            " enough.",
+            amount=dollars(account.pending_cents),
+            minimum=dollars(terms.min_payout_cents),
         )
     if account.held_cents and account.held_next_at and account.held_until:
-        until = discord.utils.format_dt(account.held_until, "D")
-        first = discord.utils.format_dt(account.held_next_at, "D")
-        partly = f"; the first part is payable on {first}" if account.held_next_at != account.held_until else ""
-        yield f"{dollars(account.held_cents)} is in the holding period until {until}, in case of a refund{partly}."
+        yield _held(account.held_cents, account.held_next_at, account.held_until)
     if account.owed_cents:
-        yield (
-            f"{dollars(account.owed_cents)} that had already been paid was reversed by a refund; your next earnings are"
-            " deducted from it."
+        yield tr(
+            "{amount} that had already been paid was reversed by a refund; your next earnings are deducted from it.",
+            amount=dollars(account.owed_cents),
         )
     for row in facts.refunds:
-        day = discord.utils.format_dt(row["refunded_at"], "D")
-        yield f"A refund on {day} reversed {dollars(row['taken_cents'])} of the earned cashback."
+        yield tr(
+            "A refund on {day} reversed {amount} of the earned cashback.",
+            day=_day(row["refunded_at"]),
+            amount=dollars(row["taken_cents"]),
+        )
     for row in facts.reversals:
-        day = discord.utils.format_dt(row["reversed_at"], "D")
-        amount, reason = dollars(row["taken_cents"]), escaped(clip(row["reason"], MAX_REASON_LENGTH))
-        yield f"An admin reversed {amount} of `{row['batch_id']}` on {day}: {reason}"
+        yield tr(
+            "An admin reversed {amount} of {batch} on {day}: {reason}",
+            amount=dollars(row["taken_cents"]),
+            batch=f"`{row['batch_id']}`",
+            day=_day(row["reversed_at"]),
+            reason=escaped(clip(row["reason"], MAX_REASON_LENGTH)),
+        )
+
+
+def _held(cents: int, next_at: datetime, until: datetime) -> str:
+    values = {"amount": dollars(cents), "day": _day(until)}
+    if next_at == until:
+        return tr("{amount} is in the holding period until {day}, in case of a refund.", **values)
+    return tr(
+        "{amount} is in the holding period until {day}, in case of a refund; the first part is payable on {first}.",
+        first=_day(next_at),
+        **values,
+    )
+
+
+def _day(moment: datetime) -> str:
+    return discord.utils.format_dt(moment, "D")
 
 
 def _obstacles(account: MemberAccount, terms: ProgramTerms) -> Iterable[str]:
     """Return each reason why nothing is paid at all."""
     if account.blacklisting is not None:
-        since = account.blacklisting.blacklisted_at
-        reason = account.blacklisting.reason
-        when = f" since {discord.utils.format_dt(since, 'D')}" if since else ""
-        why = f": {escaped(clip(reason, MAX_REASON_LENGTH))}" if reason else ""
-        yield f"Blacklisted from referral cashback{when}{why}. Nothing is earned or paid until an admin ends it."
+        yield _blacklisted(account.blacklisting)
     if account.absence is Absence.GONE:
-        yield "The Discord account was not found; pending cashback is withheld until it is back."
+        yield tr("The Discord account was not found; pending cashback is withheld until it is back.")
     elif account.absence is Absence.LEFT and terms.withholds_leavers:
-        yield "Not in the server; pending cashback is withheld until the member is back."
+        yield tr("Not in the server; pending cashback is withheld until the member is back.")
+
+
+def _blacklisted(blacklisting: Blacklisting) -> str:
+    reason = escaped(clip(blacklisting.reason, MAX_REASON_LENGTH)) if blacklisting.reason else ""
+    since = _day(blacklisting.blacklisted_at) if blacklisting.blacklisted_at else ""
+    until = tr("Nothing is earned or paid until an admin ends it.")
+    if since and reason:
+        first = tr("Blacklisted from referral cashback since {day}: {reason}.", day=since, reason=reason)
+    elif since:
+        first = tr("Blacklisted from referral cashback since {day}.", day=since)
+    elif reason:
+        first = tr("Blacklisted from referral cashback: {reason}.", reason=reason)
+    else:
+        first = tr("Blacklisted from referral cashback.")
+    return f"{first} {until}"
 
 
 def _payout_line(payout: PastPayout) -> str:
-    day = f" on {discord.utils.format_dt(payout.at, 'd')}" if payout.at else ""
-    amount, batch = dollars(payout.cents), f"`{payout.batch_id}`"
+    day = discord.utils.format_dt(payout.at, "d") if payout.at else ""
+    values = {"amount": dollars(payout.cents), "batch": f"`{payout.batch_id}`"}
     if payout.status == PayoutStatus.CREDITED:
-        return f"✅ {amount}{day} - {batch}"
+        if not day:
+            return tr("✅ {amount} - {batch}", **values)
+        return tr("✅ {amount} on {day} - {batch}", day=day, **values)
     if payout.status == PayoutStatus.FAILED:
-        return f"⚠️ {amount} not paid{day} - {batch}: the payout failed; it is still pending and will be tried again"
+        reason = tr("the payout failed; it is still pending and will be tried again")
+        return _not_paid("⚠️", day, reason, values)
     if payout.status in {PayoutStatus.SKIPPED, LEFT_OUT}:
-        reason = REASONS.get(payout.reason or "", escaped((payout.reason or "unknown reason").replace("_", " ")))
-        return f"⏭️ {amount} not paid{day} - {batch}: {reason}"
-    return f"⏳ {amount} - {batch}: being paid"
+        known = REASONS.get(payout.reason or "")
+        reason = tr(known) if known else escaped((payout.reason or tr("unknown reason")).replace("_", " "))
+        return _not_paid("⏭️", day, reason, values)
+    return tr("⏳ {amount} - {batch}: being paid", **values)
+
+
+def _not_paid(sign: str, day: str, reason: str, values: dict[str, str]) -> str:
+    if not day:
+        return tr("{sign} {amount} not paid - {batch}: {reason}", sign=sign, reason=reason, **values)
+    return tr("{sign} {amount} not paid on {day} - {batch}: {reason}", sign=sign, day=day, reason=reason, **values)
 
 
 def _field(embed: discord.Embed, name: str, lines: Iterable[str]) -> None:

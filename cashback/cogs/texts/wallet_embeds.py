@@ -1,21 +1,23 @@
 """The embeds about wallets and withdrawals: pure functions from the ledger's facts to embeds."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import discord
 
-from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, counted, escaped, mention, named
-from cashback.domain.languages import tr
+from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, escaped, mention, named
+from cashback.domain.languages import mark, tr, trn
 from cashback.domain.money import dollars
 from cashback.domain.withdrawals import Wallet, WalletEntry, Withdrawal, WithdrawalStatus
 from cashback.settings import WithdrawalSettings
 
 STATES: Final = {
-    WithdrawalStatus.REQUESTED: "⏳ Withdrawal Requested",
-    WithdrawalStatus.PAID: "✅ Withdrawal Paid",
-    WithdrawalStatus.DECLINED: "🚫 Withdrawal Declined",
-    WithdrawalStatus.CANCELLED: "🚫 Withdrawal Cancelled",
+    WithdrawalStatus.REQUESTED: mark("⏳ Withdrawal Requested"),
+    WithdrawalStatus.PAID: mark("✅ Withdrawal Paid"),
+    WithdrawalStatus.DECLINED: mark("🚫 Withdrawal Declined"),
+    WithdrawalStatus.CANCELLED: mark("🚫 Withdrawal Cancelled"),
 }
+AUTOMATIC: Final = mark("`/autowithdraw` sends each later payout by one of these.")
 COLOURS: Final = {
     WithdrawalStatus.REQUESTED: discord.Colour.gold(),
     WithdrawalStatus.PAID: discord.Colour.green(),
@@ -26,17 +28,17 @@ COLOURS: Final = {
 
 def wallet(shown: Wallet, terms: WithdrawalSettings) -> discord.Embed:
     """Show a member's balance, open request and newest transactions, and how to withdraw."""
-    embed = discord.Embed(title="👛 Your Wallet", colour=discord.Colour.blurple())
-    embed.add_field(name="Balance", value=dollars(shown.balance_cents))
+    embed = discord.Embed(title=tr("👛 Your Wallet"), colour=discord.Colour.blurple())
+    embed.add_field(name=tr("Balance"), value=dollars(shown.balance_cents))
     waiting = shown.open_withdrawal
     if waiting is not None:
-        embed.add_field(name="Requested", value=f"{dollars(waiting.amount_cents)} by {waiting.method}")
+        embed.add_field(name=tr("Requested"), value=_by_method(waiting))
     if shown.auto_withdrawal is not None:
-        by = shown.auto_withdrawal.method
-        embed.add_field(name="Each Payout", value=f"is sent by {by}; `/autowithdraw` `off` stops that")
-    lines = [_line(entry) for entry in shown.entries] or ["No transactions found."]
-    embed.add_field(name="Last Transactions", value=_fitted(lines), inline=False)
-    embed.add_field(name="Withdraw", value=how_to_withdraw(terms), inline=False)
+        text = tr("is sent by {method}; `/autowithdraw` `off` stops that", method=shown.auto_withdrawal.method)
+        embed.add_field(name=tr("Each Payout"), value=text)
+    lines = [_line(entry) for entry in shown.entries] or [tr("No transactions found.")]
+    embed.add_field(name=tr("Last Transactions"), value=_fitted(lines), inline=False)
+    embed.add_field(name=tr("Withdraw"), value=how_to_withdraw(terms), inline=False)
     return embed
 
 
@@ -60,14 +62,30 @@ def how_to_withdraw(terms: WithdrawalSettings) -> str:
     """Explain the methods and the limits."""
     if not terms.enabled:
         return tr("Withdrawals are switched off here; ask an admin what you can use your balance for.")
-    methods = [
-        f"`/withdraw` `{name}`{f' to {escaped(meaning)}' if meaning else ''}" for name, meaning in terms.methods.items()
-    ]
-    limits = f"From {dollars(terms.minimum_cents)}"
-    limits += f" to {dollars(terms.maximum_cents)}" if terms.maximum_cents is not None else ""
-    age = f"; your account must be {counted(terms.account_age_days, 'day')} old" if terms.account_age_days else ""
-    methods.append("`/autowithdraw` sends each later payout by one of these.")
-    return clip("\n".join([*methods, f"{limits}, one request at a time{age}."]), FIELD_LENGTH)
+    return clip("\n".join([*map(_method, terms.methods.items()), tr(AUTOMATIC), *_limits(terms)]), FIELD_LENGTH)
+
+
+def _method(method: tuple[str, str | None]) -> str:
+    name, meaning = method
+    if meaning is None:
+        return f"`/withdraw` `{name}`"
+    return tr("`/withdraw` `{name}` to {meaning}", name=name, meaning=escaped(meaning))
+
+
+def _limits(terms: WithdrawalSettings) -> Iterable[str]:
+    least = dollars(terms.minimum_cents)
+    if terms.maximum_cents is None:
+        yield tr("From {least}, one request at a time.", least=least)
+    else:
+        yield tr("From {least} to {most}, one request at a time.", least=least, most=dollars(terms.maximum_cents))
+    if terms.account_age_days:
+        yield trn(
+            "Your account must be {count} day old.", "Your account must be {count} days old.", terms.account_age_days
+        )
+
+
+def _by_method(shown: Withdrawal) -> str:
+    return tr("{amount} by {method}", amount=dollars(shown.amount_cents), method=shown.method)
 
 
 def withdrawal(shown: Withdrawal) -> discord.Embed:
@@ -94,12 +112,18 @@ def withdrawal(shown: Withdrawal) -> discord.Embed:
 
 def note(shown: Withdrawal) -> discord.Embed:
     """Tell the member what became of a withdrawal."""
-    amount = dollars(shown.amount_cents)
-    reason = f"\n**Reason:** {escaped(shown.reason)}" if shown.reason else ""
-    texts = {
-        WithdrawalStatus.REQUESTED: f"{amount} left your wallet and will be sent by {shown.method}; see `/wallet`.",
-        WithdrawalStatus.PAID: f"{amount} was sent by {shown.method}.\n**Reference:** {escaped(shown.reference or '')}",
-        WithdrawalStatus.DECLINED: f"{amount} is back in your wallet.{reason}",
-        WithdrawalStatus.CANCELLED: f"{amount} is back in your wallet.{reason}",
-    }
-    return discord.Embed(title=STATES[shown.status], description=texts[shown.status], colour=COLOURS[shown.status])
+    title = tr(STATES[shown.status])
+    return discord.Embed(title=title, description="\n".join(_note(shown)), colour=COLOURS[shown.status])
+
+
+def _note(shown: Withdrawal) -> Iterable[str]:
+    values = {"amount": dollars(shown.amount_cents), "method": shown.method}
+    if shown.status is WithdrawalStatus.REQUESTED:
+        yield tr("{amount} left your wallet and will be sent by {method}; see `/wallet`.", **values)
+    elif shown.status is WithdrawalStatus.PAID:
+        yield tr("{amount} was sent by {method}.", **values)
+        yield tr("**Reference:** {reference}", reference=escaped(shown.reference or ""))
+    else:
+        yield tr("{amount} is back in your wallet.", amount=values["amount"])
+        if shown.reason:
+            yield tr("**Reason:** {reason}", reason=escaped(shown.reason))

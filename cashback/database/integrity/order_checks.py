@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, exists, func, not_, or_, select, union_all
 
 from cashback.database.integrity.checks import finds
 from cashback.database.referral_program.corrections import CORRECTED
@@ -56,6 +56,39 @@ def kept_and_not_applied() -> Select[Any]:
         select(_KEPT.refund_id, _KEPT.order_id)
         .join_from(kept_refunds, referral_purchases, same)
         .where(_KEPT.applied_at.is_(None), _KEPT.kind != "given_back", _KEPT.kept_at < _BOUGHT.recorded_at)
+    )
+
+
+@finds("refund {refund_id} of order {order_id} is marked as applied, and its purchase is not there")
+def applied_to_nothing() -> Select[Any]:
+    """Find refunds that are marked as applied to a purchase which never came."""
+    same = and_(_BOUGHT.source == _KEPT.source, _BOUGHT.order_id.in_([_KEPT.order_id, "#" + _KEPT.order_id]))
+    return (
+        select(_KEPT.refund_id, _KEPT.order_id)
+        .join_from(kept_refunds, referral_purchases, same, isouter=True)
+        .where(_KEPT.applied_at.is_not(None), _BOUGHT.order_id.is_(None))
+    )
+
+
+@finds("import {number} brought {cents} cents, its orders make {made}")
+def wrong_imports() -> Select[Any]:
+    """Find imports and commands whose cents differ from those of their orders; what brought none is of refunds."""
+    # An order that waited is counted by the row that the import brought, also if its purchase came with another.
+    waited = exists().where(
+        _WAITED.source == _BOUGHT.source,
+        _WAITED.order_id == _BOUGHT.order_id,
+        _WAITED.intake_number == _BOUGHT.intake_number,
+    )
+    counted = select(_BOUGHT.intake_number.label("number"), _BOUGHT.amount_cents.label("cents")).where(
+        _BOUGHT.intake_number.is_not(None), _BOUGHT.correction_number.is_(None), not_(waited)
+    )
+    waits = select(_WAITED.intake_number, _WAITED.amount_cents).where(_WAITED.intake_number.is_not(None))
+    each = union_all(counted, waits).subquery("each").c
+    sums = select(each.number, func.sum(each.cents).label("made")).group_by(each.number).subquery("sums")
+    return (
+        select(intakes.c.number, intakes.c.cents, sums.c.made)
+        .join_from(intakes, sums, sums.c.number == intakes.c.number)
+        .where(intakes.c.kind != "delivery", intakes.c.rows > 0, sums.c.made != intakes.c.cents)
     )
 
 
@@ -165,6 +198,8 @@ def _stored(connection: Connection) -> Iterator[tuple[str, tuple[str, int], tupl
 
 
 CHECKS: Final = (
+    applied_to_nothing,
+    wrong_imports,
     settled_without_purchase,
     waiting_and_counted,
     kept_and_not_applied,

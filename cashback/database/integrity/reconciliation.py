@@ -13,6 +13,7 @@ from cashback.database.guards import missing_guards
 from cashback.database.integrity import (
     audit_log_checks,
     decision_checks,
+    delivery_checks,
     order_checks,
     reversal_checks,
     share_checks,
@@ -113,6 +114,7 @@ def _verify(connection: Connection) -> Verdict:
         reversal_checks.wrong_reversal_totals,
         *withdrawal_checks.CHECKS,
         *order_checks.CHECKS,
+        *delivery_checks.CHECKS,
     ):
         breaches += limited(check(connection))
     return _verdict(connection, breaches, elsewhere if shared else [])

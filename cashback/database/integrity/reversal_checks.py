@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Select, and_, exists, func, not_, or_, select
 
 from cashback.database.integrity.checks import finds
-from cashback.database.payouts.taking_back import TRANSACTION_TYPE
+from cashback.database.payouts.reversed_sums import TRANSACTION_TYPE
 from cashback.database.tables import payout_reversals, payouts, reversals, wallet_transactions
 from cashback.domain.model import PayoutStatus, ReversalStatus
 

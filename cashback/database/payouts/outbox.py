@@ -14,12 +14,14 @@ from cashback.database.tables import (
     dm_channels,
     is_queued,
     is_settled,
+    notification_preferences,
     notifications,
     payout_batches,
     payouts,
     wallet_transactions,
 )
 from cashback.domain.model import NotificationStatus, PayoutNotice
+from cashback.domain.money import ENGLISH
 
 LONGEST_PAUSE: Final = timedelta(hours=9)
 """After ten attempts, the most that can be configured, the pause is about so long."""
@@ -51,6 +53,7 @@ def _queued() -> Select[Any]:
             dm_channels.c.channel_id.label("dm_channel_id"),
             absent_members.c.user_id.is_not(None).label("was_absent"),
             notifications.c.next_attempt_at.is_not(None).label("is_retry"),
+            func.coalesce(notification_preferences.c.language, ENGLISH).label("language"),
         )
         .join_from(notifications, payout_batches, payout_batches.c.number == notifications.c.batch_number)
         .join(
@@ -68,6 +71,7 @@ def _queued() -> Select[Any]:
             ),
         )
         .outerjoin(dm_channels, dm_channels.c.user_id == notifications.c.user_id)
+        .outerjoin(notification_preferences, notification_preferences.c.user_id == notifications.c.user_id)
         .outerjoin(absent_members, absent_members.c.user_id == notifications.c.user_id)
         .where(is_queued)
         .order_by(notifications.c.id)

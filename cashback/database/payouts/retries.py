@@ -145,13 +145,8 @@ def open_failures(connection: Connection, *, limit: int, offset: int = 0) -> lis
 
 def count_open_failures(connection: Connection) -> int:
     """Count the failed payouts that nobody has dealt with yet."""
-    query = (
-        select(func.count())
-        .select_from(payout_batches)
-        .join(payouts, payouts.c.batch_number == payout_batches.c.number)
-        .where(has_failures, payouts.c.status == PayoutStatus.FAILED)
-    )
-    return connection.scalars(query).one()
+    query = select(func.coalesce(func.sum(payout_batches.c.failed_count), 0)).where(has_failures)
+    return int(connection.scalars(query).one())
 
 
 def attempts_of(connection: Connection, number: int, *, limit: int) -> list[dict[str, Any]]:

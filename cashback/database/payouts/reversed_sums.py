@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, Select, func, select
 
-from cashback.database.tables import payout_reversals, reversals
+from cashback.database.tables import reversals, wallet_transactions
 from cashback.domain.model import ReversalStatus
 
 
@@ -20,6 +21,9 @@ class ReversedSum:
 
 
 NOTHING_REVERSED = ReversedSum()
+
+TRANSACTION_TYPE: Final = "referral_cashback_reversal"
+"""The type of the wallet's entry that a reversal writes."""
 
 _is_done = reversals.c.status == ReversalStatus.DONE
 
@@ -63,5 +67,8 @@ def since(connection: Connection, moment: datetime) -> list[tuple[datetime, int]
 
 def of_member(connection: Connection, user_id: int) -> int:
     """Return the cents that reversals returned from one member's wallet."""
-    query = select(func.coalesce(func.sum(payout_reversals.c.amount_cents), 0))
-    return int(connection.scalars(query.where(payout_reversals.c.referrer_id == user_id)).one())
+    entry = wallet_transactions.c
+    query = select(func.coalesce(func.sum(-entry.amount_cents), 0)).where(
+        entry.user_discord_id == user_id, entry.transaction_type == TRANSACTION_TYPE
+    )
+    return int(connection.scalars(query).one())

@@ -6,7 +6,7 @@ paid on it, is not given back, and was not recovered from later earnings; the ne
 
 import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from cashback.database.payouts.reversed_sums import TRANSACTION_TYPE
 from cashback.database.referral_program.pending import owed_cents
 from cashback.database.tables import (
     is_requested,
@@ -40,8 +41,6 @@ from cashback.database.tables import (
 from cashback.database.wallets import decisions
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import PayoutStatus
-
-TRANSACTION_TYPE: Final = "referral_cashback_reversal"
 
 
 def _at_most(one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:

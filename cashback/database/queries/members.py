@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, and_, exists, func, select
 
 from cashback.database.payouts import reversed_sums
 from cashback.database.payouts.absences import absence_of
@@ -183,7 +183,14 @@ def taken_back(connection: Connection, user_id: int, *, limit: int) -> list[dict
 
 
 def reversed_payouts(connection: Connection, user_id: int, *, limit: int) -> list[dict[str, Any]]:
-    """List the reversed payouts of a member, newest first: batch_id, taken_cents, reason, reversed_at."""
+    """List the reversed payouts of a member, newest first: batch_id, taken_cents, reason, reversed_at.
+
+    The credits of the wallet lead to them: they have an index, and the reversals by member have none.
+    """
+    credited_by = and_(
+        payout_reversals.c.batch_number == wallet_transactions.c.cashback_payout_batch_number,
+        payout_reversals.c.referrer_id == wallet_transactions.c.user_discord_id,
+    )
     query = (
         select(
             payout_batches.c.batch_id,
@@ -191,9 +198,10 @@ def reversed_payouts(connection: Connection, user_id: int, *, limit: int) -> lis
             reversals.c.reason,
             reversals.c.finished_at.label("reversed_at"),
         )
-        .join_from(payout_reversals, reversals, reversals.c.number == payout_reversals.c.reversal_number)
+        .join_from(wallet_transactions, payout_reversals, credited_by)
+        .join(reversals, reversals.c.number == payout_reversals.c.reversal_number)
         .join(payout_batches, payout_batches.c.number == payout_reversals.c.batch_number)
-        .where(payout_reversals.c.referrer_id == user_id)
+        .where(wallet_transactions.c.user_discord_id == user_id)
         .order_by(payout_reversals.c.reversal_number.desc())
         .limit(limit)
     )

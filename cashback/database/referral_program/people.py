@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from cashback.database.bulk import among, is_among
 from cashback.database.dialect import insert_unless_there
-from cashback.database.tables import referral_blacklist, referral_purchases, users
+from cashback.database.tables import is_waiting, referral_blacklist, referral_purchases, users
 from cashback.domain.errors import CashbackError
 from cashback.domain.snowflakes import fault_of, implausible
 
@@ -38,6 +38,22 @@ def known_among(connection: Connection, user_ids: Iterable[int]) -> set[int]:
     for column in (users.c.discord_id, referral_purchases.c.buyer_id, referral_blacklist.c.user_id):
         found.update(connection.scalars(select(column).where(is_among(column)), among(user_ids)))
     return found
+
+
+def is_known(connection: Connection, user_id: int) -> bool:
+    """Return whether the ledger has a row of a member, an order that waits for one, or has blacklisted it.
+
+    It asks indexes only; `known_among` also finds buyers without a referrer, and may read all purchases.
+    """
+    waiting = select(referral_purchases.c.buyer_id).where(is_waiting, referral_purchases.c.buyer_id == user_id)
+    return any(
+        connection.execute(query.limit(1)).first() is not None
+        for query in (
+            select(users.c.discord_id).where(users.c.discord_id == user_id),
+            select(referral_blacklist.c.user_id).where(referral_blacklist.c.user_id == user_id),
+            waiting,
+        )
+    )
 
 
 def strangers_among(connection: Connection, user_ids: Iterable[int], now: datetime) -> dict[int, str]:

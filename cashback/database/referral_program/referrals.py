@@ -22,6 +22,7 @@ from cashback.database.tables import (
 )
 from cashback.domain.earning import ANY_TIME, EarningDates
 from cashback.domain.errors import ReferralRefusedError
+from cashback.domain.languages import tr
 
 
 class Lineage:
@@ -66,9 +67,10 @@ def _lines() -> Select[int, int]:
 
 def closing(referrer_id: int, referred_id: int) -> str:
     """Return the refusal of a link that would close a referral loop."""
-    return (
-        f"Member {referrer_id} was referred by Member {referred_id}, directly or through others;"
-        " a referral loop is refused"
+    return tr(
+        "Member {referrer} was referred by Member {referred}, directly or through others; a referral loop is refused",
+        referrer=referrer_id,
+        referred=referred_id,
     )
 
 
@@ -102,9 +104,9 @@ def create_referrals(
     dated: list[int] = []
     for number, (referrer, referred) in enumerate(pairs):
         if referrer == referred:
-            refusals.append("Users cannot refer themselves")
+            refusals.append(tr("Users cannot refer themselves"))
         elif referred in taken:
-            refusals.append("This user has already been referred by someone")
+            refusals.append(tr("This user has already been referred by someone"))
         elif lineage.is_above(referred, referrer):
             refusals.append(closing(referrer, referred))
         else:

@@ -157,7 +157,9 @@ def link_email(
         return []
     row = insert_unless_there(connection, member_emails)
     connection.execute(row.values(email_hash=email_hash, member_id=member_id, linked_at=now))
-    add_entry(connection, at=now, actor=actor, action=LINKED, details={"member_id": member_id})
+    add_entry(
+        connection, at=now, actor=actor, action=LINKED, details={"member_id": member_id, "email_hash": email_hash}
+    )
     _assign(connection, of_email, member_id, terms, actor=actor, now=now, reason="of an e-mail that its member linked")
     return of_email
 

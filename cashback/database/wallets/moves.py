@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from cashback.database.tables import users, wallet_transactions
 from cashback.domain.errors import WithdrawalRefusedError
+from cashback.domain.languages import tr
 from cashback.domain.money import dollars
 
 WITHDRAWAL: Final = "cashback_withdrawal"
@@ -40,7 +41,11 @@ def move(
     if after is None:
         held = balance_of(connection, user_id)
         raise WithdrawalRefusedError(
-            f"The wallet holds {dollars(held)}, which is less than {dollars(abs(cents))}; nothing was done."
+            tr(
+                "The wallet holds {held}, which is less than {amount}; nothing was done.",
+                held=dollars(held),
+                amount=dollars(abs(cents)),
+            )
         )
     entry = insert(wallet_transactions).values(
         user_discord_id=user_id,

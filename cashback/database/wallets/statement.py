@@ -8,6 +8,7 @@ from cashback.database.referral_program.people import check_id
 from cashback.database.tables import is_requested, payout_batches, users, wallet_transactions
 from cashback.database.tables import withdrawals as withdrawals_table
 from cashback.database.wallets import auto_withdrawals, moves, withdrawals
+from cashback.domain.languages import tr
 from cashback.domain.withdrawals import Wallet, WalletEntry, WalletLine
 
 PAYOUT: Final = "referral_cashback"
@@ -78,5 +79,5 @@ def _entry(row: Row[Any]) -> WalletEntry:
 def _in_words(row: Row[Any]) -> str:
     """Describe a transaction. Another bot's keeps its own description."""
     if row.transaction_type == PAYOUT and row.batch_id is not None:
-        return f"Cashback of {row.batch_id}"
+        return tr("Cashback of {batch}", batch=row.batch_id)
     return str(row.description or row.transaction_type.replace("_", " ").capitalize())

@@ -7,12 +7,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
+from cashback.database import events
 from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.people import check_id, ensure_users
 from cashback.database.tables import is_requested, is_untold, withdrawal_additions, withdrawals
 from cashback.database.wallets import moves
 from cashback.domain.errors import CashbackError, StaleBatchError, WithdrawalRefusedError
-from cashback.domain.money import dollars
+from cashback.domain.events import Event
+from cashback.domain.languages import tr
+from cashback.domain.money import dollars, recorded_dollars
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 
 REQUESTED: Final = "withdrawal_requested"
@@ -37,12 +40,17 @@ def request(
     """
     check_id(user_id, "Member")
     if cents <= 0:
-        raise WithdrawalRefusedError(f"{dollars(cents)} is not an amount to withdraw; name more than $0.00.")
+        shown = {"amount": dollars(cents), "nothing": dollars(0)}
+        raise WithdrawalRefusedError(tr("{amount} is not an amount to withdraw; name more than {nothing}.", **shown))
     ensure_users(connection, [user_id], now)
     waiting = open_of(connection, user_id)
     if waiting is not None:
         raise WithdrawalRefusedError(
-            f"Withdrawal {waiting.number} of {dollars(waiting.amount_cents)} is still open; wait for it, or cancel it."
+            tr(
+                "Withdrawal {number} of {amount} is still open; wait for it, or cancel it.",
+                number=waiting.number,
+                amount=dollars(waiting.amount_cents),
+            )
         )
     needs_two = why_two(cents, approval_threshold_cents)
     # Chosen here rather than by the database: the transaction's text needs it before the row exists.
@@ -72,6 +80,8 @@ def request(
     details = {"withdrawal": number, "user_id": user_id, "amount_cents": cents, "method": method}
     details |= {"why_two": needs_two, "destination": fingerprint(destination)}
     add_entry(connection, at=now, actor=actor, action=REQUESTED, details=details)
+    asked = {"withdrawal": number, "user_id": user_id, "amount_cents": cents}
+    events.record(connection, Event.WITHDRAWAL_REQUESTED, **asked, now=now)
     return find(connection, number)
 
 
@@ -114,6 +124,8 @@ def add(
         raise StaleBatchError(f"Withdrawal {waiting.number} changed in the meantime; nothing was added to it.")
     details = {"withdrawal": waiting.number, "transaction": debit, "user_id": waiting.user_id, "amount_cents": cents}
     add_entry(connection, at=now, actor=actor, action=RAISED, details=details | {"why_two": needs_two})
+    asked = {"withdrawal": waiting.number, "user_id": waiting.user_id, "amount_cents": total}
+    events.record(connection, Event.WITHDRAWAL_REQUESTED, **asked, now=now)
     return find(connection, waiting.number)
 
 
@@ -132,7 +144,7 @@ def why_two(cents: int, threshold_cents: int | None) -> str | None:
     """Return the reason if an amount needs two admins."""
     if threshold_cents is None or abs(cents) < threshold_cents:
         return None
-    return f"From {dollars(threshold_cents)} on, two admins must approve."
+    return f"From {recorded_dollars(threshold_cents)} on, two admins must approve."
 
 
 def fingerprint(destination: str | None) -> str | None:

@@ -59,6 +59,20 @@ async def test_member_with_an_id_of_nineteen_digits_has_a_page(site: DashboardFi
         assert (await browser.post(f"/referrers/{newer}/blacklist"))[0] == 303
 
 
+async def test_refused_form_keeps_what_was_typed(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    async with site.signed_in() as browser:
+        status, text = await browser.post("/batches", referrer_id='12"34')
+        assert status == 400
+        assert 'action="/batches"' in text
+        assert 'name="referrer_id" value="12&#34;34"' in text
+        status, text = await browser.post("/orders/1001", what="assign", shop="main", value="nobody", reason="a friend")
+        assert status == 400
+        assert all(f'value="{typed}"' in text for typed in ("nobody", "a friend", "assign", "main"))
+        status, text = await browser.post("/batches/1/confirm")
+        assert (status, "Send again" in text) == (404, False)
+
+
 async def test_reversed_payout_is_shown_with_what_is_left(site: DashboardFixture) -> None:
     await site.ledger.earn(5, 100)
     await site.ledger.earn(6, 50)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import anyio
 import pytest
@@ -14,10 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cashback.database import Database
+from cashback.database.integrity import reconciliation
 from cashback.database.payouts import proposals
 from cashback.database.referral_program import refunds
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
 from cashback.database.referral_program.referrals import create_referrals
+from cashback.database.referral_program.shop_refunds import receive_refunds
+from cashback.database.referral_program.unmatched import UnmatchedPurchase, assign, record_unmatched
 from cashback.database.referral_program.waiting import count_waiting
 from cashback.domain.earning import EarningDates, Origin
 from cashback.domain.errors import RefundRefusedError
@@ -84,6 +88,62 @@ def test_any_order_of_arrival_earns_the_same(
             path = Path(folder) / "ledger.db"
             copyfile(new_ledger, path)
             assert anyio.run(_arrive, path, steps, (purchases, days, earn_before)) == expected
+
+
+refunded = st.lists(st.tuples(st.integers(0, 7), st.integers(1, 10**6)), max_size=4)
+
+
+@settings(max_examples=15, deadline=None)
+@given(bought, referred, refunded, st.permutations(["purchases", "guests", "referrals", "refunds", "refunds"]))
+def test_refunds_and_guests_may_arrive_in_any_order_too(
+    new_ledger: Path,
+    purchases: list[Bought],
+    days: dict[int, int],
+    refunds_of: list[tuple[int, int]],
+    steps: list[str],
+) -> None:
+    """Every second purchase is a guest's, who is known last; each refund is reported twice."""
+    by_order: dict[int, int] = {}
+    for order, cents in refunds_of:
+        by_order[order] = by_order.get(order, 0) + cents
+    kept = [
+        (buyer, cents - min(by_order.get(order, 0), cents), ago) for order, (buyer, cents, ago) in enumerate(purchases)
+    ]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.db"
+        copyfile(new_ledger, path)
+        found = anyio.run(_arrive_with_refunds, path, steps, (purchases, days, refunds_of))
+    assert found == _by_hand(kept, days, 0)
+
+
+async def _arrive_with_refunds(path: Path, steps: Sequence[str], facts: tuple[Any, Any, Any]) -> dict[int, int]:
+    purchases, days, refunds_of = facts
+    orders = [(str(n), buyer, cents, FRIDAY - ago * DAY) for n, (buyer, cents, ago) in enumerate(purchases)]
+    pairs = [(1, buyer) for buyer in days]
+    moments = [FRIDAY - days[buyer] * DAY for buyer in days]
+    given_back = [
+        refunds.Refund(order_id=str(order), amount_cents=cents, refund_id=f"R{n}")
+        for n, (order, cents) in enumerate(refunds_of)
+    ]
+    async with Database(path, clock=Clock(), inline=True) as database:
+        for step in steps:
+            if step == "referrals":
+                await database.write(create_referrals, pairs, FRIDAY, referred_at=moments)
+            elif step == "refunds":
+                await database.write(receive_refunds, given_back, actor="shop", now=FRIDAY)
+            elif step == "purchases":
+                some = [Purchase(*order) for order in orders[::2]]
+                await database.write(record_purchases, some, RATE_PPM, FRIDAY)
+            else:
+                guests = [UnmatchedPurchase(order, cents, at) for order, _, cents, at in orders[1::2]]
+                await database.write(record_unmatched, guests, RATE_PPM, FRIDAY)
+        for order, buyer, _, _ in orders[1::2]:
+            await database.write(assign, order, buyer, actor="cli", now=FRIDAY)
+        assert (await database.read(reconciliation.verify)).breaches == ()
+        return {
+            one["referred_user_id"]: one["cashback_earned_cents"] * 10**6 + one["cashback_carry_ppm"]
+            for one in await database.get_referrals(1)
+        }
 
 
 async def test_referral_of_another_bot_counts_purchases_at_the_next_proposal(till: LedgerFixture) -> None:
