@@ -38,6 +38,7 @@ from cashback.dashboard.snapshot import Snapshot
 from cashback.dashboard.wallets import WalletsPage
 from cashback.dashboard.withdrawals import WithdrawalsPage
 from cashback.database import Database
+from cashback.domain.ports import Page
 from cashback.services import AdminService
 from cashback.settings import Settings
 
@@ -62,6 +63,7 @@ class Dependencies:
     waiting: Callable[[], int]
     metrics: Metrics
     is_paying: Callable[[], bool] | None = None
+    pages: tuple[Page, ...] = ()
     is_worker: bool = False
 
 
@@ -100,7 +102,9 @@ class Dashboard:
             self._shop_intake,
             Description(database, settings),
         )
-        self._routes = operations if dependencies.is_worker else (*pages_and_intake, *operations)
+        self._routes: tuple[Page, ...] = (
+            operations if dependencies.is_worker else (*pages_and_intake, *dependencies.pages, *operations)
+        )
         self.listening = anyio.Event()
 
     def _metrics_page(
