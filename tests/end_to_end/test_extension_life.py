@@ -190,6 +190,7 @@ async def test_a_host_that_is_killed_in_mid_batch_goes_on_at_its_next_start(
         summary = await confirmed(town)
         await until(lambda: town.credited() >= 1, PATIENCE_SECONDS)
         first.kill()
+        await until(lambda: town.sandbox.gateway.connected == 0)
     async with process(tmp_path / "host", town):
         await town.shows(summary, COMPLETE, seconds=PATIENCE_SECONDS)
     assert [town.till.balance(each.id) for each in people] == [CENTS] * PEOPLE
