@@ -5,6 +5,7 @@ next to it is merged over it. Secrets come from the environment and from files o
 line that names the file, the key, its value and what it may be.
 """
 
+import base64
 import json
 import os
 import re
@@ -37,6 +38,7 @@ from cashback.config_files import (
 )
 from cashback.domain import entry_points, similar_names
 from cashback.domain.earning import EarningDates
+from cashback.domain.events import Event
 from cashback.domain.languages import Replaced, fault_of, languages, sentences
 from cashback.domain.money import DOLLARS, ENGLISH, MoneyStyle, is_currency, locale_of
 
@@ -48,12 +50,17 @@ PPM_PER_PERCENT: Final = 10_000
 SMALLEST_PERCENT: Final = Decimal("0.0001")
 TOKEN_KEYS: Final = ("token", "bot_token", "discord_token")
 INTAKE_KEY_PREFIX: Final = "CASHBACK_INTAKE_KEY_"
+WEBHOOK_SECRET_PREFIX: Final = "CASHBACK_WEBHOOK_SECRET_"  # noqa: S105 -- a name
+MOST_WEBHOOKS: Final = 10
+WEBHOOK_KEYS: Final = frozenset({"url", "events", "private"})
+WEBHOOK: Final = re.compile(r"[a-z0-9_]{1,40}")
+WEBHOOK_SECRET_BYTES: Final = (24, 64)
 WITHDRAWAL_KEYS: Final = "CASHBACK_WITHDRAWAL_KEYS"
 SHOP_SECRET_PREFIX: Final = "CASHBACK_SHOP_"  # noqa: S105 -- a variable's name
 EMAIL_KEY: Final = "CASHBACK_EMAIL_KEY"
 SECRETS: Final = (
     *("DISCORD_TOKEN", "CASHBACK_METRICS_TOKEN", "CASHBACK_DATABASE", WITHDRAWAL_KEYS, INTAKE_KEY_PREFIX),
-    *(SHOP_SECRET_PREFIX, EMAIL_KEY),
+    *(SHOP_SECRET_PREFIX, EMAIL_KEY, WEBHOOK_SECRET_PREFIX),
 )
 """Variables that may also be files: each by its name with _FILE, and in systemd's folder of credentials."""
 
@@ -342,6 +349,25 @@ class WithdrawalSettings(_OwnSection):
     erase_days: Annotated[StrictInt, _whole(1, 3_650, " of days")] = 30
 
 
+class WebhookSettings(_OwnSection):
+    """A program that gets events: its address, and which events. Only a `private` one may be on no public address."""
+
+    url: str
+    events: tuple[Event, ...] = tuple(Event)
+    private: StrictBool = False
+    secrets: tuple[SecretStr, ...] = ()
+    """They come from the environment."""
+
+
+def _to_webhooks(value: object) -> object:
+    """Accept names of webhooks, each with its address, events, and whether it is private."""
+    if not isinstance(value, dict) or len(value) > MOST_WEBHOOKS:
+        raise ValueError
+    if not all(WEBHOOK.fullmatch(name) and _is_webhook(target) for name, target in value.items()):
+        raise ValueError
+    return value
+
+
 def _to_shop_currency(value: object) -> object:
     return None if value is None else _to_currency(value)
 
@@ -351,6 +377,16 @@ def _to_link(value: object) -> object:
     if value is not None and not (isinstance(value, str) and len(value) <= LONGEST_LINK and _is_web_address(value)):
         raise ValueError
     return value
+
+
+def _is_webhook(target: object) -> bool:
+    if not isinstance(target, dict) or not target.keys() <= WEBHOOK_KEYS:
+        return False
+    url, events = target.get("url"), target.get("events", list(Event))
+    if not isinstance(url, str) or not _is_web_address(url) or "@" in url or "#" in url:
+        return False
+    is_known = isinstance(events, list) and events != [] and all(each in list(Event) for each in events)
+    return is_known and (url.startswith("https:") or target.get("private") is True)
 
 
 def _to_shops(value: object) -> object:
@@ -410,6 +446,14 @@ class Settings(_Section):
     referral_settings: ReferralSettings = ReferralSettings()
     dashboard: DashboardSettings = DashboardSettings()
     withdrawals: WithdrawalSettings = WithdrawalSettings()
+    webhooks: Annotated[
+        Mapping[str, WebhookSettings],
+        BeforeValidator(_to_webhooks),
+        Field(
+            description="an object of at most 10 names of small letters, digits and underscores, each with url (https,"
+            " or http if private is true), and if wanted events and private"
+        ),
+    ] = Field(default_factory=dict)
     disabled_commands: Annotated[
         tuple[Annotated[StrictStr, Field(max_length=32)], ...],
         Field(max_length=32, description="a list of names of commands, each without its prefix"),
@@ -531,6 +575,7 @@ def _validated(
     ours["discord_api_url"] = _api_url(variables.get("DISCORD_API_URL", "").strip())
     ours["intake_keys"] = _intake_keys(variables)
     ours["metrics_token"] = variables.get("CASHBACK_METRICS_TOKEN", "").strip() or None
+    secrets = _webhook_secrets(variables)
     ours["withdrawal_keys"] = tuple(variables.get(WITHDRAWAL_KEYS, "").split())
     ours["shop_secrets"] = _shop_secrets(variables)
     ours["email_key"] = _email_key(variables.get(EMAIL_KEY, "").strip())
@@ -541,6 +586,10 @@ def _validated(
         loaded = Settings.model_validate(ours)
     except ValidationError as error:
         raise SettingsError(_one_line(files, error)) from error
+    signed = {
+        name: each.model_copy(update={"secrets": secrets.get(name, ())}) for name, each in loaded.webhooks.items()
+    }
+    loaded = loaded.model_copy(update={"webhooks": signed})
     wrong = everyone_in_roles(loaded.role_ids, loaded.guild_ids) or _wrong_shop(loaded)
     if wrong is not None:
         raise SettingsError(f"{next(iter(files)).name}: {wrong}")
@@ -655,6 +704,35 @@ def _secrets_by_name(environ: Mapping[str, str], prefix: str, length: int) -> di
                 )
             keys[name] = secrets
     return keys
+
+
+def _webhook_secrets(environ: Mapping[str, str]) -> dict[str, tuple[SecretStr, ...]]:
+    """Read webhooks' secrets: CASHBACK_WEBHOOK_SECRET_SHOP holds those of the webhook "shop", two while they change."""
+    found = {}
+    for variable, value in environ.items():
+        name = variable.removeprefix(WEBHOOK_SECRET_PREFIX).lower()
+        if variable.startswith(WEBHOOK_SECRET_PREFIX) and name and value.strip():
+            found[name] = tuple(map(SecretStr, value.split()))
+            try:
+                keys = [decoded_secret(each) for each in value.split()]
+            except ValueError:
+                keys = []
+            if not 1 <= len(keys) <= 2 or not all(_is_long_enough(key) for key in keys):  # noqa: PLR2004 -- old and new
+                raise SettingsError(
+                    f"{variable} may be one secret, or two with a space between, each whsec_ and the base64 of 24 to 64"
+                    " bytes (docs/howto/withdrawals.md)."
+                )
+    return found
+
+
+def _is_long_enough(key: bytes) -> bool:
+    least, most = WEBHOOK_SECRET_BYTES
+    return least <= len(key) <= most
+
+
+def decoded_secret(secret: str) -> bytes:
+    """Return the key of a webhook's secret. Raises ValueError if it is not base64."""
+    return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
 
 
 def shop_variable(name: str) -> str:

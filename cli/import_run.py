@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from cashback.database.referral_program import intakes
+from cashback.database.referral_program import intakes, kept_refunds
 from cashback.database.referral_program.people import strangers_among
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
 from cashback.database.referral_program.referrals import create_referrals, referrers_of
@@ -107,7 +107,7 @@ class ImportRun:
 
     def finish(self, connection: Any, tallies: Tallies) -> None:  # noqa: ANN401 -- as above
         """Store what the intake brought, with its audit entry; of one that brought nothing, nothing stays."""
-        rows = sum(tally.rows_taken for tally in tallies.values())
+        rows = sum(tally.rows_taken for tally in tallies.values()) + kept_refunds.count_of(connection, self.number)
         cents = sum(tally.imported_cents + tally.waiting.cents for tally in tallies.values())
         totals = intakes.IntakeTotals(digest=self.digest, rows=rows, cents=cents)
         intakes.finish(connection, self.number, totals, actor="cli", now=self.now)

@@ -380,6 +380,7 @@ SQLITE, POSTGRESQL = "sqlite", "postgresql"
 ON_BOTH: Final = (
     "tests/cashback/background/test_lease",
     "tests/cashback/database/",
+    "tests/cashback/events/",
     "tests/cashback/services/",
     "tests/end_to_end/test_each_command_once",
     "tests/end_to_end/test_two_bots",

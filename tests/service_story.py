@@ -9,13 +9,15 @@ from typing import Any, Final
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from cashback.database import Database
+from cashback.database import Database, events
 from cashback.database.dialect import Location
+from cashback.database.queries import member_names
 from cashback.database.referral_program import undoing
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
 from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.domain.errors import CashbackError
+from cashback.domain.events import Event
 from cashback.services import Actor, AdminService, Source
 from cashback.settings import ReferralSettings, RoleIds, Settings, WithdrawalSettings
 from tests.conftest import Clock, LedgerFixture, raw, run_batches
@@ -194,8 +196,10 @@ class Story:
         self.told.append(await service.miss_slot(paid_at + timedelta(weeks=1), "late"))
 
     async def sign_ins(self) -> None:
-        """Sign in by a link, once, and out."""
+        """Sign in by a link, once, and out; the bot notes the admin's name."""
         service = self.service
+        await self.database.write(member_names.keep, 7, "Ada", now=self.clock())
+        self.told.append((await self.database.read(member_names.find, [7]))[7].name)
         token = (await service.issue_link(ADA)).rpartition("/")[2]
         self.told.append(await service.redeem_link(token))
         await self.tell(service.redeem_link(token))
@@ -224,6 +228,24 @@ class Story:
         await self.tell(service.pay_withdrawal(EVE, asked.number, reference="T-1"))
         self.clock.advance(timedelta(days=40).total_seconds())
         self.told.append(await service.erase_destinations())
+        await self.payouts_sent_on(member)
+
+    async def payouts_sent_on(self, member: int) -> None:
+        """Send a member's payouts each time, list them for a bank, and send a failed event again."""
+        service = self.service
+        await self.database.write(events.put_in_force, {"shop": list(Event)}, now=self.clock())
+        await service.send_each_time(member, "paypal", "bob@example.org")
+        for cents in (300, 200):
+            await self.till.earn(member, cents)
+            await self.till.pay(target_user_id=member)
+            self.told.append([each.amount_cents for each in await service.send_new_payouts()])
+        self.told.append(len(await service.withdrawals_to_transfer(ADA)))
+        await service.stop_sending(member)
+        delivery, *_ = await self.database.read(events.newest, limit=1)
+        await self.database.write(
+            events.settle, delivery.number, error="it answered 410", now=self.clock(), is_final=True
+        )
+        await service.retry_delivery(ADA, delivery.number)
 
     async def orders(self) -> None:
         """Have orders wait, assign one, correct it, undo a delivery, and win a dispute that came too early."""

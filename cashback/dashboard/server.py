@@ -36,6 +36,7 @@ from cashback.dashboard.shop_intake import ShopIntake
 from cashback.dashboard.sign_in import SignIn
 from cashback.dashboard.snapshot import Snapshot
 from cashback.dashboard.wallets import WalletsPage
+from cashback.dashboard.webhooks import WebhooksPage
 from cashback.dashboard.withdrawals import WithdrawalsPage
 from cashback.database import Database
 from cashback.domain.ports import Page
@@ -93,6 +94,7 @@ class Dashboard:
             SchedulePage(database, service),
             SettingsPage(database, service, settings),
             WalletsPage(database),
+            WebhooksPage(database, service),
             WithdrawalsPage(database, service),
             OrdersPage(database, service),
             DeliveriesPage(database, service),

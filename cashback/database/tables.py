@@ -36,6 +36,7 @@ from sqlalchemy import (
     text,
 )
 
+from cashback.domain.events import EventStatus
 from cashback.domain.model import (
     Absence,
     BatchMode,
@@ -751,6 +752,36 @@ auto_withdrawals = Table(
     sqlite_with_rowid=False,
 )
 
+webhooks = Table(
+    "cashback_webhooks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # The events that it gets, separated by spaces.
+    Column("events", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+webhook_deliveries = Table(
+    "cashback_webhook_deliveries",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("webhook", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+    Column("batch_number", BigInteger),
+    Column("withdrawal_number", BigInteger),
+    Column("happened_at", Moment, nullable=False),
+    Column("status", Text, nullable=False, server_default="queued"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", Moment),
+    Column("last_error", Text),
+    Column("settled_at", Moment),
+    _one_of("status", EventStatus),
+    CheckConstraint("(batch_number IS NULL) <> (withdrawal_number IS NULL)", name="about_one_thing"),
+    sqlite_autoincrement=True,
+)
+
 wallet_adjustments = Table(
     "cashback_wallet_adjustments",
     metadata,
@@ -893,6 +924,7 @@ is_settled = notifications.c.status != literal_column("'queued'")
 is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status in ("proposed", "approved", "running")])
 # As one text, so that SQLite sees the index's condition in the query.
 is_untold = literal_column("coalesce(told_status, '') <> status", Boolean)
+is_delivery_queued = webhook_deliveries.c.status == literal_column("'queued'")
 is_requested = withdrawals.c.status == literal_column("'requested'")
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
 is_upkeep = literal_column("action IN ('backup_made', 'head_posted')", Boolean)
@@ -948,6 +980,9 @@ INDEXES: Final = (
     # A running bot asks for both every second.
     _index("withdrawals_untold", withdrawals.c.number, where=is_untold),
     _index("withdrawals_to_erase", withdrawals.c.decided_at, where=withdrawals.c.destination.is_not(None)),
+    _index(
+        "webhook_deliveries_queued", webhook_deliveries.c.webhook, webhook_deliveries.c.id, where=is_delivery_queued
+    ),
     _index("withdrawal_additions_by_number", withdrawal_additions.c.number),
     _index("withdrawals_by_user", withdrawals.c.user_id, withdrawals.c.number),
     _index("member_names_searched", member_names.c.searched_name),

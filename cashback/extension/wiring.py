@@ -43,6 +43,7 @@ from cashback.database.fenced import FencedDatabase
 from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import CashbackError
 from cashback.domain.ports import Messenger, Observer
+from cashback.events import EventDispatcher
 from cashback.extend import Additions
 from cashback.extension.guards import GuardedMessenger, GuardedObservers
 from cashback.services import AdminService
@@ -74,6 +75,7 @@ class Services:
     outbox_dispatcher: OutboxDispatcher
     note_sender: NoteSender
     withdrawal_notes: WithdrawalNotes
+    event_dispatcher: EventDispatcher
     daily_verify: DailyVerify | None
     summary_updater: SummaryUpdater
     membership_check: MembershipCheck | None
@@ -213,6 +215,7 @@ class Services:
             scheduler=scheduler,
             outbox_dispatcher=outbox_dispatcher,
             note_sender=note_sender,
+            event_dispatcher=EventDispatcher(database, settings.webhooks),
             withdrawal_notes=WithdrawalNotes(database, service, note_sender),
             daily_verify=build_daily_verify(settings, database, service, lines),
             summary_updater=summary_updater,
@@ -244,6 +247,7 @@ class Services:
             duties.start_soon(self.runner.run, name="runner")
             duties.start_soon(self.scheduler.run, name="weekly batch")
             duties.start_soon(self.recovery.run, self.runner.submit, name="recovery")
+            duties.start_soon(self.event_dispatcher.run, name="webhooks")
             duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
             if self.daily_verify is not None:

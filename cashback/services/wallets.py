@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from cashback.database import events
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.errors import CashbackError, NotAllowedError, WithdrawalRefusedError
 from cashback.domain.languages import tr
@@ -216,6 +217,11 @@ class Wallets(Service):
             )
         await self._database.write(withdrawals.record_export, ready, actor=str(actor), now=self._database.now())
         return listed
+
+    async def retry_delivery(self, actor: Actor, number: int) -> None:
+        """Queue an event again that a webhook did not take. Raises NotAllowedError or StaleBatchError."""
+        await self.require_admin(actor, f"send the event {number} again")
+        await self._database.write(events.retry, number, actor=str(actor), now=self._database.now())
 
     def destination_of(self, withdrawal: Withdrawal) -> str | None:
         """Decrypt where a withdrawal goes to, for admins only; None if it has none or it was erased."""

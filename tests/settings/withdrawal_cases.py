@@ -61,3 +61,11 @@ async def destinations_erased_after_hours_and_days(world: World) -> object:
         world.clock.advance(seconds)
         erased.append(await service.erase_destinations())
     return erased
+
+
+@setting("webhooks", ({}, 0), ({"shop": {"url": "https://shop.example.org/events"}}, 1))
+async def deliveries_queued_for_a_payout(world: World) -> object:
+    await (await world.services()).event_dispatcher.put_in_force()
+    await world.till.earn(MEMBER, 500)
+    await world.till.pay()
+    return len(world.till.rows("SELECT 1 FROM cashback_webhook_deliveries"))

@@ -29,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 
+from cashback.database import events
 from cashback.database.dialect import goes_on_beside_others
 from cashback.database.errors import RowRefusedError
 from cashback.database.payouts import batches, shares
@@ -104,6 +105,7 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
     connection.execute(_mark_referrals_paid(), values)
     connection.execute(_raise_balances(), values)
     connection.execute(_queue_notifications(), values)
+    events.record_chunk(connection, values)
     connection.execute(_settle_credited(), values)
     skipped = connection.execute(_settle_skipped(), values).rowcount
     return ChunkCredited(

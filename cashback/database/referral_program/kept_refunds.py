@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from cashback.database.bulk import among, is_among
 from cashback.database.dialect import insert_unless_there
@@ -40,6 +40,12 @@ def keep(
         "intake_number": origin.intake_number,
     }
     connection.execute(insert_unless_there(connection, kept_refunds).values(**values))
+
+
+def count_of(connection: Connection, intake_number: int) -> int:
+    """Count the refunds that an import or delivery brought and that were not kept before."""
+    query = select(func.count()).select_from(kept_refunds).where(kept_refunds.c.intake_number == intake_number)
+    return int(connection.scalars(query).one())
 
 
 def is_given_back(connection: Connection, source: str, refund_id: str) -> bool:

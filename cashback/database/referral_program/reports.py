@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from cashback.database.referral_program import intakes, shop_refunds, unmatched
+from cashback.database.referral_program import intakes, kept_refunds, shop_refunds, unmatched
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, RecordedPurchase
-from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome
+from cashback.database.referral_program.refunds import RecordedRefund, Refund
 from cashback.database.referral_program.shop_refunds import Answer
 from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.domain.earning import ANY_TIME, MAIN, EarningDates, Origin
@@ -64,11 +64,12 @@ def report_refunds(
     number = intakes.begin(connection, source=MAIN, kind=DELIVERY, actor=actor, now=now)
     origin = Origin(intake_number=number)
     answers = shop_refunds.receive_refunds(connection, reported, actor=actor, now=now, origin=origin, dates=dates)
-    new = [one for one in answers if isinstance(one, RecordedRefund) and one.outcome is not RefundOutcome.REPEATED]
-    totals = intakes.IntakeTotals(digest=digest, rows=len(new), cents=sum(one.amount_cents for one in new))
+    changed = [one for one in answers if isinstance(one, RecordedRefund) and one.outcome in shop_refunds.CHANGES]
+    rows = len(changed) + kept_refunds.count_of(connection, number)
+    totals = intakes.IntakeTotals(digest=digest, rows=rows, cents=sum(one.amount_cents for one in changed))
     facts = {}
-    if len(new) == len(reported) == 1:
-        [one] = new
+    if len(changed) == len(reported) == 1:
+        [one] = changed
         facts = {
             "refund_id": one.refund_id,
             "order_id": one.order_id,

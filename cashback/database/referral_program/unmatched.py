@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, Row, delete, exists, insert, select
 
 from cashback.database.audit_log import add_entry
-from cashback.database.bulk import among, is_among
+from cashback.database.bulk import among, execute_many, is_among
 from cashback.database.referral_program.people import check_id
 from cashback.database.referral_program.purchases import (
     REPEATED,
@@ -73,12 +73,39 @@ def record_unmatched(
     )
     there.update(connection.scalars(query, among(keys)))
     are_new = []
+    rows, hints = [], []
     for key, purchase in zip(keys, purchases, strict=True):
         are_new.append(key not in there)
-        if key not in there:
-            there.add(key)
-            _record(connection, key, purchase, rate_ppm, now, days, origin)
+        if key in there:
+            continue
+        there.add(key)
+        _require_hashes(purchase)
+        hints += [(hint, origin.source, key) for hint in dict.fromkeys(purchase.hints)]
+        bought = (purchase.amount_cents, rate_ppm, purchase.purchased_at or now)
+        rows.append((origin.source, key, *bought, now, now + timedelta(days=days), origin.intake_number))
+    execute_many(connection, _WAIT, _WAIT_COLUMNS, rows)
+    execute_many(connection, _HINT_AT, ("hint", "source", "order_id"), hints)
     return are_new
+
+
+_WAIT: Final = insert(unmatched_purchases)
+_WAIT_COLUMNS: Final = (
+    "source",
+    "order_id",
+    "amount_cents",
+    "rate_ppm",
+    "purchased_at",
+    "recorded_at",
+    "waits_until",
+    "intake_number",
+)
+_HINT_AT: Final = insert(unmatched_hints)
+
+
+def _require_hashes(purchase: UnmatchedPurchase) -> None:
+    if any(not _HINT.fullmatch(hint) for hint in purchase.hints):
+        message = f"A hint of order {purchase.order_id} is not a keyed hash of 64 hexadecimal digits."
+        raise ValueError(message)
 
 
 def record_reported(
@@ -105,33 +132,6 @@ def record_reported(
         next(of_members) if isinstance(purchase, Purchase) else WAITING if next(of_guests) else REPEATED
         for purchase in reported
     ]
-
-
-def _record(
-    connection: Connection,
-    key: str,
-    purchase: UnmatchedPurchase,
-    rate_ppm: int,
-    now: datetime,
-    days: int,
-    origin: Origin,
-) -> None:
-    if any(not _HINT.fullmatch(hint) for hint in purchase.hints):
-        message = f"A hint of order {purchase.order_id} is not a keyed hash of 64 hexadecimal digits."
-        raise ValueError(message)
-    values = {
-        "source": origin.source,
-        "order_id": key,
-        "amount_cents": purchase.amount_cents,
-        "rate_ppm": rate_ppm,
-        "purchased_at": purchase.purchased_at or now,
-        "recorded_at": now,
-        "waits_until": now + timedelta(days=days),
-        "intake_number": origin.intake_number,
-    }
-    connection.execute(insert(unmatched_purchases).values(**values))
-    for hint in dict.fromkeys(purchase.hints):
-        connection.execute(insert(unmatched_hints).values(hint=hint, source=origin.source, order_id=key))
 
 
 def _forget_hints(connection: Connection, now: datetime) -> None:

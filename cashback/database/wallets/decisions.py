@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, select, update
 
+from cashback.database import events
 from cashback.database.audit_log import add_entry
 from cashback.database.tables import is_requested, withdrawals
 from cashback.database.wallets import moves
 from cashback.database.wallets.withdrawals import find
 from cashback.domain.errors import NotAllowedError, SecondApproverError, StaleBatchError
+from cashback.domain.events import Event
 from cashback.domain.money import dollars
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 
@@ -21,6 +23,12 @@ PAID: Final = "withdrawal_paid"
 DECLINED: Final = "withdrawal_declined"
 CANCELLED: Final = "withdrawal_cancelled"
 ERASED: Final = "withdrawal_destinations_erased"
+EVENTS: Final = {
+    PAID: Event.WITHDRAWAL_PAID,
+    DECLINED: Event.WITHDRAWAL_DECLINED,
+    CANCELLED: Event.WITHDRAWAL_CANCELLED,
+}
+"""What other programs hear of."""
 
 
 def approve_first(
@@ -197,3 +205,6 @@ def _record(
     """Add the audit entry. It never holds the destination."""
     details = {"withdrawal": asked.number, "user_id": asked.user_id, "amount_cents": asked.amount_cents, **more}
     add_entry(connection, at=now, actor=actor, action=action, details=details)
+    if action in EVENTS:
+        about = {"withdrawal": asked.number, "user_id": asked.user_id, "amount_cents": asked.amount_cents}
+        events.record(connection, EVENTS[action], **about, now=now)

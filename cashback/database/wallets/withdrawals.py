@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
+from cashback.database import events
 from cashback.database.audit_log import add_entry
 from cashback.database.referral_program.people import check_id, ensure_users
 from cashback.database.tables import is_requested, is_untold, withdrawal_additions, withdrawals
 from cashback.database.wallets import moves
 from cashback.domain.errors import CashbackError, StaleBatchError, WithdrawalRefusedError
+from cashback.domain.events import Event
 from cashback.domain.languages import tr
 from cashback.domain.money import dollars, recorded_dollars
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
@@ -78,6 +80,8 @@ def request(
     details = {"withdrawal": number, "user_id": user_id, "amount_cents": cents, "method": method}
     details |= {"why_two": needs_two, "destination": fingerprint(destination)}
     add_entry(connection, at=now, actor=actor, action=REQUESTED, details=details)
+    asked = {"withdrawal": number, "user_id": user_id, "amount_cents": cents}
+    events.record(connection, Event.WITHDRAWAL_REQUESTED, **asked, now=now)
     return find(connection, number)
 
 
@@ -120,6 +124,8 @@ def add(
         raise StaleBatchError(f"Withdrawal {waiting.number} changed in the meantime; nothing was added to it.")
     details = {"withdrawal": waiting.number, "transaction": debit, "user_id": waiting.user_id, "amount_cents": cents}
     add_entry(connection, at=now, actor=actor, action=RAISED, details=details | {"why_two": needs_two})
+    asked = {"withdrawal": waiting.number, "user_id": waiting.user_id, "amount_cents": total}
+    events.record(connection, Event.WITHDRAWAL_REQUESTED, **asked, now=now)
     return find(connection, waiting.number)
 
 

@@ -22,6 +22,7 @@ PAGES = [
     "/withdrawals",
     "/deliveries",
     "/wallets",
+    "/webhooks",
     "/audit",
     "/settings",
 ]
@@ -42,6 +43,7 @@ ACTIONS = [
     "/schedule/pause",
     "/schedule/resume",
     "/schedule/skip",
+    "/webhooks/1/retry",
     "/schedule/unskip",
     "/settings/reload-schedule",
     "/withdrawals/1/approve",

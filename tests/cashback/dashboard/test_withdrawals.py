@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from cashback.database import events
 from cashback.database.wallets import withdrawals
+from cashback.domain.events import Event
 from tests.cashback.dashboard.conftest import ADA, VERA, DashboardFixture
 
 pytestmark = pytest.mark.anyio
@@ -112,3 +114,20 @@ async def test_admin_approves_and_does_not_pay_alone(site: DashboardFixture) -> 
             status, text = await browser.post(f"/withdrawals/{mine}/paid", reference="x")
             assert (status >= 400, expected in text) == (True, True), text
     assert site.ledger.rows("SELECT DISTINCT status FROM cashback_withdrawals") == [("requested",)]
+
+
+async def test_deliveries_are_shown_and_a_failed_one_is_sent_again_by_an_admin(site: DashboardFixture) -> None:
+    database, clock = site.ledger.database, site.ledger.clock
+    await database.write(events.put_in_force, {"shop": list(Event)}, now=clock())
+    await request(site, 5)
+    await database.write(events.settle, 1, error="it answered <410>", now=clock(), is_final=True)
+    async with site.signed_in(VERA) as browser:
+        _, text = await browser.get("/webhooks")
+        assert "payout.credited" in text
+        assert "it answered &lt;410&gt;" in text
+        assert (SECRET in text, "Send again" in text) == (False, False)
+        assert (await browser.post("/webhooks/1/retry"))[0] == 403
+    async with site.signed_in() as browser:
+        assert await browser.post("/webhooks/1/retry") == (303, "/webhooks")
+        assert (await browser.post("/webhooks/1/retry"))[0] >= 400
+    assert [row.status for row in await database.read(events.newest, limit=9)] == ["queued", "queued"]
