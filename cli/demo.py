@@ -5,10 +5,12 @@ folder.
 """
 
 import re
+import secrets
 import signal
+import socket
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +30,7 @@ from cli.options import PortOption
 from cli.output import counted, moment, say
 from cli.seed import plant, sample_members
 from sandbox import Channel, Member, Message, Sandbox
+from sandbox.shop import ShopPage
 
 DIRECT_MESSAGES_SHOWN: Final = 3
 WAIT_SECONDS: Final = 30
@@ -47,6 +50,7 @@ class DemoCommunity:
     channel: Channel
     audit: Channel
     payees: tuple[Member, ...]
+    shop: ShopPage
 
     def named(self, text: str) -> str:
         """Replace mentions by names."""
@@ -69,7 +73,10 @@ def command(
 @asynccontextmanager
 async def open_community(path: Path, port: int, **referral_settings: int) -> AsyncIterator[DemoCommunity]:
     """Create the community with its purchases, and run the bot until the end."""
-    async with Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox:
+    async with (
+        AsyncExitStack() as shops,
+        Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox,
+    ):
         role = sandbox.add_role("Admin", color=0xE67E22)
         channel, audit = sandbox.add_channel("admin"), sandbox.add_channel("audit-log")
         admin = sandbox.add_member("admin", role_ids=[role.id])
@@ -81,6 +88,9 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
         )
         for place, member in enumerate(members, start=1):
             sandbox.add_member(f"friend-{place:03}", id=member.member_id)
+        port_of_dashboard, secret = _free_port(), secrets.token_hex()
+        address = f"http://127.0.0.1:{port_of_dashboard}/api/v1/shops/store"
+        shop = await shops.enter_async_context(ShopPage(address, secret))
         settings = Settings.model_validate(
             {
                 "database": str(path),
@@ -88,6 +98,9 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
                 "role_ids": {"admin": role.id},
                 "logging_channels": {"audit": audit.id},
                 "referral_settings": {"dm_per_second": 20, **referral_settings},
+                "dashboard": {"enabled": True, "port": port_of_dashboard},
+                "shops": {"store": {"kind": "shopify", "link": shop.url}},
+                "shop_secrets": {"store": (secret,)},
                 "discord_token": sandbox.token,
                 "discord_api_url": sandbox.api_url,
             }
@@ -103,7 +116,13 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
             tasks.start_soon(bot.serve, settings, database, stop, name="bot")
             await sandbox.wait_connected()
             yield DemoCommunity(
-                sandbox=sandbox, database=database, admin=admin, channel=channel, audit=audit, payees=payees
+                sandbox=sandbox,
+                database=database,
+                admin=admin,
+                channel=channel,
+                audit=audit,
+                payees=payees,
+                shop=shop,
             )
             stop.set()
 
@@ -112,6 +131,7 @@ async def _serve(path: Path, port: int) -> int:
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_community(path, port) as community:
             say("", f"Open {community.sandbox.url}/chat/ and type {COMMAND} as admin in #admin. Ctrl-C ends it.")
+            say(f"A shop that is connected is at {community.shop.url}; members find their own links with /shop show.")
             async for _ in signals:
                 break
     return 0
@@ -129,8 +149,35 @@ async def _show_payout(path: Path, port: int) -> int:
             verdict = await community.database.read(reconciliation.verify)
             say(*(f"  {line}" for line in verdict_lines(verdict)))
             await _ask(community)
+            await _buy_in_the_shop(community)
             say("", "Try it yourself: `.venv/bin/cashback demo --serve` opens the same community as a chat page.")
     return 0 if verdict.balanced else 1
+
+
+async def _buy_in_the_shop(community: DemoCommunity) -> None:
+    """Let a new member join by a friend's code and buy by their own link; show what the friend is paid on Friday."""
+    referrer, channel = community.payees[0], community.channel
+    friend = community.sandbox.add_member("new-friend")
+    _chapter("A new friend buys in the connected shop")
+    say(f"  {friend.name}: /setref {referrer.id}")
+    await (await community.sandbox.slash(channel.id, friend.id, "setref", {"code": str(referrer.id)})).replied()
+    say(f"  {friend.name}: /shop show")
+    answer = await (await community.sandbox.slash(channel.id, friend.id, "shop show")).replied()
+    if answer is not None:
+        _show(community, answer)
+    order, outcome = await community.shop.buy(friend.id)
+    say(
+        "",
+        f"  {friend.name} pays {dollars(order.total_cents)} there. The shop delivers order {order.number}: {outcome}.",
+    )
+    pending = await community.database.get_pending_cashback_for_user(referrer.id)
+    say(f"  {referrer.name} is paid {dollars(pending['pending_cents'])} on Friday, by itself.")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def _chapter(title: str) -> None:

@@ -15,12 +15,12 @@ from cashback.database.referral_program.refunds import (
     record_refund,
 )
 from cashback.database.referral_program.shop_refunds import receive_refund
-from cashback.domain.earning import MAIN, EarningDates
+from cashback.domain.earning import MAIN, EarningDates, Origin
 from cashback.domain.money import dollars, parse_typed_dollars
 from cashback.settings import Settings
 from cashback.shops.ids import check_order_id
 from cli.context import Place, ledger
-from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, ReasonOption
+from cli.options import ConfigOption, DatabaseOption, JsonOption, OrderArgument, ReasonOption, parse_shop
 from cli.output import UsageError, say, say_json
 
 OUTCOMES: Final = {
@@ -49,6 +49,9 @@ def command(
     given_back: Annotated[
         bool, typer.Option("--given-back", help="The refund was a dispute, and the shop has won it.")
     ] = False,
+    shop: Annotated[
+        str, typer.Option("--shop", metavar="NAME", parser=parse_shop, help="The shop, if there are several.")
+    ] = MAIN,
     keep: Annotated[bool, typer.Option("--keep", help="Keep it if the purchase is not known yet.")] = False,
     reason: ReasonOption = None,
     as_json: JsonOption = False,
@@ -71,7 +74,7 @@ def command(
         raise UsageError("--in-all and --refund-id do not go together")
     if given_back and (refund_id is None or amount_cents is not None or in_all):
         raise UsageError("--given-back needs the --refund-id of the dispute, and no AMOUNT")
-    recorded = anyio.run(_record, settings, wanted, keep)
+    recorded = anyio.run(_record, settings, wanted, keep, shop)
     if as_json:
         say_json({name: fact for name, fact in asdict(recorded).items() if name != "asked_cents" or fact is not None})
     else:
@@ -88,12 +91,13 @@ def command(
     return 0
 
 
-async def _record(settings: Settings, wanted: Refund, keep: bool) -> RecordedRefund:  # noqa: FBT001 -- anyio.run passes by position
+async def _record(settings: Settings, wanted: Refund, keep: bool, shop: str) -> RecordedRefund:  # noqa: FBT001 -- anyio.run passes by position
     async with ledger(settings) as database:
         return await database.write(
             _record_or_keep,
             wanted,
             keep=keep,
+            origin=Origin(source=shop),
             now=database.now(),
             dates=settings.referral_settings.earning_dates,
         )
@@ -104,10 +108,11 @@ def _record_or_keep(
     wanted: Refund,
     *,
     keep: bool,
+    origin: Origin,
     now: datetime,
     dates: EarningDates,
 ) -> RecordedRefund:
     """Record a refund. A mistyped order id must not be kept: only `--keep` keeps one of an order that is not known."""
-    if not keep and find_order(connection, MAIN, wanted.order_id) is None:
-        return record_refund(connection, wanted, actor="cli", now=now)
-    return receive_refund(connection, wanted, actor="cli", now=now, dates=dates)
+    if not keep and find_order(connection, origin.source, wanted.order_id) is None:
+        return record_refund(connection, wanted, actor="cli", now=now, origin=origin)
+    return receive_refund(connection, wanted, actor="cli", now=now, origin=origin, dates=dates)

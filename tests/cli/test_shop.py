@@ -98,3 +98,18 @@ def test_what_cannot_be_done_is_said_in_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+async def test_refund_that_a_shop_does_not_report_is_recorded_for_it(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load(config)
+    async with ledger(settings) as database:
+        service = AdminService(database, settings, lambda _number: 0)
+        event = ShopEvent(
+            kind=EventKind.PAID, order_id="7", amount_cents=500, currency="USD", buyer_id=222222222222222222
+        )
+        await service.record_delivery("store", body=b"7", topic="paid", events=[event])
+    assert await to_thread.run_sync(run, ["refund", "7", "2.00"]) == 1
+    assert await to_thread.run_sync(run, ["refund", "7", "2.00", "--shop", "store"]) == 0
+    assert "$2.00 of order 7" in capsys.readouterr().out

@@ -39,7 +39,7 @@ def read(delivery: Delivery, _counts: Counts) -> Reading:
     if kind is EventKind.REFUNDED_IN_ALL and not sale.is_true("refunded"):
         raise UnreadableError(
             "Gumroad does not say how much of this sale was refunded: look at the sale there, and record the amount"
-            " with `cashback refund`."
+            " with `cashback refund ORDER --shop NAME`."
         )
     order_id = sale.id("sale_id")
     found = ShopEvent(

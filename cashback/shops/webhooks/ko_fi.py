@@ -61,6 +61,6 @@ KIND: Final = WebhookKind(
     steps=(
         "Ko-fi, Settings, API (ko-fi.com/manage/webhooks): write the address above as webhook URL.",
         "Below Advanced, copy the verification token into the variable below.",
-        "Ko-fi reports no refunds: record them with `cashback refund --shop NAME ORDER`.",
+        "Ko-fi reports no refunds: record them with `cashback refund ORDER --shop NAME`.",
     ),
 )
