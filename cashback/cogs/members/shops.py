@@ -7,8 +7,9 @@ from discord import app_commands
 
 from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import embeds, shop_embeds
+from cashback.domain.languages import mark, tr
+from cashback.shops.every_kind import webhook_kinds
 from cashback.shops.links import member_link
-from cashback.shops.webhooks import KINDS
 
 TRIES_PER_SECONDS: Final = (3, 60.0)
 """How often a member may try an order number; the ledger counts the tries of a day."""
@@ -17,38 +18,44 @@ TRIES_PER_SECONDS: Final = (3, 60.0)
 class ShopCommands(MemberCog):
     """The commands about shops."""
 
-    shop = app_commands.Group(name="shop", description="Your own links to the shops.", guild_only=True)
+    shop = app_commands.Group(name="shop", description=mark("Your own links to the shops."), guild_only=True)
 
-    @shop.command(name="show", description="Show your own links: what you buy by them counts for who invited you.")
+    @shop.command(
+        name="show",
+        description=mark("Show your own links: what you buy by them counts for who invited you."),
+    )
     @claimed
     async def show_links(self, interaction: discord.Interaction[Any]) -> None:
         """Show the member's link to each shop."""
         member_id = interaction.user.id
         links = {
-            name: (shop.link, member_link(shop.link, KINDS[shop.kind].parameter, member_id))
+            name: (shop.link, member_link(shop.link, webhook_kinds()[shop.kind].parameter, member_id))
             for name, shop in self._service.shops.items()
             if shop.link is not None
         }
         await interaction.followup.send(embed=shop_embeds.links(links), ephemeral=True)
 
-    @shop.command(name="link", description="Link the e-mail that you buy with, by the number of one of its orders.")
+    @shop.command(
+        name="link",
+        description=mark("Link the e-mail that you buy with, by the number of one of its orders."),
+    )
     @app_commands.describe(
-        email="The e-mail that you buy with. Only a keyed hash of it is stored.",
-        order="The number of an order that you made with it and that did not count yet.",
+        email=mark("The e-mail that you buy with. Only a keyed hash of it is stored."),
+        order=mark("The number of an order that you made with it and that did not count yet."),
     )
     @app_commands.checks.cooldown(*TRIES_PER_SECONDS)
     @claimed
     async def link_email(self, interaction: discord.Interaction[Any], email: str, order: str) -> None:
         """Link an e-mail. The answer does not depend on whether it was right: guesses must not learn anything."""
         await self._service.link_email(interaction.user.id, email, order)
-        await interaction.followup.send(embed=embeds.notice(shop_embeds.LINK_TRIED), ephemeral=True)
+        await interaction.followup.send(embed=embeds.notice(tr(shop_embeds.LINK_TRIED)), ephemeral=True)
 
-    @app_commands.command(name="claim", description="Count an order as yours that was made without your link.")
-    @app_commands.describe(order="The order's number, as the shop wrote it to you.")
+    @app_commands.command(name="claim", description=mark("Count an order as yours that was made without your link."))
+    @app_commands.describe(order=mark("The order's number, as the shop wrote it to you."))
     @app_commands.guild_only()
     @app_commands.checks.cooldown(*TRIES_PER_SECONDS)
     @claimed
     async def claim(self, interaction: discord.Interaction[Any], order: str) -> None:
         """Claim an order. The answer does not depend on whether it was right: guesses must not learn anything."""
         await self._service.claim_order(interaction.user.id, order)
-        await interaction.followup.send(embed=embeds.notice(shop_embeds.CLAIM_TRIED), ephemeral=True)
+        await interaction.followup.send(embed=embeds.notice(tr(shop_embeds.CLAIM_TRIED)), ephemeral=True)
