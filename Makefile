@@ -8,7 +8,7 @@ COMPILE = .venv-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --
 IN_ALL_CORES = --numprocesses auto --dist loadfile --no-loadscope-reorder
 WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch64 arm64 AMD64'
 
-.PHONY: demo test proof check bench simulate soak pictures run lock clean
+.PHONY: demo test proof check bench bench-peers simulate soak pictures run lock clean
 
 demo: .venv/.running
 	$(BIN)/cashback demo
@@ -30,6 +30,12 @@ check: .venv/.developing
 bench: .venv/.developing
 	$(BIN)/python -m verification.bench
 	$(BIN)/python -m verification.bench.bot_latency
+
+# The outbox beside another queue's worker, which is installed into an environment of its own.
+bench-peers: .venv/.developing
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check procrastinate==3.10.0 "psycopg[binary]==3.3.9"
+	$(BIN)/python -m verification.bench.peers --python .venv-peers/bin/python
 
 WEEKS ?= 520
 SEED ?= 1
@@ -85,4 +91,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-peers mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
