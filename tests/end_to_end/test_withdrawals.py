@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 from cashback.cogs.posts import withdrawal_notes
+from cashback.database import events
+from cashback.domain.events import Event
 from cashback.services import CLI, AdminService
 from cashback.settings import WithdrawalSettings
 from sandbox import Interaction, Member, Message
@@ -210,3 +214,24 @@ async def test_queue_shows_the_oldest_five(town: DiscordFixture) -> None:
         said = await town.say("!withdrawals")
         first = await town.sandbox.wait_for(saying("6 open withdrawals, $12.00.", "oldest 5"), after=said)
         await town.sandbox.wait_for(saying("Requested · 5"), after=first)
+
+
+async def test_destination_is_in_no_log_line_row_export_or_event(
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, logger="cashback")
+    till = town.till
+    await till.database.write(events.put_in_force, {"shop": list(Event)}, now=till.clock())
+    async with town.bot():
+        bob = await earner(town, "Bob", 500)
+        await ask(town, bob, "autowithdraw", method="paypal", to=SECRET)
+        for label, text in (("Paid", "TX-1"), ("Decline", "no such account")):
+            await withdraw(town, bob)
+            await fill(town, await queue(town), label, text)
+            await until(lambda: not till.rows("SELECT 1 FROM cashback_withdrawals WHERE status = 'requested'"))
+        await ask(town, bob, "withdraw", amount="900", method="paypal", to=SECRET)
+    assert SECRET not in caplog.text
+    tables = [name for (name,) in till.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    assert [name for name in tables if SECRET in str(till.rows(f"SELECT * FROM {name}"))] == []
+    assert SECRET not in str(await till.database.read(events.newest, limit=100))
