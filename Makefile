@@ -8,7 +8,7 @@ COMPILE = .venv-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --
 IN_ALL_CORES = --numprocesses auto --dist loadfile --no-loadscope-reorder
 WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch64 arm64 AMD64'
 
-.PHONY: demo test proof check bench simulate soak pictures run lock clean
+.PHONY: demo test proof check bench bench-peers simulate soak floods pictures run lock clean
 
 demo: .venv/.running
 	$(BIN)/cashback demo
@@ -31,6 +31,12 @@ bench: .venv/.developing
 	$(BIN)/python -m verification.bench
 	$(BIN)/python -m verification.bench.bot_latency
 
+# The outbox beside another queue's worker, which is installed into an environment of its own.
+bench-peers: .venv/.developing
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check procrastinate==3.10.0 "psycopg[binary]==3.3.9"
+	$(BIN)/python -m verification.bench.peers --python .venv-peers/bin/python
+
 WEEKS ?= 520
 SEED ?= 1
 # Years of a community on a virtual clock, with faults; prints what each year held.
@@ -40,6 +46,11 @@ simulate: .venv/.developing
 # Hours of kills, crowds and chance; writes docs/explanation/reliability.md. After a Control-C it goes on where it was.
 soak: .venv/.developing
 	$(BIN)/python -m verification.crash --keep soak.json
+
+SECONDS_EACH ?= 60
+# Floods a running bot beside a shop and a batch, a minute for each kind; fails if a promise is broken.
+floods: .venv/.developing
+	$(BIN)/python -m verification.floods --seconds $(SECONDS_EACH)
 
 # Takes the documentation's pictures anew; needs Chromium and a font with emoji.
 pictures: .venv/.developing
@@ -85,4 +96,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-peers mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

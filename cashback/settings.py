@@ -36,10 +36,10 @@ from cashback.config_files import (
     read_json,
     with_secret_files,
 )
-from cashback.domain import similar_names
+from cashback.domain import entry_points, similar_names
 from cashback.domain.earning import EarningDates
 from cashback.domain.events import Event
-from cashback.domain.languages import LANGUAGES, Replaced, fault_of, sentences
+from cashback.domain.languages import Replaced, fault_of, languages, sentences
 from cashback.domain.money import DOLLARS, ENGLISH, MoneyStyle, is_currency, locale_of
 
 __all__ = ["Settings", "SettingsError", "load"]
@@ -398,10 +398,17 @@ def _to_shops(value: object) -> object:
     return value
 
 
+def _to_shop_kind(value: object) -> object:
+    """Accept a kind of this project, or one that an installed package adds."""
+    if value not in get_args(ShopKind) and value not in entry_points.added(entry_points.SHOPS):
+        raise ValueError
+    return value
+
+
 class ShopSettings(_OwnSection):
     """A shop that reports its orders itself. Its secrets stand in the environment."""
 
-    kind: Annotated[ShopKind, Field(description=f"one of {', '.join(get_args(ShopKind))}")]
+    kind: Annotated[str, BeforeValidator(_to_shop_kind), Field(description=f"one of {', '.join(get_args(ShopKind))}")]
     currency: Annotated[
         str | None, BeforeValidator(_to_shop_currency), Field(description="the code of the ledger's currency, or null")
     ] = None
@@ -595,8 +602,8 @@ def _validated(
 def _faults_of_texts(replaced: Replaced) -> Iterator[str]:
     """Yield what is wrong with the wordings of members' sentences."""
     for language, wordings in replaced.items():
-        if language and language not in LANGUAGES:
-            yield f"{language[:20]!r} is not a language of members' texts; the languages: {', '.join(LANGUAGES)}."
+        if language and language not in languages():
+            yield f"{language[:20]!r} is not a language of members' texts; the languages: {', '.join(languages())}."
         for sentence, text in wordings.items():
             if sentence not in sentences():
                 nearest = similar_names.nearest(sentence[:200], sentences())

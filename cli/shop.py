@@ -14,7 +14,7 @@ from cashback.domain.money import dollars
 from cashback.domain.ports import NullObserver
 from cashback.domain.shop_events import EventKind
 from cashback.settings import SHOP_NAME, Settings, shop_variable
-from cashback.shops.webhooks import KINDS
+from cashback.shops.every_kind import webhook_kinds
 from cli.context import Place
 from cli.options import ConfigOption, DatabaseOption, JsonOption, LimitOption
 from cli.output import UsageError, moment, say, say_json
@@ -87,9 +87,9 @@ def _address(settings: Settings, name: str) -> str:
 def _add(settings: Settings, name: str, kind_name: str, *, as_json: bool) -> None:
     if not SHOP_NAME.fullmatch(name):
         raise CashbackError(f"{name[:40]!r} is not a shop's name: up to 30 small letters, digits and hyphens.")
-    kind = KINDS.get(kind_name)
+    kind = webhook_kinds().get(kind_name)
     if kind is None:
-        raise CashbackError(f"{kind_name[:40]!r} is not a kind of shop; the kinds: {', '.join(KINDS)}.")
+        raise CashbackError(f"{kind_name[:40]!r} is not a kind of shop; the kinds: {', '.join(webhook_kinds())}.")
     invented = secrets.token_hex(SECRET_BYTES) if kind.is_secret_invented else None
     address = _address(settings, name)
     if kind.has_secret_in_address:

@@ -41,6 +41,9 @@ FOLDERS = {path.name for path in PROJECT.iterdir() if path.is_dir() and path.nam
 NOT_OURS = {"build/", "mutants/", "discord.py"}
 """Folders that tools make, and a library."""
 
+EXAMPLE = "acme/"
+"""The package of others in the pages about extending."""
+
 THIRD_PARTY_MODULES = {"pip", "pytest", "venv", "mutmut"}
 
 
@@ -88,7 +91,9 @@ def _named_paths(text: str) -> Iterator[str]:
 def _exists(named: str, near: Path) -> bool:
     if "/" not in named:
         return named in _file_names() | NOT_OURS
-    return (PROJECT / named).exists() or (near.parent / named).exists() or named in NOT_OURS
+    return (
+        named.startswith(EXAMPLE) or (PROJECT / named).exists() or (near.parent / named).exists() or named in NOT_OURS
+    )
 
 
 def _stale(path: Path) -> list[str]:

@@ -4,8 +4,8 @@ import time
 from typing import Final
 
 FIRST: Final = 500
-LONG_SECONDS: Final = 0.25
-"""After a transaction that takes longer, the next one does not grow; after one of four times as long, it shrinks."""
+LONG_SECONDS: Final = 0.5
+"""After a transaction that takes longer, the next one does not grow; after one of twice as long, it shrinks."""
 
 QUIET_SECONDS: Final = 2.0
 """How long nobody may have waited before chunks grow again."""
@@ -26,7 +26,7 @@ class ChunkSize:
         now = time.monotonic()
         if is_awaited:
             self.now, self._quiet_since = self._first, now
-        elif seconds > 4 * LONG_SECONDS:
+        elif seconds > 2 * LONG_SECONDS:
             self.now = max(self.now // 2, self._first)
         elif seconds < LONG_SECONDS and now - self._quiet_since >= QUIET_SECONDS:
             self.now = min(2 * self.now, self._most)

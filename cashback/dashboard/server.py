@@ -39,6 +39,7 @@ from cashback.dashboard.wallets import WalletsPage
 from cashback.dashboard.webhooks import WebhooksPage
 from cashback.dashboard.withdrawals import WithdrawalsPage
 from cashback.database import Database
+from cashback.domain.ports import Page
 from cashback.services import AdminService
 from cashback.settings import Settings
 
@@ -63,6 +64,7 @@ class Dependencies:
     waiting: Callable[[], int]
     metrics: Metrics
     is_paying: Callable[[], bool] | None = None
+    pages: tuple[Page, ...] = ()
     is_worker: bool = False
 
 
@@ -102,7 +104,9 @@ class Dashboard:
             self._shop_intake,
             Description(database, settings),
         )
-        self._routes = operations if dependencies.is_worker else (*pages_and_intake, *operations)
+        self._routes: tuple[Page, ...] = (
+            operations if dependencies.is_worker else (*pages_and_intake, *dependencies.pages, *operations)
+        )
         self.listening = anyio.Event()
 
     def _metrics_page(

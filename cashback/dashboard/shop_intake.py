@@ -24,7 +24,7 @@ from cashback.database import Database
 from cashback.database.shops.deliveries import Recorded
 from cashback.services import AdminService
 from cashback.settings import Settings, ShopSettings, shop_variable
-from cashback.shops.webhooks import KINDS
+from cashback.shops.every_kind import webhook_kinds
 from cashback.shops.webhooks.kind import Counts, Delivery, Reading, StaleError, UnreadableError, UnverifiedError
 
 PATH: Final = "/api/v1/shops/"
@@ -76,7 +76,7 @@ class ShopIntake:
         source = f"{address_of(request, trusted_proxies=self._trusted_proxies)} {name}"
         if not self._refusals.has_left(source):
             raise ProblemError(TOO_MANY, "Too many deliveries from this address were refused; wait a minute.")
-        kind = KINDS[shop.kind]
+        kind = webhook_kinds()[shop.kind]
         delivery = Delivery(
             headers={key.lower(): value for key, value in request.headers.items()},
             body=await self._bodies.read(request),
@@ -98,7 +98,7 @@ class ShopIntake:
 
     async def _record(self, delivery: Delivery, name: str, shop: ShopSettings) -> web.Response:
         try:
-            reading = KINDS[shop.kind].read(delivery, Counts(shop.amount))
+            reading = webhook_kinds()[shop.kind].read(delivery, Counts(shop.amount))
         except UnreadableError as error:
             await self._service.record_delivery(
                 name, body=delivery.body, topic="unreadable", remark=str(error), is_unreadable=True

@@ -14,6 +14,7 @@ from importlib import import_module
 from string import Formatter
 from typing import Any, Final
 
+from cashback.domain import entry_points
 from cashback.domain.money import ENGLISH, amounts_in, grouped, use_locale
 
 LANGUAGES: Final = (ENGLISH, "de", "es", "pt_BR")
@@ -36,10 +37,16 @@ class _Speech:
 _speech: ContextVar[_Speech] = ContextVar("speech", default=_Speech())  # noqa: B039 -- it is frozen
 
 
+def languages() -> tuple[str, ...]:
+    """List all languages, with those that installed packages add."""
+    added = entry_points.added(entry_points.LANGUAGES)
+    return (*LANGUAGES, *(name for name in added if name not in LANGUAGES))
+
+
 def language_of(locale: str | None) -> str:
     """Return the language of a member by Discord's name of it: "de", "es-419", "pt-BR"; English if there is none."""
     name = (locale or "").replace("-", "_")
-    return next((each for each in LANGUAGES if each in {name, name.split("_", 1)[0]}), ENGLISH)
+    return next((each for each in languages() if each in {name, name.split("_", 1)[0]}), ENGLISH)
 
 
 def language() -> str:

@@ -1,8 +1,8 @@
 """Interfaces that the pipeline needs: a clock, a messenger for direct messages, an observer of runs."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from cashback.domain.model import BatchReport, ChunkCredited, Delivery, PayoutNotice
 
@@ -39,6 +39,14 @@ class Observer(Protocol):
 
     async def interrupted(self, batch_number: int, reason: str) -> None:
         """Handle that a run ended early; the batch stays `running` in the database and can be resumed."""
+        ...
+
+
+class Page(Protocol):
+    """A part of the dashboard."""
+
+    def routes(self) -> Iterable[Any]:
+        """List the addresses, as aiohttp's route definitions."""
         ...
 
 

@@ -201,6 +201,7 @@ class Services:
             waiting=lambda: runner.unsettled,
             metrics=metrics,
             is_paying=lambda: lease.is_held,
+            pages=additions.pages,
         )
         withholds_leavers = settings.referral_settings.leaver_policy == "hold"
         return cls(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cashback.shops.answers import Answers
 from cashback.shops.chunks import PurchaseFile, ReferralFile
-from cashback.shops.kinds import recognise
+from cashback.shops.every_kind import recognise
 from cashback.shops.known import known_of
 from cashback.shops.plain import PURCHASES, REFERRALS, purchases_of, referrals_of
 from cashback.shops.tables import open_table

@@ -171,6 +171,11 @@ class Scene:
         self.town.adjust(batch_hour_utc=self.town.settings.referral_settings.batch_hour_utc + 1)
         return {}
 
+    async def bought(self) -> Options:
+        """Name an order that a member made."""
+        await self.town.till.earn((await self.referrer()).id, 100)
+        return {"order": "till-1"}
+
     async def skipped(self) -> Options:
         """Have the next slot skipped."""
         service = AdminService(self.town.till.database, self.town.settings, lambda _number: 0)
@@ -230,6 +235,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb help": (nothing, []),
     "sendref-cashb history": (nothing, []),
     "sendref-cashb notifications": (nothing, []),
+    "sendref-cashb order": (Scene.bought, []),
     "sendref-cashb notifications retry": (Scene.unsent, ["notifications_retried"]),
     "sendref-cashb resume": (Scene.stopped, ["batch_resumed"]),
     "sendref-cashb retry": (Scene.failed, ["retry_started"]),

@@ -183,11 +183,14 @@ async def test_a_host_that_is_killed_in_mid_batch_goes_on_at_its_next_start(
     people = await payees(town)
     with raw(town.till.location) as connection:
         for each in people[1:]:
-            connection.execute("INSERT INTO cashback_notification_preferences VALUES (?, 0)", (each.id,))
+            connection.execute(
+                "INSERT INTO cashback_notification_preferences (user_id, payout_dm) VALUES (?, 0)", (each.id,)
+            )
     async with process(tmp_path / "host", town) as first:
         summary = await confirmed(town)
         await until(lambda: town.credited() >= 1, PATIENCE_SECONDS)
         first.kill()
+        await until(lambda: town.sandbox.gateway.connected == 0)
     async with process(tmp_path / "host", town):
         await town.shows(summary, COMPLETE, seconds=PATIENCE_SECONDS)
     assert [town.till.balance(each.id) for each in people] == [CENTS] * PEOPLE

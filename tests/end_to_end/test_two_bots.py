@@ -112,7 +112,9 @@ async def payees(town: DiscordFixture, count: int, *, muted: slice) -> list[Memb
     await town.till.earn_all((each.id, 100) for each in people)
     with raw(town.till.location) as connection:
         for each in people[muted]:
-            connection.execute("INSERT INTO cashback_notification_preferences VALUES (?, 0)", (each.id,))
+            connection.execute(
+                "INSERT INTO cashback_notification_preferences (user_id, payout_dm) VALUES (?, 0)", (each.id,)
+            )
     return people
 
 

@@ -8,8 +8,8 @@ from discord import app_commands
 from cashback.cogs.members.base import MemberCog, claimed
 from cashback.cogs.texts import embeds, shop_embeds
 from cashback.domain.languages import mark, tr
+from cashback.shops.every_kind import webhook_kinds
 from cashback.shops.links import member_link
-from cashback.shops.webhooks import KINDS
 
 TRIES_PER_SECONDS: Final = (3, 60.0)
 """How often a member may try an order number; the ledger counts the tries of a day."""
@@ -29,7 +29,7 @@ class ShopCommands(MemberCog):
         """Show the member's link to each shop."""
         member_id = interaction.user.id
         links = {
-            name: (shop.link, member_link(shop.link, KINDS[shop.kind].parameter, member_id))
+            name: (shop.link, member_link(shop.link, webhook_kinds()[shop.kind].parameter, member_id))
             for name, shop in self._service.shops.items()
             if shop.link is not None
         }

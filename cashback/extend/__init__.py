@@ -1,13 +1,15 @@
 """The points to build on: what a package outside this project imports to add to the program without changing it.
 
-docs/reference/extending.md lists these names and says what may change. Everything else is private.
+`cashback.extend.shops` has those for shops. docs/reference/extending.md lists all and says what may change; everything
+else is private.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from cashback.domain.model import BatchReport, ChunkCredited, Delivery, DeliveryStatus, PayoutNotice
-from cashback.domain.ports import Messenger, Observer
+from cashback.domain.money import dollars
+from cashback.domain.ports import Messenger, Observer, Page
 
 __all__ = [
     "Additions",
@@ -17,7 +19,9 @@ __all__ = [
     "DeliveryStatus",
     "Messenger",
     "Observer",
+    "Page",
     "PayoutNotice",
+    "dollars",
 ]
 
 
@@ -26,8 +30,10 @@ class Additions:
     """Set one as `bot.cashback_additions` before the extension is loaded.
 
     `messenger` gets the messenger that sends direct messages on Discord, and returns the one that is used instead: it
-    may pass messages on to the first. `observers` are notified about the progress of every run.
+    may pass messages on to the first. `observers` are notified about the progress of every run. `pages` are
+    added to the dashboard.
     """
 
     messenger: Callable[[Messenger], Messenger] | None = None
     observers: tuple[Observer, ...] = ()
+    pages: tuple[Page, ...] = ()
