@@ -8,7 +8,7 @@ COMPILE = .venv-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --
 IN_ALL_CORES = --numprocesses auto --dist loadfile --no-loadscope-reorder
 WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch64 arm64 AMD64'
 
-.PHONY: demo test proof check bench bench-peers simulate soak pictures run lock clean
+.PHONY: demo test proof check bench bench-peers simulate soak floods pictures run lock clean
 
 demo: .venv/.running
 	$(BIN)/cashback demo
@@ -46,6 +46,11 @@ simulate: .venv/.developing
 # Hours of kills, crowds and chance; writes docs/explanation/reliability.md. After a Control-C it goes on where it was.
 soak: .venv/.developing
 	$(BIN)/python -m verification.crash --keep soak.json
+
+SECONDS_EACH ?= 60
+# Floods a running bot beside a shop and a batch, a minute for each kind; fails if a promise is broken.
+floods: .venv/.developing
+	$(BIN)/python -m verification.floods --seconds $(SECONDS_EACH)
 
 # Takes the documentation's pictures anew; needs Chromium and a font with emoji.
 pictures: .venv/.developing

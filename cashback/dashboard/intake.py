@@ -34,7 +34,8 @@ from cashback.settings import Settings
 LARGEST_BODY_BYTES: Final = 500_000
 BODY_SECONDS: Final = 10
 MAX_READING: Final = 64
-MAX_RECORDING: Final = 64
+MAX_RECORDING: Final = 256
+"""Signed requests that wait for the ledger: at 50 a second, it may stand still for five seconds."""
 REFUSALS_PER_MINUTE: Final = 60
 
 _TOO_LARGE: Final = f"The body is larger than {LARGEST_BODY_BYTES} bytes; send it in parts."

@@ -49,10 +49,15 @@ async def _roles_of(_user_id: int | None) -> frozenset[int]:
     return frozenset({ADMIN_ROLE})
 
 
-def _settings(path: Path) -> Settings:
+def free_port() -> int:
+    """Find a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        port = int(listener.getsockname()[1])
+        return int(listener.getsockname()[1])
+
+
+def _settings(path: Path) -> Settings:
+    port = free_port()
     return Settings.model_validate(
         {
             "role_ids": {"admin": ADMIN_ROLE},
