@@ -19,7 +19,7 @@ from cashback.shops.tables import BadRow
 from cashback.shops.transfers import Transfer, new_list, read_result, write_list
 from cli.context import Place, ledger
 from cli.options import ApproverOption, ConfigOption, DatabaseOption, JsonOption, LimitOption, ReasonOption
-from cli.output import UsageError, complain, counted, moment, say, say_json
+from cli.output import UsageError, complain, counted, moment, remark, say, say_json
 from cli.payment_session import open_payment_session
 
 
@@ -152,6 +152,10 @@ async def _decline(settings: Settings, number: int, reason: str) -> Withdrawal:
 def _export(settings: Settings, path: Path, *, as_json: bool) -> int:
     listed = anyio.run(_export_to, settings, path)
     cents = sum(each.amount_cents for each in listed)
+    again = [str(each.number) for each in listed if each.exported_at is not None]
+    if again:
+        # A bank would pay twice what is in two lists.
+        remark(f"Withdrawal {', '.join(again)} was in an earlier list: transfer it once, or import that result first.")
     if as_json:
         say_json({"file": str(path.absolute()), "withdrawals": len(listed), "total_cents": cents})
     else:

@@ -232,6 +232,14 @@ def test_failed_export_leaves_no_file(shop: Cashback, folder: Path, monkeypatch:
     assert rows(Path("cashback.db"), "SELECT 1 FROM cashback_audit_log WHERE action = 'withdrawals_exported'") == []
 
 
+def test_withdrawal_in_an_earlier_list_is_named(shop: Cashback, folder: Path) -> None:
+    ask(BOB, 200)
+    assert shop("withdrawals", "export", "first.csv").err == ""
+    ask(CID, 200)
+    second = shop("withdrawals", "export", "second.csv")
+    assert (second.code, "Withdrawal 1 was in an earlier list" in second.err) == (0, True)
+
+
 def test_list_may_be_a_workbook(shop: Cashback, folder: Path) -> None:
     ask(BOB, 200)
     assert shop("withdrawals", "export", "list.xlsx").code == 0
