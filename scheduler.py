@@ -57,7 +57,7 @@ class Scheduler:
             self._bell.shutdown(wait=False)
 
     async def listen(self) -> None:
-        """Put the configured schedule in force, decide the slots that passed meanwhile, then wait for `ring`."""
+        """Put the configured schedule in force, decide the slots that have passed, then wait for `ring`."""
         while True:
             self._rung = anyio.Event()
             await self._decide_or_report()
@@ -65,7 +65,7 @@ class Scheduler:
                 await self._rung.wait()
 
     async def ring(self) -> None:
-        """Check whether a slot is due. One check too many is harmless."""
+        """Check if a slot is due. One check too many is harmless."""
         self._rung.set()
 
     async def _decide_or_report(self) -> None:

@@ -1,6 +1,6 @@
 """Where a ledger comes from, and whether another bot writes in it: facts of the audit log, not of a flag alone.
 
-At an adoption the referrals that were found are digested: who brought whom, since when, and what had been paid. The
+At an adoption the referrals that were found are digested: referrer, referred member, moment, and what was paid. The
 digest is a sum of the rows' own digests, so that a row which an admin unlinks can be taken off it.
 """
 

@@ -822,7 +822,7 @@ announcements = Table(
 dashboard_links = Table(
     "cashback_dashboard_links",
     metadata,
-    # What is in the link is kept as a digest only: who reads the file signs in nowhere.
+    # What is in the link is kept as a digest only: reading the file signs in nobody.
     Column("digest", Text, primary_key=True),
     # NULL for whoever sits at the program's own terminal.
     Column("user_id", BigInteger),

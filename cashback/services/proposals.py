@@ -46,7 +46,7 @@ class Proposals(Service):
         """Approve a proposed batch in time, once, and hand it to the runner; return how it stands.
 
         Only who proposed it may. Where two must approve, that only has it wait for any other admin, who then approves
-        it here too. Raises NotAllowedError or StaleBatchError; then nothing is paid. Raises BusyError where the runner
+        it here too. Raises NotAllowedError or StaleBatchError; then nothing is paid. Raises BusyError if the runner
         is full: the batch is approved and waits for the next start or `resume`.
         """
         action = f"approve batch number {batch_number}"
@@ -70,7 +70,7 @@ class Proposals(Service):
         return await self._database.read(batches.report, batch_number)
 
     async def cancel(self, actor: Actor, batch_number: int, *, token: str | None = None) -> None:
-        """Cancel a proposed batch. Only who proposed it may, or any admin where it waits for a second approval.
+        """Cancel a proposed batch. Only its proposer may, or any admin if it waits for a second approval.
 
         Raises NotAllowedError or StaleBatchError.
         """

@@ -1,4 +1,4 @@
-"""Taking credited cashback back: asked for, shown, and confirmed, by two admins where two must approve."""
+"""Taking credited cashback back: asked for, shown, and confirmed, by two admins if two must approve."""
 
 from datetime import timedelta
 
@@ -12,14 +12,14 @@ from cashback.services.terms import batch_limits_of
 
 
 class Reversals(Service):
-    """Takes payouts back; who asked for it decides on it, and where two must approve any other admin with them."""
+    """Takes payouts back; the admin that asked for it decides, and if two must approve, any other admin too."""
 
     async def propose_reversal(
         self, actor: Actor, batch_number: int, *, reason: str, referrer_id: int | None = None
     ) -> Reversal:
         """Write down what is to be taken back, of one member or of the whole batch. Nothing moves yet.
 
-        Raises NotAllowedError, StaleBatchError, or CashbackError where the reason is missing or too long.
+        Raises NotAllowedError, StaleBatchError, or CashbackError if the reason is missing or too long.
         """
         await self.require_admin(actor, f"take back payouts of batch number {batch_number}")
         reason = " ".join(reason.split())
@@ -39,7 +39,7 @@ class Reversals(Service):
         )
 
     async def approve_reversal(self, actor: Actor, number: int, *, token: str | None = None) -> Reversal:
-        """Take back what was shown, once; or, where two must approve, have it wait for any other admin.
+        """Take back what was shown, once; or, if two must approve, leave it for any other admin.
 
         Raises NotAllowedError or StaleBatchError; then nothing moves.
         """
@@ -60,7 +60,7 @@ class Reversals(Service):
             raise
 
     async def cancel_reversal(self, actor: Actor, number: int, *, token: str | None = None) -> Reversal:
-        """Take nothing back after all: who asked may, or any admin where it waits for one. Raises StaleBatchError."""
+        """Take nothing back after all: its admin may, or any admin if it waits for one. Raises StaleBatchError."""
         await self._require_whose(actor, number, f"cancel reversal number {number}")
         now = self._database.now()
         return await self._database.write(reversals.cancel, number, actor=str(actor), now=now, token=token)

@@ -10,7 +10,7 @@ from cashback.domain.model import Absence, ExclusionReason
 
 
 def note(connection: Connection, user_id: int, kind: Absence, now: datetime) -> bool:
-    """Note that a member left or that an account is gone; False where that was noted already. Gone outweighs left."""
+    """Note that a member left or that an account is gone; False if that was noted already. Gone outweighs left."""
     known = absence_of(connection, user_id)
     if known in {kind, Absence.GONE}:
         return False
@@ -24,12 +24,12 @@ def note(connection: Connection, user_id: int, kind: Absence, now: datetime) -> 
 
 
 def note_return(connection: Connection, user_id: int) -> bool:
-    """Note that a member is here again; False where no absence was noted."""
+    """Note that a member is here again; False if no absence was noted."""
     return connection.execute(delete(absent_members).where(absent_members.c.user_id == user_id)).rowcount == 1
 
 
 def absence_of(connection: Connection, user_id: int) -> Absence | None:
-    """Tell how a member is absent; None for one who is here as far as is known."""
+    """Return how a member is absent; None for a member that is here as far as is known."""
     kind = connection.scalars(select(absent_members.c.kind).where(absent_members.c.user_id == user_id)).one_or_none()
     return None if kind is None else Absence(kind)
 
@@ -37,7 +37,7 @@ def absence_of(connection: Connection, user_id: int) -> Absence | None:
 def leave_out(
     connection: Connection, number: int, now: datetime, *, hold_leavers: bool, only: Select[int] | None
 ) -> int:
-    """Leave absent members out of a batch, of one for some members only those; return how many."""
+    """Exclude absent members from a batch, from one for some members only those; return how many."""
     left_out = 0
     for kind, reason in _reasons(hold_leavers=hold_leavers).items():
         among = select(absent_members.c.user_id).where(absent_members.c.kind == kind)

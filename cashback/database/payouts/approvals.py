@@ -1,4 +1,4 @@
-"""Approvals: a proposed batch is approved in time, once; who finds the old state gone has lost the race."""
+"""Approvals: a proposed batch is approved in time, once; if the old state is gone, the race is lost."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -137,7 +137,7 @@ def _free_batch_id(connection: Connection, now: datetime) -> str:
 
 
 def decided(batch: Row[Any]) -> str:
-    """Say what became of a proposal that can be decided no more."""
+    """Return what became of a proposal that can no longer be decided."""
     if batch.status in {BatchStatus.CANCELLED, BatchStatus.EXPIRED}:
         return f"This batch was {batch.status}; nothing was paid. Ask for a new summary."
     return f"This batch was confirmed already by {batch.approved_by} as {batch.batch_id}; nothing was paid twice."

@@ -73,7 +73,7 @@ def totals_of(connection: Connection, number: int) -> dict[PayoutStatus, tuple[i
 
 
 def report(connection: Connection, number: int, *, failures: int = FAILURES_SHOWN) -> BatchReport:
-    """Tell from the rows how a batch stands, with at most `failures` of its failed payouts."""
+    """Return how a batch stands, from the rows, with at most `failures` of its failed payouts."""
     batch = find(connection, number)
     totals = _stored_totals(batch) if batch.status in FINISHED else totals_of(connection, number)
     taken_back = reversed_sums.of_batch(connection, number)

@@ -269,6 +269,6 @@ def _settle_credited() -> Update:
 
 @cache
 def _settle_skipped() -> Update:
-    """Move on whom no transaction was written for, with the reason."""
+    """Settle the payouts without a transaction as skipped, with the reason."""
     reason = case((is_blacklisted(payouts.c.referrer_id), SkipReason.BLACKLISTED), else_=SkipReason.NOTHING_PENDING)
     return update(payouts).where(PLANNED).values(status=PayoutStatus.SKIPPED, reason=reason, settled_at=_NOW)

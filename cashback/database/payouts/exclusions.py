@@ -1,4 +1,4 @@
-"""Who is left out of a batch although cashback is pending, each with the reason. The cashback stays pending."""
+"""Referrers excluded from a batch although cashback is pending, each with the reason. The cashback stays pending."""
 
 from datetime import datetime
 
@@ -19,10 +19,10 @@ def leave_out(
     *,
     below_cents: int | None = None,
 ) -> int:
-    """Leave out those of these referrers who have cashback pending; who is left out already keeps the first reason.
+    """Exclude those of these referrers that have cashback pending; one that is excluded already keeps the first reason.
 
     With `below_cents` only those with less pending than that; without `among` it is everyone. Returns how many were
-    added. The plan is written afterwards, of those who are not left out.
+    added. The plan is written afterwards, from the others.
     """
     columns = (owed := pending_by_referrer(now, among=among)).selected_columns
     rows = owed.with_only_columns(literal(number), columns.referrer_id, columns.pending_cents, literal(reason))
@@ -34,7 +34,7 @@ def leave_out(
 
 
 def is_left_out(number: int, referrer_id: ColumnElement[int]) -> ColumnElement[bool]:
-    """Tell in SQL whether a referrer is left out of a batch."""
+    """Build the SQL condition that a referrer is excluded from a batch."""
     of_both = and_(payout_exclusions.c.batch_number == number, payout_exclusions.c.referrer_id == referrer_id)
     return exists().where(of_both).correlate_except(payout_exclusions)
 
@@ -42,7 +42,7 @@ def is_left_out(number: int, referrer_id: ColumnElement[int]) -> ColumnElement[b
 def of_batch(
     connection: Connection, number: int, *, limit: int, after_referrer_id: int = BEFORE_ALL
 ) -> list[Row[tuple[int, int, int, str]]]:
-    """List who was left out of a batch in key order: batch_number, referrer_id, pending_cents, reason."""
+    """List the referrers excluded from a batch in key order: batch_number, referrer_id, pending_cents, reason."""
     query = (
         select(payout_exclusions)
         .where(payout_exclusions.c.batch_number == number, payout_exclusions.c.referrer_id > after_referrer_id)
@@ -53,7 +53,7 @@ def of_batch(
 
 
 def counted(connection: Connection, number: int) -> tuple[ReasonCount, ...]:
-    """Count who was left out of a batch by reason, with the cents that stay pending."""
+    """Count the referrers excluded from a batch by reason, with the cents that stay pending."""
     query = (
         select(payout_exclusions.c.reason, func.count(), func.sum(payout_exclusions.c.pending_cents))
         .where(payout_exclusions.c.batch_number == number)

@@ -1,7 +1,7 @@
-"""What a batch may hold at most. Who is over a limit is left out, and goes before the others in the next batch.
+"""What a batch may hold at most. Referrers over a limit are excluded, and come first in the next batch.
 
-The order is the same for everybody and for every repetition: whom limits have left out for the most batches in a row
-comes first, then the largest amount, then the lower id. So nobody waits for ever while others are paid each week.
+The order is the same for everybody and for every repetition: first those that limits have excluded from the most
+batches in a row, then the largest amount, then the lower id. So nobody waits forever while others are paid each week.
 """
 
 from datetime import datetime
@@ -19,10 +19,10 @@ NAMES = ["batch_number", "referrer_id", "pending_cents", "reason", "turns"]
 def leave_out(
     connection: Connection, number: int, now: datetime, terms: BatchLimits, *, among: Select[int] | None
 ) -> int:
-    """Leave out of a batch who does not fit into it; return how many. Who is left out already takes no place."""
+    """Exclude from a batch the referrers that do not fit into it; return how many. Excluded referrers take no place."""
     left_out = 0
     if terms.max_total_cents is not None:
-        # One who alone is too much would block all behind: they are left out first, until the limit is raised.
+        # An amount that is too much by itself would block all others: it is excluded first, until the limit is raised.
         waiting = _waiting(connection, number, now, among)
         too_much = waiting.c.cents > terms.max_total_cents
         left_out += _insert(connection, number, waiting, too_much, ExclusionReason.OVER_TOTAL_LIMIT)
@@ -38,7 +38,7 @@ def leave_out(
 
 
 def _waiting(connection: Connection, number: int, now: datetime, among: Select[int] | None) -> Subquery:
-    """Rank who would be paid: place, and the cents of all up to there."""
+    """Rank the referrers that would be paid: place, and the cents of all up to there."""
     owed = pending_by_referrer(now, among=among).subquery("owed")
     before = payout_exclusions.alias("before")
     turns = func.coalesce(before.c.turns, 0)

@@ -98,7 +98,7 @@ _NEXT_DUE_AT: Final = select(func.min(notifications.c.next_attempt_at)).where(is
 
 
 def next_due_at(connection: Connection) -> datetime | None:
-    """Tell when the next postponed message comes due; None where none is postponed."""
+    """Return when the next postponed message comes due; None if none is postponed."""
     due_at: datetime | None = connection.scalars(_NEXT_DUE_AT).one()
     return due_at
 
@@ -132,7 +132,7 @@ def remember_channel(connection: Connection, user_id: int, channel_id: int) -> N
 
 
 def channel_of(connection: Connection, user_id: int) -> int | None:
-    """Tell a member's direct-message channel, None where none is known."""
+    """Return a member's direct-message channel; None if none is known."""
     return connection.scalars(select(dm_channels.c.channel_id).where(dm_channels.c.user_id == user_id)).one_or_none()
 
 

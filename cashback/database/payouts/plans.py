@@ -1,4 +1,4 @@
-"""The plan of a batch: who is left out and why, and a payout for each of the others, set by set in one transaction."""
+"""The plan of a batch: the excluded with their reasons, and a payout for each of the others, in one transaction."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from cashback.domain.reason_texts import in_words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Whom a batch is for: only those who are named, or everyone where nobody is, but never those who are excluded."""
+    """The members that a batch is for: the named ones, or everyone if none is named, but never the excluded ones."""
 
     number: int
     now: datetime
@@ -34,7 +34,7 @@ class Scope:
 
 
 def check_named(connection: Connection, people: Collection[int], now: datetime) -> None:
-    """Refuse a member who is named for a batch and has nothing pending: a mistake, and never a larger batch.
+    """Refuse a named member with nothing pending: a mistake, and never a larger batch.
 
     Raises BlacklistedError or NothingPendingError.
     """
@@ -61,7 +61,7 @@ class Plan:
 def make(
     connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: BatchLimits
 ) -> Plan:
-    """Write who is left out, and a payout for each of the others."""
+    """Write the exclusions, and a payout for each of the others."""
     left_out = _leave_out(connection, scope, min_payout_cents=min_payout_cents, hold_leavers=hold_leavers, terms=terms)
     try:
         with connection.begin_nested():
@@ -79,7 +79,7 @@ def make(
 def _leave_out(
     connection: Connection, scope: Scope, *, min_payout_cents: int, hold_leavers: bool, terms: BatchLimits
 ) -> int:
-    """Write who of those with cashback pending is left out, with the first reason that applies; return how many."""
+    """Write the exclusions of referrers with cashback pending, with the first reason that applies; return how many."""
     number, now, among = scope.number, scope.now, scope.among
     left_out = unusable_rows.leave_out(connection, number, among)
     left_out += absences.leave_out(connection, number, now, hold_leavers=hold_leavers, only=among)
@@ -92,7 +92,7 @@ def _leave_out(
 
 
 def _pay_others(connection: Connection, scope: Scope, *, min_payout_cents: int, left_out: int) -> None:
-    """Write a payout for each who has cashback pending and is not left out."""
+    """Write a payout for each referrer with cashback pending that is not excluded."""
     columns = (owed := pending_by_referrer(scope.now, among=scope.among)).selected_columns
     plan = owed.with_only_columns(
         literal(scope.number), columns.referrer_id, columns.pending_cents, columns.referral_count
@@ -110,7 +110,7 @@ def _these(people: Collection[int]) -> Select[int]:
 
 
 def _give_wallets(connection: Connection, scope: Scope) -> None:
-    """Give each referrer who is to be paid and has no row one."""
+    """Give each referrer that is to be paid a row, if there is none."""
     payable = select(referrals.c.referrer_user_id).where(unpaid, unusable_rows.is_usable).distinct()
     if scope.only:
         payable = payable.where(referrals.c.referrer_user_id.in_(sorted(scope.only)))

@@ -43,12 +43,12 @@ def propose(
     terms: BatchLimits = UNLIMITED,
     token: str | None = None,
 ) -> BatchSummary:
-    """Write a batch and its plan: one payout for each referrer with cashback pending, or for those who are named.
+    """Write a batch and its plan: one payout for each referrer with cashback pending, or for the named ones.
 
     `token` is what its messages carry, a random one by default.
 
     Who is left out is written beside it, with the reason, and why the plan is unusual or needs a second admin.
-    Raises NothingPendingError or, for one who is named, BlacklistedError; then nothing is written.
+    Raises NothingPendingError or, for a named one, BlacklistedError; then nothing is written.
     """
     token = token or approvals.new_token()
     # Another bot records referrals without a word: purchases that waited for them are counted now.
@@ -110,7 +110,7 @@ def _insert(connection: Connection, **values: Any) -> int:  # noqa: ANN401 -- co
 def preview(
     connection: Connection, *, now: datetime, min_payout_cents: int, hold_leavers: bool, terms: BatchLimits
 ) -> PendingPreview:
-    """Tell what a batch for everyone would pay now, and whom it would leave out, by planning it; nothing of it stays.
+    """Return what a batch for everyone would pay now, and exclude, by planning it; nothing of it stays.
 
     Needs a transaction that writes.
     """
@@ -130,7 +130,7 @@ def preview(
 
 
 def _why_two(cents: int, strange: list[str], terms: BatchLimits) -> str | None:
-    """Say why a second admin must approve; None where one is enough."""
+    """Return why a second admin must approve; None if one is enough."""
     if terms.approval_threshold_cents is not None and cents >= terms.approval_threshold_cents:
         return f"From {dollars(terms.approval_threshold_cents)} on, two admins must approve."
     if terms.gate_unusual and strange:

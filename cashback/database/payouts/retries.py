@@ -1,4 +1,4 @@
-"""Retries: the failed payouts of a finished batch are tried again, each attempt with who asked, when, why and its end.
+"""Retries: the failed payouts of a finished batch are tried again, each attempt with its admin, moment, reason and end.
 
 A retry is the same run once more: a payout that failed is planned again, for the amount that was approved.
 """
@@ -72,7 +72,7 @@ def _retries_of_payout() -> Any:  # noqa: ANN401 -- a scalar subquery's type is 
 
 
 def settle(connection: Connection, number: int) -> None:
-    """Note at a batch's end how the attempts that were under way have ended: the payouts themselves tell."""
+    """Note at a batch's end how the attempts that were under way have ended, from the payouts themselves."""
     this_payout = and_(
         payouts.c.batch_number == payout_attempts.c.batch_number,
         payouts.c.referrer_id == payout_attempts.c.referrer_id,
@@ -150,7 +150,7 @@ def count_open_failures(connection: Connection) -> int:
 
 
 def attempts_of(connection: Connection, number: int, *, limit: int) -> list[dict[str, Any]]:
-    """List a batch's retried payouts, each attempt with who asked, when, why and how it ended."""
+    """List a batch's retried payouts, each attempt with its admin, moment, reason and end."""
     query = (
         select(payout_attempts)
         .where(payout_attempts.c.batch_number == number)

@@ -87,7 +87,7 @@ def _sums(connection: Connection, batch_number: int, referrer_id: int | None, no
 
 
 def find(connection: Connection, number: int, now: datetime) -> Reversal:
-    """Tell how a reversal stands. Raises StaleBatchError where there is none."""
+    """Return how a reversal stands. Raises StaleBatchError if there is none."""
     row = _row(connection, number)
     coverable = 0
     if row.status == ReversalStatus.PROPOSED:

@@ -24,7 +24,7 @@ def start(connection: Connection, number: int, *, now: datetime) -> Start:
 
     A stopped one stays stopped, whoever hands it to the runner: only `resume` sets it going. Raises StaleBatchError if
     the approval has lapsed or the plan is not the one that was proposed. This closes no lapsed batch, because the clock
-    may be wrong: who compares clocks does.
+    may be wrong: the code that compares clocks does.
     """
     batch = batches.find(connection, number)
     if batch.status not in {BatchStatus.APPROVED, BatchStatus.RUNNING}:

@@ -15,7 +15,7 @@ from cashback.domain.model import SlotStatus
 class Upkeep:
     """The state of the ledger for an operator. A moment is None if there was none.
 
-    `is_scheduled` tells whether a schedule is in force; `next_slot_at` is None while there is none or it is paused.
+    `is_scheduled`: whether a schedule is in force; `next_slot_at` is None while there is none or it is paused.
     """
 
     verified_at: datetime | None

@@ -33,7 +33,7 @@ def ensure_users(connection: Connection, discord_ids: Iterable[int], now: dateti
 
 
 def known_among(connection: Connection, user_ids: Iterable[int]) -> set[int]:
-    """Return those who are in the ledger: with a row, as buyers, or blacklisted."""
+    """Return those in the ledger: with a row, as buyers, or blacklisted."""
     found: set[int] = set()
     for column in (users.c.discord_id, referral_purchases.c.buyer_id, referral_blacklist.c.user_id):
         found.update(connection.scalars(select(column).where(is_among(column)), among(user_ids)))
@@ -57,7 +57,7 @@ def is_known(connection: Connection, user_id: int) -> bool:
 
 
 def strangers_among(connection: Connection, user_ids: Iterable[int], now: datetime) -> dict[int, str]:
-    """Return those who are not in the ledger and cannot be Discord accounts, each with the reason."""
+    """Return those not in the ledger that cannot be Discord accounts, each with the reason."""
     doubtful = implausible(set(user_ids), now)
     known = known_among(connection, doubtful) if doubtful else set()
     return {user_id: str(fault_of(user_id, now)) for user_id in doubtful - known}
