@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/reference/discord-commands.md: real commands, typed into the real bot, on the chat page.
+"""Takes the pictures of the docs: real commands, typed into the real bot, on the chat page; and the dashboard.
 
 Needs Chromium, and a font with emoji. Run it as `make pictures`, and look at what changed.
 """
@@ -21,6 +21,7 @@ from sandbox import Member, Message
 
 FOLDER: Final = Path(__file__).parent
 WIDTH: Final = 900
+DASHBOARD_WIDTH: Final = 1400
 HEIGHT: Final = 1400
 WAIT_SECONDS: Final = 60
 HELD_DAYS: Final = 14
@@ -74,6 +75,16 @@ class Photographer:
             " document.querySelector('.start').remove(); })()"
         )
         await self._page.picture(FOLDER / f"{name}.png", of=".message")
+
+    async def take_dashboard(self) -> None:
+        """Sign in to the dashboard by the link that the bot sends, and take the picture of its first page."""
+        await self.type("!sendref-cashb dashboard", shows="direct messages")
+        link = await self.wait("Your link to the dashboard")
+        address = link.text.partition("<")[2].partition(">")[0]
+        await self._page.open(address, width=DASHBOARD_WIDTH, height=HEIGHT, shows="#sign-in-button")
+        await self._page.evaluate("document.querySelector('#sign-in-button').click()")
+        await self._page.shows(".chart, svg")
+        await self._page.picture(FOLDER / "dashboard.png", of="header, main", margin=0)
 
 
 def _read(text: str) -> tuple[str, dict[str, object]]:
@@ -206,6 +217,7 @@ async def main() -> None:
             photographer = Photographer(community, page)
             for scene in (_payouts, _failures, _members, _referrals, _stopped):
                 await scene(community, photographer)
+            await photographer.take_dashboard()
         path, strict = Path(folder) / "two.db", {"approval_threshold_cents": 10_000, "unusual_share_percent": 15}
         async with open_community(path, 0, max_users_per_batch=12, **strict) as community, browser() as page:
             await _two_admins(community, Photographer(community, page))

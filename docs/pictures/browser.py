@@ -69,15 +69,21 @@ class Page:
             while not await self.evaluate(script):  # noqa: ASYNC110 -- a page has no event for this
                 await anyio.sleep(POLL_SECONDS)
 
-    async def open(self, address: str, *, width: int, height: int, scale: float = 1.0) -> None:
-        """Open an address in a window of this size, in CSS pixels."""
+    async def open(self, address: str, *, width: int, height: int, shows: str = ".message") -> None:
+        """Open an address in a window of this size, in CSS pixels; wait for an element with the selector `shows`."""
         await self.ask(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1.0, mobile=False
         )
         # The fragment alone would not load the page again.
         await self.ask("Page.navigate", url="about:blank")
         await self.ask("Page.navigate", url=address)
-        await self.until("document.readyState === 'complete' && document.querySelectorAll('.message').length > 0")
+        await self.shows(shows)
+
+    async def shows(self, selector: str) -> None:
+        """Wait until the page has loaded and has an element with this selector."""
+        await self.until(
+            f"document.readyState === 'complete' && document.querySelector({json.dumps(selector)}) !== null"
+        )
 
     async def picture(self, path: Path, *, of: str | None = None, margin: int = 10) -> None:
         """Write a PNG of the window, or of the part that the elements with this selector take up.
