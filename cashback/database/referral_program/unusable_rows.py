@@ -8,9 +8,10 @@ up: one of them must not change, or stop, what all others are paid. A plan exclu
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, not_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, not_, or_, select
 
 from cashback.database.dialect import is_whole
+from cashback.database.origins import is_shared
 from cashback.database.tables import payout_exclusions, referrals, unpaid, users
 from cashback.domain.model import ExclusionReason
 
@@ -45,13 +46,15 @@ def is_usable_balance(cents: ColumnElement[int]) -> ColumnElement[bool]:
 def leave_out(connection: Connection, number: int, among: Select[int] | None) -> int:
     """Exclude the referrers of unusable rows from a batch; return how many.
 
-    The index of unpaid rows finds them. NULL and text as paid cents hide a row from it: such a row is never paid,
-    and only `listed` names it.
+    The index of unpaid rows finds most. NULL, text or too large a fraction as paid cents hides a row from it, and only
+    another bot writes such: a ledger that one writes in is read in whole, or the rows of those that are `among`.
     """
     cents = case((has_usable_amounts, _EARNED - _PAID), else_=0)
     claimed = func.coalesce(func.sum(case((cents > 0, cents), else_=0)), 0)
     rows = select(literal(number), _REFERRER, claimed, literal(ExclusionReason.UNUSABLE_ROW))
-    rows = rows.where(unpaid, not_(is_usable), is_whole(_REFERRER)).group_by(_REFERRER).order_by(_REFERRER)
+    may_hide = among is not None or is_shared(connection)
+    in_question = or_(unpaid, not_(has_usable_amounts)) if may_hide else unpaid
+    rows = rows.where(in_question, not_(is_usable), is_whole(_REFERRER)).group_by(_REFERRER).order_by(_REFERRER)
     if among is not None:
         rows = rows.where(_REFERRER.in_(among))
     names = ["batch_number", "referrer_id", "pending_cents", "reason"]

@@ -34,10 +34,19 @@ IN_A_FILE = {
     "earned is infinite": f"UPDATE referrals SET cashback_earned_cents = 9e999 WHERE referrer_user_id = {ODD}",
     "earned is bytes": f"UPDATE referrals SET cashback_earned_cents = x'31' WHERE referrer_user_id = {ODD}",
 }
-HIDDEN = {
+HIDDEN_LATER = {
     "earned is NULL": "cashback_earned_cents = NULL",
     "paid is NULL": "cashback_paid_cents = NULL",
-    "paid is text": "cashback_paid_cents = 'none', cashback_earned_cents = 'none'",
+    "paid is a fraction": "cashback_paid_cents = 0.5",
+    "both are text": "cashback_paid_cents = 'none', cashback_earned_cents = 'none'",
+}
+HIDDEN_BEFORE = {
+    "paid is text": "cashback_paid_cents = 'none'",
+    "both are text": "cashback_paid_cents = 'none', cashback_earned_cents = 'none'",
+    "paid is bytes": "cashback_paid_cents = x'31'",
+    "paid is a fraction": "cashback_paid_cents = 0.5",
+    "paid is a fraction above earned": "cashback_paid_cents = 1000.5",
+    "paid is huge": f"cashback_paid_cents = {HUGE}",
 }
 
 
@@ -97,19 +106,39 @@ async def test_unusable_row_of_an_adopted_file_is_excluded(
 
 
 @pytest.mark.about_a_file("only SQLite keeps any value in any column")
-@pytest.mark.parametrize("change", HIDDEN.values(), ids=HIDDEN)
-async def test_row_that_hides_from_the_index_is_listed_and_named(tmp_path: Path, clock: Clock, change: str) -> None:
-    """No batch finds it without reading everything; nothing of it is paid."""
+@pytest.mark.parametrize(
+    ("change", "adopted_first"),
+    [
+        *(pytest.param(change, True, id=f"{name}, later") for name, change in HIDDEN_LATER.items()),
+        *(pytest.param(change, False, id=f"{name}, before") for name, change in HIDDEN_BEFORE.items()),
+    ],
+)
+async def test_row_that_hides_from_the_index_is_listed_and_excluded(
+    tmp_path: Path, clock: Clock, change: str, *, adopted_first: bool
+) -> None:
+    """Nothing is paid to its referrer, who has a sound row too; a batch for all, or for some, says why."""
     path = apex_core.create(tmp_path / "apex_core.db")
+
+    def spoil() -> None:
+        with raw(path) as connection:
+            connection.execute(f"UPDATE referrals SET {change} WHERE id = 4")
+
+    if not adopted_first:
+        spoil()
     async with Database(path, clock=clock) as database:
         till = LedgerFixture(database, clock)
-        with raw(path) as connection:
-            connection.execute(f"UPDATE referrals SET {change} WHERE referrer_user_id = 20")
-        with pytest.raises(NothingPendingError, match="20 is excluded: a row of theirs has an unusable"):
-            await till.propose(target_user_id=20)
-        assert (await till.pay()).total_cents == 250
-        count, _ = await database.read(unusable_rows.listed)
-        assert count == 1
+        if adopted_first:
+            spoil()
+        with pytest.raises(NothingPendingError, match="10 is excluded: a row of theirs has an unusable"):
+            await till.propose(target_user_id=10)
+        number = await till.approved()
+        await till.run(number)
+        assert (await till.report(number)).total_cents == 90
+        excluded = await database.read(exclusions.of_batch, number, limit=9)
+        reasons = {row.referrer_id: row.reason for row in excluded}
+        assert reasons[10] == ExclusionReason.UNUSABLE_ROW
+        count, (line,) = await database.read(unusable_rows.listed)
+        assert (count, line.startswith("referral 4 of 10: ")) == (1, True)
 
 
 async def test_named_referrer_of_an_unusable_row_is_refused_with_the_reason(till: LedgerFixture) -> None:
