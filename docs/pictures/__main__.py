@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from cashback.database.database import DEFAULT_RATE_PPM
 from cashback.database.payouts import approvals, proposals
 from cashback.database.referral_program.purchases import Purchase, record_purchases
-from cli.demo import DemoCommunity, open_community
+from cli.demo_community import DemoCommunity, open_community
 from docs.pictures.browser import Page, browser
 from sandbox import Member, Message
 

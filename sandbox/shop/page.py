@@ -60,6 +60,10 @@ class ShopPage:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    def link_of(self, member_id: int) -> str:
+        """Return the address by which this member comes to the shop."""
+        return f"{self.url}?{PARAMETER}={member_id}"
+
     async def buy(self, member_id: int | None) -> tuple[Order, str]:
         """Pay an order; return it and what the delivery did."""
         # Shops write whole seconds: without one more, a purchase right after a referral would lie before it.

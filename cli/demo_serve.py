@@ -1,0 +1,62 @@
+"""`demo --serve`: keeps the demo's community open, and prints the addresses and what to try first."""
+
+import signal
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from cli.demo_community import DemoCommunity, open_community
+from cli.output import say
+from sandbox import Channel, Member
+
+WAIT_SECONDS: Final = 30
+WIDTH: Final = 24
+
+
+async def serve_community(path: Path, port: int) -> int:
+    """Serve on this port until a signal, with a new ledger at this path; return the exit code."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with open_community(path, port) as community:
+            say(*_guide(community, await _sign_in_link(community)))
+            async for _ in signals:
+                break
+    return 0
+
+
+async def _sign_in_link(community: DemoCommunity) -> str:
+    """Ask the bot for a link to the dashboard, as an admin does."""
+    await community.sandbox.slash(community.channel.id, community.admin.id, "sendref-cashb dashboard")
+    direct = community.sandbox.open_direct_channel(community.admin.id)
+    link = await community.sandbox.wait_for(lambda each: each.channel_id == direct.id, WAIT_SECONDS)
+    return link.content.partition("<")[2].partition(">")[0]
+
+
+def _guide(community: DemoCommunity, sign_in_link: str) -> list[str]:
+    """Return the lines; `sign_in_link` signs the admin in to the dashboard."""
+    admin, member, friend = community.admin.name, community.payees[0].name, community.friend.name
+    addresses = {
+        f"The chat as {admin}": _view(community, community.admin, community.channel),
+        f"The chat as {member}": _view(community, community.payees[0], community.general),
+        f"The shop as {friend}": community.shop.link_of(community.friend.id),
+        f"The dashboard as {admin}": sign_in_link,
+    }
+    return [
+        "",
+        "Open in a browser:",
+        *(f"  {name:<{WIDTH}} {address}" for name, address in addresses.items()),
+        "  The dashboard's link works once, for five minutes; !sendref-cashb dashboard sends another to the admin.",
+        "",
+        "What to try first:",
+        f"  1. As {admin}, type !sendref-cashb in #{community.channel.name} and Confirm: {member} gets a message.",
+        f"  2. As {member}, type /cashback show, then /invite, in #{community.general.name}.",
+        f"  3. In the shop, press Buy: {member} earns, because {friend} came by {member}'s code.",
+        "  4. In the dashboard, see the batch under Batches and the order under Deliveries.",
+        "",
+        "Ctrl-C ends it, and nothing is kept.",
+    ]
+
+
+def _view(community: DemoCommunity, member: Member, channel: Channel) -> str:
+    """Return the address of the chat page as a member sees a channel."""
+    return f"{community.sandbox.url}/chat/#member={member.id}&channel={channel.id}"

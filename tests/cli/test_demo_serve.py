@@ -1,0 +1,84 @@
+"""`cashback demo --serve` prints addresses that work, and says what to try first."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import aiohttp
+import anyio
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60
+
+pytestmark = pytest.mark.anyio
+
+
+class Served:
+    """The running demo, and what it printed."""
+
+    def __init__(self, process: anyio.abc.Process, printed: str) -> None:
+        self.process = process
+        self.printed = printed
+
+    def address(self, name: str) -> str:
+        """Return the address that was printed beside a name."""
+        [found] = re.findall(rf"^  {re.escape(name)} +(http\S+)$", self.printed, re.MULTILINE)
+        return str(found)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def served(folder: Path) -> AsyncIterator[Served]:
+    command = [sys.executable, "-m", "cli", "demo", "--serve"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CASHBACK_DATABASE": "nowhere/at/all.db"}
+    async with await anyio.open_process(
+        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stderr=None
+    ) as process:
+        assert process.stdout is not None
+        printed = ""
+        with anyio.fail_after(SECONDS):
+            while "Ctrl-C" not in printed:
+                printed += (await process.stdout.receive()).decode()
+        yield Served(process, printed)
+        process.send_signal(signal.SIGINT)
+        with anyio.fail_after(SECONDS):
+            assert await process.wait() == 0
+    assert [path async for path in anyio.Path(folder).iterdir()] == []
+
+
+async def _view(session: aiohttp.ClientSession, address: str, path: str) -> aiohttp.ClientResponse:
+    """Ask what the page at a printed address asks."""
+    parts = urlsplit(address)
+    return await session.get(
+        f"{parts.scheme}://{parts.netloc}/chat/view/{path}", params=dict(parse_qsl(parts.fragment))
+    )
+
+
+async def test_printed_addresses_work_and_the_dashboard_signs_in(served: Served) -> None:
+    for fact in ("What to try first", "!sendref-cashb in #admin and Confirm", "/cashback show", "press Buy"):
+        assert fact in served.printed, fact
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        link = served.address("The dashboard as admin")
+        origin = link.partition("/sign-in")[0]
+        async with session.post(link, headers={"Origin": origin}) as answer:
+            assert (answer.status, str(answer.url)) == (200, f"{origin}/")
+            assert "$127.50" in await answer.text()
+        shop = served.address("The shop as friend-001")
+        async with session.post(shop.replace("/?", "/buy?")) as answer:
+            assert "#1001: counted" in await answer.text()
+        async with session.get(f"{origin}/deliveries") as answer:
+            assert "1001" in await answer.text()
+        for name in ("The chat as admin", "The chat as referrer-01"):
+            assert (await _view(session, served.address(name), "messages")).status == 200
