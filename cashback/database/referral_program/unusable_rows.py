@@ -8,11 +8,23 @@ up: one of them must not change, or stop, what all others are paid. A plan exclu
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, insert, literal, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    not_,
+    select,
+    union_all,
+)
 
 from cashback.database.dialect import is_whole
-from cashback.database.origins import is_shared
-from cashback.database.tables import payout_exclusions, referrals, unpaid, users
+from cashback.database.tables import cashback_origin, overpaid, payout_exclusions, referrals, unpaid, users
 from cashback.domain.model import ExclusionReason
 
 LARGEST_CENTS: Final = 10**14
@@ -46,19 +58,30 @@ def is_usable_balance(cents: ColumnElement[int]) -> ColumnElement[bool]:
 def leave_out(connection: Connection, number: int, among: Select[int] | None) -> int:
     """Exclude the referrers of unusable rows from a batch; return how many.
 
-    The index of unpaid rows finds most. NULL, text or too large a fraction as paid cents hides a row from it, and only
-    another bot writes such: a ledger that one writes in is read in whole, or the rows of those that are `among`.
+    Two indexes find most: text, bytes and too large amounts are above every number that was earned. NULL as an amount,
+    or one text as both, is in neither. Only tables that another bot created take that: there all rows of those that
+    may be paid are looked at.
     """
-    cents = case((has_usable_amounts, _EARNED - _PAID), else_=0)
-    claimed = func.coalesce(func.sum(case((cents > 0, cents), else_=0)), 0)
-    rows = select(literal(number), _REFERRER, claimed, literal(ExclusionReason.UNUSABLE_ROW))
-    may_hide = among is not None or is_shared(connection)
-    in_question = or_(unpaid, not_(has_usable_amounts)) if may_hide else unpaid
-    rows = rows.where(in_question, not_(is_usable), is_whole(_REFERRER)).group_by(_REFERRER).order_by(_REFERRER)
-    if among is not None:
-        rows = rows.where(_REFERRER.in_(among))
+    searches = [unpaid, overpaid]
+    if connection.scalars(select(cashback_origin.c.adopted)).one():
+        payable = referrals.alias("payable")
+        is_unpaid = payable.c.cashback_earned_cents > payable.c.cashback_paid_cents
+        may_be_paid = _REFERRER.in_(select(payable.c.referrer_user_id).where(is_unpaid))
+        searches.append(and_(not_(has_usable_amounts), may_be_paid))
+    found = union_all(*(_unusable(which, among) for which in searches)).subquery()
+    cents = func.coalesce(func.sum(case((found.c.cents > 0, found.c.cents), else_=0)), 0)
+    rows = select(literal(number), found.c.referrer_id, cents, literal(ExclusionReason.UNUSABLE_ROW))
+    rows = rows.group_by(found.c.referrer_id).order_by(found.c.referrer_id)
     names = ["batch_number", "referrer_id", "pending_cents", "reason"]
     return connection.execute(insert(payout_exclusions).from_select(names, rows)).rowcount
+
+
+def _unusable(which: ColumnElement[bool], among: Select[int] | None) -> Select[int, int]:
+    """Select the referrers of unusable rows, each with the row's cents, if it has any."""
+    cents = case((has_usable_amounts, _EARNED - _PAID), else_=0)
+    rows = select(_REFERRER.label("referrer_id"), cents.label("cents"))
+    rows = rows.where(which, not_(is_usable), is_whole(_REFERRER))
+    return rows if among is None else rows.where(_REFERRER.in_(among))
 
 
 def has_any(connection: Connection, referrer_id: int) -> bool:
