@@ -117,11 +117,11 @@ async def test_at_sign_inside_a_word_and_unknown_names_complete_nothing(typist: 
 async def test_commands_are_completed_chosen_and_typed(sandbox: Sandbox, connect: Connect, typist: Typist) -> None:
     bot = commands.Bot("!", intents=discord.Intents.default(), guild_ready_timeout=0.02)
 
-    @bot.hybrid_group()  # type: ignore[arg-type] # the library's types do not know a command outside a cog
+    @bot.hybrid_group()
     async def books(_: commands.Context[commands.Bot]) -> None:
         """Show the books."""
 
-    @books.command()
+    @books.command()  # type: ignore[arg-type] # the library's types do not know a command outside a cog
     async def show(_: commands.Context[commands.Bot], whom: discord.User) -> None:
         """Show somebody's."""
 
