@@ -54,7 +54,8 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
         Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox,
     ):
         role = sandbox.add_role("Admin", color=0xE67E22)
-        general, channel, audit = (sandbox.add_channel(name) for name in ("general", "admin", "audit-log"))
+        general = sandbox.add_channel("general")
+        channel, audit = (sandbox.add_channel(name, only_for=[role]) for name in ("admin", "audit-log"))
         admin = sandbox.add_member("admin", role_ids=[role.id])
         members = list(sample_members())
         referrers = dict.fromkeys(member.referrer_id for member in members)

@@ -34,6 +34,7 @@ async def _sign_in_link(community: DemoCommunity) -> str:
 
 def _guide(community: DemoCommunity, sign_in_link: str) -> list[str]:
     """Return the lines; `sign_in_link` signs the admin in to the dashboard."""
+    private, audit = f"#{community.channel.name}", f"#{community.audit.name}"
     admin, member, friend = community.admin.name, community.payees[0].name, community.friend.name
     addresses = {
         f"The chat as {admin}": _view(community, community.admin, community.channel),
@@ -48,10 +49,11 @@ def _guide(community: DemoCommunity, sign_in_link: str) -> list[str]:
         "  The dashboard's link works once, for five minutes; !sendref-cashb dashboard sends another to the admin.",
         "",
         "What to try first:",
-        f"  1. As {admin}, type !sendref-cashb in #{community.channel.name} and Confirm: {member} gets a message.",
+        f"  1. As {admin}, type !sendref-cashb in {private} and press Confirm: {member} gets a direct message.",
         f"  2. As {member}, type /cashback show, then /invite, in #{community.general.name}.",
         f"  3. In the shop, press Buy: {member} earns, because {friend} came by {member}'s code.",
-        "  4. In the dashboard, see the batch under Batches and the order under Deliveries.",
+        f"  4. {member} does not see {private} and {audit}: only admins do. Choose who you are at the top right.",
+        "  5. In the dashboard, see the batch under Batches and the order under Deliveries.",
         "",
         "Ctrl-C ends it, and nothing is kept.",
     ]

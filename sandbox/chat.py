@@ -18,6 +18,7 @@ from sandbox.channel_types import WITHOUT_MESSAGES
 from sandbox.errors import ApiError, SandboxError
 from sandbox.front import json_response
 from sandbox.model import Channel, EventName, Message
+from sandbox.permissions import sees
 
 if TYPE_CHECKING:
     from sandbox.commands import Commands
@@ -103,7 +104,7 @@ class Chat:
             {
                 "guild": self._state.guild_name,
                 "bot": {"id": str(self._state.bot.id), "name": self._state.bot.name, "online": self._gateway.connected},
-                "channels": [{"id": str(each.id), "name": each.name} for each in self._places()],
+                "channels": [{"id": str(each.id), "name": each.name} for each in self._places(member_id)],
                 "direct": None if direct is None else str(direct.id),
                 "directOpen": member_id not in self._faults.dm_refusals,
                 "members": self._people_to_be(member_id),
@@ -118,7 +119,7 @@ class Chat:
         """Show the end of a channel as the chosen member sees it."""
         member_id = _number(request.query.get("member"))
         channel = self._state.channels.get(_number(request.query.get("channel")))
-        if channel is None or channel.recipient_id not in {None, member_id}:
+        if channel is None or not self._is_seen(channel, member_id):
             raise web.HTTPNotFound
         seen = [each for each in self._state.history(channel.id) if each.seen_by(member_id)]
         return json_response([self._message(each) for each in seen[-HISTORY:]], headers=HEADERS)
@@ -227,12 +228,14 @@ class Chat:
         subject = change.subject
         if isinstance(subject, Message):
             channel = self._state.channel(subject.channel_id)
-            if channel.recipient_id not in {None, member_id} or subject.ephemeral_to not in {None, member_id}:
+            if not self._is_seen(channel, member_id) or subject.ephemeral_to not in {None, member_id}:
                 return None
             if change.event is EventName.MESSAGE_DELETE:
                 return {"kind": "deleted", "id": str(subject.id), "channel": str(channel.id)}
             return {"kind": "message", "message": self._message(subject)}
         if change.event is EventName.TYPING_START and isinstance(subject, Channel):
+            if not self._is_seen(subject, member_id):
+                return None
             return {"kind": "typing", "channel": str(subject.id)}
         return {"kind": "overview"}
 
@@ -247,10 +250,16 @@ class Chat:
             "usedById": None if invocation is None else str(invocation.user_id),
         }
 
-    def _places(self) -> list[Channel]:
-        """List the channels in which people can write, and the threads that are not archived."""
+    def _places(self, member_id: int) -> list[Channel]:
+        """List the channels that this member sees and can write in, and the threads that are not archived."""
         channels = [each for each in self._state.guild_channels() if each.kind not in WITHOUT_MESSAGES]
-        return channels + [each for each in self._state.threads() if not each.archived]
+        channels += [each for each in self._state.threads() if not each.archived]
+        return [each for each in channels if self._is_seen(each, member_id)]
+
+    def _is_seen(self, channel: Channel, member_id: int) -> bool:
+        """Return whether a member sees a channel; whoever is not there sees none."""
+        member = self._state.members.get(member_id)
+        return member is not None and sees(self._state, member, channel)
 
     def _people_to_be(self, chosen_id: int) -> list[Json]:
         """List the people to choose from: the first so many, and the chosen one."""

@@ -20,6 +20,7 @@ EPHEMERAL = 1 << 6
 LOADING = 1 << 7
 BUTTON = 2
 BUTTON_LINK = 5
+ADMINISTRATOR = 1 << 3
 
 
 class EventName(enum.StrEnum):

@@ -11,6 +11,7 @@ from sandbox.answers import AnswerKind, InteractionKind
 from sandbox.errors import SandboxError
 from sandbox.form_limits import TEXT_INPUT
 from sandbox.model import BUTTON, EventName, Message
+from sandbox.permissions import sees
 from sandbox.state import Draft
 
 if TYPE_CHECKING:
@@ -153,6 +154,9 @@ class People:
             raise SandboxError(reason)
         if not channel.is_direct and not person.in_guild:
             reason = f"{person.name} is not in the guild"
+            raise SandboxError(reason)
+        if not sees(self._state, person, channel):
+            reason = f"{person.name} does not see #{channel.name}"
             raise SandboxError(reason)
 
 

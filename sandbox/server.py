@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import anyio
 from aiohttp import web
 
+from sandbox import permissions
 from sandbox.bodies import Drafts
 from sandbox.channel_types import ChannelType
 from sandbox.chat import Chat
@@ -203,10 +204,16 @@ class Sandbox:
         id: int | None = None,  # noqa: A002 — it is one
         kind: int = ChannelType.TEXT,
         parent: Channel | int | None = None,
+        only_for: Iterable[Role] = (),
     ) -> Channel:
-        """Add a channel that everybody sees, a text channel unless `kind` names another type."""
+        """Add a channel, a text channel unless `kind` names another type.
+
+        Everybody sees it; with `only_for`, only these roles and the bot.
+        """
         parent_id = parent.id if isinstance(parent, Channel) else parent
-        return self.state.add_channel(name, channel_id=id, kind=kind, parent_id=parent_id)
+        roles = [role.id for role in only_for]
+        rules = permissions.only_for(self.state, roles) if roles else []
+        return self.state.add_channel(name, channel_id=id, kind=kind, parent_id=parent_id, overwrites=rules)
 
     def add_thread(self, name: str, parent: Channel | int) -> Channel:
         """Start a public thread in a channel, or a post in a forum."""

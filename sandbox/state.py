@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sandbox import errors
 from sandbox.channel_types import ChannelType
 from sandbox.clock import real_time
-from sandbox.model import Change, Channel, EventName, Member, Message, Role
+from sandbox.model import ADMINISTRATOR, Change, Channel, EventName, Member, Message, Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +26,6 @@ DISCORD_EPOCH_MS = 1_420_070_400_000
 # A clock that starts at zero would give ids with too few digits for mentions.
 EARLIEST_MS = 1_577_836_800_000
 NONCE_SECONDS = 300
-ADMINISTRATOR = 1 << 3
 EVERYONE_PERMISSIONS = 1_071_698_660_929
 USER_MENTION = re.compile(r"<@!?(\d{15,20})>")
 ROLE_MENTION = re.compile(r"<@&(\d{15,20})>")
@@ -201,6 +200,7 @@ class State:
         channel_id: int | None = None,
         kind: int = ChannelType.TEXT,
         parent_id: int | None = None,
+        overwrites: Iterable[Json] = (),
     ) -> Channel:
         """Add a channel below the others, or a thread of the channel `parent_id`."""
         channel = Channel(
@@ -210,6 +210,7 @@ class State:
             kind=kind,
             parent_id=parent_id,
             created_at=self.now(),
+            overwrites=list(overwrites),
         )
         self.channels[channel.id] = channel
         self.publish(EventName.THREAD_CREATE if channel.is_thread else EventName.CHANNEL_CREATE, channel)

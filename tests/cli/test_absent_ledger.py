@@ -13,8 +13,10 @@ from tests.cli.conftest import Cashback
 
 CREATE_THE_LEDGER = {"migrate", "import", "purchase", "blacklist", "seed", "setup", "bot", "worker"}
 HAVE_NO_LEDGER = {"demo"}
-NAME_THEIR_OWN = {"move"}
+NAME_THEIR_OWN = {"move", "restore"}
 WHAT_ELSE_IT_NEEDS = {"pay": ["--yes"], "reverse": ["--yes"], "export": ["1"]}
+ACTIONS = {"shop": "deliveries"}
+"""Commands whose first word is one of a few."""
 OTHER_FORMS = [
     ["pay", "--dry-run"],
     ["pending", "--user", "5"],
@@ -35,7 +37,9 @@ def commands() -> Iterator[list[str]]:
         line = [name, *WHAT_ELSE_IT_NEEDS.get(name, [])]
         for parameter in command.params:
             if parameter.required:
-                line += ["1"] if parameter.param_type_name == "argument" else [parameter.opts[0], "1"]
+                line += (
+                    [ACTIONS.get(name, "1")] if parameter.param_type_name == "argument" else [parameter.opts[0], "1"]
+                )
         yield line
         if any("--json" in parameter.opts for parameter in command.params):
             yield [*line, "--json"]

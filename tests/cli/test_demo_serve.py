@@ -67,7 +67,7 @@ async def _view(session: aiohttp.ClientSession, address: str, path: str) -> aioh
 
 
 async def test_printed_addresses_work_and_the_dashboard_signs_in(served: Served) -> None:
-    for fact in ("What to try first", "!sendref-cashb in #admin and Confirm", "/cashback show", "press Buy"):
+    for fact in ("What to try first", "!sendref-cashb in #admin and press Confirm", "/cashback show", "press Buy"):
         assert fact in served.printed, fact
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
         link = served.address("The dashboard as admin")
@@ -80,5 +80,10 @@ async def test_printed_addresses_work_and_the_dashboard_signs_in(served: Served)
             assert "#1001: counted" in await answer.text()
         async with session.get(f"{origin}/deliveries") as answer:
             assert "1001" in await answer.text()
-        for name in ("The chat as admin", "The chat as referrer-01"):
-            assert (await _view(session, served.address(name), "messages")).status == 200
+        seen = {}
+        for name in ("admin", "referrer-01"):
+            chat = served.address(f"The chat as {name}")
+            assert (await _view(session, chat, "messages")).status == 200
+            overview = await (await _view(session, chat, "overview")).json()
+            seen[name] = [each["name"] for each in overview["channels"]]
+        assert seen == {"admin": ["general", "admin", "audit-log"], "referrer-01": ["general"]}

@@ -13,7 +13,7 @@ import pytest
 from tests.cli.conftest import Cashback
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tutorial" / "first-payout.md").read_text(encoding="utf-8")
-NEEDS_DISCORD = {"bot"}
+NEEDS_DISCORD = {"bot", "withdrawals"}
 
 
 def _blocks() -> list[list[str]]:

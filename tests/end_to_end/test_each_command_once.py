@@ -390,6 +390,7 @@ async def each_command(town: DiscordFixture, clock: Clock) -> None:
         for name, case in in_the_picker().items():
             await chosen(scene, name, case, town.admin)
         bob = town.sandbox.add_member("Bob")
+        bob.locale = "de"
         # That Bob uses a command shows that he has returned.
         await town.till.database.write(absences.note, bob.id, Absence.LEFT, clock())
         for name, case in MEMBERS.items():

@@ -14,7 +14,7 @@ import discord
 import pytest
 from discord.ext import commands
 
-from sandbox import Channel, Member, Sandbox
+from sandbox import Channel, Member, Sandbox, permissions
 
 pytestmark = pytest.mark.anyio
 
@@ -106,6 +106,51 @@ async def test_member_sees_only_own_messages(
     assert overview["bot"]["online"] == 1
     assert overview["members"][0] == {"id": str(alice.id), "name": "Alice", "roles": ["Admin"]}
     assert [each["name"] for each in overview["commands"]] == ["show"]
+
+
+async def test_member_without_the_role_sees_nothing_of_a_private_channel(
+    sandbox: Sandbox, page: aiohttp.ClientSession, alice: Member
+) -> None:
+    ben = sandbox.add_member("Ben")
+    staff = sandbox.add_channel("staff", only_for=[sandbox.state.roles[alice.role_ids[0]]])
+    thread = sandbox.add_thread("books", staff)
+    general = sandbox.add_channel("general")
+    await sandbox.say(staff.id, alice.id, "for us")
+
+    async def places(member: Member) -> list[str]:
+        async with page.get("/chat/view/overview", params={"member": str(member.id)}) as response:
+            return [each["name"] for each in (await response.json())["channels"]]
+
+    async def status(member: Member, channel: Channel) -> int:
+        query = {"member": str(member.id), "channel": str(channel.id)}
+        async with page.get("/chat/view/messages", params=query) as response:
+            return response.status
+
+    async def problem(action: str, **fields: str) -> str:
+        async with page.post(f"/chat/do/{action}", json={"member": str(ben.id), **fields}) as response:
+            return str((await response.json()).get("problem"))
+
+    assert await places(alice) == ["staff", "general", "books"]
+    assert await places(ben) == ["general"]
+    assert [await status(alice, each) for each in (staff, thread, general)] == [200, 200, 200]
+    assert [await status(ben, each) for each in (staff, thread, general)] == [404, 404, 200]
+    assert await problem("say", channel=str(staff.id), content="let me in") == "Ben does not see #staff"
+    assert await problem("say", channel=str(thread.id), content="/show") == "Ben does not see #books"
+    async with page.get("/chat/view/events", params={"member": str(ben.id)}) as response:
+        assert await response.content.readuntil(b"\n\n") == b": welcome\n\n"
+        await sandbox.say(thread.id, alice.id, "not for Ben")
+        await sandbox.say(general.id, alice.id, "for all")
+        with anyio.fail_after(5):
+            assert b"for all" in await response.content.readuntil(b"\n\n")
+    sandbox.set_roles(ben, alice.role_ids)
+    assert await places(ben) == ["staff", "general", "books"]
+
+
+async def test_owner_of_every_permission_and_the_bot_see_private_channels(sandbox: Sandbox) -> None:
+    staff = sandbox.add_channel("staff", only_for=[sandbox.add_role("Staff")])
+    owner = sandbox.add_member("Owner", [sandbox.add_role("All", permissions=1 << 3).id])
+    [bot] = [each for each in sandbox.state.guild_members() if each.bot]
+    assert [permissions.sees(sandbox.state, each, staff) for each in (owner, bot)] == [True, True]
 
 
 async def test_closed_dms_are_refused(sandbox: Sandbox, page: aiohttp.ClientSession, alice: Member) -> None:

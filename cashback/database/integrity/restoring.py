@@ -7,8 +7,10 @@ proposals are cancelled, batches under way are stopped, and nobody stays signed 
 import contextlib
 import secrets
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -132,10 +134,8 @@ def replace(prepared: Prepared, location: Path, now: datetime) -> Path | None:
 
     A program that has the old ledger open notices that its file was moved, and pays no more.
     """
-    aside = location.with_name(f"{location.stem}.before-restore-{now:%Y%m%d-%H%M%S}{location.suffix}")
-    if aside.exists():
-        discard(prepared.path)
-        raise RestoreRefusedError(f"{aside} already exists; try again in a moment.")
+    names = (f"{location.stem}.before-restore-{now:%Y%m%d-%H%M%S}{each}{location.suffix}" for each in _endings())
+    aside = next(path for path in map(location.with_name, names) if not path.exists())
     was_there = location.exists()
     _empty_log(location)
     # The log first: SQLite would apply one that is left behind to the restored file.
@@ -145,6 +145,12 @@ def replace(prepared: Prepared, location: Path, now: datetime) -> Path | None:
             part.rename(aside.with_name(aside.name + suffix))
     prepared.path.rename(location)
     return aside if was_there else None
+
+
+def _endings() -> Iterator[str]:
+    """Yield what makes the name of a second restore in one second another one."""
+    yield ""
+    yield from (f"-{number}" for number in count(2))
 
 
 def _empty_log(location: Path) -> None:
