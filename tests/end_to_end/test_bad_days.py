@@ -239,3 +239,27 @@ async def test_a_payload_that_makes_no_sense_ends_nothing(
         await town.shows(summary, COMPLETE)
         await town.sandbox.wait_for(lambda each: each.embed.get("title") == RECEIVED)
     assert town.till.balance(bob.id) == 2500
+
+
+async def test_recipients_whose_messages_fail_hold_up_nobody_else(town: DiscordFixture) -> None:
+    bad = [await town.referrer(f"Bad {number}", 100) for number in range(20)]
+    healthy = [await town.referrer(f"Good {number}", 100) for number in range(20)]
+    assert max(each.id for each in bad) < min(each.id for each in healthy)
+    of_bad = [f"/channels/{town.sandbox.open_direct_channel(each.id).id}/messages" for each in bad]
+    town.sandbox.faults.fail("POST", f"^({'|'.join(of_bad)})$", status=503, times=1000)
+    town.adjust(dm_per_second=20)
+    async with town.bot():
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await until(lambda: town.credited() == 40)
+
+        def all_healthy_have_theirs() -> bool:
+            # Time passes, so that bad ones are due again before the last of the healthy ones got theirs.
+            town.clock.advance(60)
+            return all(town.sandbox.direct_messages(each.id) for each in healthy)
+
+        await until(all_healthy_have_theirs)
+        sent = [each.path for each in town.sandbox.requests if each.method == "POST"]
+        of_healthy = {f"/channels/{town.sandbox.open_direct_channel(each.id).id}/messages" for each in healthy}
+        last = max(place for place, path in enumerate(sent) if path in of_healthy)
+        assert [sent[:last].count(path) for path in of_bad] == [1] * len(of_bad)
