@@ -14,6 +14,8 @@ const state = {
   unread: new Map(),
   typed: [],
   recalled: 0,
+  waiting: [],
+  sending: false,
   stream: null,
   typingTimer: 0,
   overviewTimer: 0,
@@ -54,6 +56,7 @@ function showOverview() {
   const me = members.find((each) => each.id === state.member);
   $("my-avatar").replaceWith(Object.assign(me ? avatar(me.id, me.name, "small") : element("span"), { id: "my-avatar" }));
   $("my-name").textContent = me?.name ?? "";
+  $("my-id").dataset.copy = state.member ?? "";
   $("my-roles").textContent = me?.roles.join(", ") ?? "";
   showPlace();
 }
@@ -168,7 +171,7 @@ function follow() {
   state.stream = new EventSource(`view/events?${new URLSearchParams({ member: state.member ?? "" })}`);
   state.stream.addEventListener("message", (event) => hear(JSON.parse(event.data)));
   // After a break the page may have missed something: it starts from what there is.
-  state.stream.addEventListener("open", () => loadOverview().then(loadMessages));
+  state.stream.addEventListener("open", () => loadOverview().then(loadMessages).then(sendWaiting));
   state.stream.addEventListener("error", () => {
     $("status").textContent = "the sandbox is away";
     $("status").classList.remove("online");
@@ -209,9 +212,42 @@ $("writer").addEventListener("submit", async (event) => {
   if (state.typed.at(-1) !== content) state.typed.push(content);
   state.recalled = state.typed.length;
   $("problem").hidden = true;
-  const answer = await act("say", { channel: state.channel, content }).catch((error) => ({ problem: error.message }));
-  $("problem").textContent = answer.problem ?? "";
-  $("problem").hidden = !answer.problem;
+  state.waiting.push({ member: state.member, channel: state.channel, content });
+  await sendWaiting();
+});
+
+// A line that the sandbox could not be given stays, and is sent when the sandbox is back.
+async function sendWaiting() {
+  if (state.sending) return;
+  state.sending = true;
+  while (state.waiting.length) {
+    const answer = await act("say", state.waiting[0]).catch((error) => ({ problem: error.message, away: error instanceof TypeError }));
+    if (answer.away) {
+      tellProblem(`The sandbox is away: ${state.waiting.length} of your messages will be sent when it is back.`);
+      break;
+    }
+    state.waiting.shift();
+    tellProblem(answer.problem);
+  }
+  state.sending = false;
+}
+
+function tellProblem(text) {
+  $("problem").textContent = text ?? "";
+  $("problem").hidden = !text;
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  button.dataset.label ??= button.textContent;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = button.dataset.label), 1000);
+  } catch {
+    tellProblem(`This browser does not let the page copy; the ID is ${button.dataset.copy}`);
+  }
 });
 $("line").addEventListener("input", async () => {
   // The bot may have registered commands since the page was opened.

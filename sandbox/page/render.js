@@ -31,7 +31,14 @@ export function messageNode(message, view) {
   for (const file of message.attachments) body.append(fileNode(file));
   for (const row of message.components) body.append(rowNode(row, message, view));
   if (message.ephemeral) body.append(element("div", { className: "note" }, "👁 Only you can see this"));
-  node.append(avatar(message.author.id, message.author.username), body);
+  const tools = element("div", { className: "tools" }, copyButton("Copy member ID", message.author.id), copyButton("Copy message ID", message.id));
+  node.append(avatar(message.author.id, message.author.username), body, tools);
+  return node;
+}
+
+function copyButton(label, id) {
+  const node = element("button", { type: "button" }, label);
+  node.dataset.copy = id;
   return node;
 }
 

@@ -165,3 +165,42 @@ async def test_arrows_recall_the_lines_sent_before(typist: Typist) -> None:
     ):
         await typist.press(key)
         await typist.line_is(line)
+
+
+async def test_lines_typed_while_the_sandbox_is_away_are_sent_in_order_when_it_is_back(
+    sandbox: Sandbox, channel: Channel, alice: Member, typist: Typist
+) -> None:
+    await typist.send("before")
+    await sandbox.wait_for(lambda message: message.content == "before")
+    await sandbox.__aexit__(None, None, None)
+    await typist.send("one")
+    await typist.send("two")
+    await typist.page.until("document.getElementById('problem').textContent.includes('2 of your messages')")
+    await sandbox.say(channel.id, alice.id, "missed by the page")
+    await sandbox.__aenter__()
+    await sandbox.wait_for(lambda message: message.content == "two")
+    said = ["before", "missed by the page", "one", "two"]
+    assert [each.content for each in sandbox.messages(channel.id)] == said
+    shown = "[...document.querySelectorAll('.message .text')].map((each) => each.textContent)"
+    await typist.page.until(f"JSON.stringify({shown}) === {json.dumps(json.dumps(said, separators=(',', ':')))}")
+    await typist.page.until("document.getElementById('problem').hidden")
+
+
+async def test_ids_of_members_and_messages_are_copied(sandbox: Sandbox, alice: Member, typist: Typist) -> None:
+    await typist.page.ask("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    await typist.send("hello")
+    said = await sandbox.wait_for(lambda message: message.content == "hello")
+    await typist.page.shows(".message")
+    for selector, copied in (
+        (".message .tools button:nth-child(1)", alice.id),
+        (".message .tools button:nth-child(2)", said.id),
+        ("#my-id", alice.id),
+    ):
+        await typist.page.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+        await typist.page.until(f"navigator.clipboard.readText().then((text) => text === '{copied}')")
+
+
+async def test_id_that_cannot_be_copied_is_shown(alice: Member, typist: Typist) -> None:
+    await typist.page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    await typist.page.evaluate("document.getElementById('my-id').click()")
+    await typist.page.until(f"document.getElementById('problem').textContent.includes('{alice.id}')")
