@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 import bot
+from cashback.cogs.admin import AdminCommands
 from cashback.database import Database
 from cashback.domain.money import dollars
 from cashback.settings import Settings
@@ -84,6 +85,8 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
                 "discord_api_url": sandbox.api_url,
             }
         )
+        words = (each.name for each in AdminCommands.__cog_commands__ if each.parent is None)
+        sandbox.commands.typed = sorted(f"{settings.bot_prefix}{word}" for word in words)
         async with ledger(settings, create=True) as database, anyio.create_task_group() as tasks:
             facts = await plant(database, lambda: iter(members), lambda _count: None)
             chapter("A community whose members refer friends who buy")

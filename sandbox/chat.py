@@ -33,6 +33,7 @@ FILES = {
     "": "index.html",
     "style.css": "style.css",
     "chat.js": "chat.js",
+    "complete.js": "complete.js",
     "render.js": "render.js",
     "text.js": "text.js",
 }
@@ -111,6 +112,7 @@ class Chat:
                 "names": {str(each.id): each.name for each in self._state.members.values()},
                 "roles": {str(each.id): each.name for each in self._state.roles.values()},
                 "commands": self._commands.usable(),
+                "typed": self._commands.typed,
             },
             headers=HEADERS,
         )

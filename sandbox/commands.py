@@ -34,9 +34,13 @@ CHANGEABLE = (
 
 
 class Commands:
-    """The registered commands: `None` stands for global ones, a guild's id for that guild's."""
+    """The registered commands: `None` stands for global ones, a guild's id for that guild's.
+
+    `typed` are the words that the bot hears in messages, with their prefix: no bot registers those.
+    """
 
     def __init__(self, state: State) -> None:
+        self.typed: list[str] = []
         self._state = state
         self._registered: dict[int | None, list[Json]] = {None: []}
 

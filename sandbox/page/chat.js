@@ -1,5 +1,6 @@
 // The page: one member's view of the guild, live. The member and the channel are in the address, so a reload keeps them.
 
+import { hintsFor } from "./complete.js";
 import { avatar, messageNode } from "./render.js";
 import { element, tellTime } from "./text.js";
 
@@ -11,6 +12,8 @@ const state = {
   overview: null,
   messages: new Map(),
   unread: new Map(),
+  typed: [],
+  recalled: 0,
   stream: null,
   typingTimer: 0,
   overviewTimer: 0,
@@ -173,37 +176,38 @@ function follow() {
 }
 
 function showHints() {
-  const line = $("line").value;
-  const list = $("hints");
-  const entries = line.startsWith("/") && !line.includes(":") ? usages().filter((each) => each.path.startsWith(line.trimEnd())) : [];
-  list.hidden = !entries.length;
-  list.replaceChildren(...entries.map((each) => {
-    const button = element("button", { type: "button" }, element("b", {}, each.path), element("i", {}, each.options.join(" ")), element("span", {}, each.description));
+  const hints = state.overview ? hintsFor($("line").value, $("line").selectionStart, state.overview) : [];
+  $("hints").hidden = !hints.length;
+  $("hints").classList.toggle("people", hints.some((each) => each.person));
+  $("hints").replaceChildren(...hints.map((hint) => {
+    const button = element("button", { type: "button" }, element("b", {}, hint.label), element("i", {}, hint.options.join(" ")), element("span", {}, hint.description));
     button.addEventListener("click", () => {
-      $("line").value = `${each.path} ${each.options.length ? each.options[0].replace("?", "") : ""}`;
-      list.hidden = true;
+      fill(hint.line, hint.caret);
       $("line").focus();
     });
     return element("li", {}, button);
   }));
 }
 
-function usages() {
-  const spread = (path, command) => {
-    const inner = (command.options ?? []).filter((each) => each.type <= 2);
-    if (inner.length) return inner.flatMap((each) => spread(`${path} ${each.name}`, each));
-    const options = (command.options ?? []).map((each) => `${each.name}:${each.required ? "" : "?"}`);
-    return [{ path, options, description: command.description }];
-  };
-  return (state.overview?.commands ?? []).flatMap((each) => spread(`/${each.name}`, each));
+function fill(text, caret = text.length) {
+  $("hints").hidden = true;
+  $("line").value = text;
+  $("line").setSelectionRange(caret, caret);
+}
+
+// Through the lines that were sent from this page; below the last one is an empty line.
+function recall(step) {
+  state.recalled = Math.min(Math.max(state.recalled + step, 0), state.typed.length);
+  fill(state.typed[state.recalled] ?? "");
 }
 
 $("writer").addEventListener("submit", async (event) => {
   event.preventDefault();
   const content = $("line").value.trim();
   if (!content) return;
-  $("line").value = "";
-  $("hints").hidden = true;
+  fill("");
+  if (state.typed.at(-1) !== content) state.typed.push(content);
+  state.recalled = state.typed.length;
   $("problem").hidden = true;
   const answer = await act("say", { channel: state.channel, content }).catch((error) => ({ problem: error.message }));
   $("problem").textContent = answer.problem ?? "";
@@ -211,15 +215,19 @@ $("writer").addEventListener("submit", async (event) => {
 });
 $("line").addEventListener("input", async () => {
   // The bot may have registered commands since the page was opened.
-  if ($("line").value === "/") await loadOverview();
+  if (["/", "!", "@"].includes($("line").value)) await loadOverview();
   showHints();
 });
 $("line").addEventListener("keydown", (event) => {
-  if (event.key === "Escape") $("hints").hidden = true;
-  if (event.key === "ArrowUp" && !$("hints").hidden) {
-    event.preventDefault();
-    $("hints").querySelector("li:last-child button")?.focus();
-  }
+  const { key } = event;
+  const open = !$("hints").hidden;
+  if (key === "Escape") $("hints").hidden = true;
+  const chooses = open && (key === "Tab" || (key === "Enter" && $("hints").matches(".people")));
+  if (!chooses && !["ArrowUp", "ArrowDown"].includes(key)) return;
+  event.preventDefault();
+  if (chooses) $("hints").querySelector("button").click();
+  else if (!open) recall(key === "ArrowUp" ? -1 : 1);
+  else if (key === "ArrowUp") $("hints").querySelector("li:last-child button").focus();
 });
 $("hints").addEventListener("keydown", (event) => {
   const step = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key];

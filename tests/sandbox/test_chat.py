@@ -62,7 +62,7 @@ async def test_page_loads_nothing_from_other_hosts(page: aiohttp.ClientSession) 
         assert response.url.path == "/chat/"
         assert "default-src 'none'" in response.headers["Content-Security-Policy"]
         text = await response.text()
-    for name in ("style.css", "chat.js", "render.js", "text.js"):
+    for name in ("style.css", "chat.js", "complete.js", "render.js", "text.js"):
         async with page.get(f"/chat/{name}") as response:
             assert response.status == 200
             text += await response.text()
