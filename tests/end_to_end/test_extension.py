@@ -20,6 +20,7 @@ from cashback.database.dialect import name_of
 from cashback.domain.money import dollars
 from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
 from tests.end_to_end.hosts import OtherBot, intents, living
+from tests.end_to_end.test_members import ask
 
 pytestmark = pytest.mark.anyio
 
@@ -323,3 +324,28 @@ async def test_settings_of_config_json_are_used_if_none_are_handed_over(
         await client.wait_until_ready()
         await client.load_extension("cashback")
         assert "$25.00" in (await town.ask()).text
+
+
+async def test_a_limit_on_use_is_answered_here_and_never_reaches_the_host(town: DiscordFixture) -> None:
+    heard: list[str] = []
+
+    class Host(OtherBot):
+        async def setup_hook(self) -> None:
+            self.tree.error(self.hear)
+            await super().setup_hook()
+
+        async def hear(self, _interaction: discord.Interaction[Any], error: app_commands.AppCommandError) -> None:
+            heard.append(type(error).__name__)
+
+    eve = town.sandbox.add_member("Eve")
+    settings = content(town, shops={"till": {"kind": "square"}}) | {"email_key": "k" * 32}
+    async with living(Host(settings), town.sandbox):
+        await town.sandbox.wait_connected()
+        for command, options in (
+            ("claim", {"order": "1"}),
+            ("shop link", {"email": "eve@example.com", "order": "1"}),
+            ("invite", {}),
+        ):
+            answers = [await ask(town, eve, command, **options) for _ in range(4)]
+            assert ["ask again in" in each.text for each in answers] == [False, False, False, True]
+    assert heard == []

@@ -11,6 +11,7 @@ from cashback.cogs import own_commands
 from cashback.cogs.buttons.member_pages import Page
 from cashback.cogs.errors import DISCORD_FAILURES, RefusedError
 from cashback.cogs.members.base import MemberCog, claimed
+from cashback.cogs.members.use_limit import UseLimit
 from cashback.cogs.texts import member_embeds
 from cashback.database.referral_program import preferences
 from cashback.domain.errors import ReferralRefusedError
@@ -21,14 +22,10 @@ INVITES_PER_SECONDS: Final = (3, 60.0)
 """How often a member may use `/invite`: each use sends a direct message at the rate shared with payouts."""
 
 
-def _member_of(interaction: discord.Interaction[Any]) -> int:
-    return interaction.user.id
-
-
 class Invitations(MemberCog):
     """The commands about a member's code."""
 
-    _invites = commands.CooldownMapping.from_cooldown(*INVITES_PER_SECONDS, _member_of)
+    _invites = UseLimit(*INVITES_PER_SECONDS)
 
     @app_commands.command(
         name="invite", description=mark("Show your referral code, how it works, and what it earned you.")
@@ -37,9 +34,7 @@ class Invitations(MemberCog):
     @claimed
     async def invite(self, interaction: discord.Interaction[Any]) -> None:
         """Show the code, here and by direct message."""
-        bucket = self._invites.get_bucket(interaction, interaction.created_at.timestamp())
-        if bucket is not None and (wait := bucket.update_rate_limit(interaction.created_at.timestamp())):
-            raise app_commands.CommandOnCooldown(app_commands.Cooldown(*INVITES_PER_SECONDS), wait)
+        self._invites.take(interaction)
         embed = await self._send_page(interaction, Page.CODE)
         self._note_sender.enqueue(interaction.user.id, embed.copy, cause=interaction.id)
 

@@ -6,17 +6,21 @@ import discord
 from discord import app_commands
 
 from cashback.cogs.members.base import MemberCog, claimed
+from cashback.cogs.members.use_limit import UseLimit
 from cashback.cogs.texts import embeds, shop_embeds
 from cashback.domain.languages import mark, tr
 from cashback.shops.every_kind import webhook_kinds
 from cashback.shops.links import member_link
 
 TRIES_PER_SECONDS: Final = (3, 60.0)
-"""How often a member may try an order number; the ledger counts the tries of a day."""
+"""How often a member may try an order number with each command; the ledger counts the tries of a day."""
 
 
 class ShopCommands(MemberCog):
     """The commands about shops."""
+
+    _links = UseLimit(*TRIES_PER_SECONDS)
+    _claims_tried = UseLimit(*TRIES_PER_SECONDS)
 
     shop = app_commands.Group(name="shop", description=mark("Your own links to the shops."), guild_only=True)
 
@@ -43,19 +47,19 @@ class ShopCommands(MemberCog):
         email=mark("The e-mail that you buy with. Only a keyed hash of it is stored."),
         order=mark("The number of an order that you made with it and that did not count yet."),
     )
-    @app_commands.checks.cooldown(*TRIES_PER_SECONDS)
     @claimed
     async def link_email(self, interaction: discord.Interaction[Any], email: str, order: str) -> None:
         """Link an e-mail. The answer does not depend on whether it was right: guesses must not learn anything."""
+        self._links.take(interaction)
         await self._service.link_email(interaction.user.id, email, order)
         await interaction.followup.send(embed=embeds.notice(tr(shop_embeds.LINK_TRIED)), ephemeral=True)
 
     @app_commands.command(name="claim", description=mark("Count an order as yours that was made without your link."))
     @app_commands.describe(order=mark("The order's number, as the shop wrote it to you."))
     @app_commands.guild_only()
-    @app_commands.checks.cooldown(*TRIES_PER_SECONDS)
     @claimed
     async def claim(self, interaction: discord.Interaction[Any], order: str) -> None:
         """Claim an order. The answer does not depend on whether it was right: guesses must not learn anything."""
+        self._claims_tried.take(interaction)
         await self._service.claim_order(interaction.user.id, order)
         await interaction.followup.send(embed=embeds.notice(tr(shop_embeds.CLAIM_TRIED)), ephemeral=True)
