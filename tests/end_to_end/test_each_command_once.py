@@ -453,13 +453,14 @@ async def payouts_page(scene: Scene) -> PayoutsButton:
 
 PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] = {
     DecisionButton: (decision, ["batch_cancelled"]),
-    HistoryButton: (batches_page, []),
     SkipSlotButton: (skip_slot, ["slot_skipped"]),
+    ReversalButton: (reversal, ["reversal_cancelled"]),
+    WithdrawalButton: (withdrawal, ["withdrawal_first_approved"]),
+    # These last: their answer is all that they do, while the others edit their message afterwards.
+    HistoryButton: (batches_page, []),
     MemberPageButton: (member_page, []),
     PageButton: (page, []),
     PayoutsButton: (payouts_page, []),
-    ReversalButton: (reversal, ["reversal_cancelled"]),
-    WithdrawalButton: (withdrawal, ["withdrawal_first_approved"]),
 }
 
 
