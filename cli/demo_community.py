@@ -14,6 +14,7 @@ import anyio
 import bot
 from cashback.cogs.admin import AdminCommands
 from cashback.database import Database
+from cashback.domain.errors import CashbackError
 from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import ledger
@@ -50,10 +51,8 @@ class DemoCommunity:
 @asynccontextmanager
 async def open_community(path: Path, port: int, **referral_settings: int) -> AsyncIterator[DemoCommunity]:
     """Create the community with its purchases, and run the bot until the end."""
-    async with (
-        AsyncExitStack() as shops,
-        Sandbox(port=port, guild_name="Sample community", bot_name="Cashback") as sandbox,
-    ):
+    async with AsyncExitStack() as opened:
+        sandbox = await _open_sandbox(opened, port)
         role = sandbox.add_role("Admin", color=0xE67E22)
         general = sandbox.add_channel("general")
         channel, audit = (sandbox.add_channel(name, only_for=[role]) for name in ("admin", "audit-log"))
@@ -70,7 +69,7 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
         ]
         port_of_dashboard, secret = _free_port(), secrets.token_hex()
         address = f"http://127.0.0.1:{port_of_dashboard}/api/v1/shops/store"
-        shop = await shops.enter_async_context(ShopPage(address, secret))
+        shop = await opened.enter_async_context(ShopPage(address, secret))
         settings = Settings.model_validate(
             {
                 "database": str(path),
@@ -109,6 +108,14 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
                 shop=shop,
             )
             stop.set()
+
+
+async def _open_sandbox(opened: AsyncExitStack, port: int) -> Sandbox:
+    try:
+        return await opened.enter_async_context(Sandbox(port=port, guild_name="Sample community", bot_name="Cashback"))
+    except OSError as error:
+        message = f"Port {port} is not available ({error.strerror or error}); name another with --port."
+        raise CashbackError(message) from error
 
 
 def _free_port() -> int:

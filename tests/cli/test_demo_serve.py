@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -87,3 +88,14 @@ async def test_printed_addresses_work_and_the_dashboard_signs_in(served: Served)
             overview = await (await _view(session, chat, "overview")).json()
             seen[name] = [each["name"] for each in overview["channels"]]
         assert seen == {"admin": ["general", "admin", "audit-log"], "referrer-01": ["general"]}
+
+
+async def test_taken_port_is_named_in_one_line(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "cli", "demo", "--serve", "--port", str(port)]
+        done = await anyio.run_process(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    [line] = done.stderr.decode().splitlines()
+    assert line.startswith(f"error: Port {port} is not available")
+    assert line.endswith("name another with --port.")
