@@ -26,7 +26,7 @@ RANDOM: Final = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00|Z)?|BATCH-[\d-]+|\b[0-9a-f]{16,64}\b|cashback[\w-]*\.db\S*"
     r"|cashback_test_\d+_\d+|gAAAA[\w=-]+"
     r"|(?<=number )\d+|(?<=withdrawal )\d+|(?<=number\": )\d+|(?<=al\": )\d+|(?<=transaction\": )\d+"
-    r"|(?<=intake\": )\d+|(?<=correction\": )\d+|(?<=corrected-)\d+|(?<=shares\": {\")\d+"
+    r"|(?<=intake\": )\d+|(?<=delivery\": )\d+|(?<=correction\": )\d+|(?<=corrected-)\d+|(?<=shares\": {\")\d+"
 )
 """What differs between two runs of one story: moments, and what is made of them or of chance."""
 NUMBERED: Final = re.compile(r"^(id|digest|number|referral_id|transaction_id|debit_id|return_id)$|_number$")
