@@ -91,14 +91,15 @@ class Referral:
         was_paid = max(min(self.paid - int(up_to_it), fell), 0)
         forgiven = min(self.given_back, was_paid)
         self.given_back -= forgiven
-        self.charged += was_paid - forgiven
+        # If the purchase that made up for an earlier refund is refunded too, the same cents are charged once.
+        self.charged = max(min(self.charged + was_paid - forgiven, self.kept), 0)
         self.taken_off += fell
 
     def give_back(self, cents: int, now: datetime) -> None:
         """Take cents that the member has: a debt is settled first."""
         settled = min(cents, self.owed(now))
+        self.charged = max(min(self.charged, self.kept) - settled, 0)
         self.kept -= cents
-        self.charged -= min(settled, self.charged)
         self.given_back += cents - settled
 
     @property
@@ -118,7 +119,7 @@ class Referral:
 
     def returnable(self, share: "Share", now: datetime) -> int:
         """Return what a reversal may take of a share: what the member has of it and later earnings did not make up."""
-        made_up = max(self.charged - self.owed(now), 0)
+        made_up = max(min(self.charged, self.kept) - self.owed(now), 0)
         return max(min(share.paid - share.returned, self.kept - made_up), 0)
 
     @property

@@ -76,7 +76,8 @@ class Referral:
         was_paid = max(0, min(self.paid - up_to_it // PPM, fell))
         forgiven = min(self.given_back, was_paid)
         self.given_back -= forgiven
-        self.charged += was_paid - forgiven
+        # If the purchase that made up for an earlier refund is refunded too, the same cents are charged once.
+        self.charged = max(min(self.charged + was_paid - forgiven, self.kept), 0)
         self.taken_off += fell
 
     def owed(self, now: datetime) -> int:
@@ -85,14 +86,14 @@ class Referral:
 
     def returnable(self, share: Share, now: datetime) -> int:
         """Return what a reversal may take: what was kept of the share and no later earnings made up for."""
-        made_up = max(0, self.charged - self.owed(now))
+        made_up = max(0, min(self.charged, self.kept) - self.owed(now))
         return max(0, min(share.paid - share.returned, self.kept - made_up))
 
     def give_back(self, cents: int, now: datetime) -> None:
         """Give cents back; a debt is settled first."""
         settled = min(cents, self.owed(now))
+        self.charged = max(min(self.charged, self.kept) - settled, 0)
         self.kept -= cents
-        self.charged -= min(settled, self.charged)
         self.given_back += cents - settled
 
     @property

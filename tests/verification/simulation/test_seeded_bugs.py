@@ -319,7 +319,7 @@ SHOWN_BY: dict[Sabotage, int] = {
     lets_no_approval_lapse: 15,
     starts_what_has_lapsed: 33,
     compares_no_plan: 13,
-    obeys_old_messages: 29,
+    obeys_old_messages: 14,
     takes_what_is_not_there: 1,
     returns_half: 1,
     reverses_beside_an_open_request: 7,
