@@ -239,17 +239,19 @@ async def test_result_is_posted_in_the_audit_channel_if_its_own_can_no_longer_be
     async with town.bot():
         said = await town.say("!sendref-cashb", channel=thread)
         summary = await town.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
-        hold = town.sandbox.faults.hold("PATCH", f"/messages/{summary.id}$")
-        await town.press(summary, "Confirm")
-        with anyio.fail_after(5):
-            await hold.arrived.wait()
-        if how == "deleted":
-            town.sandbox.remove_channel(thread)
-        elif how == "hidden":
+        if how == "hidden":
             town.sandbox.faults.fail("PATCH", f"/messages/{summary.id}$", status=403, code=50001, times=1000)
+            await town.press(summary, "Confirm")
         else:
-            town.sandbox.archive_thread(thread, locked=how == "locked")
-        hold.release()
+            hold = town.sandbox.faults.hold("PATCH", f"/messages/{summary.id}$")
+            await town.press(summary, "Confirm")
+            with anyio.fail_after(5):
+                await hold.arrived.wait()
+            if how == "deleted":
+                town.sandbox.remove_channel(thread)
+            else:
+                town.sandbox.archive_thread(thread, locked=how == "locked")
+            hold.release()
         result = await town.sandbox.wait_for(titled(COMPLETE), after=summary)
         assert result.channel_id == town.audit.id
         await town.shows(result, COMPLETE, "Sent:** 1")
