@@ -175,11 +175,11 @@ def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
         cents = model.pending(person, world.clock())
         if cents >= model.min_payout_cents:
             yield f"{cents} cents of {person} are pending for ever"
-    yield from _unsent(world)
+    yield from unsent(world)
     yield from _slots(rows, world)
 
 
-def _unsent(world: EndedWorld) -> Iterator[str]:
+def unsent(world: EndedWorld) -> Iterator[str]:
     """Find payouts that should have been sent each time and stay in a wallet."""
     wallets = world.model.wallets
     for person, unsent in wallets.sent_each_time.items():

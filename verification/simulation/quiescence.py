@@ -11,6 +11,7 @@ from cashback.database.integrity import reconciliation
 from cashback.domain.model import BatchStatus, BatchSummary
 from cashback.services import CLI, Actor
 from verification.simulation.actors import FIRST_ADMIN, Actors
+from verification.simulation.invariants import unsent
 from verification.simulation.process import Process
 from verification.simulation.randomness import CALM
 from verification.simulation.world import World
@@ -50,7 +51,8 @@ async def _wait(world: World, done: Callable[[], bool]) -> None:
 def _is_quiet(world: World) -> bool:
     # A slot that has just passed is decided at the program's next check: nothing triggers it here.
     is_done = not world.model.open_batches() and not world.model.overdue(world.clock())
-    return is_done and not world.queued() and not world.undecided_slots()
+    # Nor does anything trigger the sender of payouts to members who want each one sent.
+    return is_done and not world.queued() and not world.undecided_slots() and not any(unsent(world))
 
 
 async def _decide_what_waits(world: World) -> None:
