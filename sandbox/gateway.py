@@ -64,6 +64,7 @@ class Gateway:
         self._connections: set[Connection] = set()
         self._changed = anyio.Event()
         self._held_back = False
+        self._is_closed = False
         self.url = ""
 
     @property
@@ -109,13 +110,16 @@ class Gateway:
                 session.rouse()
 
     async def close(self) -> None:
-        """End all connections permanently."""
+        """End all connections permanently; accept no more."""
+        self._is_closed = True
         for connection in tuple(self._connections):
             connection.stop.cancel()
             await connection.socket.close(code=1001, message=b"Going away")
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until either side ends it."""
+        if self._is_closed:
+            raise web.HTTPServiceUnavailable
         if request.query.get("encoding", "json") != "json":
             # Discord closes with 4002 at the first frame; a client that only speaks ETF must hear of it at once.
             raise web.HTTPBadRequest(text="This server speaks JSON only: connect with encoding=json.")

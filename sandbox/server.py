@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
+import anyio.lowlevel
 from aiohttp import web
 
 from sandbox import permissions
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["RequestRecord", "Sandbox"]
 
 LARGEST_BODY = 128 * 1024 * 1024
+ACCEPT_TURNS = 4
+"""The turns of the event loop from a socket's `accept` to the request handler that knows of the connection."""
 
 
 class Sandbox:
@@ -119,6 +122,12 @@ class Sandbox:
         with anyio.CancelScope(shield=True):
             self.faults.release_all()
             self._chat.close()
+            if self._runner is not None:
+                for site in tuple(self._runner.sites):
+                    await site.stop()
+                # A connection that was accepted a moment ago is there only now; left alone, its client would wait.
+                for _ in range(ACCEPT_TURNS):
+                    await anyio.lowlevel.checkpoint()
             await self.gateway.close()
             if self._runner is not None:
                 await self._runner.cleanup()

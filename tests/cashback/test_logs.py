@@ -25,13 +25,16 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
-    """Give the root logger, and take the test's handlers off it afterwards."""
+    """Give the root logger; afterwards take the test's handlers off it and give every level back."""
     logger = logging.getLogger()
-    before, level = list(logger.handlers), logger.level
+    before = list(logger.handlers)
+    changed = [logger, *map(logging.getLogger, logs.QUIET)]
+    levels = [each.level for each in changed]
     yield logger
     for handler in set(logger.handlers) - set(before):
         logger.removeHandler(handler)
-    logger.setLevel(level)
+    for each, level in zip(changed, levels, strict=True):
+        each.setLevel(level)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:

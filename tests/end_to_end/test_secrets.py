@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cashback import logs
 from cashback.settings import Settings, SettingsError, load
 from tests.conftest import raw
 from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
@@ -28,7 +29,8 @@ async def test_the_token_is_in_no_log_no_message_and_not_in_the_ledger(
     town: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Everything is logged, also the libraries' debug messages, and Discord fails now and then."""
-    caplog.set_level(logging.DEBUG)
+    for library in ("", *logs.QUIET):
+        caplog.set_level(logging.DEBUG, library)
     bob = await town.referrer("Bob", 2500)
     eve = town.sandbox.add_member("Eve")
     async with town.bot():
