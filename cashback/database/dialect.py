@@ -245,17 +245,22 @@ def sqlstate(error: Exception) -> str | None:
 
 def insert_unless_there(connection: Connection, table: Table) -> Any:  # noqa: ANN401 -- either dialect's own Insert
     """Begin an INSERT that ignores rows whose key already exists."""
-    return _own_insert(connection, table).on_conflict_do_nothing()
+    return _insert_unless_there(connection.dialect.name, table)
+
+
+@cache
+def _insert_unless_there(dialect_name: str, table: Table) -> Any:  # noqa: ANN401 -- as above
+    return _own_insert(dialect_name, table).on_conflict_do_nothing()
 
 
 def insert_or_replace(connection: Connection, table: Table, **values: Any) -> Any:  # noqa: ANN401 -- as above
     """Begin an INSERT of one row that replaces a row with the same key."""
-    statement = _own_insert(connection, table).values(**values)
+    statement = _own_insert(connection.dialect.name, table).values(**values)
     return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
 
 
-def _own_insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401 -- as above
-    if connection.dialect.name == "sqlite":
+def _own_insert(dialect_name: str, table: Table) -> Any:  # noqa: ANN401 -- as above
+    if dialect_name == "sqlite":
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 -- SQLite's users do not wait for it
 
