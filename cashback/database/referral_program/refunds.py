@@ -338,7 +338,7 @@ def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> in
 
 def _taken_already(referral: Row[Any], paid_cents: int) -> int:
     """Return how much of what was paid of a refunded purchase a reversal has taken back before."""
-    return min(referral.cashback_forfeited_cents, paid_cents)
+    return min(int(referral.cashback_forfeited_cents), paid_cents)
 
 
 def _answer(
