@@ -22,13 +22,13 @@ from rich.table import Table
 from verification.crash.checkpoint import Kept, KeptError
 from verification.crash.concurrency import run_rushes
 from verification.crash.crash import run_campaigns
-from verification.crash.findings import Findings
 from verification.crash.report import commit, verdict, write_page
 from verification.crash.withdrawal_queue import run_queues
 from verification.fuzzing.input_fuzzing import targets, try_target
 from verification.night.night import WEEK_SECONDS, run_night
 from verification.simulation.campaign import Tally, run_seeds
 from verification.testbed.databases import Files, Ground, Server, new_server
+from verification.testbed.findings import Findings
 
 Say = Callable[[str], None]
 DEFAULTS: Final = {

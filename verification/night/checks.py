@@ -7,9 +7,9 @@ from typing import Any
 
 from cashback.database.integrity import reconciliation
 from sandbox import Message
-from verification.crash.findings import Losses
 from verification.night.scene import Night, Typed
 from verification.testbed.databases import connect
+from verification.testbed.findings import Losses
 
 RECEIVED = "Referral Cashback Received"
 PROCESSED = "Referral Cashback Batch Processed"

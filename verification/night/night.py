@@ -8,12 +8,12 @@ import anyio
 
 from cashback.domain.errors import NothingPendingError
 from cashback.services import CLI
-from verification.crash.findings import Findings, Losses
 from verification.night import checks
 from verification.night.ledgers import LockedFile, MortalLedger, on_server
 from verification.night.people import sell, type_commands
 from verification.night.scene import Night, opened
 from verification.night.troubles import lose_bots, spoil_clocks, take_ledger_away
+from verification.testbed.findings import Findings, Losses
 
 WEEK_SECONDS: Final = 60
 """What a week takes: the minute around its slot, with trouble, and then calm until everything is done."""

@@ -7,11 +7,13 @@ import anyio
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.domain.errors import CashbackError
 from sandbox import Message, Sandbox, SandboxError
-from verification.crash.expected_ledger import ALL_OF_IT_PPM
 from verification.night.scene import FIRST_BUYER, Night, Typed
 
 ANSWER_SECONDS: Final = 8
 PRESSES: Final = 2
+ALL_OF_IT_PPM: Final = 1_000_000
+"""A purchase earns its whole amount."""
+
 COMMANDS: Final = (
     "sendref-cashb",
     "sendref-cashb {member}",

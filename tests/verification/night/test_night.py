@@ -10,11 +10,11 @@ import pytest
 
 from cashback.database.audit_log import add_entry
 from tests.conftest import drop_guards, raw
-from verification.crash.findings import Losses
 from verification.night import checks
 from verification.night.ledgers import LockedFile
 from verification.night.night import run_night
 from verification.night.scene import Night, Typed, opened
+from verification.testbed.findings import Losses
 
 A_SEED = 24
 
