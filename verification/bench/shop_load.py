@@ -36,7 +36,6 @@ async def _deliver(address: str) -> dict[str, float]:
     seconds: list[float] = []
     sender = sender_of(SHOP_KIND, SECRET, f"{address}/api/v1/shops/{SHOP}")
     async with aiohttp.ClientSession() as client, anyio.create_task_group() as tasks:
-        start = time.perf_counter()
 
         async def send(number: int, due: float) -> None:
             order = Order(number=number, goods_cents=1_999, discord_id=FIRST_BUYER + number % BUYERS, at=_now())
@@ -47,6 +46,10 @@ async def _deliver(address: str) -> dict[str, float]:
                 raise RuntimeError(f"order {number} was {outcome}, not counted")
             seconds.append(time.perf_counter() - due)
 
+        # A process compiles its statements with its first delivery.
+        await send(0, time.perf_counter())
+        seconds.clear()
+        start = time.perf_counter()
         for number in range(1, SECONDS * PER_SECOND + 1):
             due = start + number / PER_SECOND
             await anyio.sleep(max(due - time.perf_counter(), 0))
