@@ -26,18 +26,20 @@ from cashback.cogs.gateway.setup_assistant import (
     open_assistant,
 )
 from cashback.config_files import local_path
+from cashback.config_writing import require_writable, write_answers, write_token
+from cashback.database import currencies, schema
+from cashback.database.engine import ConnectionOwner
 from cashback.domain.errors import CashbackError
 from cashback.services.terms import terms_line
 from cashback.settings import Settings
-from cli.context import Place, ledger
+from cli.context import Place, found_in, ledger
 from cli.doctor import examine, finding_line
 from cli.migrate import migrate
 from cli.options import ConfigOption, DatabaseOption
 from cli.output import complain, say
-from cli.setup_files import write_answers, write_token
 from cli.setup_questions import Questions
 from cli.setup_service import offer_service
-from cli.setup_terms import GivenTerms, ask_terms
+from cli.setup_terms import GivenTerms, ask_currency, ask_terms
 
 POLL_SECONDS: Final = 1
 TOKEN_ATTEMPTS: Final = 3
@@ -80,6 +82,9 @@ def command(
     give_role: Annotated[
         bool | None, typer.Option("--give-role/--no-give-role", help="Give you the admin role if you lack it.")
     ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="CODE", help="The currency of the orders; never changed later.")
+    ] = None,
     percent: Annotated[str | None, typer.Option("--percent", metavar="P", help="The cashback in percent.")] = None,
     holding_days: Annotated[
         str | None, typer.Option("--holding-days", metavar="DAYS", help="Days until cashback is payable.")
@@ -107,7 +112,13 @@ def command(
 ) -> int:
     """Set up the bot; return 1 if the check at the end finds something wrong."""
     terms = GivenTerms(
-        percent=percent, holding_days=holding_days, minimum=minimum, timezone=timezone, weekday=weekday, time=time
+        currency=currency,
+        percent=percent,
+        holding_days=holding_days,
+        minimum=minimum,
+        timezone=timezone,
+        weekday=weekday,
+        time=time,
     )
     given = Given(
         token_file=token_file,
@@ -145,6 +156,7 @@ class Wizard:
     def run(self, settings: Settings) -> int:
         """Ask, write, check, register and greet; return the exit code."""
         is_first = not self._local_path.exists()
+        require_writable(self._local_path)
         say(f"Answers go into {self._local_path}, the token into {self._env_path}. Enter accepts the [suggestion].")
         with ExitStack() as stack:
             token, assistant = self._token(settings, stack)
@@ -153,10 +165,10 @@ class Wizard:
             role = self._role(assistant, server, settings)
             self._check_owner(assistant, application, server, role)
             channel = self._channel(assistant, server, role, settings)
-            terms = ask_terms(self._questions, self._given.terms, settings.referral_settings, is_first=is_first)
+            answers = _answers(server, role, channel) | self._terms(settings, is_first=is_first)
             if token is not None:
                 write_token(self._env_path, token)
-            write_answers(self._local_path, _answers(server, role, channel, terms))
+            write_answers(self._local_path, answers)
             say("", f"Written: {self._local_path}" + (f" and {self._env_path}" if token is not None else ""))
             settings = self._place.settings()
             if token is not None and _token_of(settings) != token:
@@ -189,11 +201,15 @@ class Wizard:
             typed = self._questions.secret("The bot's token", option="--token-file FILE")
             try:
                 token = _cleaned(typed)
-                return token, self._open(token, stack)
+                assistant = self._open(token, stack)
             except TokenRefusedError as error:
                 if attempt == TOKEN_ATTEMPTS:
                     raise
                 say(f"  {error}")
+            else:
+                # At once: whoever stops here, for example to switch on an intent, need not paste it again.
+                write_token(self._env_path, token)
+                return token, assistant
         raise AssertionError
 
     def _keeps_token(self) -> bool:
@@ -300,6 +316,14 @@ class Wizard:
         except CashbackError as error:
             say(f"  {error}")
 
+    def _terms(self, settings: Settings, *, is_first: bool) -> dict[str, Any]:
+        """Ask for the currency and the terms; return them as settings."""
+        say("")
+        counted = self._portal.call(_counted_in, settings)
+        currency = ask_currency(self._questions, self._given.terms, settings, counted)
+        terms = ask_terms(self._questions, self._given.terms, settings.referral_settings, is_first=is_first)
+        return {"currency": currency, "referral_settings": terms}
+
     def _check(self, settings: Settings) -> bool:
         """Open the ledger, check everything, and register the slash commands."""
         action, _, copy = self._portal.call(migrate, settings)
@@ -342,6 +366,21 @@ async def _joined(assistant: SetupAssistant, wait_seconds: int) -> list[Named]:
     raise CashbackError(f"The bot was not invited within {wait_seconds} s; open the address, then run this again.")
 
 
+async def _counted_in(settings: Settings) -> str | None:
+    """Return the currency that the ledger counts in; None if it may still be chosen."""
+    database = ledger(settings)
+    revision, tables = await found_in(database)
+    if revision != schema.NEWEST:
+        # Another bot's ledger, which is adopted, counts in dollars. An older one of ours says so when it is upgraded.
+        return currencies.DOLLARS[0] if revision is None and tables else None
+    owner = ConnectionOwner(database.location)
+    try:
+        fixed = await owner.read(currencies.fixed)
+    finally:
+        owner.close()
+    return None if fixed is None else fixed[0]
+
+
 async def _register(settings: Settings) -> int:
     async with ledger(settings) as database:
         return await bot.register_commands(settings, database)
@@ -355,12 +394,11 @@ def _suggested(choices: list[Named], configured_id: int | None, word: str, own_n
     return next(iter(fitting), None)
 
 
-def _answers(server: Named, role: Named, channel: Named, terms: dict[str, Any]) -> dict[str, Any]:
+def _answers(server: Named, role: Named, channel: Named) -> dict[str, Any]:
     return {
         "guild_ids": [str(server.id)],
         "role_ids": {"admin": str(role.id)},
         "logging_channels": {"audit": str(channel.id)},
-        "referral_settings": terms,
     }
 
 
@@ -371,6 +409,8 @@ def _token_of(settings: Settings) -> str | None:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise CashbackError(f"{path} cannot be read ({error.strerror}); write the token alone into it.") from error
     except UnicodeDecodeError as error:
         raise CashbackError(f"{path} is not UTF-8 text; write the token alone into it.") from error
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from cashback.database.audit_log import add_entry
 from cashback.database.tables import (
+    cashback_origin,
     is_delivery_queued,
     payout_batches,
     payouts,
@@ -166,6 +167,7 @@ def _deliveries() -> Select[Any]:
     return (
         select(
             webhook_deliveries,
+            select(cashback_origin.c.currency).scalar_subquery().label("currency"),
             payout_batches.c.batch_id,
             withdrawals.c.method,
             withdrawals.c.reference,
@@ -179,7 +181,7 @@ def _deliveries() -> Select[Any]:
 def _delivery(row: Row[Any]) -> EventDelivery:
     """Put a delivery together. A destination is never part of it."""
     event = Event(row.event)
-    data: dict[str, Any] = {"user_id": str(row.user_id), "amount_cents": row.amount_cents}
+    data: dict[str, Any] = {"user_id": str(row.user_id), "amount_cents": row.amount_cents, "currency": row.currency}
     if event is Event.PAYOUT_CREDITED:
         data["batch_id"] = row.batch_id
     else:

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from cashback.cogs.gateway.setup_assistant import INVITED_WITH
+from cashback.domain.money import money_style, use_money_style
 from sandbox import Sandbox
 from tests.cli.conftest import Answer, Cashback
 
@@ -127,6 +129,7 @@ def test_options_answer_by_name_and_a_second_run_changes_only_what_is_asked(
         "guild_ids": [str(at_discord.sandbox.guild_id)],
         "role_ids": {"admin": str(role.id)},
         "logging_channels": {"audit": str(channel.id)},
+        "currency": "USD",
         "referral_settings": {
             "chunk_size": 7,
             "cashback_percent": 5.0,
@@ -153,6 +156,7 @@ def test_options_answer_by_name_and_a_second_run_changes_only_what_is_asked(
 @pytest.mark.parametrize(
     ("option", "value", "wrong"),
     [
+        ("--currency", "gold", "'gold' is not the code of a currency"),
         ("--percent", "much", "'much' is not a number"),
         ("--percent", "101", "101 is not a number from 0 to 100"),
         ("--percent", "0.00001", "at most four decimals"),
@@ -180,6 +184,89 @@ def test_refused_token_is_one_line_and_not_shown(cashback: Cashback, at_discord:
     line = refused(cashback("setup", *SUGGESTED))
     assert "token" in line
     assert not token or token not in line.removeprefix("error: ").replace("token", "")
+
+
+def test_currency_is_asked_for_and_amounts_are_read_in_it(cashback: Cashback, at_discord: Discord) -> None:
+    before = money_style()
+    try:
+        answer = cashback("setup", *SUGGESTED, "--currency", "jpy", "--percent", "5", "--minimum", "500")
+        assert answer.code == 0, answer.out
+        assert "5 means that a ¥2,000 order earns its buyer's referrer ¥100." in answer.out
+        assert "minimum payout ¥500" in answer.out
+        assert (local()["currency"], local()["referral_settings"]["min_payout_cents"]) == ("JPY", 500)
+        assert cashback("purchase", "1001", "599287828863678298", "1000", "--json").json["amount_cents"] == 1000
+        again = cashback("setup", "--yes", "--no-give-role")
+        assert again.code == 0, again.out
+        assert "Currency: JPY; the ledger counts in it." in again.out
+        refused = cashback("setup", "--yes", "--currency", "EUR", "--no-give-role")
+        assert refused.code == 1
+        assert "--currency is EUR, but the ledger counts in JPY, which never changes." in refused.err
+        assert local()["currency"] == "JPY"
+    finally:
+        use_money_style(before)
+
+
+def test_without_a_network_it_is_one_line(
+    cashback: Cashback, at_discord: Discord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISCORD_API_URL", "http://127.0.0.1:9/api/v10")
+    assert "error: Discord cannot be reached: " in refused(cashback("setup", *SUGGESTED))
+
+
+def test_folder_that_cannot_be_written_is_said_before_anything_is_created(
+    cashback: Cashback, at_discord: Discord
+) -> None:
+    roles = len(at_discord.sandbox.state.roles)
+    Path("config.local.json").symlink_to("/proc/self/config.local.json")
+    answer = cashback("setup", *SUGGESTED)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("error: config.local.json cannot be written (")
+    assert "make its folder writable" in answer.err
+    assert len(at_discord.sandbox.state.roles) == roles
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [(b"NAME=\xff\xfe\n", ".env is not UTF-8 text; save it as UTF-8."), (None, ".env cannot be read (Is a directory)")],
+)
+def test_foreign_env_file_that_cannot_be_read_is_left_as_it_is(
+    cashback: Cashback, at_discord: Discord, content: bytes | None, wrong: str
+) -> None:
+    foreign = Path(".env")
+    foreign.mkdir() if content is None else foreign.write_bytes(content)
+    answer = cashback("setup", *SUGGESTED)
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    assert wrong in answer.err
+    assert foreign.is_dir() if content is None else foreign.read_bytes() == content
+    assert not Path("config.local.json").exists()
+
+
+def test_interrupted_setup_goes_on_with_what_it_had(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token is kept, and the role that was created is suggested and not created again."""
+    with discord_server() as served:
+        served.call(served.sandbox.invite_bot, INVITED_WITH.value)
+        use(served, folder, monkeypatch)
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "TERM": "dumb"}
+        command = [sys.executable, "-m", "cli", "setup", "--no-service", "--timezone", "UTC", "--no-greeting"]
+        first = Terminal(command, folder, environment)
+        first.answer("The bot's token", served.sandbox.token)
+        first.answer("Number or name")
+        first.read_until("Give it to Ada?")
+        first.interrupt()
+        assert first.finish() == 130, first.shown
+        assert "Traceback" not in first.shown
+        assert not Path("config.local.json").exists()
+        assert Path(".env").read_text() == f"DISCORD_TOKEN={served.sandbox.token}\n"
+        second = Terminal(command, folder, environment)
+        for question in ("Keep it?", "Number or name", "Give it to Ada?", "Number or name", "Currency"):
+            second.answer(question)
+        for question in ("Cashback in percent", "Holding period", "Minimum payout", "Weekday", "Time of day"):
+            second.answer(question)
+        assert second.finish() == 0, second.shown
+        names = [each.name for each in served.sandbox.state.roles.values()]
+        assert names.count("Cashback Admin") == 1
+        assert {path.name for path in folder.iterdir()} >= {".env", "config.local.json", "cashback.db"}
+        assert list(folder.glob(".*.partial")) == []
 
 
 def test_missing_token_names_its_option(cashback: Cashback, at_discord: Discord) -> None:
@@ -268,6 +355,10 @@ class Terminal:
         self.read_until(": " if question.endswith("token") else "]: ")
         os.write(self._master, f"{typed}\n".encode())
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
     def finish(self) -> int:
         """Read to the end; return the exit code."""
         while self._read_more():
@@ -308,6 +399,7 @@ def test_recording_of_the_tutorial_is_what_a_person_sees(folder: Path, monkeypat
         terminal.answer("Number or name")
         terminal.answer("Give it to Ada?")
         terminal.answer("Number or name", "2")
+        terminal.answer("Currency of the orders")
         terminal.answer("Cashback in percent", "five")
         terminal.answer("Cashback in percent", "5")
         terminal.answer("Holding period in days")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cashback.domain.model import BatchStatus, PayoutStatus
+from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
+from verification.simulation.wallet_model import Wallets
 
 PPM = 1_000_000
 
@@ -152,6 +154,52 @@ class Model:
     moves: list[tuple[int | None, int, int, int]] = field(default_factory=list)
     batches: dict[int, Batch] = field(default_factory=dict)
     audit: list[tuple[str, int | None]] = field(default_factory=list)
+    wallets: Wallets = field(init=False)
+    methods: dict[int, str] = field(default_factory=dict)
+    """By the numbers of withdrawals."""
+    exported: set[int] = field(default_factory=set)
+    """The withdrawals in a list for a bank."""
+    wishes: dict[int, str] = field(default_factory=dict)
+    """How payouts are sent each time, by member."""
+    events: list[tuple[str, int, int]] = field(default_factory=list)
+    """What other programs hear of: the event, the member, the cents."""
+
+    def __post_init__(self) -> None:
+        """Let the wallets' model move the same balances."""
+        self.wallets = Wallets(self.balances, self.moves)
+
+    def ask(self, number: int, member: int, cents: int, method: str, threshold: int) -> None:
+        """Take an amount out of a wallet into a request."""
+        self.wallets.ask(number, member, cents, threshold)
+        self.methods[number] = method
+        self._tell(number, "requested")
+
+    def decide(self, number: int, act: str, actor: str | None) -> None:
+        """Record the first of two approvals, pay a request, or return its amount."""
+        if act == "approve":
+            self.wallets.approve(number, actor or "")
+            self.audit.append(("withdrawal_first_approved", None))
+        elif act == "pay":
+            self.wallets.pay(number, actor or "")
+            self._tell(number, "paid")
+        else:
+            status = WithdrawalStatus.DECLINED if act == "decline" else WithdrawalStatus.CANCELLED
+            self.wallets.give_back(number, actor, status)
+            self._tell(number, status)
+
+    def send(self, member: int, sent: Withdrawal | None, limits: tuple[int, int | None], threshold: int) -> None:
+        """Send a member's payouts into a request, or into the open one."""
+        is_new = sent is not None and sent.number not in self.wallets.requests
+        told = None if sent is None else (sent.number, sent.amount_cents)
+        self.wallets.send(member, told, limits, threshold)
+        if sent is not None:
+            self.methods.setdefault(sent.number, self.wishes[member])
+            self._tell(sent.number, "requested", "requested" if is_new else "raised")
+
+    def _tell(self, number: int, event: str, action: str | None = None) -> None:
+        one = self.wallets.requests[number]
+        self.events.append((f"withdrawal.{event}", one.member, one.cents))
+        self.audit.append((f"withdrawal_{action or event}", None))
 
     def move(self, number: int, status: str, action: str) -> None:
         """Move a batch to another state, with the entry that the audit log gets."""
@@ -200,8 +248,8 @@ class Model:
                 payout.status = PayoutStatus.SKIPPED
                 payout.reason = "blacklisted" if barred else "nothing_pending"
                 continue
-            self.balances[referrer] += cents
-            self.moves.append((number, referrer, cents, self.balances[referrer]))
+            self.wallets.move(number, referrer, cents)
+            self.events.append(("payout.credited", referrer, cents))
             payout.status, payout.paid = PayoutStatus.CREDITED, cents
             paid.append(cents)
         return len(paid), sum(paid), len(referrers) - len(paid)
@@ -243,7 +291,14 @@ class Model:
         return {one: cents for one, cents in found.items() if cents}
 
     def take_back(self, number: int, people: dict[int, int], now: datetime) -> tuple[int, int]:
-        """Reverse credited payouts as far as each wallet holds them; return the cents taken and the cents missing."""
+        """Reverse credited payouts as far as each wallet holds them; return the cents taken and the cents missing.
+
+        What their members have asked for returns to the wallets before.
+        """
+        self.audit.append(("reversal_proposed", number))
+        for request, one in sorted(self.wallets.requests.items()):
+            if one.status is WithdrawalStatus.REQUESTED and one.member in people:
+                self.decide(request, "cancel", None)
         reversed_cents = shortfall = 0
         for person, due in people.items():
             payout = self.batches[number].payouts[person]
@@ -253,11 +308,10 @@ class Model:
                 share.returned += part
                 share.one.give_back(part, now)
                 left -= part
-            self.balances[person] -= cents
             if cents:
-                self.moves.append((None, person, -cents, self.balances[person]))
+                self.wallets.reverse(number, person, cents)
             payout.is_reversed = True
             reversed_cents += cents
             shortfall += due - cents
-        self.audit += [("reversal_proposed", number), ("payouts_reversed", number)]
+        self.audit.append(("payouts_reversed", number))
         return reversed_cents, shortfall

@@ -9,7 +9,8 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
-from cashback.database import events
+from cashback.database import Database, events
+from cashback.database.dialect import Location
 from cashback.domain.errors import NotAllowedError, StaleBatchError
 from cashback.domain.events import PAUSES, Event
 from cashback.events import EventDispatcher, EventSender
@@ -66,7 +67,7 @@ async def test_life_of_a_payout_is_told_in_signed_events(till: LedgerFixture, cl
     async with receiving() as receiver:
         await deliver(till, receiver, OTHER_SECRET, SECRET)
         await deliver(till, receiver)
-    who = {"user_id": str(BOB)}
+    who = {"user_id": str(BOB), "currency": "USD"}
     paypal = {"method": "paypal"}
     assert [(kind, data) for _, kind, data in receiver.seen] == [
         ("payout.credited", {**who, "amount_cents": 500, "batch_id": batch.batch_id}),
@@ -83,6 +84,18 @@ async def test_life_of_a_payout_is_told_in_signed_events(till: LedgerFixture, cl
     assert len({each for each, _, _ in receiver.seen}) == 7
     assert ADDRESS not in str(receiver.seen)
     assert (await till.verify()).balanced
+
+
+async def test_event_names_the_currency_of_the_ledger(location: Location, clock: Clock) -> None:
+    real(clock)
+    async with Database(location, clock=clock, currency=("JPY", 0)) as database, receiving() as receiver:
+        till = LedgerFixture(database, clock)
+        await listen(till, Event.PAYOUT_CREDITED)
+        await till.earn(BOB, 500)
+        await till.pay()
+        await deliver(till, receiver)
+    [(_, _, data)] = receiver.seen
+    assert (data["amount_cents"], data["currency"]) == (500, "JPY")
 
 
 async def test_event_is_tried_again_with_the_same_id_until_it_is_taken(till: LedgerFixture, clock: Clock) -> None:
