@@ -270,7 +270,8 @@ class World:
         enter(self.model, done)
         if done.function == "outbox.settle":
             beside = [life.faults for life in self.lives if life.faults is not done.by]
-            self.discord.settle(done.arguments["notification_id"], done.arguments["status"], beside)
+            for each in done.arguments["settled"]:
+                self.discord.settle(each.notification_id, each.status, beside)
         if self._watch_closely:
             self.inspect()
 

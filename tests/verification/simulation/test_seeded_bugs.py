@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -151,11 +151,9 @@ def notes_no_message_as_sent(patch: pytest.MonkeyPatch) -> str:
     settle = outbox.settle
 
     @functools.wraps(settle)
-    def forget(
-        connection: Connection, notification_id: int, status: NotificationStatus, *, error: str | None, now: datetime
-    ) -> None:
-        if status is not NotificationStatus.SENT:
-            settle(connection, notification_id, status, error=error, now=now)
+    def forget(connection: Connection, settled: Sequence[outbox.Settled]) -> None:
+        if told := [each for each in settled if each.status is not NotificationStatus.SENT]:
+            settle(connection, told)
 
     patch.setattr(outbox, "settle", forget)
     return "was sent again by who knew"
