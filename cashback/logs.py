@@ -88,7 +88,7 @@ def _moment(record: logging.LogRecord) -> str:
 
 def _batch(record: logging.LogRecord) -> dict[str, object]:
     """Return the batch that a record names, or else the one that the logging task is working on."""
-    named = {key: vars(record)[key] for key in BATCH_KEYS if key in vars(record)}
+    named: dict[str, object] = {key: vars(record)[key] for key in BATCH_KEYS if key in vars(record)}
     batch = log_context.get()
     if batch is not None:
         named.setdefault("batch_number", batch.number)

@@ -93,7 +93,7 @@ def assert_read_as_gettext_does(text: str) -> None:
     compiled.seek(0)
     theirs, ours = gettext.GNUTranslations(compiled), po_files.parse(text.splitlines())
     for each in babel:
-        one, many = each.id if isinstance(each.id, tuple) else (each.id, "")
+        one, many = map(str, each.id) if isinstance(each.id, tuple) else (str(each.id), "")
         if one and not each.context:
             assert ours.gettext(one) == theirs.gettext(one)
         if many:
