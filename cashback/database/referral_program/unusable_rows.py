@@ -60,14 +60,13 @@ def leave_out(connection: Connection, number: int, among: Select[int] | None) ->
 
     Two indexes find most: text, bytes and too large amounts are above every number that was earned. NULL as an amount,
     or one text as both, is in neither. Only tables that another bot created take that: there all rows of those that
-    may be paid are looked at.
+    may be paid are looked at, and with them the unpaid ones.
     """
-    searches = [unpaid, overpaid]
+    searches: list[ColumnElement[bool]] = [overpaid, unpaid]
     if connection.scalars(select(cashback_origin.c.adopted)).one():
         payable = referrals.alias("payable")
         is_unpaid = payable.c.cashback_earned_cents > payable.c.cashback_paid_cents
-        may_be_paid = _REFERRER.in_(select(payable.c.referrer_user_id).where(is_unpaid))
-        searches.append(and_(not_(has_usable_amounts), may_be_paid))
+        searches[1] = _REFERRER.in_(select(payable.c.referrer_user_id).where(is_unpaid))
     found = union_all(*(_unusable(which, among) for which in searches)).subquery()
     cents = func.coalesce(func.sum(case((found.c.cents > 0, found.c.cents), else_=0)), 0)
     rows = select(literal(number), found.c.referrer_id, cents, literal(ExclusionReason.UNUSABLE_ROW))
