@@ -100,7 +100,7 @@ class Hosted:
         tasks.start_soon(services.note_sender.run, name="note sender")
         if services.membership_check is not None:
             tasks.start_soon(services.membership_check.run, name="membership check")
-        if services.service.has_dashboard:
+        if services.dashboard is not None:
             tasks.start_soon(services.dashboard.run, name="dashboard")
             tasks.start_soon(services.name_check.run, name="name check")
 
