@@ -27,6 +27,7 @@ from cashback.cogs.gateway.membership_check import MembershipCheck
 from cashback.cogs.gateway.name_check import NameCheck
 from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.cogs.gateway.roles import Roles
+from cashback.cogs.gateway.typed_words import TypedWords
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.members import MemberCommands
 from cashback.cogs.posts.audit_channel import AuditChannel
@@ -95,10 +96,12 @@ class Services:
         *,
         reread: Reread | None = None,
         additions: Additions = NOTHING_ADDED,
+        restart: Callable[[], None] | None = None,
     ) -> Self:
         """Build and wire the services. Raises StartError if the admin role is not configured.
 
         `reread` rereads the configuration when an admin reloads it; without it, the configuration stays as it is.
+        `restart` starts the program again when an admin has changed the settings; without it, the admin does.
         """
         referral = settings.referral_settings
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
@@ -175,6 +178,7 @@ class Services:
             history_pager=HistoryPager(database),
             doctor=Doctor(database, service, settings),
             post_line=lines.post_line,
+            restart=restart,
         )
         button_services = ButtonServices(
             claims=claims,
@@ -195,6 +199,7 @@ class Services:
             ),
             buttons=[button.bound_to(button_services) for button in BUTTONS],
             trace=observing(clock_check, limiting_trace()),
+            typed_words=TypedWords(client, claims),
             disabled_commands=settings.disabled_commands,
         )
 
