@@ -64,11 +64,13 @@ class LedgerMachine(WalletRules):
 
     # Members and purchases.
 
-    @initialize(referrers=st.lists(REFERRERS, min_size=3, max_size=7))
-    def begin(self, referrers: list[int]) -> None:
+    @initialize(referrers=st.lists(REFERRERS, min_size=3, max_size=7), wishes=st.sets(REFERRERS))
+    def begin(self, referrers: list[int], wishes: set[int]) -> None:
         for referred, referrer in enumerate(referrers, start=2):
             self.refer(referrer, referred)
             self.purchase(f"first-{referred}", referred, 250, PPM)
+        for member in sorted(wishes):
+            self.switch_on(member, "paypal")
 
     @rule(referrer=REFERRERS, referred=PEOPLE)
     def refer(self, referrer: int, referred: int) -> None:

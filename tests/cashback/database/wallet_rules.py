@@ -209,6 +209,7 @@ class WalletRules(RuleBasedStateMachine):
             self.export_requests()
         elif self.model.wallets.requests:
             self.decide(0, 100 + person, DECISIONS[event], is_old=False)
+            self.send_each_time(least=1, most=None)
 
     @invariant()
     def wallets_are_the_model(self) -> None:
