@@ -8,7 +8,7 @@ import typer
 
 from cashback.database.database import Database
 from cashback.database.payouts import batches, retries
-from cashback.database.referral_program.people import BEFORE_ALL
+from cashback.database.queries import payout_pages
 from cashback.domain.model import BatchReport, PayoutStatus
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import in_words
@@ -31,7 +31,7 @@ def command(
     config: ConfigOption = None,
     database: DatabaseOption = None,
 ) -> int:
-    """Show a batch and its payouts in the order of their referrers; a limit of 0 lists all."""
+    """Show a batch and its payouts, largest first; a limit of 0 lists all."""
     anyio.run(_show, Place.of(context, config, database).settings(), batch_id, limit, as_json)
     return 0
 
@@ -75,12 +75,12 @@ async def _show_text(database: Database, report: BatchReport, limit: int) -> Non
 
 
 async def _payouts(database: Database, number: int, limit: int) -> AsyncIterator[dict[str, Any]]:
-    """Read a batch's payouts one page at a time."""
-    last = BEFORE_ALL
-    while limit > 0:
-        page = await database.read(batches.payouts_of, number, limit=min(limit, PAGE_SIZE), after_referrer_id=last)
-        if not page:
-            return
-        for payout in page:
+    """Read a batch's payouts one page at a time, largest first."""
+    after: int | None = 0
+    while limit > 0 and after is not None:
+        page = await database.read(
+            payout_pages.payouts_page, number, after_referrer_id=after, limit=min(limit, PAGE_SIZE)
+        )
+        for payout in page.rows:
             yield payout
-        last, limit = page[-1]["referrer_id"], limit - len(page)
+        after, limit = page.next_after, limit - len(page.rows)

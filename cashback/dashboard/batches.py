@@ -9,11 +9,11 @@ from aiohttp import web
 from cashback.dashboard import payout_file
 from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.live import Live
-from cashback.dashboard.pages import field_of, fragment, number_in, page, page_in, see_other
+from cashback.dashboard.pages import field_of, fragment, number_in, page, see_other
 from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database import Database, audit_log
 from cashback.database.payouts import batches, proposals
-from cashback.database.queries import browsing, history, member_names
+from cashback.database.queries import browsing, history, member_names, payout_pages
 from cashback.database.queries.browsing import Page
 from cashback.database.queries.history import BatchFilter
 from cashback.domain.days import first_moment, moment_after
@@ -23,9 +23,6 @@ from cashback.services import AdminService
 
 BATCHES_ON_A_PAGE: Final = 50
 PAYOUTS_ON_A_PAGE: Final = 50
-LARGEST_SORTED: Final = 20_000
-"""Payouts of larger batches are shown in the order of their key: sorting them would take longer than a page may."""
-
 ENTRIES_SHOWN: Final = 50
 ID_DIGITS: Final = 19
 REPORT_SECONDS: Final = 0.9
@@ -162,7 +159,6 @@ class Batches:
             "settled": settled,
             "percent": 100 * settled // report.users_planned,
             "found": await self._payouts(request, report),
-            "is_sorted": is_sorted(report),
             "chosen": request.query.get("status", ""),
             "wanted_referrer": request.query.get("referrer", ""),
             "query": request.query_string,
@@ -173,23 +169,15 @@ class Batches:
         """Read the payouts that the query selects: of one referrer, in one state, or all."""
         referrer_id = number_in(request, "referrer")
         if request.query.get("referrer"):
-            rows = await self._database.read(browsing.payout_of, report.batch_number, referrer_id)
+            rows = await self._database.read(payout_pages.payout_of, report.batch_number, referrer_id)
             return Page(rows=rows, next_after=None)
         chosen = request.query.get("status", "")
         status = PayoutStatus(chosen) if chosen in list(PayoutStatus) else None
         counts = {PayoutStatus.FAILED: report.failed, PayoutStatus.SKIPPED: report.skipped}
         if status is not None and not counts.get(status, 1):
             return Page(rows=[], next_after=None)
-        if is_sorted(report):
-            return await self._database.read(
-                browsing.largest_payouts,
-                report.batch_number,
-                page=page_in(request),
-                limit=PAYOUTS_ON_A_PAGE,
-                status=status,
-            )
         return await self._database.read(
-            browsing.payouts_page,
+            payout_pages.payouts_page,
             report.batch_number,
             after_referrer_id=number_in(request, "after"),
             limit=PAYOUTS_ON_A_PAGE,
@@ -208,11 +196,6 @@ class Batches:
         async for piece in payout_file.pieces_of(self._database, report, suffix):
             await response.write(piece)
         return response
-
-
-def is_sorted(report: BatchReport) -> bool:
-    """Return whether a batch's payouts are shown with the largest first."""
-    return report.users_planned <= LARGEST_SORTED
 
 
 def _net(found: Page) -> int:

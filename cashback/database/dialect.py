@@ -9,7 +9,7 @@ import random
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Engine,
+    Row,
     Table,
     create_engine,
     dialects,
@@ -244,17 +245,22 @@ def sqlstate(error: Exception) -> str | None:
 
 def insert_unless_there(connection: Connection, table: Table) -> Any:  # noqa: ANN401 -- either dialect's own Insert
     """Begin an INSERT that ignores rows whose key already exists."""
-    return _own_insert(connection, table).on_conflict_do_nothing()
+    return _insert_unless_there(connection.dialect.name, table)
+
+
+@cache
+def _insert_unless_there(dialect_name: str, table: Table) -> Any:  # noqa: ANN401 -- as above
+    return _own_insert(dialect_name, table).on_conflict_do_nothing()
 
 
 def insert_or_replace(connection: Connection, table: Table, **values: Any) -> Any:  # noqa: ANN401 -- as above
     """Begin an INSERT of one row that replaces a row with the same key."""
-    statement = _own_insert(connection, table).values(**values)
+    statement = _own_insert(connection.dialect.name, table).values(**values)
     return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
 
 
-def _own_insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401 -- as above
-    if connection.dialect.name == "sqlite":
+def _own_insert(dialect_name: str, table: Table) -> Any:  # noqa: ANN401 -- as above
+    if dialect_name == "sqlite":
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # noqa: PLC0415 -- SQLite's users do not wait for it
 
@@ -357,23 +363,29 @@ def _postgresql_refusal(name: str, occasion: str, refusal: str) -> list[str]:
     return statements
 
 
-def has_refusal(connection: Connection, name: str, occasion: str, refusal: str) -> bool:
-    """Return whether a trigger of `create_refusal` is there as it was made.
+def missing_refusals(connection: Connection, wanted: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    """Name each trigger, given by its name with occasion and refusal, that is not there as `create_refusal` made it.
 
     Of PostgreSQL's the condition is not compared: the server writes it in its own words.
     """
     if connection.dialect.name == "sqlite":
-        query = text("SELECT sql FROM sqlite_master WHERE type = 'trigger' AND name = :name")
-        found = connection.scalars(query, {"name": name}).one_or_none()
-        return found == _sqlite_refusal(name, occasion, refusal)
+        query = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        made = {row.name: row.sql for row in connection.execute(query)}
+        yield from (name for name, what in wanted.items() if made.get(name) != _sqlite_refusal(name, *what))
+        return
     query = text(
-        "SELECT pg_get_triggerdef(t.oid) AS made, t.tgenabled::text AS enabled, f.prosrc FROM pg_trigger t"
-        " JOIN pg_proc f ON f.oid = t.tgfoid WHERE t.tgname = :name AND NOT t.tgisinternal"
+        "SELECT t.tgname, pg_get_triggerdef(t.oid) AS made, t.tgenabled::text AS enabled, f.prosrc FROM pg_trigger t"
+        " JOIN pg_proc f ON f.oid = t.tgfoid WHERE NOT t.tgisinternal"
     )
-    row = connection.execute(query, {"name": name}).one_or_none()
-    if row is None or row.enabled != "O" or "('{}')".format(refusal.replace("'", "''")) not in row.made:
+    there = {row.tgname: row for row in connection.execute(query)}
+    yield from (name for name, (_, refusal) in wanted.items() if not _refuses(there.get(name), refusal))
+
+
+def _refuses(trigger: Row[Any] | None, refusal: str) -> bool:
+    """Tell whether a trigger of PostgreSQL's is enabled and refuses with this text."""
+    if trigger is None or trigger.enabled != "O" or "('{}')".format(refusal.replace("'", "''")) not in trigger.made:
         return False
-    return "RAISE EXCEPTION '%', TG_ARGV[0]" in row.prosrc
+    return "RAISE EXCEPTION '%', TG_ARGV[0]" in trigger.prosrc
 
 
 def refusal_of(connection: Connection, name: str) -> str | None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from cashback.database.dialect import create_refusal, has_refusal, lift_refusal
+from cashback.database.dialect import create_refusal, lift_refusal, missing_refusals
 
 _OURS: Final = (
     "(OLD.transaction_type LIKE 'referral_cashback%' OR OLD.transaction_type IN"
@@ -296,9 +296,8 @@ def _all(connection: Connection) -> dict[str, tuple[str, str]]:
 
 def missing_guards(connection: Connection) -> Iterator[str]:
     """Name each guard that is not there, or not as this program makes it."""
-    for name, (occasion, refusal) in _all(connection).items():
-        if not has_refusal(connection, name, occasion, refusal):
-            yield f"the guard {name} is missing or was changed"
+    for name in missing_refusals(connection, _all(connection)):
+        yield f"the guard {name} is missing or was changed"
 
 
 def lift_guards(connection: Connection) -> None:

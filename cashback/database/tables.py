@@ -942,12 +942,15 @@ is_open = payout_batches.c.status.in_([literal_column(f"'{status}'") for status 
 is_untold = literal_column("coalesce(told_status, '') <> status", Boolean)
 is_delivery_queued = webhook_deliveries.c.status == literal_column("'queued'")
 is_requested = withdrawals.c.status == literal_column("'requested'")
+is_not_paid = payouts.c.status.in_((literal_column("'failed'"), literal_column("'skipped'")))
 has_failures = payout_batches.c.status == literal_column("'completed_with_failures'")
 is_upkeep = literal_column("action IN ('backup_made', 'head_posted')", Boolean)
 """An audit entry about the ledger's care, of which the newest is asked for often."""
 
 
-def _index(name: str, *columns: Column[Any], where: ColumnElement[bool] | None = None, unique: bool = False) -> Index:
+def _index(
+    name: str, *columns: ColumnElement[Any], where: ColumnElement[bool] | None = None, unique: bool = False
+) -> Index:
     """Declare an index; on both databases it holds only the rows that meet the condition.
 
     `dialect.py` takes it over for PostgreSQL. To say it here, too, would import that dialect in every process.
@@ -958,6 +961,16 @@ def _index(name: str, *columns: Column[Any], where: ColumnElement[bool] | None =
 INDEXES: Final = (
     _index("payout_batches_failed", payout_batches.c.number, where=has_failures),
     _index("payout_batches_open", payout_batches.c.number, where=is_open),
+    # Payouts are shown largest first, a page at a time. Neither index changes when a payout is credited.
+    _index("payouts_largest", payouts.c.batch_number, payouts.c.approved_cents.desc(), payouts.c.referrer_id),
+    _index(
+        "payouts_not_paid",
+        payouts.c.batch_number,
+        payouts.c.status,
+        payouts.c.approved_cents.desc(),
+        payouts.c.referrer_id,
+        where=is_not_paid,
+    ),
     _index("notifications_queued", notifications.c.id, where=is_queued),
     # Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.
     _index("notifications_settled", notifications.c.batch_number, notifications.c.status, where=is_settled),

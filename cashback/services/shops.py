@@ -3,10 +3,12 @@
 import hashlib
 import hmac
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
+from cashback.database.group_commit import GroupCommit
 from cashback.database.shops import buyers, deliveries
-from cashback.database.shops.deliveries import Listed, Received, Recorded
+from cashback.database.shops.deliveries import Incoming, Listed, Received, Recorded
 from cashback.database.shops.events import DeliveryTerms, EventResult, Reported
 from cashback.domain.earning import MAIN, order_key
 from cashback.domain.errors import CashbackError
@@ -48,7 +50,12 @@ class Shops(Service):
         )
         actor = str(Actor(source=Source.SHOP, key=shop))
         now = self._database.now()
-        return await self._database.write(deliveries.record, received, self._terms_of(settings), actor=actor, now=now)
+        return await self._recorder.write(Incoming(received, self._terms_of(settings), actor, now))
+
+    @cached_property
+    def _recorder(self) -> GroupCommit[Incoming, Recorded]:
+        """Deliveries that come at the same time share a transaction."""
+        return GroupCommit(self._database, deliveries.record_all)
 
     def shop(self, name: str) -> ShopSettings:
         """Return a shop's settings. Raises CashbackError if there is no such shop."""

@@ -16,6 +16,7 @@ from cashback.database.database import DEFAULT_RATE_PPM
 from cashback.database.payouts import approvals, proposals
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cli.demo_community import DemoCommunity, open_community
+from docs.pictures import dashboard_pages
 from docs.pictures.browser import Page, browser
 from sandbox import Member, Message
 
@@ -27,6 +28,10 @@ WAIT_SECONDS: Final = 60
 HELD_DAYS: Final = 14
 BOUGHT_CENTS: Final = 40_000
 REFUSES: Final = "CREATE TRIGGER closed BEFORE INSERT ON wallet_transactions BEGIN SELECT RAISE(ABORT, 'closed'); END"
+WAITS: Final = (
+    "CREATE TRIGGER closed BEFORE UPDATE OF status ON cashback_payout_batches"
+    " WHEN NEW.status = 'running' BEGIN SELECT RAISE(ABORT, 'closed'); END"
+)
 
 
 class Photographer:
@@ -77,8 +82,8 @@ class Photographer:
         )
         await self._page.picture(FOLDER / f"{name}.png", of=".message")
 
-    async def take_dashboard(self) -> None:
-        """Sign in to the dashboard by the link that the bot sends, and take the picture of its first page."""
+    async def take_dashboard(self) -> str:
+        """Sign in to the dashboard by the link that the bot sends; take its first page and return its address."""
         await self.type("!sendref-cashb dashboard", shows="direct messages")
         link = await self.wait("Your link to the dashboard")
         address = link.text.partition("<")[2].partition(">")[0]
@@ -86,6 +91,7 @@ class Photographer:
         await self._page.evaluate("document.querySelector('#sign-in-button').click()")
         await self._page.shows(".chart, svg")
         await self._page.picture(FOLDER / "dashboard.png", of="header, main", margin=0)
+        return address.partition("/sign-in/")[0]
 
 
 def _read(text: str) -> tuple[str, dict[str, object]]:
@@ -118,16 +124,16 @@ async def _payouts(community: DemoCommunity, photographer: Photographer) -> None
 async def _failures(community: DemoCommunity, photographer: Photographer) -> None:
     ours = community.payees[3:6]
     await _buy(community, ours)
-    async with _closed_wallets(community):
+    async with _closed(community):
         summary = await photographer.type("!sendref-cashb", shows="Batch Summary")
         await photographer.press(summary, "Confirm")
         await photographer.take("failures", await photographer.wait("Failed Payouts"))
 
 
 @asynccontextmanager
-async def _closed_wallets(community: DemoCommunity) -> AsyncIterator[None]:
-    """Make the ledger refuse every credit inside the block."""
-    await community.database.write(Connection.exec_driver_sql, REFUSES)
+async def _closed(community: DemoCommunity, trigger: str = REFUSES) -> AsyncIterator[None]:
+    """Make the ledger refuse every credit inside the block, or every start of a batch."""
+    await community.database.write(Connection.exec_driver_sql, trigger)
     yield
     await community.database.write(Connection.exec_driver_sql, "DROP TRIGGER closed")
 
@@ -201,10 +207,11 @@ async def _stopped(community: DemoCommunity, photographer: Photographer) -> None
     await _buy(community, community.payees[3:6])
     now = community.database.now()
     planned = await community.database.write(proposals.propose, actor="cli", now=now, expires_at=None)
-    batch_id = await community.database.write(approvals.approve, planned.batch_number, actor="cli", now=now)
-    stopped = await photographer.type(f"!sendref-cashb stop {batch_id}", shows="Batch Stopped")
+    async with _closed(community, WAITS):
+        batch_id = await community.database.write(approvals.approve, planned.batch_number, actor="cli", now=now)
+        stopped = await photographer.type(f"!sendref-cashb stop {batch_id}", shows="Batch Stopped")
     await photographer.take("stopped", stopped, before=1)
-    async with _closed_wallets(community):
+    async with _closed(community):
         await photographer.press(stopped, "Resume")
         await photographer.wait(f"Failed:** 3\n**Batch ID:** {batch_id}")
     listed = await photographer.type("!sendref-cashb failures", shows="abandon BATCH-ID")
@@ -218,7 +225,9 @@ async def main() -> None:
             photographer = Photographer(community, page)
             for scene in (_payouts, _failures, _members, _referrals, _stopped):
                 await scene(community, photographer)
-            await photographer.take_dashboard()
+            address = await photographer.take_dashboard()
+            await dashboard_pages.add_rest(community)
+            await dashboard_pages.take_pages(community, page, address)
         path, strict = Path(folder) / "two.db", {"approval_threshold_cents": 10_000, "unusual_share_percent": 15}
         async with open_community(path, 0, max_users_per_batch=12, **strict) as community, browser() as page:
             await _two_admins(community, Photographer(community, page))

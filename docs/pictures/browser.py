@@ -79,6 +79,10 @@ class Page:
         await self.ask("Page.navigate", url=address)
         await self.shows(shows)
 
+    async def prefer(self, scheme: str) -> None:
+        """Let the machine prefer a colour scheme: light or dark."""
+        await self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
     async def shows(self, selector: str) -> None:
         """Wait until the page has loaded and has an element with this selector."""
         await self.until(
@@ -108,7 +112,7 @@ class Page:
                     "scale": 1,
                 }
             }
-        taken = await self.ask("Page.captureScreenshot", format="png", **clip)
+        taken = await self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=of is not None, **clip)
         await anyio.Path(path).write_bytes(base64.b64decode(taken["data"]))
 
 

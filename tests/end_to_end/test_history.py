@@ -60,13 +60,13 @@ async def test_batches_are_found_by_state_person_and_day(town: DiscordFixture) -
 
 
 async def test_a_batch_is_shown_with_its_payouts_in_pages(town: DiscordFixture) -> None:
-    people = [await town.referrer(f"Member {number}", 100 + number) for number in range(20)]
+    people = [await town.referrer(f"Member {number}", 200 - number) for number in range(20)]
     report = await town.till.pay()
     async with town.bot():
         shown = await town.answer(f"!sendref-cashb show {report.batch_id}")
-        assert field(shown, "Paid") == "$21.90 to 20 users"
+        assert field(shown, "Paid") == "$38.10 to 20 users"
         lines = field(shown, "Payouts").splitlines()
-        assert lines == [f"<@{person.id}> $1.{number:02}" for number, person in enumerate(people[:15])]
+        assert lines == [f"<@{person.id}> ${2 - number / 100:.2f}" for number, person in enumerate(people[:15])]
         await town.press(shown, "Next")
         rest = await town.shows(shown, f"<@{people[19].id}>")
         assert len(field(rest, "Payouts").splitlines()) == 5
@@ -84,7 +84,7 @@ async def test_a_batch_is_shown_with_its_payouts_in_pages(town: DiscordFixture) 
 
 
 async def test_previous_leads_back_page_by_page(town: DiscordFixture) -> None:
-    people = [await town.referrer(f"Member {number}", 100 + number) for number in range(40)]
+    people = [await town.referrer(f"Member {number}", 200 - number) for number in range(40)]
     report = await town.till.pay()
     async with town.bot():
         shown = await town.answer(f"!sendref-cashb show {report.batch_id}")

@@ -13,6 +13,7 @@ from verification.bench import (
     intake_load,
     loop,
     pages,
+    shop_load,
     starting,
     summing,
     verifying,
@@ -21,7 +22,7 @@ from verification.bench import (
 from verification.bench.measuring import Case, Result, measure, run_once
 from verification.bench.table import show
 
-SUBJECTS = (crediting, loop, summing, verifying, importing, browsing, pages, intake_load, starting, workers)
+SUBJECTS = (crediting, loop, summing, verifying, importing, browsing, pages, intake_load, shop_load, starting, workers)
 
 
 def _cases(*, full: bool) -> list[Case]:

@@ -27,6 +27,8 @@ from stages import make_pipeline
 ADMIN_ROLE: Final = 700
 ADMIN_ID: Final = 10**17 - 1
 KEY: Final = "shop"
+SHOP: Final = "store"
+SHOP_KIND: Final = "shopify"
 SECRET: Final = "a-secret-of-the-benchmark-that-is-long-enough"  # noqa: S105 -- nobody else's
 ADMIN: Final = Actor(source=Source.DISCORD, user_id=ADMIN_ID, role_ids=frozenset({ADMIN_ROLE}))
 
@@ -63,6 +65,9 @@ def _settings(path: Path) -> Settings:
             "role_ids": {"admin": ADMIN_ROLE},
             "dashboard": {"enabled": True, "port": port},
             "intake_keys": {KEY: (SECRET,)},
+            "shops": {SHOP: {"kind": SHOP_KIND}},
+            "shop_secrets": {SHOP: (SECRET,)},
+            "email_key": SECRET,
             "database": str(path),
         }
     )

@@ -14,7 +14,7 @@ from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.texts import embeds
 from cashback.database import Database
 from cashback.database.payouts import batches
-from cashback.database.queries import browsing, history
+from cashback.database.queries import history, payout_pages
 from cashback.database.queries.history import BatchFilter
 from cashback.domain.model import BatchStatus, PayoutStatus
 from cashback.domain.money import dollars
@@ -54,7 +54,7 @@ class HistoryPager:
         """Return a batch with the page of its payouts that follows a referrer."""
         report = await self._database.read(batches.report, number, failures=0)
         page = await self._database.read(
-            browsing.payouts_page, number, after_referrer_id=after_referrer_id, limit=PAYOUTS_SHOWN
+            payout_pages.payouts_page, number, after_referrer_id=after_referrer_id, limit=PAYOUTS_SHOWN
         )
         embed = discord.Embed(
             title=f"🧾 {report.batch_id or f'Batch number {number}'}",
@@ -74,7 +74,7 @@ class HistoryPager:
         if not after_referrer_id and page.next_after is None:
             return embed, button_row()
         before = await self._database.read(
-            browsing.page_before, number, after_referrer_id=after_referrer_id, limit=PAYOUTS_SHOWN
+            payout_pages.page_before, number, after_referrer_id=after_referrer_id, limit=PAYOUTS_SHOWN
         )
         return embed, button_row(
             PayoutsButton("First", number, 0, disabled=not after_referrer_id),

@@ -100,7 +100,7 @@ def wrong_plans(connection: Connection) -> Iterator[str]:
     """Find batches that may still pay and whose plan is not the one that was proposed."""
     may_pay = or_(is_open, has_failures, payout_batches.c.status == BatchStatus.STOPPED)
     for number in connection.scalars(select(payout_batches.c.number).where(may_pay)).all():
-        if fingerprints.of_plan(connection, number) != fingerprints.proposed_plan(connection, number):
+        if not fingerprints.is_as_proposed(connection, number):
             yield f"the plan of batch {number} is not the one that was proposed"
 
 

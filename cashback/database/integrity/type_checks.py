@@ -1,9 +1,10 @@
 """Reconciliation of kinds: amounts are whole numbers. SQLite keeps what it is given; PostgreSQL takes nothing else."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, func, literal_column, or_, select
+from sqlalchemy import Column, Connection, Select, Table, func, literal_column, or_, select
 
 from cashback.database.integrity.checks import MOST_LINES
 from cashback.database.tables import (
@@ -40,13 +41,18 @@ def amounts_of_another_type(connection: Connection) -> Iterator[str]:
     if connection.dialect.name != "sqlite":
         return
     for table in LOOKED_AT:
-        columns = [column for column in table.c if column.name.endswith("_cents")]
-        kinds = connection.execute(
-            select(*(func.typeof(func.sum(column)) for column in columns)).select_from(table)
-        ).one()
-        for column, kind in zip(columns, kinds, strict=True):
+        for column, kind in zip(_amounts(table), connection.execute(_kinds(table)).one(), strict=True):
             if kind not in {"integer", "null"}:
                 yield from _which(connection, table, column)
+
+
+def _amounts(table: Table) -> list[Column[int]]:
+    return [column for column in table.c if column.name.endswith("_cents")]
+
+
+@cache
+def _kinds(table: Table) -> Select[Any]:
+    return select(*(func.typeof(func.sum(column)) for column in _amounts(table))).select_from(table)
 
 
 def _which(connection: Connection, table: Table, column: Column[int]) -> Iterator[str]:

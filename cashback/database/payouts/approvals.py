@@ -64,13 +64,14 @@ def approve(
             f"This summary expired at {batch.expires_at:%Y-%m-%d %H:%M:%S} UTC; nothing was paid. Ask for a new one."
         )
         raise StaleBatchError(message)
-    payees = fingerprints.require_plan_as_shown(connection, batch)
+    fingerprints.require_plan_as_shown(connection, batch)
     if batch.needs_second_approver is not None and batch.first_approved_by is None:
         _note_first(connection, batch, actor=actor, now=now, wait=wait)
         return None
     if batch.needs_second_approver is not None and not is_another(batch, approver_id):
         raise SecondApproverError
     batch_id = _free_batch_id(connection, now)
+    [payees] = fingerprints.of_batch(connection, number, fingerprints.PLAN)
     moved = connection.execute(
         batches.moving(number)
         .where(payout_batches.c.status == BatchStatus.PROPOSED)

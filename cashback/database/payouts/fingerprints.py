@@ -1,15 +1,17 @@
 """Fingerprints of a batch's payouts: one digest over who gets what, kept in the audit log and so in its chain.
 
-Sums find one changed row; a fingerprint also finds two that were changed against each other. The one in the approval's
-entry stands for what was approved, the one in the end's for what became of it.
+Sums find one changed row; a fingerprint also finds two that were changed against each other. The one in the
+proposal's entry stands for what was shown, the one in the approval's for who gets what, the one in the end's for what
+became of it.
 """
 
 import hashlib
 import json
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, String, bindparam, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, String, bindparam, cast, func, select
 
 from cashback.database.referral_program.people import BEFORE_ALL
 from cashback.database.tables import audit_log, payout_shares, payouts
@@ -17,6 +19,9 @@ from cashback.domain.errors import StaleBatchError
 
 _WHO: Final = cast(payouts.c.referrer_id, String)
 PLAN: Final = _WHO + ":" + cast(payouts.c.approved_cents, String)
+RESULT: Final = _WHO + ":" + payouts.c.status + ":" + cast(payouts.c.paid_cents, String)
+"""How a payout is written at the approval and at the end."""
+
 _SHARES: Final = (
     select(
         cast(payout_shares.c.referral_id, String)
@@ -30,11 +35,10 @@ _SHARES: Final = (
     .correlate(payouts)
     .subquery("of_referrals")
 )
-SHOWN: Final = PLAN + ":" + func.coalesce(select(func.aggregate_strings(_SHARES.c[0], "+")).scalar_subquery(), "")
-RESULT: Final = _WHO + ":" + payouts.c.status + ":" + cast(payouts.c.paid_cents, String)
-"""How a payout is written at the approval, at the proposal, where its referrals belong to it, and at the end."""
+_BY_PAYOUT: Final = PLAN + ":" + func.coalesce(select(func.aggregate_strings(_SHARES.c[0], "+")).scalar_subquery(), "")
+"""How a payout is written in the fingerprints of plans of earlier versions."""
 
-PIECE: Final = 10_000
+PIECE: Final = 5_000
 """Payouts joined into one text."""
 
 
@@ -47,9 +51,27 @@ SHOWN_LETTERS: Final = 16
 
 
 def of_plan(connection: Connection, number: int) -> str:
-    """Digest a batch's plan: who gets what, and of which referrals."""
-    [plan] = of_batch(connection, number, SHOWN)
-    return plan
+    """Digest a batch's plan: who gets what, and of which referrals.
+
+    A column is joined at a time: joining the columns of each row first would take four times as long.
+    """
+    digest = hashlib.sha256()
+    last = BEFORE_ALL
+    while True:
+        piece = {"number": number, "after": last}
+        found, *of_payouts = connection.execute(_payouts(), piece).one()
+        if found is None:
+            return digest.hexdigest()
+        of_shares = connection.execute(_shares(), piece | {"last": found}).one()
+        for text in chain(of_payouts, of_shares):
+            digest.update(f"{text};".encode())
+        last = found
+
+
+def is_as_proposed(connection: Connection, number: int) -> bool:
+    """Return whether a batch's plan is the one in the audit entry of its proposal."""
+    proposed = proposed_plan(connection, number)
+    return proposed == of_plan(connection, number) or [proposed] == of_batch(connection, number, _BY_PAYOUT)
 
 
 def proposed_plan(connection: Connection, number: int) -> str | None:
@@ -62,15 +84,13 @@ def proposed_plan(connection: Connection, number: int) -> str | None:
     return plan
 
 
-def require_plan_as_shown(connection: Connection, batch: Row[Any]) -> str:
-    """Return the fingerprint of who gets what. Raises StaleBatchError if the plan is not the one that was proposed."""
-    payees, plan = of_batch(connection, batch.number, PLAN, SHOWN)
-    if plan != proposed_plan(connection, batch.number):
+def require_plan_as_shown(connection: Connection, batch: Row[Any]) -> None:
+    """Raise StaleBatchError if the plan is not the one that was proposed."""
+    if not is_as_proposed(connection, batch.number):
         raise StaleBatchError(
             f"The plan of batch {batch.batch_id or batch.number} is not the one that was proposed; nothing is paid."
             " Run `cashback verify`, and ask for a new summary."
         )
-    return payees
 
 
 def of_batch(connection: Connection, number: int, *tellings: ColumnElement[str]) -> list[str]:
@@ -112,3 +132,39 @@ def _joined(tellings: tuple[ColumnElement[str], ...]) -> Select[Any, *tuple[Any,
     referrers, *told = lines.c
     joined = [func.aggregate_strings(each, ",") for each in told]
     return select(func.max(referrers), *joined)
+
+
+_NUMBER: Final = bindparam("number", type_=BigInteger)
+_AFTER: Final = bindparam("after", type_=BigInteger)
+
+
+@cache
+def _payouts() -> Select[Any, *tuple[Any, ...]]:
+    """Select the last referrer of the next `PIECE` payouts of a plan, and their columns."""
+    columns = payouts.c
+    rows = (
+        select(columns.referrer_id, columns.approved_cents)
+        .where(columns.batch_number == _NUMBER, columns.referrer_id > _AFTER)
+        .order_by(columns.referrer_id)
+        .limit(PIECE)
+        .subquery("piece")
+    )
+    return select(func.max(rows.c.referrer_id), *map(_joined_column, rows.c))
+
+
+@cache
+def _shares() -> Select[Any, *tuple[Any, ...]]:
+    """Select the columns of these payouts' shares."""
+    columns = payout_shares.c
+    of_these = columns.referrer_id.between(_AFTER + 1, bindparam("last", type_=BigInteger))
+    rows = (
+        select(columns.referrer_id, columns.referral_id, columns.payable_cents, columns.refunded_cents)
+        .where(columns.batch_number == _NUMBER, of_these)
+        .order_by(columns.referrer_id, columns.referral_id)
+        .subquery("piece")
+    )
+    return select(*map(_joined_column, rows.c))
+
+
+def _joined_column(column: ColumnElement[int]) -> ColumnElement[str]:
+    return func.aggregate_strings(cast(column, String), ",")

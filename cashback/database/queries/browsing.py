@@ -8,24 +8,20 @@ from typing import Any, Final
 from sqlalchemy import Connection, Select, case, func, select
 
 from cashback.database.payouts import reversed_sums
-from cashback.database.payouts.batches import payouts_with_reversed
 from cashback.database.payouts.reversed_sums import NOTHING_REVERSED
 from cashback.database.queries.history import BatchFilter, conditions
 from cashback.database.referral_program.blacklist import is_blacklisted
 from cashback.database.referral_program.pending import held_cents, is_pending, pending_cents
 from cashback.database.tables import (
     payout_batches,
-    payouts,
     referral_blacklist,
     referrals,
     reversals,
 )
-from cashback.domain.model import PayoutStatus, ReversalStatus
+from cashback.domain.model import ReversalStatus
 
 REVERSALS_SHOWN: Final = 50
 EVERY_BATCH: Final = BatchFilter()
-LOOKED_THROUGH: Final = 20_000
-"""Payouts that one page scans for those in a state: a page that finds few returns the key to continue from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,59 +38,6 @@ class ReferrerFilter(StrEnum):
     PENDING = "pending"
     ALL = "all"
     BLACKLISTED = "blacklisted"
-
-
-def payouts_page(
-    connection: Connection, number: int, *, after_referrer_id: int, limit: int, status: PayoutStatus | None = None
-) -> Page:
-    """List a batch's payouts in key order, optionally those in one state."""
-    of_batch = payouts_with_reversed().where(
-        payouts.c.batch_number == number, payouts.c.referrer_id > after_referrer_id
-    )
-    in_order = of_batch.order_by(payouts.c.referrer_id)
-    if status is None:
-        return _page(connection, in_order, limit, key="referrer_id")
-    looked_at = in_order.limit(LOOKED_THROUGH).subquery()
-    found = _page(
-        connection,
-        select(looked_at).where(looked_at.c.status == status).order_by(looked_at.c.referrer_id),
-        limit,
-        key="referrer_id",
-    )
-    if found.next_after is not None:
-        return found
-    last = connection.scalars(in_order.with_only_columns(payouts.c.referrer_id).offset(LOOKED_THROUGH - 1).limit(1))
-    return Page(rows=found.rows, next_after=last.one_or_none())
-
-
-def largest_payouts(
-    connection: Connection, number: int, *, page: int, limit: int, status: PayoutStatus | None = None
-) -> Page:
-    """List a page of a batch's payouts, largest first; the first page is 1. It sorts all of them."""
-    query = payouts_with_reversed().where(payouts.c.batch_number == number)
-    if status is not None:
-        query = query.where(payouts.c.status == status)
-    query = query.order_by(payouts.c.approved_cents.desc(), payouts.c.referrer_id).limit(limit + 1)
-    rows = [dict(row) for row in connection.execute(query.offset((page - 1) * limit)).mappings()]
-    return Page(rows=rows[:limit], next_after=page + 1 if len(rows) > limit else None)
-
-
-def page_before(connection: Connection, number: int, *, after_referrer_id: int, limit: int) -> int:
-    """Return the referrer after whom the page before the one following this referrer begins; 0 for the first page."""
-    query = (
-        select(payouts.c.referrer_id)
-        .where(payouts.c.batch_number == number, payouts.c.referrer_id <= after_referrer_id)
-        .order_by(payouts.c.referrer_id.desc())
-        .offset(limit)
-        .limit(1)
-    )
-    return connection.scalars(query).one_or_none() or 0
-
-
-def payout_of(connection: Connection, number: int, referrer_id: int) -> list[dict[str, Any]]:
-    """Find one referrer's payout in a batch: a list of one or zero rows."""
-    query = payouts_with_reversed().where(payouts.c.batch_number == number, payouts.c.referrer_id == referrer_id)
-    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def batches_page(connection: Connection, *, before: int | None, limit: int, wanted: BatchFilter = EVERY_BATCH) -> Page:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.bulk import among, is_among
@@ -24,10 +24,16 @@ class IntakeTotals:
     cents: int
 
 
+_BEGIN: Final = insert(intakes).returning(intakes.c.number)
+_FINISH: Final = (
+    update(intakes).where(intakes.c.number == bindparam("which")).returning(intakes.c.source, intakes.c.kind)
+)
+
+
 def begin(connection: Connection, *, source: str, kind: str, actor: str, now: datetime) -> int:
     """Begin an import, delivery or command, and return its number."""
-    row = insert(intakes).values(source=source, kind=kind, actor=actor, at=now).returning(intakes.c.number)
-    return int(connection.scalars(row).one())
+    row = {"source": source, "kind": kind, "actor": actor, "at": now}
+    return int(connection.scalars(_BEGIN, row).one())
 
 
 def finish(
@@ -45,8 +51,7 @@ def finish(
         forget(connection, number)
         return
     values: dict[str, Any] = {"digest": totals.digest, "rows": totals.rows, "cents": totals.cents}
-    connection.execute(update(intakes).where(intakes.c.number == number).values(**values))
-    source, kind = connection.execute(select(intakes.c.source, intakes.c.kind).where(intakes.c.number == number)).one()
+    source, kind = connection.execute(_FINISH, {**values, "which": number}).one()
     details = {"intake": number, "source": source, "kind": kind, **values, **(facts or {})}
     add_entry(connection, at=now, actor=actor, action=action, details=details)
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import Connection, bindparam, exists, func, select, update
 
 from cashback.database.bulk import among, is_among
 from cashback.database.dialect import insert_unless_there
@@ -61,10 +61,13 @@ def in_all_id(order_id: str, amount_cents: int | None) -> str:
     return f"{order_key(order_id)}/in-all-{'whole' if amount_cents is None else amount_cents}"
 
 
+_ANY_KEPT: Final = select(exists().where(is_kept, kept_refunds.c.source == bindparam("source")))
+
+
 def apply_kept(connection: Connection, order_ids: Sequence[str], now: datetime, source: str) -> None:
     """Apply what was kept for orders that have just been recorded."""
     settle_new(connection, order_ids, now=now, source=source)
-    if not connection.scalar(select(exists().where(is_kept, kept_refunds.c.source == source))):
+    if not connection.scalar(_ANY_KEPT, {"source": source}):
         return
     query = select(kept_refunds).where(is_kept, kept_refunds.c.source == source, is_among(kept_refunds.c.order_id))
     rows = connection.execute(query.order_by(kept_refunds.c.number), among(map(order_key, order_ids))).all()

@@ -7,8 +7,9 @@ whichever is more, and its disputes that are not won. Each new fact is settled b
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, exists, func, insert, select
+from sqlalchemy import Connection, bindparam, exists, func, insert, select
 
 from cashback.database.bulk import among, is_among
 from cashback.database.referral_program.refunds import Refund, find_order, record_refund
@@ -109,9 +110,12 @@ def _recorded_cents(connection: Connection, source: str, dispute_ids: Sequence[s
     return {dispute_id: int(cents) for dispute_id, cents in connection.execute(query.group_by(of_dispute))}
 
 
+_ANY: Final = select(exists().where(refund_facts.c.source == bindparam("source")))
+
+
 def settle_new(connection: Connection, order_ids: Sequence[str], *, now: datetime, source: str) -> None:
     """Apply what is known of orders that have just been recorded."""
-    if not connection.scalar(select(exists().where(refund_facts.c.source == source))):
+    if not connection.scalar(_ANY, {"source": source}):
         return
     keys = [order_key(order_id) for order_id in order_ids]
     query = select(refund_facts.c.order_id).where(refund_facts.c.source == source, is_among(refund_facts.c.order_id))

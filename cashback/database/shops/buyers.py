@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, exists, func, insert, select
+from sqlalchemy import Connection, bindparam, exists, func, insert, select
 
 from cashback.database.audit_log import add_entry
 from cashback.database.dialect import insert_unless_there
@@ -53,7 +53,10 @@ def find(
 
 def _linked_to(connection: Connection, email_hash: str) -> int | None:
     """Return the member who has proved an e-mail."""
-    return connection.scalar(select(member_emails.c.member_id).where(member_emails.c.email_hash == email_hash))
+    return connection.scalar(_LINKED, {"email": email_hash})
+
+
+_LINKED: Final = select(member_emails.c.member_id).where(member_emails.c.email_hash == bindparam("email"))
 
 
 def _is_of_another(connection: Connection, member_id: int, email_hash: str | None) -> bool:
@@ -65,8 +68,8 @@ def _is_of_another(connection: Connection, member_id: int, email_hash: str | Non
 
 def note_email(connection: Connection, member_id: int, email_hash: str, now: datetime) -> None:
     """Note under which e-mail a purchase came with a member's id in its checkout."""
-    row = insert_unless_there(connection, buyer_emails)
-    connection.execute(row.values(member_id=member_id, email_hash=email_hash, first_at=now))
+    row = {"member_id": member_id, "email_hash": email_hash, "first_at": now}
+    connection.execute(insert_unless_there(connection, buyer_emails), row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from cashback.database import closed_ledger
 from cashback.database.referral_program import intakes
@@ -58,12 +58,26 @@ class Recorded:
     results: tuple[EventResult, ...] = ()
 
 
-def record(connection: Connection, received: Received, terms: DeliveryTerms, *, actor: str, now: datetime) -> Recorded:
-    """Record a delivery and what it reports, in one transaction. The same event counts once."""
+class Incoming(NamedTuple):
+    """A delivery, the terms of its shop, and who and when."""
+
+    received: Received
+    terms: DeliveryTerms
+    actor: str
+    now: datetime
+
+
+def record_all(connection: Connection, incoming: Sequence[Incoming]) -> list[Recorded]:
+    """Record deliveries, one after the other, in one transaction; return what each did."""
     closed_ledger.require_open(connection)
-    _erase(connection, now)
-    of_event = (shop_deliveries.c.shop == received.shop, shop_deliveries.c.event_id == received.event_id)
-    if connection.scalar(select(exists().where(is_done_with, *of_event))):
+    _erase(connection, max(one.now for one in incoming))
+    return [record(connection, received, terms, actor=actor, now=now) for received, terms, actor, now in incoming]
+
+
+def record(connection: Connection, received: Received, terms: DeliveryTerms, *, actor: str, now: datetime) -> Recorded:
+    """Record a delivery and what it reports. The same event counts once."""
+    before = connection.execute(_BEFORE, {"shop": received.shop, "event": received.event_id}).all()
+    if any(row.is_done for row in before):
         return Recorded(outcome=DeliveryOutcome.REPEATED, reason="This event was delivered before.")
     number = intakes.begin(connection, source=received.shop, kind=DELIVERY, actor=actor, now=now)
     origin = Origin(source=received.shop, intake_number=number)
@@ -79,26 +93,32 @@ def record(connection: Connection, received: Received, terms: DeliveryTerms, *, 
     else:
         intakes.forget(connection, number)
     recorded = _summed_up(received, results)
-    before = select(shop_deliveries.c.outcome, shop_deliveries.c.reason).where(*of_event)
-    last = connection.execute(before.order_by(shop_deliveries.c.number.desc()).limit(1)).one_or_none()
-    if last == (recorded.outcome, recorded.reason):
+    if before and (before[0].outcome, before[0].reason) == (recorded.outcome, recorded.reason):
         # A retry that is refused for the same reason is no further line in the list.
         return recorded
-    connection.execute(
-        insert(shop_deliveries).values(
-            shop=received.shop,
-            kind=received.kind,
-            at=now,
-            digest=received.digest,
-            event_id=received.event_id,
-            topic=received.topic,
-            outcome=recorded.outcome,
-            reason=recorded.reason,
-            intake_number=number if changed else None,
-            events=json.dumps([result.as_json() for result in results]) if results else None,
-        )
-    )
+    row = {
+        "shop": received.shop,
+        "kind": received.kind,
+        "at": now,
+        "digest": received.digest,
+        "event_id": received.event_id,
+        "topic": received.topic,
+        "outcome": recorded.outcome,
+        "reason": recorded.reason,
+        "intake_number": number if changed else None,
+        "events": json.dumps([result.as_json() for result in results]) if results else None,
+    }
+    connection.execute(_INSERT, row)
     return recorded
+
+
+_INSERT: Final = insert(shop_deliveries)
+_BEFORE: Final = (
+    select(shop_deliveries.c.outcome, shop_deliveries.c.reason, is_done_with.label("is_done"))
+    .where(shop_deliveries.c.shop == bindparam("shop"), shop_deliveries.c.event_id == bindparam("event"))
+    .order_by(shop_deliveries.c.number.desc())
+)
+"""What was recorded of an event before, newest first."""
 
 
 def _summed_up(received: Received, results: Sequence[EventResult]) -> Recorded:
@@ -113,8 +133,12 @@ def _summed_up(received: Received, results: Sequence[EventResult]) -> Recorded:
 
 def _erase(connection: Connection, now: datetime) -> None:
     """Erase what was read of deliveries that are old."""
-    is_old = shop_deliveries.c.at < now - timedelta(days=DAYS_KEPT)
-    connection.execute(update(shop_deliveries).where(holds_events, is_old).values(events=None))
+    connection.execute(_ERASE, {"oldest": now - timedelta(days=DAYS_KEPT)})
+
+
+_ERASE: Final = (
+    update(shop_deliveries).where(holds_events, shop_deliveries.c.at < bindparam("oldest")).values(events=None)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cashback.database import Database
 from cashback.database.integrity import reconciliation
 from cashback.database.shops import deliveries
-from cashback.database.shops.deliveries import Received
+from cashback.database.shops.deliveries import Incoming, Received
 from cashback.database.shops.events import DeliveryTerms, Reported
 from cashback.domain.earning import ANY_TIME
 from cashback.domain.shop_events import EventKind, ShopEvent
@@ -70,11 +70,14 @@ def deliveries_in_any_order(draw: st.DrawFn) -> tuple[list[ShopEvent], int]:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(drawn=deliveries_in_any_order())
-def test_any_order_of_deliveries_comes_to_the_same_cents(drawn: tuple[list[ShopEvent], int]) -> None:
+@given(drawn=deliveries_in_any_order(), together=st.integers(min_value=1, max_value=8))
+def test_any_order_of_deliveries_comes_to_the_same_cents(drawn: tuple[list[ShopEvent], int], together: int) -> None:
+    """Whether each has a transaction of its own or several share one does not matter either."""
+
     async def deliver(path: Path) -> None:
         async with Database(str(path), clock=lambda: NOW) as database:
             await database.create_referral(REFERRER, MEMBER)
+            incoming: list[Incoming] = []
             for number, event in enumerate(drawn[0]):
                 digest = hashlib.sha256(repr(event).encode()).hexdigest()
                 received = Received(
@@ -87,7 +90,9 @@ def test_any_order_of_deliveries_comes_to_the_same_cents(drawn: tuple[list[ShopE
                     events=(Reported(event=event),),
                 )
                 later = NOW + timedelta(seconds=number)
-                await database.write(deliveries.record, received, TERMS, actor="shop:store", now=later)
+                incoming.append(Incoming(received, TERMS, "shop:store", later))
+            for first in range(0, len(incoming), together):
+                await database.write(deliveries.record_all, incoming[first : first + together])
             stats = await database.get_referral_stats(REFERRER)
             assert (stats["total_spend_cents"], stats["total_earned_cents"]) == (drawn[1], drawn[1] // 10)
             assert (await database.read(reconciliation.verify)).breaches == ()

@@ -55,20 +55,17 @@ def told(till: LedgerFixture) -> list[tuple[Any, ...]]:
 def token_and_plan(till: LedgerFixture, number: int) -> tuple[str, str]:
     """Return a batch's token, and the fingerprint of its plan, digested from its rows."""
     [(token,)] = till.rows("SELECT token FROM cashback_payout_batches WHERE number = ?", number)
-    lines = []
-    for referrer, cents in till.rows(
-        "SELECT referrer_id, approved_cents FROM cashback_payouts WHERE batch_number = ? ORDER BY 1", number
-    ):
-        shares = till.rows(
-            "SELECT referral_id, payable_cents, refunded_cents FROM cashback_payout_shares"
-            " WHERE batch_number = ? AND referrer_id = ? ORDER BY 1",
-            number,
-            referrer,
-        )
-        told_shares = "+".join(f"{referral}={payable}-{refunded}" for referral, payable, refunded in shares)
-        lines.append(f"{referrer}:{cents}:{told_shares}")
+    queries = (
+        "SELECT referrer_id, approved_cents FROM cashback_payouts WHERE batch_number = ? ORDER BY 1",
+        (
+            "SELECT referrer_id, referral_id, payable_cents, refunded_cents FROM cashback_payout_shares"
+            " WHERE batch_number = ? ORDER BY 1, 2"
+        ),
+    )
+    columns = [column for query in queries for column in zip(*till.rows(query, number), strict=True)]
+    told_columns = "".join(",".join(map(str, column)) + ";" for column in columns)
     assert len(token) == 16
-    return token, hashlib.sha256(",".join(lines).encode()).hexdigest()
+    return token, hashlib.sha256(told_columns.encode()).hexdigest()
 
 
 def text(moment: datetime) -> str:

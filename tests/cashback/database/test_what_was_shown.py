@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import timedelta
 
 import pytest
@@ -137,6 +139,41 @@ async def test_plan_that_was_changed_pays_nothing(till: LedgerFixture, change: s
         [(_, reason)] = (await till.run(number)).interruptions
         assert refusal in reason
     assert (till.balance(1), till.balance(2)) == (0, 0)
+
+
+def plan_of_before(till: LedgerFixture) -> str:
+    """Digest the plan of batch 1 as earlier versions did: payout by payout, each with its referrals."""
+    shares = till.rows(
+        "SELECT referrer_id, referral_id, payable_cents, refunded_cents FROM cashback_payout_shares ORDER BY 1, 2"
+    )
+    lines = [
+        f"{referrer}:{cents}:"
+        + "+".join(f"{rid}={payable}-{back}" for of, rid, payable, back in shares if of == referrer)
+        for referrer, cents in till.rows("SELECT referrer_id, approved_cents FROM cashback_payouts ORDER BY 1")
+    ]
+    return hashlib.sha256(",".join(lines).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("change", [None, *TAMPERED])
+async def test_plan_of_an_earlier_version_is_paid_as_it_was_shown(till: LedgerFixture, change: str | None) -> None:
+    till.honest = False
+    await till.earn_all([(1, 300), (2, 500)])
+    number = (await till.propose(target_user_id=1)).batch_number
+    with raw(till.location) as connection:
+        for trigger in ("cashback_audit_log_fixed", "cashback_payouts_fixed", "cashback_payout_shares_fixed"):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute("DROP TRIGGER cashback_payout_shares_kept")
+        [(details,)] = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'batch_proposed'")
+        told = json.dumps(json.loads(details) | {"plan": plan_of_before(till)})
+        connection.execute("UPDATE cashback_audit_log SET details = ? WHERE action = 'batch_proposed'", (told,))
+        if change is not None:
+            connection.execute(change)
+    if change is None:
+        await till.approve(number)
+        assert (await till.run(number)).reports[0].total_cents == 300
+    else:
+        with pytest.raises(StaleBatchError, match="is not the one that was proposed"):
+            await till.approve(number)
 
 
 async def test_message_of_another_proposal_decides_nothing(till: LedgerFixture) -> None:
