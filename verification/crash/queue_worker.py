@@ -10,13 +10,12 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from typing import Final
 
 import anyio
-from sqlalchemy import Connection
 
 from cashback.database import Database, events
 from cashback.database.dialect import located
@@ -147,7 +146,7 @@ class Worker:
 
     async def _pay_out(self, mark: str, member: int) -> None:
         cents = self._chance.choice(AMOUNTS_CENTS)
-        await self._see("earn", (mark, member, cents), self._database.write(pay_out, member, mark, cents, utc_now()))
+        await self._see("earn", (mark, member, cents), pay_out(self._database, member, mark, cents))
 
     async def _send_each_time(self, mark: str, _member: int) -> None:
         """Send what is due, as the process that pays does; here eight do it at once."""
@@ -202,14 +201,15 @@ class Worker:
         )
 
 
-def pay_out(connection: Connection, member: int, order_id: str, cents: int, now: datetime) -> None:
-    """Let a member's friend buy, and pay the cashback, in one transaction: `victim.py` is killed between its steps."""
+async def pay_out(database: Database, member: int, order_id: str, cents: int) -> None:
+    """Let a member's friend buy, and pay the cashback."""
     bought = purchases.Purchase(order_id=order_id, buyer_id=BUYER + member, amount_cents=cents)
-    purchases.log_purchase(connection, bought, ALL_OF_IT_PPM, now)
-    until = now + timedelta(hours=1)
-    batch = proposals.propose(connection, actor="cli", now=now, expires_at=until, target_user_id=member).batch_number
-    approvals.approve(connection, batch, actor="cli", now=now)
-    runs.start(connection, batch, now=now)
+    await database.write(purchases.log_purchase, bought, ALL_OF_IT_PPM, utc_now())
+    until = utc_now() + timedelta(hours=1)
+    shown = await database.write(proposals.propose, actor="cli", now=utc_now(), expires_at=until, target_user_id=member)
+    batch = shown.batch_number
+    await database.write(approvals.approve, batch, actor="cli", now=utc_now())
+    await database.write(runs.start, batch, now=utc_now())
     chunk = ChunkDiscovered(batch_number=batch, first_referrer_id=member, last_referrer_id=member)
-    crediting.credit_chunk(connection, chunk, now=now)
-    runs.finish(connection, batch, now=now)
+    await database.write(crediting.credit_chunk, chunk, now=utc_now())
+    await database.write(runs.finish, batch, now=utc_now())

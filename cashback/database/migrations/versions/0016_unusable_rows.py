@@ -1,5 +1,7 @@
 """An index over another bot's rows that nobody can be paid by, so that every batch names them."""
 
+from typing import Any
+
 from alembic import op
 from sqlalchemy import text
 
@@ -14,7 +16,7 @@ IS_WHOLE = {"sqlite": "(typeof({}) = 'integer') = 1", "postgresql": "(({}) IS NO
 def upgrade() -> None:
     """Create the index."""
     earned, paid = "cashback_earned_cents", "cashback_paid_cents"
-    conditions = {
+    conditions: dict[str, Any] = {
         f"{dialect}_where": text(
             f"NOT ({whole.format(earned)} AND {whole.format(paid)}"
             f" AND {earned} BETWEEN -100000000000000 AND 100000000000000 AND {paid} BETWEEN 0 AND 100000000000000)"
