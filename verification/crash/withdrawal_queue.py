@@ -30,7 +30,6 @@ from cashback.domain.events import Event
 from cashback.domain.ports import utc_now
 from cashback.domain.withdrawals import WithdrawalStatus
 from verification.crash.crash import context
-from verification.crash.findings import Findings, Losses
 from verification.crash.queue_worker import (
     AUTO,
     BUYER,
@@ -43,6 +42,7 @@ from verification.crash.queue_worker import (
     work,
 )
 from verification.testbed.databases import Ground, connect
+from verification.testbed.findings import Findings, Losses
 
 PROCESSES: Final = 8
 ROUNDS: Final = 25
