@@ -11,6 +11,7 @@ import anyio
 from cashback.background.daily_verify import DailyVerify
 from cashback.background.lease import Lease
 from cashback.background.outbox_dispatcher import OutboxDispatcher
+from cashback.background.outbox_thinning import keep_thinning
 from cashback.background.payout_retries import keep_retrying
 from cashback.background.recovery import Recovery
 from cashback.background.wakeup import WakeUp
@@ -250,6 +251,7 @@ class Services:
             duties.start_soon(self.event_dispatcher.run, name="webhooks")
             duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
+            duties.start_soon(keep_thinning, self.database, name="outbox thinning")
             if self.daily_verify is not None:
                 duties.start_soon(self.daily_verify.run, name="daily verification")
 
