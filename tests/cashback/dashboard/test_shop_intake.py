@@ -15,6 +15,9 @@ from tests.cashback.dashboard.shop_fixture import (
     MEMBER,
     OTHER,
     SHOP_SECRET,
+    WITHOUT_DISPUTES,
+    WITHOUT_PARTS,
+    WITHOUT_REFUNDS,
     ShopFixture,
     shop_of,
     shop_settings,
@@ -22,12 +25,6 @@ from tests.cashback.dashboard.shop_fixture import (
 from tests.conftest import Clock, LedgerFixture
 
 pytestmark = pytest.mark.anyio
-
-WITHOUT_PARTS = {"tebex", "ko-fi", "gumroad"}
-"""Systems that report no refunds in part."""
-
-WITHOUT_REFUNDS = {"ko-fi"}
-WITHOUT_DISPUTES = {"woocommerce", "ko-fi", "standard-webhooks", "lemon-squeezy"}
 
 
 @pytest.mark.parametrize("shop_kind", KINDS)
