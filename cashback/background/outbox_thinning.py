@@ -16,15 +16,21 @@ DAY_SECONDS: Final = 86_400
 logger = logging.getLogger(__name__)
 
 
-async def keep_thinning(database: Database) -> None:
-    """Thin at the start and every day, until cancelled. If the ledger is unavailable, the next day does it."""
-    while True:
-        try:
-            count = await thin_outbox(database)
-            logger.info("the outbox was thinned, messages: %d", count)
-        except CashbackError as error:
-            logger.warning("the outbox is not thinned: %s", error)
-        await anyio.sleep(DAY_SECONDS)
+class OutboxThinning:
+    """Run `run` in the process that pays, so that of several bots one thins."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self) -> None:
+        """Thin at the start and every day, until cancelled. If the ledger is unavailable, the next day does it."""
+        while True:
+            try:
+                count = await thin_outbox(self._database)
+                logger.info("the outbox was thinned, messages: %d", count)
+            except CashbackError as error:
+                logger.warning("the outbox is not thinned: %s", error)
+            await anyio.sleep(DAY_SECONDS)
 
 
 async def thin_outbox(database: Database, *, days: int = KEPT_DAYS) -> int:

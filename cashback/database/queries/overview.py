@@ -97,7 +97,7 @@ def overview(connection: Connection, *, now: datetime, min_payout_cents: int) ->
     )
 
 
-def _settled_messages() -> Select[str, int]:
+def _settled_messages() -> Select[Any]:
     """Count the messages that are not queued, by state: those kept and those that were thinned to counts."""
     kept = select(notifications.c.status, func.count().label("messages")).where(is_settled)
     thinned = select(outbox_counts.c.status, outbox_counts.c.messages)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
-from cashback.background.outbox_thinning import KEPT_DAYS, thin_outbox
+from cashback.background.outbox_thinning import KEPT_DAYS, OutboxThinning, thin_outbox
 from cashback.database.payouts import outbox, outbox_thinning
 from cashback.database.queries.overview import overview
 from cashback.domain.model import NotificationStatus
@@ -115,3 +117,14 @@ async def test_verify_finds_a_missing_message_among_counts(till: LedgerFixture, 
         connection.execute(change)
     [breach] = (await till.verify()).breaches
     assert f"batch {number} credited 5 payouts, and has" in breach
+
+
+async def test_running_bot_thins_by_itself(till: LedgerFixture, clock: Clock) -> None:
+    await delivered(till)
+    clock.advance(KEPT_DAYS * 86_400 + 1)
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(OutboxThinning(till.database).run)
+            while len(kept(till)) > 2:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
