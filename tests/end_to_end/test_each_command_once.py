@@ -27,7 +27,7 @@ from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
 from cashback.cogs.buttons.member_pages import MemberPageButton, Page, PageButton, Step
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
-from cashback.cogs.buttons.skip_slot import SkipSlotButton
+from cashback.cogs.buttons.skip_slot import SkipSlotButton, UnskipSlotButton
 from cashback.cogs.buttons.withdrawals import WithdrawalAction, WithdrawalButton
 from cashback.database import Database
 from cashback.database.claims import claim
@@ -414,6 +414,11 @@ async def skip_slot(scene: Scene) -> SkipSlotButton:
     return SkipSlotButton((await database.read(slots.coming, now=database.now(), count=1))[0])
 
 
+async def unskip_slot(scene: Scene) -> UnskipSlotButton:
+    """Make the button that undoes the skip of the next slot."""
+    return UnskipSlotButton(await scene.service.skip_next(scene.ada))
+
+
 async def reversal(scene: Scene) -> ReversalButton:
     """Make the button that cancels a reversal."""
     options = await scene.payout()
@@ -454,6 +459,7 @@ async def payouts_page(scene: Scene) -> PayoutsButton:
 PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] = {
     DecisionButton: (decision, ["batch_cancelled"]),
     SkipSlotButton: (skip_slot, ["slot_skipped"]),
+    UnskipSlotButton: (unskip_slot, ["slot_unskipped"]),
     ReversalButton: (reversal, ["reversal_cancelled"]),
     WithdrawalButton: (withdrawal, ["withdrawal_first_approved"]),
     # These last: their answer is all that they do, while the others edit their message afterwards.
