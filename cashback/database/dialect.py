@@ -199,8 +199,8 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        # Directly to the driver, and before anything that takes a snapshot.
-        connection.connection.cursor().execute(SESSION)
+        # Before anything that takes a snapshot. If the connection is cut just now, SQLAlchemy's error says so.
+        connection.exec_driver_sql(SESSION)
 
     return engine
 
