@@ -41,6 +41,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "schedule_changed": "set the weekly batch to {rule}",
     "schedule_paused": "paused the weekly batch: {reason}",
     "schedule_resumed": "resumed the weekly batch",
+    "settings_changed": "changed the settings: {changes}",
     "signed_in": "signed in",
     "signed_out": "signed out",
     "slot_batched": "paid the weekly batch of {slot_at}",

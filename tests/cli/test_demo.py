@@ -24,7 +24,7 @@ def test_demo_needs_nothing_and_shows_the_whole_payout(folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=100,
     )
     assert (done.returncode, done.stderr) == (0, "")
     for fact in (

@@ -248,6 +248,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb schedule show": (nothing, []),
     "sendref-cashb schedule skip": (nothing, ["slot_skipped"]),
     "sendref-cashb schedule unskip": (Scene.skipped, ["slot_unskipped"]),
+    "sendref-cashb setup": (nothing, []),
     "sendref-cashb show": (Scene.paid, []),
     "sendref-cashb stats": (nothing, []),
     "sendref-cashb status": (nothing, []),
@@ -342,7 +343,7 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def commands_of(town: DiscordFixture) -> tuple[set[str], set[str]]:
     """List the bot's own commands: those after the prefix, and those with a slash."""
-    services = Services.build(bot.make_client(town.settings, town.till.database), town.settings, town.till.database)
+    services = Services.build(bot.make_client(town.settings), town.settings, town.till.database)
     async with services.runner:
         await services.host.add()
         commands, slash = services.client.walk_commands(), services.client.tree.walk_commands()
