@@ -17,17 +17,10 @@ from sandbox.shop import html
 from sandbox.shop.deliveries import RETRY_SECONDS, Deliveries, Delivery
 from sandbox.shop.orders import Order, Refund
 from sandbox.shop.senders import Sender, sender_of
+from sandbox.shop.system import ANYWHERE
 
 PRICE_CENTS: Final = 4_000
 FIRST_NUMBER: Final = 1001
-ANYWHERE: Final = "discord_id"
-PARAMETERS: Final = {
-    "stripe": "client_reference_id",
-    "shopify": "attributes[discord_id]",
-    "lemon-squeezy": "checkout[custom][discord_id]",
-    "standard-webhooks": "reference_id",
-}
-"""Where the systems' own pages take a member's id from their address. `ANYWHERE` is taken by all pages here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +99,7 @@ class ShopPage:
 
     def link_of(self, shop: str, member_id: int) -> str:
         """Return the address by which a member comes to a shop."""
-        parameter = PARAMETERS.get(self._connections[shop].kind, ANYWHERE)
-        return f"{self.url}{shop}/?{parameter}={member_id}"
+        return f"{self.url}{shop}/?{self._senders[shop].system.parameter}={member_id}"
 
     async def buy(
         self,
@@ -153,7 +145,7 @@ class ShopPage:
         return shop
 
     def _member(self, request: web.Request) -> int | None:
-        own = PARAMETERS.get(self._connections[self._shop(request)].kind, ANYWHERE)
+        own = self._senders[self._shop(request)].system.parameter
         found = request.query.get(own) or request.query.get(ANYWHERE, "")
         return int(found) if found.isascii() and found.isdigit() else None
 

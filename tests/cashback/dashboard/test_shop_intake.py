@@ -9,8 +9,8 @@ import pytest
 
 from cashback.domain.errors import ClaimsExhaustedError
 from sandbox.shop import KINDS, Request
-from sandbox.shop.bodies import order_id_of
 from sandbox.shop.orders import Refund
+from sandbox.shop.senders import order_id_of
 from tests.cashback.dashboard.shop_fixture import (
     MEMBER,
     OTHER,
