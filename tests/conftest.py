@@ -421,7 +421,10 @@ PROOFS: Final = (
     "tests/test_package.py",
     "tests/cashback/database/test_rules_of_the_money.py",
 )
-"""What `make proof` runs, with all that is on PostgreSQL; `make test` runs the rest."""
+"""What `make proof` runs, with all that is on PostgreSQL; `make test` runs the rest.
+
+What Hypothesis draws runs in both: a fourth of the examples in the one, all in the other (`tests/examples.py`).
+"""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -436,6 +439,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.nodeid.startswith(PROOFS) or POSTGRESQL in _parameters(item):
             item.add_marker("proof")
+        if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
+            item.add_marker("property")
     items.sort(key=lambda item: not item.nodeid.startswith(NEVER_WAIT))
 
 

@@ -252,7 +252,8 @@ async def frozen_town(
         till = LedgerFixture(database, frozen_time)
         frozen = DiscordFixture(sandbox, till, Clock())
         # Each timer is a stop on the way through frozen time: a progress message every 0.2 seconds would be hundreds,
-        # and so would the renewals of a lease without a competitor.
+        # and so would the renewals of a lease without a competitor, and looking for withdrawals each second.
         frozen.adjust(progress_seconds=10, lease_seconds=LONG_SECONDS)
+        monkeypatch.setattr("cashback.cogs.posts.withdrawal_notes.POLL_SECONDS", 30)
         yield frozen
         assert (await till.verify()).breaches == ()
