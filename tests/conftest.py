@@ -377,6 +377,7 @@ async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTi
 
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
+OWN_BOT, ANOTHER_BOT = "own bot", "another bot"
 ON_BOTH: Final = (
     "tests/cashback/background/test_lease",
     "tests/cashback/database/",
@@ -419,9 +420,12 @@ PROOFS: Final = (
     "tests/verification/simulation/test_seeds.py::test_three_hundred_worlds",
     "tests/deploy/test_container.py",
     "tests/test_package.py",
+    "tests/cashback/dashboard/test_description.py",
     "tests/cashback/database/test_rules_of_the_money.py",
 )
-"""What `make proof` runs, with all that is on PostgreSQL; `make test` runs the rest.
+"""What `make proof` runs, with all that is on PostgreSQL and the stories that are told again inside another bot.
+
+`make test` runs the rest.
 
 What Hypothesis draws runs in both: a fourth of the examples in the one, all in the other (`tests/examples.py`).
 """
@@ -437,7 +441,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
     for item in items:
-        if item.nodeid.startswith(PROOFS) or POSTGRESQL in _parameters(item):
+        if item.nodeid.startswith(PROOFS) or {POSTGRESQL, ANOTHER_BOT} & _parameters(item):
             item.add_marker("proof")
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker("property")

@@ -18,15 +18,14 @@ from cashback.database import Database
 from cashback.settings import Settings
 from sandbox import Channel, Interaction, ManualClock, Member, Message, Role, Sandbox
 from sandbox.clock import real_time
-from tests.conftest import Clock, LedgerFixture, raw
+from tests.conftest import ANOTHER_BOT, OWN_BOT, Clock, LedgerFixture, raw
 from tests.description import RequestCheck
 from tests.end_to_end.hosts import OtherBot, living
 from tests.frozen import FrozenTime
 
 LONG_SECONDS = 1e9
-OWN_BOT, ANOTHER_BOT = "own bot", "another bot"
 BOTH_BOTS = (OWN_BOT, ANOTHER_BOT)
-"""A module with this as `INSIDE` tells its stories twice: in the bot that we ship, and in another one."""
+"""A module with this as `INSIDE` tells its stories twice: in the bot that we ship, and for `make proof` in another."""
 
 GUILD_ID = 1_100_000_000_000_000_000
 

@@ -11,13 +11,13 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from cashback.dashboard import openapi
 from tests.cashback.dashboard.conftest import DashboardFixture, signed
 from tests.conftest import Clock
-from tests.examples import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,6 @@ def sent(
     return session.request(wanted["method"], wanted["url"], data=body, headers=headers, timeout=10)
 
 
-@pytest.mark.property
 @pytest.mark.parametrize("path", ["/api/v1/purchases", "/api/v1/refunds"])
 async def test_every_response_matches_the_document(site: DashboardFixture, clock: Clock, path: str) -> None:
     # The test provokes refusals, so the limit of refusals must not block it.
@@ -45,10 +44,10 @@ async def test_every_response_matches_the_document(site: DashboardFixture, clock
     operation = schemathesis.openapi.from_dict(openapi.document(site.address))[path]["POST"]
     statuses: set[int] = set()
 
-    def check(mode: GenerationMode, *, is_signed: bool) -> None:
-        @settings(max_examples=examples(30), deadline=None, database=None, suppress_health_check=list(HealthCheck))
-        @given(case=operation.as_strategy(generation_mode=mode))
-        def answered(case: Case[Any]) -> None:
+    def check(mode: GenerationMode, *, examples: int, is_signed: st.SearchStrategy[bool]) -> None:
+        @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy(generation_mode=mode), is_signed=is_signed)
+        def answered(case: Case[Any], is_signed: bool) -> None:
             answer = sent(session, case, site.address, clock, is_signed=is_signed)
             statuses.add(answer.status_code)
             case.validate_response(answer, checks=CHECKED)
@@ -56,9 +55,8 @@ async def test_every_response_matches_the_document(site: DashboardFixture, clock
         with requests.Session() as session:
             answered()
 
-    await anyio.to_thread.run_sync(partial(check, GenerationMode.POSITIVE, is_signed=True))
+    await anyio.to_thread.run_sync(partial(check, GenerationMode.POSITIVE, examples=30, is_signed=st.just(value=True)))
     assert statuses & {200, 409}
-    for is_signed in (True, False):
-        await anyio.to_thread.run_sync(partial(check, GenerationMode.NEGATIVE, is_signed=is_signed))
+    await anyio.to_thread.run_sync(partial(check, GenerationMode.NEGATIVE, examples=30, is_signed=st.booleans()))
     assert {401, 422} <= statuses
     assert max(statuses) < 500
