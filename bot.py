@@ -11,13 +11,13 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 import anyio
 
 from cashback import logs
-from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import StartError, point_at, stay_connected
 from cashback.database import Database
@@ -36,14 +36,14 @@ CONFIGURATION_WRONG: Final = os.EX_CONFIG
 logger = logging.getLogger(__name__)
 
 
-def make_client(settings: Settings, database: Database) -> CashbackClient:
+def make_client(settings: Settings) -> CashbackClient:
     """Return the client of the bot that we ship, not yet connected."""
-    return CashbackClient(Claims(database), prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
+    return CashbackClient(prefix=settings.bot_prefix, guild_ids=settings.guild_ids)
 
 
 async def register_commands(settings: Settings, database: Database) -> int:
     """Register the slash commands without a connection to the gateway; return how many there are then."""
-    services = Services.build(client := make_client(settings, database), settings, database)
+    services = Services.build(client := make_client(settings), settings, database)
     async with services.runner, client:
         await services.host.add()
         await client.login(required_token(settings))
@@ -57,10 +57,18 @@ def required_token(settings: Settings) -> str:
     return settings.discord_token.get_secret_value()
 
 
-async def serve(settings: Settings, database: Database, stop: anyio.Event, *, reread: Reread | None = None) -> None:
+async def serve(
+    settings: Settings,
+    database: Database,
+    stop: anyio.Event,
+    *,
+    reread: Reread | None = None,
+    restart: Callable[[], None] | None = None,
+) -> None:
     """Run the bot on an open ledger until `stop` is set; then finish the current chunk and return.
 
     `reread` rereads the configuration when an admin reloads it; without it, the configuration stays as it is.
+    `restart` starts the bot again when an admin has changed the settings.
 
     Raises StartError, alone or in a group, if Discord or the configuration prevents the start, and LedgerMovedError if
     the ledger was moved.
@@ -68,8 +76,8 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
     token = required_token(settings)
     if settings.discord_api_url is not None:
         point_at(settings.discord_api_url)
-    client = make_client(settings, database)
-    hosted = await Hosted.wired(client, settings, database, reread=reread)
+    client = make_client(settings)
+    hosted = await Hosted.wired(client, settings, database, reread=reread, restart=restart)
     async with anyio.create_task_group() as tasks:
         await tasks.start(hosted.run, name="cashback")
         tasks.start_soon(stay_connected, client, token, hosted.services.needs, name="discord")
@@ -78,24 +86,37 @@ async def serve(settings: Settings, database: Database, stop: anyio.Event, *, re
         tasks.cancel_scope.cancel()
 
 
-async def serve_until_signal(settings: Settings, *, reread: Reread | None = None) -> None:
-    """Open the ledger and run the bot until SIGTERM or SIGINT. Raises the errors of `serve`."""
+async def serve_until_signal(settings: Settings, *, reread: Reread | None = None) -> bool:
+    """Open the ledger and run the bot until SIGTERM or SIGINT, or until it is to start again: then return True.
+
+    Raises the errors of `serve`.
+    """
     # Objects loaded by now live as long as the process. Collecting them blocked the loop for 50 ms.
     gc.collect()
     gc.freeze()
     stop = anyio.Event()
+    is_again = False
     loop = asyncio.get_running_loop()
 
+    def restart() -> None:
+        nonlocal is_again
+        logger.info("the settings were changed: starting again after the current chunk")
+        is_again = True
+        stop.set()
+
     def stop_by(name: str) -> None:
+        nonlocal is_again
         logger.info("%s: stopping after the current chunk", name)
+        is_again = False
         loop.call_soon_threadsafe(stop.set)
 
     stop_signals.listen(stop_by)
     try:
         async with open_ledger(settings) as database:
-            await serve(settings, database, stop, reread=reread)
+            await serve(settings, database, stop, reread=reread, restart=restart if reread else None)
     finally:
         stop_signals.listen(None)
+    return is_again
 
 
 def main(settings: Settings, *, reread: Reread | None = None) -> int:
@@ -106,7 +127,11 @@ def main(settings: Settings, *, reread: Reread | None = None) -> int:
     try:
         required_token(settings)
         required_admin_role(settings)
-        anyio.run(partial(serve_until_signal, settings, reread=reread), backend="asyncio")
+        while anyio.run(partial(serve_until_signal, settings, reread=reread), backend="asyncio") and reread is not None:
+            settings = reread()
+    except SettingsError as error:
+        logs.write_line(f"error: {error}")
+        return CONFIGURATION_WRONG
     except Exception as error:
         reason = first_of(error)
         if not isinstance(reason, CashbackError):

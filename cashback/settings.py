@@ -478,6 +478,8 @@ class Settings(_Section):
     shop_secrets: Mapping[str, tuple[SecretStr, ...]] = Field(default_factory=dict)
     email_key: SecretStr | None = None
     warnings: tuple[str, ...] = ()
+    local_file: Path | None = None
+    """The file that is merged over config.json; None if a program handed the settings over."""
 
     @property
     def counted_in(self) -> tuple[str, int]:
@@ -509,6 +511,7 @@ _FROM_ENVIRONMENT: Final = (
     "shop_secrets",
     "email_key",
     "warnings",
+    "local_file",
 )
 
 OWN_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
@@ -546,7 +549,8 @@ def load(
     content: dict[str, Any] = {}
     for each in files.values():
         content = merged(content, _with_present_names(each))
-    return _validated(files, content, variables, database)
+    loaded = _validated(files, content, variables, database)
+    return loaded.model_copy(update={"local_file": local_path(path).absolute()})
 
 
 def from_mapping(content: Mapping[str, Any], *, name: str, environ: Mapping[str, str] | None = None) -> Settings:

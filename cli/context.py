@@ -12,6 +12,7 @@ from cashback.database import Database, schema
 from cashback.database.engine import ConnectionOwner
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import use_money_style
+from cashback.domain.ports import Clock, utc_now
 from cashback.settings import Settings, SettingsError
 from cli.output import remark
 
@@ -42,7 +43,7 @@ class Place:
         return loaded
 
 
-def ledger(settings: Settings, *, create: bool = False, upgrade: bool = False) -> Database:
+def ledger(settings: Settings, *, create: bool = False, upgrade: bool = False, clock: Clock = utc_now) -> Database:
     """Return the ledger that the settings name; `async with` opens it.
 
     A ledger that does not exist is refused, unless the command is one that creates it: a mistyped name must not make an
@@ -58,6 +59,7 @@ def ledger(settings: Settings, *, create: bool = False, upgrade: bool = False) -
         currency=settings.counted_in,
         must_exist=not create,
         may_upgrade=upgrade,
+        clock=clock,
     )
 
 

@@ -15,12 +15,12 @@ from cashback.database import audit_log
 from cashback.database.integrity import reconciliation
 from cashback.domain.money import dollars
 from cli.context import quiet_logging
-from cli.demo_community import DemoCommunity, chapter, open_community
+from cli.demo_community import STORE, DemoCommunity, chapter, open_community
 from cli.demo_serve import serve_community
 from cli.formatting import audit_line, verdict_lines
 from cli.options import PortOption
 from cli.output import say
-from sandbox import Message
+from sandbox import Member, Message
 
 DIRECT_MESSAGES_SHOWN: Final = 3
 WAIT_SECONDS: Final = 30
@@ -43,7 +43,7 @@ def command(
 
 async def _show_payout(path: Path, port: int) -> int:
     async with open_community(path, port) as community:
-        with anyio.fail_after(WAIT_SECONDS):
+        with anyio.fail_after(2 * WAIT_SECONDS):
             summary = await _ask(community)
             await _confirm(community, summary)
             await _read_direct_messages(community)
@@ -59,23 +59,32 @@ async def _show_payout(path: Path, port: int) -> int:
 
 
 async def _buy_in_the_shop(community: DemoCommunity) -> None:
-    """Let a new member join by a friend's code and buy by their own link; show what the friend is paid on Friday."""
-    referrer, channel = community.payees[0], community.general
+    """Let a new member join by a friend's /invite and buy by their own link, and the friend be paid on Friday."""
+    referrer = community.payees[0]
     friend = community.sandbox.add_member("new-friend")
     chapter("A new friend buys in the connected shop")
-    say(f"  {friend.name}: /setref {referrer.id}")
-    await (await community.sandbox.slash(channel.id, friend.id, "setref", {"code": str(referrer.id)})).replied()
-    say(f"  {friend.name}: /shop show")
-    answer = await (await community.sandbox.slash(channel.id, friend.id, "shop show")).replied()
+    await _use(community, referrer, "invite")
+    await _use(community, friend, "setref", code=str(referrer.id))
+    await _use(community, friend, "shop show")
+    order, delivery = await community.shop.buy(STORE, friend.id)
+    say(f"  {friend.name} pays {dollars(order.total_cents)} there.")
+    say(f"  The shop delivers order {order.number}: {delivery.answer}.")
+    received = community.sandbox.direct_messages(referrer.id)[-1]
+    slot_at = community.bot.go_to_friday()
+    chapter(f"It is {slot_at:%A, %Y-%m-%d %H:%M} UTC: nobody presses anything")
+    direct = community.sandbox.open_direct_channel(referrer.id)
+    paid = await community.sandbox.wait_for(lambda each: each.channel_id == direct.id, WAIT_SECONDS, after=received)
+    say(f"  To {referrer.name}:")
+    _show(community, paid)
+
+
+async def _use(community: DemoCommunity, member: Member, command: str, **options: str) -> None:
+    """Use a slash command as a member, and show what only the member sees."""
+    say("", " ".join((f"  {member.name}: /{command}", *options.values())))
+    interaction = await community.sandbox.slash(community.general.id, member.id, command, options)
+    answer = await interaction.replied()
     if answer is not None:
         _show(community, answer)
-    order, outcome = await community.shop.buy(friend.id)
-    say(
-        "",
-        f"  {friend.name} pays {dollars(order.total_cents)} there. The shop delivers order {order.number}: {outcome}.",
-    )
-    pending = await community.database.get_pending_cashback_for_user(referrer.id)
-    say(f"  {referrer.name} is paid {dollars(pending['pending_cents'])} on Friday, by itself.")
 
 
 async def _ask(community: DemoCommunity) -> Message:

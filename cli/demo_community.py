@@ -8,20 +8,24 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import anyio
 
-import bot
 from cashback.cogs.admin import AdminCommands
 from cashback.database import Database
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import dollars
 from cashback.settings import Settings
 from cli.context import ledger
+from cli.demo_bot import DemoBot, DemoClock
 from cli.output import counted, moment, say
 from cli.seed import plant, sample_members
 from sandbox import Channel, Member, Sandbox
-from sandbox.shop import ShopPage
+from sandbox.shop import KINDS, Connection, ShopPage
+
+STORE: Final = "store"
+"""The name of the shop that members buy in; the shops of the other kinds are named like these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,7 @@ class DemoCommunity:
     payees: tuple[Member, ...]
     friend: Member
     shop: ShopPage
+    bot: DemoBot
 
     def named(self, text: str) -> str:
         """Replace mentions by names."""
@@ -52,6 +57,7 @@ class DemoCommunity:
 async def open_community(path: Path, port: int, **referral_settings: int) -> AsyncIterator[DemoCommunity]:
     """Create the community with its purchases, and run the bot until the end."""
     async with AsyncExitStack() as opened:
+        clock = DemoClock()
         sandbox = await _open_sandbox(opened, port)
         role = sandbox.add_role("Admin", color=0xE67E22)
         general = sandbox.add_channel("general")
@@ -68,8 +74,12 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
             for place, member in enumerate(members, start=1)
         ]
         port_of_dashboard, secret = _free_port(), secrets.token_hex()
-        address = f"http://127.0.0.1:{port_of_dashboard}/api/v1/shops/store"
-        shop = await opened.enter_async_context(ShopPage(address, secret))
+        names = {STORE: "shopify"} | {kind: kind for kind in KINDS if kind != "shopify"}
+        address = f"http://127.0.0.1:{port_of_dashboard}/api/v1/shops"
+        connections = {
+            name: Connection(kind=kind, deliver_to=f"{address}/{name}", secret=secret) for name, kind in names.items()
+        }
+        shop = await opened.enter_async_context(ShopPage(connections, clock=clock))
         settings = Settings.model_validate(
             {
                 "database": str(path),
@@ -78,23 +88,25 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
                 "logging_channels": {"audit": audit.id},
                 "referral_settings": {"dm_per_second": 20, **referral_settings},
                 "dashboard": {"enabled": True, "port": port_of_dashboard},
-                "shops": {"store": {"kind": "shopify", "link": shop.url}},
-                "shop_secrets": {"store": (secret,)},
+                "shops": {name: {"kind": kind} for name, kind in names.items()}
+                | {STORE: {"kind": names[STORE], "link": f"{shop.url}{STORE}/"}},
+                "shop_secrets": dict.fromkeys(names, (secret,)),
+                "email_key": secret,
                 "discord_token": sandbox.token,
                 "discord_api_url": sandbox.api_url,
             }
         )
         words = (each.name for each in AdminCommands.__cog_commands__ if each.parent is None)
         sandbox.commands.typed = sorted(f"{settings.bot_prefix}{word}" for word in words)
-        async with ledger(settings, create=True) as database, anyio.create_task_group() as tasks:
+        async with ledger(settings, create=True, clock=clock) as database, anyio.create_task_group() as tasks:
             facts = await plant(database, lambda: iter(members), lambda _count: None)
             chapter("A community whose members refer friends who buy")
             say(
                 f"  {counted(facts['referrers'], 'member')} referred {facts['referrals']} friends."
                 f" At 0.5% their purchases earned {dollars(facts['pending_cents'])}."
             )
-            stop = anyio.Event()
-            tasks.start_soon(bot.serve, settings, database, stop, name="bot")
+            bot = DemoBot(settings, database, clock)
+            tasks.start_soon(bot.run, name="bot")
             await sandbox.wait_connected()
             yield DemoCommunity(
                 sandbox=sandbox,
@@ -106,8 +118,9 @@ async def open_community(path: Path, port: int, **referral_settings: int) -> Asy
                 payees=payees,
                 friend=friends[0],
                 shop=shop,
+                bot=bot,
             )
-            stop.set()
+            bot.stop()
 
 
 async def _open_sandbox(opened: AsyncExitStack, port: int) -> Sandbox:

@@ -414,6 +414,7 @@ NEVER_WAIT: Final = ("tests/verification/simulation/test_seeds", "tests/cashback
 PROOFS: Final = (
     "tests/verification/crash/",
     "tests/verification/fuzzing/",
+    "tests/verification/night/",
     "tests/verification/tampering/",
     "tests/verification/simulation/test_long_run.py",
     "tests/verification/simulation/test_seeded_bugs.py",

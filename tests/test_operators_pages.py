@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from datetime import date
 from importlib import metadata
 from pathlib import Path
 
@@ -61,6 +62,14 @@ def test_listed_versions_are_those_of_the_locks() -> None:
         found = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==([\w.]+)", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
         locked |= {normal(name): version for name, version in found}
     assert listed() == {name: locked[name] for name in listed()}
+
+
+def test_each_listed_version_has_the_day_of_its_release() -> None:
+    rows = re.findall(
+        r"^\| ([\w.-]+) \| [\d.]+ \| (\d{4}-\d\d-\d\d) \|", DEPENDENCIES.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    assert {normal(name) for name, _ in rows} == set(listed())
+    assert all(date(2000, 1, 1) < date.fromisoformat(day) for _, day in rows)
 
 
 def test_each_listed_package_states_a_licence() -> None:

@@ -66,6 +66,8 @@ class OutboxDispatcher:
         self.rate_limiter = RateLimiter(per_second=per_second)
         self._retry_attempts = retry_attempts
         self._taking = anyio.Lock()
+        self._recording = anyio.Lock()
+        self._unrecorded: list[outbox.Settled] = []
         self._attempts = 0
         self._outages: dict[int, int] = {}
 
@@ -174,9 +176,20 @@ class OutboxDispatcher:
                 extra={"batch_id": notice.batch_id},
             )
         await self._note_presence(notice, delivery)
-        await self._write(
-            partial(self._database.write, outbox.settle, notice.notification_id, status, error=delivery.reason, now=now)
+        self._unrecorded.append(
+            outbox.Settled(notification_id=notice.notification_id, status=status, error=delivery.reason, at=now)
         )
+        await self._write(self._settle_all)
+
+    async def _settle_all(self) -> None:
+        """Record all results that are there in one transaction: one sender also records what others have received.
+
+        Each sender waits for its own, so that a crash never leaves more than `MAX_IN_FLIGHT` messages in doubt.
+        """
+        async with self._recording:
+            if settled := tuple(self._unrecorded):
+                await self._database.write(outbox.settle, settled)
+                del self._unrecorded[: len(settled)]
 
     async def _postpone(self, notice: PayoutNotice, delivery: Delivery) -> None:
         """Leave a message for another attempt. A failure of the service itself uses up none of its attempts."""

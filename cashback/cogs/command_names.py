@@ -51,7 +51,7 @@ def member_commands(client: commands.Bot) -> list[Described]:
     return [
         Described(name=each.qualified_name, description=each.description)
         for each in sorted(found, key=lambda each: each.qualified_name)
-        if _is_ours(each)
+        if is_ours(each)
         and isinstance(each, app_commands.Command)
         and not isinstance(each, commands.hybrid.HybridAppCommand)
     ]
@@ -62,11 +62,11 @@ def admin_commands(client: commands.Bot, *, only_for_viewers: bool) -> list[Desc
     return [
         Described(name=each.qualified_name, description=each.description)
         for each in sorted(client.walk_commands(), key=lambda each: each.qualified_name)
-        if _is_ours(each) and each.description and (not only_for_viewers or each.extras.get("viewers_too"))
+        if is_ours(each) and each.description and (not only_for_viewers or each.extras.get("viewers_too"))
     ]
 
 
-def _is_ours(
+def is_ours(
     command: commands.Command[Any, ..., Any] | app_commands.Command[Any, ..., Any] | app_commands.Group,
 ) -> bool:
     """Return whether a command is one of ours: the bot may have others."""

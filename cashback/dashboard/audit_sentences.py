@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from cashback.dashboard.template_filters import counted, moment_text, state
+from cashback.dashboard.template_filters import counted, moment_text, rule, state
 from cashback.domain.money import dollars
 
 SENTENCES: Final[Mapping[str, str]] = {
@@ -21,7 +21,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "batch_stopped": "stopped the batch",
     "blacklisted": "blacklisted {user_id}: {reason}",
     "dashboard_link_issued": "asked for a link to the dashboard",
-    "intake_recorded": "recorded {rows} rows of {source} ({kind})",
+    "intake_recorded": "recorded {rows} of {source} ({kind})",
     "ledger_adopted": "took over another bot's ledger",
     "ledger_moved": "moved the ledger here",
     "ledger_shared": "declared that another bot shares the ledger",
@@ -41,6 +41,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "schedule_changed": "set the weekly batch to {rule}",
     "schedule_paused": "paused the weekly batch: {reason}",
     "schedule_resumed": "resumed the weekly batch",
+    "settings_changed": "changed the settings: {changes}",
     "signed_in": "signed in",
     "signed_out": "signed out",
     "slot_batched": "paid the weekly batch of {slot_at}",
@@ -57,6 +58,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "withdrawal_requested": "asked to withdraw {amount_cents}",
     "withdrawals_exported": "exported the open withdrawals",
 }
+NOUNS: Final = {"users": "referrer", "users_paid": "referrer", "rows": "row"}
 _HOLE: Final = re.compile(r"\{(\w+)\}")
 
 Part = str | int
@@ -83,6 +85,7 @@ def _value(name: str, value: Any) -> Part:  # noqa: ANN401 -- whatever JSON hold
         return int(value)
     if (name.endswith("_cents") or name == "cents") and isinstance(value, int):
         return dollars(value)
-    if name in {"users", "users_paid"} and isinstance(value, int):
-        return counted(value, "referrer")
-    return moment_text(str(value)) if name.endswith("_at") else str(value)
+    if name in NOUNS and isinstance(value, int):
+        return counted(value, NOUNS[name])
+    text = rule(str(value)) if name == "rule" else str(value)
+    return moment_text(text) if name.endswith("_at") else text

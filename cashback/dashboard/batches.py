@@ -16,6 +16,7 @@ from cashback.database.payouts import batches, proposals
 from cashback.database.queries import browsing, history, member_names, payout_pages
 from cashback.database.queries.browsing import Page
 from cashback.database.queries.history import BatchFilter
+from cashback.database.referral_program.people import LARGEST_ID
 from cashback.domain.days import first_moment, moment_after
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import BatchMode, BatchReport, BatchStatus, PayoutStatus
@@ -75,30 +76,31 @@ class Batches:
         )
 
     async def _filter(self, chosen: Mapping[str, str]) -> BatchFilter:
-        """Read the filter. A person is an id, or the beginning of a name. Raises CashbackError."""
-        person = chosen["person"]
-        user_id = int(person) if person.isascii() and person.isdigit() and len(person) <= ID_DIGITS else None
-        if person and user_id is None:
-            user_id = next(iter(await self._database.read(member_names.begins_with, person, limit=1)), None)
-            if user_id is None:
-                raise CashbackError(f"No member is called {person[:40]!r}; type the beginning of a name, or an id.")
+        """Read the filter. Raises CashbackError."""
         mode = chosen["mode"]
         return BatchFilter(
             status=history.status_named(chosen["status"] or None),
             mode=BatchMode(mode) if mode in list(BatchMode) else None,
-            user_id=user_id,
+            user_id=await self._person(chosen["person"]),
             since=first_moment(chosen["from"] or None),
             until=moment_after(chosen["to"] or None),
         )
 
+    async def _person(self, typed: str) -> int | None:
+        """Read an id, or the beginning of a name; None if nothing is typed. Raises CashbackError."""
+        if not typed:
+            return None
+        if typed.isascii() and typed.isdigit() and len(typed) <= ID_DIGITS and int(typed) <= LARGEST_ID:
+            return int(typed)
+        found = await self._database.read(member_names.begins_with, typed, limit=1)
+        if not found:
+            raise CashbackError(f"No member is called {typed[:40]!r}; type the beginning of a name, or a Discord id.")
+        return found[0]
+
     async def propose(self, request: web.Request) -> web.StreamResponse:
         """Propose a batch for everyone, or for one referrer if the form names one."""
         text = await field_of(request, "referrer_id")
-        if text and not (text.isascii() and text.isdigit() and len(text) <= ID_DIGITS):
-            raise CashbackError(
-                f"{text[:40]!r} is not a valid Discord id: expected at most {ID_DIGITS} digits. Nothing was proposed."
-            )
-        summary = await self._service.propose(request[VISITOR].actor, target_user_id=int(text) if text else None)
+        summary = await self._service.propose(request[VISITOR].actor, target_user_id=await self._person(text))
         return see_other(f"/batches/{summary.batch_number}")
 
     def _decision(
@@ -167,8 +169,8 @@ class Batches:
 
     async def _payouts(self, request: web.Request, report: BatchReport) -> Page:
         """Read the payouts that the query selects: of one referrer, in one state, or all."""
-        referrer_id = number_in(request, "referrer")
-        if request.query.get("referrer"):
+        referrer_id = await self._person(request.query.get("referrer", "").strip())
+        if referrer_id is not None:
             rows = await self._database.read(payout_pages.payout_of, report.batch_number, referrer_id)
             return Page(rows=rows, next_after=None)
         chosen = request.query.get("status", "")

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,6 +20,10 @@ ADDRESS_SHARE: Final = 4
 
 HEALTH_RESERVE: Final = 8
 """Connections and requests beyond each limit that only health checks may use."""
+
+CLOSED_AT_ONCE: Final = 16
+"""Connections without a request that are closed when a limit is reached, so that a flood does not count them all for
+each of its connections."""
 
 HEADER_SECONDS: Final = 10
 """The time for the headers of a connection's first request."""
@@ -73,21 +78,33 @@ class Connections:
         self._per_address = max(self._total // ADDRESS_SHARE, HEALTH_RESERVE)
         self._is_proxied = is_proxied
         self._open: dict[asyncio.BaseTransport, Connection] = {}
+        self._of_address: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[Connection]:
-        """Iterate over the open connections, oldest first."""
-        closed = [transport for transport in self._open if transport.is_closing()]
-        for transport in closed:
-            del self._open[transport]
+        """Forget the closed connections, and iterate over the open ones, oldest first."""
+        self._open = {transport: each for transport, each in self._open.items() if not transport.is_closing()}
+        self._of_address = Counter(each.address for each in self._open.values())
         return iter(list(self._open.values()))
 
     def make_room(self, address: str) -> bool:
-        """Make room for a connection, if necessary by closing one without a request. Return False if there is none."""
-        connections = list(self)
-        same_address = [each for each in connections if each.address == address]
-        if not self._is_proxied and len(same_address) >= self._per_address + HEALTH_RESERVE:
-            return _close_one_of(same_address)
-        return len(connections) < self._total + HEALTH_RESERVE or _close_one_of(connections)
+        """Make room for a connection, if necessary by closing some without a request. Return False if there is none."""
+        if self._is_full(address):
+            # The counts include connections that were closed since the last look.
+            connections = list(self)
+            if self._is_full(address):
+                same_address = [each for each in connections if each.address == address]
+                if not _close_some_of(same_address if self._has_its_share(address) else connections):
+                    return False
+                # They are closed by now; without them there is room for as many without looking at all of them.
+                list(self)
+        self._of_address[address] += 1
+        return True
+
+    def _is_full(self, address: str) -> bool:
+        return self._has_its_share(address) or len(self._open) >= self._total + HEALTH_RESERVE
+
+    def _has_its_share(self, address: str) -> bool:
+        return not self._is_proxied and self._of_address[address] >= self._per_address + HEALTH_RESERVE
 
     def add(self, transport: asyncio.BaseTransport, address: str) -> None:
         """Register a new connection."""
@@ -129,13 +146,13 @@ class Connections:
         return len(overdue)
 
 
-def _close_one_of(connections: list[Connection]) -> bool:
-    """Close the oldest connection without a request, preferably one not served. Return False if all are busy."""
-    waiting = [each for each in connections if each.client is None]
-    if not waiting:
-        return False
-    _close(min(waiting, key=lambda each: (each.has_served, each.since)))
-    return True
+def _close_some_of(connections: list[Connection]) -> bool:
+    """Close the oldest connections that never had a request, or else one between two. Return False if all are busy."""
+    waiting = sorted((each for each in connections if each.client is None), key=lambda each: each.since)
+    never_served = [each for each in waiting if not each.has_served]
+    for connection in never_served[:CLOSED_AT_ONCE] or waiting[:1]:
+        _close(connection)
+    return bool(waiting)
 
 
 def _close(connection: Connection) -> None:

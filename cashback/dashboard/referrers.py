@@ -1,6 +1,7 @@
 """The pages of referrers: the list, and one referrer with its cashback, payouts and wallet."""
 
 from typing import Any, Final
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -45,26 +46,33 @@ class Referrers:
         ]
 
     async def show_all(self, request: web.Request) -> web.StreamResponse:
-        """List referrers in the order of their ids, or redirect to one if its id is given."""
-        wanted = number_in(request, "id")
+        """List referrers, or redirect to one if its id is given: largest first, or by id if there are several pages."""
+        wanted = request.query.get("id", "").strip()
         if wanted:
-            raise web.HTTPFound(f"/referrers/{wanted}")
+            known = number_in(request, "id")
+            raise web.HTTPFound(f"/referrers/{known}" if known else f"/search?q={quote(wanted)}")
         chosen = request.query.get("show", "")
         which = ReferrerFilter(chosen) if chosen in list(ReferrerFilter) else ReferrerFilter.PENDING
+        after = number_in(request, "after")
         found = await self._database.read(
             browsing.referrers_page,
             self._database.now(),
             which=which,
-            after_referrer_id=number_in(request, "after"),
+            after_referrer_id=after,
             limit=ON_A_PAGE,
         )
+        # All of them are on this page: one list, largest first, says it all.
+        is_sorted = which is not ReferrerFilter.BLACKLISTED and not after and found.next_after is None
+        if is_sorted:
+            found.rows.sort(key=lambda row: (-row["pending_cents"], row["referrer_id"]))
         return await page(
             request,
             "referrers.html",
             now=self._database.now(),
             which=which,
             found=found,
-            top=await self._top() if which is ReferrerFilter.PENDING else (),
+            is_sorted=is_sorted,
+            top=await self._top() if which is ReferrerFilter.PENDING and not is_sorted else (),
         )
 
     async def _top(self) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ class Search:
         ]
         if len(addresses) == 1 and not found["orders"]:
             raise web.HTTPFound(addresses[0])
-        return await page(request, "search.html", now=self._database.now(), wanted=wanted, **found)
+        return await page(request, "search.html", now=self._database.now(), wanted=wanted, most=SHOWN, **found)
 
     async def _found(self, wanted: str) -> dict[str, Any]:
         read = self._database.read

@@ -2,26 +2,25 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, get_args
 
 from aiohttp import web
 
 from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.pages import page, see_other
+from cashback.dashboard.setting_names import NAMES
 from cashback.dashboard.template_filters import state
 from cashback.database import Database
 from cashback.domain.money import dollars
 from cashback.services import AdminService
 from cashback.settings import Settings
 
-GROUPS: Final = ("referral_settings", "role_ids", "logging_channels", "withdrawals", "dashboard")
-"""The parts of the configuration that are shown. Secrets have fields elsewhere, and none is shown anyway."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting: its key, its value in words, and what it may be."""
+    """One setting: its name in words, its key, its value in words, and what it may be."""
 
+    name: str
     key: str
     value: str
     meaning: str
@@ -33,7 +32,7 @@ class SettingsPage:
     def __init__(self, database: Database, service: AdminService, settings: Settings) -> None:
         self._database = database
         self._service = service
-        self._groups = {state(name).capitalize(): list(_rows(getattr(settings, name))) for name in GROUPS}
+        self._groups = {state(name).capitalize(): list(_rows(name, getattr(settings, name))) for name in NAMES}
 
     def routes(self) -> list[web.RouteDef]:
         """List the addresses."""
@@ -56,10 +55,18 @@ class SettingsPage:
         return see_other("/settings")
 
 
-def _rows(group: Any) -> Iterable[Setting]:  # noqa: ANN401 -- a part of the settings
+def _rows(part: str, group: Any) -> Iterable[Setting]:  # noqa: ANN401 -- a part of the settings
     for name, field in type(group).model_fields.items():
         key = field.alias or name
-        yield Setting(key=key, value=_in_words(key, getattr(group, name)), meaning=field.description or "")
+        value = _in_words(key, getattr(group, name))
+        yield Setting(name=NAMES[part][key], key=key, value=value, meaning=_meaning(field))
+
+
+def _meaning(field: Any) -> str:  # noqa: ANN401 -- the settings' library stays in the settings
+    """Return what a setting may be. One that may be null has it at the type beside null."""
+    inner = (each for kind in get_args(field.annotation) for each in get_args(kind)[1:])
+    found = (getattr(each, "description", None) for each in (field, *inner))
+    return next(filter(None, found), "")
 
 
 def _in_words(key: str, value: Any) -> str:  # noqa: ANN401 -- whatever a setting holds

@@ -1,5 +1,6 @@
 """Formats money, times and states for pages."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -7,6 +8,8 @@ from typing import Any, Final
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import counted_reasons, in_words
 
+BATCH_ID: Final = re.compile(r"\b(BATCH-\d{8}-\d{6}(?:-\d+)?)\b")
+OFF: Final = "off"
 SECONDS_OF: Final = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 
 
@@ -59,6 +62,16 @@ def ago(value: datetime, now: datetime) -> str:
     return f"{span(now - value)} ago" if now - value >= timedelta(minutes=1) else "just now"
 
 
+def rule(value: str) -> str:
+    """Format a schedule's rule: "friday 15:00" is "Friday 15:00 UTC"."""
+    return value if value == OFF else f"{value.capitalize()} UTC"
+
+
+def by_batch_id(value: str) -> list[str]:
+    """Split a text around the batch IDs in it: every second part is one."""
+    return BATCH_ID.split(value)
+
+
 def details(value: Mapping[str, Any]) -> str:
     """Format an audit entry's details as one line."""
     return ", ".join(f"{state(key)}: {_detail(key, each)}" for key, each in value.items() if each is not None)
@@ -70,7 +83,7 @@ def _detail(key: str, value: Any) -> str:  # noqa: ANN401 -- whatever JSON holds
     return state(value) if isinstance(value, str) else str(value)
 
 
-FILTERS: Final[dict[str, Callable[..., str]]] = {
+FILTERS: Final[dict[str, Callable[..., str | list[str]]]] = {
     "dollars": dollars,
     "moment": moment,
     "stamp": stamp,
@@ -80,6 +93,8 @@ FILTERS: Final[dict[str, Callable[..., str]]] = {
     "span": span,
     "ago": ago,
     "details": details,
+    "rule": rule,
+    "by_batch_id": by_batch_id,
     "reason": in_words,
     "reasons": counted_reasons,
 }

@@ -47,7 +47,7 @@ class WithdrawalsPage:
     async def approve(self, request: web.Request) -> web.StreamResponse:
         """Give the first of two approvals."""
         await self._service.approve_withdrawal(
-            request[VISITOR].actor, number_in(request, "number"), version=await field_of(request, "version") or None
+            request[VISITOR].actor, number_in(request, "number"), version=await field_of(request, "version")
         )
         return see_other("/withdrawals")
 
@@ -57,7 +57,7 @@ class WithdrawalsPage:
             request[VISITOR].actor,
             number_in(request, "number"),
             reference=await field_of(request, "reference"),
-            version=await field_of(request, "version") or None,
+            version=await field_of(request, "version"),
         )
         return see_other("/withdrawals")
 
@@ -67,6 +67,6 @@ class WithdrawalsPage:
             request[VISITOR].actor,
             number_in(request, "number"),
             reason=await field_of(request, "reason"),
-            version=await field_of(request, "version") or None,
+            version=await field_of(request, "version"),
         )
         return see_other("/withdrawals")

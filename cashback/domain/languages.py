@@ -5,7 +5,6 @@ with named placeholders, so that a catalogue may order them as its language need
 which worker threads and tasks inherit; without one, texts are in English.
 """
 
-import gettext
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from cashback.domain import entry_points
 from cashback.domain.money import ENGLISH, amounts_in, grouped, use_locale
+from cashback.domain.po_files import Catalogue
 
 LANGUAGES: Final = (ENGLISH, "de", "es", "pt_BR")
 """Those of the members' texts; each but English has a catalogue."""
@@ -128,13 +128,13 @@ def sentences() -> frozenset[str]:
     return known
 
 
-def _catalogue(language: str) -> gettext.NullTranslations:
-    found: gettext.NullTranslations = _catalogues().catalogue(language)
+def _catalogue(language: str) -> Catalogue:
+    found: Catalogue = _catalogues().catalogue(language)
     return found
 
 
 def _catalogues() -> Any:  # noqa: ANN401 -- a module
-    """Import what needs Babel, which takes 60 ms to load."""
+    """Import what reads files, and asks this module which languages there are."""
     return import_module("cashback.domain.catalogues")
 
 

@@ -401,7 +401,7 @@ class ScheduleOverview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenNotice:
-    """A posted notice whose slot is over: decided as `record` shows, or None if the rule was changed."""
+    """A posted notice to be edited; `record` is what was decided, None if the rule changed or a skip was undone."""
 
     slot_at: datetime
     channel_id: int

@@ -98,7 +98,7 @@ def why_not_paid(order: OrderFacts, now: datetime) -> list[str]:
     if not order.parts:
         over = order.waits_until is not None and order.waits_until <= now
         ended = "waited too long for its member" if over else "waits for its member"
-        return [f"It {ended}; assign it with `cashback order assign`, or record its purchase."]
+        return [f"It {ended}: an admin may assign it to one, or record its purchase."]
     reasons = [reason for part in order.parts if (reason := _why(part))]
     return list(dict.fromkeys(reasons))
 

@@ -95,10 +95,15 @@ async def attach(client: Client) -> None:
 
 
 async def detach(client: Client) -> None:
-    """Finish the current chunk and leave the bot as it was before."""
-    guest = GUESTS.pop(client, None)
+    """Finish the current chunk and leave the bot as it was before. A second call waits for the first one.
+
+    A bot that is closed twice at once unloads us twice, and must not close its connection before we are done.
+    """
+    guest = GUESTS.get(client)
     if guest is not None:
         await guest.stop()
+        if GUESTS.get(client) is guest:
+            del GUESTS[client]
 
 
 def settings_of(client: Client) -> Settings:

@@ -1,6 +1,7 @@
 """The program inside a bot, from its start to its stop. Our own bot runs it, and so does the extension in any other."""
 
 import logging
+from collections.abc import Callable
 from typing import Final, Self
 
 import anyio
@@ -41,6 +42,7 @@ class Hosted:
         *,
         reread: Reread | None = None,
         additions: Additions = NOTHING_ADDED,
+        restart: Callable[[], None] | None = None,
     ) -> Self:
         """Wire the services on an open ledger.
 
@@ -51,7 +53,8 @@ class Hosted:
         replace_sentences(settings.replaced_sentences)
         await database.read(closed_ledger.require_open)
         await refuse_sample(database)
-        return cls(Services.build(client, settings, database, reread=reread, additions=additions), database)
+        built = Services.build(client, settings, database, reread=reread, additions=additions, restart=restart)
+        return cls(built, database)
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Run until `stop`; then finish the current chunk and return. It has started when the bot has its commands.
@@ -97,7 +100,7 @@ class Hosted:
         tasks.start_soon(services.note_sender.run, name="note sender")
         if services.membership_check is not None:
             tasks.start_soon(services.membership_check.run, name="membership check")
-        if services.service.has_dashboard:
+        if services.dashboard is not None:
             tasks.start_soon(services.dashboard.run, name="dashboard")
             tasks.start_soon(services.name_check.run, name="name check")
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 
@@ -27,6 +27,7 @@ from cashback.cogs.gateway.membership_check import MembershipCheck
 from cashback.cogs.gateway.name_check import NameCheck
 from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.cogs.gateway.roles import Roles
+from cashback.cogs.gateway.typed_words import TypedWords
 from cashback.cogs.member_facts import MemberFacts
 from cashback.cogs.members import MemberCommands
 from cashback.cogs.posts.audit_channel import AuditChannel
@@ -37,7 +38,6 @@ from cashback.cogs.posts.slot_posts import SlotPosts
 from cashback.cogs.posts.summary_updater import SummaryUpdater
 from cashback.cogs.posts.withdrawal_notes import WithdrawalNotes
 from cashback.cogs.texts.member_embeds import ProgramTerms
-from cashback.dashboard import CountingMessenger, CountingObserver, Dashboard, Dependencies, Metrics
 from cashback.database import Database
 from cashback.database.fenced import FencedDatabase
 from cashback.domain.clock import ClockCheck
@@ -45,12 +45,16 @@ from cashback.domain.errors import CashbackError
 from cashback.domain.ports import Messenger, Observer
 from cashback.events import EventDispatcher
 from cashback.extend import Additions
+from cashback.extension.dashboard_part import DashboardPart
 from cashback.extension.guards import GuardedMessenger, GuardedObservers
 from cashback.services import AdminService
 from cashback.settings import Settings
 from pipeline.runner import Runner
 from scheduler import Scheduler
 from stages import make_pipeline
+
+if TYPE_CHECKING:
+    from cashback.dashboard import Dashboard
 
 Reread = Callable[[], Settings]
 """Rereads the configuration."""
@@ -80,7 +84,7 @@ class Services:
     summary_updater: SummaryUpdater
     membership_check: MembershipCheck | None
     name_check: NameCheck
-    dashboard: Dashboard
+    dashboard: "Dashboard | None"
     summaries_changed: WakeUp
 
     @classmethod
@@ -92,16 +96,18 @@ class Services:
         *,
         reread: Reread | None = None,
         additions: Additions = NOTHING_ADDED,
+        restart: Callable[[], None] | None = None,
     ) -> Self:
         """Build and wire the services. Raises StartError if the admin role is not configured.
 
         `reread` rereads the configuration when an admin reloads it; without it, the configuration stays as it is.
+        `restart` starts the program again when an admin has changed the settings; without it, the admin does.
         """
         referral = settings.referral_settings
         outbox_changed, summaries_changed = WakeUp(), WakeUp()
         lines = AuditLines(summaries_changed)
         needs = replace(needs_of(settings), post_line=lines.post_line)
-        metrics = Metrics(settings.intake_keys)
+        dashboard_part = DashboardPart(settings)
 
         # Payouts: the lease, the runner of approved batches, and the requests of admins.
         lease = Lease(database, seconds=referral.lease_seconds)
@@ -112,7 +118,7 @@ class Services:
             post_line=lines.post_line,
             poll_seconds=lease.poll_seconds,
         )
-        observer = GuardedObservers(CountingObserver(metrics, recovery), additions.observers)
+        observer = GuardedObservers(dashboard_part.counting_observer(recovery), additions.observers)
         runner = build_runner(settings, database, lease, observer, outbox_changed)
         submit = recovery.wrap_submit(runner.submit)
         # A process that does not pay leaves the batch approved in the ledger. The paying process finds it there.
@@ -132,7 +138,7 @@ class Services:
         dm_sender = DmSender(client, gateway_status, brand_name=settings.brand_name, assure=lease.assure)
         outbox_dispatcher = OutboxDispatcher(
             database,
-            CountingMessenger(metrics, _messenger_of(additions, dm_sender, lease)),
+            dashboard_part.counting_messenger(_messenger_of(additions, dm_sender, lease)),
             outbox_changed,
             per_second=referral.dm_per_second,
             retry_attempts=referral.dm_retry_attempts,
@@ -172,6 +178,7 @@ class Services:
             history_pager=HistoryPager(database),
             doctor=Doctor(database, service, settings),
             post_line=lines.post_line,
+            restart=restart,
         )
         button_services = ButtonServices(
             claims=claims,
@@ -192,14 +199,16 @@ class Services:
             ),
             buttons=[button.bound_to(button_services) for button in BUTTONS],
             trace=observing(clock_check, limiting_trace()),
+            typed_words=TypedWords(client, claims),
             disabled_commands=settings.disabled_commands,
         )
 
-        dependencies = Dependencies(
+        dashboard = dashboard_part.dashboard(
+            database,
+            service,
             roles_of=Roles(client, settings.guild_ids).of,
             is_online=lambda: gateway_status.is_online,
             waiting=lambda: runner.unsettled,
-            metrics=metrics,
             is_paying=lambda: lease.is_held,
             pages=additions.pages,
         )
@@ -223,7 +232,7 @@ class Services:
             if withholds_leavers
             else None,
             name_check=NameCheck(client, gateway_status, database, settings.guild_ids),
-            dashboard=Dashboard(database, service, settings, dependencies),
+            dashboard=dashboard,
             summaries_changed=summaries_changed,
         )
 

@@ -12,7 +12,7 @@ from cashback.services.proposals import EVERYONE, Proposals
 from cashback.services.reconciliation import Reconciliation
 from cashback.services.reversals import Reversals
 from cashback.services.runs import Runs
-from cashback.services.schedule import Schedule
+from cashback.services.setup import Setup
 from cashback.services.shops import Shops
 from cashback.services.sign_ins import SignIns
 from cashback.services.terms import batch_limits_of
@@ -26,7 +26,7 @@ class AdminService(
     Proposals,
     Reversals,
     Runs,
-    Schedule,
+    Setup,
     Shops,
     SignIns,
     AutoWithdrawals,

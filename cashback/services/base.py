@@ -8,7 +8,7 @@ from cashback.domain.clock import ClockCheck
 from cashback.domain.errors import NotAllowedError
 from cashback.services.actors import Actor
 from cashback.services.terms import terms_line
-from cashback.settings import Settings
+from cashback.settings import ReferralSettings, Settings
 
 TRUSTED: Final = ("cli", "schedule")
 
@@ -36,6 +36,16 @@ class Service:
     def terms_line(self) -> str:
         """The terms in force, in one line."""
         return terms_line(self._settings.referral_settings)
+
+    @property
+    def terms(self) -> ReferralSettings:
+        """The terms in force."""
+        return self._settings.referral_settings
+
+    @property
+    def audit_channel_id(self) -> int | None:
+        """The channel for the audit entries."""
+        return self._settings.logging_channels.audit
 
     @property
     def admin_role_id(self) -> int | None:

@@ -24,11 +24,18 @@ def batch_limits_of(settings: ReferralSettings) -> BatchLimits:
 
 def terms_line(settings: ReferralSettings) -> str:
     """Return the terms in force in one line: percentage, holding period, minimum payout, weekly batch."""
-    days = settings.holding_days
-    held = f"payable after {days} {'day' if days == 1 else 'days'}" if days else "payable at once"
-    at = f"{settings.batch_hour_utc:02}:{settings.batch_minute_utc:02}"
-    weekly = (
-        f"every {settings.batch_day.capitalize()} at {at} UTC" if settings.auto_batch_enabled else "no weekly batch"
-    )
+    percent = f"{settings.cashback_percent.normalize():f} % of each purchase"
     minimum = f"minimum payout {dollars(settings.min_payout_cents)}"
-    return f"{settings.cashback_percent.normalize():f} % of each purchase, {held}, {minimum}, {weekly}"
+    return f"{percent}, {held_text(settings)}, {minimum}, {weekly_text(settings)}"
+
+
+def held_text(settings: ReferralSettings) -> str:
+    """Return when cashback is payable."""
+    days = settings.holding_days
+    return f"payable after {days} {'day' if days == 1 else 'days'}" if days else "payable at once"
+
+
+def weekly_text(settings: ReferralSettings) -> str:
+    """Return when the weekly batch runs."""
+    at = f"{settings.batch_hour_utc:02}:{settings.batch_minute_utc:02}"
+    return f"every {settings.batch_day.capitalize()} at {at} UTC" if settings.auto_batch_enabled else "no weekly batch"

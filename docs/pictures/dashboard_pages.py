@@ -16,7 +16,7 @@ from cashback.database.payouts import proposals
 from cashback.domain.events import Event
 from cashback.services import CLI, AdminService
 from cashback.settings import Settings, WithdrawalSettings
-from cli.demo_community import DemoCommunity
+from cli.demo_community import STORE, DemoCommunity
 from docs.pictures.browser import Page
 
 FOLDER: Final = Path("build/pictures")
@@ -40,7 +40,7 @@ async def add_rest(community: DemoCommunity) -> None:
         if user_id == balances[0]:
             await service.decline_withdrawal(CLI, asked.number, reason="the account is closed")
     for buyer in (community.friend.id, None, community.friend.id):
-        await community.shop.buy(buyer)
+        await community.shop.buy(STORE, buyer)
     await community.database.write(proposals.propose, actor="cli", now=community.database.now(), expires_at=None)
 
 

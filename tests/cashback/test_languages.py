@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gettext
+import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,10 @@ from typing import Any
 
 import discord
 import pytest
+from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 
 import cashback
 from cashback import settings
@@ -19,7 +24,7 @@ from cashback.cogs.texts import embeds, help_embeds, history_embeds, member_embe
 from cashback.database.queries.earnings import PurchaseFacts, PurchaseState
 from cashback.database.queries.members import LEFT_OUT, MemberAccount, PastPayout
 from cashback.database.referral_program.blacklist import Blacklisting
-from cashback.domain.catalogues import parsed
+from cashback.domain import po_files
 from cashback.domain.languages import (
     LANGUAGES,
     fault_of,
@@ -42,6 +47,17 @@ NOW = datetime(2026, 7, 3, 15, tzinfo=UTC)
 LARGEST = 10**12
 ID = 2**63 - 1
 REASON = "*r* " * 50
+
+
+def file_of(language: str) -> Path:
+    """Return a catalogue's file."""
+    return Path(cashback.__file__).with_name("languages") / f"{language}.po"
+
+
+def parsed(language: str) -> Catalog:
+    """Read a catalogue as Babel does."""
+    with file_of(language).open("rb") as file:
+        return read_po(file, locale=language)
 
 
 def written() -> set[Any]:
@@ -67,6 +83,61 @@ def test_translation_has_the_placeholders_of_its_sentence(language: str) -> None
         if each.id:
             ids, texts = (one if isinstance(one, tuple) else (one,) for one in (each.id, each.string))
             assert all(placeholders(str(text)) == placeholders(str(ids[0])) for text in texts), each.id
+
+
+def assert_read_as_gettext_does(text: str) -> None:
+    """Compare each sentence, with counts up to 200, with what Babel compiles and gettext reads."""
+    babel = read_po(io.BytesIO(text.encode()))
+    compiled = io.BytesIO()
+    write_mo(compiled, babel)
+    compiled.seek(0)
+    theirs, ours = gettext.GNUTranslations(compiled), po_files.parse(text.splitlines())
+    for each in babel:
+        one, many = map(str, each.id) if isinstance(each.id, tuple) else (str(each.id), "")
+        if one and not each.context:
+            assert ours.gettext(one) == theirs.gettext(one)
+        if many:
+            assert [ours.ngettext(one, many, n) for n in range(200)] == [
+                theirs.ngettext(one, many, n) for n in range(200)
+            ]
+    assert ours.gettext("unknown") == "unknown"
+    assert [ours.ngettext("one", "many", count) for count in (1, 2)] == ["one", "many"]
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_catalogue_is_read_as_gettext_reads_it(language: str) -> None:
+    assert_read_as_gettext_does(file_of(language).read_text(encoding="utf-8"))
+
+
+HEADER = r"""msgid ""
+msgstr ""
+"Content-Type: text/plain; charset=utf-8\n"
+"Plural-Forms: nplurals=3; plural=(n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2);\n"
+"""
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        'msgid "{count} day"\nmsgid_plural "{count} days"\n'
+        + "".join(f'msgstr[{n}] "{{count}} {form}"\n' for n, form in enumerate(["день", "дня", "дней"])),
+        '#, fuzzy\nmsgid "a"\nmsgstr "b"\n\nmsgid "c"\nmsgstr "d"',
+        '# translators, note\n#: cashback/x.py:5\n#, python-brace-format\nmsgid "a"\nmsgstr ""\n"b "\n"\\"c\\"\\n\\td"',
+        'msgid "a"\nmsgstr "b"\nmsgid "c"\nmsgstr "d"\n#~ msgid "old"\n#~ msgstr "alt"',
+        'msgctxt "elsewhere"\nmsgid "a"\nmsgstr "b"',
+        'msgid "a"\nmsgstr ""\n',
+        "",
+    ],
+)
+def test_file_of_another_package_is_read_as_gettext_reads_it(entries: str) -> None:
+    assert_read_as_gettext_does(f"{HEADER}\n{entries}\n")
+    assert_read_as_gettext_does(f"{HEADER}\n{entries}\n".replace("\n", "\r\n"))
+
+
+@pytest.mark.parametrize("text", ["{}", 'msgid "a', "msgid a", 'words "a"', '\\msgid "a"', 'msgid "\\q"'])
+def test_file_that_is_not_a_catalogue_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        po_files.parse([text])
 
 
 @pytest.mark.parametrize(

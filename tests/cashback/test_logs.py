@@ -56,6 +56,35 @@ def test_a_line_for_machines_is_one_json_object(root: logging.Logger) -> None:
     }
 
 
+def test_error_line_for_machines_has_the_traceback_in_the_same_object(root: logging.Logger) -> None:
+    stream = io.StringIO()
+    logs.set_up(stream)
+    try:
+        int("x")
+    except ValueError:
+        logging.getLogger("bot").exception({"not": "a text"})
+    [line] = lines(stream)
+    assert line["event"] == "{'not': 'a text'}"
+    assert line["level"] == "error"
+    assert str(line["exception"]).startswith("Traceback (most recent call last):\n")
+
+
+def test_line_for_people_names_batch_and_logger_and_colours_only_warnings(
+    root: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = Terminal()
+    logs.set_up(stream)
+    logger = logging.getLogger("stages.audit")
+    logger.warning("paid", extra={"batch_id": "BATCH-1", "batch_number": 1})
+    logger.info("done")
+    monkeypatch.setenv("NO_COLOR", "1")
+    logger.warning("plain")
+    coloured, plain, told = stream.getvalue().splitlines()
+    assert coloured.endswith(" \033[33m[warning ]\033[0m paid [stages.audit] batch_id=BATCH-1 batch_number=1")
+    assert plain.endswith("Z [info    ] done [stages.audit]")
+    assert told.endswith("Z [warning ] plain [stages.audit]")
+
+
 def test_a_fault_is_told_without_what_variables_held(root: logging.Logger) -> None:
     for stream in (io.StringIO(), Terminal()):
         handler = logs.set_up(stream)

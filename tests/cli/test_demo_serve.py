@@ -45,7 +45,7 @@ async def served(folder: Path) -> AsyncIterator[Served]:
     command = [sys.executable, "-m", "cli", "demo", "--serve"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CASHBACK_DATABASE": "nowhere/at/all.db"}
     async with await anyio.open_process(
-        command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stderr=None
+        command, cwd=folder, env=environment, stdin=subprocess.PIPE, stderr=None
     ) as process:
         assert process.stdout is not None
         printed = ""
@@ -78,7 +78,7 @@ async def test_printed_addresses_work_and_the_dashboard_signs_in(served: Served)
             assert "$127.50" in await answer.text()
         shop = served.address("The shop as friend-001")
         async with session.post(shop.replace("/?", "/buy?")) as answer:
-            assert "#1001: counted" in await answer.text()
+            assert "order 1001, paid: counted" in await answer.text()
         async with session.get(f"{origin}/deliveries") as answer:
             assert "1001" in await answer.text()
         seen = {}
@@ -99,3 +99,25 @@ async def test_taken_port_is_named_in_one_line(folder: Path) -> None:
     [line] = done.stderr.decode().splitlines()
     assert line.startswith(f"error: Port {port} is not available")
     assert line.endswith("name another with --port.")
+
+
+async def test_enter_makes_it_friday_and_the_friend_of_a_buyer_is_paid(served: Served) -> None:
+    assert served.process.stdin is not None
+    async with aiohttp.ClientSession() as session:
+        shop = served.address("The shop as friend-001")
+        async with session.post(shop.replace("/?", "/buy?")) as answer:
+            assert "order 1001, paid: counted" in await answer.text()
+        await served.process.stdin.send(b"\n")
+        chat = served.address("The chat as referrer-01")
+        member = dict(parse_qsl(urlsplit(chat).fragment))["member"]
+        async with session.post(
+            f"{chat.partition('/chat/')[0]}/chat/do/open-direct", json={"member": member}
+        ) as opened:
+            direct = (await opened.json())["channel"]
+        with anyio.fail_after(SECONDS):
+            text = ""
+            while "Referral Cashback Received" not in text:
+                async with await _view(session, re.sub(r"channel=\d+", f"channel={direct}", chat), "messages") as found:
+                    text = await found.text()
+    # What the 50 friends' purchases earned before, and 0.5% of $40.00.
+    assert "$25.20" in text

@@ -193,9 +193,10 @@ def discord_clock() -> ManualClock | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tell a module's stories in each bot that it names."""
+    """Tell a module's stories in each bot that it names, unless one names its own."""
     bots = getattr(metafunc.module, "INSIDE", None)
-    if bots is not None and "inside" in metafunc.fixturenames:
+    is_named = any("inside" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if bots is not None and "inside" in metafunc.fixturenames and not is_named:
         metafunc.parametrize("inside", bots)
 
 
@@ -241,7 +242,7 @@ async def town(
 
 @pytest.fixture
 async def frozen_town(
-    frozen_time: FrozenTime, sandbox: Sandbox, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    frozen_time: FrozenTime, sandbox: Sandbox, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, inside: str
 ) -> AsyncIterator[DiscordFixture]:
     """Create a server under frozen time, for the bot and its ledger too."""
     # The heartbeat is a thread's and stays in real time: without this, each minute would look like a dead connection.
@@ -249,7 +250,7 @@ async def frozen_town(
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "_max_heartbeat_timeout", patient, raising=False)
     async with Database(tmp_path / "frozen.db") as database:
         till = LedgerFixture(database, frozen_time)
-        frozen = DiscordFixture(sandbox, till, Clock())
+        frozen = DiscordFixture(sandbox, till, Clock(), inside)
         # Each timer is a stop on the way through frozen time: a progress message every 0.2 seconds would be hundreds,
         # and so would the renewals of a lease without a competitor, and looking for withdrawals each second.
         frozen.adjust(progress_seconds=10, lease_seconds=LONG_SECONDS)

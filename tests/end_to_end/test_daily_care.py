@@ -12,9 +12,10 @@ from cashback.database import audit_log, verifications
 from cashback.database.integrity import backup
 from cli import app
 from tests.conftest import raw, rows
-from tests.end_to_end.conftest import DiscordFixture, field, saying, titled
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field, saying, titled
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 DAY = 24 * 3600
 HEAD = "🔒 Audit Head"

@@ -27,7 +27,7 @@ from cashback.cogs.buttons.history_pager import HistoryButton, PayoutsButton
 from cashback.cogs.buttons.member_pages import MemberPageButton, Page, PageButton, Step
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
-from cashback.cogs.buttons.skip_slot import SkipSlotButton
+from cashback.cogs.buttons.skip_slot import SkipSlotButton, UnskipSlotButton
 from cashback.cogs.buttons.withdrawals import WithdrawalAction, WithdrawalButton
 from cashback.database import Database
 from cashback.database.claims import claim
@@ -248,6 +248,7 @@ ADMINS: Final[dict[str, Case]] = {
     "sendref-cashb schedule show": (nothing, []),
     "sendref-cashb schedule skip": (nothing, ["slot_skipped"]),
     "sendref-cashb schedule unskip": (Scene.skipped, ["slot_unskipped"]),
+    "sendref-cashb setup": (nothing, []),
     "sendref-cashb show": (Scene.paid, []),
     "sendref-cashb stats": (nothing, []),
     "sendref-cashb status": (nothing, []),
@@ -342,7 +343,7 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 async def commands_of(town: DiscordFixture) -> tuple[set[str], set[str]]:
     """List the bot's own commands: those after the prefix, and those with a slash."""
-    services = Services.build(bot.make_client(town.settings, town.till.database), town.settings, town.till.database)
+    services = Services.build(bot.make_client(town.settings), town.settings, town.till.database)
     async with services.runner:
         await services.host.add()
         commands, slash = services.client.walk_commands(), services.client.tree.walk_commands()
@@ -414,6 +415,11 @@ async def skip_slot(scene: Scene) -> SkipSlotButton:
     return SkipSlotButton((await database.read(slots.coming, now=database.now(), count=1))[0])
 
 
+async def unskip_slot(scene: Scene) -> UnskipSlotButton:
+    """Make the button that undoes the skip of the next slot."""
+    return UnskipSlotButton(await scene.service.skip_next(scene.ada))
+
+
 async def reversal(scene: Scene) -> ReversalButton:
     """Make the button that cancels a reversal."""
     options = await scene.payout()
@@ -454,6 +460,7 @@ async def payouts_page(scene: Scene) -> PayoutsButton:
 PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] = {
     DecisionButton: (decision, ["batch_cancelled"]),
     SkipSlotButton: (skip_slot, ["slot_skipped"]),
+    UnskipSlotButton: (unskip_slot, ["slot_unskipped"]),
     ReversalButton: (reversal, ["reversal_cancelled"]),
     WithdrawalButton: (withdrawal, ["withdrawal_first_approved"]),
     # These last: their answer is all that they do, while the others edit their message afterwards.

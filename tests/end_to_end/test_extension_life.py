@@ -128,6 +128,32 @@ async def test_a_reload_that_fails_leaves_what_ran_before(town: DiscordFixture) 
     assert town.till.balance(bob.id) == 2500
 
 
+async def test_a_bot_that_is_closed_twice_at_once_finishes_the_chunk_first(
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A signal's handler and the end of `async with bot` may both close it."""
+    await payees(town)
+    observer = AfterSome()
+    client = OtherBot(content(town))
+    left: list[str] = []
+
+    async def close() -> None:
+        await client.close()
+        left.extend(tasks_of_ours())
+
+    client.cashback_additions = Additions(observers=(observer,))
+    async with living(client, town.sandbox):
+        await town.sandbox.wait_connected()
+        await confirmed(town)
+        await observer.reached.wait()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(close)
+            tasks.start_soon(close)
+    assert left == []
+    assert town.batches() == ["running"]
+    assert [record.getMessage() for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
+
+
 def own_settings(given: list[dict[str, object]]) -> dict[str, object]:
     """Return the next settings, and the last ones from then on."""
     return given.pop(0) if len(given) > 1 else given[0]
@@ -155,9 +181,10 @@ def configure(folder: Path, settings: dict[str, object]) -> None:
 
 
 @asynccontextmanager
-async def process(folder: Path, town: DiscordFixture) -> AsyncIterator[anyio.abc.Process]:
+async def process(folder: Path, town: DiscordFixture, **terms: float) -> AsyncIterator[anyio.abc.Process]:
     """Run another bot as a process, connected inside the block; kill it afterwards."""
-    settings = content(town, referral_settings={"auto_batch_enabled": False, "chunk_size": 1, "lease_seconds": 2})
+    referral = {"auto_batch_enabled": False, "chunk_size": 1, "dm_per_second": 50, **terms}
+    settings = content(town, referral_settings=referral)
     configure(folder, {key: settings[key] for key in settings if key != "database"})
     variables = environment(
         town.sandbox,
@@ -186,12 +213,12 @@ async def test_a_host_that_is_killed_in_mid_batch_goes_on_at_its_next_start(
             connection.execute(
                 "INSERT INTO cashback_notification_preferences (user_id, payout_dm) VALUES (?, 0)", (each.id,)
             )
-    async with process(tmp_path / "host", town) as first:
+    async with process(tmp_path / "host", town, lease_seconds=2) as first:
         summary = await confirmed(town)
         await until(lambda: town.credited() >= 1, PATIENCE_SECONDS)
         first.kill()
         await until(lambda: town.sandbox.gateway.connected == 0)
-    async with process(tmp_path / "host", town):
+    async with process(tmp_path / "host", town, lease_seconds=2):
         await town.shows(summary, COMPLETE, seconds=PATIENCE_SECONDS)
     assert [town.till.balance(each.id) for each in people] == [CENTS] * PEOPLE
     assert len(town.till.rows("SELECT 1 FROM wallet_transactions")) == PEOPLE
@@ -201,6 +228,7 @@ async def test_a_host_that_is_killed_in_mid_batch_goes_on_at_its_next_start(
 async def test_two_hosts_and_our_own_bot_answer_each_command_once_and_pay_once(
     town: DiscordFixture, tmp_path: Path
 ) -> None:
+    # With a lease shorter than a busy machine's pauses, the processes would take the paying from each other.
     people, eve = await payees(town), town.sandbox.add_member("Eve")
     async with process(tmp_path / "one", town), process(tmp_path / "two", town):
         stop = anyio.Event()

@@ -8,10 +8,11 @@ import pytest
 
 from sandbox import Member
 from tests.conftest import FRIDAY
-from tests.end_to_end.conftest import DiscordFixture, field
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field
 from tests.frozen import FrozenTime
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 WEEK = timedelta(weeks=1)
 

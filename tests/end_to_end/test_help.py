@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 
 from cashback.cogs.buttons.member_pages import NEXT, Page
 from sandbox import Member, Message
-from tests.end_to_end.conftest import SUMMARY, DiscordFixture, field, until
+from tests.end_to_end.conftest import ANOTHER_BOT, BOTH_BOTS, OWN_BOT, SUMMARY, DiscordFixture, field, until
 from tests.end_to_end.test_members import ask, note_to
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 async def test_admin_gets_every_typed_command_with_what_it_does(town: DiscordFixture) -> None:
@@ -78,7 +80,14 @@ async def test_misspelled_command_gets_the_nearest(town: DiscordFixture, typed: 
         assert f"Did you mean `{nearest}`?" in (await town.answer(typed)).text
 
 
-@pytest.mark.parametrize("typed", ["!withdraw 5", "!help", "!history", "!ban @Bob", "!" + "sendref-cash" * 50])
+@pytest.mark.parametrize(
+    ("inside", "typed"),
+    [
+        *product(BOTH_BOTS, ["!withdraw 5", "!history", "!ban @Bob", "!" + "sendref-cash" * 50]),
+        # A command of the other bot of the tests.
+        (OWN_BOT, "!help"),
+    ],
+)
 async def test_other_bots_commands_are_left_alone(town: DiscordFixture, typed: str) -> None:
     async with town.bot():
         said = await town.say(typed)
@@ -88,12 +97,14 @@ async def test_other_bots_commands_are_left_alone(town: DiscordFixture, typed: s
 
 
 @pytest.mark.parametrize(
-    ("typed", "shown"),
+    ("inside", "typed", "shown"),
     [
-        ("!SENDREF-CASHB HISTORY", "Cashback Batches"),
-        ("!Sendref-Cashb Schedule Show", "Weekly Referral Cashback"),
-        ("!sendref-cashb NOTIFICATIONS", "0 direct messages failed"),
-        ("!sendref-cashb History --State completed", "Cashback Batches"),
+        # Another bot decides how its commands' first words are read.
+        (OWN_BOT, "!SENDREF-CASHB HISTORY", "Cashback Batches"),
+        (OWN_BOT, "!Sendref-Cashb Schedule Show", "Weekly Referral Cashback"),
+        (ANOTHER_BOT, "!sendref-cashb Schedule Show", "Weekly Referral Cashback"),
+        *((each, "!sendref-cashb NOTIFICATIONS", "0 direct messages failed") for each in BOTH_BOTS),
+        *((each, "!sendref-cashb History --State completed", "Cashback Batches") for each in BOTH_BOTS),
     ],
 )
 async def test_words_are_read_in_any_case(town: DiscordFixture, typed: str, shown: str) -> None:
@@ -113,8 +124,8 @@ async def test_options_are_read_in_any_case(town: DiscordFixture) -> None:
 
 async def test_commands_for_admins_are_hidden_from_members(town: DiscordFixture) -> None:
     async with town.bot():
-        await until(lambda: town.sandbox.commands.all(town.sandbox.guild_id))
-        registered: list[dict[str, Any]] = town.sandbox.commands.all(town.sandbox.guild_id)
+        await until(town.sandbox.commands.usable)
+        registered: list[dict[str, Any]] = town.sandbox.commands.usable()
     hidden = {each["name"] for each in registered if each["default_member_permissions"] is not None}
     admins = {"sendref-cashb", "withdrawals", *(each["name"] for each in registered if "referral-" in each["name"])}
     assert len(admins) > 5
@@ -137,7 +148,9 @@ async def test_shared_sentence_works_when_it_is_typed(town: DiscordFixture) -> N
     assert town.till.rows("SELECT referrer_user_id, referred_user_id FROM referrals") == [(bob.id, eve.id)]
 
 
-@pytest.mark.parametrize("typed", ["/setref {code}", "/SETREF {code}", "!SetRef {code}"])
+@pytest.mark.parametrize(
+    ("inside", "typed"), [*product(BOTH_BOTS, ["/setref {code}", "/SETREF {code}"]), (OWN_BOT, "!SetRef {code}")]
+)
 async def test_pasted_command_works_as_text(town: DiscordFixture, typed: str) -> None:
     bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
     async with town.bot():

@@ -8,12 +8,13 @@ import pytest
 
 from cashback.domain.languages import LANGUAGES
 from sandbox import Member
-from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, until
 from tests.end_to_end.test_help import press
 from tests.end_to_end.test_members import ask, note_to
 from tests.end_to_end.test_withdrawals import configure
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 def speaker(town: DiscordFixture, name: str, locale: str) -> Member:
@@ -106,8 +107,8 @@ async def test_what_is_stored_does_not_depend_on_the_members_language(town: Disc
 
 async def test_slash_commands_are_described_in_each_language_and_keep_their_names(town: DiscordFixture) -> None:
     async with town.bot():
-        await until(lambda: town.sandbox.commands.all(town.sandbox.guild_id))
-        registered: list[dict[str, Any]] = town.sandbox.commands.all(town.sandbox.guild_id)
+        await until(town.sandbox.commands.usable)
+        registered: list[dict[str, Any]] = town.sandbox.commands.usable()
     for each in registered:
         described = each["description_localizations"] or {}
         is_for_admins = each["default_member_permissions"] is not None

@@ -11,12 +11,13 @@ from cashback.database.queries.earnings import PurchaseState
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from sandbox import Member
 from tests.conftest import ALL_OF_IT_PPM
-from tests.end_to_end.conftest import DiscordFixture, field
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field
 from tests.end_to_end.test_help import press
 from tests.end_to_end.test_members import WHY, ask, turn, turning
 from tests.end_to_end.test_withdrawals import configure
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 async def buys(town: DiscordFixture, who: Member, order_id: str, cents: int, *, holding_days: int = 0) -> None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, point_at, stay_connected
 from cashback.cogs.gateway.gateway_status import GatewayStatus
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.anyio
 async def messenger(town: DiscordFixture) -> AsyncIterator[DmSender]:
     """Connect a messenger."""
     point_at(town.sandbox.api_url)
-    client = CashbackClient(Claims(town.till.database), prefix="!", guild_ids=())
+    client = CashbackClient(prefix="!", guild_ids=())
     gateway_status = GatewayStatus(client)
     gateway_status.start()
     client.http.http_trace = limiting_trace()

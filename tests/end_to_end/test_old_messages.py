@@ -9,10 +9,11 @@ import pytest
 from cashback.database import Database
 from sandbox import Message
 from tests.conftest import LedgerFixture, raw
-from tests.end_to_end.conftest import COMPLETE, DiscordFixture, button
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, button
 from tests.end_to_end.test_second_admin import refusal
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 STATE = {
     "batches": "SELECT number, status, first_approved_by, approved_by FROM cashback_payout_batches ORDER BY 1",
     "reversals": "SELECT number, status, first_approved_by, approved_by FROM cashback_reversals ORDER BY 1",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.end_to_end.conftest import DiscordFixture
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 async def test_order_is_shown_to_admins(town: DiscordFixture) -> None:

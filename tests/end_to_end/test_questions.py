@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import DiscordFixture
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture
 from tests.end_to_end.test_members import ask
 from tests.end_to_end.test_withdrawals import configure
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "questions.md").read_text(encoding="utf-8")
 ADMINS = re.findall(r"^\| (.+\?) \| `(!.+?)` \| `(.+)` \|$", PAGE, re.MULTILINE)

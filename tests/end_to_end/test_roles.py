@@ -6,7 +6,6 @@ import anyio
 import pytest
 
 from cashback.cogs.actors import actor_of
-from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.connection import Needs, point_at, stay_connected
 from cashback.cogs.gateway.gateway_status import GatewayStatus
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def test_everyone_role_is_never_among_a_members_roles(town: DiscordFixture) -> None:
     """A bot may later join a server whose id equals a configured role's: its members must not become admins."""
     point_at(town.sandbox.api_url)
-    client = CashbackClient(Claims(town.till.database), prefix="!", guild_ids=())
+    client = CashbackClient(prefix="!", guild_ids=())
     gateway_status = GatewayStatus(client)
     gateway_status.start()
     needs = Needs(

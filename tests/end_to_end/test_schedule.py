@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from cashback.cogs.buttons.skip_slot import UNDO
 from sandbox import Message
 from tests.conftest import FRIDAY
 from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, break_ledger, field, mend_ledger, saying, titled, until
@@ -176,8 +177,8 @@ async def test_skip_button_skips_the_slot_for_admins_only(town: DiscordFixture, 
         [told] = [answer for press in presses for answer in press.followups]
         assert f"skipped by <@{town.admin.id}> already" in told.text
         await frozen_time.run(minutes=1)
-        await town.shows(notice, f"⏸️ skipped by <@{town.admin.id}>")
-        assert all(each.disabled for each in notice.buttons)
+        shown = await town.shows(notice, f"⏸️ skipped by <@{town.admin.id}>")
+        assert [(each.label, each.disabled) for each in shown.buttons] == [(UNDO, False)]
         told = await town.sandbox.wait_for(titled(NO_BATCH))
         assert told.channel_id == town.audit.id
         await frozen_time.jump_to(NEXT + timedelta(hours=1))
@@ -185,6 +186,31 @@ async def test_skip_button_skips_the_slot_for_admins_only(town: DiscordFixture, 
     assert town.batches() == []
     assert noted(town, "slot_skipped") == [(f"discord:{town.admin.id}", "skipped from the notice")]
     assert len(posts(town, NO_BATCH)) == 1
+
+
+async def test_undo_under_the_skipped_notice_pays_the_slot_and_is_for_admins_only(
+    town: DiscordFixture, frozen_time: FrozenTime
+) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        await frozen_time.run(minutes=1)
+        await frozen_time.jump_to(NEXT - DAY)
+        await frozen_time.run(minutes=1)
+        notice = await town.sandbox.wait_for(titled(NOTICE))
+        await town.press(notice, "Skip this week")
+        await frozen_time.run(minutes=1)
+        skipped = await town.shows(notice, "⏸️ skipped")
+        refused = await town.press(skipped, UNDO, by=bob)
+        assert (await refused.answered()).ephemeral
+        await town.press(skipped, UNDO)
+        await frozen_time.run(minutes=1)
+        shown = await town.shows(notice, "Upcoming Weekly Cashback Batch")
+        assert [(each.label, each.disabled) for each in shown.buttons] == [("Skip this week", False)]
+        assert len(posts(town, NOTICE)) == 1
+        await frozen_time.jump_to(NEXT)
+        await frozen_time.run(minutes=2)
+    assert town.till.balance(bob.id) == 2500
+    assert noted(town, "slot_unskipped") == [(f"discord:{town.admin.id}", "undone with the button")]
 
 
 @pytest.mark.parametrize("prevented_by", ["pause", "skip", "off"])

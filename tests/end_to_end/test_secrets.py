@@ -11,9 +11,10 @@ import pytest
 from cashback import logs
 from cashback.settings import Settings, SettingsError, load
 from tests.conftest import raw
-from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, OWN_BOT, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 SECRET = "a-secret-of-the-shop-that-is-long-enough"  # noqa: S105 -- a test's own
 TOKEN = "a-token-of-the-bot-that-is-long-enough"  # noqa: S105 -- a test's own
@@ -51,8 +52,9 @@ async def test_the_token_is_in_no_log_no_message_and_not_in_the_ledger(
         assert token not in json.dumps(request.body, default=str)
 
 
+@pytest.mark.parametrize("inside", [OWN_BOT])
 async def test_no_message_can_ping_a_member(town: DiscordFixture) -> None:
-    """Every message of the bot disables all mentions."""
+    """Every message of the bot disables all mentions. Another bot decides about its mentions itself."""
     await town.referrer("Bob", 2500)
     async with town.bot():
         summary = await town.ask()

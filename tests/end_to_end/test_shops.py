@@ -12,10 +12,11 @@ from cashback.domain.shop_events import EventKind, ShopEvent
 from cashback.services import AdminService
 from cashback.settings import Settings
 from sandbox import Member
-from tests.end_to_end.conftest import DiscordFixture
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture
 from tests.end_to_end.test_members import ask
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,10 @@ import pytest
 from discord.ext import commands
 
 from cashback.cogs.admin import AdminCommands, CommandServices
-from tests.end_to_end.conftest import DiscordFixture
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 WATCHED = ("cashback_payout_batches", "cashback_schedule_slots", "referrals")
 

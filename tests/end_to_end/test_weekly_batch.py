@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.end_to_end.conftest import DiscordFixture, field, saying
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field, saying
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 HOUR = 3600
 WEEK = 7 * 24 * HOUR

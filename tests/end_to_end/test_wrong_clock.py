@@ -12,9 +12,10 @@ from cashback.cogs.gateway.doctor import Doctor, visit
 from cashback.services import AdminService
 from sandbox import ManualClock
 from tests.conftest import FRIDAY, raw
-from tests.end_to_end.conftest import DiscordFixture
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 TWO_MONTHS = 60 * 86_400
 WEEK = timedelta(weeks=1)

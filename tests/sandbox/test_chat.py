@@ -190,16 +190,19 @@ async def test_foreign_origin_is_refused(page: aiohttp.ClientSession, channel: C
 
 
 async def test_program_serves_until_sigterm() -> None:
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--token", "t"]
+    """The chat page and the shop page are where it says, and each shop's secret is printed."""
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--token", "t", "--shop-port", "0"]
     async with await anyio.open_process(command, stderr=None) as process:
         assert process.stdout is not None
         told = ""
         with anyio.fail_after(20):
-            while "admin role" not in told:
+            while "CASHBACK_SHOP_API=" not in told:
                 told += (await process.stdout.receive()).decode()
-        address = told.split()[2]
-        async with aiohttp.ClientSession() as session, session.get(address) as response:
-            assert response.status == 200
+        async with aiohttp.ClientSession() as session:
+            for name in ("chat", "shop"):
+                [address] = [line.split()[2] for line in told.splitlines() if line.startswith(f"{name} page")]
+                async with session.get(address) as response:
+                    assert response.status == 200
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(20):
             assert await process.wait() == 0

@@ -27,7 +27,10 @@ async def answers(host: str, port: int) -> bool:
 @asynccontextmanager
 async def served(world: World) -> AsyncIterator[str]:
     """Serve the dashboard inside the block; yield its address."""
+    enabled = world.settings.dashboard.model_copy(update={"enabled": True})
+    world.settings = world.settings.model_copy(update={"dashboard": enabled})
     dashboard = (await world.services()).dashboard
+    assert dashboard is not None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(dashboard.run, name="dashboard")
         with anyio.fail_after(10):

@@ -107,7 +107,7 @@ async def seconds_for_ten_messages(world: World) -> object:
 
 async def _ten_turns(world: World) -> float:
     async with Database(world.till.path, inline=True) as database:
-        services = Services.build(bot.make_client(world.settings, database), world.settings, database)
+        services = Services.build(bot.make_client(world.settings), world.settings, database)
         async with services.runner:
             began_at = anyio.current_time()
             for _message in range(11):

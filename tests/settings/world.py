@@ -83,7 +83,7 @@ class World:
 
     async def services(self) -> Services:
         """Wire the bot, without its connection."""
-        services = Services.build(bot.make_client(self.settings, self.database), self.settings, self.database)
+        services = Services.build(bot.make_client(self.settings), self.settings, self.database)
         return await self.closing.enter_async_context(closed_at_the_end(services))
 
     def to_now(self) -> None:

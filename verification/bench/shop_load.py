@@ -36,7 +36,6 @@ async def _deliver(address: str) -> dict[str, float]:
     seconds: list[float] = []
     sender = sender_of(SHOP_KIND, SECRET, f"{address}/api/v1/shops/{SHOP}")
     async with aiohttp.ClientSession() as client, anyio.create_task_group() as tasks:
-        start = time.perf_counter()
 
         async def send(number: int, due: float) -> None:
             order = Order(number=number, goods_cents=1_999, discord_id=FIRST_BUYER + number % BUYERS, at=_now())
@@ -47,6 +46,10 @@ async def _deliver(address: str) -> dict[str, float]:
                 raise RuntimeError(f"order {number} was {outcome}, not counted")
             seconds.append(time.perf_counter() - due)
 
+        # A process compiles its statements with its first delivery.
+        await send(0, time.perf_counter())
+        seconds.clear()
+        start = time.perf_counter()
         for number in range(1, SECONDS * PER_SECOND + 1):
             due = start + number / PER_SECOND
             await anyio.sleep(max(due - time.perf_counter(), 0))
@@ -101,12 +104,12 @@ def in_quiet(path: Path) -> dict[str, Spent | float]:
     return anyio.run(_in_quiet, path)
 
 
-def cases(*, full: bool) -> list[Case]:
-    """Take in deliveries while a batch for every referrer of a history is paid: 100,000 with `full`."""
+def cases(*, full: bool) -> list[Case]:  # noqa: ARG001 -- a smaller batch is paid before the shop is done
+    """Take in deliveries while a batch for all 100,000 referrers of a history is paid."""
     return [
         Case(
             name="deliveries",
-            rows=1_000_000 if full else 500_000,
+            rows=1_000_000,
             prepare=history,
             program=while_paying,
             baseline=in_quiet,

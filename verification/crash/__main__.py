@@ -22,12 +22,13 @@ from rich.table import Table
 from verification.crash.checkpoint import Kept, KeptError
 from verification.crash.concurrency import run_rushes
 from verification.crash.crash import run_campaigns
-from verification.crash.findings import Findings
 from verification.crash.report import commit, verdict, write_page
 from verification.crash.withdrawal_queue import run_queues
 from verification.fuzzing.input_fuzzing import targets, try_target
+from verification.night.night import WEEK_SECONDS, run_night
 from verification.simulation.campaign import Tally, run_seeds
 from verification.testbed.databases import Files, Ground, Server, new_server
+from verification.testbed.findings import Findings
 
 Say = Callable[[str], None]
 DEFAULTS: Final = {
@@ -37,6 +38,7 @@ DEFAULTS: Final = {
     "crowds": 50,
     "queue-kills": 500,
     "inputs": 20_000,
+    "night-minutes": 60,
     "seed": 1,
 }
 ENDINGS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -140,10 +142,25 @@ def _hostile(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
     )
 
 
+def _night_on_file(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    return _night(folder, "file", wanted, say)
+
+
+def _night_on_server(folder: Path, wanted: argparse.Namespace, say: Say) -> Findings:
+    return _night(folder, "server", wanted, say)
+
+
+def _night(folder: Path, kind: str, wanted: argparse.Namespace, say: Say) -> Findings:
+    """Spend half of the night on each database."""
+    say(f"{wanted.night_minutes / 2:,.0f} minutes of night on a {kind}")
+    weeks = max(round(wanted.night_minutes / 2 * 60 / WEEK_SECONDS), 1)
+    return run_night(folder / kind, kind, weeks=weeks, seed=wanted.seed)
+
+
 def _soak(wanted: argparse.Namespace, kept: Kept, say: Say) -> Iterator[Findings]:
     """Run each requested part that was not done before."""
-    for name, part in PARTS.items():
-        if not getattr(wanted, name):
+    for name, (size, part) in PARTS.items():
+        if not getattr(wanted, size):
             continue
         if name not in kept.parts:
             with tempfile.TemporaryDirectory() as folder:
@@ -156,12 +173,15 @@ def _soak(wanted: argparse.Namespace, kept: Kept, say: Say) -> Iterator[Findings
 
 
 PARTS: Final = {
-    "kills": _crash,
-    "server_kills": _crash_on_server,
-    "crowds": _crowd,
-    "queue_kills": _queue,
-    "inputs": _hostile,
+    "kills": ("kills", _crash),
+    "server_kills": ("server_kills", _crash_on_server),
+    "crowds": ("crowds", _crowd),
+    "queue_kills": ("queue_kills", _queue),
+    "inputs": ("inputs", _hostile),
+    "night_on_file": ("night_minutes", _night_on_file),
+    "night_on_server": ("night_minutes", _night_on_server),
 }
+"""Each part with the option that has its size."""
 
 
 def _parse() -> argparse.Namespace:

@@ -6,9 +6,9 @@ from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from verification.crash.findings import Findings
 from verification.crash.report import WITH_CHANGES
 from verification.simulation.campaign import Tally
+from verification.testbed.findings import Findings
 
 
 class KeptError(Exception):

@@ -18,8 +18,8 @@ from cashback.domain.ports import utc_now
 from verification.crash.concurrent_clients import Order, log_purchases, pay_in_rounds, pay_the_rest
 from verification.crash.crash import context
 from verification.crash.expected_ledger import ALL_OF_IT_PPM, FIRST_BUYER
-from verification.crash.findings import Findings, Losses
 from verification.testbed.databases import NOT_YET_RETRIED, Files, break_wallet, connect
+from verification.testbed.findings import Findings, Losses
 
 PAYERS: Final = 8
 ROUNDS: Final = 4

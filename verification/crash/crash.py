@@ -18,10 +18,10 @@ from random import Random
 from typing import Final
 
 from verification.crash.expected_ledger import Expected, Origin, make_ledger
-from verification.crash.findings import Findings, Losses
 from verification.crash.invariants import inspect, read_sends
 from verification.crash.victim import COUNTS, ERROR, Ending, Kind, live
 from verification.testbed.databases import Ground
+from verification.testbed.findings import Findings, Losses
 from verification.testbed.statement_cache import compile_once
 
 LONGEST_LIFE_SECONDS: Final = 60.0

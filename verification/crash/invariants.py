@@ -14,9 +14,9 @@ from cashback.database import Database
 from cashback.database.dialect import Location
 from cashback.database.integrity import reconciliation
 from verification.crash.expected_ledger import Expected, Origin
-from verification.crash.findings import Losses
 from verification.crash.victim import SENDS
 from verification.testbed.databases import Raw, at_rest, connect
+from verification.testbed.findings import Losses
 
 Rows = list[tuple[Any, ...]]
 

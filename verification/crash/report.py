@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from verification.crash.findings import Findings, all_losses
+from verification.testbed.findings import Findings, all_losses
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "explanation" / "reliability.md"
 BEGIN: Final = "<!-- soak: written by `make soak` -->\n"

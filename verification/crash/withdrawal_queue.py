@@ -24,9 +24,9 @@ from cashback.database.integrity import reconciliation
 from cashback.database.wallets import adjustments
 from cashback.domain.ports import utc_now
 from verification.crash.crash import context
-from verification.crash.findings import Findings, Losses
 from verification.crash.queue_worker import DONE, FAILED, MEMBERS, TRIED, work
 from verification.testbed.databases import Ground, connect
+from verification.testbed.findings import Findings, Losses
 
 PROCESSES: Final = 8
 ROUNDS: Final = 25

@@ -49,6 +49,7 @@ class Outcome:
     slowest_seconds: float
     log_bytes: int
     growth_kib: int
+    cpu_seconds: float
     paid: int
 
     @property
@@ -109,36 +110,60 @@ def memory_kib(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
-async def result_of(module: str, *arguments: object) -> str:
-    """Run a client and return what it prints."""
-    words = [sys.executable, "-m", f"verification.floods.{module}", *map(str, arguments)]
-    return (await anyio.run_process(words, stderr=None)).stdout.decode()
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def client(module: str, *arguments: object) -> list[str]:
+    """Return the command of a client, which is a process of its own so that it does not slow the others."""
+    return [sys.executable, "-m", f"verification.floods.{module}", *map(str, arguments)]
+
+
+@asynccontextmanager
+async def flooded(kind: str, port: int) -> AsyncIterator[list[int]]:
+    """Flood inside the block; after it the list has the number of connections that were made."""
+    made: list[int] = []
+    async with await anyio.open_process(client("flood", kind, port), stderr=None) as process:
+        assert process.stdin is not None  # noqa: S101 -- it is a pipe
+        assert process.stdout is not None  # noqa: S101 -- it is a pipe
+        yield made
+        await process.stdin.aclose()
+        made.append(int(b"".join([part async for part in process.stdout])))
 
 
 async def watch(kind: str, seconds: float, per_second: int) -> Outcome:
-    """Flood a new bot for so many seconds."""
+    """Flood a new bot while the shop sends for so many seconds and until all of its requests are answered."""
     port = free_port()
-    found: dict[str, str] = {}
-
-    async def run(name: str, *arguments: object) -> None:
-        found[name] = await result_of(name, *arguments)
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         number, buyer = await prepare(folder / "cashback.db")
         async with Sandbox() as sandbox, running(folder, port, sandbox) as bot:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(run, "flood", kind, port, seconds)
-                tasks.start_soon(run, "shop", f"http://127.0.0.1:{port}", buyer, per_second, seconds)
+            began_cpu_seconds, memory = cpu_seconds(bot.pid), list[int]()
+
+            async def note_memory() -> None:
                 await anyio.sleep(min(WARM_UP_SECONDS, seconds / 2))
-                warm_kib = memory_kib(bot.pid)
-            growth_kib = memory_kib(bot.pid) - warm_kib
+                memory.append(memory_kib(bot.pid))
+
+            async with flooded(kind, port) as made, anyio.create_task_group() as tasks:
+                tasks.start_soon(note_memory)
+                shop = await anyio.run_process(
+                    client("shop", f"http://127.0.0.1:{port}", buyer, per_second, seconds), stderr=None
+                )
+            growth_kib = memory_kib(bot.pid) - memory[0]
+            used_seconds = cpu_seconds(bot.pid) - began_cpu_seconds
             log_bytes = (folder / "bot.log").stat().st_size
             async with Database(folder / "cashback.db") as database:
                 paid = await paid_by(database, number)
-    shop = json.loads(found["shop"])
     return Outcome(
-        kind=kind, connections=int(found["flood"]), log_bytes=log_bytes, growth_kib=growth_kib, paid=paid, **shop
+        kind=kind,
+        connections=made[0],
+        log_bytes=log_bytes,
+        growth_kib=growth_kib,
+        cpu_seconds=used_seconds,
+        paid=paid,
+        **json.loads(shop.stdout),
     )
 
 
@@ -158,13 +183,14 @@ def main() -> int:
     parser.add_argument("--kind", choices=list(KINDS), action="append")
     options = parser.parse_args()
     is_broken = False
-    names = ("flood", "connections", "the shop's requests answered", "slowest 1%", "log", "memory", "payouts", "broken")
-    print("|", " | ".join(names), "|\n|", "---|" * len(names))  # noqa: T201 -- its result
+    names = "flood", "connections", "the shop's requests answered", "slowest 1%", "CPU", "log", "memory", "payouts"
+    print("|", " | ".join([*names, "broken"]), "|\n|", "---|" * (len(names) + 1))  # noqa: T201 -- its result
     for kind in options.kind or KINDS:
         seen = anyio.run(watch, kind, options.seconds, options.per_second)
         share = f"{seen.answered:,} of {seen.sent:,} ({seen.answered / seen.sent:.1%})"
         print(  # noqa: T201 -- its result
-            f"| {kind} | {seen.connections:,} | {share} | {seen.slowest_seconds:.2f} s | {seen.log_bytes / 1000:.0f} kB"
+            f"| {kind} | {seen.connections:,} | {share} | {seen.slowest_seconds:.2f} s"
+            f" | {seen.cpu_seconds:.1f} s | {seen.log_bytes / 1000:.0f} kB"
             f" | {seen.growth_kib / 1024:+.1f} MB | {seen.paid:,} of {PAYEES:,} | {', '.join(seen.broken) or 'none'} |",
             flush=True,
         )

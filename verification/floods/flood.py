@@ -1,4 +1,4 @@
-"""One flood, in a process of its own: connections that are slow, silent or broken, until the time is up."""
+"""One flood, in a process of its own: connections that are slow, silent or broken, until standard input ends."""
 
 import sys
 import time
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import anyio
+import anyio.to_thread
 
 PAUSE_SECONDS: Final = 0.05
 HOST: Final = "127.0.0.1"
@@ -48,8 +49,8 @@ KINDS: Final = {
 }
 
 
-async def flood(kind: Kind, port: int, seconds: float) -> int:
-    """Flood for so many seconds; return the number of connections made."""
+async def flood(kind: Kind, port: int) -> int:
+    """Flood until standard input ends; return the number of connections made."""
     made = 0
 
     async def connect_again() -> None:
@@ -66,12 +67,13 @@ async def flood(kind: Kind, port: int, seconds: float) -> int:
                 pass
             await anyio.sleep(PAUSE_SECONDS)
 
-    with anyio.move_on_after(seconds):
-        async with anyio.create_task_group() as tasks:
-            for number in range(kind.connections):
-                tasks.start_soon(connect_again, name=f"connection {number}")
+    async with anyio.create_task_group() as tasks:
+        for number in range(kind.connections):
+            tasks.start_soon(connect_again, name=f"connection {number}")
+        await anyio.to_thread.run_sync(sys.stdin.read)
+        tasks.cancel_scope.cancel()
     return made
 
 
 if __name__ == "__main__":
-    print(anyio.run(flood, KINDS[sys.argv[1]], int(sys.argv[2]), float(sys.argv[3])))  # noqa: T201 -- its result
+    print(anyio.run(flood, KINDS[sys.argv[1]], int(sys.argv[2])))  # noqa: T201 -- its result

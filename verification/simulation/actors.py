@@ -279,6 +279,9 @@ class Actors:
             return
         number, issuer = self._chance.choice(paid or list(batches)), self._world.admin(FIRST_ADMIN)
         referrer = self._chance.choice((None, self._chance.choice(self._referrers)))
+        if paid and self._chance.random() < 0.5:  # noqa: PLR2004 -- one in two
+            # What is reversed must not come back by a decline.
+            await self._wallets.ask_for_all(self._chance.choice(sorted(batches[number].payouts)))
 
         async def propose(life: Process) -> Reversal:
             return await life.service.propose_reversal(issuer, number, reason="paid by mistake", referrer_id=referrer)

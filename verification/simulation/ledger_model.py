@@ -20,6 +20,9 @@ UNPAID: Final = (
     BatchStatus.STOPPED,
     BatchStatus.COMPLETED_WITH_FAILURES,
 )
+BROKEN: Final = "this wallet is broken"
+"""What a wallet that is broken on purpose says. Nothing else here refuses a payout that the program would make."""
+
 OPEN: Final = (BatchStatus.PROPOSED, BatchStatus.APPROVED, BatchStatus.RUNNING)
 
 

@@ -12,7 +12,7 @@ from cashback.database.payouts import runs
 from cashback.database.referral_program import purchases, refunds
 from cashback.domain.model import BatchLimits, BatchStatus, PayoutStatus, SlotStatus
 from verification.simulation.faulty_ledger import Committed
-from verification.simulation.ledger_model import Batch, LedgerModel, Payout, Purchase, Reversal
+from verification.simulation.ledger_model import BROKEN, Batch, LedgerModel, Payout, Purchase, Reversal
 from verification.simulation.wallet_updates import WALLET_HANDLERS
 
 Handler = Callable[[LedgerModel, Committed], None]
@@ -160,9 +160,11 @@ def _credit(model: LedgerModel, done: Committed) -> None:
 
 
 def _fail(model: LedgerModel, done: Committed) -> None:
-    payout = model.batches[done.arguments["batch_number"]].payouts[done.arguments["referrer_id"]]
+    number, person, reason = (done.arguments[name] for name in ("batch_number", "referrer_id", "reason"))
+    payout = model.batches[number].payouts[person]
+    model.require(BROKEN in reason, f"batch {number}'s payout to {person} failed without a broken wallet: {reason}")
     if payout.status is PayoutStatus.PLANNED:
-        payout.status, payout.reason = PayoutStatus.FAILED, done.arguments["reason"]
+        payout.status, payout.reason = PayoutStatus.FAILED, reason
 
 
 def _finish(model: LedgerModel, done: Committed) -> None:

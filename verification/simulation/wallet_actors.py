@@ -50,6 +50,10 @@ class WalletActors:
             for _ in range(self._chance.choice((1, 1, 1, 2))):
                 tasks.start_soon(self._ask, member, cents)
 
+    async def ask_for_all(self, member: int) -> None:
+        """Ask for everything in a member's wallet."""
+        await self._ask(member, self._world.model.balances.get(member, 0))
+
     async def _ask(self, member: int, cents: int) -> None:
         async def request(life: Process) -> Withdrawal:
             return await life.service.request_withdrawal(member, cents, METHOD)

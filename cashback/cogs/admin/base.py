@@ -36,7 +36,10 @@ It only hides: the admin role is checked at every command.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandServices:
-    """What the commands for admins work with. `post_line` posts a line in the audit channel."""
+    """What the commands for admins work with. `post_line` posts a line in the audit channel.
+
+    `restart` starts the program again with the configuration as it is then; None if another bot decides about that.
+    """
 
     claims: Claims
     database: Database
@@ -47,6 +50,7 @@ class CommandServices:
     history_pager: HistoryPager
     doctor: Doctor
     post_line: Callable[[str], Awaitable[None]]
+    restart: Callable[[], None] | None = None
 
 
 class AdminCog(OwnCog):

@@ -24,6 +24,7 @@ class Flags(commands.FlagConverter, prefix="--", delimiter=" "):
 
 
 def _plain(word: str, flags: Collection[str]) -> str:
-    """Return an option as it is declared: with two hyphens, in small letters. Other words are unchanged."""
-    lowered = with_hyphens(word.lower(), flags)
-    return lowered if lowered.removeprefix("--") in flags and lowered.startswith("--") else word
+    """Return an option as it is declared: two hyphens, small letters, and _ within. Other words are unchanged."""
+    lowered = with_hyphens(word.lower(), [each for flag in flags for each in (flag, flag.replace("_", "-"))])
+    name = lowered.removeprefix("--").replace("-", "_")
+    return f"--{name}" if lowered.startswith("--") and name in flags else word

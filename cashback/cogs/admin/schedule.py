@@ -4,13 +4,17 @@ from typing import Any, Final
 
 from discord import app_commands
 from discord.ext import commands
+from discord.ui import View
 
 from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
+from cashback.cogs.buttons.presses import button_row
+from cashback.cogs.buttons.skip_slot import unskip_slot_view
 from cashback.cogs.texts import schedule_embeds
 
+NO_BUTTONS: Final = button_row()
 REASON: Final = "The reason; it is recorded in the audit log."
 
 
@@ -64,7 +68,7 @@ class ScheduleCommands(AdminCog):
         await own_commands.defer(ctx)
         slot_at = await self._service.skip_next(actor_of(ctx.author), reason)
         done = f"⏭️ **Skipped:** {schedule_embeds.moment(slot_at)}. The cashback stays pending; `unskip` undoes it."
-        await self._show_schedule(ctx, done)
+        await self._show_schedule(ctx, done, unskip_slot_view(slot_at))
 
     @schedule.command(
         name="unskip", description="Undo the skip of the next skipped weekly batch, until its time passes.", usage="why"
@@ -88,7 +92,7 @@ class ScheduleCommands(AdminCog):
         await self._service.reload_schedule(actor_of(ctx.author))
         await self._show_schedule(ctx, "🔄 **The schedule of config.json is in force.**")
 
-    async def _show_schedule(self, ctx: commands.Context[Any], done: str | None) -> None:
+    async def _show_schedule(self, ctx: commands.Context[Any], done: str | None, view: View = NO_BUTTONS) -> None:
         self._services.summaries_changed.set()
         schedule, pending = await self._service.schedule_overview(), await self._service.preview()
-        await ctx.send(embed=schedule_embeds.overview(schedule, pending, done))
+        await ctx.send(embed=schedule_embeds.overview(schedule, pending, done), view=view)

@@ -8,7 +8,7 @@ from cashback.cogs.buttons.member_pages import MemberPageButton, PageButton
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalButton
 from cashback.cogs.buttons.services import ButtonServices
-from cashback.cogs.buttons.skip_slot import SkipSlotButton
+from cashback.cogs.buttons.skip_slot import SkipSlotButton, UnskipSlotButton
 from cashback.cogs.buttons.withdrawals import WithdrawalButton
 
 BUTTONS: Final[tuple[type[ClaimedButton], ...]] = (
@@ -19,6 +19,7 @@ BUTTONS: Final[tuple[type[ClaimedButton], ...]] = (
     PayoutsButton,
     ReversalButton,
     SkipSlotButton,
+    UnskipSlotButton,
     WithdrawalButton,
 )
 

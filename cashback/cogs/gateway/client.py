@@ -1,20 +1,15 @@
 """The client of the bot that we ship: how it connects, and where its slash commands are registered."""
 
 import logging
-from functools import partial
 from typing import Any, Final
 
 import anyio
 import discord
 from discord.ext import commands
 
-from cashback.cogs.command_names import meant_command
-from cashback.cogs.errors import DISCORD_FAILURES, HELP, RefusedError, answer_command_error
+from cashback.cogs.errors import DISCORD_FAILURES
 from cashback.cogs.gateway import websocket  # noqa: F401 -- it puts itself into the library
-from cashback.cogs.gateway.claims import Claims
 from cashback.cogs.gateway.session_starts import SessionStarts
-from cashback.cogs.gateway.translations import CommandTranslator
-from cashback.domain.errors import CashbackError
 
 # The library warns about missing voice support; this bot uses no voice.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
@@ -23,18 +18,7 @@ RATE_LIMIT_SECONDS: Final = 60
 IDENTIFY_SECONDS: Final = 5
 """The pause that Discord asks for between two IDENTIFYs."""
 
-PASTED: Final = "/setref"
-"""The only slash command that members send to each other as text."""
-
 logger = logging.getLogger(__name__)
-
-
-def _prefixes(prefix: str, _client: object, message: discord.Message) -> list[str]:
-    """Return what a typed command may begin with.
-
-    A shared `/setref CODE` that is pasted and sent as a message works too, as if it were typed with the prefix.
-    """
-    return [prefix, "/"] if message.content.lower().startswith(PASTED) else [prefix]
 
 
 class CashbackClient(commands.AutoShardedBot):
@@ -44,14 +28,13 @@ class CashbackClient(commands.AutoShardedBot):
     many.
     """
 
-    def __init__(self, claims: Claims, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
+    def __init__(self, *, prefix: str, guild_ids: tuple[int, ...]) -> None:
         """Create the client, not yet connected.
 
-        `claims` decides whether this process answers a misspelled command. The slash commands are
-        registered in the servers `guild_ids`, or in all if it is empty.
+        The slash commands are registered in the servers `guild_ids`, or in all if it is empty.
         """
         super().__init__(
-            command_prefix=partial(_prefixes, prefix),
+            command_prefix=prefix,
             case_insensitive=True,
             intents=discord.Intents(guilds=True, guild_messages=True, dm_messages=True, message_content=True),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -64,7 +47,6 @@ class CashbackClient(commands.AutoShardedBot):
             shard_connect_timeout=None,
         )
         self.session_starts = SessionStarts()
-        self._claims = claims
         self._guild_ids = guild_ids
         self._identifying = anyio.Lock()
         self._may_identify_at = 0.0
@@ -85,7 +67,6 @@ class CashbackClient(commands.AutoShardedBot):
 
     async def setup_hook(self) -> None:
         """Register the slash commands."""
-        await self.tree.set_translator(CommandTranslator())
         for scope in self._scopes:
             if scope is not None:
                 self.tree.copy_global_to(guild=scope)
@@ -119,19 +100,6 @@ class CashbackClient(commands.AutoShardedBot):
             self.session_starts.spend()
 
     async def on_command_error(self, context: commands.Context[Any], exception: commands.CommandError, /) -> None:
-        """Answer a slip of a command; stay silent at other words: another bot may use the same prefix.
-
-        Our commands answer their errors themselves.
-        """
+        """Stay silent at words that are no command: another bot may use the same prefix."""
         if not isinstance(exception, commands.CommandNotFound):
             await super().on_command_error(context, exception)
-            return
-        meant = meant_command(context.invoked_with or "", self.commands)
-        if meant is None:
-            return
-        text = f"Did you mean `{context.prefix}{meant}`? Nothing was done; `{context.prefix}{HELP}` lists the commands."
-        try:
-            if await self._claims.win(context.message.id):
-                await answer_command_error(context, RefusedError(text))
-        except CashbackError as error:
-            await answer_command_error(context, error)

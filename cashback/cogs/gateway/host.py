@@ -12,6 +12,8 @@ from discord.ext import commands
 from cashback.cogs.gateway.configuration_check import Needs, StartError, check_before_connecting
 from cashback.cogs.gateway.gateway_status import Client, GatewayStatus
 from cashback.cogs.gateway.running_check import RunningCheck
+from cashback.cogs.gateway.translations import CommandTranslator
+from cashback.cogs.gateway.typed_words import TypedWords
 
 INTENTS: Final = ("guilds", "guild_messages", "message_content")
 REFUSALS: Final = (commands.CommandError, app_commands.AppCommandError, discord.ClientException)
@@ -29,12 +31,15 @@ class Host:
         cogs: Sequence[commands.Cog],
         buttons: Sequence[type[discord.ui.DynamicItem[Any]]],
         trace: aiohttp.TraceConfig,
+        typed_words: TypedWords,
         disabled_commands: Collection[str] = (),
     ) -> None:
         """`disabled_commands` are the names of commands that the bot does not get."""
         self.client = client
         self.gateway_status = gateway_status
         self.running_check = RunningCheck(client, gateway_status, needs)
+        self._typed_words = typed_words
+        self._translator = CommandTranslator(client)
         self._needs = needs
         self._cogs = cogs
         self._buttons = buttons
@@ -57,6 +62,8 @@ class Host:
             raise StartError(f"The commands cannot be added to this bot: {error}") from error
         self.client.add_dynamic_items(*self._buttons)
         self._add_trace()
+        self._translator.start()
+        self._typed_words.start()
         self.gateway_status.start()
         self.running_check.start()
 
@@ -64,6 +71,8 @@ class Host:
         """Remove what was added."""
         self.running_check.stop()
         self.gateway_status.stop()
+        self._typed_words.stop()
+        self._translator.stop()
         self._remove_trace()
         self.client.remove_dynamic_items(*self._buttons)
         await self._remove_cogs()

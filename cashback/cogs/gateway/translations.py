@@ -1,4 +1,4 @@
-"""The descriptions of members' slash commands in the languages of the members' texts."""
+"""The descriptions of members' slash commands in the languages of the members' texts, in any bot."""
 
 from typing import Final
 
@@ -12,16 +12,31 @@ DESCRIPTION_LENGTH: Final = 100
 
 
 class CommandTranslator(app_commands.Translator):
-    """Translates what the catalogues have. Names stay as they are: people tell each other what to type."""
+    """Translates what the catalogues have. Names stay as they are: people tell each other what to type.
 
-    def __init__(self) -> None:
-        # A start asks for each text in each of Discord's thirty languages.
-        self._languages: Final = {locale: language_of(str(locale)) for locale in discord.Locale}
+    A tree of commands has one translator. If the bot has one already, it is asked about everything else.
+    """
+
+    def __init__(self, client: discord.Client) -> None:
+        self._state = client._connection  # noqa: SLF001 -- the tree's own way to it is as private
+        self._other: app_commands.Translator | None = None
+
+    def start(self) -> None:
+        """Translate from now on."""
+        self._other = self._state._translator  # noqa: SLF001 -- as below
+        # Not by the tree's `set_translator`, which would unload the bot's own one.
+        self._state._translator = self  # noqa: SLF001 -- as above
+
+    def stop(self) -> None:
+        """Give the tree back, unless the bot has set another translator since."""
+        if self._state._translator is self:  # noqa: SLF001 -- as above
+            self._state._translator = self._other  # noqa: SLF001 -- as in `start`
 
     async def translate(
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
         """Return a description in a language; None leaves it in English."""
-        del context
-        text = translated(string.message, self._languages[locale])
-        return None if text is None else clip(text, DESCRIPTION_LENGTH)
+        text = translated(string.message, language_of(str(locale)))
+        if text is not None:
+            return clip(text, DESCRIPTION_LENGTH)
+        return None if self._other is None else await self._other.translate(string, locale, context)

@@ -4,15 +4,16 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import discord
+from discord.ui import View
 
-from cashback.cogs.buttons.skip_slot import skip_slot_view
+from cashback.cogs.buttons.skip_slot import skip_slot_view, unskip_slot_view
 from cashback.cogs.posts.idempotent_post import is_gone, post_once
 from cashback.cogs.posts.messenger import nonce_of
 from cashback.cogs.texts import schedule_embeds
 from cashback.database import Database
 from cashback.database.schedule import slot_posts, slots
 from cashback.database.schedule.slot_posts import SlotPostKind
-from cashback.domain.model import OpenNotice, SlotRecord
+from cashback.domain.model import OpenNotice, SlotRecord, SlotStatus
 from cashback.services import AdminService
 
 ANNOUNCED_DAYS: Final = 7
@@ -34,6 +35,8 @@ class SlotPosts:
         slot_at = await self._database.read(slot_posts.notice_due, now=self._database.now())
         if slot_at is not None:
             await self._post_notice(slot_at, channel_id)
+        for notice in await self._database.read(slot_posts.reopened_notices):
+            await self._reopen(notice)
         for notice in await self._database.read(slot_posts.closed_notices):
             await self._close(notice)
         since = self._database.now() - timedelta(days=ANNOUNCED_DAYS)
@@ -68,11 +71,25 @@ class SlotPosts:
         await self._database.write(slot_posts.mark_posted, slot_at, kind, message_id=message_id)
 
     async def _close(self, notice: OpenNotice) -> None:
+        embed, view = schedule_embeds.closed_notice(notice), skip_slot_view(notice.slot_at, disabled=True)
+        is_skipped = notice.record is not None and notice.record.status is SlotStatus.SKIPPED
+        if is_skipped and notice.slot_at > self._database.now():
+            view = unskip_slot_view(notice.slot_at)
+        await self._edit(notice, embed, view)
+        await self._database.write(slot_posts.close_notice, notice.slot_at)
+
+    async def _reopen(self, notice: OpenNotice) -> None:
+        embed = schedule_embeds.notice(notice.slot_at, await self._service.preview())
+        is_there = await self._edit(notice, embed, skip_slot_view(notice.slot_at))
+        await self._database.write(slot_posts.open_notice, notice.slot_at, is_gone=not is_there)
+
+    async def _edit(self, notice: OpenNotice, embed: discord.Embed, view: View) -> bool:
+        """Edit a notice; return whether its message is still there."""
         message = self._client.get_partial_messageable(notice.channel_id).get_partial_message(notice.message_id)
-        embed = schedule_embeds.closed_notice(notice)
         try:
-            await message.edit(embed=embed, view=skip_slot_view(notice.slot_at, disabled=True))
+            await message.edit(embed=embed, view=view)
         except discord.HTTPException as error:
             if not is_gone(error):
                 raise
-        await self._database.write(slot_posts.close_notice, notice.slot_at)
+            return False
+        return True

@@ -123,6 +123,13 @@ def closed_notice(notice: OpenNotice) -> discord.Embed:
     return embed.set_footer(text=_footer(notice.slot_at))
 
 
+def unskipped(slot_at: datetime, actor: str) -> discord.Embed:
+    """Show that the skip of a slot was undone."""
+    embed = discord.Embed(title="🗓️ Weekly Cashback Batch", colour=discord.Colour.gold())
+    embed.description = f"{moment(slot_at)}: ▶️ no longer skipped, by {named(actor)}. It pays when its time comes."
+    return embed.set_footer(text=_footer(slot_at))
+
+
 def no_batch(record: SlotRecord) -> discord.Embed:
     """Show in the audit channel that a slot made no batch, and the reason."""
     embed = discord.Embed(title="🗓️ No Weekly Cashback Batch", colour=discord.Colour.orange())

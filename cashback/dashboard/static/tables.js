@@ -5,6 +5,7 @@
 const steps = [["year", 31536000], ["month", 2592000], ["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60]];
 const relative = new Intl.RelativeTimeFormat(navigator.language, { numeric: "auto" });
 const local = new Intl.DateTimeFormat(navigator.language, { dateStyle: "medium", timeStyle: "short" });
+const withWeekday = new Intl.DateTimeFormat(navigator.language, { dateStyle: "full", timeStyle: "short" });
 
 function fromNow(moment) {
   const seconds = (moment - Date.now()) / 1000;
@@ -19,7 +20,7 @@ function showTimes(place) {
     each.dataset.utc ||= each.textContent;
     each.title = each.dataset.utc;
     const [exact, distance] = [document.createElement("span"), document.createElement("small")];
-    exact.textContent = local.format(moment);
+    exact.textContent = ("weekday" in each.dataset ? withWeekday : local).format(moment);
     distance.textContent = `(${fromNow(moment)})`;
     each.replaceChildren(exact, " ", distance);
   }

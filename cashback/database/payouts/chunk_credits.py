@@ -32,7 +32,6 @@ chunk_credits = Table(
     # What the wallet holds before: any value that another bot has left there.
     Column("balance", BigInteger),
     prefixes=["TEMPORARY"],
-    postgresql_on_commit="DELETE ROWS",
 )
 
 _FIRST: Final = bindparam("first", type_=BigInteger)

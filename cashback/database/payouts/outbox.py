@@ -1,10 +1,12 @@
 """The outbox: direct messages that a committed payout has queued. Sending one never touches the payout."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, func, or_, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.dialect import insert_or_replace
@@ -103,15 +105,42 @@ def next_due_at(connection: Connection) -> datetime | None:
     return due_at
 
 
-def settle(
-    connection: Connection, notification_id: int, status: NotificationStatus, *, error: str | None, now: datetime
-) -> None:
-    """Record how a queued message ended."""
-    sent_at = now if status is NotificationStatus.SENT else None
-    connection.execute(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How a queued message ended, and when."""
+
+    notification_id: int
+    status: NotificationStatus
+    error: str | None
+    at: datetime
+
+
+def settle(connection: Connection, settled: Sequence[Settled]) -> None:
+    """Record how queued messages ended."""
+    rows = [
+        {
+            "settled_id": each.notification_id,
+            "ended": each.status,
+            "error": each.error,
+            "sent": each.at if each.status is NotificationStatus.SENT else None,
+        }
+        for each in settled
+    ]
+    connection.execute(_settle(), rows)
+
+
+@cache
+def _settle() -> Update:
+    columns = notifications.c
+    return (
         update(notifications)
-        .where(notifications.c.id == notification_id, notifications.c.status == NotificationStatus.QUEUED)
-        .values(status=status, attempts=notifications.c.attempts + 1, last_error=error, sent_at=sent_at)
+        .where(columns.id == bindparam("settled_id"), columns.status == NotificationStatus.QUEUED)
+        .values(
+            status=bindparam("ended"),
+            attempts=columns.attempts + 1,
+            last_error=bindparam("error"),
+            sent_at=bindparam("sent"),
+        )
     )
 
 

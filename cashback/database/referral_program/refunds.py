@@ -316,7 +316,7 @@ def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> in
     rise, carry_left = divmod(referral.cashback_carry_ppm - amount_cents * order.rate_ppm, PPM)
     fell = -int(rise)
     paid_of_it = coverage.paid_cents_of(connection, referral, order, fell) if fell else 0
-    offset = min(referral.cashback_forfeited_cents, paid_of_it)
+    offset = _taken_already(referral, paid_of_it)
     # If the purchase that recovered an earlier debt is refunded too, the same cents are charged once.
     kept = referral.cashback_paid_cents - referral.cashback_forfeited_cents
     charged = min(referral.cashback_charged_cents + paid_of_it - offset, kept)
@@ -334,6 +334,11 @@ def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> in
         )
     )
     return fell
+
+
+def _taken_already(referral: Row[Any], paid_cents: int) -> int:
+    """Return how much of what was paid of a refunded purchase a reversal has taken back before."""
+    return min(int(referral.cashback_forfeited_cents), paid_cents)
 
 
 def _answer(

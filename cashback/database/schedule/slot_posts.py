@@ -7,11 +7,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 
 from cashback.database.schedule import outlook, schedule, slots
 from cashback.database.tables import slot_posts
-from cashback.domain.model import OpenNotice
+from cashback.domain.model import OpenNotice, SlotRecord
 
 
 class SlotPostKind(StrEnum):
@@ -63,15 +63,26 @@ def closed_notices(connection: Connection) -> list[OpenNotice]:
     records = {record.slot_at: record for record in slots.find(connection, [post.slot_at for post in posts])}
     state = schedule.find_state(connection)
     return [
-        OpenNotice(
-            slot_at=post.slot_at,
-            channel_id=post.channel_id,
-            message_id=post.message_id,
-            record=records.get(post.slot_at),
-        )
+        _notice(post, records.get(post.slot_at))
         for post in posts
         if post.slot_at in records or state is None or not state.owns(post.slot_at)
     ]
+
+
+def reopened_notices(connection: Connection) -> list[OpenNotice]:
+    """List the notices that show a skip that was undone."""
+    is_reopened = (slot_posts.c.kind == SlotPostKind.NOTICE) & (slot_posts.c.is_final == slots.REOPENED)
+    return [_notice(post, None) for post in connection.execute(select(slot_posts).where(is_reopened))]
+
+
+def open_notice(connection: Connection, slot_at: datetime, *, is_gone: bool) -> None:
+    """Record that a notice shows its slot as coming again; one whose message is gone is posted anew."""
+    this = _this(slot_at, SlotPostKind.NOTICE)
+    connection.execute(delete(slot_posts).where(this) if is_gone else update(slot_posts).where(this).values(is_final=0))
+
+
+def _notice(post: Row[Any], record: SlotRecord | None) -> OpenNotice:
+    return OpenNotice(slot_at=post.slot_at, channel_id=post.channel_id, message_id=post.message_id, record=record)
 
 
 def close_notice(connection: Connection, slot_at: datetime) -> None:

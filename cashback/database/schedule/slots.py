@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, bindparam, delete, exists, insert, not_, select
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, insert, not_, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import approvals, proposals
@@ -23,6 +23,9 @@ NEVER: Final = Schedule(rule=None, grace_hours=0, notice_hours=0)
 
 LEAST_GRACE: Final = timedelta(minutes=1)
 """A trigger fires after its moment, not at it: a grace time of 0 hours must leave room for that."""
+
+REOPENED: Final = 2
+"""The state of a posted notice whose slot is no longer skipped, until it shows that."""
 
 LONGEST_NEWS: Final = timedelta(weeks=10)
 """A slot that passed longer before its decision is not worth a line of its own."""
@@ -205,9 +208,12 @@ def unskip(connection: Connection, slot_at: datetime, *, actor: str, reason: str
         raise StaleBatchError(f"{name} has passed; nothing was changed.")
     if [record.status for record in find(connection, [slot_at])] != [SlotStatus.SKIPPED]:
         raise StaleBatchError(f"{name} is not skipped; nothing was changed.")
-    # The audit channel's posts were about the skip: the slot gets its notice and its outcome as any other.
-    for table in (slot_posts, schedule_slots):
-        connection.execute(delete(table).where(table.c.slot_at == slot_at))
+    connection.execute(delete(schedule_slots).where(schedule_slots.c.slot_at == slot_at))
+    # The audit channel's posts were about the skip: the notice is opened again, the outcome will be another.
+    of_slot = slot_posts.c.slot_at == slot_at
+    is_notice = and_(slot_posts.c.kind == "notice", slot_posts.c.message_id.is_not(None))
+    connection.execute(delete(slot_posts).where(of_slot, not_(is_notice)))
+    connection.execute(update(slot_posts).where(of_slot).values(is_final=REOPENED))
     details = {"slot_at": slot_at.isoformat(), "reason": reason}
     add_entry(connection, at=now, actor=actor, action="slot_unskipped", details=details)
 

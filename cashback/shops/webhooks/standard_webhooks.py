@@ -3,12 +3,13 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from cashback.domain.shop_events import ShopEvent
 from cashback.shops.webhooks import polar, whop
 from cashback.shops.webhooks.fields import Fields
-from cashback.shops.webhooks.kind import Counts, Delivery, Reading, UnverifiedError, WebhookKind
+from cashback.shops.webhooks.kind import Counts, Delivery, Reading, WebhookKind
 from cashback.shops.webhooks.signing import in_base64, require_match, require_recent
 
 PREFIX: Final = b"whsec_"
@@ -20,18 +21,17 @@ def verify(delivery: Delivery, secrets: Sequence[bytes]) -> None:
     event_id, timestamp = delivery.header("webhook-id"), delivery.header("webhook-timestamp")
     given = [one.removeprefix(VERSION) for one in delivery.header("webhook-signature").split() if one.startswith("v1,")]
     message = f"{event_id}.{timestamp}.".encode(errors="replace") + delivery.body
-    require_match(given, (in_base64(_key_of(secret), message) for secret in secrets))
+    require_match(given, (in_base64(key, message) for secret in secrets for key in _keys_of(secret)))
     require_recent(timestamp, delivery.now)
 
 
-def _key_of(secret: bytes) -> bytes:
-    """Return the key of a secret: base64 after whsec_; Polar's and Whop's own secrets are taken as they are."""
-    if not secret.startswith(PREFIX):
-        return secret
-    try:
-        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except binascii.Error as error:
-        raise UnverifiedError("This shop's secret begins with whsec_ but is not base64 after it.") from error
+def _keys_of(secret: bytes) -> list[bytes]:
+    """Return the keys of a secret: itself, as Polar and Whop take it, and what is base64 after whsec_."""
+    keys = [secret]
+    if secret.startswith(PREFIX):
+        with suppress(binascii.Error):
+            keys.append(base64.b64decode(secret.removeprefix(PREFIX), validate=True))
+    return keys
 
 
 def read(delivery: Delivery, counts: Counts) -> Reading:

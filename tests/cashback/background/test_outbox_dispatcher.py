@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+from sqlalchemy import Connection
 from trio.testing import MockClock
 
 from cashback.background.outbox_dispatcher import (
@@ -22,6 +23,7 @@ from cashback.background.outbox_dispatcher import (
 )
 from cashback.background.wakeup import WakeUp
 from cashback.database import Database
+from cashback.database.payouts import outbox
 from cashback.domain.model import Delivery, DeliveryStatus, PayoutNotice
 from tests.conftest import FRIDAY, LedgerFixture, raw, run_batches
 
@@ -381,6 +383,36 @@ async def test_send_during_ledger_outage_is_recorded_afterwards(office: LedgerFi
             await anyio.sleep(RETRY_SECONDS)
     assert [person for _, person in post.sends] == [1, 2]
     assert [state for _, state, _ in states(office)] == ["sent", "sent"]
+
+
+async def test_results_that_waited_for_the_ledger_are_recorded_at_once(
+    office: LedgerFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await paid(office, 3 * MAX_IN_FLIGHT)
+    post, recorded = Post(), list[int]()
+    settle = outbox.settle
+
+    def count(connection: Connection, settled: Sequence[outbox.Settled]) -> None:
+        settle(connection, settled)
+        recorded.append(len(settled))
+
+    monkeypatch.setattr(outbox, "settle", count)
+    with raw(office.location) as connection:
+
+        def take_away() -> None:
+            connection.execute("ALTER TABLE cashback_notifications RENAME TO away")
+            post.on_answer = None
+
+        post.on_answer = take_away
+        async with at_work(dispatcher(office, post, per_second=10)):
+            await anyio.sleep(RETRY_SECONDS / 2)
+            # A sender waits for its own result: no more are in doubt than were in flight.
+            assert len(post.sends) == MAX_IN_FLIGHT
+            connection.execute("ALTER TABLE away RENAME TO cashback_notifications")
+            await anyio.sleep(2 * RETRY_SECONDS)
+    assert recorded[0] == MAX_IN_FLIGHT
+    assert [person for _, person in post.sends] == list(range(1, 3 * MAX_IN_FLIGHT + 1))
+    assert {state for _, state, _ in states(office)} == {"sent"}
 
 
 async def test_dm_channel_is_reused_for_the_next_message(office: LedgerFixture) -> None:

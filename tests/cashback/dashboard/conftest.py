@@ -35,6 +35,7 @@ VERA = 100_000_000_000_000_002
 STRANGER = 100_000_000_000_000_003
 SECRET = "a-secret-of-the-shop-that-is-long-enough"  # noqa: S105 -- a test's own
 DECISIONS = r"/batches/\d+/(confirm|cancel|stop|resume|retry|give-up)"
+WITHDRAWALS = r"/withdrawals/(\d+)/(?:approve|paid|decline)"
 OLD_SECRET = "the-secret-that-the-shop-had-before-that"  # noqa: S105 -- a test's own
 
 
@@ -97,11 +98,19 @@ class Browser:
         found = re.search(r'name="batch_token" value="([0-9a-f]+)"', text)
         return found[1] if found else ""
 
+    async def withdrawal_version(self, number: int) -> str:
+        """Read the version of an open withdrawal from its forms, or return an empty text."""
+        _, text = await self.get("/withdrawals")
+        found = re.search(rf'action="/withdrawals/{number}/.*?name="version" value="([^"]+)"', text)
+        return found[1] if found else ""
+
     async def post(self, path: str, *, csrf: str | None = None, **fields: str) -> tuple[int, str]:
         """Send a form, with the session's token or another; return the status, and the location or the text.
 
-        A decision on a batch carries the batch's token, as its page does.
+        A decision on a batch or a withdrawal carries the token of what its page shows.
         """
+        if found := re.fullmatch(WITHDRAWALS, path):
+            fields.setdefault("version", await self.withdrawal_version(int(found[1])))
         if re.fullmatch(DECISIONS, path):
             fields.setdefault("batch_token", await self.batch_token(path.rpartition("/")[0]))
         fields["form_token"] = await self.form_token() if csrf is None else csrf

@@ -21,6 +21,12 @@ MEMBER = 222222222222222222
 OTHER = 333333333333333333
 SHOP_SECRET = "a-secret-of-this-shop-0123456789"  # noqa: S105 -- a test's own
 
+WITHOUT_PARTS = {"tebex", "ko-fi", "gumroad"}
+"""Systems that report no refunds in part."""
+
+WITHOUT_REFUNDS = {"ko-fi"}
+WITHOUT_DISPUTES = {"woocommerce", "ko-fi", "standard-webhooks", "lemon-squeezy"}
+
 
 def shop_settings(till: LedgerFixture, *, secrets: tuple[str, ...] = (SHOP_SECRET,), **shop: object) -> Settings:
     """Configure a shop of each kind, named like it; cashback is ten percent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import resource
@@ -16,7 +17,14 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
-from cashback.dashboard.connections import HEALTH_RESERVE, MAX_CONNECTIONS, max_connections
+from cashback.dashboard.connections import (
+    ADDRESS_SHARE,
+    HEALTH_RESERVE,
+    MAX_CONNECTIONS,
+    Connections,
+    max_connections,
+)
+from cashback.dashboard.listener import Listener
 from cashback.dashboard.request_log import RequestLog
 from tests.cashback.dashboard.conftest import Browser, DashboardFixture, Guild, dashboard_settings, serving, signed
 from tests.conftest import Clock, LedgerFixture
@@ -25,7 +33,25 @@ pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).parents[3]
 FLOOD = 200
+BURST = 300
+KERNELS_OWN_LIMIT = int(Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii"))
 REPORT = json.dumps({"order_id": "o-1", "buyer_id": "284651237461238461", "amount_cents": 100_000}).encode()
+
+
+class FakeTransport(asyncio.WriteTransport):
+    """A transport without a socket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_closed = False
+
+    def abort(self) -> None:
+        """Close it."""
+        self._is_closed = True
+
+    def is_closing(self) -> bool:
+        """Return whether it is closed."""
+        return self._is_closed
 
 
 @asynccontextmanager
@@ -97,6 +123,32 @@ async def test_connections_without_requests_leave_room_for_others(
             assert (await browser.get("/readyz"))[0] == 200
             assert (await browser.get("/sign-in"))[0] == 200
             assert await report(site, clock) == 200
+
+
+async def test_burst_of_connections_waits_in_the_queue_instead_of_being_dropped() -> None:
+    """A dropped attempt is repeated after a second, three and seven: a shop behind a flood would wait that long."""
+    listener = Listener(Connections(is_proxied=False), asyncio.Protocol, RequestLog())
+    [listening] = await listener.bind("127.0.0.1", 0)
+    async with AsyncExitStack() as stack:
+        stack.callback(listener.close)
+        with anyio.fail_after(10):
+            for _ in range(min(BURST, KERNELS_OWN_LIMIT)):
+                await stack.enter_async_context(await anyio.connect_tcp(*listening.getsockname()))
+
+
+async def test_flood_of_one_address_closes_its_own_connections_and_keeps_the_limits() -> None:
+    connections = Connections(is_proxied=False)
+    transports: dict[str, list[asyncio.BaseTransport]] = {"flood": [], "shop": []}
+    for number in range(2 * MAX_CONNECTIONS):
+        address = "shop" if number % 20 == 0 else "flood"
+        assert connections.make_room(address)
+        transports[address].append(transport := FakeTransport())
+        connections.add(transport, address)
+        assert len(list(connections)) <= MAX_CONNECTIONS + HEALTH_RESERVE
+    open_ones = [each for each in transports["flood"] if not each.is_closing()]
+    assert len(open_ones) <= MAX_CONNECTIONS // ADDRESS_SHARE + HEALTH_RESERVE
+    assert open_ones[-1] is transports["flood"][-1]
+    assert not any(each.is_closing() for each in transports["shop"])
 
 
 async def test_flood_keeps_live_pages_open(site: DashboardFixture) -> None:

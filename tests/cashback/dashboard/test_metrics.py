@@ -137,6 +137,21 @@ async def test_grafana_dashboard_has_a_variable_for_instances_that_each_query_us
             assert all('instance=~"$instance"' in labels for labels in used), target["expr"]
 
 
+async def test_grafana_dashboard_takes_the_currency_from_the_metrics(site: DashboardFixture) -> None:
+    board = json.loads((OPS / "grafana-dashboard.json").read_text(encoding="utf-8"))
+    [variable] = [each for each in board["templating"]["list"] if each["name"] == "currency"]
+    assert variable["query"]["query"] == 'label_values(cashback_currency{instance=~"$instance"}, code)'
+    amounts = [panel for panel in board["panels"] if "_cents" in panel["targets"][0]["expr"]]
+    assert len(amounts) == 2
+    for panel in amounts:
+        assert "($currency)" in panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"] == "locale"
+        assert "/ cashback_minor_units" in panel["targets"][0]["expr"]
+    async with site.stranger() as browser:
+        found = await numbers(browser)
+    assert (found['cashback_currency{code="USD"}'], found["cashback_minor_units"]) == (1, 100)
+
+
 async def test_counters_exist_from_the_start(site: DashboardFixture) -> None:
     async with site.stranger() as browser:
         found = await numbers(browser)

@@ -7,7 +7,9 @@ import re
 import pytest
 
 from cashback.dashboard.bar_chart import HEIGHT, chart
+from cashback.dashboard.setting_names import NAMES
 from cashback.domain.model import PaidWeek
+from cashback.settings import Settings
 from tests.cashback.dashboard.conftest import DashboardFixture
 from tests.cashback.dashboard.test_batches import finished, refuse_wallets
 from tests.conftest import FRIDAY
@@ -93,10 +95,20 @@ async def test_settings_are_shown_without_secrets(site: DashboardFixture) -> Non
     async with site.signed_in() as browser:
         _, text = await browser.get("/settings")
         assert "0.5 % of each purchase" in text
-        assert "min_payout_cents" in text
+        assert 'Minimum payout <small class="key">min_payout_cents</small>' in text
+        assert "a whole number of hours from 1 to 168" in text
+        assert "a whole number of cents from 1 to 1000000000000, or null" in text
         assert "a-secret-of-the-shop" not in text
         assert str(site.ledger.path) not in text
         assert await browser.post("/settings/reload-schedule") == (303, "/settings")
+
+
+def test_every_setting_that_is_shown_has_a_name_in_words() -> None:
+    settings = Settings()
+    for part, names in NAMES.items():
+        fields = type(getattr(settings, part)).model_fields
+        assert names.keys() == {field.alias or key for key, field in fields.items()}, part
+        assert not any("_" in name for name in names.values())
 
 
 async def test_acts_that_stop_payments_ask_first(site: DashboardFixture) -> None:

@@ -22,7 +22,7 @@ async def test_weekly_batch_is_shown_as_configured_before_the_bot_has_run(site: 
         assert "is off" not in text
         assert ">off" not in text
         if path == "/schedule":
-            assert "friday 15:00" in text
+            assert "Friday 15:00 UTC" in text
             status, _ = await browser.post("/schedule/skip", slot_at="2026-07-10T15:00:00+00:00")
             assert status == 303
 

@@ -9,12 +9,15 @@ import pytest
 
 from cashback.domain.errors import ClaimsExhaustedError
 from sandbox.shop import KINDS, Request
-from sandbox.shop.bodies import order_id_of
 from sandbox.shop.orders import Refund
+from sandbox.shop.senders import order_id_of
 from tests.cashback.dashboard.shop_fixture import (
     MEMBER,
     OTHER,
     SHOP_SECRET,
+    WITHOUT_DISPUTES,
+    WITHOUT_PARTS,
+    WITHOUT_REFUNDS,
     ShopFixture,
     shop_of,
     shop_settings,
@@ -22,12 +25,6 @@ from tests.cashback.dashboard.shop_fixture import (
 from tests.conftest import Clock, LedgerFixture
 
 pytestmark = pytest.mark.anyio
-
-WITHOUT_PARTS = {"tebex", "ko-fi", "gumroad"}
-"""Systems that report no refunds in part."""
-
-WITHOUT_REFUNDS = {"ko-fi"}
-WITHOUT_DISPUTES = {"woocommerce", "ko-fi", "standard-webhooks", "lemon-squeezy"}
 
 
 @pytest.mark.parametrize("shop_kind", KINDS)
@@ -350,3 +347,84 @@ async def test_page_lists_deliveries_and_spread_links(till: LedgerFixture) -> No
         assert "example.com" not in text
         _, other = await browser.get("/deliveries?shop=stripe&before=x")
         assert "It is a test" not in other
+
+
+def story_of(shop: ShopFixture) -> list[Request]:
+    """Return the deliveries of an order that was disputed and won, refunded in part, and of one that was refunded."""
+    kept, refunded = shop.order(1, 10_000), shop.order(2, 10_000)
+    part = Refund(number=10, cents=2_500, in_all_cents=2_500)
+    whole = Refund(number=20, cents=10_000, in_all_cents=10_000)
+    found = [
+        shop.sender.paid(kept, shop.now),
+        shop.sender.disputed(kept, shop.now),
+        shop.sender.dispute_won(kept, shop.now),
+        shop.sender.refunded(kept, part, shop.now),
+        shop.sender.paid(refunded, shop.now),
+        shop.sender.refunded(refunded, whole, shop.now),
+        shop.sender.paid(shop.order(3, 10_000, None), shop.now),
+    ]
+    return [request for request in found if request is not None]
+
+
+@pytest.mark.parametrize("shop_kind", KINDS)
+@pytest.mark.parametrize("seconds", [1, 299, 301, 40 * 86_400])
+async def test_replayed_deliveries_change_nothing(
+    till: LedgerFixture, clock: Clock, shop_kind: str, seconds: int
+) -> None:
+    """Byte for byte, at once or after what was read of them is erased: a replay is stale, or an event of before."""
+    async with shop_of(till, shop_kind) as shop:
+        requests = story_of(shop)
+        for request in requests:
+            await shop.outcome(request)
+        before = till.money(), till.rows("SELECT * FROM cashback_audit_log ORDER BY id")
+        clock.advance(seconds)
+        for request in reversed(requests):
+            status, said = await shop.send(request)
+            assert status == 401 or said["outcome"] in {"repeated", "ignored"}, said
+        assert (till.money(), till.rows("SELECT * FROM cashback_audit_log ORDER BY id")) == before
+
+
+@pytest.mark.parametrize("shop_kind", ["shopify", "woocommerce"])
+async def test_replay_with_another_id_in_an_unsigned_header_changes_nothing(
+    till: LedgerFixture, shop_kind: str
+) -> None:
+    async with shop_of(till, shop_kind) as shop:
+        requests = story_of(shop)
+        for request in requests:
+            await shop.outcome(request)
+        before = till.money()
+        for request in requests:
+            headers = {
+                name: "another" if name.endswith(("-Id", "-ID", "-Topic")) else value
+                for name, value in request.headers.items()
+            }
+            assert await shop.outcome(Request(body=request.body, headers=headers)) == "repeated"
+        assert till.money() == before
+
+
+@pytest.mark.parametrize("shop_kind", KINDS)
+async def test_delivery_of_another_shop_with_the_same_numbers_changes_nothing_of_it(
+    till: LedgerFixture, shop_kind: str
+) -> None:
+    """Order 1 of one shop is not order 1 of another: a refund there takes nothing here."""
+    other = "api" if shop_kind != "api" else "shopify"
+    async with shop_of(till, shop_kind) as shop:
+        assert await shop.paid(shop.order(1, 10_000)) == "counted"
+        elsewhere = ShopFixture(shop.site, shop.session, other)
+        assert await elsewhere.refunded(elsewhere.order(1, 10_000), 1, 10_000, 10_000) == "kept"
+        assert await shop.earned() == 1_000
+
+
+async def test_another_members_id_in_a_checkout_earns_for_that_members_referrer_alone(till: LedgerFixture) -> None:
+    """What a stranger gains who writes a member's id into the own checkout: nothing; it is listed with the e-mail."""
+    await till.database.create_referral(OTHER, MEMBER + 1)
+    async with shop_of(till, "shopify") as shop:
+        await shop.paid(shop.order(1, 10_000, email="member@example.com"))
+        assert await shop.paid(shop.order(2, 10_000, email="stranger@example.com")) == "counted"
+        assert await shop.earned() == 2_000
+        assert await till.pending(OTHER) == 0
+        assert [spread.member_id for spread in await shop.site.service.spread_links()] == [MEMBER]
+        # The stranger cannot have it twice: as a claim it is not waiting, and the order is known with its buyer.
+        assert not await shop.site.service.claim_order(MEMBER + 1, "2")
+        assert await shop.paid(shop.order(2, 10_000, MEMBER + 1, email="stranger@example.com")) == "conflicting"
+        assert await till.pending(OTHER) == 0

@@ -39,12 +39,14 @@ async def test_queue_is_shown_and_decided(site: DashboardFixture) -> None:
         status, text = await browser.get("/withdrawals")
         assert (status, SECRET in text) == (200, False)
         assert "2 open withdrawals, $4.00" in text
+        shown = await browser.withdrawal_version(one)
+        assert (await browser.post(f"/withdrawals/{one}/paid", reference="TX-1", version=""))[0] == 409
         assert await browser.post(f"/withdrawals/{one}/paid", reference="TX-1") == (303, "/withdrawals")
         assert await browser.post(f"/withdrawals/{other}/decline", reason="no <b>such</b> account") == (
             303,
             "/withdrawals",
         )
-        again, said = await browser.post(f"/withdrawals/{one}/decline", reason="late")
+        again, said = await browser.post(f"/withdrawals/{one}/decline", reason="late", version=shown)
         assert again in {400, 409}
         assert "is paid already" in said
         _, text = await browser.get("/withdrawals")
@@ -76,7 +78,7 @@ async def test_all_wallets_are_shown_by_page_with_their_transactions_in_words(si
     async with site.signed_in() as browser:
         _, first = await browser.get("/wallets")
         assert '$3.00</td><td class="number">$2.00' in first
-        assert "Cashback of BATCH-" in first
+        assert re.search(r'Cashback of <a class="batch-id" href="/batches/(BATCH-\d{8}-\d{6})">\1</a>', first)
         assert SECRET not in first
         [after] = re.findall(r'href="\?after=([0-9]+)"', first)
         _, second = await browser.get(f"/wallets?after={after}")
@@ -99,7 +101,7 @@ async def test_viewer_sees_the_queue_and_decides_nothing(site: DashboardFixture)
     async with site.signed_in(VERA) as browser:
         _, text = await browser.get("/withdrawals")
         assert "needs two admins" in text
-        assert '<button class="primary">' not in text
+        assert '<button class="primary"' not in text
         for action in ("approve", "paid", "decline"):
             status, _ = await browser.post(f"/withdrawals/{number}/{action}", reference="x", reason="y")
             assert status == 403

@@ -71,6 +71,20 @@ async def test_connection_cut_in_transaction_is_reported_and_next_use_works(
     assert rows(address, "SELECT wallet_balance_cents FROM users") == [(2,)]
 
 
+async def test_connection_cut_as_a_transaction_begins_is_reported_and_next_use_works(
+    address: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Database(address) as database:
+        await database.ensure_user(1)
+        with monkeypatch.context() as patch:
+            patch.setattr("cashback.database.dialect.SESSION", "SELECT pg_terminate_backend(pg_backend_pid())")
+            for use in (database.write, database.read):
+                with pytest.raises(DatabaseUnavailableError):
+                    await use(read_then_write)
+        await database.write(read_then_write)
+    assert rows(address, "SELECT wallet_balance_cents FROM users") == [(1,)]
+
+
 async def test_new_database_can_be_opened_concurrently(postgresql: Server, clock: Clock) -> None:
     address = postgresql.create()
 

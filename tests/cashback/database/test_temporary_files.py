@@ -38,14 +38,39 @@ def without_folders(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_large_sort_needs_no_folder_for_temporary_files(new_ledger: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def writable(tmp_path: Path) -> Path:
+    """Return a folder that stays writable."""
     tried = without_folders("true")
-    if tried.returncode != 0 or not tmp_path.is_relative_to("/dev/shm"):  # noqa: S108 -- a folder that stays writable
+    if tried.returncode != 0 or not tmp_path.is_relative_to("/dev/shm"):  # noqa: S108 -- see above
         pytest.skip(f"folders cannot be made read-only here: {tried.stderr.strip()}")
-    ledger = tmp_path / "ledger.db"
+    return tmp_path
+
+
+def command(ledger: Path, *words: str) -> list[str]:
+    """Return a command of the command line on a ledger."""
+    return [sys.executable, "-m", "cli", "--database", str(ledger), *words]
+
+
+def test_large_sort_needs_no_folder_for_temporary_files(new_ledger: Path, writable: Path) -> None:
+    ledger = writable / "ledger.db"
     ledger.write_bytes(new_ledger.read_bytes())
     done = without_folders(sys.executable, "-c", SORT, str(ledger))
     assert (done.stdout.strip(), done.returncode) == ("300000", 0), done.stderr
+
+
+@pytest.mark.proof
+def test_sixty_thousand_payouts_are_verified_and_backed_up_without_a_folder_for_temporary_files(writable: Path) -> None:
+    """With a temporary file on the read-only root instead, both end with an I/O error."""
+    ledger, copy = writable / "ledger.db", writable / "copy.db"
+    for words in (("seed", "--referrers", "60000", "--referrals", "60000"), ("pay", "--yes")):
+        subprocess.run(command(ledger, *words), cwd=Path(__file__).parents[3], check=True, capture_output=True)
+    verified = without_folders(*command(ledger, "verify"))
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "60,000 payouts" in verified.stdout
+    backed_up = without_folders(*command(ledger, "backup", str(copy)))
+    assert (backed_up.returncode, backed_up.stderr) == (0, "")
+    assert "read back and sound" in backed_up.stdout
 
 
 @pytest.mark.parametrize("variable", ["TMPDIR", "SQLITE_TMPDIR"])

@@ -15,7 +15,8 @@ from verification.simulation.campaign import _run_part
 
 COMMIT = "89abcde"
 SEED, SEEDS = 3, 5
-SIZES = {"kills": 0, "server-kills": 0, "seeds": SEEDS, "crowds": 0, "queue-kills": 0, "inputs": 0, "seed": SEED}
+PARTS = ("kills", "server-kills", "crowds", "queue-kills", "inputs", "night-minutes")
+SIZES = dict.fromkeys(PARTS, 0) | {"seeds": SEEDS, "seed": SEED}
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, file: Path) -> int:

@@ -12,8 +12,8 @@ from cashback.database.dialect import BUSY_TIMEOUT_SECONDS
 from tests.conftest import drop_guards, raw, rows
 from verification.crash.concurrency import ORDERS, earned_cents, fill, let_loose, look
 from verification.crash.concurrent_clients import pay_the_rest
-from verification.crash.findings import Losses
 from verification.testbed.databases import Ground
+from verification.testbed.findings import Losses
 
 
 def test_nine_processes_on_one_ledger_pay_each_cent_once(tmp_path: Path, ground: Ground) -> None:

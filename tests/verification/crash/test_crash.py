@@ -15,10 +15,10 @@ from cashback.background.outbox_dispatcher import MAX_IN_FLIGHT
 from tests.conftest import drop_guards, put_guards_back, raw
 from verification.crash.crash import Victim, choose_ending, open_pool, raise_victim, run_campaigns
 from verification.crash.expected_ledger import Origin
-from verification.crash.findings import Losses
 from verification.crash.invariants import Inspection, inspect
 from verification.crash.victim import SENDS, Kind
 from verification.testbed.databases import LEDGER, Files, Ground
+from verification.testbed.findings import Losses
 
 KILLS = 50
 # More than there are cores would begin more campaigns than are asked for.

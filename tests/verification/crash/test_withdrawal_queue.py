@@ -9,9 +9,9 @@ import anyio
 import pytest
 
 from tests.conftest import drop_guards, raw
-from verification.crash.findings import Losses
 from verification.crash.withdrawal_queue import JOURNAL, fill, let_loose, look, read_journal
 from verification.testbed.databases import Files, Ground
+from verification.testbed.findings import Losses
 
 KILLS = 24
 

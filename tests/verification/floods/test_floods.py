@@ -16,6 +16,7 @@ KEPT = Outcome(
     slowest_seconds=0.1,
     log_bytes=1_000,
     growth_kib=100,
+    cpu_seconds=1.0,
     paid=PAYEES,
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,7 +36,7 @@ from verification.simulation.discord_model import SimulatedMessenger
 from verification.simulation.environment import Environment
 from verification.simulation.seeds import run_seed
 
-WORLDS = 150
+WORLDS = 300
 
 Sabotage = Callable[[pytest.MonkeyPatch], str]
 """Breaks the program, and returns words of what must be found."""
@@ -151,11 +151,9 @@ def notes_no_message_as_sent(patch: pytest.MonkeyPatch) -> str:
     settle = outbox.settle
 
     @functools.wraps(settle)
-    def forget(
-        connection: Connection, notification_id: int, status: NotificationStatus, *, error: str | None, now: datetime
-    ) -> None:
-        if status is not NotificationStatus.SENT:
-            settle(connection, notification_id, status, error=error, now=now)
+    def forget(connection: Connection, settled: Sequence[outbox.Settled]) -> None:
+        if told := [each for each in settled if each.status is not NotificationStatus.SENT]:
+            settle(connection, told)
 
     patch.setattr(outbox, "settle", forget)
     return "was sent again by who knew"
@@ -218,15 +216,15 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
 
 def takes_it_twice(patch: pytest.MonkeyPatch) -> str:
     """Charge the refund of what a reversal has taken back already."""
-    patch.setattr(refunds, "min", lambda *_cents: 0, raising=False)
+    patch.setattr(refunds, "_taken_already", lambda *_: 0)
     return "referrals (referrer, referred"
 
 
 def pays_what_was_earned_later(patch: pytest.MonkeyPatch) -> str:
-    """Pay of a payout's referrals what is pending now, whatever was shown."""
+    """Pay of a payout's referrals what is pending now, whatever was shown; only the constraint is left to refuse it."""
     patch.setattr(shares, "left_cents", pending_cents)
     patch.setattr(shares, "_pay", shares._pay.__wrapped__)
-    return "a chunk credited (payouts, cents, skipped)"
+    return "failed without a broken wallet"
 
 
 def lets_no_approval_lapse(patch: pytest.MonkeyPatch) -> str:
@@ -303,7 +301,7 @@ SHOWN_BY: dict[Sabotage, int] = {
     credits_twice: 1,
     forgets_the_message: 1,
     looks_at_no_deadline: 21,
-    lets_any_admin_decide: 19,
+    lets_any_admin_decide: 4,
     lets_anybody_pay: 19,
     forgets_what_is_below_a_cent: 1,
     knows_no_order: 1,
@@ -314,17 +312,17 @@ SHOWN_BY: dict[Sabotage, int] = {
     sends_nothing: 1,
     forgets_a_missed_slot: 1,
     pays_again_at_every_ring: 2,
-    takes_it_twice: 26,
-    pays_what_was_earned_later: 37,
+    takes_it_twice: 2,
+    pays_what_was_earned_later: 3,
     lets_no_approval_lapse: 15,
-    starts_what_has_lapsed: 33,
-    compares_no_plan: 13,
+    starts_what_has_lapsed: 32,
+    compares_no_plan: 30,
     obeys_old_messages: 14,
     takes_what_is_not_there: 1,
-    returns_half: 1,
-    reverses_beside_an_open_request: 7,
-    lets_one_admin_pay: 22,
-    decides_on_whatever_has_the_number: 116,
+    returns_half: 4,
+    reverses_beside_an_open_request: 21,
+    lets_one_admin_pay: 49,
+    decides_on_whatever_has_the_number: 213,
 }
 """The seed that found it when this was written: the search begins there, and continues if worlds changed."""
 

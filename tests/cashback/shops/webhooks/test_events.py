@@ -17,8 +17,8 @@ from cashback.shops.webhooks.currencies import share_of, to_minor_units
 from cashback.shops.webhooks.kind import Counts, Delivery, Reading, UnreadableError
 from sandbox.shop import KINDS as SANDBOX_KINDS
 from sandbox.shop import Order, Request, sender_of
-from sandbox.shop.bodies import order_id_of
 from sandbox.shop.orders import START, Refund
+from sandbox.shop.senders import order_id_of
 
 NOW = datetime(2026, 3, 6, 12, tzinfo=UTC)
 SECRET = "s" * 40

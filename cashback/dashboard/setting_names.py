@@ -1,0 +1,63 @@
+"""The settings in words, as the page of settings shows them beside their keys."""
+
+from collections.abc import Mapping
+from typing import Final
+
+NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+    "referral_settings": {
+        "cashback_percent": "Cashback, in percent of a purchase",
+        "holding_days": "Holding period, in days",
+        "unmatched_days": "Days that an order waits for its member",
+        "earn_before_referral_days": "Days before the referral in which purchases earn too",
+        "only_new_members_days": "Days after joining in which a code may be entered",
+        "earns_for_days": "Days for which a referral earns",
+        "monthly_cap_cents": "The most that a referrer earns in a month",
+        "program_starts_on": "First day whose purchases earn",
+        "leaver_policy": "Cashback of members who left",
+        "referrers_see_spending": "Referrers see how much their friends spent",
+        "auto_batch_enabled": "Weekly batch",
+        "batch_day": "Its day",
+        "batch_hour_utc": "Its hour, in UTC",
+        "batch_minute_utc": "Its minute",
+        "misfire_grace_hours": "Hours in which a late weekly batch is still paid",
+        "notice_hours": "Hours from the notice to the weekly batch",
+        "min_payout_cents": "Minimum payout",
+        "dm_per_second": "Direct messages per second",
+        "dm_retry_attempts": "Retries of a direct message that Discord refused",
+        "max_users_per_batch": "The most members in a batch",
+        "max_total_cents_per_batch": "The largest total of a batch",
+        "approval_threshold_cents": "Total from which two admins must approve",
+        "approval_hours": "Hours in which the second approval must come",
+        "approval_valid_days": "Days for which an approval is valid",
+        "gate_unusual": "Flagged batches need two admins",
+        "unusual_factor": "Flagged: times the median of the last batches",
+        "unusual_share_percent": "Flagged: share of one referrer, in percent",
+        "new_account_cents": "Flagged: total to new accounts",
+        "new_account_days": "Days for which an account is new",
+        "payout_retry_attempts": "Retries of a failed payout",
+        "payout_retry_minutes": "Minutes before the first retry of a payout",
+        "lease_seconds": "Seconds before a standby bot takes over",
+        "verify_hour_utc": "Hour of the daily verification, in UTC",
+        "chunk_size": "The most payouts in a transaction",
+        "confirm_seconds": "Seconds in which a summary may be confirmed",
+        "progress_seconds": "Seconds between updates of a running batch",
+    },
+    "role_ids": {"admin": "Role of the admins", "dashboard_viewer": "Role that may view the dashboard"},
+    "logging_channels": {"audit": "Channel of the audit log"},
+    "withdrawals": {
+        "enabled": "Withdrawals",
+        "methods": "Ways to withdraw",
+        "minimum_cents": "The smallest withdrawal",
+        "maximum_cents": "The largest withdrawal",
+        "account_age_days": "Days in the ledger before the first withdrawal",
+        "erase_days": "Days after which a destination is erased",
+    },
+    "dashboard": {
+        "enabled": "Dashboard",
+        "host": "Address that it listens on",
+        "port": "Its port",
+        "public_url": "Address for people and shops",
+        "trusted_proxies": "Reverse proxies before it",
+    },
+}
+"""By the parts of the configuration that are shown. Secrets have fields elsewhere, and none is shown anyway."""

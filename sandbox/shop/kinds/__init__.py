@@ -1,0 +1,1 @@
+"""The shop systems, one module for each."""
