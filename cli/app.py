@@ -70,6 +70,7 @@ COMMANDS: Final = {
         "verify": "Prove from the rows that the books balance.",
         "backup": "Copy the ledger, even while a batch runs.",
         "restore": "Put a checked backup in the ledger's place, and compare it with the audit channel.",
+        "vacuum": "Replace the messages of old batches by counts, as the bot does every day.",
         "migrate": "Create the ledger, adopt another bot's, or upgrade it.",
         "move": "Move the ledger to another database, and close the old one.",
     },

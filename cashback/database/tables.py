@@ -366,6 +366,18 @@ notifications = Table(
     UniqueConstraint("batch_number", "user_id", name="one_notice_per_payout"),
 )
 
+outbox_counts = Table(
+    "cashback_outbox_counts",
+    metadata,
+    # What became of a batch's messages whose rows are no longer kept.
+    Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("messages", BigInteger, nullable=False),
+    CheckConstraint("status IN ('sent', 'muted')", name="done_with"),
+    CheckConstraint("messages > 0", name="counts_something"),
+    sqlite_with_rowid=False,
+)
+
 dm_channels = Table(
     "cashback_dm_channels",
     metadata,

@@ -11,6 +11,7 @@ import anyio
 from cashback.background.daily_verify import DailyVerify
 from cashback.background.lease import Lease
 from cashback.background.outbox_dispatcher import OutboxDispatcher
+from cashback.background.outbox_thinning import OutboxThinning
 from cashback.background.payout_retries import keep_retrying
 from cashback.background.recovery import Recovery
 from cashback.background.wakeup import WakeUp
@@ -77,6 +78,7 @@ class Services:
     recovery: Recovery
     scheduler: Scheduler
     outbox_dispatcher: OutboxDispatcher
+    outbox_thinning: OutboxThinning
     note_sender: NoteSender
     withdrawal_notes: WithdrawalNotes
     event_dispatcher: EventDispatcher
@@ -223,6 +225,7 @@ class Services:
             recovery=recovery,
             scheduler=scheduler,
             outbox_dispatcher=outbox_dispatcher,
+            outbox_thinning=OutboxThinning(database),
             note_sender=note_sender,
             event_dispatcher=EventDispatcher(database, settings.webhooks),
             withdrawal_notes=WithdrawalNotes(database, service, note_sender),
@@ -259,6 +262,7 @@ class Services:
             duties.start_soon(self.event_dispatcher.run, name="webhooks")
             duties.start_soon(self.withdrawal_notes.run, name="withdrawal notes")
             duties.start_soon(keep_retrying, self.service, name="payout retries")
+            duties.start_soon(self.outbox_thinning.run, name="outbox thinning")
             if self.daily_verify is not None:
                 duties.start_soon(self.daily_verify.run, name="daily verification")
 

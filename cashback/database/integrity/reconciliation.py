@@ -24,6 +24,7 @@ from cashback.database.integrity.checks import THE_BATCH, finds, finds_in, limit
 from cashback.database.tables import (
     is_refunded,
     notifications,
+    outbox_counts,
     overpaid,
     payout_batches,
     payouts,
@@ -93,6 +94,7 @@ def _verify(connection: Connection) -> Verdict:
         _released_early,
         _wrong_batch_totals,
         _missing_notifications,
+        _wrong_message_counts,
         broken_entries,
         audit_log_checks.wrong_batches,
         audit_log_checks.missing_wallets,
@@ -134,6 +136,7 @@ def verify_batch(connection: Connection, number: int) -> Verdict:
         _transactions_without_payout,
         _wrong_batch_totals,
         _missing_notifications,
+        _wrong_message_counts,
         share_checks.wrong_shares,
         audit_log_checks.wrong_batches,
     ):
@@ -395,4 +398,35 @@ def _missing_notifications() -> Select[Any]:
         select(payouts.c.batch_number, payouts.c.referrer_id)
         .join_from(payouts, notifications, its_message, isouter=True)
         .where(payouts.c.status == PayoutStatus.CREDITED, notifications.c.id.is_(None))
+        .where(payouts.c.batch_number.not_in(select(outbox_counts.c.batch_number)))
+    )
+
+
+@finds_in(
+    payout_batches.c.number,
+    "batch {number} credited {credited_count} payouts, and has {messages} direct messages, kept and counted",
+)
+def _wrong_message_counts() -> Select[Any]:
+    """Find batches whose old messages were counted, and whose messages are more or fewer than their payouts."""
+    kept = (
+        select(func.count())
+        .where(notifications.c.batch_number == payout_batches.c.number)
+        .correlate(payout_batches)
+        .scalar_subquery()
+    )
+    counted = (
+        select(func.coalesce(func.sum(outbox_counts.c.messages), 0))
+        .where(outbox_counts.c.batch_number == payout_batches.c.number)
+        .correlate(payout_batches)
+        .scalar_subquery()
+    )
+    credited = (
+        select(func.count())
+        .where(payouts.c.batch_number == payout_batches.c.number, payouts.c.status == PayoutStatus.CREDITED)
+        .correlate(payout_batches)
+        .scalar_subquery()
+    )
+    messages = kept + counted
+    return select(payout_batches.c.number, credited.label("credited_count"), messages.label("messages")).where(
+        payout_batches.c.number.in_(select(outbox_counts.c.batch_number)), messages != credited
     )

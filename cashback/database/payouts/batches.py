@@ -1,5 +1,6 @@
 """How batches stand, read from their rows; and the beginning of each move, a guarded UPDATE."""
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any, Final
@@ -8,7 +9,15 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Update, and_, bin
 
 from cashback.database.payouts import exclusions, reversed_sums
 from cashback.database.referral_program.people import BEFORE_ALL
-from cashback.database.tables import is_open, is_settled, notifications, payout_batches, payout_reversals, payouts
+from cashback.database.tables import (
+    is_open,
+    is_settled,
+    notifications,
+    outbox_counts,
+    payout_batches,
+    payout_reversals,
+    payouts,
+)
 from cashback.domain.errors import UnknownBatchError
 from cashback.domain.model import (
     BatchMode,
@@ -141,14 +150,21 @@ _SETTLED_NOTIFICATIONS: Final = (
     select(notifications.c.status, func.count())
     .where(is_settled, notifications.c.batch_number == bindparam("batch_number"))
     .group_by(notifications.c.status)
+    .union_all(
+        select(outbox_counts.c.status, outbox_counts.c.messages).where(
+            outbox_counts.c.batch_number == bindparam("batch_number")
+        )
+    )
 )
 
 
 def _count_notifications(connection: Connection, number: int, *, credited: int) -> dict[str, int]:
-    """Count a batch's direct messages by state, from an index: each credited payout has one; the rest is queued."""
+    """Count a batch's direct messages by state, from an index and from what was thinned: the rest is queued."""
     found = connection.execute(_SETTLED_NOTIFICATIONS, {"batch_number": number})
-    settled = {status: count for status, count in found}  # noqa: C416 -- dict() has no types here
-    return {**settled, NotificationStatus.QUEUED: max(credited - sum(settled.values()), 0)}
+    settled: Counter[str] = Counter()
+    for status, count in found:
+        settled[status] += count
+    return {**settled, NotificationStatus.QUEUED: max(credited - settled.total(), 0)}
 
 
 def failed_payouts(connection: Connection, number: int, *, limit: int) -> Iterable[PayoutFailure]:

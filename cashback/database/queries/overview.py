@@ -15,6 +15,7 @@ from cashback.database.tables import (
     is_open,
     is_settled,
     notifications,
+    outbox_counts,
     payout_batches,
     schedule_slots,
     wallet_transactions,
@@ -83,9 +84,7 @@ def overview(connection: Connection, *, now: datetime, min_payout_cents: int) ->
         **held_and_owed(connection, now),
         top_pending=_top_pending(connection, now),
         queued_messages=outbox.depth(connection),
-        settled_messages=_counted(
-            connection, select(notifications.c.status, func.count()).where(is_settled).group_by(notifications.c.status)
-        ),
+        settled_messages=_counted(connection, _settled_messages()),
         batches=_counted(connection, select(batch.status, func.count()).group_by(batch.status)),
         payouts=payouts,
         paid_cents=paid_cents,
@@ -96,6 +95,14 @@ def overview(connection: Connection, *, now: datetime, min_payout_cents: int) ->
         weeks=paid_by_week(connection, now),
         upkeep=upkeep(connection, now=now),
     )
+
+
+def _settled_messages() -> Select[Any]:
+    """Count the messages that are not queued, by state: those kept and those that were thinned to counts."""
+    kept = select(notifications.c.status, func.count().label("messages")).where(is_settled)
+    thinned = select(outbox_counts.c.status, outbox_counts.c.messages)
+    both = kept.group_by(notifications.c.status).union_all(thinned).subquery()
+    return select(both.c.status, func.sum(both.c.messages)).group_by(both.c.status)
 
 
 def _payouts(connection: Connection) -> tuple[dict[str, int], int]:

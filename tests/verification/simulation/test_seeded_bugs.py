@@ -307,7 +307,7 @@ SHOWN_BY: dict[Sabotage, int] = {
     knows_no_order: 1,
     pays_what_is_still_held: 7,
     leaves_batches_where_a_crash_left_them: 7,
-    notes_no_message_as_sent: 3,
+    notes_no_message_as_sent: 1,
     says_that_it_sent: 1,
     sends_nothing: 1,
     forgets_a_missed_slot: 1,
