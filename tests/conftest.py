@@ -377,7 +377,6 @@ async def frozen_time(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FrozenTi
 
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
-OWN_BOT, ANOTHER_BOT = "own bot", "another bot"
 ON_BOTH: Final = (
     "tests/cashback/background/test_lease",
     "tests/cashback/database/",
@@ -442,7 +441,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
     for item in items:
-        if item.nodeid.startswith(PROOFS) or {POSTGRESQL, ANOTHER_BOT} & _parameters(item):
+        if item.nodeid.startswith(PROOFS) or POSTGRESQL in _parameters(item):
             item.add_marker("proof")
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker("property")
