@@ -33,9 +33,11 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     literal_column,
+    not_,
     text,
 )
 
+from cashback.database.dialect import is_whole
 from cashback.domain.events import EventStatus
 from cashback.domain.model import (
     Absence,
@@ -918,6 +920,20 @@ unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
 """Whether a referral earned more than was paid; what may be paid now is asked in `referral_program/pending.py`."""
 
 overpaid = referrals.c.cashback_earned_cents < referrals.c.cashback_paid_cents
+
+LARGEST_CENTS: Final = 10**14
+"""A million million dollars. Sums of many thousands of such amounts fit 64 bits."""
+
+_LEAST, _NOTHING, _MOST = (literal_column(str(cents), BigInteger) for cents in (-LARGEST_CENTS, 0, LARGEST_CENTS))
+has_usable_amounts = and_(
+    is_whole(referrals.c.cashback_earned_cents),
+    is_whole(referrals.c.cashback_paid_cents),
+    referrals.c.cashback_earned_cents.between(_LEAST, _MOST),
+    referrals.c.cashback_paid_cents.between(_NOTHING, _MOST),
+)
+"""Whether a referral's amounts are whole cents. SQLite keeps any value in any column; NULL is not a whole number."""
+
+has_unusable_amounts = not_(has_usable_amounts)
 is_flagged = referrals.c.is_blacklisted != literal_column("0")
 is_waiting = and_(referral_purchases.c.referral_id.is_(None), referral_purchases.c.rate_ppm > literal_column("0"))
 """A purchase whose buyer had no referrer at that time."""
@@ -976,6 +992,8 @@ INDEXES: Final = (
     # Discovery and crediting cost what is pending, not what is stored.
     _index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, where=unpaid),
     _index("referrals_overpaid", referrals.c.referrer_user_id, where=overpaid),
+    # Another bot's rows that nobody can be paid by; a batch names their referrers.
+    _index("referrals_unusable", referrals.c.referrer_user_id, where=has_unusable_amounts),
     _index("referrals_held", referrals.c.cashback_held_until, where=referrals.c.cashback_held_until.is_not(None)),
     # The last of its table: of indexes that SQLite holds for equal it takes the youngest, and this one is small.
     _index("referrals_blacklisted", referrals.c.referrer_user_id, where=is_flagged),

@@ -14,6 +14,7 @@ from cashback.database.integrity import (
     audit_log_checks,
     decision_checks,
     delivery_checks,
+    event_checks,
     order_checks,
     reversal_checks,
     share_checks,
@@ -117,6 +118,7 @@ def _verify(connection: Connection) -> Verdict:
         *withdrawal_checks.CHECKS,
         *order_checks.CHECKS,
         *delivery_checks.CHECKS,
+        *event_checks.CHECKS,
     ):
         breaches += limited(check(connection))
     return _verdict(connection, breaches, elsewhere if shared else [])
