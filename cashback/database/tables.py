@@ -732,7 +732,7 @@ withdrawals = Table(
     Column("reference", Text),
     Column("reason", Text),
     Column("erased_at", Moment),
-    # The status of which the member was told last; a running bot sends what is missing.
+    # The status that the member was last informed of; a running bot sends what is missing.
     Column("told_status", Text),
     # The transaction that took the amount out of the wallet, and the one that returned it.
     Column("debit_id", BigInteger, ForeignKey("wallet_transactions.id"), nullable=False, unique=True),

@@ -1,4 +1,4 @@
-"""Reconciliation of what leaves: events are about what happened, and payouts are sent where their member said.
+"""Reconciliation of what leaves: events are about what happened, and payouts are sent where their member wants them.
 
 A shop issues vouchers by these events, so a forged one is worth money.
 """
@@ -71,7 +71,7 @@ def of_no_withdrawal(connection: Connection) -> Iterator[str]:
 
 
 def other_wishes(connection: Connection) -> Iterator[str]:
-    """Find auto-withdrawals that go elsewhere than their member said, or that no member asked for.
+    """Find auto-withdrawals that go elsewhere than their member wants, or that no member asked for.
 
     Entries of earlier programs have no digest of the destination.
     """
