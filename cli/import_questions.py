@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cashback.database.referral_program.intakes import twins_in_main
+from cashback.database.referral_program.intakes import is_new_shop, twins_in_main
 from cashback.database.referral_program.referrals import referrers_of
 from cashback.database.referral_program.waiting import buyer_waiting, is_anything_waiting
 from cashback.shops.answers import ALWAYS, Answers, UnansweredError
@@ -38,9 +38,11 @@ def ask_for_dates(
 
 def ask_for_twins(connection: Any, purchases: PurchaseFile, source: str, chunk_rows: int) -> None:  # noqa: ANN401 -- as above
     """Raise UnansweredError if a new shop's orders are in `main` with the same buyer and amount."""
+    if not is_new_shop(connection, source):
+        return
     for chunk in purchases.chunks(chunk_rows):
         orders = [(row.order_id, row.buyer_id, row.amount_cents) for row in chunk.rows]
-        twins = twins_in_main(connection, orders, source)
+        twins = twins_in_main(connection, orders)
         if twins:
             raise UnansweredError(
                 f"Order {twins[0]} of the new shop {source!r} is in main with the same buyer and amount: say"

@@ -169,8 +169,7 @@ class ImportRun:
             actor="cli",
         )
         bad = list(chunk.bad)
-        for number, answer in enumerate(answers):
-            purchase = chunk.rows[number]
+        for number, (purchase, answer) in enumerate(zip(chunk.rows, answers, strict=True)):
             if answer.outcome is PurchaseOutcome.CONFLICTING or answer.is_in_intake:
                 reason = f"order {purchase.order_id} is known with another buyer or amount"
                 if answer.is_in_intake:

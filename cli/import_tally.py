@@ -90,7 +90,11 @@ class Tally:
 
     def count(self, outcome: str, cents: int) -> None:
         """Count a purchase that ended in this way."""
-        self.outcomes.setdefault(outcome, Outcome()).add(cents)
+        counts = self.outcomes.get(outcome)
+        if counts is None:
+            counts = self.outcomes[outcome] = Outcome()
+        counts.rows += 1
+        counts.cents += cents
 
     @property
     def rows_taken(self) -> int:

@@ -100,12 +100,15 @@ def _add(settings: Settings, name: str, kind_name: str, *, as_json: bool) -> Non
         say_json({**facts, "config": {"shops": entry}, "steps": list(kind.steps)})
         return
     say(f"Connect {kind.title} as {name}:", "")
-    say(f"  address   {address}")
-    say(f"  secret    {shop_variable(name)}={invented or '(the secret that the shop shows)'}")
-    say(f'  config    "shops": {json.dumps(entry)}', "")
+    say(f"  address   {address}", "")
     for number, step in enumerate(kind.steps, start=1):
         say(f"{number}. {step}")
-    say(f"{len(kind.steps) + 1}. Write the secret into .env and the shop into config.local.json, and restart the bot.")
+    say(
+        f"{len(kind.steps) + 1}. Write the secret into .env and the shop into config.local.json, and restart the bot.",
+        "",
+    )
+    say(f"  secret    {shop_variable(name)}={invented or '(the secret that the shop shows)'}")
+    say(f'  config    "shops": {json.dumps(entry)}')
     if settings.dashboard.public_url is None:
         say("", "dashboard.public_url is not set: the address above is this machine's own, which no shop can reach.")
 

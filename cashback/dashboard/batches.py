@@ -175,8 +175,12 @@ class Batches:
             return Page(rows=rows, next_after=None)
         chosen = request.query.get("status", "")
         status = PayoutStatus(chosen) if chosen in list(PayoutStatus) else None
-        counts = {PayoutStatus.FAILED: report.failed, PayoutStatus.SKIPPED: report.skipped}
-        if status is not None and not counts.get(status, 1):
+        settled = {
+            PayoutStatus.CREDITED: report.users_paid,
+            PayoutStatus.FAILED: report.failed,
+            PayoutStatus.SKIPPED: report.skipped,
+        }
+        if status is not None and not settled.get(status, report.users_planned - sum(settled.values())):
             return Page(rows=[], next_after=None)
         return await self._database.read(
             payout_pages.payouts_page,

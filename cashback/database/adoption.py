@@ -13,8 +13,15 @@ from sqlalchemy.schema import CreateColumn, CreateTable
 from cashback.database import origins
 from cashback.database.currencies import DOLLARS
 from cashback.database.guards import create_guards
-from cashback.database.referral_program.unusable_rows import has_usable_amounts
-from cashback.database.tables import INDEXES, cashback_origin, metadata, referrals, users, wallet_transactions
+from cashback.database.tables import (
+    INDEXES,
+    cashback_origin,
+    has_usable_amounts,
+    metadata,
+    referrals,
+    users,
+    wallet_transactions,
+)
 from cashback.domain.errors import DatabaseUnavailableError
 
 NEEDED: Final = {

@@ -386,7 +386,7 @@ def missing_refusals(connection: Connection, wanted: Mapping[str, tuple[str, str
 
 
 def _refuses(trigger: Row[Any] | None, refusal: str) -> bool:
-    """Tell whether a trigger of PostgreSQL's is enabled and refuses with this text."""
+    """Return whether a trigger of PostgreSQL's is enabled and refuses with this text."""
     if trigger is None or trigger.enabled != "O" or "('{}')".format(refusal.replace("'", "''")) not in trigger.made:
         return False
     return "RAISE EXCEPTION '%', TG_ARGV[0]" in trigger.prosrc

@@ -41,7 +41,7 @@ RETRIED: Final = "webhook_delivery_retried"
 
 
 def put_in_force(connection: Connection, wanted: Mapping[str, Sequence[Event]], *, now: datetime) -> None:
-    """Record who gets which events from now on. What waits for a webhook that is not named any more has failed."""
+    """Record which webhooks get which events from now on. What waits for one that is not named any more has failed."""
     known = {row.name: row.events for row in connection.execute(select(webhooks))}
     chosen = {name: " ".join(sorted(events)) for name, events in wanted.items()}
     if known == chosen:

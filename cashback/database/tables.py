@@ -33,9 +33,11 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     literal_column,
+    not_,
     text,
 )
 
+from cashback.database.dialect import is_whole
 from cashback.domain.events import EventStatus
 from cashback.domain.model import (
     Absence,
@@ -75,6 +77,15 @@ def _as_text(value: datetime | None) -> str | None:
     return None if value is None else _in_utc(value).isoformat(" ", "microseconds")[:LENGTH_WITHOUT_ZONE]
 
 
+@lru_cache(maxsize=1024)
+def _from_text(value: str | None) -> datetime | None:
+    """Read a moment; rows that one transaction wrote share theirs."""
+    if value is None:
+        return None
+    moment = datetime.fromisoformat(value)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware UTC datetime, kept as text `YYYY-MM-DD HH:MM:SS.ffffff` in SQLite. A naive one is an error."""
 
@@ -88,6 +99,10 @@ class Moment(TypeDecorator[datetime]):
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
         """For SQLite write the text at once: SQLAlchemy's own way costs an import a tenth of its time."""
         return _as_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """From SQLite read the text at once, for the same reason."""
+        return _from_text if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give every moment its time zone back."""
@@ -717,7 +732,7 @@ withdrawals = Table(
     Column("reference", Text),
     Column("reason", Text),
     Column("erased_at", Moment),
-    # The status of which the member was told last; a running bot sends what is missing.
+    # The status that the member was last informed of; a running bot sends what is missing.
     Column("told_status", Text),
     # The transaction that took the amount out of the wallet, and the one that returned it.
     Column("debit_id", BigInteger, ForeignKey("wallet_transactions.id"), nullable=False, unique=True),
@@ -918,6 +933,20 @@ unpaid = referrals.c.cashback_earned_cents > referrals.c.cashback_paid_cents
 """Whether a referral earned more than was paid; what may be paid now is asked in `referral_program/pending.py`."""
 
 overpaid = referrals.c.cashback_earned_cents < referrals.c.cashback_paid_cents
+
+LARGEST_CENTS: Final = 10**14
+"""A million million dollars. Sums of many thousands of such amounts fit 64 bits."""
+
+_LEAST, _NOTHING, _MOST = (literal_column(str(cents), BigInteger) for cents in (-LARGEST_CENTS, 0, LARGEST_CENTS))
+has_usable_amounts = and_(
+    is_whole(referrals.c.cashback_earned_cents),
+    is_whole(referrals.c.cashback_paid_cents),
+    referrals.c.cashback_earned_cents.between(_LEAST, _MOST),
+    referrals.c.cashback_paid_cents.between(_NOTHING, _MOST),
+)
+"""Whether a referral's amounts are whole cents. SQLite keeps any value in any column; NULL is not a whole number."""
+
+has_unusable_amounts = not_(has_usable_amounts)
 is_flagged = referrals.c.is_blacklisted != literal_column("0")
 is_waiting = and_(referral_purchases.c.referral_id.is_(None), referral_purchases.c.rate_ppm > literal_column("0"))
 """A purchase whose buyer had no referrer at that time."""
@@ -976,6 +1005,8 @@ INDEXES: Final = (
     # Discovery and crediting cost what is pending, not what is stored.
     _index("referrals_pending", referrals.c.referrer_user_id, referrals.c.id, where=unpaid),
     _index("referrals_overpaid", referrals.c.referrer_user_id, where=overpaid),
+    # Another bot's rows that nobody can be paid by; a batch names their referrers.
+    _index("referrals_unusable", referrals.c.referrer_user_id, where=has_unusable_amounts),
     _index("referrals_held", referrals.c.cashback_held_until, where=referrals.c.cashback_held_until.is_not(None)),
     # The last of its table: of indexes that SQLite holds for equal it takes the youngest, and this one is small.
     _index("referrals_blacklisted", referrals.c.referrer_user_id, where=is_flagged),

@@ -33,7 +33,7 @@ class EventDispatcher:
                 tasks.start_soon(self._deliver_all, name, name=f"webhook {name}")
 
     async def put_in_force(self) -> None:
-        """Record who gets which events; tried again until the ledger takes it."""
+        """Record which webhooks get which events; tried again until the ledger takes it."""
         wanted = {name: target.events for name, target in self._targets.items()}
         while True:
             try:

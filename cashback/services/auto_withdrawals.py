@@ -1,10 +1,11 @@
 """Auto-withdrawals: members switch them on, and the process that pays sends their payouts."""
 
 from cashback.database.wallets import auto_withdrawals, withdrawals
-from cashback.domain.errors import StaleBatchError, WithdrawalRefusedError
+from cashback.domain.errors import CashbackError, StaleBatchError, WithdrawalRefusedError
 from cashback.domain.languages import tr
 from cashback.domain.withdrawals import AutoWithdrawal, Withdrawal
 from cashback.services.actors import Actor, Source
+from cashback.services.destinations import UNREADABLE
 from cashback.services.wallets import Wallets
 
 
@@ -69,7 +70,14 @@ class AutoWithdrawals(Wallets):
         waiting = await self._database.read(withdrawals.open_of, wish.user_id)
         if waiting is None or waiting.method != wish.method:
             return None
-        return waiting.version if self._clear(waiting.destination) == self._clear(wish.destination) else None
+        return waiting.version if self._is_one_place(waiting.destination, wish.destination) else None
 
-    def _clear(self, destination: str | None) -> str | None:
-        return None if destination is None else self._destinations.decrypt(destination)
+    def _is_one_place(self, one: str | None, other: str | None) -> bool:
+        """Return whether two destinations are the same. What cannot be read may be anything, so it never is."""
+        if one is None or other is None:
+            return one is other
+        try:
+            places = {self._destinations.decrypt(one), self._destinations.decrypt(other)}
+        except CashbackError:
+            return False
+        return len(places) == 1 and UNREADABLE not in places

@@ -90,7 +90,7 @@ class Proposals(Service):
             raise NotAllowedError(message)
 
     async def is_waiting(self, batch_number: int) -> bool:
-        """Tell whether a batch waits for a second admin."""
+        """Return whether a batch waits for a second admin."""
         report = await self._database.read(batches.report, batch_number, failures=0)
         return report.first_approved_by is not None and report.approved_by is None
 

@@ -86,7 +86,7 @@ class Setup(Schedule):
             raise CashbackError(wrong)
         is_changed = wanted.role_ids.admin != self._settings.role_ids.admin
         if is_changed and self._settings.referral_settings.approval_threshold_cents is not None:
-            # One admin must not choose who the second one is.
+            # One admin must not choose the second one.
             raise CashbackError(
                 "Large batches need two admins, so the admin role is changed with `cashback setup` on the bot's machine"
                 " only."

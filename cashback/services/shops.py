@@ -114,7 +114,7 @@ class Shops(Service):
         return listed[0], await self._database.write(deliveries.try_again, listed[0], terms, now=now)
 
     async def claim_order(self, member_id: int, number: str) -> bool:
-        """Make a waiting purchase a member's; return whether there was one. The member must not be told.
+        """Make a waiting purchase a member's; return whether there was one. The member must not learn of it.
 
         Raises ClaimsExhaustedError.
         """
@@ -131,7 +131,7 @@ class Shops(Service):
     async def link_email(self, member_id: int, email: str, number: str) -> bool:
         """Link an e-mail that the member proves with a waiting order's number; return whether it did.
 
-        The member must not be told. Raises ClaimsExhaustedError, and CashbackError if no key for e-mails is set.
+        The member must not learn of it. Raises ClaimsExhaustedError, and CashbackError if no key for e-mails is set.
         """
         found = await self._database.write(
             buyers.link_email,
@@ -155,7 +155,7 @@ class Shops(Service):
         return buyers.ClaimTerms(holding_days=terms.holding_days, dates=terms.earning_dates)
 
     async def spread_links(self) -> list[buyers.SpreadLink]:
-        """List the members under whose ids purchases came from several e-mails."""
+        """List the members with purchases under their ids from several e-mails."""
         return await self._database.read(buyers.spread_links, limit=MOST_LISTED)
 
 

@@ -52,7 +52,7 @@ class TakenBack:
 
 @dataclass(slots=True)
 class ShopOrders:
-    """What the rows of a file say, by order."""
+    """What the rows of a file contain, by order."""
 
     orders: dict[str, ShopOrder] = field(default_factory=dict)
     taken_back: list[TakenBack] = field(default_factory=list)

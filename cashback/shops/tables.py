@@ -30,7 +30,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A file whose text and header can be read.
+    """A file with a text and a header that can be read.
 
     `columns` are the header's names in lower case, `rows` opens the file anew and yields each row with its line: the
     cells, as many as columns, or what is wrong with the row.

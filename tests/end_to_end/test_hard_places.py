@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 
 BOT = [sys.executable, str(ROOT / "bot.py")]
 STOP_SECONDS = 10
+FEW_DESCRIPTORS = 22
 
 
 def ready(town: DiscordFixture, folder: Path) -> dict[str, str]:
@@ -98,6 +99,48 @@ async def test_payment_with_closed_standard_streams_pays_and_exits_with_0(
     done = await anyio.run_process(shell, cwd=tmp_path, env=where, check=False)
     assert done.returncode == 0, done.stderr
     assert town.till.balance(bob.id) == 2500
+
+
+async def test_payment_whose_reader_has_gone_pays_nothing_and_the_next_one_pays_once(
+    town: DiscordFixture, tmp_path: Path
+) -> None:
+    bob = await town.referrer("Bob", 2500)
+    where = ready(town, tmp_path)
+    pay = [sys.executable, "-m", "cli", "pay", "--yes"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = await anyio.run_process(pay, cwd=tmp_path, env=where, stdout=writing, check=False)
+    finally:
+        os.close(writing)
+    # Nobody saw the summary.
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert town.till.balance(bob.id) == 0
+    done = await anyio.run_process(pay, cwd=tmp_path, env=where, check=False)
+    assert done.returncode == 0, done.stderr
+    assert town.till.balance(bob.id) == 2500
+
+
+async def test_bot_with_few_descriptors_pays_and_notifies(town: DiscordFixture, tmp_path: Path) -> None:
+    people = [await town.referrer(f"Member {number}", 100) for number in range(20)]
+    where = ready(town, tmp_path)
+    shell = ["sh", "-c", f'ulimit -n {FEW_DESCRIPTORS} && exec "$@"', "sh", *BOT]
+    with (tmp_path / "bot.log").open("ab") as log:
+        async with await anyio.open_process(shell, cwd=tmp_path, env=where, stdout=None, stderr=log) as process:
+            try:
+                await town.sandbox.wait_connected(1, 60)
+                summary = await town.ask()
+                await town.press(summary, "Confirm")
+                await town.shows(summary, COMPLETE)
+                await until(lambda: all(town.sandbox.direct_messages(each.id) for each in people), seconds=30)
+                process.send_signal(signal.SIGTERM)
+                with anyio.fail_after(STOP_SECONDS):
+                    assert await process.wait() == 0
+            finally:
+                if process.returncode is None:
+                    process.kill()
+    assert [len(town.sandbox.direct_messages(each.id)) for each in people] == [1] * 20
+    assert [town.till.balance(each.id) for each in people] == [100] * 20
 
 
 def receives_stop_signals(process_id: int) -> bool:

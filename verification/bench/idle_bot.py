@@ -22,6 +22,7 @@ from sandbox import Sandbox
 ROUNDS: Final = 5
 IDLE_SECONDS: Final = 5
 """By then all tasks have had their first turn."""
+LONGEST_SECONDS: Final = 120
 COMMAND: Final = Path(sys.executable).with_name("cashback")
 MB: Final = 1e6
 KIB: Final = 1024
@@ -75,7 +76,7 @@ async def start(folder: Path, settings: dict[str, object]) -> Idle:
         }
         began = time.perf_counter()
         async with await anyio.open_process([COMMAND, "bot"], env=environment, stdout=None, stderr=None) as process:
-            await sandbox.wait_connected()
+            await sandbox.wait_connected(timeout_seconds=LONGEST_SECONDS)
             seconds, cpu_seconds = time.perf_counter() - began, _cpu_seconds(process.pid)
             await anyio.sleep(IDLE_SECONDS)
             idle_cpu_seconds = _cpu_seconds(process.pid)

@@ -22,16 +22,34 @@ PASS: Final = (
     ("users", "discord_id, wallet_balance_cents", "discord_id"),
     (
         "referrals",
-        "referrer_user_id, cashback_earned_cents, cashback_paid_cents, cashback_paid_elsewhere_cents",
-        "referrer_user_id",
+        (
+            "id, referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents,"
+            " cashback_carry_ppm, cashback_paid_cents, cashback_paid_elsewhere_cents, cashback_forfeited_cents,"
+            " cashback_held_until"
+        ),
+        "id",
     ),
-    ("cashback_referral_purchases", "order_id, referral_id, amount_cents, refunded_cents, rate_ppm", "order_id"),
+    (
+        "cashback_referral_purchases",
+        (
+            "source, order_id, buyer_id, referral_id, amount_cents, refunded_cents, rate_ppm, payable_at,"
+            " intake_number, correction_number"
+        ),
+        "source, order_id",
+    ),
     (
         "wallet_transactions",
-        "user_discord_id, id, amount_cents, balance_after_cents, transaction_type, cashback_payout_batch_number",
+        (
+            "user_discord_id, id, amount_cents, balance_after_cents, transaction_type, created_at,"
+            " cashback_payout_batch_number"
+        ),
         "user_discord_id, id",
     ),
-    ("cashback_payouts", "batch_number, referrer_id, status, approved_cents, paid_cents", "batch_number, referrer_id"),
+    (
+        "cashback_payouts",
+        "batch_number, referrer_id, status, approved_cents, paid_cents, settled_at",
+        "batch_number, referrer_id",
+    ),
     (
         "cashback_payout_shares",
         "batch_number, referrer_id, referral_id, payable_cents, paid_cents, returned_cents",

@@ -9,6 +9,7 @@ finds are listed with the reason, and are in the threat model.
 from typing import Final
 
 from verification.tampering.delivery_catalogue import DELIVERY_EDITS
+from verification.tampering.event_catalogue import EVENT_EDITS, EVENTS_NOT_FOUND
 from verification.tampering.order_catalogue import ORDER_EDITS
 from verification.tampering.wallet_catalogue import WALLET_EDITS
 
@@ -249,6 +250,7 @@ EDITS: Final[dict[str, str]] = {
     **WALLET_EDITS,
     **DELIVERY_EDITS,
     **ORDER_EDITS,
+    **EVENT_EDITS,
 }
 """By what is edited: statements that both databases take."""
 
@@ -285,5 +287,5 @@ OF_GUARDS: Final[dict[str, str]] = {
 """Edits of a file's guards themselves, which nobody puts back."""
 
 
-NOT_FOUND: Final[dict[str, str]] = {}
+NOT_FOUND: Final[dict[str, str]] = {**EVENTS_NOT_FOUND}
 """Edits that nothing finds, each with the reason."""

@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from cashback.database import Database
+from cashback.database import Database, events
 from cashback.database.payouts import approvals, batches, crediting, proposals, reversals, runs
+from cashback.database.queries import member_names
 from cashback.database.referral_program import (
     blacklist,
     corrections,
@@ -15,10 +16,12 @@ from cashback.database.referral_program import (
     shop_refunds,
     unmatched,
 )
+from cashback.database.referral_program.preferences import note_language
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.database.referral_program.unmatched import UnmatchedPurchase
-from cashback.database.wallets import adjustments, decisions, withdrawals
+from cashback.database.wallets import adjustments, auto_withdrawals, decisions, withdrawals
+from cashback.domain.events import Event
 from cashback.domain.model import BatchLimits, ChunkDiscovered, Selection
 from verification.tampering.delivery_story import deliver
 
@@ -32,6 +35,7 @@ BUYER: Final = 100
 
 async def tell(database: Database) -> None:
     """Write the story into an empty ledger."""
+    await database.write(events.put_in_force, {"shop": tuple(Event)}, now=NOW)
     people = [(person, BUYER + person) for person in PEOPLE]
     await database.write(referrals.create_referrals, people, NOW)
     await _buy(database, "a", holding_days=0)
@@ -50,6 +54,16 @@ async def tell(database: Database) -> None:
     await _withdraw(database)
     await deliver(database, BUYER + 1, NOW)
     await _correct_orders(database)
+    await _send_each_time(database)
+
+
+async def _send_each_time(database: Database) -> None:
+    """Send a member's payouts each time, and add to an open request; know a member's name and language."""
+    await database.write(auto_withdrawals.switch_on, 3, "bank", "encrypted-3", actor="discord:3", now=NOW)
+    waiting = await database.read(withdrawals.find, 5)
+    await database.write(withdrawals.add, waiting, 5, actor=auto_withdrawals.ACTOR, now=NOW)
+    await database.write(note_language, 3, "de")
+    await database.write(member_names.keep, 3, "name", now=NOW)
 
 
 async def _withdraw(database: Database) -> None:

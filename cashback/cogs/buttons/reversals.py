@@ -73,7 +73,7 @@ class ReversalButton(
 
 
 async def _notify_members(reversal: Reversal, services: ButtonServices) -> None:
-    """Send notes to the members whose payouts were reversed, except to those who switched messages off."""
+    """Send notes to the members of reversed payouts, except to those that switched messages off."""
     reversed_payouts = await services.database.read(members.told_of_reversal, reversal.number, limit=MEMBERS_NOTIFIED)
     for user_id, cents in reversed_payouts:
         write = partial(member_notes.reversed_payout, cents, reversal.batch_id, reversal.reason)
@@ -119,7 +119,7 @@ def show(reversal: Reversal) -> discord.Embed:
 
 
 def _audit_line(reversal: Reversal) -> str:
-    """Return the line for the audit channel: what was reversed, and the admins who approved it."""
+    """Return the line for the audit channel: what was reversed, and the admins that approved it."""
     by = " and ".join(each for each in (reversal.first_approved_by, reversal.approved_by) if each is not None)
     payees = (
         f"Member {reversal.referrer_id}" if reversal.referrer_id else embeds.counted(reversal.planned_count, "user")

@@ -25,7 +25,7 @@ class SessionStarts:
         self._reset_seconds = 0.0
 
     def note(self, limit: "discord.types.gateway.SessionStartLimit") -> None:
-        """Note what Discord says."""
+        """Note what Discord reports."""
         self._left, self._reset_seconds = limit["remaining"], limit["reset_after"] / 1000
 
     def spend(self) -> None:

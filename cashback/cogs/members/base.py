@@ -72,7 +72,7 @@ class MemberCog(OwnCog):
     async def cog_app_command_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError
     ) -> None:
-        """Answer a command whose arguments cannot be read."""
+        """Answer a command with arguments that cannot be read."""
         await answer_interaction_error(interaction, error)
 
 

@@ -1,4 +1,4 @@
-"""Sends payouts on for members that wish it, tells them what became of their withdrawals, erases old destinations."""
+"""Sends payouts on for members that wish it, informs them of their withdrawals, erases old destinations."""
 
 import logging
 from functools import partial
@@ -37,7 +37,7 @@ class WithdrawalNotes:
             await anyio.sleep(POLL_SECONDS)
 
     async def send_due(self) -> None:
-        """Send payouts on, queue a note for each status that a member was not told about, and erase what is due."""
+        """Send payouts on, queue a note for each status that a member was not informed of, and erase what is due."""
         await self._service.send_new_payouts()
         for each in await self._database.read(withdrawals.untold, limit=AT_ONCE):
             await self._database.write(withdrawals.mark_told, each.number, each.status)

@@ -60,7 +60,7 @@ def _unmasked(text: str) -> str:
 
 
 def mention(user_id: int) -> str:
-    """Return the mention of a user, who may have left the server."""
+    """Return the mention of a user, also of one that has left the server."""
     return f"<@{user_id}>"
 
 

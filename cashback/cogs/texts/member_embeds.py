@@ -62,7 +62,7 @@ class ProgramTerms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All facts about one member. `referrer_id` is the member who invited them."""
+    """All facts about one member. `referrer_id` is the member that invited them."""
 
     account: MemberAccount
     payouts: Sequence[PastPayout]

@@ -111,7 +111,7 @@ def withdrawal(shown: Withdrawal) -> discord.Embed:
 
 
 def note(shown: Withdrawal) -> discord.Embed:
-    """Tell the member what became of a withdrawal."""
+    """Inform the member of what became of a withdrawal."""
     title = tr(STATES[shown.status])
     return discord.Embed(title=title, description="\n".join(_note(shown)), colour=COLOURS[shown.status])
 

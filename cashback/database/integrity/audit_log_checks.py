@@ -37,7 +37,7 @@ FINISHED: Final = (BatchStatus.COMPLETED, BatchStatus.COMPLETED_WITH_FAILURES, B
 
 
 def wrong_batches(connection: Connection, number: int | None = None) -> Iterator[str]:
-    """Find batches whose approval or result differs from the audit log.
+    """Find batches with another approval or result than in the audit log.
 
     Checks all batches, or only one.
     """
@@ -84,7 +84,7 @@ def _told_of(entries: dict[int, dict[str, Any]], number: int, names: tuple[str, 
 
 @finds("transaction {id} moves money of {user_discord_id} without a wallet")
 def missing_wallets() -> Select[Any]:
-    """Find transactions whose owner has no row."""
+    """Find transactions of owners without a row."""
     moves = wallet_transactions.c
     return select(moves.id, moves.user_discord_id).where(
         not_(exists().where(users.c.discord_id == moves.user_discord_id))
@@ -93,7 +93,7 @@ def missing_wallets() -> Select[Any]:
 
 @finds("referral {id} spent {spent} and earned {earned} cents, its purchases make {made_spend} and {made_cents}")
 def unexplained_earnings() -> Select[Any]:
-    """Find referrals whose spending or earnings differ from their purchases, to the millionth.
+    """Find referrals with other spending or earnings than their purchases make, to the millionth.
 
     The referrals' values, negated, and the purchases' values form one list, which is grouped once: correct ones sum to
     zero. Whole cents and millionths are summed apart: the product of a large purchase and its rate nearly fills 63

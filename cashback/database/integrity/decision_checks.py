@@ -44,7 +44,7 @@ Entries = dict[str, Any]
 
 
 def wrong_states(connection: Connection) -> Iterator[str]:
-    """Find batches whose state, people or moments are not those of the audit log's entries about them."""
+    """Find batches with another state, other people or other moments than the audit log's entries about them."""
     history = _by_batch(connection)
     for batch in connection.execute(select(payout_batches).order_by(payout_batches.c.number)).all():
         entries = history.get(batch.number, [])
@@ -97,7 +97,7 @@ def _wrong_people(batch: Any, told: dict[str, Entries]) -> Iterator[str]:  # noq
 
 
 def wrong_plans(connection: Connection) -> Iterator[str]:
-    """Find batches that may still pay and whose plan is not the one that was proposed."""
+    """Find batches that may still pay and have another plan than was proposed."""
     may_pay = or_(is_open, has_failures, payout_batches.c.status == BatchStatus.STOPPED)
     for number in connection.scalars(select(payout_batches.c.number).where(may_pay)).all():
         if not fingerprints.is_as_proposed(connection, number):
@@ -173,7 +173,7 @@ _PLANNED: Final = ("referrer_id", "reason", "users", "total_cents")
 
 
 def wrong_blacklist(connection: Connection) -> Iterator[str]:
-    """Find members who are blacklisted, or are not, otherwise than the audit log's last entry about them says."""
+    """Find members that are blacklisted, or are not, against the audit log's last entry about them."""
     query = select(audit_log).where(audit_log.c.action.in_(["blacklisted", "unblacklisted"])).order_by(audit_log.c.id)
     last: dict[int, Any] = {json.loads(row.details)["user_id"]: row for row in connection.execute(query)}
     listed = {row.user_id: row for row in connection.execute(select(referral_blacklist))}

@@ -65,7 +65,7 @@ def facts_without_intake() -> Select[Any]:
 
 
 def other_contents(connection: Connection) -> Iterator[str]:
-    """Find deliveries whose kept contents differ from the purchases and facts that they brought."""
+    """Find deliveries with other kept contents than the purchases and facts that they brought."""
     query = select(_DELIVERED.number, _DELIVERED.shop, _DELIVERED.intake_number, _DELIVERED.events)
     changed = query.where(_DELIVERED.events.is_not(None), _DELIVERED.intake_number.is_not(None))
     for row in connection.execute(changed.order_by(_DELIVERED.number)).all():

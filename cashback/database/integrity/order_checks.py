@@ -72,7 +72,7 @@ def applied_to_nothing() -> Select[Any]:
 
 @finds("import {number} brought {cents} cents, its orders make {made}")
 def wrong_imports() -> Select[Any]:
-    """Find imports and commands whose cents differ from those of their orders; what brought none is of refunds."""
+    """Find imports and commands with other cents than their orders; what brought none is of refunds."""
     # An order that waited is counted by the row that the import brought, also if its purchase came with another.
     waited = exists().where(
         _WAITED.source == _BOUGHT.source,

@@ -14,6 +14,7 @@ from cashback.database.integrity import (
     audit_log_checks,
     decision_checks,
     delivery_checks,
+    event_checks,
     order_checks,
     reversal_checks,
     share_checks,
@@ -117,6 +118,7 @@ def _verify(connection: Connection) -> Verdict:
         *withdrawal_checks.CHECKS,
         *order_checks.CHECKS,
         *delivery_checks.CHECKS,
+        *event_checks.CHECKS,
     ):
         breaches += limited(check(connection))
     return _verdict(connection, breaches, elsewhere if shared else [])
@@ -203,7 +205,7 @@ def _balances_without_transaction() -> Select[Any]:
 
 @finds("transaction {id} of {user_discord_id} records a balance of {balance_after_cents}, those up to it make {cents}")
 def _broken_balances() -> Select[Any]:
-    """Find transactions whose balance does not follow from the user's one before."""
+    """Find transactions with a balance that does not follow from the user's one before."""
     moves = wallet_transactions.c
     before = func.lag(moves.balance_after_cents, 1, 0).over(partition_by=moves.user_discord_id, order_by=moves.id)
     steps = select(
@@ -237,7 +239,7 @@ def _foreign_transactions() -> Select[Any]:
     "payout of batch {batch_number} to {referrer_id} paid {paid_cents} cents, its transaction moves {amount_cents}",
 )
 def _payouts_without_transaction() -> Select[Any]:
-    """Find credited payouts whose transaction is missing or moves another amount."""
+    """Find credited payouts without a transaction, or with one of another amount."""
     return (
         select(payouts.c.batch_number, payouts.c.referrer_id, payouts.c.paid_cents, wallet_transactions.c.amount_cents)
         .join_from(payouts, wallet_transactions, SAME_PAYOUT, isouter=True)
@@ -284,7 +286,7 @@ def _overpaid_referrals() -> Select[Any]:
 
 @finds(ORDER)
 def _wrong_refund_sums() -> Select[Any]:
-    """Find orders whose refunded amount differs from the sum of their refunds."""
+    """Find orders with another refunded amount than the sum of their refunds."""
     of_order = (
         select(func.sum(referral_refunds.c.amount_cents))
         .where(
@@ -341,7 +343,7 @@ def _released_early() -> Select[Any]:
 
 
 def _wrong_batch_totals(connection: Connection, number: int | None = None) -> Iterator[str]:
-    """Find batches whose stored totals differ from their payouts."""
+    """Find batches with other stored totals than their payouts make."""
     for row in connection.execute(_totals(of_batch=number is not None), {"number": number}):
         planned = row[1:3] == row[7:9]
         settled = row[3:7] == row[9:13] or row.status not in audit_log_checks.FINISHED
@@ -390,7 +392,7 @@ def _totals(*, of_batch: bool) -> Select[Any]:
 
 @finds_in(payouts.c.batch_number, "payout of batch {batch_number} to {referrer_id} has no direct message queued")
 def _missing_notifications() -> Select[Any]:
-    """Find credited payouts whose direct message was never queued."""
+    """Find credited payouts without a direct message in the outbox."""
     its_message = and_(
         notifications.c.batch_number == payouts.c.batch_number, notifications.c.user_id == payouts.c.referrer_id
     )

@@ -39,7 +39,7 @@ def wrong_reversals() -> Select[Any]:
 
 @finds("transaction {id} takes cashback back from {user_discord_id} without a reversal")
 def transactions_without_reversal() -> Select[Any]:
-    """Find transactions that take back what no reversal tells of."""
+    """Find transactions that take back what no reversal names."""
     moves = wallet_transactions.c
     return select(moves.id, moves.user_discord_id).where(
         moves.transaction_type == TRANSACTION_TYPE,
@@ -49,7 +49,7 @@ def transactions_without_reversal() -> Select[Any]:
 
 @finds("reversal {number} stores totals that what it took back does not make")
 def wrong_reversal_totals() -> Select[Any]:
-    """Find reversals whose stored totals do not add up to what they took back."""
+    """Find reversals with other stored totals than they took back."""
     taken = payout_reversals.c
     sums = (
         select(

@@ -43,7 +43,7 @@ def _marked_otherwise() -> Select[Any]:
 
 @finds("order {order_id} is of buyer {buyer_id}, its referral {referral_id} is of another member")
 def purchases_of_others() -> Select[Any]:
-    """Find purchases whose referral is not their buyer's."""
+    """Find purchases of another referral than their buyer's."""
     bought = referral_purchases.c
     return (
         select(bought.order_id, bought.buyer_id, bought.referral_id)
@@ -69,7 +69,7 @@ def repointed() -> Select[Any]:
     " {paid} and {returned}",
 )
 def wrong_shares() -> Select[Any]:
-    """Find payouts whose shares do not add up to what they paid, and to what a reversal took back of it."""
+    """Find payouts with shares that do not add up to what they paid, and to what a reversal took back of it."""
     share = payout_shares.c
     sums = (
         select(

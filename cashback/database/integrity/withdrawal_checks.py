@@ -29,7 +29,7 @@ ENTRIES: Final = {
 
 @finds("withdrawal {number} of {user_id} is {amount_cents} cents, the transaction of its request differs")
 def wrong_debits() -> Select[Any]:
-    """Find requests whose amount did not leave the wallet."""
+    """Find requests for amounts that did not leave the wallet."""
     asked, moves = withdrawals.c, wallet_transactions.c
     sums = select(func.coalesce(func.sum(withdrawal_additions.c.amount_cents), 0))
     added = sums.where(withdrawal_additions.c.number == asked.number).correlate(withdrawals)
@@ -49,7 +49,7 @@ def wrong_debits() -> Select[Any]:
 
 @finds("withdrawal {number} was raised by {amount_cents} cents, the transaction {debit_id} of that differs")
 def wrong_additions() -> Select[Any]:
-    """Find additions to requests whose amount did not leave the wallet."""
+    """Find additions to requests that did not leave the wallet."""
     added, asked, moves = withdrawal_additions.c, withdrawals.c, wallet_transactions.c
     return (
         select(added.number, added.amount_cents, added.debit_id)
@@ -71,7 +71,7 @@ def wrong_additions() -> Select[Any]:
     "withdrawal {number} of {user_id} is {status}, what was returned to the wallet differs from {amount_cents} cents"
 )
 def wrong_returns() -> Select[Any]:
-    """Find declined or cancelled requests whose amount did not return, and others whose amount did."""
+    """Find declined or cancelled requests that did not return to the wallet, and others that did."""
     asked, moves = withdrawals.c, wallet_transactions.c
     returns = asked.status.in_([WithdrawalStatus.DECLINED, WithdrawalStatus.CANCELLED])
     differs = or_(

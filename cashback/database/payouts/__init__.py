@@ -1,1 +1,1 @@
-"""Batches and their payouts: from the plan to the credit, and what is told about it."""
+"""Batches and their payouts: from the plan to the credit, and the messages about it."""

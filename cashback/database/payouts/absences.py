@@ -1,4 +1,4 @@
-"""Members who left the server, and Discord accounts that are gone. Their cashback stays; a batch may leave them out."""
+"""Members that left the server, and Discord accounts that are gone. Their cashback stays; a batch may exclude them."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Fingerprints of a batch's payouts: one digest over who gets what, kept in the audit log and so in its chain.
+"""Fingerprints of a batch's payouts: a digest of payees and cents, kept in the audit log and so in its chain.
 
 Sums find one changed row; a fingerprint also finds two that were changed against each other. The one in the
 proposal's entry stands for what was shown, the one in the approval's for who gets what, the one in the end's for what
@@ -51,7 +51,7 @@ SHOWN_LETTERS: Final = 16
 
 
 def of_plan(connection: Connection, number: int) -> str:
-    """Digest a batch's plan: who gets what, and of which referrals.
+    """Digest a batch's plan: the payees, their cents, and of which referrals.
 
     A column is joined at a time: joining the columns of each row first would take four times as long.
     """

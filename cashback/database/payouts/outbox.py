@@ -171,7 +171,7 @@ def depth(connection: Connection) -> int:
 
 
 def count_failed(connection: Connection) -> int:
-    """Count the messages whose attempts are used up."""
+    """Count the messages without attempts left."""
     failed = notifications.c.status == NotificationStatus.FAILED
     return connection.scalars(select(func.count()).select_from(notifications).where(is_settled, failed)).one()
 

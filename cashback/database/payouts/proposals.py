@@ -194,7 +194,7 @@ _OVERDUE: Final = select(payout_batches.c.number).where(
 
 
 def expire(connection: Connection, *, now: datetime) -> list[int]:
-    """Move every proposed batch whose deadline has passed to expired; return their numbers."""
+    """Move every proposed batch past its deadline to expired; return their numbers."""
     overdue = connection.scalars(_OVERDUE, {"now": now}).all()
     return [n for n in overdue if _end_proposal(connection, n, BatchStatus.EXPIRED, actor="system", now=now)]
 

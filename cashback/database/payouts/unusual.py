@@ -12,7 +12,7 @@ from cashback.domain.snowflakes import id_at
 
 BATCHES_COMPARED = 8
 FEWEST_COMPARED = 3
-"""The median of fewer batches says nothing."""
+"""The median of fewer batches means nothing."""
 
 FEWEST_SHARING = 3
 """Of two, one always has half."""

@@ -69,7 +69,7 @@ def avatar(connection: Connection, user_id: int) -> str | None:
 
 
 def begins_with(connection: Connection, text: str, *, limit: int) -> list[int]:
-    """List the members whose names begin with a text, in the order of the names."""
+    """List the members with names that begin with a text, in the order of the names."""
     wanted = text.lower().removeprefix("@")
     name = member_names.c.searched_name
     query = select(member_names.c.user_id).where(name >= wanted, name < wanted + _LAST_LETTER)

@@ -10,7 +10,8 @@ from cashback.database.queries.browsing import Page
 from cashback.database.tables import is_not_paid, payouts
 from cashback.domain.model import PayoutStatus
 
-LOOKED_THROUGH: Final = 4_000
+SCANNED: Final = 200
+LOOKED_THROUGH: Final = 1_000
 """Payouts that one page scans for the credited or planned ones: a page that finds few says where to continue."""
 
 NOT_PAID: Final = frozenset({PayoutStatus.FAILED, PayoutStatus.SKIPPED})
@@ -34,12 +35,16 @@ def payouts_page(
         rows = [dict(row) for row in _following(connection, number, after_referrer_id, query, limit + 1)]
         return Page(rows=rows[:limit], next_after=rows[limit - 1]["referrer_id"] if len(rows) > limit else None)
     keys = select(_id, payouts.c.status).where(payouts.c.batch_number == number)
-    scanned = _following(connection, number, after_referrer_id, keys, LOOKED_THROUGH)
-    found = [row["referrer_id"] for row in scanned if row["status"] == status]
-    rows = _payouts_of(connection, number, found[:limit])
-    if len(found) > limit:
-        return Page(rows=rows, next_after=found[limit - 1])
-    return Page(rows=rows, next_after=scanned[-1]["referrer_id"] if len(scanned) == LOOKED_THROUGH else None)
+    found: list[int] = []
+    for _ in range(LOOKED_THROUGH // SCANNED):
+        scanned = _following(connection, number, after_referrer_id, keys, SCANNED)
+        found += [row["referrer_id"] for row in scanned if row["status"] == status]
+        if len(found) > limit:
+            return Page(rows=_payouts_of(connection, number, found[:limit]), next_after=found[limit - 1])
+        if len(scanned) < SCANNED:
+            return Page(rows=_payouts_of(connection, number, found), next_after=None)
+        after_referrer_id = scanned[-1]["referrer_id"]
+    return Page(rows=_payouts_of(connection, number, found), next_after=after_referrer_id)
 
 
 def page_before(connection: Connection, number: int, *, after_referrer_id: int, limit: int) -> int:
@@ -51,13 +56,15 @@ def page_before(connection: Connection, number: int, *, after_referrer_id: int, 
 
 def payout_of(connection: Connection, number: int, referrer_id: int) -> list[dict[str, Any]]:
     """Find one referrer's payout in a batch: a list of one or zero rows."""
-    return _payouts_of(connection, number, [referrer_id])
+    query = payouts_with_reversed().where(payouts.c.batch_number == number, _id == referrer_id)
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _payouts_of(connection: Connection, number: int, referrer_ids: list[int]) -> list[dict[str, Any]]:
+    """Find these referrers' payouts, in this order. Ordered by the database, the whole batch would be searched."""
     query = payouts_with_reversed().where(payouts.c.batch_number == number, is_among(_id))
-    rows = connection.execute(query.order_by(_size.desc(), _id), among(referrer_ids))
-    return [dict(row) for row in rows.mappings()]
+    rows = {row["referrer_id"]: dict(row) for row in connection.execute(query, among(referrer_ids)).mappings()}
+    return [rows[referrer_id] for referrer_id in referrer_ids]
 
 
 def _following(

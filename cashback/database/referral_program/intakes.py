@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.bulk import among, is_among
@@ -61,14 +61,13 @@ def forget(connection: Connection, number: int) -> None:
     connection.execute(delete(intakes).where(intakes.c.number == number))
 
 
-def twins_in_main(connection: Connection, orders: list[tuple[str, int, int]], source: str) -> list[str]:
-    """Return the orders of a source that is new, and that `main` has with the same buyer and amount.
+def is_new_shop(connection: Connection, source: str) -> bool:
+    """Return whether a source is another than `main`, and has no purchases yet."""
+    return source != MAIN and not connection.scalar(select(exists().where(referral_purchases.c.source == source)))
 
-    `orders` are (order id, buyer, cents). A source that has purchases already is not new.
-    """
-    known = select(func.count()).select_from(referral_purchases).where(referral_purchases.c.source == source)
-    if source == MAIN or connection.scalar(known):
-        return []
+
+def twins_in_main(connection: Connection, orders: list[tuple[str, int, int]]) -> list[str]:
+    """Return the orders that `main` has with the same buyer and amount; `orders` are (order id, buyer, cents)."""
     columns = (referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents)
     query = select(*columns).where(referral_purchases.c.source == MAIN, is_among(referral_purchases.c.order_id))
     in_main = {tuple(row) for row in connection.execute(query, among(order_id for order_id, _, _ in orders))}

@@ -8,7 +8,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from cashback.database.bulk import among, execute_many, is_among, listed, rows_of
 from cashback.database.referral_program.blacklist import blacklisted_among
@@ -252,18 +252,23 @@ def _is_corrected_to(connection: Connection, source: str, key: str, fact: tuple[
 
 _CORRECTED: Final = select(exists().where(order_corrections.c.source == bindparam("source")))
 _ORDERS: Final = listed(referral_purchases.c.order_id.type)
-_KNOWN_ORDERS: Final = select(
-    referral_purchases.c.order_id,
-    referral_purchases.c.buyer_id,
-    referral_purchases.c.amount_cents,
-    referral_purchases.c.intake_number,
-).join_from(
-    _ORDERS,
-    referral_purchases,
-    and_(referral_purchases.c.source == bindparam("source"), referral_purchases.c.order_id == _ORDERS.c.value),
-    isouter=True,
+_KNOWN_ORDERS: Final = (
+    select(
+        referral_purchases.c.order_id,
+        referral_purchases.c.buyer_id,
+        referral_purchases.c.amount_cents,
+        referral_purchases.c.intake_number,
+    )
+    .join_from(
+        _ORDERS,
+        referral_purchases,
+        and_(referral_purchases.c.source == bindparam("source"), referral_purchases.c.order_id == _ORDERS.c.value),
+        isouter=True,
+    )
+    .where(func.coalesce(referral_purchases.c.order_id, "") != "")
 )
-"""An outer join, so that SQLite looks up each order by its key; otherwise it reads all of the source for each."""
+"""An outer join, so that SQLite looks up each order by its key; otherwise it reads all of the source for each. With
+`IS NOT NULL` it would make an inner join of it. Without the condition each new order is a row to fetch."""
 
 
 _MARKED: Final = select(
@@ -282,9 +287,7 @@ def known_orders(connection: Connection, keys: Sequence[str], source: str) -> di
     if connection.scalar(_MARKED, {"source": source}):
         wanted = [*keys, *(f"#{key}" for key in keys)]
     rows = connection.execute(_KNOWN_ORDERS, {**among(wanted), "source": source})
-    return {
-        order_key(order_id): (buyer, cents, intake) for order_id, buyer, cents, intake in rows if order_id is not None
-    }
+    return {order_key(order_id): (buyer, cents, intake) for order_id, buyer, cents, intake in rows}
 
 
 _BUYERS: Final = listed(referrals.c.referred_user_id.type)
@@ -294,7 +297,7 @@ _REFERRALS: Final = select(
     referrals.c.cashback_carry_ppm,
     referrals.c.referrer_user_id,
     referrals.c.created_at,
-    referrals.c.cashback_unlinked_at,
+    referrals.c.cashback_unlinked_at.is_not(None),
 ).join_from(_BUYERS, referrals, referrals.c.referred_user_id == _BUYERS.c.value)
 
 
@@ -304,13 +307,13 @@ def _accruals(connection: Connection, buyers: set[int]) -> dict[int, _Accrual]:
     return {
         buyer: _Accrual(
             referral_id,
-            referrer not in barred and unlinked_at is None,
+            referrer not in barred and not is_unlinked,
             carry,
             referred_at,
-            unlinked_at is not None,
+            is_unlinked,
             referrer,
         )
-        for buyer, referral_id, carry, referrer, referred_at, unlinked_at in rows
+        for buyer, referral_id, carry, referrer, referred_at, is_unlinked in rows
     }
 
 

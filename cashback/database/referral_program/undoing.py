@@ -224,7 +224,7 @@ def _undo_waiting(connection: Connection, number: int) -> int:
 
 
 def _undo_referrals(connection: Connection, number: int, *, actor: str, now: datetime) -> int:
-    """Unlink the members whom the import linked."""
+    """Unlink the members that the import linked."""
     query = select(referrals.c.referrer_user_id, referrals.c.referred_user_id).where(
         referrals.c.cashback_intake_number == number, referrals.c.cashback_unlinked_at.is_(None)
     )

@@ -24,11 +24,17 @@ from sqlalchemy import (
 )
 
 from cashback.database.dialect import is_whole
-from cashback.database.tables import cashback_origin, overpaid, payout_exclusions, referrals, unpaid, users
+from cashback.database.tables import (
+    LARGEST_CENTS,
+    has_unusable_amounts,
+    has_usable_amounts,
+    overpaid,
+    payout_exclusions,
+    referrals,
+    unpaid,
+    users,
+)
 from cashback.domain.model import ExclusionReason
-
-LARGEST_CENTS: Final = 10**14
-"""A million million dollars. Sums of many thousands of such amounts fit 64 bits."""
 
 SHOWN: Final = 10
 
@@ -38,12 +44,6 @@ _REFERRER, _EARNED, _PAID = (
     referrals.c.cashback_paid_cents,
 )
 
-has_usable_amounts: Final = and_(
-    is_whole(_EARNED),
-    is_whole(_PAID),
-    _EARNED.between(-LARGEST_CENTS, LARGEST_CENTS),
-    _PAID.between(0, LARGEST_CENTS),
-)
 is_usable: Final = and_(is_whole(_REFERRER), _REFERRER > 0, has_usable_amounts)
 """Whether a referral has a member's id and amounts in whole cents. NULL is not a whole number."""
 
@@ -58,15 +58,10 @@ def is_usable_balance(cents: ColumnElement[int]) -> ColumnElement[bool]:
 def leave_out(connection: Connection, number: int, among: Select[int] | None) -> int:
     """Exclude the referrers of unusable rows from a batch; return how many.
 
-    Two indexes find most: text, bytes and too large amounts are above every number that was earned. NULL as an amount,
-    or one text as both, is in neither. Only tables that another bot created take that: there all rows of those that
-    may be paid are looked at, and with them the unpaid ones.
+    A row whose amounts are unusable is in an index of its own, whatever it would pay; one whose id alone is unusable is
+    among those that are to be paid or were overpaid.
     """
-    searches: list[ColumnElement[bool]] = [overpaid, unpaid]
-    if connection.scalars(select(cashback_origin.c.adopted)).one():
-        payable = referrals.alias("payable")
-        is_unpaid = payable.c.cashback_earned_cents > payable.c.cashback_paid_cents
-        searches[1] = _REFERRER.in_(select(payable.c.referrer_user_id).where(is_unpaid))
+    searches = (unpaid, overpaid, has_unusable_amounts)
     found = union_all(*(_unusable(which, among) for which in searches)).subquery()
     cents = func.coalesce(func.sum(case((found.c.cents > 0, found.c.cents), else_=0)), 0)
     rows = select(literal(number), found.c.referrer_id, cents, literal(ExclusionReason.UNUSABLE_ROW))

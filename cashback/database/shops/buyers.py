@@ -52,7 +52,7 @@ def find(
 
 
 def _linked_to(connection: Connection, email_hash: str) -> int | None:
-    """Return the member who has proved an e-mail."""
+    """Return the member that has proved an e-mail."""
     return connection.scalar(_LINKED, {"email": email_hash})
 
 

@@ -36,7 +36,8 @@ def switch_on(
     after = connection.scalars(newest).one() if before is None else before.after_transaction_id
     values = {"user_id": user_id, "method": method, "destination": destination, "set_at": now}
     connection.execute(insert_or_replace(connection, auto_withdrawals, **values, after_transaction_id=after))
-    add_entry(connection, at=now, actor=actor, action=SET, details={"user_id": user_id, "method": method})
+    details = {"user_id": user_id, "method": method, "destination": withdrawals.fingerprint(destination)}
+    add_entry(connection, at=now, actor=actor, action=SET, details=details)
 
 
 def switch_off(connection: Connection, user_id: int, *, actor: str, now: datetime) -> bool:

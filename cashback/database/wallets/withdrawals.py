@@ -148,7 +148,7 @@ def why_two(cents: int, threshold_cents: int | None) -> str | None:
 
 
 def fingerprint(destination: str | None) -> str | None:
-    """Return a digest of an encrypted destination, which proves it and tells nothing about it."""
+    """Return a digest of an encrypted destination, which proves it and shows nothing of it."""
     return None if destination is None else sha256(destination.encode()).hexdigest()
 
 
@@ -188,13 +188,13 @@ def newest(connection: Connection, *, limit: int, user_id: int | None = None) ->
 
 
 def untold(connection: Connection, *, limit: int) -> list[Withdrawal]:
-    """List the withdrawals whose member was not told about their present status, oldest first."""
+    """List the withdrawals with a status that their member was not informed of, oldest first."""
     query = select(withdrawals).where(is_untold).order_by(withdrawals.c.number).limit(limit)
     return [_withdrawal(row) for row in connection.execute(query)]
 
 
 def mark_told(connection: Connection, number: int, status: WithdrawalStatus) -> None:
-    """Record that the member was told about this status."""
+    """Record that the member was informed of this status."""
     connection.execute(update(withdrawals).where(withdrawals.c.number == number).values(told_status=status))
 
 

@@ -75,7 +75,7 @@ class FileKind:
     rules: tuple[Rule, ...] = ()
     refunded: str | None = None
     refunded_in_all: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Columns whose value says that the whole order was refunded."""
+    """Columns with a value that means a refund of the whole order."""
     disputed: tuple[str, str] | None = None
     """The column that says that an order is disputed, and the one that says that the dispute was won."""
     totals: str | None = None

@@ -55,6 +55,7 @@ async def test_pages_of_one_state_list_it_alone(
     till: LedgerFixture, monkeypatch: pytest.MonkeyPatch, status: PayoutStatus
 ) -> None:
     monkeypatch.setattr(payout_pages, "LOOKED_THROUGH", 8)
+    monkeypatch.setattr(payout_pages, "SCANNED", 4)
     expected = await paid(till, 40)
     listed = [row["referrer_id"] for page in await pages(till, 6, status) for row in page]
     of_state = {PayoutStatus.FAILED: True, PayoutStatus.CREDITED: False}

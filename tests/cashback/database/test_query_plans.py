@@ -72,6 +72,7 @@ PARTIAL = (
     "cashback_referrals_pending",
     "cashback_referrals_blacklisted",
     "cashback_referrals_overpaid",
+    "cashback_referrals_unusable",
     "cashback_referrals_held",
 )
 """These hold only the rows that they are asked for."""

@@ -35,7 +35,7 @@ EVENTS = st.tuples(
     st.sampled_from(
         [
             *("waits", "buys", "gives back", "is paid elsewhere", "is blacklisted", "is not blacklisted"),
-            *("is reversed", *WALLET_EVENTS),
+            *("is paid", "is paid", "is reversed", *WALLET_EVENTS),
         ]
     ),
     st.integers(1, 5),
@@ -64,11 +64,14 @@ class LedgerMachine(WalletRules):
 
     # Members and purchases.
 
-    @initialize(referrers=st.lists(REFERRERS, min_size=3, max_size=7))
-    def begin(self, referrers: list[int]) -> None:
+    @initialize(referrers=st.lists(REFERRERS, min_size=3, max_size=7), wishes=st.sets(REFERRERS))
+    def begin(self, referrers: list[int], wishes: set[int]) -> None:
         for referred, referrer in enumerate(referrers, start=2):
             self.refer(referrer, referred)
             self.purchase(f"first-{referred}", referred, 250, PPM)
+        for member in sorted(wishes & self.model.balances.keys()):
+            self.adjust(member, 400, 101, 102)
+            self.switch_on(member, "paypal")
 
     @rule(referrer=REFERRERS, referred=PEOPLE)
     def refer(self, referrer: int, referred: int) -> None:
@@ -423,6 +426,7 @@ class LedgerMachine(WalletRules):
             "is blacklisted": self.blacklist,
             "is not blacklisted": self.unblacklist,
             "is reversed": self.reverse_newest,
+            "is paid": self.pay_at_once,
         }
         for event, person in happening:
             if event in acts:
@@ -430,6 +434,12 @@ class LedgerMachine(WalletRules):
             elif event in WALLET_EVENTS:
                 self.act_on_wallets(event, person)
             self.take_next_step(size)
+
+    def pay_at_once(self, person: int) -> None:
+        """Let a member buy, and settle batches until nothing is pending."""
+        self.purchase(f"extra-{len(self.model.orders)}", person, 250, PPM)
+        for _ in range(2 * len(("propose", "approve", "start", "credit", "finish"))):
+            self.take_next_step(size=4)
 
     def reverse_newest(self, which: int) -> None:
         """Reverse one of the batches that are settled, if there is one."""

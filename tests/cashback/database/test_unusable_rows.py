@@ -142,6 +142,42 @@ async def test_row_that_hides_from_the_index_is_listed_and_excluded(
         assert (count, line.startswith("referral 4 of 10: ")) == (1, True)
 
 
+@pytest.mark.about_a_file("only SQLite keeps any value in any column")
+@pytest.mark.parametrize(
+    ("change", "adopted_first"),
+    [
+        ("cashback_paid_cents = NULL", True),
+        ("cashback_earned_cents = NULL", True),
+        ("cashback_earned_cents = NULL, cashback_paid_cents = NULL", True),
+        ("cashback_paid_cents = 'none', cashback_earned_cents = 'none'", False),
+        (f"cashback_paid_cents = {HUGE}, cashback_earned_cents = {HUGE}", False),
+    ],
+)
+async def test_referrer_whose_only_row_is_unusable_is_excluded_with_the_reason(
+    tmp_path: Path, clock: Clock, change: str, *, adopted_first: bool
+) -> None:
+    """The row is in no index of what is to be paid or was overpaid."""
+    path = apex_core.create(tmp_path / "apex_core.db")
+
+    def spoil() -> None:
+        with raw(path) as connection:
+            connection.execute("INSERT INTO users (discord_id) VALUES (1), (2)")
+            connection.execute("DELETE FROM referrals")
+            connection.execute(
+                "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents)"
+                f" VALUES ({SOUND}, 1, 100), ({ODD}, 2, 50)"
+            )
+            connection.execute(f"UPDATE referrals SET {change} WHERE referrer_user_id = {ODD}")
+
+    if not adopted_first:
+        spoil()
+    async with Database(path, clock=clock) as database:
+        till = LedgerFixture(database, clock)
+        if adopted_first:
+            spoil()
+        await _require_others_paid(till, sound_cents=100)
+
+
 async def test_named_referrer_of_an_unusable_row_is_refused_with_the_reason(till: LedgerFixture) -> None:
     till.honest = False
     await till.earn(ODD, 50)

@@ -208,7 +208,9 @@ class WalletRules(RuleBasedStateMachine):
         elif event == "is exported":
             self.export_requests()
         elif self.model.wallets.requests:
-            self.decide(0, 100 + person, DECISIONS[event], is_old=False)
+            admin = 1 if person > 2 else 100 + person
+            self.decide(0, admin, DECISIONS[event], is_old=False)
+            self.send_each_time(least=1, most=None)
 
     @invariant()
     def wallets_are_the_model(self) -> None:

@@ -22,7 +22,9 @@ SECRET = "bob@example.org"  # noqa: S105 -- an address
 KEY = Fernet.generate_key().decode()
 
 
-def service_of(till: LedgerFixture, threshold: int | None = None, **terms: object) -> AdminService:
+def service_of(
+    till: LedgerFixture, threshold: int | None = None, *, keys: tuple[str, ...] = (KEY,), **terms: object
+) -> AdminService:
     """Return the services with withdrawals switched on."""
     methods = {"paypal": "your address", "gift-card": None}
     settings = Settings(
@@ -30,7 +32,7 @@ def service_of(till: LedgerFixture, threshold: int | None = None, **terms: objec
             {"enabled": True, "methods": methods, "minimum_cents": 100, **terms}
         ),
         referral_settings=ReferralSettings(approval_threshold_cents=threshold),
-        withdrawal_keys=(SecretStr(KEY),),
+        withdrawal_keys=tuple(map(SecretStr, keys)),
     )
     return AdminService(till.database, settings, lambda _: 0)
 
@@ -105,6 +107,35 @@ async def test_request_that_goes_elsewhere_is_not_added_to(till: LedgerFixture, 
     await service.cancel_withdrawal(BOB, 1)
     [sent] = await service.send_new_payouts()
     assert (sent.number, sent.amount_cents) == (2, 300)
+
+
+@pytest.mark.parametrize("keys", [(), (Fernet.generate_key().decode(),)], ids=["missing", "another"])
+async def test_payout_is_not_added_to_a_request_whose_destination_cannot_be_read(
+    till: LedgerFixture, keys: tuple[str, ...]
+) -> None:
+    """It may go elsewhere. With another key, two destinations that cannot be read looked the same."""
+    service = service_of(till)
+    await paid_out(till, 500)
+    await service.request_withdrawal(BOB, 200, "paypal", "eve@example.org")
+    await service.send_each_time(BOB, "paypal", SECRET)
+    await paid_out(till, 300)
+    without_key = service_of(till, keys=keys)
+    assert await without_key.send_new_payouts() == []
+    await without_key.decline_withdrawal(CLI, 1, reason="no such account")
+    [sent] = await without_key.send_new_payouts()
+    assert (sent.number, sent.amount_cents) == (2, 300)
+    assert service.destination_of(sent) == SECRET, "the member's destination was encrypted before"
+
+
+async def test_payout_is_added_after_the_key_was_rotated(till: LedgerFixture) -> None:
+    service = service_of(till)
+    await paid_out(till, 500)
+    await service.request_withdrawal(BOB, 200, "paypal", SECRET)
+    await service.send_each_time(BOB, "paypal", SECRET)
+    await paid_out(till, 300)
+    rotated = service_of(till, keys=(Fernet.generate_key().decode(), KEY))
+    [raised] = await rotated.send_new_payouts()
+    assert (raised.number, raised.amount_cents, rotated.destination_of(raised)) == (1, 500, SECRET)
 
 
 async def test_own_request_the_same_way_is_added_to_up_to_the_maximum(till: LedgerFixture) -> None:

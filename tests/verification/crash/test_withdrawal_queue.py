@@ -23,9 +23,14 @@ def test_killed_processes_lose_no_cent_and_no_answer(tmp_path: Path, ground: Gro
     anyio.run(fill, location)
     assert let_loose(here, location, kills=KILLS, chance=Random(1)) >= KILLS
     assert look(here, location) == (Losses(), [])
-    assert {"ask", "pay", "decline", "cancel", "adjust"} <= read_journal(here).done.keys()
+    acts = {"ask", "pay", "decline", "cancel", "adjust", "earn", "send", "event", "event-refused"}
+    assert acts <= read_journal(here).done.keys()
 
 
+EVENT = (
+    "INSERT INTO cashback_webhook_deliveries (webhook, event, user_id, amount_cents, withdrawal_number, happened_at,"
+    " status) SELECT 'shop', 'withdrawal.requested', 1, 100, 1, requested_at, {} FROM cashback_withdrawals"
+)
 WRONG = {
     "paid and returned": (
         "UPDATE users SET wallet_balance_cents = wallet_balance_cents + 100 WHERE discord_id = 2",
@@ -38,6 +43,21 @@ WRONG = {
     "an answer forgotten": (
         "UPDATE cashback_withdrawals SET reference = 'another' WHERE number = 1",
         "pay mark-1 was answered and is not in the ledger",
+    ),
+    "a payout sent twice": (
+        (
+            "INSERT INTO cashback_audit_log (at, actor, action, details, digest) SELECT at, 'auto-withdrawal', action,"
+            """ '{"user_id": 4, "amount_cents": 100}', digest FROM cashback_audit_log WHERE id = 1"""
+        ),
+        "member 4 was sent 100 cents of 0 that were paid out",
+    ),
+    "an event twice": (
+        EVENT.format("'queued'") + ", (SELECT 1 UNION SELECT 2)",
+        "withdrawal.requested 1 100 happened 1 times, 2 events are queued",
+    ),
+    "an event that reached nobody": (
+        EVENT.format("'delivered'"),
+        "event 1 is recorded as delivered and reached nobody",
     ),
 }
 
