@@ -5,7 +5,9 @@ INTO_VENV = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 EXTRAS = --extra build --extra charts --extra postgresql --extra spreadsheets --extra withdrawals
 COMPILE = .venv-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --no-strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
-IN_ALL_CORES = --numprocesses auto --dist loadfile --no-loadscope-reorder
+# One process more than cores: the tests of the bot wait now and then.
+PROCESSES = $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
+IN_ALL_CORES = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch64 arm64 AMD64'
 
 .PHONY: demo test proof check bench bench-peers simulate soak floods pictures run lock clean
@@ -16,11 +18,12 @@ demo: .venv/.running
 # In the order of the files: sorted by their number of tests, the few that take longest would come last. Compiled modules
 # are kept also where the environment forbids it: the suite starts hundreds of processes from them.
 test: .venv/.developing
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "not proof" $(IN_ALL_CORES)
+	PYTHONDONTWRITEBYTECODE= FEW_EXAMPLES=1 $(BIN)/python -m pytest -m "not proof" $(IN_ALL_CORES)
 
-# The long proofs: random worlds, kills, the catalogue of edits, packages, the container, and all of the ledger's tests on PostgreSQL.
+# The long proofs: random worlds, kills, the catalogue of edits, packages, the container, all examples of what is drawn,
+# and all of the ledger's tests on PostgreSQL.
 proof: .venv/.developing
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m proof $(IN_ALL_CORES)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "proof or property" $(IN_ALL_CORES)
 
 check: .venv/.developing
 	$(BIN)/ruff check .

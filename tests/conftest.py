@@ -420,9 +420,15 @@ PROOFS: Final = (
     "tests/verification/simulation/test_seeds.py::test_three_hundred_worlds",
     "tests/deploy/test_container.py",
     "tests/test_package.py",
+    "tests/cashback/dashboard/test_description.py",
     "tests/cashback/database/test_rules_of_the_money.py",
 )
-"""What `make proof` runs, with all that is on PostgreSQL; `make test` runs the rest."""
+"""What `make proof` runs, with all that is on PostgreSQL and the stories that are told again inside another bot.
+
+`make test` runs the rest.
+
+What Hypothesis draws runs in both: a fourth of the examples in the one, all in the other (`tests/examples.py`).
+"""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -437,6 +443,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.nodeid.startswith(PROOFS) or POSTGRESQL in _parameters(item):
             item.add_marker("proof")
+        if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
+            item.add_marker("property")
     items.sort(key=lambda item: not item.nodeid.startswith(NEVER_WAIT))
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from cli import app
 from tests.cli.shop_files import ONE, REFERRER, SHAPES, TWO, Shape
 from tests.conftest import rows
+from tests.examples import examples
 
 IDS = {str(ONE): ONE, str(TWO): TWO, "": None, "42": 0, "5000000001": 0, "1.23456789012346E+17": 0, "x#1234": 0}
 """What may stand as the buyer: a member, nobody, or what no account has as its id."""
@@ -107,7 +108,7 @@ def imported(ledger: Path, *files: Path) -> dict[str, tuple[int, int, int]]:
     return {order: (buyer, cents, refunded) for order, buyer, cents, refunded in rows(ledger, query)}
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(row, max_size=7), st.sampled_from([",", ";", "\t"]), st.sampled_from(sorted(ways)), st.booleans())
 def test_no_row_counts_that_should_not(
     referred: Path,

@@ -53,21 +53,21 @@ def audit_posts(town: DiscordFixture) -> list[Message]:
 
 
 async def test_a_batch_that_lasts_shows_its_progress(town: DiscordFixture) -> None:
-    await crowd(town, 300)
-    town.adjust(chunk_size=1, progress_seconds=0.1, dm_per_second=1000)
+    await crowd(town, 150)
+    town.adjust(chunk_size=1, progress_seconds=0.05, dm_per_second=1000)
     async with town.bot():
         summary = await town.ask()
         seen: set[int] = set()
 
         def is_underway(message: Message) -> bool:
-            found = re.search(r"Users Paid:\*\* (\d+) of 300", message.text)
+            found = re.search(r"Users Paid:\*\* (\d+) of 150", message.text)
             if message.id == summary.id and found:
                 seen.add(int(found[1]))
-            return len([paid for paid in seen if 0 < paid < 300]) >= 2
+            return len([paid for paid in seen if 0 < paid < 150]) >= 2
 
         await town.press(summary, "Confirm")
         await town.sandbox.wait_for(is_underway, 10)
-        await town.shows(summary, COMPLETE, "Users Paid:** 300", seconds=20)
+        await town.shows(summary, COMPLETE, "Users Paid:** 150", seconds=20)
         # Result, audit and progress go through the bot's own token: an interaction's lives for minutes.
         edits = [each.path for each in town.sandbox.requests if each.method == "PATCH"]
         assert edits
@@ -116,8 +116,8 @@ async def test_interrupted_batch_shows_the_reason_and_continues_at_the_next_star
 
 
 async def test_a_stop_finishes_the_chunk_in_hand_and_the_next_start_the_rest(town: DiscordFixture) -> None:
-    await crowd(town, 300)
-    town.adjust(chunk_size=1, progress_seconds=0.1)
+    await crowd(town, 150)
+    town.adjust(chunk_size=1, progress_seconds=0.05)
     async with town.bot() as stop:
         summary = await town.ask()
         await town.press(summary, "Confirm")
@@ -125,9 +125,9 @@ async def test_a_stop_finishes_the_chunk_in_hand_and_the_next_start_the_rest(tow
         stop.set()
         await town.shows(summary, "The bot is stopping")
     assert town.batches() == ["running"]
-    assert town.credited() < 300
+    assert town.credited() < 150
     async with town.bot():
-        await town.shows(summary, COMPLETE, "Users Paid:** 300", seconds=20)
+        await town.shows(summary, COMPLETE, "Users Paid:** 150", seconds=20)
 
 
 async def test_a_batch_approved_before_the_start_is_paid_and_announced(town: DiscordFixture) -> None:

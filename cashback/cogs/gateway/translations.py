@@ -20,6 +20,8 @@ class CommandTranslator(app_commands.Translator):
     def __init__(self, client: discord.Client) -> None:
         self._state = client._connection  # noqa: SLF001 -- the tree's own way to it is as private
         self._other: app_commands.Translator | None = None
+        # A start asks for each text in each of Discord's thirty languages.
+        self._languages: Final = {locale: language_of(str(locale)) for locale in discord.Locale}
 
     def start(self) -> None:
         """Translate from now on."""
@@ -36,7 +38,7 @@ class CommandTranslator(app_commands.Translator):
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
         """Return a description in a language; None leaves it in English."""
-        text = translated(string.message, language_of(str(locale)))
+        text = translated(string.message, self._languages[locale])
         if text is not None:
             return clip(text, DESCRIPTION_LENGTH)
         return None if self._other is None else await self._other.translate(string, locale, context)

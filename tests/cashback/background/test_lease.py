@@ -22,6 +22,7 @@ from cashback.database import Database, audit_log
 from cashback.database.fenced import FencedDatabase
 from cashback.domain.errors import LeaseLostError
 from tests.conftest import FRIDAY, OpenDatabase, break_writes, raw
+from tests.examples import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -234,7 +235,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_only_the_latest_lease_holder_writes(steps: list[tuple[str, int, int]], new_ledger: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:

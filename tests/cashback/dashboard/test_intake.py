@@ -33,6 +33,7 @@ from tests.cashback.dashboard.conftest import (
     signed,
 )
 from tests.conftest import FRIDAY, Clock
+from tests.examples import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -364,7 +365,7 @@ async def test_intake_without_keys_refuses_every_request(till: Any, guild: Guild
         assert (await Shop(session, site, clock).report(purchase(), secret=""))[0] == 401
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     body=st.binary(max_size=200)
     | st.recursive(

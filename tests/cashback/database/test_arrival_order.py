@@ -26,6 +26,7 @@ from cashback.database.referral_program.waiting import count_waiting
 from cashback.domain.earning import EarningDates, Origin
 from cashback.domain.errors import RefundRefusedError
 from tests.conftest import FRIDAY, Clock, LedgerFixture, drop_guards, raw
+from tests.examples import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +74,7 @@ async def _arrive(path: Path, steps: Sequence[tuple[str, Sequence[int]]], facts:
         }
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(bought, referred, before, st.integers(0, 8))
 def test_any_order_of_arrival_earns_the_same(
     new_ledger: Path, purchases: list[Bought], days: dict[int, int], earn_before: int, cut: int
@@ -93,7 +94,7 @@ def test_any_order_of_arrival_earns_the_same(
 refunded = st.lists(st.tuples(st.integers(0, 7), st.integers(1, 10**6)), max_size=4)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(bought, referred, refunded, st.permutations(["purchases", "guests", "referrals", "refunds", "refunds"]))
 def test_refunds_and_guests_may_arrive_in_any_order_too(
     new_ledger: Path,

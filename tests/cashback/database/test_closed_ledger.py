@@ -86,18 +86,18 @@ async def test_bot_and_worker_do_not_start_on_a_moved_ledger(moved: LedgerFixtur
             await start()
 
 
-@pytest.mark.parametrize("table", list(metadata.tables))
-async def test_table_refuses_changes_by_every_program(moved: LedgerFixture, table: str) -> None:
-    column = next(iter(metadata.tables[table].c)).name
+async def test_every_table_refuses_changes_by_every_program(moved: LedgerFixture, subtests: pytest.Subtests) -> None:
     with raw(moved.location) as connection:
-        before = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-        for change in (f"INSERT INTO {table} DEFAULT VALUES", f"UPDATE {table} SET {column} = {column}"):
-            if change.startswith("INSERT") or before:
-                with pytest.raises(REFUSED, match=r"was moved to .*new\.db on "):
+        for name, table in metadata.tables.items():
+            column = next(iter(table.c)).name
+            changes = [f"INSERT INTO {name} DEFAULT VALUES"]
+            if connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]:
+                changes += [f"UPDATE {name} SET {column} = {column}", f"DELETE FROM {name}"]
+            for change in changes:
+                # Some rows may never be deleted, moved or not: another guard says so first.
+                refusal = None if change.startswith("DELETE") else r"was moved to .*new\.db on "
+                with subtests.test(change), pytest.raises(REFUSED, match=refusal):
                     connection.execute(change)
-        if before:
-            with pytest.raises(REFUSED):
-                connection.execute(f"DELETE FROM {table}")
 
 
 async def test_moved_ledger_is_not_moved_to_a_second_target(moved: LedgerFixture, tmp_path: Path, clock: Clock) -> None:

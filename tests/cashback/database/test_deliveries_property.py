@@ -18,6 +18,7 @@ from cashback.database.shops.deliveries import Incoming, Received
 from cashback.database.shops.events import DeliveryTerms, Reported
 from cashback.domain.earning import ANY_TIME
 from cashback.domain.shop_events import EventKind, ShopEvent
+from tests.examples import examples
 
 NOW = datetime(2026, 7, 3, 15, tzinfo=UTC)
 REFERRER, MEMBER = 300000000000000003, 222222222222222222
@@ -69,7 +70,7 @@ def deliveries_in_any_order(draw: st.DrawFn) -> tuple[list[ShopEvent], int]:
     return draw(st.permutations(repeated)), sum(left for _, left in drawn)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=deliveries_in_any_order(), together=st.integers(min_value=1, max_value=8))
 def test_any_order_of_deliveries_comes_to_the_same_cents(drawn: tuple[list[ShopEvent], int], together: int) -> None:
     """Whether each has a transaction of its own or several share one does not matter either."""

@@ -26,6 +26,7 @@ from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.database.tables import referrals, users
 from cashback.domain.errors import CashbackError, NothingPendingError, RefundRefusedError
 from tests.conftest import Clock, LedgerFixture
+from tests.examples import examples
 
 PPM: Final = 1_000_000
 REFERRERS: Final = {10: 1, 11: 2}
@@ -223,7 +224,7 @@ async def _live(path: Path, wanted: Sequence[Act]) -> None:
         assert (await programme.till.verify()).breaches == ()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(wanted=acts)
 def test_paid_pending_held_less_owed_is_the_exact_sum(new_ledger: Path, wanted: list[Act]) -> None:
     with TemporaryDirectory() as folder:

@@ -20,6 +20,7 @@ from cashback.database import Database
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.referrals import create_referrals
 from tests.conftest import FRIDAY, Clock, LedgerFixture
+from tests.examples import examples
 
 REFERRERS = {10: 1, 11: 1, 12: 2}
 BUYERS = [*REFERRERS, 13]
@@ -66,7 +67,7 @@ def _by_fractions(recorded: Sequence[Order]) -> dict[int, tuple[int, int]]:
     return {buyer: (spend[buyer], floor(earned[buyer])) for buyer in REFERRERS}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(recorded=st.lists(orders, max_size=20), cuts=st.sets(st.integers(0, 20)))
 def test_purchases_in_any_split_earn_the_exact_fraction(
     new_ledger: Path, recorded: list[Order], cuts: set[int]
@@ -81,7 +82,7 @@ def test_purchases_in_any_split_earn_the_exact_fraction(
         assert anyio.run(_record, path, calls) == _by_fractions(seen)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(amounts=st.lists(st.integers(0, 5_000), min_size=1, max_size=30), rate=st.integers(0, 1_000_000))
 def test_fractions_of_a_cent_are_not_lost_or_created(new_ledger: Path, amounts: list[int], rate: int) -> None:
     recorded = [(number, 10, cents, rate) for number, cents in enumerate(amounts)]

@@ -15,6 +15,7 @@ from cashback.database.referral_program.shop_refunds import receive_refund, rece
 from cashback.domain.earning import Origin
 from cashback.domain.errors import NothingLeftError, OtherRefundError
 from tests.conftest import FRIDAY, LedgerFixture
+from tests.examples import examples
 
 pytestmark = pytest.mark.anyio
 
@@ -169,7 +170,7 @@ def _refund(kind: str, refund_id: str, cents: int | None) -> Refund:
     return Refund(order_id="A", refund_id=f"D{refund_id}", is_given_back=kind == "won")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(facts=FACTS, repeats=st.integers(1, 2))
 async def test_refunds_never_exceed_the_order_and_repeats_change_nothing(
     new_ledger: Any,  # noqa: ANN401 -- a path

@@ -22,6 +22,7 @@ from cashback.domain.model import BatchLimits, BatchStatus, BatchSummary, ChunkD
 from tests.cashback.database.model import PPM, Batch, Model, Order, Referral
 from tests.cashback.database.model_service import ModelService
 from tests.cashback.database.wallet_rules import WALLET_EVENTS, WalletRules
+from tests.examples import examples
 
 CONFIRM_SECONDS: Final = 120
 REFERRERS = st.integers(1, 3)
@@ -541,13 +542,14 @@ class LedgerMachine(WalletRules):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.property
 def test_rows_and_model_agree_after_any_actions(tmp_path: Path) -> None:
     with asyncio.Runner() as loop:
         LedgerMachine.service = ModelService(tmp_path, loop)
         run_state_machine_as_test(
             LedgerMachine,
             settings=settings(
-                max_examples=25,
+                max_examples=examples(25),
                 stateful_step_count=30,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
