@@ -22,10 +22,11 @@ from cashback.domain.money import dollars
 from cashback.services import CLI, AdminService
 from cashback.settings import WithdrawalSettings
 from sandbox import Member
-from tests.end_to_end.conftest import DiscordFixture, field
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field
 from tests.end_to_end.test_dashboard import with_dashboard
 
 pytestmark = pytest.mark.anyio
+INSIDE = BOTH_BOTS
 
 
 @dataclass(frozen=True)

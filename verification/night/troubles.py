@@ -15,6 +15,9 @@ WRONG_SECONDS: Final = (60 * 86_400, -60 * 86_400, 3 * 3600, -3 * 3600, 90, -365
 EARLY_SHARE: Final = 0.1
 """How often a bot that is only starting is chosen too; on a slow machine it would never be ready otherwise."""
 
+LONG_SHARE: Final = 0.1
+"""How often the ledger is away for longer than the program waits for a lock: half of a week is over then."""
+
 FROZEN_SECONDS: Final = 4
 """Longer than the lease."""
 
@@ -61,8 +64,8 @@ async def spoil_clocks(night: Night, until: float) -> None:
 async def take_ledger_away(night: Night, until: float) -> None:
     """Let the ledger die now and then, mostly for a moment."""
     while await _pause(night, until, 3, 10):
-        lasting = [each for each in OUTAGE_SECONDS if anyio.current_time() + each < until] or OUTAGE_SECONDS[:1]
-        await night.ledger.die(night.randomness.choice(lasting))
+        is_long = night.randomness.random() < LONG_SHARE and anyio.current_time() + OUTAGE_SECONDS[-1] < until
+        await night.ledger.die(night.randomness.choice(OUTAGE_SECONDS[-1:] if is_long else OUTAGE_SECONDS[:-1]))
         night.happened["times that the ledger died"] += 1
 
 
