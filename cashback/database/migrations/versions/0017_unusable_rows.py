@@ -5,8 +5,8 @@ from typing import Any
 from alembic import op
 from sqlalchemy import text
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
