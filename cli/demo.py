@@ -65,17 +65,27 @@ async def _buy_in_the_shop(community: DemoCommunity) -> None:
     chapter("A new friend buys in the connected shop")
     await _use(community, referrer, "invite")
     await _use(community, friend, "setref", code=str(referrer.id))
+    joined = await _read_message(community, referrer, "New Referral")
     await _use(community, friend, "shop show")
     order, delivery = await community.shop.buy(STORE, friend.id)
     say(f"  {friend.name} pays {dollars(order.total_cents)} there.")
     say(f"  The shop delivers order {order.number}: {delivery.answer}.")
-    received = community.sandbox.direct_messages(referrer.id)[-1]
     slot_at = community.bot.go_to_friday()
     chapter(f"It is {slot_at:%A, %Y-%m-%d %H:%M} UTC: nobody presses anything")
-    direct = community.sandbox.open_direct_channel(referrer.id)
-    paid = await community.sandbox.wait_for(lambda each: each.channel_id == direct.id, WAIT_SECONDS, after=received)
-    say(f"  To {referrer.name}:")
-    _show(community, paid)
+    await _read_message(community, referrer, "Cashback Received", after=joined)
+
+
+async def _read_message(
+    community: DemoCommunity, member: Member, words: str, *, after: Message | None = None
+) -> Message:
+    """Wait for a member's direct message with these words, after another one; show and return it."""
+    direct = community.sandbox.open_direct_channel(member.id)
+    received = await community.sandbox.wait_for(
+        lambda each: each.channel_id == direct.id and words in each.text, WAIT_SECONDS, after=after
+    )
+    say("", f"  To {member.name}:")
+    _show(community, received)
+    return received
 
 
 async def _use(community: DemoCommunity, member: Member, command: str, **options: str) -> None:

@@ -38,10 +38,11 @@ class DemoBot:
         self._clock = clock
         self._stop = anyio.Event()
         self._restart_at: datetime | None = None
+        self._is_ended = False
 
     async def run(self) -> None:
         """Serve until the end."""
-        while True:
+        while not self._is_ended:
             await bot.serve(self._settings, self._database, self._stop)
             if self._restart_at is None:
                 return
@@ -49,7 +50,8 @@ class DemoBot:
             self._stop, self._restart_at = anyio.Event(), None
 
     def stop(self) -> None:
-        """End."""
+        """End, also in the middle of a restart."""
+        self._is_ended = True
         self._stop.set()
 
     def go_to_friday(self) -> datetime:
@@ -61,5 +63,5 @@ class DemoBot:
         rule = Rule(weekday=terms.batch_day, hour=terms.batch_hour_utc, minute=terms.batch_minute_utc)
         slot_at = rule.next_slot(self._clock())
         self._restart_at = slot_at + AFTER_THE_SLOT
-        self.stop()
+        self._stop.set()
         return slot_at

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import anyio
+import freezegun
 import psycopg
 import pytest
 import typer.main
@@ -55,6 +56,9 @@ if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
 
 
 compile_once()
+# Each module that is looked through for clocks to freeze; these import some more when they are looked at, which would
+# keep the frozen clock for good.
+freezegun.configure(extend_ignore_list=["polar", "square"])
 # A process builds the commands of its command line once; here one process stands for many.
 typer.main.get_command = cache(typer.main.get_command)
 

@@ -34,8 +34,9 @@ def refusal(folder: Path, content: object) -> str:
 
 
 def test_the_example_holds_the_defaults() -> None:
-    example = settings.load(Path(__file__).parents[2] / "config.json", environ={})
-    assert example == Settings()
+    path = Path(__file__).parents[2] / "config.json"
+    example = settings.load(path, environ={})
+    assert example == Settings(local_file=path.with_name("config.local.json"))
 
 
 def test_an_apex_core_file_with_all_its_other_sections_loads(tmp_path: Path) -> None:
@@ -177,7 +178,7 @@ def test_a_byte_order_mark_is_harmless(tmp_path: Path) -> None:
 
 def test_a_missing_file_means_the_defaults_unless_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert settings.load(environ={}) == Settings()
+    assert settings.load(environ={}) == Settings(local_file=tmp_path / "config.local.json")
     with pytest.raises(SettingsError, match="does not exist"):
         settings.load(environ={"CASHBACK_CONFIG": "elsewhere.json"})
 
@@ -278,6 +279,7 @@ def test_every_setting_is_in_the_documentation() -> None:
             "shop_secrets",
             "email_key",
             "warnings",
+            "local_file",
         ),
     }
     missing = [name for name in fields_of(Settings) if name not in of_the_environment and name not in text]

@@ -7,14 +7,12 @@ import hmac
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Final
 
 import polar.webhooks
 import pytest
 import standardwebhooks
 import stripe
-from paddle_billing.Notifications import Secret, Verifier  # type: ignore[import-untyped]
 from square.utils.webhooks_helper import verify_signature
 
 from cashback.shops.webhooks import KINDS
@@ -44,12 +42,6 @@ def _polar(request: Request, secret: str) -> None:
     )
 
 
-def _paddle(request: Request, secret: str) -> None:
-    sent = SimpleNamespace(headers=request.headers, body=request.body)
-    if not Verifier().verify(sent, Secret(secret)):
-        raise ValueError("refused")
-
-
 def _square(request: Request, secret: str) -> None:
     header = request.headers["x-square-hmacsha256-signature"]
     if not verify_signature(
@@ -63,7 +55,6 @@ VENDORS: Final[dict[str, tuple[str, str, Check]]] = {
     "Standard Webhooks": ("standard-webhooks", ENCODED, _standard),
     "Polar": ("standard-webhooks", "polar_whs_" + "x" * 32, _polar),
     "Polar, of the standard's form": ("standard-webhooks", ENCODED, _polar),
-    "Paddle": ("paddle", PLAIN, _paddle),
     "Square": ("square", PLAIN, _square),
 }
 """The kind, a secret, and the check of each library."""
