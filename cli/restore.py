@@ -74,11 +74,12 @@ def command(
 async def _require_stopped(settings: Settings) -> None:
     """Raise RestoreRefusedError if a bot pays from the ledger. One that cannot be opened has no bot."""
     try:
-        async with ledger(settings) as old:
-            lease = Lease(old, seconds=settings.referral_settings.lease_seconds)
+        lease_seconds = settings.referral_settings.lease_seconds
+        # It is given back: if nothing is restored after all, the bot need not wait for it.
+        async with ledger(settings) as old, Lease(old, seconds=lease_seconds) as lease:
             if await lease.take():
                 return
-            await anyio.sleep(settings.referral_settings.lease_seconds + 1)
+            await anyio.sleep(lease_seconds + 1)
             if await lease.take():
                 return
             name = old.name
