@@ -128,6 +128,7 @@ async def test_retry_pays_only_failed_payouts(till: LedgerFixture) -> None:
     closed = "The ledger refused a row: the bank is closed."
     assert till.rows(
         "SELECT referrer_id, attempt, requested_by, why, failed_before, outcome, reason FROM cashback_payout_attempts"
+        " ORDER BY referrer_id, attempt"
     ) == [
         (3, 1, "discord:7", "mended", closed, "credited", None),
         (4, 1, "discord:7", "mended", closed, "failed", closed),
