@@ -320,7 +320,7 @@ SHOWN_BY: dict[Sabotage, int] = {
     obeys_old_messages: 14,
     takes_what_is_not_there: 1,
     returns_half: 4,
-    reverses_beside_an_open_request: 21,
+    reverses_beside_an_open_request: 184,
     lets_one_admin_pay: 49,
     decides_on_whatever_has_the_number: 213,
 }
