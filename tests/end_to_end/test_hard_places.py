@@ -7,13 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio.abc import Process
 
+from sandbox.model import Member
 from tests.end_to_end.conftest import COMPLETE, DiscordFixture, until
 from tests.end_to_end.test_process import ROOT, configure, environment
 
@@ -51,22 +53,28 @@ def full_pipe() -> Iterator[int]:
         os.close(writing)
 
 
+async def pays_and_stops(town: DiscordFixture, process: Process, people: Sequence[Member] = ()) -> None:
+    """Confirm a batch, wait until these people have their messages, and stop the bot, which exits with 0."""
+    try:
+        await town.sandbox.wait_connected(1, 60)
+        summary = await town.ask()
+        await town.press(summary, "Confirm")
+        await town.shows(summary, COMPLETE)
+        await until(lambda: all(town.sandbox.direct_messages(each.id) for each in people), seconds=30)
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(STOP_SECONDS):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
 async def test_log_that_nobody_reads_holds_up_neither_payout_nor_stop(town: DiscordFixture, tmp_path: Path) -> None:
     bob = await town.referrer("Bob", 2500)
     where = ready(town, tmp_path)
     with full_pipe() as pipe:
         async with await anyio.open_process(BOT, cwd=tmp_path, env=where, stdout=None, stderr=pipe) as process:
-            try:
-                await town.sandbox.wait_connected()
-                summary = await town.ask()
-                await town.press(summary, "Confirm")
-                await town.shows(summary, COMPLETE)
-                process.send_signal(signal.SIGTERM)
-                with anyio.fail_after(STOP_SECONDS):
-                    assert await process.wait() == 0
-            finally:
-                if process.returncode is None:
-                    process.kill()
+            await pays_and_stops(town, process)
     assert town.till.balance(bob.id) == 2500
 
 
@@ -76,17 +84,7 @@ async def test_bot_runs_with_closed_standard_streams(town: DiscordFixture, tmp_p
     where = ready(town, tmp_path)
     shell = ["sh", "-c", f'exec "$@" {streams}', "sh", *BOT]
     async with await anyio.open_process(shell, cwd=tmp_path, env=where, stdout=None, stderr=None) as process:
-        try:
-            await town.sandbox.wait_connected()
-            summary = await town.ask()
-            await town.press(summary, "Confirm")
-            await town.shows(summary, COMPLETE)
-            process.send_signal(signal.SIGTERM)
-            with anyio.fail_after(STOP_SECONDS):
-                assert await process.wait() == 0
-        finally:
-            if process.returncode is None:
-                process.kill()
+        await pays_and_stops(town, process)
 
 
 @pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
@@ -127,18 +125,7 @@ async def test_bot_with_few_descriptors_pays_and_notifies(town: DiscordFixture, 
     shell = ["sh", "-c", f'ulimit -n {FEW_DESCRIPTORS} && exec "$@"', "sh", *BOT]
     with (tmp_path / "bot.log").open("ab") as log:
         async with await anyio.open_process(shell, cwd=tmp_path, env=where, stdout=None, stderr=log) as process:
-            try:
-                await town.sandbox.wait_connected(1, 60)
-                summary = await town.ask()
-                await town.press(summary, "Confirm")
-                await town.shows(summary, COMPLETE)
-                await until(lambda: all(town.sandbox.direct_messages(each.id) for each in people), seconds=30)
-                process.send_signal(signal.SIGTERM)
-                with anyio.fail_after(STOP_SECONDS):
-                    assert await process.wait() == 0
-            finally:
-                if process.returncode is None:
-                    process.kill()
+            await pays_and_stops(town, process, people)
     assert [len(town.sandbox.direct_messages(each.id)) for each in people] == [1] * 20
     assert [town.till.balance(each.id) for each in people] == [100] * 20
 
