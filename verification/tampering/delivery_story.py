@@ -7,7 +7,7 @@ from typing import Final
 from cashback.database import Database
 from cashback.database.shops import buyers, deliveries
 from cashback.database.shops.buyers import ClaimTerms, Sought
-from cashback.database.shops.deliveries import Received
+from cashback.database.shops.deliveries import Incoming, Received
 from cashback.database.shops.events import DeliveryTerms, Reported
 from cashback.domain.earning import ANY_TIME
 from cashback.domain.shop_events import EventKind, ShopEvent
@@ -46,7 +46,7 @@ async def deliver(database: Database, buyer: int, now: datetime) -> None:
             topic=kind,
             events=(Reported(event=event, email_hash=EMAIL, hints=(EMAIL,)),),
         )
-        await database.write(deliveries.record, received, TERMS, actor=f"shop:{SHOP}", now=now)
+        await database.write(deliveries.record_all, [Incoming(received, TERMS, f"shop:{SHOP}", now)])
     sought = Sought(number="s-3", sources=(SHOP,), hints=())
     terms = ClaimTerms(holding_days=0, dates=ANY_TIME)
     await database.write(buyers.link_email, buyer, EMAIL, sought, terms, actor=f"discord:{buyer}", now=now)

@@ -71,10 +71,10 @@ def record_all(connection: Connection, incoming: Sequence[Incoming]) -> list[Rec
     """Record deliveries, one after the other, in one transaction; return what each did."""
     closed_ledger.require_open(connection)
     _erase(connection, max(one.now for one in incoming))
-    return [record(connection, received, terms, actor=actor, now=now) for received, terms, actor, now in incoming]
+    return [_record(connection, received, terms, actor=actor, now=now) for received, terms, actor, now in incoming]
 
 
-def record(connection: Connection, received: Received, terms: DeliveryTerms, *, actor: str, now: datetime) -> Recorded:
+def _record(connection: Connection, received: Received, terms: DeliveryTerms, *, actor: str, now: datetime) -> Recorded:
     """Record a delivery and what it reports. The same event counts once."""
     before = connection.execute(_BEFORE, {"shop": received.shop, "event": received.event_id}).all()
     if any(row.is_done for row in before):
