@@ -103,10 +103,10 @@ def vendors_answers(folder: Path, questions: list[Question]) -> list[bool]:
 def test_vendors_library_and_the_intake_accept_the_same_deliveries(libraries: Path, kind: str) -> None:
     right, wrong = [], []
     for order in ORDERS:
-        for request in (
-            sender_of(kind, KEY, "").paid(order, NOW),
-            sender_of(kind, KEY, "").disputed(order, NOW),
-        ):
+        sender = sender_of(kind, KEY, "")
+        disputed = sender.disputed(order, NOW)
+        assert disputed is not None
+        for request in (sender.paid(order, NOW), disputed):
             body = request.body.decode()
             right.append(Question(kind, request, body))
             changed = (body[:-1], body + "\n", "{}", json.dumps(json.loads(body), indent=1))
