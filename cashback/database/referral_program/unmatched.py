@@ -88,6 +88,14 @@ def record_unmatched(
     return are_new
 
 
+def brought_by(connection: Connection, order_ids: Sequence[str], intake_number: int) -> set[str]:
+    """Return those of these orders that wait since this import or delivery, by their keys."""
+    query = select(unmatched_purchases.c.order_id).where(
+        unmatched_purchases.c.intake_number == intake_number, is_among(unmatched_purchases.c.order_id)
+    )
+    return set(connection.scalars(query, among(map(order_key, order_ids))))
+
+
 _WAIT: Final = insert(unmatched_purchases)
 _WAIT_COLUMNS: Final = (
     "source",
