@@ -62,7 +62,7 @@ def _free_buckets(client: discord.Client) -> None:
     """
     for bucket in client.http._buckets.values():  # noqa: SLF001 -- the library has no other way to them
         if bucket.remaining <= 0 and not bucket.outgoing and bucket.expires is None:
-            bucket.reset()
+            bucket.reset()  # type: ignore[no-untyped-call]  # the library is not typed there
             bucket._wake(bucket.remaining)  # noqa: SLF001 -- as above
 
 
