@@ -9,7 +9,7 @@ from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.unmatched import UnmatchedPurchase, brought_by, record_unmatched
 from cashback.database.shops.buyers import linked_among
 from cashback.domain.earning import Origin, order_key
-from cashback.domain.hints import email_hash
+from cashback.domain.hints import email_hash, number_hash
 from cashback.settings import ReferralSettings
 from cashback.shops.chunks import Chunk, Excluded, Guest
 from cashback.shops.tables import BadRow
@@ -70,8 +70,10 @@ def take_guests(
         seen.add(key)
         taken.excluded.append(Excluded(line, NO_BUYER, guest.amount_cents))
         hashed = _hash_of(guest, email_key)
-        hints = () if hashed is None else (hashed,)
-        waiting.append(UnmatchedPurchase(guest.order_id, guest.amount_cents, guest.purchased_at, hints))
+        hints = [] if hashed is None else [hashed]
+        if guest.number is not None:
+            hints.append(number_hash(origin.source, guest.number))
+        waiting.append(UnmatchedPurchase(guest.order_id, guest.amount_cents, guest.purchased_at, tuple(hints)))
     are_new = record_unmatched(connection, waiting, settings.rate_ppm, now, days=settings.unmatched_days, origin=origin)
     taken.new_cents = [one.amount_cents for one, is_new in zip(waiting, are_new, strict=True) if is_new]
     return taken

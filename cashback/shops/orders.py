@@ -27,7 +27,7 @@ class ShopOrder:
     """An order of a file. `refunded_cents` is what was refunded of it so far; None is the whole order.
 
     `excluded` is why it does not count; None if it does. `buyer_id` is None if no Discord id stands in its rows;
-    `email` is its buyer's then, if the file has it.
+    `email` is its buyer's then, if the file has it. `delivered_id` is its id in the shop's deliveries.
     """
 
     order_id: str
@@ -39,6 +39,7 @@ class ShopOrder:
     dispute: Dispute | None = None
     excluded: str | None = None
     email: str | None = None
+    delivered_id: str | None = None
     items: set[str] = field(default_factory=set)
 
 
@@ -147,6 +148,10 @@ class OrderReader:
         )
         if self._kind.item_id is not None:
             order.items.add(self._columns.value(cells, self._kind.item_id))
+        if self._kind.delivered_id is not None and (
+            delivered_id := self._columns.value(cells, self._kind.delivered_id)
+        ):
+            order.delivered_id = check_order_id(delivered_id, self._kind.delivered_id)
         return order
 
     def _moment(self, cells: Cells) -> datetime | None:
