@@ -57,6 +57,14 @@ def posts(town: DiscordFixture, title: str) -> list[Message]:
     return [message for message in town.sandbox.messages(town.audit.id) if message.embed.get("title") == title]
 
 
+async def day_before(town: DiscordFixture, frozen_time: FrozenTime) -> Message:
+    """Let the bot start, and come to the day before the slot; return the notice."""
+    await frozen_time.run(minutes=1)
+    await frozen_time.jump_to(NEXT - DAY)
+    await frozen_time.run(minutes=1)
+    return await town.sandbox.wait_for(titled(NOTICE))
+
+
 async def test_the_schedule_shows_its_next_run_and_what_it_would_pay(town: DiscordFixture) -> None:
     await town.referrer("Bob", 2500)
     await town.referrer("Eve", 1000)
@@ -170,10 +178,7 @@ async def test_the_notice_is_posted_once_a_day_ahead_also_over_a_restart(
 async def test_skip_button_skips_the_slot_for_admins_only(town: DiscordFixture, frozen_time: FrozenTime) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
-        await frozen_time.run(minutes=1)
-        await frozen_time.jump_to(NEXT - DAY)
-        await frozen_time.run(minutes=1)
-        notice = await town.sandbox.wait_for(titled(NOTICE))
+        notice = await day_before(town, frozen_time)
         refused = await town.press(notice, "Skip this week", by=bob)
         await frozen_time.run_until(lambda: refused.followups, seconds=30)
         [told] = refused.followups
@@ -203,10 +208,7 @@ async def test_undo_under_the_skipped_notice_pays_the_slot_and_is_for_admins_onl
 ) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
-        await frozen_time.run(minutes=1)
-        await frozen_time.jump_to(NEXT - DAY)
-        await frozen_time.run(minutes=1)
-        notice = await town.sandbox.wait_for(titled(NOTICE))
+        notice = await day_before(town, frozen_time)
         await town.press(notice, "Skip this week")
         await frozen_time.run(minutes=1)
         skipped = await town.shows(notice, "⏸️ skipped")
