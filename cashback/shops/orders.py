@@ -75,6 +75,7 @@ class OrderReader:
         self._read_moment = read_moment
         self._buyers = BuyerColumns(table.columns, kind)
         self._found = ShopOrders()
+        self._refunds: dict[str, int] = {}
 
     def read(self) -> ShopOrders:
         """Read the whole file."""
@@ -86,7 +87,8 @@ class OrderReader:
             try:
                 self._take(line, cells)
             except CashbackError as error:
-                self._found.bad.append(BadRow(line=line, reason=str(error)))
+                if any(map(str.strip, cells)):
+                    self._found.bad.append(BadRow(line=line, reason=str(error)))
         return self._found
 
     def _take(self, line: int, cells: Cells) -> None:
@@ -192,8 +194,11 @@ class OrderReader:
             return
         moment = self._moment(cells)
         own_id = row_id if self._kind.reference else f"{row_id}/{moment:%Y%m%dT%H%M%S}/{-price.cents}"
-        self._found.taken_back.append(
-            TakenBack(
-                order_id=check_order_id(reference, "reference"), refund_id=own_id, amount_cents=-price.cents, line=line
-            )
+        before = self._refunds.get(own_id)
+        if before is not None:
+            raise CashbackError(f"refund {own_id} is in the file twice (line {before} and {line}); remove one")
+        back = TakenBack(
+            order_id=check_order_id(reference, "reference"), refund_id=own_id, amount_cents=-price.cents, line=line
         )
+        self._refunds[own_id] = line
+        self._found.taken_back.append(back)
