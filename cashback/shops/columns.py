@@ -26,6 +26,13 @@ _WEIGHTY_PARTS: Final = re.compile(
 """The same in words that were written together, such as isTest and orderStatus."""
 
 
+EMAILS: Final = (
+    *("email", "e-mail", "email address", "buyer email", "buyer_email", "buyeremail"),
+    *("customer email", "customer_email", "purchase email", "receipt email", "from email address"),
+)
+"""Columns that hold a buyer's e-mail, in the order in which they are asked."""
+
+
 def words_of(column: str) -> list[str]:
     """Split a column's name, which is in lower case, into words: "financial_status" is financial, status."""
     return re.findall(r"[a-z]+", column)

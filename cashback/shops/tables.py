@@ -32,7 +32,7 @@ class BadRow:
 class Table:
     """A file with a text and a header that can be read.
 
-    `columns` are the header's names in lower case, `rows` opens the file anew and yields each row with its line: the
+    `columns` are the header's names in lower case, `rows` opens the file again and yields each row with its line: the
     cells, as many as columns, or what is wrong with the row.
     """
 
