@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -23,6 +21,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from cashback.database import Database
 from cashback.domain.ports import utc_now
+from tests import npm
 from tests.cashback.dashboard.conftest import ADA, DashboardFixture, Guild, dashboard_settings, serving
 from tests.conftest import LedgerFixture, raw
 
@@ -233,15 +232,8 @@ def use_scheme(desktop: Desktop, scheme: str) -> None:
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return axe-core's script, or skip if it cannot be fetched."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed; axe-core is fetched with it")
-    folder = tmp_path_factory.mktemp("axe")
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), AXE]
-    fetch = partial(subprocess.run, command, capture_output=True, check=False, timeout=40)
-    if fetch().returncode:
-        pytest.skip("axe-core cannot be fetched from a registry here")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    modules = npm.fetch(tmp_path_factory.mktemp("axe"), AXE)
+    return (modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("width", [1400, 390])

@@ -53,7 +53,7 @@ def make(path: Path, revision: str) -> Path:
 
 
 def digest_of(path: Path) -> str:
-    """Digest the tables and indexes of a file; the triggers are made anew at each upgrade."""
+    """Digest the tables and indexes of a file; each upgrade creates the triggers again."""
     query = "SELECT name, sql FROM sqlite_master WHERE type <> 'trigger' AND sql IS NOT NULL ORDER BY name"
     return hashlib.sha256(repr(rows(path, query)).encode()).hexdigest()[:16]
 
