@@ -113,7 +113,7 @@ def _input_detail(error: Exception) -> str:
     if isinstance(error, commands.TooManyArguments):
         return "There are more words than this command takes."
     if isinstance(error, commands.MissingRequiredArgument):
-        return f"The {error.param.name} is missing."
+        return f"The {(error.param.displayed_name or error.param.name).replace('_', ' ')} is missing."
     if isinstance(error, commands.FlagError):
         return _flag_detail(error)
     if isinstance(error, commands.BadArgument):

@@ -194,7 +194,7 @@ def discord_clock() -> ManualClock | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tell a module's stories in each bot that it names, unless one names its own."""
+    """Run a module's stories in each bot that it names, unless one names its own."""
     bots = getattr(metafunc.module, "INSIDE", None)
     is_named = any("inside" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     if bots is not None and "inside" in metafunc.fixturenames and not is_named:

@@ -1,8 +1,8 @@
 """Limits on single requests to Discord: how long the answer may take, and how many server errors are waited out.
 
-The library repeats a server error five times, for half a minute, and meanwhile holds the rate limit's bucket, which all
-members share. Cancelling it from outside may leave its global rate limit closed permanently, if it is waiting for that.
-So the limits apply to the request alone: time spent waiting for a rate limit does not count.
+The library repeats a server error five times, for half a minute, and holds the rate limit's bucket, which all members
+share, until it is done. Cancelling it from outside may leave its global rate limit closed permanently, if it is waiting
+for that. So the limits apply to the request alone: time spent waiting for a rate limit does not count.
 """
 
 import math

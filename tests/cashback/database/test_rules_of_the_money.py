@@ -478,7 +478,7 @@ async def test_verify_tells_what_is_refunded_or_held_otherwise_than_it_stands(
 
 
 async def test_verify_finds_a_payout_that_stands_for_no_referral(till: LedgerFixture) -> None:
-    """The referral is gone with all that it earned: nothing but the payout tells of it."""
+    """The referral is gone with all that it earned: only the payout still shows it."""
     await till.earn_all([(1, 100), (2, 200)])
     await till.pay()
     drop_guards(till.location)
@@ -495,7 +495,7 @@ async def test_verify_finds_a_payout_that_stands_for_no_referral(till: LedgerFix
 
 
 async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and_totals(till: LedgerFixture) -> None:
-    """The audit entry of the batch's end still tells what was paid."""
+    """The audit entry of the batch's end still has what was paid."""
     await till.earn(1, 100)
     await till.pay()
     drop_guards(till.location)
