@@ -35,6 +35,8 @@ INSIDE = BOTH_BOTS
 P = ParamSpec("P")
 T = TypeVar("T")
 GONE = "The ledger is gone."
+PATIENCE_SECONDS = 120
+"""A chart is drawn by a process of its own, which takes long on a busy machine."""
 
 
 class Slow(Watched):
@@ -43,7 +45,7 @@ class Slow(Watched):
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Write; a claim waits."""
         if function is claim:
-            await until(lambda: self.scene.answers(int(str(args[0]))))
+            await until(lambda: self.scene.answers(int(str(args[0]))), PATIENCE_SECONDS)
         return await super().write(function, *args, **kwargs)
 
 
@@ -63,7 +65,7 @@ class GoneAfterwards(Gone):
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Write, but no claim."""
         if function is claim:
-            await until(lambda: self.scene.answers(int(str(args[0]))))
+            await until(lambda: self.scene.answers(int(str(args[0]))), PATIENCE_SECONDS)
         return await super().write(function, *args, **kwargs)
 
 
@@ -82,7 +84,7 @@ async def typed(scene: Scene, name: str, case: Case) -> None:
     words = [name, *map(str, (await prepare(scene)).values())]
     before, attempts_before = scene.effects(), attempts(scene)
     said = await scene.town.say(f"!{' '.join(words)}")
-    await until(lambda: attempts(scene) == attempts_before + 2)
+    await until(lambda: attempts(scene) == attempts_before + 2, PATIENCE_SECONDS)
     await until(lambda: all(GONE not in each.text for each in scene.answers(said.id)))
     assert len(scene.answers(said.id)) == 1, [each.text for each in scene.answers(said.id)]
     assert scene.effects() == before + expected, scene.answers(said.id)[0].text
@@ -94,8 +96,8 @@ async def chosen(scene: Scene, name: str, case: Case, who: Member) -> None:
     options = await prepare(scene)
     before = scene.effects()
     asked = await scene.town.sandbox.slash(scene.town.channel.id, who.id, name, options)
-    answer = await asked.replied()
-    await until(lambda: asked.refused == 1)
+    answer = await asked.replied(PATIENCE_SECONDS)
+    await until(lambda: asked.refused == 1, PATIENCE_SECONDS)
     assert scene.answers(asked.id) == [answer]
     assert answer is not None
     assert scene.effects() == before + ([] if GONE in answer.text else expected)
