@@ -1,6 +1,6 @@
 """Imports this project's `pipeline`, `scheduler` and `stages`, also if a bot has modules of the same names.
 
-They stand beside the package `cashback`. A bot's own modules of these names stay what they are to that bot.
+They stand next to the package `cashback`. A bot's own modules of these names stay what they are to that bot.
 """
 
 import sys

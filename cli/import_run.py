@@ -11,12 +11,13 @@ from cashback.database.referral_program.purchases import Purchase, PurchaseOutco
 from cashback.database.referral_program.referrals import create_referrals, referrers_of
 from cashback.database.referral_program.refunds import RecordedRefund, RefundOutcome
 from cashback.database.referral_program.shop_refunds import CHANGES, receive_refunds
-from cashback.database.referral_program.unmatched import record_unmatched
 from cashback.domain.earning import Origin
 from cashback.settings import ReferralSettings
 from cashback.shops.answers import Answers
 from cashback.shops.chunks import Chunk, PurchaseFile, ReferralFile, ReferralRow
 from cashback.shops.tables import BadRow
+from cli.import_guests import take_guests, with_linked
+from cli.import_ids import with_one_id, without_delivered_refunds
 from cli.import_questions import ask_for_dates, ask_for_twins
 from cli.import_tally import Tally
 from cli.output import RestartableAdvance
@@ -60,6 +61,9 @@ class ImportRun:
     answers: Answers
     digest: str
     now: datetime
+    email_key: str | None = None
+    delivers: bool = False
+    """Whether the shop is connected, so that its deliveries name the same orders."""
     number: int = 0
     """The intake's."""
 
@@ -78,11 +82,13 @@ class ImportRun:
     def take(self, connection: Any, name: str, chunk: Chunk[Any]) -> Tally:  # noqa: ANN401 -- the database package's connection
         """Take a chunk's good rows; return its counts."""
         tally = Tally()
-        known = self._without_strangers(connection, chunk)
         if name == "purchases":
+            renamed = with_one_id(connection, chunk, self.source, delivers=self.delivers)
+            renamed = without_delivered_refunds(connection, renamed, self.source)
+            known = self._without_strangers(connection, with_linked(connection, renamed, self.email_key))
             self._take_purchases(connection, known, tally)
         else:
-            self._take_referrals(connection, known, tally)
+            self._take_referrals(connection, self._without_strangers(connection, chunk), tally)
         return tally
 
     def take_all(self, connection: Any, advance: RestartableAdvance, *, keep: bool) -> Tallies:  # noqa: ANN401 -- as above
@@ -184,22 +190,14 @@ class ImportRun:
         tally.imported = tally.rows_of("earned") + tally.nobody_earns
         tally.look_at(chunk.rows)
         tally.exclude(chunk.excluded)
-        tally.refuse(sorted(bad, key=lambda row: row.line))
-        self._take_waiting(connection, chunk, tally, origin)
-        self._take_refunds(connection, chunk, tally, origin)
-
-    def _take_waiting(self, connection: Any, chunk: Chunk[Purchase], tally: Tally, origin: Origin) -> None:  # noqa: ANN401 -- as above
-        are_new = record_unmatched(
-            connection,
-            chunk.waiting,
-            self.settings.rate_ppm,
-            self.now,
-            days=self.settings.unmatched_days,
-            origin=origin,
+        waiting = take_guests(
+            connection, chunk.guests, self.settings, self.now, origin=origin, email_key=self.email_key
         )
-        for purchase, is_new in zip(chunk.waiting, are_new, strict=True):
-            if is_new:
-                tally.waiting.add(purchase.amount_cents)
+        for cents in waiting.new_cents:
+            tally.waiting.add(cents)
+        tally.exclude(waiting.excluded)
+        tally.refuse(sorted([*bad, *waiting.bad], key=lambda row: row.line))
+        self._take_refunds(connection, chunk, tally, origin)
 
     def _take_refunds(self, connection: Any, chunk: Chunk[Purchase], tally: Tally, origin: Origin) -> None:  # noqa: ANN401 -- as above
         dates = self.settings.earning_dates

@@ -1,4 +1,4 @@
-"""Discord's own description of its API, where it lies beside the checkout; without it shapes are not judged."""
+"""Discord's own description of its API, if it lies next to the checkout; without it shapes are not judged."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class FrozenTime:
         monkeypatch.setattr(anyio.to_thread, "run_sync", self._counted)
 
     def __call__(self) -> datetime:
-        """Tell the moment. Asked of the one who freezes it: `datetime.now` is real for whoever the library spares."""
+        """Return the frozen moment: `datetime.now` is real in the modules that the library spares."""
         return self._frozen().replace(tzinfo=UTC)
 
     async def jump_to(self, moment: datetime) -> None:

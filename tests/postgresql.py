@@ -38,7 +38,7 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Tell where the server is, for whoever makes databases on it by himself."""
+        """Return where the server is, for tests that create databases on it themselves."""
         return address_of(self._url)
 
     def crash(self) -> None:
@@ -65,7 +65,7 @@ class Server:
     def create(self, template: URL | None = None) -> URL:
         """Make a database, empty or a copy of another that nobody is connected to."""
         name = f"cashback_test_{os.getpid()}_{next(self._numbers)}"
-        # Files are copied, not rows written anew: half the time where there are few and nobody waits for the disk.
+        # Files are copied instead of rows: half the time if there are few and nobody waits for the disk.
         copied = f"{template.database} STRATEGY FILE_COPY" if template else "template0"
         self._control.execute(f"CREATE DATABASE {name} TEMPLATE {copied}".encode())
         return self._url.set(database=name)
@@ -89,7 +89,7 @@ def _answers(connection: psycopg.Connection) -> bool:
 
 
 def _wait_until(true: Callable[[], bool]) -> None:
-    """Ask again and again: nothing tells of a server's end, nor of its return."""
+    """Ask again and again: a server announces neither its end nor its return."""
     deadline = time.monotonic() + 30
     while not true():
         assert time.monotonic() < deadline, "the server did not end or did not come back"

@@ -106,7 +106,7 @@ def test_file_imports_only_the_libraries_of_its_row() -> None:
 
 
 def test_sqlalchemy_and_discord_have_one_home_each() -> None:
-    """The product's SQL is in one package and Discord's library in one: the table cannot quietly say otherwise."""
+    """The product's SQL is in one package and Discord's library in one: the table cannot quietly allow more."""
     assert {package for package, libraries in LIBRARIES.items() if "sqlalchemy" in libraries} == {"cashback.database"}
     assert {package for package, libraries in LIBRARIES.items() if "discord" in libraries} <= {"cashback.cogs", "bot"}
 

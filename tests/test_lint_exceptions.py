@@ -1,4 +1,4 @@
-"""Every exception to a lint has its reason beside it, and values get into SQL as bound parameters alone."""
+"""Every exception to a lint has its reason next to it, and values get into SQL as bound parameters alone."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_exception_to_a_lint_has_its_reason() -> None:
 
 
 def _built_at_run_time(node: ast.expr) -> bool:
-    """Tell whether a text is put together from something that is no constant of the program."""
+    """Return whether a text is put together from something other than the program's constants."""
     if isinstance(node, ast.JoinedStr):
         return not all(
             isinstance(part, ast.Constant)

@@ -218,7 +218,7 @@ class OutboxDispatcher:
             await self._write(partial(self._database.write, absences.note_return, notice.user_id))
 
     async def _write(self, write: Callable[[], Awaitable[object]]) -> None:
-        """Write the result even if a stop is requested meanwhile: a message without a recorded result is sent again."""
+        """Write the result even if a stop is requested: a message without a recorded result is sent again."""
 
         async def shielded() -> None:
             with anyio.CancelScope(shield=True):

@@ -71,7 +71,7 @@ class Health:
         return _json(HTTPStatus.OK, {"status": "ok"})
 
     async def ready(self, request: web.Request) -> web.StreamResponse:
-        """Report which parts are failing. Details are left out because anyone may ask."""
+        """Report which parts are failing. It gives no details because anyone may ask."""
         checks = {check.name: "ok" if check.is_healthy else "failing" for check in await self.checks()}
         ready = "failing" not in checks.values()
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE

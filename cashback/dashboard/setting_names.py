@@ -1,4 +1,4 @@
-"""The settings in words, as the page of settings shows them beside their keys."""
+"""The settings in words, as the page of settings shows them next to their keys."""
 
 from collections.abc import Mapping
 from typing import Final

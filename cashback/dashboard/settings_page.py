@@ -63,7 +63,7 @@ def _rows(part: str, group: Any) -> Iterable[Setting]:  # noqa: ANN401 -- a part
 
 
 def _meaning(field: Any) -> str:  # noqa: ANN401 -- the settings' library stays in the settings
-    """Return what a setting may be. One that may be null has it at the type beside null."""
+    """Return what a setting may be. If it may be null, that is at the type next to null."""
     inner = (each for kind in get_args(field.annotation) for each in get_args(kind)[1:])
     found = (getattr(each, "description", None) for each in (field, *inner))
     return next(filter(None, found), "")

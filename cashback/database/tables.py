@@ -214,7 +214,7 @@ payout_batches = Table(
     Column("lapses_at", Moment),
     Column("started_at", Moment),
     Column("finished_at", Moment),
-    # How many an admin named where the batch is for nobody else; what is unusual about it, a line each.
+    # How many an admin named if the batch is for nobody else; why it is flagged, a line each.
     Column("selected_count", BigInteger),
     Column("unusual", Text),
     Column("left_out_count", BigInteger, nullable=False, server_default="0"),
@@ -275,7 +275,7 @@ payout_exclusions = Table(
     metadata,
     Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), primary_key=True),
     Column("referrer_id", BigInteger, primary_key=True),
-    # What would have been paid, had the referrer not been left out of this batch.
+    # What would have been paid, had the referrer not been excluded from this batch.
     Column("pending_cents", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     # How many batches in a row a limit has left the referrer out; the longest goes first in the next.
@@ -315,7 +315,7 @@ reversals = Table(
     # As a batch's.
     Column("token", Text),
     Column("batch_number", BigInteger, ForeignKey("cashback_payout_batches.number"), nullable=False),
-    # NULL where all that the batch credited is taken back.
+    # NULL if all that the batch credited is taken back.
     Column("referrer_id", BigInteger),
     Column("reason", Text, nullable=False),
     Column("status", Text, nullable=False),

@@ -57,7 +57,7 @@ class ClockCheck:
 
     @property
     def is_doubted(self) -> bool:
-        """Whether the clock is wrong; meanwhile nothing is missed, expired, lapsed or postponed by it."""
+        """Whether the clock is wrong; as long as it is, nothing is missed, expired, lapsed or postponed by it."""
         return bool(self.difference) or self._clock() < DISCORD_EPOCH
 
     @property

@@ -1,7 +1,6 @@
 """Shops: their deliveries, members' claims of purchases, and e-mails that members have proved."""
 
 import hashlib
-import hmac
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Final
@@ -10,8 +9,9 @@ from cashback.database.group_commit import GroupCommit
 from cashback.database.shops import buyers, deliveries
 from cashback.database.shops.deliveries import Incoming, Listed, Received, Recorded
 from cashback.database.shops.events import DeliveryTerms, EventResult, Reported
-from cashback.domain.earning import MAIN, order_key
+from cashback.domain.earning import MAIN
 from cashback.domain.errors import CashbackError
+from cashback.domain.hints import email_hash, number_hash
 from cashback.domain.shop_events import ShopEvent
 from cashback.services.actors import Actor, Source
 from cashback.services.base import Service
@@ -82,18 +82,18 @@ class Shops(Service):
         )
 
     def _reported(self, shop: str, event: ShopEvent) -> Reported:
-        email_hash = None if event.email is None or self._settings.email_key is None else self._email_hash(event.email)
-        hints = [] if email_hash is None else [email_hash]
+        has_email = event.email is not None and self._settings.email_key is not None
+        hashed = self._email_hash(event.email or "") if has_email else None
+        hints = [] if hashed is None else [hashed]
         if event.number is not None:
-            hints.append(_number_hash(shop, event.number))
-        return Reported(event=event, email_hash=email_hash, hints=tuple(hints))
+            hints.append(number_hash(shop, event.number))
+        return Reported(event=event, email_hash=hashed, hints=tuple(hints))
 
     def _email_hash(self, email: str) -> str:
-        """Return an e-mail's keyed hash; letters' case does not matter. Raises CashbackError without a key."""
+        """Return an e-mail's keyed hash. Raises CashbackError without a key."""
         if self._settings.email_key is None:
             raise CashbackError(f"{EMAIL_KEY} is not set, so e-mails cannot be linked here; ask an admin.")
-        key = self._settings.email_key.get_secret_value().encode()
-        return hmac.new(key, email.strip().lower().encode(errors="replace"), hashlib.sha256).hexdigest()
+        return email_hash(self._settings.email_key.get_secret_value(), email)
 
     async def deliveries(
         self, *, limit: int, shop: str | None = None, before_number: int | None = None
@@ -146,7 +146,7 @@ class Shops(Service):
 
     def _sought(self, number: str) -> buyers.Sought:
         typed = number.strip()[:LONGEST_TYPED]
-        hints = tuple(_number_hash(shop, typed) for shop in self._settings.shops)
+        hints = tuple(number_hash(shop, typed) for shop in self._settings.shops)
         return buyers.Sought(number=typed, sources=(MAIN, *(set(self._settings.shops) - {MAIN})), hints=hints)
 
     @property
@@ -157,8 +157,3 @@ class Shops(Service):
     async def spread_links(self) -> list[buyers.SpreadLink]:
         """List the members with purchases under their ids from several e-mails."""
         return await self._database.read(buyers.spread_links, limit=MOST_LISTED)
-
-
-def _number_hash(shop: str, number: str) -> str:
-    """Return the hint of an order's number. It is no secret: the order itself is stored by its id."""
-    return hashlib.sha256(f"{shop}\0{order_key(number)}".encode(errors="replace")).hexdigest()

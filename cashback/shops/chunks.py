@@ -3,17 +3,26 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
-from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.shops.tables import BadRow
 
 T = TypeVar("T")
 
 
-NO_BUYER: Final = "no Discord id stands in it"
+class Guest(NamedTuple):
+    """An order without a Discord id. `email` is the buyer's, None if the file has none; it is never stored.
+
+    `number` is the order's number as the buyer sees it, if that is another one than its id.
+    """
+
+    order_id: str
+    amount_cents: int
+    purchased_at: datetime | None = None
+    email: str | None = None
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +43,10 @@ class Chunk(Generic[T]):
     bad: list[BadRow] = field(default_factory=list)
     excluded: list[Excluded] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
-    waiting: list[UnmatchedPurchase] = field(default_factory=list)
-    """Orders without a Discord id; they are among the excluded as well."""
+    guests: list[tuple[int, Guest]] = field(default_factory=list)
+    """Orders without a Discord id, each with its line."""
+    delivered_ids: dict[str, str] = field(default_factory=dict)
+    """The ids by which the shop's deliveries name orders, if these are others than the file's."""
     read: int = 0
     """Rows of the file."""
 

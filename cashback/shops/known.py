@@ -6,13 +6,12 @@ from datetime import datetime
 
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
-from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.domain.errors import CashbackError
 from cashback.shops.answers import Answers
 from cashback.shops.buyers import BuyerColumns
 from cashback.shops.cells import Columns
-from cashback.shops.chunks import NO_BUYER, Chunk, Excluded
-from cashback.shops.columns import refuse_weighty
+from cashback.shops.chunks import Chunk, Excluded, Guest
+from cashback.shops.columns import EMAILS, refuse_weighty
 from cashback.shops.kinds.kind import FileKind
 from cashback.shops.moments import reader_of
 from cashback.shops.orders import Dispute, OrderReader, ShopOrder, ShopOrders
@@ -61,10 +60,13 @@ class KnownFile:
 
 
 def _add(chunk: Chunk[Purchase], order: ShopOrder) -> None:
-    if order.excluded is not None or order.buyer_id is None:
-        chunk.excluded.append(Excluded(order.line, order.excluded or NO_BUYER, order.amount_cents))
-        if order.excluded is None:
-            chunk.waiting.append(UnmatchedPurchase(order.order_id, order.amount_cents, order.purchased_at))
+    if order.delivered_id is not None:
+        chunk.delivered_ids[order.order_id] = order.delivered_id
+    if order.excluded is not None:
+        chunk.excluded.append(Excluded(order.line, order.excluded, order.amount_cents))
+    elif order.buyer_id is None:
+        guest = Guest(order.order_id, order.amount_cents, order.purchased_at, order.email)
+        chunk.guests.append((order.line, guest))
     else:
         chunk.rows.append(Purchase(order.order_id, order.buyer_id, order.amount_cents, order.purchased_at))
         chunk.lines.append(order.line)
@@ -82,7 +84,7 @@ def known_of(table: Table, kind: FileKind, answers: Answers, now: datetime) -> K
     if kind.refusal is not None:
         raise CashbackError(f"{name} is the file of {kind.name}: {kind.refusal}; it cannot be imported.")
     buyers = BuyerColumns(table.columns, kind).names
-    understood = kind.understood | buyers
+    understood = kind.understood | buyers | {*EMAILS}
     refuse_weighty((column for column in table.columns if column not in understood), answers, name)
     prices = prices_of(table, kind, answers)
     columns = Columns(table.columns)

@@ -6,7 +6,7 @@ from enum import Enum
 
 from cashback.domain.errors import CashbackError
 from cashback.shops.answers import Answers
-from cashback.shops.buyers import BuyerColumns
+from cashback.shops.buyers import BuyerColumns, email_in
 from cashback.shops.cells import Columns
 from cashback.shops.ids import check_order_id
 from cashback.shops.kinds.kind import YES, FileKind, Lines, Rule
@@ -26,7 +26,8 @@ class Dispute(Enum):
 class ShopOrder:
     """An order of a file. `refunded_cents` is what was refunded of it so far; None is the whole order.
 
-    `excluded` is why it does not count; None if it does. `buyer_id` is None if no Discord id stands in its rows.
+    `excluded` is why it does not count; None if it does. `buyer_id` is None if no Discord id stands in its rows;
+    `email` is its buyer's then, if the file has it. `delivered_id` is its id in the shop's deliveries.
     """
 
     order_id: str
@@ -37,6 +38,8 @@ class ShopOrder:
     refunded_cents: int | None = 0
     dispute: Dispute | None = None
     excluded: str | None = None
+    email: str | None = None
+    delivered_id: str | None = None
     items: set[str] = field(default_factory=set)
 
 
@@ -72,6 +75,7 @@ class OrderReader:
         self._read_moment = read_moment
         self._buyers = BuyerColumns(table.columns, kind)
         self._found = ShopOrders()
+        self._refunds: dict[str, int] = {}
 
     def read(self) -> ShopOrders:
         """Read the whole file."""
@@ -83,7 +87,8 @@ class OrderReader:
             try:
                 self._take(line, cells)
             except CashbackError as error:
-                self._found.bad.append(BadRow(line=line, reason=str(error)))
+                if any(map(str.strip, cells)):
+                    self._found.bad.append(BadRow(line=line, reason=str(error)))
         return self._found
 
     def _take(self, line: int, cells: Cells) -> None:
@@ -131,18 +136,24 @@ class OrderReader:
         excluded = broken.reason if broken is not None else price.excluded
         if excluded is None and price.cents < 0:
             excluded = "a negative amount"
+        buyer_id = self._buyers.find(cells) if excluded is None else None
         order = ShopOrder(
             order_id=order_id,
-            buyer_id=self._buyers.find(cells) if excluded is None else None,
+            buyer_id=buyer_id,
             amount_cents=max(price.cents, 0),
             purchased_at=self._moment(cells) if excluded is None else None,
             line=line,
             refunded_cents=None if broken is not None and broken.takes_back else self._refunded(cells),
             dispute=self._dispute(cells),
             excluded=excluded,
+            email=email_in(self._columns, cells) if excluded is None and buyer_id is None else None,
         )
         if self._kind.item_id is not None:
             order.items.add(self._columns.value(cells, self._kind.item_id))
+        if self._kind.delivered_id is not None and (
+            delivered_id := self._columns.value(cells, self._kind.delivered_id)
+        ):
+            order.delivered_id = check_order_id(delivered_id, self._kind.delivered_id)
         return order
 
     def _moment(self, cells: Cells) -> datetime | None:
@@ -183,8 +194,11 @@ class OrderReader:
             return
         moment = self._moment(cells)
         own_id = row_id if self._kind.reference else f"{row_id}/{moment:%Y%m%dT%H%M%S}/{-price.cents}"
-        self._found.taken_back.append(
-            TakenBack(
-                order_id=check_order_id(reference, "reference"), refund_id=own_id, amount_cents=-price.cents, line=line
-            )
+        before = self._refunds.get(own_id)
+        if before is not None:
+            raise CashbackError(f"refund {own_id} is in the file twice (line {before} and {line}); remove one")
+        back = TakenBack(
+            order_id=check_order_id(reference, "reference"), refund_id=own_id, amount_cents=-price.cents, line=line
         )
+        self._refunds[own_id] = line
+        self._found.taken_back.append(back)

@@ -7,13 +7,14 @@ from operator import itemgetter
 from typing import Final, Generic, TypeVar
 
 from cashback.database.referral_program.purchases import Purchase
-from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.domain.days import EARLIEST
+from cashback.domain.earning import order_key
 from cashback.domain.errors import CashbackError
 from cashback.shops.amounts import Parse, parser_of, style_of, unit_of
 from cashback.shops.answers import ALWAYS, Answers
-from cashback.shops.chunks import NO_BUYER, Chunk, Excluded, ReferralRow
-from cashback.shops.columns import is_currency, is_status, refuse_weighty
+from cashback.shops.buyers import as_email
+from cashback.shops.chunks import Chunk, Excluded, Guest, ReferralRow
+from cashback.shops.columns import EMAILS, is_currency, is_status, refuse_dates, refuse_weighty
 from cashback.shops.ids import check_order_id, to_id
 from cashback.shops.moments import read_iso
 from cashback.shops.rounding import refuse_rounded
@@ -37,7 +38,7 @@ class PlainFile(Generic[T]):
 
     table: Table
     kind_name: str
-    parse: Callable[[Sequence[str]], T | UnmatchedPurchase]
+    parse: Callable[[Sequence[str]], T | Guest]
     pick: Callable[[Cells], Sequence[str]]
     filters: tuple[Filter, ...] = ()
     not_looked_at: tuple[str, ...] = ()
@@ -61,14 +62,15 @@ class PlainFile(Generic[T]):
             else:
                 try:
                     row = parse(pick(cells))
-                    if isinstance(row, UnmatchedPurchase):
-                        chunk.excluded.append(Excluded(line, NO_BUYER, row.amount_cents))
-                        chunk.waiting.append(row)
-                        continue
-                    chunk.rows.append(row)
-                    chunk.lines.append(line)
+                    if isinstance(row, Guest):
+                        chunk.guests.append((line, row))
+                    else:
+                        chunk.rows.append(row)
+                        chunk.lines.append(line)
                 except CashbackError as error:
-                    chunk.bad.append(BadRow(line=line, reason=str(error)))
+                    # Spreadsheets end a file with rows of separators.
+                    if any(map(str.strip, cells)):
+                        chunk.bad.append(BadRow(line=line, reason=str(error)))
             if chunk.read >= size:
                 yield chunk
                 chunk = Chunk()
@@ -104,34 +106,44 @@ class SummedFile:
 
     def chunks(self, size: int) -> Iterator[Chunk[Purchase]]:
         """Read the whole file, then yield its orders, so many at a time."""
-        orders: dict[str, tuple[int, Purchase]] = {}
+        orders: dict[str, tuple[int, Purchase | Guest]] = {}
         rest: Chunk[Purchase] = Chunk()
         for part in self.lines.chunks(size):
             rest.read += part.read
             rest.bad += part.bad
             rest.excluded += part.excluded
-            rest.waiting += part.waiting
-            for line, purchase in zip(part.lines, part.rows, strict=True):
-                rest.bad += _add_line(orders, line, purchase)
+            taken: list[tuple[int, Purchase | Guest]] = [*zip(part.lines, part.rows, strict=True), *part.guests]
+            for line, row in sorted(taken, key=itemgetter(0)):
+                rest.bad += _add_line(orders, line, row)
         whole = list(orders.values())
         for first in range(0, len(whole), size):
-            together = whole[first : first + size]
-            yield Chunk(rows=[purchase for _, purchase in together], lines=[line for line, _ in together])
+            chunk: Chunk[Purchase] = Chunk()
+            for line, row in whole[first : first + size]:
+                if isinstance(row, Guest):
+                    chunk.guests.append((line, row))
+                else:
+                    chunk.rows.append(row)
+                    chunk.lines.append(line)
+            yield chunk
         yield rest
 
 
-def _add_line(orders: dict[str, tuple[int, Purchase]], line: int, purchase: Purchase) -> list[BadRow]:
+def _add_line(orders: dict[str, tuple[int, Purchase | Guest]], line: int, row: Purchase | Guest) -> list[BadRow]:
     """Add a line to its order; return it as a bad row if it names another buyer than the lines before."""
-    first_line, before = orders.get(purchase.order_id, (line, None))
+    key = order_key(row.order_id)
+    first_line, before = orders.get(key, (line, None))
     if before is None:
-        orders[purchase.order_id] = (line, purchase)
-    elif before.buyer_id != purchase.buyer_id:
-        reason = f"order {purchase.order_id} has another buyer in line {first_line}"
-        return [BadRow(line=line, reason=reason)]
+        orders[key] = (line, row)
+    elif _buyer_of(before) != _buyer_of(row):
+        return [BadRow(line=line, reason=f"order {row.order_id} has another buyer in line {first_line}")]
     else:
-        added = before.amount_cents + purchase.amount_cents
-        orders[purchase.order_id] = (first_line, before._replace(amount_cents=added))
+        added = before.amount_cents + row.amount_cents
+        orders[key] = (first_line, before._replace(amount_cents=added))
     return []
+
+
+def _buyer_of(row: Purchase | Guest) -> int | None:
+    return row.buyer_id if isinstance(row, Purchase) else None
 
 
 def _excluded(cells: Cells, filters: tuple[Filter, ...]) -> str | None:
@@ -145,28 +157,32 @@ def _excluded(cells: Cells, filters: tuple[Filter, ...]) -> str | None:
 def purchases_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Purchase] | SummedFile:
     """Check a file of purchases. Raises CashbackError, also for a column that looks as if it mattered."""
     present = _require(table, PURCHASES, ("purchased_at",))
+    emails = [column for column in EMAILS if column in table.columns][:1]
     filters = tuple(_filters(table, answers, present))
-    used = {*present, *(table.columns[place] for place, _, _ in filters)}
+    used = {*present, *emails, *(table.columns[place] for place, _, _ in filters)}
     name = str(table.path)
+    has_dates = "purchased_at" in present
     refuse_weighty((column for column in table.columns if column not in used), answers, name)
+    if not has_dates:
+        refuse_dates((column for column in table.columns if column not in used), answers, name, wanted="purchased_at")
     parse_amount = _amounts(table, answers)
     refuse_rounded(_texts(table, ("buyer_id",)), name)
 
-    def parse(cells: Sequence[str]) -> Purchase | UnmatchedPurchase:
+    def parse(cells: Sequence[str]) -> Purchase | Guest:
         order_id, amount_cents = check_order_id(cells[0]), parse_amount(cells[AMOUNT].strip())
-        purchased_at = read_iso(cells[PURCHASED_AT], now) if len(cells) > PURCHASED_AT else None
+        purchased_at = read_iso(cells[PURCHASED_AT], now) if has_dates else None
         buyer = cells[1]
         if not buyer or buyer.isspace():
-            return UnmatchedPurchase(order_id, amount_cents, purchased_at)
+            return Guest(order_id, amount_cents, purchased_at, as_email(cells[-1]) if emails else None)
         return Purchase(order_id, to_id(buyer, "buyer_id"), amount_cents, purchased_at)
 
     file = PlainFile(
         table=table,
         kind_name="plain purchases",
         parse=parse,
-        pick=_picker(table, present),
+        pick=_picker(table, [*present, *emails]),
         filters=filters,
-        has_dates="purchased_at" in present,
+        has_dates=has_dates,
         not_looked_at=_others(table, used),
     )
     return SummedFile(lines=file) if answers.sum_lines else file
@@ -176,7 +192,10 @@ def referrals_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Ref
     """Check a file of referrals. Raises CashbackError."""
     present = _require(table, REFERRALS, ("referred_at",))
     otherwise = _referred_at(answers, now)
-    refuse_weighty((column for column in table.columns if column not in present), answers, str(table.path))
+    others = [column for column in table.columns if column not in present]
+    refuse_weighty(others, answers, str(table.path))
+    if "referred_at" not in present and otherwise is None:
+        refuse_dates(others, answers, str(table.path), wanted="referred_at")
     refuse_rounded(_texts(table, REFERRALS), str(table.path))
 
     def parse(cells: Sequence[str]) -> ReferralRow:
@@ -207,7 +226,7 @@ def _require(table: Table, needed: tuple[str, ...], optional: tuple[str, ...]) -
         raise CashbackError(f"{path} is empty; its first line must name the columns {wish}.")
     missing = [column for column in needed if column not in columns]
     if missing:
-        known = ", or be an export of a known shop" if needed is PURCHASES else ""
+        known = ", or be an export of a known shop with English column names" if needed is PURCHASES else ""
         raise CashbackError(f"{path} lacks the column {missing[0]}; its first line must name {wish}{known}.")
     present = [*needed, *(column for column in optional if column in columns)]
     for column in present:

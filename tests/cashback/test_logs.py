@@ -107,7 +107,7 @@ def test_a_line_for_people_is_no_json(root: logging.Logger) -> None:
 
 
 async def test_every_line_of_a_run_names_its_batch(till: LedgerFixture, root: logging.Logger) -> None:
-    """The payout to 5 fails within the run, deep in a stage; nobody there says which batch it is."""
+    """The payout to 5 fails within the run, deep in a stage; nothing there names the batch."""
     await till.earn(5, 100)
     with raw(till.location) as connection:
         connection.execute(

@@ -1,4 +1,4 @@
-"""A ledger that is not there: a command that does not create one says so in a line, and leaves the folder as it was."""
+"""Without a ledger, a command that does not create one reports it in a line, and leaves the folder as it was."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cashback demo --serve` prints addresses that work, and says what to try first."""
+"""`cashback demo --serve` prints addresses that work, and what to try first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Served:
         self.printed = printed
 
     def address(self, name: str) -> str:
-        """Return the address that was printed beside a name."""
+        """Return the address that was printed next to a name."""
         [found] = re.findall(rf"^  {re.escape(name)} +(http\S+)$", self.printed, re.MULTILINE)
         return str(found)
 

@@ -386,7 +386,7 @@ def recorded(shown: str) -> str:
 
 
 def test_recording_of_the_tutorial_is_what_a_person_sees(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With CASHBACK_RECORD set, the page is written anew."""
+    """With CASHBACK_RECORD set, the page is written again."""
     with discord_server(invited=False) as served:
         use(served, folder, monkeypatch)
         served.call(served.sandbox.add_channel, "general")

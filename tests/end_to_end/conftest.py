@@ -194,7 +194,7 @@ def discord_clock() -> ManualClock | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tell a module's stories in each bot that it names, unless one names its own."""
+    """Run a module's stories in each bot that it names, unless one names its own."""
     bots = getattr(metafunc.module, "INSIDE", None)
     is_named = any("inside" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     if bots is not None and "inside" in metafunc.fixturenames and not is_named:
@@ -259,3 +259,9 @@ async def frozen_town(
         monkeypatch.setattr("cashback.cogs.posts.withdrawal_notes.POLL_SECONDS", 30)
         yield frozen
         assert (await till.verify()).breaches == ()
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make claims take too long from the start."""
+    monkeypatch.setattr("cashback.cogs.gateway.claims.ACKNOWLEDGE_SECONDS", 0)

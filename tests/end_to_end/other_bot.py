@@ -1,4 +1,4 @@
-"""A bot of other people as a program: it loads the extension, and says so. Tests start it, and kill it."""
+"""A bot of other people as a program: it loads the extension, and reports it. Tests start it, and kill it."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Imported]:
 
 
 def run(folder: Path, *command: str) -> str:
-    """Run a Python that sees the package beside this project; return its output."""
+    """Run a Python that sees the package and this project; return its output."""
     done = subprocess.run(
         [sys.executable, *command],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""The extension's life in another bot: unloaded in mid-batch, reloaded, killed, and beside other processes."""
+"""The extension's life in another bot: unloaded in mid-batch, reloaded, killed, and next to other processes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ pytestmark = pytest.mark.anyio
 PEOPLE = 12
 EARLY = 3
 CENTS = 100
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 25
 OTHER_BOT = Path(__file__).with_name("other_bot.py")
 
 
 class AfterSome:
-    """An observer that lets a test act when some chunks are settled; meanwhile the batch waits."""
+    """An observer that lets a test act when some chunks are settled; the batch waits until then."""
 
     def __init__(self) -> None:
         self.chunks = 0

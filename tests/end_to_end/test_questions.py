@@ -1,4 +1,4 @@
-"""The page of questions holds: each step is asked on the local Discord, and the answer has what the page says."""
+"""The page of questions holds: each step is asked on the local Discord, and the answer has what the page promises."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from cashback.cogs.buttons.skip_slot import UNDO
+from cashback.cogs.buttons.undo import RESUME
 from sandbox import Message
 from tests.conftest import FRIDAY
 from tests.end_to_end.conftest import (
@@ -55,6 +56,14 @@ def noted(town: DiscordFixture, action: str) -> list[tuple[str, object]]:
 def posts(town: DiscordFixture, title: str) -> list[Message]:
     """List what the audit channel shows under a title."""
     return [message for message in town.sandbox.messages(town.audit.id) if message.embed.get("title") == title]
+
+
+async def day_before(town: DiscordFixture, frozen_time: FrozenTime) -> Message:
+    """Let the bot start, and come to the day before the slot; return the notice."""
+    await frozen_time.run(minutes=1)
+    await frozen_time.jump_to(NEXT - DAY)
+    await frozen_time.run(minutes=1)
+    return await town.sandbox.wait_for(titled(NOTICE))
 
 
 async def test_the_schedule_shows_its_next_run_and_what_it_would_pay(town: DiscordFixture) -> None:
@@ -170,10 +179,7 @@ async def test_the_notice_is_posted_once_a_day_ahead_also_over_a_restart(
 async def test_skip_button_skips_the_slot_for_admins_only(town: DiscordFixture, frozen_time: FrozenTime) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
-        await frozen_time.run(minutes=1)
-        await frozen_time.jump_to(NEXT - DAY)
-        await frozen_time.run(minutes=1)
-        notice = await town.sandbox.wait_for(titled(NOTICE))
+        notice = await day_before(town, frozen_time)
         refused = await town.press(notice, "Skip this week", by=bob)
         await frozen_time.run_until(lambda: refused.followups, seconds=30)
         [told] = refused.followups
@@ -203,10 +209,7 @@ async def test_undo_under_the_skipped_notice_pays_the_slot_and_is_for_admins_onl
 ) -> None:
     bob = await town.referrer("Bob", 2500)
     async with town.bot():
-        await frozen_time.run(minutes=1)
-        await frozen_time.jump_to(NEXT - DAY)
-        await frozen_time.run(minutes=1)
-        notice = await town.sandbox.wait_for(titled(NOTICE))
+        notice = await day_before(town, frozen_time)
         await town.press(notice, "Skip this week")
         await frozen_time.run(minutes=1)
         skipped = await town.shows(notice, "⏸️ skipped")
@@ -221,6 +224,32 @@ async def test_undo_under_the_skipped_notice_pays_the_slot_and_is_for_admins_onl
         await frozen_time.run(minutes=2)
     assert town.till.balance(bob.id) == 2500
     assert noted(town, "slot_unskipped") == [(f"discord:{town.admin.id}", "undone with the button")]
+
+
+async def test_undo_under_a_pause_resumes_and_is_for_admins_only(town: DiscordFixture) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        paused = await town.answer("!sendref-cashb schedule pause counting")
+        refused = await town.press(paused, RESUME, by=bob)
+        await refused.replied()
+        assert [(told.ephemeral_to, "Only an admin may" in told.text) for told in refused.followups] == [(bob.id, True)]
+        assert noted(town, "schedule_resumed") == []
+        await town.press(paused, RESUME)
+        shown = await town.shows(paused, "The schedule is resumed.")
+        assert [(each.label, each.disabled) for each in shown.buttons] == [(RESUME, True)]
+        assert "⏸️ Paused" not in shown.text
+        assert field(shown, "⏰ Next Run").startswith(stamp(NEXT))
+    assert noted(town, "schedule_resumed") == [(f"discord:{town.admin.id}", "undone with the button")]
+
+
+async def test_undo_of_a_pause_that_has_ended_changes_nothing(town: DiscordFixture) -> None:
+    async with town.bot():
+        paused = await town.answer("!sendref-cashb schedule pause counting")
+        await town.answer("!sendref-cashb schedule resume")
+        pressed = await town.press(paused, RESUME)
+        await pressed.replied()
+        assert ["not paused" in told.text for told in pressed.followups] == [True]
+    assert len(noted(town, "schedule_resumed")) == 1
 
 
 @pytest.mark.parametrize("prevented_by", ["pause", "skip", "off"])

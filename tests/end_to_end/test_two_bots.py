@@ -170,7 +170,7 @@ async def test_a_bot_that_is_frozen_past_its_lease_pays_nothing_and_sends_nothin
         before = town.credited()
         assert 0 < before < PEOPLE - 50
         with anyio.fail_after(PATIENCE_SECONDS):
-            while not await other.take():  # noqa: ASYNC110 -- no event tells when a lease runs out
+            while not await other.take():  # noqa: ASYNC110 -- no event comes when a lease runs out
                 await anyio.sleep(other.poll_seconds / LONG_SECONDS)
         request.release()
         os.kill(frozen.pid, signal.SIGCONT)

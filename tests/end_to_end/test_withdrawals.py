@@ -26,7 +26,7 @@ SECRET = "bob@example.org"  # noqa: S105 -- an address
 
 @pytest.fixture(autouse=True)
 def open_withdrawals(town: DiscordFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Switch withdrawals on; members are told at once."""
+    """Switch withdrawals on; members get the news at once."""
     monkeypatch.setattr(withdrawal_notes, "POLL_SECONDS", 0.05)
     configure(town)
 

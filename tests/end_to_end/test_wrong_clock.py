@@ -1,4 +1,4 @@
-"""A machine whose clock is wrong: it is reported, and meanwhile nothing is missed, expired or postponed by it."""
+"""A machine with a wrong clock: it is reported, and until it is right nothing is missed, expired or postponed by it."""
 
 from __future__ import annotations
 

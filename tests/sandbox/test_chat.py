@@ -190,7 +190,7 @@ async def test_foreign_origin_is_refused(page: aiohttp.ClientSession, channel: C
 
 
 async def test_program_serves_until_sigterm() -> None:
-    """The chat page and the shop page are where it says, and each shop's secret is printed."""
+    """The chat page and the shop page are at the printed addresses, and each shop's secret is printed."""
     command = [sys.executable, "-m", "sandbox", "--port", "0", "--token", "t", "--shop-port", "0"]
     async with await anyio.open_process(command, stderr=None) as process:
         assert process.stdout is not None

@@ -76,7 +76,7 @@ async def the_address_in_links(world: World) -> object:
 
 @setting("dashboard.trusted_proxies", (0, [429, 429]), (1, [403, 401]))
 async def the_address_that_limits_count(world: World) -> object:
-    """Each request says that it comes for another client; only a proxy of ours is believed."""
+    """Each request claims to come for another client; only a proxy of ours is believed."""
     async with served(world) as address, aiohttp.ClientSession() as session:
 
         async def last(path: str, count: int) -> int:

@@ -1,4 +1,4 @@
-"""Every setting does what docs/reference/configuration.md says: from config.json to what a member or an admin sees."""
+"""Every setting does what docs/reference/configuration.md promises: from config.json to what people see."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ async def sandbox(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Sandbox]:
 async def world(
     sandbox: Sandbox, tmp_path: Path, open_database: OpenDatabase, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
-    """Open a ledger that is as old as its clock says."""
+    """Open a ledger that is as old as its clock."""
     async with open_database() as database, AsyncExitStack() as closing:
         yield World(
             folder=tmp_path,

@@ -131,7 +131,7 @@ def setting(
     beside: dict[str, Any] | None = None,
     **given: Any,  # noqa: ANN401 -- as in JSON
 ) -> Callable[[Act], Act]:
-    """Register a case. `given` are other settings of `referral_settings`, `beside` of the key's section."""
+    """Register a case. `given` are other settings of `referral_settings`, `beside` those of the key's section."""
 
     def register(act: Act) -> Act:
         CASES.append(Case(key=key, expected=expected, act=act, given=given, beside=beside or {}))

@@ -1,4 +1,4 @@
-"""Stop, resume and give up in the middle of a run, and the retry of what failed, through the real stages."""
+"""Stop, resume and abandon in the middle of a run, and the retry of what failed, through the real stages."""
 
 from __future__ import annotations
 

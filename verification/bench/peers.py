@@ -1,4 +1,4 @@
-"""`make bench-peers`: the outbox dispatcher beside Procrastinate's worker, on one PostgreSQL server, in one run.
+"""`make bench-peers`: the outbox dispatcher next to Procrastinate's worker, on one PostgreSQL server, in one run.
 
 Both have a queue of messages that are delivered at once, as many at a time, and record each. They alternate, each in a
 database of its own; the best of several rounds counts. CPU is that of the process, not the server's.

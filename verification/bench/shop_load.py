@@ -1,4 +1,4 @@
-"""Deliveries of shops under load: a separate process delivers orders, one at a time, at a shop's pace, beside a batch.
+"""Deliveries of shops under load: a separate process delivers orders one at a time, at a shop's pace, during a batch.
 
 It sends at fixed moments, whether it has a response or not, and measures from these moments, so that delays add up. The
 baseline is the same shop on an idle program.

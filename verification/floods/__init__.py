@@ -1,1 +1,1 @@
-"""Floods against the running bot, beside a shop that reports and a batch that pays: `make floods`."""
+"""Floods against the running bot, while a shop reports and a batch pays: `make floods`."""

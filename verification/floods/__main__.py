@@ -1,4 +1,4 @@
-"""Floods a real bot, one kind after the other, beside a shop and a batch; exit code 1 if a promise is broken.
+"""Floods a real bot, one kind after the other, while a shop reports and a batch pays; exit code 1 if it fails.
 
 At least 99% of the shop's signed requests are answered, all payouts are made, the log stays under 1 MB, and the memory
 stays flat.
@@ -40,7 +40,7 @@ PATIENCE_SECONDS: Final = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What was seen beside one flood."""
+    """What was seen during one flood."""
 
     kind: str
     connections: int

@@ -1,4 +1,4 @@
-"""The shop beside the flood, in a process of its own: signed reports at a fixed pace, and how they were answered."""
+"""The shop during the flood, in a process of its own: signed reports at a fixed pace, and how they were answered."""
 
 import json
 import sys

@@ -1,7 +1,7 @@
 """An independent model of the ledger. It implements the rules of the money, without SQL.
 
 Earnings are exact fractions of a cent, and payable amounts are computed from the purchases each time. What a member has
-of a referral is what entered the wallet for it less what left it again; beside that stands what they gave back.
+of a referral is what entered the wallet for it less what left it again; next to that stands what they gave back.
 """
 
 from collections.abc import Iterable

@@ -8,7 +8,7 @@ import re
 import types
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ClassVar, Self, cast, final
+from typing import Any, ClassVar, Final, Self, cast, final
 
 import discord
 from discord.ui import Button, DynamicItem, View
@@ -93,6 +93,9 @@ def button_row(*buttons: ClaimedButton) -> View:
         view.add_item(button)
     view.stop()
     return view
+
+
+NO_BUTTONS: Final = button_row()
 
 
 async def show_instead(

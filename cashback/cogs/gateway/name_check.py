@@ -1,78 +1,37 @@
-"""Keeps the names and avatars of the ledger's people fresh, for the dashboard.
-
-It needs no privileged intent: Discord answers requests for up to a hundred ids at a time.
-"""
+"""Keeps the names and avatars of the ledger's people fresh, for the dashboard."""
 
 import base64
 import logging
-from typing import Final
+from typing import ClassVar, Final
 
-import anyio
 import discord
 
 from cashback.cogs.errors import DISCORD_FAILURES
-from cashback.cogs.gateway.gateway_status import GatewayStatus
-from cashback.cogs.gateway.running_check import GUILDS_SECONDS
+from cashback.cogs.gateway.people_check import PEOPLE_AT_ONCE, PeopleCheck
 from cashback.database import Database
 from cashback.database.queries import member_names
 from cashback.database.queries.member_names import MemberName
 from cashback.domain.errors import CashbackError
 
-PEOPLE_AT_ONCE: Final = 100
-PAUSE_SECONDS: Final = 1
-"""Between two requests: Discord accepts 120 a minute on the gateway, and the client needs some of them."""
-
-REQUESTS_PER_CHECK: Final = 50
-EVERY_SECONDS: Final = 3600
 AVATAR_PIXELS: Final = 32
 LARGEST_AVATAR_BYTES: Final = 16_384
 
 logger = logging.getLogger(__name__)
 
 
-class NameCheck:
-    """Asks for the names of people without a fresh one, at each start and every hour. Run `run` in a task group."""
+class NameCheck(PeopleCheck):
+    """Asks for the names of people without a fresh one."""
 
-    def __init__(
-        self, client: discord.Client, gateway_status: GatewayStatus, database: Database, guild_ids: tuple[int, ...]
-    ) -> None:
-        """Ask the servers `guild_ids`, or all servers of the bot if it is empty."""
-        self._client = client
-        self._gateway_status = gateway_status
-        self._database = database
-        self._guild_ids = guild_ids
+    title: ClassVar = "name check"
+    most_requests: ClassVar = 50
 
-    async def run(self) -> None:
-        """Check until cancelled. If Discord or the ledger does not answer, the next check asks again."""
-        while True:
-            await self._gateway_status.wait_online()
-            await self._gateway_status.wait_guilds_known(GUILDS_SECONDS)
-            try:
-                await self.check()
-            except (*DISCORD_FAILURES, RuntimeError) as error:
-                logger.info("the names were not all read: %s", str(error) or type(error).__name__)
-            await anyio.sleep(EVERY_SECONDS)
+    async def _next_people(self, after_id: int) -> list[int]:
+        return await self._database.read(
+            member_names.to_ask, now=self._database.now(), after_id=after_id, limit=PEOPLE_AT_ONCE
+        )
 
-    async def check(self) -> None:
-        """Ask for the names of the next people without a fresh one."""
-        after_id = 0
-        for _ in range(REQUESTS_PER_CHECK):
-            people = await self._database.read(
-                member_names.to_ask, now=self._database.now(), after_id=after_id, limit=PEOPLE_AT_ONCE
-            )
-            if not people:
-                return
-            if after_id:
-                await anyio.sleep(PAUSE_SECONDS)
-            await self._ask(people)
-            after_id = people[-1]
-
-    async def _ask(self, people: list[int]) -> None:
-        guilds = [guild for guild in self._client.guilds if not self._guild_ids or guild.id in self._guild_ids]
-        found: dict[int, discord.Member] = {}
-        for guild in guilds:
-            members = await guild.query_members(user_ids=people, limit=PEOPLE_AT_ONCE, cache=False)
-            found.update((member.id, member) for member in members)
+    async def _check_people(self, people: list[int]) -> None:
+        found = await self._query_members(people)
         known = await self._database.read(member_names.find, people)
         for user_id in people:
             if user_id in found:

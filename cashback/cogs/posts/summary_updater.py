@@ -276,7 +276,7 @@ class SummaryUpdater:
             self._shown[summary.batch_number].is_lost = True
 
     async def _post(self, summary: OpenSummary, rendered: Rendered, channel_id: int) -> None:
-        """Post the batch anew, and edit that message from now on."""
+        """Post the batch again, and edit that message from now on."""
         view = None if summary.status in DONE else view_of(summary.batch_number, summary.token, rendered.status)
         message = await self._client.get_partial_messageable(channel_id).send(
             embed=rendered.embed,

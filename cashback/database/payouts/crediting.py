@@ -132,7 +132,7 @@ def fail_payout(connection: Connection, batch_number: int, referrer_id: int, *, 
     return failed.rowcount
 
 
-# The statements of a chunk are built once: building them anew for each took longer than SQLite takes for most of them.
+# The statements of a chunk are built once: building them for each took longer than SQLite takes for most of them.
 _NUMBER: Final = bindparam("number", type_=BigInteger)
 _FIRST: Final = bindparam("first", type_=BigInteger)
 _LAST: Final = bindparam("last", type_=BigInteger)

@@ -47,7 +47,7 @@ def propose(
 
     `token` is what its messages carry, a random one by default.
 
-    Who is left out is written beside it, with the reason, and why the plan is unusual or needs a second admin.
+    Excluded members are recorded with it, each with the reason, and why the plan is flagged or needs a second admin.
     Raises NothingPendingError or, for a named one, BlacklistedError; then nothing is written.
     """
     token = token or approvals.new_token()

@@ -1,4 +1,4 @@
-"""What is unusual about a batch that was just planned, in words. It warns, and may ask for a second admin."""
+"""Why a batch that was just planned is flagged, in words. It warns, and may ask for a second admin."""
 
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ MOST_NAMED = 3
 
 
 def find(connection: Connection, number: int, plan: Plan, now: datetime, terms: BatchLimits) -> list[str]:
-    """Name what is unusual about a planned batch, a sentence each."""
+    """List why a planned batch is flagged, a sentence each."""
     found = [
         _larger_than_usual(connection, number, plan.cents, terms),
         _one_takes_most(connection, number, plan, terms),

@@ -53,7 +53,7 @@ def give_back(
     given = sum(cents.values())
     if not given:
         return 0
-    number = add_correction(
+    number = _add_correction(
         connection,
         order,
         source=origin.source,
@@ -67,7 +67,7 @@ def give_back(
         is_noted=origin.intake_number is None,
     )
     of_refund = next(row for row in order.rows if row.order_id in cents)
-    record_further(
+    _record_further(
         connection,
         order,
         of_refund,
@@ -107,11 +107,11 @@ def reassign(
     if not left_cents:
         message = f"Nothing is left of order {order_id}: all of it was refunded; nothing was changed."
         raise OrderRefusedError(message)
-    number = _correct(
+    number = _add_correction(
         connection,
         order,
-        source,
-        REASSIGNED,
+        source=source,
+        kind=REASSIGNED,
         buyer_id=member_id,
         amount_cents=order.amount_cents,
         reason=reason,
@@ -120,7 +120,7 @@ def reassign(
     )
     before = next(row for row, _ in order.parts(left_cents))
     _take_off(connection, order, number, left_cents, source=source, reason=reason, actor=actor, now=now)
-    record_further(
+    _record_further(
         connection,
         order,
         before,
@@ -162,11 +162,11 @@ def correct_amount(
             f" {dollars(amount_cents)}; nothing was changed."
         )
         raise OrderRefusedError(message)
-    number = _correct(
+    number = _add_correction(
         connection,
         order,
-        source,
-        AMOUNT,
+        source=source,
+        kind=AMOUNT,
         buyer_id=order.buyer_id,
         amount_cents=amount_cents,
         reason=reason,
@@ -177,7 +177,7 @@ def correct_amount(
         _take_off(connection, order, number, -more_cents, source=source, reason=reason, actor=actor, now=now)
         return number
     before = order.rows[-1]
-    record_further(
+    _record_further(
         connection,
         order,
         before,
@@ -198,33 +198,6 @@ def _require_order(connection: Connection, order_id: str, source: str) -> Order:
         message = f"Order {order_id} of shop {source} is not known as a member's; see `cashback order {order_id}`."
         raise OrderRefusedError(message)
     return order
-
-
-def _correct(
-    connection: Connection,
-    order: Order,
-    source: str,
-    kind: str,
-    *,
-    buyer_id: int,
-    amount_cents: int,
-    reason: str,
-    actor: str,
-    now: datetime,
-) -> int:
-    return add_correction(
-        connection,
-        order,
-        source=source,
-        kind=kind,
-        buyer_id=buyer_id,
-        amount_cents=amount_cents,
-        refund_id=None,
-        reason=reason,
-        actor=actor,
-        now=now,
-        is_noted=True,
-    )
 
 
 def _take_off(
@@ -249,7 +222,7 @@ def _take_off(
     record_refund(connection, refund, actor=actor, now=now, origin=origin)
 
 
-def add_correction(
+def _add_correction(
     connection: Connection,
     order: Order,
     *,
@@ -257,11 +230,11 @@ def add_correction(
     kind: str,
     buyer_id: int,
     amount_cents: int,
-    refund_id: str | None,
     reason: str | None,
     actor: str,
     now: datetime,
-    is_noted: bool,
+    refund_id: str | None = None,
+    is_noted: bool = True,
 ) -> int:
     """Write a correction down, with its audit entry unless it is part of a delivery; return its number."""
     facts = {
@@ -280,7 +253,7 @@ def add_correction(
     return number
 
 
-def record_further(
+def _record_further(
     connection: Connection,
     order: Order,
     before: Any,  # noqa: ANN401 -- a row of the order

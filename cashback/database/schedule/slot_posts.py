@@ -76,7 +76,7 @@ def reopened_notices(connection: Connection) -> list[OpenNotice]:
 
 
 def open_notice(connection: Connection, slot_at: datetime, *, is_gone: bool) -> None:
-    """Record that a notice shows its slot as coming again; one whose message is gone is posted anew."""
+    """Record that a notice shows its slot as coming again; if its message is gone, it is posted again."""
     this = _this(slot_at, SlotPostKind.NOTICE)
     connection.execute(delete(slot_posts).where(this) if is_gone else update(slot_posts).where(this).values(is_final=0))
 

@@ -1,6 +1,6 @@
 """Whose purchase is it? By the id in the checkout, by an e-mail that the member has proved, or by a claim."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, exists, func, insert, select
 
 from cashback.database.audit_log import add_entry
+from cashback.database.bulk import among, is_among
 from cashback.database.dialect import insert_unless_there
 from cashback.database.referral_program import people, unmatched
 from cashback.database.referral_program.unmatched import Waiting
@@ -57,6 +58,12 @@ def _linked_to(connection: Connection, email_hash: str) -> int | None:
 
 
 _LINKED: Final = select(member_emails.c.member_id).where(member_emails.c.email_hash == bindparam("email"))
+
+
+def linked_among(connection: Connection, email_hashes: Iterable[str]) -> dict[str, int]:
+    """Return those of these e-mails that members have proved, with their members."""
+    query = select(member_emails.c.email_hash, member_emails.c.member_id).where(is_among(member_emails.c.email_hash))
+    return {row.email_hash: row.member_id for row in connection.execute(query, among(email_hashes))}
 
 
 def _is_of_another(connection: Connection, member_id: int, email_hash: str | None) -> bool:

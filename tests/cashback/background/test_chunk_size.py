@@ -1,4 +1,4 @@
-"""Chunks grow while nobody else writes, and begin anew as soon as somebody waits."""
+"""Chunks grow while nobody else writes, and begin again as soon as somebody waits."""
 
 from __future__ import annotations
 

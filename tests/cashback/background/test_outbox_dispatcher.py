@@ -109,7 +109,7 @@ def dispatcher(
     retries: int = 3,
     outbox_changed: WakeUp | None = None,
 ) -> OutboxDispatcher:
-    """Employ a postman."""
+    """Create a dispatcher."""
     return OutboxDispatcher(
         office.database, post, outbox_changed or WakeUp(), per_second=per_second, retry_attempts=retries
     )

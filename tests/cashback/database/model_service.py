@@ -1,4 +1,4 @@
-"""The ledger that the state machine works on: a real file, filled anew for each example."""
+"""The ledger that the state machine works on: a real file, refilled for each example."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class ModelService:
-    """One ledger for all examples, filled anew for each: its statements are compiled once."""
+    """One ledger for all examples, refilled for each: its statements are compiled once."""
 
     def __init__(self, folder: Path, loop: asyncio.Runner) -> None:
         self.path = folder / "ledger.db"
@@ -61,5 +61,5 @@ class ModelService:
         return self._loop.run(self._database.read(function, *args, **kwargs))
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """Read rows beside the program."""
+        """Read rows past the program."""
         return self._raw.execute(query).fetchall()

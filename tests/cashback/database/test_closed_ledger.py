@@ -94,7 +94,7 @@ async def test_every_table_refuses_changes_by_every_program(moved: LedgerFixture
             if connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]:
                 changes += [f"UPDATE {name} SET {column} = {column}", f"DELETE FROM {name}"]
             for change in changes:
-                # Some rows may never be deleted, moved or not: another guard says so first.
+                # Some rows may never be deleted, moved or not: another guard refuses first.
                 refusal = None if change.startswith("DELETE") else r"was moved to .*new\.db on "
                 with subtests.test(change), pytest.raises(REFUSED, match=refusal):
                     connection.execute(change)

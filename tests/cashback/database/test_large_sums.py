@@ -23,7 +23,7 @@ async def shared(till: LedgerFixture) -> None:
 
 
 async def lines(till: LedgerFixture, *statements: str) -> tuple[str, ...]:
-    """Write another bot's rows; return everything that verify says."""
+    """Write another bot's rows; return everything that verify reports."""
     with raw(till.location) as connection:
         for statement in statements:
             connection.execute(statement)

@@ -1,4 +1,4 @@
-"""Old messages become counts: every report says the same as before, and `verify` still finds one that is missing."""
+"""Old messages become counts: every report shows the same as before, and `verify` still finds one that is missing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def delivered(till: LedgerFixture) -> int:
 
 
 async def told(till: LedgerFixture, number: int) -> tuple[Any, ...]:
-    """Read what the batch's report and the overview say of messages."""
+    """Read the messages' counts in the batch's report and in the overview."""
     report = await till.report(number)
     summed = await till.database.read(overview, now=till.clock(), min_payout_cents=1)
     counts = (report.dm_queued, report.dm_sent, report.dm_undeliverable, report.dm_failed, report.dm_muted)

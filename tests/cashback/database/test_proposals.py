@@ -1,4 +1,4 @@
-"""A proposal to the last word: what is stored, what the summary says of it, and what stands in the audit log."""
+"""A proposal to the last word: what is stored, what the summary shows of it, and what stands in the audit log."""
 
 from __future__ import annotations
 

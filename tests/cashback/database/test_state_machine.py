@@ -1,4 +1,4 @@
-"""The ledger beside a model of it: whatever is done in whatever order, rows and model agree and the books balance."""
+"""The ledger next to a model of it: whatever is done in whatever order, rows and model agree and the books balance."""
 
 from __future__ import annotations
 

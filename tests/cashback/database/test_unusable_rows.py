@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,30 @@ async def _require_others_paid(till: LedgerFixture, *, sound_cents: int) -> None
     assert (await till.pay()).total_cents == 30
 
 
+def _two_rows(path: Path) -> None:
+    """Leave two rows in another bot's file: a sound one, and one that is to be made odd."""
+    with raw(path) as connection:
+        connection.execute("DELETE FROM referrals")
+        connection.execute("INSERT INTO users (discord_id) VALUES (1), (2)")
+        connection.execute(
+            "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents)"
+            f" VALUES ({SOUND}, 1, 100), ({ODD}, 2, 50)"
+        )
+
+
+@asynccontextmanager
+async def _adopted(
+    path: Path, clock: Clock, spoil: Callable[[], None], *, adopted_first: bool
+) -> AsyncIterator[LedgerFixture]:
+    """Adopt another bot's file, which that bot spoils before the adoption or after it."""
+    if not adopted_first:
+        spoil()
+    async with Database(path, clock=clock) as database:
+        if adopted_first:
+            spoil()
+        yield LedgerFixture(database, clock)
+
+
 @pytest.mark.parametrize("change", ON_BOTH.values(), ids=ON_BOTH)
 async def test_referrer_of_an_unusable_row_is_excluded(till: LedgerFixture, change: str) -> None:
     till.honest = False
@@ -89,20 +115,13 @@ async def test_unusable_row_of_an_adopted_file_is_excluded(
 ) -> None:
     """Whether it is there before the adoption or is written by the other bot later."""
     path = apex_core.create(tmp_path / "apex_core.db")
-    with raw(path) as connection:
-        connection.execute("DELETE FROM referrals")
-        connection.execute("INSERT INTO users (discord_id) VALUES (1), (2)")
-        connection.execute(
-            "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents)"
-            f" VALUES ({SOUND}, 1, 100), ({ODD}, 2, 50)"
-        )
-        if not adopted_first:
+    _two_rows(path)
+
+    def spoil() -> None:
+        with raw(path) as connection:
             connection.execute(change)
-    async with Database(path, clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        if adopted_first:
-            with raw(path) as connection:
-                connection.execute(change)
+
+    async with _adopted(path, clock, spoil, adopted_first=adopted_first) as till:
         await _require_others_paid(till, sound_cents=100)
 
 
@@ -117,28 +136,23 @@ async def test_unusable_row_of_an_adopted_file_is_excluded(
 async def test_row_that_hides_from_the_index_is_listed_and_excluded(
     tmp_path: Path, clock: Clock, change: str, *, adopted_first: bool
 ) -> None:
-    """Nothing is paid to its referrer, who has a sound row too; a batch for all, or for some, says why."""
+    """Nothing is paid to its referrer, who has a sound row too; a batch for all, or for some, gives the reason."""
     path = apex_core.create(tmp_path / "apex_core.db")
 
     def spoil() -> None:
         with raw(path) as connection:
             connection.execute(f"UPDATE referrals SET {change} WHERE id = 4")
 
-    if not adopted_first:
-        spoil()
-    async with Database(path, clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        if adopted_first:
-            spoil()
+    async with _adopted(path, clock, spoil, adopted_first=adopted_first) as till:
         with pytest.raises(NothingPendingError, match="10 is excluded: a row of theirs has an unusable"):
             await till.propose(target_user_id=10)
         number = await till.approved()
         await till.run(number)
         assert (await till.report(number)).total_cents == 90
-        excluded = await database.read(exclusions.of_batch, number, limit=9)
+        excluded = await till.database.read(exclusions.of_batch, number, limit=9)
         reasons = {row.referrer_id: row.reason for row in excluded}
         assert reasons[10] == ExclusionReason.UNUSABLE_ROW
-        count, (line,) = await database.read(unusable_rows.listed)
+        count, (line,) = await till.database.read(unusable_rows.listed)
         assert (count, line.startswith("referral 4 of 10: ")) == (1, True)
 
 
@@ -160,21 +174,11 @@ async def test_referrer_whose_only_row_is_unusable_is_excluded_with_the_reason(
     path = apex_core.create(tmp_path / "apex_core.db")
 
     def spoil() -> None:
+        _two_rows(path)
         with raw(path) as connection:
-            connection.execute("INSERT INTO users (discord_id) VALUES (1), (2)")
-            connection.execute("DELETE FROM referrals")
-            connection.execute(
-                "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents)"
-                f" VALUES ({SOUND}, 1, 100), ({ODD}, 2, 50)"
-            )
             connection.execute(f"UPDATE referrals SET {change} WHERE referrer_user_id = {ODD}")
 
-    if not adopted_first:
-        spoil()
-    async with Database(path, clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        if adopted_first:
-            spoil()
+    async with _adopted(path, clock, spoil, adopted_first=adopted_first) as till:
         await _require_others_paid(till, sound_cents=100)
 
 

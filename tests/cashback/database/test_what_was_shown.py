@@ -1,4 +1,4 @@
-"""An approval is for the cashback that was shown: nothing that was earned after the plan, and not for ever."""
+"""An approval is for the cashback that was shown: nothing that was earned after the plan, and not permanently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state machine's rules of the wallets: withdrawals, adjustments and auto-withdrawals beside their model.
+"""The state machine's rules of the wallets: withdrawals, adjustments and auto-withdrawals next to their model.
 
 The model is the simulation's; here each refusal is foreseen as well, so nothing more and nothing less may be refused.
 """

@@ -1,4 +1,4 @@
-"""The machine's clock beside Discord's, on a virtual loop clock."""
+"""The machine's clock and Discord's, on a virtual loop clock."""
 
 from __future__ import annotations
 

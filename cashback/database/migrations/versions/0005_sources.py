@@ -1,6 +1,6 @@
 """What enters has a source: intakes, and orders and refunds that are unique within their shop.
 
-Purchases and refunds of before are of the source `main`. SQLite cannot change a primary key: its tables are made anew.
+Purchases and refunds of before are of the source `main`. SQLite cannot change a primary key: the tables are rebuilt.
 """
 
 from alembic import op

@@ -15,7 +15,7 @@ REQUESTED = "status = 'requested'"
 
 
 def upgrade() -> None:
-    """Create the tables. The triggers on wallet transactions are created anew afterwards, for more kinds."""
+    """Create the tables. The triggers on wallet transactions are created again afterwards, for more kinds."""
     lift_guards(op.get_bind())
     _create_withdrawals()
     _create_adjustments()

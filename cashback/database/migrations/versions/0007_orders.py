@@ -23,7 +23,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the tables, and name the correction in purchases and refunds. The guards are created anew afterwards."""
+    """Create the tables, and name the correction in purchases and refunds. The guards are created again afterwards."""
     lift_guards(op.get_bind())
     op.add_column("cashback_referral_purchases", Column("correction_number", BigInteger()))
     for column in (

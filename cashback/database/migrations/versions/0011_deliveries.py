@@ -15,7 +15,7 @@ OPEN = "(outcome NOT IN ('unreadable', 'excluded', 'conflicting'))"
 
 
 def upgrade() -> None:
-    """Create the tables. The guards are created anew afterwards."""
+    """Create the tables. The guards are created again afterwards."""
     lift_guards(op.get_bind())
     _create_deliveries()
     _create_buyers()

@@ -14,7 +14,7 @@ TABLES = ("referrals", "cashback_referral_purchases", "wallet_transactions", "ca
 
 
 def upgrade() -> None:
-    """Add the columns. The guard of the table is created anew afterwards: it lets the currency be fixed once."""
+    """Add the columns. The guard of the table is created again afterwards: it lets the currency be fixed once."""
     lift_guards(op.get_bind())
     op.add_column("cashback_origin", Column("currency", Text()))
     op.add_column("cashback_origin", Column("decimals", Integer()))
