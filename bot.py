@@ -118,8 +118,8 @@ async def serve_until_signal(settings: Settings, *, reread: Reread | None = None
 
 def main(settings: Settings, *, reread: Reread | None = None) -> int:
     """Run the bot until SIGTERM or SIGINT; return the exit code. An error is one line on standard error."""
-    # Objects loaded by now live as long as the process: collecting them blocked the loop for 50 ms. Few are garbage, and
-    # looking for these would take a tenth of the start.
+    # Objects loaded by now live as long as the process: collecting them blocked the loop for 50 ms. Hardly any is
+    # garbage, and looking for it would take a tenth of the start.
     gc.freeze()
     gc.enable()
     open_missing()
