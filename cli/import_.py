@@ -189,6 +189,7 @@ def import_files(
                     answers=wanted,
                     digest=_digest_of(paths),
                     now=utc_now(),
+                    delivers=source in settings.shops,
                     email_key=settings.email_key.get_secret_value() if settings.email_key is not None else None,
                 )
                 tallies = anyio.run(_import, settings, run, strict, dry_run, advance)

@@ -9,7 +9,7 @@ from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.unmatched import UnmatchedPurchase, brought_by, record_unmatched
 from cashback.database.shops.buyers import linked_among
 from cashback.domain.earning import Origin, order_key
-from cashback.domain.hints import email_hash
+from cashback.domain.hints import email_hash, number_hash
 from cashback.settings import ReferralSettings
 from cashback.shops.chunks import Chunk, Excluded, Guest
 from cashback.shops.tables import BadRow
@@ -63,18 +63,30 @@ def take_guests(
     waiting = []
     for line, guest in guests:
         key = order_key(guest.order_id)
-        if key in seen:
-            reason = f"order {guest.order_id} is in the file twice; remove a row, or say --sum-lines"
+        reason = (
+            f"order {guest.order_id} is in the file twice; remove a row, or say --sum-lines" if key in seen else None
+        )
+        if _is_a_word(key):
+            reason = f"{guest.order_id!r} without a buyer looks like a row of totals, not like an order"
+        if reason is not None:
             taken.bad.append(BadRow(line=line, reason=reason))
             continue
         seen.add(key)
         taken.excluded.append(Excluded(line, NO_BUYER, guest.amount_cents))
         hashed = _hash_of(guest, email_key)
-        hints = () if hashed is None else (hashed,)
-        waiting.append(UnmatchedPurchase(guest.order_id, guest.amount_cents, guest.purchased_at, hints))
+        hints = [] if hashed is None else [hashed]
+        if guest.number is not None:
+            hints.append(number_hash(origin.source, guest.number))
+        waiting.append(UnmatchedPurchase(guest.order_id, guest.amount_cents, guest.purchased_at, tuple(hints)))
     are_new = record_unmatched(connection, waiting, settings.rate_ppm, now, days=settings.unmatched_days, origin=origin)
     taken.new_cents = [one.amount_cents for one, is_new in zip(waiting, are_new, strict=True) if is_new]
     return taken
+
+
+def _is_a_word(order_id: str) -> bool:
+    """Return whether an order id is "Total", "Gesamtsumme" or the like: a member could claim all sales as an order."""
+    words = order_id.rstrip(":").split()
+    return all(word.isalpha() and (word.islower() or word.isupper() or word.istitle()) for word in words)
 
 
 def _hash_of(guest: Guest, email_key: str | None) -> str | None:

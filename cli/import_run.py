@@ -17,6 +17,7 @@ from cashback.shops.answers import Answers
 from cashback.shops.chunks import Chunk, PurchaseFile, ReferralFile, ReferralRow
 from cashback.shops.tables import BadRow
 from cli.import_guests import take_guests, with_linked
+from cli.import_ids import with_one_id, without_delivered_refunds
 from cli.import_questions import ask_for_dates, ask_for_twins
 from cli.import_tally import Tally
 from cli.output import RestartableAdvance
@@ -61,6 +62,8 @@ class ImportRun:
     digest: str
     now: datetime
     email_key: str | None = None
+    delivers: bool = False
+    """Whether the shop is connected, so that its deliveries name the same orders."""
     number: int = 0
     """The intake's."""
 
@@ -80,7 +83,9 @@ class ImportRun:
         """Take a chunk's good rows; return its counts."""
         tally = Tally()
         if name == "purchases":
-            known = self._without_strangers(connection, with_linked(connection, chunk, self.email_key))
+            renamed = with_one_id(connection, chunk, self.source, delivers=self.delivers)
+            renamed = without_delivered_refunds(connection, renamed, self.source)
+            known = self._without_strangers(connection, with_linked(connection, renamed, self.email_key))
             self._take_purchases(connection, known, tally)
         else:
             self._take_referrals(connection, self._without_strangers(connection, chunk), tally)

@@ -39,6 +39,7 @@ from tests.postgresql import Server, server
 from verification.testbed import databases
 from verification.testbed.databases import Ground
 from verification.testbed.statement_cache import compile_once
+from verification.testbed.template_cache import compile_templates_once
 
 pytest_plugins = ["tests.description"]
 
@@ -56,6 +57,7 @@ if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_NEEDED:
 
 
 compile_once()
+compile_templates_once()
 # Each module that is looked through for clocks to freeze; these import some more when they are looked at, which would
 # keep the frozen clock for good.
 freezegun.configure(extend_ignore_list=["polar", "square"])

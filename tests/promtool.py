@@ -42,8 +42,12 @@ def series_in(text: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in lines}
 
 
-def firing(folder: Path, instances: Mapping[str, Sequence[Phase]], *, minute: int, since: float) -> set[str]:
-    """Return the alerts that fire at a minute. Over days, Prometheus scrapes and evaluates every five minutes.
+def firing(
+    folder: Path, instances: Mapping[str, Sequence[Phase]], *, minutes: Sequence[int], since: float
+) -> list[set[str]]:
+    """Return the alerts that fire at each of some minutes, in their order: one run of the tool answers for all.
+
+    Over days, Prometheus scrapes and evaluates every five minutes.
 
     Prometheus' clock begins at 0 in such a test: `since` is the moment, in seconds, at which the first phase began.
     """
@@ -59,7 +63,8 @@ def firing(folder: Path, instances: Mapping[str, Sequence[Phase]], *, minute: in
     ]
     query = 'max by (alertname) (ALERTS{alertstate="firing"})'
     # The tool compares with what is expected, and prints what it found instead.
-    expected = [{"expr": query, "eval_time": f"{minute}m", "exp_samples": [{"labels": "nothing", "value": -1}]}]
+    nothing = [{"labels": "nothing", "value": -1}]
+    expected = [{"expr": query, "eval_time": f"{minute}m", "exp_samples": nothing} for minute in minutes]
     content = {
         "rule_files": [str(ALERTS)],
         "evaluation_interval": f"{step}m",
@@ -69,8 +74,9 @@ def firing(folder: Path, instances: Mapping[str, Sequence[Phase]], *, minute: in
     file.write_text(json.dumps(content))
     assert PROMTOOL is not None
     found = subprocess.run([PROMTOOL, "test", "rules", str(file)], capture_output=True, text=True, check=False)
-    assert "got:" in found.stdout + found.stderr, found.stdout + found.stderr
-    return set(re.findall(r'alertname=\\*"(\w+)', (found.stdout + found.stderr).partition("got:")[2]))
+    answers = (found.stdout + found.stderr).split("got:")[1:]
+    assert len(answers) == len(minutes), found.stdout + found.stderr
+    return [set(re.findall(r'alertname=\\*"(\w+)', answer.partition("expr:")[0])) for answer in answers]
 
 
 def rule_names() -> list[str]:

@@ -22,9 +22,9 @@ class EventKind(StrEnum):
 class ShopEvent:
     """One event of an order. `order_id` is the id that the shop's refunds name.
 
-    `number` is the order's number as the buyer sees it, if that is another one. `amount_cents` is in the currency's
-    minor units; None for the whole order. `refund_id` is the id of the refund or of the dispute. `at` is None if the
-    delivery has no moment. `email` is the buyer's; it is never stored.
+    `number` is the order's number as the buyer sees it, and `file_id` its id in the shop's exports, if these are other
+    ones. `amount_cents` is in the currency's minor units; None for the whole order. `refund_id` is the id of the refund
+    or of the dispute. `at` is None if the delivery has no moment. `email` is the buyer's; it is never stored.
     """
 
     kind: EventKind
@@ -37,3 +37,4 @@ class ShopEvent:
     at: datetime | None = None
     email: str | None = None
     number: str | None = None
+    file_id: str | None = None

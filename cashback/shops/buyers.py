@@ -6,10 +6,11 @@ from typing import Final
 from cashback.domain.errors import CashbackError
 from cashback.shops.cells import Columns
 from cashback.shops.columns import EMAILS, words_of
-from cashback.shops.ids import named_id, only_id, to_id
+from cashback.shops.ids import named_ids, only_id, to_id
 from cashback.shops.kinds.kind import FileKind, Place
 
 LONGEST_EMAIL: Final = 200
+NAMES_SHOWN: Final = 100
 
 
 class BuyerColumns:
@@ -47,8 +48,10 @@ def _read(text: str, column: str, place: Place) -> int | None:
         found = only_id(text)
         return int(found) if found is not None and int(found) < 1 << 63 else None
     if place is Place.NAMED:
-        named = named_id(text)
-        return to_id(named, "discord_id") if named is not None else None
+        named = named_ids(text)
+        if len(named) > 1:
+            raise CashbackError(f"{column} names several Discord ids: {', '.join(named)[:NAMES_SHOWN]}")
+        return to_id(named[0], "discord_id") if named else None
     if "discord" in words_of(column):
         return to_id(text, column)
     # Shops use this cell for other things as well.

@@ -13,12 +13,16 @@ T = TypeVar("T")
 
 
 class Guest(NamedTuple):
-    """An order without a Discord id. `email` is the buyer's, None if the file has none; it is never stored."""
+    """An order without a Discord id. `email` is the buyer's, None if the file has none; it is never stored.
+
+    `number` is the order's number as the buyer sees it, if that is another one than its id.
+    """
 
     order_id: str
     amount_cents: int
     purchased_at: datetime | None = None
     email: str | None = None
+    number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Chunk(Generic[T]):
     refunds: list[Refund] = field(default_factory=list)
     guests: list[tuple[int, Guest]] = field(default_factory=list)
     """Orders without a Discord id, each with its line."""
+    delivered_ids: dict[str, str] = field(default_factory=dict)
+    """The ids by which the shop's deliveries name orders, if these are others than the file's."""
     read: int = 0
     """Rows of the file."""
 

@@ -1,6 +1,7 @@
 """Columns that look as if they mattered: what is not understood is not passed over."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,16 +16,32 @@ _WEIGHTY: Final = frozenset(
     | {"dispute", "disputed", "chargeback"}
     | {"test", "testmode", "sandbox", "live", "livemode"}
     | {"discount", "tax", "taxes", "shipping", "fee", "fees"}
+    | {"valid", "success", "successful", "result", "approved", "charged", "ccy", "curr"}
+    | {"zahlung", "menge", "anzahl", "steuer", "steuern", "rabatt", "versand", "gültig", "erfolgreich", "testmodus"}
+    | {"estado", "tipo", "cantidad", "impuesto", "impuestos", "envío", "prueba", "válido", "pago", "pagado", "divisa"}
+    | {"état", "payé", "quantité", "taxe", "livraison", "remise", "essai", "valide", "devise"}
+    | {"stato", "valuta", "quantità", "imposta", "pagato", "prova", "moeda", "betaald", "aantal"}
 )
-"""Words of columns that may decide whether, or how much of, a row counts."""
+"""Words of columns that may decide whether, or how much of, a row counts, in their owners' languages."""
 
 
 _WEIGHTY_PARTS: Final = re.compile(
     r".*(currency|status|refund|refunded|cancelled|canceled|captured|disputed|paid|test)"
-    r"|(currency|status|refund|cancel|captured|dispute|paid|test).*"
+    r"|(currency|status|refund|cancel|captured|dispute|paid|test|chargeback).*"
+    r"|.*(hrung|erstatt|rückzahl|stornier|bezahlt|валют|статус|возврат|通貨|状態|返金|货币|状态|退款|통화|환불).*"
+    r"|(moneda|reembols|devolu|cancelad|anulad|annul|rembours|statut|rimbors|rembolso|terugbeta|geannuleerd|stornat).*"
 )
-"""The same in words that were written together, such as isTest and orderStatus."""
+"""The same in words that were written together, such as isTest and orderStatus, or that have several endings.
 
+"hrung" is Währung, whatever an encoding made of its second letter.
+"""
+
+DATES: Final = frozenset(
+    {"date", "datetime", "time", "timestamp", "created", "purchased", "bought", "ordered", "datum", "fecha"}
+)
+"""Words of columns that may hold when a purchase was made."""
+
+_CURRENCY: Final = re.compile("currency|hrung|валют|通貨|货币|통화|^(ccy|curr|moneda|divisa|devise|valuta|moeda)$")
 
 EMAILS: Final = (
     *("email", "e-mail", "email address", "buyer email", "buyer_email", "buyeremail"),
@@ -35,7 +52,7 @@ EMAILS: Final = (
 
 def words_of(column: str) -> list[str]:
     """Split a column's name, which is in lower case, into words: "financial_status" is financial, status."""
-    return re.findall(r"[a-z]+", column)
+    return re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", column))
 
 
 def is_weighty(column: str) -> bool:
@@ -45,13 +62,13 @@ def is_weighty(column: str) -> bool:
 
 def is_currency(column: str) -> bool:
     """Return whether a column names the currency."""
-    return any("currency" in word for word in words_of(column))
+    return any(_CURRENCY.search(word) for word in words_of(column))
 
 
 def is_status(column: str) -> bool:
     """Return whether a column holds the state of an order."""
     words = words_of(column)
-    return words == ["state"] or any("status" in word for word in words)
+    return words in (["state"], ["estado"], ["stato"]) or any("statu" in word or "статус" in word for word in words)
 
 
 def refuse_weighty(columns: Iterable[str], answers: Answers, name: str) -> None:
@@ -67,3 +84,13 @@ def refuse_weighty(columns: Iterable[str], answers: Answers, name: str) -> None:
         raise CashbackError(
             f"{name}: the column {column!r} looks as if it mattered and is not understood; say {' or '.join(ways)}."
         )
+
+
+def refuse_dates(columns: Iterable[str], answers: Answers, name: str, *, wanted: str) -> None:
+    """Raise CashbackError for a column that looks like the rows' moments, in a file that lacks the `wanted` column."""
+    for column in columns:
+        if column not in answers.ignored_columns and any(word in DATES for word in words_of(column)):
+            raise CashbackError(
+                f"{name}: the column {column!r} looks like the {wanted} of its rows; name it so, or say"
+                f' --ignore-column "{column}", and each row counts as made now.'
+            )

@@ -19,7 +19,9 @@ _NOT_WINDOWS_1252: Final = re.compile(
 SIGNATURES: Final = {
     b"\xd0\xcf\x11\xe0": "an old Excel file (XLS); save it as XLSX or CSV",
     b"%PDF": "a PDF; export CSV from the shop",
-    b"\x1f\x8b": "a compressed file; unpack it first",
+    **dict.fromkeys((b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf", b"BZh"), "a compressed file; unpack it first"),
+    b"<": "a web page or XML; export CSV from the shop",
+    **dict.fromkeys((b"{", b"["), "JSON; export CSV from the shop"),
 }
 
 
@@ -53,8 +55,9 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _refuse_other_files(path: Path, first: bytes) -> None:
+    beginning = first[:100].removeprefix(codecs.BOM_UTF8).lstrip()
     for signature, what in SIGNATURES.items():
-        if first.startswith(signature):
+        if beginning.startswith(signature):
             raise CashbackError(f"{path} is {what}.")
 
 

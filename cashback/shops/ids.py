@@ -45,10 +45,15 @@ def may_be_rounded(text: str, number: int) -> bool:
     return digits >= FEWEST_DIGITS and any(shown == way for way in ways)
 
 
+def named_ids(text: str) -> list[str]:
+    """Return the different numbers that follow "discord_id:" or the like in a note."""
+    return sorted({name for name in _NAMED.findall(text) if name[0].isdigit()})
+
+
 def named_id(text: str) -> str | None:
-    """Return the number that follows "discord_id:" or the like in a note, None if none does."""
-    found = _NAMED.search(text)
-    return found[1] if found and found[1][0].isdigit() else None
+    """Return the one number that follows "discord_id:" or the like in a note, None without one or with several."""
+    found = named_ids(text)
+    return found[0] if len(found) == 1 else None
 
 
 def only_id(text: str) -> str | None:

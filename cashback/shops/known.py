@@ -60,6 +60,8 @@ class KnownFile:
 
 
 def _add(chunk: Chunk[Purchase], order: ShopOrder) -> None:
+    if order.delivered_id is not None:
+        chunk.delivered_ids[order.order_id] = order.delivered_id
     if order.excluded is not None:
         chunk.excluded.append(Excluded(order.line, order.excluded, order.amount_cents))
     elif order.buyer_id is None:

@@ -27,7 +27,7 @@ class ShopOrder:
     """An order of a file. `refunded_cents` is what was refunded of it so far; None is the whole order.
 
     `excluded` is why it does not count; None if it does. `buyer_id` is None if no Discord id stands in its rows;
-    `email` is its buyer's then, if the file has it.
+    `email` is its buyer's then, if the file has it. `delivered_id` is its id in the shop's deliveries.
     """
 
     order_id: str
@@ -39,6 +39,7 @@ class ShopOrder:
     dispute: Dispute | None = None
     excluded: str | None = None
     email: str | None = None
+    delivered_id: str | None = None
     items: set[str] = field(default_factory=set)
 
 
@@ -74,6 +75,7 @@ class OrderReader:
         self._read_moment = read_moment
         self._buyers = BuyerColumns(table.columns, kind)
         self._found = ShopOrders()
+        self._refunds: dict[str, int] = {}
 
     def read(self) -> ShopOrders:
         """Read the whole file."""
@@ -85,7 +87,8 @@ class OrderReader:
             try:
                 self._take(line, cells)
             except CashbackError as error:
-                self._found.bad.append(BadRow(line=line, reason=str(error)))
+                if any(map(str.strip, cells)):
+                    self._found.bad.append(BadRow(line=line, reason=str(error)))
         return self._found
 
     def _take(self, line: int, cells: Cells) -> None:
@@ -147,6 +150,10 @@ class OrderReader:
         )
         if self._kind.item_id is not None:
             order.items.add(self._columns.value(cells, self._kind.item_id))
+        if self._kind.delivered_id is not None and (
+            delivered_id := self._columns.value(cells, self._kind.delivered_id)
+        ):
+            order.delivered_id = check_order_id(delivered_id, self._kind.delivered_id)
         return order
 
     def _moment(self, cells: Cells) -> datetime | None:
@@ -187,8 +194,11 @@ class OrderReader:
             return
         moment = self._moment(cells)
         own_id = row_id if self._kind.reference else f"{row_id}/{moment:%Y%m%dT%H%M%S}/{-price.cents}"
-        self._found.taken_back.append(
-            TakenBack(
-                order_id=check_order_id(reference, "reference"), refund_id=own_id, amount_cents=-price.cents, line=line
-            )
+        before = self._refunds.get(own_id)
+        if before is not None:
+            raise CashbackError(f"refund {own_id} is in the file twice (line {before} and {line}); remove one")
+        back = TakenBack(
+            order_id=check_order_id(reference, "reference"), refund_id=own_id, amount_cents=-price.cents, line=line
         )
+        self._refunds[own_id] = line
+        self._found.taken_back.append(back)

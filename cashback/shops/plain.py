@@ -14,7 +14,7 @@ from cashback.shops.amounts import Parse, parser_of, style_of, unit_of
 from cashback.shops.answers import ALWAYS, Answers
 from cashback.shops.buyers import as_email
 from cashback.shops.chunks import Chunk, Excluded, Guest, ReferralRow
-from cashback.shops.columns import EMAILS, is_currency, is_status, refuse_weighty
+from cashback.shops.columns import EMAILS, is_currency, is_status, refuse_dates, refuse_weighty
 from cashback.shops.ids import check_order_id, to_id
 from cashback.shops.moments import read_iso
 from cashback.shops.rounding import refuse_rounded
@@ -68,7 +68,9 @@ class PlainFile(Generic[T]):
                         chunk.rows.append(row)
                         chunk.lines.append(line)
                 except CashbackError as error:
-                    chunk.bad.append(BadRow(line=line, reason=str(error)))
+                    # Spreadsheets end a file with rows of separators.
+                    if any(map(str.strip, cells)):
+                        chunk.bad.append(BadRow(line=line, reason=str(error)))
             if chunk.read >= size:
                 yield chunk
                 chunk = Chunk()
@@ -159,11 +161,12 @@ def purchases_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Pur
     filters = tuple(_filters(table, answers, present))
     used = {*present, *emails, *(table.columns[place] for place, _, _ in filters)}
     name = str(table.path)
+    has_dates = "purchased_at" in present
     refuse_weighty((column for column in table.columns if column not in used), answers, name)
+    if not has_dates:
+        refuse_dates((column for column in table.columns if column not in used), answers, name, wanted="purchased_at")
     parse_amount = _amounts(table, answers)
     refuse_rounded(_texts(table, ("buyer_id",)), name)
-
-    has_dates = "purchased_at" in present
 
     def parse(cells: Sequence[str]) -> Purchase | Guest:
         order_id, amount_cents = check_order_id(cells[0]), parse_amount(cells[AMOUNT].strip())
@@ -189,7 +192,10 @@ def referrals_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Ref
     """Check a file of referrals. Raises CashbackError."""
     present = _require(table, REFERRALS, ("referred_at",))
     otherwise = _referred_at(answers, now)
-    refuse_weighty((column for column in table.columns if column not in present), answers, str(table.path))
+    others = [column for column in table.columns if column not in present]
+    refuse_weighty(others, answers, str(table.path))
+    if "referred_at" not in present and otherwise is None:
+        refuse_dates(others, answers, str(table.path), wanted="referred_at")
     refuse_rounded(_texts(table, REFERRALS), str(table.path))
 
     def parse(cells: Sequence[str]) -> ReferralRow:
@@ -220,7 +226,7 @@ def _require(table: Table, needed: tuple[str, ...], optional: tuple[str, ...]) -
         raise CashbackError(f"{path} is empty; its first line must name the columns {wish}.")
     missing = [column for column in needed if column not in columns]
     if missing:
-        known = ", or be an export of a known shop" if needed is PURCHASES else ""
+        known = ", or be an export of a known shop with English column names" if needed is PURCHASES else ""
         raise CashbackError(f"{path} lacks the column {missing[0]}; its first line must name {wish}{known}.")
     present = [*needed, *(column for column in optional if column in columns)]
     for column in present:

@@ -103,7 +103,7 @@ def _open_text(path: Path, count_known: Callable[[list[str]], int]) -> Table:
         rating = (count_known(columns), len(columns))
         if best is None or rating > best[0]:
             best = (rating, separator, columns)
-    if best is None or (error is not None and not best[0][0]):
+    if best is None or (error is not None and best[0] <= (0, 1)):
         raise CashbackError(f"{path}: the header is not valid CSV ({error}).") from error
     _, separator, columns = best
 
@@ -114,7 +114,8 @@ def _open_text(path: Path, count_known: Callable[[list[str]], int]) -> Table:
 
 
 def _names(cells: Cells) -> list[str]:
-    return [" ".join(cell.split()).lower() for cell in cells]
+    # A file that was put together of several may have several byte order marks.
+    return [" ".join(cell.replace("\ufeff", "").split()).lower() for cell in cells]
 
 
 def _read_header(path: Path, text: TextFormat, separator: str) -> Cells:
@@ -140,7 +141,7 @@ def _read_rows(path: Path, text: TextFormat, separator: str, width: int) -> Iter
                 for cells in reader:
                     if len(cells) == width:
                         yield line, cells
-                    elif cells:
+                    elif any(map(str.strip, cells)):
                         yield line, BadRow(line=line, reason=_wrong_width(len(cells), width))
                     line = reader.line_num + 1
             except csv.Error as error:

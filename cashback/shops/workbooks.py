@@ -1,5 +1,6 @@
 """Reads XLSX workbooks as rows of texts, as a CSV of the same sheet would have them."""
 
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ LARGEST_BYTES: Final = 2 << 30
 """Unpacked: a small archive can hold endless zeros."""
 EXACT_DIGITS: Final = 10**15
 """A spreadsheet keeps fifteen digits of a number."""
+_CURRENCY: Final = re.compile(r"\[\$([^\]-]+)|\"([^\"]*[€£¥₹₽₩₺][^\"]*| *[A-Z]{3} *| *kr\.? *| *zł *)\"|([€£¥₹₽₩₺])")
+"""How a number's format names a currency."""
 
 
 class Workbook:
@@ -21,7 +24,10 @@ class Workbook:
 
     def __init__(self, path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
-            if "xl/workbook.xml" not in archive.namelist():
+            names = archive.namelist()
+            if "content.xml" in names or "xl/workbook.bin" in names:
+                raise ValueError("it is an ODS or XLSB workbook")
+            if "xl/workbook.xml" not in names:
                 raise ValueError("it is an archive without a workbook; unpack it first")
             if sum(entry.file_size for entry in archive.infolist()) > LARGEST_BYTES:
                 raise ValueError("it is too large")
@@ -67,6 +73,18 @@ def _as_text(value: object, number_format: str) -> str:
 
 
 def _number_as_text(value: float, number_format: str) -> str:
+    shown = _currency_in(number_format)
+    return f"{_digits(value, number_format)} {shown}" if shown else _digits(value, number_format)
+
+
+def _currency_in(number_format: str) -> str:
+    """Return the currency that a cell shows beside its number, such as €; an empty text for dollars or none."""
+    found = _CURRENCY.search(number_format)
+    symbol = next((part.strip() for part in found.groups() if part), "") if found else ""
+    return "" if symbol.upper() in {"$", "US$", "USD"} else symbol
+
+
+def _digits(value: float, number_format: str) -> str:
     if abs(value) >= EXACT_DIGITS:
         return f"{value:.5E}"
     if value == int(value):

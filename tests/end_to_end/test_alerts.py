@@ -78,11 +78,15 @@ class ScrapedBot:
         """Return the last minute."""
         return sum(phase.minutes for phase in self.phases) - 1
 
-    def firing(self, minute: int | None = None) -> set[str]:
-        """Return the alerts that fire at a minute, the last one unless it is given."""
-        instances = {"bot:8930": self.phases, **self.others}
-        found = firing(self.folder, instances, minute=self.minute if minute is None else minute, since=self.began)
-        FIRED.update(found)
+    def firing(self) -> set[str]:
+        """Return the alerts that fire at the last minute."""
+        [found] = self.firing_at(self.minute)
+        return found
+
+    def firing_at(self, *minutes: int) -> list[set[str]]:
+        """Return the alerts that fire at each of these minutes."""
+        found = firing(self.folder, {"bot:8930": self.phases, **self.others}, minutes=minutes, since=self.began)
+        FIRED.update(*found)
         return found
 
     async def care(self) -> None:
@@ -149,8 +153,8 @@ async def test_healthy_bot_with_its_daily_care_rings_nothing(town: DiscordFixtur
             await scraped.hold(DAY)
             await scraped.care()
         assert number == 1
-        for minute in (HOUR - 1, HOUR + 2, HOUR + 30, DAY, 3 * DAY, scraped.minute):
-            assert scraped.firing(minute) == set()
+        minutes = (HOUR - 1, HOUR + 2, HOUR + 30, DAY, 3 * DAY, scraped.minute)
+        assert scraped.firing_at(*minutes) == [set()] * len(minutes)
 
 
 async def test_bot_that_is_away_rings_although_its_worker_answers(town: DiscordFixture, tmp_path: Path) -> None:
@@ -162,8 +166,7 @@ async def test_bot_that_is_away_rings_although_its_worker_answers(town: DiscordF
         await scraped.hold(30)
         scraped.gone(15)
         scraped.others["worker:9108"] = [Phase(45, worker)]
-        assert scraped.firing(29) == set()
-        assert scraped.firing() == {"CashbackAway"}
+        assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackAway"}]
         tasks.cancel_scope.cancel()
 
 
@@ -191,13 +194,13 @@ async def test_bots_of_which_none_pays_ring(town: DiscordFixture, tmp_path: Path
         await town.till.pay()
         standby = await scraped.hold(HOUR + 10)
         assert standby['cashback_direct_messages{status="queued"}'] == 1
-        assert scraped.firing(29) == set()
-        assert scraped.firing(29 + 20) == {"CashbackNobodyPays"}
+        before, soon, later = scraped.firing_at(29, 29 + 20, scraped.minute)
+        assert (before, soon) == (set(), {"CashbackNobodyPays"})
         # Nobody sends the message that the batch has queued either.
-        assert scraped.firing() == {"CashbackNobodyPays", "CashbackMessagesPileUp"}
+        assert later == {"CashbackNobodyPays", "CashbackMessagesPileUp"}
         scraped.phases = [Phase(HOUR, {**standby, 'cashback_direct_messages{status="queued"}': 0.0})]
         scraped.others["second:8930"] = [Phase(HOUR, payer)]
-        assert scraped.firing(HOUR - 1) == set()
+        assert scraped.firing() == set()
 
 
 async def test_books_that_do_not_balance_ring(town: DiscordFixture, tmp_path: Path) -> None:
@@ -215,16 +218,14 @@ async def test_books_that_do_not_balance_ring(town: DiscordFixture, tmp_path: Pa
         )
         assert found == 1
         await scraped.hold(5)
-        assert scraped.firing(29) == set()
-        assert scraped.firing() == {"CashbackBooksDoNotBalance"}
+        assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackBooksDoNotBalance"}]
 
 
 async def test_ledger_without_care_rings(town: DiscordFixture, tmp_path: Path) -> None:
     async with watching(town, tmp_path) as scraped:
         await scraped.hold(2 * DAY)
         await scraped.hold(2 * DAY)
-        assert scraped.firing(2 * DAY - 1) == set()
-        assert scraped.firing() == {"CashbackNotVerified", "CashbackNotBackedUp"}
+        assert scraped.firing_at(2 * DAY - 1, scraped.minute) == [set(), {"CashbackNotVerified", "CashbackNotBackedUp"}]
 
 
 async def test_ledger_that_was_never_cared_for_rings_after_a_day(
@@ -236,8 +237,7 @@ async def test_ledger_that_was_never_cared_for_rings_after_a_day(
     monkeypatch.setattr(ScrapedBot, "care", none)
     async with watching(town, tmp_path) as scraped:
         await scraped.hold(DAY + HOUR)
-        assert scraped.firing(DAY - 10) == set()
-        assert scraped.firing() == {"CashbackNotVerified", "CashbackNotBackedUp"}
+        assert scraped.firing_at(DAY - 10, scraped.minute) == [set(), {"CashbackNotVerified", "CashbackNotBackedUp"}]
 
 
 async def test_run_that_is_interrupted_rings(town: DiscordFixture, tmp_path: Path) -> None:
@@ -249,8 +249,9 @@ async def test_run_that_is_interrupted_rings(town: DiscordFixture, tmp_path: Pat
         await held(scraped, 'cashback_runs_total{outcome="interrupted"}', 1)
         await scraped.hold(5)
         mend_ledger(town)
-        assert scraped.firing(29) == set()
-        assert "CashbackRunInterrupted" in scraped.firing()
+        before, now = scraped.firing_at(29, scraped.minute)
+        assert before == set()
+        assert "CashbackRunInterrupted" in now
 
 
 async def test_failed_payouts_ring(town: DiscordFixture, tmp_path: Path) -> None:
@@ -266,8 +267,7 @@ async def test_failed_payouts_ring(town: DiscordFixture, tmp_path: Path) -> None
         await approved(town)
         await until(lambda: town.batches() == ["completed_with_failures"])
         await scraped.hold(5)
-        assert scraped.firing(29) == set()
-        assert scraped.firing() == {"CashbackPayoutsFailed"}
+        assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackPayoutsFailed"}]
         with raw(town.till.location) as connection:
             connection.execute("DROP TRIGGER refuse")
 
@@ -280,8 +280,7 @@ async def test_batch_that_stands_still_rings(town: DiscordFixture, tmp_path: Pat
         with at_a_standstill(town):
             await held(scraped, "cashback_runner_batches", 1)
             await scraped.hold(25)
-        assert scraped.firing(29) == set()
-        assert scraped.firing() == {"CashbackBatchStandsStill"}
+        assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackBatchStandsStill"}]
         # A batch that is running and settles payouts does not.
         steps = [{**scraped.phases[1].series, SETTLED: 500.0 * step} for step in range(25)]
         scraped.phases = [Phase(1, step) for step in steps]
@@ -298,8 +297,7 @@ async def test_missed_slot_rings_also_if_the_bot_was_away(town: DiscordFixture, 
         await scraped.hold(HOUR)
         await scraped.care()
         await scraped.hold(2 * DAY)
-        assert scraped.firing(HOUR - 1) == {"CashbackSlotMissed"}
-        assert scraped.firing() == set()
+        assert scraped.firing_at(HOUR - 1, scraped.minute) == [{"CashbackSlotMissed"}, set()]
 
 
 async def test_schedule_that_is_paused_rings(town: DiscordFixture, tmp_path: Path) -> None:
@@ -307,8 +305,7 @@ async def test_schedule_that_is_paused_rings(town: DiscordFixture, tmp_path: Pat
         await scraped.hold(HOUR)
         await town.answer("!sendref-cashb schedule pause a holiday")
         await scraped.hold(2 * HOUR)
-        assert scraped.firing(HOUR - 1) == set()
-        assert scraped.firing() == {"CashbackNextSlotUnknown"}
+        assert scraped.firing_at(HOUR - 1, scraped.minute) == [set(), {"CashbackNextSlotUnknown"}]
 
 
 async def test_schedule_that_is_switched_off_does_not_ring(town: DiscordFixture, tmp_path: Path) -> None:
@@ -322,8 +319,7 @@ async def test_refused_delivery_of_a_shop_rings(town: DiscordFixture, tmp_path: 
         await scraped.hold(30)
         assert await scraped.post(signed(b"{}", at=town.clock())) >= 400
         await scraped.hold(5)
-        assert scraped.firing(29) == set()
-        assert scraped.firing() == {"CashbackDeliveriesRefused"}
+        assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackDeliveriesRefused"}]
 
 
 async def test_refused_strangers_ring_as_an_intake_that_refuses(town: DiscordFixture, tmp_path: Path) -> None:
@@ -351,8 +347,7 @@ async def test_withdrawal_that_waits_rings(town: DiscordFixture, tmp_path: Path)
         for _day in range(4):
             await scraped.care()
             await scraped.hold(DAY)
-        assert scraped.firing(2 * DAY) == set()
-        assert scraped.firing() == {"CashbackWithdrawalsWait"}
+        assert scraped.firing_at(2 * DAY, scraped.minute) == [set(), {"CashbackWithdrawalsWait"}]
 
 
 async def test_purchases_that_nobody_assigns_ring(town: DiscordFixture, tmp_path: Path) -> None:
@@ -363,11 +358,10 @@ async def test_purchases_that_nobody_assigns_ring(town: DiscordFixture, tmp_path
             DEFAULT_RATE_PPM,
             town.clock(),
         )
-        for _day in range(9):
+        for _day in range(8):
             await scraped.care()
             await scraped.hold(DAY)
-        assert scraped.firing(6 * DAY) == set()
-        assert scraped.firing() == {"CashbackPurchasesWait"}
+        assert scraped.firing_at(6 * DAY, scraped.minute) == [set(), {"CashbackPurchasesWait"}]
 
 
 async def test_wrong_clock_rings(town: DiscordFixture, tmp_path: Path, discord_clock: ManualClock) -> None:
@@ -376,8 +370,7 @@ async def test_wrong_clock_rings(town: DiscordFixture, tmp_path: Path, discord_c
         discord_clock.advance(3600)
         await town.answer("!sendref-cashb history")
         await scraped.hold(10)
-        assert scraped.firing(29) == set()
-        assert scraped.firing() == {"CashbackClockDoubted"}
+        assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackClockDoubted"}]
 
 
 async def test_dropped_lines_of_the_log_ring(town: DiscordFixture, tmp_path: Path) -> None:
@@ -387,8 +380,7 @@ async def test_dropped_lines_of_the_log_ring(town: DiscordFixture, tmp_path: Pat
         for _request in range(130):
             await scraped.post({"Content-Type": "application/json"})
         await scraped.hold(5)
-        assert scraped.firing(29) == set()
-        assert scraped.firing() == {"CashbackLogLinesDropped"}
+        assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackLogLinesDropped"}]
 
 
 async def test_bots_of_different_versions_ring(
@@ -412,8 +404,9 @@ async def test_event_loop_that_lags_rings(town: DiscordFixture, tmp_path: Path) 
             time.sleep(2.5)  # noqa: ASYNC251 -- it is what must never happen
         lagging = {**await scraped.scrape(), "cashback_loop_lag_seconds": 1.5}
         scraped.gone(10, lagging)
-        assert scraped.firing(29) == set()
-        assert {"CashbackLoopLags", "CashbackUnwell"} >= scraped.firing() >= {"CashbackLoopLags"}
+        before, now = scraped.firing_at(29, scraped.minute)
+        assert before == set()
+        assert {"CashbackLoopLags", "CashbackUnwell"} >= now >= {"CashbackLoopLags"}
 
 
 def test_every_rule_has_fired_in_a_test_above() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cashback.cogs.buttons.undo import UNBLACKLIST
 from sandbox import Message
 from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, field, saying
 from tests.end_to_end.test_members import note_to
@@ -46,6 +47,22 @@ async def test_an_unblacklisting_gives_back_what_was_pending(town: DiscordFixtur
         assert "is not blacklisted" in (await town.answer(f"!referral-unblacklist <@{bob.id}>")).text
         assert "$25.00" in (await town.ask()).text
     assert town.audit_actions() == ["blacklisted", "unblacklisted", "batch_proposed"]
+
+
+async def test_undo_under_a_blacklisting_removes_it_and_is_for_admins_only(town: DiscordFixture) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        done = await town.answer(f"!referral-blacklist <@{bob.id}> mistaken for another")
+        refused = await town.press(done, UNBLACKLIST, by=bob)
+        await refused.replied()
+        assert [(told.ephemeral_to, "Only an admin may" in told.text) for told in refused.followups] == [(bob.id, True)]
+        await town.press(done, UNBLACKLIST)
+        shown = await town.shows(done, "may earn referral cashback again")
+        assert [(each.label, each.disabled) for each in shown.buttons] == [(UNBLACKLIST, True)]
+        await note_to(town, bob, "You may earn")
+        await in_audit_channel(town, "may earn referral cashback again", f"By <@{town.admin.id}>")
+        assert "$25.00" in (await town.ask()).text
+    assert town.audit_actions() == ["blacklisted", "refused", "unblacklisted", "batch_proposed"]
 
 
 async def test_statistics_show_all_facts_about_a_member(town: DiscordFixture) -> None:

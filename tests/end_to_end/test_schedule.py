@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from cashback.cogs.buttons.skip_slot import UNDO
+from cashback.cogs.buttons.undo import RESUME
 from sandbox import Message
 from tests.conftest import FRIDAY
 from tests.end_to_end.conftest import (
@@ -223,6 +224,32 @@ async def test_undo_under_the_skipped_notice_pays_the_slot_and_is_for_admins_onl
         await frozen_time.run(minutes=2)
     assert town.till.balance(bob.id) == 2500
     assert noted(town, "slot_unskipped") == [(f"discord:{town.admin.id}", "undone with the button")]
+
+
+async def test_undo_under_a_pause_resumes_and_is_for_admins_only(town: DiscordFixture) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        paused = await town.answer("!sendref-cashb schedule pause counting")
+        refused = await town.press(paused, RESUME, by=bob)
+        await refused.replied()
+        assert [(told.ephemeral_to, "Only an admin may" in told.text) for told in refused.followups] == [(bob.id, True)]
+        assert noted(town, "schedule_resumed") == []
+        await town.press(paused, RESUME)
+        shown = await town.shows(paused, "The schedule is resumed.")
+        assert [(each.label, each.disabled) for each in shown.buttons] == [(RESUME, True)]
+        assert "⏸️ Paused" not in shown.text
+        assert field(shown, "⏰ Next Run").startswith(stamp(NEXT))
+    assert noted(town, "schedule_resumed") == [(f"discord:{town.admin.id}", "undone with the button")]
+
+
+async def test_undo_of_a_pause_that_has_ended_changes_nothing(town: DiscordFixture) -> None:
+    async with town.bot():
+        paused = await town.answer("!sendref-cashb schedule pause counting")
+        await town.answer("!sendref-cashb schedule resume")
+        pressed = await town.press(paused, RESUME)
+        await pressed.replied()
+        assert ["not paused" in told.text for told in pressed.followups] == [True]
+    assert len(noted(town, "schedule_resumed")) == 1
 
 
 @pytest.mark.parametrize("prevented_by", ["pause", "skip", "off"])

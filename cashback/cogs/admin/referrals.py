@@ -7,11 +7,14 @@ from typing import Annotated, Any
 import discord
 from discord import app_commands
 from discord.ext import commands
+from discord.ui import View
 
 from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog, hidden_from_members
 from cashback.cogs.admin.converters import Referrer
+from cashback.cogs.buttons.presses import NO_BUTTONS
+from cashback.cogs.buttons.undo import unblacklist, unblacklist_view
 from cashback.cogs.texts import embeds, member_embeds, member_notes
 from cashback.database.referral_program import referrals
 from cashback.domain.errors import ReferralRefusedError
@@ -33,11 +36,13 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_blacklist(self, ctx: commands.Context[Any], user: Person, *, reason: str | None = None) -> None:
         """Blacklist a member."""
+        await own_commands.defer(ctx)
         reason = _clipped(reason)
         if not await self._service.blacklist(actor_of(ctx.author), user.id, reason=reason):
             raise ReferralRefusedError(f"Member {user.id} is already blacklisted; nothing was changed.")
         why = _why(reason)
-        await self._done(ctx, f"Member {user.id} is blacklisted from referral cashback.{why}")
+        done = f"Member {user.id} is blacklisted from referral cashback.{why}"
+        await self._done(ctx, done, unblacklist_view(user.id))
         self._note(ctx, user.id, partial(member_notes.blacklisted, reason))
 
     @own_commands.command(
@@ -51,10 +56,9 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_unblacklist(self, ctx: commands.Context[Any], user: Person) -> None:
         """Unblacklist a member."""
-        if not await self._service.unblacklist(actor_of(ctx.author), user.id):
-            raise ReferralRefusedError(f"Member {user.id} is not blacklisted; nothing was changed.")
-        await self._done(ctx, f"Member {user.id} may earn referral cashback again.")
-        self._note(ctx, user.id, member_notes.unblacklisted)
+        await own_commands.defer(ctx)
+        text = await unblacklist(self._services, actor_of(ctx.author), user.id, cause=ctx.message.id)
+        await own_commands.answer(ctx, embed=embeds.success("Done", embeds.readable(text)))
 
     @own_commands.command(
         name="referral-stats",
@@ -69,7 +73,7 @@ class Referrals(AdminCog):
         """Show a member's statistics."""
         await own_commands.defer(ctx)
         facts = await self._services.member_facts.facts(user.id)
-        await ctx.send(embed=member_embeds.admin_view(facts, self._services.member_facts.terms))
+        await own_commands.answer(ctx, embed=member_embeds.admin_view(facts, self._services.member_facts.terms))
 
     @own_commands.command(
         name="referral-link",
@@ -83,6 +87,7 @@ class Referrals(AdminCog):
         self, ctx: commands.Context[Any], referrer: Person, member: Person, *, reason: str | None = None
     ) -> None:
         """Link two members."""
+        await own_commands.defer(ctx)
         bots = frozenset(person.id for person in (referrer, member) if person.bot)
         await self._service.link(
             actor_of(ctx.author), referrer.id, member.id, reason=(reason := _clipped(reason)), bot_ids=bots
@@ -101,6 +106,7 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_unlink(self, ctx: commands.Context[Any], member: Person, *, reason: str | None = None) -> None:
         """Unlink a member from their referrer."""
+        await own_commands.defer(ctx)
         referrer_id = await self._database.read(referrals.referrer_of, member.id)
         if referrer_id is None:
             raise ReferralRefusedError(f"Member {member.id} has no referrer; nothing was changed.")
@@ -113,9 +119,9 @@ class Referrals(AdminCog):
         """Send a note to a member."""
         self._services.note_sender.enqueue(user_id, write, cause=ctx.message.id)
 
-    async def _done(self, ctx: commands.Context[Any], text: str) -> None:
+    async def _done(self, ctx: commands.Context[Any], text: str, view: View = NO_BUTTONS) -> None:
         """Answer the admin, and post a line in the audit channel."""
-        await ctx.send(embed=embeds.success("Done", embeds.readable(text)))
+        await own_commands.answer(ctx, embed=embeds.success("Done", embeds.readable(text)), view=view)
         await self._services.post_line(f"{text} By {actor_of(ctx.author)}.")
 
 

@@ -10,11 +10,11 @@ from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
-from cashback.cogs.buttons.presses import button_row
+from cashback.cogs.buttons.presses import NO_BUTTONS
 from cashback.cogs.buttons.skip_slot import unskip_slot_view
+from cashback.cogs.buttons.undo import RESUMED, resume_view
 from cashback.cogs.texts import schedule_embeds
 
-NO_BUTTONS: Final = button_row()
 REASON: Final = "The reason; it is recorded in the audit log."
 
 
@@ -49,7 +49,8 @@ class ScheduleCommands(AdminCog):
         """Pause the schedule."""
         await own_commands.defer(ctx)
         await self._service.pause_schedule(actor_of(ctx.author), reason)
-        await self._show_schedule(ctx, "⏸️ **The schedule is paused.** Weekly batches are skipped until it is resumed.")
+        done = "⏸️ **The schedule is paused.** Weekly batches are skipped until it is resumed."
+        await self._show_schedule(ctx, done, resume_view())
 
     @schedule.command(
         name="resume", description="End a pause; weekly batches that were skipped stay skipped.", usage="why"
@@ -59,7 +60,7 @@ class ScheduleCommands(AdminCog):
         """End a pause."""
         await own_commands.defer(ctx)
         await self._service.resume_schedule(actor_of(ctx.author), reason)
-        await self._show_schedule(ctx, "▶️ **The schedule is resumed.**")
+        await self._show_schedule(ctx, RESUMED)
 
     @schedule.command(name="skip", description="Skip the next weekly batch; its cashback stays pending.", usage="why")
     @app_commands.describe(reason=REASON)
@@ -95,4 +96,4 @@ class ScheduleCommands(AdminCog):
     async def _show_schedule(self, ctx: commands.Context[Any], done: str | None, view: View = NO_BUTTONS) -> None:
         self._services.summaries_changed.set()
         schedule, pending = await self._service.schedule_overview(), await self._service.preview()
-        await ctx.send(embed=schedule_embeds.overview(schedule, pending, done), view=view)
+        await own_commands.answer(ctx, embed=schedule_embeds.overview(schedule, pending, done), view=view)

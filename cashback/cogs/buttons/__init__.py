@@ -9,6 +9,7 @@ from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalButton
 from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.buttons.skip_slot import SkipSlotButton, UnskipSlotButton
+from cashback.cogs.buttons.undo import ResumeScheduleButton, UnblacklistButton
 from cashback.cogs.buttons.withdrawals import WithdrawalButton
 
 BUTTONS: Final[tuple[type[ClaimedButton], ...]] = (
@@ -17,8 +18,10 @@ BUTTONS: Final[tuple[type[ClaimedButton], ...]] = (
     MemberPageButton,
     PageButton,
     PayoutsButton,
+    ResumeScheduleButton,
     ReversalButton,
     SkipSlotButton,
+    UnblacklistButton,
     UnskipSlotButton,
     WithdrawalButton,
 )

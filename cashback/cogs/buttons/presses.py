@@ -8,7 +8,7 @@ import re
 import types
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, ClassVar, Self, cast, final
+from typing import Any, ClassVar, Final, Self, cast, final
 
 import discord
 from discord.ui import Button, DynamicItem, View
@@ -95,6 +95,9 @@ def button_row(*buttons: ClaimedButton) -> View:
     return view
 
 
+NO_BUTTONS: Final = button_row()
+
+
 async def show_instead(
     interaction: discord.Interaction[Any], make: Callable[[], Awaitable[tuple[discord.Embed, View]]]
 ) -> None:
@@ -126,6 +129,19 @@ async def act_on_press(
         await act(actor_of(interaction.user))
     except Exception as error:  # noqa: BLE001 -- the one boundary of a button; the unexpected goes to the log
         await _answer(interaction, explained(error))
+
+
+async def show_outcome(
+    interaction: discord.Interaction[Any], message: discord.Message | None, embed: discord.Embed, view: View
+) -> None:
+    """Show what was decided in the message; if it can no longer be edited, show it to the member alone."""
+    try:
+        if message is not None:
+            await message.edit(embed=embed, view=view)
+            return
+    except DISCORD_FAILURES as failure:
+        logger.warning("a message could not be brought up to date after a press: %s", failure)
+    await interaction.followup.send(embed=embed, ephemeral=True)
 
 
 async def _answer(interaction: discord.Interaction[Any], text: str) -> None:

@@ -1,17 +1,20 @@
 """Lists for browsing: pages by key rather than offset; a page costs what it shows, not what is stored."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import Connection, Select, bindparam, case, func, select
 
 from cashback.database.payouts import reversed_sums
 from cashback.database.payouts.reversed_sums import NOTHING_REVERSED
 from cashback.database.queries.history import BatchFilter, conditions
 from cashback.database.referral_program.blacklist import is_blacklisted
-from cashback.database.referral_program.pending import held_cents, is_pending, pending_cents
+from cashback.database.referral_program.pending import MOMENT, held_cents, is_pending, pending_cents
 from cashback.database.tables import (
     payout_batches,
     referral_blacklist,
@@ -22,6 +25,7 @@ from cashback.domain.model import ReversalStatus
 
 REVERSALS_SHOWN: Final = 50
 EVERY_BATCH: Final = BatchFilter()
+NO_VALUES: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,39 +61,45 @@ def referrers_page(
 ) -> Page:
     """List referrers in the order of their ids, with their referrals' earnings and what was paid of them."""
     if which is ReferrerFilter.BLACKLISTED:
-        query = select(
+        listed: Select[Any] = select(
             referral_blacklist.c.user_id.label("referrer_id"),
             referral_blacklist.c.reason,
             referral_blacklist.c.blacklisted_by,
             referral_blacklist.c.blacklisted_at,
         ).where(referral_blacklist.c.user_id > after_referrer_id)
-        return _page(connection, query.order_by(referral_blacklist.c.user_id), limit, key="referrer_id")
-    summed = _summed(now).where(referrals.c.referrer_user_id > after_referrer_id)
-    if which is ReferrerFilter.PENDING:
+        return _page(connection, listed.order_by(referral_blacklist.c.user_id), limit, key="referrer_id")
+    query = _with_sums(only_pending=which is ReferrerFilter.PENDING, limit=limit)
+    return _page(connection, query, limit, key="referrer_id", values={"moment": now, "after": after_referrer_id})
+
+
+@cache
+def _with_sums(*, only_pending: bool, limit: int) -> Select[Any]:
+    """Select referrers `after` an id with their sums at a `moment`. Cached: building it takes longer than searching."""
+    summed = _summed().where(referrals.c.referrer_user_id > bindparam("after"))
+    if only_pending:
         # The filter chooses referrers; the sums cover all of their referrals, paid ones too.
-        chosen = _with_pending(now, after_referrer_id=after_referrer_id, limit=limit + 1).subquery("chosen")
+        chosen = _with_pending(limit=limit + 1).subquery("chosen")
         summed = summed.where(referrals.c.referrer_user_id.in_(select(chosen)))
     # Limited before the blacklist is queried, so that it is queried for these rows only.
     cut = summed.order_by(referrals.c.referrer_user_id).limit(limit + 1).subquery("cut")
-    query = select(cut, is_blacklisted(cut.c.referrer_id).label("is_blacklisted")).order_by(cut.c.referrer_id)
-    return _page(connection, query, limit, key="referrer_id")
+    return select(cut, is_blacklisted(cut.c.referrer_id).label("is_blacklisted")).order_by(cut.c.referrer_id)
 
 
-def _with_pending(now: datetime, *, after_referrer_id: int, limit: int) -> Select[int]:
+def _with_pending(*, limit: int) -> Select[int]:
     referrer_id = referrals.c.referrer_user_id
-    query = select(referrer_id).where(is_pending(now), referrer_id > after_referrer_id)
+    query = select(referrer_id).where(is_pending(MOMENT), referrer_id > bindparam("after"))
     return query.distinct().order_by(referrer_id).limit(limit)
 
 
-def _summed(now: datetime) -> Select[Any]:
+def _summed() -> Select[Any]:
     return select(
         referrals.c.referrer_user_id.label("referrer_id"),
         func.count().label("referral_count"),
         func.sum(referrals.c.referred_total_spend_cents).label("spend_cents"),
         func.sum(referrals.c.cashback_earned_cents).label("earned_cents"),
         func.sum(referrals.c.cashback_paid_cents).label("paid_cents"),
-        func.sum(case((is_pending(now), pending_cents(now)), else_=0)).label("pending_cents"),
-        func.sum(held_cents(now)).label("held_cents"),
+        func.sum(case((is_pending(MOMENT), pending_cents(MOMENT)), else_=0)).label("pending_cents"),
+        func.sum(held_cents(MOMENT)).label("held_cents"),
     ).group_by(referrals.c.referrer_user_id)
 
 
@@ -100,7 +110,9 @@ def reversals_of(connection: Connection, number: int) -> list[dict[str, Any]]:
     return [dict(row) for row in rows.mappings()]
 
 
-def _page(connection: Connection, query: Select[Any], limit: int, *, key: str) -> Page:
+def _page(
+    connection: Connection, query: Select[Any], limit: int, *, key: str, values: Mapping[str, object] = NO_VALUES
+) -> Page:
     """Read one row more than the page shows: it shows whether there is a next page."""
-    rows = [dict(row) for row in connection.execute(query.limit(limit + 1)).mappings()]
+    rows = [dict(row) for row in connection.execute(query.limit(limit + 1), values).mappings()]
     return Page(rows=rows[:limit], next_after=rows[limit - 1][key] if len(rows) > limit else None)

@@ -2,14 +2,21 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, exists, func, select
+from sqlalchemy import Connection, Select, and_, bindparam, exists, func, select
 
 from cashback.database.payouts import reversed_sums
 from cashback.database.payouts.absences import absence_of
 from cashback.database.referral_program.blacklist import Blacklisting, blacklisting_of
-from cashback.database.referral_program.pending import held_and_owed, held_cents, pending_cents, pending_for
+from cashback.database.referral_program.pending import (
+    MOMENT,
+    held_and_owed,
+    held_cents,
+    pending_cents,
+    pending_for,
+)
 from cashback.database.referral_program.people import check_id
 from cashback.database.referral_program.referrals import referral_stats
 from cashback.database.tables import (
@@ -74,22 +81,26 @@ class PastPayout:
 LEFT_OUT: Final = "left_out"
 
 
+_HELD_UNTIL: Final = (
+    select(func.min(referral_purchases.c.payable_at), func.max(referral_purchases.c.payable_at))
+    .join_from(referrals, referral_purchases, referral_purchases.c.referral_id == referrals.c.id)
+    .where(
+        referrals.c.referrer_user_id == bindparam("referrer"),
+        referrals.c.cashback_held_until > MOMENT,
+        referral_purchases.c.payable_at > MOMENT,
+        referral_purchases.c.amount_cents > referral_purchases.c.refunded_cents,
+    )
+)
+"""When the first held cents of one `referrer` become payable after a `moment`, and when all of them do."""
+
+
 def standing(connection: Connection, user_id: int, now: datetime) -> MemberAccount:
     """Return a member's account; all zero for an unknown member."""
     check_id(user_id, "Member")
     wallet_cents = connection.scalars(
         select(users.c.wallet_balance_cents).where(users.c.discord_id == user_id)
     ).one_or_none()
-    held_next_at, held_until = connection.execute(
-        select(func.min(referral_purchases.c.payable_at), func.max(referral_purchases.c.payable_at))
-        .join_from(referrals, referral_purchases, referral_purchases.c.referral_id == referrals.c.id)
-        .where(
-            referrals.c.referrer_user_id == user_id,
-            referrals.c.cashback_held_until > now,
-            referral_purchases.c.payable_at > now,
-            referral_purchases.c.amount_cents > referral_purchases.c.refunded_cents,
-        )
-    ).one()
+    held_next_at, held_until = connection.execute(_HELD_UNTIL, {"referrer": user_id, "moment": now}).one()
     stats = referral_stats(connection, user_id, now)
     return MemberAccount(
         user_id=user_id,
@@ -137,6 +148,16 @@ def past_payouts(connection: Connection, user_id: int, *, limit: int) -> list[Pa
     return [found[number] for number in sorted(found, reverse=True)[:limit]]
 
 
+_NOT_CREDITED: Final = select(payouts.c.status, payouts.c.approved_cents, payouts.c.reason, payouts.c.settled_at).where(
+    payouts.c.batch_number == bindparam("number"),
+    payouts.c.referrer_id == bindparam("member"),
+    payouts.c.status != PayoutStatus.CREDITED,
+)
+_EXCLUDED: Final = select(payout_exclusions.c.pending_cents, payout_exclusions.c.reason).where(
+    payout_exclusions.c.batch_number == bindparam("number"), payout_exclusions.c.referrer_id == bindparam("member")
+)
+
+
 def _not_paid(connection: Connection, user_id: int) -> dict[int, PastPayout]:
     """Find by key, in the newest approved batches, the payouts that paid this member nothing."""
     unapproved = (BatchStatus.PROPOSED, BatchStatus.CANCELLED, BatchStatus.EXPIRED)
@@ -148,18 +169,8 @@ def _not_paid(connection: Connection, user_id: int) -> dict[int, PastPayout]:
     )
     found = {}
     for batch in connection.execute(newest).all():
-        payout = connection.execute(
-            select(payouts.c.status, payouts.c.approved_cents, payouts.c.reason, payouts.c.settled_at).where(
-                payouts.c.batch_number == batch.number,
-                payouts.c.referrer_id == user_id,
-                payouts.c.status != PayoutStatus.CREDITED,
-            )
-        ).one_or_none()
-        excluded = connection.execute(
-            select(payout_exclusions.c.pending_cents, payout_exclusions.c.reason).where(
-                payout_exclusions.c.batch_number == batch.number, payout_exclusions.c.referrer_id == user_id
-            )
-        ).one_or_none()
+        key = {"number": batch.number, "member": user_id}
+        payout, excluded = (connection.execute(query, key).one_or_none() for query in (_NOT_CREDITED, _EXCLUDED))
         if payout is not None:
             status, cents, reason, at = payout
         elif excluded is not None:
@@ -231,20 +242,25 @@ def referrals_page(
     Each has referred_user_id, spend_cents, earned_cents, paid_cents, pending_cents (negative if it owes after a
     refund), held_cents, created_at and unlinked_at.
     """
-    query = (
+    wanted = {"moment": now, "referrer": user_id, "most": limit, "first": offset}
+    return [dict(row) for row in connection.execute(_referrals_of_one(), wanted).mappings()]
+
+
+@cache
+def _referrals_of_one() -> Select[Any]:
+    return (
         select(
             referrals.c.referred_user_id,
             referrals.c.referred_total_spend_cents.label("spend_cents"),
             referrals.c.cashback_earned_cents.label("earned_cents"),
             referrals.c.cashback_paid_cents.label("paid_cents"),
-            pending_cents(now).label("pending_cents"),
-            held_cents(now).label("held_cents"),
+            pending_cents(MOMENT).label("pending_cents"),
+            held_cents(MOMENT).label("held_cents"),
             referrals.c.created_at,
             referrals.c.cashback_unlinked_at.label("unlinked_at"),
         )
-        .where(referrals.c.referrer_user_id == user_id)
+        .where(referrals.c.referrer_user_id == bindparam("referrer"))
         .order_by(referrals.c.id)
-        .limit(limit)
-        .offset(offset)
+        .limit(bindparam("most"))
+        .offset(bindparam("first"))
     )
-    return [dict(row) for row in connection.execute(query).mappings()]

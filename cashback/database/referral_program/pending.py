@@ -37,6 +37,9 @@ PPM: Final = 1_000_000
 Moment = datetime | BindParameter[datetime]
 """A moment, or the parameter of a statement that is built once."""
 
+MOMENT: Final = bindparam("moment", type_=referrals.c.cashback_held_until.type)
+"""The moment of statements that are built once: building one takes longer than a search by key."""
+
 
 @lru_cache(maxsize=8)
 def held_cents(now: Moment) -> ColumnElement[int]:
@@ -114,8 +117,14 @@ def all_pending(connection: Connection, now: datetime) -> list[dict[str, int]]:
 
 def pending_of(connection: Connection, people: Sequence[int], now: datetime) -> list[dict[str, int]]:
     """List what each of these few referrers would be paid now, if anything."""
-    among = select(users.c.discord_id).where(users.c.discord_id.in_(people))
-    return [dict(row) for row in connection.execute(pending_by_referrer(now, among=among)).mappings()]
+    found = connection.execute(_pending_of_some(), {"moment": now, "people": people})
+    return [dict(row) for row in found.mappings()]
+
+
+@cache
+def _pending_of_some() -> Select[int, int, int]:
+    some = select(users.c.discord_id).where(users.c.discord_id.in_(bindparam("people", expanding=True)))
+    return pending_by_referrer(MOMENT, among=some)
 
 
 def unpaid_referrers(connection: Connection, *, after_id: int, limit: int) -> list[int]:
@@ -154,10 +163,9 @@ def _owed_to_one() -> Select[int, int, int]:
 
     Cached because the bot often needs it.
     """
-    moment = bindparam("moment", type_=referrals.c.cashback_held_until.type)
     return (
-        select(referrals.c.id, referrals.c.referred_user_id, pending_cents(moment))
-        .where(is_pending(moment), referrals.c.referrer_user_id == bindparam("referrer"))
+        select(referrals.c.id, referrals.c.referred_user_id, pending_cents(MOMENT))
+        .where(is_pending(MOMENT), referrals.c.referrer_user_id == bindparam("referrer"))
         .order_by(referrals.c.id)
     )
 
@@ -168,20 +176,31 @@ def held_and_owed(connection: Connection, now: datetime, *, referrer_id: int | N
     `held_cents` become payable later; `owed_cents` were paid before a refund, and later earnings of the same referral
     are set off against them. For each referral paid + pending + held - owed is what it earned.
     """
-    query = select(
-        func.coalesce(func.sum(held_cents(now)), 0).label("held_cents"),
-        func.coalesce(func.sum(owed_cents(now)), 0).label("owed_cents"),
-    )
-    query = query.where(is_usable)
-    if referrer_id is not None:
-        query = query.where(referrals.c.referrer_user_id == check_id(referrer_id, "Referrer"))
+    if referrer_id is None:
+        found = connection.execute(_held_and_owed_by_everyone(), {"moment": now})
     else:
-        # Each half has an index of its own; all other referrals add zero to both.
-        ids = select(referrals.c.id)
-        query = query.where(
-            referrals.c.id.in_(ids.where(overpaid).union(ids.where(referrals.c.cashback_held_until > now)))
+        found = connection.execute(
+            _held_and_owed_by_one(), {"moment": now, "referrer": check_id(referrer_id, "Referrer")}
         )
-    return dict(connection.execute(query).mappings().one())
+    return dict(found.mappings().one())
+
+
+def _held_and_owed() -> Select[int, int]:
+    held, owed = (func.coalesce(func.sum(cents), 0) for cents in (held_cents(MOMENT), owed_cents(MOMENT)))
+    return select(held.label("held_cents"), owed.label("owed_cents")).where(is_usable)
+
+
+@cache
+def _held_and_owed_by_one() -> Select[int, int]:
+    return _held_and_owed().where(referrals.c.referrer_user_id == bindparam("referrer"))
+
+
+@cache
+def _held_and_owed_by_everyone() -> Select[int, int]:
+    # Each half has an index of its own; all other referrals add zero to both.
+    ids = select(referrals.c.id)
+    either = ids.where(overpaid).union(ids.where(referrals.c.cashback_held_until > MOMENT))
+    return _held_and_owed().where(referrals.c.id.in_(either))
 
 
 def mark_paid(connection: Connection, referrer_id: int, amount_cents: int, now: datetime) -> None:

@@ -74,6 +74,12 @@ def facts_of(connection: Connection, source: str, order_id: str) -> Facts:
     )
 
 
+def delivered_among(connection: Connection, order_ids: Sequence[str], source: str) -> set[str]:
+    """Return those of a source's orders of which deliveries named refunds or disputes, by their keys."""
+    query = select(refund_facts.c.order_id).where(refund_facts.c.source == source, is_among(refund_facts.c.order_id))
+    return set(connection.scalars(query, among(map(order_key, order_ids))))
+
+
 def take_missing(
     connection: Connection, source: str, order_id: str, *, actor: str, now: datetime, origin: Origin
 ) -> int:
@@ -117,7 +123,5 @@ def settle_new(connection: Connection, order_ids: Sequence[str], *, now: datetim
     """Apply what is known of orders that have just been recorded."""
     if not connection.scalar(_ANY, {"source": source}):
         return
-    keys = [order_key(order_id) for order_id in order_ids]
-    query = select(refund_facts.c.order_id).where(refund_facts.c.source == source, is_among(refund_facts.c.order_id))
-    for order_id in sorted(set(connection.scalars(query, among(keys)))):
+    for order_id in sorted(delivered_among(connection, order_ids, source)):
         take_missing(connection, source, order_id, actor=f"shop:{source}", now=now, origin=Origin(source=source))

@@ -67,11 +67,7 @@ def record_unmatched(
     """Have purchases wait for `days`; return for each whether it is new: neither waiting nor counted already."""
     _forget_hints(connection, now)
     keys = [order_key(purchase.order_id) for purchase in purchases]
-    there = set(known_orders(connection, keys, origin.source))
-    query = select(unmatched_purchases.c.order_id).where(
-        unmatched_purchases.c.source == origin.source, is_among(unmatched_purchases.c.order_id)
-    )
-    there.update(connection.scalars(query, among(keys)))
+    there = recorded_among(connection, keys, origin.source)
     are_new = []
     rows, hints = [], []
     for key, purchase in zip(keys, purchases, strict=True):
@@ -86,6 +82,15 @@ def record_unmatched(
     execute_many(connection, _WAIT, _WAIT_COLUMNS, rows)
     execute_many(connection, _HINT_AT, ("hint", "source", "order_id"), hints)
     return are_new
+
+
+def recorded_among(connection: Connection, order_ids: Sequence[str], source: str) -> set[str]:
+    """Return those of a source's orders that are recorded, with a member or without, by their keys."""
+    keys = [order_key(order_id) for order_id in order_ids]
+    query = select(unmatched_purchases.c.order_id).where(
+        unmatched_purchases.c.source == source, is_among(unmatched_purchases.c.order_id)
+    )
+    return {*known_orders(connection, keys, source), *connection.scalars(query, among(keys))}
 
 
 def brought_by(connection: Connection, order_ids: Sequence[str], intake_number: int) -> set[str]:

@@ -1,6 +1,6 @@
 """Records one event of a delivery: a purchase with or without its member, a refund, or a dispute."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -17,7 +17,7 @@ from cashback.database.referral_program.purchases import (
 from cashback.database.referral_program.refunds import find_order
 from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.database.shops import buyers
-from cashback.domain.earning import EarningDates, Origin
+from cashback.domain.earning import EarningDates, Origin, order_key
 from cashback.domain.shop_events import EventKind, ShopEvent
 
 NO_REFERRER: Final = "Its buyer has no referrer, so it earns nothing."
@@ -119,6 +119,7 @@ def record_event(
     connection: Connection, reported: Reported, terms: DeliveryTerms, *, actor: str, now: datetime, origin: Origin
 ) -> EventResult:
     """Record one event, in any order of arrival; a repeated one changes nothing."""
+    reported = _under_its_files_id(connection, reported, origin.source)
     event = reported.event
     excluded = _why_excluded(event, terms)
     if excluded is not None:
@@ -126,6 +127,17 @@ def record_event(
     if event.kind is EventKind.PAID:
         return _record_purchase(connection, reported, terms, actor=actor, now=now, origin=origin)
     return _record_refund(connection, reported, terms, actor=actor, now=now, origin=origin)
+
+
+def _under_its_files_id(connection: Connection, reported: Reported, source: str) -> Reported:
+    """Return an event with the id of the shop's exports if one of these has brought the order already."""
+    event = reported.event
+    if event.file_id is None or event.file_id == event.order_id:
+        return reported
+    known = unmatched.recorded_among(connection, [event.order_id, event.file_id], source)
+    if order_key(event.order_id) in known or order_key(event.file_id) not in known:
+        return reported
+    return replace(reported, event=replace(event, order_id=event.file_id))
 
 
 def _why_excluded(event: ShopEvent, terms: DeliveryTerms) -> str | None:

@@ -64,6 +64,8 @@ class FileKind:
     name: str
     identified_by: frozenset[str]
     order_id: str = ""
+    delivered_id: str | None = None
+    """The column with the id by which the shop's deliveries name an order, if it is another one."""
     amounts: Mapping[str, str] = field(default_factory=dict)
     moments: tuple[str, ...] = ()
     day_order: str | None = None
@@ -88,7 +90,15 @@ class FileKind:
     @property
     def understood(self) -> frozenset[str]:
         """List the columns that this kind reads or knows to be harmless."""
-        read = {self.order_id, self.currency, self.item_id, self.reference, self.refunded, *self.amounts.values()}
+        read = {
+            self.order_id,
+            self.delivered_id,
+            self.currency,
+            self.item_id,
+            self.reference,
+            self.refunded,
+            *self.amounts.values(),
+        }
         read |= {
             *self.moments,
             *self.buyers,

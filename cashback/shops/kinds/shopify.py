@@ -13,6 +13,7 @@ ORDERS: Final = FileKind(
     name="Shopify orders",
     identified_by=frozenset({"name", "financial status", "paid at", "currency", "subtotal", "total"}),
     order_id="name",
+    delivered_id="id",
     amounts={"subtotal": "subtotal", "total": "total"},
     moments=("paid at",),
     buyers={"note attributes": Place.NAMED},

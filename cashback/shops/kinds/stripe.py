@@ -8,6 +8,7 @@ PAYMENTS: Final = FileKind(
     name="Stripe payments",
     identified_by=frozenset({"id", "created date (utc)", "amount", "amount refunded", "currency", "status"}),
     order_id="id",
+    delivered_id="paymentintent id",
     amounts={"total": "amount"},
     moments=("created date (utc)",),
     buyers={

@@ -1,6 +1,7 @@
 """Shopify: what a delivery means is decided by its body, because the header with the topic is not signed."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from cashback.domain.shop_events import EventKind, ShopEvent
@@ -48,12 +49,20 @@ def _order(order: Fields, counts: Counts) -> Iterator[ShopEvent]:
             buyer_id=buyer_of(attributes, *lines),
             at=order.moment("processed_at") or order.moment("created_at"),
             number=order.text("name"),
+            file_id=order.text("name"),
             email=order.text("email") or order.text("contact_email") or order.text("customer", "email"),
         )
         for refund in order.items("refunds"):
-            yield from _refund(refund, counts, currency)
+            for event in _refund(refund, counts, currency):
+                yield replace(event, file_id=order.text("name"))
     if order.value("cancelled_at") is not None or order.text("financial_status") == "refunded":
-        yield ShopEvent(kind=EventKind.REFUNDED_IN_ALL, order_id=order_id, currency=currency, is_test=is_test)
+        yield ShopEvent(
+            kind=EventKind.REFUNDED_IN_ALL,
+            order_id=order_id,
+            currency=currency,
+            is_test=is_test,
+            file_id=order.text("name"),
+        )
 
 
 def _counted(order: Fields, counts: Counts, currency: str) -> int:

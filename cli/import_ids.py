@@ -1,0 +1,55 @@
+"""One order, two ids: a shop's file and its deliveries may name it differently, and it counts once."""
+
+from dataclasses import replace
+from typing import Any
+
+from cashback.database.referral_program.purchases import Purchase
+from cashback.database.referral_program.refund_facts import delivered_among
+from cashback.database.referral_program.unmatched import recorded_among
+from cashback.domain.earning import order_key
+from cashback.shops.chunks import Chunk
+
+
+def with_one_id(connection: Any, chunk: Chunk[Purchase], source: str, *, delivers: bool) -> Chunk[Purchase]:  # noqa: ANN401 -- the database package's connection
+    """Return a chunk in which each order has the id under which the ledger knows it.
+
+    A new order of a shop that delivers gets the id of its deliveries, so that later refunds find it.
+    """
+    if not chunk.delivered_ids:
+        return chunk
+    known = recorded_among(connection, [*chunk.delivered_ids, *chunk.delivered_ids.values()], source)
+    named = {
+        order_id: delivered_id
+        for order_id, delivered_id in chunk.delivered_ids.items()
+        if order_key(delivered_id) in known or (delivers and order_key(order_id) not in known)
+    }
+    if not named:
+        return chunk
+    return replace(
+        chunk,
+        rows=[row._replace(order_id=named.get(row.order_id, row.order_id)) for row in chunk.rows],
+        guests=[
+            (line, guest._replace(order_id=named[guest.order_id], number=guest.order_id))
+            if guest.order_id in named
+            else (line, guest)
+            for line, guest in chunk.guests
+        ],
+        refunds=[replace(refund, order_id=named.get(refund.order_id, refund.order_id)) for refund in chunk.refunds],
+    )
+
+
+def without_delivered_refunds(connection: Any, chunk: Chunk[Purchase], source: str) -> Chunk[Purchase]:  # noqa: ANN401 -- as above
+    """Return a chunk without the single refunds of orders whose refunds were delivered: they have other ids there.
+
+    A delivery names all refunds of its order, and sums count once by themselves.
+    """
+    single = [refund.order_id for refund in chunk.refunds if not refund.is_in_all and refund.amount_cents is not None]
+    delivered = delivered_among(connection, single, source) if single else set()
+    if not delivered:
+        return chunk
+    kept = [
+        refund
+        for refund in chunk.refunds
+        if refund.is_in_all or refund.amount_cents is None or order_key(refund.order_id) not in delivered
+    ]
+    return replace(chunk, refunds=kept)
