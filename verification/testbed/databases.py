@@ -204,8 +204,9 @@ def break_wallet(connection: Raw, person: int, *, condition: str = "TRUE") -> No
         return
     # Its WHEN cannot query another table.
     refuse = f"IF {condition} THEN RAISE EXCEPTION 'this wallet is broken' USING ERRCODE = 'check_violation'; END IF"
+    body = f"BEGIN {refuse}; RETURN NEW; END"
     statements = (
-        f"CREATE FUNCTION {BROKEN_WALLET}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {refuse}; RETURN NEW; END $$",
+        f"CREATE OR REPLACE FUNCTION {BROKEN_WALLET}() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
         f"{occasion} FOR EACH ROW WHEN (OLD.discord_id = {person}) EXECUTE FUNCTION {BROKEN_WALLET}()",
     )
     for statement in statements:
