@@ -394,6 +394,14 @@ def test_any_value_in_any_place_is_read_or_refused(kind: str, data: st.DataObjec
         pass
 
 
+@pytest.mark.parametrize("tax", ["abc", "1.5", "9" * 5_000, -1, [], True])
+def test_stripe_invoice_with_a_tax_that_is_no_amount_is_unreadable(tax: object) -> None:
+    invoice = {"id": "in_1", "amount_paid": 1_000, "currency": "usd", "created": 1_770_112_800, "tax": tax}
+    event = {"id": "evt_1", "type": "invoice.paid", "livemode": True, "data": {"object": invoice}}
+    with pytest.raises(UnreadableError):
+        read_json("stripe", event)
+
+
 @pytest.mark.parametrize(
     ("amount", "currency", "units"),
     [("1.15", "USD", 115), ("500", "JPY", 500), ("1.234", "KWD", 1234), ("1.155", "USD", None), ("1.5", "JPY", None)],
