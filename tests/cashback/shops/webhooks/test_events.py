@@ -57,6 +57,7 @@ def test_paid_order(kind: str, counts: Counts) -> None:
         at=START,
         email=None if kind == "paddle" else "buyer@example.com",
         number={"shopify": "#1001", "woocommerce": "1001"}.get(kind),
+        file_id={"shopify": "#1001"}.get(kind),
     )
 
 
