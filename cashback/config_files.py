@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ CREDENTIALS_FOLDER: Final = "CREDENTIALS_DIRECTORY"
 """systemd's variable: the folder with the unit's credentials, one file for each."""
 
 LARGEST_SECRET_BYTES: Final = 65_536
+EXPORT: Final = re.compile(r"^export\s+")
 
 
 class SettingsError(ValueError):
@@ -52,7 +54,7 @@ def with_secret_files(environ: Mapping[str, str], secrets: Iterable[str]) -> dic
         found[name] = _read_secret(variable, Path(value.strip()))
     folder = environ.get(CREDENTIALS_FOLDER, "").strip()
     for path in _files_in(Path(folder)) if folder else []:
-        name = path.name.upper()
+        name = path.name.upper().replace("-", "_")
         if _is_secret(name, names) and not found.get(name, "").strip():
             found[name] = _read_secret(f"{CREDENTIALS_FOLDER}'s {path.name}", path)
     return found
@@ -123,17 +125,43 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_dot_env(path: Path) -> dict[str, str]:
-    """Parse KEY=VALUE lines; `export`, quotes, empty lines and comments are understood."""
+    """Parse KEY=VALUE lines; `export`, quotes, empty lines and comments are understood.
+
+    A file that cannot be read counts as empty; `dot_env_fault` says why.
+    """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = _dot_env_text(path).splitlines()
+    except SettingsError:
         return {}
     found = {}
     for line in lines:
-        key, equals, value = line.strip().removeprefix("export ").partition("=")
+        key, equals, value = EXPORT.sub("", line.strip(), count=1).partition("=")
         if equals and not key.startswith("#"):
             found[key.strip()] = _unquoted(value.strip())
     return found
+
+
+def dot_env_fault(path: Path) -> str | None:
+    """Return why a file that is there cannot be read."""
+    try:
+        _dot_env_text(path)
+    except SettingsError as error:
+        return str(error)
+    return None
+
+
+def _dot_env_text(path: Path) -> str:
+    """Return the file's text. A folder of this name is another program's; it counts as a missing file."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return ""
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text, so nothing in it counts; save it as UTF-8.") from error
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read ({error.strerror}), so nothing in it counts; make it readable for this user."
+        ) from error
 
 
 def _unquoted(value: str) -> str:

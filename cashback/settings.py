@@ -29,7 +29,9 @@ from pydantic import (
 )
 
 from cashback.config_files import (
+    FILE_SUFFIX,
     SettingsError,
+    dot_env_fault,
     local_path,
     merged,
     read_dot_env,
@@ -63,6 +65,13 @@ SECRETS: Final = (
     *(SHOP_SECRET_PREFIX, EMAIL_KEY, WEBHOOK_SECRET_PREFIX),
 )
 """Variables that may also be files: each by its name with _FILE, and in systemd's folder of credentials."""
+
+SECRET_PREFIXES: Final = tuple(name for name in SECRETS if name.endswith("_"))
+VARIABLES: Final = (
+    *("CASHBACK_CONFIG", "CASHBACK_LOG_LEVEL", "DISCORD_API_URL"),
+    *(name for name in SECRETS if name not in SECRET_PREFIXES),
+)
+"""The variables with one name each."""
 
 METHOD: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,29}")
 MOST_METHODS: Final = 10
@@ -542,7 +551,8 @@ def load(
     path = named or DEFAULT_PATH
     # Each source as a whole: a token in the environment takes precedence over a token's file named in `.env`.
     variables: dict[str, str] = {}
-    for source in (here, read_dot_env(path.parent / ".env"), given):
+    beside = path.parent / ".env"
+    for source in (here, read_dot_env(beside), given):
         variables |= with_secret_files(source, SECRETS)
     files = {path: read_json(path, must_exist=named is not None)}
     files[local_path(path)] = read_json(local_path(path), must_exist=False)
@@ -550,7 +560,14 @@ def load(
     for each in files.values():
         content = merged(content, _with_present_names(each))
     loaded = _validated(files, content, variables, database)
-    return loaded.model_copy(update={"local_file": local_path(path).absolute()})
+    faults = filter(None, map(dot_env_fault, dict.fromkeys([Path(".env"), beside])))
+    unused = (
+        f"{name.name}: database is not used: CASHBACK_DATABASE or --database names the ledger; remove it."
+        for name, each in files.items()
+        if isinstance(each.get("database"), str)
+    )
+    warnings = (*faults, *_misspelled_variables(variables), *unused, *loaded.warnings)
+    return loaded.model_copy(update={"local_file": local_path(path).absolute(), "warnings": warnings})
 
 
 def from_mapping(content: Mapping[str, Any], *, name: str, environ: Mapping[str, str] | None = None) -> Settings:
@@ -575,7 +592,7 @@ def _validated(
     ours: dict[str, Any] = {key: value for key, value in content.items() if key not in _FROM_ENVIRONMENT}
     ours["warnings"] = tuple(warning for name, each in files.items() for warning in _warnings(name, each))
     ours["database"] = database or variables.get("CASHBACK_DATABASE") or "cashback.db"
-    ours["discord_token"] = variables.get("DISCORD_TOKEN", "").strip() or None
+    ours["discord_token"] = _token(variables.get("DISCORD_TOKEN", "").strip())
     ours["discord_api_url"] = _api_url(variables.get("DISCORD_API_URL", "").strip())
     ours["intake_keys"] = _intake_keys(variables)
     ours["metrics_token"] = variables.get("CASHBACK_METRICS_TOKEN", "").strip() or None
@@ -766,6 +783,25 @@ def _wrong_shop(loaded: Settings) -> str | None:
 def _secrets_without_shop(loaded: Settings) -> Iterator[str]:
     for name in sorted(set(loaded.shop_secrets) - set(loaded.shops)):
         yield f"{shop_variable(name)} is set, but config.json has no shop {name}; add it to shops, or remove it."
+
+
+def _misspelled_variables(variables: Mapping[str, str]) -> Iterator[str]:
+    """List the variables that are similar to one of ours that is missing."""
+    for start in ("CASHBACK_", "DISCORD_"):
+        known = [name.removeprefix(start) for name in VARIABLES if name.startswith(start)]
+        missing = [name for name in known if not variables.get(start + name)]
+        for variable in sorted(variables):
+            name = variable.removeprefix(start).removesuffix(FILE_SUFFIX)
+            if variable.startswith(start) and name not in known and not variable.startswith(SECRET_PREFIXES):
+                meant = similar_names.meant(name, missing)
+                if meant is not None:
+                    yield f"{_printable(variable)} is not a variable of ours; did you mean {start}{meant}? Rename it."
+
+
+def _token(text: str) -> str | None:
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise SettingsError("DISCORD_TOKEN is not a token, which has no spaces and is one line; copy it again.")
+    return text or None
 
 
 def _log_level(text: str) -> str:

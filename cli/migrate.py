@@ -6,8 +6,8 @@ from typing import Annotated
 import anyio
 import typer
 
+from cashback.background.upgrade_backup import back_up_if_older
 from cashback.database import schema
-from cashback.database.integrity.upgrade_backup import back_up_if_older
 from cashback.settings import Settings
 from cli.context import Place, found_in, ledger
 from cli.options import ConfigOption, DatabaseOption, JsonOption

@@ -8,13 +8,13 @@ from typing import Annotated
 import anyio
 import typer
 
-from cashback.background.lease import Lease
+from cashback.background.running_bot import BotRunningError, require_stopped
 from cashback.cogs.gateway import posted_heads
 from cashback.cogs.gateway.connection import point_at
 from cashback.cogs.gateway.posted_heads import PostedHead
-from cashback.database import Database, audit_log
+from cashback.database import Database, audit_log, schema
 from cashback.database.integrity import restoring
-from cashback.database.integrity.restoring import Prepared, RestoreRefusedError
+from cashback.database.integrity.restoring import Prepared
 from cashback.domain.errors import CashbackError
 from cashback.settings import Settings
 from cli.context import Place, ledger
@@ -54,7 +54,7 @@ def command(
         raise UsageError("--json cannot ask; give --yes with it.")
     settings = Place.of(context, config, database).settings()
     target = ledger(settings)
-    anyio.run(_require_stopped, settings)
+    anyio.run(_require_stopped, target)
     with progress("Checking the backup", None):
         prepared = anyio.run(restoring.prepare, file.absolute(), target.path, target.now())
     try:
@@ -71,21 +71,15 @@ def command(
     return 0
 
 
-async def _require_stopped(settings: Settings) -> None:
-    """Raise RestoreRefusedError if a bot pays from the ledger. One that cannot be opened has no bot."""
+async def _require_stopped(target: Database) -> None:
+    """Raise BotRunningError if a bot pays from the ledger. One that is missing or cannot be read has no bot."""
     try:
-        lease_seconds = settings.referral_settings.lease_seconds
-        # It is given back: if nothing is restored after all, the bot need not wait for it.
-        async with ledger(settings) as old, Lease(old, seconds=lease_seconds) as lease:
-            if await lease.take():
-                return
-            await anyio.sleep(lease_seconds + 1)
-            if await lease.take():
-                return
-            name = old.name
+        if schema.may_hold_tables(target.location):
+            await require_stopped(target.location)
+    except BotRunningError:
+        raise
     except CashbackError:
         return
-    raise RestoreRefusedError(f"A bot is running on {name}; stop it, and every other program that uses the file.")
 
 
 async def _compare(settings: Settings, prepared: Prepared, digests: list[str]) -> Comparison:

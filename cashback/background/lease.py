@@ -124,7 +124,7 @@ class Lease:
 
     def _may_live(self, seen: leases.LeaseState, now: float) -> bool:
         """Return whether the lease's holder may still be at work."""
-        if seen.holder is None or _has_ended(seen.holder):
+        if seen.holder is None or has_ended(seen.holder):
             return False
         return now - self._seen_at < seen.milliseconds / 1000
 
@@ -196,7 +196,7 @@ def holder_name() -> str:
     return f"{socket.gethostname()} process {os.getpid()} of {room() or HIDDEN}"
 
 
-def _has_ended(holder: str) -> bool:
+def has_ended(holder: str) -> bool:
     """Return whether a holder has certainly ended: it ran where this process runs, and its id is free there.
 
     The kernel is asked, not /proc: a mount of it may hide the processes of other users (hidepid, ProtectProc), or

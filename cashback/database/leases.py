@@ -6,7 +6,7 @@ the row demands takes the lease over. Each acquisition raises the fence, and a h
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, inspect, select, update
 
 from cashback.database.dialect import insert_unless_there
 from cashback.database.tables import leases
@@ -28,6 +28,11 @@ def standing(connection: Connection, name: str) -> LeaseState | None:
     query = select(leases.c.holder, leases.c.fence, leases.c.beat, leases.c.milliseconds).where(leases.c.name == name)
     row = connection.execute(query).mappings().one_or_none()
     return None if row is None else LeaseState(**row)
+
+
+def find(connection: Connection, name: str) -> LeaseState | None:
+    """Return the state of a lease in a ledger of any version; the oldest ones had no leases of this name."""
+    return standing(connection, name) if inspect(connection).has_table(leases.name) else None
 
 
 def take(connection: Connection, name: str, *, holder: str, milliseconds: int, seen: LeaseState | None) -> int | None:

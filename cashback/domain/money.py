@@ -61,7 +61,7 @@ class MoneyStyle:
     def names(self) -> tuple[str, ...]:
         """What may stand before or after a typed amount: the currency's code and signs."""
         if self.is_plain:
-            return ("$",)
+            return ("US$", "USD", "$")
         signs = {_tables().symbol_of(self.currency, locale) for locale in (self.locale, ENGLISH)}
         return tuple(sorted({*(each.translate(_INVISIBLE) for each in signs), self.currency}, key=len, reverse=True))
 
@@ -202,10 +202,10 @@ def parse_typed_dollars(text: str) -> int:
 
 def _without_currency(typed: str, style: MoneyStyle) -> str:
     for name in style.names:
-        for bare in (typed.removeprefix(name), typed if style.is_plain else typed.removesuffix(name)):
+        for bare in (typed.removeprefix(name), typed.removesuffix(name)):
             if bare != typed:
                 # One space may stand between the sign and the amount.
-                return bare.removeprefix(" ").removesuffix("" if style.is_plain else " ")
+                return bare.removeprefix(" ").removesuffix(" ")
     return typed
 
 

@@ -4,8 +4,8 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from cashback.background.upgrade_backup import back_up_if_older
 from cashback.database import Database
-from cashback.database.integrity.upgrade_backup import back_up_if_older
 from cashback.settings import Settings
 
 logger = logging.getLogger(__name__)

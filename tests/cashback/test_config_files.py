@@ -109,7 +109,7 @@ def test_secrets_are_read_from_the_files_that_variables_name(folder: Path) -> No
     assert list(loaded.intake_keys) == ["shop"]
 
 
-@pytest.mark.parametrize("name", ["DISCORD_TOKEN", "discord_token"])
+@pytest.mark.parametrize("name", ["DISCORD_TOKEN", "discord_token", "discord-token"])
 def test_secrets_are_read_from_systemd_credentials(folder: Path, name: str) -> None:
     write(folder / "credentials" / name, "tok\n")
     write(folder / "credentials" / "another-unit", "no secret of ours")
@@ -146,3 +146,60 @@ def test_log_level_comes_from_the_environment_before_the_file(folder: Path) -> N
     assert settings.load(environ={"CASHBACK_LOG_LEVEL": "Debug"}).log_level == "debug"
     with pytest.raises(SettingsError, match=r"^CASHBACK_LOG_LEVEL is \"loud\", but may be one of debug, info"):
         settings.load(environ={"CASHBACK_LOG_LEVEL": "loud"})
+
+
+def test_env_file_that_is_not_text_is_a_warning_and_counts_as_empty(folder: Path) -> None:
+    (folder / ".env").write_bytes("DISCORD_TOKEN=tok # Café".encode("latin-1"))
+    loaded = settings.load(environ={})
+    assert loaded.discord_token is None
+    assert loaded.warnings == (".env is not UTF-8 text, so nothing in it counts; save it as UTF-8.",)
+
+
+def test_folder_named_like_the_env_file_is_another_programs(folder: Path) -> None:
+    (folder / ".env").mkdir()
+    assert settings.load(environ={}).warnings == ()
+
+
+@pytest.mark.parametrize("line", ["export DISCORD_TOKEN=tok", "export\tDISCORD_TOKEN='tok'", "DISCORD_TOKEN = tok\r"])
+def test_env_file_is_read_as_a_shell_would(folder: Path, line: str) -> None:
+    write(folder / ".env", f"{line}\n")
+    assert token_of(settings.load(environ={})) == "tok"
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("CASHBACK_DATABSE", "CASHBACK_DATABASE"),
+        ("CASHBACK_DATABASE_URL", "CASHBACK_DATABASE"),
+        ("CASHBACK_METRIC_TOKEN_FILE", "CASHBACK_METRICS_TOKEN"),
+        ("DISCORD_BOT_TOKEN", "DISCORD_TOKEN"),
+    ],
+)
+def test_misspelled_variable_is_named(folder: Path, variable: str, meant: str) -> None:
+    [warning] = settings.load(environ={variable: "secret"}).warnings
+    assert f"did you mean {meant}?" in warning
+    assert warning.startswith(variable.removesuffix("_FILE"))
+    assert "secret" not in warning
+
+
+@pytest.mark.parametrize("variable", ["CASHBACK_SITE", "DISCORD_CLIENT_ID", "CASHBACK_SHOP_MY_STORE", "DATABASE"])
+def test_other_programs_variables_are_no_slips_of_ours(folder: Path, variable: str) -> None:
+    write(folder / "config.json", {"shops": {"my-store": {"kind": "api"}}})
+    assert settings.load(environ={variable: SECRET}).warnings == ()
+
+
+def test_ledger_named_in_the_configuration_is_a_warning(folder: Path) -> None:
+    write(folder / "config.json", {"database": "shop.db"})
+    loaded = settings.load(environ={})
+    assert loaded.database == "cashback.db"
+    assert [each.partition(";")[0] for each in loaded.warnings] == [
+        "config.json: database is not used: CASHBACK_DATABASE or --database names the ledger"
+    ]
+    assert settings.from_mapping({"database": "shop.db"}, name="the host's settings", environ={}).warnings == ()
+
+
+@pytest.mark.parametrize("content", ["tok\nanother", "tok and more", "t\0k", "tök"])
+def test_token_that_cannot_be_one_is_one_line_and_not_shown(folder: Path, content: str) -> None:
+    with pytest.raises(SettingsError, match="DISCORD_TOKEN is not a token") as caught:
+        settings.load(environ={"DISCORD_TOKEN_FILE": str(write(folder / "token", content))})
+    assert content not in str(caught.value)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 
 import bot
+from cashback.background.lease import holder_name
 from cashback.database.schema import NEWEST
 from cashback.settings import Settings
 from tests.cashback.database import first_ledger
+from tests.cashback.database.test_released_schemas import make
 from tests.cli.conftest import Cashback
-from tests.conftest import FRIDAY, rows
+from tests.conftest import FRIDAY, raw, rows
 
 ME = 599287828863678298
 SCHEMA = "SELECT name, sql FROM sqlite_master ORDER BY name"
@@ -118,3 +128,54 @@ def test_migrate_shows_what_it_will_change_before_it_does(cashback: Cashback, ol
 def test_dry_run_of_migrate_creates_nothing(cashback: Cashback, folder: Path) -> None:
     assert "would be created" in cashback("migrate", "--dry-run").out
     assert list(folder.iterdir()) == []
+
+
+@contextmanager
+def paying(path: Path, holder: str) -> Iterator[None]:
+    """Renew the lease as a bot of the older version does, inside the block."""
+    with raw(path) as connection:
+        connection.execute("INSERT INTO cashback_leases VALUES ('paying', ?, 1, 0, 5000)", [holder])
+    ended = threading.Event()
+
+    def renew() -> None:
+        with raw(path) as connection:
+            while not ended.wait(0.02):
+                connection.execute("UPDATE cashback_leases SET beat = beat + 1")
+
+    with ThreadPoolExecutor() as threads:
+        renewing = threads.submit(renew)
+        try:
+            yield
+        finally:
+            ended.set()
+    renewing.result()
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["bot"], ["restore", "copy.db", "--yes"]], ids=lambda words: words[0])
+def test_ledger_that_an_older_bot_pays_from_is_neither_upgraded_nor_replaced(
+    cashback: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """That bot would go on in a schema that it does not know, and the backup would lack what it pays in between."""
+    path = make(folder / "cashback.db", "0014")
+    shutil.copyfile(path, folder / "copy.db")
+    (folder / "config.json").write_text('{"role_ids": {"admin": 5}}')
+    monkeypatch.setenv("DISCORD_TOKEN", "a.token.of.a.test")
+    monkeypatch.setenv("DISCORD_API_URL", "http://127.0.0.1:1/api/v10")
+    with paying(path, "another machine process 7 of elsewhere"):
+        answer = cashback(*words)
+    assert answer.code == 1
+    assert "A bot is running on cashback.db; stop it" in answer.err
+    assert rows(path, "SELECT version_num FROM cashback_alembic_version") == [("0014",)]
+    assert list(folder.glob("cashback.*-*.db")) == []
+
+
+def test_ledger_of_an_older_bot_that_was_killed_on_this_machine_is_upgraded_at_once(
+    cashback: Cashback, folder: Path
+) -> None:
+    path = make(folder / "cashback.db", "0014")
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    holder = holder_name().replace(f" process {os.getpid()} ", f" process {ended.pid} ")
+    with raw(path) as connection:
+        connection.execute("INSERT INTO cashback_leases VALUES ('paying', ?, 1, 0, 3600000)", [holder])
+    assert cashback("migrate").code == 0

@@ -61,13 +61,13 @@ def referrers_page(
 ) -> Page:
     """List referrers in the order of their ids, with their referrals' earnings and what was paid of them."""
     if which is ReferrerFilter.BLACKLISTED:
-        query = select(
+        listed: Select[Any] = select(
             referral_blacklist.c.user_id.label("referrer_id"),
             referral_blacklist.c.reason,
             referral_blacklist.c.blacklisted_by,
             referral_blacklist.c.blacklisted_at,
         ).where(referral_blacklist.c.user_id > after_referrer_id)
-        return _page(connection, query.order_by(referral_blacklist.c.user_id), limit, key="referrer_id")
+        return _page(connection, listed.order_by(referral_blacklist.c.user_id), limit, key="referrer_id")
     query = _with_sums(only_pending=which is ReferrerFilter.PENDING, limit=limit)
     return _page(connection, query, limit, key="referrer_id", values={"moment": now, "after": after_referrer_id})
 
