@@ -180,7 +180,6 @@ def of_width(desktop: Desktop, width: int) -> Iterator[None]:
         desktop.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize("path", PAGES)
 def test_phone_shows_every_page_without_horizontal_scrolling(desktop: Desktop, path: str) -> None:
     with of_width(desktop, 360):
@@ -202,7 +201,6 @@ def heights(desktop: Desktop, path: str, width: int) -> tuple[int, int]:
         return int(height), int(desktop.driver.execute_script(broken))
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize("path", PAGES)
 def test_phone_page_is_at_most_three_times_as_long_and_breaks_no_id(desktop: Desktop, path: str) -> None:
     wide, broken_wide = heights(desktop, path, 1400)
@@ -238,7 +236,6 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize("width", [1400, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violations(desktop: Desktop, axe: str, scheme: str, width: int) -> None:
