@@ -19,9 +19,9 @@ def examples(count: int) -> int:
 
 
 def first_of(rows: Iterable[Any]) -> list[Any]:
-    """Return a test's parameters: the first of them for both, the others for `make proof` alone."""
+    """Return a test's parameters: the first of them for both, the others for `make proof` and `.ci/run`."""
     first, *others = rows
-    return [first, *(pytest.param(each, marks=pytest.mark.proof) for each in others)]
+    return [first, *(pytest.param(each, marks=(pytest.mark.proof, pytest.mark.ci)) for each in others)]
 
 
 hypothesis.settings.register_profile("ours", max_examples=examples(100))
