@@ -49,8 +49,7 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
         return
     text = _explained(context, error)
     try:
-        # Without a ledger nothing decides between two bots: by the nonce Discord shows their error once.
-        await context.send(embed=embeds.error(text), ephemeral=True, nonce=f"error-{context.message.id}")
+        await context.send(embed=embeds.error(text), ephemeral=True, nonce=nonce_of_answer(context))
     except DISCORD_FAILURES as failure:
         if is_lost_race(failure):
             return
@@ -60,6 +59,11 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
         if not context.bot.is_closed():
             raise
         logger.warning("an error could not be shown in channel %s: %s", context.channel.id, failure)
+
+
+def nonce_of_answer(context: commands.Context[Any]) -> str:
+    """Return the nonce by which Discord shows one answer to a command, if one of two bots cannot reach the ledger."""
+    return f"to-{context.message.id}"
 
 
 async def answer_interaction_error(interaction: discord.Interaction[Any], error: Exception) -> None:
@@ -113,7 +117,7 @@ def _input_detail(error: Exception) -> str:
     if isinstance(error, commands.TooManyArguments):
         return "There are more words than this command takes."
     if isinstance(error, commands.MissingRequiredArgument):
-        return f"The {error.param.name} is missing."
+        return f"The {(error.param.displayed_name or error.param.name).replace('_', ' ')} is missing."
     if isinstance(error, commands.FlagError):
         return _flag_detail(error)
     if isinstance(error, commands.BadArgument):

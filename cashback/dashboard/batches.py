@@ -10,22 +10,20 @@ from cashback.dashboard import payout_file
 from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.live import Live
 from cashback.dashboard.pages import field_of, fragment, number_in, page, see_other
+from cashback.dashboard.people import person_named
 from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database import Database, audit_log
 from cashback.database.payouts import batches, proposals
-from cashback.database.queries import browsing, history, member_names, payout_pages
+from cashback.database.queries import browsing, history, payout_pages
 from cashback.database.queries.browsing import Page
 from cashback.database.queries.history import BatchFilter
-from cashback.database.referral_program.people import LARGEST_ID
 from cashback.domain.days import first_moment, moment_after
-from cashback.domain.errors import CashbackError
 from cashback.domain.model import BatchMode, BatchReport, BatchStatus, PayoutStatus
 from cashback.services import AdminService
 
 BATCHES_ON_A_PAGE: Final = 50
 PAYOUTS_ON_A_PAGE: Final = 50
 ENTRIES_SHOWN: Final = 50
-ID_DIGITS: Final = 19
 REPORT_SECONDS: Final = 0.9
 """Reports are shared for this long: a batch with many watchers is counted once for all of them."""
 
@@ -81,26 +79,17 @@ class Batches:
         return BatchFilter(
             status=history.status_named(chosen["status"] or None),
             mode=BatchMode(mode) if mode in list(BatchMode) else None,
-            user_id=await self._person(chosen["person"]),
+            user_id=await person_named(self._database, chosen["person"]),
             since=first_moment(chosen["from"] or None),
             until=moment_after(chosen["to"] or None),
         )
 
-    async def _person(self, typed: str) -> int | None:
-        """Read an id, or the beginning of a name; None if nothing is typed. Raises CashbackError."""
-        if not typed:
-            return None
-        if typed.isascii() and typed.isdigit() and len(typed) <= ID_DIGITS and int(typed) <= LARGEST_ID:
-            return int(typed)
-        found = await self._database.read(member_names.begins_with, typed, limit=1)
-        if not found:
-            raise CashbackError(f"No member is called {typed[:40]!r}; type the beginning of a name, or a Discord id.")
-        return found[0]
-
     async def propose(self, request: web.Request) -> web.StreamResponse:
         """Propose a batch for everyone, or for one referrer if the form names one."""
         text = await field_of(request, "referrer_id")
-        summary = await self._service.propose(request[VISITOR].actor, target_user_id=await self._person(text))
+        summary = await self._service.propose(
+            request[VISITOR].actor, target_user_id=await person_named(self._database, text)
+        )
         return see_other(f"/batches/{summary.batch_number}")
 
     def _decision(
@@ -169,7 +158,7 @@ class Batches:
 
     async def _payouts(self, request: web.Request, report: BatchReport) -> Page:
         """Read the payouts that the query selects: of one referrer, in one state, or all."""
-        referrer_id = await self._person(request.query.get("referrer", "").strip())
+        referrer_id = await person_named(self._database, request.query.get("referrer", "").strip())
         if referrer_id is not None:
             rows = await self._database.read(payout_pages.payout_of, report.batch_number, referrer_id)
             return Page(rows=rows, next_after=None)

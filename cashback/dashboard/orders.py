@@ -6,6 +6,7 @@ from aiohttp import web
 
 from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.pages import field_of, page, see_other
+from cashback.dashboard.people import person_named
 from cashback.database import Database
 from cashback.database.referral_program import unmatched
 from cashback.domain.earning import MAIN
@@ -66,15 +67,20 @@ class OrdersPage:
         what, value = await field_of(request, "what"), await field_of(request, "value")
         match what:
             case "assign":
-                await self._service.assign_order(actor, order_id, to_id(value), source=source, reason=reason or None)
+                buyer_id = await self._buyer(value)
+                await self._service.assign_order(actor, order_id, buyer_id, source=source, reason=reason or None)
             case "reassign":
-                await self._service.reassign_order(actor, order_id, to_id(value), source=source, reason=reason)
+                buyer_id = await self._buyer(value)
+                await self._service.reassign_order(actor, order_id, buyer_id, source=source, reason=reason)
             case "amount":
                 cents = parse_typed_dollars(value)
                 await self._service.correct_order_amount(actor, order_id, cents, source=source, reason=reason)
             case _:
                 raise CashbackError(f"{what[:40]!r} is not a correction of an order.")
         return see_other(_address_of(order_id))
+
+    async def _buyer(self, typed: str) -> int:
+        return await person_named(self._database, typed) or to_id(typed)
 
 
 def _address_of(order_id: str) -> str:

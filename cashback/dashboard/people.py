@@ -10,6 +10,8 @@ from aiohttp import web
 from cashback.database import Database
 from cashback.database.queries import member_names
 from cashback.database.queries.member_names import MemberName
+from cashback.domain.errors import CashbackError
+from cashback.shops.ids import to_id
 
 MAX_PEOPLE: Final = 2_000
 ID_FIELDS: Final = frozenset(
@@ -38,6 +40,19 @@ class People:
             if len(people) >= MAX_PEOPLE:
                 break
         return await self._database.read(member_names.find, people) if people else {}
+
+
+async def person_named(database: Database, typed: str) -> int | None:
+    """Read an id, or the beginning of a name; None if nothing is typed. Raises CashbackError."""
+    if not typed:
+        return None
+    if typed.isascii() and typed.isdigit():
+        return to_id(typed, "Member")
+    found = await database.read(member_names.begins_with, typed.removeprefix("@"), limit=1)
+    if not found:
+        message = f"No member is called {typed[:40]!r}; type the beginning of a name, or a Discord id."
+        raise CashbackError(message)
+    return found[0]
 
 
 PEOPLE: Final = web.AppKey("people", People)

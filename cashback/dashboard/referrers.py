@@ -11,7 +11,7 @@ from cashback.dashboard.pages import field_of, number_in, page, page_in, see_oth
 from cashback.dashboard.snapshot import Snapshot
 from cashback.database import Database
 from cashback.database.payouts import outbox
-from cashback.database.queries import browsing, members
+from cashback.database.queries import browsing, earnings, members
 from cashback.database.queries.browsing import ReferrerFilter
 from cashback.database.queries.members import MemberAccount
 from cashback.database.referral_program import pending, referrals
@@ -104,6 +104,7 @@ class Referrers:
             "reasons": why_not_paid(account, min_payout_cents=self._min_payout_cents),
             "referrals": listed[:ON_A_PAGE],
             "next_page": page_number + 1 if len(listed) > ON_A_PAGE else None,
+            "purchases": await read(earnings.purchases_page, referrer_id, now, limit=NEWEST_SHOWN),
             "payouts": await read(members.past_payouts, referrer_id, limit=NEWEST_SHOWN),
             "reversed": await read(members.reversed_payouts, referrer_id, limit=NEWEST_SHOWN),
             "unsent": await read(outbox.count_unsent_to, referrer_id),

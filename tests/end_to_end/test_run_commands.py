@@ -204,6 +204,22 @@ async def test_failed_direct_messages_are_sent_again(town: DiscordFixture, of: s
     assert town.audit_actions().count("notifications_retried") == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("!sendref-cashb notifications retry", "The batch or member is missing."),
+        ("!sendref-cashb order", "The order id is missing."),
+        ("!sendref-cashb show BATCH-20990101-000000", "the history lists those that there are"),
+        ("!referral-link", "The referrer is missing."),
+    ],
+)
+async def test_answer_has_no_name_of_the_program_text_or_command_line(
+    town: DiscordFixture, command: str, told: str
+) -> None:
+    async with town.bot():
+        assert told in (await town.answer(command)).text
+
+
 @pytest.mark.parametrize("words", ["", " nonsense", " BATCH-20990101-000000", " all of them", " <@12>"])
 async def test_unclear_retry_of_direct_messages_is_refused(town: DiscordFixture, words: str) -> None:
     async with town.bot():

@@ -19,20 +19,20 @@ from verification.bench.stopwatch import Spent, stopwatch
 TIMES_PASS: Final = 1.5
 
 PASS: Final = (
-    ("users", "discord_id, wallet_balance_cents", "discord_id"),
+    ("users", "discord_id, wallet_balance_cents, total_lifetime_spent_cents", "discord_id"),
     (
         "referrals",
         (
             "id, referrer_user_id, referred_user_id, referred_total_spend_cents, cashback_earned_cents,"
-            " cashback_carry_ppm, cashback_paid_cents, cashback_paid_elsewhere_cents, cashback_forfeited_cents,"
-            " cashback_held_until"
+            " cashback_carry_ppm, cashback_paid_cents, cashback_paid_elsewhere_cents, cashback_refunded_cents,"
+            " cashback_forfeited_cents, cashback_charged_cents, cashback_held_until"
         ),
         "id",
     ),
     (
         "cashback_referral_purchases",
         (
-            "source, order_id, buyer_id, referral_id, amount_cents, refunded_cents, rate_ppm, payable_at,"
+            "source, order_id, buyer_id, referral_id, amount_cents, refunded_cents, rate_ppm, earned_cents, payable_at,"
             " intake_number, correction_number"
         ),
         "source, order_id",
@@ -52,7 +52,7 @@ PASS: Final = (
     ),
     (
         "cashback_payout_shares",
-        "batch_number, referrer_id, referral_id, payable_cents, paid_cents, returned_cents",
+        "batch_number, referrer_id, referral_id, payable_cents, refunded_cents, paid_cents, returned_cents",
         "batch_number, referrer_id, referral_id",
     ),
     ("cashback_notifications", "batch_number, user_id", "batch_number, user_id"),

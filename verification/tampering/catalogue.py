@@ -67,6 +67,17 @@ EDITS: Final[dict[str, str]] = {
         "UPDATE cashback_referral_purchases SET amount_cents = 500 - amount_cents, earned_cents = 500 - earned_cents"
         " WHERE amount_cents > 100"
     ),
+    "a balance given to a member without transactions": (
+        "UPDATE users SET wallet_balance_cents = 100 WHERE discord_id = 101"
+    ),
+    "a forged referral with earnings": (
+        "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents) VALUES (4, 1, 500)"
+    ),
+    "a purchase of a referral that is not there": (
+        "INSERT INTO cashback_referral_purchases (order_id, buyer_id, referral_id, amount_cents, rate_ppm, earned_cents,"
+        " purchased_at, recorded_at) VALUES ('x', 101, 999, 900, 0, 0, '2026-07-03 15:00:00.000000',"
+        " '2026-07-03 15:00:00.000000')"
+    ),
     "a wallet removed": "DELETE FROM users WHERE discord_id = 2",
     "a referral removed": "DELETE FROM referrals WHERE referrer_user_id = 2",
     "earnings raised": "UPDATE referrals SET cashback_earned_cents = cashback_earned_cents + 1 WHERE id = 2",
@@ -257,6 +268,10 @@ EDITS: Final[dict[str, str]] = {
 IN_A_FILE: Final[dict[str, str]] = {
     "an amount made a fraction": "UPDATE referrals SET cashback_earned_cents = 100.5 WHERE referrer_user_id = 1",
     "a balance made a fraction": "UPDATE users SET wallet_balance_cents = 100.25 WHERE discord_id = 1",
+    "a balance made a text": "UPDATE users SET wallet_balance_cents = 'much' WHERE discord_id = 1",
+    "a payout made a text": "UPDATE cashback_payouts SET paid_cents = 'much' WHERE referrer_id = 1",
+    "an audit entry's moment made no moment": "UPDATE cashback_audit_log SET at = 'never' WHERE id = 2",
+    "a batch's moment made no moment": "UPDATE cashback_payout_batches SET approved_at = 'never'",
     "an order replaced": (
         "INSERT OR REPLACE INTO cashback_referral_purchases (order_id, buyer_id, referral_id, amount_cents, rate_ppm,"
         " earned_cents, purchased_at, recorded_at) VALUES ('a-1', 101, 1, 900, 1000000, 900,"

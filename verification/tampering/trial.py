@@ -79,4 +79,6 @@ def _put_back(location: Location) -> None:
 async def _verified(location: Location) -> Outcome:
     async with Database(location) as database:
         verdict = await database.read(reconciliation.verify)
+    if any("\n" in breach for breach in verdict.breaches):
+        raise ValueError("a breach takes several lines")
     return Outcome.FOUND if verdict.breaches else Outcome.NOT_FOUND

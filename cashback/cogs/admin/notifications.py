@@ -14,6 +14,7 @@ from cashback.cogs.texts import embeds
 from cashback.database.payouts import batches, outbox
 
 EVERYTHING: Final = "all"
+WHOSE: Final = commands.parameter(displayed_name="batch or member")
 _MEMBER: Final = re.compile(r"(?:<@!?)?([0-9]{15,20})>?")
 
 
@@ -32,7 +33,7 @@ class NotificationCommands(AdminCog):
         text = f"{embeds.counted(failed, 'direct message')} failed, {queued:,} queued."
         if failed:
             text += f" Queue the failed ones again: `{ctx.prefix}sendref-cashb notifications retry all`."
-        await ctx.send(embed=embeds.notice(text))
+        await own_commands.answer(ctx, embed=embeds.notice(text))
 
     @notifications.command(
         name="retry",
@@ -42,7 +43,7 @@ class NotificationCommands(AdminCog):
     )
     @app_commands.describe(of="A batch's ID or number, a member, or `all`.")
     @app_commands.guild_only()
-    async def retry_notifications(self, ctx: commands.Context[Any], of: str) -> None:
+    async def retry_notifications(self, ctx: commands.Context[Any], of: str = WHOSE) -> None:
         """Queue the messages; the bot that pays sends them within a minute."""
         await own_commands.defer(ctx)
         batch_number = user_id = None
@@ -58,4 +59,4 @@ class NotificationCommands(AdminCog):
         text = (
             f"{embeds.counted(count, 'direct message')} queued again." if count else "No failed direct messages found."
         )
-        await ctx.send(embed=embeds.notice(text))
+        await own_commands.answer(ctx, embed=embeds.notice(text))

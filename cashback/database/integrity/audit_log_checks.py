@@ -8,7 +8,9 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Connection,
+    Label,
     Select,
+    and_,
     bindparam,
     exists,
     func,
@@ -20,6 +22,7 @@ from sqlalchemy import (
 )
 
 from cashback.database.audit_log import BATCH_APPROVED, BATCH_FINISHED
+from cashback.database.integrity.agreement import agreement, unless_they_agree
 from cashback.database.integrity.checks import THE_BATCH, finds
 from cashback.database.payouts import fingerprints
 from cashback.database.referral_program.pending import PPM
@@ -91,32 +94,62 @@ def missing_wallets() -> Select[Any]:
     )
 
 
+_PER_CENT: Final = literal_column(str(PPM), BigInteger)
+"""With an explicit type, the division is the database's own; without, it goes through a function for floats."""
+
+
+def _made() -> tuple[Label[int], ...]:
+    """Return the columns of what a purchase makes, spending, whole cents, and millionths of a cent.
+
+    Cents and millionths are apart: the product of a large purchase and its rate nearly fills 63 bits.
+    """
+    kept = referral_purchases.c.amount_cents - referral_purchases.c.refunded_cents
+    product = kept * referral_purchases.c.rate_ppm
+    return kept.label("spend"), (product // _PER_CENT).label("cents"), (product % _PER_CENT).label("millionths")
+
+
+def _explained() -> Select[bool, bool]:
+    """Ask whether the purchases of each referral make what it spent and earned.
+
+    Without a condition, the purchases are sorted: in the order of their index, each would be looked up.
+    """
+    referral = referrals.c
+    of_referral = referral_purchases.c.referral_id
+    summed = (func.sum(each).label(each.name) for each in _made())
+    sums = select(of_referral, *summed).group_by(of_referral).subquery("sums")
+    amount = or_(
+        referral.referred_total_spend_cents != 0, referral.cashback_earned_cents != 0, referral.cashback_carry_ppm != 0
+    )
+    equal = and_(
+        referral.referred_total_spend_cents == sums.c.spend,
+        referral.cashback_earned_cents == sums.c.cents + sums.c.millionths // _PER_CENT,
+        referral.cashback_carry_ppm == sums.c.millionths % _PER_CENT,
+    )
+    return agreement(sums, referrals, same=referral.id == sums.c.referral_id, equal=equal, amount=amount)
+
+
+@unless_they_agree(_explained)
 @finds("referral {id} spent {spent} and earned {earned} cents, its purchases make {made_spend} and {made_cents}")
 def unexplained_earnings() -> Select[Any]:
     """Find referrals with other spending or earnings than their purchases make, to the millionth.
 
     The referrals' values, negated, and the purchases' values form one list, which is grouped once: correct ones sum to
-    zero. Whole cents and millionths are summed apart: the product of a large purchase and its rate nearly fills 63
-    bits.
+    zero.
     """
     referral, bought = referrals.c, referral_purchases.c
-    kept = bought.amount_cents - bought.refunded_cents
-    product = kept * bought.rate_ppm
-    # With an explicit type, the division is the database's own; without, it goes through a function for floats.
-    per_cent = literal_column(str(PPM), BigInteger)
     stands = select(
         referral.id.label("id"),
         (-referral.referred_total_spend_cents).label("spend"),
         (-referral.cashback_earned_cents).label("cents"),
         (-referral.cashback_carry_ppm).label("millionths"),
     )
-    made = select(bought.referral_id, kept, product // per_cent, product % per_cent)
+    made = select(bought.referral_id, *_made())
     each = union_all(stands, made.where(bought.referral_id.is_not(None))).subquery("each").c
     spend, cents, millionths = func.sum(each.spend), func.sum(each.cents), func.sum(each.millionths)
     wrong = (
-        select(each.id, spend.label("spend"), (cents + millionths // per_cent).label("cents"))
+        select(each.id, spend.label("spend"), (cents + millionths // _PER_CENT).label("cents"))
         .group_by(each.id)
-        .having(or_(spend != 0, cents + millionths // per_cent != 0, millionths % per_cent != 0))
+        .having(or_(spend != 0, cents + millionths // _PER_CENT != 0, millionths % _PER_CENT != 0))
         .subquery("wrong")
     )
     spent, earned = referral.referred_total_spend_cents, referral.cashback_earned_cents

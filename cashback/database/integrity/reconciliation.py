@@ -21,6 +21,7 @@ from cashback.database.integrity import (
     type_checks,
     withdrawal_checks,
 )
+from cashback.database.integrity.agreement import agreement, agrees
 from cashback.database.integrity.checks import THE_BATCH, finds, finds_in, limited
 from cashback.database.tables import (
     is_refunded,
@@ -76,9 +77,12 @@ def verify(connection: Connection) -> Verdict:
 def _verify(connection: Connection) -> Verdict:
     shared = origins.is_shared(connection)
     marked = [*share_checks.wrong_paid_sums(connection)]
+    moved = agrees(connection, _all_moved)
     # On an adopted file another bot may move balances, mark referrals as paid and lower what they earned; taking back
     # what is marked is a breach everywhere.
-    elsewhere = [*limited(_unexplained_balances(connection)), *limited(_balances_without_transaction(connection))]
+    elsewhere: list[str] = []
+    if not moved:
+        elsewhere += [*limited(_unexplained_balances(connection)), *limited(_balances_without_transaction(connection))]
     elsewhere += [line for less, line in marked if not less]
     elsewhere += limited(_overpaid_referrals(connection))
     if not shared:
@@ -87,6 +91,7 @@ def _verify(connection: Connection) -> Verdict:
         elsewhere += limited(audit_log_checks.unexplained_earnings(connection))
     breaches = [line for less, line in marked if less]
     breaches += [] if shared else elsewhere
+    breaches += [] if moved else limited(audit_log_checks.missing_wallets(connection))
     for check in (
         _payouts_without_transaction,
         _transactions_without_payout,
@@ -98,7 +103,6 @@ def _verify(connection: Connection) -> Verdict:
         _wrong_message_counts,
         broken_entries,
         audit_log_checks.wrong_batches,
-        audit_log_checks.missing_wallets,
         share_checks.wrong_shares,
         share_checks.repointed,
         missing_guards,
@@ -165,6 +169,14 @@ def _credited(*, of_batch: bool) -> Select[Any]:
         payouts.c.status == PayoutStatus.CREDITED
     )
     return credited.where(payouts.c.batch_number == THE_BATCH) if of_batch else credited
+
+
+@cache
+def _all_moved() -> Select[bool, bool]:
+    """Ask whether each wallet holds what its transactions make, and each transaction is of a wallet."""
+    sums, held = _moved().subquery("sums"), users.c.wallet_balance_cents
+    same = users.c.discord_id == sums.c.user_discord_id
+    return agreement(sums, users, same=same, equal=held == sums.c.cents, amount=held != 0)
 
 
 @finds(WALLET)

@@ -185,7 +185,7 @@ def find_by_id(connection: Connection, batch_id: str) -> int:
         select(payout_batches.c.number).where(payout_batches.c.batch_id == batch_id)
     ).one_or_none()
     if number is None:
-        message = f"There is no batch {batch_id}; `cashback history` lists those that there are."
+        message = f"There is no batch {batch_id}; the history lists those that there are."
         raise UnknownBatchError(message)
     return number
 

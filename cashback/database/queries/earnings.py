@@ -4,9 +4,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Row, Subquery, cast, func, literal, or_, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    Select,
+    Subquery,
+    bindparam,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from cashback.database.referral_program.blacklist import blacklisted_among
 from cashback.database.tables import is_waiting, referral_purchases, referral_refunds, referrals
@@ -62,13 +76,13 @@ _COLUMNS: Final = (
 )
 
 
-def _of_referrer(user_id: int) -> Subquery:
-    """Select the purchases of a referrer's referrals: the counted ones, and those that wait or came too early."""
+def _of_referrer() -> Subquery:
+    """Select the purchases of a `referrer`'s referrals: the counted ones, and those that wait or came too early."""
     counted = select(*_COLUMNS).join_from(referrals, referral_purchases, _BOUGHT.referral_id == referrals.c.id)
     uncounted = select(*_COLUMNS).join_from(
         referrals, referral_purchases, _BOUGHT.buyer_id == referrals.c.referred_user_id
     )
-    own = referrals.c.referrer_user_id == user_id
+    own = referrals.c.referrer_user_id == bindparam("referrer")
     return union_all(counted.where(own), uncounted.where(own, is_waiting)).subquery()
 
 
@@ -89,15 +103,22 @@ def purchases_page(
     connection: Connection, user_id: int, now: datetime, *, limit: int, offset: int = 0
 ) -> list[PurchaseFacts]:
     """List a page of the purchases of a referrer's referrals, newest first."""
-    found = _with_coverage(_of_referrer(user_id))
-    query = select(found).order_by(found.c.purchased_at.desc(), found.c.order_id.desc()).limit(limit).offset(offset)
     barred = bool(blacklisted_among(connection, {user_id}))
-    return [_facts(row, now, is_barred=barred) for row in connection.execute(query)]
+    rows = connection.execute(_newest_of_referrer(), {"referrer": user_id, "most": limit, "first": offset})
+    return [_facts(row, now, is_barred=barred) for row in rows]
+
+
+@cache
+def _newest_of_referrer() -> Select[Any]:
+    found = _with_coverage(_of_referrer())
+    newest = select(found).order_by(found.c.purchased_at.desc(), found.c.order_id.desc())
+    return newest.limit(bindparam("most")).offset(bindparam("first"))
 
 
 def count_purchases(connection: Connection, user_id: int) -> int:
     """Count the purchases of a referrer's referrals."""
-    return connection.scalar(select(func.count()).select_from(_of_referrer(user_id))) or 0
+    query = select(func.count()).select_from(_of_referrer())
+    return connection.scalar(query, {"referrer": user_id}) or 0
 
 
 def orders_named(connection: Connection, user_id: int, order_id: str, now: datetime) -> list[PurchaseFacts]:

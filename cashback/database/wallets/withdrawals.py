@@ -156,7 +156,7 @@ def find(connection: Connection, number: int) -> Withdrawal:
     """Return a withdrawal. Raises CashbackError if there is no such number."""
     row = connection.execute(select(withdrawals).where(withdrawals.c.number == number)).one_or_none()
     if row is None:
-        raise CashbackError(f"There is no withdrawal number {number}; `cashback withdrawals` lists the open ones.")
+        raise CashbackError(f"There is no withdrawal number {number}; the list of withdrawals has the open ones.")
     return _withdrawal(row)
 
 

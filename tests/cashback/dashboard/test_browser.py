@@ -21,8 +21,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from cashback.database import Database
 from cashback.domain.ports import utc_now
+from cashback.services import Actor, AdminService, Source
 from tests import npm
-from tests.cashback.dashboard.conftest import ADA, DashboardFixture, Guild, dashboard_settings, serving
+from tests.cashback.dashboard.conftest import ADA, ADMIN_ROLE, DashboardFixture, Guild, dashboard_settings, serving
 from tests.conftest import LedgerFixture, raw
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -147,10 +148,30 @@ def test_payout_is_found_and_all_are_downloaded(desktop: Desktop, tmp_path: Path
     assert desktop.browser_errors() == []
 
 
+@pytest.fixture(scope="module")
+def waiting(desktop: Desktop) -> None:
+    """Let a second batch wait for another admin. Its page is /batches/2, and an order of it is at /orders/till-1."""
+    site = desktop.site
+    strict = dashboard_settings(Path(site.ledger.path), approval_threshold_cents=1)
+    service = AdminService(site.ledger.database, strict, lambda _number: 0)
+    actor = Actor(source=Source.DASHBOARD, user_id=ADA, role_ids=frozenset({ADMIN_ROLE}))
+
+    async def wait() -> None:
+        await site.ledger.earn(77, 900)
+        proposed = await service.propose(actor)
+        assert proposed.batch_number == 2
+        await service.approve(actor, 2)
+
+    desktop.portal.call(wait)
+
+
 PAGES = [
     "/",
     "/batches",
+    "/batches?status=expired",
     "/batches/1",
+    "/batches/2",
+    "/orders/till-1",
     "/referrers",
     "/referrers/77",
     "/schedule",
@@ -180,6 +201,7 @@ def of_width(desktop: Desktop, width: int) -> Iterator[None]:
         desktop.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.usefixtures("waiting")
 @pytest.mark.parametrize("path", PAGES)
 def test_phone_shows_every_page_without_horizontal_scrolling(desktop: Desktop, path: str) -> None:
     with of_width(desktop, 360):
@@ -201,6 +223,7 @@ def heights(desktop: Desktop, path: str, width: int) -> tuple[int, int]:
         return int(height), int(desktop.driver.execute_script(broken))
 
 
+@pytest.mark.usefixtures("waiting")
 @pytest.mark.parametrize("path", PAGES)
 def test_phone_page_is_at_most_three_times_as_long_and_breaks_no_id(desktop: Desktop, path: str) -> None:
     wide, broken_wide = heights(desktop, path, 1400)
@@ -236,6 +259,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (modules / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("waiting")
 @pytest.mark.parametrize("width", [1400, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violations(desktop: Desktop, axe: str, scheme: str, width: int) -> None:
@@ -261,3 +285,98 @@ def test_first_tab_stop_skips_to_the_content(desktop: Desktop) -> None:
     assert desktop.driver.switch_to.active_element.text == "Skip to content"
     desktop.driver.switch_to.active_element.send_keys("\ue007")
     assert desktop.driver.switch_to.active_element.get_attribute("id") == "main"
+
+
+TAB, ENTER, SPACE = "\ue004", "\ue007", " "
+OPERABLE = "a[href], button, input:not([type=hidden]), select, summary, [tabindex='0']"
+
+
+@pytest.mark.usefixtures("waiting")
+@pytest.mark.parametrize("path", PAGES)
+def test_tab_reaches_everything_that_can_be_operated_and_shows_the_focus(desktop: Desktop, path: str) -> None:
+    desktop.open(path)
+    desktop.driver.execute_script(
+        "window.reached = new Set(); window.unseen = [];"
+        "document.addEventListener('focusin', ({ target }) => {"
+        " window.reached.add(target); const style = getComputedStyle(target);"
+        " const isSeen = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;"
+        " if (!isSeen) window.unseen.push(target.outerHTML); });"
+    )
+    shown = f"[...document.querySelectorAll({OPERABLE!r})].filter((each) => each.checkVisibility() && !each.disabled)"
+    # A field for a day has several stops; the last tabs go to the browser itself.
+    stops = desktop.driver.execute_script(
+        f"return {shown}.length + 4 * document.querySelectorAll('[type=date]').length + 2"
+    )
+    for kind in ("rawKeyDown", "keyUp") * int(stops):
+        key = {"type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+        desktop.driver.execute_cdp_cmd("Input.dispatchKeyEvent", key)
+    missed = f"return {shown}.filter((each) => !window.reached.has(each)).map((each) => each.outerHTML)"
+    assert desktop.driver.execute_script(missed) == []
+    assert desktop.driver.execute_script("return window.unseen") == []
+
+
+def type_at(desktop: Desktop, selector: str, keys: str) -> None:
+    """Focus an element without the mouse, and type."""
+    desktop.driver.execute_script("document.querySelector(arguments[0]).focus()", selector)
+    desktop.driver.switch_to.active_element.send_keys(keys)
+
+
+def test_keys_open_details_sort_filter_and_search(desktop: Desktop) -> None:
+    desktop.open("/")
+    type_at(desktop, "section details summary", SPACE)
+    assert desktop.driver.execute_script("return document.querySelector('section details').open") is True
+    desktop.open("/referrers?show=all")
+    type_at(desktop, "th .sort", ENTER)
+    assert desktop.driver.execute_script("return document.querySelector('th').ariaSort") == "descending"
+    type_at(desktop, "#show", "bl" + TAB)
+    type_at(desktop, "#find-button", SPACE)
+    desktop.shows("The blacklist is empty")
+    type_at(desktop, "[name=q]", "nobody-has-this-name" + ENTER)
+    desktop.shows("Nothing was found")
+    assert desktop.browser_errors() == []
+
+
+def test_keys_skip_a_slot_only_if_the_question_is_answered_with_yes(desktop: Desktop) -> None:
+    desktop.open("/schedule")
+    type_at(desktop, ".slots button", ENTER)
+    desktop.driver.switch_to.alert.dismiss()
+    assert "Skipped" not in desktop.text
+    type_at(desktop, ".slots button:not(:disabled)", ENTER)
+    desktop.driver.switch_to.alert.accept()
+    desktop.shows("Skipped", "Undo")
+    type_at(desktop, "[action='/schedule/unskip'] button", SPACE)
+    desktop.shows("Next slots")
+    WebDriverWait(desktop.driver, SECONDS).until(lambda _: "Skipped" not in desktop.text)
+
+
+@pytest.mark.parametrize("width", [1400, 390, 360])
+def test_no_text_of_the_chart_is_cut_or_lies_over_another(desktop: Desktop, width: int) -> None:
+    with of_width(desktop, width):
+        desktop.open("/")
+        boxes = desktop.driver.execute_script(
+            "return [...document.querySelectorAll('.chart text')].filter((each) => each.checkVisibility())"
+            ".map((each) => { const box = each.getBoundingClientRect();"
+            " return [each.textContent, box.left, box.top, box.right, box.bottom]; })"
+        )
+    assert len(boxes) >= 5
+    assert [text for text, left, _, right, _ in boxes if left < 0 or right > width] == []
+    crossing = [
+        (one[0], other[0])
+        for place, one in enumerate(boxes)
+        for other in boxes[:place]
+        if one[1] < other[3] and other[1] < one[3] and one[2] < other[4] - 2 and other[2] < one[4] - 2
+    ]
+    assert crossing == []
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_skip_buttons_stand_beside_their_slots(desktop: Desktop, width: int) -> None:
+    with of_width(desktop, width):
+        desktop.open("/schedule")
+        beside = desktop.driver.execute_script(
+            "return [...document.querySelectorAll('.slots li')].map((each) => {"
+            " const [time, button] = [each.querySelector('time'), each.querySelector('button')]"
+            ".map((part) => part.getBoundingClientRect());"
+            " return time.right <= button.left && button.right <= innerWidth && time.top < button.bottom; })"
+        )
+    assert beside == [True] * 5

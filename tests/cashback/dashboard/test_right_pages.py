@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from cashback.database.payouts import reversals
+from cashback.database.queries import member_names
 from cashback.domain.model import BatchLimits
 from tests.cashback.dashboard.conftest import DashboardFixture
 from tests.conftest import raw
@@ -94,3 +97,51 @@ async def test_reversed_payout_is_shown_with_what_is_left(site: DashboardFixture
         for path in ("/", "/batches", f"/batches/{number}"):
             _, text = await browser.get(path)
             assert all(amount in text for amount in ("$1.50", "$1.00", "$0.50")), path
+
+
+async def test_wallets_on_one_page_are_listed_largest_first(site: DashboardFixture) -> None:
+    await site.ledger.earn_all([(5, 100), (6, 900), (7, 500)])
+    await site.ledger.pay()
+    async with site.signed_in() as browser:
+        _, text = await browser.get("/wallets")
+        members = text.partition("Newest transactions")[0]
+        assert [members.index(f"/referrers/{each}") for each in (6, 7, 5)] == sorted(
+            members.index(f"/referrers/{each}") for each in (5, 6, 7)
+        )
+
+
+async def test_member_page_links_to_the_purchases_that_earned(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    async with site.signed_in() as browser:
+        _, text = await browser.get("/referrers/5")
+        purchases = text.partition("Purchases of the referrals")[2].partition("</section>")[0]
+        assert 'href="/orders/till-1"' in purchases
+        assert "$1.00" in purchases
+        assert ">pending<" in purchases
+        [buyer] = re.findall(r'href="(/referrers/\d+)"', purchases)
+        assert "No referral has bought anything yet." in (await browser.get(buyer))[1]
+
+
+async def test_form_of_an_order_takes_the_buyers_name(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    await site.ledger.earn(6, 100)
+    await site.ledger.database.write(member_names.keep, 6, "cid", now=site.ledger.clock())
+    async with site.signed_in() as browser:
+        order = "/orders/till-1"
+        status, text = await browser.post(order, what="reassign", value="@nobody", reason="typed wrongly")
+        assert (status, "No member is called" in text) == (400, True)
+        assert await browser.post(order, what="reassign", value="@cid", reason="it was theirs") == (303, order)
+        assert "@cid" in (await browser.get(order))[1]
+
+
+async def test_described_words_of_the_intake_are_code_without_backticks(site: DashboardFixture) -> None:
+    async with site.signed_in() as browser:
+        _, text = await browser.get("/api/docs")
+        assert "<code>v1=</code>" in text
+        assert "`" not in text
+        assert "string or null" in text
+
+
+async def test_search_keeps_what_was_typed(site: DashboardFixture) -> None:
+    async with site.signed_in() as browser:
+        assert 'value="no&#34;body"' in (await browser.get("/search?q=no%22body"))[1]

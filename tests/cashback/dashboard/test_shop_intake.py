@@ -338,7 +338,7 @@ async def test_deliveries_in_any_order_and_repeated_come_to_the_same_cents(
 
 async def test_page_lists_deliveries_and_spread_links(till: LedgerFixture) -> None:
     async with shop_of(till, "shopify") as shop, shop.site.signed_in() as browser:
-        assert "Nothing was delivered yet." in (await browser.get("/deliveries"))[1]
+        assert "Nothing was delivered yet;" in (await browser.get("/deliveries"))[1]
         await shop.paid(shop.order(1, 10_000, email="one@example.com"))
         await shop.paid(shop.order(2, 10_000, email="two@example.com"))
         await shop.paid(shop.order(3, 10_000, is_test=True))
