@@ -82,11 +82,28 @@ small_tables = pytest.mark.parametrize("large", ["new", "adopted"], indirect=Tru
 """With statistics, SQLite rightly reads a table of few rows from end to end."""
 
 
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for the ledgers that are filled once."""
+    return tmp_path_factory.mktemp("large")
+
+
 @pytest.fixture(params=FORMS)
-async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path) -> AsyncIterator[LedgerFixture]:
-    """Open a ledger with some thousand referrals, most of them paid, with a batch that runs."""
-    path = tmp_path / "cashback.db"
-    if request.param == "new":
+async def large(
+    request: pytest.FixtureRequest, tmp_path: Path, templates: Path, new_ledger: Path
+) -> AsyncIterator[LedgerFixture]:
+    """Open a copy of a ledger with some thousand referrals, most of them paid, with a batch that runs."""
+    template, path = templates / f"{request.param}.db", tmp_path / "cashback.db"
+    if not template.exists():
+        await fill(template, request.param, new_ledger)
+    copyfile(template, path)
+    async with Database(path, clock=Clock()) as database:
+        yield LedgerFixture(database, Clock())
+
+
+async def fill(path: Path, form: str, new_ledger: Path) -> None:
+    """Make such a ledger."""
+    if form == "new":
         copyfile(new_ledger, path)
     else:
         apex_core.create(path)
@@ -95,12 +112,11 @@ async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path
         await till.earn_all((1000 + number % 500, 5) for number in range(2000))
         await till.pay()
         await till.earn_all((1000 + number, 7) for number in range(200))
-        if request.param == "analyzed":
+        if form == "analyzed":
             with raw(path) as connection:
                 connection.execute("ANALYZE")
         number = await till.approved()
         await database.write(runs.start, number, now=FRIDAY)
-        yield till
 
 
 async def test_crediting_a_chunk_searches_its_own_rows_only(large: LedgerFixture) -> None:
