@@ -15,7 +15,7 @@ from cashback.database import Database
 from cashback.database.integrity import reconciliation
 from cashback.database.payouts import absences, batches, crediting, outbox, proposals, runs
 from cashback.database.queries import browsing, members
-from cashback.database.referral_program import pending, purchases, referrals, refunds
+from cashback.database.referral_program import pending, purchases, referrals, refunds, unusable_rows
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
 from cashback.domain.model import Absence, BatchLimits, ChunkDiscovered
@@ -164,6 +164,13 @@ async def test_page_of_pending_referrers_is_read_from_its_index(large: LedgerFix
 async def test_proposing_reads_what_is_pending_from_its_index(large: LedgerFixture) -> None:
     plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
     assert full_scans(plans) == [], plans
+
+
+async def test_usable_referrals_are_not_read_in_search_of_unusable_ones(large: LedgerFixture) -> None:
+    number = (await large.propose()).batch_number
+    plans = await large.database.write(explained, unusable_rows.leave_out, number, None)
+    steps = [step for plan in plans.values() for step in plan if "INDEX cashback_referrals_pending" in step]
+    assert steps == ["SEARCH referrals USING INDEX cashback_referrals_pending (referrer_user_id<?)"]
 
 
 async def test_a_batch_is_verified_by_its_own_rows(large: LedgerFixture) -> None:
