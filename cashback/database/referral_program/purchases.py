@@ -154,9 +154,9 @@ def record_purchases(
     answers: list[RecordedPurchase] = []
     rows = []
     for key, (_, buyer_id, amount_cents, told_at) in zip(keys, purchases, strict=True):
-        fact = (buyer_id, amount_cents)
         before = known.get(key)
         if before is not None:
+            fact = (buyer_id, amount_cents)
             if before[:2] != fact and _is_corrected_to(connection, origin.source, key, fact):
                 before = (*fact, before[2])
             answers.append(_answer_known(before, fact, origin))
