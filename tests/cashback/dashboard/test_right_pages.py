@@ -165,15 +165,15 @@ async def test_member_page_names_who_blacklisted_and_when(site: DashboardFixture
 
 
 async def test_plan_names_flagged_members_and_reasons_in_words(site: DashboardFixture) -> None:
-    await site.ledger.earn_all([(5, 900), (6, 100), (7, 10)])
+    await site.ledger.earn_all([(5, 900), (6, 5), *((each, 10) for each in range(11, 20))])
     await site.ledger.database.write(member_names.keep, 5, "bob", now=site.ledger.clock())
-    strict = dashboard_settings(site.ledger.path, max_users_per_batch=2, unusual_share_percent=50)
+    strict = dashboard_settings(site.ledger.path, max_users_per_batch=10, unusual_share_percent=50)
     await AdminService(site.ledger.database, strict, lambda _number: 0).propose(CLI)
     async with site.signed_in() as browser:
         _, text = await browser.get("/batches/1")
         plan = text.partition("Plan</h2>")[2].partition("</section>")[0]
         assert re.search(r"Flagged: <a [^>]+>@bob</a> takes 90% of it", plan)
-        assert "Excluded, over the limit of members in a batch: 1 member, $0.10" in plan
+        assert "Excluded, over the limit of members in a batch: 1 member, $0.05" in plan
 
 
 async def test_first_of_two_admins_is_not_offered_the_second_approval(site: DashboardFixture) -> None:
