@@ -1,8 +1,11 @@
 """Imported before all else by the programs: the bot receives stop signals before its other imports, which take seconds.
 
+Imports make hardly any garbage, so the bot collects none until they are done (`bot.main`).
+
 It asks how the process was started: in any other one, a test's for instance, importing the bot changes nothing.
 """
 
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -22,5 +25,6 @@ def starts_bot(arguments: Sequence[str]) -> bool:
 
 
 if starts_bot(sys.argv):
+    gc.disable()
     open_missing()
     stop_signals.hold()

@@ -9,7 +9,7 @@ import typer
 
 from cashback.database.wallets import withdrawals
 from cashback.domain.errors import CashbackError
-from cashback.domain.money import dollars, parse_typed_dollars
+from cashback.domain.money import dollars, money_style, parse_typed_dollars
 from cashback.domain.ports import NullObserver
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 from cashback.services import CLI, Actor, AdminService, Source
@@ -174,7 +174,7 @@ async def _export_to(settings: Settings, path: Path) -> list[Withdrawal]:
 
 
 async def _write(service: AdminService, path: Path) -> list[Withdrawal]:
-    listed = await service.withdrawals_to_transfer(CLI)
+    listed, style = await service.withdrawals_to_transfer(CLI), money_style()
     write_list(
         path,
         [
@@ -183,7 +183,8 @@ async def _write(service: AdminService, path: Path) -> list[Withdrawal]:
                 str(each.user_id),
                 each.method,
                 destination,
-                f"{each.amount_cents // 100}.{each.amount_cents % 100:02}",
+                style.plain(each.amount_cents),
+                style.currency,
                 each.requested_at.isoformat(timespec="seconds"),
             )
             for each, destination in listed

@@ -18,6 +18,29 @@ ONLY_IF_NEEDED = {
 }
 
 
+COLLECTOR = """
+import sys
+sys.argv = ["cashback", "bot"]
+import bot, gc
+from cashback.settings import Settings
+is_on = gc.isenabled()
+code = bot.main(Settings())
+print(is_on, code == bot.CONFIGURATION_WRONG, gc.isenabled(), gc.get_freeze_count() > 10 * len(gc.get_objects()))
+"""
+
+
+def test_garbage_collector_rests_during_imports_and_then_leaves_them_out() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DISCORD_TOKEN")}
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTOR],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**environment, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert done.stdout.split() == ["False", "True", "True", "True"]
+
+
 def test_bot_imports_nothing_that_only_some_configurations_need() -> None:
     done = subprocess.run(
         [sys.executable, "-c", "import sys, bot; print(*sys.modules)"],

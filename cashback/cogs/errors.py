@@ -49,8 +49,7 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
         return
     text = _explained(context, error)
     try:
-        # Without a ledger nothing decides between two bots: by the nonce Discord shows their error once.
-        await context.send(embed=embeds.error(text), ephemeral=True, nonce=f"error-{context.message.id}")
+        await context.send(embed=embeds.error(text), ephemeral=True, nonce=nonce_of_answer(context))
     except DISCORD_FAILURES as failure:
         if is_lost_race(failure):
             return
@@ -60,6 +59,11 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
         if not context.bot.is_closed():
             raise
         logger.warning("an error could not be shown in channel %s: %s", context.channel.id, failure)
+
+
+def nonce_of_answer(context: commands.Context[Any]) -> str:
+    """Return the nonce by which Discord shows one answer to a command, if one of two bots cannot reach the ledger."""
+    return f"to-{context.message.id}"
 
 
 async def answer_interaction_error(interaction: discord.Interaction[Any], error: Exception) -> None:
@@ -105,7 +109,10 @@ def explained(error: Exception) -> str:
     """Return an error as a sentence for members; log it if it is unexpected."""
     if isinstance(error, (CashbackError, RefusedError)):
         return embeds.readable(str(error))
-    logger.error("an unexpected error on Discord's side of the program", exc_info=error)
+    if is_unexpected(error):
+        logger.error("an unexpected error on Discord's side of the program", exc_info=error)
+    else:
+        logger.warning("a command or a press failed at Discord: %s", error)
     return tr("Something went wrong; the bot's log has the details.")
 
 

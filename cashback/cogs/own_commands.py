@@ -3,9 +3,11 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
+import discord
 from discord.ext import commands
+from discord.ui import View
 
-from cashback.cogs.errors import RefusedError, answer_command_error, inner_error
+from cashback.cogs.errors import RefusedError, answer_command_error, inner_error, nonce_of_answer
 from cashback.cogs.gateway.claims import Claims
 from cashback.domain.errors import CashbackError
 
@@ -114,3 +116,24 @@ async def defer(ctx: commands.Context[Any], *, ephemeral: bool = False) -> None:
     """Defer the answer of a slash command, unless a slow claim has deferred it already."""
     if ctx.interaction is None or not ctx.interaction.response.is_done():
         await ctx.defer(ephemeral=ephemeral)
+
+
+async def answer(
+    ctx: commands.Context[Any],
+    content: str | None = None,
+    *,
+    embed: discord.Embed,
+    open_file: Callable[[], discord.File] | None = None,
+    view: View | None = None,
+    **options: Any,  # noqa: ANN401 -- the library's
+) -> discord.Message:
+    """Send a command's answer. If another bot, without a ledger, has refused the command, its refusal is replaced."""
+    files = [] if open_file is None else [open_file()]
+    nonce = nonce_of_answer(ctx)
+    sent = options if view is None else {**options, "view": view}
+    message = await ctx.send(content, embed=embed, files=files, nonce=nonce, **sent)
+    if [each.description for each in message.embeds] == [embed.description]:
+        return message
+    # A file can be sent once only.
+    files = [] if open_file is None else [open_file()]
+    return await message.edit(content=content, embed=embed, attachments=files, view=view)

@@ -5,7 +5,6 @@ from cashback.domain.errors import CashbackError, StaleBatchError, WithdrawalRef
 from cashback.domain.languages import tr
 from cashback.domain.withdrawals import AutoWithdrawal, Withdrawal
 from cashback.services.actors import Actor, Source
-from cashback.services.destinations import UNREADABLE
 from cashback.services.wallets import Wallets
 
 
@@ -77,7 +76,6 @@ class AutoWithdrawals(Wallets):
         if one is None or other is None:
             return one is other
         try:
-            places = {self._destinations.decrypt(one), self._destinations.decrypt(other)}
+            return self._destinations.decrypt(one) == self._destinations.decrypt(other)
         except CashbackError:
             return False
-        return len(places) == 1 and UNREADABLE not in places

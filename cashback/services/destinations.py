@@ -7,7 +7,13 @@ from cashback.domain.errors import CashbackError
 from cashback.domain.extras import Library
 
 VARIABLE = "CASHBACK_WITHDRAWAL_KEYS"
-UNREADABLE = "(not readable: encrypted with another key)"
+
+
+class AnotherKeyError(CashbackError):
+    """The destination is encrypted with another key."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The destination is encrypted with another key; put that key into {VARIABLE} too.")
 
 
 class Destinations:
@@ -21,13 +27,13 @@ class Destinations:
         return str(self._cipher().encrypt(destination.encode()).decode())
 
     def decrypt(self, encrypted: str) -> str:
-        """Return the destination; `UNREADABLE` instead if it was encrypted with another key."""
+        """Return the destination. Raises AnotherKeyError if none of the keys is its key."""
         cipher = self._cipher()
         invalid_token = Library.ENCRYPTION.load("cryptography.fernet").InvalidToken
         try:
             return str(cipher.decrypt(encrypted.encode()).decode())
-        except invalid_token:
-            return UNREADABLE
+        except invalid_token as error:
+            raise AnotherKeyError from error
 
     def _cipher(self) -> Any:  # noqa: ANN401 -- the library may not be there to name its type
         fernet = Library.ENCRYPTION.load("cryptography.fernet")

@@ -17,7 +17,7 @@ from cashback.domain.withdrawals import (
 )
 from cashback.services.actors import Actor, Source
 from cashback.services.base import Service
-from cashback.services.destinations import UNREADABLE, VARIABLE, Destinations
+from cashback.services.destinations import VARIABLE, AnotherKeyError, Destinations
 from cashback.settings import WithdrawalSettings
 
 T = TypeVar("T")
@@ -208,8 +208,13 @@ class Wallets(Service):
         """List the open requests that may be paid, each with its destination; the audit log records it."""
         await self.require_admin(actor, "export the withdrawals")
         ready = [each for each in await self._database.read(withdrawals.queue) if not each.needs_first_approval]
-        listed = [(each, self.destination_of(each)) for each in ready]
-        unreadable = [each.number for each, destination in listed if destination == UNREADABLE]
+        listed: list[tuple[Withdrawal, str | None]] = []
+        unreadable: list[int] = []
+        for each in ready:
+            try:
+                listed.append((each, self.destination_of(each)))
+            except AnotherKeyError:
+                unreadable.append(each.number)
         if unreadable:
             raise CashbackError(
                 f"The destination of withdrawal {', '.join(map(str, unreadable))} is encrypted with another key; put"
@@ -224,7 +229,10 @@ class Wallets(Service):
         await self._database.write(events.retry, number, actor=str(actor), now=self._database.now())
 
     def destination_of(self, withdrawal: Withdrawal) -> str | None:
-        """Decrypt where a withdrawal goes to, for admins only; None if it has none or it was erased."""
+        """Decrypt where a withdrawal goes to, for admins only; None if it has none or it was erased.
+
+        Raises CashbackError if it cannot be read with the present keys.
+        """
         return None if withdrawal.destination is None else self._destinations.decrypt(withdrawal.destination)
 
     def require_withdrawal_keys(self) -> None:

@@ -12,7 +12,7 @@ from cashback.domain.errors import CashbackError
 from cashback.domain.extras import Library
 from cashback.shops.tables import BadRow, open_table
 
-COLUMNS: Final = ("withdrawal", "member", "method", "to", "amount", "requested_at")
+COLUMNS: Final = ("withdrawal", "member", "method", "to", "amount", "currency", "requested_at")
 NEEDED: Final = ("withdrawal", "reference")
 FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r")
 FINISHED: Final = frozenset({"", "paid", "success", "completed", "complete", "done"})

@@ -40,9 +40,10 @@ def shop(cashback: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch) -> C
     return cashback
 
 
-def configure(folder: Path, threshold: int | None = None, **terms: object) -> None:
+def configure(folder: Path, threshold: int | None = None, currency: str = "USD", **terms: object) -> None:
     """Write a config.json with withdrawals."""
     content = {
+        "currency": currency,
         "withdrawals": {"enabled": True, "methods": METHODS, **terms},
         "referral_settings": {"approval_threshold_cents": threshold},
     }
@@ -187,9 +188,9 @@ def test_list_goes_to_the_bank_and_its_result_marks_each_once(shop: Cashback, fo
     assert "2 withdrawals, $5.00" in shop("withdrawals", "export", "list.csv").out
     assert stat.S_IMODE((folder / "list.csv").stat().st_mode) == 0o600
     lines = (folder / "list.csv").read_text().splitlines()
-    assert lines[0] == "withdrawal,member,method,to,amount,requested_at"
-    assert lines[1].startswith(f"1,{BOB},paypal,{SECRET},2.00,")
-    assert ",'=cid@example.org,3.00," in lines[2]
+    assert lines[0] == "withdrawal,member,method,to,amount,currency,requested_at"
+    assert lines[1].startswith(f"1,{BOB},paypal,{SECRET},2.00,USD,")
+    assert ",'=cid@example.org,3.00,USD," in lines[2]
     assert "exists already" in shop("withdrawals", "export", "list.csv").error
     result = "withdrawal,member,amount,reference,status\n"
     result += f"1,{BOB},2.00,TX-1,Completed\n2,{CID},3.00,,failed\n9,,,TX-9,paid\n2,{CID},3.01,TX-2,paid\nx,,,TX,paid\n"
@@ -208,6 +209,35 @@ def test_list_goes_to_the_bank_and_its_result_marks_each_once(shop: Cashback, fo
     assert shop("verify").code == 0
     log = str(rows(Path("cashback.db"), "SELECT details FROM cashback_audit_log"))
     assert SECRET not in log
+
+
+@pytest.mark.parametrize(
+    ("currency", "spent", "written"), [("JPY", "1000", "5"), ("KWD", "1000.000", "5.000"), ("EUR", "1000.00", "5.00")]
+)
+def test_list_has_amounts_with_the_decimals_of_the_currency(
+    cashback: Cashback, folder: Path, monkeypatch: pytest.MonkeyPatch, currency: str, spent: str, written: str
+) -> None:
+    """A bank reads the 500 fils of half a dinar as 5.00 otherwise."""
+    configure(folder, minimum_cents=1, currency=currency)
+    monkeypatch.setenv("CASHBACK_WITHDRAWAL_KEYS", Fernet.generate_key().decode())
+    (folder / "r.csv").write_text(f"referrer_id,referred_id\n{BOB},{BOB + 100}\n")
+    (folder / "p.csv").write_text(f"order_id,buyer_id,amount\nA,{BOB + 100},{spent}\n")
+    assert cashback("import", "p.csv", "--referrals", "r.csv", "--amounts", "dollars").code == 0
+    assert cashback("pay", "--yes").code == 0
+    ask(BOB, balance(cashback, BOB))
+    assert cashback("withdrawals", "export", "list.csv").code == 0
+    [_, line] = (folder / "list.csv").read_text().splitlines()
+    assert f",{written},{currency}," in line
+    (folder / "result.csv").write_text(f"withdrawal,amount,reference\n1,{written},TX-1\n")
+    assert cashback("withdrawals", "import", "result.csv").code == 0
+
+
+def test_destination_that_claims_to_be_unreadable_holds_up_no_list(shop: Cashback, folder: Path) -> None:
+    said = "(not readable: encrypted with another key)"
+    ask(BOB, 200, to=said)
+    ask(CID, 300)
+    assert shop("withdrawals", "export", "list.csv").code == 0
+    assert said in (folder / "list.csv").read_text()
 
 
 def test_result_may_have_ids_that_a_spreadsheet_rounded(shop: Cashback, folder: Path) -> None:

@@ -259,3 +259,9 @@ async def frozen_town(
         monkeypatch.setattr("cashback.cogs.posts.withdrawal_notes.POLL_SECONDS", 30)
         yield frozen
         assert (await till.verify()).breaches == ()
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make claims take too long from the start."""
+    monkeypatch.setattr("cashback.cogs.gateway.claims.ACKNOWLEDGE_SECONDS", 0)

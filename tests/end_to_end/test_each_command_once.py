@@ -57,13 +57,13 @@ MUCH_CENTS: Final = 10_000_000
 class Watched(Database):
     """A ledger that counts how many bots have tried to claim each message."""
 
-    claims: Counter[int]
+    scene: Scene
 
     async def write(self, function: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Write, and count a claim when it is decided."""
         result = await super().write(function, *args, **kwargs)
         if function is claim:
-            self.claims[int(str(args[0]))] += 1
+            self.scene.claims[int(str(args[0]))] += 1
         return result
 
 
@@ -292,14 +292,16 @@ NOT_IN_THE_PICKER: Final = {
 
 
 @asynccontextmanager
-async def two_bots(town: DiscordFixture, clock: Clock) -> AsyncIterator[Scene]:
+async def two_bots(
+    town: DiscordFixture, clock: Clock, ledgers: tuple[type[Watched], type[Watched]] = (Watched, Watched)
+) -> AsyncIterator[Scene]:
     """Run two bots on one ledger. The test holds the lease, so that nothing happens but what is typed."""
     town.adjust(auto_batch_enabled=True, approval_threshold_cents=MUCH_CENTS)
     configure(town, maximum_cents=10**9)
     town.settings = town.settings.model_copy(update={"email_key": SecretStr("k" * 32)})
     scene = Scene(town)
-    first, second = (Watched(town.till.location, clock=clock) for _ in range(2))
-    first.claims = second.claims = scene.claims
+    first, second = (kind(town.till.location, clock=clock) for kind in ledgers)
+    first.scene = second.scene = scene
     await scene.service.open_schedule()
     async with first, second, Lease(town.till.database, seconds=LONG_SECONDS) as other:
         assert await other.take()
@@ -539,12 +541,6 @@ async def both_deferred(interaction: Interaction) -> None:
     """Wait until one bot has deferred the answer and the other knows it."""
     await interaction.answered()
     await until(lambda: interaction.refused == 1)
-
-
-@pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make claims take too long from the start."""
-    monkeypatch.setattr("cashback.cogs.gateway.claims.ACKNOWLEDGE_SECONDS", 0)
 
 
 @pytest.mark.usefixtures("hasty")

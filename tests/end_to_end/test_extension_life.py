@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 PEOPLE = 12
 EARLY = 3
 CENTS = 100
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 25
 OTHER_BOT = Path(__file__).with_name("other_bot.py")
 
 

@@ -18,6 +18,9 @@ from tests.end_to_end.conftest import DiscordFixture
 
 pytestmark = pytest.mark.anyio
 
+SOON_SECONDS = 15
+"""Half of what the library waits, and much on a busy machine."""
+
 
 @pytest.fixture
 async def messenger(town: DiscordFixture) -> AsyncIterator[DmSender]:
@@ -177,6 +180,31 @@ async def test_a_request_without_an_answer_is_an_outage(
     delivery = await messenger.send(notice(town.sandbox.add_member("Bob")))
     assert (delivery.status, delivery.is_outage) == (DeliveryStatus.RETRY, True)
     assert "did not answer" in (delivery.reason or "")
+
+
+async def test_member_after_a_request_without_an_answer_is_not_held_up(
+    town: DiscordFixture, messenger: DmSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library would wait 30 s: the cancelled request, the first of its kind, has taken the only token."""
+    town.sandbox.faults.hold("POST", "/users/@me/channels")
+    with monkeypatch.context() as patch:
+        patch.setattr("cashback.cogs.posts.messenger.OPEN_SECONDS", 0.2)
+        assert (await messenger.send(notice(town.sandbox.add_member("Bob")))).is_outage
+    with anyio.fail_after(SOON_SECONDS):
+        delivery = await messenger.send(notice(town.sandbox.add_member("Cid")))
+    assert delivery.status is DeliveryStatus.SENT
+
+
+async def test_message_after_a_cancelled_one_is_not_held_up(town: DiscordFixture, messenger: DmSender) -> None:
+    """So it is in a host that reloads the extension in mid-batch and keeps its connection."""
+    hold = town.sandbox.faults.hold("POST", "/users/@me/channels")
+    bob = notice(town.sandbox.add_member("Bob"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(messenger.send, bob)
+        await hold.arrived.wait()
+        tasks.cancel_scope.cancel()
+    with anyio.fail_after(SOON_SECONDS):
+        assert (await messenger.send(bob)).status is DeliveryStatus.SENT
 
 
 async def test_waiting_for_a_rate_limit_is_no_missing_answer(

@@ -81,6 +81,16 @@ async def test_batch_reversal_at_the_threshold_needs_another_admin(town: Discord
     assert [town.till.balance(each.id) for each in (bob, cid)] == [0, 0]
 
 
+async def test_reversal_under_a_message_that_cannot_be_edited_is_shown_to_the_admin(town: DiscordFixture) -> None:
+    async with town.bot():
+        bob = await town.referrer("Bob", 500)
+        await town.till.pay(target_user_id=bob.id)
+        asked = await town.ask(f"!sendref-cashb reverse 1 {bob.id} mistaken")
+        town.sandbox.faults.fail("PATCH", f"/channels/[0-9]+/messages/{asked.id}", status=400, code=50083)
+        assert "Referral Cashback Reversed" in await refusal(await town.press(asked, "Confirm"))
+    assert town.till.balance(bob.id) == 0
+
+
 async def test_a_reversal_can_be_cancelled_also_after_a_restart(town: DiscordFixture) -> None:
     async with town.bot():
         bob, _, batch_id = await paid(town)

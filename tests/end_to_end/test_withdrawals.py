@@ -101,6 +101,20 @@ async def test_declined_request_returns_to_the_wallet_with_the_reason(town: Disc
     assert town.till.balance(bob.id) == 500
 
 
+async def test_decision_under_a_message_that_cannot_be_edited_is_shown_to_the_admin(
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its thread may be archived meanwhile. "Something went wrong" would let the admin transfer it again."""
+    async with town.bot():
+        bob = await earner(town, "Bob", 500)
+        await withdraw(town, bob)
+        message = await queue(town)
+        town.sandbox.faults.fail("PATCH", f"/channels/[0-9]+/messages/{message.id}", status=400, code=50083)
+        assert "Withdrawal Paid" in await refusal(await fill(town, message, "Paid", "TX-1"))
+    assert town.audit_actions()[-1] == "withdrawal_paid"
+    assert not [each for each in caplog.records if each.exc_info]
+
+
 async def test_member_cancels_the_own_request_and_nobody_else_does(town: DiscordFixture) -> None:
     async with town.bot():
         bob, eve = await earner(town, "Bob", 500), await earner(town, "Eve", 500)

@@ -13,8 +13,6 @@ from verification.testbed.findings import Losses
 
 RECEIVED = "Referral Cashback Received"
 PROCESSED = "Referral Cashback Batch Processed"
-UNAVAILABLE = "❌ Database "
-"""A bot that cannot ask the ledger whether the other one acts refuses the command, although the other may act."""
 
 
 def rows(night: Night, query: str) -> list[tuple[Any, ...]]:
@@ -67,8 +65,7 @@ def _commands(night: Night) -> Iterator[str]:
     for actor, action, count in done:
         yield f"the command {typed.get(actor, actor)!r} has {count} entries of {action} in the audit log"
     for each in night.typed:
-        answers = [answer for answer in answers_to(night, each) if UNAVAILABLE not in answer.text]
-        if len(answers) > 1:
+        if len(answers := answers_to(night, each)) > 1:
             texts = [" ".join(answer.text.split())[:80] for answer in answers]
             yield f"the command {each.text!r} has {len(answers)} answers: {texts}"
 

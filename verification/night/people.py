@@ -1,5 +1,6 @@
 """Who is awake in a night: a shop that reports purchases, and admins that type commands and press buttons."""
 
+from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -90,5 +91,7 @@ async def _confirm(sandbox: Sandbox, typed: Typed) -> None:
     with anyio.move_on_after(ANSWER_SECONDS):
         summary = await sandbox.wait_for(is_summary)
         pressed = next(each.custom_id for each in summary.buttons if each.label == "Confirm")
-        for _ in range(PRESSES):
-            typed.presses.append(await sandbox.click(summary.id, pressed or "", typed.admin.id))
+        # A quick bot has disabled the button before the second press.
+        with suppress(SandboxError):
+            for _ in range(PRESSES):
+                typed.presses.append(await sandbox.click(summary.id, pressed or "", typed.admin.id))

@@ -34,4 +34,4 @@ class DashboardLink(AdminCog):
             raise RefusedError(
                 "You do not accept direct messages from this server; allow them, then ask again."
             ) from error
-        await ctx.send(embed=embeds.notice("The link is in your direct messages."), ephemeral=True)
+        await own_commands.answer(ctx, embed=embeds.notice("The link is in your direct messages."), ephemeral=True)

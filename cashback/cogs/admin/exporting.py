@@ -1,5 +1,6 @@
 """`sendref-cashb export`: payouts as a file for bookkeeping, attached if Discord accepts its size."""
 
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -107,7 +108,10 @@ class ExportCommands(AdminCog):
         )
         written = anyio.Path(path)
         if (await written.stat()).st_size <= (ctx.guild.filesize_limit if ctx.guild else 0):
-            await ctx.send(embed=embeds.notice(totals), file=discord.File(path, description="Payouts for bookkeeping"))
+            open_file = partial(discord.File, path, description="Payouts for bookkeeping")
+            await own_commands.answer(ctx, embed=embeds.notice(totals), open_file=open_file)
             await written.unlink()
         else:
-            await ctx.send(embed=embeds.notice(f"{totals}\nThe file is too large for Discord; it is at `{path}`."))
+            await own_commands.answer(
+                ctx, embed=embeds.notice(f"{totals}\nThe file is too large for Discord; it is at `{path}`.")
+            )

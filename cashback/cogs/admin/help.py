@@ -5,6 +5,7 @@ from typing import Any
 from discord import app_commands
 from discord.ext import commands
 
+from cashback.cogs import own_commands
 from cashback.cogs.actors import actor_of
 from cashback.cogs.admin.base import FOR_EVERYONE, AdminCog
 from cashback.cogs.admin.payouts import Payouts
@@ -23,7 +24,7 @@ class HelpForAdmins(AdminCog):
         """List the commands that this member may use."""
         actor = actor_of(ctx.author)
         if not self._service.may_view(actor):
-            await ctx.send(embed=help_embeds.for_members(member_commands(ctx.bot)))
+            await own_commands.answer(ctx, embed=help_embeds.for_members(member_commands(ctx.bot)))
             return
         known = admin_commands(ctx.bot, only_for_viewers=not self._service.may_pay(actor))
-        await ctx.send(embed=help_embeds.for_admins(known, ctx.clean_prefix))
+        await own_commands.answer(ctx, embed=help_embeds.for_admins(known, ctx.clean_prefix))

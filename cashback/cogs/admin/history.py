@@ -61,7 +61,7 @@ class HistoryCommands(AdminCog):
             until=moment_after(options.until),
         )
         embed, view = await self._services.history_pager.history(batch_filter, page or 1)
-        await ctx.send(embed=embed, view=view)
+        await own_commands.answer(ctx, embed=embed, view=view)
 
     @Payouts.sendref_cashb.command(
         name="show", description="One batch and its payouts.", usage="BATCH-ID", ignore_extra=False, extras=VIEWERS_TOO
@@ -73,7 +73,7 @@ class HistoryCommands(AdminCog):
         await own_commands.defer(ctx)
         number = await self._database.read(batches.find_named, batch)
         embed, view = await self._services.history_pager.payouts(number, 0)
-        await ctx.send(embed=embed, view=view)
+        await own_commands.answer(ctx, embed=embed, view=view)
 
     @show_batch.autocomplete("batch")
     async def suggest(self, interaction: discord.Interaction[Any], current: str) -> list[app_commands.Choice[str]]:

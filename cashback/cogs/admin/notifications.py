@@ -33,7 +33,7 @@ class NotificationCommands(AdminCog):
         text = f"{embeds.counted(failed, 'direct message')} failed, {queued:,} queued."
         if failed:
             text += f" Queue the failed ones again: `{ctx.prefix}sendref-cashb notifications retry all`."
-        await ctx.send(embed=embeds.notice(text))
+        await own_commands.answer(ctx, embed=embeds.notice(text))
 
     @notifications.command(
         name="retry",
@@ -59,4 +59,4 @@ class NotificationCommands(AdminCog):
         text = (
             f"{embeds.counted(count, 'direct message')} queued again." if count else "No failed direct messages found."
         )
-        await ctx.send(embed=embeds.notice(text))
+        await own_commands.answer(ctx, embed=embeds.notice(text))

@@ -32,4 +32,4 @@ class OrderCommands(AdminCog):
         if not found:
             raise CashbackError(f"Order {order_id} is not known; check the id.")
         for order in found[: order_embeds.MOST_SHOWN]:
-            await ctx.send(embed=order_embeds.order(order, self._database.now()))
+            await own_commands.answer(ctx, embed=order_embeds.order(order, self._database.now()))

@@ -44,9 +44,10 @@ class Payouts(AdminCog):
         except NothingPendingError as nothing:
             if user_id is not None or selection != EVERYONE:
                 raise
-            await ctx.send(embed=embeds.notice(str(nothing)))
+            await own_commands.answer(ctx, embed=embeds.notice(str(nothing)))
             return
-        message = await ctx.send(
+        message = await own_commands.answer(
+            ctx,
             embed=embeds.summary(summary, self._service.terms_line),
             view=confirm_view(summary.batch_number, summary.token),
         )

@@ -36,6 +36,7 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_blacklist(self, ctx: commands.Context[Any], user: Person, *, reason: str | None = None) -> None:
         """Blacklist a member."""
+        await own_commands.defer(ctx)
         reason = _clipped(reason)
         if not await self._service.blacklist(actor_of(ctx.author), user.id, reason=reason):
             raise ReferralRefusedError(f"Member {user.id} is already blacklisted; nothing was changed.")
@@ -55,8 +56,9 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_unblacklist(self, ctx: commands.Context[Any], user: Person) -> None:
         """Unblacklist a member."""
+        await own_commands.defer(ctx)
         text = await unblacklist(self._services, actor_of(ctx.author), user.id, cause=ctx.message.id)
-        await ctx.send(embed=embeds.success("Done", embeds.readable(text)))
+        await own_commands.answer(ctx, embed=embeds.success("Done", embeds.readable(text)))
 
     @own_commands.command(
         name="referral-stats",
@@ -71,7 +73,7 @@ class Referrals(AdminCog):
         """Show a member's statistics."""
         await own_commands.defer(ctx)
         facts = await self._services.member_facts.facts(user.id)
-        await ctx.send(embed=member_embeds.admin_view(facts, self._services.member_facts.terms))
+        await own_commands.answer(ctx, embed=member_embeds.admin_view(facts, self._services.member_facts.terms))
 
     @own_commands.command(
         name="referral-link",
@@ -85,6 +87,7 @@ class Referrals(AdminCog):
         self, ctx: commands.Context[Any], referrer: Person, member: Person, *, reason: str | None = None
     ) -> None:
         """Link two members."""
+        await own_commands.defer(ctx)
         bots = frozenset(person.id for person in (referrer, member) if person.bot)
         await self._service.link(
             actor_of(ctx.author), referrer.id, member.id, reason=(reason := _clipped(reason)), bot_ids=bots
@@ -103,6 +106,7 @@ class Referrals(AdminCog):
     @app_commands.guild_only()
     async def referral_unlink(self, ctx: commands.Context[Any], member: Person, *, reason: str | None = None) -> None:
         """Unlink a member from their referrer."""
+        await own_commands.defer(ctx)
         referrer_id = await self._database.read(referrals.referrer_of, member.id)
         if referrer_id is None:
             raise ReferralRefusedError(f"Member {member.id} has no referrer; nothing was changed.")
@@ -117,7 +121,7 @@ class Referrals(AdminCog):
 
     async def _done(self, ctx: commands.Context[Any], text: str, view: View = NO_BUTTONS) -> None:
         """Answer the admin, and post a line in the audit channel."""
-        await ctx.send(embed=embeds.success("Done", embeds.readable(text)), view=view)
+        await own_commands.answer(ctx, embed=embeds.success("Done", embeds.readable(text)), view=view)
         await self._services.post_line(f"{text} By {actor_of(ctx.author)}.")
 
 

@@ -53,4 +53,4 @@ class ReversalCommands(AdminCog):
         reversal = await self._service.propose_reversal(
             actor_of(ctx.author), number, reason=reason, referrer_id=user_id
         )
-        await ctx.send(embed=show(reversal), view=reversal_view(reversal))
+        await own_commands.answer(ctx, embed=show(reversal), view=reversal_view(reversal))

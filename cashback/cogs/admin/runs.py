@@ -55,8 +55,8 @@ class RunCommands(AdminCog):
             raise StaleBatchError(f"Batch {batch} does not wait for a second admin.")
         await self._remember(
             number,
-            await ctx.send(
-                embed=embeds.summary(plan, self._service.terms_line), view=view_of(number, plan.token, plan.status)
+            await own_commands.answer(
+                ctx, embed=embeds.summary(plan, self._service.terms_line), view=view_of(number, plan.token, plan.status)
             ),
         )
 
@@ -111,7 +111,7 @@ class RunCommands(AdminCog):
         """List the failed payouts that wait for a retry or to be abandoned."""
         found = await self._database.read(retries.open_failures, limit=FAILURES_SHOWN)
         count = await self._database.read(retries.count_open_failures)
-        await ctx.send(embed=embeds.open_failures(found, count))
+        await own_commands.answer(ctx, embed=embeds.open_failures(found, count))
 
     async def _number_of(self, batch: str) -> int:
         return await self._database.read(batches.find_named, batch)
@@ -120,15 +120,15 @@ class RunCommands(AdminCog):
         """Answer with a message that the summary updater keeps up to date; `note` stands above it."""
         number = report.batch_number
         if report.status is BatchStatus.STOPPED:
-            message = await ctx.send(
-                note, embed=embeds.stopped(report), view=view_of(number, report.token, report.status)
+            message = await own_commands.answer(
+                ctx, note, embed=embeds.stopped(report), view=view_of(number, report.token, report.status)
             )
         elif report.finished_at is None:
-            message = await ctx.send(
-                note, embed=embeds.progress(report), view=view_of(number, report.token, report.status)
+            message = await own_commands.answer(
+                ctx, note, embed=embeds.progress(report), view=view_of(number, report.token, report.status)
             )
         else:
-            message = await ctx.send(note, embed=embeds.result(report)[0])
+            message = await own_commands.answer(ctx, note, embed=embeds.result(report)[0])
         await self._remember(number, message)
 
     async def _remember(self, number: int, message: discord.Message) -> None:

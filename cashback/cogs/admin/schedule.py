@@ -96,4 +96,4 @@ class ScheduleCommands(AdminCog):
     async def _show_schedule(self, ctx: commands.Context[Any], done: str | None, view: View = NO_BUTTONS) -> None:
         self._services.summaries_changed.set()
         schedule, pending = await self._service.schedule_overview(), await self._service.preview()
-        await ctx.send(embed=schedule_embeds.overview(schedule, pending, done), view=view)
+        await own_commands.answer(ctx, embed=schedule_embeds.overview(schedule, pending, done), view=view)

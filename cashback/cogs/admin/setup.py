@@ -63,7 +63,7 @@ class SetupCommands(AdminCog):
             await self._apply(ctx, changes)
             return
         found = await self._service.setup_overview(actor_of(ctx.author))
-        await ctx.send(embed=show(found, HOW.format(prefix=ctx.clean_prefix)))
+        await own_commands.answer(ctx, embed=show(found, HOW.format(prefix=ctx.clean_prefix)))
 
     async def _apply(self, ctx: commands.Context[Any], changes: dict[str, Any]) -> None:
         line = await self._service.change_setup(actor_of(ctx.author), changes)
@@ -71,7 +71,7 @@ class SetupCommands(AdminCog):
         self._services.summaries_changed.set()
         restart = self._services.restart
         text = f"{line.replace('; ', chr(10))}\n\n{NEXT_START if restart is None else RESTARTS}"
-        await ctx.send(embed=embeds.success("⚙️ Settings Changed", text))
+        await own_commands.answer(ctx, embed=embeds.success("⚙️ Settings Changed", text))
         if restart is not None:
             restart()
 

@@ -38,11 +38,14 @@ class StatisticsCommands(AdminCog):
         try:
             picture = await charts.weekly_apart(found.weeks)
         except MissingLibraryError as error:
-            await ctx.send(embed=show(found).set_footer(text=str(error)))
+            await own_commands.answer(ctx, embed=show(found).set_footer(text=str(error)))
             return
         alt = embeds.clip(charts.alt_text(found.weeks), ALT_LENGTH)
-        chart = discord.File(io.BytesIO(picture), filename=CHART, description=alt)
-        await ctx.send(embed=show(found).set_image(url=f"attachment://{CHART}"), file=chart)
+
+        def chart() -> discord.File:
+            return discord.File(io.BytesIO(picture), filename=CHART, description=alt)
+
+        await own_commands.answer(ctx, embed=show(found).set_image(url=f"attachment://{CHART}"), open_file=chart)
 
 
 def show(found: Statistics) -> discord.Embed:

@@ -26,7 +26,9 @@ class StatusCommands(AdminCog):
         """Check the ledger and Discord."""
         await own_commands.defer(ctx)
         doctor = self._services.doctor
-        await ctx.send(embed=show([*await doctor.examine_ledger(), *await doctor.examine_discord(ctx.bot)]))
+        await own_commands.answer(
+            ctx, embed=show([*await doctor.examine_ledger(), *await doctor.examine_discord(ctx.bot)])
+        )
 
 
 def show(findings: list[Finding]) -> discord.Embed:

@@ -34,6 +34,6 @@ class WithdrawalCommands(AdminCog):
         text = f"{embeds.counted(len(queue), 'open withdrawal')}, {dollars(total)}."
         if len(queue) > SHOWN:
             text += f" The oldest {SHOWN} follow; ask again when they are decided."
-        await ctx.send(embed=embeds.notice(text))
+        await own_commands.answer(ctx, embed=embeds.notice(text))
         for each in queue[:SHOWN]:
             await ctx.send(embed=wallet_embeds.withdrawal(each), view=withdrawal_view(each))

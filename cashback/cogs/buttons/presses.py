@@ -131,6 +131,19 @@ async def act_on_press(
         await _answer(interaction, explained(error))
 
 
+async def show_outcome(
+    interaction: discord.Interaction[Any], message: discord.Message | None, embed: discord.Embed, view: View
+) -> None:
+    """Show what was decided in the message; if it can no longer be edited, show it to the member alone."""
+    try:
+        if message is not None:
+            await message.edit(embed=embed, view=view)
+            return
+    except DISCORD_FAILURES as failure:
+        logger.warning("a message could not be brought up to date after a press: %s", failure)
+    await interaction.followup.send(embed=embed, ephemeral=True)
+
+
 async def _answer(interaction: discord.Interaction[Any], text: str) -> None:
     try:
         await interaction.followup.send(embed=embeds.error(text), ephemeral=True)

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import discord
 from discord.ui import Button, View
 
-from cashback.cogs.buttons.presses import PROPOSAL, ClaimedButton, act_on_press, button_row
+from cashback.cogs.buttons.presses import PROPOSAL, ClaimedButton, act_on_press, button_row, show_outcome
 from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.texts import embeds, member_notes
 from cashback.database.queries import members
@@ -67,7 +67,7 @@ class ReversalButton(
             if reversal.status is ReversalStatus.DONE:
                 await services.post_line(_audit_line(reversal))
                 await _notify_members(reversal, services)
-            await interaction.message.edit(embed=show(reversal), view=reversal_view(reversal))
+            await show_outcome(interaction, interaction.message, show(reversal), reversal_view(reversal))
 
         await act_on_press(interaction, act, extra={"reversal": self.number})
 

@@ -9,7 +9,7 @@ import discord
 from discord.ui import Button, Modal, TextInput, View
 
 from cashback.cogs.actors import actor_of
-from cashback.cogs.buttons.presses import ClaimedButton, act_on_press, button_row
+from cashback.cogs.buttons.presses import ClaimedButton, act_on_press, button_row, show_outcome
 from cashback.cogs.buttons.services import ButtonServices
 from cashback.cogs.errors import answer_interaction_error
 from cashback.cogs.texts import embeds, wallet_embeds
@@ -96,7 +96,7 @@ class WithdrawalButton(
                 await interaction.edit_original_response(embed=wallet_embeds.note(done), view=None)
             else:
                 done = await services.service.approve_withdrawal(actor, self.number, version=self.version)
-                await _show(interaction.message, done)
+                await _show(interaction, interaction.message, done)
 
         await act_on_press(interaction, act, extra={"withdrawal": self.number})
 
@@ -162,14 +162,13 @@ class WithdrawalForm(Modal):
             return
 
         async def act(actor: Actor) -> None:
-            await _show(self._message, await self._decide(actor, self._text.value))
+            await _show(interaction, self._message, await self._decide(actor, self._text.value))
 
         await act_on_press(interaction, act)
 
 
-async def _show(message: discord.Message | None, shown: Withdrawal) -> None:
-    if message is not None:
-        await message.edit(embed=wallet_embeds.withdrawal(shown), view=withdrawal_view(shown))
+async def _show(interaction: discord.Interaction[Any], message: discord.Message | None, shown: Withdrawal) -> None:
+    await show_outcome(interaction, message, wallet_embeds.withdrawal(shown), withdrawal_view(shown))
 
 
 def withdrawal_view(shown: Withdrawal) -> View:

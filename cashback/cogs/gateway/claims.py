@@ -21,6 +21,9 @@ from cashback.settings import Settings
 ACKNOWLEDGE_SECONDS: Final = 1.5
 """Discord wants an answer within three seconds. If the claim takes longer than this, the interaction is deferred."""
 
+DEFERRED_ELSEWHERE: Final = "deferred by another bot"
+"""Among an interaction's `extras`."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -43,7 +46,7 @@ class Claims:
     async def win_interaction(self, interaction: discord.Interaction[Any]) -> bool:
         """Claim an interaction; return False if it is already claimed, or if the ledger cannot be used.
 
-        In the second case the member is answered here.
+        In the second case the member is answered here, unless another bot has deferred the answer: that one gives it.
         """
         failure: CashbackError | None = None
         is_won = False
@@ -54,7 +57,10 @@ class Claims:
             except CashbackError as error:
                 failure = error
             tasks.cancel_scope.cancel()
-        if failure is not None and interaction.type is not discord.InteractionType.autocomplete:
+        is_ours_to_answer = interaction.type is not discord.InteractionType.autocomplete and not (
+            interaction.extras.get(DEFERRED_ELSEWHERE)
+        )
+        if failure is not None and is_ours_to_answer:
             await answer_interaction_error(interaction, failure)
         return is_won
 
@@ -82,6 +88,7 @@ async def _defer(interaction: discord.Interaction[Any]) -> None:
         kinds = discord.InteractionResponseType
         deferred = kinds.deferred_message_update if is_press else kinds.deferred_channel_message
         note_answered(interaction, deferred)
+        interaction.extras[DEFERRED_ELSEWHERE] = True
 
 
 def note_answered(interaction: discord.Interaction[Any], kind: discord.InteractionResponseType) -> None:

@@ -57,7 +57,7 @@ async def check_before_connecting(client: discord.Client, needs: Needs) -> None:
     if not (flags.gateway_message_content or flags.gateway_message_content_limited):
         raise StartError(INTENT_MISSING)
     try:
-        with request_limits(REQUEST_SECONDS):
+        with request_limits(client, REQUEST_SECONDS):
             await _check_servers(client, needs)
     except DISCORD_FAILURES as error:
         logger.warning("the configured servers and roles are checked later: %s", str(error) or type(error).__name__)

@@ -31,7 +31,7 @@ async def read(token: str, channel_id: int) -> list[PostedHead]:
     try:
         async with client:
             await client.login(token)
-            with request_limits(REQUEST_SECONDS):
+            with request_limits(client, REQUEST_SECONDS):
                 messages = [message async for message in client.get_partial_messageable(channel_id).history(limit=READ)]
         own = [message for message in messages if client.user is not None and message.author.id == client.user.id]
     except DISCORD_FAILURES as error:

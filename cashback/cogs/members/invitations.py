@@ -65,7 +65,7 @@ class Invitations(MemberCog):
         # Discord names no language of a typed message.
         speak(await self._database.read(preferences.language_of, ctx.author.id))
         embed = await self._enter(ctx.guild, ctx.author, code, cause=ctx.message.id)
-        await ctx.send(embed=embed, reference=ctx.message.to_reference(fail_if_not_exists=False))
+        await own_commands.answer(ctx, embed=embed, reference=ctx.message.to_reference(fail_if_not_exists=False))
 
     async def _enter(
         self, guild: discord.Guild | None, member: discord.abc.User, code: str, *, cause: object

@@ -142,13 +142,13 @@ class DmSender:
         return None
 
     async def _open(self, user_id: int) -> int:
-        with request_limits(OPEN_SECONDS):
+        with request_limits(self._client, OPEN_SECONDS):
             return (await self._client.create_dm(discord.Object(user_id))).id
 
     async def _write(self, channel_id: int, embed: discord.Embed, nonce: str, assure: Assure) -> None:
         channel = self._client.get_partial_messageable(channel_id, type=discord.ChannelType.private)
         await assure()
-        with request_limits(WRITE_SECONDS):
+        with request_limits(self._client, WRITE_SECONDS):
             await channel.send(embed=embed, nonce=nonce)
 
 

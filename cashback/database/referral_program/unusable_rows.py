@@ -44,8 +44,14 @@ _REFERRER, _EARNED, _PAID = (
     referrals.c.cashback_paid_cents,
 )
 
-is_usable: Final = and_(is_whole(_REFERRER), _REFERRER > 0, has_usable_amounts)
-"""Whether a referral has a member's id and amounts in whole cents. NULL is not a whole number."""
+_UNUSABLE: Final = select(referrals.c.id).where(has_unusable_amounts).correlate(None)
+"""The referrals with unusable amounts. They have an index of their own, which is usually empty."""
+
+is_usable: Final = and_(is_whole(_REFERRER), _REFERRER > 0, referrals.c.id.not_in(_UNUSABLE))
+"""Whether a referral has a member's id and amounts in whole cents. NULL is not a whole number.
+
+A list of the unusable rows is read once for a statement, which is faster than looking at each row's amounts.
+"""
 
 _WALLET: Final = users.c.wallet_balance_cents
 
@@ -59,9 +65,9 @@ def leave_out(connection: Connection, number: int, among: Select[int] | None) ->
     """Exclude the referrers of unusable rows from a batch; return how many.
 
     A row whose amounts are unusable is in an index of its own, whatever it would pay; one whose id alone is unusable is
-    among those that are to be paid or were overpaid.
+    among those that are to be paid or were overpaid, and their indexes begin with the ids.
     """
-    searches = (unpaid, overpaid, has_unusable_amounts)
+    searches = (and_(unpaid, _REFERRER <= 0), and_(overpaid, _REFERRER <= 0), has_unusable_amounts)
     found = union_all(*(_unusable(which, among) for which in searches)).subquery()
     cents = func.coalesce(func.sum(case((found.c.cents > 0, found.c.cents), else_=0)), 0)
     rows = select(literal(number), found.c.referrer_id, cents, literal(ExclusionReason.UNUSABLE_ROW))
