@@ -306,7 +306,7 @@ SHOWN_BY: dict[Sabotage, int] = {
     forgets_what_is_below_a_cent: 1,
     knows_no_order: 1,
     pays_what_is_still_held: 7,
-    leaves_batches_where_a_crash_left_them: 7,
+    leaves_batches_where_a_crash_left_them: 8,
     notes_no_message_as_sent: 1,
     says_that_it_sent: 1,
     sends_nothing: 1,
