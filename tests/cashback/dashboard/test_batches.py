@@ -218,7 +218,7 @@ async def test_referrer_page_shows_reasons_without_payout(site: DashboardFixture
         assert "The next batch pays all pending cashback" in text
         assert (await browser.post("/referrers/5/blacklist", reason="again"))[0] == 303
         _, text = await browser.get("/referrers/5")
-        assert f"Blacklisted by dashboard:{ADA} since" in text
+        assert f"Blacklisted by {ADA} on the dashboard since" in re.sub(r"<[^>]+>", "", text)
 
 
 def referrer_rows(text: str) -> dict[str, list[str]]:
