@@ -20,10 +20,12 @@ demo: .venv/.running
 test: .venv/.developing
 	PYTHONDONTWRITEBYTECODE= FEW_EXAMPLES=1 $(BIN)/python -m pytest -m "not proof" $(IN_ALL_CORES)
 
+ONLY ?= proof or property
 # The long proofs: random worlds, kills, the catalogue of edits, packages, the container, all examples of what is drawn,
-# and all of the ledger's tests on PostgreSQL.
+# all of the ledger's tests on PostgreSQL, and what starts a browser, bots as processes or other programs. `ONLY=ci`
+# leaves out the longest of them.
 proof: .venv/.developing
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "proof or property" $(IN_ALL_CORES)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -m "$(ONLY)" $(IN_ALL_CORES)
 
 check: .venv/.developing
 	$(BIN)/ruff check .

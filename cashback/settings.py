@@ -833,13 +833,20 @@ def _is_web_address(text: str) -> bool:
 def _one_line(files: Mapping[Path, Mapping[str, Any]], error: ValidationError) -> str:
     """Describe the first wrong key, its file, its value, and the valid values in one line."""
     first = error.errors()[0]
+    if first["type"] == "missing":
+        # The missing key may be the one that is misspelled.
+        slips = (each for each in error.errors() if each["type"] == "extra_forbidden")
+        first = next((each for each in slips if each["loc"][:-1] == first["loc"][:-1]), first)
     path, content = _origin(files, first["loc"])
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         *sections, name = map(str, first["loc"])
         model = OWN_SECTIONS.get(sections[0], ShopSettings)
-        nearest = f"{'.'.join(sections)}.{similar_names.nearest(name, model.model_fields)}"
-        return f"{path.name}: {_printable(key)} is not a setting; the nearest is {nearest}. Correct or remove it."
+        return f"{path.name}: {_unknown('.'.join(sections), name, model.model_fields)}"
+    if first["loc"] == ("webhooks",) and isinstance(first["input"], dict):
+        for name, target in first["input"].items():
+            for wrong in target.keys() - WEBHOOK_KEYS if isinstance(target, dict) else ():
+                return f"{path.name}: {_unknown(f'webhooks.{name}', wrong, WEBHOOK_KEYS)}"
     for old in _old_names(content):
         if key == f"referral_settings.{RENAMED[old]}" and RENAMED[old] not in content["referral_settings"]:
             key = f"referral_settings.{old}"
@@ -847,6 +854,11 @@ def _one_line(files: Mapping[Path, Mapping[str, Any]], error: ValidationError) -
         return f"{path.name}: {key} is missing; set it to {_meaning(first['loc'])}."
     value = json.dumps(first["input"], default=float)
     return f"{path.name}: {key} is {value[:80]}, but may be {_meaning(first['loc'])}."
+
+
+def _unknown(section: str, name: str, known: Iterable[str]) -> str:
+    nearest = f"{_printable(section)}.{similar_names.nearest(name, known)}"
+    return f"{_printable(f'{section}.{name}')} is not a setting; the nearest is {nearest}. Correct or remove it."
 
 
 def _origin(files: Mapping[Path, Mapping[str, Any]], location: tuple[int | str, ...]) -> tuple[Path, Mapping[str, Any]]:

@@ -4,6 +4,8 @@ The bot is the real one, connected to the local Discord by address alone; the le
 folder.
 """
 
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Final
@@ -54,8 +56,17 @@ async def _show_payout(path: Path, port: int) -> int:
             say(*(f"  {line}" for line in verdict_lines(verdict)))
             await _ask(community)
             await _buy_in_the_shop(community)
-            say("", "Try it yourself: `.venv/bin/cashback demo --serve` opens the same community as a chat page.")
+            say("", f"Try it yourself: `{_typed()} demo --serve` opens the same community as a chat page.")
     return 0 if verdict.balanced else 1
+
+
+def _typed() -> str:
+    """Return the program's name as it can be typed here: `make demo` calls one that is not on the path."""
+    called = Path(sys.argv[0])
+    if called.name != "cashback":
+        return "python -m cli"
+    found = shutil.which("cashback")
+    return "cashback" if found is not None and called.samefile(found) else str(called)
 
 
 async def _buy_in_the_shop(community: DemoCommunity) -> None:

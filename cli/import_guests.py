@@ -1,5 +1,6 @@
 """Guests in a file: orders without a Discord id wait with their hints, as those of a delivery do."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,6 +16,11 @@ from cashback.shops.chunks import Chunk, Excluded, Guest
 from cashback.shops.tables import BadRow
 
 NO_BUYER: Final = "no Discord id stands in it"
+_TOTALS: Final = re.compile(
+    "(grand |sub-?)?tot(al|als|ale|ali|aal|aux)|sum(me|a|mary)?|som(me|a)|(ins)?gesamt\\w*|итого|всего|合計|总计|합계",
+    re.IGNORECASE,
+)
+"""What stands in place of an order id in a row of totals: a member could claim all sales as one order."""
 
 Guests = Sequence[tuple[int, Guest]]
 """Each with its line."""
@@ -66,7 +72,7 @@ def take_guests(
         reason = (
             f"order {guest.order_id} is in the file twice; remove a row, or say --sum-lines" if key in seen else None
         )
-        if _is_a_word(key):
+        if _TOTALS.fullmatch(key.rstrip(": ")):
             reason = f"{guest.order_id!r} without a buyer looks like a row of totals, not like an order"
         if reason is not None:
             taken.bad.append(BadRow(line=line, reason=reason))
@@ -81,12 +87,6 @@ def take_guests(
     are_new = record_unmatched(connection, waiting, settings.rate_ppm, now, days=settings.unmatched_days, origin=origin)
     taken.new_cents = [one.amount_cents for one, is_new in zip(waiting, are_new, strict=True) if is_new]
     return taken
-
-
-def _is_a_word(order_id: str) -> bool:
-    """Return whether an order id is "Total", "Gesamtsumme" or the like: a member could claim all sales as an order."""
-    words = order_id.rstrip(":").split()
-    return all(word.isalpha() and (word.islower() or word.isupper() or word.istitle()) for word in words)
 
 
 def _hash_of(guest: Guest, email_key: str | None) -> str | None:

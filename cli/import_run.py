@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from cashback.database.referral_program import intakes, kept_refunds
@@ -229,5 +230,5 @@ def bad_in(tallies: Tallies) -> int:
 def _ids_in(rows: Sequence[Purchase | ReferralRow]) -> set[int]:
     """Return the ids in rows of one kind."""
     if rows and isinstance(rows[0], Purchase):
-        return {row.buyer_id for row in rows if isinstance(row, Purchase)}
+        return set(map(attrgetter("buyer_id"), rows))
     return {one for row in rows if not isinstance(row, Purchase) for one in row[:2]}

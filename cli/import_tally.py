@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 from cashback.database.referral_program.purchases import Purchase
@@ -117,11 +118,12 @@ class Tally:
 
     def look_at(self, purchases: list[Purchase]) -> None:
         """Note whose purchases these are, their sum, and the largest of them."""
-        self.cents += sum(purchase.amount_cents for purchase in purchases)
+        amount_of = attrgetter("amount_cents")
+        self.cents += sum(map(amount_of, purchases))
         if len(self.members) < MEMBERS_COUNTED:
-            self.members.update(purchase.buyer_id for purchase in purchases)
+            self.members.update(map(attrgetter("buyer_id"), purchases))
         if purchases:
-            found = heapq.nlargest(LARGEST_LISTED, purchases, key=lambda purchase: purchase.amount_cents)
+            found = heapq.nlargest(LARGEST_LISTED, purchases, key=amount_of)
             named = [(one.amount_cents, one.order_id, one.buyer_id) for one in found]
             self.largest = heapq.nlargest(LARGEST_LISTED, [*self.largest, *named], key=lambda one: one[0])
 

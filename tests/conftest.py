@@ -36,6 +36,7 @@ from pipeline.runner import Pipeline, Runner
 from stages import make_pipeline
 from tests.frozen import FrozenTime, frozen_at
 from tests.postgresql import Server, server
+from tests.proofs import IN_CI, LONG
 from verification.testbed import databases
 from verification.testbed.databases import Ground
 from verification.testbed.statement_cache import compile_once
@@ -416,27 +417,6 @@ NEVER_WAIT: Final = ("tests/verification/simulation/test_seeds", "tests/cashback
 """These keep cores busy for the longest."""
 
 
-PROOFS: Final = (
-    "tests/verification/crash/",
-    "tests/verification/fuzzing/",
-    "tests/verification/night/",
-    "tests/verification/tampering/",
-    "tests/verification/simulation/test_long_run.py",
-    "tests/verification/simulation/test_seeded_bugs.py",
-    "tests/verification/simulation/test_seeds.py::test_three_hundred_worlds",
-    "tests/deploy/test_container.py",
-    "tests/test_package.py",
-    "tests/cashback/dashboard/test_description.py",
-    "tests/cashback/database/test_rules_of_the_money.py",
-)
-"""What `make proof` runs, with all that is on PostgreSQL and the stories that are told again inside another bot.
-
-`make test` runs the rest.
-
-What Hypothesis draws runs in both: a fourth of the examples in the one, all in the other (`tests/examples.py`).
-"""
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Omit trio on PostgreSQL: its driver waits in threads, which are the same for either loop.
 
@@ -447,8 +427,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
     for item in items:
-        if item.nodeid.startswith(PROOFS) or POSTGRESQL in _parameters(item):
+        if item.nodeid.startswith((*LONG, *IN_CI)) or POSTGRESQL in _parameters(item):
             item.add_marker("proof")
+        if item.nodeid.startswith(IN_CI) and POSTGRESQL not in _parameters(item):
+            item.add_marker("ci")
         if getattr(getattr(item, "function", None), "is_hypothesis_test", False):
             item.add_marker("property")
     items.sort(key=lambda item: not item.nodeid.startswith(NEVER_WAIT))

@@ -109,7 +109,10 @@ def explained(error: Exception) -> str:
     """Return an error as a sentence for members; log it if it is unexpected."""
     if isinstance(error, (CashbackError, RefusedError)):
         return embeds.readable(str(error))
-    logger.error("an unexpected error on Discord's side of the program", exc_info=error)
+    if is_unexpected(error):
+        logger.error("an unexpected error on Discord's side of the program", exc_info=error)
+    else:
+        logger.warning("a command or a press failed at Discord: %s", error)
     return tr("Something went wrong; the bot's log has the details.")
 
 

@@ -130,7 +130,8 @@ async def answer(
     """Send a command's answer. If another bot, without a ledger, has refused the command, its refusal is replaced."""
     files = [] if open_file is None else [open_file()]
     nonce = nonce_of_answer(ctx)
-    message = await ctx.send(content, embed=embed, files=files, view=view, nonce=nonce, **options)
+    sent = options if view is None else {**options, "view": view}
+    message = await ctx.send(content, embed=embed, files=files, nonce=nonce, **sent)
     if [each.description for each in message.embeds] == [embed.description]:
         return message
     # A file can be sent once only.

@@ -20,7 +20,7 @@ ID_FIELDS: Final = frozenset(
         *("target_user_id", "buyer_id", "referred_by", "approver_id"),
     }
 )
-_PERSON: Final = re.compile(r"\b(?:discord|dashboard):(\d{1,19})\b")
+_PERSON: Final = re.compile(r"\b(?:discord:|dashboard:|Member )(\d{1,19})\b")
 _PROGRAMS: Final = {"cli": "the command line", "schedule": "the weekly schedule", "system": "the program"}
 
 Names = Mapping[int, MemberName]

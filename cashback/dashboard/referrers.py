@@ -130,12 +130,7 @@ class Referrers:
 
 
 def why_not_paid(account: MemberAccount, *, min_payout_cents: int) -> list[str]:
-    """Return the reasons why the next batch does not pay everything that a referrer earned."""
-    if account.blacklisting is not None:
-        entry = account.blacklisting
-        since = template_filters.moment(entry.blacklisted_at)
-        by = f" by {entry.blacklisted_by}" if entry.blacklisted_by else ""
-        return [f"Blacklisted{by} since {since}: {entry.reason or 'no reason given'}."]
+    """Return the reasons why the next batch does not pay everything that a referrer earned, besides a blacklisting."""
     reasons = []
     if account.absence is not None:
         reasons.append(

@@ -36,15 +36,17 @@ class SchedulePage:
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         """Show the page."""
+        now = self._database.now()
+        decided = await self._database.read(slots.latest, limit=PAST_SHOWN)
         return await page(
             request,
             "schedule.html",
-            now=self._database.now(),
+            now=now,
             state=await self._database.read(schedule.find_state),
             schedule=await self._service.schedule_overview(),
             coming=await self._coming(),
-            skipped=await self._database.read(slots.skipped_ahead, now=self._database.now()),
-            past=await self._database.read(slots.latest, limit=PAST_SHOWN),
+            skipped=await self._database.read(slots.skipped_ahead, now=now),
+            past=[each for each in decided if each.slot_at <= now],
         )
 
     async def pause(self, request: web.Request) -> web.StreamResponse:

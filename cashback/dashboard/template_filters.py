@@ -9,6 +9,7 @@ from cashback.domain.money import dollars
 from cashback.domain.reason_texts import counted_reasons, in_words
 
 BATCH_ID: Final = re.compile(r"\b(BATCH-\d{8}-\d{6}(?:-\d+)?)\b")
+MEMBER: Final = re.compile(r"\bMember (\d{1,19})\b")
 OFF: Final = "off"
 SECONDS_OF: Final = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 
@@ -72,6 +73,11 @@ def by_batch_id(value: str) -> list[str]:
     return BATCH_ID.split(value)
 
 
+def by_member(value: str) -> list[str]:
+    """Split a text around the members in it: every second part is an id."""
+    return MEMBER.split(value)
+
+
 def details(value: Mapping[str, Any]) -> str:
     """Format an audit entry's details as one line."""
     return ", ".join(f"{state(key)}: {_detail(key, each)}" for key, each in value.items() if each is not None)
@@ -95,6 +101,7 @@ FILTERS: Final[dict[str, Callable[..., str | list[str]]]] = {
     "details": details,
     "rule": rule,
     "by_batch_id": by_batch_id,
+    "by_member": by_member,
     "reason": in_words,
     "reasons": counted_reasons,
 }

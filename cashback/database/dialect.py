@@ -82,6 +82,9 @@ timeouts limit the wait for a lock, and for a frozen holder.
 APPLICATION_NAME: Final = "cashback"
 """What the server lists a connection under, unless the address or PGAPPNAME says otherwise."""
 
+NO_ENCODING: Final = "SQL_ASCII"
+"""The texts of such a PostgreSQL database are bytes to the driver."""
+
 PREPARE_THRESHOLD: Final = "prepare_threshold"
 """In an address it means that statements must not be prepared; other programs need it for poolers."""
 
@@ -189,6 +192,15 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise DatabaseUnavailableError(str(Library.POSTGRESQL.missing())) from error
+
+    # Before SQLAlchemy's own first question, of which it cannot read the answer otherwise.
+    @event.listens_for(engine, "first_connect", insert=True)
+    def require_encoding(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        if connection.info.parameter_status("server_encoding") == NO_ENCODING:
+            raise DatabaseUnavailableError(
+                f"Database {name_of(url)} has the encoding {NO_ENCODING}, which is none; create one with"
+                " `CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`."
+            )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -51,6 +51,7 @@ _ADVICE_BY_STATE: Final = {
     "42501": "does not allow this user to do that; grant the right, or name the database's owner",
     "28P01": _REFUSED,
     "3D000": _ABSENT,
+    "57014": "cancelled a statement; raise statement_timeout for this user or database, then resume",
     "57": "was stopped by its server; start the server, then resume",
 }
 """By the whole SQLSTATE, or by the class that it begins with."""

@@ -23,13 +23,21 @@ class EarningDates:
 
     def earns(self, purchased_at: datetime, referred_at: datetime | None) -> bool:
         """Return whether a purchase is late enough for its referral; one without a date counts from always."""
-        return referred_at is None or purchased_at >= referred_at - timedelta(days=self.earn_before_referral_days)
+        if referred_at is None or purchased_at >= referred_at:
+            return True
+        days_before = self.earn_before_referral_days
+        return days_before > 0 and purchased_at >= referred_at - timedelta(days=days_before)
 
     def is_over(self, purchased_at: datetime, referred_at: datetime | None) -> bool:
         """Return whether a referral earned long enough by then; one without a date earns for good."""
         if self.earns_for_days is None or referred_at is None:
             return False
         return purchased_at >= referred_at + timedelta(days=self.earns_for_days)
+
+    @property
+    def is_limited(self) -> bool:
+        """Return whether a purchase that counts may earn less than its rate."""
+        return self.earns_for_days is not None or self.monthly_cap_cents is not None
 
     def is_in_program(self, purchased_at: datetime) -> bool:
         """Return whether the program had started."""
@@ -53,4 +61,4 @@ FROM_MAIN: Final = Origin()
 def order_key(order_id: str) -> str:
     """Return an order id as it is compared within its shop: "1001", "#1001" and " 1001 " are one order."""
     stripped = order_id.strip()
-    return stripped.removeprefix("#").lstrip() or stripped
+    return (stripped[1:].lstrip() or stripped) if stripped.startswith("#") else stripped

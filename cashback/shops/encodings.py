@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 from cashback.domain.errors import CashbackError
 
 BLOCK_BYTES: Final = 1 << 20
+LONGEST_ID: Final = 19
+LONGEST_LINE_BLOCKS: Final = 16
 SAVE_AGAIN: Final = 'save it as "CSV UTF-8"'
 UTF_16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NOT_WINDOWS_1252: Final = re.compile(
@@ -25,11 +27,17 @@ SIGNATURES: Final = {
 }
 
 
+_ROUNDED: Final = re.compile(rb"(?<=[0-9]{14})000(?![0-9])")
+"""The end of an id that a spreadsheet rounded, or of one in a thousand others."""
+LINES_FOR_ONE: Final = 200
+
+
 class TextFormat(NamedTuple):
-    """How to decode a file, and its number of lines."""
+    """How to decode a file, its number of lines, and whether more than chance of its bytes look like rounded ids."""
 
     encoding: str
     line_count: int
+    may_be_rounded: bool = True
 
 
 def find_encoding(path: Path) -> TextFormat:
@@ -39,7 +47,7 @@ def find_encoding(path: Path) -> TextFormat:
         _refuse_other_files(path, first)
         encoding = _by_its_first_bytes(path, first)
         try:
-            return TextFormat(encoding, _count_lines(path, encoding))
+            return _look_through(path, encoding)
         except UnicodeDecodeError as error:
             if encoding != "utf-8-sig" or error.reason == "unexpected end of data":
                 raise CashbackError(f"{path} is not UTF-8 text, or was cut; {SAVE_AGAIN}.") from error
@@ -80,19 +88,25 @@ def _not_text(path: Path, block: bytes, lines_before: int) -> CashbackError:
     return CashbackError(f"{path} is not a text file: line {line} holds a NUL byte.")
 
 
-def _count_lines(path: Path, encoding: str) -> int:
+def _look_through(path: Path, encoding: str) -> TextFormat:
     decoder = codecs.getincrementaldecoder("utf-8" if encoding == "utf-8-sig" else encoding)()
     is_wide = encoding.startswith("utf-16")
-    lines = 0
+    lines, rounded, without_end, end = 0, 0, 0, b""
     for block in _blocks(path):
+        rounded += len(_ROUNDED.findall(end + block))
+        end = block[-LONGEST_ID:]
         if not is_wide and b"\0" in block:
             raise _not_text(path, block, lines)
         text = decoder.decode(block)
         if is_wide and "\0" in text:
             raise CashbackError(f"{path} is not a text file: it holds a NUL character near line {lines + 1}.")
         lines += block.count(b"\n")
+        # The reader of CSV takes a whole line into memory.
+        without_end = 0 if b"\n" in block or b"\r" in block else without_end + 1
+        if without_end > LONGEST_LINE_BLOCKS:
+            raise CashbackError(f"{path} is not a table: line {lines + 1} has more than {LONGEST_LINE_BLOCKS} MB.")
     decoder.decode(b"", final=True)
-    return lines
+    return TextFormat(encoding, lines, is_wide or rounded > lines // LINES_FOR_ONE)
 
 
 def _count_windows_1252(path: Path) -> int:

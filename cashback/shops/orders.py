@@ -73,6 +73,8 @@ class OrderReader:
         self._columns = Columns(table.columns)
         self._prices = prices
         self._read_moment = read_moment
+        self._rules = [rule for rule in kind.rules if rule.column in self._columns]
+        self._in_all = [(column, values) for column, values in kind.refunded_in_all.items() if column in self._columns]
         self._buyers = BuyerColumns(table.columns, kind)
         self._found = ShopOrders()
         self._refunds: dict[str, int] = {}
@@ -161,14 +163,14 @@ class OrderReader:
         return self._read_moment(" ".join(part for part in written if part))
 
     def _broken_rule(self, cells: Cells) -> Rule | None:
-        for rule in self._kind.rules:
-            if rule.column in self._columns and rule.leaves_out(self._columns.value(cells, rule.column).lower()):
+        for rule in self._rules:
+            if rule.leaves_out(self._columns.value(cells, rule.column).lower()):
                 return rule
         return None
 
     def _refunded(self, cells: Cells) -> int | None:
         """Return what was refunded so far; None for the whole order."""
-        for column, values in self._kind.refunded_in_all.items():
+        for column, values in self._in_all:
             if self._columns.value(cells, column).lower() in values:
                 return None
         written = self._columns.value(cells, self._kind.refunded)

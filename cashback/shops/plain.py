@@ -166,7 +166,8 @@ def purchases_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Pur
     if not has_dates:
         refuse_dates((column for column in table.columns if column not in used), answers, name, wanted="purchased_at")
     parse_amount = _amounts(table, answers)
-    refuse_rounded(_texts(table, ("buyer_id",)), name)
+    if table.may_be_rounded:
+        refuse_rounded(_texts(table, ("buyer_id",)), name)
 
     def parse(cells: Sequence[str]) -> Purchase | Guest:
         order_id, amount_cents = check_order_id(cells[0]), parse_amount(cells[AMOUNT].strip())
@@ -196,7 +197,8 @@ def referrals_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Ref
     refuse_weighty(others, answers, str(table.path))
     if "referred_at" not in present and otherwise is None:
         refuse_dates(others, answers, str(table.path), wanted="referred_at")
-    refuse_rounded(_texts(table, REFERRALS), str(table.path))
+    if table.may_be_rounded:
+        refuse_rounded(_texts(table, REFERRALS), str(table.path))
 
     def parse(cells: Sequence[str]) -> ReferralRow:
         moment = read_iso(cells[REFERRED_AT], now, "referred_at") if len(cells) > REFERRED_AT else None

@@ -42,6 +42,8 @@ class Table:
     rows: Callable[[], Iterator[tuple[int, Cells | BadRow]]]
     not_read: tuple[str, ...] = ()
     """What else the file holds, in words."""
+    may_be_rounded: bool = True
+    """Whether an id in it may be one that a spreadsheet rounded: the rows are read for it only then."""
 
 
 def open_table(path: Path, count_known: Callable[[list[str]], int]) -> Table:
@@ -110,7 +112,7 @@ def _open_text(path: Path, count_known: Callable[[list[str]], int]) -> Table:
     def rows() -> Iterator[tuple[int, Cells | BadRow]]:
         return _read_rows(path, text, separator, len(columns))
 
-    return Table(path=path, columns=columns, line_count=text.line_count, rows=rows)
+    return Table(path=path, columns=columns, line_count=text.line_count, rows=rows, may_be_rounded=text.may_be_rounded)
 
 
 def _names(cells: Cells) -> list[str]:

@@ -22,6 +22,7 @@ from sandbox import Member, Message
 
 FOLDER: Final = Path(__file__).parent
 WIDTH: Final = 900
+PHONE_WIDTH: Final = 390
 DASHBOARD_WIDTH: Final = 1400
 HEIGHT: Final = 1400
 WAIT_SECONDS: Final = 60
@@ -68,9 +69,16 @@ class Photographer:
 
     async def take(self, name: str, message: Message, *, by: Member | None = None, before: int = 0) -> None:
         """Take the picture of a message and of `before` earlier ones, as a member sees them."""
-        who = by or self._community.admin
+        for width, path in (
+            (PHONE_WIDTH, dashboard_pages.FOLDER / f"message-{name}.png"),
+            (WIDTH, FOLDER / f"{name}.png"),
+        ):
+            await self._show(message, by or self._community.admin, width, before)
+            await self._page.picture(path, of=".message")
+
+    async def _show(self, message: Message, who: Member, width: int, before: int) -> None:
         address = f"{self._community.sandbox.url}/chat/#member={who.id}&channel={message.channel_id}"
-        await self._page.open(address, width=WIDTH, height=HEIGHT)
+        await self._page.open(address, width=width, height=HEIGHT)
         node = f'.message[data-id="{message.id}"]'
         await self._page.until(f"document.querySelector({node!r}) !== null")
         # Only what the picture shows stays on the page.
@@ -80,18 +88,27 @@ class Photographer:
             f" all.forEach((each, place) => {{ if (place < last - {before} || place > last) each.remove(); }});"
             " document.querySelector('.start').remove(); })()"
         )
-        await self._page.picture(FOLDER / f"{name}.png", of=".message")
 
-    async def take_dashboard(self) -> str:
-        """Sign in to the dashboard by the link that the bot sends; take its first page and return its address."""
+    async def sign_in(self) -> str:
+        """Sign in to the dashboard by the link that the bot sends; return its address."""
         await self.type("!sendref-cashb dashboard", shows="direct messages")
         link = await self.wait("Your link to the dashboard")
         address = link.text.partition("<")[2].partition(">")[0]
         await self._page.open(address, width=DASHBOARD_WIDTH, height=HEIGHT, shows="#sign-in-button")
         await self._page.evaluate("document.querySelector('#sign-in-button').click()")
+        await self._page.shows("#overview")
+        return address.partition("/sign-in/")[0]
+
+    async def take_dashboard(self) -> str:
+        """Sign in to the dashboard, take its first page and return its address."""
+        address = await self.sign_in()
         await self._page.shows(".chart, svg")
         await self._page.picture(FOLDER / "dashboard.png", of="header, main", margin=0)
-        return address.partition("/sign-in/")[0]
+        return address
+
+    async def take_pages(self, address: str, pages: dict[str, str]) -> None:
+        """Take other pages of the dashboard."""
+        await dashboard_pages.take_pages(self._page, address, pages)
 
 
 def _read(text: str) -> tuple[str, dict[str, object]]:
@@ -186,6 +203,8 @@ async def _two_admins(community: DemoCommunity, photographer: Photographer) -> N
     await photographer.press(summary, "Confirm")
     waits = await photographer.wait("another admin must approve")
     await photographer.take("waiting", waits)
+    address = await photographer.sign_in()
+    await photographer.take_pages(address, {"batch-waiting": "/batches/1", "overview-waiting": "/"})
     await photographer.press(waits, "Approve", by=other)
     await photographer.take("result-of-two", await photographer.wait("Sent:** 12"))
     [batch_id] = await community.database.write(_newest_batch)
@@ -195,6 +214,22 @@ async def _two_admins(community: DemoCommunity, photographer: Photographer) -> N
     await photographer.take("reversal", asked, before=1)
     await photographer.press(asked, "Confirm")
     await photographer.take("reversed", await photographer.wait("Reversed"))
+    other_payee = community.payees[1].id
+    await photographer.type(f"!referral-blacklist <@{other_payee}> own second account", shows="is blacklisted")
+    await photographer.type("!sendref-cashb schedule skip stocktaking", shows="Skipped")
+    await photographer.type("!sendref-cashb schedule pause stocktaking", shows="is paused")
+    await photographer.take_pages(
+        address,
+        {
+            "batch-reversed": "/batches/1",
+            "referrer-reversed": f"/referrers/{community.payees[0].id}",
+            "referrer-blacklisted": f"/referrers/{other_payee}",
+            "referrers-blacklist": "/referrers?show=blacklisted",
+            "schedule-paused": "/schedule",
+            "overview-paused": "/",
+            "sign-in": "/sign-in",
+        },
+    )
 
 
 def _newest_batch(connection: Connection) -> list[str]:
@@ -220,6 +255,7 @@ async def _stopped(community: DemoCommunity, photographer: Photographer) -> None
 
 async def main() -> None:
     """Take every picture."""
+    await anyio.Path(dashboard_pages.FOLDER).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         async with open_community(Path(folder) / "pictures.db", 0) as community, browser() as page:
             photographer = Photographer(community, page)
@@ -227,7 +263,7 @@ async def main() -> None:
                 await scene(community, photographer)
             address = await photographer.take_dashboard()
             await dashboard_pages.add_rest(community)
-            await dashboard_pages.take_pages(community, page, address)
+            await photographer.take_pages(address, dashboard_pages.addresses(community))
         path, strict = Path(folder) / "two.db", {"approval_threshold_cents": 10_000, "unusual_share_percent": 15}
         async with open_community(path, 0, max_users_per_batch=12, **strict) as community, browser() as page:
             await _two_admins(community, Photographer(community, page))

@@ -1,13 +1,13 @@
-"""Takes a picture of every page of the dashboard: on a wide screen and on a phone, light and dark.
+"""Takes a picture of every page of the dashboard, on a wide screen and on a phone, light and dark.
 
 They are for looking at, not part of the documentation: `make pictures` writes them to the folder build/pictures.
 """
 
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Final
 
-import anyio
 from pydantic import SecretStr
 from sqlalchemy import Connection
 
@@ -49,7 +49,8 @@ def _wallets(connection: Connection) -> list[int]:
     return [row[0] for row in connection.exec_driver_sql(query)]
 
 
-def _addresses(community: DemoCommunity) -> dict[str, str]:
+def addresses(community: DemoCommunity) -> dict[str, str]:
+    """Return the addresses of the pages, by the names of their pictures."""
     payee = community.payees[0].id
     return {
         "overview": "/",
@@ -78,10 +79,9 @@ def _addresses(community: DemoCommunity) -> dict[str, str]:
     }
 
 
-async def take_pages(community: DemoCommunity, page: Page, address: str, folder: Path = FOLDER) -> None:
-    """Take the pictures of all pages, from their beginning to their end; the browser is signed in at the address."""
-    await anyio.Path(folder).mkdir(parents=True, exist_ok=True)
-    for name, path in _addresses(community).items():
+async def take_pages(page: Page, address: str, pages: Mapping[str, str], folder: Path = FOLDER) -> None:
+    """Take the pictures of pages, from their beginning to their end; the browser is signed in at the address."""
+    for name, path in pages.items():
         for width, scheme in product(WIDTHS, SCHEMES):
             await page.prefer(scheme)
             await page.open(address + path, width=width, height=HEIGHT, shows="main")

@@ -203,3 +203,23 @@ def test_token_that_cannot_be_one_is_one_line_and_not_shown(folder: Path, conten
     with pytest.raises(SettingsError, match="DISCORD_TOKEN is not a token") as caught:
         settings.load(environ={"DISCORD_TOKEN_FILE": str(write(folder / "token", content))})
     assert content not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "slip", "nearest"),
+    [
+        ({"shops": {"store": {"knd": "stripe"}}}, "shops.store.knd", "shops.store.kind"),
+        ({"webhooks": {"books": {"ulr": "https://example.org"}}}, "webhooks.books.ulr", "webhooks.books.url"),
+        (
+            {"webhooks": {"books": {"url": "https://example.org", "event": ["payout_credited"]}}},
+            *("webhooks.books.event", "webhooks.books.events"),
+        ),
+    ],
+)
+def test_misspelled_key_of_a_shop_or_webhook_is_named(folder: Path, content: object, slip: str, nearest: str) -> None:
+    write(folder / "config.json", content)
+    with pytest.raises(SettingsError) as caught:
+        settings.load(environ={})
+    assert str(caught.value) == (
+        f"config.json: {slip} is not a setting; the nearest is {nearest}. Correct or remove it."
+    )

@@ -55,6 +55,7 @@ def test_demo_needs_nothing_and_shows_the_whole_payout(folder: Path) -> None:
         "The shop delivers order 1001: counted.",
         "15:00 UTC: nobody presses anything",
         "Amount Credited: $0.20",
+        "Try it yourself: `python -m cli demo --serve`",
     ):
         assert fact in done.stdout, fact
     assert sorted(path.name for path in folder.iterdir()) == ["config.json"]

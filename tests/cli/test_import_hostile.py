@@ -106,6 +106,15 @@ def test_another_kind_of_file_named_csv_is_refused_by_name(cashback: Cashback, w
     assert (answer.code, what in answer.error) == (1, True), answer.error
 
 
+def test_endless_line_is_refused_before_it_is_read_into_memory(cashback: Cashback) -> None:
+    with Path("p.csv").open("wb") as file:
+        file.write(f"{HEADER}\n1,{ONE},10.00\n".encode())
+        file.writelines(b"9" * (1 << 20) for _ in range(18))
+    answer = cashback("import", "p.csv")
+    assert (answer.code, "line 3 has more than 16 MB" in answer.error) == (1, True)
+    assert rows(LEDGER, ORDERS) == []
+
+
 def test_header_with_several_byte_order_marks_is_understood(cashback: Cashback) -> None:
     Path("p.csv").write_bytes(b"\xef\xbb\xbf" * 2 + f"{HEADER}\n1,{ONE},10.00\n".encode())
     assert cashback("import", "p.csv").code == 0

@@ -179,3 +179,13 @@ def test_ledger_of_an_older_bot_that_was_killed_on_this_machine_is_upgraded_at_o
     with raw(path) as connection:
         connection.execute("INSERT INTO cashback_leases VALUES ('paying', ?, 1, 0, 3600000)", [holder])
     assert cashback("migrate").code == 0
+
+
+def test_ledger_of_an_older_bot_that_ended_elsewhere_is_upgraded_when_its_lease_has_run_out(
+    cashback: Cashback, folder: Path
+) -> None:
+    path = make(folder / "cashback.db", "0014")
+    with raw(path) as connection:
+        connection.execute("INSERT INTO cashback_leases VALUES ('paying', 'a container that is gone', 1, 0, 200)")
+    assert cashback("migrate").code == 0
+    assert rows(path, "SELECT version_num FROM cashback_alembic_version") == [(NEWEST,)]

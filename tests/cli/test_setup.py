@@ -269,6 +269,42 @@ def test_interrupted_setup_goes_on_with_what_it_had(folder: Path, monkeypatch: p
         assert list(folder.glob(".*.partial")) == []
 
 
+QUESTIONS: Final = (
+    *("Keep it?", "Number or name", "Give it to Ada?", "Number or name", "Currency", "Cashback in percent"),
+    *("Holding period", "Minimum payout", "Weekday", "Time of day", "Post the first commands"),
+)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+def test_interrupt_at_each_question_leaves_whole_files_and_nothing_twice(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with discord_server() as served:
+        served.call(served.sandbox.invite_bot, INVITED_WITH.value)
+        use(served, folder, monkeypatch)
+        (folder / ".env").write_text(f"DISCORD_TOKEN={served.sandbox.token}\n")
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "TERM": "dumb"}
+        command = [sys.executable, "-m", "cli", "setup", "--no-service", "--timezone", "UTC"]
+        for place, last in enumerate(QUESTIONS):
+            terminal = Terminal(command, folder, environment)
+            for question in QUESTIONS[:place]:
+                # A role that an earlier run gave is not offered again.
+                if question != "Give it to Ada?" or place == QUESTIONS.index(question) + 1:
+                    terminal.answer(question)
+            terminal.read_until(last)
+            terminal.interrupt()
+            assert terminal.finish() == 130, terminal.shown
+            assert "Traceback" not in terminal.shown
+            assert list(folder.glob(".*.partial")) == []
+            assert (folder / "config.local.json").exists() == (last == QUESTIONS[-1])
+        assert local()["guild_ids"] == [str(served.sandbox.guild_id)]
+        names = [each.name for each in served.sandbox.state.roles.values()]
+        assert names.count("Cashback Admin") == 1
+        assert [each.name for each in served.sandbox.state.guild_channels()].count("cashback-audit") == 1
+        assert served.texts_in("cashback-audit") == []
+
+
 def test_missing_token_names_its_option(cashback: Cashback, at_discord: Discord) -> None:
     assert "The bot's token is missing; give --token-file FILE." in refused(cashback("setup", "--yes"))
 

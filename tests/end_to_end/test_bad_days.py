@@ -23,6 +23,18 @@ def discord_clock() -> ManualClock:
     return ManualClock()
 
 
+async def test_slash_command_that_discord_gave_up_on_is_one_line_in_the_log(
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bot that was frozen for three seconds answers too late; that is no mistake in the program."""
+    town.sandbox.faults.fail("POST", "/interactions/[0-9]+/.+/callback", status=404, code=UNKNOWN_INTERACTION, times=9)
+    async with town.bot():
+        await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb status")
+        await until(lambda: "failed at Discord" in caplog.text)
+    assert str(UNKNOWN_INTERACTION) in caplog.text
+    assert not [each for each in caplog.records if each.exc_info]
+
+
 async def test_a_batch_outlives_the_token_of_the_slash_command_that_began_it(
     town: DiscordFixture, discord_clock: ManualClock
 ) -> None:

@@ -42,14 +42,21 @@ def _purchases(path: Path, *, mixed: bool) -> list[Bought]:
     return bought
 
 
-def import_file(path: Path, *, mixed: bool) -> dict[str, Spent]:
-    """Write the purchases into a file, then import it."""
+def _write_file(path: Path, *, mixed: bool) -> Path:
+    """Write the purchases into a file; their list is gone before the import, whose memory is measured."""
     file = path.with_suffix(".csv")
-    bought = _purchases(path, mixed=mixed)
     with file.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(("order_id", "buyer_id", "amount"))
-        writer.writerows((order, buyer, f"{cents // 100}.{cents % 100:02}") for order, buyer, cents in bought)
+        writer.writerows(
+            (order, buyer, f"{cents // 100}.{cents % 100:02}") for order, buyer, cents in _purchases(path, mixed=mixed)
+        )
+    return file
+
+
+def import_file(path: Path, *, mixed: bool) -> dict[str, Spent]:
+    """Write the purchases into a file, then import it."""
+    file = _write_file(path, mixed=mixed)
     said = io.StringIO()
     # As the command does at its start.
     gc.set_threshold(app.COLLECT_AFTER)

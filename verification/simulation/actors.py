@@ -26,6 +26,7 @@ RECENT_ORDERS: Final = 100
 EDITED_CENTS: Final = 777
 FOUNDING_RATE_PPM: Final = 100_000
 THINKING_SECONDS: Final = (0.0, 1.0, 20.0, 118.0, 119.99, 121.0, 300.0)
+REVERSING_SECONDS: Final = (0.0, 0.0, 1.0, 20.0, 119.99, 300.0)
 CLOCK_STEPS: Final = (-3_600.0, -60.0, -1.0, 1.0, 90.0, 3_600.0, 90_000.0)
 
 
@@ -278,10 +279,11 @@ class Actors:
         if not batches:
             return
         number, issuer = self._chance.choice(paid or list(batches)), self._world.admin(FIRST_ADMIN)
-        referrer = self._chance.choice((None, self._chance.choice(self._referrers)))
-        if paid and self._chance.random() < 0.5:  # noqa: PLR2004 -- one in two
+        payees = sorted(person for person, one in batches[number].payouts.items() if one.paid)
+        referrer = self._chance.choice((None, self._chance.choice(payees or self._referrers)))
+        if payees and self._chance.random() < 0.5:  # noqa: PLR2004 -- one in two
             # What is reversed must not come back by a decline.
-            await self._wallets.ask_for_all(self._chance.choice(sorted(batches[number].payouts)))
+            await self._wallets.ask_for_all(referrer or self._chance.choice(payees))
 
         async def propose(life: Process) -> Reversal:
             return await life.service.propose_reversal(issuer, number, reason="paid by mistake", referrer_id=referrer)
@@ -289,7 +291,7 @@ class Actors:
         reversal = await self._world.ask(f"{issuer} takes back batch {number}, {referrer or 'all of it'}", propose)
         if reversal is None:
             return
-        await anyio.sleep(self._chance.choice(THINKING_SECONDS))
+        await anyio.sleep(self._chance.choice(REVERSING_SECONDS))
         async with anyio.create_task_group() as clicks:
             for admin in self._chance.choice(((0,), (0, 0), (0, 1), (0, 1, 1))):
                 clicks.start_soon(self._decide_reversal, self._world.admin(FIRST_ADMIN + admin), reversal)

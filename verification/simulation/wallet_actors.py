@@ -51,8 +51,10 @@ class WalletActors:
                 tasks.start_soon(self._ask, member, cents)
 
     async def ask_for_all(self, member: int) -> None:
-        """Ask for everything in a member's wallet."""
-        await self._ask(member, self._world.model.balances.get(member, 0))
+        """Ask for everything in a member's wallet, or for as much of it as one request may be."""
+        cents = self._world.model.balances.get(member, 0)
+        most = self._world.settings.withdrawals.maximum_cents
+        await self._ask(member, cents if most is None else min(cents, most))
 
     async def _ask(self, member: int, cents: int) -> None:
         async def request(life: Process) -> Withdrawal:

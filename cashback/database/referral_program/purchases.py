@@ -144,22 +144,24 @@ def record_purchases(
     member is settled by the `actor`.
     """
     holding = timedelta(days=holding_days)
+    intake_number = origin.intake_number
     keys = [order_key(purchase.order_id) for purchase in purchases]
     known = known_orders(connection, keys, origin.source)
     accruals = _accruals(connection, {purchase.buyer_id for purchase in purchases})
     waited = _unmatched_rates(connection, keys, origin.source)
     caps = MonthlyCaps(connection, dates.monthly_cap_cents)
+    is_limited = dates.is_limited
     answers: list[RecordedPurchase] = []
     rows = []
     for key, (_, buyer_id, amount_cents, told_at) in zip(keys, purchases, strict=True):
-        fact = (buyer_id, amount_cents)
         before = known.get(key)
         if before is not None:
+            fact = (buyer_id, amount_cents)
             if before[:2] != fact and _is_corrected_to(connection, origin.source, key, fact):
                 before = (*fact, before[2])
             answers.append(_answer_known(before, fact, origin))
             continue
-        known[key] = (*fact, origin.intake_number)
+        known[key] = (buyer_id, amount_cents, intake_number)
         accrual = accruals.get(buyer_id)
         purchased_at = told_at or _just_now(accrual, now)
         payable_at = None
@@ -171,7 +173,9 @@ def record_purchases(
             earned_at_ppm = 0
         if accrual is not None and accrual.counts(purchased_at, dates):
             referral_id = accrual.referral_id
-            earned_at_ppm = accrual.limited(earned_at_ppm, purchased_at, amount_cents, dates, caps)
+            earned_at_ppm = (
+                accrual.limited(earned_at_ppm, purchased_at, amount_cents, dates, caps) if is_limited else earned_at_ppm
+            )
             accrual.spend_cents += amount_cents
             if earned_at_ppm:
                 earned = accrual.earn(amount_cents * earned_at_ppm)
@@ -192,7 +196,7 @@ def record_purchases(
                 now,
                 payable_at if earned_at_ppm else None,
                 origin.source,
-                origin.intake_number,
+                intake_number,
                 origin.correction_number,
             )
         )

@@ -66,7 +66,7 @@ def _invoice(invoice: Fields, counts: Counts, *, is_test: bool) -> ShopEvent:
     paid = _amount(invoice, "amount_paid")
     if counts is Counts.SUBTOTAL:
         taxes = [*invoice.items("total_taxes"), *invoice.items("total_tax_amounts")]
-        tax = sum(tax.minor_units("amount") for tax in taxes) if taxes else int(invoice.text("tax") or 0)
+        tax = sum(tax.minor_units("amount") for tax in taxes) if taxes else _optional(invoice, "tax")
         paid = max(0, paid - _in_minor_units(tax, invoice.currency("currency")))
     payments = [payment.at("payment") for payment in invoice.items("payments", "data")]
     named = [payment.value("payment_intent") for payment in payments]
@@ -128,6 +128,10 @@ def _amount(thing: Fields, name: str, *apart: tuple[str, str]) -> int:
     """Return an amount without some of its parts."""
     parts = sum(thing.minor_units(*path) for path in apart if thing.value(*path) is not None)
     return _in_minor_units(max(0, thing.minor_units(name) - parts), thing.currency("currency"))
+
+
+def _optional(thing: Fields, name: str) -> int:
+    return thing.minor_units(name) if thing.value(name) is not None else 0
 
 
 def _in_minor_units(amount: int, currency: str) -> int:

@@ -9,10 +9,14 @@ import pytest
 from cashback.database.payouts import reversals
 from cashback.database.queries import member_names
 from cashback.domain.model import BatchLimits
-from tests.cashback.dashboard.conftest import DashboardFixture
+from cashback.services import CLI, Actor, AdminService, Source
+from tests.cashback.dashboard.conftest import ADA, ADMIN_ROLE, DashboardFixture, dashboard_settings
 from tests.conftest import raw
 
 pytestmark = pytest.mark.anyio
+
+BEA = 100_000_000_000_000_009
+DASHBOARD_ADA = Actor(source=Source.DASHBOARD, user_id=ADA, role_ids=frozenset({ADMIN_ROLE}))
 
 
 @pytest.mark.parametrize("path", ["/", "/schedule"])
@@ -145,3 +149,53 @@ async def test_described_words_of_the_intake_are_code_without_backticks(site: Da
 async def test_search_keeps_what_was_typed(site: DashboardFixture) -> None:
     async with site.signed_in() as browser:
         assert 'value="no&#34;body"' in (await browser.get("/search?q=no%22body"))[1]
+
+
+async def test_member_page_names_who_blacklisted_and_when(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 100)
+    await site.ledger.database.write(member_names.keep, ADA, "ada", now=site.ledger.clock())
+    async with site.signed_in() as browser:
+        assert (await browser.post("/referrers/5/blacklist", reason="own account"))[0] == 303
+        _, text = await browser.get("/referrers/5")
+        why = text.partition("Why is it not paid?")[2].partition("</section>")[0]
+        assert ">@ada</a>" in why
+        assert "<time " in why
+        assert ": own account." in why
+        assert "dashboard:" not in why
+
+
+async def test_plan_names_flagged_members_and_reasons_in_words(site: DashboardFixture) -> None:
+    await site.ledger.earn_all([(5, 900), (6, 5), *((each, 10) for each in range(11, 20))])
+    await site.ledger.database.write(member_names.keep, 5, "bob", now=site.ledger.clock())
+    strict = dashboard_settings(site.ledger.path, max_users_per_batch=10, unusual_share_percent=50)
+    await AdminService(site.ledger.database, strict, lambda _number: 0).propose(CLI)
+    async with site.signed_in() as browser:
+        _, text = await browser.get("/batches/1")
+        plan = text.partition("Plan</h2>")[2].partition("</section>")[0]
+        assert re.search(r"Flagged: <a [^>]+>@bob</a> takes 90% of it", plan)
+        assert "Excluded, over the limit of members in a batch: 1 member, $0.05" in plan
+
+
+async def test_first_of_two_admins_is_not_offered_the_second_approval(site: DashboardFixture) -> None:
+    await site.ledger.earn(5, 900)
+    strict = dashboard_settings(site.ledger.path, approval_threshold_cents=1)
+    service = AdminService(site.ledger.database, strict, lambda _number: 0)
+    await service.propose(DASHBOARD_ADA)
+    async with site.signed_in() as browser:
+        assert "Confirm: pay $9.00" in (await browser.get("/batches/1"))[1]
+        await service.approve(DASHBOARD_ADA, 1)
+        _, text = await browser.get("/batches/1")
+        assert "/confirm" not in text
+        assert "Another admin approves it" in text
+    site.guild.roles[BEA] = site.guild.roles[ADA]
+    async with site.signed_in(BEA) as browser:
+        assert "Approve: pay $9.00" in (await browser.get("/batches/1"))[1]
+
+
+async def test_skipped_slot_ahead_is_not_among_the_past_ones(site: DashboardFixture) -> None:
+    await site.service.skip_next(CLI)
+    async with site.signed_in() as browser:
+        _, text = await browser.get("/schedule")
+        coming, _, past = text.partition("Past slots")
+        assert "Undo" in coming
+        assert "There are no past slots yet" in past

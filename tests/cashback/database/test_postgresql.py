@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import psycopg
 import pytest
 from sqlalchemy import Connection, exc, make_url, select, text, update
 from sqlalchemy.engine import URL
@@ -148,6 +149,24 @@ async def test_missing_server_is_named_without_its_password() -> None:
 async def test_missing_database_is_named(address: URL) -> None:
     with pytest.raises(DatabaseUnavailableError, match="create it first"):
         await Database(address.set(database="no_such_database")).connect()
+
+
+async def test_database_without_an_encoding_is_refused_with_the_remedy(postgresql: Server) -> None:
+    with psycopg.connect(postgresql.address, autocommit=True) as server:
+        server.execute("CREATE DATABASE bytes_only ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+        try:
+            with pytest.raises(DatabaseUnavailableError, match="SQL_ASCII, which is none; create one with"):
+                await Database(make_url(postgresql.address).set(database="bytes_only")).connect()
+        finally:
+            server.execute("DROP DATABASE bytes_only WITH (FORCE)")
+
+
+async def test_statement_that_the_server_cancels_names_the_setting(address: URL) -> None:
+    with raw(address) as server:
+        server.execute(f"ALTER DATABASE {address.database} SET statement_timeout = '100ms'")
+    with pytest.raises(DatabaseUnavailableError, match="raise statement_timeout"):
+        async with Database(address) as database:
+            await database.read(lambda connection: connection.execute(text("SELECT pg_sleep(20)")).scalar())
 
 
 def test_backup_on_server_names_the_alternative(address: URL, tmp_path: Path) -> None:

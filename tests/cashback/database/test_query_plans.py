@@ -15,7 +15,7 @@ from cashback.database import Database
 from cashback.database.integrity import reconciliation
 from cashback.database.payouts import absences, batches, crediting, outbox, proposals, runs
 from cashback.database.queries import browsing, members
-from cashback.database.referral_program import pending, purchases, referrals, refunds
+from cashback.database.referral_program import pending, purchases, referrals, refunds, unusable_rows
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
 from cashback.domain.model import Absence, BatchLimits, ChunkDiscovered
@@ -82,11 +82,28 @@ small_tables = pytest.mark.parametrize("large", ["new", "adopted"], indirect=Tru
 """With statistics, SQLite rightly reads a table of few rows from end to end."""
 
 
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder for the ledgers that are filled once."""
+    return tmp_path_factory.mktemp("large")
+
+
 @pytest.fixture(params=FORMS)
-async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path) -> AsyncIterator[LedgerFixture]:
-    """Open a ledger with some thousand referrals, most of them paid, with a batch that runs."""
-    path = tmp_path / "cashback.db"
-    if request.param == "new":
+async def large(
+    request: pytest.FixtureRequest, tmp_path: Path, templates: Path, new_ledger: Path
+) -> AsyncIterator[LedgerFixture]:
+    """Open a copy of a ledger with some thousand referrals, most of them paid, with a batch that runs."""
+    template, path = templates / f"{request.param}.db", tmp_path / "cashback.db"
+    if not template.exists():
+        await fill(template, request.param, new_ledger)
+    copyfile(template, path)
+    async with Database(path, clock=Clock()) as database:
+        yield LedgerFixture(database, Clock())
+
+
+async def fill(path: Path, form: str, new_ledger: Path) -> None:
+    """Make such a ledger."""
+    if form == "new":
         copyfile(new_ledger, path)
     else:
         apex_core.create(path)
@@ -95,12 +112,11 @@ async def large(request: pytest.FixtureRequest, tmp_path: Path, new_ledger: Path
         await till.earn_all((1000 + number % 500, 5) for number in range(2000))
         await till.pay()
         await till.earn_all((1000 + number, 7) for number in range(200))
-        if request.param == "analyzed":
+        if form == "analyzed":
             with raw(path) as connection:
                 connection.execute("ANALYZE")
         number = await till.approved()
         await database.write(runs.start, number, now=FRIDAY)
-        yield till
 
 
 async def test_crediting_a_chunk_searches_its_own_rows_only(large: LedgerFixture) -> None:
@@ -148,6 +164,13 @@ async def test_page_of_pending_referrers_is_read_from_its_index(large: LedgerFix
 async def test_proposing_reads_what_is_pending_from_its_index(large: LedgerFixture) -> None:
     plans = await large.database.write(explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None)
     assert full_scans(plans) == [], plans
+
+
+async def test_usable_referrals_are_not_read_in_search_of_unusable_ones(large: LedgerFixture) -> None:
+    number = (await large.propose()).batch_number
+    plans = await large.database.write(explained, unusable_rows.leave_out, number, None)
+    steps = [step for plan in plans.values() for step in plan if "INDEX cashback_referrals_pending" in step]
+    assert steps == ["SEARCH referrals USING INDEX cashback_referrals_pending (referrer_user_id<?)"]
 
 
 async def test_a_batch_is_verified_by_its_own_rows(large: LedgerFixture) -> None:

@@ -16,6 +16,7 @@ from cashback.domain.errors import NothingPendingError
 from cashback.domain.model import BatchStatus, ExclusionReason
 from tests.cashback.database import apex_core
 from tests.conftest import Clock, LedgerFixture, raw
+from tests.examples import first_of
 
 pytestmark = pytest.mark.anyio
 
@@ -109,7 +110,7 @@ async def test_referrer_of_an_unusable_row_is_excluded(till: LedgerFixture, chan
 
 
 @pytest.mark.parametrize("change", [*IN_A_FILE.values(), *ON_BOTH.values()], ids=[*IN_A_FILE, *ON_BOTH])
-@pytest.mark.parametrize("adopted_first", [False, True])
+@pytest.mark.parametrize("adopted_first", first_of([True, False]))
 async def test_unusable_row_of_an_adopted_file_is_excluded(
     tmp_path: Path, clock: Clock, change: str, *, adopted_first: bool
 ) -> None:

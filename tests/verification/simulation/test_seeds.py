@@ -11,11 +11,11 @@ from verification.simulation.campaign import run_seeds
 from verification.simulation.environment import Environment
 from verification.simulation.seeds import run_seed
 
-SEEDS = 300
+SEEDS = 150
 
 
 @pytest.mark.timeout(600)
-def test_three_hundred_worlds_keep_every_promise() -> None:
+def test_random_worlds_keep_every_promise() -> None:
     """A seed that stands in `violations` is repeated by `python -m verification.simulation --seed …`."""
     tally = run_seeds(1, SEEDS, workers=os.cpu_count() or 1)
     assert tally.violations == []

@@ -57,6 +57,7 @@ def test_paid_order(kind: str, counts: Counts) -> None:
         at=START,
         email=None if kind == "paddle" else "buyer@example.com",
         number={"shopify": "#1001", "woocommerce": "1001"}.get(kind),
+        file_id={"shopify": "#1001"}.get(kind),
     )
 
 
@@ -392,6 +393,14 @@ def test_any_value_in_any_place_is_read_or_refused(kind: str, data: st.DataObjec
             assert found.buyer_id is None or 10**16 <= found.buyer_id < 2**63
     except UnreadableError:
         pass
+
+
+@pytest.mark.parametrize("tax", ["abc", "1.5", "9" * 5_000, -1, [], True])
+def test_stripe_invoice_with_a_tax_that_is_no_amount_is_unreadable(tax: object) -> None:
+    invoice = {"id": "in_1", "amount_paid": 1_000, "currency": "usd", "created": 1_770_112_800, "tax": tax}
+    event = {"id": "evt_1", "type": "invoice.paid", "livemode": True, "data": {"object": invoice}}
+    with pytest.raises(UnreadableError):
+        read_json("stripe", event)
 
 
 @pytest.mark.parametrize(
