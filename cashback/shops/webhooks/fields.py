@@ -104,7 +104,13 @@ class Fields:
         return _checked(int(found), path)
 
     def decimal(self, *path: str, currency: str) -> int:
-        """Return an amount with decimals, in minor units; a minus is ignored. Raises UnreadableError."""
+        """Return an amount with decimals, in minor units. Raises UnreadableError, of an amount below zero too."""
+        if str(self.value(*path)).strip().startswith("-"):
+            raise UnreadableError(f"{'.'.join(path)} is below zero.")
+        return self.size(*path, currency=currency)
+
+    def size(self, *path: str, currency: str) -> int:
+        """Return an amount that the shop writes with a minus or without: a refund, say. Raises UnreadableError."""
         found = self.value(*path)
         text = f"{found:f}" if isinstance(found, Decimal) else self.text(*path)
         if text is None or not _DECIMAL.fullmatch(text):

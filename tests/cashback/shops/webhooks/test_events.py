@@ -1,6 +1,7 @@
 """What deliveries mean: the order, the cents that count, the currency, the buyer, and whether it is a test."""
 
 import json
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -393,6 +394,19 @@ def test_any_value_in_any_place_is_read_or_refused(kind: str, data: st.DataObjec
             assert found.buyer_id is None or 10**16 <= found.buyer_id < 2**63
     except UnreadableError:
         pass
+
+
+AMOUNTS = re.compile(rb"((?<![0-9.-])|%22)((?:119|100)(?:\.00?|00)?(?![0-9.]))")
+
+
+@pytest.mark.parametrize("kind", SANDBOX_KINDS)
+def test_order_below_zero_is_unreadable(kind: str) -> None:
+    sender = sender_of(kind, SECRET, "")
+    request = sender.paid(ORDER, NOW)
+    below, count = AMOUNTS.subn(rb"\1-\2", request.body)
+    assert count
+    with pytest.raises(UnreadableError):
+        read(kind, sender.request(below, NOW, "d1"))
 
 
 @pytest.mark.parametrize("tax", ["abc", "1.5", "9" * 5_000, -1, [], True])
