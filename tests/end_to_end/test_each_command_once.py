@@ -28,6 +28,7 @@ from cashback.cogs.buttons.member_pages import MemberPageButton, Page, PageButto
 from cashback.cogs.buttons.presses import ClaimedButton
 from cashback.cogs.buttons.reversals import ReversalAction, ReversalButton
 from cashback.cogs.buttons.skip_slot import SkipSlotButton, UnskipSlotButton
+from cashback.cogs.buttons.undo import ResumeScheduleButton, UnblacklistButton
 from cashback.cogs.buttons.withdrawals import WithdrawalAction, WithdrawalButton
 from cashback.database import Database
 from cashback.database.claims import claim
@@ -422,6 +423,19 @@ async def unskip_slot(scene: Scene) -> UnskipSlotButton:
     return UnskipSlotButton(await scene.service.skip_next(scene.ada))
 
 
+async def resume_schedule(scene: Scene) -> ResumeScheduleButton:
+    """Make the button that ends a pause."""
+    await scene.service.pause_schedule(scene.ada)
+    return ResumeScheduleButton()
+
+
+async def unblacklist(scene: Scene) -> UnblacklistButton:
+    """Make the button that removes a member from the blacklist."""
+    person = await scene.referrer()
+    await scene.service.blacklist(scene.ada, person.id)
+    return UnblacklistButton(person.id)
+
+
 async def reversal(scene: Scene) -> ReversalButton:
     """Make the button that cancels a reversal."""
     options = await scene.payout()
@@ -463,6 +477,8 @@ PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] =
     DecisionButton: (decision, ["batch_cancelled"]),
     SkipSlotButton: (skip_slot, ["slot_skipped"]),
     UnskipSlotButton: (unskip_slot, ["slot_unskipped"]),
+    ResumeScheduleButton: (resume_schedule, ["schedule_resumed"]),
+    UnblacklistButton: (unblacklist, ["unblacklisted"]),
     ReversalButton: (reversal, ["reversal_cancelled"]),
     WithdrawalButton: (withdrawal, ["withdrawal_first_approved"]),
     # These last: their answer is all that they do, while the others edit their message afterwards.

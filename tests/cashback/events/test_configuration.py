@@ -42,14 +42,19 @@ def test_secret_is_in_the_environment_or_in_a_file(tmp_path: Path) -> None:
         {"shop": {"url": URL, "events": ["payout"]}},
         {"shop": {"url": URL, "events": [[]]}},
         {"shop": {"url": URL, "private": "yes"}},
-        {"shop": {"url": URL, "secret": SECRET}},
-        {"shop": {"url": URL, "secrets": [SECRET]}},
         {f"shop{n}": {"url": URL} for n in range(11)},
     ],
 )
 def test_wrong_webhooks_are_refused_in_one_line(tmp_path: Path, webhooks: object) -> None:
     with pytest.raises(SettingsError, match=r"^config.json: webhooks.* but may be [^\n]*$"):
         load_from(tmp_path, webhooks)
+
+
+@pytest.mark.parametrize("key", ["secret", "secrets", "urls"])
+def test_key_of_a_webhook_that_does_not_exist_is_named(tmp_path: Path, key: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^config.json: webhooks.shop.{key} is not a setting; [^\n]*$") as refused:
+        load_from(tmp_path, {"shop": {"url": URL, key: SECRET}})
+    assert SECRET not in str(refused.value)
 
 
 @pytest.mark.parametrize("secret", ["short", "whsec_!!!", "whsec_c2hvcnQ=", f"{SECRET} {SECRET} {SECRET}"])

@@ -13,8 +13,8 @@ from cashback.domain.model import BatchStatus, ReversalStatus
 from cashback.services import CLI, AdminService
 from cashback.services.terms import terms_line
 from cashback.settings import ReferralSettings
-from tests.cashback.database.test_recorded_effects import entries, service_of
 from tests.cashback.services.test_admin_service import ADMIN, MEMBER, OTHER_ADMIN, refusals
+from tests.cashback.services.test_recorded_effects import entries, service_of
 from tests.conftest import FRIDAY, Clock, LedgerFixture
 from verification.testbed import databases
 

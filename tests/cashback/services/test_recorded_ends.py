@@ -10,7 +10,7 @@ from cashback.database.payouts import lapsing, retries, reversals, runs
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchLimits, ReversalStatus
-from tests.cashback.database.test_recorded_effects import entries, moments
+from tests.cashback.services.test_recorded_effects import entries, moments
 from tests.conftest import FRIDAY, Clock, LedgerFixture
 from verification.testbed import databases
 
