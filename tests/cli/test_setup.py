@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -396,8 +396,12 @@ class Terminal:
         os.write(self._master, f"{typed}\n".encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
+        """Press Ctrl-C; again if the first came just before the program began to read, which nothing then interrupts."""
+        for _ in range(SECONDS // 10):
+            self.process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
+                return
 
     def finish(self) -> int:
         """Read to the end; return the exit code."""
