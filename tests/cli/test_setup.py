@@ -396,7 +396,7 @@ class Terminal:
         os.write(self._master, f"{typed}\n".encode())
 
     def interrupt(self) -> None:
-        """Press Ctrl-C; again if the first came just before the program began to read, which nothing then interrupts."""
+        """Press Ctrl-C; again if the first came just before the program began to read, which it then goes on with."""
         for _ in range(SECONDS // 10):
             self.process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
