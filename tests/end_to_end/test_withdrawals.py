@@ -8,6 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from cashback.background import backoff
 from cashback.cogs.posts import withdrawal_notes
 from cashback.database import events
 from cashback.domain.events import Event
@@ -88,6 +89,26 @@ async def test_request_is_paid_with_a_reference_and_each_step_is_a_message(town:
     assert town.till.balance(bob.id) == 300
     assert town.audit_actions()[-2:] == ["withdrawal_requested", "withdrawal_paid"]
     assert SECRET not in str(town.till.rows("SELECT * FROM cashback_audit_log"))
+
+
+async def test_outage_of_direct_messages_keeps_no_step_from_the_member(
+    town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "FIRST_RETRY_SECONDS", 0.05)
+    service = AdminService(town.till.database, town.settings, lambda _: 0)
+    async with town.bot():
+        bob = await earner(town, "Bob", 500)
+        town.sandbox.faults.fail("POST", "/channels/[0-9]+/messages$", status=503, times=4)
+        asked = await service.request_withdrawal(bob.id, 200, "gift-card", None)
+        await note_to(town, bob, "Withdrawal Requested")
+        town.sandbox.faults.fail("POST", "/channels/[0-9]+/messages$", status=503, times=4)
+        await service.decline_withdrawal(CLI, asked.number, reason="no such account")
+        await note_to(town, bob, "$2.00 is back in your wallet")
+        await until(lambda: not town.till.rows("SELECT 1 FROM cashback_withdrawals WHERE told_status <> status"))
+    notes = [
+        each for each in town.sandbox.direct_messages(bob.id) if "gift-card" in each.text or "back in" in each.text
+    ]
+    assert len(notes) == 2
 
 
 async def test_declined_request_returns_to_the_wallet_with_the_reason(town: DiscordFixture) -> None:

@@ -17,7 +17,7 @@ from cashback.database.payouts import outbox
 from cashback.database.referral_program import preferences
 from cashback.domain.errors import CashbackError
 from cashback.domain.languages import speaking
-from cashback.domain.model import DeliveryStatus
+from cashback.domain.model import Delivery, DeliveryStatus
 
 NOTES_KEPT: Final = 100
 """At most so many notes wait. If there are more, the oldest is dropped: a note is a courtesy."""
@@ -62,14 +62,15 @@ class NoteSender:
         while True:
             while self._notes:
                 note = self._notes.popleft()
-                await self._rate_limiter.acquire()
                 try:
-                    await self._send(note)
+                    await self.send(note)
                 except CashbackError as error:
                     logger.info("a note to %d was not sent: %s", note.user_id, error)
             await self._enqueued.wait(IDLE_SECONDS)
 
-    async def _send(self, note: Note) -> None:
+    async def send(self, note: Note) -> Delivery:
+        """Send a note when its turn comes; return the outcome. Raises CashbackError if the ledger is unavailable."""
+        await self._rate_limiter.acquire()
         language = await self._database.read(preferences.language_of, note.user_id)
         delivery = await self._messenger.deliver(
             note.user_id,
@@ -81,3 +82,4 @@ class NoteSender:
             self._rate_limiter.pause(BACK_OFF_SECONDS)
         if delivery.status is not DeliveryStatus.SENT:
             logger.info("a note to %d was not delivered: %s", note.user_id, delivery.reason)
+        return delivery

@@ -6,11 +6,14 @@ from typing import Final
 
 import anyio
 
-from cashback.cogs.posts.note_sender import NoteSender
+from cashback.background.backoff import Backoff
+from cashback.cogs.posts.note_sender import Note, NoteSender
 from cashback.cogs.texts import wallet_embeds
 from cashback.database import Database
 from cashback.database.wallets import withdrawals
 from cashback.domain.errors import CashbackError
+from cashback.domain.model import DeliveryStatus
+from cashback.domain.withdrawals import Withdrawal
 from cashback.services import AdminService
 
 POLL_SECONDS: Final = 1.0
@@ -26,6 +29,7 @@ class WithdrawalNotes:
         self._database = database
         self._service = service
         self._note_sender = note_sender
+        self._pauses: dict[int, Backoff] = {}
 
     async def run(self) -> None:
         """Send notes until cancelled. An unavailable ledger is logged and tried again."""
@@ -37,10 +41,20 @@ class WithdrawalNotes:
             await anyio.sleep(POLL_SECONDS)
 
     async def send_due(self) -> None:
-        """Send payouts on, queue a note for each status that a member was not informed of, and erase what is due."""
+        """Send payouts on, erase what is due, and send a note for each status that a member was not informed of."""
         await self._service.send_new_payouts()
-        for each in await self._database.read(withdrawals.untold, limit=AT_ONCE):
-            await self._database.write(withdrawals.mark_told, each.number, each.status)
-            cause = f"withdrawal {each.version} {each.number} {each.status}"
-            self._note_sender.enqueue(each.user_id, partial(wallet_embeds.note, each), cause=cause)
         await self._service.erase_destinations()
+        for each in await self._database.read(withdrawals.untold, limit=AT_ONCE):
+            if each.number not in self._pauses or not self._pauses[each.number].is_waiting:
+                await self._inform(each)
+
+    async def _inform(self, withdrawal: Withdrawal) -> None:
+        """Send the note, then record it. What Discord does not take is sent again, after a longer pause each time."""
+        write = partial(wallet_embeds.note, withdrawal)
+        cause = f"withdrawal {withdrawal.version} {withdrawal.number} {withdrawal.status}"
+        delivery = await self._note_sender.send(Note(user_id=withdrawal.user_id, write=write, cause=cause))
+        if delivery.status in {DeliveryStatus.SENT, DeliveryStatus.UNDELIVERABLE}:
+            await self._database.write(withdrawals.mark_told, withdrawal.number, withdrawal.status)
+            self._pauses.pop(withdrawal.number, None)
+        else:
+            self._pauses.setdefault(withdrawal.number, Backoff()).fail()
