@@ -60,7 +60,7 @@ async def test_the_stop_button_ends_the_run_and_resume_pays_the_rest(town: Disco
         assert f"**Users Paid:** {paid} of 300" in stopped.text
         assert town.batches() == ["stopped"]
         await town.press(stopped, "Resume", by=zoe)
-        await town.shows(stopped, COMPLETE, "Users Paid:** 300", seconds=20)
+        await town.shows(stopped, COMPLETE, "Users Paid:** 300", seconds=60)
     assert town.audit_actions()[-3:] == ["batch_stopped", "batch_resumed", "batch_finished"]
 
 
