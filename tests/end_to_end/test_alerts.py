@@ -148,6 +148,8 @@ async def test_healthy_bot_with_its_daily_care_rings_nothing(town: DiscordFixtur
         number = await approved(town)
         await until(lambda: town.batches() == ["completed"])
         await until(lambda: town.sandbox.direct_messages(bob.id))
+        # The message is recorded as sent a moment after it has arrived.
+        await held(scraped, 'cashback_direct_messages{status="queued"}', 0)
         assert await scraped.post(signed(BODY, at=town.clock()), BODY) == 200
         for _day in range(5):
             await scraped.hold(DAY)
