@@ -9,7 +9,7 @@ import pytest
 from cashback.database import Database
 from sandbox import Message
 from tests.conftest import LedgerFixture, raw
-from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, button
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, button, until
 from tests.end_to_end.test_second_admin import refusal
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +107,8 @@ async def test_reversal_buttons_of_another_ledger_or_an_earlier_version_do_nothi
     await town.till.earn(bob.id, 999_900)
     async with town.bot():
         live = await reversal_asked(town, town.till)
+        # The message is recorded a moment after it has come.
+        await until(lambda: all(message_id for _, message_id in state(town.till)["messages"]))
         before = state(town.till)
         for label in ("Confirm", "Cancel"):
             take_token(live, label)

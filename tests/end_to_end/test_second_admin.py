@@ -77,7 +77,8 @@ async def test_what_waits_can_be_shown_again_and_expires(town: DiscordFixture) -
     town.adjust(approval_threshold_cents=1000)
     async with town.bot():
         await waiting(town)
-        again = await town.answer("!sendref-cashb approve 1")
+        asked = await town.say("!sendref-cashb approve 1")
+        again = await town.sandbox.wait_for(lambda message: bool(message.buttons), after=asked)
         assert [each.label for each in again.buttons] == ["Approve", "Cancel"]
         assert "another admin must approve it" in again.text
     town.clock.advance(24 * 3600)
