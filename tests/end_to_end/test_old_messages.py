@@ -108,7 +108,7 @@ async def test_reversal_buttons_of_another_ledger_or_an_earlier_version_do_nothi
     async with town.bot():
         live = await reversal_asked(town, town.till)
         # The message is recorded a moment after it has come.
-        await until(lambda: all(message_id for _, message_id in state(town.till)["messages"]))
+        await until(lambda: all(message_id for _, message_id in town.till.rows(STATE["messages"])))
         before = state(town.till)
         for label in ("Confirm", "Cancel"):
             take_token(live, label)
