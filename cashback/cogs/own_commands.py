@@ -127,7 +127,10 @@ async def answer(
     view: View | None = None,
     **options: Any,  # noqa: ANN401 -- the library's
 ) -> discord.Message:
-    """Send a command's answer. If another bot, without a ledger, has refused the command, its refusal is replaced."""
+    """Send a command's answer, once for a command: further messages are sent by `ctx.send`.
+
+    If another bot, without a ledger, has refused the command, its refusal is replaced.
+    """
     files = [] if open_file is None else [open_file()]
     nonce = nonce_of_answer(ctx)
     sent = options if view is None else {**options, "view": view}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture
+from cashback.database.referral_program.purchases import Purchase, record_purchases
+from cashback.domain.earning import Origin
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
 INSIDE = BOTH_BOTS
@@ -22,3 +24,19 @@ async def test_order_is_shown_to_admins(town: DiscordFixture) -> None:
         answer = await asked.replied()
         assert answer is not None
         assert "$1.00 are pending" in answer.text
+
+
+async def test_order_of_two_shops_is_shown_of_each(town: DiscordFixture) -> None:
+    for source, cents in (("main", 20_000), ("second", 30_000)):
+        await town.till.database.write(
+            record_purchases, [Purchase("A-1", 900_000, cents)], 5_000, town.clock(), origin=Origin(source=source)
+        )
+    async with town.bot():
+        said = await town.say("!sendref-cashb order A-1")
+
+        def shown() -> list[str]:
+            messages = town.sandbox.messages(town.channel.id)
+            return [each.text for each in messages if each.id > said.id and each.author_id != said.author_id]
+
+        await until(lambda: len(shown()) == 2)
+        await until(lambda: ["$200.00" in shown()[0], "$300.00" in shown()[1]] == [True, True])

@@ -31,5 +31,7 @@ class OrderCommands(AdminCog):
         found = await self._service.find_orders(check_order_id(order_id))
         if not found:
             raise CashbackError(f"Order {order_id} is not known; check the id.")
-        for order in found[: order_embeds.MOST_SHOWN]:
-            await own_commands.answer(ctx, embed=order_embeds.order(order, self._database.now()))
+        shown = [order_embeds.order(order, self._database.now()) for order in found[: order_embeds.MOST_SHOWN]]
+        await own_commands.answer(ctx, embed=shown[0])
+        for further in shown[1:]:
+            await ctx.send(embed=further)
