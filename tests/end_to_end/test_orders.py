@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cashback.database.referral_program.purchases import Purchase, record_purchases
+from cashback.database.referral_program.unmatched import UnmatchedPurchase, record_unmatched
 from cashback.domain.earning import Origin
 from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, until
 
@@ -28,8 +28,9 @@ async def test_order_is_shown_to_admins(town: DiscordFixture) -> None:
 
 async def test_order_of_two_shops_is_shown_of_each(town: DiscordFixture) -> None:
     for source, cents in (("main", 20_000), ("second", 30_000)):
+        order = UnmatchedPurchase("A-1", cents)
         await town.till.database.write(
-            record_purchases, [Purchase("A-1", 900_000, cents)], 5_000, town.clock(), origin=Origin(source=source)
+            record_unmatched, [order], 5_000, town.clock(), days=30, origin=Origin(source=source)
         )
     async with town.bot():
         said = await town.say("!sendref-cashb order A-1")
