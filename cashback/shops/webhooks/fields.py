@@ -105,11 +105,12 @@ class Fields:
 
     def decimal(self, *path: str, currency: str) -> int:
         """Return an amount with decimals, in minor units. Raises UnreadableError, of an amount below zero too."""
-        if str(self.value(*path)).strip().startswith("-"):
+        cents = self.magnitude(*path, currency=currency)
+        if cents and str(self.value(*path)).strip().startswith("-"):
             raise UnreadableError(f"{'.'.join(path)} is below zero.")
-        return self.size(*path, currency=currency)
+        return cents
 
-    def size(self, *path: str, currency: str) -> int:
+    def magnitude(self, *path: str, currency: str) -> int:
         """Return an amount that the shop writes with a minus or without: a refund, say. Raises UnreadableError."""
         found = self.value(*path)
         text = f"{found:f}" if isinstance(found, Decimal) else self.text(*path)

@@ -101,7 +101,7 @@ def _refund(refund: Fields, counts: Counts, currency: str | None) -> Iterator[Sh
 def _goods_of(refund: Fields, currency: str, paid_back_cents: int) -> int:
     """Return a refund without shipping and without the taxes of its lines."""
     shipping = [
-        adjustment.size("amount", currency=currency) + _optional(adjustment, "tax_amount", currency)
+        adjustment.magnitude("amount", currency=currency) + _optional(adjustment, "tax_amount", currency)
         for adjustment in refund.items("order_adjustments")
         if adjustment.text("kind") == "shipping_refund"
     ]
@@ -110,7 +110,7 @@ def _goods_of(refund: Fields, currency: str, paid_back_cents: int) -> int:
 
 
 def _optional(fields: Fields, name: str, currency: str) -> int:
-    return fields.size(name, currency=currency) if fields.value(name) is not None else 0
+    return fields.magnitude(name, currency=currency) if fields.value(name) is not None else 0
 
 
 def _dispute(dispute: Fields) -> ShopEvent:

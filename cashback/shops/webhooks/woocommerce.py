@@ -61,7 +61,7 @@ def _events(order: Fields, counts: Counts) -> Iterator[ShopEvent]:
         )
     if status in PAID or status == "refunded":
         for refund in order.items("refunds"):
-            refunded = refund.size("total", currency=currency)
+            refunded = refund.magnitude("total", currency=currency)
             yield ShopEvent(
                 kind=EventKind.REFUNDED,
                 order_id=order_id,

@@ -409,6 +409,12 @@ def test_order_below_zero_is_unreadable(kind: str) -> None:
         read(kind, sender.request(below, NOW, "d1"))
 
 
+def test_zero_with_a_minus_is_zero() -> None:
+    order = {"id": 1001, "currency": "USD", "status": "processing", "total": "100.00", "total_tax": "-0.00"}
+    event = only(read_json("woocommerce", {**order, "date_paid_gmt": "2026-03-01T10:00:00"}))
+    assert event.amount_cents == 10_000
+
+
 @pytest.mark.parametrize("tax", ["abc", "1.5", "9" * 5_000, -1, [], True])
 def test_stripe_invoice_with_a_tax_that_is_no_amount_is_unreadable(tax: object) -> None:
     invoice = {"id": "in_1", "amount_paid": 1_000, "currency": "usd", "created": 1_770_112_800, "tax": tax}
