@@ -93,10 +93,12 @@ class Members(Service):
             blacklist.blacklist, user_id, reason=reason, actor=str(actor), now=self._database.now()
         )
 
-    async def unblacklist(self, actor: Actor, user_id: int) -> bool:
-        """Remove a member from the blacklist; False if not on it. Raises NotAllowedError."""
+    async def unblacklist(self, actor: Actor, user_id: int, *, since: datetime | None = None) -> bool:
+        """Remove a member from the blacklist; False if not on it, or not `since` then. Raises NotAllowedError."""
         await self.require_admin(actor, f"unblacklist {user_id}")
-        return await self._database.write(blacklist.unblacklist, user_id, actor=str(actor), now=self._database.now())
+        return await self._database.write(
+            blacklist.unblacklist, user_id, actor=str(actor), now=self._database.now(), since=since
+        )
 
 
 def read_code(text: str) -> int:

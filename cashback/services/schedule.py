@@ -146,12 +146,12 @@ class Schedule(Service):
         await self.require_admin(actor, "pause the schedule")
         await self._change(schedule.pause, actor=str(actor), reason=checked_reason(reason))
 
-    async def resume_schedule(self, actor: Actor, reason: str | None = None) -> None:
-        """End a pause. Raises NotAllowedError or StaleBatchError."""
+    async def resume_schedule(self, actor: Actor, reason: str | None = None, *, since: datetime | None = None) -> None:
+        """End a pause, or only the one `since` a moment. Raises NotAllowedError or StaleBatchError."""
         await self.require_admin(actor, "resume the schedule")
-        await self._change(schedule.resume, actor=str(actor), reason=checked_reason(reason))
+        await self._change(schedule.resume, since, actor=str(actor), reason=checked_reason(reason))
 
-    async def _change(self, change: Callable[..., T], *args: datetime, actor: str, reason: str | None) -> T:
+    async def _change(self, change: Callable[..., T], *args: datetime | None, actor: str, reason: str | None) -> T:
         """Change the schedule; on a ledger without one, start from the configured schedule."""
         await self._open_if_new()
         return await self._database.write(change, *args, actor=actor, reason=reason, now=self._database.now())

@@ -34,7 +34,8 @@ from cashback.database import Database
 from cashback.database.claims import claim
 from cashback.database.payouts import absences
 from cashback.database.queries.history import BatchFilter
-from cashback.database.schedule import slots
+from cashback.database.referral_program import blacklist
+from cashback.database.schedule import schedule, slots
 from cashback.domain.model import Absence
 from cashback.extension.wiring import Services
 from cashback.services import CLI, Actor, AdminService, Source
@@ -426,14 +427,19 @@ async def unskip_slot(scene: Scene) -> UnskipSlotButton:
 async def resume_schedule(scene: Scene) -> ResumeScheduleButton:
     """Make the button that ends a pause."""
     await scene.service.pause_schedule(scene.ada)
-    return ResumeScheduleButton()
+    state = await scene.town.till.database.read(schedule.in_force)
+    assert state.paused_at is not None
+    return ResumeScheduleButton(state.paused_at)
 
 
 async def unblacklist(scene: Scene) -> UnblacklistButton:
     """Make the button that removes a member from the blacklist."""
     person = await scene.referrer()
     await scene.service.blacklist(scene.ada, person.id)
-    return UnblacklistButton(person.id)
+    entry = await scene.town.till.database.read(blacklist.blacklisting_of, person.id)
+    assert entry is not None
+    assert entry.blacklisted_at is not None
+    return UnblacklistButton(person.id, entry.blacklisted_at)
 
 
 async def reversal(scene: Scene) -> ReversalButton:

@@ -65,6 +65,19 @@ async def test_undo_under_a_blacklisting_removes_it_and_is_for_admins_only(town:
     assert town.audit_actions() == ["blacklisted", "refused", "unblacklisted", "batch_proposed"]
 
 
+async def test_undo_of_an_earlier_blacklisting_leaves_a_later_one(town: DiscordFixture) -> None:
+    bob = await town.referrer("Bob", 2500)
+    async with town.bot():
+        done = await town.answer(f"!referral-blacklist <@{bob.id}> mistaken for another")
+        await town.answer(f"!referral-unblacklist <@{bob.id}>")
+        town.clock.advance(60)
+        await town.answer(f"!referral-blacklist <@{bob.id}> fraud")
+        pressed = await town.press(done, UNBLACKLIST)
+        await pressed.replied()
+        assert ["nothing was changed" in told.text for told in pressed.followups] == [True]
+    assert town.audit_actions() == ["blacklisted", "unblacklisted", "blacklisted"]
+
+
 async def test_statistics_show_all_facts_about_a_member(town: DiscordFixture) -> None:
     bob = await town.referrer("Bob", 2500, 100)
     town.sandbox.remove_member(bob.id)

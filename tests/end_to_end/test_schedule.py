@@ -252,6 +252,18 @@ async def test_undo_of_a_pause_that_has_ended_changes_nothing(town: DiscordFixtu
     assert len(noted(town, "schedule_resumed")) == 1
 
 
+async def test_undo_of_an_earlier_pause_leaves_a_later_one(town: DiscordFixture, frozen_time: FrozenTime) -> None:
+    async with town.bot():
+        paused = await town.answer("!sendref-cashb schedule pause counting")
+        await town.answer("!sendref-cashb schedule resume")
+        await frozen_time.run(minutes=1)
+        await town.answer("!sendref-cashb schedule pause fraud")
+        pressed = await town.press(paused, RESUME)
+        await pressed.replied()
+        assert ["was paused again" in told.text and "fraud" in told.text for told in pressed.followups] == [True]
+    assert len(noted(town, "schedule_resumed")) == 1
+
+
 @pytest.mark.parametrize("prevented_by", ["pause", "skip", "off"])
 async def test_no_notice_for_a_slot_that_pays_nothing(
     town: DiscordFixture, frozen_time: FrozenTime, prevented_by: str

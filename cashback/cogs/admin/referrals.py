@@ -16,7 +16,7 @@ from cashback.cogs.admin.converters import Referrer
 from cashback.cogs.buttons.presses import NO_BUTTONS
 from cashback.cogs.buttons.undo import unblacklist, unblacklist_view
 from cashback.cogs.texts import embeds, member_embeds, member_notes
-from cashback.database.referral_program import referrals
+from cashback.database.referral_program import blacklist, referrals
 from cashback.domain.errors import ReferralRefusedError
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
 
@@ -42,7 +42,8 @@ class Referrals(AdminCog):
             raise ReferralRefusedError(f"Member {user.id} is already blacklisted; nothing was changed.")
         why = _why(reason)
         done = f"Member {user.id} is blacklisted from referral cashback.{why}"
-        await self._done(ctx, done, unblacklist_view(user.id))
+        entry = await self._database.read(blacklist.blacklisting_of, user.id)
+        await self._done(ctx, done, unblacklist_view(user.id, entry))
         self._note(ctx, user.id, partial(member_notes.blacklisted, reason))
 
     @own_commands.command(

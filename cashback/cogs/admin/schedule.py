@@ -14,6 +14,7 @@ from cashback.cogs.buttons.presses import NO_BUTTONS
 from cashback.cogs.buttons.skip_slot import unskip_slot_view
 from cashback.cogs.buttons.undo import RESUMED, resume_view
 from cashback.cogs.texts import schedule_embeds
+from cashback.database.schedule.schedule import in_force
 
 REASON: Final = "The reason; it is recorded in the audit log."
 
@@ -50,7 +51,7 @@ class ScheduleCommands(AdminCog):
         await own_commands.defer(ctx)
         await self._service.pause_schedule(actor_of(ctx.author), reason)
         done = "⏸️ **The schedule is paused.** Weekly batches are skipped until it is resumed."
-        await self._show_schedule(ctx, done, resume_view())
+        await self._show_schedule(ctx, done, resume_view(await self._database.read(in_force)))
 
     @schedule.command(
         name="resume", description="End a pause; weekly batches that were skipped stay skipped.", usage="why"

@@ -102,10 +102,16 @@ def blacklist(connection: Connection, user_id: int, *, reason: str | None, actor
     return True
 
 
-def unblacklist(connection: Connection, user_id: int, *, actor: str, now: datetime) -> bool:
-    """Let a member earn again; what was pending before is pending again. False if the member was not blacklisted."""
+def unblacklist(
+    connection: Connection, user_id: int, *, actor: str, now: datetime, since: datetime | None = None
+) -> bool:
+    """Let a member earn again; what was pending before is pending again.
+
+    False if the member was not blacklisted, or is not blacklisted `since` that moment.
+    """
     check_id(user_id)
-    if not blacklisted(connection, user_id):
+    entry = blacklisting_of(connection, user_id)
+    if entry is None or (since is not None and entry.blacklisted_at != since):
         return False
     connection.execute(delete(referral_blacklist).where(referral_blacklist.c.user_id == user_id))
     connection.execute(update(referrals).where(referrals.c.referrer_user_id == user_id).values(is_blacklisted=0))

@@ -20,6 +20,7 @@ class ScheduleState:
     in_force_since: datetime
     paused_by: str | None
     paused_reason: str | None
+    paused_at: datetime | None
 
     def owns(self, slot_at: datetime) -> bool:
         """Return whether a moment is a slot of the rule in force. Moments before it came into force are not."""
@@ -60,6 +61,7 @@ def find_state(connection: Connection) -> ScheduleState | None:
         in_force_since=row.in_force_since,
         paused_by=row.paused_by,
         paused_reason=row.paused_reason,
+        paused_at=row.paused_at,
     )
 
 
@@ -85,10 +87,15 @@ def pause(connection: Connection, *, actor: str, reason: str | None, now: dateti
     add_entry(connection, at=now, actor=actor, action="schedule_paused", details={"reason": reason})
 
 
-def resume(connection: Connection, *, actor: str, reason: str | None, now: datetime) -> None:
-    """End a pause. Raises StaleBatchError if the schedule is not paused."""
-    if in_force(connection).paused_by is None:
+def resume(
+    connection: Connection, since: datetime | None = None, *, actor: str, reason: str | None, now: datetime
+) -> None:
+    """End a pause, or only the one `since` a moment. Raises StaleBatchError if there is no such pause."""
+    state = in_force(connection)
+    if state.paused_by is None:
         raise StaleBatchError("The schedule is not paused.")
+    if since is not None and state.paused_at != since:
+        raise StaleBatchError(f"The schedule was paused again, {paused(state)}; nothing was changed.")
     connection.execute(update(schedule_state).values(paused_by=None, paused_reason=None, paused_at=None))
     add_entry(connection, at=now, actor=actor, action="schedule_resumed", details={"reason": reason})
 
