@@ -22,6 +22,7 @@ from tests.end_to_end.test_second_admin import refusal
 pytestmark = pytest.mark.anyio
 INSIDE = BOTH_BOTS
 
+TOO_FAST = 40003
 SECRET = "bob@example.org"  # noqa: S105 -- an address
 
 
@@ -109,6 +110,23 @@ async def test_outage_of_direct_messages_keeps_no_step_from_the_member(
         each for each in town.sandbox.direct_messages(bob.id) if "gift-card" in each.text or "back in" in each.text
     ]
     assert len(notes) == 2
+
+
+async def test_notes_that_discord_slows_down_hold_up_no_automatic_withdrawal(
+    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = AdminService(town.till.database, town.settings, lambda _: 0)
+    bob, eve, zoe = [await earner(town, name, 500) for name in ("Bob", "Eve", "Zoe")]
+    async with town.bot():
+        await until(lambda: all(town.sandbox.direct_messages(each.id) for each in (bob, eve, zoe)))
+        await service.send_each_time(bob.id, "gift-card")
+        town.sandbox.faults.fail("POST", "/channels/[0-9]+/messages$", status=400, code=TOO_FAST, times=100)
+        for each in (eve, zoe):
+            await service.request_withdrawal(each.id, 200, "gift-card", None)
+        await until(lambda: "was not delivered" in caplog.text)
+        await town.till.earn(bob.id, 400)
+        await town.till.pay(target_user_id=bob.id)
+        await until(lambda: town.till.rows("SELECT 1 FROM cashback_withdrawals WHERE user_id = ?", bob.id))
 
 
 async def test_declined_request_returns_to_the_wallet_with_the_reason(town: DiscordFixture) -> None:

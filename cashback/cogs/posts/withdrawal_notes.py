@@ -1,6 +1,7 @@
 """Sends payouts on for members that wish it, informs them of their withdrawals, erases old destinations."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -32,18 +33,26 @@ class WithdrawalNotes:
         self._pauses: dict[int, Backoff] = {}
 
     async def run(self) -> None:
-        """Send notes until cancelled. An unavailable ledger is logged and tried again."""
+        """Work until cancelled. Notes that wait for Discord hold up nothing else; a failing ledger is asked again."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._repeat, self._tend)
+            tasks.start_soon(self._repeat, self._inform_all)
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self.send_due()
+                await work()
             except CashbackError as error:
-                logger.warning("notes about withdrawals wait: %s", error)
+                logger.warning("withdrawals wait for the ledger: %s", error)
             await anyio.sleep(POLL_SECONDS)
 
-    async def send_due(self) -> None:
-        """Send payouts on, erase what is due, and send a note for each status that a member was not informed of."""
+    async def _tend(self) -> None:
+        """Send payouts on, and erase what is due."""
         await self._service.send_new_payouts()
         await self._service.erase_destinations()
+
+    async def _inform_all(self) -> None:
+        """Send a note for each status that a member was not informed of."""
         for each in await self._database.read(withdrawals.untold, limit=AT_ONCE):
             if each.number not in self._pauses or not self._pauses[each.number].is_waiting:
                 await self._inform(each)
