@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from cashback.early_start import starts_bot
+
 ONLY_IF_NEEDED = {
     "babel",
     "cashback.dashboard",
@@ -39,6 +43,22 @@ def test_garbage_collector_rests_during_imports_and_then_leaves_them_out() -> No
         env={**environment, "PYTHONPATH": str(Path(__file__).parents[1])},
     )
     assert done.stdout.split() == ["False", "True", "True", "True"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "starts"),
+    [
+        ("bot.py", True),
+        ("/usr/bin/cashback bot", True),
+        ("-m --config x --debug --database=bot bot", True),
+        ("cashback import bot", False),
+        ("cashback --database bot history", False),
+        ("cashback", False),
+    ],
+)
+def test_bot_is_started_by_the_command_alone(typed: str, starts: bool) -> None:
+    """A word further on is another command's: an import without a garbage collector would take all memory."""
+    assert starts_bot(typed.split()) is starts
 
 
 def test_bot_imports_nothing_that_only_some_configurations_need() -> None:
