@@ -17,6 +17,9 @@ from cashback.domain.languages import mark, tr
 DISCORD_FAILURES: Final = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError)
 """All failures of a request to Discord: an error response, a dropped connection, no response."""
 
+FAILED_REQUESTS: Final = (discord.HTTPException, aiohttp.ClientError, TimeoutError, ConnectionError)
+"""Those that are no mistake in the program, as a wrong use of the library or a full disk would be."""
+
 ALREADY_ACKNOWLEDGED: Final = 40060
 SERVER_ONLY: Final = mark("This command works in the server only, not in direct messages.")
 HELP: Final = "sendref-cashb help"
@@ -109,10 +112,10 @@ def explained(error: Exception) -> str:
     """Return an error as a sentence for members; log it if it is unexpected."""
     if isinstance(error, (CashbackError, RefusedError)):
         return embeds.readable(str(error))
-    if is_unexpected(error):
-        logger.error("an unexpected error on Discord's side of the program", exc_info=error)
-    else:
+    if isinstance(error, FAILED_REQUESTS):
         logger.warning("a command or a press failed at Discord: %s", error)
+    else:
+        logger.error("an unexpected error on Discord's side of the program", exc_info=error)
     return tr("Something went wrong; the bot's log has the details.")
 
 
