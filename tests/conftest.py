@@ -31,6 +31,7 @@ from cashback.database.payouts import approvals, batches, proposals
 from cashback.database.referral_program import referrals
 from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.domain.model import BatchReport, BatchSummary, ChunkCredited
+from cashback.stop_signals import stop_signals
 from pipeline.messages import RunBatch
 from pipeline.runner import Pipeline, Runner
 from stages import make_pipeline
@@ -64,6 +65,14 @@ compile_templates_once()
 freezegun.configure(extend_ignore_list=["polar", "square"])
 # A process builds the commands of its command line once; here one process stands for many.
 typer.main.get_command = cache(typer.main.get_command)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def stop_signals_of_this_process() -> Iterator[None]:
+    """Leave the signals as they are if the bot runs in this process: its children would inherit them blocked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stop_signals, "hold", lambda: None)
+        yield
 
 
 class Clock:

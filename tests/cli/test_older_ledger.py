@@ -161,6 +161,7 @@ def test_ledger_that_an_older_bot_pays_from_is_neither_upgraded_nor_replaced(
     (folder / "config.json").write_text('{"role_ids": {"admin": 5}}')
     monkeypatch.setenv("DISCORD_TOKEN", "a.token.of.a.test")
     monkeypatch.setenv("DISCORD_API_URL", "http://127.0.0.1:1/api/v10")
+    monkeypatch.setattr("bot.logs.set_up", lambda **_options: None)
     with paying(path, "another machine process 7 of elsewhere"):
         answer = cashback(*words)
     assert answer.code == 1

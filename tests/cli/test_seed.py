@@ -100,7 +100,6 @@ def test_bot_on_a_sample_ends_as_on_a_wrong_configuration(
     assert cashback("seed").code == 0
     monkeypatch.setenv("DISCORD_TOKEN", "a-token")
     monkeypatch.setattr("bot.logs.set_up", lambda **_options: None)
-    monkeypatch.setattr("bot.stop_signals.hold", lambda: None)
     (folder / "config.json").write_text('{"role_ids": {"admin": 5}}')
     answer = cashback("bot", "--database", "sample.db")
     assert answer.code == 78

@@ -165,7 +165,6 @@ async def days_that_a_guest_s_order_waits(world: World) -> object:
 async def the_least_that_is_logged(world: World) -> object:
     levels: list[str] = []
     world.monkeypatch.setattr("bot.logs.set_up", lambda *, level: levels.append(level))
-    world.monkeypatch.setattr("bot.stop_signals.hold", lambda: None)
     world.monkeypatch.setattr("bot.open_missing", lambda: None)
     world.monkeypatch.setattr("bot.anyio.run", lambda *_arguments, **_options: None)
     assert bot.main(world.settings) == 0
