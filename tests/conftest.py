@@ -1,4 +1,4 @@
-"""A ledger on a real file, a clock that is moved by hand, and a till: what a test does with the two."""
+"""A ledger on a real file, a clock that is moved by hand, and the fixture with which a test earns, pays and looks."""
 
 from __future__ import annotations
 
@@ -302,7 +302,7 @@ class LedgerFixture:
         recorded = []
         for buyer_id, amount_cents in purchases:
             self._orders += 1
-            recorded.append(Purchase(order_id=f"till-{self._orders}", buyer_id=buyer_id, amount_cents=amount_cents))
+            recorded.append(Purchase(order_id=f"order-{self._orders}", buyer_id=buyer_id, amount_cents=amount_cents))
         await self.database.write(record_purchases, recorded, ALL_OF_IT_PPM, self.clock())
 
     async def propose(self, *, actor: str = "cli", target_user_id: int | None = None) -> BatchSummary:
@@ -540,8 +540,8 @@ async def database(open_database: OpenDatabase) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def till(database: Database, clock: Clock) -> AsyncIterator[LedgerFixture]:
-    """Open a till on a new ledger, and see at the end that the books balance."""
+async def ledger(database: Database, clock: Clock) -> AsyncIterator[LedgerFixture]:
+    """Open a ledger fixture on a new ledger, and see at the end that the books balance."""
     opened = LedgerFixture(database, clock)
     yield opened
     if opened.honest:

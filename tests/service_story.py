@@ -65,7 +65,7 @@ class Story:
     def __init__(self, database: Database, clock: Clock) -> None:
         self.clock = clock
         self.database = database
-        self.till = LedgerFixture(database, clock)
+        self.ledger = LedgerFixture(database, clock)
         self.submitted: list[int] = []
         self.service = AdminService(database, SETTINGS, self._submit)
         self.told: list[object] = []
@@ -95,7 +95,7 @@ class Story:
 
     async def approved(self, cents: int = 500, *people: int) -> int:
         """Propose and approve a batch for some members; return its number."""
-        await self.till.earn_all((person, cents) for person in people or (1, 2))
+        await self.ledger.earn_all((person, cents) for person in people or (1, 2))
         summary = await self.service.propose(ADA)
         await self.service.approve(ADA, summary.batch_number)
         return summary.batch_number
@@ -128,7 +128,7 @@ class Story:
         service = self.service
         self.numbers.append(await self.approved())
         await self.run()
-        await self.till.earn_all([(1, 300), (2, 300)])
+        await self.ledger.earn_all([(1, 300), (2, 300)])
         await self.tell(service.preview())
         await service.cancel(ADA, (await service.propose(ADA)).batch_number)
         await service.propose(ADA)
@@ -143,7 +143,7 @@ class Story:
         self.submitted.clear()
         await self.tell(service.stop(ADA, number))
         await self.tell(service.abandon(ADA, number))
-        await self.till.earn_all([(1, 100_000)])
+        await self.ledger.earn_all([(1, 100_000)])
         number = (await service.propose(ADA)).batch_number
         await self.tell(service.approve(ADA, number))
         await self.tell(service.approve(ADA, number))
@@ -153,7 +153,7 @@ class Story:
     async def failures(self) -> None:
         """Fail payouts, retry them, and queue direct messages again."""
         number = await self.approved()
-        with raw(self.till.location) as connection:
+        with raw(self.ledger.location) as connection:
             connection.execute(
                 "CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN NEW.user_discord_id = 1"
                 " BEGIN SELECT RAISE(ABORT, 'the bank is closed'); END"
@@ -172,7 +172,7 @@ class Story:
         await self.tell(service.approve_reversal(ADA, reversal.number))
         other = await service.propose_reversal(ADA, first, reason="a mistake", referrer_id=2)
         await self.tell(service.cancel_reversal(ADA, other.number))
-        self.told.append(await self.database.log_referral_refund("till-1"))
+        self.told.append(await self.database.log_referral_refund("order-1"))
 
     async def weeks(self) -> None:
         """Pause, resume, skip, pay and miss weekly batches."""
@@ -188,7 +188,7 @@ class Story:
         await self.tell(service.unskip_next(ADA))
         await self.tell(service.skip_slot(ADA, skipped, "holiday"))
         await self.tell(service.skip_slot(ADA, skipped + timedelta(weeks=1)))
-        await self.till.earn_all([(1, 700)])
+        await self.ledger.earn_all([(1, 700)])
         paid_at = skipped + timedelta(weeks=2)
         self.clock.moment = paid_at + timedelta(minutes=1)
         await service.pay_slot(paid_at)
@@ -239,8 +239,8 @@ class Story:
         await self.database.write(events.put_in_force, {"shop": list(Event)}, now=self.clock())
         await service.send_each_time(member, "paypal", "bob@example.org")
         for cents in (300, 200):
-            await self.till.earn(member, cents)
-            await self.till.pay(target_user_id=member)
+            await self.ledger.earn(member, cents)
+            await self.ledger.pay(target_user_id=member)
             self.told.append([each.amount_cents for each in await service.send_new_payouts()])
         self.told.append(len(await service.withdrawals_to_transfer(ADA)))
         await service.stop_sending(member)
@@ -273,7 +273,7 @@ class Story:
             UnmatchedPurchase("U-2", 700),
         ]
         self.told += [each.outcome for each in await service.record_reported(ADA, reported)]
-        number = max(number for (number,) in self.till.rows("SELECT number FROM cashback_intakes"))
+        number = max(number for (number,) in self.ledger.rows("SELECT number FROM cashback_intakes"))
         undone = await self.database.write(undoing.undo, number, actor="cli", now=self.clock())
         self.told.append((undone.purchases, undone.waiting))
 

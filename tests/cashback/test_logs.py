@@ -106,20 +106,20 @@ def test_a_line_for_people_is_no_json(root: logging.Logger) -> None:
     assert not stream.getvalue().startswith("{")
 
 
-async def test_every_line_of_a_run_names_its_batch(till: LedgerFixture, root: logging.Logger) -> None:
+async def test_every_line_of_a_run_names_its_batch(ledger: LedgerFixture, root: logging.Logger) -> None:
     """The payout to 5 fails within the run, deep in a stage; nothing there names the batch."""
-    await till.earn(5, 100)
-    with raw(till.location) as connection:
+    await ledger.earn(5, 100)
+    with raw(ledger.location) as connection:
         connection.execute(
             "CREATE TRIGGER refuse BEFORE UPDATE OF wallet_balance_cents ON users BEGIN SELECT RAISE(ABORT, 'no'); END"
         )
     stream = io.StringIO()
     logs.set_up(stream)
-    number = await till.approved()
-    await till.run(number)
+    number = await ledger.approved()
+    await ledger.run(number)
     logging.getLogger("bot").info("afterwards")
     *of_run, after = lines(stream)
-    batch_id = till.rows("SELECT batch_id FROM cashback_payout_batches")[0][0]
+    batch_id = ledger.rows("SELECT batch_id FROM cashback_payout_batches")[0][0]
     assert [line["event"] for line in of_run if "the payout to 5 failed" in str(line["event"])]
     assert {(line["batch_number"], line["batch_id"]) for line in of_run} == {(number, batch_id)}
     assert "batch_number" not in after

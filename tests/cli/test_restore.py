@@ -72,10 +72,10 @@ def test_proposal_of_the_backup_is_cancelled_and_a_batch_under_way_is_stopped(se
 
     async def prepare() -> None:
         async with Database(folder / "cashback.db") as database:
-            till = LedgerFixture(database, database.now)
+            ledger = LedgerFixture(database, database.now)
             [(one,)] = rows(folder / "cashback.db", "SELECT min(referrer_user_id) FROM referrals")
-            await till.approved(target_user_id=one)
-            await till.propose()
+            await ledger.approved(target_user_id=one)
+            await ledger.propose()
 
     anyio.run(prepare)
     assert seeded("backup", "copy.db").code == 0

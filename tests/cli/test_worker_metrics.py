@@ -35,18 +35,18 @@ async def get(session: aiohttp.ClientSession, address: str) -> tuple[int, str]:
 
 
 @pytest.mark.about_a_file("the worker opens the ledger by its own settings")
-async def test_worker_counts_what_it_credits_and_reports_its_health(till: LedgerFixture, clock: Clock) -> None:
+async def test_worker_counts_what_it_credits_and_reports_its_health(ledger: LedgerFixture, clock: Clock) -> None:
     clock.moment = datetime.now(UTC)
-    await till.earn_all((member, 100) for member in range(1, 41))
-    number = await till.approved()
+    await ledger.earn_all((member, 100) for member in range(1, 41))
+    number = await ledger.approved()
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    settings = Settings.model_validate({"database": str(till.path)})
+    settings = Settings.model_validate({"database": str(ledger.path)})
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as tasks:
         tasks.start_soon(work_until_signal, settings, port)
         assert await get(session, f"{address}/healthz") == (200, '{"status": "ok"}')
         with anyio.fail_after(20):
-            while (await till.report(number)).finished_at is None:  # noqa: ASYNC110 -- another process's rows
+            while (await ledger.report(number)).finished_at is None:  # noqa: ASYNC110 -- another process's rows
                 await anyio.sleep(0.05)
             text = ""
             while 'runs_total{outcome="completed"} 1.0' not in text:

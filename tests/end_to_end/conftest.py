@@ -60,11 +60,11 @@ def button(message: Message, label: str) -> str:
 class DiscordFixture:
     """A server with an admin, an audit channel and a shop's members, and the bot's settings for it."""
 
-    def __init__(self, sandbox: Sandbox, till: LedgerFixture, clock: Clock, inside: str = OWN_BOT) -> None:
+    def __init__(self, sandbox: Sandbox, ledger: LedgerFixture, clock: Clock, inside: str = OWN_BOT) -> None:
         self.inside = inside
         self.sandbox = sandbox
         self.clock = clock
-        self.till = till
+        self.ledger = ledger
         self.admin_role: Role = sandbox.add_role("Admin")
         self.channel: Channel = sandbox.add_channel("admins")
         self.audit: Channel = sandbox.add_channel("audit")
@@ -89,7 +89,7 @@ class DiscordFixture:
     async def referrer(self, name: str, *amounts_cents: int) -> Member:
         """Add a member with a referral for each amount, pending."""
         member = self.sandbox.add_member(name)
-        await self.till.earn(member.id, *amounts_cents)
+        await self.ledger.earn(member.id, *amounts_cents)
         return member
 
     @asynccontextmanager
@@ -102,7 +102,7 @@ class DiscordFixture:
             return
         serve = partial(bot.serve, reread=lambda: self.settings)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(serve, self.settings, database or self.till.database, stop, name="bot")
+            tasks.start_soon(serve, self.settings, database or self.ledger.database, stop, name="bot")
             if connected:
                 await self.sandbox.wait_connected()
             yield stop
@@ -116,7 +116,7 @@ class DiscordFixture:
 
         @asynccontextmanager
         async def opened(_settings: Settings) -> AsyncIterator[Database]:
-            yield database or self.till.database
+            yield database or self.ledger.database
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("cashback.extension.open_ledger", opened)
@@ -157,26 +157,26 @@ class DiscordFixture:
     def audit_actions(self) -> list[str]:
         """List the actions in the ledger's audit log."""
         query = "SELECT action FROM cashback_audit_log WHERE action NOT LIKE 'schedule%' ORDER BY id"
-        return [action for (action,) in self.till.rows(query)]
+        return [action for (action,) in self.ledger.rows(query)]
 
     def batches(self) -> list[str]:
         """List the batches' states."""
-        return [status for (status,) in self.till.rows("SELECT status FROM cashback_payout_batches ORDER BY number")]
+        return [status for (status,) in self.ledger.rows("SELECT status FROM cashback_payout_batches ORDER BY number")]
 
     def credited(self) -> int:
         """Count the payouts that are credited."""
-        return len(self.till.rows("SELECT 1 FROM cashback_payouts WHERE status = 'credited'"))
+        return len(self.ledger.rows("SELECT 1 FROM cashback_payouts WHERE status = 'credited'"))
 
 
-def break_ledger(town: DiscordFixture) -> None:
+def break_ledger(guild: DiscordFixture) -> None:
     """Take away a table that only crediting needs."""
-    with raw(town.till.path) as connection:
+    with raw(guild.ledger.path) as connection:
         connection.execute("ALTER TABLE cashback_notification_preferences RENAME TO taken_away")
 
 
-def mend_ledger(town: DiscordFixture) -> None:
+def mend_ledger(guild: DiscordFixture) -> None:
     """Give it back."""
-    with raw(town.till.path) as connection:
+    with raw(guild.ledger.path) as connection:
         connection.execute("ALTER TABLE taken_away RENAME TO cashback_notification_preferences")
 
 
@@ -234,16 +234,16 @@ async def sandbox(
 
 
 @pytest.fixture
-async def town(
-    sandbox: Sandbox, till: LedgerFixture, clock: Clock, inside: str, caplog: pytest.LogCaptureFixture
+async def guild(
+    sandbox: Sandbox, ledger: LedgerFixture, clock: Clock, inside: str, caplog: pytest.LogCaptureFixture
 ) -> DiscordFixture:
     """Create a server with its bot's settings; if a test fails, the bot's log is shown."""
     caplog.set_level(logging.INFO)
-    return DiscordFixture(sandbox, till, clock, inside)
+    return DiscordFixture(sandbox, ledger, clock, inside)
 
 
 @pytest.fixture
-async def frozen_town(
+async def frozen_guild(
     frozen_time: FrozenTime, sandbox: Sandbox, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, inside: str
 ) -> AsyncIterator[DiscordFixture]:
     """Create a server under frozen time, for the bot and its ledger too."""
@@ -251,14 +251,14 @@ async def frozen_town(
     patient = property(lambda _socket: LONG_SECONDS, lambda _socket, _seconds: None)
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "_max_heartbeat_timeout", patient, raising=False)
     async with Database(tmp_path / "frozen.db") as database:
-        till = LedgerFixture(database, frozen_time)
-        frozen = DiscordFixture(sandbox, till, Clock(), inside)
+        ledger = LedgerFixture(database, frozen_time)
+        frozen = DiscordFixture(sandbox, ledger, Clock(), inside)
         # Each timer is a stop on the way through frozen time: a progress message every 0.2 seconds would be hundreds,
         # and so would the renewals of a lease without a competitor, and looking for withdrawals each second.
         frozen.adjust(progress_seconds=10, lease_seconds=LONG_SECONDS)
         monkeypatch.setattr("cashback.cogs.posts.withdrawal_notes.POLL_SECONDS", 30)
         yield frozen
-        assert (await till.verify()).breaches == ()
+        assert (await ledger.verify()).breaches == ()
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def discord_clock() -> ManualClock:
 class ScrapedBot:
     """A bot that Prometheus scrapes: each phase is one answer, held while the ledger's clock goes on."""
 
-    town: DiscordFixture
+    guild: DiscordFixture
     folder: Path
     address: str
     session: aiohttp.ClientSession
@@ -69,9 +69,9 @@ class ScrapedBot:
 
     def gone(self, minutes: int, series: dict[str, float] | None = None) -> None:
         """Let the bot answer nothing for so many minutes."""
-        self.began = self.began or self.town.clock().timestamp()
+        self.began = self.began or self.guild.clock().timestamp()
         self.phases.append(Phase(minutes, series or {}))
-        self.town.clock.advance(minutes * 60)
+        self.guild.clock.advance(minutes * 60)
 
     @property
     def minute(self) -> int:
@@ -91,8 +91,8 @@ class ScrapedBot:
 
     async def care(self) -> None:
         """Verify and back up."""
-        await self.town.till.database.write(verifications.note, breaches=0, actor="cli", now=self.town.clock())
-        await self.town.till.database.write(add_entry, at=self.town.clock(), actor="cli", action=BACKUP_MADE)
+        await self.guild.ledger.database.write(verifications.note, breaches=0, actor="cli", now=self.guild.clock())
+        await self.guild.ledger.database.write(add_entry, at=self.guild.clock(), actor="cli", action=BACKUP_MADE)
 
     async def post(self, headers: dict[str, str], body: bytes = b"{}") -> int:
         """Send a delivery."""
@@ -119,16 +119,16 @@ async def answer_of(session: aiohttp.ClientSession, address: str) -> str:
 
 
 @asynccontextmanager
-async def watching(town: DiscordFixture, folder: Path, **referral: bool) -> AsyncIterator[ScrapedBot]:
+async def watching(guild: DiscordFixture, folder: Path, **referral: bool) -> AsyncIterator[ScrapedBot]:
     """Run a bot with a dashboard and a shop's key, scraped inside the block."""
-    town.adjust(**referral)
+    guild.adjust(**referral)
     served = {"enabled": True, "port": free_port()}
     changed = Settings.model_validate({"dashboard": served, "intake_keys": {"shop": (SECRET,)}})
-    town.settings = town.settings.model_copy(
+    guild.settings = guild.settings.model_copy(
         update={"dashboard": changed.dashboard, "intake_keys": changed.intake_keys}
     )
-    async with aiohttp.ClientSession() as session, town.bot():
-        scraped = ScrapedBot(town, folder, changed.dashboard.address, session)
+    async with aiohttp.ClientSession() as session, guild.bot():
+        scraped = ScrapedBot(guild, folder, changed.dashboard.address, session)
         await answer_of(session, f"{scraped.address}/healthz")
         await scraped.care()
         yield scraped
@@ -141,16 +141,16 @@ async def held(scraped: ScrapedBot, name: str, value: float) -> None:
             await anyio.sleep(0.05)
 
 
-async def test_healthy_bot_with_its_daily_care_rings_nothing(town: DiscordFixture, tmp_path: Path) -> None:
-    bob = await town.referrer("Bob", 2500)
-    async with watching(town, tmp_path, auto_batch_enabled=True) as scraped:
+async def test_healthy_bot_with_its_daily_care_rings_nothing(guild: DiscordFixture, tmp_path: Path) -> None:
+    bob = await guild.referrer("Bob", 2500)
+    async with watching(guild, tmp_path, auto_batch_enabled=True) as scraped:
         await scraped.hold(HOUR)
-        number = await approved(town)
-        await until(lambda: town.batches() == ["completed"])
-        await until(lambda: town.sandbox.direct_messages(bob.id))
+        number = await approved(guild)
+        await until(lambda: guild.batches() == ["completed"])
+        await until(lambda: guild.sandbox.direct_messages(bob.id))
         # The message is recorded as sent a moment after it has arrived.
         await held(scraped, 'cashback_direct_messages{status="queued"}', 0)
-        assert await scraped.post(signed(BODY, at=town.clock()), BODY) == 200
+        assert await scraped.post(signed(BODY, at=guild.clock()), BODY) == 200
         for _day in range(5):
             await scraped.hold(DAY)
             await scraped.care()
@@ -159,10 +159,10 @@ async def test_healthy_bot_with_its_daily_care_rings_nothing(town: DiscordFixtur
         assert scraped.firing_at(*minutes) == [set()] * len(minutes)
 
 
-async def test_bot_that_is_away_rings_although_its_worker_answers(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path) as scraped, anyio.create_task_group() as tasks:
+async def test_bot_that_is_away_rings_although_its_worker_answers(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path) as scraped, anyio.create_task_group() as tasks:
         port = free_port()
-        settings = Settings.model_validate({"database": str(town.till.path)})
+        settings = Settings.model_validate({"database": str(guild.ledger.path)})
         tasks.start_soon(work_until_signal, settings, port)
         worker = series_in(await answer_of(scraped.session, f"http://127.0.0.1:{port}/metrics"))
         await scraped.hold(30)
@@ -172,28 +172,28 @@ async def test_bot_that_is_away_rings_although_its_worker_answers(town: DiscordF
         tasks.cancel_scope.cancel()
 
 
-async def test_ledger_that_cannot_be_read_rings(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path) as scraped:
+async def test_ledger_that_cannot_be_read_rings(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(30)
-        moved = town.till.path.with_suffix(".gone")
-        town.till.path.rename(moved)
+        moved = guild.ledger.path.with_suffix(".gone")
+        guild.ledger.path.rename(moved)
         series = await scraped.hold(15)
-        moved.rename(town.till.path)
+        moved.rename(guild.ledger.path)
         assert series['cashback_healthy{part="Ledger"}'] == 0
         assert scraped.firing() == {"CashbackUnwell"}
 
 
-async def test_bots_of_which_none_pays_ring(town: DiscordFixture, tmp_path: Path) -> None:
-    await town.till.earn(town.sandbox.add_member("Bob").id, 100)
-    town.adjust(lease_seconds=1)
-    async with watching(town, tmp_path) as scraped:
+async def test_bots_of_which_none_pays_ring(guild: DiscordFixture, tmp_path: Path) -> None:
+    await guild.ledger.earn(guild.sandbox.add_member("Bob").id, 100)
+    guild.adjust(lease_seconds=1)
+    async with watching(guild, tmp_path) as scraped:
         payer = await scraped.hold(30)
-        with raw(town.till.location) as connection:
+        with raw(guild.ledger.location) as connection:
             connection.execute(
                 "UPDATE cashback_leases SET fence = fence + 1, milliseconds = 900000, holder = 'another'"
             )
         await held(scraped, "cashback_lease_held", 0)
-        await town.till.pay()
+        await guild.ledger.pay()
         standby = await scraped.hold(HOUR + 10)
         assert standby['cashback_direct_messages{status="queued"}'] == 1
         before, soon, later = scraped.firing_at(29, 29 + 20, scraped.minute)
@@ -205,81 +205,81 @@ async def test_bots_of_which_none_pays_ring(town: DiscordFixture, tmp_path: Path
         assert scraped.firing() == set()
 
 
-async def test_books_that_do_not_balance_ring(town: DiscordFixture, tmp_path: Path) -> None:
-    await town.till.earn(5, 100)
-    await town.till.pay()
-    town.till.honest = False
-    async with watching(town, tmp_path) as scraped:
+async def test_books_that_do_not_balance_ring(guild: DiscordFixture, tmp_path: Path) -> None:
+    await guild.ledger.earn(5, 100)
+    await guild.ledger.pay()
+    guild.ledger.honest = False
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(30)
-        with raw(town.till.location) as connection:
+        with raw(guild.ledger.location) as connection:
             connection.execute("UPDATE users SET wallet_balance_cents = 777 WHERE discord_id = 5")
         config = tmp_path / "config.json"
         config.write_text("{}")
         found = await anyio.to_thread.run_sync(
-            app.run, ["--config", str(config), "--database", str(town.till.path), "verify"]
+            app.run, ["--config", str(config), "--database", str(guild.ledger.path), "verify"]
         )
         assert found == 1
         await scraped.hold(5)
         assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackBooksDoNotBalance"}]
 
 
-async def test_ledger_without_care_rings(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path) as scraped:
+async def test_ledger_without_care_rings(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(2 * DAY)
         await scraped.hold(2 * DAY)
         assert scraped.firing_at(2 * DAY - 1, scraped.minute) == [set(), {"CashbackNotVerified", "CashbackNotBackedUp"}]
 
 
 async def test_ledger_that_was_never_cared_for_rings_after_a_day(
-    town: DiscordFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    guild: DiscordFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def none(_watch: ScrapedBot) -> None:
         return
 
     monkeypatch.setattr(ScrapedBot, "care", none)
-    async with watching(town, tmp_path) as scraped:
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(DAY + HOUR)
         assert scraped.firing_at(DAY - 10, scraped.minute) == [set(), {"CashbackNotVerified", "CashbackNotBackedUp"}]
 
 
-async def test_run_that_is_interrupted_rings(town: DiscordFixture, tmp_path: Path) -> None:
-    await town.till.earn(town.sandbox.add_member("Bob").id, 100)
-    async with watching(town, tmp_path) as scraped:
+async def test_run_that_is_interrupted_rings(guild: DiscordFixture, tmp_path: Path) -> None:
+    await guild.ledger.earn(guild.sandbox.add_member("Bob").id, 100)
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(30)
-        break_ledger(town)
-        await approved(town)
+        break_ledger(guild)
+        await approved(guild)
         await held(scraped, 'cashback_runs_total{outcome="interrupted"}', 1)
         await scraped.hold(5)
-        mend_ledger(town)
+        mend_ledger(guild)
         before, now = scraped.firing_at(29, scraped.minute)
         assert before == set()
         assert "CashbackRunInterrupted" in now
 
 
-async def test_failed_payouts_ring(town: DiscordFixture, tmp_path: Path) -> None:
-    bob = town.sandbox.add_member("Bob").id
-    await town.till.earn(bob, 100)
-    async with watching(town, tmp_path) as scraped:
+async def test_failed_payouts_ring(guild: DiscordFixture, tmp_path: Path) -> None:
+    bob = guild.sandbox.add_member("Bob").id
+    await guild.ledger.earn(bob, 100)
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(30)
-        with raw(town.till.location) as connection:
+        with raw(guild.ledger.location) as connection:
             connection.execute(
                 "CREATE TRIGGER refuse BEFORE UPDATE OF wallet_balance_cents ON users"
                 " BEGIN SELECT RAISE(ABORT, 'no'); END"
             )
-        await approved(town)
-        await until(lambda: town.batches() == ["completed_with_failures"])
+        await approved(guild)
+        await until(lambda: guild.batches() == ["completed_with_failures"])
         await scraped.hold(5)
         assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackPayoutsFailed"}]
-        with raw(town.till.location) as connection:
+        with raw(guild.ledger.location) as connection:
             connection.execute("DROP TRIGGER refuse")
 
 
-async def test_batch_that_stands_still_rings(town: DiscordFixture, tmp_path: Path) -> None:
-    await town.till.earn(town.sandbox.add_member("Bob").id, 100)
-    async with watching(town, tmp_path) as scraped:
+async def test_batch_that_stands_still_rings(guild: DiscordFixture, tmp_path: Path) -> None:
+    await guild.ledger.earn(guild.sandbox.add_member("Bob").id, 100)
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(30)
-        await approved(town)
-        with at_a_standstill(town):
+        await approved(guild)
+        with at_a_standstill(guild):
             await held(scraped, "cashback_runner_batches", 1)
             await scraped.hold(25)
         assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackBatchStandsStill"}]
@@ -289,12 +289,12 @@ async def test_batch_that_stands_still_rings(town: DiscordFixture, tmp_path: Pat
         assert scraped.firing() == set()
 
 
-async def test_missed_slot_rings_also_if_the_bot_was_away(town: DiscordFixture, tmp_path: Path) -> None:
-    town.adjust(auto_batch_enabled=True)
-    async with town.bot():
-        await town.answer("!sendref-cashb schedule")
-    town.clock.advance(9 * DAY * 60)
-    async with watching(town, tmp_path) as scraped:
+async def test_missed_slot_rings_also_if_the_bot_was_away(guild: DiscordFixture, tmp_path: Path) -> None:
+    guild.adjust(auto_batch_enabled=True)
+    async with guild.bot():
+        await guild.answer("!sendref-cashb schedule")
+    guild.clock.advance(9 * DAY * 60)
+    async with watching(guild, tmp_path) as scraped:
         await held(scraped, 'cashback_schedule_slots{status="missed"}', 1)
         await scraped.hold(HOUR)
         await scraped.care()
@@ -302,49 +302,49 @@ async def test_missed_slot_rings_also_if_the_bot_was_away(town: DiscordFixture, 
         assert scraped.firing_at(HOUR - 1, scraped.minute) == [{"CashbackSlotMissed"}, set()]
 
 
-async def test_schedule_that_is_paused_rings(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path, auto_batch_enabled=True) as scraped:
+async def test_schedule_that_is_paused_rings(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path, auto_batch_enabled=True) as scraped:
         await scraped.hold(HOUR)
-        await town.answer("!sendref-cashb schedule pause a holiday")
+        await guild.answer("!sendref-cashb schedule pause a holiday")
         await scraped.hold(2 * HOUR)
         assert scraped.firing_at(HOUR - 1, scraped.minute) == [set(), {"CashbackNextSlotUnknown"}]
 
 
-async def test_schedule_that_is_switched_off_does_not_ring(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path) as scraped:
+async def test_schedule_that_is_switched_off_does_not_ring(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(DAY)
         assert scraped.firing() == set()
 
 
-async def test_refused_delivery_of_a_shop_rings(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path) as scraped:
+async def test_refused_delivery_of_a_shop_rings(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(30)
-        assert await scraped.post(signed(b"{}", at=town.clock())) >= 400
+        assert await scraped.post(signed(b"{}", at=guild.clock())) >= 400
         await scraped.hold(5)
         assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackDeliveriesRefused"}]
 
 
-async def test_refused_strangers_ring_as_an_intake_that_refuses(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path) as scraped:
+async def test_refused_strangers_ring_as_an_intake_that_refuses(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path) as scraped:
         for _phase in range(8):
-            assert await scraped.post(signed(b"{}", at=town.clock(), key="stranger")) == 401
+            assert await scraped.post(signed(b"{}", at=guild.clock(), key="stranger")) == 401
             await scraped.hold(5)
         assert scraped.firing() == {"CashbackIntakeRefuses"}
 
 
-async def test_withdrawal_that_waits_rings(town: DiscordFixture, tmp_path: Path) -> None:
-    await town.till.earn(5, 500)
-    await town.till.pay()
-    async with watching(town, tmp_path) as scraped:
+async def test_withdrawal_that_waits_rings(guild: DiscordFixture, tmp_path: Path) -> None:
+    await guild.ledger.earn(5, 500)
+    await guild.ledger.pay()
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(HOUR)
-        await town.till.database.write(
+        await guild.ledger.database.write(
             withdrawals.request,
             user_id=5,
             cents=500,
             method="cash",
             destination=None,
             actor="discord:5",
-            now=town.clock(),
+            now=guild.clock(),
         )
         for _day in range(4):
             await scraped.care()
@@ -352,13 +352,13 @@ async def test_withdrawal_that_waits_rings(town: DiscordFixture, tmp_path: Path)
         assert scraped.firing_at(2 * DAY, scraped.minute) == [set(), {"CashbackWithdrawalsWait"}]
 
 
-async def test_purchases_that_nobody_assigns_ring(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path) as scraped:
-        await town.till.database.write(
+async def test_purchases_that_nobody_assigns_ring(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path) as scraped:
+        await guild.ledger.database.write(
             unmatched.record_unmatched,
             [unmatched.UnmatchedPurchase("guest-1", 5000)],
             DEFAULT_RATE_PPM,
-            town.clock(),
+            guild.clock(),
         )
         for _day in range(8):
             await scraped.care()
@@ -366,17 +366,17 @@ async def test_purchases_that_nobody_assigns_ring(town: DiscordFixture, tmp_path
         assert scraped.firing_at(6 * DAY, scraped.minute) == [set(), {"CashbackPurchasesWait"}]
 
 
-async def test_wrong_clock_rings(town: DiscordFixture, tmp_path: Path, discord_clock: ManualClock) -> None:
-    async with watching(town, tmp_path) as scraped:
+async def test_wrong_clock_rings(guild: DiscordFixture, tmp_path: Path, discord_clock: ManualClock) -> None:
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(30)
         discord_clock.advance(3600)
-        await town.answer("!sendref-cashb history")
+        await guild.answer("!sendref-cashb history")
         await scraped.hold(10)
         assert scraped.firing_at(29, scraped.minute) == [set(), {"CashbackClockDoubted"}]
 
 
-async def test_dropped_lines_of_the_log_ring(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path) as scraped:
+async def test_dropped_lines_of_the_log_ring(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(30)
         # More refusals than lines are written in the two minutes over which these requests may be spread.
         for _request in range(130):
@@ -386,21 +386,21 @@ async def test_dropped_lines_of_the_log_ring(town: DiscordFixture, tmp_path: Pat
 
 
 async def test_bots_of_different_versions_ring(
-    town: DiscordFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    guild: DiscordFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cashback.dashboard.metrics.version", lambda: "0.0.1")
-    async with watching(town, tmp_path) as scraped:
+    async with watching(guild, tmp_path) as scraped:
         older = await scraped.scrape()
     monkeypatch.undo()
-    async with watching(town, tmp_path) as scraped:
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(2 * HOUR)
         assert scraped.firing() == set()
         scraped.others["second:8930"] = [Phase(2 * HOUR, older)]
         assert scraped.firing() == {"CashbackVersionsDiffer"}
 
 
-async def test_event_loop_that_lags_rings(town: DiscordFixture, tmp_path: Path) -> None:
-    async with watching(town, tmp_path) as scraped:
+async def test_event_loop_that_lags_rings(guild: DiscordFixture, tmp_path: Path) -> None:
+    async with watching(guild, tmp_path) as scraped:
         await scraped.hold(30)
         while (await scraped.scrape())["cashback_loop_lag_seconds"] <= 1:
             time.sleep(2.5)  # noqa: ASYNC251 -- it is what must never happen

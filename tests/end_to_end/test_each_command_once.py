@@ -72,16 +72,16 @@ class Watched(Database):
 class Scene:
     """Two live bots that do not pay, and the preparations for the commands."""
 
-    def __init__(self, town: DiscordFixture) -> None:
-        self.town = town
-        self.service = AdminService(town.till.database, town.settings, lambda _number: 0)
-        self.ada = Actor(source=Source.DISCORD, user_id=town.admin.id, role_ids=frozenset(town.admin.role_ids))
+    def __init__(self, guild: DiscordFixture) -> None:
+        self.guild = guild
+        self.service = AdminService(guild.ledger.database, guild.settings, lambda _number: 0)
+        self.ada = Actor(source=Source.DISCORD, user_id=guild.admin.id, role_ids=frozenset(guild.admin.role_ids))
         self.claims: Counter[int] = Counter()
 
     async def referrer(self, cents: int = 500) -> Member:
         """Add a member with cashback pending."""
-        self.town.clock.advance(1)
-        return await self.town.referrer(f"Member {len(self.town.sandbox.messages(self.town.channel.id))}", cents)
+        self.guild.clock.advance(1)
+        return await self.guild.referrer(f"Member {len(self.guild.sandbox.messages(self.guild.channel.id))}", cents)
 
     async def any_number(self) -> Options:
         """Name an order that nobody made."""
@@ -118,12 +118,12 @@ class Scene:
 
     async def paid(self) -> Options:
         """Name a batch that is paid."""
-        return {"batch": str((await self.town.till.pay(target_user_id=(await self.referrer()).id)).batch_number)}
+        return {"batch": str((await self.guild.ledger.pay(target_user_id=(await self.referrer()).id)).batch_number)}
 
     async def unsent(self) -> Options:
         """Name a batch of which a direct message failed."""
         options = await self.paid()
-        with raw(self.town.till.location) as connection:
+        with raw(self.guild.ledger.location) as connection:
             connection.execute(
                 "UPDATE cashback_notifications SET status = 'failed', attempts = 4"
                 f" WHERE batch_number = {options['batch']}"
@@ -133,7 +133,7 @@ class Scene:
     async def payout(self) -> Options:
         """Name a batch that is paid, its one payee, and a reason."""
         person = await self.referrer()
-        report = await self.town.till.pay(target_user_id=person.id)
+        report = await self.guild.ledger.pay(target_user_id=person.id)
         return {"batch": str(report.batch_number), "user": person.id, "reason": "mistaken"}
 
     async def whole_batch(self) -> Options:
@@ -142,7 +142,7 @@ class Scene:
 
     async def approved(self) -> Options:
         """Name a batch that is approved and waits for a process that pays."""
-        return {"batch": str(await self.town.till.approved(target_user_id=(await self.referrer()).id))}
+        return {"batch": str(await self.guild.ledger.approved(target_user_id=(await self.referrer()).id))}
 
     async def stopped(self) -> Options:
         """Name a batch that is stopped."""
@@ -159,28 +159,28 @@ class Scene:
     async def failed(self) -> Options:
         """Name a batch with a failed payout."""
         person = await self.referrer()
-        with raw(self.town.till.location) as connection:
+        with raw(self.guild.ledger.location) as connection:
             connection.execute(
                 f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN NEW.user_discord_id = {person.id}"
                 " BEGIN SELECT RAISE(ABORT, 'the bank is closed'); END"
             )
-            report = await self.town.till.pay(target_user_id=person.id)
+            report = await self.guild.ledger.pay(target_user_id=person.id)
             connection.execute("DROP TRIGGER refused")
         return {"batch": str(report.batch_number)}
 
     async def rewritten(self) -> Options:
         """Have another time of the day in config.json."""
-        self.town.adjust(batch_hour_utc=self.town.settings.referral_settings.batch_hour_utc + 1)
+        self.guild.adjust(batch_hour_utc=self.guild.settings.referral_settings.batch_hour_utc + 1)
         return {}
 
     async def bought(self) -> Options:
         """Name an order that a member made."""
-        await self.town.till.earn((await self.referrer()).id, 100)
-        return {"order": "till-1"}
+        await self.guild.ledger.earn((await self.referrer()).id, 100)
+        return {"order": "order-1"}
 
     async def skipped(self) -> Options:
         """Have the next slot skipped."""
-        service = AdminService(self.town.till.database, self.town.settings, lambda _number: 0)
+        service = AdminService(self.guild.ledger.database, self.guild.settings, lambda _number: 0)
         await service.skip_next(CLI)
         return {}
 
@@ -202,7 +202,7 @@ class Scene:
 
     def effects(self) -> list[str]:
         """List all that the audit log holds."""
-        return [action for (action,) in self.town.till.rows("SELECT action FROM cashback_audit_log ORDER BY id")]
+        return [action for (action,) in self.guild.ledger.rows("SELECT action FROM cashback_audit_log ORDER BY id")]
 
     async def has_effects(self, expected: list[str]) -> None:
         """Wait until the audit log holds as much as is expected, and compare."""
@@ -211,8 +211,8 @@ class Scene:
 
     def answers(self, after: int) -> list[Message]:
         """List what the bots have written in the admins' channel since."""
-        messages = self.town.sandbox.messages(self.town.channel.id)
-        return [each for each in messages if each.author_id == self.town.sandbox.bot_user_id and each.id > after]
+        messages = self.guild.sandbox.messages(self.guild.channel.id)
+        return [each for each in messages if each.author_id == self.guild.sandbox.bot_user_id and each.id > after]
 
     async def decided(self, event_id: int) -> None:
         """Wait until both bots have tried to claim a message."""
@@ -295,23 +295,23 @@ NOT_IN_THE_PICKER: Final = {
 
 @asynccontextmanager
 async def two_bots(
-    town: DiscordFixture, clock: Clock, ledgers: tuple[type[Watched], type[Watched]] = (Watched, Watched)
+    guild: DiscordFixture, clock: Clock, ledgers: tuple[type[Watched], type[Watched]] = (Watched, Watched)
 ) -> AsyncIterator[Scene]:
     """Run two bots on one ledger. The test holds the lease, so that nothing happens but what is typed."""
-    town.adjust(auto_batch_enabled=True, approval_threshold_cents=MUCH_CENTS)
-    configure(town, maximum_cents=10**9)
-    town.settings = town.settings.model_copy(update={"email_key": SecretStr("k" * 32)})
-    scene = Scene(town)
-    first, second = (kind(town.till.location, clock=clock) for kind in ledgers)
+    guild.adjust(auto_batch_enabled=True, approval_threshold_cents=MUCH_CENTS)
+    configure(guild, maximum_cents=10**9)
+    guild.settings = guild.settings.model_copy(update={"email_key": SecretStr("k" * 32)})
+    scene = Scene(guild)
+    first, second = (kind(guild.ledger.location, clock=clock) for kind in ledgers)
     first.scene = second.scene = scene
     await scene.service.open_schedule()
-    async with first, second, Lease(town.till.database, seconds=LONG_SECONDS) as other:
+    async with first, second, Lease(guild.ledger.database, seconds=LONG_SECONDS) as other:
         assert await other.take()
-        with_dashboard(town)
-        async with town.bot(first):
-            with_dashboard(town)
-            async with town.bot(second, connected=False):
-                await town.sandbox.wait_connected(2)
+        with_dashboard(guild)
+        async with guild.bot(first):
+            with_dashboard(guild)
+            async with guild.bot(second, connected=False):
+                await guild.sandbox.wait_connected(2)
                 yield scene
 
 
@@ -320,7 +320,7 @@ async def typed(scene: Scene, name: str, case: Case) -> None:
     prepare, expected = case
     words = [name, *map(str, (await prepare(scene)).values())]
     before = scene.effects()
-    said = await scene.town.say(f"!{' '.join(words)}")
+    said = await scene.guild.say(f"!{' '.join(words)}")
     await until(lambda: scene.answers(said.id))
     await scene.decided(said.id)
     assert [each.text for each in scene.answers(said.id)[1:]] == []
@@ -332,7 +332,7 @@ async def chosen(scene: Scene, name: str, case: Case, who: Member) -> None:
     prepare, expected = case
     options = await prepare(scene)
     before = scene.effects()
-    asked = await scene.town.sandbox.slash(scene.town.channel.id, who.id, name, options)
+    asked = await scene.guild.sandbox.slash(scene.guild.channel.id, who.id, name, options)
     answer = await asked.replied()
     await scene.decided(asked.id)
     assert scene.answers(asked.id) == [answer]
@@ -345,9 +345,9 @@ def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR or each.exc_info]
 
 
-async def commands_of(town: DiscordFixture) -> tuple[set[str], set[str]]:
+async def commands_of(guild: DiscordFixture) -> tuple[set[str], set[str]]:
     """List the bot's own commands: those after the prefix, and those with a slash."""
-    services = Services.build(bot.make_client(town.settings), town.settings, town.till.database)
+    services = Services.build(bot.make_client(guild.settings), guild.settings, guild.ledger.database)
     async with services.runner:
         await services.host.add()
         commands, slash = services.client.walk_commands(), services.client.tree.walk_commands()
@@ -363,44 +363,44 @@ def in_the_picker() -> dict[str, Case]:
     return {chosen_as: ADMINS[name] for name, chosen_as in names.items() if chosen_as is not None}
 
 
-async def test_each_command_of_the_bot_has_a_case(town: DiscordFixture) -> None:
-    prefixed, slash = await commands_of(town)
+async def test_each_command_of_the_bot_has_a_case(guild: DiscordFixture) -> None:
+    prefixed, slash = await commands_of(guild)
     assert prefixed == ADMINS.keys()
     assert slash == in_the_picker().keys() | MEMBERS.keys()
 
 
 async def test_two_bots_answer_each_command_once_and_do_it_once(
-    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
+    guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await each_command(town, clock)
+    await each_command(guild, clock)
     assert complaints(caplog) == []
 
 
 @pytest.mark.about_a_file("the commands take long, and the conflict is this process's own on either database")
 async def test_each_command_is_done_once_if_all_transactions_run_twice(
-    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conflicts = run_all_twice(monkeypatch)
-    await each_command(town, clock)
+    await each_command(guild, clock)
     assert complaints(caplog) == []
     assert written_by("cashback/cogs/admin", "cashback/cogs/members") <= conflicts.functions
 
 
-async def each_command(town: DiscordFixture, clock: Clock) -> None:
+async def each_command(guild: DiscordFixture, clock: Clock) -> None:
     """Use each command with two bots; each has one answer and the effects of its case."""
-    async with two_bots(town, clock) as scene:
-        began_at = (await town.say("good morning")).id
+    async with two_bots(guild, clock) as scene:
+        began_at = (await guild.say("good morning")).id
         for name, case in ADMINS.items():
             await typed(scene, name, case)
         for name, case in in_the_picker().items():
-            await chosen(scene, name, case, town.admin)
-        bob = town.sandbox.add_member("Bob")
+            await chosen(scene, name, case, guild.admin)
+        bob = guild.sandbox.add_member("Bob")
         bob.locale = "de"
         # That Bob uses a command shows that he has returned.
-        await town.till.database.write(absences.note, bob.id, Absence.LEFT, clock())
+        await guild.ledger.database.write(absences.note, bob.id, Absence.LEFT, clock())
         for name, case in MEMBERS.items():
             await chosen(scene, name, case, bob)
-        links = [each for each in town.sandbox.direct_messages(town.admin.id) if "Your link" in each.text]
+        links = [each for each in guild.sandbox.direct_messages(guild.admin.id) if "Your link" in each.text]
         assert len(links) == 2
         effects = scene.effects()
     assert scene.effects() == effects
@@ -415,7 +415,7 @@ async def decision(scene: Scene) -> DecisionButton:
 
 async def skip_slot(scene: Scene) -> SkipSlotButton:
     """Make the button that skips the next slot."""
-    database = scene.town.till.database
+    database = scene.guild.ledger.database
     return SkipSlotButton((await database.read(slots.coming, now=database.now(), count=1))[0])
 
 
@@ -427,7 +427,7 @@ async def unskip_slot(scene: Scene) -> UnskipSlotButton:
 async def resume_schedule(scene: Scene) -> ResumeScheduleButton:
     """Make the button that ends a pause."""
     await scene.service.pause_schedule(scene.ada)
-    state = await scene.town.till.database.read(schedule.in_force)
+    state = await scene.guild.ledger.database.read(schedule.in_force)
     assert state.paused_at is not None
     return ResumeScheduleButton(state.paused_at)
 
@@ -436,7 +436,7 @@ async def unblacklist(scene: Scene) -> UnblacklistButton:
     """Make the button that removes a member from the blacklist."""
     person = await scene.referrer()
     await scene.service.blacklist(scene.ada, person.id)
-    entry = await scene.town.till.database.read(blacklist.blacklisting_of, person.id)
+    entry = await scene.guild.ledger.database.read(blacklist.blacklisting_of, person.id)
     assert entry is not None
     assert entry.blacklisted_at is not None
     return UnblacklistButton(person.id, entry.blacklisted_at)
@@ -454,7 +454,7 @@ async def reversal(scene: Scene) -> ReversalButton:
 async def withdrawal(scene: Scene) -> WithdrawalButton:
     """Make the button that approves a withdrawal which waits for its first admin."""
     person = await scene.referrer(2 * MUCH_CENTS)
-    await scene.town.till.pay(target_user_id=person.id)
+    await scene.guild.ledger.pay(target_user_id=person.id)
     asked = await scene.service.request_withdrawal(person.id, MUCH_CENTS, "gift-card", None)
     return WithdrawalButton(WithdrawalAction.APPROVE, asked.number)
 
@@ -495,18 +495,18 @@ PRESSES: Final[dict[Any, tuple[Callable[[Scene], Awaitable[Any]], list[str]]]] =
 }
 
 
-async def pressed(town: DiscordFixture, item: Any) -> Interaction:  # noqa: ANN401 -- any of the bot's buttons
+async def pressed(guild: DiscordFixture, item: Any) -> Interaction:  # noqa: ANN401 -- any of the bot's buttons
     """Show a button under a message of the bot's and press it."""
     view = View(timeout=None)
     view.add_item(item)
-    address = f"{town.sandbox.api_url}/channels/{town.channel.id}/messages"
+    address = f"{guild.sandbox.api_url}/channels/{guild.channel.id}/messages"
     body = {"content": "Press it.", "components": view.to_components()}
     async with (
-        aiohttp.ClientSession(headers={"Authorization": f"Bot {town.sandbox.token}"}) as session,
+        aiohttp.ClientSession(headers={"Authorization": f"Bot {guild.sandbox.token}"}) as session,
         session.post(address, json=body) as response,
     ):
         message_id = int((await response.json())["id"])
-    return await town.sandbox.click(message_id, item.custom_id, town.admin.id)
+    return await guild.sandbox.click(message_id, item.custom_id, guild.admin.id)
 
 
 def test_each_button_of_the_bot_has_a_case_and_is_claimed() -> None:
@@ -517,16 +517,16 @@ def test_each_button_of_the_bot_has_a_case_and_is_claimed() -> None:
 
 @pytest.mark.parametrize("runs", ["once", "twice"])
 async def test_two_bots_answer_each_press_once_and_do_it_once(
-    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, runs: str
+    guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, runs: str
 ) -> None:
     """Also if all transactions run twice."""
     if runs == "twice":
         run_all_twice(monkeypatch)
-    async with two_bots(town, clock) as scene:
+    async with two_bots(guild, clock) as scene:
         for make, expected in PRESSES.values():
             item = await make(scene)
             before = scene.effects()
-            press = await pressed(town, item)
+            press = await pressed(guild, item)
             await press.answered()
             await scene.decided(press.id)
             await scene.has_effects(before + expected)
@@ -536,19 +536,19 @@ async def test_two_bots_answer_each_press_once_and_do_it_once(
     assert complaints(caplog) == []
 
 
-async def test_two_bots_suggest_once(town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    async with two_bots(town, clock) as scene:
+async def test_two_bots_suggest_once(guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    async with two_bots(guild, clock) as scene:
         await scene.paid()
-        found = await town.sandbox.autocomplete(town.channel.id, town.admin.id, "sendref-cashb show", "batch", {})
+        found = await guild.sandbox.autocomplete(guild.channel.id, guild.admin.id, "sendref-cashb show", "batch", {})
         await until(lambda: 2 in scene.claims.values())
     assert [each["value"] for each in found] == ["BATCH-20260703-150001"]
     assert complaints(caplog) == []
 
 
 @contextmanager
-def locked(town: DiscordFixture) -> Iterator[None]:
+def locked(guild: DiscordFixture) -> Iterator[None]:
     """Block all claims inside the block."""
-    location = town.till.location
+    location = guild.ledger.location
     with raw(location) as connection:
         if isinstance(location, Path):
             connection.execute("BEGIN IMMEDIATE")
@@ -568,13 +568,13 @@ async def both_deferred(interaction: Interaction) -> None:
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(("name", "is_private"), [("sendref-cashb pay", False), ("cashback show", True)])
 async def test_slash_command_on_a_locked_ledger_is_deferred_and_answered_once(
-    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, name: str, is_private: bool
+    guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, name: str, is_private: bool
 ) -> None:
-    async with two_bots(town, clock) as scene:
+    async with two_bots(guild, clock) as scene:
         await scene.referrer()
         before = scene.effects()
-        with locked(town):
-            asked = await town.sandbox.slash(town.channel.id, town.admin.id, name)
+        with locked(guild):
+            asked = await guild.sandbox.slash(guild.channel.id, guild.admin.id, name)
             await both_deferred(asked)
         answer = await asked.replied()
         await scene.decided(asked.id)
@@ -588,41 +588,41 @@ async def test_slash_command_on_a_locked_ledger_is_deferred_and_answered_once(
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("kind_of_button", [DecisionButton, PayoutsButton])
 async def test_press_on_a_locked_ledger_is_deferred_and_done_once(
-    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, kind_of_button: type[ClaimedButton]
+    guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, kind_of_button: type[ClaimedButton]
 ) -> None:
     make, expected = PRESSES[kind_of_button]
-    async with two_bots(town, clock) as scene:
+    async with two_bots(guild, clock) as scene:
         item = await make(scene)
         before = scene.effects()
-        with locked(town):
-            press = await pressed(town, item)
+        with locked(guild):
+            press = await pressed(guild, item)
             await both_deferred(press)
         await scene.decided(press.id)
         await scene.has_effects(before + expected)
         if kind_of_button is PayoutsButton:
             assert press.message is not None
-            await town.shows(press.message, "BATCH-20260703-150001")
+            await guild.shows(press.message, "BATCH-20260703-150001")
         assert press.followups == []
     assert complaints(caplog) == []
 
 
 async def test_without_a_ledger_each_command_is_refused_once_and_does_nothing(
-    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
+    guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with two_bots(town, clock) as scene:
+    async with two_bots(guild, clock) as scene:
         await scene.referrer()
         item = await decision(scene)
         before = scene.effects()
-        with break_writes(town.till.location, "cashback_command_claims"):
-            said = await town.say("!sendref-cashb")
+        with break_writes(guild.ledger.location, "cashback_command_claims"):
+            said = await guild.say("!sendref-cashb")
             await until(lambda: scene.answers(said.id))
-            asked = await town.sandbox.slash(town.channel.id, town.admin.id, "sendref-cashb pay")
+            asked = await guild.sandbox.slash(guild.channel.id, guild.admin.id, "sendref-cashb pay")
             await asked.replied()
-            press = await pressed(town, item)
+            press = await pressed(guild, item)
             refusal = await press.replied()
             await until(lambda: (asked.refused, press.refused) == (1, 1))
             assert refusal is not None
-            assert refusal.ephemeral_to == town.admin.id
+            assert refusal.ephemeral_to == guild.admin.id
             texts = [each.text for each in scene.answers(said.id) if each.text != "Press it."]
             assert texts == [texts[0]] * 3
             assert "cashback_command_claims" in texts[0]
@@ -631,9 +631,9 @@ async def test_without_a_ledger_each_command_is_refused_once_and_does_nothing(
     assert complaints(caplog) == []
 
 
-async def test_other_messages_are_not_claimed(town: DiscordFixture, clock: Clock) -> None:
-    async with two_bots(town, clock) as scene:
+async def test_other_messages_are_not_claimed(guild: DiscordFixture, clock: Clock) -> None:
+    async with two_bots(guild, clock) as scene:
         for text in ("good morning", "!nonsense", "sendref-cashb", "!"):
-            await town.say(text)
+            await guild.say(text)
         await typed(scene, "sendref-cashb failures", ADMINS["sendref-cashb failures"])
         assert len(scene.claims) == 1

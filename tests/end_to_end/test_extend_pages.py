@@ -134,30 +134,30 @@ class MailServer:
                         await stream.send(b"250 fine\r\n")
 
 
-async def test_messenger_of_the_page_sends_mail_and_passes_others_on(town: DiscordFixture, acme: Imported) -> None:
-    bob, eve = await town.referrer("Bob", 2500), await town.referrer("Eve", 100)
+async def test_messenger_of_the_page_sends_mail_and_passes_others_on(guild: DiscordFixture, acme: Imported) -> None:
+    bob, eve = await guild.referrer("Bob", 2500), await guild.referrer("Eve", 100)
     messengers, mail = acme("extend-a-messenger.md", "acme.messenger"), MailServer()
     totals = messengers.Totals()
     async with mail.listening() as port:
-        client = OtherBot(content(town))
+        client = OtherBot(content(guild))
         client.cashback_additions = Additions(
             messenger=partial(
                 messengers.EmailMessenger, addresses={bob.id: "bob@example.org"}, server=("127.0.0.1", port)
             ),
             observers=(totals,),
         )
-        async with living(client, town.sandbox):
-            await town.sandbox.wait_connected()
-            summary = await town.ask()
-            await town.press(summary, "Confirm")
-            await town.shows(summary, COMPLETE, "Sent:** 2")
+        async with living(client, guild.sandbox):
+            await guild.sandbox.wait_connected()
+            summary = await guild.ask()
+            await guild.press(summary, "Confirm")
+            await guild.shows(summary, COMPLETE, "Sent:** 2")
     [sent] = mail.messages
     assert "Subject: You received $25.00" in sent
-    assert (len(town.sandbox.direct_messages(bob.id)), len(town.sandbox.direct_messages(eve.id))) == (0, 1)
+    assert (len(guild.sandbox.direct_messages(bob.id)), len(guild.sandbox.direct_messages(eve.id))) == (0, 1)
     assert totals.cents == 2600
 
 
-async def test_messenger_and_observer_that_fail_do_not_touch_the_payout(town: DiscordFixture) -> None:
+async def test_messenger_and_observer_that_fail_do_not_touch_the_payout(guild: DiscordFixture) -> None:
     class Broken:
         async def send(self, _notice: object) -> str:
             return "done"
@@ -168,17 +168,17 @@ async def test_messenger_and_observer_that_fail_do_not_touch_the_payout(town: Di
         async def finished(self, _report: object) -> None:
             raise LookupError("an observer's mistake")
 
-    bob = await town.referrer("Bob", 2500)
-    client = OtherBot(content(town))
+    bob = await guild.referrer("Bob", 2500)
+    client = OtherBot(content(guild))
     broken: Any = Broken()
     client.cashback_additions = Additions(messenger=lambda _direct: broken, observers=(broken,))
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        await town.shows(summary, COMPLETE)
-        await until(lambda: town.till.rows("SELECT 1 FROM cashback_notifications WHERE attempts > 0"))
-    assert town.till.balance(bob.id) == 2500
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        await guild.shows(summary, COMPLETE)
+        await until(lambda: guild.ledger.rows("SELECT 1 FROM cashback_notifications WHERE attempts > 0"))
+    assert guild.ledger.balance(bob.id) == 2500
 
 
 def test_shop_of_the_page_is_imported_and_connected(tmp_path: Path) -> None:
@@ -228,12 +228,12 @@ def test_faulty_shop_is_one_line(tmp_path: Path, fault: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-async def test_stage_of_the_page_runs_between_the_others(town: DiscordFixture, acme: Imported) -> None:
-    bob = await town.referrer("Bob", 2500)
+async def test_stage_of_the_page_runs_between_the_others(guild: DiscordFixture, acme: Imported) -> None:
+    bob = await guild.referrer("Bob", 2500)
     stages = acme("extend-a-stage.md", "acme.stage")
-    number = (await town.till.propose()).batch_number
-    await town.till.approve(number)
-    database: Database = town.till.database
+    number = (await guild.ledger.propose()).batch_number
+    await guild.ledger.approve(number)
+    database: Database = guild.ledger.database
     made = make_pipeline(
         RunBatch(batch_number=number),
         database=database,
@@ -243,26 +243,26 @@ async def test_stage_of_the_page_runs_between_the_others(town: DiscordFixture, a
     )
     made = replace(made, notification=stages.Both(made.notification, stages.Slowly(0)))
     report = await made.run(RunBatch(batch_number=number))
-    assert (report.users_paid, town.till.balance(bob.id)) == (1, 2500)
+    assert (report.users_paid, guild.ledger.balance(bob.id)) == (1, 2500)
 
 
-async def test_page_of_the_page_is_shown_to_admins_only(town: DiscordFixture, acme: Imported) -> None:
+async def test_page_of_the_page_is_shown_to_admins_only(guild: DiscordFixture, acme: Imported) -> None:
     async def read() -> list[tuple[int, int]]:
         return [(7, 2500)]
 
-    client = OtherBot(content(town, dashboard={"enabled": True, "port": (port := free_port())}))
+    client = OtherBot(content(guild, dashboard={"enabled": True, "port": (port := free_port())}))
     client.cashback_additions = Additions(pages=(acme("extend-a-page.md", "acme.page").MostPaid(read),))
     address = f"http://127.0.0.1:{port}"
     async with (
-        living(client, town.sandbox),
+        living(client, guild.sandbox),
         aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser,
     ):
-        await town.sandbox.wait_connected()
-        said = await town.say("!sendref-cashb dashboard")
-        await town.sandbox.wait_for(lambda each: "direct messages" in each.text, after=said)
+        await guild.sandbox.wait_connected()
+        said = await guild.say("!sendref-cashb dashboard")
+        await guild.sandbox.wait_for(lambda each: "direct messages" in each.text, after=said)
         async with browser.get(f"{address}/acme/most-paid") as answer:
             assert answer.url.path == "/sign-in"
-        [note] = town.sandbox.direct_messages(town.admin.id)
+        [note] = guild.sandbox.direct_messages(guild.admin.id)
         async with browser.post(re.findall(rf"{address}/sign-in/[\w-]+", note.content)[0]):
             pass
         async with browser.get(f"{address}/acme/most-paid") as answer:

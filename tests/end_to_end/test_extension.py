@@ -28,13 +28,13 @@ NO_SUCH_ID = 123456789012345678
 HOSTS = "hello", "broken", "help"
 
 
-def content(town: DiscordFixture, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- as in JSON
+def content(guild: DiscordFixture, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- as in JSON
     """Return what a config.json has, as a dict, and the ledger."""
     return {
-        "database": name_of(town.till.location, password=True),
-        "guild_ids": [town.sandbox.guild_id],
-        "role_ids": {"admin": str(town.admin_role.id)},
-        "logging_channels": {"audit": town.audit.id},
+        "database": name_of(guild.ledger.location, password=True),
+        "guild_ids": [guild.sandbox.guild_id],
+        "role_ids": {"admin": str(guild.admin_role.id)},
+        "logging_channels": {"audit": guild.audit.id},
         "referral_settings": {"auto_batch_enabled": False, "dm_per_second": 50, "chunk_size": 1},
         **changes,
     }
@@ -63,64 +63,64 @@ def traces(client: commands.Bot) -> tuple[object, ...]:
     )
 
 
-async def test_the_hosts_own_cogs_help_errors_and_signals_are_undisturbed(town: DiscordFixture) -> None:
+async def test_the_hosts_own_cogs_help_errors_and_signals_are_undisturbed(guild: DiscordFixture) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     mentions = discord.AllowedMentions(users=True, everyone=False)
-    client = OtherBot(content(town), allowed_mentions=mentions)
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
-        assert (await town.answer("!hello")).text == "Hello from the host."
-        assert (await town.answer("!broken")).text == "The host's error handler: CommandInvokeError"
-        await town.say("!nothing-of-anyone")
+    client = OtherBot(content(guild), allowed_mentions=mentions)
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
+        assert (await guild.answer("!hello")).text == "Hello from the host."
+        assert (await guild.answer("!broken")).text == "The host's error handler: CommandInvokeError"
+        await guild.say("!nothing-of-anyone")
         await until(lambda: client.errors == ["CommandInvokeError", "CommandNotFound"])
-        listed = (await town.answer("!help")).text
+        listed = (await guild.answer("!help")).text
         assert all(name in listed for name in (*HOSTS, "sendref-cashb", "Cashback for admins"))
-        eve = town.sandbox.add_member("Eve")
-        listed = (await town.answer("!help", by=eve)).text
+        eve = guild.sandbox.add_member("Eve")
+        listed = (await guild.answer("!help", by=eve)).text
         assert "hello" in listed
         assert "sendref-cashb" not in listed
         assert client.greetings.heard[:2] == ["!hello", "Hello from the host."]
         assert client.allowed_mentions is mentions
         assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
-    assert town.audit_actions() == []
+    assert guild.audit_actions() == []
 
 
-async def test_an_error_of_ours_is_answered_once_and_not_by_the_hosts_handler(town: DiscordFixture) -> None:
-    client = OtherBot(content(town))
-    eve = town.sandbox.add_member("Eve")
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
-        assert "neither a mention nor an id" in (await town.answer("!sendref-cashb everyone")).text
-        assert "Only an admin" in (await town.answer("!sendref-cashb", by=eve)).text
-        refused = await town.sandbox.slash(town.channel.id, eve.id, "sendref-cashb pay")
+async def test_an_error_of_ours_is_answered_once_and_not_by_the_hosts_handler(guild: DiscordFixture) -> None:
+    client = OtherBot(content(guild))
+    eve = guild.sandbox.add_member("Eve")
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
+        assert "neither a mention nor an id" in (await guild.answer("!sendref-cashb everyone")).text
+        assert "Only an admin" in (await guild.answer("!sendref-cashb", by=eve)).text
+        refused = await guild.sandbox.slash(guild.channel.id, eve.id, "sendref-cashb pay")
         answer = await refused.replied()
         assert answer is not None
         assert "Only an admin" in answer.text
-        assert (await town.answer("!hello")).text == "Hello from the host."
+        assert (await guild.answer("!hello")).text == "Hello from the host."
         assert client.errors == []
-    assert town.audit_actions() == ["refused", "refused"]
+    assert guild.audit_actions() == ["refused", "refused"]
 
 
-async def test_the_host_decides_about_its_tree(town: DiscordFixture) -> None:
+async def test_the_host_decides_about_its_tree(guild: DiscordFixture) -> None:
     class Unsynced(OtherBot):
         async def setup_hook(self) -> None:
             await self.load_extension("cashback")
 
-    async with living(Unsynced(content(town)), town.sandbox):
-        await town.sandbox.wait_connected()
-        await town.answer("!sendref-cashb status")
-        assert [each for each in town.sandbox.requests if each.path.endswith("/commands")] == []
+    async with living(Unsynced(content(guild)), guild.sandbox):
+        await guild.sandbox.wait_connected()
+        await guild.answer("!sendref-cashb status")
+        assert [each for each in guild.sandbox.requests if each.path.endswith("/commands")] == []
 
 
 @pytest.mark.parametrize("moment", ["before the login", "in the setup hook", "when it is connected"])
 @pytest.mark.parametrize("kind", [commands.Bot, commands.AutoShardedBot])
 async def test_it_can_be_loaded_at_any_time_into_any_bot(
-    town: DiscordFixture, moment: str, kind: type[commands.Bot]
+    guild: DiscordFixture, moment: str, kind: type[commands.Bot]
 ) -> None:
-    bob = await town.referrer("Bob", 2500)
+    bob = await guild.referrer("Bob", 2500)
 
     class Host(kind):  # type: ignore[misc, valid-type]  # a parameter
-        cashback_settings = content(town)
+        cashback_settings = content(guild)
 
         async def setup_hook(self) -> None:
             if moment == "in the setup hook":
@@ -129,17 +129,17 @@ async def test_it_can_be_loaded_at_any_time_into_any_bot(
     client = Host("!", intents=intents())
     if moment == "before the login":
         await client.load_extension("cashback")
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         if moment == "when it is connected":
             await client.wait_until_ready()
             await client.load_extension("cashback")
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        await town.shows(summary, COMPLETE, "Sent:** 1")
-        await town.audit_entry()
-    assert town.till.balance(bob.id) == 2500
-    assert [note.embed["title"] for note in town.sandbox.direct_messages(bob.id)] == ["💰 Referral Cashback Received!"]
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        await guild.shows(summary, COMPLETE, "Sent:** 1")
+        await guild.audit_entry()
+    assert guild.ledger.balance(bob.id) == 2500
+    assert [note.embed["title"] for note in guild.sandbox.direct_messages(bob.id)] == ["💰 Referral Cashback Received!"]
 
 
 async def _other(ctx: commands.Context[Any]) -> None:
@@ -223,11 +223,11 @@ REFUSALS: dict[str, tuple[dict[str, Any], Callable[[commands.Bot], object], tupl
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-async def test_what_cannot_work_is_one_error_and_nothing_is_half_loaded(town: DiscordFixture, name: str) -> None:
+async def test_what_cannot_work_is_one_error_and_nothing_is_half_loaded(guild: DiscordFixture, name: str) -> None:
     changes, spoil, words = REFUSALS[name]
-    client = BareBot(content(town, **changes))
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+    client = BareBot(content(guild, **changes))
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         await client.wait_until_ready()
         spoil(client)
         before = traces(client)
@@ -238,41 +238,41 @@ async def test_what_cannot_work_is_one_error_and_nothing_is_half_loaded(town: Di
         assert "\n" not in text
         assert traces(client) == before
         assert sys.modules["cashback.domain.errors"].CashbackError is CashbackError
-        assert (await town.answer("!hello")).text == "Hello from the host."
+        assert (await guild.answer("!hello")).text == "Hello from the host."
 
 
-async def test_after_a_refusal_and_its_remedy_it_loads(town: DiscordFixture) -> None:
-    client = BareBot(content(town, role_ids={"admin": NO_SUCH_ID}))
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+async def test_after_a_refusal_and_its_remedy_it_loads(guild: DiscordFixture) -> None:
+    client = BareBot(content(guild, role_ids={"admin": NO_SUCH_ID}))
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         await client.wait_until_ready()
         with pytest.raises(commands.ExtensionFailed):
             await client.load_extension("cashback")
-        client.cashback_settings = content(town)
+        client.cashback_settings = content(guild)
         await client.load_extension("cashback")
-        assert "Only an admin" in (await town.answer("!sendref-cashb", by=town.sandbox.add_member("Eve"))).text
+        assert "Only an admin" in (await guild.answer("!sendref-cashb", by=guild.sandbox.add_member("Eve"))).text
         with pytest.raises(commands.ExtensionAlreadyLoaded):
             await client.load_extension("cashback")
 
 
 async def test_a_wrong_role_that_is_only_seen_after_the_login_ends_the_extension_not_the_host(
-    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+    guild: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client = BareBot(content(town, role_ids={"admin": NO_SUCH_ID}))
+    client = BareBot(content(guild, role_ids={"admin": NO_SUCH_ID}))
     before = traces(client)[:6]
     await client.load_extension("cashback")
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         await until(lambda: "cashback stopped: role_ids.admin" in caplog.text)
         await until(lambda: not client.get_command("sendref-cashb"))
-        assert (await town.answer("!hello")).text == "Hello from the host."
+        assert (await guild.answer("!hello")).text == "Hello from the host."
         await client.remove_cog("Greetings")
         assert traces(client)[:6] == before
         await client.unload_extension("cashback")
 
 
-async def test_commands_that_collide_can_be_left_out(town: DiscordFixture) -> None:
-    bob = await town.referrer("Bob", 2500)
+async def test_commands_that_collide_can_be_left_out(guild: DiscordFixture) -> None:
+    bob = await guild.referrer("Bob", 2500)
 
     class Referrals(commands.Cog):
         """The cog of a bot that has such commands already."""
@@ -289,44 +289,44 @@ async def test_commands_that_collide_can_be_left_out(town: DiscordFixture) -> No
         async def setref(self, ctx: commands.Context[Any]) -> None:
             await ctx.send("The host's setref.")
 
-    client = BareBot(content(town))
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+    client = BareBot(content(guild))
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         await client.wait_until_ready()
         await client.add_cog(Referrals())
         with pytest.raises(
             commands.ExtensionFailed, match=r"already: /profile, setref\. .*\[\"profile\", \"setref\"\]"
         ):
             await client.load_extension("cashback")
-        client.cashback_settings = content(town, disabled_commands=["profile", "setref"])
+        client.cashback_settings = content(guild, disabled_commands=["profile", "setref"])
         await client.load_extension("cashback")
         for name in ("profile", "invites", "setref"):
-            assert (await town.answer(f"!{name}")).text == f"The host's {name}."
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        await town.shows(summary, COMPLETE, dollars(2500))
+            assert (await guild.answer(f"!{name}")).text == f"The host's {name}."
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        await guild.shows(summary, COMPLETE, dollars(2500))
         listed = {each.name for each in client.tree.get_commands()}
         assert {"profile", "invites", "invite", "sendref-cashb"} <= listed
         assert "setref" not in listed
-    assert town.till.balance(bob.id) == 2500
+    assert guild.ledger.balance(bob.id) == 2500
 
 
 async def test_settings_of_config_json_are_used_if_none_are_handed_over(
-    town: DiscordFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    guild: DiscordFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await town.referrer("Bob", 2500)
-    (tmp_path / "config.json").write_text(json.dumps(content(town) | {"token": "of the other bot", "roles": []}))
-    monkeypatch.setenv("CASHBACK_DATABASE", name_of(town.till.location, password=True))
+    await guild.referrer("Bob", 2500)
+    (tmp_path / "config.json").write_text(json.dumps(content(guild) | {"token": "of the other bot", "roles": []}))
+    monkeypatch.setenv("CASHBACK_DATABASE", name_of(guild.ledger.location, password=True))
     monkeypatch.chdir(tmp_path)
     client = commands.Bot("!", intents=intents())
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         await client.wait_until_ready()
         await client.load_extension("cashback")
-        assert "$25.00" in (await town.ask()).text
+        assert "$25.00" in (await guild.ask()).text
 
 
-async def test_a_limit_on_use_is_answered_here_and_never_reaches_the_host(town: DiscordFixture) -> None:
+async def test_a_limit_on_use_is_answered_here_and_never_reaches_the_host(guild: DiscordFixture) -> None:
     heard: list[str] = []
 
     class Host(OtherBot):
@@ -337,15 +337,15 @@ async def test_a_limit_on_use_is_answered_here_and_never_reaches_the_host(town: 
         async def hear(self, _interaction: discord.Interaction[Any], error: app_commands.AppCommandError) -> None:
             heard.append(type(error).__name__)
 
-    eve = town.sandbox.add_member("Eve")
-    settings = content(town, shops={"till": {"kind": "square"}}) | {"email_key": "k" * 32}
-    async with living(Host(settings), town.sandbox):
-        await town.sandbox.wait_connected()
+    eve = guild.sandbox.add_member("Eve")
+    settings = content(guild, shops={"till": {"kind": "square"}}) | {"email_key": "k" * 32}
+    async with living(Host(settings), guild.sandbox):
+        await guild.sandbox.wait_connected()
         for command, options in (
             ("claim", {"order": "1"}),
             ("shop link", {"email": "eve@example.com", "order": "1"}),
             ("invite", {}),
         ):
-            answers = [await ask(town, eve, command, **options) for _ in range(4)]
+            answers = [await ask(guild, eve, command, **options) for _ in range(4)]
             assert ["ask again in" in each.text for each in answers] == [False, False, False, True]
     assert heard == []

@@ -61,23 +61,23 @@ class AfterSome:
         """Do nothing."""
 
 
-async def payees(town: DiscordFixture) -> list[Member]:
+async def payees(guild: DiscordFixture) -> list[Member]:
     """Add members with cashback pending."""
-    return [await town.referrer(f"Member {number}", CENTS) for number in range(PEOPLE)]
+    return [await guild.referrer(f"Member {number}", CENTS) for number in range(PEOPLE)]
 
 
-async def confirmed(town: DiscordFixture) -> Message:
+async def confirmed(guild: DiscordFixture) -> Message:
     """Plan a batch and confirm it."""
-    summary = await town.ask()
-    await town.press(summary, "Confirm")
+    summary = await guild.ask()
+    await guild.press(summary, "Confirm")
     return summary
 
 
-def each_paid_once(town: DiscordFixture, people: list[Member]) -> None:
+def each_paid_once(guild: DiscordFixture, people: list[Member]) -> None:
     """Assert that every member was paid and got one message."""
-    assert [town.till.balance(each.id) for each in people] == [CENTS] * PEOPLE
-    assert [len(town.sandbox.direct_messages(each.id)) for each in people] == [1] * PEOPLE
-    assert len(town.till.rows("SELECT 1 FROM wallet_transactions")) == PEOPLE
+    assert [guild.ledger.balance(each.id) for each in people] == [CENTS] * PEOPLE
+    assert [len(guild.sandbox.direct_messages(each.id)) for each in people] == [1] * PEOPLE
+    assert len(guild.ledger.rows("SELECT 1 FROM wallet_transactions")) == PEOPLE
 
 
 def tasks_of_ours() -> list[str]:
@@ -91,15 +91,15 @@ def tasks_of_ours() -> list[str]:
 
 @pytest.mark.parametrize("way", ["unloaded and loaded", "reloaded"])
 async def test_unloaded_in_mid_batch_it_finishes_the_chunk_and_a_later_load_goes_on(
-    town: DiscordFixture, way: str
+    guild: DiscordFixture, way: str
 ) -> None:
-    people, observer = await payees(town), AfterSome()
-    client = OtherBot(content(town))
+    people, observer = await payees(guild), AfterSome()
+    client = OtherBot(content(guild))
     client.cashback_additions = Additions(observers=(observer,))
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         loaded = traces(client)
-        summary = await confirmed(town)
+        summary = await confirmed(guild)
         await observer.reached.wait()
         if way == "reloaded":
             await client.reload_extension("cashback")
@@ -107,37 +107,37 @@ async def test_unloaded_in_mid_batch_it_finishes_the_chunk_and_a_later_load_goes
             await client.unload_extension("cashback")
             assert tasks_of_ours() == []
             assert client.get_command("sendref-cashb") is None
-            assert town.batches() == ["running"]
-            assert EARLY <= town.credited() < PEOPLE
-            assert "The bot is stopping" in (await town.shows(summary, "stopping")).text
+            assert guild.batches() == ["running"]
+            assert EARLY <= guild.credited() < PEOPLE
+            assert "The bot is stopping" in (await guild.shows(summary, "stopping")).text
             await client.load_extension("cashback")
-        await town.shows(summary, COMPLETE, f"Sent:** {PEOPLE}", seconds=RELOAD_SECONDS)
+        await guild.shows(summary, COMPLETE, f"Sent:** {PEOPLE}", seconds=RELOAD_SECONDS)
         assert traces(client)[:4] == loaded[:4]
-    assert town.batches() == ["completed"]
-    each_paid_once(town, people)
+    assert guild.batches() == ["completed"]
+    each_paid_once(guild, people)
 
 
-async def test_a_reload_that_fails_leaves_what_ran_before(town: DiscordFixture) -> None:
-    bob = await town.referrer("Bob", 2500)
-    given = [content(town), content(town, role_ids={"admin": 5}), content(town)]
+async def test_a_reload_that_fails_leaves_what_ran_before(guild: DiscordFixture) -> None:
+    bob = await guild.referrer("Bob", 2500)
+    given = [content(guild), content(guild, role_ids={"admin": 5}), content(guild)]
     client = OtherBot(lambda: own_settings(given))
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         with pytest.raises(commands.ExtensionFailed, match=r"role_ids\.admin is 5"):
             await client.reload_extension("cashback")
-        await town.shows(await confirmed(town), COMPLETE)
+        await guild.shows(await confirmed(guild), COMPLETE)
         await client.unload_extension("cashback")
         assert client.get_command("sendref-cashb") is None
-    assert town.till.balance(bob.id) == 2500
+    assert guild.ledger.balance(bob.id) == 2500
 
 
 async def test_a_bot_that_is_closed_twice_at_once_finishes_the_chunk_first(
-    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+    guild: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A signal's handler and the end of `async with bot` may both close it."""
-    await payees(town)
+    await payees(guild)
     observer = AfterSome()
-    client = OtherBot(content(town))
+    client = OtherBot(content(guild))
     left: list[str] = []
 
     async def close() -> None:
@@ -145,15 +145,15 @@ async def test_a_bot_that_is_closed_twice_at_once_finishes_the_chunk_first(
         left.extend(tasks_of_ours())
 
     client.cashback_additions = Additions(observers=(observer,))
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
-        await confirmed(town)
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
+        await confirmed(guild)
         await observer.reached.wait()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(close)
             tasks.start_soon(close)
     assert left == []
-    assert town.batches() == ["running"]
+    assert guild.batches() == ["running"]
     assert [record.getMessage() for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
 
 
@@ -162,11 +162,11 @@ def own_settings(given: list[dict[str, object]]) -> dict[str, object]:
     return given.pop(0) if len(given) > 1 else given[0]
 
 
-async def test_the_hosts_library_is_one_after_any_unload(town: DiscordFixture) -> None:
+async def test_the_hosts_library_is_one_after_any_unload(guild: DiscordFixture) -> None:
     """discord.py forgets the modules of an extension; a host's Database must not meet a second CashbackError."""
-    client = OtherBot(content(town))
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+    client = OtherBot(content(guild))
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         await client.unload_extension("cashback")
         from cashback import CashbackError as Again  # noqa: PLC0415 -- the point of this test
         from cashback import Database as Anew  # noqa: PLC0415 -- as above
@@ -174,7 +174,7 @@ async def test_the_hosts_library_is_one_after_any_unload(town: DiscordFixture) -
         assert Again is CashbackError
         assert Anew is Database
         with pytest.raises(CashbackError, match="cannot refer themselves"):
-            await town.till.database.create_referral(7, 7)
+            await guild.ledger.database.create_referral(7, 7)
 
 
 def configure(folder: Path, settings: dict[str, object]) -> None:
@@ -184,23 +184,23 @@ def configure(folder: Path, settings: dict[str, object]) -> None:
 
 
 @asynccontextmanager
-async def process(folder: Path, town: DiscordFixture, **terms: float) -> AsyncIterator[anyio.abc.Process]:
+async def process(folder: Path, guild: DiscordFixture, **terms: float) -> AsyncIterator[anyio.abc.Process]:
     """Run another bot as a process, connected inside the block; kill it afterwards."""
     referral = {"auto_batch_enabled": False, "chunk_size": 1, "dm_per_second": 50, **terms}
-    settings = content(town, referral_settings=referral)
+    settings = content(guild, referral_settings=referral)
     configure(folder, {key: settings[key] for key in settings if key != "database"})
     variables = environment(
-        town.sandbox,
-        GATEWAY_URL=town.sandbox.gateway_url,
-        CASHBACK_DATABASE=name_of(town.till.location, password=True),
+        guild.sandbox,
+        GATEWAY_URL=guild.sandbox.gateway_url,
+        CASHBACK_DATABASE=name_of(guild.ledger.location, password=True),
     )
-    connected = town.sandbox.gateway.connected
+    connected = guild.sandbox.gateway.connected
     with (folder / "bot.log").open("ab") as log:
         async with await anyio.open_process(
             [sys.executable, str(OTHER_BOT)], cwd=folder, env=variables, stdout=subprocess.DEVNULL, stderr=log
         ) as started:
             try:
-                await town.sandbox.wait_connected(connected + 1, PATIENCE_SECONDS)
+                await guild.sandbox.wait_connected(connected + 1, PATIENCE_SECONDS)
                 yield started
             finally:
                 if started.returncode is None:
@@ -208,54 +208,54 @@ async def process(folder: Path, town: DiscordFixture, **terms: float) -> AsyncIt
 
 
 async def test_a_host_that_is_killed_in_mid_batch_goes_on_at_its_next_start(
-    town: DiscordFixture, tmp_path: Path
+    guild: DiscordFixture, tmp_path: Path
 ) -> None:
-    people = await payees(town)
-    with raw(town.till.location) as connection:
+    people = await payees(guild)
+    with raw(guild.ledger.location) as connection:
         for each in people[1:]:
             connection.execute(
                 "INSERT INTO cashback_notification_preferences (user_id, payout_dm) VALUES (?, 0)", (each.id,)
             )
-    async with process(tmp_path / "host", town, lease_seconds=2) as first:
-        summary = await confirmed(town)
-        await until(lambda: town.credited() >= 1, PATIENCE_SECONDS)
+    async with process(tmp_path / "host", guild, lease_seconds=2) as first:
+        summary = await confirmed(guild)
+        await until(lambda: guild.credited() >= 1, PATIENCE_SECONDS)
         first.kill()
-        await until(lambda: town.sandbox.gateway.connected == 0)
-    async with process(tmp_path / "host", town, lease_seconds=2):
-        await town.shows(summary, COMPLETE, seconds=PATIENCE_SECONDS)
-    assert [town.till.balance(each.id) for each in people] == [CENTS] * PEOPLE
-    assert len(town.till.rows("SELECT 1 FROM wallet_transactions")) == PEOPLE
+        await until(lambda: guild.sandbox.gateway.connected == 0)
+    async with process(tmp_path / "host", guild, lease_seconds=2):
+        await guild.shows(summary, COMPLETE, seconds=PATIENCE_SECONDS)
+    assert [guild.ledger.balance(each.id) for each in people] == [CENTS] * PEOPLE
+    assert len(guild.ledger.rows("SELECT 1 FROM wallet_transactions")) == PEOPLE
 
 
 @pytest.mark.about_a_file("the conflict is between processes of one ledger on either database")
 async def test_two_hosts_and_our_own_bot_answer_each_command_once_and_pay_once(
-    town: DiscordFixture, tmp_path: Path
+    guild: DiscordFixture, tmp_path: Path
 ) -> None:
     # The processes live by the machine's clock: by it, an approval of this bot's frozen day would have lapsed.
-    town.clock.moment = utc_now()
+    guild.clock.moment = utc_now()
     # With a lease shorter than a busy machine's pauses, the processes would take the paying from each other.
-    people, eve = await payees(town), town.sandbox.add_member("Eve")
-    async with process(tmp_path / "one", town), process(tmp_path / "two", town):
+    people, eve = await payees(guild), guild.sandbox.add_member("Eve")
+    async with process(tmp_path / "one", guild), process(tmp_path / "two", guild):
         stop = anyio.Event()
         async with anyio.create_task_group() as tasks:
-            settings = town.settings.model_copy()
-            tasks.start_soon(own_bot.serve, settings, town.till.database, stop)
-            await town.sandbox.wait_connected(3, PATIENCE_SECONDS)
-            said = await town.say("!sendref-cashb")
-            summary = await town.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
-            refused = await town.say("!sendref-cashb", by=eve)
-            await town.sandbox.wait_for(saying("Only an admin"), after=refused)
+            settings = guild.settings.model_copy()
+            tasks.start_soon(own_bot.serve, settings, guild.ledger.database, stop)
+            await guild.sandbox.wait_connected(3, PATIENCE_SECONDS)
+            said = await guild.say("!sendref-cashb")
+            summary = await guild.sandbox.wait_for(lambda message: bool(message.buttons), after=said)
+            refused = await guild.say("!sendref-cashb", by=eve)
+            await guild.sandbox.wait_for(saying("Only an admin"), after=refused)
             for path in ("profile", "sendref-cashb history"):
-                asked = await town.sandbox.slash(town.channel.id, town.admin.id, path)
+                asked = await guild.sandbox.slash(guild.channel.id, guild.admin.id, path)
                 assert await asked.replied() is not None
-            await town.sandbox.click(summary.id, button(summary, "Confirm"), town.admin.id)
-            await town.shows(summary, COMPLETE, f"Sent:** {PEOPLE}", seconds=PATIENCE_SECONDS)
-            ours = [each for each in town.sandbox.messages(town.channel.id) if each.author_id == said.author_id]
+            await guild.sandbox.click(summary.id, button(summary, "Confirm"), guild.admin.id)
+            await guild.shows(summary, COMPLETE, f"Sent:** {PEOPLE}", seconds=PATIENCE_SECONDS)
+            ours = [each for each in guild.sandbox.messages(guild.channel.id) if each.author_id == said.author_id]
             assert ours
             stop.set()
-    summaries = [each for each in town.sandbox.messages(town.channel.id) if COMPLETE in each.text]
-    refusals = [each for each in town.sandbox.messages(town.channel.id) if "Only an admin" in each.text]
+    summaries = [each for each in guild.sandbox.messages(guild.channel.id) if COMPLETE in each.text]
+    refusals = [each for each in guild.sandbox.messages(guild.channel.id) if "Only an admin" in each.text]
     assert (len(summaries), len(refusals)) == (1, 1)
-    assert town.audit_actions().count("batch_proposed") == 1
-    assert town.audit_actions().count("refused") == 1
-    each_paid_once(town, people)
+    assert guild.audit_actions().count("batch_proposed") == 1
+    assert guild.audit_actions().count("refused") == 1
+    each_paid_once(guild, people)

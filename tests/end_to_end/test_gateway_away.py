@@ -78,37 +78,37 @@ def tries(caplog: pytest.LogCaptureFixture, word: str) -> list[logging.LogRecord
     ],
 )
 async def test_gateway_away_at_the_start_is_tried_until_it_is_there(
-    town: DiscordFixture, gate: Gate, caplog: pytest.LogCaptureFixture, answer: bytes | None
+    guild: DiscordFixture, gate: Gate, caplog: pytest.LogCaptureFixture, answer: bytes | None
 ) -> None:
     async with anyio.create_task_group() as tasks:
         if answer is not None:
             gate.answer = answer
             tasks.start_soon(gate.serve)
-        async with town.bot(connected=False):
+        async with guild.bot(connected=False):
             await until(lambda: len(tries(caplog, "gateway cannot be reached")) > 20)
             gate.is_open = True
             if answer is None:
                 tasks.start_soon(gate.serve)
-            await town.sandbox.wait_connected()
+            await guild.sandbox.wait_connected()
             await until(lambda: "ready in" in caplog.text)
-            assert (await town.answer("!sendref-cashb status")).embed
+            assert (await guild.answer("!sendref-cashb status")).embed
         tasks.cancel_scope.cancel()
     assert all("\n" not in record.getMessage() for record in caplog.records)
     assert [record for record in caplog.records if record.exc_info] == []
 
 
 async def test_gateway_lost_and_away_is_tried_without_tracebacks(
-    town: DiscordFixture, gate: Gate, caplog: pytest.LogCaptureFixture
+    guild: DiscordFixture, gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with anyio.create_task_group() as tasks:
         gate.is_open = True
         tasks.start_soon(gate.serve)
-        async with town.bot():
+        async with guild.bot():
             gate.is_open = False
-            await town.sandbox.gateway.disconnect(resumable=False)
+            await guild.sandbox.gateway.disconnect(resumable=False)
             await until(lambda: len(tries(caplog, "Attempting a reconnect")) > 3)
             gate.is_open = True
-            await town.sandbox.wait_connected()
+            await guild.sandbox.wait_connected()
         tasks.cancel_scope.cancel()
     assert all("(" in record.getMessage() for record in tries(caplog, "Attempting a reconnect"))
     assert [record for record in caplog.records if record.exc_info] == []

@@ -26,15 +26,15 @@ STOP_SECONDS = 10
 FEW_DESCRIPTORS = 22
 
 
-def ready(town: DiscordFixture, folder: Path) -> dict[str, str]:
-    """Configure a bot for the town; return its environment."""
+def ready(guild: DiscordFixture, folder: Path) -> dict[str, str]:
+    """Configure a bot for the guild; return its environment."""
     configure(
         folder,
-        role_ids={"admin": town.admin_role.id},
-        guild_ids=[town.sandbox.guild_id],
+        role_ids={"admin": guild.admin_role.id},
+        guild_ids=[guild.sandbox.guild_id],
         referral_settings={"auto_batch_enabled": False, "dm_per_second": 50},
     )
-    return environment(town.sandbox, CASHBACK_DATABASE=str(town.till.path))
+    return environment(guild.sandbox, CASHBACK_DATABASE=str(guild.ledger.path))
 
 
 @contextmanager
@@ -53,14 +53,14 @@ def full_pipe() -> Iterator[int]:
         os.close(writing)
 
 
-async def pays_and_stops(town: DiscordFixture, process: Process, people: Sequence[Member] = ()) -> None:
+async def pays_and_stops(guild: DiscordFixture, process: Process, people: Sequence[Member] = ()) -> None:
     """Confirm a batch, wait until these people have their messages, and stop the bot, which exits with 0."""
     try:
-        await town.sandbox.wait_connected(1, 60)
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        await town.shows(summary, COMPLETE)
-        await until(lambda: all(town.sandbox.direct_messages(each.id) for each in people), seconds=30)
+        await guild.sandbox.wait_connected(1, 60)
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        await guild.shows(summary, COMPLETE)
+        await until(lambda: all(guild.sandbox.direct_messages(each.id) for each in people), seconds=30)
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(STOP_SECONDS):
             assert await process.wait() == 0
@@ -69,41 +69,41 @@ async def pays_and_stops(town: DiscordFixture, process: Process, people: Sequenc
             process.kill()
 
 
-async def test_log_that_nobody_reads_holds_up_neither_payout_nor_stop(town: DiscordFixture, tmp_path: Path) -> None:
-    bob = await town.referrer("Bob", 2500)
-    where = ready(town, tmp_path)
+async def test_log_that_nobody_reads_holds_up_neither_payout_nor_stop(guild: DiscordFixture, tmp_path: Path) -> None:
+    bob = await guild.referrer("Bob", 2500)
+    where = ready(guild, tmp_path)
     with full_pipe() as pipe:
         async with await anyio.open_process(BOT, cwd=tmp_path, env=where, stdout=None, stderr=pipe) as process:
-            await pays_and_stops(town, process)
-    assert town.till.balance(bob.id) == 2500
+            await pays_and_stops(guild, process)
+    assert guild.ledger.balance(bob.id) == 2500
 
 
 @pytest.mark.parametrize("streams", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-async def test_bot_runs_with_closed_standard_streams(town: DiscordFixture, tmp_path: Path, streams: str) -> None:
-    await town.referrer("Bob", 2500)
-    where = ready(town, tmp_path)
+async def test_bot_runs_with_closed_standard_streams(guild: DiscordFixture, tmp_path: Path, streams: str) -> None:
+    await guild.referrer("Bob", 2500)
+    where = ready(guild, tmp_path)
     shell = ["sh", "-c", f'exec "$@" {streams}', "sh", *BOT]
     async with await anyio.open_process(shell, cwd=tmp_path, env=where, stdout=None, stderr=None) as process:
-        await pays_and_stops(town, process)
+        await pays_and_stops(guild, process)
 
 
 @pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 async def test_payment_with_closed_standard_streams_pays_and_exits_with_0(
-    town: DiscordFixture, tmp_path: Path, streams: str
+    guild: DiscordFixture, tmp_path: Path, streams: str
 ) -> None:
-    bob = await town.referrer("Bob", 2500)
-    where = ready(town, tmp_path)
+    bob = await guild.referrer("Bob", 2500)
+    where = ready(guild, tmp_path)
     shell = ["sh", "-c", f'exec "$@" {streams}', "sh", sys.executable, "-m", "cli", "pay", "--yes"]
     done = await anyio.run_process(shell, cwd=tmp_path, env=where, check=False)
     assert done.returncode == 0, done.stderr
-    assert town.till.balance(bob.id) == 2500
+    assert guild.ledger.balance(bob.id) == 2500
 
 
 async def test_payment_whose_reader_has_gone_pays_nothing_and_the_next_one_pays_once(
-    town: DiscordFixture, tmp_path: Path
+    guild: DiscordFixture, tmp_path: Path
 ) -> None:
-    bob = await town.referrer("Bob", 2500)
-    where = ready(town, tmp_path)
+    bob = await guild.referrer("Bob", 2500)
+    where = ready(guild, tmp_path)
     pay = [sys.executable, "-m", "cli", "pay", "--yes"]
     reading, writing = os.pipe()
     os.close(reading)
@@ -113,21 +113,21 @@ async def test_payment_whose_reader_has_gone_pays_nothing_and_the_next_one_pays_
         os.close(writing)
     # Nobody saw the summary.
     assert (done.returncode, done.stderr) == (1, b"")
-    assert town.till.balance(bob.id) == 0
+    assert guild.ledger.balance(bob.id) == 0
     done = await anyio.run_process(pay, cwd=tmp_path, env=where, check=False)
     assert done.returncode == 0, done.stderr
-    assert town.till.balance(bob.id) == 2500
+    assert guild.ledger.balance(bob.id) == 2500
 
 
-async def test_bot_with_few_descriptors_pays_and_notifies(town: DiscordFixture, tmp_path: Path) -> None:
-    people = [await town.referrer(f"Member {number}", 100) for number in range(20)]
-    where = ready(town, tmp_path)
+async def test_bot_with_few_descriptors_pays_and_notifies(guild: DiscordFixture, tmp_path: Path) -> None:
+    people = [await guild.referrer(f"Member {number}", 100) for number in range(20)]
+    where = ready(guild, tmp_path)
     shell = ["sh", "-c", f'ulimit -n {FEW_DESCRIPTORS} && exec "$@"', "sh", *BOT]
     with (tmp_path / "bot.log").open("ab") as log:
         async with await anyio.open_process(shell, cwd=tmp_path, env=where, stdout=None, stderr=log) as process:
-            await pays_and_stops(town, process, people)
-    assert [len(town.sandbox.direct_messages(each.id)) for each in people] == [1] * 20
-    assert [town.till.balance(each.id) for each in people] == [100] * 20
+            await pays_and_stops(guild, process, people)
+    assert [len(guild.sandbox.direct_messages(each.id)) for each in people] == [1] * 20
+    assert [guild.ledger.balance(each.id) for each in people] == [100] * 20
 
 
 def receives_stop_signals(process_id: int) -> bool:
@@ -141,8 +141,8 @@ def receives_stop_signals(process_id: int) -> bool:
 
 
 @pytest.mark.parametrize("command", [BOT, [sys.executable, "-m", "cli", "bot"]])
-async def test_stop_during_the_imports_ends_the_bot(town: DiscordFixture, tmp_path: Path, command: list[str]) -> None:
-    where = ready(town, tmp_path)
+async def test_stop_during_the_imports_ends_the_bot(guild: DiscordFixture, tmp_path: Path, command: list[str]) -> None:
+    where = ready(guild, tmp_path)
     async with await anyio.open_process(command, cwd=tmp_path, env=where, stdout=None, stderr=None) as process:
         await until(lambda: receives_stop_signals(process.pid))
         process.send_signal(signal.SIGTERM)
@@ -158,14 +158,14 @@ def child_of(process_id: int) -> int | None:
 
 @pytest.mark.parametrize("is_early", [True, False])
 async def test_stop_ends_the_bot_that_is_the_first_process(
-    town: DiscordFixture, tmp_path: Path, is_early: bool
+    guild: DiscordFixture, tmp_path: Path, is_early: bool
 ) -> None:
     """The kernel ignores a signal to the first process of a container that has no handler for it."""
     as_root = () if os.geteuid() == 0 else ("--user", "--map-root-user")
     alone = ["unshare", *as_root, "--pid", "--fork", "--kill-child"]
     if shutil.which("unshare") is None or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:  # noqa: ASYNC221 -- it takes no time
         pytest.skip("no process namespace can be had here")
-    where = ready(town, tmp_path)
+    where = ready(guild, tmp_path)
     async with await anyio.open_process([*alone, *BOT], cwd=tmp_path, env=where, stdout=None, stderr=None) as outer:
         try:
             await until(lambda: child_of(outer.pid))
@@ -173,7 +173,7 @@ async def test_stop_ends_the_bot_that_is_the_first_process(
             if is_early:
                 await until(lambda: receives_stop_signals(bot_id))
             else:
-                await town.sandbox.wait_connected()
+                await guild.sandbox.wait_connected()
             os.kill(bot_id, signal.SIGTERM)
             with anyio.fail_after(STOP_SECONDS):
                 assert await outer.wait() == 0
@@ -182,24 +182,24 @@ async def test_stop_ends_the_bot_that_is_the_first_process(
                 outer.kill()
 
 
-async def test_discord_that_goes_away_is_single_lines_in_the_log(town: DiscordFixture, tmp_path: Path) -> None:
+async def test_discord_that_goes_away_is_single_lines_in_the_log(guild: DiscordFixture, tmp_path: Path) -> None:
     """Connections and requests under way are cut, and nobody listens any more."""
     for number in range(20):
-        await town.referrer(f"Member {number}", 100)
-    where = ready(town, tmp_path)
+        await guild.referrer(f"Member {number}", 100)
+    where = ready(guild, tmp_path)
     log = tmp_path / "bot.log"
     with log.open("ab") as stream:
         async with await anyio.open_process(BOT, cwd=tmp_path, env=where, stdout=None, stderr=stream) as process:
             try:
-                await town.sandbox.wait_connected()
-                summary = await town.ask()
-                hold = town.sandbox.faults.hold("*", "^/(channels|users)/", times=100)
-                await town.press(summary, "Confirm")
+                await guild.sandbox.wait_connected()
+                summary = await guild.ask()
+                hold = guild.sandbox.faults.hold("*", "^/(channels|users)/", times=100)
+                await guild.press(summary, "Confirm")
                 with anyio.fail_after(60):
                     await hold.arrived.wait()
-                await town.sandbox.__aexit__(None, None, None)
+                await guild.sandbox.__aexit__(None, None, None)
                 await until(lambda: "reconnect" in log.read_text(), seconds=30)
-                await until(lambda: town.credited() == 20)
+                await until(lambda: guild.credited() == 20)
                 process.send_signal(signal.SIGTERM)
                 with anyio.fail_after(STOP_SECONDS):
                     assert await process.wait() == 0

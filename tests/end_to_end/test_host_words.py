@@ -57,11 +57,11 @@ async def greet(interaction: discord.Interaction[Any]) -> None:
     await interaction.response.send_message("Hello.")
 
 
-async def test_hosts_own_translator_stays_and_ours_are_translated_beside_it(town: DiscordFixture) -> None:
-    client = Translated(content(town))
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
-        found = {each["name"]: each["description_localizations"] or {} for each in town.sandbox.commands.usable()}
+async def test_hosts_own_translator_stays_and_ours_are_translated_beside_it(guild: DiscordFixture) -> None:
+    client = Translated(content(guild))
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
+        found = {each["name"]: each["description_localizations"] or {} for each in guild.sandbox.commands.usable()}
         assert found["greet"] == {"de": "Grüße"}
         assert set(found["invite"]) >= {"de", "es-ES", "pt-BR"}
         await client.unload_extension("cashback")
@@ -71,65 +71,65 @@ async def test_hosts_own_translator_stays_and_ours_are_translated_beside_it(town
 
 
 async def test_host_without_an_error_handler_still_logs_its_errors(
-    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+    guild: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = commands.Bot("!", intents=intents())
-    client.cashback_settings = content(town)  # type: ignore[attr-defined]  # a host's own attribute
+    client.cashback_settings = content(guild)  # type: ignore[attr-defined]  # a host's own attribute
 
     @client.command()
     async def broken(_ctx: commands.Context[Any]) -> None:
         raise LookupError("the host's own mistake")
 
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
         await client.wait_until_ready()
         before = traces(client)
         await client.load_extension("cashback")
-        await town.say("!broken")
+        await guild.say("!broken")
         await until(lambda: "Ignoring exception in command broken" in caplog.text)
-        assert "Did you mean `!sendref-cashb`?" in (await town.answer("!sendref-cahsb")).text
+        assert "Did you mean `!sendref-cashb`?" in (await guild.answer("!sendref-cahsb")).text
         await client.unload_extension("cashback")
         assert traces(client)[:6] == before[:6]
 
 
-async def test_pasted_command_of_a_host_that_has_its_own_is_left_alone(town: DiscordFixture) -> None:
-    client = OtherBot(content(town, disabled_commands=["setref"]))
-    bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
-    async with living(client, town.sandbox):
-        await town.sandbox.wait_connected()
-        said = await town.say(f"/setref {bob.id}", by=eve)
-        await town.answer("!hello")
-        answers = [each for each in town.sandbox.messages(town.channel.id) if each.id > said.id]
+async def test_pasted_command_of_a_host_that_has_its_own_is_left_alone(guild: DiscordFixture) -> None:
+    client = OtherBot(content(guild, disabled_commands=["setref"]))
+    bob, eve = guild.sandbox.add_member("Bob"), guild.sandbox.add_member("Eve")
+    async with living(client, guild.sandbox):
+        await guild.sandbox.wait_connected()
+        said = await guild.say(f"/setref {bob.id}", by=eve)
+        await guild.answer("!hello")
+        answers = [each for each in guild.sandbox.messages(guild.channel.id) if each.id > said.id]
         assert [each.text for each in answers] == ["!hello", "Hello from the host."]
-    assert town.till.rows("SELECT 1 FROM referrals") == []
+    assert guild.ledger.rows("SELECT 1 FROM referrals") == []
 
 
 async def test_hosts_currency_and_wordings_are_used_everywhere_and_end_with_it(
-    town: DiscordFixture, tmp_path: Path
+    guild: DiscordFixture, tmp_path: Path
 ) -> None:
     """Two bots in one process: each has its own currency."""
     path = tmp_path / "yen.db"
     settings = content(
-        town,
+        guild,
         database=str(path),
         currency="JPY",
         locale="de",
         texts={"Next Payday": "Payday!", "🎟️ Your Referral Code": {"de": "Dein Schlüssel"}},
     )
-    async with Database(path, clock=town.clock, currency=("JPY", 0)) as database:
-        till = LedgerFixture(database, town.clock)
-        bob, eve = speaker(town, "Bob", "de"), town.sandbox.add_member("Eve")
-        await till.earn(bob.id, 2500)
-        async with living(OtherBot(settings), town.sandbox):
-            await town.sandbox.wait_connected()
-            assert "Dein Schlüssel" in (await ask(town, bob, "invite")).text
-            assert "Payday!" in (await ask(town, eve, "invite")).text
-            assert "2.500\u00a0¥" in (await ask(town, bob, "cashback show")).text
-            summary = await town.ask()
+    async with Database(path, clock=guild.clock, currency=("JPY", 0)) as database:
+        ledger = LedgerFixture(database, guild.clock)
+        bob, eve = speaker(guild, "Bob", "de"), guild.sandbox.add_member("Eve")
+        await ledger.earn(bob.id, 2500)
+        async with living(OtherBot(settings), guild.sandbox):
+            await guild.sandbox.wait_connected()
+            assert "Dein Schlüssel" in (await ask(guild, bob, "invite")).text
+            assert "Payday!" in (await ask(guild, eve, "invite")).text
+            assert "2.500\u00a0¥" in (await ask(guild, bob, "cashback show")).text
+            summary = await guild.ask()
             assert "2.500\u00a0¥" in summary.text
-            await town.press(summary, "Confirm")
-            await town.shows(summary, COMPLETE, "2.500\u00a0¥")
-            await town.audit_entry("2.500\u00a0¥")
-            assert "2.500\u00a0¥" in (await note_to(town, bob, "Cashback erhalten")).text
-            assert "JPY" in (await town.answer("!sendref-cashb setup")).text
+            await guild.press(summary, "Confirm")
+            await guild.shows(summary, COMPLETE, "2.500\u00a0¥")
+            await guild.audit_entry("2.500\u00a0¥")
+            assert "2.500\u00a0¥" in (await note_to(guild, bob, "Cashback erhalten")).text
+            assert "JPY" in (await guild.answer("!sendref-cashb setup")).text
     assert dollars(2500) == "$25.00"

@@ -21,9 +21,9 @@ STATE = {
 }
 
 
-def state(till: LedgerFixture) -> dict[str, object]:
+def state(ledger: LedgerFixture) -> dict[str, object]:
     """Read all that a press could change."""
-    return {**till.money(), **{name: till.rows(query) for name, query in STATE.items()}}
+    return {**ledger.money(), **{name: ledger.rows(query) for name, query in STATE.items()}}
 
 
 def take_token(message: Message, label: str) -> None:
@@ -34,89 +34,89 @@ def take_token(message: Message, label: str) -> None:
 
 
 async def test_confirm_of_a_trials_message_does_nothing_in_the_live_ledger(
-    town: DiscordFixture, tmp_path: Path
+    guild: DiscordFixture, tmp_path: Path
 ) -> None:
-    bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
-    async with Database(tmp_path / "trial.db", clock=town.clock) as database:
-        await LedgerFixture(database, town.clock).earn(bob.id, 100)
-        async with town.bot(database):
-            trials = await town.ask()
-    await town.till.earn(bob.id, 999_900)
+    bob, eve = guild.sandbox.add_member("Bob"), guild.sandbox.add_member("Eve")
+    async with Database(tmp_path / "trial.db", clock=guild.clock) as database:
+        await LedgerFixture(database, guild.clock).earn(bob.id, 100)
+        async with guild.bot(database):
+            trials = await guild.ask()
+    await guild.ledger.earn(bob.id, 999_900)
     # No message shows this batch yet: the one that is pressed must not become its message.
-    await town.till.propose(actor=str(town.admin.id))
-    before = state(town.till)
-    async with town.bot():
+    await guild.ledger.propose(actor=str(guild.admin.id))
+    before = state(guild.ledger)
+    async with guild.bot():
         for label in ("Confirm", "Cancel"):
-            assert "Only an admin" in await refusal(await town.press(trials, label, by=eve))
-            assert "nothing was done" in await refusal(await town.press(trials, label))
+            assert "Only an admin" in await refusal(await guild.press(trials, label, by=eve))
+            assert "nothing was done" in await refusal(await guild.press(trials, label))
         take_token(trials, "Confirm")
-        assert "Only an admin" in await refusal(await town.press(trials, "Confirm", by=eve))
-        assert "nothing was done" in await refusal(await town.press(trials, "Confirm"))
-    assert state(town.till) == before
+        assert "Only an admin" in await refusal(await guild.press(trials, "Confirm", by=eve))
+        assert "nothing was done" in await refusal(await guild.press(trials, "Confirm"))
+    assert state(guild.ledger) == before
 
 
-async def test_approve_of_a_message_from_before_a_restore_does_nothing(town: DiscordFixture, tmp_path: Path) -> None:
-    town.adjust(approval_threshold_cents=100_000)
-    zoe, eve = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id]), town.sandbox.add_member("Eve")
-    bob = await town.referrer("Bob", 150_000)
+async def test_approve_of_a_message_from_before_a_restore_does_nothing(guild: DiscordFixture, tmp_path: Path) -> None:
+    guild.adjust(approval_threshold_cents=100_000)
+    zoe, eve = guild.sandbox.add_member("Zoe", role_ids=[guild.admin_role.id]), guild.sandbox.add_member("Eve")
+    bob = await guild.referrer("Bob", 150_000)
     backup = tmp_path / "restored.db"
-    with raw(town.till.path) as connection:
+    with raw(guild.ledger.path) as connection:
         connection.execute("VACUUM INTO ?", (str(backup),))
 
     async def first_approved() -> Message:
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        return await town.shows(summary, "another admin must approve it before")
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        return await guild.shows(summary, "another admin must approve it before")
 
-    async with town.bot():
+    async with guild.bot():
         old = await first_approved()
-    async with Database(backup, clock=town.clock) as database:
-        restored = LedgerFixture(database, town.clock)
+    async with Database(backup, clock=guild.clock) as database:
+        restored = LedgerFixture(database, guild.clock)
         restored._orders = restored._buyers = 10**6
         await restored.earn(bob.id, 900_000)
-        async with town.bot(database):
+        async with guild.bot(database):
             new = await first_approved()
             before = state(restored)
-            assert "Only an admin" in await refusal(await town.press(old, "Approve", by=eve))
-            assert "nothing was done" in await refusal(await town.press(old, "Approve", by=zoe))
-            assert "nothing was done" in await refusal(await town.press(old, "Cancel", by=zoe))
+            assert "Only an admin" in await refusal(await guild.press(old, "Approve", by=eve))
+            assert "nothing was done" in await refusal(await guild.press(old, "Approve", by=zoe))
+            assert "nothing was done" in await refusal(await guild.press(old, "Cancel", by=zoe))
             assert state(restored) == before
-            await town.press(new, "Approve", by=zoe)
-            await town.shows(new, COMPLETE, "Users Paid:** 1")
+            await guild.press(new, "Approve", by=zoe)
+            await guild.shows(new, COMPLETE, "Users Paid:** 1")
         assert restored.balance(bob.id) == 1_050_000
 
 
-async def reversal_asked(town: DiscordFixture, till: LedgerFixture) -> Message:
+async def reversal_asked(guild: DiscordFixture, ledger: LedgerFixture) -> Message:
     """Pay a batch, and ask for its reversal."""
-    summary = await town.ask()
-    await town.press(summary, "Confirm")
-    await town.shows(summary, COMPLETE, "Users Paid:** 1")
-    [(batch_id,)] = till.rows("SELECT batch_id FROM cashback_payout_batches")
-    return await town.answer(f"!sendref-cashb reverse-batch {batch_id} a mistake")
+    summary = await guild.ask()
+    await guild.press(summary, "Confirm")
+    await guild.shows(summary, COMPLETE, "Users Paid:** 1")
+    [(batch_id,)] = ledger.rows("SELECT batch_id FROM cashback_payout_batches")
+    return await guild.answer(f"!sendref-cashb reverse-batch {batch_id} a mistake")
 
 
 async def test_reversal_buttons_of_another_ledger_or_an_earlier_version_do_nothing(
-    town: DiscordFixture, tmp_path: Path
+    guild: DiscordFixture, tmp_path: Path
 ) -> None:
-    bob, eve = town.sandbox.add_member("Bob"), town.sandbox.add_member("Eve")
-    async with Database(tmp_path / "trial.db", clock=town.clock) as database:
-        trial = LedgerFixture(database, town.clock)
+    bob, eve = guild.sandbox.add_member("Bob"), guild.sandbox.add_member("Eve")
+    async with Database(tmp_path / "trial.db", clock=guild.clock) as database:
+        trial = LedgerFixture(database, guild.clock)
         await trial.earn(bob.id, 100)
-        async with town.bot(database):
-            trials = await reversal_asked(town, trial)
-    await town.till.earn(bob.id, 999_900)
-    async with town.bot():
-        live = await reversal_asked(town, town.till)
+        async with guild.bot(database):
+            trials = await reversal_asked(guild, trial)
+    await guild.ledger.earn(bob.id, 999_900)
+    async with guild.bot():
+        live = await reversal_asked(guild, guild.ledger)
         # The message is recorded a moment after it has come.
-        await until(lambda: all(message_id for _, message_id in town.till.rows(STATE["messages"])))
-        before = state(town.till)
+        await until(lambda: all(message_id for _, message_id in guild.ledger.rows(STATE["messages"])))
+        before = state(guild.ledger)
         for label in ("Confirm", "Cancel"):
             take_token(live, label)
             for message in (trials, live):
-                assert "Only an admin" in await refusal(await town.press(message, label, by=eve))
-                refused = await refusal(await town.press(message, label))
+                assert "Only an admin" in await refusal(await guild.press(message, label, by=eve))
+                refused = await refusal(await guild.press(message, label))
                 assert refused.startswith("❌")
                 assert "nothing was done" in refused
                 assert "\n" not in refused
-        assert state(town.till) == before
-    assert town.till.balance(bob.id) == 999_900
+        assert state(guild.ledger) == before
+    assert guild.ledger.balance(bob.id) == 999_900

@@ -74,8 +74,8 @@ ORDERS = pytest.mark.parametrize("ledgers", [(Slow, Gone), (Watched, GoneAfterwa
 
 def attempts(scene: Scene) -> int:
     """Count how often the bots have tried to write in the admins' channel."""
-    path = f"/channels/{scene.town.channel.id}/messages"
-    return sum(each.method == "POST" and each.path.endswith(path) for each in scene.town.sandbox.requests)
+    path = f"/channels/{scene.guild.channel.id}/messages"
+    return sum(each.method == "POST" and each.path.endswith(path) for each in scene.guild.sandbox.requests)
 
 
 async def typed(scene: Scene, name: str, case: Case) -> None:
@@ -83,7 +83,7 @@ async def typed(scene: Scene, name: str, case: Case) -> None:
     prepare, expected = case
     words = [name, *map(str, (await prepare(scene)).values())]
     before, attempts_before = scene.effects(), attempts(scene)
-    said = await scene.town.say(f"!{' '.join(words)}")
+    said = await scene.guild.say(f"!{' '.join(words)}")
     await until(lambda: attempts(scene) == attempts_before + 2, PATIENCE_SECONDS)
     await until(lambda: all(GONE not in each.text for each in scene.answers(said.id)))
     assert len(scene.answers(said.id)) == 1, [each.text for each in scene.answers(said.id)]
@@ -95,7 +95,7 @@ async def chosen(scene: Scene, name: str, case: Case, who: Member) -> None:
     prepare, expected = case
     options = await prepare(scene)
     before = scene.effects()
-    asked = await scene.town.sandbox.slash(scene.town.channel.id, who.id, name, options)
+    asked = await scene.guild.sandbox.slash(scene.guild.channel.id, who.id, name, options)
     answer = await asked.replied(PATIENCE_SECONDS)
     await until(lambda: asked.refused == 1, PATIENCE_SECONDS)
     assert scene.answers(asked.id) == [answer]
@@ -105,10 +105,10 @@ async def chosen(scene: Scene, name: str, case: Case, who: Member) -> None:
 
 @ORDERS
 async def test_typed_command_that_one_bot_refuses_has_the_others_answer(
-    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, ledgers: tuple[type[Watched], type[Watched]]
+    guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, ledgers: tuple[type[Watched], type[Watched]]
 ) -> None:
-    async with two_bots(town, clock, ledgers) as scene:
-        began_at = (await town.say("good morning")).id
+    async with two_bots(guild, clock, ledgers) as scene:
+        began_at = (await guild.say("good morning")).id
         for name, case in ADMINS.items():
             await typed(scene, name, case)
         assert len(scene.answers(began_at)) == len(ADMINS)
@@ -117,13 +117,13 @@ async def test_typed_command_that_one_bot_refuses_has_the_others_answer(
 
 @ORDERS
 async def test_slash_command_that_one_bot_refuses_is_either_refused_or_done(
-    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, ledgers: tuple[type[Watched], type[Watched]]
+    guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, ledgers: tuple[type[Watched], type[Watched]]
 ) -> None:
-    async with two_bots(town, clock, ledgers) as scene:
-        began_at = (await town.say("good morning")).id
+    async with two_bots(guild, clock, ledgers) as scene:
+        began_at = (await guild.say("good morning")).id
         for name, case in in_the_picker().items():
-            await chosen(scene, name, case, town.admin)
-        bob = town.sandbox.add_member("Bob")
+            await chosen(scene, name, case, guild.admin)
+        bob = guild.sandbox.add_member("Bob")
         for name, case in MEMBERS.items():
             await chosen(scene, name, case, bob)
         assert len(scene.answers(began_at)) == len(in_the_picker()) + len(MEMBERS)
@@ -147,11 +147,11 @@ class GoneSlowly(Watched):
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("name", ["sendref-cashb pay", "cashback show"])
 async def test_deferred_slash_command_that_both_bots_refuse_has_one_refusal(
-    town: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, name: str
+    guild: DiscordFixture, clock: Clock, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     GoneSlowly.gate = anyio.Event()
-    async with two_bots(town, clock, (GoneSlowly, GoneSlowly)) as scene:
-        asked = await town.sandbox.slash(town.channel.id, town.admin.id, name)
+    async with two_bots(guild, clock, (GoneSlowly, GoneSlowly)) as scene:
+        asked = await guild.sandbox.slash(guild.channel.id, guild.admin.id, name)
         await both_deferred(asked)
         GoneSlowly.gate.set()
         answer = await asked.replied()

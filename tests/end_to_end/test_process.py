@@ -140,67 +140,69 @@ async def test_a_wrong_setting_is_one_line(tmp_path: Path, sandbox: Sandbox) -> 
     assert "dm_per_second" in await refused(tmp_path, sandbox)
 
 
-async def test_sigterm_in_the_middle_of_a_batch_loses_and_doubles_nothing(town: DiscordFixture, tmp_path: Path) -> None:
-    people = [town.sandbox.add_member(f"Member {n}").id for n in range(2000)]
-    await town.till.earn_all((person, 100) for person in people)
+async def test_sigterm_in_the_middle_of_a_batch_loses_and_doubles_nothing(
+    guild: DiscordFixture, tmp_path: Path
+) -> None:
+    people = [guild.sandbox.add_member(f"Member {n}").id for n in range(2000)]
+    await guild.ledger.earn_all((person, 100) for person in people)
     configure(
         tmp_path,
-        role_ids={"admin": town.admin_role.id},
-        guild_ids=[town.sandbox.guild_id],
+        role_ids={"admin": guild.admin_role.id},
+        guild_ids=[guild.sandbox.guild_id],
         referral_settings={"auto_batch_enabled": False, "chunk_size": 1, "dm_per_second": 50},
     )
-    where = {"CASHBACK_DATABASE": str(town.till.path)}
-    async with running(tmp_path, town.sandbox, **where) as process:
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        await town.shows(summary, "In Progress")
-        await until(town.credited)
+    where = {"CASHBACK_DATABASE": str(guild.ledger.path)}
+    async with running(tmp_path, guild.sandbox, **where) as process:
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        await guild.shows(summary, "In Progress")
+        await until(guild.credited)
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(10):
             assert await process.wait() == 0
     said = (tmp_path / "bot.log").read_text()
     assert "SIGTERM: stopping after the current chunk" in said
     assert "the next start continues it" in said
-    assert town.sandbox.token not in said
-    assert town.batches() == ["running"]
-    assert 0 < town.credited() < 2000
-    town.adjust(chunk_size=500)
-    async with town.bot():
-        await town.shows(summary, COMPLETE, "Users Paid:** 2,000", seconds=20)
-    assert {town.till.balance(person) for person in people} == {100}
+    assert guild.sandbox.token not in said
+    assert guild.batches() == ["running"]
+    assert 0 < guild.credited() < 2000
+    guild.adjust(chunk_size=500)
+    async with guild.bot():
+        await guild.shows(summary, COMPLETE, "Users Paid:** 2,000", seconds=20)
+    assert {guild.ledger.balance(person) for person in people} == {100}
 
 
-async def test_sigterm_does_not_wait_for_a_discord_that_does_not_answer(town: DiscordFixture, tmp_path: Path) -> None:
+async def test_sigterm_does_not_wait_for_a_discord_that_does_not_answer(guild: DiscordFixture, tmp_path: Path) -> None:
     """Direct messages, the edit of the summary and the audit entry are under way, and none is ever answered."""
-    people = [await town.referrer(f"Member {number}", 100) for number in range(10)]
+    people = [await guild.referrer(f"Member {number}", 100) for number in range(10)]
     configure(
         tmp_path,
-        role_ids={"admin": town.admin_role.id},
-        logging_channels={"audit": town.audit.id},
-        guild_ids=[town.sandbox.guild_id],
+        role_ids={"admin": guild.admin_role.id},
+        logging_channels={"audit": guild.audit.id},
+        guild_ids=[guild.sandbox.guild_id],
         referral_settings={"auto_batch_enabled": False, "dm_per_second": 50},
     )
-    async with running(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
-        summary = await town.ask()
-        hold = town.sandbox.faults.hold("*", "^/(channels|users)/", times=100)
-        await town.press(summary, "Confirm")
+    async with running(tmp_path, guild.sandbox, CASHBACK_DATABASE=str(guild.ledger.path)) as process:
+        summary = await guild.ask()
+        hold = guild.sandbox.faults.hold("*", "^/(channels|users)/", times=100)
+        await guild.press(summary, "Confirm")
         with anyio.fail_after(5):
             await hold.arrived.wait()
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(10):
             assert await process.wait() == 0
-    town.sandbox.faults.clear()
-    async with town.bot():
-        await town.shows(summary, COMPLETE, "Sent:** 10")
-    assert [len(town.sandbox.direct_messages(each.id)) for each in people] == [1] * 10
-    assert [town.till.balance(each.id) for each in people] == [100] * 10
+    guild.sandbox.faults.clear()
+    async with guild.bot():
+        await guild.shows(summary, COMPLETE, "Sent:** 10")
+    assert [len(guild.sandbox.direct_messages(each.id)) for each in people] == [1] * 10
+    assert [guild.ledger.balance(each.id) for each in people] == [100] * 10
 
 
-async def test_a_token_that_is_reset_while_the_bot_runs_is_one_line(town: DiscordFixture, tmp_path: Path) -> None:
-    configure(tmp_path, role_ids={"admin": town.admin_role.id})
-    async with running(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
-        town.sandbox.gateway._token = "another"  # noqa: S105 -- of this local Discord, for this test
-        await town.sandbox.gateway.disconnect(resumable=False)
+async def test_a_token_that_is_reset_while_the_bot_runs_is_one_line(guild: DiscordFixture, tmp_path: Path) -> None:
+    configure(tmp_path, role_ids={"admin": guild.admin_role.id})
+    async with running(tmp_path, guild.sandbox, CASHBACK_DATABASE=str(guild.ledger.path)) as process:
+        guild.sandbox.gateway._token = "another"  # noqa: S105 -- of this local Discord, for this test
+        await guild.sandbox.gateway.disconnect(resumable=False)
         with anyio.fail_after(20):
             assert await process.wait() == 1
     said = (tmp_path / "bot.log").read_text()
@@ -208,57 +210,59 @@ async def test_a_token_that_is_reset_while_the_bot_runs_is_one_line(town: Discor
     assert "Traceback" not in said
 
 
-async def test_unreadable_frame_does_not_end_the_bot(town: DiscordFixture) -> None:
-    bob = await town.referrer("Bob", 2500)
-    async with town.bot():
-        town.sandbox.gateway._hub.dispatch("MESSAGE_CREATE", {"nonsense": 1})
-        await reconnected(town)
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        await town.shows(summary, COMPLETE)
-    assert town.till.balance(bob.id) == 2500
+async def test_unreadable_frame_does_not_end_the_bot(guild: DiscordFixture) -> None:
+    bob = await guild.referrer("Bob", 2500)
+    async with guild.bot():
+        guild.sandbox.gateway._hub.dispatch("MESSAGE_CREATE", {"nonsense": 1})
+        await reconnected(guild)
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        await guild.shows(summary, COMPLETE)
+    assert guild.ledger.balance(bob.id) == 2500
 
 
-async def test_a_lost_connection_is_taken_up_and_a_replayed_command_is_not_run_again(town: DiscordFixture) -> None:
-    await town.referrer("Bob", 2500)
-    async with town.bot():
-        summary = await town.ask()
-        await town.sandbox.gateway.disconnect(replay=5)
-        await town.sandbox.wait_connected()
-        await town.answer("!sendref-cashb nonsense")
-        await town.sandbox.click(summary.id, button(summary, "Confirm"), town.admin.id)
-        await town.shows(summary, COMPLETE)
-    assert len(town.batches()) == 1
+async def test_a_lost_connection_is_taken_up_and_a_replayed_command_is_not_run_again(guild: DiscordFixture) -> None:
+    await guild.referrer("Bob", 2500)
+    async with guild.bot():
+        summary = await guild.ask()
+        await guild.sandbox.gateway.disconnect(replay=5)
+        await guild.sandbox.wait_connected()
+        await guild.answer("!sendref-cashb nonsense")
+        await guild.sandbox.click(summary.id, button(summary, "Confirm"), guild.admin.id)
+        await guild.shows(summary, COMPLETE)
+    assert len(guild.batches()) == 1
 
 
-async def reconnected(town: DiscordFixture) -> None:
+async def reconnected(guild: DiscordFixture) -> None:
     """Wait until the bot has disconnected and reconnected."""
-    await until(lambda: not town.sandbox.gateway.connected)
-    await town.sandbox.wait_connected()
+    await until(lambda: not guild.sandbox.gateway.connected)
+    await guild.sandbox.wait_connected()
 
 
 @pytest.mark.parametrize("path", ["/users/@me$", "/gateway/bot$"])
 async def test_the_money_does_not_wait_for_discord(
-    town: DiscordFixture, caplog: pytest.LogCaptureFixture, path: str
+    guild: DiscordFixture, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     """If Discord is down at the start, approved batches are paid, and shown when Discord is back."""
-    bob = await town.referrer("Bob", 2500)
-    await town.till.approved()
-    town.sandbox.faults.fail("GET", path, status=503)
-    async with town.bot():
-        entry = await town.audit_entry()
+    bob = await guild.referrer("Bob", 2500)
+    await guild.ledger.approved()
+    guild.sandbox.faults.fail("GET", path, status=503)
+    async with guild.bot():
+        entry = await guild.audit_entry()
     assert "Discord cannot be reached" in caplog.text
     assert "$25.00" in entry.text
-    assert town.till.balance(bob.id) == 2500
+    assert guild.ledger.balance(bob.id) == 2500
 
 
-async def test_bot_waits_for_the_reset_if_too_few_session_starts_are_left(town: DiscordFixture, tmp_path: Path) -> None:
+async def test_bot_waits_for_the_reset_if_too_few_session_starts_are_left(
+    guild: DiscordFixture, tmp_path: Path
+) -> None:
     """With one IDENTIFY too many Discord would reset the token."""
-    town.sandbox.gateway.starts.remaining = 0
-    town.sandbox.gateway.starts.reset_seconds = 8
-    configure(tmp_path, role_ids={"admin": town.admin_role.id})
-    async with running(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
-        assert town.sandbox.gateway.starts.remaining == 999
+    guild.sandbox.gateway.starts.remaining = 0
+    guild.sandbox.gateway.starts.reset_seconds = 8
+    configure(tmp_path, role_ids={"admin": guild.admin_role.id})
+    async with running(tmp_path, guild.sandbox, CASHBACK_DATABASE=str(guild.ledger.path)) as process:
+        assert guild.sandbox.gateway.starts.remaining == 999
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(10):
             assert await process.wait() == 0
@@ -267,24 +271,24 @@ async def test_bot_waits_for_the_reset_if_too_few_session_starts_are_left(town: 
     assert "Traceback" not in said
 
 
-async def test_stop_does_not_wait_for_the_reset_of_session_starts(town: DiscordFixture, tmp_path: Path) -> None:
-    town.sandbox.gateway.starts.remaining = 0
-    configure(tmp_path, role_ids={"admin": town.admin_role.id})
-    async with starting(tmp_path, town.sandbox, CASHBACK_DATABASE=str(town.till.path)) as process:
+async def test_stop_does_not_wait_for_the_reset_of_session_starts(guild: DiscordFixture, tmp_path: Path) -> None:
+    guild.sandbox.gateway.starts.remaining = 0
+    configure(tmp_path, role_ids={"admin": guild.admin_role.id})
+    async with starting(tmp_path, guild.sandbox, CASHBACK_DATABASE=str(guild.ledger.path)) as process:
         await until(lambda: "waiting for it" in (tmp_path / "bot.log").read_text())
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(10):
             assert await process.wait() == 0
-    assert town.sandbox.gateway.starts.spent == 0
+    assert guild.sandbox.gateway.starts.spent == 0
 
 
-async def test_session_that_is_lost_without_a_start_left_waits_too(town: DiscordFixture) -> None:
-    async with town.bot():
-        town.sandbox.gateway.starts.remaining = 0
-        town.sandbox.gateway.starts.reset_seconds = 3
-        await town.sandbox.gateway.disconnect(resumable=False)
-        await town.sandbox.wait_connected()
-        assert town.sandbox.gateway.starts.remaining >= 998
+async def test_session_that_is_lost_without_a_start_left_waits_too(guild: DiscordFixture) -> None:
+    async with guild.bot():
+        guild.sandbox.gateway.starts.remaining = 0
+        guild.sandbox.gateway.starts.reset_seconds = 3
+        await guild.sandbox.gateway.disconnect(resumable=False)
+        await guild.sandbox.wait_connected()
+        assert guild.sandbox.gateway.starts.remaining >= 998
 
 
 @pytest.mark.parametrize(

@@ -24,25 +24,25 @@ def test_page_has_ten_questions_of_each() -> None:
     assert (len(ADMINS), len(MEMBERS)) == (10, 10)
 
 
-async def test_each_step_of_an_admin_answers_the_question(town: DiscordFixture) -> None:
-    bob = await town.referrer("Bob", 2500)
-    await town.till.pay()
-    await town.till.earn(bob.id, 100)
-    town.adjust(auto_batch_enabled=True)
-    async with town.bot():
+async def test_each_step_of_an_admin_answers_the_question(guild: DiscordFixture) -> None:
+    bob = await guild.referrer("Bob", 2500)
+    await guild.ledger.pay()
+    await guild.ledger.earn(bob.id, 100)
+    guild.adjust(auto_batch_enabled=True)
+    async with guild.bot():
         for question, step, words in ADMINS:
-            assert words in (await town.answer(step.replace("@member", f"<@{bob.id}>"))).text, question
+            assert words in (await guild.answer(step.replace("@member", f"<@{bob.id}>"))).text, question
 
 
-async def test_each_step_of_a_member_answers_the_question(town: DiscordFixture) -> None:
-    bob = await town.referrer("Bob", 2500, 100)
-    await town.till.pay()
-    town.adjust(auto_batch_enabled=True, min_payout_cents=1000)
-    await town.till.earn(bob.id, 100)
-    configure(town)
-    async with town.bot():
+async def test_each_step_of_a_member_answers_the_question(guild: DiscordFixture) -> None:
+    bob = await guild.referrer("Bob", 2500, 100)
+    await guild.ledger.pay()
+    guild.adjust(auto_batch_enabled=True, min_payout_cents=1000)
+    await guild.ledger.earn(bob.id, 100)
+    configure(guild)
+    async with guild.bot():
         for question, step, name in MEMBERS:
             command = step.removesuffix(" NUMBER")
-            shown = await ask(town, bob, command, **OPTIONS.get(command, {}))
+            shown = await ask(guild, bob, command, **OPTIONS.get(command, {}))
             assert not shown.text.startswith("❌"), question
             assert name in shown.text, question

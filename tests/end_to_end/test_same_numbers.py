@@ -42,53 +42,53 @@ class Truth:
         return self.paid_cents - self.reversed_cents
 
 
-def truth(town: DiscordFixture, user_id: int | None = None) -> Truth:
+def truth(guild: DiscordFixture, user_id: int | None = None) -> Truth:
     """Add up the wallets' entries, of everyone or of one member."""
     whose = "" if user_id is None else f" AND user_discord_id = {user_id}"
 
     def summed(kind: str) -> int:
         query = "SELECT coalesce(sum(amount_cents), 0) FROM wallet_transactions WHERE transaction_type = ?"
-        return int(town.till.rows(query + whose, kind)[0][0])
+        return int(guild.ledger.rows(query + whose, kind)[0][0])
 
     return Truth(summed("referral_cashback"), -summed("referral_cashback_reversal"))
 
 
-def of_batch(town: DiscordFixture, number: int) -> Truth:
+def of_batch(guild: DiscordFixture, number: int) -> Truth:
     """Add up a batch's credits, and the wallets' entries of its reversals."""
     paid = "SELECT coalesce(sum(amount_cents), 0) FROM wallet_transactions WHERE cashback_payout_batch_number = ?"
     returned = (
         "SELECT coalesce(-sum(amount_cents), 0) FROM wallet_transactions WHERE id IN"
         " (SELECT transaction_id FROM cashback_payout_reversals WHERE batch_number = ?)"
     )
-    return Truth(int(town.till.rows(paid, number)[0][0]), int(town.till.rows(returned, number)[0][0]))
+    return Truth(int(guild.ledger.rows(paid, number)[0][0]), int(guild.ledger.rows(returned, number)[0][0]))
 
 
-async def eventful_ledger(town: DiscordFixture) -> Member:
+async def eventful_ledger(guild: DiscordFixture) -> Member:
     """Pay, refund, withdraw and reverse; return a member of whom a part was reversed."""
     withdrawals = WithdrawalSettings.model_validate({"enabled": True, "methods": {"paypal": None}})
     key = SecretStr(Fernet.generate_key().decode())
-    town.settings = town.settings.model_copy(update={"withdrawals": withdrawals, "withdrawal_keys": (key,)})
-    service = AdminService(town.till.database, town.settings, lambda _number: 0)
-    bob, cid = await town.referrer("Bob", 2500, 700), await town.referrer("Cid", 1000)
-    first = (await town.till.pay()).batch_number
-    town.clock.advance(60)
+    guild.settings = guild.settings.model_copy(update={"withdrawals": withdrawals, "withdrawal_keys": (key,)})
+    service = AdminService(guild.ledger.database, guild.settings, lambda _number: 0)
+    bob, cid = await guild.referrer("Bob", 2500, 700), await guild.referrer("Cid", 1000)
+    first = (await guild.ledger.pay()).batch_number
+    guild.clock.advance(60)
     paid_out = await service.request_withdrawal(bob.id, 3000, "paypal")
     await service.pay_withdrawal(CLI, paid_out.number, reference="T-1")
-    await town.till.earn_all([(bob.id, 450), (cid.id, 333)])
-    await town.till.pay()
+    await guild.ledger.earn_all([(bob.id, 450), (cid.id, 333)])
+    await guild.ledger.pay()
     await service.request_withdrawal(cid.id, 500, "paypal")
     for batch_number, who in ((first, bob.id), (first + 1, cid.id)):
         asked = await service.propose_reversal(CLI, batch_number, reason="a stolen card", referrer_id=who)
         await service.approve_reversal(CLI, asked.number)
     await service.request_withdrawal(cid.id, 400, "paypal")
-    await town.till.database.log_referral_refund("till-3", amount_cents=600)
-    await town.till.earn(cid.id, 1250)
+    await guild.ledger.database.log_referral_refund("order-3", amount_cents=600)
+    await guild.ledger.earn(cid.id, 1250)
     return bob
 
 
-async def command(town: DiscordFixture, *arguments: object) -> Any:  # noqa: ANN401 -- whatever JSON holds
+async def command(guild: DiscordFixture, *arguments: object) -> Any:  # noqa: ANN401 -- whatever JSON holds
     """Run a command of the program; return its text, or its object with --json."""
-    argv = [sys.executable, "-m", "cli", "--database", str(town.till.path), *map(str, arguments)]
+    argv = [sys.executable, "-m", "cli", "--database", str(guild.ledger.path), *map(str, arguments)]
     done = await anyio.run_process(argv)
     text = done.stdout.decode()
     return json.loads(text) if "--json" in argv else text
@@ -97,13 +97,13 @@ async def command(town: DiscordFixture, *arguments: object) -> Any:  # noqa: ANN
 class Visitor:
     """An admin at the dashboard."""
 
-    def __init__(self, town: DiscordFixture, browser: aiohttp.ClientSession, address: str) -> None:
-        self._town, self._browser, self._address = town, browser, address
+    def __init__(self, guild: DiscordFixture, browser: aiohttp.ClientSession, address: str) -> None:
+        self._guild, self._browser, self._address = guild, browser, address
 
     async def sign_in(self) -> None:
         """Sign in with a new link."""
-        await self._town.answer("!sendref-cashb dashboard")
-        note = self._town.sandbox.direct_messages(self._town.admin.id)[-1].content
+        await self._guild.answer("!sendref-cashb dashboard")
+        note = self._guild.sandbox.direct_messages(self._guild.admin.id)[-1].content
         link = re.findall(rf"{self._address}/sign-in/[\w-]+", note)[0]
         async with self._browser.post(link) as answer:
             assert answer.status == 200
@@ -125,22 +125,22 @@ def shown(text: str, *amounts: int) -> bool:
     return all(dollars(cents) in text for cents in amounts)
 
 
-async def test_every_place_shows_the_same_numbers(town: DiscordFixture) -> None:
-    address = with_dashboard(town)
-    bob = await eventful_ledger(town)
-    everything, bobs = truth(town), truth(town, bob.id)
-    batches = {number: of_batch(town, number) for number in (1, 2)}
+async def test_every_place_shows_the_same_numbers(guild: DiscordFixture) -> None:
+    address = with_dashboard(guild)
+    bob = await eventful_ledger(guild)
+    everything, bobs = truth(guild), truth(guild, bob.id)
+    batches = {number: of_batch(guild, number) for number in (1, 2)}
     assert everything.reversed_cents == sum(each.reversed_cents for each in batches.values()) > 0
-    ids = dict(town.till.rows("SELECT number, batch_id FROM cashback_payout_batches"))
+    ids = dict(guild.ledger.rows("SELECT number, batch_id FROM cashback_payout_batches"))
     all_numbers = (everything.paid_cents, everything.reversed_cents, everything.net_cents)
 
-    stats, listed = await command(town, "stats", "--json"), await command(town, "history", "--json")
+    stats, listed = await command(guild, "stats", "--json"), await command(guild, "history", "--json")
     assert (stats["total_cents"], stats["reversed_cents"], stats["net_cents"]) == all_numbers
-    weeks = (await town.till.database.read(statistics.read, now=town.clock())).weeks
+    weeks = (await guild.ledger.database.read(statistics.read, now=guild.clock())).weeks
     assert sum(week.paid_cents for week in weeks) == everything.paid_cents
     assert sum(week.reversed_cents for week in weeks) == everything.reversed_cents
     assert {top["referrer_id"]: top["net_cents"] for top in stats["top"]}[str(bob.id)] == bobs.net_cents
-    assert shown(await command(town, "stats"), *all_numbers)
+    assert shown(await command(guild, "stats"), *all_numbers)
     for batch in listed["batches"]:
         own = batches[batch["number"]]
         assert (batch["total_cents"], batch["reversed_cents"], batch["net_cents"]) == (
@@ -150,28 +150,28 @@ async def test_every_place_shows_the_same_numbers(town: DiscordFixture) -> None:
         )
     for number, own in batches.items():
         numbers = (own.paid_cents, own.reversed_cents, own.net_cents)
-        said = await command(town, "show", ids[number], "--json")
+        said = await command(guild, "show", ids[number], "--json")
         assert (said["total_cents"], said["reversed_cents"], said["net_cents"]) == numbers
         assert sum(each["reversed_cents"] for each in said["payouts"]) == own.reversed_cents
-        assert shown(await command(town, "show", ids[number]), *numbers)
-        assert shown(await command(town, "history"), *numbers)
+        assert shown(await command(guild, "show", ids[number]), *numbers)
+        assert shown(await command(guild, "history"), *numbers)
 
-    async with town.bot(), aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
-        embed = await town.answer("!sendref-cashb stats")
+    async with guild.bot(), aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        embed = await guild.answer("!sendref-cashb stats")
         assert [field(embed, name) for name in ("Distributed", "Reversed", "Net")] == [*map(dollars, all_numbers)]
-        history = await town.answer("!sendref-cashb history")
-        of_bob = await town.answer(f"!referral-stats <@{bob.id}>")
+        history = await guild.answer("!sendref-cashb history")
+        of_bob = await guild.answer(f"!referral-stats <@{bob.id}>")
         assert (field(of_bob, "Reversed"), field(of_bob, "Wallet Balance")) == (
             dollars(bobs.reversed_cents),
-            dollars(town.till.balance(bob.id)),
+            dollars(guild.ledger.balance(bob.id)),
         )
-        visitor = Visitor(town, browser, address)
+        visitor = Visitor(guild, browser, address)
         await visitor.sign_in()
         overview, batch_list = (await visitor.load("/"))[1], (await visitor.load("/batches"))[1]
         assert shown(overview, *all_numbers)
         for number, own in batches.items():
             numbers = (own.paid_cents, own.reversed_cents, own.net_cents)
-            batch = await town.answer(f"!sendref-cashb show {ids[number]}")
+            batch = await guild.answer(f"!sendref-cashb show {ids[number]}")
             assert field(batch, "Paid").startswith(dollars(own.paid_cents))
             assert [field(batch, name) for name in ("Reversed", "Net")] == [*map(dollars, numbers[1:])]
             for text in (history.text, overview, batch_list, (await visitor.load(f"/batches/{number}"))[1]):
@@ -180,13 +180,15 @@ async def test_every_place_shows_the_same_numbers(town: DiscordFixture) -> None:
             for name, cents in zip(("paid", "reversed", "net"), numbers, strict=True):
                 assert sum(int(row[f"{name}_cents"]) for row in exported) == cents
         _, of_bob_page = await visitor.load(f"/referrers/{bob.id}")
-        assert shown(of_bob_page, bobs.reversed_cents, town.till.balance(bob.id))
+        assert shown(of_bob_page, bobs.reversed_cents, guild.ledger.balance(bob.id))
 
         metrics = await visitor.file("/metrics")
-        [(count, cents)] = town.till.rows(
+        [(count, cents)] = guild.ledger.rows(
             "SELECT count(*), sum(amount_cents) FROM cashback_withdrawals WHERE status = 'requested'"
         )
-        pending = sum(each["pending_cents"] for each in await town.till.database.get_all_pending_referral_cashbacks())
+        pending = sum(
+            each["pending_cents"] for each in await guild.ledger.database.get_all_pending_referral_cashbacks()
+        )
         for name, value in {
             "paid_cents": everything.paid_cents,
             "reversed_cents": everything.reversed_cents,
@@ -198,14 +200,14 @@ async def test_every_place_shows_the_same_numbers(town: DiscordFixture) -> None:
         _, withdrawals = await visitor.load("/withdrawals")
         assert f"{count} open withdrawal, {dollars(cents)}" in withdrawals
         assert shown(overview, pending)
-        assert shown(await command(town, "pending"), pending)
+        assert shown(await command(guild, "pending"), pending)
 
 
-async def test_totals_of_an_export_have_what_was_reversed(town: DiscordFixture, tmp_path: Any) -> None:  # noqa: ANN401 -- a path
-    await eventful_ledger(town)
-    everything = truth(town)
+async def test_totals_of_an_export_have_what_was_reversed(guild: DiscordFixture, tmp_path: Any) -> None:  # noqa: ANN401 -- a path
+    await eventful_ledger(guild)
+    everything = truth(guild)
     path = tmp_path / "all.csv"
-    summed = await command(town, "export", "--from", "2026-01-01", "--output", path, "--totals", "--json")
+    summed = await command(guild, "export", "--from", "2026-01-01", "--output", path, "--totals", "--json")
     assert (summed["paid_cents"], summed["reversed_cents"], summed["net_cents"]) == (
         everything.paid_cents,
         everything.reversed_cents,

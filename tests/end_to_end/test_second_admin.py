@@ -19,118 +19,118 @@ async def refusal(interaction: Interaction) -> str:
     return interaction.followups[0].text
 
 
-async def waiting(town: DiscordFixture) -> Message:
+async def waiting(guild: DiscordFixture) -> Message:
     """As Ada, ask for a batch of ten dollars when ten dollars need two admins, and confirm it."""
-    await town.referrer("Bob", 1000)
-    summary = await town.ask()
+    await guild.referrer("Bob", 1000)
+    summary = await guild.ask()
     assert "From $10.00 on, two admins must approve. Your Confirm is the first of the two." in summary.text
-    await town.press(summary, "Confirm")
-    shown = await town.shows(summary, f"Approved by <@{town.admin.id}>; another admin must approve it before")
+    await guild.press(summary, "Confirm")
+    shown = await guild.shows(summary, f"Approved by <@{guild.admin.id}>; another admin must approve it before")
     assert [(each.label, each.disabled) for each in shown.buttons] == [("Approve", False), ("Cancel", False)]
     return shown
 
 
-async def test_another_admin_approves_and_both_names_are_shown(town: DiscordFixture) -> None:
-    town.adjust(approval_threshold_cents=1000)
-    zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
-    async with town.bot():
-        summary = await waiting(town)
-        assert town.batches() == ["proposed"]
-        await town.press(summary, "Approve", by=zoe)
-        done = await town.shows(summary, COMPLETE, "Users Paid:** 1")
-        assert f"**Approved By:** <@{town.admin.id}> and <@{zoe.id}>" in done.text
+async def test_another_admin_approves_and_both_names_are_shown(guild: DiscordFixture) -> None:
+    guild.adjust(approval_threshold_cents=1000)
+    zoe = guild.sandbox.add_member("Zoe", role_ids=[guild.admin_role.id])
+    async with guild.bot():
+        summary = await waiting(guild)
+        assert guild.batches() == ["proposed"]
+        await guild.press(summary, "Approve", by=zoe)
+        done = await guild.shows(summary, COMPLETE, "Users Paid:** 1")
+        assert f"**Approved By:** <@{guild.admin.id}> and <@{zoe.id}>" in done.text
         assert all(each.disabled for each in done.buttons)
-        entry = await town.audit_entry()
-        assert (field(entry, "Processed By"), field(entry, "Approved By")) == (f"<@{town.admin.id}>", f"<@{zoe.id}>")
-    assert town.audit_actions() == ["batch_proposed", "batch_first_approved", "batch_approved", "batch_finished"]
+        entry = await guild.audit_entry()
+        assert (field(entry, "Processed By"), field(entry, "Approved By")) == (f"<@{guild.admin.id}>", f"<@{zoe.id}>")
+    assert guild.audit_actions() == ["batch_proposed", "batch_first_approved", "batch_approved", "batch_finished"]
 
 
-async def test_issuer_former_admin_and_member_cannot_be_the_second_approver(town: DiscordFixture) -> None:
-    town.adjust(approval_threshold_cents=1000)
-    zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
-    eve = town.sandbox.add_member("Eve")
-    async with town.bot():
-        summary = await waiting(town)
+async def test_issuer_former_admin_and_member_cannot_be_the_second_approver(guild: DiscordFixture) -> None:
+    guild.adjust(approval_threshold_cents=1000)
+    zoe = guild.sandbox.add_member("Zoe", role_ids=[guild.admin_role.id])
+    eve = guild.sandbox.add_member("Eve")
+    async with guild.bot():
+        summary = await waiting(guild)
         for _click in range(2):
-            assert "A different admin must approve" in await refusal(await town.press(summary, "Approve"))
-        assert "Only an admin" in await refusal(await town.press(summary, "Approve", by=eve))
-        town.sandbox.set_roles(zoe, [])
-        assert "Only an admin" in await refusal(await town.press(summary, "Approve", by=zoe))
-        town.sandbox.set_roles(town.admin, [])
-        assert "Only an admin" in await refusal(await town.press(summary, "Approve"))
-    assert town.batches() == ["proposed"]
-    assert town.audit_actions() == ["batch_proposed", "batch_first_approved", *["refused"] * 5]
+            assert "A different admin must approve" in await refusal(await guild.press(summary, "Approve"))
+        assert "Only an admin" in await refusal(await guild.press(summary, "Approve", by=eve))
+        guild.sandbox.set_roles(zoe, [])
+        assert "Only an admin" in await refusal(await guild.press(summary, "Approve", by=zoe))
+        guild.sandbox.set_roles(guild.admin, [])
+        assert "Only an admin" in await refusal(await guild.press(summary, "Approve"))
+    assert guild.batches() == ["proposed"]
+    assert guild.audit_actions() == ["batch_proposed", "batch_first_approved", *["refused"] * 5]
 
 
-async def test_the_buttons_of_what_waits_work_after_a_restart_and_any_admin_may_cancel(town: DiscordFixture) -> None:
-    town.adjust(approval_threshold_cents=1000)
-    zoe = town.sandbox.add_member("Zoe", role_ids=[town.admin_role.id])
-    async with town.bot():
-        summary = await waiting(town)
-    async with town.bot():
-        await town.press(summary, "Cancel", by=zoe)
-        await town.shows(summary, "This batch was cancelled")
-    assert town.batches() == ["cancelled"]
+async def test_the_buttons_of_what_waits_work_after_a_restart_and_any_admin_may_cancel(guild: DiscordFixture) -> None:
+    guild.adjust(approval_threshold_cents=1000)
+    zoe = guild.sandbox.add_member("Zoe", role_ids=[guild.admin_role.id])
+    async with guild.bot():
+        summary = await waiting(guild)
+    async with guild.bot():
+        await guild.press(summary, "Cancel", by=zoe)
+        await guild.shows(summary, "This batch was cancelled")
+    assert guild.batches() == ["cancelled"]
 
 
-async def test_what_waits_can_be_shown_again_and_expires(town: DiscordFixture) -> None:
-    town.adjust(approval_threshold_cents=1000)
-    async with town.bot():
-        await waiting(town)
-        asked = await town.say("!sendref-cashb approve 1")
-        again = await town.sandbox.wait_for(lambda message: bool(message.buttons), after=asked)
+async def test_what_waits_can_be_shown_again_and_expires(guild: DiscordFixture) -> None:
+    guild.adjust(approval_threshold_cents=1000)
+    async with guild.bot():
+        await waiting(guild)
+        asked = await guild.say("!sendref-cashb approve 1")
+        again = await guild.sandbox.wait_for(lambda message: bool(message.buttons), after=asked)
         assert [each.label for each in again.buttons] == ["Approve", "Cancel"]
         assert "another admin must approve it" in again.text
-    town.clock.advance(24 * 3600)
-    async with town.bot():
-        await town.shows(again, "This summary expired")
-        assert "does not wait for a second admin" in (await town.answer("!sendref-cashb approve 1")).text
-    assert town.batches() == ["expired"]
+    guild.clock.advance(24 * 3600)
+    async with guild.bot():
+        await guild.shows(again, "This summary expired")
+        assert "does not wait for a second admin" in (await guild.answer("!sendref-cashb approve 1")).text
+    assert guild.batches() == ["expired"]
 
 
-async def test_a_weekly_batch_that_needs_an_admin_asks_for_one_in_the_audit_channel(town: DiscordFixture) -> None:
-    town.adjust(approval_threshold_cents=1000)
-    bob = await town.referrer("Bob", 1000)
-    town.adjust(auto_batch_enabled=True)
-    async with town.bot():
-        await until(lambda: town.till.rows("SELECT 1 FROM cashback_schedule_state"))
-    town.clock.advance(7 * 24 * 3600)
-    async with town.bot():
-        asked = await town.sandbox.wait_for(lambda each: each.channel_id == town.audit.id and bool(each.buttons))
+async def test_a_weekly_batch_that_needs_an_admin_asks_for_one_in_the_audit_channel(guild: DiscordFixture) -> None:
+    guild.adjust(approval_threshold_cents=1000)
+    bob = await guild.referrer("Bob", 1000)
+    guild.adjust(auto_batch_enabled=True)
+    async with guild.bot():
+        await until(lambda: guild.ledger.rows("SELECT 1 FROM cashback_schedule_state"))
+    guild.clock.advance(7 * 24 * 3600)
+    async with guild.bot():
+        asked = await guild.sandbox.wait_for(lambda each: each.channel_id == guild.audit.id and bool(each.buttons))
         assert asked.embed["title"] == SUMMARY
         assert "Approved by the weekly schedule; another admin must approve it" in asked.text
-        assert asked.pinged_roles == [town.admin_role.id]
-        await town.sandbox.wait_for(lambda each: "waits for an admin" in each.text)
-        assert town.till.balance(bob.id) == 0
-        await town.press(asked, "Approve")
-        await town.shows(asked, COMPLETE, "Users Paid:** 1")
-    assert town.till.rows("SELECT status, batch_number FROM cashback_schedule_slots") == [("batched", 1)]
+        assert asked.pinged_roles == [guild.admin_role.id]
+        await guild.sandbox.wait_for(lambda each: "waits for an admin" in each.text)
+        assert guild.ledger.balance(bob.id) == 0
+        await guild.press(asked, "Approve")
+        await guild.shows(asked, COMPLETE, "Users Paid:** 1")
+    assert guild.ledger.rows("SELECT status, batch_number FROM cashback_schedule_slots") == [("batched", 1)]
 
 
-async def test_only_and_exclude_select_the_payees_and_the_summary_shows_it(town: DiscordFixture) -> None:
-    bob, cid, dan = [await town.referrer(name, 1000) for name in ("Bob", "Cid", "Dan")]
-    async with town.bot():
-        summary = await town.ask(f"!sendref-cashb --exclude <@{bob.id}> {cid.id}")
+async def test_only_and_exclude_select_the_payees_and_the_summary_shows_it(guild: DiscordFixture) -> None:
+    bob, cid, dan = [await guild.referrer(name, 1000) for name in ("Bob", "Cid", "Dan")]
+    async with guild.bot():
+        summary = await guild.ask(f"!sendref-cashb --exclude <@{bob.id}> {cid.id}")
         assert field(summary, "🚧 Excluded") == "Excluded by the admin: 2 members, $20.00"
         assert "Users Receiving Payment:** 1" in summary.text
-        await town.press(summary, "Cancel")
+        await guild.press(summary, "Cancel")
 
-        summary = await town.ask(f"!sendref-cashb --only <@{bob.id}> <@{dan.id}>")
+        summary = await guild.ask(f"!sendref-cashb --only <@{bob.id}> <@{dan.id}>")
         assert "Only 2 members named by you" in summary.text
-        await town.press(summary, "Confirm")
-        done = await town.shows(summary, COMPLETE, "Users Paid:** 2")
+        await guild.press(summary, "Confirm")
+        done = await guild.shows(summary, COMPLETE, "Users Paid:** 2")
         assert "Left Out" not in done.text
-    assert [town.till.balance(each.id) for each in (bob, cid, dan)] == [1000, 0, 1000]
+    assert [guild.ledger.balance(each.id) for each in (bob, cid, dan)] == [1000, 0, 1000]
 
 
-async def test_slash_commands_take_the_same_names(town: DiscordFixture) -> None:
-    bob, cid = [await town.referrer(name, 1000) for name in ("Bob", "Cid")]
-    async with town.bot():
-        asked = await town.sandbox.slash(
-            town.channel.id, town.admin.id, "sendref-cashb pay", {"exclude": f"<@{bob.id}>"}
+async def test_slash_commands_take_the_same_names(guild: DiscordFixture) -> None:
+    bob, cid = [await guild.referrer(name, 1000) for name in ("Bob", "Cid")]
+    async with guild.bot():
+        asked = await guild.sandbox.slash(
+            guild.channel.id, guild.admin.id, "sendref-cashb pay", {"exclude": f"<@{bob.id}>"}
         )
         await asked.answered()
-        summary = await town.sandbox.wait_for(lambda each: bool(each.buttons))
+        summary = await guild.sandbox.wait_for(lambda each: bool(each.buttons))
         assert f"1. <@{cid.id}> - $10.00" in summary.text
         assert f"<@{bob.id}>" not in summary.text
 
@@ -152,64 +152,64 @@ async def test_slash_commands_take_the_same_names(town: DiscordFixture) -> None:
     ],
 )
 async def test_a_name_that_is_wrong_is_an_error_and_never_a_larger_batch(
-    town: DiscordFixture, words: str, said: str
+    guild: DiscordFixture, words: str, said: str
 ) -> None:
-    bob, cid = [await town.referrer(name, 1000) for name in ("Bob", "Cid")]
-    eve = town.sandbox.add_member("Eve")
-    async with town.bot():
-        refused = await town.answer("!sendref-cashb " + words.format(bob=bob.id, cid=cid.id, eve=eve.id))
+    bob, cid = [await guild.referrer(name, 1000) for name in ("Bob", "Cid")]
+    eve = guild.sandbox.add_member("Eve")
+    async with guild.bot():
+        refused = await guild.answer("!sendref-cashb " + words.format(bob=bob.id, cid=cid.id, eve=eve.id))
         assert refused.text.startswith("❌")
         assert said in refused.text
         assert refused.pinged == []
-    assert town.batches() == []
+    assert guild.batches() == []
 
 
-async def test_excluded_member_with_nothing_pending_is_no_error(town: DiscordFixture) -> None:
-    bob = await town.referrer("Bob", 1000)
-    eve = town.sandbox.add_member("Eve")
-    async with town.bot():
-        summary = await town.ask(f"!sendref-cashb --exclude <@{eve.id}>")
+async def test_excluded_member_with_nothing_pending_is_no_error(guild: DiscordFixture) -> None:
+    bob = await guild.referrer("Bob", 1000)
+    eve = guild.sandbox.add_member("Eve")
+    async with guild.bot():
+        summary = await guild.ask(f"!sendref-cashb --exclude <@{eve.id}>")
         assert f"1. <@{bob.id}> - $10.00" in summary.text
 
 
-async def test_second_admin_is_called_once_by_the_role(town: DiscordFixture) -> None:
-    town.adjust(approval_threshold_cents=1000)
-    bob = await town.referrer("Bob", 1000)
-    second = town.sandbox.add_member("Grace", role_ids=[town.admin_role.id])
+async def test_second_admin_is_called_once_by_the_role(guild: DiscordFixture) -> None:
+    guild.adjust(approval_threshold_cents=1000)
+    bob = await guild.referrer("Bob", 1000)
+    second = guild.sandbox.add_member("Grace", role_ids=[guild.admin_role.id])
 
     def calls() -> list[Message]:
-        return [each for each in town.sandbox.messages(town.channel.id) if each.pinged_roles]
+        return [each for each in guild.sandbox.messages(guild.channel.id) if each.pinged_roles]
 
-    async with town.bot():
-        summary = await town.ask()
+    async with guild.bot():
+        summary = await guild.ask()
         assert calls() == []
-        await town.press(summary, "Confirm")
+        await guild.press(summary, "Confirm")
         await until(calls)
-        await town.shows(summary, "another admin must approve it")
-        again = await town.answer("!sendref-cashb approve 1")
-    async with town.bot():
-        await town.press(again, "Approve", second)
-        await town.shows(again, COMPLETE)
+        await guild.shows(summary, "another admin must approve it")
+        again = await guild.answer("!sendref-cashb approve 1")
+    async with guild.bot():
+        await guild.press(again, "Approve", second)
+        await guild.shows(again, COMPLETE)
     (call,) = calls()
-    assert (call.pinged_roles, call.reference_id) == ([town.admin_role.id], summary.id)
+    assert (call.pinged_roles, call.reference_id) == ([guild.admin_role.id], summary.id)
     assert (call.pinged, call.pings_everyone) == ([], False)
-    assert town.till.balance(bob.id) == 1000
+    assert guild.ledger.balance(bob.id) == 1000
 
 
-async def test_approval_stands_if_the_call_is_refused(town: DiscordFixture) -> None:
-    town.adjust(approval_threshold_cents=1000)
-    await town.referrer("Bob", 1000)
-    async with town.bot():
-        summary = await town.ask()
-        town.sandbox.faults.fail("POST", f"/channels/{town.channel.id}/messages$", status=403)
-        await town.press(summary, "Confirm")
-        await town.shows(summary, "another admin must approve it")
-    assert town.batches() == ["proposed"]
+async def test_approval_stands_if_the_call_is_refused(guild: DiscordFixture) -> None:
+    guild.adjust(approval_threshold_cents=1000)
+    await guild.referrer("Bob", 1000)
+    async with guild.bot():
+        summary = await guild.ask()
+        guild.sandbox.faults.fail("POST", f"/channels/{guild.channel.id}/messages$", status=403)
+        await guild.press(summary, "Confirm")
+        await guild.shows(summary, "another admin must approve it")
+    assert guild.batches() == ["proposed"]
 
 
-async def test_flagged_batch_shows_the_reasons_in_its_summary(town: DiscordFixture) -> None:
-    bob, _, _ = [await town.referrer(name, cents) for name, cents in (("Bob", 9000), ("Cid", 100), ("Dan", 100))]
-    async with town.bot():
-        summary = await town.ask()
+async def test_flagged_batch_shows_the_reasons_in_its_summary(guild: DiscordFixture) -> None:
+    bob, _, _ = [await guild.referrer(name, cents) for name, cents in (("Bob", 9000), ("Cid", 100), ("Dan", 100))]
+    async with guild.bot():
+        summary = await guild.ask()
         assert field(summary, "⚠️ Flagged") == f"<@{bob.id}> takes 97% of it, $90.00; more than 50% is unusual."
         assert titled(SUMMARY)(summary)

@@ -27,62 +27,62 @@ def _bytes_of(ledger: Path) -> bytes:
 
 
 async def test_the_token_is_in_no_log_no_message_and_not_in_the_ledger(
-    town: DiscordFixture, caplog: pytest.LogCaptureFixture
+    guild: DiscordFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Everything is logged, also the libraries' debug messages, and Discord fails now and then."""
     for library in ("", *logs.QUIET):
         caplog.set_level(logging.DEBUG, library)
-    bob = await town.referrer("Bob", 2500)
-    eve = town.sandbox.add_member("Eve")
-    async with town.bot():
-        await town.answer("!sendref-cashb", by=eve)
-        town.sandbox.faults.drop("PATCH", "/messages/[0-9]+$")
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        await until(lambda: town.sandbox.direct_messages(bob.id))
-        await town.audit_entry("$25.00")
-        await town.sandbox.gateway.disconnect()
-        await town.sandbox.wait_connected()
-    token = town.sandbox.token
+    bob = await guild.referrer("Bob", 2500)
+    eve = guild.sandbox.add_member("Eve")
+    async with guild.bot():
+        await guild.answer("!sendref-cashb", by=eve)
+        guild.sandbox.faults.drop("PATCH", "/messages/[0-9]+$")
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        await until(lambda: guild.sandbox.direct_messages(bob.id))
+        await guild.audit_entry("$25.00")
+        await guild.sandbox.gateway.disconnect()
+        await guild.sandbox.wait_connected()
+    token = guild.sandbox.token
     assert len(caplog.records) > 50
     assert token not in caplog.text
     assert all(token not in record.getMessage() for record in caplog.records)
-    assert token.encode() not in _bytes_of(town.till.path)
-    for request in town.sandbox.requests:
+    assert token.encode() not in _bytes_of(guild.ledger.path)
+    for request in guild.sandbox.requests:
         assert token not in json.dumps(request.body, default=str)
 
 
 @pytest.mark.parametrize("inside", [OWN_BOT])
-async def test_no_message_can_ping_a_member(town: DiscordFixture) -> None:
+async def test_no_message_can_ping_a_member(guild: DiscordFixture) -> None:
     """Every message of the bot disables all mentions. Another bot decides about its mentions itself."""
-    await town.referrer("Bob", 2500)
-    async with town.bot():
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        await town.shows(summary, COMPLETE)
-        await town.audit_entry("$25.00")
-        await town.answer("!sendref-cashb @everyone")
+    await guild.referrer("Bob", 2500)
+    async with guild.bot():
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        await guild.shows(summary, COMPLETE)
+        await guild.audit_entry("$25.00")
+        await guild.answer("!sendref-cashb @everyone")
     sent = [
         request.body
-        for request in town.sandbox.requests
+        for request in guild.sandbox.requests
         if request.method == "POST" and request.path.endswith("/messages") and isinstance(request.body, dict)
     ]
     assert len(sent) >= 3
     assert [body.get("allowed_mentions") for body in sent] == [{"parse": []}] * len(sent)
 
 
-async def test_reason_from_a_user_is_shown_as_plain_text(town: DiscordFixture) -> None:
+async def test_reason_from_a_user_is_shown_as_plain_text(guild: DiscordFixture) -> None:
     """A wallet refuses with a reason of its own; its markup and mentions must have no effect."""
-    bob = await town.referrer("Bob", 2500)
-    with raw(town.till.path) as connection:
+    bob = await guild.referrer("Bob", 2500)
+    with raw(guild.ledger.path) as connection:
         connection.execute(
             f"CREATE TRIGGER rude BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = {bob.id}"
             f" BEGIN SELECT RAISE(ABORT, '{NAME}'); END"
         )
-    async with town.bot():
-        summary = await town.ask()
-        await town.press(summary, "Confirm")
-        shown = await town.shows(summary, COMPLETE, "Failed:** 1")
+    async with guild.bot():
+        summary = await guild.ask()
+        await guild.press(summary, "Confirm")
+        shown = await guild.shows(summary, COMPLETE, "Failed:** 1")
     assert "**Bold**" not in shown.text
     assert "\\*\\*Bold\\*\\*" in shown.text
     assert "@everyone" not in shown.text

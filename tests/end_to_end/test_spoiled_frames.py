@@ -45,11 +45,11 @@ def _spoil(payload: dict[str, Any], chance: Random) -> dict[str, Any]:
 
 @pytest.fixture
 async def seen(
-    town: DiscordFixture, monkeypatch: pytest.MonkeyPatch
+    guild: DiscordFixture, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[tuple[str, dict[str, Any]]]]:
     """Keep the local Discord's payloads; after a bad frame the bot reconnects at once."""
     monkeypatch.setattr("discord.backoff.ExponentialBackoff.delay", lambda _: 0.01)
-    hub, kept = town.sandbox.gateway._hub, list[tuple[str, dict[str, Any]]]()
+    hub, kept = guild.sandbox.gateway._hub, list[tuple[str, dict[str, Any]]]()
     dispatch = hub.dispatch
 
     def keep(name: str, payload: dict[str, Any], intent: Intents = Intents.NONE) -> None:
@@ -58,44 +58,44 @@ async def seen(
 
     monkeypatch.setattr(hub, "dispatch", keep)
     yield kept
-    town.sandbox.gateway._hub.dispatch = dispatch  # type: ignore[method-assign]  # so that the end is not kept
+    guild.sandbox.gateway._hub.dispatch = dispatch  # type: ignore[method-assign]  # so that the end is not kept
 
 
-async def _make_traffic(town: DiscordFixture) -> None:
+async def _make_traffic(guild: DiscordFixture) -> None:
     """Ask and press as a stranger, and read as an admin: no spoiled frame of these may move money."""
-    stranger = town.sandbox.add_member("Eve")
-    summary = await town.ask()
-    await town.press(summary, "Confirm", by=stranger)
-    await town.answer("!sendref-cashb", by=stranger)
-    await town.answer("!sendref-cashb history")
-    town.sandbox.set_roles(stranger, [])
+    stranger = guild.sandbox.add_member("Eve")
+    summary = await guild.ask()
+    await guild.press(summary, "Confirm", by=stranger)
+    await guild.answer("!sendref-cashb", by=stranger)
+    await guild.answer("!sendref-cashb history")
+    guild.sandbox.set_roles(stranger, [])
 
 
-async def _ask_until_answered(town: DiscordFixture) -> Message:
+async def _ask_until_answered(guild: DiscordFixture) -> Message:
     """Ask again if the bot was reconnecting: it never receives messages from that time, as on Discord."""
     while True:
         with anyio.move_on_after(1):
-            return await town.ask()
+            return await guild.ask()
 
 
 async def test_spoiled_frames_end_nothing_and_move_no_money(
-    town: DiscordFixture, seen: list[tuple[str, dict[str, Any]]]
+    guild: DiscordFixture, seen: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    bob = await town.referrer("Bob", 2500)
+    bob = await guild.referrer("Bob", 2500)
     chance = Random(5)
-    async with town.bot():
-        await _make_traffic(town)
+    async with guild.bot():
+        await _make_traffic(guild)
         templates = [(name, payload) for name, payload in seen if payload]
         assert {"MESSAGE_CREATE", "INTERACTION_CREATE"} <= {name for name, _ in templates}
-        money = town.till.rows("SELECT discord_id, wallet_balance_cents FROM users ORDER BY 1")
+        money = guild.ledger.rows("SELECT discord_id, wallet_balance_cents FROM users ORDER BY 1")
         for _ in range(FRAMES):
             name, payload = chance.choice(templates)
-            town.sandbox.gateway._hub.dispatch(name, _spoil(payload, chance), Intents.NONE)
-            await town.sandbox.wait_connected()
-        summary = await _ask_until_answered(town)
+            guild.sandbox.gateway._hub.dispatch(name, _spoil(payload, chance), Intents.NONE)
+            await guild.sandbox.wait_connected()
+        summary = await _ask_until_answered(guild)
         assert summary.embed["title"] == SUMMARY
-        assert town.till.rows("SELECT discord_id, wallet_balance_cents FROM users ORDER BY 1") == money
-        assert town.till.rows("SELECT count(*) FROM cashback_payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
-        await town.press(summary, "Confirm")
-        await town.audit_entry("$25.00")
-    assert town.till.balance(bob.id) == 2500
+        assert guild.ledger.rows("SELECT discord_id, wallet_balance_cents FROM users ORDER BY 1") == money
+        assert guild.ledger.rows("SELECT count(*) FROM cashback_payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
+        await guild.press(summary, "Confirm")
+        await guild.audit_entry("$25.00")
+    assert guild.ledger.balance(bob.id) == 2500

@@ -66,23 +66,23 @@ def _letter(chance: Random) -> str:
     return chance.choice(["", " ", "  "]).join([chance.choice(COMMANDS) + " ", *words])[:2000]
 
 
-def _answers(town: DiscordFixture) -> list[Message]:
-    messages = town.sandbox.messages(town.channel.id)
-    return [message for message in messages if message.author_id == town.sandbox.bot_user_id]
+def _answers(guild: DiscordFixture) -> list[Message]:
+    messages = guild.sandbox.messages(guild.channel.id)
+    return [message for message in messages if message.author_id == guild.sandbox.bot_user_id]
 
 
-async def test_random_input_never_ends_the_bot_or_pays(town: DiscordFixture, caplog: pytest.LogCaptureFixture) -> None:
-    bob = await town.referrer("Bob", 2500)
-    stranger = town.sandbox.add_member("Eve")
+async def test_random_input_never_ends_the_bot_or_pays(guild: DiscordFixture, caplog: pytest.LogCaptureFixture) -> None:
+    bob = await guild.referrer("Bob", 2500)
+    stranger = guild.sandbox.add_member("Eve")
     chance = Random(3)
-    async with town.bot():
+    async with guild.bot():
         for _ in range(LETTERS):
-            await town.say(_letter(chance), by=chance.choice([town.admin, stranger]))
-        summary = await town.ask()
+            await guild.say(_letter(chance), by=chance.choice([guild.admin, stranger]))
+        summary = await guild.ask()
         assert summary.embed["title"] == SUMMARY
-        await until(lambda: len(_answers(town)) > LETTERS / 4)
-        assert town.till.balance(bob.id) == 0
-        assert town.till.rows("SELECT count(*) FROM cashback_payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
-        await town.press(summary, "Confirm")
-        await until(lambda: town.till.balance(bob.id) == 2500)
+        await until(lambda: len(_answers(guild)) > LETTERS / 4)
+        assert guild.ledger.balance(bob.id) == 0
+        assert guild.ledger.rows("SELECT count(*) FROM cashback_payout_batches WHERE batch_id IS NOT NULL") == [(0,)]
+        await guild.press(summary, "Confirm")
+        await until(lambda: guild.ledger.balance(bob.id) == 2500)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -31,37 +31,37 @@ def takes_free_text(command: commands.Command[Any, ..., Any]) -> bool:
 STRICT = [each for each in every_command() if not takes_free_text(each)]
 
 
-async def test_unknown_word_is_refused_by_every_command(town: DiscordFixture) -> None:
-    bob = await town.referrer("Bob", 2500)
-    before = [town.till.rows(f"SELECT count(*) FROM {table}") for table in WATCHED]
+async def test_unknown_word_is_refused_by_every_command(guild: DiscordFixture) -> None:
+    bob = await guild.referrer("Bob", 2500)
+    before = [guild.ledger.rows(f"SELECT count(*) FROM {table}") for table in WATCHED]
     assert len(STRICT) > 15
-    async with town.bot():
+    async with guild.bot():
         for command in STRICT:
             needed = {"user": bob.id, "batch": 1, "of": "all"}
             values = [str(needed[each.name]) for each in command.clean_params.values() if each.name in needed]
             line = " ".join([f"!{command.qualified_name}", *values, "nonsense"])
-            assert "Usage: " in (await town.answer(line)).text, line
+            assert "Usage: " in (await guild.answer(line)).text, line
         for line in (
             "!sendref-cashb history nonsense --state completed",
             "!sendref-cashb history --stat completed",
             "!sendref-cashb export 1 nonsense --from 2026-07-01",
             "!sendref-cashb —onyl @ghost",
         ):
-            assert "Usage: " in (await town.answer(line)).text, line
-    assert [town.till.rows(f"SELECT count(*) FROM {table}") for table in WATCHED] == before
-    assert town.till.rows("SELECT 1 FROM cashback_schedule_state WHERE paused_by IS NOT NULL") == []
+            assert "Usage: " in (await guild.answer(line)).text, line
+    assert [guild.ledger.rows(f"SELECT count(*) FROM {table}") for table in WATCHED] == before
+    assert guild.ledger.rows("SELECT 1 FROM cashback_schedule_state WHERE paused_by IS NOT NULL") == []
 
 
 @pytest.mark.parametrize("dash", ["—", "–", "-—"])
-async def test_dash_of_a_phone_is_read_as_two_hyphens(town: DiscordFixture, dash: str) -> None:
-    bob = await town.referrer("Bob", 2500)
-    await town.referrer("Eve", 100)
-    async with town.bot():
-        summary = await town.ask(f"!sendref-cashb {dash}only {bob.id}")
+async def test_dash_of_a_phone_is_read_as_two_hyphens(guild: DiscordFixture, dash: str) -> None:
+    bob = await guild.referrer("Bob", 2500)
+    await guild.referrer("Eve", 100)
+    async with guild.bot():
+        summary = await guild.ask(f"!sendref-cashb {dash}only {bob.id}")
         assert "$25.00" in summary.text
         assert "Eve" not in summary.text
         assert "$26.00" not in summary.text
-        found = await town.answer(f"!sendref-cashb history {dash}state proposed")
+        found = await guild.answer(f"!sendref-cashb history {dash}state proposed")
         assert "$25.00 planned for 1 user" in found.text
-        exported = await town.answer(f"!sendref-cashb export {dash}from 2020-01-01 {dash}format csv")
+        exported = await guild.answer(f"!sendref-cashb export {dash}from 2020-01-01 {dash}format csv")
         assert "0 payouts" in exported.text or "1 payout" in exported.text

@@ -13,28 +13,28 @@ HOUR = 3600
 WEEK = 7 * 24 * HOUR
 
 
-async def start_the_calendar(town: DiscordFixture) -> None:
+async def start_the_calendar(guild: DiscordFixture) -> None:
     """Run the bot once with the weekly batch on, so that the ledger records its start."""
-    town.adjust(auto_batch_enabled=True)
-    await town.referrer("Bob", 2500)
-    async with town.bot():
-        await town.ask()
+    guild.adjust(auto_batch_enabled=True)
+    await guild.referrer("Bob", 2500)
+    async with guild.bot():
+        await guild.ask()
 
 
-async def test_a_slot_that_passed_while_the_bot_was_away_is_caught_up_and_announced(town: DiscordFixture) -> None:
-    await start_the_calendar(town)
-    town.clock.advance(WEEK + HOUR)
-    async with town.bot():
-        entry = await town.audit_entry("$25.00")
+async def test_a_slot_that_passed_while_the_bot_was_away_is_caught_up_and_announced(guild: DiscordFixture) -> None:
+    await start_the_calendar(guild)
+    guild.clock.advance(WEEK + HOUR)
+    async with guild.bot():
+        entry = await guild.audit_entry("$25.00")
         assert field(entry, "Processed By") == "the weekly schedule"
-        await town.sandbox.wait_for(lambda message: message.embed.get("title") == "💰 Referral Cashback Received!")
-    assert town.batches() == ["expired", "completed"]
+        await guild.sandbox.wait_for(lambda message: message.embed.get("title") == "💰 Referral Cashback Received!")
+    assert guild.batches() == ["expired", "completed"]
 
 
-async def test_missed_slot_is_reported_in_the_audit_channel(town: DiscordFixture) -> None:
-    await start_the_calendar(town)
-    town.clock.advance(WEEK + 48 * HOUR)
-    async with town.bot():
-        line = await town.sandbox.wait_for(saying("No Weekly Cashback Batch", "missed", "grace time"))
-        assert line.channel_id == town.audit.id
-    assert town.batches() == ["expired"]
+async def test_missed_slot_is_reported_in_the_audit_channel(guild: DiscordFixture) -> None:
+    await start_the_calendar(guild)
+    guild.clock.advance(WEEK + 48 * HOUR)
+    async with guild.bot():
+        line = await guild.sandbox.wait_for(saying("No Weekly Cashback Batch", "missed", "grace time"))
+        assert line.channel_id == guild.audit.id
+    assert guild.batches() == ["expired"]

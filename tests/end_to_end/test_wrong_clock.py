@@ -33,50 +33,50 @@ def clock_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def test_proposal_does_not_expire_by_a_clock_that_is_wrong(
-    town: DiscordFixture, discord_clock: ManualClock, caplog: pytest.LogCaptureFixture
+    guild: DiscordFixture, discord_clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await town.referrer("Bob", 2500)
-    async with town.bot():
-        summary = await town.ask()
-        town.clock.advance(TWO_MONTHS)
-        await town.answer("!sendref-cashb history")
-        assert town.batches() == ["proposed"]
+    await guild.referrer("Bob", 2500)
+    async with guild.bot():
+        summary = await guild.ask()
+        guild.clock.advance(TWO_MONTHS)
+        await guild.answer("!sendref-cashb history")
+        assert guild.batches() == ["proposed"]
         [line] = clock_lines(caplog)
         assert "60 d 0 h ahead of Discord's; set it" in line
         discord_clock.seconds = time.time()
-        await town.answer("!sendref-cashb history")
-        await town.shows(summary, "This summary expired")
+        await guild.answer("!sendref-cashb history")
+        await guild.shows(summary, "This summary expired")
     assert clock_lines(caplog)[1:] == ["this machine's clock and Discord's agree again"]
 
 
 async def test_slots_are_neither_missed_nor_paid_by_a_clock_that_is_wrong(
-    town: DiscordFixture, discord_clock: ManualClock
+    guild: DiscordFixture, discord_clock: ManualClock
 ) -> None:
-    town.adjust(auto_batch_enabled=True)
-    bob = await town.referrer("Bob", 2500)
-    town.clock.advance(TWO_MONTHS + 3600)
+    guild.adjust(auto_batch_enabled=True)
+    bob = await guild.referrer("Bob", 2500)
+    guild.clock.advance(TWO_MONTHS + 3600)
     for _ in range(2):
-        async with town.bot():
-            await town.answer("!sendref-cashb history")
-        town.clock.advance(3 * 86_400)
-    assert town.till.rows("SELECT 1 FROM cashback_schedule_slots") == []
-    town.clock.moment = FRIDAY + WEEK
+        async with guild.bot():
+            await guild.answer("!sendref-cashb history")
+        guild.clock.advance(3 * 86_400)
+    assert guild.ledger.rows("SELECT 1 FROM cashback_schedule_slots") == []
+    guild.clock.moment = FRIDAY + WEEK
     discord_clock.seconds = time.time()
-    async with town.bot():
-        await town.audit_entry("$25.00")
-    slots = town.till.rows("SELECT slot_at, status FROM cashback_schedule_slots")
+    async with guild.bot():
+        await guild.audit_entry("$25.00")
+    slots = guild.ledger.rows("SELECT slot_at, status FROM cashback_schedule_slots")
     assert slots == [(f"{FRIDAY + WEEK:%Y-%m-%d %H:%M:%S.%f}", "batched")]
-    assert town.till.balance(bob.id) == 2500
+    assert guild.ledger.balance(bob.id) == 2500
 
 
-async def test_doctor_shows_a_clock_that_is_wrong_and_what_it_did(town: DiscordFixture) -> None:
-    point_at(town.sandbox.api_url)
-    service = AdminService(town.till.database, town.settings, lambda _number: 0)
-    doctor = Doctor(town.till.database, service, town.settings)
-    found = {each.name: each for each in await visit(doctor, town.settings)}
+async def test_doctor_shows_a_clock_that_is_wrong_and_what_it_did(guild: DiscordFixture) -> None:
+    point_at(guild.sandbox.api_url)
+    service = AdminService(guild.ledger.database, guild.settings, lambda _number: 0)
+    doctor = Doctor(guild.ledger.database, service, guild.settings)
+    found = {each.name: each for each in await visit(doctor, guild.settings)}
     assert not found["clock"].is_well
     await service.open_schedule()
-    with raw(town.till.location) as connection:
+    with raw(guild.ledger.location) as connection:
         connection.execute(
             "INSERT INTO cashback_schedule_slots (slot_at, status, decided_by, decided_at) VALUES (?, 'missed',"
             " 'schedule', ?)",

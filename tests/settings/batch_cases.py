@@ -37,7 +37,7 @@ async def by_slot(world: World, service: AdminService) -> tuple[int, int, str, s
     assert state.schedule.rule is not None
     number = await service.pay_slot(state.schedule.rule.latest_slot(now))
     columns = "planned_count, planned_cents, unusual, needs_second_approver"
-    [row] = world.till.rows(f"SELECT {columns} FROM cashback_payout_batches WHERE number = ?", number)
+    [row] = world.ledger.rows(f"SELECT {columns} FROM cashback_payout_batches WHERE number = ?", number)
     return (row[0], row[1], row[2] or "", row[3])
 
 
@@ -55,14 +55,14 @@ async def flagged(world: World) -> list[tuple[bool, bool]]:
 @setting("referral_settings.max_users_per_batch", (None, [(3, 600)] * WAYS), (1, [(1, 300)] * WAYS))
 @setting("referral_settings.max_total_cents_per_batch", (None, [(3, 600)] * WAYS), (500, [(2, 500)] * WAYS))
 async def three_members(world: World) -> object:
-    await world.till.earn_all([(1, 300), (2, 200), (3, 100)])
+    await world.ledger.earn_all([(1, 300), (2, 200), (3, 100)])
     world.to_now()
     return await planned(world)
 
 
 @setting("referral_settings.leaver_policy", ("pay", [(2, 300)] * WAYS), ("hold", [(1, 100)] * WAYS))
 async def a_member_who_left(world: World) -> object:
-    await world.till.earn_all([(1, 200), (2, 100)])
+    await world.ledger.earn_all([(1, 200), (2, 100)])
     world.to_now()
     await world.database.write(absences.note, 1, Absence.LEFT, world.clock())
     return await planned(world)
@@ -70,7 +70,7 @@ async def a_member_who_left(world: World) -> object:
 
 @setting("referral_settings.approval_threshold_cents", (None, [(False, False)] * 3), (600, [(False, True)] * 3))
 async def a_large_total(world: World) -> object:
-    await world.till.earn_all([(1, 300), (2, 300)])
+    await world.ledger.earn_all([(1, 300), (2, 300)])
     world.to_now()
     return await flagged(world)
 
@@ -84,16 +84,16 @@ async def a_large_total(world: World) -> object:
 @setting("referral_settings.gate_unusual", (False, [(True, False)] * 3), (True, [(True, True)] * 3), unusual_factor=2)
 async def more_than_in_other_weeks(world: World) -> object:
     for cents in (100, 100, 100, 250):
-        await world.till.earn_all([(1, cents // 2), (2, cents // 2)])
+        await world.ledger.earn_all([(1, cents // 2), (2, cents // 2)])
         if cents == 100:
-            await world.till.pay()
+            await world.ledger.pay()
     world.to_now()
     return await flagged(world)
 
 
 @setting("referral_settings.unusual_share_percent", (50, [(True, False)] * 3), (80, [(False, False)] * 3))
 async def most_for_one(world: World) -> object:
-    await world.till.earn_all([(1, 700), (2, 200), (3, 100)])
+    await world.ledger.earn_all([(1, 700), (2, 200), (3, 100)])
     world.to_now()
     return await flagged(world)
 
@@ -108,10 +108,10 @@ async def most_for_one(world: World) -> object:
     "referral_settings.new_account_days", (3, [(False, False)] * 3), (10, [(True, False)] * 3), new_account_cents=200
 )
 async def an_account_of_five_days(world: World) -> object:
-    await world.till.earn(1, 1000)
+    await world.ledger.earn(1, 1000)
     world.to_now()
     world.clock.moment -= timedelta(days=5)
-    await world.till.earn(2, 250)
+    await world.ledger.earn(2, 250)
     world.to_now()
     return await flagged(world)
 
@@ -126,16 +126,16 @@ async def a_reversal_of_much(world: World) -> object:
 
 def seconds_left(world: World, column: str, table: str = "cashback_payout_batches") -> list[float]:
     """Return in how many seconds each row's moment comes."""
-    moments = [moment for (moment,) in world.till.rows(f"SELECT {column} FROM {table} ORDER BY number") if moment]
+    moments = [moment for (moment,) in world.ledger.rows(f"SELECT {column} FROM {table} ORDER BY number") if moment]
     return [(datetime.fromisoformat(moment).replace(tzinfo=UTC) - world.clock()).total_seconds() for moment in moments]
 
 
 async def paid(world: World) -> int:
     """Pay two members three dollars each; return the batch's number."""
-    await world.till.earn_all([(1, 300), (2, 300)])
-    number = await world.till.approved()
-    await world.till.run(number)
-    await world.till.earn_all([(1, 300), (2, 300)])
+    await world.ledger.earn_all([(1, 300), (2, 300)])
+    number = await world.ledger.approved()
+    await world.ledger.run(number)
+    await world.ledger.earn_all([(1, 300), (2, 300)])
     world.to_now()
     return number
 
@@ -162,7 +162,7 @@ async def time_for_the_confirmation(world: World) -> object:
 
 @setting("referral_settings.approval_valid_days", (1, [1.0, 1.0, "lapsed"]), (20, [20.0, 20.0, "approved"]))
 async def the_age_of_an_approval(world: World) -> object:
-    await world.till.earn_all([(1, 300), (2, 300)])
+    await world.ledger.earn_all([(1, 300), (2, 300)])
     world.to_now()
     service = (await world.services()).service
     await by_slot(world, service)
@@ -170,7 +170,7 @@ async def the_age_of_an_approval(world: World) -> object:
     days = [seconds / 86_400 for seconds in seconds_left(world, "lapses_at")]
     world.clock.advance(86_400 * 3)
     await service.expire()
-    return [*days, str((await world.till.report(1)).status)]
+    return [*days, str((await world.ledger.report(1)).status)]
 
 
 @setting("referral_settings.payout_retry_attempts", (0, [[], [], []]), (1, [[1], [], []]), (2, [[1], [1], []]))
@@ -185,16 +185,16 @@ async def the_pause_before_a_retry(world: World) -> object:
 
 async def retried_after(world: World, minutes: int) -> list[int]:
     """Fail a payout, or fail it again, wait, and return what the program retries by itself."""
-    with closing(sqlite3.connect(world.till.path, isolation_level=None)) as connection:
-        if not world.till.rows("SELECT 1 FROM cashback_payout_batches"):
-            await world.till.earn_all([(1, 300), (2, 300)])
+    with closing(sqlite3.connect(world.ledger.path, isolation_level=None)) as connection:
+        if not world.ledger.rows("SELECT 1 FROM cashback_payout_batches"):
+            await world.ledger.earn_all([(1, 300), (2, 300)])
             world.to_now()
-            number = await world.till.approved()
+            number = await world.ledger.approved()
             databases.break_wallet(connection, 1)
-            await world.till.run(number)
+            await world.ledger.run(number)
         world.clock.advance(60 * minutes)
         service = (await world.services()).service
         world.monkeypatch.setattr(service, "_submit", lambda _number: 0)
         retried = await service.retry_due()
-        await world.till.run(*retried)
+        await world.ledger.run(*retried)
     return retried

@@ -85,9 +85,9 @@ async def the_servers_with_commands(world: World) -> object:
 async def pay_bob(world: World) -> Member:
     """Approve a batch that pays Bob, which the bot finds when it starts."""
     bob = world.sandbox.add_member("Bob")
-    await world.till.earn(bob.id, 500)
+    await world.ledger.earn(bob.id, 500)
     world.to_now()
-    await world.till.approved()
+    await world.ledger.approved()
     return bob
 
 
@@ -115,8 +115,8 @@ async def a_refused_message(world: World) -> object:
     world.sandbox.faults.close_dms(bob.id, 50001)
     query = "SELECT status FROM cashback_notifications WHERE attempts > 0"
     async with world.running():
-        await until(lambda: world.till.rows(query))
-    return world.till.rows(query)[0][0]
+        await until(lambda: world.ledger.rows(query))
+    return world.ledger.rows(query)[0][0]
 
 
 @setting("referral_settings.cashback_percent", (0.5, {"**0.5%**"}), (1.25, {"**1.25%**"}))
@@ -137,7 +137,7 @@ async def the_terms_that_members_read(world: World) -> object:
 @setting("referral_settings.referrers_see_spending", (False, False), (True, True))
 async def the_spending_of_a_referral(world: World) -> object:
     bob = world.sandbox.add_member("Bob")
-    await world.till.earn(bob.id, 500)
+    await world.ledger.earn(bob.id, 500)
     async with world.running():
         asked = await world.sandbox.slash(world.audit.id, bob.id, "invites")
         shown = await asked.replied()
@@ -147,9 +147,9 @@ async def the_spending_of_a_referral(world: World) -> object:
 
 @setting("referral_settings.progress_seconds", (5, 5.0), (60, 60.0))
 async def the_pause_between_updates(world: World) -> object:
-    await world.till.earn_all([(1, 300), (2, 300)])
+    await world.ledger.earn_all([(1, 300), (2, 300)])
     world.to_now()
-    number = await world.till.approved()
+    number = await world.ledger.approved()
     await world.database.write(announcements.remember_summary, number, channel_id=world.audit.id, message_id=1)
     services = await world.services()
     await services.lease.take()

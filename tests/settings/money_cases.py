@@ -10,7 +10,7 @@ from tests.settings.world import World, setting
 @setting("locale", ("en", "$5.00"), ("de", "5,00\u00a0$"), ("pt_BR", "US$\u00a05,00"))
 async def an_amount_in_the_summary(world: World) -> object:
     ada, bob = admin(world), world.sandbox.add_member("Bob")
-    await world.till.earn(bob.id, 500)
+    await world.ledger.earn(bob.id, 500)
     async with world.running():
         summary = await answer(world, "!sendref-cashb", ada)
     first = str(summary.embed["fields"][1]["value"])

@@ -39,9 +39,9 @@ async def earned(world: World) -> list[tuple[int, int | None]]:
         stop.set()
 
     world.monkeypatch.setattr(bot, "serve", serve)
-    at_the_bot = world.settings.model_copy(update={"database": str(world.till.path)})
+    at_the_bot = world.settings.model_copy(update={"database": str(world.ledger.path)})
     await bot.serve_until_signal(at_the_bot)
-    found = world.till.rows(
+    found = world.ledger.rows(
         "SELECT earned_cents, recorded_at, payable_at FROM cashback_referral_purchases ORDER BY order_id"
     )
     return [(cents, _days(since, until)) for cents, since, until in found]
@@ -66,7 +66,7 @@ async def payouts_in_a_transaction(world: World) -> object:
     await services.lease.take()
     numbers = []
     for _way in range(2):
-        await world.till.earn_all((member, 100) for member in range(1, 6))
+        await world.ledger.earn_all((member, 100) for member in range(1, 6))
         numbers.append((await services.service.propose(CLI)).batch_number)
         if not numbers[1:]:
             await services.service.approve(CLI, numbers[0])
@@ -76,14 +76,14 @@ async def payouts_in_a_transaction(world: World) -> object:
         await session.service.approve(CLI, numbers[1])
         await session.run()
     query = "SELECT COUNT(DISTINCT settled_at) FROM cashback_payouts WHERE batch_number = ? AND status = 'credited'"
-    return [world.till.rows(query, number)[0][0] for number in numbers]
+    return [world.ledger.rows(query, number)[0][0] for number in numbers]
 
 
 @setting("referral_settings.lease_seconds", (1, 1_000), (3_600, 3_600_000))
 async def the_announced_term(world: World) -> object:
     services = await world.services()
     await services.lease.take()
-    return world.till.rows("SELECT milliseconds FROM cashback_leases")[0][0]
+    return world.ledger.rows("SELECT milliseconds FROM cashback_leases")[0][0]
 
 
 @setting("referral_settings.verify_hour_utc", (None, []), (0, [0]), (23, [23]))
@@ -106,7 +106,7 @@ async def seconds_for_ten_messages(world: World) -> object:
 
 
 async def _ten_turns(world: World) -> float:
-    async with Database(world.till.path, inline=True) as database:
+    async with Database(world.ledger.path, inline=True) as database:
         services = Services.build(bot.make_client(world.settings), world.settings, database)
         async with services.runner:
             began_at = anyio.current_time()
@@ -137,7 +137,7 @@ async def earned_by_date(world: World, day: datetime) -> list[int]:
     async with ledger(world.place.settings()) as database:
         await record(database, "at the command line")
     world.monkeypatch.setattr(bot, "serve", serve)
-    await bot.serve_until_signal(world.settings.model_copy(update={"database": str(world.till.path)}))
+    await bot.serve_until_signal(world.settings.model_copy(update={"database": str(world.ledger.path)}))
     return earned_cents
 
 
@@ -157,7 +157,7 @@ async def days_that_a_guest_s_order_waits(world: World) -> object:
     file.write_text("order_id,buyer_id,amount\nA,,5.00\n")
 
     await anyio.to_thread.run_sync(partial(on_the_command_line, world, "import", file))
-    [(recorded, until)] = world.till.rows("SELECT recorded_at, waits_until FROM cashback_unmatched_purchases")
+    [(recorded, until)] = world.ledger.rows("SELECT recorded_at, waits_until FROM cashback_unmatched_purchases")
     return (datetime.fromisoformat(str(until)) - datetime.fromisoformat(str(recorded))).days
 
 

@@ -43,4 +43,4 @@ async def two_orders_of_a_shopify_shop(world: World) -> object:
             request = sender.paid(order, datetime.now(UTC))
             async with session.post(url, data=request.body, headers=request.headers) as answer:
                 statuses.append(answer.status)
-    return [*statuses, await world.till.pending(REFERRER)]
+    return [*statuses, await world.ledger.pending(REFERRER)]

@@ -82,7 +82,7 @@ async def world(
             monkeypatch=monkeypatch,
             settings=Settings(),
             clock=clock,
-            till=LedgerFixture(database, clock),
+            ledger=LedgerFixture(database, clock),
             closing=closing,
         )
 

@@ -18,8 +18,8 @@ MEMBER = int((datetime.now(UTC) - timedelta(days=100) - DISCORD_BEGAN).total_sec
 
 async def service_of(world: World) -> AdminService:
     """Return the bot's service on a ledger in which a member has $5.00 in the wallet."""
-    await world.till.earn(MEMBER, 500)
-    await world.till.pay()
+    await world.ledger.earn(MEMBER, 500)
+    await world.ledger.pay()
     world.to_now()
     return (await world.services()).service
 
@@ -66,6 +66,6 @@ async def destinations_erased_after_hours_and_days(world: World) -> object:
 @setting("webhooks", ({}, 0), ({"shop": {"url": "https://shop.example.org/events"}}, 1))
 async def deliveries_queued_for_a_payout(world: World) -> object:
     await (await world.services()).event_dispatcher.put_in_force()
-    await world.till.earn(MEMBER, 500)
-    await world.till.pay()
-    return len(world.till.rows("SELECT 1 FROM cashback_webhook_deliveries"))
+    await world.ledger.earn(MEMBER, 500)
+    await world.ledger.pay()
+    return len(world.ledger.rows("SELECT 1 FROM cashback_webhook_deliveries"))

@@ -29,14 +29,14 @@ DAYS_BEFORE = 30
 
 @dataclass
 class World:
-    """One case with one value: `settings` are those of the file, `till` a ledger that is 30 days old."""
+    """One case with one value: `settings` are those of the file, `ledger` one that is 30 days old."""
 
     folder: Path
     sandbox: Sandbox
     monkeypatch: pytest.MonkeyPatch
     settings: Settings
     clock: Clock
-    till: LedgerFixture
+    ledger: LedgerFixture
     closing: AsyncExitStack
     roles: dict[str, Role] = field(default_factory=dict)
     ports: tuple[int, int] = (0, 0)
@@ -60,16 +60,16 @@ class World:
     @property
     def database(self) -> Database:
         """Return the ledger."""
-        return self.till.database
+        return self.ledger.database
 
     @property
     def place(self) -> Place:
         """Return what the command line makes of its options."""
-        return Place(config=self.config, database=str(self.till.path))
+        return Place(config=self.config, database=str(self.ledger.path))
 
     def arguments(self, *words: object) -> list[str]:
         """Return a command of the command line on this ledger, with this file."""
-        return ["--config", str(self.config), "--database", str(self.till.path), *map(str, words)]
+        return ["--config", str(self.config), "--database", str(self.ledger.path), *map(str, words)]
 
     def configure(self, content: dict[str, Any]) -> None:
         """Write the file, and load it as every program does."""

@@ -25,13 +25,13 @@ PROJECT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 500])
-async def test_chunk_size_does_not_change_payouts(till: LedgerFixture, chunk_size: int) -> None:
-    await till.earn_all((referrer, 10 + referrer) for referrer in range(1, 8))
-    await till.earn(3, 1, 2)
-    recorder = await till.run(await till.approved(), chunk_size=chunk_size)
+async def test_chunk_size_does_not_change_payouts(ledger: LedgerFixture, chunk_size: int) -> None:
+    await ledger.earn_all((referrer, 10 + referrer) for referrer in range(1, 8))
+    await ledger.earn(3, 1, 2)
+    recorder = await ledger.run(await ledger.approved(), chunk_size=chunk_size)
     report = recorder.reports[0]
     assert (report.users_paid, report.total_cents, report.dm_queued) == (7, 101, 7)
-    assert [till.balance(referrer) for referrer in range(1, 8)] == [11, 12, 16, 14, 15, 16, 17]
+    assert [ledger.balance(referrer) for referrer in range(1, 8)] == [11, 12, 16, 14, 15, 16, 17]
     assert len(recorder.chunks) == -(-7 // chunk_size)
     assert sum(chunk.credited_cents for chunk in recorder.chunks) == 101
 
@@ -39,11 +39,11 @@ async def test_chunk_size_does_not_change_payouts(till: LedgerFixture, chunk_siz
 @pytest.mark.parametrize("commits", range(1, 6))
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])
 async def test_crash_at_any_commit_is_completed_by_the_next_run(
-    till: LedgerFixture, open_database: OpenDatabase, commits: int, moment: str
+    ledger: LedgerFixture, open_database: OpenDatabase, commits: int, moment: str
 ) -> None:
     """Five commits: the start, three chunks, the close."""
-    await till.earn_all((referrer, 100) for referrer in range(1, 6))
-    number = await till.approved()
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 6))
+    number = await ledger.approved()
     left = iter(range(commits - 1, -1, -1))
 
     def failpoint(at: str) -> None:
@@ -53,20 +53,20 @@ async def test_crash_at_any_commit_is_completed_by_the_next_run(
     async with open_database(failpoint=failpoint) as failing:
         interrupted = await run_batches(failing, number, chunk_size=2)
     assert interrupted.interruptions == [(number, f"ArithmeticError: {moment}")]
-    assert (await till.verify()).balanced
+    assert (await ledger.verify()).balanced
     closed = (commits, moment) == (5, "after commit")
     if not closed:
         started = (commits, moment) != (1, "before commit")
-        assert (await till.report(number)).status is (BatchStatus.RUNNING if started else BatchStatus.APPROVED)
-        assert (await till.run(number, chunk_size=2)).interruptions == []
-    report = await till.report(number)
+        assert (await ledger.report(number)).status is (BatchStatus.RUNNING if started else BatchStatus.APPROVED)
+        assert (await ledger.run(number, chunk_size=2)).interruptions == []
+    report = await ledger.report(number)
     assert (report.status, report.users_paid, report.total_cents) == (BatchStatus.COMPLETED, 5, 500)
-    assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
+    assert [ledger.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_unexpected_exception_leaves_batch_running_and_next_batch_runs(till: LedgerFixture) -> None:
-    await till.earn_all((referrer, 100) for referrer in range(1, 6))
-    first, second = await till.approved(target_user_id=2), await till.approved(target_user_id=3)
+async def test_unexpected_exception_leaves_batch_running_and_next_batch_runs(ledger: LedgerFixture) -> None:
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 6))
+    first, second = await ledger.approved(target_user_id=2), await ledger.approved(target_user_id=3)
     recorder = Recorder()
 
     class Breaks(Recorder):
@@ -77,7 +77,9 @@ async def test_unexpected_exception_leaves_batch_running_and_next_batch_runs(til
     breaks = Breaks()
 
     def pipeline(request: RunBatch) -> Pipeline:
-        return make_pipeline(request, database=till.database, observer=breaks, outbox_changed=WakeUp(), chunk_size=500)
+        return make_pipeline(
+            request, database=ledger.database, observer=breaks, outbox_changed=WakeUp(), chunk_size=500
+        )
 
     with anyio.fail_after(10):
         async with Runner(pipeline, recorder) as runner:
@@ -87,17 +89,17 @@ async def test_unexpected_exception_leaves_batch_running_and_next_batch_runs(til
             await runner.run()
     assert recorder.interruptions == [(first, "ZeroDivisionError: no further details")]
     assert [report.batch_number for report in recorder.reports] == [second]
-    assert (await till.report(first)).status is BatchStatus.RUNNING
-    assert (await till.run(first)).reports[0].total_cents == 100
-    assert (till.balance(2), till.balance(3)) == (100, 100)
+    assert (await ledger.report(first)).status is BatchStatus.RUNNING
+    assert (await ledger.run(first)).reports[0].total_cents == 100
+    assert (ledger.balance(2), ledger.balance(3)) == (100, 100)
 
 
 @pytest.mark.parametrize("commit", [1, 2, 3])
 async def test_cancellation_within_a_chunk_loses_nothing(
-    till: LedgerFixture, open_database: OpenDatabase, commit: int
+    ledger: LedgerFixture, open_database: OpenDatabase, commit: int
 ) -> None:
-    await till.earn_all((referrer, 100) for referrer in range(1, 6))
-    number = await till.approved()
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 6))
+    number = await ledger.approved()
     moments: list[str] = []
     scope = anyio.CancelScope()
 
@@ -111,20 +113,20 @@ async def test_cancellation_within_a_chunk_loses_nothing(
             await run_batches(cancelled, number, chunk_size=2)
     assert scope.cancelled_caught
     assert moments[-1] == "after commit"
-    assert till.rows("SELECT count(*) FROM wallet_transactions") == [(2 * (commit - 1),)]
-    assert (await till.verify()).balanced
-    assert (await till.run(number, chunk_size=2)).reports[0].total_cents == 500
-    assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
+    assert ledger.rows("SELECT count(*) FROM wallet_transactions") == [(2 * (commit - 1),)]
+    assert (await ledger.verify()).balanced
+    assert (await ledger.run(number, chunk_size=2)).reports[0].total_cents == 500
+    assert [ledger.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_failing_payouts_do_not_affect_others(till: LedgerFixture) -> None:
-    await till.earn_all((referrer, 100) for referrer in range(1, 21))
-    with raw(till.location) as connection:
+async def test_failing_payouts_do_not_affect_others(ledger: LedgerFixture) -> None:
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 21))
+    with raw(ledger.location) as connection:
         connection.execute(
             "CREATE TRIGGER bad BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id % 2 = 1"
             " BEGIN SELECT RAISE(ABORT, 'odd'); END"
         )
-    recorder = await till.run(await till.approved(), chunk_size=7)
+    recorder = await ledger.run(await ledger.approved(), chunk_size=7)
     report = recorder.reports[0]
     assert (report.users_paid, report.failed, report.total_cents) == (10, 10, 1000)
     assert [failure.referrer_id for failure in report.failures] == list(range(1, 21, 2))
@@ -144,14 +146,14 @@ class Counted(WakeUp):
         super().set()
 
 
-async def test_dispatcher_is_woken_per_paid_chunk_and_at_the_end(till: LedgerFixture) -> None:
-    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
-    paid, skipped = await till.approved(), await till.approved()
+async def test_dispatcher_is_woken_per_paid_chunk_and_at_the_end(ledger: LedgerFixture) -> None:
+    await ledger.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    paid, skipped = await ledger.approved(), await ledger.approved()
     bells = {number: Counted() for number in (paid, skipped)}
     for number, outbox_changed in bells.items():
-        await run_batches(till.database, number, chunk_size=2, outbox_changed=outbox_changed)
+        await run_batches(ledger.database, number, chunk_size=2, outbox_changed=outbox_changed)
     assert [outbox_changed.rung for outbox_changed in bells.values()] == [2 + 1, 1]
-    assert (await till.report(skipped)).skipped == 3
+    assert (await ledger.report(skipped)).skipped == 3
 
 
 KILLED = """
@@ -177,22 +179,22 @@ anyio.run(main)
 
 
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])
-async def test_killed_process_is_followed_by_one_that_completes_the_batch(till: LedgerFixture, moment: str) -> None:
-    await till.earn_all((referrer, 100) for referrer in range(1, 6))
-    number = await till.approved()
-    command = [sys.executable, "-c", KILLED, name_of(till.location, password=True), "3", moment]
+async def test_killed_process_is_followed_by_one_that_completes_the_batch(ledger: LedgerFixture, moment: str) -> None:
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 6))
+    number = await ledger.approved()
+    command = [sys.executable, "-c", KILLED, name_of(ledger.location, password=True), "3", moment]
     died = await anyio.run_process(command, cwd=PROJECT, check=False, stderr=subprocess.STDOUT)
     assert died.returncode == 9, died.stdout
-    assert till.rows("SELECT count(*) FROM wallet_transactions") == [(2 if moment == "before commit" else 4,)]
-    assert (await till.verify()).balanced
-    assert (await till.run(number)).reports[0].total_cents == 500
-    assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
+    assert ledger.rows("SELECT count(*) FROM wallet_transactions") == [(2 if moment == "before commit" else 4,)]
+    assert (await ledger.verify()).balanced
+    assert (await ledger.run(number)).reports[0].total_cents == 500
+    assert [ledger.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_readers_do_not_wait_for_a_batch(till: LedgerFixture, open_database: OpenDatabase) -> None:
+async def test_readers_do_not_wait_for_a_batch(ledger: LedgerFixture, open_database: OpenDatabase) -> None:
     """A reader answers while a chunk stands before its commit, and sees nothing of it yet."""
-    await till.earn(1, 100)
-    number = await till.approved()
+    await ledger.earn(1, 100)
+    number = await ledger.approved()
     seen: list[int] = []
 
     async def look(database: Database) -> None:

@@ -33,12 +33,12 @@ class StopsAfter(Recorder):
             await self._database.write(runs.stop, chunk.batch_number, actor="discord:7", now=self._database.now())
 
 
-async def run_and_stop(till: LedgerFixture, number: int, *, after_chunks: int = 1) -> StopsAfter:
+async def run_and_stop(ledger: LedgerFixture, number: int, *, after_chunks: int = 1) -> StopsAfter:
     """Run a batch payout by payout and stop it on the way."""
-    watch = StopsAfter(till.database, after_chunks)
+    watch = StopsAfter(ledger.database, after_chunks)
 
     def pipeline(request: RunBatch) -> Pipeline:
-        return make_pipeline(request, database=till.database, observer=watch, outbox_changed=WakeUp(), chunk_size=1)
+        return make_pipeline(request, database=ledger.database, observer=watch, outbox_changed=WakeUp(), chunk_size=1)
 
     async with Runner(pipeline, watch) as runner:
         runner.submit(number)
@@ -48,54 +48,54 @@ async def run_and_stop(till: LedgerFixture, number: int, *, after_chunks: int = 
     return watch
 
 
-async def test_stop_ends_after_the_chunk_and_resume_pays_the_rest(till: LedgerFixture) -> None:
-    await till.earn_all((referrer, 100) for referrer in range(1, 41))
-    number = await till.approved()
-    watch = await run_and_stop(till, number)
+async def test_stop_ends_after_the_chunk_and_resume_pays_the_rest(ledger: LedgerFixture) -> None:
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 41))
+    number = await ledger.approved()
+    watch = await run_and_stop(ledger, number)
     assert watch.interruptions == []
     [report] = watch.reports
     assert report.status is BatchStatus.STOPPED
     assert 0 < report.users_paid < 40
     assert len(watch.chunks) == report.users_paid
-    assert (await till.verify()).balanced
+    assert (await ledger.verify()).balanced
 
-    again = await till.run(number)
+    again = await ledger.run(number)
     assert again.reports[0].users_paid == report.users_paid, "a stopped batch is set going by a resume only"
-    assert await till.database.read(batches.unfinished) == []
+    assert await ledger.database.read(batches.unfinished) == []
 
-    await till.database.write(runs.resume, number, actor="cli", now=till.clock())
-    assert await till.database.read(batches.unfinished) == [number]
-    [done] = (await till.run(number)).reports
+    await ledger.database.write(runs.resume, number, actor="cli", now=ledger.clock())
+    assert await ledger.database.read(batches.unfinished) == [number]
+    [done] = (await ledger.run(number)).reports
     assert (done.status, done.users_paid, done.total_cents) == (BatchStatus.COMPLETED, 40, 4000)
-    assert [till.balance(referrer) for referrer in range(1, 41)] == [100] * 40
+    assert [ledger.balance(referrer) for referrer in range(1, 41)] == [100] * 40
 
 
-async def test_abandoned_cashback_stays_pending(till: LedgerFixture) -> None:
-    await till.earn_all((referrer, 100) for referrer in range(1, 41))
-    number = await till.approved()
-    paid = (await run_and_stop(till, number)).reports[0].users_paid
-    report = await till.database.write(runs.abandon, number, actor="discord:7", now=till.clock())
+async def test_abandoned_cashback_stays_pending(ledger: LedgerFixture) -> None:
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 41))
+    number = await ledger.approved()
+    paid = (await run_and_stop(ledger, number)).reports[0].users_paid
+    report = await ledger.database.write(runs.abandon, number, actor="discord:7", now=ledger.clock())
     assert (report.status, report.users_paid, report.skipped) == (BatchStatus.COMPLETED, paid, 40 - paid)
     assert [(each.reason, each.count, each.cents) for each in report.skips] == [
         ("given_up", 40 - paid, (40 - paid) * 100)
     ]
-    assert sum([await till.pending(referrer) for referrer in range(1, 41)]) == (40 - paid) * 100
-    assert (await till.pay()).users_paid == 40 - paid
+    assert sum([await ledger.pending(referrer) for referrer in range(1, 41)]) == (40 - paid) * 100
+    assert (await ledger.pay()).users_paid == 40 - paid
 
 
-async def test_waiting_batch_can_be_stopped(till: LedgerFixture) -> None:
-    await till.earn(1, 100)
-    number = await till.approved()
-    await till.database.write(runs.stop, number, actor="cli", now=till.clock())
-    [report] = (await till.run(number)).reports
+async def test_waiting_batch_can_be_stopped(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100)
+    number = await ledger.approved()
+    await ledger.database.write(runs.stop, number, actor="cli", now=ledger.clock())
+    [report] = (await ledger.run(number)).reports
     assert (report.status, report.users_paid) == (BatchStatus.STOPPED, 0)
-    await till.database.write(runs.resume, number, actor="cli", now=till.clock())
-    assert (await till.run(number)).reports[0].users_paid == 1
+    await ledger.database.write(runs.resume, number, actor="cli", now=ledger.clock())
+    assert (await ledger.run(number)).reports[0].users_paid == 1
 
 
-def refuse(till: LedgerFixture, condition: str) -> None:
+def refuse(ledger: LedgerFixture, condition: str) -> None:
     """Make the ledger refuse the wallet transactions that match the condition."""
-    with raw(till.location) as connection:
+    with raw(ledger.location) as connection:
         connection.execute("DROP TRIGGER IF EXISTS refused")
         connection.execute(
             f"CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN {condition}"
@@ -103,30 +103,30 @@ def refuse(till: LedgerFixture, condition: str) -> None:
         )
 
 
-async def test_retry_pays_only_failed_payouts(till: LedgerFixture) -> None:
-    await till.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3, 4))
-    refuse(till, "NEW.user_discord_id > 2")
-    number = (await till.pay()).batch_number
-    await till.earn_all((referrer, 5) for referrer in (1, 2, 3, 4))
-    refuse(till, "NEW.user_discord_id > 3")
+async def test_retry_pays_only_failed_payouts(ledger: LedgerFixture) -> None:
+    await ledger.earn_all((referrer, 100 * referrer) for referrer in (1, 2, 3, 4))
+    refuse(ledger, "NEW.user_discord_id > 2")
+    number = (await ledger.pay()).batch_number
+    await ledger.earn_all((referrer, 5) for referrer in (1, 2, 3, 4))
+    refuse(ledger, "NEW.user_discord_id > 3")
 
-    assert await till.database.write(retries.begin, number, actor="discord:7", why="mended", now=till.clock()) == 2
-    [report] = (await till.run(number)).reports
+    assert await ledger.database.write(retries.begin, number, actor="discord:7", why="mended", now=ledger.clock()) == 2
+    [report] = (await ledger.run(number)).reports
     assert (report.status, report.users_paid, report.total_cents, report.failed) == (
         BatchStatus.COMPLETED_WITH_FAILURES,
         3,
         600,
         1,
     )
-    assert [till.balance(referrer) for referrer in (1, 2, 3, 4)] == [100, 200, 300, 0]
-    assert [await till.pending(referrer) for referrer in (1, 2, 3, 4)] == [5, 5, 5, 405]
+    assert [ledger.balance(referrer) for referrer in (1, 2, 3, 4)] == [100, 200, 300, 0]
+    assert [await ledger.pending(referrer) for referrer in (1, 2, 3, 4)] == [5, 5, 5, 405]
 
-    refuse(till, "1 = 0")
-    await till.database.write(retries.begin, number, actor="system", why=None, now=till.clock())
-    [report] = (await till.run(number)).reports
+    refuse(ledger, "1 = 0")
+    await ledger.database.write(retries.begin, number, actor="system", why=None, now=ledger.clock())
+    [report] = (await ledger.run(number)).reports
     assert (report.status, report.users_paid, report.total_cents) == (BatchStatus.COMPLETED, 4, 1000)
     closed = "The ledger refused a row: the bank is closed."
-    assert till.rows(
+    assert ledger.rows(
         "SELECT referrer_id, attempt, requested_by, why, failed_before, outcome, reason FROM cashback_payout_attempts"
         " ORDER BY referrer_id, attempt"
     ) == [
@@ -135,52 +135,52 @@ async def test_retry_pays_only_failed_payouts(till: LedgerFixture) -> None:
         (4, 2, "system", None, closed, "credited", None),
     ]
     with pytest.raises(StaleBatchError, match=f"{report.batch_id} is completed; there is no failed payout to retry"):
-        await till.database.write(retries.begin, number, actor="cli", why=None, now=till.clock())
+        await ledger.database.write(retries.begin, number, actor="cli", why=None, now=ledger.clock())
 
 
-async def test_retry_pays_at_most_what_is_owed(till: LedgerFixture) -> None:
-    await till.earn_all([(1, 100), (2, 100)])
-    refuse(till, "1 = 1")
-    number = (await till.pay()).batch_number
-    refuse(till, "NEW.user_discord_id = 2")
-    assert (await till.pay()).total_cents == 100, "the next batch pays what is pending"
-    refuse(till, "1 = 0")
-    await till.database.mark_cashback_paid(2, 40)
-    await till.database.write(retries.begin, number, actor="cli", why=None, now=till.clock())
-    [report] = (await till.run(number)).reports
-    assert till.payouts(number) == [(1, "skipped", 0, "nothing_pending"), (2, "credited", 60, None)]
+async def test_retry_pays_at_most_what_is_owed(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 100), (2, 100)])
+    refuse(ledger, "1 = 1")
+    number = (await ledger.pay()).batch_number
+    refuse(ledger, "NEW.user_discord_id = 2")
+    assert (await ledger.pay()).total_cents == 100, "the next batch pays what is pending"
+    refuse(ledger, "1 = 0")
+    await ledger.database.mark_cashback_paid(2, 40)
+    await ledger.database.write(retries.begin, number, actor="cli", why=None, now=ledger.clock())
+    [report] = (await ledger.run(number)).reports
+    assert ledger.payouts(number) == [(1, "skipped", 0, "nothing_pending"), (2, "credited", 60, None)]
     assert (report.skipped, report.total_cents) == (1, 60)
 
 
-async def test_abandoned_failed_payouts_complete_the_batch(till: LedgerFixture) -> None:
-    await till.earn_all([(1, 100), (2, 100)])
-    refuse(till, "NEW.user_discord_id = 2")
-    number = (await till.pay()).batch_number
-    [failure] = await till.database.read(retries.open_failures, limit=10)
+async def test_abandoned_failed_payouts_complete_the_batch(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 100), (2, 100)])
+    refuse(ledger, "NEW.user_discord_id = 2")
+    number = (await ledger.pay()).batch_number
+    [failure] = await ledger.database.read(retries.open_failures, limit=10)
     assert (failure.referrer_id, failure.attempts, failure.approved_cents) == (2, 1, 100)
-    report = await till.database.write(runs.abandon, number, actor="discord:7", now=till.clock())
+    report = await ledger.database.write(runs.abandon, number, actor="discord:7", now=ledger.clock())
     assert (report.status, report.failed, report.skipped) == (BatchStatus.COMPLETED, 0, 1)
-    assert await till.database.read(retries.open_failures, limit=10) == []
-    assert await till.database.read(retries.count_open_failures) == 0
-    assert await till.pending(2) == 100
+    assert await ledger.database.read(retries.open_failures, limit=10) == []
+    assert await ledger.database.read(retries.count_open_failures) == 0
+    assert await ledger.pending(2) == 100
 
 
 @pytest.mark.parametrize("act", [runs.stop, runs.resume, runs.abandon])
-async def test_finished_batch_cannot_be_stopped_resumed_or_abandoned(till: LedgerFixture, act: object) -> None:
-    await till.earn(1, 100)
-    report = await till.pay()
-    before = till.money()
+async def test_finished_batch_cannot_be_stopped_resumed_or_abandoned(ledger: LedgerFixture, act: object) -> None:
+    await ledger.earn(1, 100)
+    report = await ledger.pay()
+    before = ledger.money()
     with pytest.raises(StaleBatchError, match=rf"^Batch {report.batch_id} is completed; there is nothing to"):
-        await till.database.write(act, report.batch_number, actor="cli", now=till.clock())  # type: ignore[arg-type]
-    assert till.money() == before
+        await ledger.database.write(act, report.batch_number, actor="cli", now=ledger.clock())  # type: ignore[arg-type]
+    assert ledger.money() == before
 
 
-async def test_settled_batch_is_not_stopped(till: LedgerFixture) -> None:
-    await till.earn(1, 100)
-    number = await till.approved()
-    await till.database.write(runs.start, number, now=till.clock())
-    with raw(till.location) as connection:
+async def test_settled_batch_is_not_stopped(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100)
+    number = await ledger.approved()
+    await ledger.database.write(runs.start, number, now=ledger.clock())
+    with raw(ledger.location) as connection:
         connection.execute("UPDATE cashback_payouts SET status = 'skipped', reason = 'nothing_pending'")
     with pytest.raises(StaleBatchError, match="is running; there is nothing to stop"):
-        await till.database.write(runs.stop, number, actor="cli", now=till.clock())
-    assert (await till.run(number)).reports[0].status is BatchStatus.COMPLETED
+        await ledger.database.write(runs.stop, number, actor="cli", now=ledger.clock())
+    assert (await ledger.run(number)).reports[0].status is BatchStatus.COMPLETED

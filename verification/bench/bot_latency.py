@@ -145,7 +145,7 @@ class BotProcess:
 
 
 @asynccontextmanager
-async def _town(*, real_rate_limits: bool) -> AsyncIterator[BotProcess]:
+async def _guild(*, real_rate_limits: bool) -> AsyncIterator[BotProcess]:
     with tempfile.TemporaryDirectory() as name:
         async with Sandbox(real_rate_limits=real_rate_limits) as sandbox:
             yield BotProcess(sandbox, Path(name))
@@ -153,26 +153,26 @@ async def _town(*, real_rate_limits: bool) -> AsyncIterator[BotProcess]:
 
 async def _answers(referrers: int) -> list[tuple[str, str, str]]:
     """Query repeatedly while everyone is paid, for a member who is owed nothing: that needs the ledger's writer too."""
-    async with _town(real_rate_limits=False) as town:
-        await anyio.to_thread.run_sync(all_pending, town.ledger, referrers)
-        async with town.bot():
-            summary = await town.ask(COMMAND, town.channel)
+    async with _guild(real_rate_limits=False) as guild:
+        await anyio.to_thread.run_sync(all_pending, guild.ledger, referrers)
+        async with guild.bot():
+            summary = await guild.ask(COMMAND, guild.channel)
             waits: list[float] = []
-            await town.confirm(summary)
+            await guild.confirm(summary)
             began_at = time.monotonic()
             while "Complete" not in summary.text:
                 asked_at = time.monotonic()
-                await town.ask(f"{COMMAND} {town.admin.id}", town.other)
+                await guild.ask(f"{COMMAND} {guild.admin.id}", guild.other)
                 waits.append(time.monotonic() - asked_at)
                 await anyio.sleep(PAUSE_SECONDS)
             ended_at = time.monotonic()
-        watched = town.watched()
+        watched = guild.watched()
         held, computed = (
             max(seconds for moment, seconds in seen if began_at <= moment <= ended_at)
             for seen in (watched.late, watched.computed)
         )
         waits.sort()
-        ready_seconds = watched.ready_at - town.connected_at
+        ready_seconds = watched.ready_at - guild.connected_at
     return [
         (
             f"another command while {referrers:,} are credited, of {len(waits)} answers the 95th percentile",
@@ -192,21 +192,21 @@ async def _answers(referrers: int) -> list[tuple[str, str, str]]:
 
 async def _pace(people: int) -> list[tuple[str, str, str]]:
     """Pay members with known channels, under Discord's limits, and record when their messages arrived."""
-    async with _town(real_rate_limits=True) as town:
-        await anyio.to_thread.run_sync(all_pending, town.ledger, people)
-        async with Database(town.ledger) as database:
+    async with _guild(real_rate_limits=True) as guild:
+        await anyio.to_thread.run_sync(all_pending, guild.ledger, people)
+        async with Database(guild.ledger) as database:
             for number in range(people):
-                member = town.sandbox.add_member(f"Member {number}", id=FIRST_REFERRER + number)
-                channel = town.sandbox.open_direct_channel(member.id)
+                member = guild.sandbox.add_member(f"Member {number}", id=FIRST_REFERRER + number)
+                channel = guild.sandbox.open_direct_channel(member.id)
                 await database.write(outbox.remember_channel, member.id, channel.id)
-        async with town.bot():
-            summary = await town.ask(COMMAND, town.channel)
-            await town.confirm(summary)
-            await town.sandbox.wait_for(lambda each: f"Sent:** {people}" in each.text, LONGEST_SECONDS)
-        channels = {town.sandbox.direct_messages(FIRST_REFERRER + n)[0].channel_id for n in range(people)}
+        async with guild.bot():
+            summary = await guild.ask(COMMAND, guild.channel)
+            await guild.confirm(summary)
+            await guild.sandbox.wait_for(lambda each: f"Sent:** {people}" in each.text, LONGEST_SECONDS)
+        channels = {guild.sandbox.direct_messages(FIRST_REFERRER + n)[0].channel_id for n in range(people)}
         paths = {f"/channels/{channel_id}/messages" for channel_id in channels}
-        moments = sorted(each.at for each in town.sandbox.requests if each.path in paths)
-        refused = sum(each.status == TOO_MANY_REQUESTS for each in town.sandbox.requests)
+        moments = sorted(each.at for each in guild.sandbox.requests if each.path in paths)
+        refused = sum(each.status == TOO_MANY_REQUESTS for each in guild.sandbox.requests)
     per_second = (len(moments) - 1) / (moments[-1] - moments[0])
     return [
         (

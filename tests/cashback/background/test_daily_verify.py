@@ -24,14 +24,14 @@ def posted() -> list[str]:
 
 
 @pytest.fixture
-def daily(till: LedgerFixture, posted: list[str]) -> DailyVerify:
+def daily(ledger: LedgerFixture, posted: list[str]) -> DailyVerify:
     """Make the verification of a process that starts now."""
 
     async def post_line(text: str) -> None:
         posted.append(text)
 
-    service = AdminService(till.database, Settings(), lambda _number: 0)
-    return DailyVerify(till.database, service, hour_utc=HOUR, post_line=post_line)
+    service = AdminService(ledger.database, Settings(), lambda _number: 0)
+    return DailyVerify(ledger.database, service, hour_utc=HOUR, post_line=post_line)
 
 
 def test_next_hour_is_today_or_tomorrow() -> None:
@@ -41,7 +41,7 @@ def test_next_hour_is_today_or_tomorrow() -> None:
     assert next_hour(datetime(2026, 7, 3, 4, tzinfo=UTC), 4) == datetime(2026, 7, 4, 4, tzinfo=UTC)
 
 
-async def test_it_is_due_once_a_day_from_its_hour_on(till: LedgerFixture, daily: DailyVerify, clock: Clock) -> None:
+async def test_it_is_due_once_a_day_from_its_hour_on(ledger: LedgerFixture, daily: DailyVerify, clock: Clock) -> None:
     assert not await daily.is_due()
     clock.moment = next_hour(clock(), HOUR)
     assert await daily.is_due()
@@ -54,21 +54,21 @@ async def test_it_is_due_once_a_day_from_its_hour_on(till: LedgerFixture, daily:
 
 
 async def test_restart_does_not_verify_again_and_an_old_verification_is_made_up_for(
-    till: LedgerFixture, daily: DailyVerify, clock: Clock
+    ledger: LedgerFixture, daily: DailyVerify, clock: Clock
 ) -> None:
     await daily.verify()
     clock.moment = next_hour(clock(), HOUR) + timedelta(hours=1)
     assert await daily.is_due()
     await daily.verify()
-    later = DailyVerify(till.database, daily._service, hour_utc=HOUR, post_line=daily._post_line)
+    later = DailyVerify(ledger.database, daily._service, hour_utc=HOUR, post_line=daily._post_line)
     assert not await later.is_due()
     clock.advance(3 * 24 * 3600)
-    at_the_start = DailyVerify(till.database, daily._service, hour_utc=HOUR, post_line=daily._post_line)
+    at_the_start = DailyVerify(ledger.database, daily._service, hour_utc=HOUR, post_line=daily._post_line)
     assert await at_the_start.is_due()
 
 
 async def test_verification_by_a_clock_that_was_ahead_does_not_hold_it_up(
-    till: LedgerFixture, daily: DailyVerify, clock: Clock
+    ledger: LedgerFixture, daily: DailyVerify, clock: Clock
 ) -> None:
     today = clock()
     clock.advance(60 * 24 * 3600)
@@ -78,21 +78,21 @@ async def test_verification_by_a_clock_that_was_ahead_does_not_hold_it_up(
 
 
 async def test_balanced_books_are_recorded_and_not_posted(
-    till: LedgerFixture, daily: DailyVerify, posted: list[str]
+    ledger: LedgerFixture, daily: DailyVerify, posted: list[str]
 ) -> None:
-    await till.earn(7, 250)
-    await till.pay()
+    await ledger.earn(7, 250)
+    await ledger.pay()
     await daily.verify()
-    verified = await till.database.read(verifications.last)
-    assert verified == verifications.Verified(at=till.clock(), actor="schedule", breaches=0)
+    verified = await ledger.database.read(verifications.last)
+    assert verified == verifications.Verified(at=ledger.clock(), actor="schedule", breaches=0)
     assert posted == []
 
 
-async def test_breach_is_posted_with_what_to_do(till: LedgerFixture, daily: DailyVerify, posted: list[str]) -> None:
-    await till.earn(7, 250)
-    await till.pay()
-    till.honest = False
-    with raw(till.location) as connection:
+async def test_breach_is_posted_with_what_to_do(ledger: LedgerFixture, daily: DailyVerify, posted: list[str]) -> None:
+    await ledger.earn(7, 250)
+    await ledger.pay()
+    ledger.honest = False
+    with raw(ledger.location) as connection:
         connection.execute("UPDATE users SET wallet_balance_cents = 1000000 WHERE discord_id = 7")
     await daily.verify()
     [line] = posted

@@ -88,9 +88,9 @@ async def office(tmp_path: Path, new_ledger: Path) -> AsyncIterator[LedgerFixtur
         return FRIDAY + timedelta(seconds=anyio.current_time() - start)
 
     async with Database(path, clock=now, inline=True) as database:
-        till = LedgerFixture(database, now)
-        yield till
-        assert (await till.verify()).breaches == ()
+        ledger = LedgerFixture(database, now)
+        yield ledger
+        assert (await ledger.verify()).breaches == ()
 
 
 async def paid(office: LedgerFixture, people: int, *, outbox_changed: WakeUp | None = None) -> int:

@@ -36,12 +36,16 @@ async def say_nothing(_line: str) -> None:
     """Post nothing: there is no audit channel."""
 
 
-async def test_interrupted_batch_is_resubmitted_after_a_pause(till: LedgerFixture) -> None:
-    await till.earn(10**17, 100)
-    number = await till.approved()
+async def test_interrupted_batch_is_resubmitted_after_a_pause(ledger: LedgerFixture) -> None:
+    await ledger.earn(10**17, 100)
+    number = await ledger.approved()
     runs, inbox = (
         Recovery(
-            till.database, summaries_changed=WakeUp(), batches_due=WakeUp(), post_line=say_nothing, resume_seconds=0.01
+            ledger.database,
+            summaries_changed=WakeUp(),
+            batches_due=WakeUp(),
+            post_line=say_nothing,
+            resume_seconds=0.01,
         ),
         Inbox(full=2),
     )
@@ -55,11 +59,11 @@ async def test_interrupted_batch_is_resubmitted_after_a_pause(till: LedgerFixtur
     assert inbox.taken == [number]
 
 
-async def test_batch_settled_elsewhere_is_not_resubmitted(till: LedgerFixture) -> None:
-    await till.earn(10**17, 100)
-    report = await till.pay()
+async def test_batch_settled_elsewhere_is_not_resubmitted(ledger: LedgerFixture) -> None:
+    await ledger.earn(10**17, 100)
+    report = await ledger.pay()
     summaries_changed, inbox = WakeUp(), Inbox()
-    runs = Recovery(till.database, summaries_changed=summaries_changed, batches_due=WakeUp(), post_line=say_nothing)
+    runs = Recovery(ledger.database, summaries_changed=summaries_changed, batches_due=WakeUp(), post_line=say_nothing)
     await runs.interrupted(report.batch_number, "somebody else was faster")
     await summaries_changed.wait(0)
     runs.take_up(report.batch_number)
@@ -71,12 +75,16 @@ async def test_batch_settled_elsewhere_is_not_resubmitted(till: LedgerFixture) -
     assert (inbox.taken, runs.reasons) == ([], {})
 
 
-async def test_batch_refused_by_full_inbox_is_submitted_later(till: LedgerFixture) -> None:
-    await till.earn(10**17, 100)
-    number = await till.approved()
+async def test_batch_refused_by_full_inbox_is_submitted_later(ledger: LedgerFixture) -> None:
+    await ledger.earn(10**17, 100)
+    number = await ledger.approved()
     runs, inbox = (
         Recovery(
-            till.database, summaries_changed=WakeUp(), batches_due=WakeUp(), post_line=say_nothing, resume_seconds=0.01
+            ledger.database,
+            summaries_changed=WakeUp(),
+            batches_due=WakeUp(),
+            post_line=say_nothing,
+            resume_seconds=0.01,
         ),
         Inbox(full=1),
     )

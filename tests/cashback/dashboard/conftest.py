@@ -177,7 +177,7 @@ def dashboard_settings(path: Path, **referral: object) -> Settings:
 
 @asynccontextmanager
 async def serving(
-    database: Database, settings: Settings, guild: Guild, till: LedgerFixture
+    database: Database, settings: Settings, guild: Guild, ledger: LedgerFixture
 ) -> AsyncIterator[DashboardFixture]:
     """Serve a dashboard inside the block."""
     metrics = Metrics(settings.intake_keys)
@@ -204,7 +204,7 @@ async def serving(
         tasks.start_soon(dashboard.run, name="dashboard")
         with anyio.fail_after(10):
             await dashboard.listening.wait()
-        yield DashboardFixture(dashboard, service, runner, settings, guild, till)
+        yield DashboardFixture(dashboard, service, runner, settings, guild, ledger)
         tasks.cancel_scope.cancel()
 
 
@@ -215,7 +215,7 @@ def guild() -> Guild:
 
 
 @pytest.fixture
-async def site(till: LedgerFixture, guild: Guild) -> AsyncIterator[DashboardFixture]:
+async def site(ledger: LedgerFixture, guild: Guild) -> AsyncIterator[DashboardFixture]:
     """Serve a dashboard on a new ledger."""
-    async with serving(till.database, dashboard_settings(till.path), guild, till) as served:
+    async with serving(ledger.database, dashboard_settings(ledger.path), guild, ledger) as served:
         yield served

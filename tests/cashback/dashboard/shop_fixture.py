@@ -28,9 +28,9 @@ WITHOUT_REFUNDS = {"ko-fi"}
 WITHOUT_DISPUTES = {"woocommerce", "ko-fi", "standard-webhooks", "lemon-squeezy"}
 
 
-def shop_settings(till: LedgerFixture, *, secrets: tuple[str, ...] = (SHOP_SECRET,), **shop: object) -> Settings:
+def shop_settings(ledger: LedgerFixture, *, secrets: tuple[str, ...] = (SHOP_SECRET,), **shop: object) -> Settings:
     """Configure a shop of each kind, named like it; cashback is ten percent."""
-    settings = dashboard_settings(till.path, cashback_percent=10)
+    settings = dashboard_settings(ledger.path, cashback_percent=10)
     content = settings.model_dump() | {
         "shops": {kind: {"kind": kind, **shop} for kind in KINDS},
         "shop_secrets": dict.fromkeys(KINDS, secrets),
@@ -98,13 +98,13 @@ class ShopFixture:
 
 @asynccontextmanager
 async def shop_of(
-    till: LedgerFixture, kind: str, settings: Settings | None = None, *, is_first: bool = True
+    ledger: LedgerFixture, kind: str, settings: Settings | None = None, *, is_first: bool = True
 ) -> AsyncIterator[ShopFixture]:
     """Serve a dashboard for a shop, on a ledger in which one member was referred."""
     if is_first:
-        await till.database.create_referral(REFERRER, MEMBER)
+        await ledger.database.create_referral(REFERRER, MEMBER)
     async with (
-        serving(till.database, settings or shop_settings(till), Guild(), till) as site,
+        serving(ledger.database, settings or shop_settings(ledger), Guild(), ledger) as site,
         aiohttp.ClientSession() as session,
     ):
         yield ShopFixture(site, session, kind)

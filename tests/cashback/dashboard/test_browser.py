@@ -100,15 +100,15 @@ def desktop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desktop]:
         portal = stack.enter_context(start_blocking_portal("asyncio"))
         path = folder / "cashback.db"
         database = stack.enter_context(portal.wrap_async_context_manager(Database(path)))
-        till = LedgerFixture(database, utc_now)
-        portal.call(till.earn_all, [(person, 100 + person) for person in range(1, PAYEES + 1)])
+        ledger = LedgerFixture(database, utc_now)
+        portal.call(ledger.earn_all, [(person, 100 + person) for person in range(1, PAYEES + 1)])
         with raw(path) as file:
             file.execute(
                 "CREATE TRIGGER refuse BEFORE UPDATE OF wallet_balance_cents ON users"
                 f" WHEN NEW.discord_id = {FAILING} BEGIN SELECT RAISE(ABORT, 'no'); END"
             )
         settings = dashboard_settings(path, chunk_size=50)
-        site = stack.enter_context(portal.wrap_async_context_manager(serving(database, settings, Guild(), till)))
+        site = stack.enter_context(portal.wrap_async_context_manager(serving(database, settings, Guild(), ledger)))
         driver = Chrome(options=options, service=Service(DRIVER))
         stack.callback(driver.quit)
         opened = Desktop(driver, site, portal)
@@ -150,7 +150,7 @@ def test_payout_is_found_and_all_are_downloaded(desktop: Desktop, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def waiting(desktop: Desktop) -> None:
-    """Let a second batch wait for another admin. Its page is /batches/2, and an order of it is at /orders/till-1."""
+    """Let a second batch wait for another admin. Its page is /batches/2, and an order of it is at /orders/order-1."""
     site = desktop.site
     strict = dashboard_settings(Path(site.ledger.path), approval_threshold_cents=1)
     service = AdminService(site.ledger.database, strict, lambda _number: 0)
@@ -171,7 +171,7 @@ PAGES = [
     "/batches?status=expired",
     "/batches/1",
     "/batches/2",
-    "/orders/till-1",
+    "/orders/order-1",
     "/referrers",
     "/referrers/77",
     "/schedule",

@@ -164,11 +164,11 @@ async def test_flood_keeps_live_pages_open(site: DashboardFixture) -> None:
 
 
 async def test_health_answers_when_all_requests_are_taken(
-    till: LedgerFixture, guild: Guild, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ledger: LedgerFixture, guild: Guild, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cashback.dashboard.connections.MAX_CONNECTIONS", HEALTH_RESERVE)
     async with (
-        serving(till.database, dashboard_settings(till.path), guild, till) as site,
+        serving(ledger.database, dashboard_settings(ledger.path), guild, ledger) as site,
         flood(site, HEALTH_RESERVE, slow_report(clock, "shop")),
         site.stranger() as browser,
     ):

@@ -37,11 +37,11 @@ ABSURD = [
 
 
 @asynccontextmanager
-async def proxied(till: LedgerFixture, guild: Guild, proxies: int | None) -> AsyncIterator[DashboardFixture]:
+async def proxied(ledger: LedgerFixture, guild: Guild, proxies: int | None) -> AsyncIterator[DashboardFixture]:
     """Serve a dashboard behind so many proxies."""
-    settings = dashboard_settings(till.path)
+    settings = dashboard_settings(ledger.path)
     served = settings.dashboard.model_copy(update={"trusted_proxies": proxies})
-    async with serving(till.database, settings.model_copy(update={"dashboard": served}), guild, till) as site:
+    async with serving(ledger.database, settings.model_copy(update={"dashboard": served}), guild, ledger) as site:
         yield site
 
 
@@ -73,9 +73,9 @@ BLOCKED = [403] * 20 + [429] * 5
     ],
 )
 async def test_client_cannot_escape_the_limit_with_forged_addresses(
-    till: LedgerFixture, guild: Guild, proxies: int, chain: list[str]
+    ledger: LedgerFixture, guild: Guild, proxies: int, chain: list[str]
 ) -> None:
-    async with proxied(till, guild, proxies) as site:
+    async with proxied(ledger, guild, proxies) as site:
         assert await attempts(site, *([line.format(n=n) for line in chain] for n in range(25))) == BLOCKED
 
 
@@ -84,9 +84,9 @@ async def test_client_cannot_escape_the_limit_with_forged_addresses(
     [(1, ["198.51.100.{n}"]), (1, ["203.0.113.1", "198.51.100.{n}"]), (2, ["198.51.100.{n}, 192.0.2.1"])],
 )
 async def test_clients_behind_proxies_have_limits_of_their_own(
-    till: LedgerFixture, guild: Guild, proxies: int, chain: list[str]
+    ledger: LedgerFixture, guild: Guild, proxies: int, chain: list[str]
 ) -> None:
-    async with proxied(till, guild, proxies) as site:
+    async with proxied(ledger, guild, proxies) as site:
         assert await attempts(site, *([line.format(n=n) for line in chain] for n in range(25))) == [403] * 25
 
 
@@ -185,9 +185,9 @@ def cookies_of(browser: Browser) -> bytes:
     return "; ".join(f"{cookie.key}={cookie.value}" for cookie in browser.session.cookie_jar).encode()
 
 
-async def test_metrics_token_with_other_characters_is_refused(till: LedgerFixture, guild: Guild) -> None:
-    settings = dashboard_settings(till.path).model_copy(update={"metrics_token": SecretStr("a-metrics-token")})
-    async with serving(till.database, settings, guild, till) as site:
+async def test_metrics_token_with_other_characters_is_refused(ledger: LedgerFixture, guild: Guild) -> None:
+    settings = dashboard_settings(ledger.path).model_copy(update={"metrics_token": SecretStr("a-metrics-token")})
+    async with serving(ledger.database, settings, guild, ledger) as site:
         for token in (b"\xff", b"\xc3\xa9", b"a-metrics-token\xff", b""):
             answered = await exchange(site, b"GET /metrics HTTP/1.1\r\nAuthorization: Bearer " + token)
             assert b" 403 " in answered, token

@@ -287,7 +287,7 @@ async def test_unsigned_stale_and_invalid_requests_change_nothing(shop: Shop) ->
         assert 400 <= status < 500
         assert said["detail"]
     assert shop.site.ledger.money() == before
-    assert shop.site.ledger.rows("SELECT 1 FROM cashback_referral_purchases WHERE order_id NOT LIKE 'till%'") == []
+    assert shop.site.ledger.rows("SELECT 1 FROM cashback_referral_purchases WHERE order_id NOT LIKE 'order-%'") == []
 
 
 async def test_replayed_request_is_refused(shop: Shop) -> None:
@@ -363,9 +363,9 @@ async def test_page_and_document_describe_every_problem(site: DashboardFixture) 
     assert {int(status) for status in described} >= {kind.status for kind in problems.KINDS} - {404, 405}
 
 
-async def test_intake_without_keys_refuses_every_request(till: Any, guild: Guild, clock: Clock) -> None:  # noqa: ANN401 -- a fixture
-    alone = dashboard_settings(till.path).model_copy(update={"intake_keys": {}})
-    async with serving(till.database, alone, guild, till) as site, aiohttp.ClientSession() as session:
+async def test_intake_without_keys_refuses_every_request(ledger: Any, guild: Guild, clock: Clock) -> None:  # noqa: ANN401 -- a fixture
+    alone = dashboard_settings(ledger.path).model_copy(update={"intake_keys": {}})
+    async with serving(ledger.database, alone, guild, ledger) as site, aiohttp.ClientSession() as session:
         assert (await Shop(session, site, clock).report(purchase(), secret=""))[0] == 401
 
 
@@ -416,7 +416,7 @@ async def test_moved_ledger_answers_that_shops_try_again(shop: Shop, tmp_path: P
         await moving.move(shop.site.ledger.database, new, lambda _rows: None)
     for path, value in (
         ("purchases", purchase()),
-        ("refunds", {"order_id": "till-1", "refund_id": "r-1"}),
+        ("refunds", {"order_id": "order-1", "refund_id": "r-1"}),
         ("refunds", {"order_id": "recorded-in-the-new-one", "refund_id": "r-1"}),
     ):
         status, answer = await shop.report(value, path=f"/api/v1/{path}")

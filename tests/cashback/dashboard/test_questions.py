@@ -31,7 +31,7 @@ ANSWERS: Final = {
         ["/", "/batches/2"],
         ["Retry 1 failed payout", "Abandon them", "@bob"],
     ),
-    "What became of order 1001?": (["/search?q=till-1"], ["$1.00", "@bob"]),
+    "What became of order 1001?": (["/search?q=order-1"], ["$1.00", "@bob"]),
     "I skipped this week by mistake.": (["/schedule"], ["Skipped", "Undo"]),
     "Which terms and settings are in force?": (["/settings"], ["Terms in force", "Minimum payout"]),
 }

@@ -119,7 +119,7 @@ async def test_member_page_links_to_the_purchases_that_earned(site: DashboardFix
     async with site.signed_in() as browser:
         _, text = await browser.get("/referrers/5")
         purchases = text.partition("Purchases of the referrals")[2].partition("</section>")[0]
-        assert 'href="/orders/till-1"' in purchases
+        assert 'href="/orders/order-1"' in purchases
         assert "$1.00" in purchases
         assert ">pending<" in purchases
         [buyer] = re.findall(r'href="(/referrers/\d+)"', purchases)
@@ -131,7 +131,7 @@ async def test_form_of_an_order_takes_the_buyers_name(site: DashboardFixture) ->
     await site.ledger.earn(6, 100)
     await site.ledger.database.write(member_names.keep, 6, "cid", now=site.ledger.clock())
     async with site.signed_in() as browser:
-        order = "/orders/till-1"
+        order = "/orders/order-1"
         status, text = await browser.post(order, what="reassign", value="@nobody", reason="typed wrongly")
         assert (status, "No member is called" in text) == (400, True)
         assert await browser.post(order, what="reassign", value="@cid", reason="it was theirs") == (303, order)

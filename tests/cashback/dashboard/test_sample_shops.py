@@ -55,10 +55,10 @@ async def shopping(shop: ShopFixture) -> AsyncIterator[Shopper]:
 
 
 @pytest.mark.parametrize("shop_kind", KINDS)
-async def test_story_on_the_page_of_each_kind(till: LedgerFixture, shop_kind: str) -> None:
+async def test_story_on_the_page_of_each_kind(ledger: LedgerFixture, shop_kind: str) -> None:
     """An order of $40.00 earns $4.00; half of it is refunded, it is disputed and won, and the rest is refunded."""
     half = 400 if shop_kind in WITHOUT_PARTS else 200
-    async with shop_of(till, shop_kind) as shop, shopping(shop) as shopper:
+    async with shop_of(ledger, shop_kind) as shop, shopping(shop) as shopper:
         assert await shopper.press("buy") == ["order 1001, paid: counted"]
         assert await shop.earned() == 400
         assert (await shopper.press("deliveries/1"))[0] == "order 1001, paid: repeated"
@@ -73,8 +73,8 @@ async def test_story_on_the_page_of_each_kind(till: LedgerFixture, shop_kind: st
 
 
 @pytest.mark.parametrize("shop_kind", KINDS)
-async def test_deliveries_that_are_held_back_are_sent_in_the_wrong_order(till: LedgerFixture, shop_kind: str) -> None:
-    async with shop_of(till, shop_kind) as shop, shopping(shop) as shopper:
+async def test_deliveries_that_are_held_back_are_sent_in_the_wrong_order(ledger: LedgerFixture, shop_kind: str) -> None:
+    async with shop_of(ledger, shop_kind) as shop, shopping(shop) as shopper:
         assert await shopper.press("buy", hold="1") == ["order 1001, paid: held back"]
         await shopper.press("orders/1001/rest", hold="1")
         assert not shop.deliveries()
@@ -86,14 +86,14 @@ async def test_deliveries_that_are_held_back_are_sent_in_the_wrong_order(till: L
 
 
 @pytest.mark.parametrize("shop_kind", [kind for kind in KINDS if kind not in WITHOUT_TESTS])
-async def test_test_order_is_excluded(till: LedgerFixture, shop_kind: str) -> None:
-    async with shop_of(till, shop_kind) as shop, shopping(shop) as shopper:
+async def test_test_order_is_excluded(ledger: LedgerFixture, shop_kind: str) -> None:
+    async with shop_of(ledger, shop_kind) as shop, shopping(shop) as shopper:
         assert await shopper.press("buy", test="1") == ["order 1001, paid: excluded"]
         assert await shop.earned() == 0
 
 
-async def test_what_is_not_there_is_not_found(till: LedgerFixture) -> None:
-    async with shop_of(till, "shopify") as shop:
+async def test_what_is_not_there_is_not_found(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "shopify") as shop:
         connection = Connection(kind="shopify", deliver_to=shop.sender.url, secret=SHOP_SECRET)
         async with ShopPage({"store": connection}) as page:
             for path in ("elsewhere/buy", "store/orders/9/rest", "store/deliveries/1", "store/deliveries/0"):

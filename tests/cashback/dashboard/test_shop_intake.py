@@ -29,9 +29,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("shop_kind", KINDS)
-async def test_story_of_a_shop(till: LedgerFixture, shop_kind: str) -> None:
+async def test_story_of_a_shop(ledger: LedgerFixture, shop_kind: str) -> None:
     """Ten percent of $100.00 are $10.00; by hand, the rest follows from what each system reports."""
-    async with shop_of(till, shop_kind) as shop:
+    async with shop_of(ledger, shop_kind) as shop:
         order = shop.order(1001, 10_000)
         assert await shop.paid(order) == "counted"
         assert await shop.earned() == 1_000
@@ -62,14 +62,14 @@ async def test_story_of_a_shop(till: LedgerFixture, shop_kind: str) -> None:
         assert not await shop.site.service.claim_order(OTHER, order_id_of(shop_kind, guest))
         assert await shop.paid(guest) == "repeated"
         assert await shop.earned() == before + 500
-        assert (await till.verify()).balanced
+        assert (await ledger.verify()).balanced
 
 
 @pytest.mark.parametrize("shop_kind", KINDS)
-async def test_forged_delivery_changes_nothing(till: LedgerFixture, shop_kind: str) -> None:
-    async with shop_of(till, shop_kind) as shop:
+async def test_forged_delivery_changes_nothing(ledger: LedgerFixture, shop_kind: str) -> None:
+    async with shop_of(ledger, shop_kind) as shop:
         true = shop.sender.paid(shop.order(1, 10_000), shop.now)
-        before = till.money(), till.rows("SELECT * FROM cashback_audit_log ORDER BY id")
+        before = ledger.money(), ledger.rows("SELECT * FROM cashback_audit_log ORDER BY id")
         forged = [
             ShopFixture(shop.site, shop.session, shop_kind, "another-secret-0123456789").sender.paid(
                 shop.order(1, 10_000), shop.now
@@ -84,13 +84,13 @@ async def test_forged_delivery_changes_nothing(till: LedgerFixture, shop_kind: s
         for request in forged:
             status, said = await shop.send(request)
             assert (status, said["title"]) == (401, "The delivery does not prove that it comes from this shop")
-        assert (till.money(), till.rows("SELECT * FROM cashback_audit_log ORDER BY id")) == before
+        assert (ledger.money(), ledger.rows("SELECT * FROM cashback_audit_log ORDER BY id")) == before
         assert not shop.deliveries()
 
 
 @pytest.mark.parametrize("shop_kind", ["stripe", "standard-webhooks", "paddle", "api"])
-async def test_stale_delivery_changes_nothing(till: LedgerFixture, clock: Clock, shop_kind: str) -> None:
-    async with shop_of(till, shop_kind) as shop:
+async def test_stale_delivery_changes_nothing(ledger: LedgerFixture, clock: Clock, shop_kind: str) -> None:
+    async with shop_of(ledger, shop_kind) as shop:
         request = shop.sender.paid(shop.order(1, 10_000), shop.now)
         clock.advance(301)
         assert (await shop.send(request))[0] == 401
@@ -99,16 +99,16 @@ async def test_stale_delivery_changes_nothing(till: LedgerFixture, clock: Clock,
 
 
 @pytest.mark.parametrize("shop_kind", KINDS)
-async def test_old_secret_is_good_during_a_rotation(till: LedgerFixture, shop_kind: str) -> None:
-    both = shop_settings(till, secrets=(SHOP_SECRET, "another-secret-0123456789"))
-    async with shop_of(till, shop_kind, both) as shop:
+async def test_old_secret_is_good_during_a_rotation(ledger: LedgerFixture, shop_kind: str) -> None:
+    both = shop_settings(ledger, secrets=(SHOP_SECRET, "another-secret-0123456789"))
+    async with shop_of(ledger, shop_kind, both) as shop:
         assert await shop.paid(shop.order(1, 1_000)) == "counted"
         shop.secret = "another-secret-0123456789"  # noqa: S105 -- a test's own
         assert await shop.paid(shop.order(2, 1_000)) == "counted"
 
 
-async def test_foreign_currency_and_tests_are_excluded(till: LedgerFixture) -> None:
-    async with shop_of(till, "stripe") as shop:
+async def test_foreign_currency_and_tests_are_excluded(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "stripe") as shop:
         assert await shop.paid(shop.order(1, 10_000, currency="EUR")) == "excluded"
         assert await shop.paid(shop.order(2, 10_000, is_test=True)) == "excluded"
         assert await shop.paid(shop.order(3, 0)) == "excluded"
@@ -121,19 +121,19 @@ async def test_foreign_currency_and_tests_are_excluded(till: LedgerFixture) -> N
         ]
 
 
-async def test_excluded_delivery_counts_when_it_is_resent_after_a_correction(till: LedgerFixture) -> None:
-    euros = shop_settings(till).model_copy(update={"currency": "EUR"})
-    async with shop_of(till, "stripe", euros) as shop:
+async def test_excluded_delivery_counts_when_it_is_resent_after_a_correction(ledger: LedgerFixture) -> None:
+    euros = shop_settings(ledger).model_copy(update={"currency": "EUR"})
+    async with shop_of(ledger, "stripe", euros) as shop:
         order = shop.order(1, 10_000)
         assert await shop.paid(order) == "excluded"
         assert await shop.paid(order) == "excluded"
         assert len(shop.deliveries()) == 1
-    async with shop_of(till, "stripe", is_first=False) as shop:
+    async with shop_of(ledger, "stripe", is_first=False) as shop:
         assert await shop.paid(order) == "counted"
 
 
-async def test_unknown_event_is_answered_with_200(till: LedgerFixture) -> None:
-    async with shop_of(till, "stripe") as shop:
+async def test_unknown_event_is_answered_with_200(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "stripe") as shop:
         body = json.dumps(
             {"id": "evt_1", "type": "customer.created", "livemode": True, "data": {"object": {}}}
         ).encode()
@@ -141,8 +141,8 @@ async def test_unknown_event_is_answered_with_200(till: LedgerFixture) -> None:
         assert [outcome for outcome, _reason in shop.deliveries()] == ["ignored"]
 
 
-async def test_unreadable_delivery_is_said_and_can_come_again(till: LedgerFixture) -> None:
-    async with shop_of(till, "stripe") as shop:
+async def test_unreadable_delivery_is_said_and_can_come_again(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "stripe") as shop:
         event = json.loads(shop.sender.paid(shop.order(1, 10_000), shop.now).body)
         amount = event["data"]["object"].pop("amount_total")
         status, said = await shop.send(shop.sender.request(json.dumps(event).encode(), shop.now, "d1"))
@@ -151,55 +151,55 @@ async def test_unreadable_delivery_is_said_and_can_come_again(till: LedgerFixtur
         assert await shop.outcome(shop.sender.request(json.dumps(event).encode(), shop.now, "d1")) == "counted"
 
 
-async def test_shop_that_is_not_configured_is_not_found(till: LedgerFixture) -> None:
+async def test_shop_that_is_not_configured_is_not_found(ledger: LedgerFixture) -> None:
     async with (
-        shop_of(till, "stripe") as shop,
+        shop_of(ledger, "stripe") as shop,
         shop.session.post(f"{shop.site.address}/api/v1/shops/elsewhere", data=b"{}") as answer,
     ):
         assert answer.status == 404
 
 
-async def test_shop_without_a_secret_takes_nothing(till: LedgerFixture) -> None:
-    bare = shop_settings(till).model_copy(update={"shop_secrets": {}})
-    async with shop_of(till, "stripe", bare) as shop:
+async def test_shop_without_a_secret_takes_nothing(ledger: LedgerFixture) -> None:
+    bare = shop_settings(ledger).model_copy(update={"shop_secrets": {}})
+    async with shop_of(ledger, "stripe", bare) as shop:
         status, said = await shop.send(shop.sender.paid(shop.order(1, 10_000), shop.now))
         assert (status, "CASHBACK_SHOP_STRIPE" in said["detail"]) == (401, True)
 
 
-async def test_woocommerce_ping_is_answered_and_not_recorded(till: LedgerFixture) -> None:
-    async with shop_of(till, "woocommerce") as shop:
+async def test_woocommerce_ping_is_answered_and_not_recorded(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "woocommerce") as shop:
         assert (await shop.send(Request(body=b"webhook_id=7", headers={})))[0] == 200
         assert not shop.deliveries()
 
 
-async def test_tebex_validation_is_echoed(till: LedgerFixture) -> None:
-    async with shop_of(till, "tebex") as shop:
+async def test_tebex_validation_is_echoed(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "tebex") as shop:
         body = json.dumps({"id": "abc", "type": "validation.webhook", "subject": {}}).encode()
         assert await shop.send(shop.sender.request(body, shop.now, "d")) == (200, {"id": "abc"})
 
 
-async def test_guessing_secrets_is_limited(till: LedgerFixture) -> None:
-    async with shop_of(till, "ko-fi") as shop:
+async def test_guessing_secrets_is_limited(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "ko-fi") as shop:
         guess = Request(body=b"data=%7B%22verification_token%22%3A%22x%22%7D", headers={})
         statuses = {(await shop.send(guess))[0] for _ in range(61)}
         assert statuses == {401, 429}
 
 
-async def test_id_that_is_no_account_waits(till: LedgerFixture) -> None:
-    async with shop_of(till, "stripe") as shop:
+async def test_id_that_is_no_account_waits(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "stripe") as shop:
         assert await shop.paid(shop.order(1, 10_000, 8999999999999999999)) == "waiting"
         assert "created in the future" in shop.deliveries()[0][1]
 
 
-async def test_order_with_other_contents_conflicts(till: LedgerFixture) -> None:
-    async with shop_of(till, "shopify") as shop:
+async def test_order_with_other_contents_conflicts(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "shopify") as shop:
         assert await shop.paid(shop.order(1, 10_000)) == "counted"
         assert await shop.paid(shop.order(1, 20_000)) == "conflicting"
         assert await shop.earned() == 1_000
 
 
-async def test_personal_data_is_not_stored(till: LedgerFixture) -> None:
-    async with shop_of(till, "shopify") as shop:
+async def test_personal_data_is_not_stored(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "shopify") as shop:
         await shop.paid(shop.order(1, 10_000, None, email="Somebody.Private@example.com"))
         await shop.paid(shop.order(2, 10_000, email="Somebody.Private@example.com"))
         for table in (
@@ -210,21 +210,21 @@ async def test_personal_data_is_not_stored(till: LedgerFixture) -> None:
             "intakes",
             "audit_log",
         ):
-            assert "private" not in str(till.rows(f"SELECT * FROM cashback_{table}")).lower()
+            assert "private" not in str(ledger.rows(f"SELECT * FROM cashback_{table}")).lower()
 
 
-async def test_events_are_erased_after_thirty_days(till: LedgerFixture, clock: Clock) -> None:
-    async with shop_of(till, "shopify") as shop:
+async def test_events_are_erased_after_thirty_days(ledger: LedgerFixture, clock: Clock) -> None:
+    async with shop_of(ledger, "shopify") as shop:
         await shop.paid(shop.order(1, 10_000))
         clock.advance(31 * 86_400)
         await shop.paid(shop.order(2, 10_000))
-        kept = till.rows("SELECT events IS NULL FROM cashback_shop_deliveries ORDER BY number")
+        kept = ledger.rows("SELECT events IS NULL FROM cashback_shop_deliveries ORDER BY number")
         assert [bool(erased) for (erased,) in kept] == [True, False]
-        assert (await till.verify()).balanced
+        assert (await ledger.verify()).balanced
 
 
-async def test_linked_email_brings_waiting_and_later_orders(till: LedgerFixture) -> None:
-    async with shop_of(till, "shopify") as shop:
+async def test_linked_email_brings_waiting_and_later_orders(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "shopify") as shop:
         for number in (1, 2):
             await shop.paid(shop.order(number, 10_000, None, email="me@example.com"))
         await shop.paid(shop.order(3, 10_000, None, email="another@example.com"))
@@ -234,9 +234,9 @@ async def test_linked_email_brings_waiting_and_later_orders(till: LedgerFixture)
         assert await shop.earned() == 3_000
 
 
-async def test_email_that_is_not_ones_own_cannot_be_linked(till: LedgerFixture) -> None:
+async def test_email_that_is_not_ones_own_cannot_be_linked(ledger: LedgerFixture) -> None:
     """Neither with a number of another e-mail, nor with one that is counted, nor once it is another member's."""
-    async with shop_of(till, "shopify") as shop:
+    async with shop_of(ledger, "shopify") as shop:
         service = shop.site.service
         await shop.paid(shop.order(1, 10_000, None, email="victim@example.com"))
         await shop.paid(shop.order(2, 10_000, None, email="mine@example.com"))
@@ -248,8 +248,8 @@ async def test_email_that_is_not_ones_own_cannot_be_linked(till: LedgerFixture) 
         assert await shop.earned() == 1_000
 
 
-async def test_claim_is_limited_and_noted(till: LedgerFixture, clock: Clock) -> None:
-    async with shop_of(till, "shopify") as shop:
+async def test_claim_is_limited_and_noted(ledger: LedgerFixture, clock: Clock) -> None:
+    async with shop_of(ledger, "shopify") as shop:
         await shop.paid(shop.order(9, 10_000, None))
         for number in range(5):
             assert not await shop.site.service.claim_order(OTHER, str(number))
@@ -262,15 +262,15 @@ async def test_claim_is_limited_and_noted(till: LedgerFixture, clock: Clock) -> 
         assert not await shop.site.service.claim_order(OTHER, "9")
 
 
-async def test_number_of_two_shops_is_not_claimed(till: LedgerFixture) -> None:
-    async with shop_of(till, "shopify") as shop:
+async def test_number_of_two_shops_is_not_claimed(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "shopify") as shop:
         await shop.paid(shop.order(9, 10_000, None))
         await ShopFixture(shop.site, shop.session, "woocommerce").paid(shop.order(9, 20_000, None))
         assert not await shop.site.service.claim_order(MEMBER, "9")
 
 
-async def test_spread_link_is_flagged(till: LedgerFixture) -> None:
-    async with shop_of(till, "shopify") as shop:
+async def test_spread_link_is_flagged(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "shopify") as shop:
         for number in range(3):
             await shop.paid(shop.order(number, 10_000, email=f"stranger{number}@example.com"))
         [spread] = await shop.site.service.spread_links()
@@ -278,8 +278,8 @@ async def test_spread_link_is_flagged(till: LedgerFixture) -> None:
         assert await shop.earned() == 3_000
 
 
-async def test_with_one_buyer_per_member_a_second_email_waits(till: LedgerFixture) -> None:
-    async with shop_of(till, "shopify", shop_settings(till, one_buyer_per_member=True)) as shop:
+async def test_with_one_buyer_per_member_a_second_email_waits(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "shopify", shop_settings(ledger, one_buyer_per_member=True)) as shop:
         assert await shop.paid(shop.order(1, 10_000, email="me@example.com")) == "counted"
         assert await shop.paid(shop.order(2, 10_000, email="ME@example.com")) == "counted"
         assert await shop.paid(shop.order(3, 10_000, email="stranger@example.com")) == "waiting"
@@ -288,17 +288,17 @@ async def test_with_one_buyer_per_member_a_second_email_waits(till: LedgerFixtur
         assert await shop.earned() == 3_000
 
 
-async def test_trial_says_what_a_delivery_would_do_and_does_nothing(till: LedgerFixture) -> None:
-    async with shop_of(till, "stripe") as shop:
+async def test_trial_says_what_a_delivery_would_do_and_does_nothing(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "stripe") as shop:
         await shop.paid(shop.order(1, 10_000, is_test=True))
-        before = till.money(), till.rows("SELECT * FROM cashback_audit_log ORDER BY id")
+        before = ledger.money(), ledger.rows("SELECT * FROM cashback_audit_log ORDER BY id")
         delivery, [result] = await shop.site.service.try_delivery("stripe")
         assert (delivery.outcome, result.outcome, result.earned_cents) == ("excluded", "counted", 1_000)
-        assert (till.money(), till.rows("SELECT * FROM cashback_audit_log ORDER BY id")) == before
+        assert (ledger.money(), ledger.rows("SELECT * FROM cashback_audit_log ORDER BY id")) == before
 
 
-async def test_each_delivery_that_counts_is_one_entry_of_the_audit_log(till: LedgerFixture) -> None:
-    async with shop_of(till, "stripe") as shop:
+async def test_each_delivery_that_counts_is_one_entry_of_the_audit_log(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "stripe") as shop:
         order = shop.order(1, 10_000)
         before = len(shop.site.audit())
         await shop.paid(order)
@@ -322,22 +322,22 @@ def requests_of(shop: ShopFixture) -> list[Request]:
 @pytest.mark.parametrize("shop_kind", KINDS)
 @pytest.mark.parametrize("seed", first_of(range(3)))
 async def test_deliveries_in_any_order_and_repeated_come_to_the_same_cents(
-    till: LedgerFixture, shop_kind: str, seed: int
+    ledger: LedgerFixture, shop_kind: str, seed: int
 ) -> None:
     """By hand: $100.00 less $40.00 earn $6.00; the second order is lost to a dispute if the shop reports disputes."""
     chance = random.Random(seed)
-    async with shop_of(till, shop_kind) as shop:
+    async with shop_of(ledger, shop_kind) as shop:
         requests = requests_of(shop) * 2
         chance.shuffle(requests)
         for request in requests:
             await shop.outcome(request)
         kept = 1_000 if shop_kind in WITHOUT_PARTS else 600
         assert await shop.earned() == kept + (kept if shop_kind in WITHOUT_DISPUTES else 0)
-        assert (await till.verify()).balanced
+        assert (await ledger.verify()).balanced
 
 
-async def test_page_lists_deliveries_and_spread_links(till: LedgerFixture) -> None:
-    async with shop_of(till, "shopify") as shop, shop.site.signed_in() as browser:
+async def test_page_lists_deliveries_and_spread_links(ledger: LedgerFixture) -> None:
+    async with shop_of(ledger, "shopify") as shop, shop.site.signed_in() as browser:
         assert "Nothing was delivered yet;" in (await browser.get("/deliveries"))[1]
         await shop.paid(shop.order(1, 10_000, email="one@example.com"))
         await shop.paid(shop.order(2, 10_000, email="two@example.com"))
@@ -370,62 +370,62 @@ def story_of(shop: ShopFixture) -> list[Request]:
 @pytest.mark.parametrize("shop_kind", KINDS)
 @pytest.mark.parametrize("seconds", first_of([301, 1, 299, 40 * 86_400]))
 async def test_replayed_deliveries_change_nothing(
-    till: LedgerFixture, clock: Clock, shop_kind: str, seconds: int
+    ledger: LedgerFixture, clock: Clock, shop_kind: str, seconds: int
 ) -> None:
     """Byte for byte, at once or after what was read of them is erased: a replay is stale, or an event of before."""
-    async with shop_of(till, shop_kind) as shop:
+    async with shop_of(ledger, shop_kind) as shop:
         requests = story_of(shop)
         for request in requests:
             await shop.outcome(request)
-        before = till.money(), till.rows("SELECT * FROM cashback_audit_log ORDER BY id")
+        before = ledger.money(), ledger.rows("SELECT * FROM cashback_audit_log ORDER BY id")
         clock.advance(seconds)
         for request in reversed(requests):
             status, said = await shop.send(request)
             assert status == 401 or said["outcome"] in {"repeated", "ignored"}, said
-        assert (till.money(), till.rows("SELECT * FROM cashback_audit_log ORDER BY id")) == before
+        assert (ledger.money(), ledger.rows("SELECT * FROM cashback_audit_log ORDER BY id")) == before
 
 
 @pytest.mark.parametrize("shop_kind", ["shopify", "woocommerce"])
 async def test_replay_with_another_id_in_an_unsigned_header_changes_nothing(
-    till: LedgerFixture, shop_kind: str
+    ledger: LedgerFixture, shop_kind: str
 ) -> None:
-    async with shop_of(till, shop_kind) as shop:
+    async with shop_of(ledger, shop_kind) as shop:
         requests = story_of(shop)
         for request in requests:
             await shop.outcome(request)
-        before = till.money()
+        before = ledger.money()
         for request in requests:
             headers = {
                 name: "another" if name.endswith(("-Id", "-ID", "-Topic")) else value
                 for name, value in request.headers.items()
             }
             assert await shop.outcome(Request(body=request.body, headers=headers)) == "repeated"
-        assert till.money() == before
+        assert ledger.money() == before
 
 
 @pytest.mark.parametrize("shop_kind", KINDS)
 async def test_delivery_of_another_shop_with_the_same_numbers_changes_nothing_of_it(
-    till: LedgerFixture, shop_kind: str
+    ledger: LedgerFixture, shop_kind: str
 ) -> None:
     """Order 1 of one shop is not order 1 of another: a refund there takes nothing here."""
     other = "api" if shop_kind != "api" else "shopify"
-    async with shop_of(till, shop_kind) as shop:
+    async with shop_of(ledger, shop_kind) as shop:
         assert await shop.paid(shop.order(1, 10_000)) == "counted"
         elsewhere = ShopFixture(shop.site, shop.session, other)
         assert await elsewhere.refunded(elsewhere.order(1, 10_000), 1, 10_000, 10_000) == "kept"
         assert await shop.earned() == 1_000
 
 
-async def test_another_members_id_in_a_checkout_earns_for_that_members_referrer_alone(till: LedgerFixture) -> None:
+async def test_another_members_id_in_a_checkout_earns_for_that_members_referrer_alone(ledger: LedgerFixture) -> None:
     """What a stranger gains who writes a member's id into the own checkout: nothing; it is listed with the e-mail."""
-    await till.database.create_referral(OTHER, MEMBER + 1)
-    async with shop_of(till, "shopify") as shop:
+    await ledger.database.create_referral(OTHER, MEMBER + 1)
+    async with shop_of(ledger, "shopify") as shop:
         await shop.paid(shop.order(1, 10_000, email="member@example.com"))
         assert await shop.paid(shop.order(2, 10_000, email="stranger@example.com")) == "counted"
         assert await shop.earned() == 2_000
-        assert await till.pending(OTHER) == 0
+        assert await ledger.pending(OTHER) == 0
         assert [spread.member_id for spread in await shop.site.service.spread_links()] == [MEMBER]
         # The stranger cannot have it twice: as a claim it is not waiting, and the order is known with its buyer.
         assert not await shop.site.service.claim_order(MEMBER + 1, "2")
         assert await shop.paid(shop.order(2, 10_000, MEMBER + 1, email="stranger@example.com")) == "conflicting"
-        assert await till.pending(OTHER) == 0
+        assert await ledger.pending(OTHER) == 0

@@ -14,36 +14,36 @@ from tests.conftest import LedgerFixture, raw
 pytestmark = pytest.mark.anyio
 
 
-async def note(till: LedgerFixture, user_id: int, kind: Absence) -> bool:
+async def note(ledger: LedgerFixture, user_id: int, kind: Absence) -> bool:
     """Note an absence."""
-    return await till.database.write(absences.note, user_id, kind, till.clock())
+    return await ledger.database.write(absences.note, user_id, kind, ledger.clock())
 
 
-async def propose(till: LedgerFixture, *, hold_leavers: bool, target_user_id: int | None = None) -> BatchSummary:
+async def propose(ledger: LedgerFixture, *, hold_leavers: bool, target_user_id: int | None = None) -> BatchSummary:
     """Plan a batch under one of the policies."""
-    return await till.database.write(
+    return await ledger.database.write(
         proposals.propose,
         actor="cli",
-        now=till.clock(),
-        expires_at=till.clock() + timedelta(seconds=120),
+        now=ledger.clock(),
+        expires_at=ledger.clock() + timedelta(seconds=120),
         target_user_id=target_user_id,
         hold_leavers=hold_leavers,
     )
 
 
-async def left_out(till: LedgerFixture, number: int) -> list[tuple[int, int, str]]:
+async def left_out(ledger: LedgerFixture, number: int) -> list[tuple[int, int, str]]:
     """List the exclusions: referrer, cents, reason."""
-    rows = await till.database.read(exclusions.of_batch, number, limit=100)
+    rows = await ledger.database.read(exclusions.of_batch, number, limit=100)
     return [(row.referrer_id, row.pending_cents, row.reason) for row in rows]
 
 
 @pytest.fixture
-async def community(till: LedgerFixture) -> LedgerFixture:
+async def community(ledger: LedgerFixture) -> LedgerFixture:
     """Create members: 1 is present, 2 has left, 3's account is deleted; each is owed something."""
-    await till.earn_all([(1, 10), (2, 20), (2, 5), (3, 30)])
-    await note(till, 2, Absence.LEFT)
-    await note(till, 3, Absence.GONE)
-    return till
+    await ledger.earn_all([(1, 10), (2, 20), (2, 5), (3, 30)])
+    await note(ledger, 2, Absence.LEFT)
+    await note(ledger, 3, Absence.GONE)
+    return ledger
 
 
 async def test_member_who_left_is_paid_and_deleted_account_is_not(community: LedgerFixture) -> None:
@@ -80,29 +80,29 @@ async def test_payout_for_one_lists_no_other_exclusions(community: LedgerFixture
     assert await left_out(community, summary.batch_number) == []
 
 
-async def test_all_excluded_proposes_nothing(till: LedgerFixture) -> None:
-    await till.earn(3, 30)
-    await note(till, 3, Absence.GONE)
+async def test_all_excluded_proposes_nothing(ledger: LedgerFixture) -> None:
+    await ledger.earn(3, 30)
+    await note(ledger, 3, Absence.GONE)
     with pytest.raises(NothingPendingError, match="but that of members who are left out"):
-        await till.propose()
+        await ledger.propose()
 
 
-async def test_deleted_account_overrides_left_and_is_recorded_once(till: LedgerFixture) -> None:
-    assert await note(till, 2, Absence.LEFT)
-    assert not await note(till, 2, Absence.LEFT)
-    assert await note(till, 2, Absence.GONE)
-    assert not await note(till, 2, Absence.LEFT)
-    assert await till.database.read(absences.absence_of, 2) is Absence.GONE
-    assert await till.database.read(absences.absence_of, 1) is None
+async def test_deleted_account_overrides_left_and_is_recorded_once(ledger: LedgerFixture) -> None:
+    assert await note(ledger, 2, Absence.LEFT)
+    assert not await note(ledger, 2, Absence.LEFT)
+    assert await note(ledger, 2, Absence.GONE)
+    assert not await note(ledger, 2, Absence.LEFT)
+    assert await ledger.database.read(absences.absence_of, 2) is Absence.GONE
+    assert await ledger.database.read(absences.absence_of, 1) is None
 
 
-async def test_gone_member_without_pending_cashback_is_not_excluded(till: LedgerFixture) -> None:
-    await till.earn_all([(1, 10), (2, 20), (3, 30)])
-    await till.database.blacklist_referral_user(2)
-    await till.pay(target_user_id=3)
-    await note(till, 2, Absence.GONE)
-    await note(till, 3, Absence.GONE)
-    assert await left_out(till, (await till.propose()).batch_number) == []
+async def test_gone_member_without_pending_cashback_is_not_excluded(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 10), (2, 20), (3, 30)])
+    await ledger.database.blacklist_referral_user(2)
+    await ledger.pay(target_user_id=3)
+    await note(ledger, 2, Absence.GONE)
+    await note(ledger, 3, Absence.GONE)
+    assert await left_out(ledger, (await ledger.propose()).batch_number) == []
 
 
 async def test_exclusions_are_append_only(community: LedgerFixture) -> None:

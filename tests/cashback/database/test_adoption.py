@@ -30,9 +30,9 @@ def old_file(tmp_path: Path) -> Path:
 async def adopted(old_file: Path, clock: Clock) -> AsyncIterator[LedgerFixture]:
     """Adopt it."""
     async with Database(old_file, clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        yield till
-        assert (await till.verify()).breaches == ()
+        ledger = LedgerFixture(database, clock)
+        yield ledger
+        assert (await ledger.verify()).breaches == ()
 
 
 async def test_adoption_changes_no_row(old_file: Path, clock: Clock) -> None:
@@ -85,11 +85,11 @@ async def test_change_by_other_bot_is_a_remark(adopted: LedgerFixture) -> None:
 
 async def test_earnings_lowered_after_payout_are_a_breach(old_file: Path) -> None:
     async with Database(old_file, clock=Clock()) as database:
-        till = LedgerFixture(database, Clock())
-        await till.pay()
+        ledger = LedgerFixture(database, Clock())
+        await ledger.pay()
         with raw(old_file) as connection:
             connection.execute("UPDATE referrals SET cashback_paid_cents = 0 WHERE referrer_user_id = 20")
-        assert not (await till.verify()).balanced
+        assert not (await ledger.verify()).balanced
 
 
 @pytest.mark.parametrize("paid_first", [False, True])
@@ -126,11 +126,11 @@ async def test_null_amount_in_adopted_row_loses_no_cent(old_file: Path, clock: C
         connection.execute("INSERT INTO referrals VALUES (20, 60, 61, NULL, NULL, NULL, NULL, NULL)")
     async with Database(old_file, clock=clock) as database:
         assert await database.log_referral_purchase(61, 1, 20_000) == 100
-        till = LedgerFixture(database, clock)
-        assert await till.pending(60) == 100
-        await till.pay()
-        assert till.balance(60) == 100
-        assert (await till.verify()).balanced
+        ledger = LedgerFixture(database, clock)
+        assert await ledger.pending(60) == 100
+        await ledger.pay()
+        assert ledger.balance(60) == 100
+        assert (await ledger.verify()).balanced
 
 
 async def test_referrer_without_wallet_gets_one(old_file: Path, clock: Clock) -> None:
@@ -140,11 +140,11 @@ async def test_referrer_without_wallet_gets_one(old_file: Path, clock: Clock) ->
             "INSERT INTO referrals (referrer_user_id, referred_user_id, cashback_earned_cents) VALUES (70, 71, 30)"
         )
     async with Database(old_file, clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        report = await till.pay()
+        ledger = LedgerFixture(database, clock)
+        report = await ledger.pay()
         assert (report.users_paid, report.total_cents) == (3, 370)
-        assert till.balance(70) == 30
-        assert (await till.verify()).balanced
+        assert ledger.balance(70) == 30
+        assert (await ledger.verify()).balanced
 
 
 async def test_earlier_overpayment_is_a_remark(old_file: Path, clock: Clock) -> None:
@@ -172,11 +172,11 @@ async def test_file_with_some_tables_gets_the_missing_ones(tmp_path: Path, clock
         connection.executescript(apex_core.SHARED_TABLES.split("CREATE TABLE referrals", maxsplit=1)[0])
         connection.execute("INSERT INTO users (discord_id, wallet_balance_cents) VALUES (1, 500)")
     async with Database(path, clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        await till.earn(1, 20)
-        await till.pay()
-        assert till.balance(1) == 520
-        assert (await till.verify()).balanced
+        ledger = LedgerFixture(database, clock)
+        await ledger.earn(1, 20)
+        await ledger.pay()
+        assert ledger.balance(1) == 520
+        assert (await ledger.verify()).balanced
 
 
 async def test_concurrent_writes_of_other_bot_are_paid_by_the_next_batch(
@@ -223,15 +223,15 @@ async def test_full_file_of_other_bot_is_adopted_paid_and_verified(
     """Its tables are there before, or an update of that bot makes them later."""
     path = apex_core.create(tmp_path / "apex_core.db", others=others_first)
     async with Database(path, clock=clock) as database:
-        till = LedgerFixture(database, clock)
+        ledger = LedgerFixture(database, clock)
         if not others_first:
             apex_core.add_others(path)
         before = apex_core.old_rows(path)
-        assert (await till.pay()).total_cents == 340
+        assert (await ledger.pay()).total_cents == 340
         apex_core.work_on_others(path)
         apex_core.work_on(path)
-        assert (await till.pay()).total_cents == 100
-        assert (await till.verify()).breaches == ()
+        assert (await ledger.pay()).total_cents == 100
+        assert (await ledger.verify()).breaches == ()
     after = apex_core.old_rows(path)
     assert {table: after[table] for table in apex_core.OTHERS} == {table: before[table] for table in apex_core.OTHERS}
 

@@ -147,79 +147,79 @@ async def _arrive_with_refunds(path: Path, steps: Sequence[str], facts: tuple[An
         }
 
 
-async def test_referral_of_another_bot_counts_purchases_at_the_next_proposal(till: LedgerFixture) -> None:
+async def test_referral_of_another_bot_counts_purchases_at_the_next_proposal(ledger: LedgerFixture) -> None:
     late = Purchase("late", 10, 100_000, FRIDAY - DAY)
     early = Purchase("early", 10, 100_000, FRIDAY - 3 * DAY)
-    answers = await till.database.write(record_purchases, [late, early], RATE_PPM, FRIDAY)
+    answers = await ledger.database.write(record_purchases, [late, early], RATE_PPM, FRIDAY)
     assert {answer.outcome for answer in answers} == {PurchaseOutcome.NOBODY_EARNS}
-    await till.database.ensure_user(1)
-    await till.database.ensure_user(10)
+    await ledger.database.ensure_user(1)
+    await ledger.database.ensure_user(10)
     moment = (FRIDAY - 2 * DAY).strftime("%Y-%m-%d %H:%M:%S")
-    with raw(till.location) as connection:
+    with raw(ledger.location) as connection:
         insert = "INSERT INTO referrals (referrer_user_id, referred_user_id, created_at) VALUES (1, 10, ?)"
         connection.execute(insert, (moment,))
-    summary = await till.database.write(proposals.propose, actor="test", now=FRIDAY, expires_at=None)
+    summary = await ledger.database.write(proposals.propose, actor="test", now=FRIDAY, expires_at=None)
     assert summary.total_cents == 570
-    assert (await till.verify()).breaches == ()
-    again = await till.database.write(proposals.propose, actor="test", now=FRIDAY, expires_at=None)
+    assert (await ledger.verify()).breaches == ()
+    again = await ledger.database.write(proposals.propose, actor="test", now=FRIDAY, expires_at=None)
     assert again.total_cents == 570
 
 
-async def test_refund_of_a_waiting_purchase_is_kept(till: LedgerFixture) -> None:
-    await till.database.write(record_purchases, [Purchase("A", 10, 100_000, FRIDAY - DAY)], RATE_PPM, FRIDAY)
-    await till.database.log_referral_refund("A", 40_000, "R1")
-    await till.database.write(create_referrals, [(1, 10)], FRIDAY, referred_at=[FRIDAY - 2 * DAY])
-    assert await till.pending(1) == 342
-    assert (await till.verify()).breaches == ()
+async def test_refund_of_a_waiting_purchase_is_kept(ledger: LedgerFixture) -> None:
+    await ledger.database.write(record_purchases, [Purchase("A", 10, 100_000, FRIDAY - DAY)], RATE_PPM, FRIDAY)
+    await ledger.database.log_referral_refund("A", 40_000, "R1")
+    await ledger.database.write(create_referrals, [(1, 10)], FRIDAY, referred_at=[FRIDAY - 2 * DAY])
+    assert await ledger.pending(1) == 342
+    assert (await ledger.verify()).breaches == ()
 
 
-async def test_purchases_of_an_unlinked_member_never_count(till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 10)
-    with raw(till.location) as connection:
+async def test_purchases_of_an_unlinked_member_never_count(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 10)
+    with raw(ledger.location) as connection:
         connection.execute("UPDATE referrals SET cashback_unlinked_at = created_at")
-    await till.database.write(record_purchases, [Purchase("A", 10, 100_000, FRIDAY)], RATE_PPM, FRIDAY)
-    with raw(till.location) as connection:
+    await ledger.database.write(record_purchases, [Purchase("A", 10, 100_000, FRIDAY)], RATE_PPM, FRIDAY)
+    with raw(ledger.location) as connection:
         connection.execute("UPDATE referrals SET cashback_unlinked_at = NULL")
-    assert await till.database.write(count_waiting) == 0
+    assert await ledger.database.write(count_waiting) == 0
 
 
-async def test_nothing_earns_before_the_program_starts(till: LedgerFixture) -> None:
+async def test_nothing_earns_before_the_program_starts(ledger: LedgerFixture) -> None:
     dates = EarningDates(program_starts_at=FRIDAY - DAY)
-    await till.database.write(create_referrals, [(1, 10)], FRIDAY, referred_at=[FRIDAY - 9 * DAY])
+    await ledger.database.write(create_referrals, [(1, 10)], FRIDAY, referred_at=[FRIDAY - 9 * DAY])
     orders = [Purchase("A", 10, 100_000, FRIDAY - 2 * DAY), Purchase("B", 10, 100_000, FRIDAY - DAY)]
-    answers = await till.database.write(record_purchases, orders, RATE_PPM, FRIDAY, dates=dates)
+    answers = await ledger.database.write(record_purchases, orders, RATE_PPM, FRIDAY, dates=dates)
     assert [answer.outcome for answer in answers] == [PurchaseOutcome.NOBODY_EARNS, PurchaseOutcome.EARNED]
-    assert await till.pending(1) == 570
-    assert (await till.verify()).breaches == ()
+    assert await ledger.pending(1) == 570
+    assert (await ledger.verify()).breaches == ()
 
 
-async def test_order_of_one_shop_is_not_that_of_another(till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 10)
+async def test_order_of_one_shop_is_not_that_of_another(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 10)
     other = Origin(source="b")
     for origin in (Origin(), other):
         for order_id in ("1001", "#1001", " 1001 "):
-            await till.database.write(
+            await ledger.database.write(
                 record_purchases, [Purchase(order_id, 10, 100_000)], RATE_PPM, FRIDAY, origin=origin
             )
-    assert await till.pending(1) == 2 * 570
-    await till.database.write(record_purchases, [Purchase("7", 10, 100_000)], RATE_PPM, FRIDAY)
+    assert await ledger.pending(1) == 2 * 570
+    await ledger.database.write(record_purchases, [Purchase("7", 10, 100_000)], RATE_PPM, FRIDAY)
     seven = refunds.Refund(order_id="7", refund_id="R")
     with pytest.raises(RefundRefusedError, match="Order 7 is not known"):
-        await till.database.write(refunds.record_refund, seven, actor="b", now=FRIDAY, origin=other)
+        await ledger.database.write(refunds.record_refund, seven, actor="b", now=FRIDAY, origin=other)
     both = refunds.Refund(order_id="#1001", refund_id="R")
     for origin in (Origin(), other):
-        recorded = await till.database.write(refunds.record_refund, both, actor="b", now=FRIDAY, origin=origin)
+        recorded = await ledger.database.write(refunds.record_refund, both, actor="b", now=FRIDAY, origin=origin)
         assert recorded.taken_cents == 570
-    assert await till.pending(1) == 570
-    assert (await till.verify()).breaches == ()
+    assert await ledger.pending(1) == 570
+    assert (await ledger.verify()).breaches == ()
 
 
-async def test_orders_of_earlier_versions_keep_their_mark(till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 10)
-    await till.database.log_referral_purchase(10, "1001", 100_000)
-    drop_guards(till.location)
-    with raw(till.location) as connection:
+async def test_orders_of_earlier_versions_keep_their_mark(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 10)
+    await ledger.database.log_referral_purchase(10, "1001", 100_000)
+    drop_guards(ledger.location)
+    with raw(ledger.location) as connection:
         connection.execute("UPDATE cashback_referral_purchases SET order_id = '#1001'")
-    again = await till.database.record_purchases([Purchase("1001", 10, 100_000), Purchase("#1001", 10, 5)])
+    again = await ledger.database.record_purchases([Purchase("1001", 10, 100_000), Purchase("#1001", 10, 5)])
     assert [answer.outcome for answer in again] == [PurchaseOutcome.REPEATED, PurchaseOutcome.CONFLICTING]
-    assert await till.database.log_referral_refund("1001") == 500
+    assert await ledger.database.log_referral_refund("1001") == 500

@@ -32,16 +32,16 @@ PAYEES = 60
 
 
 async def test_backup_of_running_batch_is_consistent_and_resumable(
-    till: LedgerFixture, open_database: OpenDatabase, tmp_path: Path, clock: Clock
+    ledger: LedgerFixture, open_database: OpenDatabase, tmp_path: Path, clock: Clock
 ) -> None:
     """The copy is taken after the third chunk, before the fourth commits: the writer holds its lock all the while."""
-    await till.earn_all((referrer, 100 + referrer) for referrer in range(1, PAYEES + 1))
-    number = await till.approved()
+    await ledger.earn_all((referrer, 100 + referrer) for referrer in range(1, PAYEES + 1))
+    number = await ledger.approved()
     commits: list[backup.Backup | None] = []
 
     def failpoint(moment: str) -> None:
         if moment == "before commit":
-            commits.append(backup.make(till.path, tmp_path / "copy.db") if len(commits) == 4 else None)
+            commits.append(backup.make(ledger.path, tmp_path / "copy.db") if len(commits) == 4 else None)
 
     async with open_database(failpoint=failpoint) as running:
         recorder = await run_batches(running, number, chunk_size=10)
@@ -63,37 +63,37 @@ async def test_backup_of_running_batch_is_consistent_and_resumable(
     ]
 
 
-async def test_backup_is_one_file_readable_by_owner_only(till: LedgerFixture, tmp_path: Path) -> None:
+async def test_backup_is_one_file_readable_by_owner_only(ledger: LedgerFixture, tmp_path: Path) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
-    backup.make(till.path, folder / "copy.db")
+    backup.make(ledger.path, folder / "copy.db")
     assert names_in(folder) == ["copy.db"]
     assert (folder / "copy.db").stat().st_mode & 0o777 == 0o600
 
 
-async def test_last_backup_is_in_the_audit_log(till: LedgerFixture, tmp_path: Path, clock: Clock) -> None:
-    assert await till.database.read(backup.last_made) is None
+async def test_last_backup_is_in_the_audit_log(ledger: LedgerFixture, tmp_path: Path, clock: Clock) -> None:
+    assert await ledger.database.read(backup.last_made) is None
     for name in ("one.db", "two.db"):
-        made = backup.make(till.path, tmp_path / name)
-        await till.database.write(backup.note, made, actor="cli", now=clock.advance(60))
-    last = await till.database.read(backup.last_made)
+        made = backup.make(ledger.path, tmp_path / name)
+        await ledger.database.write(backup.note, made, actor="cli", now=clock.advance(60))
+    last = await ledger.database.read(backup.last_made)
     assert last is not None
     assert last["at"] == clock()
     assert str(tmp_path / "two.db") in last["details"]
 
 
-async def test_existing_target_is_kept_unless_overwrite(till: LedgerFixture, tmp_path: Path) -> None:
+async def test_existing_target_is_kept_unless_overwrite(ledger: LedgerFixture, tmp_path: Path) -> None:
     target = tmp_path / "precious.db"
     target.write_text("precious")
     with pytest.raises(backup.BackupRefusedError, match="already exists"):
-        backup.make(till.path, target)
+        backup.make(ledger.path, target)
     assert target.read_text() == "precious"
-    backup.make(till.path, target, overwrite=True)
+    backup.make(ledger.path, target, overwrite=True)
     assert rows(target, "SELECT count(*) FROM users") == [(0,)]
 
 
 @pytest.mark.parametrize("what", ["device", "link to a device", "pipe", "folder", "link to a folder", "dead link"])
-async def test_backup_replaces_regular_files_only(till: LedgerFixture, tmp_path: Path, what: str) -> None:
+async def test_backup_replaces_regular_files_only(ledger: LedgerFixture, tmp_path: Path, what: str) -> None:
     """Run as root, a backup replaced /dev/null."""
     target = tmp_path / "target"
     if what == "pipe":
@@ -109,12 +109,12 @@ async def test_backup_replaces_regular_files_only(till: LedgerFixture, tmp_path:
         target.symlink_to(named[what])
     before = target.lstat()
     with pytest.raises(backup.BackupRefusedError, match="is not a regular file and was not changed"):
-        backup.make(till.path, target, overwrite=True)
+        backup.make(ledger.path, target, overwrite=True)
     assert (target.lstat().st_mode, target.lstat().st_ino) == (before.st_mode, before.st_ino)
 
 
 async def test_concurrent_backup_does_not_replace_the_first(
-    till: LedgerFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ledger: LedgerFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program writes a file of that name while the copy is being made."""
     target = tmp_path / "copy.db"
@@ -126,7 +126,7 @@ async def test_concurrent_backup_does_not_replace_the_first(
 
     monkeypatch.setattr(backup, "_reserve", late)
     with pytest.raises(backup.BackupRefusedError, match="already exists"):
-        backup.make(till.path, target)
+        backup.make(ledger.path, target)
     assert target.read_text() == "faster"
     assert [name for name in names_in(tmp_path) if "copy" in name] == ["copy.db"]
 
@@ -153,12 +153,12 @@ def _name_no_folder(path: Path) -> Path:
     ],
 )
 async def test_invalid_target_is_refused(
-    till: LedgerFixture, tmp_path: Path, target: Callable[[Path], Path], told: str
+    ledger: LedgerFixture, tmp_path: Path, target: Callable[[Path], Path], told: str
 ) -> None:
-    name = target(till.path)
+    name = target(ledger.path)
     before = names_in(tmp_path)
     with pytest.raises(backup.BackupRefusedError, match=told):
-        backup.make(till.path, name, overwrite=True)
+        backup.make(ledger.path, name, overwrite=True)
     assert names_in(tmp_path) == before
 
 
@@ -168,25 +168,25 @@ async def test_missing_ledger_is_not_created(tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-async def test_damaged_ledger_is_not_backed_up(till: LedgerFixture, tmp_path: Path) -> None:
+async def test_damaged_ledger_is_not_backed_up(ledger: LedgerFixture, tmp_path: Path) -> None:
     """An index that has lost a row reads like a sound file, until a constraint is needed."""
-    await till.earn(1, 5)
-    await till.pay()
-    lose_index_rows(till.path)
-    till.honest = False
+    await ledger.earn(1, 5)
+    await ledger.pay()
+    lose_index_rows(ledger.path)
+    ledger.honest = False
     with pytest.raises(DatabaseUnavailableError, match="is damaged"):
-        backup.make(till.path, tmp_path / "copy.db")
+        backup.make(ledger.path, tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
 
 
-async def test_unbalanced_ledger_is_copied_and_reported(till: LedgerFixture, tmp_path: Path) -> None:
-    await till.earn(1, 5)
-    await till.pay()
-    drop_guards(till.location)
-    with raw(till.location) as connection:
+async def test_unbalanced_ledger_is_copied_and_reported(ledger: LedgerFixture, tmp_path: Path) -> None:
+    await ledger.earn(1, 5)
+    await ledger.pay()
+    drop_guards(ledger.location)
+    with raw(ledger.location) as connection:
         connection.execute("UPDATE users SET wallet_balance_cents = 6 WHERE discord_id = 1")
-    till.honest = False
-    made = backup.make(till.path, tmp_path / "copy.db")
+    ledger.honest = False
+    made = backup.make(ledger.path, tmp_path / "copy.db")
     assert made.verdict is not None
     assert [breach for breach in made.verdict.breaches if "wallet of 1 holds 6 cents" in breach]
 

@@ -58,13 +58,13 @@ def owed(rows: list[Row]) -> dict[int, int]:
     return {referrer: cents for referrer, cents in earned.items() if cents}
 
 
-async def record(till: LedgerFixture, rows: list[Row]) -> None:
+async def record(ledger: LedgerFixture, rows: list[Row]) -> None:
     """Record the referrals, then the purchases; a purchase's order id is its line's number, from 1."""
     buyers = sorted({buyer for buyer, _, _ in rows if buyer // 10 >= 1})
     for some in chunks(buyers):
         pairs = [(buyer // 10, buyer) for buyer in some]
         moments = [EARLIEST] * len(pairs)
-        refusals = await till.database.write(referrals.create_referrals, pairs, FRIDAY, referred_at=moments)
+        refusals = await ledger.database.write(referrals.create_referrals, pairs, FRIDAY, referred_at=moments)
         assert not any(refusals)
     purchases = [
         Purchase(order_id=str(number), buyer_id=buyer, amount_cents=cents, purchased_at=moment)
@@ -72,7 +72,7 @@ async def record(till: LedgerFixture, rows: list[Row]) -> None:
     ]
     for start in range(0, len(purchases), ROWS_AT_ONCE):
         some_purchases = purchases[start : start + ROWS_AT_ONCE]
-        await till.database.write(record_purchases, some_purchases, RATE_PPM, FRIDAY)
+        await ledger.database.write(record_purchases, some_purchases, RATE_PPM, FRIDAY)
 
 
 def chunks(people: list[int]) -> Iterator[list[int]]:
@@ -81,46 +81,48 @@ def chunks(people: list[int]) -> Iterator[list[int]]:
         yield people[start : start + ROWS_AT_ONCE]
 
 
-async def check(till: LedgerFixture, rows: list[Row]) -> None:
+async def check(ledger: LedgerFixture, rows: list[Row]) -> None:
     """Pay everyone, and compare every payout, wallet and mark with the independently computed values."""
-    await record(till, rows)
+    await record(ledger, rows)
     expected = owed(rows)
-    report = await till.pay()
+    report = await ledger.pay()
     assert (report.users_paid, report.total_cents) == (len(expected), sum(expected.values()))
-    paid = {referrer: cents for referrer, status, cents, _ in till.payouts(report.batch_number) if status == "credited"}
+    paid = {
+        referrer: cents for referrer, status, cents, _ in ledger.payouts(report.batch_number) if status == "credited"
+    }
     assert paid == expected
-    wallets = till.rows("SELECT discord_id, wallet_balance_cents FROM users WHERE wallet_balance_cents <> 0")
+    wallets = ledger.rows("SELECT discord_id, wallet_balance_cents FROM users WHERE wallet_balance_cents <> 0")
     assert dict(wallets) == expected
-    assert till.rows("SELECT count(*), sum(amount_cents) FROM cashback_referral_purchases") == [
+    assert ledger.rows("SELECT count(*), sum(amount_cents) FROM cashback_referral_purchases") == [
         (len(rows), sum(cents for _, cents, _ in rows))
     ]
     with pytest.raises(NothingPendingError):
-        await till.propose()
-    verdict = await till.verify()
+        await ledger.propose()
+    verdict = await ledger.verify()
     assert (verdict.breaches, verdict.remarks) == ((), ())
     assert (verdict.payouts_checked, verdict.credited_cents) == (len(expected), sum(expected.values()))
-    await record_again(till, rows)
+    await record_again(ledger, rows)
 
 
-async def record_again(till: LedgerFixture, rows: list[Row]) -> None:
+async def record_again(ledger: LedgerFixture, rows: list[Row]) -> None:
     """Hand the first purchases in once more: they count once."""
     purchases = [
         Purchase(order_id=str(number), buyer_id=buyer, amount_cents=cents)
         for number, (buyer, cents, _) in enumerate(rows[:ROWS_AT_ONCE], start=1)
     ]
-    answers = await till.database.write(record_purchases, purchases, RATE_PPM, FRIDAY)
+    answers = await ledger.database.write(record_purchases, purchases, RATE_PPM, FRIDAY)
     assert {answer.outcome for answer in answers} == {PurchaseOutcome.REPEATED}
     with pytest.raises(NothingPendingError):
-        await till.propose()
+        await ledger.propose()
 
 
 @pytest.mark.skipif(not CDNOW.exists(), reason=f"the data set {CDNOW.name} is not beside the project")
 @pytest.mark.about_a_file("the made-up purchases run on both databases; these are ten times as many")
-async def test_cdnow_purchases_are_paid_to_the_cent(till: LedgerFixture) -> None:
+async def test_cdnow_purchases_are_paid_to_the_cent(ledger: LedgerFixture) -> None:
     rows = list(cdnow())
     assert len(rows) == 69_659
-    await check(till, rows)
+    await check(ledger, rows)
 
 
-async def test_generated_purchases_are_paid_to_the_cent(till: LedgerFixture) -> None:
-    await check(till, list(made_up()))
+async def test_generated_purchases_are_paid_to_the_cent(ledger: LedgerFixture) -> None:
+    await check(ledger, list(made_up()))

@@ -34,7 +34,7 @@ CHANGES: dict[str, Callable[[Database], Awaitable[object]]] = {
     "create_referral": lambda ledger: ledger.create_referral(REFERRER, NEWCOMER),
     "log_referral_purchase": lambda ledger: ledger.log_referral_purchase(BUYER, "o-1", 500),
     "record_purchases": lambda ledger: ledger.record_purchases([Purchase("o-1", BUYER, 500)]),
-    "log_referral_refund": lambda ledger: ledger.log_referral_refund("till-1", 5),
+    "log_referral_refund": lambda ledger: ledger.log_referral_refund("order-1", 5),
     "blacklist_referral_user": lambda ledger: ledger.blacklist_referral_user(REFERRER),
     "mark_cashback_paid": lambda ledger: ledger.mark_cashback_paid(REFERRER, 100),
     "share": lambda ledger: ledger.share("another bot"),
@@ -52,13 +52,13 @@ async def move(source: Database, target: Location, clock: Clock, *, stop_other_b
 
 
 @pytest.fixture
-async def moved(till: LedgerFixture, tmp_path: Path, clock: Clock) -> LedgerFixture:
+async def moved(ledger: LedgerFixture, tmp_path: Path, clock: Clock) -> LedgerFixture:
     """Pay a part, and move the ledger while this program has it open."""
-    await till.earn(REFERRER, 100)
-    await till.pay()
-    await till.earn(REFERRER, 200)
-    await move(till.database, tmp_path / NEW, clock)
-    return till
+    await ledger.earn(REFERRER, 100)
+    await ledger.pay()
+    await ledger.earn(REFERRER, 200)
+    await move(ledger.database, tmp_path / NEW, clock)
+    return ledger
 
 
 def test_every_changing_coroutine_has_a_case() -> None:
@@ -110,17 +110,19 @@ async def test_moved_ledger_is_not_moved_to_a_second_target(moved: LedgerFixture
 
 
 async def test_refusal_names_a_server_without_its_password(
-    till: LedgerFixture, postgresql: Server, clock: Clock
+    ledger: LedgerFixture, postgresql: Server, clock: Clock
 ) -> None:
     target = postgresql.create()
     spoken = target.update_query_dict({"password": "hunter2", "sslpassword": "hunter3"})
     async with Database(name_of(spoken, password=True), clock=clock) as new:
-        await moving.move(till.database, new, no_advance)
+        await moving.move(ledger.database, new, no_advance)
     with pytest.raises(LedgerMovedError) as refused:
-        await till.database.ensure_user(NEWCOMER)
+        await ledger.database.ensure_user(NEWCOMER)
     assert "hunter" not in str(refused.value)
     assert f"/{target.database}" in str(refused.value)
-    everything = str(rows(till.location, "SELECT sql FROM sqlite_master")) if isinstance(till.location, Path) else ""
+    everything = (
+        str(rows(ledger.location, "SELECT sql FROM sqlite_master")) if isinstance(ledger.location, Path) else ""
+    )
     assert "hunter" not in everything
     postgresql.drop(target)
 

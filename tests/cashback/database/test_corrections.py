@@ -24,36 +24,36 @@ WHY: dict[str, Any] = {"source": "main", "reason": "a ticket", "actor": "cli"}
 
 
 @pytest.fixture
-async def bought(till: LedgerFixture) -> LedgerFixture:
+async def bought(ledger: LedgerFixture) -> LedgerFixture:
     """Let 1 refer 2 and 5 refer 6; 2 buys A for $200."""
-    await till.database.create_referral(1, 2)
-    await till.database.create_referral(5, 6)
-    await till.database.log_referral_purchase(2, "A", 20_000)
-    return till
+    await ledger.database.create_referral(1, 2)
+    await ledger.database.create_referral(5, 6)
+    await ledger.database.log_referral_purchase(2, "A", 20_000)
+    return ledger
 
 
-async def reassign(till: LedgerFixture, member_id: int, order_id: str = "A") -> None:
-    await till.database.write(corrections.reassign, order_id, member_id, now=till.clock(), rate_ppm=5_000, **WHY)
+async def reassign(ledger: LedgerFixture, member_id: int, order_id: str = "A") -> None:
+    await ledger.database.write(corrections.reassign, order_id, member_id, now=ledger.clock(), rate_ppm=5_000, **WHY)
 
 
-async def amount(till: LedgerFixture, cents: int) -> None:
-    await till.database.write(corrections.correct_amount, "A", cents, now=till.clock(), **WHY)
+async def amount(ledger: LedgerFixture, cents: int) -> None:
+    await ledger.database.write(corrections.correct_amount, "A", cents, now=ledger.clock(), **WHY)
 
 
-async def refund(till: LedgerFixture, cents: int | None = None, *, is_in_all: bool = False) -> int:
+async def refund(ledger: LedgerFixture, cents: int | None = None, *, is_in_all: bool = False) -> int:
     refund_id = None if is_in_all else f"R{cents}"
     wanted = Refund(order_id="A", amount_cents=cents, refund_id=refund_id, is_in_all=is_in_all)
-    return (await till.database.write(receive_refund, wanted, actor="s", now=till.clock())).amount_cents
+    return (await ledger.database.write(receive_refund, wanted, actor="s", now=ledger.clock())).amount_cents
 
 
-async def pending(till: LedgerFixture) -> tuple[int, int]:
+async def pending(ledger: LedgerFixture) -> tuple[int, int]:
     """Return what is pending of both referrers, if the books balance."""
-    assert (await till.database.read(reconciliation.verify)).breaches == ()
-    return await till.pending(1), await till.pending(5)
+    assert (await ledger.database.read(reconciliation.verify)).breaches == ()
+    return await ledger.pending(1), await ledger.pending(5)
 
 
-async def shown(till: LedgerFixture) -> OrderFacts:
-    [facts] = await till.database.read(find_orders, "#A", till.clock())
+async def shown(ledger: LedgerFixture) -> OrderFacts:
+    [facts] = await ledger.database.read(find_orders, "#A", ledger.clock())
     return facts
 
 

@@ -124,8 +124,8 @@ async def test_same_event_twice_in_one_transaction_counts_once(open_database: Op
     assert (outcomes, commits, earned) == (["counted", "repeated", "counted"], 1, 200)
 
 
-async def test_bad_delivery_alone_is_refused_once(till: LedgerFixture) -> None:
-    group = GroupCommit(till.database, deliveries.record_all)
+async def test_bad_delivery_alone_is_refused_once(ledger: LedgerFixture) -> None:
+    group = GroupCommit(ledger.database, deliveries.record_all)
     with pytest.raises(RowRefusedError):
         await group.write(order(1, digest="not a digest"))
     assert (await group.write(order(2))).outcome == "counted"

@@ -67,14 +67,14 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]
 
 
 @pytest.fixture
-async def lived(till: LedgerFixture) -> LedgerFixture:
+async def lived(ledger: LedgerFixture) -> LedgerFixture:
     """Keep a ledger with something of most kinds in it."""
-    await till.earn_all((10 + n % 7, 100 + n) for n in range(40))
-    await till.pay()
-    await till.database.log_referral_refund("till-1", 50, "refund-1", "broke")
-    await till.database.blacklist_referral_user(12, reason="it's a — test: 100%")
-    await till.earn(11, 900)
-    return till
+    await ledger.earn_all((10 + n % 7, 100 + n) for n in range(40))
+    await ledger.pay()
+    await ledger.database.log_referral_refund("order-1", 50, "refund-1", "broke")
+    await ledger.database.blacklist_referral_user(12, reason="it's a — test: 100%")
+    await ledger.earn(11, 900)
+    return ledger
 
 
 async def move(source: Location, target: Location, clock: Clock) -> moving.Move:

@@ -36,20 +36,20 @@ def old(kind: str, tmp_path: Path, clock: Clock, request: pytest.FixtureRequest)
 
 
 @pytest.fixture
-async def lived(till: LedgerFixture) -> LedgerFixture:
+async def lived(ledger: LedgerFixture) -> LedgerFixture:
     """Create a present ledger with payouts, an unlinked referral, a blacklisted member and a proposal."""
-    buyers = await till.earn(10, 250, 90)
-    await till.earn(20, 300)
-    await till.pay()
-    await till.database.blacklist_referral_user(20)
-    await till.earn(10, 40)
-    with raw(till.location) as connection:
+    buyers = await ledger.earn(10, 250, 90)
+    await ledger.earn(20, 300)
+    await ledger.pay()
+    await ledger.database.blacklist_referral_user(20)
+    await ledger.earn(10, 40)
+    with raw(ledger.location) as connection:
         connection.execute(
             "UPDATE referrals SET cashback_unlinked_at = '2026-07-01 00:00:00.000000' WHERE referred_user_id = ?",
             [buyers[0]],
         )
-    await till.propose()
-    return till
+    await ledger.propose()
+    return ledger
 
 
 Columns = dict[str, list[str]]
@@ -118,16 +118,16 @@ async def test_first_schema_ledger_keeps_every_row(old: Location, lived: LedgerF
         assert (await there.verify()).breaches == ()
 
 
-async def test_migrated_ledger_equals_a_new_one(old: Location, till: LedgerFixture, clock: Clock) -> None:
+async def test_migrated_ledger_equals_a_new_one(old: Location, ledger: LedgerFixture, clock: Clock) -> None:
     async with Database(old, clock=clock):
         pass
-    assert declared(old) == declared(till.location)
+    assert declared(old) == declared(ledger.location)
 
 
-async def test_older_program_finds_unknown_revision(old: Location, till: LedgerFixture) -> None:
+async def test_older_program_finds_unknown_revision(old: Location, ledger: LedgerFixture) -> None:
     async with Database(old):
         pass
-    for location in (old, till.location):
+    for location in (old, ledger.location):
         assert rows(location, "SELECT version_num FROM alembic_version") == [(schema.MARK,)]
         assert rows(location, "SELECT version_num FROM cashback_alembic_version") == [(schema.NEWEST,)]
 
@@ -185,9 +185,9 @@ async def test_earlier_adopted_file_is_migrated_without_duplicate_index(tmp_path
         connection.executescript(apex_core.SHARED_TABLES + apex_core.ROWS)
     first_ledger.create(path, clock())
     async with Database(path, clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        assert (await till.pay()).total_cents == 340
-        assert (await till.verify()).breaches == ()
+        ledger = LedgerFixture(database, clock)
+        assert (await ledger.pay()).total_cents == 340
+        assert (await ledger.verify()).breaches == ()
     apex_core.add_others(path)
     apex_core.work_on_others(path)
     names = {name for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type = 'index'")}
@@ -196,10 +196,10 @@ async def test_earlier_adopted_file_is_migrated_without_duplicate_index(tmp_path
 
 
 @pytest.mark.about_a_file("names of files")
-async def test_all_our_objects_have_our_prefix(old: Location, till: LedgerFixture) -> None:
+async def test_all_our_objects_have_our_prefix(old: Location, ledger: LedgerFixture) -> None:
     async with Database(old):
         pass
-    for location in (old, till.location):
+    for location in (old, ledger.location):
         found = rows(location, "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
         plain = {name for (name,) in found if not name.startswith("cashback_")}
         assert plain == {*SHARED, "alembic_version"}

@@ -19,11 +19,11 @@ FAILS = (
 )
 
 
-async def pages(till: LedgerFixture, limit: int, status: PayoutStatus | None = None) -> list[list[dict[str, Any]]]:
+async def pages(ledger: LedgerFixture, limit: int, status: PayoutStatus | None = None) -> list[list[dict[str, Any]]]:
     """Read batch 1 from its first page to its last."""
     found, after = [], 0
     while True:
-        page = await till.database.read(
+        page = await ledger.database.read(
             payout_pages.payouts_page, 1, after_referrer_id=after, limit=limit, status=status
         )
         found.append(page.rows)
@@ -32,45 +32,45 @@ async def pages(till: LedgerFixture, limit: int, status: PayoutStatus | None = N
         after = page.next_after
 
 
-async def paid(till: LedgerFixture, count: int) -> list[tuple[int, int]]:
+async def paid(ledger: LedgerFixture, count: int) -> list[tuple[int, int]]:
     """Pay a batch with many equal amounts, of which every fifth fails; return the payees, largest first."""
     chance = random.Random(7)
     payees = [(person, chance.choice((100, 250, 900))) for person in range(1, count + 1)]
-    await till.earn_all(payees)
-    with raw(till.location) as file:
+    await ledger.earn_all(payees)
+    with raw(ledger.location) as file:
         file.execute(FAILS)
-    await till.pay()
+    await ledger.pay()
     return sorted(payees, key=lambda each: (-each[1], each[0]))
 
 
 @pytest.mark.parametrize("limit", [1, 7, 50])
-async def test_pages_list_each_payout_once_and_the_largest_first(till: LedgerFixture, limit: int) -> None:
-    expected = await paid(till, 50)
-    listed = [(row["referrer_id"], row["approved_cents"]) for page in await pages(till, limit) for row in page]
+async def test_pages_list_each_payout_once_and_the_largest_first(ledger: LedgerFixture, limit: int) -> None:
+    expected = await paid(ledger, 50)
+    listed = [(row["referrer_id"], row["approved_cents"]) for page in await pages(ledger, limit) for row in page]
     assert listed == expected
 
 
 @pytest.mark.parametrize("status", list(PayoutStatus))
 async def test_pages_of_one_state_list_it_alone(
-    till: LedgerFixture, monkeypatch: pytest.MonkeyPatch, status: PayoutStatus
+    ledger: LedgerFixture, monkeypatch: pytest.MonkeyPatch, status: PayoutStatus
 ) -> None:
     monkeypatch.setattr(payout_pages, "LOOKED_THROUGH", 8)
     monkeypatch.setattr(payout_pages, "SCANNED", 4)
-    expected = await paid(till, 40)
-    listed = [row["referrer_id"] for page in await pages(till, 6, status) for row in page]
+    expected = await paid(ledger, 40)
+    listed = [row["referrer_id"] for page in await pages(ledger, 6, status) for row in page]
     of_state = {PayoutStatus.FAILED: True, PayoutStatus.CREDITED: False}
     assert listed == [person for person, _ in expected if (person % 5 == 0) is of_state.get(status)]
 
 
-async def test_pages_lead_back_the_way_they_came(till: LedgerFixture) -> None:
-    await paid(till, 40)
-    forwards = await pages(till, 7)
+async def test_pages_lead_back_the_way_they_came(ledger: LedgerFixture) -> None:
+    await paid(ledger, 40)
+    forwards = await pages(ledger, 7)
     starts = [0, *(page[-1]["referrer_id"] for page in forwards[:-1])]
     for start, before in zip(starts[1:], starts, strict=False):
-        assert await till.database.read(payout_pages.page_before, 1, after_referrer_id=start, limit=7) == before
+        assert await ledger.database.read(payout_pages.page_before, 1, after_referrer_id=start, limit=7) == before
 
 
-async def test_page_after_a_stranger_is_the_first(till: LedgerFixture) -> None:
-    expected = await paid(till, 9)
-    page = await till.database.read(payout_pages.payouts_page, 1, after_referrer_id=10**18, limit=2)
+async def test_page_after_a_stranger_is_the_first(ledger: LedgerFixture) -> None:
+    expected = await paid(ledger, 9)
+    page = await ledger.database.read(payout_pages.payouts_page, 1, after_referrer_id=10**18, limit=2)
     assert [row["referrer_id"] for row in page.rows] == [person for person, _ in expected[:2]]

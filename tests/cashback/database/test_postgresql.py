@@ -123,9 +123,9 @@ async def test_tables_of_other_bot_on_a_server_are_adopted(postgresql: Server, c
     with raw(address) as server:
         server.executescript(OTHER_BOT)
     async with Database(address, clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        assert (await till.pay()).total_cents == 90
-        assert (await till.verify()).breaches == ()
+        ledger = LedgerFixture(database, clock)
+        assert (await ledger.pay()).total_cents == 90
+        assert (await ledger.verify()).breaches == ()
     indexes = {
         name for (name,) in rows(address, "SELECT indexname::text FROM pg_indexes WHERE tablename = 'referrals'")
     }
@@ -210,20 +210,20 @@ async def test_batch_losing_its_server_has_whole_chunks_and_completes(
 
     number = 0
     async with Database(address, clock=clock, failpoint=fail) as database:
-        till = LedgerFixture(database, clock)
-        await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 8))
-        number = await till.approved()
-        cut = await till.run(number, chunk_size=2)
+        ledger = LedgerFixture(database, clock)
+        await ledger.earn_all((referrer, 100 + referrer) for referrer in range(1, 8))
+        number = await ledger.approved()
+        cut = await ledger.run(number, chunk_size=2)
         assert chunks[1] == 1
         assert [told for told, _ in cut.interruptions] == [number]
-        assert (await till.verify()).breaches == ()
-        [(paid,)] = till.rows("SELECT count(*) FROM wallet_transactions")
+        assert (await ledger.verify()).breaches == ()
+        [(paid,)] = ledger.rows("SELECT count(*) FROM wallet_transactions")
         assert (paid % 2, paid < 7) == (0, True)
-        report = (await till.run(number, chunk_size=2)).reports[0]
+        report = (await ledger.run(number, chunk_size=2)).reports[0]
         assert (report.users_paid, report.total_cents) == (7, 728)
-        assert [till.balance(referrer) for referrer in range(1, 8)] == [100 + referrer for referrer in range(1, 8)]
-        assert till.rows("SELECT count(*), count(DISTINCT user_id) FROM cashback_notifications") == [(7, 7)]
-        assert (await till.verify()).breaches == ()
+        assert [ledger.balance(referrer) for referrer in range(1, 8)] == [100 + referrer for referrer in range(1, 8)]
+        assert ledger.rows("SELECT count(*), count(DISTINCT user_id) FROM cashback_notifications") == [(7, 7)]
+        assert (await ledger.verify()).breaches == ()
 
 
 async def test_address_with_the_short_name_is_accepted(address: URL) -> None:

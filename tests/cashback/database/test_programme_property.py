@@ -124,7 +124,7 @@ class Programme:
     """Does to a real file and to the model the same."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self.till = LedgerFixture(database, clock)
+        self.ledger = LedgerFixture(database, clock)
         self.clock = clock
         self.model = Model()
         self.wallets = {1: 0, 2: 0}
@@ -145,7 +145,7 @@ class Programme:
     async def buy(self, act: Buy) -> None:
         number, now = len(self.model.purchases), self.clock()
         bought = Purchase(order_id=str(number), buyer_id=act.buyer, amount_cents=act.cents)
-        await self.till.database.write(log_purchase, bought, act.rate_ppm, now, holding_days=act.holding_days)
+        await self.ledger.database.write(log_purchase, bought, act.rate_ppm, now, holding_days=act.holding_days)
         payable_at = now + timedelta(days=act.holding_days)
         self.model.purchases.append(Bought(act.buyer, act.cents, act.rate_ppm, payable_at))
 
@@ -158,7 +158,7 @@ class Programme:
         cents = left if act.cents is None else act.cents
         refund = Refund(order_id=str(number), amount_cents=act.cents, refund_id=f"{number}-{bought.refunded}-{cents}")
         try:
-            await self.till.database.write(record_refund, refund, actor="cli", now=self.clock())
+            await self.ledger.database.write(record_refund, refund, actor="cli", now=self.clock())
         except RefundRefusedError:
             assert not 0 < cents <= left
         else:
@@ -167,29 +167,29 @@ class Programme:
 
     async def pay(self, act: PayBatch) -> None:
         try:
-            number = await self.till.approved()
+            number = await self.ledger.approved()
         except NothingPendingError:
-            assert not await self.till.database.get_all_pending_referral_cashbacks()
+            assert not await self.ledger.database.get_all_pending_referral_cashbacks()
             return
         if act.between is not None:
             await self.act(act.between)
         before = {buyer: self.model.payable(buyer, self.clock()) for buyer in REFERRERS}
-        recorder = await self.till.run(number)
+        recorder = await self.ledger.run(number)
         assert not recorder.interruptions
-        for referrer, _, paid_cents, _ in self.till.payouts(number):
+        for referrer, _, paid_cents, _ in self.ledger.payouts(number):
             self.wallets[referrer] += paid_cents
             assert paid_cents <= sum(before[buyer] for buyer, its in REFERRERS.items() if its == referrer)
 
     async def pay_elsewhere(self, act: PaidElsewhere) -> None:
-        cents = await self.till.pending(act.referrer) // act.share
+        cents = await self.ledger.pending(act.referrer) // act.share
         try:
-            await self.till.database.mark_cashback_paid(act.referrer, cents)
+            await self.ledger.database.mark_cashback_paid(act.referrer, cents)
         except CashbackError:
             assert cents == 0
 
     async def check(self) -> None:
         """Compare every referral with the model, and the sums with the referrals."""
-        await self.till.database.read(self._compare, self.clock())
+        await self.ledger.database.read(self._compare, self.clock())
 
     def _compare(self, connection: Connection, now: datetime) -> None:
         held = owed = 0
@@ -221,7 +221,7 @@ async def _live(path: Path, wanted: Sequence[Act]) -> None:
         for act in wanted:
             await programme.act(act)
             await programme.check()
-        assert (await programme.till.verify()).breaches == ()
+        assert (await programme.ledger.verify()).breaches == ()
 
 
 @settings(max_examples=examples(30), deadline=None)

@@ -94,30 +94,30 @@ def test_fractions_of_a_cent_are_not_lost_or_created(new_ledger: Path, amounts: 
 
 
 @pytest.mark.anyio
-async def test_order_id_of_any_text_is_recognized(till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 2)
+async def test_order_id_of_any_text_is_recognized(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 2)
     orders = ["\U0001f600", 'a"b\\c', "[1, 2]", "é\t\n", "007", "7", "null", "1e3", "a" * 200]
     for order in orders:
-        assert await till.database.log_referral_purchase(2, order, 20_000) == 100
+        assert await ledger.database.log_referral_purchase(2, order, 20_000) == 100
     for order in orders:
-        assert await till.database.log_referral_purchase(2, order, 20_000) is None
-    assert await till.pending(1) == 900
+        assert await ledger.database.log_referral_purchase(2, order, 20_000) is None
+    assert await ledger.pending(1) == 900
 
 
 @pytest.mark.anyio
-async def test_hundreds_of_purchases_in_one_call_reach_their_referrals(till: LedgerFixture) -> None:
+async def test_hundreds_of_purchases_in_one_call_reach_their_referrals(ledger: LedgerFixture) -> None:
     """So many that some go to the database in hundreds, and the rest one by one. Every third is payable at once."""
     buyers = range(1_000, 1_250)
     rate_ppm, holding = 5_700, timedelta(days=14)
     referred_at = [FRIDAY - holding] * len(buyers)
-    await till.database.write(create_referrals, [(1, buyer) for buyer in buyers], FRIDAY, referred_at=referred_at)
+    await ledger.database.write(create_referrals, [(1, buyer) for buyer in buyers], FRIDAY, referred_at=referred_at)
     bought = [
         Purchase(f"order-{buyer}", buyer, buyer * 77, FRIDAY - holding if buyer % 3 == 0 else None) for buyer in buyers
     ]
     for _ in range(2):
         # The second time every order is known, and nothing is added.
-        await till.database.write(record_purchases, bought, rate_ppm, FRIDAY, holding_days=holding.days)
-    stored = till.rows(
+        await ledger.database.write(record_purchases, bought, rate_ppm, FRIDAY, holding_days=holding.days)
+    stored = ledger.rows(
         "SELECT referred_user_id, referred_total_spend_cents, cashback_earned_cents, cashback_carry_ppm,"
         " cashback_held_until FROM referrals ORDER BY referred_user_id"
     )

@@ -108,14 +108,14 @@ async def fill(path: Path, form: str, new_ledger: Path) -> None:
     else:
         apex_core.create(path)
     async with Database(path, clock=Clock()) as database:
-        till = LedgerFixture(database, Clock())
-        await till.earn_all((1000 + number % 500, 5) for number in range(2000))
-        await till.pay()
-        await till.earn_all((1000 + number, 7) for number in range(200))
+        ledger = LedgerFixture(database, Clock())
+        await ledger.earn_all((1000 + number % 500, 5) for number in range(2000))
+        await ledger.pay()
+        await ledger.earn_all((1000 + number, 7) for number in range(200))
         if form == "analyzed":
             with raw(path) as connection:
                 connection.execute("ANALYZE")
-        number = await till.approved()
+        number = await ledger.approved()
         await database.write(runs.start, number, now=FRIDAY)
 
 
@@ -193,7 +193,7 @@ async def test_what_a_member_is_told_is_searched(large: LedgerFixture) -> None:
         await read(explained, referrals.Lineage, [1010]),
         await read(explained, pending.held_and_owed, FRIDAY),
         await large.database.write(
-            explained, refunds.record_refund, Refund(order_id="till-1"), actor="cli", now=FRIDAY
+            explained, refunds.record_refund, Refund(order_id="order-1"), actor="cli", now=FRIDAY
         ),
     ):
         assert full_scans(plans) == [], plans
@@ -229,11 +229,11 @@ async def test_open_batches_are_read_from_their_index(large: LedgerFixture) -> N
 @pytest.mark.about_a_file(
     "SQLite says how it goes about a statement before there are rows; a server's plan depends on them"
 )
-async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(till: LedgerFixture) -> None:
+async def test_the_first_batch_with_limits_looks_for_nobody_who_waited(ledger: LedgerFixture) -> None:
     """Compared with NULL when no batch came before, every row would be scanned for every referrer."""
-    await till.earn_all((referrer, 100) for referrer in range(1, 9))
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 9))
     terms = BatchLimits(max_users=10, max_total_cents=1000)
-    plans = await till.database.write(
+    plans = await ledger.database.write(
         explained, proposals.propose, actor="cli", now=FRIDAY, expires_at=None, terms=terms
     )
     steps = [step for text, plan in plans.items() if "before" in text for step in plan]

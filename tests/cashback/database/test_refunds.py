@@ -16,25 +16,25 @@ from tests.conftest import FRIDAY, Clock, LedgerFixture, OpenDatabase, raw
 pytestmark = pytest.mark.anyio
 
 
-async def refund(till: LedgerFixture, order_id: str, amount_cents: int | None = None, **facts: Any) -> RecordedRefund:  # noqa: ANN401 -- any of a refund's
+async def refund(ledger: LedgerFixture, order_id: str, amount_cents: int | None = None, **facts: Any) -> RecordedRefund:  # noqa: ANN401 -- any of a refund's
     """Hand a refund in, as an admin would."""
     wanted = Refund(order_id=order_id, amount_cents=amount_cents, **facts)
-    return await till.database.write(record_refund, wanted, actor="cli", now=till.clock())
+    return await ledger.database.write(record_refund, wanted, actor="cli", now=ledger.clock())
 
 
-async def beside(till: LedgerFixture, referrer_id: int | None = None) -> tuple[int, int]:
+async def beside(ledger: LedgerFixture, referrer_id: int | None = None) -> tuple[int, int]:
     """Return what is held and what is owed."""
-    sums = await till.database.read(held_and_owed, till.clock(), referrer_id=referrer_id)
+    sums = await ledger.database.read(held_and_owed, ledger.clock(), referrer_id=referrer_id)
     return sums["held_cents"], sums["owed_cents"]
 
 
 @pytest.fixture
-async def bought(till: LedgerFixture) -> LedgerFixture:
+async def bought(ledger: LedgerFixture) -> LedgerFixture:
     """Record two purchases of member 2, referred by 1: 100 and 50 cents of cashback."""
-    await till.database.create_referral(1, 2)
-    await till.database.log_referral_purchase(2, "A", 20_000)
-    await till.database.log_referral_purchase(2, "B", 10_000)
-    return till
+    await ledger.database.create_referral(1, 2)
+    await ledger.database.log_referral_purchase(2, "A", 20_000)
+    await ledger.database.log_referral_purchase(2, "B", 10_000)
+    return ledger
 
 
 async def test_refund_before_payout_lowers_pending(bought: LedgerFixture) -> None:
@@ -108,36 +108,36 @@ async def test_empty_refund_id_is_refused(bought: LedgerFixture) -> None:
         await refund(bought, "A", refund_id="")
 
 
-async def test_refund_of_order_without_earnings_takes_nothing(till: LedgerFixture) -> None:
-    await till.database.log_referral_purchase(9, "nobody", 20_000)
-    assert (await refund(till, "nobody")).outcome is RefundOutcome.NOBODY_EARNED
-    await till.database.create_referral(1, 2)
-    await till.database.blacklist_referral_user(1)
-    await till.database.log_referral_purchase(2, "barred", 20_000)
-    recorded = await refund(till, "barred")
+async def test_refund_of_order_without_earnings_takes_nothing(ledger: LedgerFixture) -> None:
+    await ledger.database.log_referral_purchase(9, "nobody", 20_000)
+    assert (await refund(ledger, "nobody")).outcome is RefundOutcome.NOBODY_EARNED
+    await ledger.database.create_referral(1, 2)
+    await ledger.database.blacklist_referral_user(1)
+    await ledger.database.log_referral_purchase(2, "barred", 20_000)
+    recorded = await refund(ledger, "barred")
     assert (recorded.outcome, recorded.taken_cents) == (RefundOutcome.NOBODY_EARNED, 0)
-    assert (await till.database.get_referral_stats(1))["total_spend_cents"] == 0
+    assert (await ledger.database.get_referral_stats(1))["total_spend_cents"] == 0
 
 
-async def test_refund_uses_the_rate_of_the_purchase(till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 2)
-    await till.database.log_referral_purchase(2, "A", 20_000, cashback_percent=10)
-    await till.database.log_referral_purchase(2, "B", 20_000, cashback_percent=0.5)
-    assert (await refund(till, "A")).taken_cents == 2_000
-    assert await till.pending(1) == 100
+async def test_refund_uses_the_rate_of_the_purchase(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 2)
+    await ledger.database.log_referral_purchase(2, "A", 20_000, cashback_percent=10)
+    await ledger.database.log_referral_purchase(2, "B", 20_000, cashback_percent=0.5)
+    assert (await refund(ledger, "A")).taken_cents == 2_000
+    assert await ledger.pending(1) == 100
 
 
-async def test_refund_is_exact_below_a_cent(till: LedgerFixture) -> None:
+async def test_refund_is_exact_below_a_cent(ledger: LedgerFixture) -> None:
     """Ten purchases of $1.99 earn 9.95 cents; without three of them it is 6.965."""
-    await till.database.create_referral(1, 2)
+    await ledger.database.create_referral(1, 2)
     for number in range(10):
-        await till.database.log_referral_purchase(2, number, 199)
+        await ledger.database.log_referral_purchase(2, number, 199)
     for number in range(3):
-        await refund(till, str(number))
-    assert till.rows("SELECT cashback_earned_cents, cashback_carry_ppm FROM referrals") == [(6, 965_000)]
+        await refund(ledger, str(number))
+    assert ledger.rows("SELECT cashback_earned_cents, cashback_carry_ppm FROM referrals") == [(6, 965_000)]
     for number in range(3, 10):
-        await refund(till, str(number))
-    assert till.rows("SELECT cashback_earned_cents, cashback_carry_ppm FROM referrals") == [(0, 0)]
+        await refund(ledger, str(number))
+    assert ledger.rows("SELECT cashback_earned_cents, cashback_carry_ppm FROM referrals") == [(0, 0)]
 
 
 async def test_refund_after_payout_is_set_off_against_later_earnings(bought: LedgerFixture) -> None:
@@ -204,69 +204,69 @@ async def test_purchases_and_refunds_are_append_only(bought: LedgerFixture, tamp
 
 async def test_held_cashback_is_payable_after_the_holding_period(open_database: OpenDatabase, clock: Clock) -> None:
     async with Database(open_database().location, clock=clock, holding_days=14) as database:
-        till = LedgerFixture(database, clock)
+        ledger = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 20_000)
         clock.advance(timedelta(days=4).total_seconds())
         await database.log_referral_purchase(2, "B", 10_000)
-        assert (await till.pending(1), await beside(till, 1)) == (0, (150, 0))
+        assert (await ledger.pending(1), await beside(ledger, 1)) == (0, (150, 0))
         with pytest.raises(NothingPendingError):
-            await till.propose()
+            await ledger.propose()
         clock.moment = FRIDAY + timedelta(days=14, microseconds=-1)
-        assert await till.pending(1) == 0
+        assert await ledger.pending(1) == 0
         clock.moment = FRIDAY + timedelta(days=14)
-        assert (await till.pending(1), await beside(till)) == (100, (50, 0))
-        assert (await till.pay()).total_cents == 100
+        assert (await ledger.pending(1), await beside(ledger)) == (100, (50, 0))
+        assert (await ledger.pay()).total_cents == 100
         clock.moment = FRIDAY + timedelta(days=18)
-        assert (await till.pending(1), await beside(till)) == (50, (0, 0))
-        assert (await till.pay()).total_cents == 50
-        assert (await till.verify()).breaches == ()
+        assert (await ledger.pending(1), await beside(ledger)) == (50, (0, 0))
+        assert (await ledger.pay()).total_cents == 50
+        assert (await ledger.verify()).breaches == ()
 
 
 async def test_refund_of_held_purchase_takes_nothing(open_database: OpenDatabase, clock: Clock) -> None:
     async with Database(open_database().location, clock=clock, holding_days=14) as database:
-        till = LedgerFixture(database, clock)
+        ledger = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 20_000)
         await database.log_referral_purchase(2, "B", 10_000)
-        recorded = await refund(till, "A")
+        recorded = await refund(ledger, "A")
         assert (recorded.taken_cents, recorded.owed_cents) == (100, 0)
-        assert await beside(till, 1) == (50, 0)
+        assert await beside(ledger, 1) == (50, 0)
         clock.advance(timedelta(days=14).total_seconds())
-        assert (await till.pay()).total_cents == 50
+        assert (await ledger.pay()).total_cents == 50
 
 
 async def test_held_carry_is_not_paid_early(open_database: OpenDatabase, clock: Clock) -> None:
     """0.9 cents are payable and 0.9 held: together a cent, which is not payable yet."""
     async with Database(open_database().location, clock=clock, holding_days=1) as database:
-        till = LedgerFixture(database, clock)
+        ledger = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 180)
         clock.advance(timedelta(days=1).total_seconds())
         await database.log_referral_purchase(2, "B", 180)
-        assert (await till.pending(1), await beside(till)) == (0, (1, 0))
+        assert (await ledger.pending(1), await beside(ledger)) == (0, (1, 0))
         clock.advance(timedelta(days=1).total_seconds())
-        assert (await till.pending(1), await beside(till)) == (1, (0, 0))
+        assert (await ledger.pending(1), await beside(ledger)) == (1, (0, 0))
 
 
 async def test_free_purchase_holds_nothing(open_database: OpenDatabase, clock: Clock) -> None:
     """A world of the simulation found it: verify took the purchase as held, and the referral did not know of it."""
     async with Database(open_database().location, clock=clock, holding_days=1) as database:
-        till = LedgerFixture(database, clock)
+        ledger = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         await database.log_referral_purchase(2, "A", 0)
-        assert await beside(till, 1) == (0, 0)
-        assert (await till.verify()).breaches == ()
+        assert await beside(ledger, 1) == (0, 0)
+        assert (await ledger.verify()).breaches == ()
 
 
 async def test_largest_held_purchases_are_exact(open_database: OpenDatabase, clock: Clock) -> None:
     """A sum of their products would not fit 64 bits."""
     async with Database(open_database().location, clock=clock, holding_days=1) as database:
-        till = LedgerFixture(database, clock)
+        ledger = LedgerFixture(database, clock)
         await database.create_referral(1, 2)
         for number in range(12):
             await database.log_referral_purchase(2, number, 10**12, cashback_percent=100)
         await database.log_referral_purchase(2, "small", 199)
-        assert (await till.pending(1), await beside(till)) == (0, (12 * 10**12, 0))
+        assert (await ledger.pending(1), await beside(ledger)) == (0, (12 * 10**12, 0))
         clock.advance(timedelta(days=1).total_seconds())
-        assert await till.pending(1) == 12 * 10**12
+        assert await ledger.pending(1) == 12 * 10**12

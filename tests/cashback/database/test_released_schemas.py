@@ -64,9 +64,9 @@ async def test_ledger_of_each_schema_is_upgraded_and_pays(tmp_path: Path, revisi
     path = make(tmp_path / "old.db", revision)
     assert rows(path, f"SELECT version_num FROM {version_table(revision)}") == [(revision,)]
     async with Database(path, clock=lambda: FRIDAY) as database:
-        till = LedgerFixture(database, lambda: FRIDAY)
-        await till.earn(5, 100)
-        await till.pay()
+        ledger = LedgerFixture(database, lambda: FRIDAY)
+        await ledger.earn(5, 100)
+        await ledger.pay()
         assert (await database.read(reconciliation.verify)).breaches == ()
         assert await database.read(schema.revision_of) == schema.NEWEST
 

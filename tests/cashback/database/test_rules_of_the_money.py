@@ -39,26 +39,26 @@ class Crash(Exception):  # noqa: N818 -- it stands for the end of the process
 
 
 @on_one_backend
-async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 2)
-    earned = [await till.database.log_referral_purchase(2, order, 199, 0.5) for order in range(1, 1001)]
+async def test_a_thousand_purchases_of_199_cents_earn_995_cents_to_the_cent(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 2)
+    earned = [await ledger.database.log_referral_purchase(2, order, 199, 0.5) for order in range(1, 1001)]
     assert set(earned) == {0, 1}
     assert sum(cents or 0 for cents in earned) == 995
-    assert await till.pending(1) == 995
-    assert (await till.pay()).total_cents == 995
-    assert till.balance(1) == 995
+    assert await ledger.pending(1) == 995
+    assert (await ledger.pay()).total_cents == 995
+    assert ledger.balance(1) == 995
 
 
-async def test_a_rate_that_no_float_holds_is_exact(till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 2)
-    assert await till.database.log_referral_purchase(2, "one", 20_000, 0.57) == 114
+async def test_a_rate_that_no_float_holds_is_exact(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 2)
+    assert await ledger.database.log_referral_purchase(2, "one", 20_000, 0.57) == 114
 
 
-async def test_the_carry_survives_a_payout(till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 2)
-    assert await till.database.log_referral_purchase(2, "one", 399, 0.5) == 1
-    await till.pay()
-    assert await till.database.log_referral_purchase(2, "two", 1, 0.5) == 1
+async def test_the_carry_survives_a_payout(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 2)
+    assert await ledger.database.log_referral_purchase(2, "one", 399, 0.5) == 1
+    await ledger.pay()
+    assert await ledger.database.log_referral_purchase(2, "two", 1, 0.5) == 1
 
 
 # 2. One payout is one unit.
@@ -66,12 +66,12 @@ async def test_the_carry_survives_a_payout(till: LedgerFixture) -> None:
 
 @pytest.mark.parametrize("writes", [1, 2, 3])
 async def test_an_end_before_the_commit_leaves_nothing_of_the_transaction(
-    till: LedgerFixture, open_database: OpenDatabase, writes: int
+    ledger: LedgerFixture, open_database: OpenDatabase, writes: int
 ) -> None:
     """Writes of a run: the start of the batch, its one chunk, its close."""
-    await till.earn_all((referrer, 100) for referrer in range(1, 6))
-    number = await till.approved()
-    before = till.money()
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 6))
+    number = await ledger.approved()
+    before = ledger.money()
     left = iter(range(writes - 1, -1, -1))
 
     def failpoint(moment: str) -> None:
@@ -82,32 +82,32 @@ async def test_an_end_before_the_commit_leaves_nothing_of_the_transaction(
         interrupted = await run_batches(crashing, number)
     assert [batch for batch, _ in interrupted.interruptions] == [number]
     if writes < 3:
-        assert till.money() == before
-    recorder = await till.run(number)
+        assert ledger.money() == before
+    recorder = await ledger.run(number)
     assert recorder.reports[0].total_cents == 500
-    assert [till.balance(referrer) for referrer in range(1, 6)] == [100] * 5
+    assert [ledger.balance(referrer) for referrer in range(1, 6)] == [100] * 5
 
 
-async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: LedgerFixture) -> None:
-    await till.earn_all((referrer, 100 + referrer) for referrer in range(1, 501))
-    with raw(till.location) as connection:
+async def test_a_bad_row_fails_alone_in_a_chunk_of_500(ledger: LedgerFixture) -> None:
+    await ledger.earn_all((referrer, 100 + referrer) for referrer in range(1, 501))
+    with raw(ledger.location) as connection:
         connection.execute(
             "CREATE TRIGGER bad_row BEFORE UPDATE OF wallet_balance_cents ON users WHEN OLD.discord_id = 250"
             " BEGIN SELECT RAISE(ABORT, 'wallet is broken'); END"
         )
-    number = await till.approved()
-    report = (await till.run(number, chunk_size=500)).reports[0]
+    number = await ledger.approved()
+    report = (await ledger.run(number, chunk_size=500)).reports[0]
     assert (report.users_paid, report.failed, report.skipped) == (499, 1, 0)
     assert report.status is BatchStatus.COMPLETED_WITH_FAILURES
     [failure] = report.failures
     assert (failure.referrer_id, failure.approved_cents) == (250, 350)
     assert "wallet is broken" in failure.reason
-    assert await till.pending(250) == 350
-    assert till.rows("SELECT count(*) FROM wallet_transactions WHERE user_discord_id = 250") == [(0,)]
-    assert till.rows("SELECT count(*) FROM cashback_notifications WHERE user_id = 250") == [(0,)]
-    with raw(till.location) as connection:
+    assert await ledger.pending(250) == 350
+    assert ledger.rows("SELECT count(*) FROM wallet_transactions WHERE user_discord_id = 250") == [(0,)]
+    assert ledger.rows("SELECT count(*) FROM cashback_notifications WHERE user_id = 250") == [(0,)]
+    with raw(ledger.location) as connection:
         connection.execute("DROP TRIGGER bad_row")
-    assert (await till.pay()).total_cents == 350
+    assert (await ledger.pay()).total_cents == 350
 
 
 @on_one_backend
@@ -121,25 +121,27 @@ async def test_a_bad_row_fails_alone_in_a_chunk_of_500(till: LedgerFixture) -> N
         "UPDATE ON cashback_payouts WHEN OLD.referrer_id = 2 AND NEW.status = 'credited'",
     ],
 )
-async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(till: LedgerFixture, statement: str) -> None:
-    await till.earn_all((referrer, 10) for referrer in (1, 2, 3))
-    number = await till.approved()
-    with raw(till.location) as connection:
+async def test_a_payout_that_fails_at_any_of_its_rows_leaves_none_of_them(
+    ledger: LedgerFixture, statement: str
+) -> None:
+    await ledger.earn_all((referrer, 10) for referrer in (1, 2, 3))
+    number = await ledger.approved()
+    with raw(ledger.location) as connection:
         connection.execute(f"CREATE TRIGGER bad BEFORE {statement} BEGIN SELECT RAISE(ABORT, 'no'); END")
-    await till.run(number)
-    assert [status for _, status, _, _ in till.payouts(number)] == ["credited", "failed", "credited"]
-    assert [till.balance(referrer) for referrer in (1, 2, 3)] == [10, 0, 10]
-    assert await till.pending(2) == 10
-    assert till.rows("SELECT user_discord_id FROM wallet_transactions") == [(1,), (3,)]
-    assert till.rows("SELECT user_id FROM cashback_notifications") == [(1,), (3,)]
+    await ledger.run(number)
+    assert [status for _, status, _, _ in ledger.payouts(number)] == ["credited", "failed", "credited"]
+    assert [ledger.balance(referrer) for referrer in (1, 2, 3)] == [10, 0, 10]
+    assert await ledger.pending(2) == 10
+    assert ledger.rows("SELECT user_discord_id FROM wallet_transactions") == [(1,), (3,)]
+    assert ledger.rows("SELECT user_id FROM cashback_notifications") == [(1,), (3,)]
 
 
 @pytest.mark.about_a_file("what a disk says; tests/cashback/database/test_postgresql.py has what a server does")
 async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(
-    till: LedgerFixture, open_database: OpenDatabase
+    ledger: LedgerFixture, open_database: OpenDatabase
 ) -> None:
-    await till.earn_all((referrer, 10) for referrer in range(1, 6))
-    number = await till.approved()
+    await ledger.earn_all((referrer, 10) for referrer in range(1, 6))
+    number = await ledger.approved()
     broken: list[bool] = []
 
     def failpoint(moment: str) -> None:
@@ -153,96 +155,96 @@ async def test_a_database_that_is_away_ends_the_run_and_fails_nobody(
         interrupted = await run_batches(failing, number, chunk_size=2)
     [(_, reason)] = interrupted.interruptions
     assert "check the disk, then resume" in reason
-    assert sorted(status for _, status, _, _ in till.payouts(number)) == ["credited"] * 2 + ["planned"] * 3
-    assert (await till.report(number)).status is BatchStatus.RUNNING
-    assert (await till.run(number)).reports[0].users_paid == 5
+    assert sorted(status for _, status, _, _ in ledger.payouts(number)) == ["credited"] * 2 + ["planned"] * 3
+    assert (await ledger.report(number)).status is BatchStatus.RUNNING
+    assert (await ledger.run(number)).reports[0].users_paid == 5
 
 
 # 3. A payout pays what was approved, and never more than is owed at that moment.
 
 
-async def test_a_purchase_between_summary_and_confirm_stays_pending(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 100)
-    summary = await till.propose()
-    await till.buy([(buyer, 40)])
-    await till.earn(1, 7)
-    await till.approve(summary.batch_number)
-    assert (await till.run(summary.batch_number)).reports[0].total_cents == 100
-    assert await till.pending(1) == 47
+async def test_a_purchase_between_summary_and_confirm_stays_pending(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 100)
+    summary = await ledger.propose()
+    await ledger.buy([(buyer, 40)])
+    await ledger.earn(1, 7)
+    await ledger.approve(summary.batch_number)
+    assert (await ledger.run(summary.batch_number)).reports[0].total_cents == 100
+    assert await ledger.pending(1) == 47
 
 
-async def test_no_more_is_paid_than_is_still_pending(till: LedgerFixture) -> None:
-    await till.earn(1, 60, 40)
-    number = await till.approved()
-    await till.database.mark_cashback_paid(1, 70)
-    report = (await till.run(number)).reports[0]
+async def test_no_more_is_paid_than_is_still_pending(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 60, 40)
+    number = await ledger.approved()
+    await ledger.database.mark_cashback_paid(1, 70)
+    report = (await ledger.run(number)).reports[0]
     assert (report.approved_cents, report.total_cents) == (100, 30)
-    assert till.balance(1) == 30
-    assert await till.pending(1) == 0
+    assert ledger.balance(1) == 30
+    assert await ledger.pending(1) == 0
 
 
-async def test_purchase_after_the_summary_stays_pending(till: LedgerFixture) -> None:
-    first, second, third = await till.earn(1, 50, 50, 50)
-    summary = await till.propose()
-    await till.buy([(first, 30)])
-    await till.approve(summary.batch_number)
-    await till.run(summary.batch_number)
-    details = await till.database.get_referrals(1)
+async def test_purchase_after_the_summary_stays_pending(ledger: LedgerFixture) -> None:
+    first, second, third = await ledger.earn(1, 50, 50, 50)
+    summary = await ledger.propose()
+    await ledger.buy([(first, 30)])
+    await ledger.approve(summary.batch_number)
+    await ledger.run(summary.batch_number)
+    details = await ledger.database.get_referrals(1)
     assert [one["referred_user_id"] for one in details] == [first, second, third]
     assert [one["cashback_paid_cents"] for one in details] == [50, 50, 50]
-    assert (await till.database.get_pending_cashback_for_user(1))["pending_cents"] == 30
+    assert (await ledger.database.get_pending_cashback_for_user(1))["pending_cents"] == 30
 
 
-async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(till: LedgerFixture) -> None:
-    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
-    number = await till.approved()
-    await till.database.blacklist_referral_user(2)
-    with raw(till.location) as connection:  # as an Apex Core bot does it
+async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(ledger: LedgerFixture) -> None:
+    await ledger.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    number = await ledger.approved()
+    await ledger.database.blacklist_referral_user(2)
+    with raw(ledger.location) as connection:  # as an Apex Core bot does it
         connection.execute("UPDATE referrals SET is_blacklisted = 1 WHERE referrer_user_id = 3")
-    report = (await till.run(number)).reports[0]
+    report = (await ledger.run(number)).reports[0]
     assert (report.users_paid, report.skipped) == (1, 2)
-    assert till.payouts(number)[1:] == [(2, "skipped", 0, "blacklisted"), (3, "skipped", 0, "blacklisted")]
-    assert (till.balance(2), till.balance(3)) == (0, 0)
+    assert ledger.payouts(number)[1:] == [(2, "skipped", 0, "blacklisted"), (3, "skipped", 0, "blacklisted")]
+    assert (ledger.balance(2), ledger.balance(3)) == (0, 0)
 
 
-async def test_where_nothing_is_left_owed_the_payout_is_skipped(till: LedgerFixture) -> None:
-    await till.earn(1, 100)
-    number = await till.approved()
-    await till.database.mark_cashback_paid(1, 100)
-    report = (await till.run(number)).reports[0]
+async def test_where_nothing_is_left_owed_the_payout_is_skipped(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100)
+    number = await ledger.approved()
+    await ledger.database.mark_cashback_paid(1, 100)
+    report = (await ledger.run(number)).reports[0]
     assert (report.users_paid, report.skipped, report.status) == (0, 1, BatchStatus.COMPLETED)
-    assert till.payouts(number) == [(1, "skipped", 0, "nothing_pending")]
+    assert ledger.payouts(number) == [(1, "skipped", 0, "nothing_pending")]
 
 
 # 4. Twice is impossible.
 
 
-async def test_second_confirm_is_refused_and_credits_nothing(till: LedgerFixture) -> None:
-    await till.earn(1, 100)
-    summary = await till.propose()
-    await till.approve(summary.batch_number)
+async def test_second_confirm_is_refused_and_credits_nothing(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100)
+    summary = await ledger.propose()
+    await ledger.approve(summary.batch_number)
     with pytest.raises(StaleBatchError, match="confirmed already by cli as BATCH-20260703-150000"):
-        await till.approve(summary.batch_number)
-    first = await till.run(summary.batch_number)
-    again = await till.run(summary.batch_number)
+        await ledger.approve(summary.batch_number)
+    first = await ledger.run(summary.batch_number)
+    again = await ledger.run(summary.batch_number)
     # A batch that is handed in twice answers with the report that it has.
     assert (again.reports, again.chunks, again.interruptions) == (first.reports, [], [])
-    assert till.balance(1) == 100
-    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
+    assert ledger.balance(1) == 100
+    assert ledger.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
 
 
-async def test_a_batch_that_nobody_approved_is_not_run(till: LedgerFixture) -> None:
-    await till.earn(1, 100)
-    number = (await till.propose()).batch_number
-    recorder = await till.run(number)
+async def test_a_batch_that_nobody_approved_is_not_run(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100)
+    number = (await ledger.propose()).batch_number
+    recorder = await ledger.run(number)
     assert recorder.reports == []
     assert "proposed, not approved" in recorder.interruptions[0][1]
-    assert till.balance(1) == 0
+    assert ledger.balance(1) == 0
 
 
-async def test_of_many_confirms_at_once_one_wins(till: LedgerFixture, open_database: OpenDatabase) -> None:
-    await till.earn(1, 100)
-    number = (await till.propose()).batch_number
+async def test_of_many_confirms_at_once_one_wins(ledger: LedgerFixture, open_database: OpenDatabase) -> None:
+    await ledger.earn(1, 100)
+    number = (await ledger.propose()).batch_number
     won: list[str | None] = []
     lost: list[str] = []
 
@@ -256,57 +258,57 @@ async def test_of_many_confirms_at_once_one_wins(till: LedgerFixture, open_datab
         for click in range(10):
             tasks.start_soon(confirm, (one, other)[click % 2], f"discord:{click}")
     assert (len(won), len(lost)) == (1, 9)
-    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_approved'") == [(1,)]
+    assert ledger.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_approved'") == [(1,)]
 
 
-async def test_overlapping_proposals_pay_once(till: LedgerFixture) -> None:
-    await till.earn_all((referrer, 100) for referrer in (1, 2, 3))
-    first, second = await till.approved(), await till.approved()
-    recorder = await till.run(first, second)
+async def test_overlapping_proposals_pay_once(ledger: LedgerFixture) -> None:
+    await ledger.earn_all((referrer, 100) for referrer in (1, 2, 3))
+    first, second = await ledger.approved(), await ledger.approved()
+    recorder = await ledger.run(first, second)
     assert [report.total_cents for report in recorder.reports] == [300, 0]
     assert recorder.reports[1].skipped == 3
-    assert [till.balance(referrer) for referrer in (1, 2, 3)] == [100] * 3
+    assert [ledger.balance(referrer) for referrer in (1, 2, 3)] == [100] * 3
 
 
 @pytest.mark.parametrize("chunk_size", [1, 7])
 async def test_two_programs_that_run_one_batch_at_once_pay_it_once(
-    till: LedgerFixture, open_database: OpenDatabase, chunk_size: int
+    ledger: LedgerFixture, open_database: OpenDatabase, chunk_size: int
 ) -> None:
-    await till.earn_all((referrer, referrer) for referrer in range(1, 41))
-    number = await till.approved()
+    await ledger.earn_all((referrer, referrer) for referrer in range(1, 41))
+    number = await ledger.approved()
     async with open_database() as one, open_database() as other, anyio.create_task_group() as tasks:
         for database in (one, other):
             tasks.start_soon(functools.partial(run_batches, database, number, chunk_size=chunk_size))
-    assert [till.balance(referrer) for referrer in range(1, 41)] == list(range(1, 41))
-    report = await till.report(number)
+    assert [ledger.balance(referrer) for referrer in range(1, 41)] == list(range(1, 41))
+    report = await ledger.report(number)
     assert (report.status, report.users_paid, report.total_cents) == (BatchStatus.COMPLETED, 40, 820)
-    assert till.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
+    assert ledger.rows("SELECT count(*) FROM cashback_audit_log WHERE action = 'batch_finished'") == [(1,)]
 
 
-async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(till: LedgerFixture) -> None:
-    await till.earn(1, 100)
-    await till.earn(2, 5)
-    number = await till.approved()
-    await till.database.write(runs.start, number, now=FRIDAY)
+async def test_a_chunk_that_is_credited_a_second_time_finds_nothing(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100)
+    await ledger.earn(2, 5)
+    number = await ledger.approved()
+    await ledger.database.write(runs.start, number, now=FRIDAY)
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
-    first = await till.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
-    second = await till.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
+    first = await ledger.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
+    second = await ledger.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
     assert (first.credited, second.credited) == (1, 0)
-    assert till.balance(1) == 100
+    assert ledger.balance(1) == 100
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-async def test_what_nobody_approved_is_not_paid(till: LedgerFixture, *, cancelled: bool) -> None:
-    await till.earn(1, 100)
-    number = (await till.propose()).batch_number
+async def test_what_nobody_approved_is_not_paid(ledger: LedgerFixture, *, cancelled: bool) -> None:
+    await ledger.earn(1, 100)
+    number = (await ledger.propose()).batch_number
     if cancelled:
-        await till.database.write(proposals.cancel, number, actor="cli", now=FRIDAY)
-    recorder = await till.run(number)
+        await ledger.database.write(proposals.cancel, number, actor="cli", now=FRIDAY)
+    recorder = await ledger.run(number)
     assert "was not run" in recorder.interruptions[0][1]
     chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
     with pytest.raises(StaleBatchError):
-        await till.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
-    assert till.balance(1) == 0
+        await ledger.database.write(crediting.credit_chunk, chunk, now=FRIDAY)
+    assert ledger.balance(1) == 0
 
 
 @on_one_backend
@@ -330,23 +332,23 @@ async def test_what_nobody_approved_is_not_paid(till: LedgerFixture, *, cancelle
         ),
     ],
 )
-async def test_constraints_refuse_a_second_payment(till: LedgerFixture, statement: str) -> None:
-    await till.earn(1, 100)
-    await till.pay()
-    with raw(till.location) as connection, pytest.raises(REFUSED):
+async def test_constraints_refuse_a_second_payment(ledger: LedgerFixture, statement: str) -> None:
+    await ledger.earn(1, 100)
+    await ledger.pay()
+    with raw(ledger.location) as connection, pytest.raises(REFUSED):
         connection.execute(statement)
 
 
-async def test_one_schedule_slot_is_one_batch(till: LedgerFixture) -> None:
-    await till.earn(1, 100)
+async def test_one_schedule_slot_is_one_batch(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100)
 
     async def propose() -> None:
-        await till.database.write(proposals.propose, actor="schedule", now=FRIDAY, expires_at=None, slot_at=FRIDAY)
+        await ledger.database.write(proposals.propose, actor="schedule", now=FRIDAY, expires_at=None, slot_at=FRIDAY)
 
     await propose()
     with pytest.raises(CashbackError):
         await propose()
-    assert till.rows("SELECT count(*) FROM cashback_payout_batches") == [(1,)]
+    assert ledger.rows("SELECT count(*) FROM cashback_payout_batches") == [(1,)]
 
 
 # 5. The books are only ever added to.
@@ -368,17 +370,17 @@ async def test_one_schedule_slot_is_one_batch(till: LedgerFixture) -> None:
         "DELETE FROM cashback_audit_log",
     ],
 )
-async def test_triggers_refuse_to_change_or_remove_what_is_settled(till: LedgerFixture, statement: str) -> None:
-    await till.earn(1, 100)
-    await till.pay()
-    with raw(till.location) as connection, pytest.raises(REFUSED, match=r"only ever added to|never changed"):
+async def test_triggers_refuse_to_change_or_remove_what_is_settled(ledger: LedgerFixture, statement: str) -> None:
+    await ledger.earn(1, 100)
+    await ledger.pay()
+    with raw(ledger.location) as connection, pytest.raises(REFUSED, match=r"only ever added to|never changed"):
         connection.execute(statement)
 
 
-async def test_transactions_of_other_kinds_are_the_other_bots_to_change(till: LedgerFixture) -> None:
-    await till.database.ensure_user(1)
-    await till.database.share("another bot")
-    with raw(till.location) as connection:
+async def test_transactions_of_other_kinds_are_the_other_bots_to_change(ledger: LedgerFixture) -> None:
+    await ledger.database.ensure_user(1)
+    await ledger.database.share("another bot")
+    with raw(ledger.location) as connection:
         connection.execute(
             "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
             " VALUES (1, 0, 0, 'purchase')"
@@ -402,32 +404,32 @@ class Refuses:
 
 
 @pytest.mark.parametrize("status", [DeliveryStatus.UNDELIVERABLE, DeliveryStatus.RETRY])
-async def test_direct_messages_that_fail_never_touch_the_payout(till: LedgerFixture, status: DeliveryStatus) -> None:
-    await till.earn_all((referrer, 100) for referrer in (1, 2))
-    number = (await till.pay()).batch_number
-    money = {table: rows for table, rows in till.money().items() if table != "cashback_notifications"}
-    dispatcher = OutboxDispatcher(till.database, Refuses(status), WakeUp(), per_second=1e9, retry_attempts=0)
+async def test_direct_messages_that_fail_never_touch_the_payout(ledger: LedgerFixture, status: DeliveryStatus) -> None:
+    await ledger.earn_all((referrer, 100) for referrer in (1, 2))
+    number = (await ledger.pay()).batch_number
+    money = {table: rows for table, rows in ledger.money().items() if table != "cashback_notifications"}
+    dispatcher = OutboxDispatcher(ledger.database, Refuses(status), WakeUp(), per_second=1e9, retry_attempts=0)
     assert await dispatcher.deliver_due() == 2
-    assert {table: rows for table, rows in till.money().items() if table != "cashback_notifications"} == money
-    report = await till.report(number)
+    assert {table: rows for table, rows in ledger.money().items() if table != "cashback_notifications"} == money
+    report = await ledger.report(number)
     assert (report.status, report.total_cents) == (BatchStatus.COMPLETED, 200)
     assert report.dm_undeliverable + report.dm_failed == 2
 
 
-async def test_a_direct_message_is_queued_by_the_commit_that_pays(till: LedgerFixture) -> None:
-    await till.earn(1, 100, 50)
-    number = await till.approved()
-    assert await till.database.read(outbox.due, now=FRIDAY, limit=10) == []
-    await till.run(number)
-    [notice] = await till.database.read(outbox.due, now=FRIDAY, limit=10)
+async def test_a_direct_message_is_queued_by_the_commit_that_pays(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100, 50)
+    number = await ledger.approved()
+    assert await ledger.database.read(outbox.due, now=FRIDAY, limit=10) == []
+    await ledger.run(number)
+    [notice] = await ledger.database.read(outbox.due, now=FRIDAY, limit=10)
     assert (notice.user_id, notice.amount_cents, notice.referral_count, notice.balance_after_cents) == (1, 150, 2, 150)
 
 
-async def test_who_wants_no_direct_messages_is_paid_without(till: LedgerFixture) -> None:
-    await till.earn(1, 100)
-    with raw(till.location) as connection:
+async def test_who_wants_no_direct_messages_is_paid_without(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100)
+    with raw(ledger.location) as connection:
         connection.execute("INSERT INTO cashback_notification_preferences (user_id, payout_dm) VALUES (1, 0)")
-    report = await till.pay()
+    report = await ledger.pay()
     assert (report.total_cents, report.dm_muted, report.dm_queued) == (100, 1, 0)
 
 
@@ -440,24 +442,24 @@ async def test_who_wants_no_direct_messages_is_paid_without(till: LedgerFixture)
     ("tampering", "told"),
     [
         (
-            "UPDATE cashback_referral_purchases SET refunded_cents = 5 WHERE order_id = 'till-1'",
-            "order till-1 is marked as refunded by 5 cents, its refunds make 0",
+            "UPDATE cashback_referral_purchases SET refunded_cents = 5 WHERE order_id = 'order-1'",
+            "order order-1 is marked as refunded by 5 cents, its refunds make 0",
         ),
         (
-            "UPDATE cashback_referral_purchases SET refunded_cents = 0 WHERE order_id = 'till-2'",
-            "order till-2 is marked as refunded by 0 cents, its refunds make 50",
+            "UPDATE cashback_referral_purchases SET refunded_cents = 0 WHERE order_id = 'order-2'",
+            "order order-2 is marked as refunded by 0 cents, its refunds make 50",
         ),
         (
             (
                 "UPDATE cashback_referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id ="
-                " 'till-1'"
+                " 'order-1'"
             ),
             "referral 1 is held until None, a purchase of it until 2026-07-05 15:00:00+00:00",
         ),
         (
             (
                 "UPDATE cashback_referral_purchases SET payable_at = '2026-07-05 15:00:00.000000' WHERE order_id"
-                " = 'till-1';"
+                " = 'order-1';"
                 "UPDATE referrals SET cashback_held_until = '2026-07-04 15:00:00.000000' WHERE id = 1"
             ),
             "referral 1 is held until 2026-07-04 15:00:00+00:00, a purchase of it until 2026-07-05 15:00:00+00:00",
@@ -465,41 +467,43 @@ async def test_who_wants_no_direct_messages_is_paid_without(till: LedgerFixture)
     ],
 )
 async def test_verify_tells_what_is_refunded_or_held_otherwise_than_it_stands(
-    till: LedgerFixture, tampering: str, told: str
+    ledger: LedgerFixture, tampering: str, told: str
 ) -> None:
-    await till.earn_all([(1, 100), (2, 200)])
-    await till.database.write(record_refund, Refund(order_id="till-2", amount_cents=50), actor="cli", now=till.clock())
-    assert (await till.verify()).balanced
-    drop_guards(till.location)
-    with raw(till.location) as connection:
+    await ledger.earn_all([(1, 100), (2, 200)])
+    await ledger.database.write(
+        record_refund, Refund(order_id="order-2", amount_cents=50), actor="cli", now=ledger.clock()
+    )
+    assert (await ledger.verify()).balanced
+    drop_guards(ledger.location)
+    with raw(ledger.location) as connection:
         connection.executescript(tampering)
-    assert told in (await till.verify()).breaches
-    till.honest = False
+    assert told in (await ledger.verify()).breaches
+    ledger.honest = False
 
 
-async def test_verify_finds_a_payout_that_stands_for_no_referral(till: LedgerFixture) -> None:
+async def test_verify_finds_a_payout_that_stands_for_no_referral(ledger: LedgerFixture) -> None:
     """The referral is gone with all that it earned: only the payout still shows it."""
-    await till.earn_all([(1, 100), (2, 200)])
-    await till.pay()
-    drop_guards(till.location)
-    with raw(till.location) as connection:
+    await ledger.earn_all([(1, 100), (2, 200)])
+    await ledger.pay()
+    drop_guards(ledger.location)
+    with raw(ledger.location) as connection:
         connection.executescript(
             "DELETE FROM cashback_referral_purchases WHERE amount_cents = 200; DELETE FROM referrals WHERE"
             " referrer_user_id = 2"
         )
-    assert (await till.verify()).breaches == (
+    assert (await ledger.verify()).breaches == (
         "referral 2 was credited 200 cents, 0 are marked as paid",
         "share of batch 1 to 2 is of referral 2, which is not of that member",
     )
-    till.honest = False
+    ledger.honest = False
 
 
-async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and_totals(till: LedgerFixture) -> None:
+async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and_totals(ledger: LedgerFixture) -> None:
     """The audit entry of the batch's end still has what was paid."""
-    await till.earn(1, 100)
-    await till.pay()
-    drop_guards(till.location)
-    with raw(till.location) as connection:
+    await ledger.earn(1, 100)
+    await ledger.pay()
+    drop_guards(ledger.location)
+    with raw(ledger.location) as connection:
         connection.executescript(
             "UPDATE cashback_payouts SET paid_cents = 150, approved_cents = 150;"
             "UPDATE wallet_transactions SET amount_cents = 150, balance_after_cents = 150;"
@@ -507,27 +511,27 @@ async def test_verify_finds_a_consistent_raise_of_payout_transaction_balance_and
             "UPDATE referrals SET cashback_earned_cents = 150, cashback_paid_cents = 150;"
             "UPDATE cashback_payout_batches SET planned_cents = 150, credited_cents = 150;"
         )
-    assert not (await till.verify()).balanced
-    till.honest = False
+    assert not (await ledger.verify()).balanced
+    ledger.honest = False
 
 
 async def test_verify_holds_in_every_state_of_a_batch(
-    till: LedgerFixture, open_database: OpenDatabase, clock: Clock
+    ledger: LedgerFixture, open_database: OpenDatabase, clock: Clock
 ) -> None:
     async def holds() -> None:
-        verdict = await till.verify()
+        verdict = await ledger.verify()
         assert verdict.breaches == ()
         assert verdict.remarks == ()
 
     await holds()
-    await till.earn_all((referrer, 100) for referrer in range(1, 6))
+    await ledger.earn_all((referrer, 100) for referrer in range(1, 6))
     await holds()
-    expired = await till.propose()
+    expired = await ledger.propose()
     clock.advance(121)
-    await till.database.write(proposals.expire, now=clock())
+    await ledger.database.write(proposals.expire, now=clock())
     await holds()
-    assert (await till.report(expired.batch_number)).status is BatchStatus.EXPIRED
-    number = await till.approved()
+    assert (await ledger.report(expired.batch_number)).status is BatchStatus.EXPIRED
+    number = await ledger.approved()
     await holds()
     crash: list[Callable[[], None]] = []
 
@@ -538,21 +542,21 @@ async def test_verify_holds_in_every_state_of_a_batch(
 
     async with open_database(failpoint=failpoint) as crashing:
         await run_batches(crashing, number, chunk_size=2)
-    assert (await till.report(number)).status is BatchStatus.RUNNING
-    assert 0 < (await till.report(number)).users_paid < 5
+    assert (await ledger.report(number)).status is BatchStatus.RUNNING
+    assert 0 < (await ledger.report(number)).users_paid < 5
     await holds()
-    await till.run(number, chunk_size=2)
-    verdict = await till.verify()
+    await ledger.run(number, chunk_size=2)
+    verdict = await ledger.verify()
     assert (verdict.payouts_checked, verdict.credited_cents) == (5, 500)
 
 
-async def test_money_is_not_moved_by_a_program_whose_file_is_closed(till: LedgerFixture) -> None:
-    await till.earn(1, 100)
-    number = await till.approved()
-    await till.database.close()
-    recorder = await till.run(number)
+async def test_money_is_not_moved_by_a_program_whose_file_is_closed(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 100)
+    number = await ledger.approved()
+    await ledger.database.close()
+    recorder = await ledger.run(number)
     assert "is not open" in recorder.interruptions[0][1]
     with pytest.raises(DatabaseUnavailableError):
-        await till.verify()
-    await till.database.connect()
-    assert till.balance(1) == 0
+        await ledger.verify()
+    await ledger.database.connect()
+    assert ledger.balance(1) == 0

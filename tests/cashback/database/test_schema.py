@@ -62,8 +62,8 @@ def test_newest_is_the_latest_migration() -> None:
 
 
 @pytest.mark.about_a_file("of a server tests/cashback/database/test_postgresql.py asks the same")
-async def test_file_has_every_guard(till: LedgerFixture) -> None:
-    assert till.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1") == [
+async def test_file_has_every_guard(ledger: LedgerFixture) -> None:
+    assert ledger.rows("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY 1") == [
         (name,) for name in sorted([*_REFUSED, *(f"{table}_not_replaced" for table in _KEYS)])
     ]
 
@@ -74,9 +74,9 @@ def test_replaced_rows_are_found_by_the_tables_key(table: str) -> None:
 
 
 @pytest.mark.about_a_file("a server keeps its files by its own settings")
-async def test_file_settings_survive_a_power_cut(till: LedgerFixture) -> None:
+async def test_file_settings_survive_a_power_cut(ledger: LedgerFixture) -> None:
     pragmas = {
-        pragma: await till.database.write(
+        pragma: await ledger.database.write(
             lambda connection, name: connection.exec_driver_sql(f"PRAGMA {name}").scalar(), pragma
         )
         for pragma in ("journal_mode", "synchronous", "foreign_keys")

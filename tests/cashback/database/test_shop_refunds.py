@@ -20,27 +20,27 @@ from tests.examples import examples
 pytestmark = pytest.mark.anyio
 
 
-async def send(till: LedgerFixture, order_id: str, cents: int | None = None, **facts: Any) -> RecordedRefund:  # noqa: ANN401 -- any of a refund's
+async def send(ledger: LedgerFixture, order_id: str, cents: int | None = None, **facts: Any) -> RecordedRefund:  # noqa: ANN401 -- any of a refund's
     """Hand a refund in, as a shop would."""
     refund = Refund(order_id=order_id, amount_cents=cents, **facts)
-    return await till.database.write(receive_refund, refund, actor="shop:s", now=till.clock())
+    return await ledger.database.write(receive_refund, refund, actor="shop:s", now=ledger.clock())
 
 
-async def buy(till: LedgerFixture, order_id: str = "A", cents: int = 20_000) -> int | None:
-    return await till.database.log_referral_purchase(2, order_id, cents)
+async def buy(ledger: LedgerFixture, order_id: str = "A", cents: int = 20_000) -> int | None:
+    return await ledger.database.log_referral_purchase(2, order_id, cents)
 
 
-async def kept(till: LedgerFixture) -> int:
+async def kept(ledger: LedgerFixture) -> int:
     """Return what the referrer earned, if the books balance."""
-    assert (await till.database.read(reconciliation.verify)).breaches == ()
-    return (await till.database.get_referral_stats(1))["total_earned_cents"]
+    assert (await ledger.database.read(reconciliation.verify)).breaches == ()
+    return (await ledger.database.get_referral_stats(1))["total_earned_cents"]
 
 
 @pytest.fixture
-async def referred(till: LedgerFixture) -> LedgerFixture:
+async def referred(ledger: LedgerFixture) -> LedgerFixture:
     """Let 1 refer 2, at half a percent."""
-    await till.database.create_referral(1, 2)
-    return till
+    await ledger.database.create_referral(1, 2)
+    return ledger
 
 
 async def test_more_than_is_left_takes_what_is_left_and_reports_it(referred: LedgerFixture) -> None:

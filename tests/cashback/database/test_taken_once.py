@@ -18,17 +18,17 @@ from tests.conftest import LedgerFixture, raw
 pytestmark = pytest.mark.anyio
 
 
-async def refund(till: LedgerFixture, order: int, cents: int | None = None) -> None:
+async def refund(ledger: LedgerFixture, order: int, cents: int | None = None) -> None:
     """Refund the n-th purchase of the test, in all or in part."""
-    await till.database.write(
-        record_refund, Refund(order_id=f"till-{order}", amount_cents=cents), actor="cli", now=till.clock()
+    await ledger.database.write(
+        record_refund, Refund(order_id=f"order-{order}", amount_cents=cents), actor="cli", now=ledger.clock()
     )
 
 
-async def reverse(till: LedgerFixture, batch: int, referrer: int = 1) -> tuple[int, int]:
+async def reverse(ledger: LedgerFixture, batch: int, referrer: int = 1) -> tuple[int, int]:
     """Reverse a payout; return what the wallet held and did not hold."""
-    now = till.clock()
-    proposed = await till.database.write(
+    now = ledger.clock()
+    proposed = await ledger.database.write(
         reversals.propose,
         batch_number=batch,
         referrer_id=referrer,
@@ -38,25 +38,25 @@ async def reverse(till: LedgerFixture, batch: int, referrer: int = 1) -> tuple[i
         expires_at=now + timedelta(minutes=2),
         terms=BatchLimits(),
     )
-    done = await till.database.write(reversals.approve, proposed.number, actor="cli", now=now)
+    done = await ledger.database.write(reversals.approve, proposed.number, actor="cli", now=now)
     return done.reversed_cents, done.shortfall_cents
 
 
-async def stands(till: LedgerFixture) -> tuple[int, int, int]:
+async def stands(ledger: LedgerFixture) -> tuple[int, int, int]:
     """Return what referrer 1 owes, has pending, and has in the wallet."""
-    sums = await till.database.read(held_and_owed, till.clock(), referrer_id=1)
-    return sums["owed_cents"], await till.pending(1), till.balance(1)
+    sums = await ledger.database.read(held_and_owed, ledger.clock(), referrer_id=1)
+    return sums["owed_cents"], await ledger.pending(1), ledger.balance(1)
 
 
 @pytest.fixture(autouse=True)
-async def shared(till: LedgerFixture) -> None:
+async def shared(ledger: LedgerFixture) -> None:
     """Let the shop's bot write into the wallets too."""
-    await till.database.share("the shop's bot")
+    await ledger.database.share("the shop's bot")
 
 
-def spend(till: LedgerFixture, cents: int) -> None:
+def spend(ledger: LedgerFixture, cents: int) -> None:
     """Let the member spend so much of the wallet at another bot's shop."""
-    with raw(till.location) as connection:
+    with raw(ledger.location) as connection:
         connection.execute(
             "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type)"
             " SELECT discord_id, -?, wallet_balance_cents - ?, 'purchase' FROM users WHERE discord_id = 1",
@@ -68,151 +68,153 @@ def spend(till: LedgerFixture, cents: int) -> None:
 
 
 @pytest.mark.parametrize("order", ["reversal first", "refund first"])
-async def test_reversal_and_refund_of_one_purchase_take_its_cashback_once(till: LedgerFixture, order: str) -> None:
-    [buyer] = await till.earn(1, 200)
-    batch = (await till.pay()).batch_number
+async def test_reversal_and_refund_of_one_purchase_take_its_cashback_once(ledger: LedgerFixture, order: str) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
     if order == "reversal first":
-        assert await reverse(till, batch) == (200, 0)
-        await refund(till, 1)
+        assert await reverse(ledger, batch) == (200, 0)
+        await refund(ledger, 1)
     else:
-        await refund(till, 1)
-        assert await reverse(till, batch) == (200, 0)
-    assert await stands(till) == (0, 0, 0)
-    await till.buy([(buyer, 200)])
-    assert await stands(till) == (0, 200, 0)
-    assert (await till.pay()).total_cents == 200
-    assert await stands(till) == (0, 0, 200)
+        await refund(ledger, 1)
+        assert await reverse(ledger, batch) == (200, 0)
+    assert await stands(ledger) == (0, 0, 0)
+    await ledger.buy([(buyer, 200)])
+    assert await stands(ledger) == (0, 200, 0)
+    assert (await ledger.pay()).total_cents == 200
+    assert await stands(ledger) == (0, 0, 200)
 
 
-async def test_refund_after_a_partial_reversal_leaves_the_rest_owed(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 200)
-    batch = (await till.pay()).batch_number
-    spend(till, 150)
-    assert await reverse(till, batch) == (50, 150)
-    await refund(till, 1)
-    assert await stands(till) == (150, 0, 0)
-    await till.buy([(buyer, 180)])
-    assert await stands(till) == (0, 30, 0)
+async def test_refund_after_a_partial_reversal_leaves_the_rest_owed(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    spend(ledger, 150)
+    assert await reverse(ledger, batch) == (50, 150)
+    await refund(ledger, 1)
+    assert await stands(ledger) == (150, 0, 0)
+    await ledger.buy([(buyer, 180)])
+    assert await stands(ledger) == (0, 30, 0)
 
 
-async def test_debt_that_later_earnings_recovered_is_not_reversed_again(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 200)
-    batch = (await till.pay()).batch_number
-    await refund(till, 1)
-    assert (await stands(till))[0] == 200
-    await till.buy([(buyer, 200)])
-    assert await stands(till) == (0, 0, 200)
+async def test_debt_that_later_earnings_recovered_is_not_reversed_again(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    await refund(ledger, 1)
+    assert (await stands(ledger))[0] == 200
+    await ledger.buy([(buyer, 200)])
+    assert await stands(ledger) == (0, 0, 200)
     with pytest.raises(StaleBatchError, match="has no credited payout to member 1 left to reverse"):
-        await reverse(till, batch)
+        await reverse(ledger, batch)
 
 
-async def test_debt_that_is_recovered_in_part_is_reversed_for_the_rest(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 200)
-    batch = (await till.pay()).batch_number
-    await refund(till, 1)
-    await till.buy([(buyer, 120)])
-    assert await stands(till) == (80, 0, 200)
-    assert await reverse(till, batch) == (80, 0)
-    assert await stands(till) == (0, 0, 120)
-    await till.buy([(buyer, 10)])
-    assert await stands(till) == (0, 10, 120)
+async def test_debt_that_is_recovered_in_part_is_reversed_for_the_rest(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    await refund(ledger, 1)
+    await ledger.buy([(buyer, 120)])
+    assert await stands(ledger) == (80, 0, 200)
+    assert await reverse(ledger, batch) == (80, 0)
+    assert await stands(ledger) == (0, 0, 120)
+    await ledger.buy([(buyer, 10)])
+    assert await stands(ledger) == (0, 10, 120)
 
 
-async def test_pending_purchase_is_untouched_by_the_refund_of_a_reversed_one(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 200)
-    batch = (await till.pay()).batch_number
-    await till.buy([(buyer, 100)])
-    assert await reverse(till, batch) == (200, 0)
-    await refund(till, 1)
-    assert await stands(till) == (0, 100, 0)
+async def test_pending_purchase_is_untouched_by_the_refund_of_a_reversed_one(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    await ledger.buy([(buyer, 100)])
+    assert await reverse(ledger, batch) == (200, 0)
+    await refund(ledger, 1)
+    assert await stands(ledger) == (0, 100, 0)
 
 
-async def test_refund_of_a_pending_purchase_gives_nothing_of_a_reversal_back(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 200)
-    batch = (await till.pay()).batch_number
-    await till.buy([(buyer, 100)])
-    assert await reverse(till, batch) == (200, 0)
-    await refund(till, 2)
-    assert await stands(till) == (0, 0, 0)
-    await refund(till, 1)
-    assert await stands(till) == (0, 0, 0)
+async def test_refund_of_a_pending_purchase_gives_nothing_of_a_reversal_back(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    await ledger.buy([(buyer, 100)])
+    assert await reverse(ledger, batch) == (200, 0)
+    await refund(ledger, 2)
+    assert await stands(ledger) == (0, 0, 0)
+    await refund(ledger, 1)
+    assert await stands(ledger) == (0, 0, 0)
 
 
-async def test_reversal_takes_from_the_newest_referral_first(till: LedgerFixture) -> None:
-    await till.earn(1, 70, 50, 80)
-    batch = (await till.pay()).batch_number
-    spend(till, 100)
-    assert await reverse(till, batch) == (100, 100)
-    given = till.rows("SELECT returned_cents FROM cashback_payout_shares ORDER BY referral_id")
+async def test_reversal_takes_from_the_newest_referral_first(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 70, 50, 80)
+    batch = (await ledger.pay()).batch_number
+    spend(ledger, 100)
+    assert await reverse(ledger, batch) == (100, 100)
+    given = ledger.rows("SELECT returned_cents FROM cashback_payout_shares ORDER BY referral_id")
     assert [row[0] for row in given] == [0, 20, 80]
 
 
 @pytest.mark.parametrize("rate_ppm", [0, 5_000])
-async def test_purchase_of_a_blacklisted_referrer_earns_nothing_at_any_rate(till: LedgerFixture, rate_ppm: int) -> None:
-    [buyer] = await till.earn(1, 200)
-    await till.database.write(blacklist.blacklist, 1, reason=None, actor="cli", now=till.clock())
+async def test_purchase_of_a_blacklisted_referrer_earns_nothing_at_any_rate(
+    ledger: LedgerFixture, rate_ppm: int
+) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    await ledger.database.write(blacklist.blacklist, 1, reason=None, actor="cli", now=ledger.clock())
     bought = Purchase(order_id="later", buyer_id=buyer, amount_cents=500)
-    assert await till.database.write(log_purchase, bought, rate_ppm, till.clock()) is None
+    assert await ledger.database.write(log_purchase, bought, rate_ppm, ledger.clock()) is None
 
 
-async def test_member_who_was_never_paid_owes_nothing_after_a_refund(till: LedgerFixture) -> None:
-    await till.earn(1, 200)
-    await refund(till, 1)
-    assert await stands(till) == (0, 0, 0)
+async def test_member_who_was_never_paid_owes_nothing_after_a_refund(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 200)
+    await refund(ledger, 1)
+    assert await stands(ledger) == (0, 0, 0)
 
 
-async def test_partial_refunds_before_and_after_a_reversal_take_it_once(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 200)
-    batch = (await till.pay()).batch_number
-    await refund(till, 1, 80)
-    assert await stands(till) == (80, 0, 200)
-    assert await reverse(till, batch) == (200, 0)
-    assert await stands(till) == (0, 0, 0)
-    await refund(till, 1)
-    assert await stands(till) == (0, 0, 0)
-    await till.buy([(buyer, 60)])
-    assert await stands(till) == (0, 60, 0)
+async def test_partial_refunds_before_and_after_a_reversal_take_it_once(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    await refund(ledger, 1, 80)
+    assert await stands(ledger) == (80, 0, 200)
+    assert await reverse(ledger, batch) == (200, 0)
+    assert await stands(ledger) == (0, 0, 0)
+    await refund(ledger, 1)
+    assert await stands(ledger) == (0, 0, 0)
+    await ledger.buy([(buyer, 60)])
+    assert await stands(ledger) == (0, 60, 0)
 
 
-async def test_debt_is_reversed_if_the_purchase_that_recovered_it_is_refunded_too(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 200)
-    batch = (await till.pay()).batch_number
-    await refund(till, 1)
-    await till.buy([(buyer, 200)])
-    assert await stands(till) == (0, 0, 200)
-    await refund(till, 2)
-    assert await stands(till) == (200, 0, 200)
-    assert await reverse(till, batch) == (200, 0)
-    assert await stands(till) == (0, 0, 0)
-    await till.buy([(buyer, 150)])
-    assert (await till.pay()).total_cents == 150
-    assert await reverse(till, batch + 1) == (150, 0)
-    assert await stands(till) == (0, 0, 0)
+async def test_debt_is_reversed_if_the_purchase_that_recovered_it_is_refunded_too(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    await refund(ledger, 1)
+    await ledger.buy([(buyer, 200)])
+    assert await stands(ledger) == (0, 0, 200)
+    await refund(ledger, 2)
+    assert await stands(ledger) == (200, 0, 200)
+    assert await reverse(ledger, batch) == (200, 0)
+    assert await stands(ledger) == (0, 0, 0)
+    await ledger.buy([(buyer, 150)])
+    assert (await ledger.pay()).total_cents == 150
+    assert await reverse(ledger, batch + 1) == (150, 0)
+    assert await stands(ledger) == (0, 0, 0)
 
 
-async def test_debt_that_was_recovered_and_refunded_several_times_is_taken_once(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 200)
-    batch = (await till.pay()).batch_number
-    await refund(till, 1)
+async def test_debt_that_was_recovered_and_refunded_several_times_is_taken_once(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    await refund(ledger, 1)
     for order in (2, 3, 4):
-        await till.buy([(buyer, 200)])
-        assert await stands(till) == (0, 0, 200)
-        await refund(till, order)
-        assert await stands(till) == (200, 0, 200)
-    await till.buy([(buyer, 80)])
-    assert await stands(till) == (120, 0, 200)
-    assert await reverse(till, batch) == (120, 0)
-    assert await stands(till) == (0, 0, 80)
+        await ledger.buy([(buyer, 200)])
+        assert await stands(ledger) == (0, 0, 200)
+        await refund(ledger, order)
+        assert await stands(ledger) == (200, 0, 200)
+    await ledger.buy([(buyer, 80)])
+    assert await stands(ledger) == (120, 0, 200)
+    assert await reverse(ledger, batch) == (120, 0)
+    assert await stands(ledger) == (0, 0, 80)
 
 
-async def test_part_of_the_recovery_that_is_refunded_is_reversed(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 200)
-    first = (await till.pay()).batch_number
-    await refund(till, 1)
-    await till.buy([(buyer, 300)])
-    assert await stands(till) == (0, 100, 200)
-    assert (await till.pay()).total_cents == 100
-    await refund(till, 2, 150)
-    assert await stands(till) == (150, 0, 300)
-    assert await reverse(till, first) == (150, 0)
-    assert await stands(till) == (0, 0, 150)
+async def test_part_of_the_recovery_that_is_refunded_is_reversed(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    first = (await ledger.pay()).batch_number
+    await refund(ledger, 1)
+    await ledger.buy([(buyer, 300)])
+    assert await stands(ledger) == (0, 100, 200)
+    assert (await ledger.pay()).total_cents == 100
+    await refund(ledger, 2, 150)
+    assert await stands(ledger) == (150, 0, 300)
+    assert await reverse(ledger, first) == (150, 0)
+    assert await stands(ledger) == (0, 0, 150)

@@ -23,35 +23,35 @@ RATE_PPM = 5_000
 
 
 @pytest.fixture
-async def guest(till: LedgerFixture) -> LedgerFixture:
+async def guest(ledger: LedgerFixture) -> LedgerFixture:
     """Let 1 refer 2, and a guest buy for $200."""
-    await till.database.create_referral(1, 2)
-    assert await wait(till, "A", 20_000, hints=(HINT,)) is True
-    return till
+    await ledger.database.create_referral(1, 2)
+    assert await wait(ledger, "A", 20_000, hints=(HINT,)) is True
+    return ledger
 
 
 async def wait(
-    till: LedgerFixture, order_id: str, cents: int, *, hints: tuple[str, ...] = (), source: str = "main"
+    ledger: LedgerFixture, order_id: str, cents: int, *, hints: tuple[str, ...] = (), source: str = "main"
 ) -> bool:
     """Record a purchase without a member."""
     purchase = UnmatchedPurchase(order_id, cents, None, hints)
-    [is_new] = await till.database.write(
-        unmatched.record_unmatched, [purchase], RATE_PPM, till.clock(), days=30, origin=Origin(source=source)
+    [is_new] = await ledger.database.write(
+        unmatched.record_unmatched, [purchase], RATE_PPM, ledger.clock(), days=30, origin=Origin(source=source)
     )
     return is_new
 
 
-async def assign(till: LedgerFixture, order_id: str, member_id: int = 2, *, source: str = "main") -> RecordedPurchase:
+async def assign(ledger: LedgerFixture, order_id: str, member_id: int = 2, *, source: str = "main") -> RecordedPurchase:
     """Assign an order, as an admin does."""
-    return await till.database.write(
-        unmatched.assign, order_id, member_id, actor="cli", now=till.clock(), source=source
+    return await ledger.database.write(
+        unmatched.assign, order_id, member_id, actor="cli", now=ledger.clock(), source=source
     )
 
 
-async def waiting(till: LedgerFixture) -> list[Waiting]:
+async def waiting(ledger: LedgerFixture) -> list[Waiting]:
     """List what waits, if the books balance."""
-    assert (await till.database.read(reconciliation.verify)).breaches == ()
-    return await till.database.read(unmatched.waiting, till.clock(), limit=10)
+    assert (await ledger.database.read(reconciliation.verify)).breaches == ()
+    return await ledger.database.read(unmatched.waiting, ledger.clock(), limit=10)
 
 
 async def test_guest_order_waits_and_is_assigned_once(guest: LedgerFixture) -> None:
@@ -122,17 +122,17 @@ async def test_refund_of_a_waiting_order_is_applied_when_it_is_assigned(guest: L
     assert await waiting(guest) == []
 
 
-async def test_assigned_order_earns_by_its_own_day(till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 2)
+async def test_assigned_order_earns_by_its_own_day(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 2)
     old = UnmatchedPurchase("A", 20_000, FRIDAY - timedelta(days=3))
-    await till.database.write(unmatched.record_unmatched, [old], RATE_PPM, FRIDAY)
-    assert (await assign(till, "A")).outcome is PurchaseOutcome.NOBODY_EARNS
-    assert await till.pending(1) == 0
+    await ledger.database.write(unmatched.record_unmatched, [old], RATE_PPM, FRIDAY)
+    assert (await assign(ledger, "A")).outcome is PurchaseOutcome.NOBODY_EARNS
+    assert await ledger.pending(1) == 0
     older = UnmatchedPurchase("B", 20_000, FRIDAY - timedelta(days=3))
-    await till.database.write(unmatched.record_unmatched, [older], RATE_PPM, FRIDAY)
+    await ledger.database.write(unmatched.record_unmatched, [older], RATE_PPM, FRIDAY)
     dates = EarningDates(earn_before_referral_days=5)
-    await till.database.write(unmatched.assign, "B", 2, actor="cli", now=FRIDAY, dates=dates)
-    assert await till.pending(1) == 100
+    await ledger.database.write(unmatched.assign, "B", 2, actor="cli", now=FRIDAY, dates=dates)
+    assert await ledger.pending(1) == 100
 
 
 async def test_reports_of_members_and_guests_are_answered_in_their_order(guest: LedgerFixture) -> None:

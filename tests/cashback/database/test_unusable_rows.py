@@ -53,24 +53,24 @@ HIDDEN_BEFORE = {
 }
 
 
-async def _require_others_paid(till: LedgerFixture, *, sound_cents: int) -> None:
+async def _require_others_paid(ledger: LedgerFixture, *, sound_cents: int) -> None:
     """Pay a batch; the odd row's referrer is excluded with the reason, and the row is listed for an admin."""
-    number = await till.approved()
-    await till.run(number)
-    report = await till.report(number)
+    number = await ledger.approved()
+    await ledger.run(number)
+    report = await ledger.report(number)
     assert (report.status, report.total_cents) == (BatchStatus.COMPLETED, sound_cents)
-    excluded = await till.database.read(exclusions.of_batch, number, limit=9)
+    excluded = await ledger.database.read(exclusions.of_batch, number, limit=9)
     assert [row.reason for row in excluded] == [ExclusionReason.UNUSABLE_ROW]
     assert all(isinstance(row.pending_cents, int) for row in excluded)
     assert excluded[0].pending_cents in {0, 50}
-    assert (await till.report(number)).left_out[0].reason == ExclusionReason.UNUSABLE_ROW
-    count, lines = await till.database.read(unusable_rows.listed)
+    assert (await ledger.report(number)).left_out[0].reason == ExclusionReason.UNUSABLE_ROW
+    count, lines = await ledger.database.read(unusable_rows.listed)
     assert count == 1
     assert lines[0].startswith("referral ")
-    types = {type(cents) for (cents,) in till.rows("SELECT wallet_balance_cents FROM users")}
+    types = {type(cents) for (cents,) in ledger.rows("SELECT wallet_balance_cents FROM users")}
     assert types == {int}
-    await till.earn(SOUND + 1, 30)
-    assert (await till.pay()).total_cents == 30
+    await ledger.earn(SOUND + 1, 30)
+    assert (await ledger.pay()).total_cents == 30
 
 
 def _two_rows(path: Path) -> None:
@@ -98,15 +98,15 @@ async def _adopted(
 
 
 @pytest.mark.parametrize("change", ON_BOTH.values(), ids=ON_BOTH)
-async def test_referrer_of_an_unusable_row_is_excluded(till: LedgerFixture, change: str) -> None:
-    till.honest = False
-    await till.earn_all([(SOUND, 100), (ODD, 50), (SOUND, 25)])
-    await till.database.ensure_user(1)
-    with raw(till.location) as connection:
+async def test_referrer_of_an_unusable_row_is_excluded(ledger: LedgerFixture, change: str) -> None:
+    ledger.honest = False
+    await ledger.earn_all([(SOUND, 100), (ODD, 50), (SOUND, 25)])
+    await ledger.database.ensure_user(1)
+    with raw(ledger.location) as connection:
         for user_id in (0, -7, 1 - 2**63):
             connection.execute("INSERT INTO users (discord_id) VALUES (?)", (user_id,))
         connection.execute(change)
-    await _require_others_paid(till, sound_cents=125)
+    await _require_others_paid(ledger, sound_cents=125)
 
 
 @pytest.mark.parametrize("change", [*IN_A_FILE.values(), *ON_BOTH.values()], ids=[*IN_A_FILE, *ON_BOTH])
@@ -122,8 +122,8 @@ async def test_unusable_row_of_an_adopted_file_is_excluded(
         with raw(path) as connection:
             connection.execute(change)
 
-    async with _adopted(path, clock, spoil, adopted_first=adopted_first) as till:
-        await _require_others_paid(till, sound_cents=100)
+    async with _adopted(path, clock, spoil, adopted_first=adopted_first) as ledger:
+        await _require_others_paid(ledger, sound_cents=100)
 
 
 @pytest.mark.about_a_file("only SQLite keeps any value in any column")
@@ -144,16 +144,16 @@ async def test_row_that_hides_from_the_index_is_listed_and_excluded(
         with raw(path) as connection:
             connection.execute(f"UPDATE referrals SET {change} WHERE id = 4")
 
-    async with _adopted(path, clock, spoil, adopted_first=adopted_first) as till:
+    async with _adopted(path, clock, spoil, adopted_first=adopted_first) as ledger:
         with pytest.raises(NothingPendingError, match="10 is excluded: a row of theirs has an unusable"):
-            await till.propose(target_user_id=10)
-        number = await till.approved()
-        await till.run(number)
-        assert (await till.report(number)).total_cents == 90
-        excluded = await till.database.read(exclusions.of_batch, number, limit=9)
+            await ledger.propose(target_user_id=10)
+        number = await ledger.approved()
+        await ledger.run(number)
+        assert (await ledger.report(number)).total_cents == 90
+        excluded = await ledger.database.read(exclusions.of_batch, number, limit=9)
         reasons = {row.referrer_id: row.reason for row in excluded}
         assert reasons[10] == ExclusionReason.UNUSABLE_ROW
-        count, (line,) = await till.database.read(unusable_rows.listed)
+        count, (line,) = await ledger.database.read(unusable_rows.listed)
         assert (count, line.startswith("referral 4 of 10: ")) == (1, True)
 
 
@@ -179,58 +179,58 @@ async def test_referrer_whose_only_row_is_unusable_is_excluded_with_the_reason(
         with raw(path) as connection:
             connection.execute(f"UPDATE referrals SET {change} WHERE referrer_user_id = {ODD}")
 
-    async with _adopted(path, clock, spoil, adopted_first=adopted_first) as till:
-        await _require_others_paid(till, sound_cents=100)
+    async with _adopted(path, clock, spoil, adopted_first=adopted_first) as ledger:
+        await _require_others_paid(ledger, sound_cents=100)
 
 
-async def test_named_referrer_of_an_unusable_row_is_refused_with_the_reason(till: LedgerFixture) -> None:
-    till.honest = False
-    await till.earn(ODD, 50)
-    with raw(till.location) as connection:
+async def test_named_referrer_of_an_unusable_row_is_refused_with_the_reason(ledger: LedgerFixture) -> None:
+    ledger.honest = False
+    await ledger.earn(ODD, 50)
+    with raw(ledger.location) as connection:
         connection.execute(ON_BOTH["earned is huge"])
     with pytest.raises(NothingPendingError, match="666 is excluded: a row of theirs has an unusable id or amount"):
-        await till.propose(target_user_id=ODD)
+        await ledger.propose(target_user_id=ODD)
 
 
-async def test_planned_payout_with_an_id_below_one_is_settled(till: LedgerFixture) -> None:
+async def test_planned_payout_with_an_id_below_one_is_settled(ledger: LedgerFixture) -> None:
     """An earlier version planned it, and it kept its batch, and all later ones, running."""
-    till.honest = False
-    await till.earn(SOUND, 100)
-    number = await till.approved()
-    await till.database.write(runs.start, number, now=till.clock())
-    with raw(till.location) as connection:
+    ledger.honest = False
+    await ledger.earn(SOUND, 100)
+    number = await ledger.approved()
+    await ledger.database.write(runs.start, number, now=ledger.clock())
+    with raw(ledger.location) as connection:
         connection.execute("INSERT INTO users (discord_id) VALUES (-7)")
         connection.execute(
             "INSERT INTO cashback_payouts (batch_number, referrer_id, approved_cents, referral_count)"
             " VALUES (?, -7, 5, 1)",
             (number,),
         )
-    chunk = await till.database.read(crediting.next_chunk, number, after_referrer_id=BEFORE_ALL, size=9)
+    chunk = await ledger.database.read(crediting.next_chunk, number, after_referrer_id=BEFORE_ALL, size=9)
     assert chunk is not None
-    settled = await till.database.write(crediting.credit_chunk, chunk, now=till.clock())
+    settled = await ledger.database.write(crediting.credit_chunk, chunk, now=ledger.clock())
     assert (settled.credited_cents, settled.skipped) == (100, 1)
 
 
 @pytest.mark.parametrize("balance", [HUGE - 10, HUGE])
-async def test_wallet_that_would_overflow_fails_alone(till: LedgerFixture, balance: int) -> None:
-    till.honest = False
-    await till.earn_all([(SOUND, 100), (ODD, 50)])
-    with raw(till.location) as connection:
+async def test_wallet_that_would_overflow_fails_alone(ledger: LedgerFixture, balance: int) -> None:
+    ledger.honest = False
+    await ledger.earn_all([(SOUND, 100), (ODD, 50)])
+    with raw(ledger.location) as connection:
         connection.execute("UPDATE users SET wallet_balance_cents = ? WHERE discord_id = ?", (balance, ODD))
-    report = await till.pay()
+    report = await ledger.pay()
     assert (report.status, report.total_cents) == (BatchStatus.COMPLETED_WITH_FAILURES, 100)
-    assert till.balance(ODD) == balance
-    _, lines = await till.database.read(unusable_rows.listed)
+    assert ledger.balance(ODD) == balance
+    _, lines = await ledger.database.read(unusable_rows.listed)
     assert lines == [f"wallet of {ODD}: the balance is {balance}"]
 
 
 @pytest.mark.about_a_file("only SQLite keeps any value in any column")
 @pytest.mark.parametrize("balance", ["'a lot'", "10.5", "x'31'"])
-async def test_wallet_without_whole_cents_fails_alone(till: LedgerFixture, balance: str) -> None:
-    till.honest = False
-    await till.earn_all([(SOUND, 100), (ODD, 50)])
-    with raw(till.location) as connection:
+async def test_wallet_without_whole_cents_fails_alone(ledger: LedgerFixture, balance: str) -> None:
+    ledger.honest = False
+    await ledger.earn_all([(SOUND, 100), (ODD, 50)])
+    with raw(ledger.location) as connection:
         connection.execute(f"UPDATE users SET wallet_balance_cents = {balance} WHERE discord_id = {ODD}")
-    report = await till.pay()
+    report = await ledger.pay()
     assert (report.status, report.total_cents) == (BatchStatus.COMPLETED_WITH_FAILURES, 100)
-    assert await till.pending(ODD) == 50
+    assert await ledger.pending(ODD) == 50

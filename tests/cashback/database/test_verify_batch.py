@@ -11,18 +11,18 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def paid(till: LedgerFixture) -> LedgerFixture:
+async def paid(ledger: LedgerFixture) -> LedgerFixture:
     """Pay two batches: the first to three members, the second to two others."""
-    await till.earn_all([(101, 100), (102, 200), (103, 300)])
-    await till.pay()
-    await till.earn_all([(201, 400), (202, 500)])
-    await till.pay()
-    return till
+    await ledger.earn_all([(101, 100), (102, 200), (103, 300)])
+    await ledger.pay()
+    await ledger.earn_all([(201, 400), (202, 500)])
+    await ledger.pay()
+    return ledger
 
 
-async def verify(till: LedgerFixture, number: int) -> reconciliation.Verdict:
+async def verify(ledger: LedgerFixture, number: int) -> reconciliation.Verdict:
     """Check one batch."""
-    return await till.database.read(reconciliation.verify_batch, number)
+    return await ledger.database.read(reconciliation.verify_batch, number)
 
 
 async def test_correct_batch_counts_its_payouts(paid: LedgerFixture) -> None:
@@ -63,13 +63,13 @@ async def test_earlier_batch_stays_correct(paid: LedgerFixture) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "last"), [(100, "payout of batch 1"), (101, "and more of the kind: payout of")])
-async def test_breaches_of_one_kind_are_limited_to_a_hundred(till: LedgerFixture, wrong: int, last: str) -> None:
-    await till.earn_all((person, 100) for person in range(1, 111))
-    await till.pay()
-    till.honest = False
-    with raw(till.location) as connection:
+async def test_breaches_of_one_kind_are_limited_to_a_hundred(ledger: LedgerFixture, wrong: int, last: str) -> None:
+    await ledger.earn_all((person, 100) for person in range(1, 111))
+    await ledger.pay()
+    ledger.honest = False
+    with raw(ledger.location) as connection:
         connection.execute("DELETE FROM cashback_notifications WHERE user_id <= ?", (wrong,))
-    for verdict in (await till.verify(), await verify(till, 1)):
+    for verdict in (await ledger.verify(), await verify(ledger, 1)):
         told = [breach for breach in verdict.breaches if "no direct message queued" in breach]
         assert len(told) == wrong
         assert told[-1].startswith(last)

@@ -18,91 +18,95 @@ from verification.testbed import databases
 pytestmark = pytest.mark.anyio
 
 
-async def failed(till: LedgerFixture, cents: int) -> tuple[int, int]:
+async def failed(ledger: LedgerFixture, cents: int) -> tuple[int, int]:
     """Have the payout of a referrer fail; return the buyer and the batch."""
-    [buyer] = await till.earn(1, cents)
-    number = await till.approved()
-    with databases.connect(till.location) as connection:
+    [buyer] = await ledger.earn(1, cents)
+    number = await ledger.approved()
+    with databases.connect(ledger.location) as connection:
         databases.break_wallet(connection, 1)
-        recorder = await till.run(number)
+        recorder = await ledger.run(number)
         databases.mend_wallet(connection)
     assert recorder.reports[0].failed == 1
     return buyer, number
 
 
-async def retry(till: LedgerFixture, number: int) -> int:
+async def retry(ledger: LedgerFixture, number: int) -> int:
     """Retry a batch's failed payouts, run it, and return what it paid in all."""
-    await till.database.write(retries.begin, number, actor="system", why=None, now=till.clock())
-    return (await till.run(number)).reports[0].total_cents
+    await ledger.database.write(retries.begin, number, actor="system", why=None, now=ledger.clock())
+    return (await ledger.run(number)).reports[0].total_cents
 
 
-async def test_retry_pays_nothing_that_was_earned_after_the_plan(till: LedgerFixture) -> None:
-    buyer, number = await failed(till, 300)
-    assert (await till.pay()).total_cents == 300
-    await till.buy([(buyer, 1200)])
-    assert await retry(till, number) == 0
-    assert await till.pending(1) == 1200
+async def test_retry_pays_nothing_that_was_earned_after_the_plan(ledger: LedgerFixture) -> None:
+    buyer, number = await failed(ledger, 300)
+    assert (await ledger.pay()).total_cents == 300
+    await ledger.buy([(buyer, 1200)])
+    assert await retry(ledger, number) == 0
+    assert await ledger.pending(1) == 1200
 
 
-async def test_retry_pays_what_was_shown_and_not_what_came_since(till: LedgerFixture) -> None:
-    buyer, number = await failed(till, 300)
-    await till.buy([(buyer, 1200)])
-    assert await retry(till, number) == 300
-    assert await till.pending(1) == 1200
+async def test_retry_pays_what_was_shown_and_not_what_came_since(ledger: LedgerFixture) -> None:
+    buyer, number = await failed(ledger, 300)
+    await ledger.buy([(buyer, 1200)])
+    assert await retry(ledger, number) == 300
+    assert await ledger.pending(1) == 1200
 
 
-async def test_resumed_batch_pays_what_was_shown_less_refunds_since(till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 300)
-    number = await till.approved()
-    await till.database.write(runs.stop, number, actor="cli", now=till.clock())
-    await till.database.write(record_refund, Refund(order_id="till-1", amount_cents=100), actor="cli", now=till.clock())
-    await till.buy([(buyer, 500)])
-    await till.database.write(runs.resume, number, actor="cli", now=till.clock())
-    assert (await till.run(number)).reports[0].total_cents == 200
-    assert await till.pending(1) == 500
+async def test_resumed_batch_pays_what_was_shown_less_refunds_since(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 300)
+    number = await ledger.approved()
+    await ledger.database.write(runs.stop, number, actor="cli", now=ledger.clock())
+    await ledger.database.write(
+        record_refund, Refund(order_id="order-1", amount_cents=100), actor="cli", now=ledger.clock()
+    )
+    await ledger.buy([(buyer, 500)])
+    await ledger.database.write(runs.resume, number, actor="cli", now=ledger.clock())
+    assert (await ledger.run(number)).reports[0].total_cents == 200
+    assert await ledger.pending(1) == 500
 
 
 @pytest.mark.parametrize("state", ["approved", "stopped", "running"])
-async def test_approval_lapses_and_what_is_left_is_pending_again(till: LedgerFixture, clock: Clock, state: str) -> None:
-    await till.earn(1, 300)
-    number = await till.approved()
+async def test_approval_lapses_and_what_is_left_is_pending_again(
+    ledger: LedgerFixture, clock: Clock, state: str
+) -> None:
+    await ledger.earn(1, 300)
+    number = await ledger.approved()
     if state == "stopped":
-        await till.database.write(runs.stop, number, actor="cli", now=clock())
+        await ledger.database.write(runs.stop, number, actor="cli", now=clock())
     if state == "running":
-        await till.database.write(runs.start, number, now=clock())
-    assert await till.database.write(lapsing.lapse_due, now=clock.advance(14 * 86_400 - 1)) == []
+        await ledger.database.write(runs.start, number, now=clock())
+    assert await ledger.database.write(lapsing.lapse_due, now=clock.advance(14 * 86_400 - 1)) == []
     if state == "stopped":
         with pytest.raises(StaleBatchError, match="lapsed at"):
-            await till.database.write(runs.resume, number, actor="cli", now=clock() + timedelta(seconds=1))
-    assert await till.database.write(lapsing.lapse_due, now=clock.advance(1)) == [number]
-    assert (await till.report(number)).status is BatchStatus.LAPSED
-    assert till.payouts(number) == [(1, "skipped", 0, "lapsed")]
-    assert await till.pending(1) == 300
-    assert (await till.run(number)).reports[0].total_cents == 0
-    assert (await till.pay()).total_cents == 300
+            await ledger.database.write(runs.resume, number, actor="cli", now=clock() + timedelta(seconds=1))
+    assert await ledger.database.write(lapsing.lapse_due, now=clock.advance(1)) == [number]
+    assert (await ledger.report(number)).status is BatchStatus.LAPSED
+    assert ledger.payouts(number) == [(1, "skipped", 0, "lapsed")]
+    assert await ledger.pending(1) == 300
+    assert (await ledger.run(number)).reports[0].total_cents == 0
+    assert (await ledger.pay()).total_cents == 300
 
 
-async def test_batch_that_waited_too_long_for_the_runner_pays_nothing(till: LedgerFixture, clock: Clock) -> None:
-    await till.earn(1, 300)
-    number = await till.approved()
+async def test_batch_that_waited_too_long_for_the_runner_pays_nothing(ledger: LedgerFixture, clock: Clock) -> None:
+    await ledger.earn(1, 300)
+    number = await ledger.approved()
     clock.advance(200 * 86_400)
-    [(_, reason)] = (await till.run(number)).interruptions
+    [(_, reason)] = (await ledger.run(number)).interruptions
     assert "lapsed at" in reason
-    assert (await till.report(number)).status is BatchStatus.APPROVED
-    assert till.balance(1) == 0
+    assert (await ledger.report(number)).status is BatchStatus.APPROVED
+    assert ledger.balance(1) == 0
     clock.advance(-200 * 86_400)
-    assert (await till.run(number)).reports[0].total_cents == 300
+    assert (await ledger.run(number)).reports[0].total_cents == 300
 
 
-async def test_failed_payout_lapses_and_is_not_retried(till: LedgerFixture, clock: Clock) -> None:
-    _, number = await failed(till, 300)
+async def test_failed_payout_lapses_and_is_not_retried(ledger: LedgerFixture, clock: Clock) -> None:
+    _, number = await failed(ledger, 300)
     clock.advance(15 * 86_400)
     with pytest.raises(StaleBatchError, match="has lapsed"):
-        await retry(till, number)
-    assert await till.database.write(lapsing.lapse_due, now=clock()) == [number]
-    assert till.payouts(number) == [(1, "skipped", 0, "lapsed")]
-    assert (await till.report(number)).status is BatchStatus.COMPLETED
-    assert (await till.pay()).total_cents == 300
+        await retry(ledger, number)
+    assert await ledger.database.write(lapsing.lapse_due, now=clock()) == [number]
+    assert ledger.payouts(number) == [(1, "skipped", 0, "lapsed")]
+    assert (await ledger.report(number)).status is BatchStatus.COMPLETED
+    assert (await ledger.pay()).total_cents == 300
 
 
 TAMPERED = [
@@ -116,75 +120,75 @@ TAMPERED = [
 
 @pytest.mark.parametrize("change", TAMPERED)
 @pytest.mark.parametrize("moment", ["before the approval", "before the run", "before the resumption"])
-async def test_plan_that_was_changed_pays_nothing(till: LedgerFixture, change: str, moment: str) -> None:
-    till.honest = False
-    await till.earn_all([(1, 300), (2, 500)])
-    number = (await till.propose(target_user_id=1)).batch_number
+async def test_plan_that_was_changed_pays_nothing(ledger: LedgerFixture, change: str, moment: str) -> None:
+    ledger.honest = False
+    await ledger.earn_all([(1, 300), (2, 500)])
+    number = (await ledger.propose(target_user_id=1)).batch_number
     if moment != "before the approval":
-        await till.approve(number)
+        await ledger.approve(number)
     if moment == "before the resumption":
-        await till.database.write(runs.stop, number, actor="cli", now=till.clock())
-    with raw(till.location) as connection:
+        await ledger.database.write(runs.stop, number, actor="cli", now=ledger.clock())
+    with raw(ledger.location) as connection:
         for trigger in ("cashback_payouts_fixed", "cashback_payout_shares_fixed", "cashback_payout_shares_kept"):
             connection.execute(f"DROP TRIGGER {trigger}")
         connection.execute(change)
     refusal = "is not the one that was proposed; nothing is paid"
     if moment == "before the approval":
         with pytest.raises(StaleBatchError, match=refusal):
-            await till.approve(number)
+            await ledger.approve(number)
     elif moment == "before the resumption":
         with pytest.raises(StaleBatchError, match=refusal):
-            await till.database.write(runs.resume, number, actor="cli", now=till.clock())
+            await ledger.database.write(runs.resume, number, actor="cli", now=ledger.clock())
     else:
-        [(_, reason)] = (await till.run(number)).interruptions
+        [(_, reason)] = (await ledger.run(number)).interruptions
         assert refusal in reason
-    assert (till.balance(1), till.balance(2)) == (0, 0)
+    assert (ledger.balance(1), ledger.balance(2)) == (0, 0)
 
 
-def plan_of_before(till: LedgerFixture) -> str:
+def plan_of_before(ledger: LedgerFixture) -> str:
     """Digest the plan of batch 1 as earlier versions did: payout by payout, each with its referrals."""
-    shares = till.rows(
+    shares = ledger.rows(
         "SELECT referrer_id, referral_id, payable_cents, refunded_cents FROM cashback_payout_shares ORDER BY 1, 2"
     )
     lines = [
         f"{referrer}:{cents}:"
         + "+".join(f"{rid}={payable}-{back}" for of, rid, payable, back in shares if of == referrer)
-        for referrer, cents in till.rows("SELECT referrer_id, approved_cents FROM cashback_payouts ORDER BY 1")
+        for referrer, cents in ledger.rows("SELECT referrer_id, approved_cents FROM cashback_payouts ORDER BY 1")
     ]
     return hashlib.sha256(",".join(lines).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("change", [None, *TAMPERED])
-async def test_plan_of_an_earlier_version_is_paid_as_it_was_shown(till: LedgerFixture, change: str | None) -> None:
-    till.honest = False
-    await till.earn_all([(1, 300), (2, 500)])
-    number = (await till.propose(target_user_id=1)).batch_number
-    with raw(till.location) as connection:
+async def test_plan_of_an_earlier_version_is_paid_as_it_was_shown(ledger: LedgerFixture, change: str | None) -> None:
+    ledger.honest = False
+    await ledger.earn_all([(1, 300), (2, 500)])
+    number = (await ledger.propose(target_user_id=1)).batch_number
+    with raw(ledger.location) as connection:
         for trigger in ("cashback_audit_log_fixed", "cashback_payouts_fixed", "cashback_payout_shares_fixed"):
             connection.execute(f"DROP TRIGGER {trigger}")
         connection.execute("DROP TRIGGER cashback_payout_shares_kept")
-        [(details,)] = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'batch_proposed'")
-        told = json.dumps(json.loads(details) | {"plan": plan_of_before(till)})
+        [(details,)] = ledger.rows("SELECT details FROM cashback_audit_log WHERE action = 'batch_proposed'")
+        told = json.dumps(json.loads(details) | {"plan": plan_of_before(ledger)})
         connection.execute("UPDATE cashback_audit_log SET details = ? WHERE action = 'batch_proposed'", (told,))
         if change is not None:
             connection.execute(change)
     if change is None:
-        await till.approve(number)
-        assert (await till.run(number)).reports[0].total_cents == 300
+        await ledger.approve(number)
+        assert (await ledger.run(number)).reports[0].total_cents == 300
     else:
         with pytest.raises(StaleBatchError, match="is not the one that was proposed"):
-            await till.approve(number)
+            await ledger.approve(number)
 
 
-async def test_message_of_another_proposal_decides_nothing(till: LedgerFixture) -> None:
-    await till.earn(1, 300)
-    summary = await till.propose()
+async def test_message_of_another_proposal_decides_nothing(ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 300)
+    summary = await ledger.propose()
     for token in ("", "0123456789abcdef", summary.token[:-1]):
         with pytest.raises(StaleBatchError, match="shows another proposal"):
-            await till.database.write(
-                approvals.approve, summary.batch_number, actor="cli", now=till.clock(), token=token
+            await ledger.database.write(
+                approvals.approve, summary.batch_number, actor="cli", now=ledger.clock(), token=token
             )
-    approve = till.database.write(
-        approvals.approve, summary.batch_number, actor="cli", now=till.clock(), token=summary.token
+    approve = ledger.database.write(
+        approvals.approve, summary.batch_number, actor="cli", now=ledger.clock(), token=summary.token
     )
     assert await approve is not None

@@ -29,58 +29,58 @@ pytestmark = pytest.mark.anyio
 SECRET = "gAAAA-an-encrypted-address"  # noqa: S105 -- no secret, it stands for an encrypted text
 
 
-async def wallet(till: LedgerFixture, *cents: int) -> int:
+async def wallet(ledger: LedgerFixture, *cents: int) -> int:
     """Pay members 1, 2, … so much; return the batch's number."""
-    await till.earn_all(list(enumerate(cents, start=1)))
-    return (await till.pay()).batch_number
+    await ledger.earn_all(list(enumerate(cents, start=1)))
+    return (await ledger.pay()).batch_number
 
 
-async def ask(till: LedgerFixture, user_id: int, cents: int, *, threshold: int | None = None) -> Withdrawal:
+async def ask(ledger: LedgerFixture, user_id: int, cents: int, *, threshold: int | None = None) -> Withdrawal:
     """Ask for a withdrawal as the member."""
-    return await till.database.write(
+    return await ledger.database.write(
         withdrawals.request,
         user_id=user_id,
         cents=cents,
         method="paypal",
         destination=SECRET,
         actor=f"discord:{user_id}",
-        now=till.clock(),
+        now=ledger.clock(),
         approval_threshold_cents=threshold,
     )
 
 
-async def pay(till: LedgerFixture, number: int, *, by: int | None = 7, reference: str = "TX-1") -> Withdrawal:
+async def pay(ledger: LedgerFixture, number: int, *, by: int | None = 7, reference: str = "TX-1") -> Withdrawal:
     """Mark it as paid as an admin."""
     actor = "cli" if by is None else f"discord:{by}"
-    return await till.database.write(
-        decisions.pay, number, reference=reference, actor=actor, approver_id=by, now=till.clock()
+    return await ledger.database.write(
+        decisions.pay, number, reference=reference, actor=actor, approver_id=by, now=ledger.clock()
     )
 
 
-async def approve_first(till: LedgerFixture, number: int, *, by: int) -> Withdrawal:
+async def approve_first(ledger: LedgerFixture, number: int, *, by: int) -> Withdrawal:
     """Give the first of two approvals."""
-    return await till.database.write(
-        decisions.approve_first, number, actor=f"discord:{by}", approver_id=by, now=till.clock()
+    return await ledger.database.write(
+        decisions.approve_first, number, actor=f"discord:{by}", approver_id=by, now=ledger.clock()
     )
 
 
-async def decline(till: LedgerFixture, number: int, *, by: int | None = 7) -> Withdrawal:
+async def decline(ledger: LedgerFixture, number: int, *, by: int | None = 7) -> Withdrawal:
     """Decline it as an admin."""
-    return await till.database.write(
-        decisions.decline, number, reason="no such account", actor="x", approver_id=by, now=till.clock()
+    return await ledger.database.write(
+        decisions.decline, number, reason="no such account", actor="x", approver_id=by, now=ledger.clock()
     )
 
 
-async def cancel(till: LedgerFixture, number: int) -> Withdrawal:
+async def cancel(ledger: LedgerFixture, number: int) -> Withdrawal:
     """Cancel it as the member."""
-    return await till.database.write(
-        decisions.cancel, number, reason="cancelled by the member", actor="discord:1", now=till.clock()
+    return await ledger.database.write(
+        decisions.cancel, number, reason="cancelled by the member", actor="discord:1", now=ledger.clock()
     )
 
 
-async def adjust(till: LedgerFixture, user_id: int, cents: int, **who: int | None) -> int:
+async def adjust(ledger: LedgerFixture, user_id: int, cents: int, **who: int | None) -> int:
     """Adjust a wallet."""
-    return await till.database.write(
+    return await ledger.database.write(
         adjustments.adjust,
         user_id=user_id,
         cents=cents,
@@ -88,50 +88,50 @@ async def adjust(till: LedgerFixture, user_id: int, cents: int, **who: int | Non
         actor="cli",
         actor_id=who.get("by"),
         approver_id=who.get("approved_by"),
-        now=till.clock(),
+        now=ledger.clock(),
         approval_threshold_cents=who.get("threshold"),
     )
 
 
-def actions(till: LedgerFixture) -> list[str]:
+def actions(ledger: LedgerFixture) -> list[str]:
     """List the audit log's actions about wallets."""
-    found = till.rows("SELECT action FROM cashback_audit_log WHERE action LIKE '%w%l%' ORDER BY id")
+    found = ledger.rows("SELECT action FROM cashback_audit_log WHERE action LIKE '%w%l%' ORDER BY id")
     return [action for (action,) in found if action.startswith(("withdrawal", "wallet"))]
 
 
-async def test_request_takes_the_amount_out_of_the_wallet_at_once(till: LedgerFixture) -> None:
-    await wallet(till, 500)
-    asked = await ask(till, 1, 300)
-    assert (asked.status, asked.is_open, till.balance(1)) == (WithdrawalStatus.REQUESTED, True, 200)
-    [moved] = till.rows(
+async def test_request_takes_the_amount_out_of_the_wallet_at_once(ledger: LedgerFixture) -> None:
+    await wallet(ledger, 500)
+    asked = await ask(ledger, 1, 300)
+    assert (asked.status, asked.is_open, ledger.balance(1)) == (WithdrawalStatus.REQUESTED, True, 200)
+    [moved] = ledger.rows(
         "SELECT amount_cents, balance_after_cents, description FROM wallet_transactions"
         " WHERE transaction_type = 'cashback_withdrawal'"
     )
     assert moved == (-300, 200, "Withdrawal 1 - paypal")
-    done = await pay(till, asked.number)
-    assert (done.status, done.reference, till.balance(1)) == (WithdrawalStatus.PAID, "TX-1", 200)
-    assert actions(till) == ["withdrawal_requested", "withdrawal_paid"]
+    done = await pay(ledger, asked.number)
+    assert (done.status, done.reference, ledger.balance(1)) == (WithdrawalStatus.PAID, "TX-1", 200)
+    assert actions(ledger) == ["withdrawal_requested", "withdrawal_paid"]
 
 
 @pytest.mark.parametrize("how", [decline, cancel])
-async def test_amount_that_is_not_paid_returns_once(till: LedgerFixture, how: object) -> None:
-    await wallet(till, 500)
-    asked = await ask(till, 1, 500)
-    assert till.balance(1) == 0
-    await how(till, asked.number)  # type: ignore[operator]
-    assert till.balance(1) == 500
+async def test_amount_that_is_not_paid_returns_once(ledger: LedgerFixture, how: object) -> None:
+    await wallet(ledger, 500)
+    asked = await ask(ledger, 1, 500)
+    assert ledger.balance(1) == 0
+    await how(ledger, asked.number)  # type: ignore[operator]
+    assert ledger.balance(1) == 500
     for again in (decline, cancel, pay):
         with pytest.raises(StaleBatchError, match="already"):
-            await again(till, asked.number)
-    assert till.balance(1) == 500
-    assert (await ask(till, 1, 500)).number == asked.number + 1
+            await again(ledger, asked.number)
+    assert ledger.balance(1) == 500
+    assert (await ask(ledger, 1, 500)).number == asked.number + 1
 
 
-async def test_decision_on_another_version_of_a_request_is_refused(till: LedgerFixture) -> None:
-    await wallet(till, 500)
-    shown = await ask(till, 1, 100)
-    await cancel(till, shown.number)
-    asked = await ask(till, 1, 200)
+async def test_decision_on_another_version_of_a_request_is_refused(ledger: LedgerFixture) -> None:
+    await wallet(ledger, 500)
+    shown = await ask(ledger, 1, 100)
+    await cancel(ledger, shown.number)
+    asked = await ask(ledger, 1, 200)
     for decide in (
         partial(decisions.approve_first, approver_id=7),
         partial(decisions.pay, approver_id=7, reference="TX-1"),
@@ -139,17 +139,19 @@ async def test_decision_on_another_version_of_a_request_is_refused(till: LedgerF
         partial(decisions.cancel, reason="x"),
     ):
         with pytest.raises(StaleBatchError, match=r"is not as it was shown: it is \$2.00 by paypal for 1"):
-            await till.database.write(decide, asked.number, actor="discord:7", now=till.clock(), version=shown.version)
-    assert (await pay(till, asked.number)).status is WithdrawalStatus.PAID
+            await ledger.database.write(
+                decide, asked.number, actor="discord:7", now=ledger.clock(), version=shown.version
+            )
+    assert (await pay(ledger, asked.number)).status is WithdrawalStatus.PAID
 
 
-async def test_member_has_one_open_request(till: LedgerFixture) -> None:
-    await wallet(till, 500)
-    await ask(till, 1, 100)
+async def test_member_has_one_open_request(ledger: LedgerFixture) -> None:
+    await wallet(ledger, 500)
+    await ask(ledger, 1, 100)
     with pytest.raises(WithdrawalRefusedError, match=r"Withdrawal 1 of \$1.00 is still open"):
-        await ask(till, 1, 100)
-    assert till.balance(1) == 400
-    with raw(till.location) as connection, pytest.raises(REFUSED):
+        await ask(ledger, 1, 100)
+    assert ledger.balance(1) == 400
+    with raw(ledger.location) as connection, pytest.raises(REFUSED):
         connection.execute(
             "INSERT INTO cashback_withdrawals (number, user_id, method, amount_cents, status, requested_at, debit_id)"
             " SELECT 9, user_id, method, amount_cents, status, requested_at, 1 FROM cashback_withdrawals"
@@ -157,52 +159,52 @@ async def test_member_has_one_open_request(till: LedgerFixture) -> None:
 
 
 @pytest.mark.parametrize("cents", [501, 0, -1, 10**15])
-async def test_wallet_is_never_taken_below_zero(till: LedgerFixture, cents: int) -> None:
-    await wallet(till, 500)
-    before = till.money()
+async def test_wallet_is_never_taken_below_zero(ledger: LedgerFixture, cents: int) -> None:
+    await wallet(ledger, 500)
+    before = ledger.money()
     with pytest.raises(WithdrawalRefusedError):
-        await ask(till, 1, cents)
+        await ask(ledger, 1, cents)
     with pytest.raises(CashbackError):
-        await adjust(till, 1, -abs(cents) - 501)
-    assert till.money() == before
-    assert till.rows("SELECT * FROM cashback_withdrawals") == []
+        await adjust(ledger, 1, -abs(cents) - 501)
+    assert ledger.money() == before
+    assert ledger.rows("SELECT * FROM cashback_withdrawals") == []
 
 
-async def test_stranger_has_nothing_to_withdraw(till: LedgerFixture) -> None:
+async def test_stranger_has_nothing_to_withdraw(ledger: LedgerFixture) -> None:
     with pytest.raises(WithdrawalRefusedError, match=r"holds \$0.00"):
-        await ask(till, 77, 1)
+        await ask(ledger, 77, 1)
 
 
-async def test_admin_does_not_decide_on_the_own_request(till: LedgerFixture) -> None:
-    await wallet(till, 500)
-    asked = await ask(till, 1, 300, threshold=300)
+async def test_admin_does_not_decide_on_the_own_request(ledger: LedgerFixture) -> None:
+    await wallet(ledger, 500)
+    asked = await ask(ledger, 1, 300, threshold=300)
     for decide in (pay, decline, approve_first):
         with pytest.raises(NotAllowedError, match="your own"):
-            await decide(till, asked.number, by=1)
-    assert till.balance(1) == 200
+            await decide(ledger, asked.number, by=1)
+    assert ledger.balance(1) == 200
 
 
-async def test_two_admins_pay_from_the_threshold_on(till: LedgerFixture) -> None:
-    await wallet(till, 500, 500)
-    below = await ask(till, 2, 299, threshold=300)
-    assert (await pay(till, below.number, by=None)).status is WithdrawalStatus.PAID
-    asked = await ask(till, 1, 300, threshold=300)
+async def test_two_admins_pay_from_the_threshold_on(ledger: LedgerFixture) -> None:
+    await wallet(ledger, 500, 500)
+    below = await ask(ledger, 2, 299, threshold=300)
+    assert (await pay(ledger, below.number, by=None)).status is WithdrawalStatus.PAID
+    asked = await ask(ledger, 1, 300, threshold=300)
     with pytest.raises(StaleBatchError, match="needs two admins"):
-        await pay(till, asked.number)
-    assert (await approve_first(till, asked.number, by=7)).needs_first_approval is False
+        await pay(ledger, asked.number)
+    assert (await approve_first(ledger, asked.number, by=7)).needs_first_approval is False
     with pytest.raises(StaleBatchError, match="needs no first approval"):
-        await approve_first(till, asked.number, by=8)
+        await approve_first(ledger, asked.number, by=8)
     for same in (7, None):
         with pytest.raises(SecondApproverError):
-            await pay(till, asked.number, by=same)
-    assert (await pay(till, asked.number, by=8)).decided_by == "discord:8"
+            await pay(ledger, asked.number, by=same)
+    assert (await pay(ledger, asked.number, by=8)).decided_by == "discord:8"
 
 
-async def test_reversal_cancels_the_open_request_first(till: LedgerFixture) -> None:
-    batch = await wallet(till, 500, 400)
-    mine, other = await ask(till, 1, 450), await ask(till, 2, 100)
-    now = till.clock()
-    proposed = await till.database.write(
+async def test_reversal_cancels_the_open_request_first(ledger: LedgerFixture) -> None:
+    batch = await wallet(ledger, 500, 400)
+    mine, other = await ask(ledger, 1, 450), await ask(ledger, 2, 100)
+    now = ledger.clock()
+    proposed = await ledger.database.write(
         reversals.propose,
         batch_number=batch,
         referrer_id=1,
@@ -213,22 +215,22 @@ async def test_reversal_cancels_the_open_request_first(till: LedgerFixture) -> N
         terms=BatchLimits(),
     )
     assert (proposed.planned_cents, proposed.coverable_cents) == (500, 500)
-    done = await till.database.write(reversals.approve, proposed.number, actor="cli", now=now)
-    assert (done.reversed_cents, done.shortfall_cents, till.balance(1)) == (500, 0, 0)
-    cancelled = await till.database.read(withdrawals.find, mine.number)
+    done = await ledger.database.write(reversals.approve, proposed.number, actor="cli", now=now)
+    assert (done.reversed_cents, done.shortfall_cents, ledger.balance(1)) == (500, 0, 0)
+    cancelled = await ledger.database.read(withdrawals.find, mine.number)
     assert (cancelled.status, cancelled.decided_by) == (WithdrawalStatus.CANCELLED, f"reversal {proposed.number}")
     assert "a stolen card" in str(cancelled.reason)
     with pytest.raises(StaleBatchError):
-        await decline(till, mine.number)
-    assert till.balance(1) == 0, "a decline returns nothing that was reversed"
-    assert (await till.database.read(withdrawals.find, other.number)).is_open
+        await decline(ledger, mine.number)
+    assert ledger.balance(1) == 0, "a decline returns nothing that was reversed"
+    assert (await ledger.database.read(withdrawals.find, other.number)).is_open
 
 
-async def test_paid_withdrawal_is_missing_in_a_later_reversal(till: LedgerFixture) -> None:
-    batch = await wallet(till, 500)
-    await pay(till, (await ask(till, 1, 450)).number)
-    now = till.clock()
-    proposed = await till.database.write(
+async def test_paid_withdrawal_is_missing_in_a_later_reversal(ledger: LedgerFixture) -> None:
+    batch = await wallet(ledger, 500)
+    await pay(ledger, (await ask(ledger, 1, 450)).number)
+    now = ledger.clock()
+    proposed = await ledger.database.write(
         reversals.propose,
         batch_number=batch,
         referrer_id=1,
@@ -238,60 +240,60 @@ async def test_paid_withdrawal_is_missing_in_a_later_reversal(till: LedgerFixtur
         expires_at=now + timedelta(minutes=2),
         terms=BatchLimits(),
     )
-    done = await till.database.write(reversals.approve, proposed.number, actor="cli", now=now)
+    done = await ledger.database.write(reversals.approve, proposed.number, actor="cli", now=now)
     assert (done.reversed_cents, done.shortfall_cents) == (50, 450)
 
 
-async def test_adjustments_credit_and_debit_with_a_reason(till: LedgerFixture) -> None:
-    await wallet(till, 500)
-    assert await adjust(till, 1, 250) == 750
-    assert await adjust(till, 1, -750) == 0
-    assert actions(till) == ["wallet_adjusted", "wallet_adjusted"]
+async def test_adjustments_credit_and_debit_with_a_reason(ledger: LedgerFixture) -> None:
+    await wallet(ledger, 500)
+    assert await adjust(ledger, 1, 250) == 750
+    assert await adjust(ledger, 1, -750) == 0
+    assert actions(ledger) == ["wallet_adjusted", "wallet_adjusted"]
     with pytest.raises(CashbackError, match="no wallet"):
-        await adjust(till, 99, 100)
+        await adjust(ledger, 99, 100)
     with pytest.raises(NotAllowedError, match="your own"):
-        await adjust(till, 1, 100, by=1)
+        await adjust(ledger, 1, 100, by=1)
     with pytest.raises(NotAllowedError, match="your own"):
-        await adjust(till, 1, 100, by=7, approved_by=1)
+        await adjust(ledger, 1, 100, by=7, approved_by=1)
     for who in ({}, {"by": 7, "approved_by": 7}):
         with pytest.raises(SecondApproverError):
-            await adjust(till, 1, 100, threshold=100, **who)
-    assert await adjust(till, 1, 100, threshold=100, by=7, approved_by=8) == 100
+            await adjust(ledger, 1, 100, threshold=100, **who)
+    assert await adjust(ledger, 1, 100, threshold=100, by=7, approved_by=8) == 100
 
 
-async def test_destination_is_erased_some_days_after_the_decision(till: LedgerFixture, clock: Clock) -> None:
-    await wallet(till, 500, 500)
-    await pay(till, (await ask(till, 1, 100)).number)
-    await ask(till, 2, 100)
+async def test_destination_is_erased_some_days_after_the_decision(ledger: LedgerFixture, clock: Clock) -> None:
+    await wallet(ledger, 500, 500)
+    await pay(ledger, (await ask(ledger, 1, 100)).number)
+    await ask(ledger, 2, 100)
     clock.advance(7 * 86_400 - 1)
-    assert await till.database.write(decisions.erase_destinations, now=clock(), days=7) == 0
+    assert await ledger.database.write(decisions.erase_destinations, now=clock(), days=7) == 0
     clock.advance(1)
-    assert await till.database.write(decisions.erase_destinations, now=clock(), days=7) == 1
-    assert await till.database.write(decisions.erase_destinations, now=clock(), days=7) == 0
-    assert till.rows("SELECT destination FROM cashback_withdrawals ORDER BY number") == [(None,), (SECRET,)]
+    assert await ledger.database.write(decisions.erase_destinations, now=clock(), days=7) == 1
+    assert await ledger.database.write(decisions.erase_destinations, now=clock(), days=7) == 0
+    assert ledger.rows("SELECT destination FROM cashback_withdrawals ORDER BY number") == [(None,), (SECRET,)]
 
 
-async def test_destination_is_in_its_column_only(till: LedgerFixture) -> None:
-    await wallet(till, 500)
-    await pay(till, (await ask(till, 1, 100)).number)
-    await decline(till, (await ask(till, 1, 100)).number)
+async def test_destination_is_in_its_column_only(ledger: LedgerFixture) -> None:
+    await wallet(ledger, 500)
+    await pay(ledger, (await ask(ledger, 1, 100)).number)
+    await decline(ledger, (await ask(ledger, 1, 100)).number)
     for table in ("cashback_audit_log", "wallet_transactions", "cashback_notifications"):
-        assert SECRET not in str(till.rows(f"SELECT * FROM {table}"))
+        assert SECRET not in str(ledger.rows(f"SELECT * FROM {table}"))
 
 
-async def test_statement_has_each_transaction_in_words(till: LedgerFixture) -> None:
-    await till.database.share("another bot")
-    batch = await wallet(till, 500)
-    await ask(till, 1, 100)
-    await adjust(till, 1, -50)
-    with raw(till.location) as connection:
+async def test_statement_has_each_transaction_in_words(ledger: LedgerFixture) -> None:
+    await ledger.database.share("another bot")
+    batch = await wallet(ledger, 500)
+    await ask(ledger, 1, 100)
+    await adjust(ledger, 1, -50)
+    with raw(ledger.location) as connection:
         connection.execute(
             "INSERT INTO wallet_transactions (user_discord_id, amount_cents, balance_after_cents, transaction_type,"
             " description) VALUES (1, -10, 340, 'purchase', 'A mug')"
         )
         connection.execute("UPDATE users SET wallet_balance_cents = 340 WHERE discord_id = 1")
-    shown = await till.database.read(statement.wallet_of, 1, limit=10)
-    batch_id = (await till.report(batch)).batch_id
+    shown = await ledger.database.read(statement.wallet_of, 1, limit=10)
+    batch_id = (await ledger.report(batch)).batch_id
     assert [(each.text, each.amount_cents) for each in shown.entries] == [
         ("A mug", -10),
         ("Adjustment - a gift", -50),
@@ -299,24 +301,24 @@ async def test_statement_has_each_transaction_in_words(till: LedgerFixture) -> N
         (f"Cashback of {batch_id}", 500),
     ]
     assert (shown.balance_cents, shown.open_withdrawal and shown.open_withdrawal.amount_cents) == (340, 100)
-    assert (await till.database.read(statement.wallet_of, 5, limit=10)).entries == []
+    assert (await ledger.database.read(statement.wallet_of, 5, limit=10)).entries == []
 
 
 @pytest.mark.parametrize("moment", ["before commit", "after commit"])
 @pytest.mark.parametrize("step", ["request", "decline", "pay"])
 async def test_end_at_the_commit_does_all_or_nothing(
-    till: LedgerFixture, open_database: OpenDatabase, moment: str, step: str
+    ledger: LedgerFixture, open_database: OpenDatabase, moment: str, step: str
 ) -> None:
-    await wallet(till, 500)
+    await wallet(ledger, 500)
     if step != "request":
-        await ask(till, 1, 300)
+        await ask(ledger, 1, 300)
 
     def failpoint(at: str) -> None:
         if at == moment:
             raise ArithmeticError
 
     async with open_database(failpoint=failpoint) as database:
-        dying = LedgerFixture(database, till.clock)
+        dying = LedgerFixture(database, ledger.clock)
         steps = {
             "request": lambda: ask(dying, 1, 300),
             "decline": lambda: decline(dying, 1),
@@ -326,8 +328,8 @@ async def test_end_at_the_commit_does_all_or_nothing(
             await steps[step]()
     happened = moment == "after commit"
     left = {"request": (200, 500), "decline": (500, 200), "pay": (200, 200)}[step]
-    assert till.balance(1) == left[0 if happened else 1]
-    assert len(till.rows("SELECT * FROM cashback_withdrawals WHERE status <> 'requested'")) == (
+    assert ledger.balance(1) == left[0 if happened else 1]
+    assert len(ledger.rows("SELECT * FROM cashback_withdrawals WHERE status <> 'requested'")) == (
         happened and step != "request"
     )
 
@@ -348,12 +350,12 @@ REWRITES = {
 
 
 @pytest.mark.parametrize("rewrite", REWRITES)
-async def test_what_is_on_record_cannot_be_rewritten(till: LedgerFixture, rewrite: str) -> None:
-    await wallet(till, 500, 500)
-    await pay(till, (await ask(till, 1, 100)).number)
-    await ask(till, 2, 100)
-    await adjust(till, 1, 10)
-    with raw(till.location) as connection, pytest.raises(REFUSED):
+async def test_what_is_on_record_cannot_be_rewritten(ledger: LedgerFixture, rewrite: str) -> None:
+    await wallet(ledger, 500, 500)
+    await pay(ledger, (await ask(ledger, 1, 100)).number)
+    await ask(ledger, 2, 100)
+    await adjust(ledger, 1, 10)
+    with raw(ledger.location) as connection, pytest.raises(REFUSED):
         connection.execute((REWRITES | REPLACEMENTS)[rewrite])
 
 
@@ -368,8 +370,8 @@ REPLACEMENTS = {
 
 @pytest.mark.parametrize("replacement", REPLACEMENTS)
 @pytest.mark.about_a_file("INSERT OR REPLACE is SQLite's")
-async def test_what_is_on_record_cannot_be_replaced(till: LedgerFixture, replacement: str) -> None:
-    await test_what_is_on_record_cannot_be_rewritten(till, replacement)
+async def test_what_is_on_record_cannot_be_replaced(ledger: LedgerFixture, replacement: str) -> None:
+    await test_what_is_on_record_cannot_be_rewritten(ledger, replacement)
 
 
 TAMPERING = {
@@ -398,74 +400,74 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("how", TAMPERING)
-async def test_verify_finds_tampering(till: LedgerFixture, how: str) -> None:
-    await wallet(till, 500, 500, 500)
-    await pay(till, (await ask(till, 1, 100)).number)
-    await ask(till, 2, 100)
-    await adjust(till, 1, 10)
-    assert (await till.verify()).balanced
-    till.honest = False
-    drop_guards(till.location)
+async def test_verify_finds_tampering(ledger: LedgerFixture, how: str) -> None:
+    await wallet(ledger, 500, 500, 500)
+    await pay(ledger, (await ask(ledger, 1, 100)).number)
+    await ask(ledger, 2, 100)
+    await adjust(ledger, 1, 10)
+    assert (await ledger.verify()).balanced
+    ledger.honest = False
+    drop_guards(ledger.location)
     statement_, expected = TAMPERING[how]
-    with raw(till.location) as connection:
+    with raw(ledger.location) as connection:
         connection.executescript(statement_)
-    breaches = (await till.verify()).breaches
+    breaches = (await ledger.verify()).breaches
     assert any(expected in breach for breach in breaches), breaches
 
 
 @pytest.mark.parametrize("seed", first_of(range(4)))
-async def test_whatever_happens_each_cent_is_held_asked_for_or_paid(till: LedgerFixture, seed: int) -> None:
+async def test_whatever_happens_each_cent_is_held_asked_for_or_paid(ledger: LedgerFixture, seed: int) -> None:
     """An oracle that knows only the rules of a member: credits in, requests out, returns in."""
     chance = random.Random(seed)
-    await wallet(till, 900, 700, 0 + 400)
+    await wallet(ledger, 900, 700, 0 + 400)
     held, waiting, paid = {1: 900, 2: 700, 3: 400}, dict[int, tuple[int, int]](), {1: 0, 2: 0, 3: 0}
     for _ in range(40):
         member, cents = chance.randint(1, 3), chance.choice([1, 100, 333, 900, 2_000])
         what = chance.choice(["ask", "ask", "pay", "decline", "cancel", "adjust"])
         try:
             if what == "ask":
-                number = (await ask(till, member, cents)).number
+                number = (await ask(ledger, member, cents)).number
                 assert member not in waiting
                 assert held[member] >= cents
                 held[member] -= cents
                 waiting[member] = (number, cents)
             elif what == "adjust":
                 change = chance.choice([1, -1]) * cents
-                await adjust(till, member, change)
+                await adjust(ledger, member, change)
                 held[member] += change
                 assert held[member] >= 0
             else:
                 number, cents = waiting.get(member, (chance.randint(1, 60), 0))
-                await {"pay": pay, "decline": decline, "cancel": cancel}[what](till, number)
+                await {"pay": pay, "decline": decline, "cancel": cancel}[what](ledger, number)
                 assert waiting.pop(member)[0] == number
                 (paid if what == "pay" else held)[member] += cents
         except CashbackError:
             refused = member in waiting or held[member] < cents if what in {"ask", "adjust"} else member not in waiting
             assert refused, (what, member, cents)
-        assert {each: till.balance(each) for each in held} == held
-    rows = till.rows("SELECT user_id, sum(amount_cents) FROM cashback_withdrawals WHERE status = 'paid' GROUP BY 1")
+        assert {each: ledger.balance(each) for each in held} == held
+    rows = ledger.rows("SELECT user_id, sum(amount_cents) FROM cashback_withdrawals WHERE status = 'paid' GROUP BY 1")
     assert {member: int(cents) for member, cents in rows} == {each: cents for each, cents in paid.items() if cents}
-    assert (await till.verify()).balanced
+    assert (await ledger.verify()).balanced
 
 
-async def test_audit_entries_name_the_withdrawal(till: LedgerFixture) -> None:
-    await wallet(till, 500)
-    await pay(till, (await ask(till, 1, 100)).number)
-    [(details,)] = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'withdrawal_paid'")
+async def test_audit_entries_name_the_withdrawal(ledger: LedgerFixture) -> None:
+    await wallet(ledger, 500)
+    await pay(ledger, (await ask(ledger, 1, 100)).number)
+    [(details,)] = ledger.rows("SELECT details FROM cashback_audit_log WHERE action = 'withdrawal_paid'")
     told = json.loads(details)
     assert (told["withdrawal"], told["user_id"], told["amount_cents"], told["reference"]) == (1, 1, 100, "TX-1")
 
 
 async def test_processes_that_decide_at_once_make_one_decision(
-    till: LedgerFixture, open_database: OpenDatabase
+    ledger: LedgerFixture, open_database: OpenDatabase
 ) -> None:
-    await wallet(till, 500)
-    asked = await ask(till, 1, 300)
+    await wallet(ledger, 500)
+    asked = await ask(ledger, 1, 300)
     outcomes: list[str] = []
 
     async def decide(how: str) -> None:
         async with open_database() as database:
-            another = LedgerFixture(database, till.clock)
+            another = LedgerFixture(database, ledger.clock)
             try:
                 await {"pay": pay, "decline": decline, "cancel": cancel}[how](another, asked.number)
                 outcomes.append(how)
@@ -476,18 +478,18 @@ async def test_processes_that_decide_at_once_make_one_decision(
         for how in ("pay", "decline", "cancel", "pay", "decline", "cancel"):
             tasks.start_soon(decide, how)
     assert outcomes.count("late") == 5
-    assert till.balance(1) == (200 if "pay" in outcomes else 500)
+    assert ledger.balance(1) == (200 if "pay" in outcomes else 500)
 
 
 async def test_processes_that_spend_one_wallet_at_once_take_it_once(
-    till: LedgerFixture, open_database: OpenDatabase
+    ledger: LedgerFixture, open_database: OpenDatabase
 ) -> None:
-    await wallet(till, 500)
+    await wallet(ledger, 500)
     done: list[int] = []
 
     async def spend(cents: int) -> None:
         async with open_database() as database:
-            another = LedgerFixture(database, till.clock)
+            another = LedgerFixture(database, ledger.clock)
             try:
                 await (ask(another, 1, cents) if cents > 0 else adjust(another, 1, cents))
                 done.append(abs(cents))
@@ -497,6 +499,6 @@ async def test_processes_that_spend_one_wallet_at_once_take_it_once(
     async with anyio.create_task_group() as tasks:
         for cents in (400, -400, 300, -300, 200, -200):
             tasks.start_soon(spend, cents)
-    assert till.balance(1) == 500 - sum(done) >= 0
-    assert len(till.rows("SELECT 1 FROM cashback_withdrawals")) <= 1
+    assert ledger.balance(1) == 500 - sum(done) >= 0
+    assert len(ledger.rows("SELECT 1 FROM cashback_withdrawals")) <= 1
     assert done

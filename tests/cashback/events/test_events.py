@@ -26,24 +26,24 @@ BOB = 10**17
 ADDRESS = "bob@example.org"
 
 
-def service_of(till: LedgerFixture) -> AdminService:
+def service_of(ledger: LedgerFixture) -> AdminService:
     """Return the services with withdrawals switched on."""
     terms = WithdrawalSettings(enabled=True, methods={"paypal": "your address"}, minimum_cents=1)
     keys = (SecretStr(Fernet.generate_key().decode()),)
-    return AdminService(till.database, Settings(withdrawals=terms, withdrawal_keys=keys), lambda _: 0)
+    return AdminService(ledger.database, Settings(withdrawals=terms, withdrawal_keys=keys), lambda _: 0)
 
 
-async def listen(till: LedgerFixture, *wanted: Event, name: str = "shop") -> None:
+async def listen(ledger: LedgerFixture, *wanted: Event, name: str = "shop") -> None:
     """Put a webhook in force."""
-    await till.database.write(events.put_in_force, {name: wanted or tuple(Event)}, now=till.clock())
+    await ledger.database.write(events.put_in_force, {name: wanted or tuple(Event)}, now=ledger.clock())
 
 
-async def deliver(till: LedgerFixture, receiver: Receiver, *secrets: str, private: bool = True) -> None:
+async def deliver(ledger: LedgerFixture, receiver: Receiver, *secrets: str, private: bool = True) -> None:
     """Send what is due to a receiver."""
     signed = tuple(map(SecretStr, secrets or (SECRET,)))
     target = WebhookSettings(url=receiver.url, private=private, secrets=signed)
-    dispatcher = EventDispatcher(till.database, {"shop": target})
-    async with EventSender(target, till.clock) as sender:
+    dispatcher = EventDispatcher(ledger.database, {"shop": target})
+    async with EventSender(target, ledger.clock) as sender:
         await dispatcher.deliver_due("shop", sender)
 
 
@@ -52,12 +52,12 @@ def real(clock: Clock) -> None:
     clock.moment = datetime.now(UTC)
 
 
-async def test_life_of_a_payout_is_told_in_signed_events(till: LedgerFixture, clock: Clock) -> None:
+async def test_life_of_a_payout_is_told_in_signed_events(ledger: LedgerFixture, clock: Clock) -> None:
     real(clock)
-    service = service_of(till)
-    await listen(till)
-    await till.earn(BOB, 500)
-    batch = await till.pay()
+    service = service_of(ledger)
+    await listen(ledger)
+    await ledger.earn(BOB, 500)
+    batch = await ledger.pay()
     asked = await service.request_withdrawal(BOB, 100, "paypal", ADDRESS)
     await service.pay_withdrawal(CLI, asked.number, reference="T-1")
     declined = await service.request_withdrawal(BOB, 200, "paypal", ADDRESS)
@@ -65,8 +65,8 @@ async def test_life_of_a_payout_is_told_in_signed_events(till: LedgerFixture, cl
     cancelled = await service.request_withdrawal(BOB, 300, "paypal", ADDRESS)
     await service.cancel_withdrawal(BOB, cancelled.number)
     async with receiving() as receiver:
-        await deliver(till, receiver, OTHER_SECRET, SECRET)
-        await deliver(till, receiver)
+        await deliver(ledger, receiver, OTHER_SECRET, SECRET)
+        await deliver(ledger, receiver)
     who = {"user_id": str(BOB), "currency": "USD"}
     paypal = {"method": "paypal"}
     assert [(kind, data) for _, kind, data in receiver.seen] == [
@@ -83,80 +83,80 @@ async def test_life_of_a_payout_is_told_in_signed_events(till: LedgerFixture, cl
     ]
     assert len({each for each, _, _ in receiver.seen}) == 7
     assert ADDRESS not in str(receiver.seen)
-    assert (await till.verify()).balanced
+    assert (await ledger.verify()).balanced
 
 
 async def test_event_names_the_currency_of_the_ledger(location: Location, clock: Clock) -> None:
     real(clock)
     async with Database(location, clock=clock, currency=("JPY", 0)) as database, receiving() as receiver:
-        till = LedgerFixture(database, clock)
-        await listen(till, Event.PAYOUT_CREDITED)
-        await till.earn(BOB, 500)
-        await till.pay()
-        await deliver(till, receiver)
+        ledger = LedgerFixture(database, clock)
+        await listen(ledger, Event.PAYOUT_CREDITED)
+        await ledger.earn(BOB, 500)
+        await ledger.pay()
+        await deliver(ledger, receiver)
     [(_, _, data)] = receiver.seen
     assert (data["amount_cents"], data["currency"]) == (500, "JPY")
 
 
-async def test_event_is_tried_again_with_the_same_id_until_it_is_taken(till: LedgerFixture, clock: Clock) -> None:
+async def test_event_is_tried_again_with_the_same_id_until_it_is_taken(ledger: LedgerFixture, clock: Clock) -> None:
     real(clock)
-    await listen(till, Event.PAYOUT_CREDITED)
-    await till.earn_all([(1, 500), (2, 300)])
-    await till.pay()
+    await listen(ledger, Event.PAYOUT_CREDITED)
+    await ledger.earn_all([(1, 500), (2, 300)])
+    await ledger.pay()
     async with receiving() as receiver:
         receiver.answers = [500, 204]
-        await deliver(till, receiver)
-        await deliver(till, receiver)
+        await deliver(ledger, receiver)
+        await deliver(ledger, receiver)
         assert [data["user_id"] for _, _, data in receiver.seen] == ["1", "2"], "the others do not wait for it"
         clock.advance(PAUSES[0].total_seconds())
-        await deliver(till, receiver)
+        await deliver(ledger, receiver)
     assert receiver.seen[0] == receiver.seen[2]
-    assert till.rows("SELECT status, attempts FROM cashback_webhook_deliveries ORDER BY id") == [
+    assert ledger.rows("SELECT status, attempts FROM cashback_webhook_deliveries ORDER BY id") == [
         ("delivered", 2),
         ("delivered", 1),
     ]
 
 
 async def test_event_that_nobody_takes_has_failed_and_is_sent_again_by_an_admin(
-    till: LedgerFixture, clock: Clock
+    ledger: LedgerFixture, clock: Clock
 ) -> None:
     real(clock)
-    await listen(till, Event.PAYOUT_CREDITED)
-    await till.earn(1, 500)
-    await till.pay()
+    await listen(ledger, Event.PAYOUT_CREDITED)
+    await ledger.earn(1, 500)
+    await ledger.pay()
     async with receiving() as receiver:
         receiver.answers = [302, 410]
-        await deliver(till, receiver)
+        await deliver(ledger, receiver)
         clock.advance(PAUSES[0].total_seconds())
-        await deliver(till, receiver)
-        assert till.rows("SELECT status, last_error FROM cashback_webhook_deliveries") == [
+        await deliver(ledger, receiver)
+        assert ledger.rows("SELECT status, last_error FROM cashback_webhook_deliveries") == [
             ("failed", "it answered 410")
         ]
-        service = service_of(till)
+        service = service_of(ledger)
         with pytest.raises(NotAllowedError):
             await service.retry_delivery(Actor(source=Source.DISCORD, user_id=9), 1)
         await service.retry_delivery(CLI, 1)
         with pytest.raises(StaleBatchError, match="has not failed"):
             await service.retry_delivery(CLI, 1)
         real(clock)
-        await deliver(till, receiver)
-    assert till.rows("SELECT status FROM cashback_webhook_deliveries") == [("delivered",)]
+        await deliver(ledger, receiver)
+    assert ledger.rows("SELECT status FROM cashback_webhook_deliveries") == [("delivered",)]
 
 
-async def test_dead_receiver_uses_up_its_attempts(till: LedgerFixture, clock: Clock) -> None:
-    await listen(till, Event.PAYOUT_CREDITED)
-    await till.earn(1, 500)
-    await till.pay()
+async def test_dead_receiver_uses_up_its_attempts(ledger: LedgerFixture, clock: Clock) -> None:
+    await listen(ledger, Event.PAYOUT_CREDITED)
+    await ledger.earn(1, 500)
+    await ledger.pay()
     nobody = Receiver(url="http://127.0.0.1:1/events")
     for pause in (*PAUSES, timedelta(0)):
-        await deliver(till, nobody)
+        await deliver(ledger, nobody)
         clock.advance(pause.total_seconds())
-    [(status, attempts, error)] = till.rows("SELECT status, attempts, last_error FROM cashback_webhook_deliveries")
+    [(status, attempts, error)] = ledger.rows("SELECT status, attempts, last_error FROM cashback_webhook_deliveries")
     assert (status, attempts) == ("failed", len(PAUSES) + 1)
     assert "127.0.0.1" in error
 
 
-async def test_slow_receiver_holds_up_no_other(till: LedgerFixture, clock: Clock) -> None:
+async def test_slow_receiver_holds_up_no_other(ledger: LedgerFixture, clock: Clock) -> None:
     real(clock)
     async with receiving() as slow, receiving() as quick:
         slow.silent = anyio.Event()
@@ -164,55 +164,55 @@ async def test_slow_receiver_holds_up_no_other(till: LedgerFixture, clock: Clock
             name: WebhookSettings(url=each.url, private=True, secrets=(SecretStr(SECRET),))
             for name, each in (("slow", slow), ("quick", quick))
         }
-        dispatcher = EventDispatcher(till.database, targets)
+        dispatcher = EventDispatcher(ledger.database, targets)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(dispatcher.run)
             with anyio.fail_after(20):
-                while not till.rows("SELECT 1 FROM cashback_webhooks"):  # noqa: ASYNC110 -- another task writes it
+                while not ledger.rows("SELECT 1 FROM cashback_webhooks"):  # noqa: ASYNC110 -- another task writes it
                     await anyio.sleep(0.01)
-                await till.earn(1, 500)
-                await till.pay()
+                await ledger.earn(1, 500)
+                await ledger.pay()
                 while not quick.seen:  # noqa: ASYNC110 -- it arrives on a socket
                     await anyio.sleep(0.01)
             assert slow.seen == []
             tasks.cancel_scope.cancel()
 
 
-async def test_event_is_written_with_what_happened_or_not_at_all(till: LedgerFixture) -> None:
-    await listen(till, Event.WITHDRAWAL_REQUESTED)
-    await till.earn(BOB, 500)
-    await till.pay()
+async def test_event_is_written_with_what_happened_or_not_at_all(ledger: LedgerFixture) -> None:
+    await listen(ledger, Event.WITHDRAWAL_REQUESTED)
+    await ledger.earn(BOB, 500)
+    await ledger.pay()
     with pytest.raises(Exception, match="holds"):
-        await service_of(till).request_withdrawal(BOB, 501, "paypal", ADDRESS)
-    assert till.rows("SELECT * FROM cashback_webhook_deliveries") == []
-    await service_of(till).request_withdrawal(BOB, 500, "paypal", ADDRESS)
-    assert till.rows("SELECT event FROM cashback_webhook_deliveries") == [("withdrawal.requested",)]
+        await service_of(ledger).request_withdrawal(BOB, 501, "paypal", ADDRESS)
+    assert ledger.rows("SELECT * FROM cashback_webhook_deliveries") == []
+    await service_of(ledger).request_withdrawal(BOB, 500, "paypal", ADDRESS)
+    assert ledger.rows("SELECT event FROM cashback_webhook_deliveries") == [("withdrawal.requested",)]
 
 
-async def test_webhook_that_is_not_named_any_more_gets_nothing(till: LedgerFixture) -> None:
-    await listen(till)
-    await till.earn(1, 500)
-    await till.pay()
-    await listen(till, name="another")
-    await till.earn(1, 300)
-    await till.pay()
-    assert till.rows("SELECT webhook, status FROM cashback_webhook_deliveries ORDER BY id") == [
+async def test_webhook_that_is_not_named_any_more_gets_nothing(ledger: LedgerFixture) -> None:
+    await listen(ledger)
+    await ledger.earn(1, 500)
+    await ledger.pay()
+    await listen(ledger, name="another")
+    await ledger.earn(1, 300)
+    await ledger.pay()
+    assert ledger.rows("SELECT webhook, status FROM cashback_webhook_deliveries ORDER BY id") == [
         ("shop", "failed"),
         ("another", "queued"),
     ]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}/events", "http://localhost:{port}/events"])
-async def test_address_in_a_private_network_is_not_connected_to(till: LedgerFixture, clock: Clock, url: str) -> None:
+async def test_address_in_a_private_network_is_not_connected_to(ledger: LedgerFixture, clock: Clock, url: str) -> None:
     real(clock)
-    await listen(till, Event.PAYOUT_CREDITED)
-    await till.earn(1, 500)
-    await till.pay()
+    await listen(ledger, Event.PAYOUT_CREDITED)
+    await ledger.earn(1, 500)
+    await ledger.pay()
     async with receiving() as receiver:
         receiver.url = url.format(port=receiver.url.rpartition(":")[2].partition("/")[0])
-        await deliver(till, receiver, private=False)
+        await deliver(ledger, receiver, private=False)
         assert receiver.seen == []
-    [(error,)] = till.rows("SELECT last_error FROM cashback_webhook_deliveries")
+    [(error,)] = ledger.rows("SELECT last_error FROM cashback_webhook_deliveries")
     assert "is not a public address" in error
 
 

@@ -22,9 +22,9 @@ MEMBER = Actor(source=Source.DISCORD, user_id=9, role_ids=frozenset({1}))
 
 
 @pytest.fixture
-def service(till: LedgerFixture) -> AdminService:
+def service(ledger: LedgerFixture) -> AdminService:
     """Open the service."""
-    return AdminService(till.database, Settings(role_ids=RoleIds(admin=ADMIN_ROLE)), lambda _number: 0)
+    return AdminService(ledger.database, Settings(role_ids=RoleIds(admin=ADMIN_ROLE)), lambda _number: 0)
 
 
 async def enter(service: AdminService, member_id: int, referrer_id: int) -> int:
@@ -32,18 +32,18 @@ async def enter(service: AdminService, member_id: int, referrer_id: int) -> int:
     return await service.enter_code(member_id, referrer_id, in_server=True, is_bot=False)
 
 
-def audit(till: LedgerFixture) -> list[tuple[str, str, dict[str, Any]]]:
+def audit(ledger: LedgerFixture) -> list[tuple[str, str, dict[str, Any]]]:
     """Read the audit log: actor, action, details."""
-    found = till.rows("SELECT actor, action, details FROM cashback_audit_log ORDER BY id")
+    found = ledger.rows("SELECT actor, action, details FROM cashback_audit_log ORDER BY id")
     return [(actor, action, json.loads(details)) for actor, action, details in found]
 
 
-async def test_code_links_a_member_once(service: AdminService, till: LedgerFixture) -> None:
+async def test_code_links_a_member_once(service: AdminService, ledger: LedgerFixture) -> None:
     assert await enter(service, 2, 1) == 1
     for referrer in (1, 3):
         with pytest.raises(ReferralRefusedError, match="already been referred"):
             await enter(service, 2, referrer)
-    assert await till.database.get_referrer_for_user(2) == 1
+    assert await ledger.database.get_referrer_for_user(2) == 1
 
 
 async def test_own_code_is_refused(service: AdminService) -> None:
@@ -59,28 +59,30 @@ async def test_own_code_is_refused(service: AdminService) -> None:
     ],
 )
 async def test_code_of_stranger_or_bot_is_refused(
-    service: AdminService, till: LedgerFixture, facts: dict[str, Any], said: str
+    service: AdminService, ledger: LedgerFixture, facts: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ReferralRefusedError, match=said):
         await service.enter_code(2, 1, **facts)
-    assert till.rows("SELECT * FROM referrals") == []
+    assert ledger.rows("SELECT * FROM referrals") == []
 
 
 @pytest.mark.parametrize("length", [2, 3, 9])
-async def test_referral_loop_of_any_length_is_refused(service: AdminService, till: LedgerFixture, length: int) -> None:
+async def test_referral_loop_of_any_length_is_refused(
+    service: AdminService, ledger: LedgerFixture, length: int
+) -> None:
     for member in range(2, length + 1):
         await enter(service, member, member - 1)
     with pytest.raises(ReferralRefusedError, match="a referral loop is refused"):
         await enter(service, 1, length)
     with pytest.raises(ReferralRefusedError, match="a referral loop is refused"):
         await service.link(ADMIN, length, 1)
-    assert till.rows("SELECT count(*) FROM referrals") == [(length - 1,)]
+    assert ledger.rows("SELECT count(*) FROM referrals") == [(length - 1,)]
     await enter(service, 50, length)
 
 
-async def test_adopted_referral_loop_does_not_block_others(service: AdminService, till: LedgerFixture) -> None:
-    await till.database.create_referral(1, 2)
-    with raw(till.location) as other_bot:
+async def test_adopted_referral_loop_does_not_block_others(service: AdminService, ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 2)
+    with raw(ledger.location) as other_bot:
         other_bot.execute("INSERT INTO referrals (referrer_user_id, referred_user_id) VALUES (2, 1)")
     await enter(service, 3, 1)
 
@@ -95,80 +97,80 @@ def test_code_with_surrounding_spaces_is_accepted() -> None:
     assert read_code(f" {2**63 - 1}\n") == 2**63 - 1
 
 
-async def test_links_and_unlinks_are_audited_with_reason(service: AdminService, till: LedgerFixture) -> None:
+async def test_links_and_unlinks_are_audited_with_reason(service: AdminService, ledger: LedgerFixture) -> None:
     await service.link(ADMIN, 1, 2, reason="forgot the code")
     await service.unlink(ADMIN, 1, 2, reason="wrong one")
     pair = {"referrer_id": 1, "referred_id": 2}
-    assert audit(till) == [
+    assert audit(ledger) == [
         ("discord:7", "referral_linked", {**pair, "reason": "forgot the code"}),
         ("discord:7", "referral_unlinked", {**pair, "reason": "wrong one"}),
     ]
 
 
-async def test_unlinked_unused_referral_frees_the_member(service: AdminService, till: LedgerFixture) -> None:
+async def test_unlinked_unused_referral_frees_the_member(service: AdminService, ledger: LedgerFixture) -> None:
     await service.link(ADMIN, 1, 2)
     await service.unlink(CLI, 1, 2)
     await enter(service, 2, 3)
-    assert await till.database.get_referrer_for_user(2) == 3
+    assert await ledger.database.get_referrer_for_user(2) == 3
 
 
-async def test_unlinked_referral_earns_no_more_and_is_paid(service: AdminService, till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 70)
+async def test_unlinked_referral_earns_no_more_and_is_paid(service: AdminService, ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 70)
     await service.unlink(ADMIN, 1, buyer)
-    assert await till.database.get_referrer_for_user(buyer) is None
-    assert await till.database.log_referral_purchase(buyer, "later", 20_000) is None
+    assert await ledger.database.get_referrer_for_user(buyer) is None
+    assert await ledger.database.log_referral_purchase(buyer, "later", 20_000) is None
     with pytest.raises(ReferralRefusedError, match="already been referred"):
         await enter(service, buyer, 3)
     with pytest.raises(ReferralRefusedError, match=f"Member {buyer} bought under Member 1"):
         await service.link(ADMIN, 3, buyer)
-    assert (await till.pay()).total_cents == 70
+    assert (await ledger.pay()).total_cents == 70
     assert await service.link(ADMIN, 1, buyer) == 1
-    assert await till.database.log_referral_purchase(buyer, "again", 20_000) == 100
+    assert await ledger.database.log_referral_purchase(buyer, "again", 20_000) == 100
 
 
-async def test_relinking_into_a_referral_loop_is_refused(service: AdminService, till: LedgerFixture) -> None:
-    [buyer] = await till.earn(1, 70)
+async def test_relinking_into_a_referral_loop_is_refused(service: AdminService, ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 70)
     await service.unlink(ADMIN, 1, buyer)
     await service.link(ADMIN, buyer, 1)
     with pytest.raises(ReferralRefusedError, match="a referral loop is refused"):
         await service.link(ADMIN, 1, buyer)
 
 
-async def test_referral_with_free_purchase_counts_as_used(service: AdminService, till: LedgerFixture) -> None:
+async def test_referral_with_free_purchase_counts_as_used(service: AdminService, ledger: LedgerFixture) -> None:
     await service.link(ADMIN, 1, 2)
-    await till.database.log_referral_purchase(2, "gift", 0)
+    await ledger.database.log_referral_purchase(2, "gift", 0)
     await service.unlink(ADMIN, 1, 2)
-    assert till.rows("SELECT count(*) FROM referrals WHERE cashback_unlinked_at IS NOT NULL") == [(1,)]
+    assert ledger.rows("SELECT count(*) FROM referrals WHERE cashback_unlinked_at IS NOT NULL") == [(1,)]
 
 
 @pytest.mark.parametrize("pair", [(1, 3), (3, 2), (2, 1)])
 async def test_unlink_of_unlinked_member_is_refused(
-    service: AdminService, till: LedgerFixture, pair: tuple[int, int]
+    service: AdminService, ledger: LedgerFixture, pair: tuple[int, int]
 ) -> None:
     await service.link(ADMIN, 1, 2)
     with pytest.raises(ReferralRefusedError, match="is not linked to"):
         await service.unlink(ADMIN, *pair)
-    assert await till.database.get_referrer_for_user(2) == 1
+    assert await ledger.database.get_referrer_for_user(2) == 1
 
 
 @pytest.mark.parametrize("bot", [1, 2])
-async def test_linking_a_bot_is_refused(service: AdminService, till: LedgerFixture, bot: int) -> None:
+async def test_linking_a_bot_is_refused(service: AdminService, ledger: LedgerFixture, bot: int) -> None:
     with pytest.raises(ReferralRefusedError, match=f"{bot} is a bot"):
         await service.link(ADMIN, 1, 2, bot_ids=frozenset({bot, 99}))
-    assert till.rows("SELECT * FROM referrals") == []
+    assert ledger.rows("SELECT * FROM referrals") == []
 
 
-async def test_blacklist_covers_present_and_future_referrals(service: AdminService, till: LedgerFixture) -> None:
-    await till.earn(1, 70)
+async def test_blacklist_covers_present_and_future_referrals(service: AdminService, ledger: LedgerFixture) -> None:
+    await ledger.earn(1, 70)
     assert await service.blacklist(ADMIN, 1, reason="own second account")
     assert not await service.blacklist(ADMIN, 1)
     await enter(service, 2, 1)
-    assert await till.database.log_referral_purchase(2, "new", 20_000) is None
-    assert await till.database.get_all_pending_referral_cashbacks() == []
+    assert await ledger.database.log_referral_purchase(2, "new", 20_000) is None
+    assert await ledger.database.get_all_pending_referral_cashbacks() == []
     assert await service.unblacklist(ADMIN, 1)
     assert not await service.unblacklist(ADMIN, 1)
-    assert await till.pending(1) == 70
-    assert audit(till) == [
+    assert await ledger.pending(1) == 70
+    assert audit(ledger) == [
         ("discord:7", "blacklisted", {"user_id": 1, "reason": "own second account"}),
         ("discord:7", "unblacklisted", {"user_id": 1}),
     ]
@@ -184,14 +186,14 @@ ACTS: list[Callable[[AdminService], Coroutine[Any, Any, object]]] = [
 
 @pytest.mark.parametrize("act", ACTS)
 async def test_non_admin_change_is_refused_and_audited(
-    service: AdminService, till: LedgerFixture, act: Callable[[AdminService], Coroutine[Any, Any, object]]
+    service: AdminService, ledger: LedgerFixture, act: Callable[[AdminService], Coroutine[Any, Any, object]]
 ) -> None:
-    await till.database.create_referral(1, 2)
-    before = till.money()
+    await ledger.database.create_referral(1, 2)
+    before = ledger.money()
     with pytest.raises(NotAllowedError):
         await act(service)
-    assert till.money() == before
-    assert [(actor, action) for actor, action, _ in audit(till)] == [("discord:9", "refused")]
+    assert ledger.money() == before
+    assert [(actor, action) for actor, action, _ in audit(ledger)] == [("discord:9", "refused")]
 
 
 @pytest.mark.parametrize(
@@ -210,12 +212,12 @@ async def test_non_admin_change_is_refused_and_audited(
     ],
 )
 async def test_only_new_members_can_enter_a_code(
-    till: LedgerFixture, days: int, joined: timedelta | None, said: str | None
+    ledger: LedgerFixture, days: int, joined: timedelta | None, said: str | None
 ) -> None:
     terms = ReferralSettings(only_new_members_days=days)
     settings = Settings(role_ids=RoleIds(admin=ADMIN_ROLE), referral_settings=terms)
-    service = AdminService(till.database, settings, lambda _number: 0)
-    joined_at = None if joined is None else till.clock() - joined
+    service = AdminService(ledger.database, settings, lambda _number: 0)
+    joined_at = None if joined is None else ledger.clock() - joined
 
     async def enter_code() -> int:
         return await service.enter_code(2, 1, in_server=True, is_bot=False, joined_at=joined_at)

@@ -24,13 +24,13 @@ WEEK = timedelta(weeks=1)
 OTHER_TOKEN = "0" * 16
 
 
-async def fail(till: LedgerFixture, cents: int = 100) -> int:
+async def fail(ledger: LedgerFixture, cents: int = 100) -> int:
     """Have the payout of member 1 fail; return its batch."""
-    await till.earn(1, cents)
-    number = await till.approved(target_user_id=1)
-    with databases.connect(till.location) as connection:
+    await ledger.earn(1, cents)
+    number = await ledger.approved(target_user_id=1)
+    with databases.connect(ledger.location) as connection:
         databases.break_wallet(connection, 1)
-        await till.run(number)
+        await ledger.run(number)
         databases.mend_wallet(connection)
     return number
 
@@ -53,55 +53,57 @@ ACTIONS: dict[str, Callable[[AdminService], Awaitable[object]]] = {
 }
 
 
-async def test_refusal_names_in_the_audit_log_what_was_wanted(till: LedgerFixture) -> None:
-    service = service_of(till)
+async def test_refusal_names_in_the_audit_log_what_was_wanted(ledger: LedgerFixture) -> None:
+    service = service_of(ledger)
     for act in ACTIONS.values():
         with pytest.raises(NotAllowedError):
             await act(service)
-    assert refusals(till) == [("discord:9", wanted) for wanted in ACTIONS]
+    assert refusals(ledger) == [("discord:9", wanted) for wanted in ACTIONS]
 
 
 async def test_stop_resume_and_abandon_name_their_admin_and_need_the_batchs_token(
-    till: LedgerFixture, clock: Clock
+    ledger: LedgerFixture, clock: Clock
 ) -> None:
-    await till.earn(1, 100)
-    service = service_of(till)
-    number = await till.approved()
+    await ledger.earn(1, 100)
+    service = service_of(ledger)
+    number = await ledger.approved()
     acts: tuple[Callable[..., Awaitable[object]], ...] = (service.stop, service.resume, service.stop, service.abandon)
     for act in acts:
         with pytest.raises(StaleBatchError, match="shows another proposal"):
             await act(ADMIN, number, token=OTHER_TOKEN)
         clock.advance(10)
         await act(ADMIN, number)
-    assert [entries(till, f"batch_{action}")[0][:2] for action in ("stopped", "resumed", "given_up")] == [
+    assert [entries(ledger, f"batch_{action}")[0][:2] for action in ("stopped", "resumed", "given_up")] == [
         ("discord:7", number)
     ] * 3
-    moments = till.rows("SELECT settled_at FROM cashback_payouts UNION SELECT finished_at FROM cashback_payout_batches")
+    moments = ledger.rows(
+        "SELECT settled_at FROM cashback_payouts UNION SELECT finished_at FROM cashback_payout_batches"
+    )
     assert moments == [("2026-07-03 15:00:40.000000",)]
 
 
-async def test_retry_by_an_admin_names_admin_and_reason_and_needs_the_batchs_token(till: LedgerFixture) -> None:
-    number = await fail(till)
-    service = service_of(till)
+async def test_retry_by_an_admin_names_admin_and_reason_and_needs_the_batchs_token(ledger: LedgerFixture) -> None:
+    number = await fail(ledger)
+    service = service_of(ledger)
     with pytest.raises(StaleBatchError, match="shows another proposal"):
         await service.retry(ADMIN, number, token=OTHER_TOKEN)
     report = await service.retry(ADMIN, number, why="mended")
     assert report.status is BatchStatus.RUNNING
-    assert entries(till, "retry_started") == [("discord:7", number, {"users": 1, "why": "mended"})]
+    assert entries(ledger, "retry_started") == [("discord:7", number, {"users": 1, "why": "mended"})]
 
 
-async def test_retry_by_the_program_is_named_as_such(till: LedgerFixture, clock: Clock) -> None:
-    number = await fail(till)
-    service = service_of(till, payout_retry_minutes=5)
+async def test_retry_by_the_program_is_named_as_such(ledger: LedgerFixture, clock: Clock) -> None:
+    number = await fail(ledger)
+    service = service_of(ledger, payout_retry_minutes=5)
     clock.advance(300)
     assert await service.retry_due() == [number]
-    assert entries(till, "retry_started") == [("system", number, {"users": 1, "why": "tried again by the program"})]
+    assert entries(ledger, "retry_started") == [("system", number, {"users": 1, "why": "tried again by the program"})]
 
 
-async def test_reversal_keeps_reason_deadline_and_threshold(till: LedgerFixture, clock: Clock) -> None:
-    await till.earn_all([(1, 500), (2, 300)])
-    number = (await till.pay()).batch_number
-    service = service_of(till, confirm_seconds=90, approval_threshold_cents=500, approval_hours=3)
+async def test_reversal_keeps_reason_deadline_and_threshold(ledger: LedgerFixture, clock: Clock) -> None:
+    await ledger.earn_all([(1, 500), (2, 300)])
+    number = (await ledger.pay()).batch_number
+    service = service_of(ledger, confirm_seconds=90, approval_threshold_cents=500, approval_hours=3)
     for reason in (" ", "x" * 201):
         length = len(reason.strip())
         with pytest.raises(CashbackError) as refused:
@@ -123,34 +125,34 @@ async def test_reversal_keeps_reason_deadline_and_threshold(till: LedgerFixture,
     assert (waits.first_approved_by, waits.expires_at) == ("discord:7", clock() + timedelta(hours=3))
     with pytest.raises(SecondApproverError):
         await service.approve_reversal(ADMIN, reversal.number)
-    assert refusals(till) == [
+    assert refusals(ledger) == [
         ("discord:8", f"approve reversal number {reversal.number}"),
         ("discord:8", f"cancel reversal number {reversal.number}"),
         ("discord:7", f"approve reversal number {reversal.number}"),
     ]
     done = await service.approve_reversal(OTHER_ADMIN, reversal.number)
-    assert (done.status, done.approved_by, till.balance(1)) == (ReversalStatus.DONE, "discord:8", 0)
+    assert (done.status, done.approved_by, ledger.balance(1)) == (ReversalStatus.DONE, "discord:8", 0)
 
 
-async def test_reversal_that_waits_for_a_second_admin_is_cancelled_by_any(till: LedgerFixture, clock: Clock) -> None:
-    await till.earn(1, 500)
-    number = (await till.pay()).batch_number
-    service = service_of(till, approval_threshold_cents=500)
+async def test_reversal_that_waits_for_a_second_admin_is_cancelled_by_any(ledger: LedgerFixture, clock: Clock) -> None:
+    await ledger.earn(1, 500)
+    number = (await ledger.pay()).batch_number
+    service = service_of(ledger, approval_threshold_cents=500)
     reversal = (await service.propose_reversal(ADMIN, number, reason="a mistake")).number
     await service.approve_reversal(ADMIN, reversal)
     clock.advance(10)
     assert (await service.cancel_reversal(OTHER_ADMIN, reversal)).status is ReversalStatus.CANCELLED
-    assert entries(till, "reversal_cancelled") == [("discord:8", number, {"reversal": reversal})]
-    assert till.rows("SELECT finished_at FROM cashback_reversals") == [("2026-07-03 15:00:10.000000",)]
+    assert entries(ledger, "reversal_cancelled") == [("discord:8", number, {"reversal": reversal})]
+    assert ledger.rows("SELECT finished_at FROM cashback_reversals") == [("2026-07-03 15:00:10.000000",)]
 
 
-async def test_schedule_changes_name_admin_and_reason(till: LedgerFixture) -> None:
-    service = service_of(till, auto_batch_enabled=True, misfire_grace_hours=5, notice_hours=12)
+async def test_schedule_changes_name_admin_and_reason(ledger: LedgerFixture) -> None:
+    service = service_of(ledger, auto_batch_enabled=True, misfire_grace_hours=5, notice_hours=12)
     with pytest.raises(CashbackError) as refused:
         await service.pause_schedule(ADMIN, "x" * 201)
     assert str(refused.value) == "The reason has 201 characters; at most 200 are kept."
     await service.pause_schedule(ADMIN, " counting \n stock ")
-    [(actor, _, told)] = entries(till, "schedule_changed")
+    [(actor, _, told)] = entries(ledger, "schedule_changed")
     assert (actor, told) == (
         "schedule",
         {"rule": "friday 15:00", "grace_hours": 5, "notice_hours": 12, "before": None},
@@ -162,7 +164,7 @@ async def test_schedule_changes_name_admin_and_reason(till: LedgerFixture) -> No
     assert await service.unskip_next(OTHER_ADMIN) == FRIDAY + WEEK
     await service.unskip_slot(CLI, FRIDAY + 2 * WEEK, "open after all")
     told_of: dict[str, list[Any]] = {
-        action: [(actor, told["reason"]) for actor, _, told in entries(till, action)]
+        action: [(actor, told["reason"]) for actor, _, told in entries(ledger, action)]
         for action in ("schedule_paused", "schedule_resumed", "slot_skipped", "slot_unskipped")
     }
     assert told_of == {
@@ -173,8 +175,8 @@ async def test_schedule_changes_name_admin_and_reason(till: LedgerFixture) -> No
     }
 
 
-async def test_slot_is_missed_once_and_only_when_it_has_passed(till: LedgerFixture, clock: Clock) -> None:
-    service = service_of(till, auto_batch_enabled=True)
+async def test_slot_is_missed_once_and_only_when_it_has_passed(ledger: LedgerFixture, clock: Clock) -> None:
+    service = service_of(ledger, auto_batch_enabled=True)
     await service.open_schedule()
     slot = FRIDAY + WEEK
     clock.advance(WEEK.total_seconds() - 1)
@@ -182,7 +184,7 @@ async def test_slot_is_missed_once_and_only_when_it_has_passed(till: LedgerFixtu
     clock.advance(2)
     assert await service.miss_slot(slot, "the bot was off")
     assert not await service.miss_slot(slot, "the bot was off")
-    [(actor, _, told)] = entries(till, "slot_missed")
+    [(actor, _, told)] = entries(ledger, "slot_missed")
     assert (actor, told["reason"]) == ("schedule", "the bot was off")
 
 

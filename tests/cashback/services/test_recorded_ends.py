@@ -21,35 +21,35 @@ BROKEN = "The ledger refused a row: this wallet is broken."
 VALID = timedelta(days=14)
 
 
-async def fail(till: LedgerFixture, member: int, cents: int) -> int:
+async def fail(ledger: LedgerFixture, member: int, cents: int) -> int:
     """Have a batch with one payout fail; return its number."""
-    await till.earn(member, cents)
-    number = await till.approved(target_user_id=member)
-    with databases.connect(till.location) as connection:
+    await ledger.earn(member, cents)
+    number = await ledger.approved(target_user_id=member)
+    with databases.connect(ledger.location) as connection:
         databases.break_wallet(connection, member)
-        await till.run(number)
+        await ledger.run(number)
         databases.mend_wallet(connection)
     return number
 
 
-async def test_lapsed_batches_are_closed_by_the_program_oldest_first(till: LedgerFixture, clock: Clock) -> None:
-    await till.earn_all([(1, 100), (2, 200), (3, 300)])
-    numbers = [await till.approved(target_user_id=member) for member in (2, 1)]
-    await till.database.write(runs.stop, numbers[0], actor="cli", now=clock())
-    others = await till.approved(target_user_id=3, valid=VALID + timedelta(seconds=1))
-    assert await till.database.write(lapsing.lapse_due, now=clock.advance(VALID.total_seconds())) == numbers
-    assert [till.payouts(number) for number in numbers] == [
+async def test_lapsed_batches_are_closed_by_the_program_oldest_first(ledger: LedgerFixture, clock: Clock) -> None:
+    await ledger.earn_all([(1, 100), (2, 200), (3, 300)])
+    numbers = [await ledger.approved(target_user_id=member) for member in (2, 1)]
+    await ledger.database.write(runs.stop, numbers[0], actor="cli", now=clock())
+    others = await ledger.approved(target_user_id=3, valid=VALID + timedelta(seconds=1))
+    assert await ledger.database.write(lapsing.lapse_due, now=clock.advance(VALID.total_seconds())) == numbers
+    assert [ledger.payouts(number) for number in numbers] == [
         [(2, "skipped", 0, "lapsed")],
         [(1, "skipped", 0, "lapsed")],
     ]
-    assert till.payouts(others) == [(3, "planned", 0, None)]
-    assert till.rows("SELECT DISTINCT settled_at FROM cashback_payouts WHERE status = 'skipped'") == [
+    assert ledger.payouts(others) == [(3, "planned", 0, None)]
+    assert ledger.rows("SELECT DISTINCT settled_at FROM cashback_payouts WHERE status = 'skipped'") == [
         ("2026-07-17 15:00:00.000000",)
     ]
-    assert [moments(till, number)[3] for number in numbers] == [VALID.total_seconds()] * 2
+    assert [moments(ledger, number)[3] for number in numbers] == [VALID.total_seconds()] * 2
     since = {"users": 1, "approved_at": FRIDAY.isoformat()}
-    assert entries(till, "batch_lapsed") == [("system", number, since) for number in numbers]
-    finished = entries(till, "batch_finished")
+    assert entries(ledger, "batch_lapsed") == [("system", number, since) for number in numbers]
+    finished = entries(ledger, "batch_finished")
     assert [(actor, number) for actor, number, _ in finished] == [("system", number) for number in numbers]
     assert [
         (told["batch_id"], told["status"], told["users_paid"], told["total_cents"], told["failed"], told["skipped"])
@@ -57,15 +57,15 @@ async def test_lapsed_batches_are_closed_by_the_program_oldest_first(till: Ledge
     ] == [("BATCH-20260703-150000", "lapsed", 0, 0, 0, 1), ("BATCH-20260703-150001", "lapsed", 0, 0, 0, 1)]
 
 
-async def test_finished_batch_has_its_totals_in_the_audit_log(till: LedgerFixture) -> None:
-    await till.earn_all([(1, 100), (2, 200), (3, 300)])
-    number = await till.approved()
-    await till.database.blacklist_referral_user(3)
-    with databases.connect(till.location) as connection:
+async def test_finished_batch_has_its_totals_in_the_audit_log(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 100), (2, 200), (3, 300)])
+    number = await ledger.approved()
+    await ledger.database.blacklist_referral_user(3)
+    with databases.connect(ledger.location) as connection:
         databases.break_wallet(connection, 2)
-        await till.run(number)
+        await ledger.run(number)
         databases.mend_wallet(connection)
-    [(actor, of_batch, told)] = entries(till, "batch_finished")
+    [(actor, of_batch, told)] = entries(ledger, "batch_finished")
     assert (actor, of_batch, told.pop("payouts") != "") == ("cli", number, True)
     assert told == {
         "batch_id": "BATCH-20260703-150000",
@@ -77,45 +77,45 @@ async def test_finished_batch_has_its_totals_in_the_audit_log(till: LedgerFixtur
     }
 
 
-async def test_batch_lapses_at_the_moment_and_says_what_to_do(till: LedgerFixture, clock: Clock) -> None:
-    await till.earn(1, 300)
-    number = await till.approved()
-    await till.database.write(runs.stop, number, actor="cli", now=clock())
+async def test_batch_lapses_at_the_moment_and_says_what_to_do(ledger: LedgerFixture, clock: Clock) -> None:
+    await ledger.earn(1, 300)
+    number = await ledger.approved()
+    await ledger.database.write(runs.stop, number, actor="cli", now=clock())
     with pytest.raises(StaleBatchError) as refused:
-        await till.database.write(runs.resume, number, actor="cli", now=clock() + VALID)
+        await ledger.database.write(runs.resume, number, actor="cli", now=clock() + VALID)
     assert str(refused.value) == (
         "The approval of batch BATCH-20260703-150000 lapsed at 2026-07-17 15:00:00 UTC; what is left is pending again."
         " Ask for a new summary."
     )
-    await till.database.write(runs.resume, number, actor="cli", now=clock() + VALID - timedelta(seconds=1))
+    await ledger.database.write(runs.resume, number, actor="cli", now=clock() + VALID - timedelta(seconds=1))
 
 
 async def test_failed_payout_of_a_lapsed_approval_is_refused_from_that_moment_on(
-    till: LedgerFixture, clock: Clock
+    ledger: LedgerFixture, clock: Clock
 ) -> None:
-    number = await fail(till, 1, 300)
+    number = await fail(ledger, 1, 300)
     with pytest.raises(StaleBatchError) as refused:
-        await till.database.write(retries.begin, number, actor="cli", why=None, now=clock() + VALID)
+        await ledger.database.write(retries.begin, number, actor="cli", why=None, now=clock() + VALID)
     assert str(refused.value) == (
         "The approval of batch BATCH-20260703-150000 has lapsed; its failed payouts are pending again."
         " Ask for a new summary."
     )
     last = clock() + VALID - timedelta(seconds=1)
-    assert await till.database.write(retries.begin, number, actor="cli", why=None, now=last) == 1
+    assert await ledger.database.write(retries.begin, number, actor="cli", why=None, now=last) == 1
 
 
-async def test_retry_is_recorded_with_its_admin_moment_and_reason(till: LedgerFixture, clock: Clock) -> None:
-    number, other = await fail(till, 2, 300), await fail(till, 1, 100)
+async def test_retry_is_recorded_with_its_admin_moment_and_reason(ledger: LedgerFixture, clock: Clock) -> None:
+    number, other = await fail(ledger, 2, 300), await fail(ledger, 1, 100)
     clock.advance(60)
-    assert await till.database.write(retries.begin, number, actor="discord:7", why="mended", now=clock()) == 1
-    assert entries(till, "retry_started") == [("discord:7", number, {"users": 1, "why": "mended"})]
-    assert moments(till, number) == (None, 0, 0, None)
-    assert till.payouts(number) == [(2, "planned", 0, None)]
-    assert till.rows("SELECT settled_at FROM cashback_payouts WHERE batch_number = ?", number) == [(None,)]
-    assert till.payouts(other) == [(1, "failed", 0, BROKEN)], "another batch is not retried"
+    assert await ledger.database.write(retries.begin, number, actor="discord:7", why="mended", now=clock()) == 1
+    assert entries(ledger, "retry_started") == [("discord:7", number, {"users": 1, "why": "mended"})]
+    assert moments(ledger, number) == (None, 0, 0, None)
+    assert ledger.payouts(number) == [(2, "planned", 0, None)]
+    assert ledger.rows("SELECT settled_at FROM cashback_payouts WHERE batch_number = ?", number) == [(None,)]
+    assert ledger.payouts(other) == [(1, "failed", 0, BROKEN)], "another batch is not retried"
     clock.advance(5)
-    await till.run(number)
-    [attempt] = await till.database.read(retries.attempts_of, number, limit=9)
+    await ledger.run(number)
+    [attempt] = await ledger.database.read(retries.attempts_of, number, limit=9)
     assert attempt == {
         "batch_number": number,
         "referrer_id": 2,
@@ -128,44 +128,44 @@ async def test_retry_is_recorded_with_its_admin_moment_and_reason(till: LedgerFi
         "reason": None,
         "settled_at": FRIDAY + timedelta(seconds=65),
     }
-    assert await till.database.read(retries.attempts_of, other, limit=9) == []
+    assert await ledger.database.read(retries.attempts_of, other, limit=9) == []
 
 
-async def test_page_of_another_proposal_retries_nothing(till: LedgerFixture) -> None:
-    number = await fail(till, 1, 100)
+async def test_page_of_another_proposal_retries_nothing(ledger: LedgerFixture) -> None:
+    number = await fail(ledger, 1, 100)
     with pytest.raises(StaleBatchError, match="shows another proposal"):
-        await till.database.write(retries.begin, number, actor="cli", why=None, now=till.clock(), token=OTHER_TOKEN)
-    assert till.payouts(number) == [(1, "failed", 0, BROKEN)]
+        await ledger.database.write(retries.begin, number, actor="cli", why=None, now=ledger.clock(), token=OTHER_TOKEN)
+    assert ledger.payouts(number) == [(1, "failed", 0, BROKEN)]
 
 
-async def test_open_failures_are_listed_newest_batch_first(till: LedgerFixture, clock: Clock) -> None:
-    first = await fail(till, 2, 300)
+async def test_open_failures_are_listed_newest_batch_first(ledger: LedgerFixture, clock: Clock) -> None:
+    first = await fail(ledger, 2, 300)
     clock.advance(60)
-    second = await fail(till, 1, 100)
-    await till.database.write(retries.begin, second, actor="cli", why=None, now=clock())
-    with databases.connect(till.location) as connection:
+    second = await fail(ledger, 1, 100)
+    await ledger.database.write(retries.begin, second, actor="cli", why=None, now=clock())
+    with databases.connect(ledger.location) as connection:
         databases.break_wallet(connection, 1)
-        await till.run(second)
+        await ledger.run(second)
         databases.mend_wallet(connection)
-    newest, oldest = await till.database.read(retries.open_failures, limit=9)
+    newest, oldest = await ledger.database.read(retries.open_failures, limit=9)
     assert (newest.batch_number, newest.batch_id, newest.referrer_id) == (second, "BATCH-20260703-150100", 1)
     assert (newest.approved_cents, newest.attempts, newest.reason) == (100, 2, BROKEN)
     assert newest.failed_at == FRIDAY + timedelta(seconds=60)
     assert (oldest.batch_number, oldest.referrer_id, oldest.attempts) == (first, 2, 1)
-    assert await till.database.read(retries.open_failures, limit=1) == [newest]
-    assert await till.database.read(retries.open_failures, limit=9, offset=1) == [oldest]
-    assert await till.database.read(retries.count_open_failures) == 2
+    assert await ledger.database.read(retries.open_failures, limit=1) == [newest]
+    assert await ledger.database.read(retries.open_failures, limit=9, offset=1) == [oldest]
+    assert await ledger.database.read(retries.count_open_failures) == 2
 
 
-async def test_program_retries_batches_with_open_failures_oldest_first(till: LedgerFixture, clock: Clock) -> None:
-    numbers = [await fail(till, 2, 300), await fail(till, 1, 100)]
-    await till.earn(3, 100)
-    await till.pay(target_user_id=3)
+async def test_program_retries_batches_with_open_failures_oldest_first(ledger: LedgerFixture, clock: Clock) -> None:
+    numbers = [await fail(ledger, 2, 300), await fail(ledger, 1, 100)]
+    await ledger.earn(3, 100)
+    await ledger.pay(target_user_id=3)
     pause = timedelta(minutes=5)
 
     async def due(seconds: float, attempts: int = 1) -> list[int]:
         now = clock() + timedelta(seconds=seconds)
-        return await till.database.read(retries.due, now=now, attempts=attempts, pause=pause)
+        return await ledger.database.read(retries.due, now=now, attempts=attempts, pause=pause)
 
     assert await due(299) == []
     assert await due(300) == numbers
@@ -176,29 +176,29 @@ async def test_program_retries_batches_with_open_failures_oldest_first(till: Led
 
 
 async def propose(
-    till: LedgerFixture, number: int, *, referrer_id: int | None = 1, threshold_cents: int | None = None
+    ledger: LedgerFixture, number: int, *, referrer_id: int | None = 1, threshold_cents: int | None = None
 ) -> int:
     """Propose to reverse the payout to a member, or a whole batch; return the reversal's number."""
-    wanted = await till.database.write(
+    wanted = await ledger.database.write(
         reversals.propose,
         batch_number=number,
         referrer_id=referrer_id,
         reason="a stolen card",
         actor="discord:7",
-        now=till.clock(),
-        expires_at=till.clock() + timedelta(seconds=120),
+        now=ledger.clock(),
+        expires_at=ledger.clock() + timedelta(seconds=120),
         terms=BatchLimits(approval_threshold_cents=threshold_cents),
         token=TOKEN,
     )
     return wanted.number
 
 
-async def test_reversal_is_recorded_with_its_admins_moments_and_reason(till: LedgerFixture, clock: Clock) -> None:
-    await till.earn_all([(1, 500), (2, 300)])
-    paid = await till.pay()
+async def test_reversal_is_recorded_with_its_admins_moments_and_reason(ledger: LedgerFixture, clock: Clock) -> None:
+    await ledger.earn_all([(1, 500), (2, 300)])
+    paid = await ledger.pay()
     clock.advance(10)
-    number = await propose(till, paid.batch_number, threshold_cents=500)
-    shown = await till.database.read(reversals.find, number, clock())
+    number = await propose(ledger, paid.batch_number, threshold_cents=500)
+    shown = await ledger.database.read(reversals.find, number, clock())
     assert (shown.batch_number, shown.batch_id, shown.token) == (1, "BATCH-20260703-150000", TOKEN)
     assert (shown.referrer_id, shown.reason, shown.proposed_by) == (1, "a stolen card", "discord:7")
     assert shown.expires_at == clock() + timedelta(seconds=120)
@@ -206,19 +206,19 @@ async def test_reversal_is_recorded_with_its_admins_moments_and_reason(till: Led
     why_two = "From $5.00 on, two admins must approve."
     assert (shown.needs_second_approver, shown.first_approved_by, shown.approved_by) == (why_two, None, None)
     clock.advance(10)
-    await till.database.write(
+    await ledger.database.write(
         reversals.approve, number, actor="discord:7", now=clock(), approver_id=7, wait=timedelta(hours=3)
     )
-    waits = await till.database.read(reversals.find, number, clock())
+    waits = await ledger.database.read(reversals.find, number, clock())
     assert waits.expires_at == clock() + timedelta(hours=3)
     clock.advance(10)
-    done = await till.database.write(reversals.approve, number, actor="discord:8", now=clock(), approver_id=8)
+    done = await ledger.database.write(reversals.approve, number, actor="discord:8", now=clock(), approver_id=8)
     assert (done.status, done.coverable_cents) == (ReversalStatus.DONE, 0)
     assert (done.reversed_cents, done.shortfall_cents) == (500, 0)
     proposed = {"reversal": number, "referrer_id": 1, "users": 1, "total_cents": 500, "reason": "a stolen card"}
-    assert entries(till, "reversal_proposed") == [("discord:7", 1, proposed | {"token": TOKEN, "why_two": why_two})]
-    assert entries(till, "reversal_first_approved") == [("discord:7", 1, {"reversal": number, "why_two": why_two})]
-    assert entries(till, "payouts_reversed") == [
+    assert entries(ledger, "reversal_proposed") == [("discord:7", 1, proposed | {"token": TOKEN, "why_two": why_two})]
+    assert entries(ledger, "reversal_first_approved") == [("discord:7", 1, {"reversal": number, "why_two": why_two})]
+    assert entries(ledger, "payouts_reversed") == [
         (
             "discord:8",
             1,
@@ -234,17 +234,17 @@ async def test_reversal_is_recorded_with_its_admins_moments_and_reason(till: Led
             },
         )
     ]
-    assert till.rows("SELECT proposed_at, finished_at, approver_id FROM cashback_reversals") == [
+    assert ledger.rows("SELECT proposed_at, finished_at, approver_id FROM cashback_reversals") == [
         ("2026-07-03 15:00:10.000000", "2026-07-03 15:00:30.000000", 8)
     ]
-    assert till.rows("SELECT description, metadata, created_at FROM wallet_transactions WHERE amount_cents < 0") == [
+    assert ledger.rows("SELECT description, metadata, created_at FROM wallet_transactions WHERE amount_cents < 0") == [
         (
             "Referral cashback reversed - a stolen card",
             '{"batch_id": "BATCH-20260703-150000", "reversal": 1, "reason": "a stolen card"}',
             "2026-07-03 15:00:30.000000",
         )
     ]
-    assert till.rows(
+    assert ledger.rows(
         "SELECT discord_id, wallet_balance_cents, updated_at FROM users WHERE discord_id < 9 ORDER BY 1"
     ) == [
         (1, 0, "2026-07-03 15:00:30.000000"),
@@ -252,19 +252,19 @@ async def test_reversal_is_recorded_with_its_admins_moments_and_reason(till: Led
     ]
 
 
-async def test_refusals_of_a_reversal_give_the_state_and_the_remedy(till: LedgerFixture, clock: Clock) -> None:
-    await till.earn(1, 500)
-    paid = await till.pay()
-    one, late = await propose(till, paid.batch_number), await propose(till, paid.batch_number)
-    await till.database.write(reversals.cancel, one, actor="discord:8", now=clock.advance(5))
-    assert entries(till, "reversal_cancelled") == [("discord:8", 1, {"reversal": one})]
-    assert till.rows("SELECT status, finished_at FROM cashback_reversals WHERE number = ?", one) == [
+async def test_refusals_of_a_reversal_give_the_state_and_the_remedy(ledger: LedgerFixture, clock: Clock) -> None:
+    await ledger.earn(1, 500)
+    paid = await ledger.pay()
+    one, late = await propose(ledger, paid.batch_number), await propose(ledger, paid.batch_number)
+    await ledger.database.write(reversals.cancel, one, actor="discord:8", now=clock.advance(5))
+    assert entries(ledger, "reversal_cancelled") == [("discord:8", 1, {"reversal": one})]
+    assert ledger.rows("SELECT status, finished_at FROM cashback_reversals WHERE number = ?", one) == [
         ("cancelled", "2026-07-03 15:00:05.000000")
     ]
 
     async def refusal(number: int, token: str | None = None) -> str:
         with pytest.raises(StaleBatchError) as refused:
-            await till.database.write(
+            await ledger.database.write(
                 reversals.approve, number, actor="discord:7", now=clock(), approver_id=7, token=token
             )
         return str(refused.value)
@@ -273,47 +273,47 @@ async def test_refusals_of_a_reversal_give_the_state_and_the_remedy(till: Ledger
     assert await refusal(9) == "There is no reversal number 9."
     assert "shows another" in await refusal(late, token=OTHER_TOKEN)
     with pytest.raises(StaleBatchError, match="shows another"):
-        await till.database.write(reversals.cancel, late, actor="discord:7", now=clock(), token=OTHER_TOKEN)
+        await ledger.database.write(reversals.cancel, late, actor="discord:7", now=clock(), token=OTHER_TOKEN)
     clock.advance(115)
     assert await refusal(late) == (
         "This reversal expired at 2026-07-03 15:02:00 UTC; nothing was reversed. Ask for a new one."
     )
-    await till.earn(2, 300)
-    open_batch = (await till.propose()).batch_number
+    await ledger.earn(2, 300)
+    open_batch = (await ledger.propose()).batch_number
     with pytest.raises(StaleBatchError) as refused:
-        await propose(till, open_batch)
+        await propose(ledger, open_batch)
     assert str(refused.value) == f"Batch {open_batch} has no credited payout to member 1 left to reverse."
 
 
-async def test_reversal_that_is_no_longer_as_shown_moves_nothing(till: LedgerFixture) -> None:
-    await till.earn_all([(1, 500), (2, 300)])
-    paid = await till.pay()
-    everyone = await propose(till, paid.batch_number, referrer_id=None)
-    one = await propose(till, paid.batch_number)
-    await till.database.write(reversals.approve, one, actor="discord:7", now=till.clock(), approver_id=7)
-    before = till.money()
+async def test_reversal_that_is_no_longer_as_shown_moves_nothing(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 500), (2, 300)])
+    paid = await ledger.pay()
+    everyone = await propose(ledger, paid.batch_number, referrer_id=None)
+    one = await propose(ledger, paid.batch_number)
+    await ledger.database.write(reversals.approve, one, actor="discord:7", now=ledger.clock(), approver_id=7)
+    before = ledger.money()
     with pytest.raises(StaleBatchError) as refused:
-        await till.database.write(reversals.approve, everyone, actor="discord:7", now=till.clock(), approver_id=7)
+        await ledger.database.write(reversals.approve, everyone, actor="discord:7", now=ledger.clock(), approver_id=7)
     assert str(refused.value) == (
         "Some of it was taken back since this was shown; nothing was done. Ask for a new reversal."
     )
-    assert till.money() == before
+    assert ledger.money() == before
 
 
-async def test_refund_is_recorded_with_its_admin_moment_and_reason(till: LedgerFixture, clock: Clock) -> None:
-    await till.earn(1, 500)
-    refund = Refund(order_id="till-1", amount_cents=200, refund_id="R1", reason="torn")
-    told = await till.database.write(record_refund, refund, actor="discord:7", now=clock.advance(60))
-    assert (told.outcome, told.refund_id, told.order_id) == ("taken_back", "R1", "till-1")
+async def test_refund_is_recorded_with_its_admin_moment_and_reason(ledger: LedgerFixture, clock: Clock) -> None:
+    await ledger.earn(1, 500)
+    refund = Refund(order_id="order-1", amount_cents=200, refund_id="R1", reason="torn")
+    told = await ledger.database.write(record_refund, refund, actor="discord:7", now=clock.advance(60))
+    assert (told.outcome, told.refund_id, told.order_id) == ("taken_back", "R1", "order-1")
     assert (told.amount_cents, told.taken_cents, told.referrer_id, told.owed_cents) == (200, 200, 1, 0)
     assert told.asked_cents is None
-    assert entries(till, "purchase_refunded") == [
+    assert entries(ledger, "purchase_refunded") == [
         (
             "discord:7",
             None,
             {
                 "refund_id": "R1",
-                "order_id": "till-1",
+                "order_id": "order-1",
                 "amount_cents": 200,
                 "taken_cents": 200,
                 "referrer_id": 1,
@@ -322,6 +322,6 @@ async def test_refund_is_recorded_with_its_admin_moment_and_reason(till: LedgerF
         )
     ]
     columns = "refund_id, part_of, order_id, amount_cents, asked_cents, taken_cents, reason, refunded_by, refunded_at"
-    assert till.rows(f"SELECT {columns}, source FROM cashback_referral_refunds") == [
-        ("R1", None, "till-1", 200, None, 200, "torn", "discord:7", "2026-07-03 15:01:00.000000", "main")
+    assert ledger.rows(f"SELECT {columns}, source FROM cashback_referral_refunds") == [
+        ("R1", None, "order-1", 200, None, 200, "torn", "discord:7", "2026-07-03 15:01:00.000000", "main")
     ]

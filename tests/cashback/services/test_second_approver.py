@@ -40,22 +40,22 @@ def queue() -> Queue:
 
 
 @pytest.fixture
-def service(till: LedgerFixture, queue: Queue) -> AdminService:
+def service(ledger: LedgerFixture, queue: Queue) -> AdminService:
     """Open a service in which ten dollars need two admins."""
-    return AdminService(till.database, SETTINGS, queue.submit)
+    return AdminService(ledger.database, SETTINGS, queue.submit)
 
 
-async def waiting(till: LedgerFixture, service: AdminService) -> int:
+async def waiting(ledger: LedgerFixture, service: AdminService) -> int:
     """Propose and confirm a batch of ten dollars as an admin."""
-    await till.earn_all([(1, 600), (2, 400)])
+    await ledger.earn_all([(1, 600), (2, 400)])
     number = (await service.propose(ADMIN)).batch_number
     report = await service.approve(ADMIN, number)
     assert (report.status, report.first_approved_by, report.approved_by) == (BatchStatus.PROPOSED, "discord:7", None)
     return number
 
 
-async def test_below_threshold_needs_one_approver(till: LedgerFixture, service: AdminService, queue: Queue) -> None:
-    await till.earn(1, 999)
+async def test_below_threshold_needs_one_approver(ledger: LedgerFixture, service: AdminService, queue: Queue) -> None:
+    await ledger.earn(1, 999)
     summary = await service.propose(ADMIN)
     assert summary.needs_second_approver is None
     await service.approve(ADMIN, summary.batch_number)
@@ -63,17 +63,17 @@ async def test_below_threshold_needs_one_approver(till: LedgerFixture, service: 
 
 
 async def test_at_threshold_second_approver_is_needed_and_recorded(
-    till: LedgerFixture, service: AdminService, queue: Queue
+    ledger: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
-    number = await waiting(till, service)
+    number = await waiting(ledger, service)
     assert queue.numbers == []
     report = await service.approve(OTHER_ADMIN, number)
     assert (report.first_approved_by, report.approved_by) == ("discord:7", "discord:8")
     assert queue.numbers == [number]
-    assert (await till.run(number)).reports[0].total_cents == 1000
-    entries = till.rows("SELECT action, actor FROM cashback_audit_log WHERE action LIKE '%approved' ORDER BY id")
+    assert (await ledger.run(number)).reports[0].total_cents == 1000
+    entries = ledger.rows("SELECT action, actor FROM cashback_audit_log WHERE action LIKE '%approved' ORDER BY id")
     assert entries == [("batch_first_approved", "discord:7"), ("batch_approved", "discord:8")]
-    [(details,)] = till.rows("SELECT details FROM cashback_audit_log WHERE action = 'batch_approved'")
+    [(details,)] = ledger.rows("SELECT details FROM cashback_audit_log WHERE action = 'batch_approved'")
     assert '"first_approved_by": "discord:7"' in details
 
 
@@ -81,58 +81,58 @@ async def test_at_threshold_second_approver_is_needed_and_recorded(
     "actor", [ADMIN, AS_ADMIN_FROM_THE_CLI, FROM_THE_DASHBOARD, CLI, SCHEDULE, WITHOUT_THE_ROLE, MEMBER]
 )
 async def test_second_approver_must_be_another_admin(
-    till: LedgerFixture, service: AdminService, queue: Queue, actor: Actor
+    ledger: LedgerFixture, service: AdminService, queue: Queue, actor: Actor
 ) -> None:
-    number = await waiting(till, service)
-    before = till.rows("SELECT expires_at FROM cashback_payout_batches")
+    number = await waiting(ledger, service)
+    before = ledger.rows("SELECT expires_at FROM cashback_payout_batches")
     for _click in range(2):
         with pytest.raises(NotAllowedError):
             await service.approve(actor, number)
     assert queue.numbers == []
-    assert (await till.report(number)).status is BatchStatus.PROPOSED
-    assert refusals(till) == [(str(actor), f"approve batch number {number}")] * 2
-    assert till.rows("SELECT expires_at FROM cashback_payout_batches") == before, "a second click gives no more time"
+    assert (await ledger.report(number)).status is BatchStatus.PROPOSED
+    assert refusals(ledger) == [(str(actor), f"approve batch number {number}")] * 2
+    assert ledger.rows("SELECT expires_at FROM cashback_payout_batches") == before, "a second click gives no more time"
 
 
-async def test_ledger_refuses_the_same_approver_twice(till: LedgerFixture, service: AdminService) -> None:
-    number = await waiting(till, service)
+async def test_ledger_refuses_the_same_approver_twice(ledger: LedgerFixture, service: AdminService) -> None:
+    number = await waiting(ledger, service)
     for approver_id in (None, ADMIN.user_id):
         with pytest.raises(SecondApproverError):
-            await till.database.write(
-                approvals.approve, number, actor="somebody", now=till.clock(), approver_id=approver_id
+            await ledger.database.write(
+                approvals.approve, number, actor="somebody", now=ledger.clock(), approver_id=approver_id
             )
-    assert await till.database.write(runs.start, number, now=till.clock()) is runs.Start.NOT_STARTED
+    assert await ledger.database.write(runs.start, number, now=ledger.clock()) is runs.Start.NOT_STARTED
     for approver in ("NULL", str(ADMIN.user_id)):
-        with raw(till.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
+        with raw(ledger.location) as connection, pytest.raises(REFUSED, match="approved_by_two"):
             connection.execute(
                 "UPDATE cashback_payout_batches SET status = 'approved', batch_id = 'BATCH-X', approved_by ="
                 " 'discord:9',"
                 f" approver_id = {approver}"
             )
     for change in ("needs_second_approver = NULL", "proposed_by = 'discord:9'", "first_approved_by = 'discord:9'"):
-        with raw(till.location) as connection, pytest.raises(REFUSED, match="is never changed"):
+        with raw(ledger.location) as connection, pytest.raises(REFUSED, match="is never changed"):
             connection.execute(f"UPDATE cashback_payout_batches SET {change}")
 
 
 @pytest.mark.parametrize("act", ["resume", "retry", "stop", "abandon"])
 async def test_other_actions_do_not_start_a_waiting_batch(
-    till: LedgerFixture, service: AdminService, queue: Queue, act: str
+    ledger: LedgerFixture, service: AdminService, queue: Queue, act: str
 ) -> None:
-    number = await waiting(till, service)
+    number = await waiting(ledger, service)
     for actor in (ADMIN, OTHER_ADMIN, CLI):
         with pytest.raises(StaleBatchError):
             await getattr(service, act)(actor, number)
     assert await service.resume(ADMIN) == []
     assert await service.retry_due() == []
-    assert (await till.run(number)).interruptions != []
+    assert (await ledger.run(number)).interruptions != []
     assert queue.numbers == []
-    assert till.balance(1) == 0
+    assert ledger.balance(1) == 0
 
 
 async def test_other_admin_cannot_approve_before_the_first(
-    till: LedgerFixture, service: AdminService, queue: Queue
+    ledger: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
-    await till.earn(1, 1000)
+    await ledger.earn(1, 1000)
     number = (await service.propose(ADMIN)).batch_number
     with pytest.raises(NotAllowedError, match="Only discord:7"):
         await service.approve(OTHER_ADMIN, number)
@@ -140,9 +140,9 @@ async def test_other_admin_cannot_approve_before_the_first(
 
 
 async def test_second_approval_expires_after_a_day(
-    till: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
+    ledger: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
 ) -> None:
-    number = await waiting(till, service)
+    number = await waiting(ledger, service)
     clock.advance(timedelta(hours=24).total_seconds() - 1)
     assert await service.expire() == []
     clock.advance(1)
@@ -150,36 +150,36 @@ async def test_second_approval_expires_after_a_day(
         await service.approve(OTHER_ADMIN, number)
     assert await service.expire() == [number]
     assert queue.numbers == []
-    assert await till.pending(1) == 600
+    assert await ledger.pending(1) == 600
 
 
-async def test_waiting_batch_can_be_cancelled_by_any_admin(till: LedgerFixture, service: AdminService) -> None:
-    number = await waiting(till, service)
+async def test_waiting_batch_can_be_cancelled_by_any_admin(ledger: LedgerFixture, service: AdminService) -> None:
+    number = await waiting(ledger, service)
     with pytest.raises(NotAllowedError):
         await service.cancel(MEMBER, number)
     await service.cancel(OTHER_ADMIN, number)
-    assert (await till.report(number)).status is BatchStatus.CANCELLED
+    assert (await ledger.report(number)).status is BatchStatus.CANCELLED
 
 
 async def test_second_approver_can_be_named_on_the_command_line(
-    till: LedgerFixture, service: AdminService, queue: Queue
+    ledger: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
-    number = await waiting(till, service)
+    number = await waiting(ledger, service)
     assert (await service.approve(OTHER_FROM_THE_CLI, number)).approved_by == "cli:8"
     assert queue.numbers == [number]
 
 
 async def test_weekly_batch_waits_for_an_admin_and_decides_its_slot_once(
-    till: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
+    ledger: LedgerFixture, service: AdminService, queue: Queue, clock: Clock
 ) -> None:
-    await till.earn(1, 1000)
+    await ledger.earn(1, 1000)
     await open_before_friday(service, clock)
     number = await service.pay_slot(FRIDAY)
     assert number is not None
     assert await service.is_waiting(number)
     assert queue.numbers == []
     assert await service.pay_slot(FRIDAY) is None
-    assert till.rows("SELECT status, batch_number FROM cashback_schedule_slots") == [("batched", number)]
+    assert ledger.rows("SELECT status, batch_number FROM cashback_schedule_slots") == [("batched", number)]
     for actor in (SCHEDULE, CLI):
         with pytest.raises(SecondApproverError):
             await service.approve(actor, number)
@@ -191,17 +191,17 @@ async def test_weekly_batch_waits_for_an_admin_and_decides_its_slot_once(
 
 
 async def test_retry_of_approved_batch_needs_no_further_approval(
-    till: LedgerFixture, service: AdminService, queue: Queue
+    ledger: LedgerFixture, service: AdminService, queue: Queue
 ) -> None:
-    number = await waiting(till, service)
+    number = await waiting(ledger, service)
     await service.approve(OTHER_ADMIN, number)
-    with raw(till.location) as connection:
+    with raw(ledger.location) as connection:
         connection.execute(
             "CREATE TRIGGER refused BEFORE INSERT ON wallet_transactions WHEN NEW.user_discord_id = 2"
             " BEGIN SELECT RAISE(ABORT, 'the bank is closed'); END"
         )
-        await till.run(number)
+        await ledger.run(number)
         connection.execute("DROP TRIGGER refused")
     await service.retry(OTHER_ADMIN, number)
-    [report] = (await till.run(number)).reports
+    [report] = (await ledger.run(number)).reports
     assert (report.total_cents, report.first_approved_by, report.approved_by) == (1000, "discord:7", "discord:8")

@@ -55,9 +55,9 @@ def _fill(folder: Path) -> Path:
     raise AssertionError
 
 
-async def _approved(till: LedgerFixture) -> int:
-    await till.earn_all((referrer, 100) for referrer in range(1, PAYEES + 1))
-    return await till.approved()
+async def _approved(ledger: LedgerFixture) -> int:
+    await ledger.earn_all((referrer, 100) for referrer in range(1, PAYEES + 1))
+    return await ledger.approved()
 
 
 async def test_full_disk_stops_batch_clearly_and_it_resumes_with_space(
@@ -65,22 +65,22 @@ async def test_full_disk_stops_batch_clearly_and_it_resumes_with_space(
 ) -> None:
     copyfile(new_ledger, small_disk / "cashback.db")
     async with Database(small_disk / "cashback.db", clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        number = await _approved(till)
+        ledger = LedgerFixture(database, clock)
+        number = await _approved(ledger)
         ballast = _fill(small_disk)
-        interrupted = await till.run(number, chunk_size=CHUNK_SIZE)
+        interrupted = await ledger.run(number, chunk_size=CHUNK_SIZE)
         [(_, reason)] = interrupted.interruptions
         assert reason.endswith("cannot grow, the disk is full; free some space, then resume.")
-        paid = (await till.report(number)).users_paid
+        paid = (await ledger.report(number)).users_paid
         assert paid < PAYEES
-        assert (await till.verify()).breaches == ()
+        assert (await ledger.verify()).breaches == ()
 
         ballast.unlink()
-        recorder = await till.run(number, chunk_size=CHUNK_SIZE)
+        recorder = await ledger.run(number, chunk_size=CHUNK_SIZE)
         assert recorder.interruptions == []
         assert (recorder.reports[0].status, recorder.reports[0].users_paid) == (BatchStatus.COMPLETED, PAYEES)
-        assert till.rows("SELECT DISTINCT wallet_balance_cents FROM users WHERE discord_id <= 300") == [(100,)]
-        assert (await till.verify()).breaches == ()
+        assert ledger.rows("SELECT DISTINCT wallet_balance_cents FROM users WHERE discord_id <= 300") == [(100,)]
+        assert (await ledger.verify()).breaches == ()
 
 
 async def test_disk_filling_during_a_batch_loses_nothing(small_disk: Path, new_ledger: Path, clock: Clock) -> None:
@@ -94,37 +94,37 @@ async def test_disk_filling_during_a_batch_loses_nothing(small_disk: Path, new_l
             _fill(small_disk)
 
     async with Database(path, clock=clock) as database:
-        till = LedgerFixture(database, clock)
-        number = await _approved(till)
+        ledger = LedgerFixture(database, clock)
+        number = await _approved(ledger)
         async with Database(path, clock=clock, failpoint=failpoint) as filling:
             interrupted = await run_batches(filling, number, chunk_size=CHUNK_SIZE)
         assert "the disk is full" in interrupted.interruptions[0][1]
-        assert 0 < (await till.report(number)).users_paid < PAYEES
-        assert (await till.verify()).breaches == ()
+        assert 0 < (await ledger.report(number)).users_paid < PAYEES
+        assert (await ledger.verify()).breaches == ()
         (small_disk / "ballast").unlink()
-        assert (await till.run(number, chunk_size=CHUNK_SIZE)).reports[0].total_cents == 100 * PAYEES
-        assert (await till.verify()).breaches == ()
+        assert (await ledger.run(number, chunk_size=CHUNK_SIZE)).reports[0].total_cents == 100 * PAYEES
+        assert (await ledger.verify()).breaches == ()
 
 
-async def test_backup_without_space_is_refused_and_leaves_nothing(till: LedgerFixture, small_disk: Path) -> None:
+async def test_backup_without_space_is_refused_and_leaves_nothing(ledger: LedgerFixture, small_disk: Path) -> None:
     _fill(small_disk)
     with pytest.raises(backup.BackupRefusedError, match="not enough space for a backup"):
-        backup.make(till.path, small_disk / "copy.db")
+        backup.make(ledger.path, small_disk / "copy.db")
     assert names_in(small_disk) == ["ballast"]
 
 
-async def test_read_only_disk_ends_the_run_with_its_error(till: LedgerFixture) -> None:
+async def test_read_only_disk_ends_the_run_with_its_error(ledger: LedgerFixture) -> None:
     """Needs no mount: a limit on the size of files makes every further write fail."""
-    number = await _approved(till)
+    number = await _approved(ledger)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        interrupted = await till.run(number, chunk_size=CHUNK_SIZE)
+        interrupted = await ledger.run(number, chunk_size=CHUNK_SIZE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     [(_, reason)] = interrupted.interruptions
     assert reason.endswith("(disk I/O error); check the disk, then resume.")
-    assert (await till.run(number, chunk_size=CHUNK_SIZE)).reports[0].total_cents == 100 * PAYEES
+    assert (await ledger.run(number, chunk_size=CHUNK_SIZE)).reports[0].total_cents == 100 * PAYEES
 
 
 def _replace(path: Path) -> None:
@@ -133,35 +133,35 @@ def _replace(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [Path.unlink, _replace, lambda path: move(path, path.with_name("moved.db"))])
-async def test_removed_file_is_not_paid_into(till: LedgerFixture, harm: Callable[[Path], object]) -> None:
+async def test_removed_file_is_not_paid_into(ledger: LedgerFixture, harm: Callable[[Path], object]) -> None:
     """An open file that is unlinked can still be written: the money would be in a file without a name."""
-    number = await _approved(till)
-    harm(till.path)
-    interrupted = await till.run(number, chunk_size=CHUNK_SIZE)
+    number = await _approved(ledger)
+    harm(ledger.path)
+    interrupted = await ledger.run(number, chunk_size=CHUNK_SIZE)
     assert interrupted.reports == []
     assert "is no longer the file that was opened" in interrupted.interruptions[0][1]
-    till.honest = False
+    ledger.honest = False
 
 
 async def test_file_removed_within_transaction_is_not_committed(
-    till: LedgerFixture, open_database: OpenDatabase
+    ledger: LedgerFixture, open_database: OpenDatabase
 ) -> None:
-    number = await _approved(till)
-    moved = till.path.with_name("moved.db")
+    number = await _approved(ledger)
+    moved = ledger.path.with_name("moved.db")
 
     moments: list[str] = []
 
     def failpoint(moment: str) -> None:
         moments.append(moment)
         if moments.count("before commit") == 2 and moment == "before commit":
-            till.path.rename(moved)
+            ledger.path.rename(moved)
 
     async with open_database(failpoint=failpoint) as database:
         interrupted = await run_batches(database, number, chunk_size=CHUNK_SIZE)
     assert "is no longer the file that was opened" in interrupted.interruptions[0][1]
-    moved.rename(till.path)
-    assert (await till.report(number)).users_paid == 0
-    assert (await till.run(number, chunk_size=CHUNK_SIZE)).reports[0].users_paid == PAYEES
+    moved.rename(ledger.path)
+    assert (await ledger.report(number)).users_paid == 0
+    assert (await ledger.run(number, chunk_size=CHUNK_SIZE)).reports[0].users_paid == PAYEES
 
 
 def _write_over(path: Path, content: bytes, *, at: int = 0) -> None:
