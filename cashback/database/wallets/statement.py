@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, or_, select
 
-from cashback.database.payouts.reversed_sums import TRANSACTION_TYPE
 from cashback.database.referral_program.people import check_id
 from cashback.database.tables import is_requested, payout_batches, users, wallet_transactions
 from cashback.database.tables import withdrawals as withdrawals_table
@@ -14,12 +13,14 @@ from cashback.domain.languages import mark, placeholders, tr
 from cashback.domain.withdrawals import BY_MEMBER, Wallet, WalletEntry, WalletLine, WithdrawalStatus
 
 PAYOUT: Final = "referral_cashback"
+REVERSAL: Final = "referral_cashback
+referral_cashback_reversal"
 SENTENCES: Final = {
     (moves.WITHDRAWAL, None): mark("Withdrawal {withdrawal} - {method}"),
     (moves.RETURN, WithdrawalStatus.DECLINED): mark("Withdrawal {withdrawal} declined - {reason}"),
     (moves.RETURN, WithdrawalStatus.CANCELLED): mark("Withdrawal {withdrawal} cancelled - {reason}"),
     (moves.ADJUSTMENT, None): mark("Adjustment - {reason}"),
-    (TRANSACTION_TYPE, None): mark("Referral cashback reversed - {reason}"),
+    (REVERSAL, None): mark("Referral cashback reversed - {reason}"),
 }
 """Our transactions by their kind and the status in their details."""
 
