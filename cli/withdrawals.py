@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from cashback.database.errors import LedgerMovedError
 from cashback.database.wallets import withdrawals
-from cashback.domain.errors import CashbackError
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError
 from cashback.domain.money import dollars, money_style, parse_typed_dollars
 from cashback.domain.ports import NullObserver
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
@@ -231,6 +232,9 @@ async def _import_from(
                     known += 1
                 else:
                     paid.append(await _mark_paid(session.service, asked.number, row.reference, approved_by))
+            except (DatabaseUnavailableError, LedgerMovedError):
+                # Not about this row: each of the others would be refused too.
+                raise
             except CashbackError as error:
                 refused.append(BadRow(line=row.line, reason=str(error)))
     return paid, known, refused
