@@ -13,8 +13,7 @@ from cashback.domain.languages import mark, placeholders, tr
 from cashback.domain.withdrawals import BY_MEMBER, Wallet, WalletEntry, WalletLine, WithdrawalStatus
 
 PAYOUT: Final = "referral_cashback"
-REVERSAL: Final = "referral_cashback
-referral_cashback_reversal"
+REVERSAL: Final = "referral_cashback_reversal"
 SENTENCES: Final = {
     (moves.WITHDRAWAL, None): mark("Withdrawal {withdrawal} - {method}"),
     (moves.RETURN, WithdrawalStatus.DECLINED): mark("Withdrawal {withdrawal} declined - {reason}"),
