@@ -25,6 +25,7 @@ from cashback.database.tables import (
     wallet_transactions,
 )
 from cashback.domain.extras import Library
+from cashback.domain.harmless_cells import harmless
 from cashback.domain.model import PayoutStatus
 from cashback.domain.money import DOLLARS, money_style
 from cashback.domain.whole_files import written_whole
@@ -53,8 +54,6 @@ REASON: Final = COLUMNS.index("reason")
 
 LEFT_OUT: Final = "left_out"
 """The state of a referrer excluded from a batch: nothing was planned, for the given reason."""
-
-FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 ROWS_AT_ONCE: Final = 2_000
 SHEET_ROWS: Final = 1_000_000
@@ -315,6 +314,6 @@ def _typed(openpyxl: Any, sheet: Any, value: object, number_format: str) -> Any:
 def _harmless(row: Sequence[Any]) -> Sequence[Any]:
     """Keep a spreadsheet from interpreting the free text as a formula."""
     reason = row[REASON] if len(row) == len(COLUMNS) else None
-    if not isinstance(reason, str) or not reason.startswith(FORMULA_MARKS):
+    if not isinstance(reason, str):
         return row
-    return [*row[:REASON], f"'{reason}", *row[REASON + 1 :]]
+    return [*row[:REASON], harmless(reason), *row[REASON + 1 :]]
