@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from cashback.domain.errors import CashbackError
-from cashback.domain.money import LARGEST_DOLLARS_CENTS, PRICES_KEPT, parse_dollars
+from cashback.domain.money import LARGEST_DOLLARS_CENTS, PRICES_KEPT, money_style, parse_dollars
 from cashback.shops.answers import CENTS, DOLLARS, Answers, UnansweredError
 
 POINT: Final = "point"
@@ -20,11 +20,14 @@ _SPACES: Final = "[ \u00a0\u202f'’]"
 _POINT_DECIMAL: Final = re.compile(rf"[0-9](?:[0-9]|,|{_SPACES})*\.[0-9]{{1,2}}")
 _COMMA_DECIMAL: Final = re.compile(rf"[0-9](?:[0-9]|\.|{_SPACES})*,[0-9]{{1,2}}")
 _GROUPED: Final = {
-    POINT: re.compile(rf"[0-9]{{1,3}}(?:(?P<mark>,|{_SPACES})[0-9]{{3}})(?:(?P=mark)[0-9]{{3}})*(?:\.[0-9]{{1,2}})?"),
-    COMMA: re.compile(rf"[0-9]{{1,3}}(?:(?P<mark>\.|{_SPACES})[0-9]{{3}})(?:(?P=mark)[0-9]{{3}})*(?:,[0-9]{{1,2}})?"),
+    POINT: re.compile(rf"[0-9]{{1,3}}(?:(?P<mark>,|{_SPACES})[0-9]{{3}})(?:(?P=mark)[0-9]{{3}})*(?:\.[0-9]{{1,3}})?"),
+    COMMA: re.compile(rf"[0-9]{{1,3}}(?:(?P<mark>\.|{_SPACES})[0-9]{{3}})(?:(?P=mark)[0-9]{{3}})*(?:,[0-9]{{1,3}})?"),
 }
-_COMMA_PLAIN: Final = re.compile(r"[0-9]+(?:,[0-9]{1,2})?")
+_COMMA_PLAIN: Final = re.compile(r"[0-9]+(?:,[0-9]{1,3})?")
 _MANY_GROUPS: Final = re.compile(r"[0-9]{1,3}(?:([,.])[0-9]{3})(?:\1[0-9]{3})+")
+_TWO_SIGNS: Final = re.compile(r"[0-9]{1,3}([,.])[0-9]{3}(?:\1[0-9]{3})*[,.][0-9]{3}")
+"""Thousands and three decimals, as of a dinar: 1,234.500. The last sign is the decimal one."""
+
 _ONE_GROUP: Final = re.compile(r"[0-9]{1,3}[,.][0-9]{3}")
 
 
@@ -41,6 +44,9 @@ def style_of(amounts: Iterable[str], answers: Answers, name: str) -> tuple[str, 
             return answers.decimal or POINT, True
         if _COMMA_DECIMAL.fullmatch(text):
             return answers.decimal or COMMA, True
+        both = _TWO_SIGNS.fullmatch(text)
+        if both and both[1] != text[-4]:
+            return answers.decimal or (POINT if both[1] == "," else COMMA), True
         many = _MANY_GROUPS.fullmatch(text)
         if many:
             grouped = POINT if many[1] == "," else COMMA
@@ -62,7 +68,7 @@ def unit_of(*, has_decimals: bool, sample: str | None, answers: Answers, name: s
     """Return whether a file's amounts are dollars or cents. Raises UnansweredError if none of them has decimals."""
     if answers.amounts is not None:
         return answers.amounts
-    if has_decimals or sample is None:
+    if has_decimals or sample is None or not money_style().decimals:
         return DOLLARS
     raise UnansweredError(
         f"{name}: no amount has decimals (such as {sample[:VALUE_SHOWN]!r}); say --amounts dollars or --amounts cents.",

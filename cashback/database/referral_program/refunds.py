@@ -288,7 +288,8 @@ def _amounts_of(refund: Refund, order: Order, *, takes_what_is_left: bool) -> tu
         raise NothingLeftError(message)
     if asked_cents <= 0 or (asked_cents > left_cents and not takes_what_is_left):
         message = (
-            f"A refund of {dollars(asked_cents)} is not between $0.01 and what is left of order {order.order_id}:"
+            f"A refund of {dollars(asked_cents)} is not between {dollars(1)} and what is left of order"
+            f" {order.order_id}:"
             f" {dollars(left_cents)} of {dollars(order.amount_cents)}; nothing was changed."
         )
         raise RefundRefusedError(message)

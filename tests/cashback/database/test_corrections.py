@@ -159,7 +159,7 @@ async def test_order_shows_why_it_is_not_paid(bought: LedgerFixture) -> None:
     held = [Purchase("H", 6, 20_000)]
     await bought.database.write(record_purchases, held, 5_000, FRIDAY, holding_days=7)
     [facts] = await bought.database.read(find_orders, "H", FRIDAY)
-    assert why_not_paid(facts, FRIDAY) == ["$1.00 are in the holding period until 2026-07-10."]
+    assert why_not_paid(facts, FRIDAY) == ["$1.00 are in the holding period until 2026-07-10 15:00 UTC."]
     assert (facts.parts[0].held_cents, facts.parts[0].pending_cents) == (100, 0)
     early = [Purchase("E", 6, 20_000, FRIDAY - timedelta(days=1)), Purchase("N", 9, 20_000)]
     await bought.database.write(record_purchases, early, 5_000, FRIDAY)
