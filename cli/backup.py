@@ -8,6 +8,7 @@ import typer
 
 from cashback.database.integrity import backup as copies
 from cashback.database.integrity.backup import Backup
+from cashback.domain.errors import CashbackError
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.options import ConfigOption, DatabaseOption, JsonOption
@@ -58,5 +59,9 @@ def _judge(made: Backup) -> int:
 
 
 async def _note(settings: Settings, made: Backup) -> None:
+    """Record the backup in the ledger; one that takes no entries, for example after its move, is copied too."""
     async with ledger(settings) as database:
-        await database.write(copies.note, made, actor="cli", now=database.now())
+        try:
+            await database.write(copies.note, made, actor="cli", now=database.now())
+        except CashbackError as error:
+            remark(f"the ledger does not record this backup: {error}")

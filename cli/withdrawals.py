@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import anyio
 import typer
 
+from cashback.database.errors import LedgerMovedError
 from cashback.database.wallets import withdrawals
-from cashback.domain.errors import CashbackError
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError
 from cashback.domain.money import dollars, money_style, parse_typed_dollars
 from cashback.domain.ports import NullObserver
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
@@ -179,18 +180,19 @@ async def _write(service: AdminService, path: Path) -> list[Withdrawal]:
         path,
         [
             (
-                each.number,
-                str(each.user_id),
-                each.method,
-                destination,
-                style.plain(each.amount_cents),
+                each.withdrawal.number,
+                str(each.withdrawal.user_id),
+                each.withdrawal.method,
+                each.destination,
+                style.plain(each.withdrawal.amount_cents),
                 style.currency,
-                each.requested_at.isoformat(timespec="seconds"),
+                each.withdrawal.requested_at.isoformat(timespec="seconds"),
+                each.audit_head,
             )
-            for each, destination in listed
+            for each in listed
         ],
     )
-    return [each for each, _ in listed]
+    return [each.withdrawal for each in listed]
 
 
 def _import(settings: Settings, path: Path, approved_by: int | None, *, as_json: bool) -> int:
@@ -217,7 +219,9 @@ async def _import_from(
     refused: list[BadRow] = []
     known = 0
     async with open_payment_session(settings, NullObserver()) as session:
-        for row in read_result(path):
+        rows = list(read_result(path))
+        await session.service.require_own_lists({each.ledger for each in rows if isinstance(each, Transfer)} - {""})
+        for row in rows:
             if isinstance(row, BadRow):
                 refused.append(row)
                 continue
@@ -228,6 +232,9 @@ async def _import_from(
                     known += 1
                 else:
                     paid.append(await _mark_paid(session.service, asked.number, row.reference, approved_by))
+            except (DatabaseUnavailableError, LedgerMovedError):
+                # Not about this row: each of the others would be refused too.
+                raise
             except CashbackError as error:
                 refused.append(BadRow(line=row.line, reason=str(error)))
     return paid, known, refused
@@ -235,8 +242,11 @@ async def _import_from(
 
 def _require_same(asked: Withdrawal, row: Transfer) -> None:
     """Refuse a row about another amount or member: it may be of another ledger."""
+    currency = money_style().currency
+    if row.currency not in {"", currency}:
+        raise CashbackError(f"the currency {row.currency[:20]} is not {currency}, in which the ledger counts")
     if row.amount and parse_typed_dollars(row.amount.removeprefix("'")) != asked.amount_cents:
         raise CashbackError(f"the amount {row.amount[:20]} is not the {dollars(asked.amount_cents)} of the withdrawal")
-    member = (row.member or "").removeprefix("'")
+    member = row.member.removeprefix("'")
     if member and member != str(asked.user_id) and not may_be_rounded(member, asked.user_id):
         raise CashbackError(f"the member {member[:20]} is not {asked.user_id}, who asked for it")

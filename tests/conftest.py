@@ -177,6 +177,12 @@ def rows(location: Location, query: str, *parameters: object) -> list[tuple[Any,
         return [tuple(map(_as_kept, row)) for row in connection.execute(query, parameters)]
 
 
+def everything_in(path: Path) -> list[str]:
+    """List all that a file holds, as statements."""
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
 def _as_kept(value: object) -> object:
     return f"{value:%Y-%m-%d %H:%M:%S.%f}" if isinstance(value, datetime) else value
 

@@ -67,9 +67,13 @@ async def _with_names(request: web.Request, values: dict[str, Any]) -> dict[str,
     return {**values, "names": await request.app[PEOPLE].named(values)}
 
 
-def error_page(request: web.Request, status: int, text: str, *, typed: Sequence[tuple[str, str]] = ()) -> web.Response:
+async def error_page(
+    request: web.Request, status: int, text: str, *, typed: Sequence[tuple[str, str]] = ()
+) -> web.Response:
     """Render an error, with a link back, or with the form and what was typed into it."""
     shown = {**_frame(request), "title": HTTPStatus(status).phrase, "text": text, "now": None, "typed": typed}
+    if VISITOR in request:
+        shown = await _with_names(request, shown)
     return aiohttp_jinja2.render_template("error.html", request, shown, status=status)
 
 

@@ -23,7 +23,17 @@ PostgreSQL fires triggers in the order of their names, so these come before `fix
 
 def close(connection: Connection, target: Location, now: datetime) -> None:
     """Make every table of the ledger refuse every change. A ledger that is closed keeps its text."""
-    refusal = moved_text(connection) or f"{_moved_to(target)} on {now:%Y-%m-%d at %H:%M} UTC; name that one"
+    _close(connection, moved_text(connection) or f"{_moved_to(target)} on {now:%Y-%m-%d at %H:%M} UTC; name that one")
+
+
+def close_new_tables(connection: Connection) -> None:
+    """Close the tables that an upgrade has added, if the ledger was moved before."""
+    refusal = moved_text(connection)
+    if refusal is not None:
+        _close(connection, refusal)
+
+
+def _close(connection: Connection, refusal: str) -> None:
     for table in metadata.sorted_tables:
         for suffix, change in CHANGES.items():
             name = f"{OWN}{table.name.removeprefix(OWN)}_{suffix}"

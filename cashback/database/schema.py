@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection, inspect, text
 
+from cashback.database import closed_ledger
 from cashback.database.adoption import create_or_adopt
 from cashback.database.dialect import Location
 from cashback.database.guards import create_guards
@@ -135,3 +136,4 @@ def migrate(connection: Connection, revision: str, now: datetime) -> None:
         command.upgrade(config, revision)
     if revision == NEWEST:
         create_guards(connection)
+        closed_ledger.close_new_tables(connection)

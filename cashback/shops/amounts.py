@@ -20,6 +20,9 @@ _SPACES: Final = "[ \u00a0\u202f'’]"
 _POINT_DECIMAL: Final = re.compile(rf"[0-9](?:[0-9]|,|{_SPACES})*\.[0-9]{{1,2}}")
 _COMMA_DECIMAL: Final = re.compile(rf"[0-9](?:[0-9]|\.|{_SPACES})*,[0-9]{{1,2}}")
 _MANY_GROUPS: Final = re.compile(r"[0-9]{1,3}(?:([,.])[0-9]{3})(?:\1[0-9]{3})+")
+_TWO_SIGNS: Final = re.compile(r"[0-9]{1,3}([,.])[0-9]{3}(?:\1[0-9]{3})*[,.][0-9]{3}")
+"""Thousands and three decimals, as of a dinar: 1,234.500. The last sign is the decimal one."""
+
 _ONE_GROUP: Final = re.compile(r"[0-9]{1,3}([,.])[0-9]{3}")
 _SIGNS: Final = {POINT: (",", r"\."), COMMA: (r"\.", ",")}
 """The signs between thousands and before the decimals."""
@@ -38,9 +41,12 @@ def style_of(amounts: Iterable[str], answers: Answers, name: str) -> tuple[str, 
             return answers.decimal or POINT, True
         if _COMMA_DECIMAL.fullmatch(text):
             return answers.decimal or COMMA, True
+        both = _TWO_SIGNS.fullmatch(text)
+        if both and both[1] != text[-4]:
+            return answers.decimal or (POINT if both[1] == "," else COMMA), True
         one = _ONE_GROUP.fullmatch(text)
         # Without decimals, a sign before three digits stands between thousands.
-        many = _MANY_GROUPS.fullmatch(text) or (one if money_style().decimals == 0 else None)
+        many = _MANY_GROUPS.fullmatch(text) or (one if not money_style().decimals else None)
         if many:
             grouped = POINT if many[1] == "," else COMMA
         elif doubtful is None and one:
@@ -61,7 +67,7 @@ def unit_of(*, has_decimals: bool, sample: str | None, answers: Answers, name: s
     """Return whether a file's amounts are dollars or cents. Raises UnansweredError if none of them has decimals."""
     if answers.amounts is not None:
         return answers.amounts
-    if has_decimals or sample is None or money_style().decimals == 0:
+    if has_decimals or sample is None or not money_style().decimals:
         return DOLLARS
     raise UnansweredError(
         f"{name}: no amount has decimals (such as {sample[:VALUE_SHOWN]!r}); say --amounts dollars or --amounts cents.",

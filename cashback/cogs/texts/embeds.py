@@ -10,6 +10,7 @@ from typing import Final
 
 import discord
 
+from cashback.domain import written_moments
 from cashback.domain.languages import tr, trn
 from cashback.domain.model import (
     BatchMode,
@@ -50,8 +51,13 @@ def escaped(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """Replace the ids in the program's own sentences by mentions."""
-    return _PERSON.sub(r"<@\1>", discord.utils.escape_mentions(_unmasked(text)))
+    """Replace the ids in the program's own sentences by mentions, and its moments by those in the reader's time."""
+    return in_local_time(_PERSON.sub(r"<@\1>", discord.utils.escape_mentions(_unmasked(text))))
+
+
+def in_local_time(text: str) -> str:
+    """Replace the moments in the program's own sentences by Discord's, which each reader sees in local time."""
+    return written_moments.replaced(text, lambda moment: discord.utils.format_dt(moment, "f"))
 
 
 def _unmasked(text: str) -> str:
@@ -297,7 +303,7 @@ def open_failures(failures: Sequence[OpenFailure], count: int) -> discord.Embed:
         shown += len(fitting)
         _field(embed, batch_id, fitting)
     if count > shown:
-        embed.set_footer(text=f"...and {count - shown:,} more; `cashback failures` lists them all.")
+        embed.set_footer(text=f"...and {count - shown:,} more; they follow once these are retried or abandoned.")
     return embed
 
 

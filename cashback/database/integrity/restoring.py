@@ -34,7 +34,7 @@ from cashback.database.tables import (
 from cashback.database.tables import (
     reversals as all_reversals,
 )
-from cashback.domain.errors import CashbackError, StaleBatchError
+from cashback.domain.errors import CashbackError, DatabaseUnavailableError, StaleBatchError
 from cashback.domain.model import BatchStatus, ReversalStatus
 
 RESTORED: Final = "ledger_restored"
@@ -60,11 +60,13 @@ class Prepared:
 async def prepare(source: Path, location: Path, now: datetime) -> Prepared:
     """Copy a backup next to the ledger, upgrade and verify the copy, give it an identity; the backup stays as it is.
 
-    Raises RestoreRefusedError if it is not a ledger, was moved, or its books do not balance, DatabaseUnavailableError
-    if it is damaged or of a newer version.
+    Raises RestoreRefusedError if it is not a ledger or its books do not balance, or if the ledger in whose place it
+    would be was moved; LedgerMovedError if the backup itself is of a moved ledger; DatabaseUnavailableError if it is
+    damaged or of a newer version.
     """
     copy = location.with_name(f".{location.name}.restoring-{secrets.token_hex(4)}")
     try:
+        await _require_not_moved(location)
         _copy(source, location, copy)
         revision = await _revision_of(copy, source)
         async with Database(copy, must_exist=True) as ledger:
@@ -77,6 +79,27 @@ async def prepare(source: Path, location: Path, now: datetime) -> Prepared:
         discard(copy)
         raise
     return Prepared(path=copy, audit_head=verdict.audit_head, schema_before=revision, ledger_id=ledger_id)
+
+
+async def _require_not_moved(location: Path) -> None:
+    """Refuse the place of a ledger that was moved: an older backup would pay there what the new ledger pays too.
+
+    A file that cannot be read is no such ledger; to replace it is what a backup is for.
+    """
+    if not schema.may_hold_tables(location):
+        return
+    owner = ConnectionOwner(location)
+    try:
+        refusal = await owner.read(closed_ledger.moved_text)
+    except DatabaseUnavailableError:
+        return
+    finally:
+        owner.close()
+    if refusal is not None:
+        raise RestoreRefusedError(
+            f"{location} is closed: {refusal}. Nothing was restored: both would pay the same cents. To go back for"
+            f" good, rename {location} first."
+        )
 
 
 def _copy(source: Path, location: Path, copy: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from cashback.database import Database, schema
 from cashback.database.dialect import make_engine
 from cashback.database.integrity import reconciliation
+from cashback.database.tables import metadata
 from cashback.domain.errors import DatabaseUnavailableError
 from tests.cashback.database import first_ledger
-from tests.conftest import FRIDAY, LedgerFixture, raw, rows
+from tests.conftest import FRIDAY, REFUSED, LedgerFixture, raw, rows
 from tests.examples import first_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.about_a_file("test_own_names.py upgrades the first schema on a server")]
@@ -83,6 +84,27 @@ async def test_ledger_of_an_older_schema_is_refused_in_one_line_by_a_reader(tmp_
             pass
     assert str(refusal.value).count("\n") == 0
     assert f"has the schema {revision} of an older version" in str(refusal.value)
+
+
+@pytest.mark.parametrize("revision", first_of(REVISIONS[1:-1]))
+async def test_moved_ledger_of_an_older_schema_is_closed_after_its_upgrade_too(tmp_path: Path, revision: str) -> None:
+    path = make(tmp_path / "old.db", revision)
+    with raw(path) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in set(names) & metadata.tables.keys():
+            connection.execute(
+                f"CREATE TRIGGER cashback_{table.removeprefix('cashback_')}_closed BEFORE INSERT ON {table}"
+                " BEGIN SELECT RAISE(ABORT, 'this ledger was moved to /new.db on 2026-07-03'); END"
+            )
+    async with Database(path, clock=lambda: FRIDAY):
+        pass
+    with raw(path) as connection:
+        for table in metadata.tables:
+            for change in (f"INSERT INTO {table} DEFAULT VALUES", f"DELETE FROM {table}"):
+                rows_there = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                if rows_there or change.startswith("INSERT"):
+                    with pytest.raises(REFUSED, match=r"was moved to /new\.db on |only ever added to"):
+                        connection.execute(change)
 
 
 @pytest.mark.parametrize("revision", ["9999", "0000", "2f1c", "*", ""])
