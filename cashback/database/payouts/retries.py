@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, literal, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import approvals, batches
@@ -64,8 +64,7 @@ def begin(
 def _retries_of_payout() -> Any:  # noqa: ANN401 -- a scalar subquery's type is longer than the function
     return (
         select(func.coalesce(func.max(payout_attempts.c.attempt), 0))
-        .where(payout_attempts.c.batch_number == payouts.c.batch_number)
-        .where(payout_attempts.c.referrer_id == payouts.c.referrer_id)
+        .where(_same_payout())
         .correlate(payouts)
         .scalar_subquery()
     )
@@ -73,13 +72,9 @@ def _retries_of_payout() -> Any:  # noqa: ANN401 -- a scalar subquery's type is 
 
 def settle(connection: Connection, number: int) -> None:
     """Note at a batch's end how the attempts that were under way have ended, from the payouts themselves."""
-    this_payout = and_(
-        payouts.c.batch_number == payout_attempts.c.batch_number,
-        payouts.c.referrer_id == payout_attempts.c.referrer_id,
-    )
     connection.execute(
         update(payout_attempts)
-        .where(payout_attempts.c.batch_number == number, payout_attempts.c.outcome.is_(None), this_payout)
+        .where(payout_attempts.c.batch_number == number, payout_attempts.c.outcome.is_(None), _same_payout())
         .values(outcome=payouts.c.status, reason=payouts.c.reason, settled_at=payouts.c.settled_at)
     )
 
@@ -160,7 +155,7 @@ def attempts_of(connection: Connection, number: int, *, limit: int) -> list[dict
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _same_payout() -> Any:  # noqa: ANN401 -- a join condition
+def _same_payout() -> ColumnElement[bool]:
     return and_(
         payout_attempts.c.batch_number == payouts.c.batch_number,
         payout_attempts.c.referrer_id == payouts.c.referrer_id,

@@ -89,6 +89,14 @@ async def test_corrected_amount_earns_as_if_it_had_been_right(bought: LedgerFixt
     assert await pending(bought) == (0, 0)
 
 
+async def test_refund_is_of_its_order_and_not_of_another_that_was_corrected(bought: LedgerFixture) -> None:
+    await bought.database.log_referral_purchase(2, "B", 10_000)
+    await reassign(bought, 6, "B")
+    await amount(bought, 30_000)
+    assert await refund(bought, None) == 30_000
+    assert await pending(bought) == (0, 50)
+
+
 async def test_wrong_corrections_are_refused_and_change_nothing(bought: LedgerFixture) -> None:
     await refund(bought, 5_000)
     before = bought.rows("SELECT count(*) FROM cashback_audit_log")

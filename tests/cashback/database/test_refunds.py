@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from cashback.database import Database
 from cashback.database.referral_program.pending import held_and_owed
+from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
+from cashback.domain.earning import Origin
 from cashback.domain.errors import NothingPendingError, RefundRefusedError
 from tests.conftest import FRIDAY, Clock, LedgerFixture, OpenDatabase, raw
 
@@ -110,7 +113,9 @@ async def test_empty_refund_id_is_refused(bought: LedgerFixture) -> None:
 
 async def test_refund_of_order_without_earnings_takes_nothing(ledger: LedgerFixture) -> None:
     await ledger.database.log_referral_purchase(9, "nobody", 20_000)
-    assert (await refund(ledger, "nobody")).outcome is RefundOutcome.NOBODY_EARNED
+    recorded = await refund(ledger, "nobody")
+    assert (recorded.outcome, recorded.referrer_id) == (RefundOutcome.NOBODY_EARNED, None)
+    assert (recorded.amount_cents, recorded.taken_cents, recorded.owed_cents) == (20_000, 0, 0)
     await ledger.database.create_referral(1, 2)
     await ledger.database.blacklist_referral_user(1)
     await ledger.database.log_referral_purchase(2, "barred", 20_000)
@@ -184,6 +189,15 @@ async def test_refund_is_audited_with_actor_and_reason(bought: LedgerFixture) ->
     assert actor == "cli"
     assert '"reason": "torn"' in details
     assert '"taken_cents": 25' in details
+
+
+async def test_refund_at_another_shop_names_it_in_the_audit_log(ledger: LedgerFixture) -> None:
+    hats = Origin(source="hats")
+    bought = [Purchase("A", 2, 20_000)]
+    await ledger.database.write(record_purchases, bought, 5_000, ledger.clock(), origin=hats)
+    await ledger.database.write(record_refund, Refund(order_id="A"), actor="cli", now=ledger.clock(), origin=hats)
+    [(details,)] = ledger.rows("SELECT details FROM cashback_audit_log WHERE action = 'purchase_refunded'")
+    assert json.loads(details)["source"] == "hats"
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from cashback.database.payouts import reversals
 from cashback.database.referral_program import blacklist
 from cashback.database.referral_program.pending import held_and_owed
-from cashback.database.referral_program.purchases import Purchase, log_purchase
+from cashback.database.referral_program.purchases import Purchase, log_purchase, record_purchases
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchLimits
-from tests.conftest import LedgerFixture, raw
+from tests.conftest import ALL_OF_IT_PPM, Clock, LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
@@ -25,8 +25,8 @@ async def refund(ledger: LedgerFixture, order: int, cents: int | None = None) ->
     )
 
 
-async def reverse(ledger: LedgerFixture, batch: int, referrer: int = 1) -> tuple[int, int]:
-    """Reverse a payout; return what the wallet held and did not hold."""
+async def reverse(ledger: LedgerFixture, batch: int, referrer: int | None = 1) -> tuple[int, int]:
+    """Reverse a payout, or a whole batch; return what the wallets held and did not hold."""
     now = ledger.clock()
     proposed = await ledger.database.write(
         reversals.propose,
@@ -118,6 +118,19 @@ async def test_debt_that_is_recovered_in_part_is_reversed_for_the_rest(ledger: L
     assert await stands(ledger) == (0, 10, 120)
 
 
+async def test_debt_that_a_held_purchase_would_recover_is_reversed(ledger: LedgerFixture, clock: Clock) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    await refund(ledger, 1)
+    held = Purchase(order_id="held", buyer_id=buyer, amount_cents=120)
+    await ledger.database.write(record_purchases, [held], ALL_OF_IT_PPM, clock(), holding_days=14)
+    assert await stands(ledger) == (200, 0, 200)
+    assert await reverse(ledger, batch) == (200, 0)
+    assert await stands(ledger) == (0, 0, 0)
+    clock.advance(timedelta(days=14).total_seconds())
+    assert await stands(ledger) == (0, 120, 0)
+
+
 async def test_pending_purchase_is_untouched_by_the_refund_of_a_reversed_one(ledger: LedgerFixture) -> None:
     [buyer] = await ledger.earn(1, 200)
     batch = (await ledger.pay()).batch_number
@@ -138,13 +151,29 @@ async def test_refund_of_a_pending_purchase_gives_nothing_of_a_reversal_back(led
     assert await stands(ledger) == (0, 0, 0)
 
 
-async def test_reversal_takes_from_the_newest_referral_first(ledger: LedgerFixture) -> None:
-    await ledger.earn(1, 70, 50, 80)
+async def test_reversal_takes_from_the_newest_referral_of_each_payout_first(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 70), (2, 30), (1, 50), (1, 80), (2, 40)])
     batch = (await ledger.pay()).batch_number
     spend(ledger, 100)
-    assert await reverse(ledger, batch) == (100, 100)
-    given = ledger.rows("SELECT returned_cents FROM cashback_payout_shares ORDER BY referral_id")
-    assert [row[0] for row in given] == [0, 20, 80]
+    assert await reverse(ledger, batch, None) == (170, 100)
+    assert returned(ledger) == [0, 30, 20, 80, 40]
+
+
+async def test_reversal_takes_nothing_of_another_payout_for_the_same_referral(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    first = (await ledger.pay()).batch_number
+    await ledger.buy([(buyer, 1)])
+    second = (await ledger.pay()).batch_number
+    assert await reverse(ledger, second) == (1, 0)
+    assert returned(ledger) == [0, 1]
+    assert await reverse(ledger, first) == (200, 0)
+    assert returned(ledger) == [200, 1]
+
+
+def returned(ledger: LedgerFixture) -> list[int]:
+    """List what each share gave back."""
+    query = "SELECT returned_cents FROM cashback_payout_shares ORDER BY batch_number, referral_id"
+    return [cents for (cents,) in ledger.rows(query)]
 
 
 @pytest.mark.parametrize("rate_ppm", [0, 5_000])

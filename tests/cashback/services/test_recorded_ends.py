@@ -10,7 +10,7 @@ from cashback.database.payouts import lapsing, retries, reversals, runs
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchLimits, ReversalStatus
-from tests.cashback.services.test_recorded_effects import entries, moments
+from tests.cashback.services.test_recorded_effects import entries, lose_every_race, moments
 from tests.conftest import FRIDAY, Clock, LedgerFixture
 from verification.testbed import databases
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.anyio
 TOKEN, OTHER_TOKEN = "0123456789abcdef", "fedcba9876543210"
 BROKEN = "The ledger refused a row: this wallet is broken."
 VALID = timedelta(days=14)
+REASON = "une carte volée"
 
 
 async def fail(ledger: LedgerFixture, member: int, cents: int) -> int:
@@ -183,7 +184,7 @@ async def propose(
         reversals.propose,
         batch_number=number,
         referrer_id=referrer_id,
-        reason="a stolen card",
+        reason=REASON,
         actor="discord:7",
         now=ledger.clock(),
         expires_at=ledger.clock() + timedelta(seconds=120),
@@ -200,7 +201,7 @@ async def test_reversal_is_recorded_with_its_admins_moments_and_reason(ledger: L
     number = await propose(ledger, paid.batch_number, threshold_cents=500)
     shown = await ledger.database.read(reversals.find, number, clock())
     assert (shown.batch_number, shown.batch_id, shown.token) == (1, "BATCH-20260703-150000", TOKEN)
-    assert (shown.referrer_id, shown.reason, shown.proposed_by) == (1, "a stolen card", "discord:7")
+    assert (shown.referrer_id, shown.reason, shown.proposed_by) == (1, REASON, "discord:7")
     assert shown.expires_at == clock() + timedelta(seconds=120)
     assert (shown.planned_count, shown.planned_cents, shown.coverable_cents) == (1, 500, 500)
     why_two = "From $5.00 on, two admins must approve."
@@ -215,7 +216,7 @@ async def test_reversal_is_recorded_with_its_admins_moments_and_reason(ledger: L
     done = await ledger.database.write(reversals.approve, number, actor="discord:8", now=clock(), approver_id=8)
     assert (done.status, done.coverable_cents) == (ReversalStatus.DONE, 0)
     assert (done.reversed_cents, done.shortfall_cents) == (500, 0)
-    proposed = {"reversal": number, "referrer_id": 1, "users": 1, "total_cents": 500, "reason": "a stolen card"}
+    proposed = {"reversal": number, "referrer_id": 1, "users": 1, "total_cents": 500, "reason": REASON}
     assert entries(ledger, "reversal_proposed") == [("discord:7", 1, proposed | {"token": TOKEN, "why_two": why_two})]
     assert entries(ledger, "reversal_first_approved") == [("discord:7", 1, {"reversal": number, "why_two": why_two})]
     assert entries(ledger, "payouts_reversed") == [
@@ -228,7 +229,7 @@ async def test_reversal_is_recorded_with_its_admins_moments_and_reason(ledger: L
                 "users": 1,
                 "reversed_cents": 500,
                 "shortfall_cents": 0,
-                "reason": "a stolen card",
+                "reason": REASON,
                 "proposed_by": "discord:7",
                 "first_approved_by": "discord:7",
             },
@@ -239,8 +240,8 @@ async def test_reversal_is_recorded_with_its_admins_moments_and_reason(ledger: L
     ]
     assert ledger.rows("SELECT description, metadata, created_at FROM wallet_transactions WHERE amount_cents < 0") == [
         (
-            "Referral cashback reversed - a stolen card",
-            '{"batch_id": "BATCH-20260703-150000", "reversal": 1, "reason": "a stolen card"}',
+            f"Referral cashback reversed - {REASON}",
+            '{"batch_id": "BATCH-20260703-150000", "reversal": 1, "reason": "une carte volée"}',
             "2026-07-03 15:00:30.000000",
         )
     ]
@@ -298,6 +299,26 @@ async def test_reversal_that_is_no_longer_as_shown_moves_nothing(ledger: LedgerF
         "Some of it was taken back since this was shown; nothing was done. Ask for a new reversal."
     )
     assert ledger.money() == before
+
+
+@pytest.mark.about_a_file("its trigger can have an update find nothing")
+@pytest.mark.parametrize(
+    ("table", "refusal"),
+    [
+        ("users", "A wallet changed in the meantime; nothing was reversed. Ask for a new reversal."),
+        ("cashback_reversals", "Reversal 1 was decided in the meantime; nothing was done."),
+    ],
+)
+async def test_reversal_that_loses_a_race_moves_nothing(ledger: LedgerFixture, table: str, refusal: str) -> None:
+    await ledger.earn(1, 500)
+    number = await propose(ledger, (await ledger.pay()).batch_number)
+    before = ledger.money()
+    lose_every_race(ledger, table)
+    with pytest.raises(StaleBatchError) as refused:
+        await ledger.database.write(reversals.approve, number, actor="discord:7", now=ledger.clock(), approver_id=7)
+    assert str(refused.value) == refusal
+    assert ledger.money() == before
+    assert entries(ledger, "payouts_reversed") == []
 
 
 async def test_refund_is_recorded_with_its_admin_moment_and_reason(ledger: LedgerFixture, clock: Clock) -> None:
