@@ -100,9 +100,12 @@ def known_of(table: Table, kind: FileKind, answers: Answers, now: datetime) -> K
     found = OrderReader(table, kind, answers, prices, read_moment).read()
     refuse_rounded((str(order.buyer_id) for order in found.orders.values() if order.buyer_id is not None), name)
     read = understood - kind.harmless
+    deciding = dict.fromkeys(rule.column for rule in kind.rules)
     return KnownFile(
         table=table,
         kind=kind,
         found=found,
-        not_looked_at=tuple(f"column {column!r}" for column in table.columns if column not in read) + table.not_read,
+        not_looked_at=tuple(f"column {column!r}" for column in table.columns if column not in read)
+        + tuple(f"column {column!r}, which the file lacks" for column in deciding if column not in columns)
+        + table.not_read,
     )
