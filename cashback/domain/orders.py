@@ -141,7 +141,10 @@ def _why_unpaid(part: OrderPart) -> str | None:
     if part.is_capped:
         return f"Its referrer reached the cap of {part.purchased_at:%Y-%m}; what is above it is not earned."
     if not part.rate_ppm:
-        return "It earned nothing when it was recorded: its referrer was blacklisted, or the program had not started."
+        return (
+            "It earned nothing when it was recorded: its referrer was blacklisted or had reached the monthly cap, or"
+            " the program had not started."
+        )
     if part.held_cents and part.payable_at is not None:
         return f"{dollars(part.held_cents)} are in the holding period until {written(part.payable_at)}."
     if part.pending_cents > 0:
