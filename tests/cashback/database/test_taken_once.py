@@ -102,6 +102,21 @@ async def test_refund_after_a_partial_reversal_leaves_the_rest_owed(ledger: Ledg
     assert await stands(ledger) == (0, 30, 0)
 
 
+async def test_what_a_reversal_took_before_a_refund_is_not_charged_to_another_payout(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    first = (await ledger.pay()).batch_number
+    await ledger.buy([(buyer, 200)])
+    second = (await ledger.pay()).batch_number
+    spend(ledger, 350)
+    assert await reverse(ledger, first) == (50, 150)
+    await refund(ledger, 1)
+    assert await stands(ledger) == (150, 0, 0)
+    await ledger.buy([(buyer, 150)])
+    spend(ledger, -200)
+    assert await stands(ledger) == (0, 0, 200)
+    assert await reverse(ledger, second) == (200, 0)
+
+
 async def test_debt_that_later_earnings_recovered_is_not_reversed_again(ledger: LedgerFixture) -> None:
     [buyer] = await ledger.earn(1, 200)
     batch = (await ledger.pay()).batch_number
