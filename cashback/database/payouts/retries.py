@@ -27,7 +27,7 @@ def begin(
     """
     batch = batches.find(connection, number)
     approvals.require_token(batch.token, token)
-    if batch.status == BatchStatus.COMPLETED_WITH_FAILURES and batch.lapses_at is not None and now >= batch.lapses_at:
+    if batch.status == BatchStatus.COMPLETED_WITH_FAILURES and now >= batch.lapses_at:
         raise StaleBatchError(
             f"The approval of batch {batch.batch_id} has lapsed; its failed payouts are pending again. Ask for a new"
             " summary."
@@ -39,8 +39,9 @@ def begin(
     )
     if moved.rowcount != 1:
         batch = batches.find(connection, number)
-        status = batch.status.replace("_", " ")
-        raise StaleBatchError(f"Batch {batch.batch_id or number} is {status}; there is no failed payout to retry.")
+        raise StaleBatchError(
+            f"Batch {batch.batch_id or number} is {batch.status}; there is no failed payout to retry."
+        )
     failed = and_(payouts.c.batch_number == number, payouts.c.status == PayoutStatus.FAILED)
     attempts = select(
         payouts.c.batch_number,
@@ -94,14 +95,18 @@ def due(connection: Connection, *, now: datetime, attempts: int, pause: timedelt
 
 @cache
 def _with_open_failures() -> Select[int, datetime, int]:
-    """Select the batches with failed payouts, when each finished, and its retries. Built once: it is asked all day."""
+    """Select the batches with failed payouts, when each finished, and its retries. Built once: it is asked all day.
+
+    Each retry is of all that failed, so the payout with the most attempts is among those that failed again.
+    """
     tried = func.coalesce(func.max(payout_attempts.c.attempt), 0)
     return (
         select(payout_batches.c.number, payout_batches.c.finished_at, tried)
-        .join_from(payout_batches, payouts, payouts.c.batch_number == payout_batches.c.number)
-        .join(payout_attempts, _same_payout(), isouter=True)
-        .where(has_failures, payouts.c.status == PayoutStatus.FAILED)
-        .group_by(payout_batches.c.number, payout_batches.c.finished_at)
+        .join_from(
+            payout_batches, payout_attempts, payout_attempts.c.batch_number == payout_batches.c.number, isouter=True
+        )
+        .where(has_failures)
+        .group_by(payout_batches.c.number)
         .order_by(payout_batches.c.number)
     )
 
@@ -118,7 +123,7 @@ def open_failures(connection: Connection, *, limit: int, offset: int = 0) -> lis
             payouts.c.settled_at,
             (_retries_of_payout() + 1).label("attempts"),
         )
-        .join_from(payout_batches, payouts, payouts.c.batch_number == payout_batches.c.number)
+        .join_from(payout_batches, payouts)
         .where(has_failures, payouts.c.status == PayoutStatus.FAILED)
         .order_by(payout_batches.c.number.desc(), payouts.c.referrer_id)
         .limit(limit)

@@ -76,6 +76,8 @@ async def test_reassigned_order_earns_for_the_right_referrer_only(bought: Ledger
     assert [one for one, other in zip(first, before[0], strict=True) if one != other] == [20_000]
     entries = bought.rows("SELECT actor, details FROM cashback_audit_log WHERE action = 'order_corrected' ORDER BY id")
     assert [json.loads(details)["buyer_id"] for _, details in entries] == [6, 2]
+    refunds = bought.rows("SELECT actor FROM cashback_audit_log WHERE action = 'purchase_refunded'")
+    assert refunds == [("s",)] * 3, "what a correction moves is no refund of a shop"
 
 
 @pytest.mark.parametrize("cents", [0, 1, 12_345, 19_999, 20_001, 50_000])
