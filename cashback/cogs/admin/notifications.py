@@ -29,8 +29,16 @@ class NotificationCommands(AdminCog):
     )
     async def notifications(self, ctx: commands.Context[Any]) -> None:
         """Count the messages."""
-        failed, queued = (await self._database.read(outbox.count_failed)), (await self._database.read(outbox.depth))
-        text = f"{embeds.counted(failed, 'direct message')} failed, {queued:,} queued."
+        read = self._database.read
+        failed, queued, undeliverable = [
+            await read(count) for count in (outbox.count_failed, outbox.depth, outbox.count_undeliverable)
+        ]
+        text = f"{embeds.counted(failed, 'direct message')} failed, {queued:,} queued, {undeliverable:,} undeliverable."
+        if undeliverable:
+            text += (
+                " Undeliverable are those to members that accept none; once one does, queue them again:"
+                f" `{ctx.prefix}sendref-cashb notifications retry @user`."
+            )
         if failed:
             text += f" Queue the failed ones again: `{ctx.prefix}sendref-cashb notifications retry all`."
         await own_commands.answer(ctx, embed=embeds.notice(text))
