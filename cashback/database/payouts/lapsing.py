@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, or_, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import batches, closing
+from cashback.database.payouts.approvals import has_lapsed
 from cashback.database.tables import has_failures, is_open, payout_batches, payouts
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchStatus, PayoutStatus, SkipReason
@@ -16,7 +17,7 @@ UNPAID = (PayoutStatus.PLANNED, PayoutStatus.FAILED)
 
 def require_valid(batch: Row[Any], now: datetime) -> None:
     """Raise StaleBatchError if a batch's approval has lapsed."""
-    if batch.lapses_at is not None and now >= batch.lapses_at:
+    if has_lapsed(batch.lapses_at, now):
         raise StaleBatchError(
             f"The approval of batch {batch.batch_id or batch.number} lapsed at {batch.lapses_at:%Y-%m-%d %H:%M:%S} UTC;"
             " what is left is pending again. Ask for a new summary."
@@ -25,7 +26,7 @@ def require_valid(batch: Row[Any], now: datetime) -> None:
 
 def lapse(connection: Connection, batch: Row[Any], *, now: datetime) -> bool:
     """Close a batch whose approval has lapsed by now; return False if it has not."""
-    if batch.lapses_at is None or now < batch.lapses_at:
+    if not has_lapsed(batch.lapses_at, now):
         return False
     is_finished = batch.status == BatchStatus.COMPLETED_WITH_FAILURES
     if is_finished:

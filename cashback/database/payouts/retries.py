@@ -27,7 +27,7 @@ def begin(
     """
     batch = batches.find(connection, number)
     approvals.require_token(batch.token, token)
-    if batch.status == BatchStatus.COMPLETED_WITH_FAILURES and batch.lapses_at is not None and now >= batch.lapses_at:
+    if batch.status == BatchStatus.COMPLETED_WITH_FAILURES and approvals.has_lapsed(batch.lapses_at, now):
         raise StaleBatchError(
             f"The approval of batch {batch.batch_id} has lapsed; its failed payouts are pending again. Ask for a new"
             " summary."
