@@ -74,7 +74,7 @@ def command(
         typer.Option("--ignore-column", metavar="NAME", help="This column does not matter; repeat it for more."),
     ] = None,
     currency: Annotated[
-        str | None, typer.Option("--currency", metavar="CODE", help="Count only rows in this currency: USD.")
+        str | None, typer.Option("--currency", metavar="CODE", help="Count only rows in this currency, the ledger's.")
     ] = None,
     only_status: Annotated[
         list[str] | None,
@@ -98,7 +98,7 @@ def command(
         str, typer.Option("--shop", metavar="NAME", parser=parse_shop, help="The shop, if there are several.")
     ] = MAIN,
     separate_orders: Annotated[
-        bool, typer.Option("--separate-orders", help="Orders of a new shop that main has too are other orders.")
+        bool, typer.Option("--separate-orders", help="Orders that another shop has too are other orders.")
     ] = False,
     undo: Annotated[
         int | None,

@@ -17,7 +17,7 @@ from cli.context import Place, ledger
 from cli.formatting import ranking
 from cli.members import remark_if_unknown
 from cli.options import ConfigOption, DatabaseOption, JsonOption, LimitOption, UserOption
-from cli.output import counted, remark, say, say_json
+from cli.output import counted, recorded, remark, say, say_json
 
 
 def command(
@@ -118,6 +118,9 @@ async def _read_payable(settings: Settings, database: Database) -> PendingPrevie
     except CashbackError as error:
         remark(f"what `cashback pay` would pay is not known: {error}")
         return None
+    finally:
+        # Nothing of the plan stays.
+        recorded.clear()
 
 
 async def _read_one(settings: Settings, user_id: int) -> tuple[dict[str, Any], dict[str, int]]:

@@ -17,6 +17,7 @@ from cashback.dashboard.audit_sentences import sentence
 from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.people import PEOPLE, shown_actor
 from cashback.database.referral_program.people import LARGEST_ID
+from cashback.domain.money import money_style
 
 FORM_SECONDS: Final = 10
 LONGEST_TYPED: Final = 500
@@ -112,7 +113,7 @@ async def field_of(request: web.Request, name: str) -> str:
 
 def _frame(request: web.Request) -> dict[str, Any]:
     """Return the values of the frame around every page."""
-    return {"visitor": request.get(VISITOR), "path": request.path, "names": {}}
+    return {"visitor": request.get(VISITOR), "path": request.path, "names": {}, "decimal_sign": money_style().signs[1]}
 
 
 def number_in(request: web.Request, name: str, *, default: int = 0) -> int:

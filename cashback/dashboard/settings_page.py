@@ -11,7 +11,7 @@ from cashback.dashboard.pages import page, see_other
 from cashback.dashboard.setting_names import NAMES
 from cashback.dashboard.template_filters import state
 from cashback.database import Database
-from cashback.domain.money import dollars
+from cashback.domain.money import DOLLARS, dollars, money_style
 from cashback.services import AdminService
 from cashback.settings import Settings
 
@@ -80,7 +80,10 @@ def _meaning(field: Any) -> str:  # noqa: ANN401 -- the settings' library stays 
     """Return what a setting may be. If it may be null, that is at the type next to null."""
     inner = (each for kind in get_args(field.annotation) for each in get_args(kind)[1:])
     found = (getattr(each, "description", None) for each in (field, *inner))
-    return next(filter(None, found), "")
+    meaning = next(filter(None, found), "")
+    if money_style().currency == DOLLARS:
+        return meaning
+    return meaning.replace(" of cents", " of the currency's smallest units")
 
 
 def _in_words(key: str, value: Any) -> str:  # noqa: ANN401 -- whatever a setting holds

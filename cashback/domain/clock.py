@@ -48,6 +48,11 @@ class ClockCheck:
         self._log_change()
 
     @property
+    def seconds(self) -> float:
+        """The timer's seconds, for what is to be dated once the time is known."""
+        return self._timer()
+
+    @property
     def difference(self) -> timedelta:
         """How far the machine's clock is ahead of Discord's; nothing if the two agree or Discord never answered."""
         if self._shown is None:

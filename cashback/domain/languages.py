@@ -148,8 +148,8 @@ def fault_of(sentence: str, text: str) -> str | None:
         found = placeholders(text)
     except ValueError as error:
         return f"{text[:60]!r} cannot be read: {error}"
-    if any(map(_is_surrogate, text)):
-        return f"{text[:60]!r} has half a character, which cannot be sent"
+    if not all(map(_is_sendable, text)):
+        return f"{text[:60]!r} has a character that cannot be sent"
     wanted = placeholders(sentence)
     if found != wanted:
         names = ", ".join(f"{{{name}}}" for name in sorted(wanted)) or "no placeholders"
@@ -157,8 +157,9 @@ def fault_of(sentence: str, text: str) -> str | None:
     return None
 
 
-def _is_surrogate(letter: str) -> bool:
-    return "\ud800" <= letter <= "\udfff"
+def _is_sendable(letter: str) -> bool:
+    """Return whether Discord takes a character: no control character but a line break, and no half of a pair."""
+    return letter == "\n" or not (letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff")
 
 
 def placeholders(text: str) -> set[str]:
@@ -168,6 +169,7 @@ def placeholders(text: str) -> set[str]:
         if name is None:
             continue
         if form or conversion or not name.isidentifier():
-            raise ValueError(f"write a placeholder as a name in braces, not {{{name}}}")
+            written = f"{name}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}"
+            raise ValueError(f"write a placeholder as a name in braces, not {{{written}}}")
         found.add(name)
     return found

@@ -1,5 +1,6 @@
 """An order as an admin sees it: who bought, what it earned, what was paid of it, and why the rest was not."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,6 +90,11 @@ class OrderFacts:
         """What the shop refunded, also what it gave back later."""
         return sum(refund.amount_cents for refund in self.refunds)
 
+    def name_of(self, refund: OrderRefund) -> str | None:
+        """Return the shop's id of a refund; None if it had none and the ledger made one of the order's."""
+        made = re.fullmatch(rf"{re.escape(self.order_id)}/([0-9]+|rest(-[0-9]+)?)", refund.refund_id)
+        return None if made else refund.refund_id
+
     @property
     def buyer_id(self) -> int | None:
         """The member whose order it is now; None if it waits."""
@@ -112,7 +118,7 @@ def why_not_paid(order: OrderFacts, now: datetime, wording: Wording = AS_STORED)
     if not order.parts:
         over = order.waits_until is not None and order.waits_until <= now
         ended = "waited too long for its member" if over else "waits for its member"
-        return [f"It {ended}: an admin may assign it to one, or record its purchase."]
+        return [f"It {ended}: an admin may assign it on its page of the dashboard, or by `cashback order assign`."]
     reasons = [reason for part in order.parts if (reason := _why(part, wording.person))]
     return list(dict.fromkeys(reasons))
 
@@ -135,7 +141,10 @@ def _why_unpaid(part: OrderPart) -> str | None:
     if part.is_capped:
         return f"Its referrer reached the cap of {part.purchased_at:%Y-%m}; what is above it is not earned."
     if not part.rate_ppm:
-        return "It earned nothing when it was recorded: its referrer was blacklisted, or the program had not started."
+        return (
+            "It earned nothing when it was recorded: its referrer was blacklisted or had reached the monthly cap, or"
+            " the program had not started."
+        )
     if part.held_cents and part.payable_at is not None:
         return f"{dollars(part.held_cents)} are in the holding period until {written(part.payable_at)}."
     if part.pending_cents > 0:
@@ -153,7 +162,8 @@ def order_lines(order: OrderFacts, now: datetime, wording: Wording = AS_STORED) 
     for part in order.parts:
         lines += _part_lines(part, wording, is_first=part is order.parts[0])
     lines += [
-        f"Refunded {dollars(each.amount_cents)} on {written(each.refunded_at)} ({quoted(each.refund_id)}):"
+        f"Refunded {dollars(each.amount_cents)} on {written(each.refunded_at)}"
+        f"{f' ({quoted(name)})' if (name := order.name_of(each)) else ''}:"
         f" takes {dollars(each.taken_cents)} off the cashback"
         for each in order.refunds
     ]

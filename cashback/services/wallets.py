@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from cashback.database import events
 from cashback.database.audit_log import find_head
+from cashback.database.referral_program.blacklist import blacklisted
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.errors import CashbackError, NotAllowedError, WithdrawalRefusedError
 from cashback.domain.languages import tr, trn
@@ -35,6 +36,7 @@ class Wallets(Service):
         """Take an amount out of a member's wallet into a request. Raises WithdrawalRefusedError; then nothing moves."""
         method, encrypted = self._require_way(member_id, method, destination)
         self._require_amount(cents)
+        await self._require_good_standing(member_id)
         return await self._database.write(
             withdrawals.request,
             user_id=member_id,
@@ -69,6 +71,12 @@ class Wallets(Service):
         destination = " ".join((destination or "").split()) or None
         self._require_destination(method, destination)
         return method, None if destination is None else self._destinations.encrypt(destination)
+
+    async def _require_good_standing(self, member_id: int) -> None:
+        """Refuse a blacklisted member: what an admin suspects does not leave in the meantime."""
+        if await self._database.read(blacklisted, member_id):
+            text = tr("You are blacklisted from referral cashback; ask an admin to end that first. Nothing was done.")
+            raise WithdrawalRefusedError(text)
 
     def _require_amount(self, cents: int) -> None:
         terms = self._settings.withdrawals

@@ -11,7 +11,7 @@ from cashback.shops.answers import Answers
 from cashback.shops.buyers import BuyerColumns
 from cashback.shops.cells import Columns
 from cashback.shops.chunks import Chunk, Excluded, Guest
-from cashback.shops.columns import EMAILS, refuse_weighty
+from cashback.shops.columns import EMAILS, refuse_twice, refuse_weighty
 from cashback.shops.kinds.kind import FileKind
 from cashback.shops.moments import reader_of
 from cashback.shops.orders import Dispute, OrderReader, ShopOrder, ShopOrders
@@ -52,8 +52,9 @@ class KnownFile:
                 yield chunk
                 chunk = Chunk()
         chunk.read = rows
-        chunk.refunds += [
-            Refund(order_id=back.order_id, amount_cents=back.amount_cents, refund_id=back.refund_id)
+        chunk.other_rows = found.other_rows
+        chunk.refund_rows += [
+            (back.line, Refund(order_id=back.order_id, amount_cents=back.amount_cents, refund_id=back.refund_id))
             for back in found.taken_back
         ]
         yield chunk
@@ -86,6 +87,7 @@ def known_of(table: Table, kind: FileKind, answers: Answers, now: datetime) -> K
     buyers = BuyerColumns(table.columns, kind).names
     understood = kind.understood | buyers | {*EMAILS}
     refuse_weighty((column for column in table.columns if column not in understood), answers, name)
+    refuse_twice(table.columns, sorted(kind.understood - kind.harmless | buyers), name)
     prices = prices_of(table, kind, answers)
     columns = Columns(table.columns)
 

@@ -55,6 +55,9 @@ def new_list(path: Path) -> Iterator[None]:
         raise CashbackError(f"{path} cannot be written: {error.strerror}.") from error
     try:
         yield
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise CashbackError(f"{path} cannot be written: {error.strerror or error}.") from error
     except BaseException:
         path.unlink(missing_ok=True)
         raise

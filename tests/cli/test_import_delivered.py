@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -15,7 +17,7 @@ from cashback.shops.webhooks import KINDS
 from cashback.shops.webhooks.kind import Counts, Delivery
 from cli.context import Place, ledger
 from tests.cli.conftest import Cashback
-from tests.cli.shop_files import ONE, REFERRER, SHOPIFY, STRIPE, TWO, WOOCOMMERCE
+from tests.cli.shop_files import ONE, REFERRER, SHOPIFY, STRIPE, TWO, WOOCOMMERCE, Shape
 from tests.conftest import rows
 
 LEDGER = Path("cashback.db")
@@ -50,10 +52,11 @@ def deliver(shop: str, *bodies: object) -> None:
     anyio.run(record)
 
 
-def import_text(cashback: Cashback, text: str, shop: str) -> None:
+def import_text(cashback: Cashback, text: str, shop: str) -> Any:  # noqa: ANN401 -- whatever JSON holds
     Path("shop.csv").write_text(text)
-    answer = cashback("import", "shop.csv", "--shop", shop)
+    answer = cashback("import", "shop.csv", "--shop", shop, "--json")
     assert answer.code == 0, answer.err
+    return answer.json["purchases"]
 
 
 def shopify_order(number: int, member: int | None, price: str, **more: object) -> dict[str, object]:
@@ -124,11 +127,97 @@ def test_stripe_payment_in_a_file_and_a_delivery_counts_once(cashback: Cashback,
 
 @pytest.mark.parametrize("is_file_first", [True, False])
 def test_woocommerce_refund_in_a_file_and_a_delivery_takes_back_once(cashback: Cashback, is_file_first: bool) -> None:
-    order = {"id": 701, "number": "701", "status": "processing", "currency": "USD", "total": "1012.50"}
-    order |= {"date_paid_gmt": "2026-02-03T10:00:00", "meta_data": [{"key": "discord_id", "value": str(ONE)}]}
-    order |= {"refunds": [{"id": 5, "total": "-12.50"}]}
+    order = woocommerce_order(701, "1012.50", refunds=[{"id": 5, "total": "-12.50"}])
     if is_file_first:
         import_text(cashback, WOOCOMMERCE.text, "foxes")
     deliver("foxes", order)
-    import_text(cashback, WOOCOMMERCE.text, "foxes")
+    facts = import_text(cashback, WOOCOMMERCE.text, "foxes")
+    assert facts["refund_rows"] == {"delivered": {"rows": 1, "cents": 1_250}}
+    assert (
+        "Refunds that the shop has delivered already: 1 row, $12.50."
+        in cashback("import", "shop.csv", "--shop", "foxes").out
+    )
     assert rows(LEDGER, ORDERS) == [("701", ONE, 101_250, 1_250)]
+
+
+ALREADY_IN_MAIN = [
+    ("hats", SHOPIFY, []),
+    ("cards", STRIPE, []),
+    ("foxes", WOOCOMMERCE, []),
+    ("hats", SHOPIFY, ["--dry-run"]),
+    ("hats", SHOPIFY, ["--strict"]),
+]
+
+
+@pytest.mark.parametrize("delivered_first", [False, True])
+@pytest.mark.parametrize(
+    ("shop", "shape", "options"), ALREADY_IN_MAIN, ids=lambda value: str(getattr(value, "name", value))
+)
+def test_history_that_main_has_is_not_imported_for_a_shop_without_an_admins_word(
+    cashback: Cashback, shop: str, shape: Shape, options: list[str], delivered_first: bool
+) -> None:
+    """The shop may have delivered a new order before: only its first file was asked about."""
+    Path("shop.csv").write_text(shape.text)
+    assert cashback("import", "shop.csv").code == 0
+    if delivered_first:
+        deliver("hats", shopify_order(1_500, ONE, "1.00"))
+        deliver("foxes", woocommerce_order(1_500, "1.00"))
+    before = rows(LEDGER, ORDERS)
+    answer = cashback("import", "shop.csv", "--shop", shop, *options)
+    assert (answer.code, rows(LEDGER, ORDERS)) == (1, before)
+    assert "is in main with the same buyer and amount: say --separate-orders" in answer.error
+    if not options:
+        assert cashback("import", "shop.csv", "--shop", shop, "--separate-orders").code == 0
+        assert len(rows(LEDGER, ORDERS)) == len(before) + len(shape.purchases)
+        assert cashback("import", "shop.csv", "--shop", shop).code == 0
+
+
+def test_import_that_forgets_the_shop_whose_deliveries_count_is_asked_about(cashback: Cashback) -> None:
+    deliver("foxes", woocommerce_order(701, "1012.50"))
+    Path("shop.csv").write_text(WOOCOMMERCE.text)
+    assert "import the file with --shop foxes" in cashback("import", "shop.csv").error
+    assert rows(LEDGER, ORDERS) == [("701", ONE, 101_250, 0)]
+
+
+def test_delivery_of_an_order_that_main_has_is_excluded_until_an_admin_says_otherwise(cashback: Cashback) -> None:
+    """An order is delivered again with each change of its status, also one from before the shop was connected."""
+    for name, shape in (("w.csv", WOOCOMMERCE), ("s.csv", SHOPIFY)):
+        Path(name).write_text(shape.text)
+        assert cashback("import", name).code == 0
+    before = rows(LEDGER, ORDERS)
+    deliver("foxes", woocommerce_order(701, "1012.50"))
+    deliver("hats", shopify_order(1001, ONE, "100.00"))
+    assert rows(LEDGER, ORDERS) == before
+    said = cashback("shop", "deliveries").out
+    assert said.count("This order is in main with the same buyer and amount") == 2
+    assert cashback("import", "w.csv", "--shop", "foxes", "--separate-orders").code == 0
+    assert len(rows(LEDGER, ORDERS)) == len(before) + 1
+    deliver("foxes", woocommerce_order(701, "1012.50", status="completed"), woocommerce_order(702, "20.00"))
+    assert len(rows(LEDGER, ORDERS)) == len(before) + 2
+
+
+OTHER_IDS = {
+    "ch_ and pi_": ("cards", STRIPE.text, re.sub("ch_([0-9])", r"pi_\1", STRIPE.text), 3),
+    "number and id": ("hats", SHOPIFY.text, re.sub("#(100[0-9])", r"9\1", SHOPIFY.text), 2),
+    "another day": ("foxes", WOOCOMMERCE.text, WOOCOMMERCE.text.replace("701", "9701").replace("-02-03", "-02-06"), 0),
+}
+
+
+@pytest.mark.parametrize("form", OTHER_IDS)
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["--strict"]], ids=str)
+def test_same_buyer_amount_and_day_under_another_id_is_warned_of(
+    cashback: Cashback, form: str, options: list[str]
+) -> None:
+    shop, in_main, of_shop, similar = OTHER_IDS[form]
+    Path("main.csv").write_text(in_main)
+    Path("shop.csv").write_text(of_shop)
+    assert cashback("import", "main.csv").code == 0
+    said = cashback("import", "shop.csv", "--shop", shop, *options).out
+    assert ("may count twice" in said) == bool(similar)
+    assert f"Warning: {similar} orders" in said or not similar
+
+
+def woocommerce_order(number: int, total: str, **more: object) -> dict[str, object]:
+    order = {"id": number, "number": str(number), "status": "processing", "currency": "USD", "total": total}
+    order |= {"date_paid_gmt": "2026-02-03T10:00:00", "meta_data": [{"key": "discord_id", "value": str(ONE)}]}
+    return order | {"refunds": [], **more}

@@ -133,6 +133,16 @@ async def test_configuration_words_a_sentence(guild: DiscordFixture) -> None:
     assert "Your Referral Code" in english
 
 
+async def test_configuration_words_what_describes_a_command_in_english_too(guild: DiscordFixture) -> None:
+    texts = {"Get money out of your wallet.": {"en": "Cash out.", "de": "Geld her."}}
+    guild.settings = guild.settings.model_copy(update={"texts": texts})
+    async with guild.bot():
+        await until(guild.sandbox.commands.usable)
+        registered: list[dict[str, Any]] = guild.sandbox.commands.usable()
+    described = next(each for each in registered if each["name"] == "withdraw")["description_localizations"]
+    assert (described["en-US"], described["fr"], described["de"]) == ("Cash out.", "Cash out.", "Geld her.")
+
+
 async def test_wallet_is_in_the_members_language_to_its_last_transaction(guild: DiscordFixture) -> None:
     configure(guild)
     bob = await guild.referrer("Bob", 500)

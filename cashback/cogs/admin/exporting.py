@@ -91,7 +91,11 @@ class ExportCommands(AdminCog):
         folder = self._database.folder / FOLDER
         await anyio.Path(folder).mkdir(exist_ok=True)
         path = await _unused(folder / f"{_stem(name, options)}.{options.file_format}")
-        summed = await self._database.read(exporting.write_file, period, path, with_totals=True)
+        try:
+            summed = await self._database.read(exporting.write_file, period, path, with_totals=True)
+        except CashbackError:
+            await anyio.Path(path).unlink()
+            raise
         await self._answer(ctx, path, summed)
 
     async def _period(self, name: str | None, options: ExportOptions) -> Period:

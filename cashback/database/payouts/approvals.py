@@ -37,11 +37,6 @@ def require_token(stored: str | None, carried: str | None) -> None:
         raise StaleBatchError(ANOTHER_PROPOSAL)
 
 
-def has_lapsed(lapses_at: datetime | None, now: datetime) -> bool:
-    """Return whether an approval that is valid until `lapses_at` has lapsed; False if there is none."""
-    return lapses_at is not None and now >= lapses_at
-
-
 def approve(
     connection: Connection,
     number: int,

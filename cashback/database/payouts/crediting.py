@@ -33,7 +33,6 @@ from cashback.database import events
 from cashback.database.dialect import goes_on_beside_others
 from cashback.database.errors import RowRefusedError
 from cashback.database.payouts import batches, shares
-from cashback.database.payouts.approvals import has_lapsed
 from cashback.database.payouts.chunk_credits import IN_RANGE, PLANNED, chunk_credits, note_credits
 from cashback.database.referral_program.blacklist import is_blacklisted
 from cashback.database.referral_program.unusable_rows import is_usable_balance
@@ -93,8 +92,8 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
     if batch.status != BatchStatus.RUNNING:
         message = f"Batch {batch.batch_id} is {batch.status}, not running; nothing more is paid."
         raise StaleBatchError(message)
-    # Without an end, which only an edited row lacks, nothing is paid either.
-    if batch.lapses_at is None or has_lapsed(batch.lapses_at, now):
+    # Only an edited row has no end; it pays nothing either.
+    if batch.lapses_at is None or now >= batch.lapses_at:
         raise StaleBatchError(f"The approval of batch {batch.batch_id} has lapsed; nothing more is paid.")
     values = {**_key_range(chunk), "now": now, "batch_id": batch.batch_id}
     shares.pay(connection, values)

@@ -7,7 +7,6 @@ from sqlalchemy import Connection, Row, or_, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import batches, closing
-from cashback.database.payouts.approvals import has_lapsed
 from cashback.database.tables import has_failures, is_open, payout_batches, payouts
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchStatus, PayoutStatus, SkipReason
@@ -17,17 +16,15 @@ UNPAID = (PayoutStatus.PLANNED, PayoutStatus.FAILED)
 
 def require_valid(batch: Row[Any], now: datetime) -> None:
     """Raise StaleBatchError if a batch's approval has lapsed."""
-    if has_lapsed(batch.lapses_at, now):
+    if batch.lapses_at is not None and now >= batch.lapses_at:
         raise StaleBatchError(
             f"The approval of batch {batch.batch_id or batch.number} lapsed at {batch.lapses_at:%Y-%m-%d %H:%M:%S} UTC;"
             " what is left is pending again. Ask for a new summary."
         )
 
 
-def lapse(connection: Connection, batch: Row[Any], *, now: datetime) -> bool:
-    """Close a batch whose approval has lapsed by now; return False if it has not."""
-    if not has_lapsed(batch.lapses_at, now):
-        return False
+def _lapse(connection: Connection, batch: Row[Any], *, now: datetime) -> None:
+    """Close a batch whose approval has lapsed."""
     is_finished = batch.status == BatchStatus.COMPLETED_WITH_FAILURES
     if is_finished:
         connection.execute(
@@ -47,7 +44,6 @@ def lapse(connection: Connection, batch: Row[Any], *, now: datetime) -> bool:
         details={"users": skipped.rowcount, "approved_at": batch.approved_at.isoformat()},
     )
     closing.close(connection, batch.number, now=now, as_lapsed=not is_finished, actor="system")
-    return True
 
 
 def lapse_due(connection: Connection, *, now: datetime) -> list[int]:
@@ -58,4 +54,7 @@ def lapse_due(connection: Connection, *, now: datetime) -> list[int]:
         .where(or_(is_open, has_failures, stopped), payout_batches.c.lapses_at <= now)
         .order_by(payout_batches.c.number)
     )
-    return [batch.number for batch in connection.execute(query).all() if lapse(connection, batch, now=now)]
+    lapsed = connection.execute(query).all()
+    for batch in lapsed:
+        _lapse(connection, batch, now=now)
+    return [batch.number for batch in lapsed]

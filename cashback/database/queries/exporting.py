@@ -28,6 +28,7 @@ from cashback.domain.extras import Library
 from cashback.domain.harmless_cells import harmless
 from cashback.domain.model import PayoutStatus
 from cashback.domain.money import DOLLARS, money_style
+from cashback.domain.whole_files import written_whole
 
 COLUMNS: Final = (
     "batch_id",
@@ -234,16 +235,18 @@ def write_file(connection: Connection, period: Period, path: Path, *, with_total
     """Write a file of payouts, XLSX if its name ends so, else CSV; return the totals.
 
     The totals are the last row of the same file or, without `with_totals`, the only row of a separate file. Runs in a
-    worker thread, on one snapshot. Raises OSError if the files cannot be written.
+    worker thread, on one snapshot. Raises CashbackError if a file cannot be written; then it is as it was.
     """
     summed = totals(connection, period)
     values = rows(connection, period)
     if with_totals:
         values = chain(values, [_totals_row(summed)])
     write = _write_xlsx if path.suffix == ".xlsx" else _write_csv
-    write(path, columns(), values)
+    with written_whole(path) as unnamed:
+        write(unnamed, columns(), values)
     if not with_totals:
-        _write_csv(totals_path(path), [field.name for field in fields(summed)], [astuple(summed)])
+        with written_whole(totals_path(path)) as unnamed:
+            _write_csv(unnamed, [field.name for field in fields(summed)], [astuple(summed)])
     return summed
 
 

@@ -71,6 +71,8 @@ class FileKind:
     day_order: str | None = None
     buyers: Mapping[str, Place] = field(default_factory=dict)
     currency: str | None = None
+    in_currency: str | None = None
+    """The currency of all amounts, if the shop always writes the same."""
     lines: Lines = Lines.ONE
     item_id: str | None = None
     reference: str | None = None

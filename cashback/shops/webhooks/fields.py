@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from cashback.domain.days import check_moment
 from cashback.domain.errors import CashbackError
-from cashback.shops.webhooks.currencies import to_minor_units
+from cashback.shops.webhooks.currencies import NONE_APART, from_minor_units, to_minor_units
 from cashback.shops.webhooks.kind import UnreadableError
 
 LONGEST_ID: Final = 200
@@ -96,12 +96,16 @@ class Fields:
             raise UnreadableError(f"{'.'.join(path)} is not a currency of three letters.")
         return found
 
-    def minor_units(self, *path: str) -> int:
-        """Return an amount in minor units. Raises UnreadableError."""
+    def minor_units(self, *path: str, currency: str | None, apart: Mapping[str, int] = NONE_APART) -> int:
+        """Return an amount in the ledger's minor units; without a currency it is in these. Raises UnreadableError.
+
+        `apart` are the decimals of currencies of which the shop's minor units are not those of ISO 4217.
+        """
         found = self.text(*path)
         if found is None or not (found.isascii() and found.isdigit()) or len(found) > len(str(LARGEST_CENTS)):
             raise UnreadableError(f"{'.'.join(path)} is not a whole number of minor units.")
-        return _checked(int(found), path)
+        units = int(found)
+        return _checked(units if currency is None else from_minor_units(units, currency, apart=apart), path)
 
     def decimal(self, *path: str, currency: str) -> int:
         """Return an amount with decimals, in minor units. Raises UnreadableError, of an amount below zero too."""

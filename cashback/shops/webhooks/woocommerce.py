@@ -70,7 +70,9 @@ def _events(order: Fields, counts: Counts) -> Iterator[ShopEvent]:
                 is_test=is_test,
                 refund_id=refund.id("id"),
             )
-    if status in TAKEN_BACK:
+    # An order that was never paid may fail or be cancelled, and be paid in a second try.
+    never_paid = "date_paid_gmt" in order.names() and order.value("date_paid_gmt") is None
+    if status in TAKEN_BACK and not never_paid:
         yield ShopEvent(kind=EventKind.REFUNDED_IN_ALL, order_id=order_id, currency=currency, is_test=is_test)
 
 

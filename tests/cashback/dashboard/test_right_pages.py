@@ -224,3 +224,16 @@ async def test_reasons_and_errors_show_moments_and_people_as_the_rest_of_the_pag
         await site.ledger.database.blacklist_referral_user(ADA)
         _, page = await browser.get("/orders/H")
         assert re.search(rf'The referrer <a href="/referrers/{ADA}"[^>]*>@ada</a> is blacklisted', page)
+
+
+async def test_refund_without_an_id_of_the_shop_shows_none(site: DashboardFixture) -> None:
+    [buyer] = await site.ledger.earn(5, 100)
+    await site.ledger.database.log_referral_purchase(buyer, "N-1", 20_000)
+    await site.ledger.database.log_referral_refund("N-1", 5_000)
+    await site.ledger.database.log_referral_refund("N-1", 1_000, refund_id="R-7")
+    async with site.signed_in() as browser:
+        _, page = await browser.get("/orders/N-1")
+    assert re.findall(r'<th scope="row" class="order-id">([^<]*)</th><td class="number">([^<]*)', page) == [
+        ("–", "$50.00"),
+        ("R-7", "$10.00"),
+    ]

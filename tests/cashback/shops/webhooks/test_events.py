@@ -182,6 +182,23 @@ def test_stripe_amount_in_a_currency_that_it_writes_with_two_decimals_more() -> 
     assert only(read_json("stripe", event)).amount_cents == 500
 
 
+@pytest.mark.parametrize("kind", [kind for kind in SANDBOX_KINDS if kind != "api"])
+@pytest.mark.parametrize("currency", ["HUF", "COP", "IDR"])
+def test_minor_units_of_a_shop_are_not_those_of_the_ledger(kind: str, currency: str) -> None:
+    """Shops write these with two decimals, and the ledger counts them without."""
+    order = Order(number=1, goods_cents=500_000, currency=currency)
+    assert only(read(kind, sender_of(kind, SECRET, "").paid(order, NOW))).amount_cents == 5_000
+
+
+@pytest.mark.parametrize(
+    ("currency", "cents"), [("jpy", 5_000), ("kwd", 5_000), ("mga", 5_000), ("ugx", 50), ("eur", 5_000)]
+)
+def test_stripe_amounts_have_the_decimals_that_stripe_gives_them(currency: str, cents: int) -> None:
+    event = json.loads(sender_of("stripe", SECRET, "").paid(ORDER, NOW).body)
+    event["data"]["object"].update(currency=currency, amount_total=5_000, total_details={})
+    assert only(read_json("stripe", event)).amount_cents == cents
+
+
 def shopify_order(**change: object) -> dict[str, Any]:
     return {**json.loads(sender_of("shopify", SECRET, "").paid(ORDER, NOW).body), **change}
 
@@ -239,6 +256,13 @@ def test_woocommerce_order_that_ended_is_taken_back(status: str) -> None:
     order = json.loads(sender_of("woocommerce", SECRET, "").paid(ORDER, NOW).body)
     event = only(read_json("woocommerce", {**order, "status": status}))
     assert (event.kind, event.amount_cents) == (EventKind.REFUNDED_IN_ALL, None)
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed", "trash"])
+def test_woocommerce_order_that_was_never_paid_has_nothing_to_take_back(status: str) -> None:
+    """A card that is declined makes the order fail; the buyer pays it with another one."""
+    order = json.loads(sender_of("woocommerce", SECRET, "").paid(ORDER, NOW).body)
+    assert not read_json("woocommerce", {**order, "status": status, "date_paid_gmt": None}).events
 
 
 def test_woocommerce_partial_refund_takes_its_share_of_the_goods() -> None:
