@@ -179,7 +179,7 @@ def import_files(
     while True:
         try:
             # Both files are checked before the first one is imported.
-            files = _opened(purchases, referrals, wanted)
+            files = _opened(purchases, referrals, wanted, delivers=source in settings.shops)
             lines = sum(file.line_count for _, file in files.by_name())
             with progress("Importing", lines) as advance:
                 run = ImportRun(
@@ -212,12 +212,12 @@ def import_files(
     return 3 if bad else 0
 
 
-def _opened(purchases: Path | None, referrals: Path | None, answers: Answers) -> Files:
+def _opened(purchases: Path | None, referrals: Path | None, answers: Answers, *, delivers: bool) -> Files:
     """Open the files. Raises UnansweredError for what they leave open."""
     now = utc_now()
     return Files(
         referrals=open_referrals(referrals, answers, now) if referrals is not None else None,
-        purchases=open_purchases(purchases, answers, now) if purchases is not None else None,
+        purchases=open_purchases(purchases, answers, now, delivers=delivers) if purchases is not None else None,
     )
 
 

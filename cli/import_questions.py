@@ -1,13 +1,15 @@
 """What an import leaves open and only the ledger shows: dates of referrals, and orders that another shop has too."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.referrals import referrers_of
 from cashback.database.referral_program.twins import Candidate, Twin, are_said_to_differ, new_twins, other_shops
 from cashback.database.referral_program.waiting import buyer_waiting, is_anything_waiting
 from cashback.domain.earning import MAIN
 from cashback.shops.answers import ALWAYS, Answers, UnansweredError
-from cashback.shops.chunks import PurchaseFile, ReferralFile
+from cashback.shops.chunks import Chunk, PurchaseFile, ReferralFile
 
 
 def ask_for_dates(
@@ -37,7 +39,7 @@ def ask_for_dates(
             )
 
 
-def ask_for_twins(connection: Any, purchases: PurchaseFile, source: str, chunk_rows: int) -> None:  # noqa: ANN401 -- as above
+def ask_for_twins(connection: Any, chunks: Iterable[Chunk[Purchase]], source: str) -> None:  # noqa: ANN401 -- as above
     """Raise UnansweredError if another shop has new orders of the file, with the same buyer and amount.
 
     An admin is asked once for two shops: whether they have an order in common is the answer from then on.
@@ -45,7 +47,7 @@ def ask_for_twins(connection: Any, purchases: PurchaseFile, source: str, chunk_r
     shops = other_shops(connection, source)
     if not shops:
         return
-    for chunk in purchases.chunks(chunk_rows):
+    for chunk in chunks:
         ids = chunk.delivered_ids
         orders = [
             Candidate((row.order_id, *filter(None, [ids.get(row.order_id)])), row.buyer_id, row.amount_cents)

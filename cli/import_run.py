@@ -110,7 +110,8 @@ class ImportRun:
         """Begin the intake and return its number. Raises UnansweredError if the files leave something open."""
         ask_for_dates(connection, self.files.referrals, self.files.purchases, self.answers, CHUNK_ROWS)
         if self.files.purchases is not None and not self.answers.separate_orders:
-            ask_for_twins(connection, self.files.purchases, self.source, CHUNK_ROWS)
+            chunks = self.files.purchases.chunks(CHUNK_ROWS)
+            ask_for_twins(connection, (with_linked(connection, chunk, self.email_key) for chunk in chunks), self.source)
         return intakes.begin(connection, source=self.source, kind="import", actor="cli", now=self.now)
 
     def finish(self, connection: Any, tallies: Tallies) -> None:  # noqa: ANN401 -- as above

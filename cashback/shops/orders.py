@@ -167,7 +167,8 @@ class OrderReader:
         return order
 
     def _moment(self, cells: Cells) -> datetime:
-        written = (self._columns.value(cells, column) for column in self._kind.moments)
+        # A workbook's day is a moment too, and the time may stand in the next cell.
+        written = (self._columns.value(cells, column).removesuffix("T00:00:00") for column in self._kind.moments)
         moment = self._read_moment(" ".join(part for part in written if part))
         if moment is None:
             # As a purchase of now it would earn for a referral that came after it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,17 @@ def deliver(shop: str, *bodies: object) -> None:
                 )
 
     anyio.run(record)
+
+
+def claim(member: int, number: str) -> bool:
+    """Claim an order as its buyer does on Discord."""
+
+    async def ask() -> bool:
+        settings = Place(database=str(LEDGER)).settings()
+        async with ledger(settings) as database:
+            return await AdminService(database, settings, lambda _number: 0).claim_order(member, number)
+
+    return anyio.run(ask)
 
 
 def import_text(cashback: Cashback, text: str, shop: str) -> Any:  # noqa: ANN401 -- whatever JSON holds
@@ -101,20 +113,31 @@ def test_order_that_a_file_brought_before_the_shop_was_connected_counts_once(cas
 
 def test_claimed_number_of_a_files_guest_is_the_one_that_the_buyer_sees(cashback: Cashback) -> None:
     import_text(cashback, SHOPIFY.text, "hats")
-
-    async def claim() -> bool:
-        settings = Place(database=str(LEDGER)).settings()
-        async with ledger(settings) as database:
-            return await AdminService(database, settings, lambda _number: 0).claim_order(TWO, "#1007")
-
-    assert anyio.run(claim)
+    assert claim(TWO, "#1007")
     assert ("9007", TWO, 3_000, 0) in rows(LEDGER, ORDERS)
+
+
+def with_intents(text: str) -> str:
+    """Add the column by which Stripe's deliveries name payments."""
+    header, *lines = text.splitlines()
+    return f"{header},PaymentIntent ID\n" + "".join(f"{line},pi_{number}\n" for number, line in enumerate(lines, 1))
+
+
+@pytest.mark.parametrize(("shop", "text"), [("cards", STRIPE.text), ("hats", SHOPIFY.text.replace(",Id,", ",Ids,"))])
+def test_file_of_a_connected_shop_without_the_ids_of_its_deliveries_is_refused(
+    cashback: Cashback, shop: str, text: str
+) -> None:
+    Path("shop.csv").write_text(text)
+    said = cashback("import", "shop.csv", "--shop", shop).error
+    assert "by which the shop's deliveries name its orders" in said
+    assert rows(LEDGER, ORDERS) == []
+    column = said.split("--ignore-column ")[1].split('"')[1]
+    assert cashback("import", "shop.csv", "--shop", shop, "--ignore-column", column).code == 0
 
 
 @pytest.mark.parametrize("is_file_first", [True, False])
 def test_stripe_payment_in_a_file_and_a_delivery_counts_once(cashback: Cashback, is_file_first: bool) -> None:
-    header, *lines = STRIPE.text.splitlines()
-    text = f"{header},PaymentIntent ID\n" + "".join(f"{line},pi_{number}\n" for number, line in enumerate(lines, 1))
+    text = with_intents(STRIPE.text)
     session = {"payment_intent": "pi_2", "payment_status": "paid", "amount_total": 5_000, "currency": "usd"}
     session |= {"client_reference_id": str(TWO), "created": 1_770_112_800, "object": "checkout.session", "id": "cs_1"}
     event = {"id": "evt_1", "type": "checkout.session.completed", "livemode": True, "data": {"object": session}}
@@ -142,7 +165,7 @@ def test_woocommerce_refund_in_a_file_and_a_delivery_takes_back_once(cashback: C
 
 ALREADY_IN_MAIN = [
     ("hats", SHOPIFY, []),
-    ("cards", STRIPE, []),
+    ("cards", replace(STRIPE, text=with_intents(STRIPE.text)), []),
     ("foxes", WOOCOMMERCE, []),
     ("hats", SHOPIFY, ["--dry-run"]),
     ("hats", SHOPIFY, ["--strict"]),
@@ -196,8 +219,28 @@ def test_delivery_of_an_order_that_main_has_is_excluded_until_an_admin_says_othe
     assert len(rows(LEDGER, ORDERS)) == len(before) + 2
 
 
+@pytest.mark.parametrize("is_file_first", [True, False])
+def test_woocommerce_order_with_a_number_of_its_own_counts_once(cashback: Cashback, is_file_first: bool) -> None:
+    if is_file_first:
+        import_text(cashback, WOOCOMMERCE.text, "foxes")
+    deliver("foxes", woocommerce_order(9_701, "1012.50", number="701", refunds=[{"id": 5, "total": "-12.50"}]))
+    import_text(cashback, WOOCOMMERCE.text, "foxes")
+    assert rows(LEDGER, ORDERS) == [("701", ONE, 101_250, 1_250)]
+
+
+def test_claimed_guest_order_that_main_has_of_the_same_member_counts_once(cashback: Cashback) -> None:
+    Path("w.csv").write_text(WOOCOMMERCE.text)
+    assert cashback("import", "w.csv").code == 0
+    before = rows(LEDGER, ORDERS)
+    deliver("foxes", woocommerce_order(701, "1012.50", meta_data=[]), woocommerce_order(705, "7.00", meta_data=[]))
+    claim(ONE, "701")
+    assert rows(LEDGER, ORDERS) == before
+    assert claim(ONE, "705")
+    assert len(rows(LEDGER, ORDERS)) == len(before) + 1
+
+
 OTHER_IDS = {
-    "ch_ and pi_": ("cards", STRIPE.text, re.sub("ch_([0-9])", r"pi_\1", STRIPE.text), 3),
+    "ch_ and pi_": ("till", STRIPE.text, re.sub("ch_([0-9])", r"pi_\1", STRIPE.text), 3),
     "number and id": ("hats", SHOPIFY.text, re.sub("#(100[0-9])", r"9\1", SHOPIFY.text), 2),
     "another day": ("foxes", WOOCOMMERCE.text, WOOCOMMERCE.text.replace("701", "9701").replace("-02-03", "-02-06"), 0),
 }
@@ -217,7 +260,7 @@ def test_same_buyer_amount_and_day_under_another_id_is_warned_of(
     assert f"Warning: {similar} orders" in said or not similar
 
 
-def woocommerce_order(number: int, total: str, **more: object) -> dict[str, object]:
-    order = {"id": number, "number": str(number), "status": "processing", "currency": "USD", "total": total}
+def woocommerce_order(order_id: int, total: str, **more: object) -> dict[str, object]:
+    order = {"id": order_id, "number": str(order_id), "status": "processing", "currency": "USD", "total": total}
     order |= {"date_paid_gmt": "2026-02-03T10:00:00", "meta_data": [{"key": "discord_id", "value": str(ONE)}]}
     return order | {"refunds": [], **more}

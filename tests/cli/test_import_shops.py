@@ -7,6 +7,8 @@ import io
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +77,36 @@ def separated(text: str, separator: str) -> bytes:
     return out.getvalue().encode()
 
 
-def workbook(text: str) -> bytes:
+def workbook(text: str, value: Callable[[str], object] = str) -> bytes:
     book = openpyxl.Workbook()
     for row in csv.reader(io.StringIO(text)):
-        book.active.append(row)
+        book.active.append([*map(value, row)])
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
+
+
+def rewritten(text: str, *, header: Callable[[str], str] = str, cell: Callable[[str], str] = str, step: int = 1) -> str:
+    """Write a file's names and cells otherwise; a step of -1 reverses its columns."""
+    names, *lines = csv.reader(io.StringIO(text))
+    out = io.StringIO()
+    table = [[*map(header, names)], *([*map(cell, line)] for line in lines)]
+    csv.writer(out, delimiter=";", quoting=csv.QUOTE_ALL).writerows(line[::step] for line in table)
+    return out.getvalue()
+
+
+def with_decimal_comma(cell: str) -> str:
+    """Write an amount as German spreadsheets do: 1.200,00."""
+    is_amount = re.fullmatch(r"-?(?:&#36;|[$€])?[0-9][0-9,]*\.[0-9]{1,2}", cell)
+    return cell.translate(str.maketrans(",.", ".,")) if is_amount else cell
+
+
+def day_and_time(cell: str) -> object:
+    """Return what a spreadsheet makes of a day, and of a time, when it opens a CSV."""
+    for form in ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%y", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M:%S"):
+        with suppress(ValueError):
+            return datetime.strptime(cell, form)  # noqa: DTZ007 -- a spreadsheet has no zones
+    return time.fromisoformat(cell) if re.fullmatch("[0-9]{2}:[0-9]{2}:[0-9]{2}", cell) else cell
 
 
 WAYS: dict[str, Callable[[str], bytes]] = {
@@ -93,6 +118,15 @@ WAYS: dict[str, Callable[[str], bytes]] = {
     "tabs": lambda text: separated(text, "\t"),
     "for Excel": lambda text: b"sep=;\r\n" + separated(text, ";"),
     "XLSX": workbook,
+    "line ends of old Macs": lambda text: text.replace("\n", "\r").encode(),
+    "capital letters and quotes": lambda text: rewritten(text, header=str.upper).encode(),
+    "spaces around all": lambda text: rewritten(text, header=" {} ".format, cell="  {} ".format).encode(),
+    "columns the other way round": lambda text: rewritten(text, step=-1).encode(),
+    "decimal commas": lambda text: rewritten(text, cell=with_decimal_comma).encode("cp1252"),
+    "days and times of a workbook": lambda text: workbook(text, day_and_time),
+    "empty rows between": lambda text: text.replace(
+        "\n", "\n\n" + "," * text.partition("\n")[0].count(",") + "\n"
+    ).encode(),
 }
 
 
@@ -179,6 +213,14 @@ def test_days_that_can_be_read_two_ways_are_asked_about(cashback: Cashback) -> N
 
 
 WHOLE = [shape for shape in SHAPES if shape is not GUMROAD]
+
+
+def test_summary_names_the_columns_that_decide_and_are_missing(cashback: Cashback) -> None:
+    rows_of = [*csv.reader(io.StringIO(STRIPE.text))]
+    place = rows_of[0].index("Mode")
+    lines = [",".join(f'"{cell}"' for n, cell in enumerate(row) if n != place) for row in rows_of]
+    facts = import_text(cashback, "\n".join(lines)).json["purchases"]
+    assert "column 'mode', which the file lacks" in facts["not_looked_at"]
 
 
 @pytest.mark.parametrize("shape", WHOLE, ids=lambda shape: shape.name)

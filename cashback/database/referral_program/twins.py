@@ -38,16 +38,24 @@ def other_shops(connection: Connection, source: str) -> list[str]:
 
 def new_twins(connection: Connection, orders: Sequence[Candidate], source: str, shops: Iterable[str]) -> list[Twin]:
     """Return the orders that a source does not have yet, and one of the other shops has."""
-    keys = {order: [order_key(each) for each in order.order_ids] for order in orders}
-    found: dict[Candidate, Twin] = {}
-    for shop in shops:
-        known = known_orders(connection, [key for each in keys.values() for key in each], shop)
-        for order, ids in keys.items():
-            facts = (order.buyer_id, order.amount_cents)
-            if any(key in known and known[key][:2] == facts for key in ids):
-                found.setdefault(order, Twin(order.order_ids[0], shop))
+    found = {order: shop for shop in shops for order in those_in(connection, orders, shop)}
     recorded = recorded_among(connection, [each for order in found for each in order.order_ids], source)
-    return [twin for order, twin in found.items() if recorded.isdisjoint(keys[order])]
+    return [
+        Twin(order.order_ids[0], shop)
+        for order, shop in found.items()
+        if recorded.isdisjoint(map(order_key, order.order_ids))
+    ]
+
+
+def those_in(connection: Connection, orders: Sequence[Candidate], shop: str) -> list[Candidate]:
+    """Return the orders that a shop has with the same buyer and amount."""
+    known = known_orders(connection, [order_key(each) for order in orders for each in order.order_ids], shop)
+    facts = {key: (buyer_id, cents) for key, (buyer_id, cents, _) in known.items()}
+    return [
+        order
+        for order in orders
+        if (order.buyer_id, order.amount_cents) in {facts.get(order_key(each)) for each in order.order_ids}
+    ]
 
 
 def are_said_to_differ(connection: Connection, source: str, shop: str) -> bool:

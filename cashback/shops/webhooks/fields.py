@@ -15,6 +15,8 @@ from cashback.shops.webhooks.kind import UnreadableError
 
 LONGEST_ID: Final = 200
 LARGEST_CENTS: Final = 10**12
+LONGEST_AMOUNT: Final = 20
+"""Digits before the point, or zeros after it: a number with a large exponent is never written out."""
 MOST_FIELDS: Final = 1_000
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _ID: Final = re.compile(r"[1-9][0-9]{16,18}")
@@ -117,7 +119,9 @@ class Fields:
     def magnitude(self, *path: str, currency: str) -> int:
         """Return an amount that the shop writes with a minus or without: a refund, say. Raises UnreadableError."""
         found = self.value(*path)
-        text = f"{found:f}" if isinstance(found, Decimal) else self.text(*path)
+        text = self.text(*path)
+        if isinstance(found, Decimal) and abs(found.adjusted()) < LONGEST_AMOUNT:
+            text = f"{found:f}"
         if text is None or not _DECIMAL.fullmatch(text):
             raise UnreadableError(f"{'.'.join(path)} is not an amount of money.")
         cents = to_minor_units(Decimal(text.removeprefix("-")), currency)

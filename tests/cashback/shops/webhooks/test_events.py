@@ -241,6 +241,27 @@ def test_shopify_refund_without_its_shipping_and_taxes() -> None:
     assert only(read_json("shopify", refund, Counts.TOTAL)).amount_cents == 6_545
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize(
+    ("has_both", "counts", "taken"),
+    [
+        (True, Counts.SUBTOTAL, (5_000, "USD")),
+        (True, Counts.TOTAL, (5_950, "USD")),
+        (False, Counts.TOTAL, (5_236, "EUR")),
+    ],
+)
+def test_shopify_refund_in_the_buyers_currency_is_not_taken_for_the_shops(
+    in_order: bool, has_both: bool, counts: Counts, taken: tuple[int, str]
+) -> None:
+    """What is in another currency is excluded later, with that reason."""
+    sets = {"subtotal_set": {"shop_money": {"amount": "50.00", "currency_code": "USD"}}}
+    sets |= {"total_tax_set": {"shop_money": {"amount": "9.50", "currency_code": "USD"}}}
+    paid_back = {"kind": "refund", "status": "success", "amount": "52.36", "currency": "EUR"}
+    refund = {"id": 5, "order_id": 1001, "refund_line_items": [sets if has_both else {}], "transactions": [paid_back]}
+    event = read_json("shopify", shopify_order(refunds=[refund]) if in_order else refund, counts).events[-1]
+    assert (event.amount_cents, event.currency) == taken
+
+
 def test_shopify_restocked_order_without_a_payment_back_changes_nothing() -> None:
     assert not read_json("shopify", {"id": 5, "order_id": 1, "refund_line_items": [], "transactions": []}).events
 
@@ -293,6 +314,15 @@ def test_tebex_decimal_numbers_stay_exact(text: str, cents: int) -> None:
     body = sender_of("tebex", SECRET, "").paid(ORDER, NOW).body.replace(b'"amount":119.0', b'"amount":' + text.encode())
     headers = sender_of("tebex", SECRET, "").request(body, NOW, "d").headers
     assert only(read("tebex", Request(body=body, headers=headers), Counts.TOTAL)).amount_cents == cents
+
+
+@pytest.mark.parametrize(
+    "text", ["1e999999999", "1e-999999999", "1.005", "1e16", "-1", "true", "null", '"1e1"', '"1,00"']
+)
+def test_tebex_number_that_is_no_amount_is_unreadable(text: str) -> None:
+    body = sender_of("tebex", SECRET, "").paid(ORDER, NOW).body.replace(b'"amount":119.0', b'"amount":' + text.encode())
+    with pytest.raises(UnreadableError):
+        read("tebex", Request(body=body, headers={}), Counts.TOTAL)
 
 
 @pytest.mark.parametrize("custom", ['{"discord_id": "222222222222222222"}', {"discord_id": str(MEMBER)}])
