@@ -34,6 +34,7 @@ class Prices:
     amount: str
     currency: str | None
     parse_amount: Parse
+    own: str
     is_own: Callable[[str], bool]
 
     def is_given(self, cells: Sequence[str]) -> bool:
@@ -47,10 +48,10 @@ class Prices:
         cents = parse_signed(figures, self.parse_amount)
         if self.currency is not None:
             code = self.columns.value(cells, self.currency).upper()
-            if code != own_code():
-                return Price(cents, f"in {code[:10]}, not {own_code()}" if code else "without a currency")
+            if code != self.own:
+                return Price(cents, f"in {code[:10]}, not {self.own}" if code else "without a currency")
         if not self.is_own(symbol):
-            return Price(cents, f"in {symbol[:10]}, not {own_code()}")
+            return Price(cents, f"in {symbol[:10]}, not {self.own}")
         return Price(cents, None)
 
     def parse(self, text: str) -> int:
@@ -111,5 +112,6 @@ def prices_of(table: Table, kind: FileKind, answers: Answers) -> Prices:
         amount=amount,
         currency=kind.currency,
         parse_amount=parser_of(style, unit),
+        own=own_code(),
         is_own=lru_cache(partial(is_own, answers=answers)),
     )
