@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import PRICES_KEPT
-from cashback.shops.amounts import Parse, parse_signed, parser_of, style_of, unit_of
+from cashback.shops.amounts import VALUE_SHOWN, Parse, parse_signed, parser_of, style_of, unit_of
 from cashback.shops.answers import Answers
 from cashback.shops.cells import Columns
 from cashback.shops.currency import is_own, own_code, refuse_other
@@ -55,8 +55,11 @@ class Prices:
         return Price(cents, None)
 
     def parse(self, text: str) -> int:
-        """Read another amount of the row, such as what was refunded."""
-        return parse_signed(split_symbol(text)[0], self.parse_amount)
+        """Read another amount of the row, such as what was refunded. Raises CashbackError if it is other money."""
+        figures, symbol = split_symbol(text)
+        if not self.is_own(symbol):
+            raise CashbackError(f"amount {text[:VALUE_SHOWN]!r} is in {symbol[:10]}, not {self.own}")
+        return parse_signed(figures, self.parse_amount)
 
 
 @lru_cache(maxsize=PRICES_KEPT)
