@@ -10,7 +10,7 @@ import typer
 from cashback.database.errors import LedgerMovedError
 from cashback.database.wallets import withdrawals
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
-from cashback.domain.money import dollars, money_style, parse_typed_dollars
+from cashback.domain.money import dollars, grouped, money_style, parse_typed_dollars
 from cashback.domain.ports import NullObserver
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 from cashback.services import CLI, Actor, AdminService, Source
@@ -219,7 +219,7 @@ def _import(settings: Settings, path: Path, approved_by: int | None, *, as_json:
         cents = sum(each.amount_cents for each in paid)
         say(
             f"{counted(len(paid), 'withdrawal')} marked as paid, {dollars(cents)};"
-            f" {known:,} known already, {len(refused):,} refused."
+            f" {grouped(known)} known already, {grouped(len(refused))} refused."
         )
     return 3 if refused else 0
 

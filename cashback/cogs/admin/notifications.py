@@ -12,6 +12,7 @@ from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import embeds
 from cashback.database.payouts import batches, outbox
+from cashback.domain.money import grouped
 
 EVERYTHING: Final = "all"
 WHOSE: Final = commands.parameter(displayed_name="batch or member")
@@ -33,7 +34,8 @@ class NotificationCommands(AdminCog):
         failed, queued, undeliverable = [
             await read(count) for count in (outbox.count_failed, outbox.depth, outbox.count_undeliverable)
         ]
-        text = f"{embeds.counted(failed, 'direct message')} failed, {queued:,} queued, {undeliverable:,} undeliverable."
+        text = f"{embeds.counted(failed, 'direct message')} failed, {grouped(queued)} queued,"
+        text += f" {grouped(undeliverable)} undeliverable."
         if undeliverable:
             text += (
                 " Undeliverable are those to members that accept none; once one does, queue them again:"
