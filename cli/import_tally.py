@@ -11,7 +11,7 @@ from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import RecordedRefund, RefundOutcome
 from cashback.database.referral_program.shop_refunds import CHANGES
 from cashback.database.referral_program.twins import Similar
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.shops.chunks import Excluded
 from cashback.shops.tables import BadRow
 from cli.output import counted, say
@@ -205,11 +205,11 @@ class Tally:
     def say(self, name: str) -> None:
         """Write the facts for people."""
         say(
-            f"{name.capitalize()}: {counted(self.read, 'row')} read, {self.imported:,} imported,"
-            f" {self.known:,} known already, {self.bad:,} bad."
+            f"{name.capitalize()}: {counted(self.read, 'row')} read, {grouped(self.imported)} imported,"
+            f" {grouped(self.known)} known already, {grouped(self.bad)} bad."
         )
         if name == "purchases":
-            say(f"  They earned {dollars(self.earned_cents)}; {self.nobody_earns:,} earned nothing.")
+            say(f"  They earned {dollars(self.earned_cents)}; {grouped(self.nobody_earns)} earned nothing.")
             self._say_purchases()
         if self.not_looked_at:
             say(f"  Not looked at: {', '.join(self.not_looked_at)}.")
@@ -254,7 +254,7 @@ class Tally:
                 say(f"  Refunds {REFUND_ROWS[outcome]}: {counted(counts.rows, 'row')}, {dollars(counts.cents)}.")
         for what, count in self.other_rows.items():
             if count:
-                say(f"  Other rows: {count:,} {what}.")
+                say(f"  Other rows: {grouped(count)} {what}.")
         if self.beyond.rows:
             say(
                 f"  Refunds of {counted(self.beyond.rows, 'order')} were {dollars(self.beyond.cents)} more than was"

@@ -11,6 +11,7 @@ from typing import Any, Final
 import typer
 
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import grouped
 from cashback.standard_streams import drop
 
 Advance = Callable[[int], None]
@@ -100,7 +101,7 @@ def moment(value: datetime | None) -> str:
 
 def counted(count: int, one: str, many: str | None = None) -> str:
     """Write a count with its noun: "1 referral", "50 referrals"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{grouped(count)} {one if count == 1 else many or one + 's'}"
 
 
 class RestartableAdvance:

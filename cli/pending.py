@@ -9,7 +9,7 @@ from cashback.database import Database
 from cashback.database.referral_program.pending import held_and_owed
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import PendingPreview
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.domain.reason_texts import counted_reasons
 from cashback.services import AdminService
 from cashback.settings import Settings
@@ -92,7 +92,7 @@ def _show_one(user_id: int, found: dict[str, Any], not_payable: dict[str, int], 
         say(f"Member {user_id}: {dollars(found['pending_cents'])} from {counted(found['referral_count'], 'referral')}")
         say(*(f"  {detail['user_id']}: {dollars(detail['amount_cents'])}" for detail in details[:limit]))
         if len(details) > limit:
-            say(f"  …and {len(details) - limit:,} more")
+            say(f"  …and {grouped(len(details) - limit)} more")
     say(*_not_payable_lines(not_payable))
 
 

@@ -10,14 +10,14 @@ import typer
 from cashback.database.errors import LedgerMovedError
 from cashback.database.wallets import withdrawals
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
-from cashback.domain.money import dollars, money_style, parse_typed_dollars
+from cashback.domain.money import dollars, grouped, money_style, parse_typed_dollars
 from cashback.domain.ports import NullObserver
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 from cashback.services import CLI, Actor, AdminService, Source
 from cashback.settings import Settings
 from cashback.shops.ids import may_be_rounded
 from cashback.shops.tables import BadRow
-from cashback.shops.transfers import Transfer, new_list, read_result, write_list
+from cashback.shops.transfers import NotMade, Transfer, new_list, read_result, write_list
 from cli.context import Place, ledger
 from cli.options import ApproverOption, ConfigOption, DatabaseOption, JsonOption, LimitOption, ReasonOption
 from cli.output import UsageError, complain, counted, moment, remark, say, say_json
@@ -196,27 +196,41 @@ async def _write(service: AdminService, path: Path) -> list[Withdrawal]:
 
 
 def _import(settings: Settings, path: Path, approved_by: int | None, *, as_json: bool) -> int:
-    paid, known, refused = anyio.run(_import_from, settings, path, approved_by)
+    paid, known, refused, skipped = anyio.run(_import_from, settings, path, approved_by)
+    if skipped:
+        states = ", ".join(sorted({repr(each.state[:20]) for each in skipped}))
+        remark(
+            f"{counted(len(skipped), 'row')} skipped: the status is not that of a transfer that was made, but {states}."
+        )
     if as_json:
         errors = [{"line": bad.line, "reason": bad.reason} for bad in refused]
-        say_json({"paid": len(paid), "already_paid": known, "refused": len(refused), "errors": errors})
+        say_json(
+            {
+                "paid": len(paid),
+                "already_paid": known,
+                "skipped": len(skipped),
+                "refused": len(refused),
+                "errors": errors,
+            }
+        )
     else:
         for bad in refused:
             complain(f"{path}: line {bad.line}: {bad.reason}")
         cents = sum(each.amount_cents for each in paid)
         say(
             f"{counted(len(paid), 'withdrawal')} marked as paid, {dollars(cents)};"
-            f" {known:,} known already, {len(refused):,} refused."
+            f" {grouped(known)} known already, {grouped(len(refused))} refused."
         )
     return 3 if refused else 0
 
 
 async def _import_from(
     settings: Settings, path: Path, approved_by: int | None
-) -> tuple[list[Withdrawal], int, list[BadRow]]:
+) -> tuple[list[Withdrawal], int, list[BadRow], list[NotMade]]:
     """Mark each transfer of a file as paid, a transaction each: a bad row stops no other, and repeating is harmless."""
     paid: list[Withdrawal] = []
     refused: list[BadRow] = []
+    skipped: list[NotMade] = []
     known = 0
     async with open_payment_session(settings, NullObserver()) as session:
         rows = list(read_result(path))
@@ -224,6 +238,9 @@ async def _import_from(
         for row in rows:
             if isinstance(row, BadRow):
                 refused.append(row)
+                continue
+            if isinstance(row, NotMade):
+                skipped.append(row)
                 continue
             try:
                 asked = await session.service.withdrawal(row.withdrawal)
@@ -237,7 +254,7 @@ async def _import_from(
                 raise
             except CashbackError as error:
                 refused.append(BadRow(line=row.line, reason=str(error)))
-    return paid, known, refused
+    return paid, known, refused, skipped
 
 
 def _require_same(asked: Withdrawal, row: Transfer) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.domain.reason_texts import counted_reasons, in_words
 from cashback.domain.written_moments import parts_of
 
@@ -35,12 +35,12 @@ def stamp(value: datetime) -> str:
 
 def count(value: int) -> str:
     """Format a count with separators."""
-    return f"{value:,}"
+    return grouped(value)
 
 
 def counted(value: int, one: str, many: str | None = None) -> str:
     """Format a count with its noun: "1 referral", "50 referrals"."""
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
+    return f"{grouped(value)} {one if value == 1 else many or one + 's'}"
 
 
 def state(value: str) -> str:

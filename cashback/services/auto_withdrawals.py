@@ -38,8 +38,10 @@ class AutoWithdrawals(Wallets):
     async def send_new_payouts(self) -> list[Withdrawal]:
         """Turn new payouts into requests, each once; return the requests. Those that must wait are tried again."""
         terms = self._settings.withdrawals
+        if not terms.enabled:
+            return []
         newest = await self._database.read(auto_withdrawals.newest_changes)
-        if not terms.enabled or newest == self._seen:
+        if newest == self._seen:
             return []
         sent, is_done = [], True
         for member_id in await self._database.read(auto_withdrawals.due):

@@ -92,8 +92,10 @@ def order_id_in(cell: str, what: str = "order_id") -> str:
 
     Raises CashbackError if it is not one, and if a program wrote it as a number: the same order may come as text too.
     """
+    if cell[:1].isalpha() or cell.isalnum():
+        return check_order_id(cell, what)
     order_id = check_order_id(unguarded(cell), what)
-    if order_id[:1].isdigit() and not order_id.isalnum():
+    if order_id[:1].isdigit():
         if _ROUNDED_ORDER.fullmatch(order_id):
             raise CashbackError(
                 f"{what} {order_id!r} was rounded by a spreadsheet; export it again and format the ids as text"

@@ -147,13 +147,16 @@ class OrderReader:
         if excluded is None and price.cents < 0:
             excluded = "a negative amount"
         buyer_id = self._buyers.find(cells) if excluded is None else None
+        refunded_cents: int | None = 0
+        if price.excluded is None:
+            refunded_cents = None if broken is not None and broken.takes_back else self._refunded(cells)
         order = ShopOrder(
             order_id=order_id,
             buyer_id=buyer_id,
             amount_cents=max(price.cents, 0),
             purchased_at=self._moment(cells) if excluded is None else None,
             line=line,
-            refunded_cents=None if broken is not None and broken.takes_back else self._refunded(cells),
+            refunded_cents=refunded_cents,
             dispute=self._dispute(cells),
             excluded=excluded,
             email=email_in(self._columns, cells) if excluded is None and buyer_id is None else None,

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import PRICES_KEPT
-from cashback.shops.amounts import Parse, parse_signed, parser_of, style_of, unit_of
+from cashback.shops.amounts import VALUE_SHOWN, Parse, parse_signed, parser_of, style_of, unit_of
 from cashback.shops.answers import Answers
 from cashback.shops.cells import Columns
 from cashback.shops.currency import is_own, own_code, refuse_other
@@ -34,6 +34,7 @@ class Prices:
     amount: str
     currency: str | None
     parse_amount: Parse
+    own: str
     is_own: Callable[[str], bool]
 
     def is_given(self, cells: Sequence[str]) -> bool:
@@ -47,15 +48,18 @@ class Prices:
         cents = parse_signed(figures, self.parse_amount)
         if self.currency is not None:
             code = self.columns.value(cells, self.currency).upper()
-            if code != own_code():
-                return Price(cents, f"in {code[:10]}, not {own_code()}" if code else "without a currency")
+            if code != self.own:
+                return Price(cents, f"in {code[:10]}, not {self.own}" if code else "without a currency")
         if not self.is_own(symbol):
-            return Price(cents, f"in {symbol[:10]}, not {own_code()}")
+            return Price(cents, f"in {symbol[:10]}, not {self.own}")
         return Price(cents, None)
 
     def parse(self, text: str) -> int:
-        """Read another amount of the row, such as what was refunded."""
-        return parse_signed(split_symbol(text)[0], self.parse_amount)
+        """Read another amount of the row, such as what was refunded. Raises CashbackError if it is other money."""
+        figures, symbol = split_symbol(text)
+        if not self.is_own(symbol):
+            raise CashbackError(f"amount {text[:VALUE_SHOWN]!r} is in {symbol[:10]}, not {self.own}")
+        return parse_signed(figures, self.parse_amount)
 
 
 @lru_cache(maxsize=PRICES_KEPT)
@@ -111,5 +115,6 @@ def prices_of(table: Table, kind: FileKind, answers: Answers) -> Prices:
         amount=amount,
         currency=kind.currency,
         parse_amount=parser_of(style, unit),
+        own=own_code(),
         is_own=lru_cache(partial(is_own, answers=answers)),
     )

@@ -39,6 +39,14 @@ class Transfer:
     ledger: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotMade:
+    """A row of a transfer that was not made, by its line and state."""
+
+    line: int
+    state: str
+
+
 @contextmanager
 def new_list(path: Path) -> Iterator[None]:
     """Create the file of a list, which only its owner may read: it has addresses. If the body fails it is removed.
@@ -81,8 +89,8 @@ def _is_workbook(path: Path) -> bool:
     return path.suffix.lower() == ".xlsx"
 
 
-def read_result(path: Path) -> Iterator[Transfer | BadRow]:
-    """Read the transfers that were made. Rows with another state than paid are skipped.
+def read_result(path: Path) -> Iterator[Transfer | NotMade | BadRow]:
+    """Read the transfers that were made, and those with another state than paid.
 
     Raises CashbackError if the file is not a table with the columns `withdrawal` and `reference`.
     """
@@ -96,8 +104,8 @@ def read_result(path: Path) -> Iterator[Transfer | BadRow]:
             continue
         row = dict(zip(table.columns, (cell.strip() for cell in cells), strict=True))
         if row.get("status", "").lower() not in FINISHED:
-            continue
-        if _NUMBER.fullmatch(row["withdrawal"]) is None:
+            yield NotMade(line=line, state=row["status"])
+        elif _NUMBER.fullmatch(row["withdrawal"]) is None:
             yield BadRow(line=line, reason=f"withdrawal {row['withdrawal'][:40]!r} is not a number of a withdrawal")
         elif not row["reference"]:
             yield BadRow(line=line, reason=f"withdrawal {row['withdrawal'][:20]} has no reference")

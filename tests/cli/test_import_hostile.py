@@ -230,6 +230,15 @@ def test_other_money_does_not_count_because_an_admin_names_it(cashback: Cashback
     assert rows(LEDGER, ORDERS) == []
 
 
+@pytest.mark.parametrize("refunded", ["€20.00", "20.00 EUR", "CA$20.00"])
+def test_refund_that_shows_other_money_than_its_order_is_a_bad_row(cashback: Cashback, refunded: str) -> None:
+    Path("p.csv").write_text(STRIPE.text.replace(",20.00,usd", f",{refunded},usd"), encoding="utf-8")
+    answer = cashback("import", "p.csv", "--json")
+    assert (answer.code, answer.json["bad"]) == (3, 1)
+    assert "not USD" in answer.json["errors"][0]["reason"]
+    assert rows(LEDGER, ORDERS) == [("ch_1", 120_000), ("ch_7", 1_000)]
+
+
 def test_empty_rows_are_not_read_and_lines_of_an_order_are_counted(cashback: Cashback) -> None:
     Path("p.csv").write_text(f"{HEADER},status\n1,{ONE},10.00,paid\n1,{ONE},5.00,paid\n,,,\n2,{ONE},7.00,void\n,,,\n")
     facts = cashback("import", "p.csv", "--only-status", "paid", "--sum-lines", "--json").json["purchases"]

@@ -265,6 +265,25 @@ def test_file_whose_shop_always_writes_dollars_is_refused_by_a_ledger_in_euro(ca
     assert "amounts are in USD" in answer.error
 
 
+TESTS = [
+    *(
+        (SHOPIFY, "Bogus Gateway", each)
+        for each in ("(for testing) Bogus Gateway", "Bogus Gateway + Gift Card", "bogus")
+    ),
+    *((STRIPE, ",Test,", f",{each},") for each in ("test", "Test mode", " TEST ")),
+]
+
+
+@pytest.mark.parametrize(("shape", "written", "other"), TESTS, ids=lambda value: getattr(value, "name", value))
+def test_test_orders_are_excluded_however_the_shop_names_them(
+    cashback: Cashback, shape: Shape, written: str, other: str
+) -> None:
+    assert import_text(cashback, shape.text.replace(written, other)).json["purchases"]["excluded"].keys() == {
+        *shape.excluded
+    }
+    assert imported() == shape.purchases
+
+
 LATER = {"Etsy orders": ("Paid", "Canceled", "3001"), "WooCommerce analytics": ("Completed", "Cancelled", "701")}
 
 

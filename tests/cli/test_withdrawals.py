@@ -255,6 +255,17 @@ def test_row_in_another_currency_or_with_a_number_that_is_too_long_is_refused(sh
     assert "the currency EUR is not USD" in answer["errors"][0]["reason"]
 
 
+def test_rows_of_transfers_that_were_not_made_are_counted_with_their_states(shop: Cashback, folder: Path) -> None:
+    """A bank's own word for paid would be skipped in silence."""
+    ask(BOB, 200)
+    (folder / "result.csv").write_text("withdrawal,reference,status\n1,TX-1,Bezahlt\n1,TX-1,failed\n")
+    answer = shop("withdrawals", "import", "result.csv")
+    assert answer.out.startswith("0 withdrawals marked as paid, $0.00")
+    assert "2 rows skipped" in answer.err
+    assert "'Bezahlt', 'failed'" in answer.err
+    assert shop("withdrawals", "import", "result.csv", "--json").json["skipped"] == 2
+
+
 @pytest.mark.parametrize(
     ("to", "written"),
     [

@@ -143,6 +143,15 @@ async def test_configuration_words_what_describes_a_command_in_english_too(guild
     assert (described["en-US"], described["fr"], described["de"]) == ("Cash out.", "Cash out.", "Geld her.")
 
 
+async def test_sixth_claim_of_a_day_is_refused_in_the_members_language(guild: DiscordFixture) -> None:
+    bob = speaker(guild, "Bob", "pt-BR")
+    service = AdminService(guild.ledger.database, guild.settings, lambda _: 0)
+    for number in range(5):
+        await service.claim_order(bob.id, str(number))
+    async with guild.bot():
+        assert "Você tentou cinco vezes" in (await ask(guild, bob, "claim", order="1001")).text
+
+
 async def test_wallet_is_in_the_members_language_to_its_last_transaction(guild: DiscordFixture) -> None:
     configure(guild)
     bob = await guild.referrer("Bob", 500)

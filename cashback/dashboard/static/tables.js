@@ -51,10 +51,9 @@ function keyOf(cell) {
 }
 
 // The first number of a text, in the signs of the page's language: "12.750 ¥ to 15" is 12750 with a decimal comma.
-// A number alone is a count, which has commas between thousands in every language.
 function amountIn(text) {
   const [found] = text.match(/[0-9][0-9.,'’٬٫\s]*/);
-  const decimal = /^[0-9,]+$/.test(text) ? "." : document.documentElement.dataset.decimal || ".";
+  const decimal = document.documentElement.dataset.decimal || ".";
   const amount = Number([...found].filter((each) => /[0-9]/.test(each) || each === decimal).join("").replace(decimal, "."));
   return /^[^0-9]*[-−]/.test(text) ? -amount : amount;
 }

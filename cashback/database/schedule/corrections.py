@@ -12,8 +12,9 @@ from sqlalchemy import Connection, delete, select, update
 from cashback.database.audit_log import add_entry
 from cashback.database.schedule import schedule
 from cashback.database.tables import audit_log, schedule_slots, schedule_state, slot_posts
-from cashback.domain.clock import DISCORD_EPOCH, TOLERANCE
+from cashback.domain.clock import TOLERANCE
 from cashback.domain.model import SlotStatus
+from cashback.domain.snowflakes import DISCORD_EPOCH
 
 CORRECTED: Final = "schedule_corrected"
 

@@ -15,6 +15,7 @@ from cashback.database.referral_program.unmatched import Waiting
 from cashback.database.tables import buyer_emails, member_emails, order_claims
 from cashback.domain.earning import MAIN, EarningDates
 from cashback.domain.errors import ClaimsExhaustedError
+from cashback.domain.languages import tr
 
 CLAIMS_PER_DAY: Final = 5
 LINKED: Final = "email_linked"
@@ -213,6 +214,7 @@ def _count_try(connection: Connection, member_id: int, *, was_right: bool, actor
     """Count a try of a member, with an audit entry. Raises ClaimsExhaustedError if there were too many."""
     query = select(func.count()).where(order_claims.c.member_id == member_id, order_claims.c.at > now - DAY)
     if (connection.scalar(query) or 0) >= CLAIMS_PER_DAY:
-        raise ClaimsExhaustedError
+        text = tr("You have tried five times within a day; try again tomorrow, or ask an admin.")
+        raise ClaimsExhaustedError(text)
     connection.execute(insert(order_claims).values(member_id=member_id, at=now, was_right=was_right))
     add_entry(connection, at=now, actor=actor, action=TRIED, details={"was_right": was_right})

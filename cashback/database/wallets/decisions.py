@@ -100,7 +100,7 @@ def decline(
 ) -> Withdrawal:
     """Decline a request and return its amount to the wallet. Raises StaleBatchError or NotAllowedError."""
     asked = _require_open(connection, number, approver_id, version)
-    return _give_back(connection, asked, WithdrawalStatus.DECLINED, reason, actor, now, approver_id)
+    return _return_to_wallet(connection, asked, WithdrawalStatus.DECLINED, reason, actor, now, approver_id)
 
 
 def cancel(
@@ -114,7 +114,7 @@ def cancel(
     if asked.exported_at is not None:
         text = tr("Withdrawal {number} is being transferred already; ask an admin.", number=number)
         raise WithdrawalRefusedError(text)
-    return _give_back(connection, asked, WithdrawalStatus.CANCELLED, reason, actor, now, None)
+    return _return_to_wallet(connection, asked, WithdrawalStatus.CANCELLED, reason, actor, now, None)
 
 
 def cancel_all_of(
@@ -125,7 +125,10 @@ def cancel_all_of(
         select(withdrawals.c.number).where(is_requested, withdrawals.c.user_id.in_(members)).order_by("number")
     ).all()
     cancelled = WithdrawalStatus.CANCELLED
-    return [_give_back(connection, find(connection, number), cancelled, reason, actor, now, None) for number in numbers]
+    return [
+        _return_to_wallet(connection, find(connection, number), cancelled, reason, actor, now, None)
+        for number in numbers
+    ]
 
 
 def erase_destinations(connection: Connection, *, now: datetime, days: int) -> int:
@@ -163,7 +166,7 @@ def _require_open(connection: Connection, number: int, approver_id: int | None, 
     return asked
 
 
-def _give_back(
+def _return_to_wallet(
     connection: Connection,
     asked: Withdrawal,
     status: WithdrawalStatus,

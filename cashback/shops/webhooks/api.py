@@ -1,4 +1,4 @@
-"""The own API: a shop's program sends one purchase or refund in each request, signed as in docs of the intake."""
+"""The own API: a shop's program sends one purchase or refund in each request; see docs/howto/connect-api.md."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -37,7 +37,7 @@ def read(delivery: Delivery, _counts: Counts) -> Reading:
     found = ShopEvent(
         kind=kind,
         order_id=order_id,
-        amount_cents=None if is_whole else body.minor_units("amount_cents", currency=None),
+        amount_cents=None if is_whole else body.minor_units("amount_cents"),
         currency=body.currency("currency"),
         is_test=body.is_true("test"),
         buyer_id=buyer_of(body.value("discord_id")),

@@ -98,7 +98,7 @@ class Fields:
             raise UnreadableError(f"{'.'.join(path)} is not a currency of three letters.")
         return found
 
-    def minor_units(self, *path: str, currency: str | None, apart: Mapping[str, int] = NONE_APART) -> int:
+    def minor_units(self, *path: str, currency: str | None = None, apart: Mapping[str, int] = NONE_APART) -> int:
         """Return an amount in the ledger's minor units; without a currency it is in these. Raises UnreadableError.
 
         `apart` are the decimals of currencies of which the shop's minor units are not those of ISO 4217.

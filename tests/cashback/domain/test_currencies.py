@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from cashback.cogs.texts import embeds
+from cashback.dashboard import template_filters
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import MoneyStyle, amounts_in, dollars, money_style, parse_typed_dollars, use_money_style
+from cli import output
 
 SPACE = "\u00a0"
 
@@ -123,3 +126,11 @@ def test_more_decimals_than_the_currency_has_are_refused(currency: str, typed: s
         use_money_style(MoneyStyle(currency, locale))
         with pytest.raises(CashbackError):
             parse_typed_dollars(typed)
+
+
+def test_counts_have_the_same_signs_as_the_amounts_beside_them() -> None:
+    """1,250 users for 1.250 € would be one and a quarter of a user."""
+    use_money_style(MoneyStyle("EUR", "de"))
+    for counted in (embeds.counted, output.counted, template_filters.counted):
+        assert counted(1_250, "user") == "1.250 users"
+    assert template_filters.count(12_345) == "12.345"

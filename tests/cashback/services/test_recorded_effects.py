@@ -286,10 +286,10 @@ async def test_missing_pending_cashback_is_explained(ledger: LedgerFixture) -> N
     await ledger.database.write(absences.note, 1, Absence.GONE, FRIDAY)
     with pytest.raises(NothingPendingError) as refused:
         await ledger.propose()
-    assert str(refused.value) == "No referral cashback is pending but that of members who are left out."
+    assert str(refused.value) == "No referral cashback is pending except for excluded members."
     with pytest.raises(NothingPendingError) as refused:
         await ledger.propose(target_user_id=1)
-    assert str(refused.value).startswith("Member 1 is left out: ")
+    assert str(refused.value).startswith("Member 1 is excluded: ")
 
 
 async def test_batch_not_running_is_reported(ledger: LedgerFixture) -> None:
