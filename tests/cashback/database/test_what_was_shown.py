@@ -110,6 +110,7 @@ async def test_approval_lapses_and_what_is_left_is_pending_again(
     assert await ledger.pending(1) == 300
     assert (await ledger.run(number)).reports[0].total_cents == 0
     assert (await ledger.pay()).total_cents == 300
+    assert await ledger.database.write(lapsing.lapse_due, now=clock.advance(15 * 86_400)) == [], "all is paid"
 
 
 async def test_batch_that_waited_too_long_for_the_runner_pays_nothing(ledger: LedgerFixture, clock: Clock) -> None:

@@ -167,6 +167,9 @@ async def test_schedule_changes_name_admin_and_reason(ledger: LedgerFixture) -> 
     with pytest.raises(CashbackError) as refused:
         await service.pause_schedule(ADMIN, "x" * 201)
     assert str(refused.value) == "The reason has 201 characters; at most 200 are kept."
+    # No schedule is in force yet: what is configured is shown.
+    assert await service.coming_slots(2) == [FRIDAY + WEEK, FRIDAY + 2 * WEEK]
+    assert (await service.schedule_overview()).next_slot_at == FRIDAY + WEEK
     await service.pause_schedule(ADMIN, " counting \n stock ")
     [(actor, _, told)] = entries(ledger, "schedule_changed")
     assert (actor, told) == (

@@ -211,7 +211,7 @@ async def test_page_of_another_proposal_retries_nothing(ledger: LedgerFixture) -
 
 
 async def test_open_failures_are_listed_newest_batch_first(ledger: LedgerFixture, clock: Clock) -> None:
-    first = await fail(ledger, 2, 300)
+    first = await fail(ledger, 1, 300)
     clock.advance(60)
     second = await fail(ledger, 1, 100)
     await ledger.database.write(retries.begin, second, actor="cli", why=None, now=clock())
@@ -221,9 +221,11 @@ async def test_open_failures_are_listed_newest_batch_first(ledger: LedgerFixture
         databases.mend_wallet(connection)
     newest, oldest = await ledger.database.read(retries.open_failures, limit=9)
     assert (newest.batch_number, newest.batch_id, newest.referrer_id) == (second, "BATCH-20260703-150100", 1)
-    assert (newest.approved_cents, newest.attempts, newest.reason) == (100, 2, BROKEN)
+    assert (newest.approved_cents, newest.attempts, newest.reason) == (400, 2, BROKEN)
     assert newest.failed_at == FRIDAY + timedelta(seconds=60)
-    assert (oldest.batch_number, oldest.referrer_id, oldest.attempts) == (first, 2, 1)
+    assert (oldest.batch_number, oldest.referrer_id, oldest.attempts) == (first, 1, 1), (
+        "of the same member's other payout"
+    )
     assert await ledger.database.read(retries.open_failures, limit=1) == [newest]
     assert await ledger.database.read(retries.open_failures, limit=9, offset=1) == [oldest]
     assert await ledger.database.read(retries.count_open_failures) == 2
