@@ -5,7 +5,6 @@ The list of commands is the program's own: a new one without a case here fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -106,7 +105,7 @@ async def _close() -> None:
 
 
 @pytest.fixture
-def moved(cashback: Cashback, folder: Path) -> Iterator[Cashback]:
+def moved(cashback: Cashback, folder: Path) -> Cashback:
     """Run `cashback` on a ledger in which there is something of everything, and which was moved."""
     configure(folder, threshold=200, minimum_cents=1)
     people = {PAID: 1, FAILED: 1, WAITING: 3, STOPPED: 1, APPROVED: 1}

@@ -5,6 +5,7 @@ The lists of commands and buttons are the bot's own: a new one is tried here wit
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ async def test_every_command_and_press_is_refused_by_a_moved_ledger(
         before = everything_in(guild.ledger.path)
         for name, words in typed.items():
             said = await guild.say(f"!{name} {' '.join(words)}")
-            await until(lambda since=said.id: scene.answers(since))
+            await until(partial(scene.answers, said.id))
             require_refusal(name, scene.answers(said.id))
         for name, (who, options) in chosen.items():
             asked = await guild.sandbox.slash(guild.channel.id, who.id, name, options)
