@@ -10,7 +10,7 @@ PROCESSES = $(shell $(PYTHON) -c "import os; print(os.cpu_count() + 1)")
 IN_ALL_CORES = --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 WITH_POSTGRESQL := python_version < '3.15' and platform_machine in 'x86_64 aarch64 arm64 AMD64'
 
-.PHONY: demo test proof check bench bench-peers simulate soak floods pictures run lock clean
+.PHONY: demo test proof check bench bench-peers simulate soak floods pictures run lock clean mutants
 
 demo: .venv/.running
 	$(BIN)/cashback demo

@@ -632,7 +632,7 @@ def _faults_of_texts(replaced: Replaced) -> Iterator[str]:
             else:
                 fault = fault_of(sentence, text)
                 if fault is not None:
-                    yield f"{fault}, as {sentence!r} has; correct it."
+                    yield f"the wording of {sentence!r}: {fault}; correct it."
 
 
 def checked_term(key: str, value: object) -> Any:  # noqa: ANN401 -- whatever the setting is
@@ -838,7 +838,9 @@ def _one_line(files: Mapping[Path, Mapping[str, Any]], error: ValidationError) -
         slips = (each for each in error.errors() if each["type"] == "extra_forbidden")
         first = next((each for each in slips if each["loc"][:-1] == first["loc"][:-1]), first)
     path, content = _origin(files, first["loc"])
-    key = ".".join(str(part) for part in first["loc"])
+    # Of texts the place is the sentence; what follows names types of the settings' library.
+    place = first["loc"][:2] if first["loc"][0] == "texts" else first["loc"]
+    key = ".".join(str(part) for part in place)
     if first["type"] == "extra_forbidden":
         *sections, name = map(str, first["loc"])
         model = OWN_SECTIONS.get(sections[0], ShopSettings)

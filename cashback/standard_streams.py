@@ -5,7 +5,7 @@ Otherwise the next file or socket gets the descriptor, and what is printed goes 
 
 import os
 import sys
-from typing import Final
+from typing import Final, TextIO
 
 STANDARD_DESCRIPTORS: Final = (0, 1, 2)
 
@@ -21,3 +21,10 @@ def open_missing() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 -- for the process's life
+
+
+def drop(stream: TextIO) -> None:
+    """Lead a stream that cannot be written to the null device: Python writes what it still holds at its end."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)

@@ -14,10 +14,10 @@ from typing import Annotated, Final
 import typer
 
 from cashback.domain.errors import CashbackError
-from cashback.standard_streams import open_missing
+from cashback.standard_streams import drop, open_missing
 from cli.command_group import CommandGroup
 from cli.options import ConfigOption, DatabaseOption
-from cli.output import complain, one_line
+from cli.output import complain, one_line, recorded
 
 HELP: Final = """\
 Pay a community the referral cashback that it has earned.
@@ -128,6 +128,7 @@ def main_options(
 def run(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code. The one place where an error becomes a line on standard error."""
     _accept_any_text()
+    recorded.clear()
     width = max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST))
     try:
         code = app(list(arguments) or ["--help"], prog_name="cashback", standalone_mode=False, terminal_width=width)
@@ -147,7 +148,8 @@ def run(arguments: Sequence[str]) -> int:
         if "temporary directory" in str(error):
             complain("there is no folder for temporary files; set TMPDIR to one that may be written.")
         elif not isinstance(error, BrokenPipeError):
-            complain(f"{error.filename or 'the output'}: {error.strerror or error}.")
+            stays = "; what was recorded before stays, so look before you repeat it" if recorded.is_set() else ""
+            complain(f"{error.filename or 'the output'}: {error.strerror or error}{stays}.")
         _drop_output()
     except Exception as error:
         if "--debug" in arguments:
@@ -163,7 +165,7 @@ def _drop_output() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop(sys.stdout)
 
 
 def _accept_any_text() -> None:

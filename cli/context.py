@@ -14,7 +14,7 @@ from cashback.domain.errors import CashbackError
 from cashback.domain.money import use_money_style
 from cashback.domain.ports import Clock, utc_now
 from cashback.settings import Settings, SettingsError
-from cli.output import remark
+from cli.output import recorded, remark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,13 @@ def ledger(settings: Settings, *, create: bool = False, upgrade: bool = False, c
         must_exist=not create,
         may_upgrade=upgrade,
         clock=clock,
+        failpoint=_note_commit,
     )
+
+
+def _note_commit(moment: str) -> None:
+    if moment == "after commit":
+        recorded.set()
 
 
 async def found_in(database: Database) -> tuple[str | None, int]:

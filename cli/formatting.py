@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from cashback.database.integrity.reconciliation import Verdict
 from cashback.domain.model import BatchMode, BatchReport, BatchStatus, BatchSummary
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.domain.reason_texts import counted_reasons
 from cli.output import counted, moment
 
@@ -18,7 +18,7 @@ def ranking(rows: list[tuple[int, int, int]], total: int) -> list[str]:
         for place, (user_id, cents, count) in enumerate(rows, start=1)
     ]
     if total > len(rows):
-        lines.append(f"      …and {total - len(rows):,} more")
+        lines.append(f"      …and {grouped(total - len(rows))} more")
     return lines
 
 
@@ -26,7 +26,7 @@ def summary_lines(summary: BatchSummary) -> list[str]:
     """List what a batch would pay."""
     return [
         "Referral cashback to pay" if summary.mode is BatchMode.BATCH else "Referral cashback to pay to one member",
-        f"  Users:    {summary.users:,}",
+        f"  Users:    {grouped(summary.users)}",
         f"  Total:    {dollars(summary.total_cents)}",
         f"  Average:  {dollars(summary.average_cents)}",
         "",
@@ -62,8 +62,8 @@ def report_lines(report: BatchReport) -> list[str]:
         f"Batch {report.batch_id or report.batch_number}: {report.status.replace('_', ' ')}",
         f"  Paid:     {dollars(report.total_cents)} to {counted(report.users_paid, 'user')}",
         f"  Approved: {dollars(report.approved_cents)} to {counted(report.users_planned, 'user')}",
-        f"  Failed:   {report.failed:,}",
-        f"  Skipped:  {report.skipped:,}{f' ({counted_reasons(report.skips)})' if report.skips else ''}",
+        f"  Failed:   {grouped(report.failed)}",
+        f"  Skipped:  {grouped(report.skipped)}{f' ({counted_reasons(report.skips)})' if report.skips else ''}",
     ]
     if report.left_out:
         lines.append(f"  Excluded: {counted_reasons(report.left_out)}")
@@ -73,7 +73,7 @@ def report_lines(report: BatchReport) -> list[str]:
         lines.append(f"  Reversed: {reversed_text(report)}")
     lines += [f"    failed: {f.referrer_id} - {dollars(f.approved_cents)}: {f.reason}" for f in report.failures]
     if report.failed > len(report.failures):
-        lines.append(f"    …and {report.failed - len(report.failures):,} more")
+        lines.append(f"    …and {grouped(report.failed - len(report.failures))} more")
     messages = {
         "sent": report.dm_sent,
         "queued": report.dm_queued,
@@ -81,7 +81,7 @@ def report_lines(report: BatchReport) -> list[str]:
         "failed": report.dm_failed,
         "muted": report.dm_muted,
     }
-    counts = ", ".join(f"{count:,} {state}" for state, count in messages.items() if count)
+    counts = ", ".join(f"{grouped(count)} {state}" for state, count in messages.items() if count)
     if counts:
         lines.append(f"  Messages: {counts}{' (a running bot delivers them)' if report.dm_queued else ''}")
     return lines

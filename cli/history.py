@@ -8,7 +8,7 @@ import typer
 from cashback.database.queries import history as histories
 from cashback.database.queries.history import BatchFilter, status_named
 from cashback.domain.days import first_moment, moment_after
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.members import remark_if_unknown
@@ -47,8 +47,8 @@ def _line(batch: dict[str, Any]) -> str:
     return (
         f"{batch['batch_id'] or 'number ' + str(batch['number']):<22}  {batch['status'].replace('_', ' ')}"
         f"  {dollars(batch['total_cents'])} to {counted(batch['users_paid'], 'user')}{_reversed(batch)}"
-        f"  (planned {dollars(batch['planned_cents'])} to {batch['planned_count']:,},"
-        f" failed {batch['failed']:,}, skipped {batch['skipped']:,})"
+        f"  (planned {dollars(batch['planned_cents'])} to {grouped(batch['planned_count'])},"
+        f" failed {grouped(batch['failed'])}, skipped {grouped(batch['skipped'])})"
         f"  by {batch['approved_by'] or batch['proposed_by']}  {moment(batch['proposed_at'])}"
     )
 

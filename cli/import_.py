@@ -74,7 +74,7 @@ def command(
         typer.Option("--ignore-column", metavar="NAME", help="This column does not matter; repeat it for more."),
     ] = None,
     currency: Annotated[
-        str | None, typer.Option("--currency", metavar="CODE", help="Count only rows in this currency: USD.")
+        str | None, typer.Option("--currency", metavar="CODE", help="Count only rows in this currency, the ledger's.")
     ] = None,
     only_status: Annotated[
         list[str] | None,
@@ -98,7 +98,7 @@ def command(
         str, typer.Option("--shop", metavar="NAME", parser=parse_shop, help="The shop, if there are several.")
     ] = MAIN,
     separate_orders: Annotated[
-        bool, typer.Option("--separate-orders", help="Orders of a new shop that main has too are other orders.")
+        bool, typer.Option("--separate-orders", help="Orders that another shop has too are other orders.")
     ] = False,
     undo: Annotated[
         int | None,
@@ -179,7 +179,7 @@ def import_files(
     while True:
         try:
             # Both files are checked before the first one is imported.
-            files = _opened(purchases, referrals, wanted)
+            files = _opened(purchases, referrals, wanted, delivers=source in settings.shops)
             lines = sum(file.line_count for _, file in files.by_name())
             with progress("Importing", lines) as advance:
                 run = ImportRun(
@@ -212,12 +212,12 @@ def import_files(
     return 3 if bad else 0
 
 
-def _opened(purchases: Path | None, referrals: Path | None, answers: Answers) -> Files:
+def _opened(purchases: Path | None, referrals: Path | None, answers: Answers, *, delivers: bool) -> Files:
     """Open the files. Raises UnansweredError for what they leave open."""
     now = utc_now()
     return Files(
         referrals=open_referrals(referrals, answers, now) if referrals is not None else None,
-        purchases=open_purchases(purchases, answers, now) if purchases is not None else None,
+        purchases=open_purchases(purchases, answers, now, delivers=delivers) if purchases is not None else None,
     )
 
 

@@ -1,10 +1,12 @@
 """One order, two ids: a shop's file and its deliveries may name it differently, and it counts once."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refund_facts import delivered_among
+from cashback.database.referral_program.refunds import Refund
 from cashback.database.referral_program.unmatched import recorded_among
 from cashback.domain.earning import order_key
 from cashback.shops.chunks import Chunk
@@ -34,22 +36,19 @@ def with_one_id(connection: Any, chunk: Chunk[Purchase], source: str, *, deliver
             else (line, guest)
             for line, guest in chunk.guests
         ],
-        refunds=[replace(refund, order_id=named.get(refund.order_id, refund.order_id)) for refund in chunk.refunds],
+        refunds=[_renamed(refund, named) for refund in chunk.refunds],
+        refund_rows=[(line, _renamed(refund, named)) for line, refund in chunk.refund_rows],
     )
 
 
-def without_delivered_refunds(connection: Any, chunk: Chunk[Purchase], source: str) -> Chunk[Purchase]:  # noqa: ANN401 -- as above
-    """Return a chunk without the single refunds of orders whose refunds were delivered: they have other ids there.
+def _renamed(refund: Refund, named: Mapping[str, str]) -> Refund:
+    return replace(refund, order_id=named.get(refund.order_id, refund.order_id))
+
+
+def delivered_refunds(connection: Any, chunk: Chunk[Purchase], source: str) -> set[str]:  # noqa: ANN401 -- as above
+    """Return the orders of a chunk's refund rows whose refunds were delivered: there they have other ids.
 
     A delivery names all refunds of its order, and sums count once by themselves.
     """
-    single = [refund.order_id for refund in chunk.refunds if not refund.is_in_all and refund.amount_cents is not None]
-    delivered = delivered_among(connection, single, source) if single else set()
-    if not delivered:
-        return chunk
-    kept = [
-        refund
-        for refund in chunk.refunds
-        if refund.is_in_all or refund.amount_cents is None or order_key(refund.order_id) not in delivered
-    ]
-    return replace(chunk, refunds=kept)
+    order_ids = [refund.order_id for _, refund in chunk.refund_rows]
+    return delivered_among(connection, order_ids, source) if order_ids else set()

@@ -1,12 +1,15 @@
 """What an import leaves open and only the ledger shows: dates of referrals, and orders that another shop has too."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from cashback.database.referral_program.intakes import is_new_shop, twins_in_main
+from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.referrals import referrers_of
+from cashback.database.referral_program.twins import Candidate, Twin, are_said_to_differ, new_twins, other_shops
 from cashback.database.referral_program.waiting import buyer_waiting, is_anything_waiting
+from cashback.domain.earning import MAIN
 from cashback.shops.answers import ALWAYS, Answers, UnansweredError
-from cashback.shops.chunks import PurchaseFile, ReferralFile
+from cashback.shops.chunks import Chunk, PurchaseFile, ReferralFile
 
 
 def ask_for_dates(
@@ -36,19 +39,31 @@ def ask_for_dates(
             )
 
 
-def ask_for_twins(connection: Any, purchases: PurchaseFile, source: str, chunk_rows: int) -> None:  # noqa: ANN401 -- as above
-    """Raise UnansweredError if a new shop's orders are in `main` with the same buyer and amount."""
-    if not is_new_shop(connection, source):
+def ask_for_twins(connection: Any, chunks: Iterable[Chunk[Purchase]], source: str) -> None:  # noqa: ANN401 -- as above
+    """Raise UnansweredError if another shop has new orders of the file, with the same buyer and amount.
+
+    An admin is asked once for two shops: whether they have an order in common is the answer from then on.
+    """
+    shops = other_shops(connection, source)
+    if not shops:
         return
-    for chunk in purchases.chunks(chunk_rows):
-        orders = [(row.order_id, row.buyer_id, row.amount_cents) for row in chunk.rows]
-        twins = twins_in_main(connection, orders)
-        if twins:
-            raise UnansweredError(
-                f"Order {twins[0]} of the new shop {source!r} is in main with the same buyer and amount: say"
-                " --separate-orders if these are other orders, or import the file without --shop.",
-                option="separate_orders",
-                question=f"Order {twins[0]} of the new shop {source!r} is in main with the same buyer and amount. Are"
-                " these other orders (yes)? Otherwise stop, and import the file without --shop.",
-                choices=("yes",),
-            )
+    for chunk in chunks:
+        ids = chunk.delivered_ids
+        orders = [
+            Candidate((row.order_id, *filter(None, [ids.get(row.order_id)])), row.buyer_id, row.amount_cents)
+            for row in chunk.rows
+        ]
+        for twin in new_twins(connection, orders, source, shops):
+            if not are_said_to_differ(connection, source, twin.shop):
+                raise _unanswered(twin, source)
+
+
+def _unanswered(twin: Twin, source: str) -> UnansweredError:
+    other = "without --shop" if twin.shop == MAIN else f"with --shop {twin.shop}"
+    fact = f"Order {twin.order_id} of shop {source!r} is in {twin.shop} with the same buyer and amount"
+    return UnansweredError(
+        f"{fact}: say --separate-orders if these are other orders, or import the file {other}.",
+        option="separate_orders",
+        question=f"{fact}. Are these other orders (yes)? Otherwise stop, and import the file {other}.",
+        choices=("yes",),
+    )

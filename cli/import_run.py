@@ -10,15 +10,17 @@ from cashback.database.referral_program import intakes, kept_refunds
 from cashback.database.referral_program.people import strangers_among
 from cashback.database.referral_program.purchases import Purchase, PurchaseOutcome, record_purchases
 from cashback.database.referral_program.referrals import create_referrals, referrers_of
-from cashback.database.referral_program.refunds import RecordedRefund, RefundOutcome
-from cashback.database.referral_program.shop_refunds import CHANGES, receive_refunds
-from cashback.domain.earning import Origin
+from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome
+from cashback.database.referral_program.shop_refunds import CHANGES, Answer, receive_refunds
+from cashback.database.referral_program.twins import similar_elsewhere
+from cashback.domain.earning import Origin, order_key
+from cashback.domain.errors import OtherRefundError
 from cashback.settings import ReferralSettings
 from cashback.shops.answers import Answers
 from cashback.shops.chunks import Chunk, PurchaseFile, ReferralFile, ReferralRow
 from cashback.shops.tables import BadRow
 from cli.import_guests import take_guests, with_linked
-from cli.import_ids import with_one_id, without_delivered_refunds
+from cli.import_ids import delivered_refunds, with_one_id
 from cli.import_questions import ask_for_dates, ask_for_twins
 from cli.import_tally import Tally
 from cli.output import RestartableAdvance
@@ -85,7 +87,6 @@ class ImportRun:
         tally = Tally()
         if name == "purchases":
             renamed = with_one_id(connection, chunk, self.source, delivers=self.delivers)
-            renamed = without_delivered_refunds(connection, renamed, self.source)
             known = self._without_strangers(connection, with_linked(connection, renamed, self.email_key))
             self._take_purchases(connection, known, tally)
         else:
@@ -109,7 +110,8 @@ class ImportRun:
         """Begin the intake and return its number. Raises UnansweredError if the files leave something open."""
         ask_for_dates(connection, self.files.referrals, self.files.purchases, self.answers, CHUNK_ROWS)
         if self.files.purchases is not None and not self.answers.separate_orders:
-            ask_for_twins(connection, self.files.purchases, self.source, CHUNK_ROWS)
+            chunks = self.files.purchases.chunks(CHUNK_ROWS)
+            ask_for_twins(connection, (with_linked(connection, chunk, self.email_key) for chunk in chunks), self.source)
         return intakes.begin(connection, source=self.source, kind="import", actor="cli", now=self.now)
 
     def finish(self, connection: Any, tallies: Tallies) -> None:  # noqa: ANN401 -- as above
@@ -117,6 +119,8 @@ class ImportRun:
         rows = sum(tally.rows_taken for tally in tallies.values()) + kept_refunds.count_of(connection, self.number)
         cents = sum(tally.imported_cents + tally.waiting.cents for tally in tallies.values())
         totals = intakes.IntakeTotals(digest=self.digest, rows=rows, cents=cents)
+        if "purchases" in tallies and not self.answers.separate_orders:
+            tallies["purchases"].similar = similar_elsewhere(connection, self.number, self.source)
         intakes.finish(connection, self.number, totals, actor="cli", now=self.now)
 
     def _without_strangers(self, connection: Any, chunk: Chunk[Any]) -> Chunk[Any]:  # noqa: ANN401 -- as above
@@ -197,22 +201,46 @@ class ImportRun:
         for cents in waiting.new_cents:
             tally.waiting.add(cents)
         tally.exclude(waiting.excluded)
+        tally.other_rows.update(chunk.other_rows)
+        bad += self._take_refunds(connection, chunk, tally, origin)
         tally.refuse(sorted([*bad, *waiting.bad], key=lambda row: row.line))
-        self._take_refunds(connection, chunk, tally, origin)
 
-    def _take_refunds(self, connection: Any, chunk: Chunk[Purchase], tally: Tally, origin: Origin) -> None:  # noqa: ANN401 -- as above
+    def _take_refunds(
+        self,
+        connection: Any,  # noqa: ANN401 -- as above
+        chunk: Chunk[Purchase],
+        tally: Tally,
+        origin: Origin,
+    ) -> list[BadRow]:
+        """Take the refunds; return the rows of refunds that contradict what is recorded."""
+        delivered = delivered_refunds(connection, chunk, self.source)
+        wanted: list[tuple[int | None, Refund]] = [(None, refund) for refund in chunk.refunds]
+        for row in chunk.refund_rows:
+            if order_key(row[1].order_id) in delivered:
+                tally.count_refund_row("delivered", row[1].amount_cents or 0)
+            else:
+                wanted.append(row)
         dates = self.settings.earning_dates
-        answers = receive_refunds(connection, chunk.refunds, actor="cli", now=self.now, origin=origin, dates=dates)
-        for answer in answers:
-            if not isinstance(answer, RecordedRefund) or answer.outcome not in CHANGES:
-                continue
-            if answer.outcome is RefundOutcome.GIVEN_BACK:
-                tally.given_back.add(answer.amount_cents)
-                continue
-            tally.refunds.add(answer.amount_cents)
-            tally.taken_cents += answer.taken_cents
-            if answer.asked_cents is not None:
-                tally.beyond.add(answer.asked_cents - answer.amount_cents)
+        refunds = [refund for _, refund in wanted]
+        answers = receive_refunds(connection, refunds, actor="cli", now=self.now, origin=origin, dates=dates)
+        bad = []
+        for (line, refund), answer in zip(wanted, answers, strict=True):
+            if isinstance(answer, OtherRefundError) and line is not None:
+                bad.append(BadRow(line=line, reason=str(answer)))
+            elif line is not None:
+                tally.count_refund_row(_outcome_of(answer), refund.amount_cents or 0)
+            if isinstance(answer, RecordedRefund):
+                tally.add_refund(answer)
+        return bad
+
+
+def _outcome_of(answer: Answer) -> str:
+    """Name what became of a refund that is a row of its own."""
+    if not isinstance(answer, RecordedRefund):
+        return "nothing_left"
+    if answer.outcome in CHANGES:
+        return "recorded"
+    return "kept" if answer.outcome is RefundOutcome.KEPT else "known"
 
 
 OUTCOME_NAMES: Final = {

@@ -1,19 +1,29 @@
 """What became of a file's rows, for people and for programs."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
 from cashback.database.referral_program.purchases import Purchase
-from cashback.domain.money import dollars
+from cashback.database.referral_program.refunds import RecordedRefund, RefundOutcome
+from cashback.database.referral_program.shop_refunds import CHANGES
+from cashback.database.referral_program.twins import Similar
+from cashback.domain.money import dollars, grouped
 from cashback.shops.chunks import Excluded
 from cashback.shops.tables import BadRow
 from cli.output import counted, say
 
 ERRORS_LISTED: Final = 100
 LARGEST_LISTED: Final = 5
+REFUND_ROWS: Final = {
+    "known": "known already",
+    "kept": "kept until their orders come",
+    "delivered": "that the shop has delivered already",
+    "nothing_left": "of orders of which nothing is left",
+}
 MEMBERS_COUNTED: Final = 100_000
 """More are not told apart: an import takes the same memory for any number of rows."""
 
@@ -57,8 +67,13 @@ class Tally:
     refunds: Outcome = field(default_factory=Outcome)
     taken_cents: int = 0
     given_back: Outcome = field(default_factory=Outcome)
+    refund_rows: dict[str, Outcome] = field(default_factory=dict)
+    """What became of the refunds that are rows of their own."""
+    other_rows: Counter[str] = field(default_factory=Counter)
     waiting: Outcome = field(default_factory=Outcome)
     beyond: Outcome = field(default_factory=Outcome)
+    similar: Similar | None = None
+    """Orders that may be those of another shop."""
     members: set[int] = field(default_factory=set)
     largest: list[tuple[int, str, int]] = field(default_factory=list)
 
@@ -77,7 +92,12 @@ class Tally:
         self.given_back.include(chunk.given_back)
         self.waiting.include(chunk.waiting)
         self.beyond.include(chunk.beyond)
-        for mine, theirs in ((self.outcomes, chunk.outcomes), (self.excluded, chunk.excluded)):
+        self.other_rows.update(chunk.other_rows)
+        for mine, theirs in (
+            (self.outcomes, chunk.outcomes),
+            (self.excluded, chunk.excluded),
+            (self.refund_rows, chunk.refund_rows),
+        ):
             for name, counts in theirs.items():
                 mine.setdefault(name, Outcome()).include(counts)
         if len(self.members) < MEMBERS_COUNTED:
@@ -96,6 +116,20 @@ class Tally:
             counts = self.outcomes[outcome] = Outcome()
         counts.rows += 1
         counts.cents += cents
+
+    def count_refund_row(self, outcome: str, cents: int) -> None:
+        """Count a refund that is a row of its own."""
+        self.refund_rows.setdefault(outcome, Outcome()).add(cents)
+
+    def add_refund(self, refund: RecordedRefund) -> None:
+        """Add what a refund changed, if it changed something."""
+        if refund.outcome is RefundOutcome.GIVEN_BACK:
+            self.given_back.add(refund.amount_cents)
+        elif refund.outcome in CHANGES:
+            self.refunds.add(refund.amount_cents)
+            self.taken_cents += refund.taken_cents
+            if refund.asked_cents is not None:
+                self.beyond.add(refund.asked_cents - refund.amount_cents)
 
     @property
     def rows_taken(self) -> int:
@@ -131,6 +165,7 @@ class Tally:
         """Reset the counts: the transaction was rolled back."""
         self.imported = self.known = self.nobody_earns = self.earned_cents = self.taken_cents = 0
         self.outcomes.clear()
+        self.refund_rows.clear()
         self.refunds, self.given_back, self.waiting, self.beyond = Outcome(), Outcome(), Outcome(), Outcome()
 
     def as_json(self, name: str) -> dict[str, Any]:
@@ -156,8 +191,11 @@ class Tally:
             "outcomes": _by_name(self.outcomes),
             "excluded": _by_name(self.excluded),
             "refunds": {"rows": self.refunds.rows, "cents": self.refunds.cents, "taken_cents": self.taken_cents},
+            "refund_rows": _by_name(self.refund_rows),
+            "other_rows": dict(self.other_rows),
             "given_back": {"rows": self.given_back.rows, "cents": self.given_back.cents},
             "waiting": {"rows": self.waiting.rows, "cents": self.waiting.cents},
+            "similar": None if self.similar is None else self.similar._asdict(),
             "largest": [
                 {"order_id": order_id, "buyer_id": str(buyer_id), "amount_cents": cents}
                 for cents, order_id, buyer_id in self.largest
@@ -167,11 +205,11 @@ class Tally:
     def say(self, name: str) -> None:
         """Write the facts for people."""
         say(
-            f"{name.capitalize()}: {counted(self.read, 'row')} read, {self.imported:,} imported,"
-            f" {self.known:,} known already, {self.bad:,} bad."
+            f"{name.capitalize()}: {counted(self.read, 'row')} read, {grouped(self.imported)} imported,"
+            f" {grouped(self.known)} known already, {grouped(self.bad)} bad."
         )
         if name == "purchases":
-            say(f"  They earned {dollars(self.earned_cents)}; {self.nobody_earns:,} earned nothing.")
+            say(f"  They earned {dollars(self.earned_cents)}; {grouped(self.nobody_earns)} earned nothing.")
             self._say_purchases()
         if self.not_looked_at:
             say(f"  Not looked at: {', '.join(self.not_looked_at)}.")
@@ -191,11 +229,32 @@ class Tally:
             )
         for reason, counts in self.excluded.items():
             say(f"  Excluded: {counted(counts.rows, 'row')}, {dollars(counts.cents)}: {reason}.")
+        self._say_refunds()
+        if self.waiting.rows:
+            say(
+                f"  Waiting for a member: {counted(self.waiting.rows, 'order')}, {dollars(self.waiting.cents)};"
+                " see `cashback order`."
+            )
+        if self.similar is not None:
+            say(f"  {_warning_of(self.similar)}")
+        if self.largest:
+            listed = (
+                f"{dollars(cents)} (order {order_id} by {buyer_id})" for cents, order_id, buyer_id in self.largest
+            )
+            say(f"  Largest: {', '.join(listed)}.")
+
+    def _say_refunds(self) -> None:
         if self.refunds.rows:
             say(
                 f"  Refunded: {counted(self.refunds.rows, 'order')}, {dollars(self.refunds.cents)};"
                 f" that takes back {dollars(self.taken_cents)}."
             )
+        for outcome, counts in self.refund_rows.items():
+            if outcome != "recorded":
+                say(f"  Refunds {REFUND_ROWS[outcome]}: {counted(counts.rows, 'row')}, {dollars(counts.cents)}.")
+        for what, count in self.other_rows.items():
+            if count:
+                say(f"  Other rows: {grouped(count)} {what}.")
         if self.beyond.rows:
             say(
                 f"  Refunds of {counted(self.beyond.rows, 'order')} were {dollars(self.beyond.cents)} more than was"
@@ -203,16 +262,14 @@ class Tally:
             )
         if self.given_back.rows:
             say(f"  Given back: {counted(self.given_back.rows, 'dispute')} won, {dollars(self.given_back.cents)}.")
-        if self.waiting.rows:
-            say(
-                f"  Waiting for a member: {counted(self.waiting.rows, 'order')}, {dollars(self.waiting.cents)};"
-                " see `cashback order`."
-            )
-        if self.largest:
-            listed = (
-                f"{dollars(cents)} (order {order_id} by {buyer_id})" for cents, order_id, buyer_id in self.largest
-            )
-            say(f"  Largest: {', '.join(listed)}.")
+
+
+def _warning_of(similar: Similar) -> str:
+    return (
+        f"Warning: {counted(similar.rows, 'order')}, {dollars(similar.cents)}, may count twice: another shop has one of"
+        f" the same buyer, amount and day, such as {similar.order_id} here and {similar.other_id} in {similar.shop}."
+        " Undo this import if these are the same orders."
+    )
 
 
 def _by_name(outcomes: dict[str, Outcome]) -> dict[str, dict[str, int]]:

@@ -7,6 +7,7 @@ import anyio
 import typer
 
 from cashback.database.payouts import batches, outbox
+from cashback.domain.money import grouped
 from cashback.domain.ports import NullObserver
 from cashback.services import CLI
 from cashback.settings import Settings
@@ -47,7 +48,7 @@ def command(
         return 0
     if retried is not None:
         say(f"{counted(retried, 'direct message')} queued again." if retried else "No failed direct messages found.")
-    say(f"{counted(failed, 'direct message')} failed, {queued:,} queued; a running bot sends them.")
+    say(f"{counted(failed, 'direct message')} failed, {grouped(queued)} queued; a running bot sends them.")
     return 0
 
 

@@ -5,13 +5,19 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from threading import Event
 from typing import Any, Final
 
 import typer
 
 from cashback.domain.errors import CashbackError
+from cashback.domain.money import grouped
+from cashback.standard_streams import drop
 
 Advance = Callable[[int], None]
+
+recorded: Final = Event()
+"""Set when the command has committed something, which stays whatever happens to its output."""
 
 
 class UsageError(CashbackError):
@@ -77,12 +83,15 @@ def one_line(text: object) -> str:
 
 def complain(text: object) -> None:
     """Write one line about an error."""
-    typer.echo(f"error: {one_line(text)}", err=True)
+    remark(f"error: {one_line(text)}")
 
 
 def remark(text: object) -> None:
-    """Write one line that is not part of the result."""
-    typer.echo(one_line(text), err=True)
+    """Write one line that is not part of the result. If nobody can read it, the command goes on without it."""
+    try:
+        typer.echo(one_line(text), err=True)
+    except OSError:
+        drop(sys.stderr)
 
 
 def moment(value: datetime | None) -> str:
@@ -92,7 +101,7 @@ def moment(value: datetime | None) -> str:
 
 def counted(count: int, one: str, many: str | None = None) -> str:
     """Write a count with its noun: "1 referral", "50 referrals"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{grouped(count)} {one if count == 1 else many or one + 's'}"
 
 
 class RestartableAdvance:

@@ -9,7 +9,7 @@ from cashback.database import Database
 from cashback.database.referral_program.pending import held_and_owed
 from cashback.domain.errors import CashbackError
 from cashback.domain.model import PendingPreview
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.domain.reason_texts import counted_reasons
 from cashback.services import AdminService
 from cashback.settings import Settings
@@ -17,7 +17,7 @@ from cli.context import Place, ledger
 from cli.formatting import ranking
 from cli.members import remark_if_unknown
 from cli.options import ConfigOption, DatabaseOption, JsonOption, LimitOption, UserOption
-from cli.output import counted, remark, say, say_json
+from cli.output import counted, recorded, remark, say, say_json
 
 
 def command(
@@ -92,7 +92,7 @@ def _show_one(user_id: int, found: dict[str, Any], not_payable: dict[str, int], 
         say(f"Member {user_id}: {dollars(found['pending_cents'])} from {counted(found['referral_count'], 'referral')}")
         say(*(f"  {detail['user_id']}: {dollars(detail['amount_cents'])}" for detail in details[:limit]))
         if len(details) > limit:
-            say(f"  …and {len(details) - limit:,} more")
+            say(f"  …and {grouped(len(details) - limit)} more")
     say(*_not_payable_lines(not_payable))
 
 
@@ -118,6 +118,9 @@ async def _read_payable(settings: Settings, database: Database) -> PendingPrevie
     except CashbackError as error:
         remark(f"what `cashback pay` would pay is not known: {error}")
         return None
+    finally:
+        # Nothing of the plan stays.
+        recorded.clear()
 
 
 async def _read_one(settings: Settings, user_id: int) -> tuple[dict[str, Any], dict[str, int]]:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from cashback.domain.whole_files import written_whole
 from cli.output import say
 from cli.setup_questions import Questions
 
@@ -50,7 +51,8 @@ def offer_service(questions: Questions, given: bool | None, config_path: Path) -
     if not wanted:
         return
     unit = UNIT.format(folder=path.parent, config=_named(config_path), python=sys.executable).replace("%", "%%")
-    path.write_text(unit, encoding="utf-8")
+    with written_whole(path) as unnamed:
+        unnamed.write_text(unit, encoding="utf-8")
     say(f"{path} is written. To start it now and with this machine:")
     say(f"  systemctl --user enable --now {path}", "  loginctl enable-linger")
 

@@ -10,7 +10,7 @@ from cashback.database.database import Database
 from cashback.database.payouts import batches, retries
 from cashback.database.queries import payout_pages
 from cashback.domain.model import BatchReport, PayoutStatus
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.domain.reason_texts import in_words
 from cashback.settings import Settings
 from cli.context import Place, ledger
@@ -66,7 +66,7 @@ async def _show_text(database: Database, report: BatchReport, limit: int) -> Non
         back = f", {dollars(payout['reversed_cents'])} reversed" if payout["reversed_cents"] else ""
         say(f"  {payout['referrer_id']} - {dollars(cents)} ({referrals}) {payout['status']}{back}{reason}")
     if report.users_planned > limit:
-        say(f"  …and {report.users_planned - limit:,} more (--limit 0 lists all)")
+        say(f"  …and {grouped(report.users_planned - limit)} more (--limit 0 lists all)")
     for each in await database.read(retries.attempts_of, report.batch_number, limit=ATTEMPTS_LISTED):
         why = f": {each['why']}" if each["why"] else ""
         outcome = each["outcome"] or "under way"

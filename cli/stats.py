@@ -11,6 +11,7 @@ from cashback.database.queries import statistics
 from cashback.database.queries.statistics import Statistics
 from cashback.domain.model import PaidWeek
 from cashback.domain.money import dollars
+from cashback.domain.whole_files import written_whole
 from cashback.settings import Settings
 from cli.context import Place, ledger
 from cli.options import ConfigOption, DatabaseOption, JsonOption
@@ -28,7 +29,8 @@ def command(
     """Show what was distributed, and draw it if a file is named."""
     found = anyio.run(_read, Place.of(context, config, database).settings())
     if chart is not None:
-        chart.write_bytes(charts.weekly(found.weeks))
+        with written_whole(chart) as unnamed:
+            unnamed.write_bytes(charts.weekly(found.weeks))
     say_json(_json(found, chart)) if as_json else say(*_lines(found, chart))
     return 0
 

@@ -10,14 +10,14 @@ import typer
 from cashback.database.errors import LedgerMovedError
 from cashback.database.wallets import withdrawals
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
-from cashback.domain.money import dollars, money_style, parse_typed_dollars
+from cashback.domain.money import dollars, grouped, money_style, parse_typed_dollars
 from cashback.domain.ports import NullObserver
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 from cashback.services import CLI, Actor, AdminService, Source
 from cashback.settings import Settings
 from cashback.shops.ids import may_be_rounded
 from cashback.shops.tables import BadRow
-from cashback.shops.transfers import Transfer, new_list, read_result, write_list
+from cashback.shops.transfers import NotMade, Transfer, new_list, read_result, write_list
 from cli.context import Place, ledger
 from cli.options import ApproverOption, ConfigOption, DatabaseOption, JsonOption, LimitOption, ReasonOption
 from cli.output import UsageError, complain, counted, moment, remark, say, say_json
@@ -180,47 +180,67 @@ async def _write(service: AdminService, path: Path) -> list[Withdrawal]:
         path,
         [
             (
-                each.number,
-                str(each.user_id),
-                each.method,
-                destination,
-                style.plain(each.amount_cents),
+                each.withdrawal.number,
+                str(each.withdrawal.user_id),
+                each.withdrawal.method,
+                each.destination,
+                style.plain(each.withdrawal.amount_cents),
                 style.currency,
-                each.requested_at.isoformat(timespec="seconds"),
+                each.withdrawal.requested_at.isoformat(timespec="seconds"),
+                each.audit_head,
             )
-            for each, destination in listed
+            for each in listed
         ],
     )
-    return [each for each, _ in listed]
+    return [each.withdrawal for each in listed]
 
 
 def _import(settings: Settings, path: Path, approved_by: int | None, *, as_json: bool) -> int:
-    paid, known, refused = anyio.run(_import_from, settings, path, approved_by)
+    paid, known, refused, skipped = anyio.run(_import_from, settings, path, approved_by)
+    if skipped:
+        states = ", ".join(sorted({repr(each.state[:20]) for each in skipped}))
+        remark(
+            f"{counted(len(skipped), 'row')} skipped: the status is not that of a transfer that was made, but {states}."
+        )
     if as_json:
         errors = [{"line": bad.line, "reason": bad.reason} for bad in refused]
-        say_json({"paid": len(paid), "already_paid": known, "refused": len(refused), "errors": errors})
+        say_json(
+            {
+                "paid": len(paid),
+                "already_paid": known,
+                "skipped": len(skipped),
+                "refused": len(refused),
+                "errors": errors,
+            }
+        )
     else:
         for bad in refused:
             complain(f"{path}: line {bad.line}: {bad.reason}")
         cents = sum(each.amount_cents for each in paid)
         say(
             f"{counted(len(paid), 'withdrawal')} marked as paid, {dollars(cents)};"
-            f" {known:,} known already, {len(refused):,} refused."
+            f" {grouped(known)} known already, {grouped(len(refused))} refused."
         )
     return 3 if refused else 0
 
 
 async def _import_from(
     settings: Settings, path: Path, approved_by: int | None
-) -> tuple[list[Withdrawal], int, list[BadRow]]:
+) -> tuple[list[Withdrawal], int, list[BadRow], list[NotMade]]:
     """Mark each transfer of a file as paid, a transaction each: a bad row stops no other, and repeating is harmless."""
     paid: list[Withdrawal] = []
     refused: list[BadRow] = []
+    skipped: list[NotMade] = []
     known = 0
     async with open_payment_session(settings, NullObserver()) as session:
-        for row in read_result(path):
+        rows = list(read_result(path))
+        await session.service.require_own_lists({each.ledger for each in rows if isinstance(each, Transfer)} - {""})
+        for row in rows:
             if isinstance(row, BadRow):
                 refused.append(row)
+                continue
+            if isinstance(row, NotMade):
+                skipped.append(row)
                 continue
             try:
                 asked = await session.service.withdrawal(row.withdrawal)
@@ -234,13 +254,16 @@ async def _import_from(
                 raise
             except CashbackError as error:
                 refused.append(BadRow(line=row.line, reason=str(error)))
-    return paid, known, refused
+    return paid, known, refused, skipped
 
 
 def _require_same(asked: Withdrawal, row: Transfer) -> None:
     """Refuse a row about another amount or member: it may be of another ledger."""
+    currency = money_style().currency
+    if row.currency not in {"", currency}:
+        raise CashbackError(f"the currency {row.currency[:20]} is not {currency}, in which the ledger counts")
     if row.amount and parse_typed_dollars(row.amount.removeprefix("'")) != asked.amount_cents:
         raise CashbackError(f"the amount {row.amount[:20]} is not the {dollars(asked.amount_cents)} of the withdrawal")
-    member = (row.member or "").removeprefix("'")
+    member = row.member.removeprefix("'")
     if member and member != str(asked.user_id) and not may_be_rounded(member, asked.user_id):
         raise CashbackError(f"the member {member[:20]} is not {asked.user_id}, who asked for it")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from sandbox.channel_types import ChannelType
 from sandbox.limits import FormErrors
+from sandbox.localizations import check_localizations
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from sandbox.model import Json
 
 CHAT_INPUT, USER_MENU, MESSAGE_MENU, ENTRY_POINT = range(1, 5)
@@ -22,6 +27,11 @@ DESCRIPTION: Final = 100
 NAME: Final = 32
 TEXT_BOUND: Final = 6000
 WHOLE_COMMAND: Final = 8000
+LARGEST_NUMBER: Final = 2**53
+ALL_PERMISSIONS: Final = 2**54 - 1
+CHANNEL: Final = 7
+CONTEXTS: Final = range(3)
+INSTALLATIONS: Final = range(2)
 NAME_SHAPE: Final = re.compile(r"[-_'\w]+")
 
 Path = tuple[str | int, ...]
@@ -55,18 +65,21 @@ def _check_body(errors: FormErrors, path: Path, body: Json) -> None:
         errors.add((*path, "type"), "BASE_TYPE_CHOICES", "Value must be one of {1, 2, 3, 4}.")
         return
     if kind in {CHAT_INPUT, ENTRY_POINT}:
-        _check_name(errors, (*path, "name"), body.get("name"))
-        _check_length(errors, (*path, "description"), body.get("description"), DESCRIPTION)
+        _check_texts(errors, path, body)
     else:
         _check_length(errors, (*path, "name"), body.get("name"), NAME)
+        key = "name_localizations"
+        check_localizations(errors, (*path, key), body.get(key), partial(_check_length, high=NAME))
         if body.get("description") or body.get("options"):
             message = "Context menu commands cannot have a description or options"
             errors.add((*path, "description"), "APPLICATION_COMMAND_CONTEXT_MENU_DESCRIPTION_CANNOT_BE_SET", message)
     for key in ("nsfw", "dm_permission"):
         _check_truth(errors, (*path, key), body.get(key))
     permissions = body.get("default_member_permissions")
-    if permissions is not None and not str(permissions).isdecimal():
+    if permissions is not None and not (str(permissions).isdecimal() and int(permissions) <= ALL_PERMISSIONS):
         errors.add((*path, "default_member_permissions"), "BASE_TYPE_INVALID", "Must be a string of digits.")
+    for key, known in (("contexts", CONTEXTS), ("integration_types", INSTALLATIONS)):
+        _check_list(errors, (*path, key), body.get(key), known)
     options = body.get("options")
     if options is not None:
         _check_options(errors, (*path, "options"), options, depth=0)
@@ -96,15 +109,14 @@ def _check_options(errors: FormErrors, path: Path, options: object, *, depth: in
             message = "Required options must be placed before non-required options"
             errors.add(here, "APPLICATION_COMMAND_OPTIONS_REQUIRED_INVALID", message)
         has_optional = has_optional or option.get("required") is not True
-    kinds = {option.get("type") in {SUB_COMMAND, SUB_COMMAND_GROUP} for option in options if isinstance(option, dict)}
+    kinds = {option.get("type") in (SUB_COMMAND, SUB_COMMAND_GROUP) for option in options if isinstance(option, dict)}
     if len(kinds) > 1:
         message = "Sub-command and sub-command group option types are mutually exclusive to all other types"
         errors.add(path, "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", message)
 
 
 def _check_option(errors: FormErrors, path: Path, option: Json, *, depth: int) -> None:
-    _check_name(errors, (*path, "name"), option.get("name"))
-    _check_length(errors, (*path, "description"), option.get("description"), DESCRIPTION)
+    _check_texts(errors, path, option)
     kind = option.get("type")
     if not _is_int(kind) or kind not in OPTION_TYPES:
         message = f"Value must be one of {{{', '.join(map(str, OPTION_TYPES))}}}."
@@ -122,7 +134,7 @@ def _check_branch(errors: FormErrors, path: Path, option: Json, *, depth: int) -
     kind = option["type"]
     if depth > 1 or (kind == SUB_COMMAND_GROUP and depth):
         errors.add((*path, "type"), "APPLICATION_COMMAND_OPTIONS_TYPE_INVALID", "Sub-commands cannot be nested so.")
-    inner = option.get("options") or []
+    inner = [] if option.get("options") is None else option["options"]
     _check_options(errors, (*path, "options"), inner, depth=1 if kind == SUB_COMMAND_GROUP else 2)
     if kind == SUB_COMMAND_GROUP and isinstance(inner, list):
         for index, each in enumerate(inner):
@@ -133,8 +145,15 @@ def _check_branch(errors: FormErrors, path: Path, option: Json, *, depth: int) -
 
 def _check_values(errors: FormErrors, path: Path, option: Json, kind: int) -> None:
     choices = option.get("choices")
-    if choices:
-        if kind not in WITH_CHOICES or not isinstance(choices, list):
+    types = option.get("channel_types")
+    if types is not None and kind != CHANNEL:
+        errors.add((*path, "channel_types"), "BASE_TYPE_CHOICES", "Options of this type have no channel types.")
+    elif types:
+        _check_list(errors, (*path, "channel_types"), types, [each.value for each in ChannelType])
+    if choices is not None and not isinstance(choices, list):
+        errors.add((*path, "choices"), "BASE_TYPE_LIST", "Must be a list.")
+    elif choices:
+        if kind not in WITH_CHOICES:
             errors.add((*path, "choices"), "BASE_TYPE_CHOICES", "Options of this type have no choices.")
             return
         if option.get("autocomplete"):
@@ -149,13 +168,21 @@ def _check_bounds(errors: FormErrors, path: Path, option: Json, kind: int) -> No
         value = option.get(key)
         wanted = (int,) if kind == INTEGER else (int, float)
         if value is not None and (
-            kind not in {INTEGER, NUMBER} or isinstance(value, bool) or not isinstance(value, wanted)
+            kind not in {INTEGER, NUMBER}
+            or isinstance(value, bool)
+            or not isinstance(value, wanted)
+            or abs(value) > LARGEST_NUMBER
         ):
             errors.add((*path, key), "NUMBER_TYPE_COERCE", f"Value {value!r} is not a valid bound here.")
     for key, low in (("min_length", 0), ("max_length", 1)):
         value = option.get(key)
         if value is not None and (kind != STRING or not _is_int(value) or not low <= value <= TEXT_BOUND):
             errors.add((*path, key), "NUMBER_TYPE_MAX", f"int value should be from {low} to {TEXT_BOUND}.")
+    for low_key, high_key in (("min_value", "max_value"), ("min_length", "max_length")):
+        low_bound, high_bound = option.get(low_key), option.get(high_key)
+        if isinstance(low_bound, int | float) and isinstance(high_bound, int | float) and low_bound > high_bound:
+            message = f"{low_key} must be less than or equal to {high_key}."
+            errors.add((*path, low_key), "APPLICATION_COMMAND_OPTIONS_BOUNDS_INVALID", message)
 
 
 def _check_choices(errors: FormErrors, path: Path, choices: list[Any], kind: int | None) -> None:
@@ -169,6 +196,8 @@ def _check_choices(errors: FormErrors, path: Path, choices: list[Any], kind: int
             errors.add(here, "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")
             continue
         _check_length(errors, (*here, "name"), choice.get("name"), CHOICE_TEXT)
+        check_name = partial(_check_length, high=CHOICE_TEXT)
+        check_localizations(errors, (*here, "name_localizations"), choice.get("name_localizations"), check_name)
         if str(choice.get("name")) in names and kind is not None:
             errors.add((*here, "name"), "APPLICATION_COMMAND_OPTIONS_CHOICE_NAME_ALREADY_EXISTS", "Name already exists")
         names.add(str(choice.get("name")))
@@ -177,6 +206,30 @@ def _check_choices(errors: FormErrors, path: Path, choices: list[Any], kind: int
             errors.add((*here, "value"), "BASE_TYPE_INVALID", f"Could not interpret {value!r} as a value.")
         elif isinstance(value, str) and len(value) > CHOICE_TEXT:
             errors.too_long((*here, "value"), CHOICE_TEXT)
+        elif isinstance(value, int | float) and abs(value) > LARGEST_NUMBER:
+            errors.add((*here, "value"), "NUMBER_TYPE_MAX", f"The value should be at most {LARGEST_NUMBER}.")
+
+
+def _check_texts(errors: FormErrors, path: Path, body: Json) -> None:
+    """Check the name and the description of a command or an option, and their translations."""
+    check_description = partial(_check_length, high=DESCRIPTION)
+    _check_name(errors, (*path, "name"), body.get("name"))
+    check_description(errors, (*path, "description"), body.get("description"))
+    check_localizations(errors, (*path, "name_localizations"), body.get("name_localizations"), _check_name)
+    key = "description_localizations"
+    check_localizations(errors, (*path, key), body.get(key), check_description)
+
+
+def _check_list(errors: FormErrors, path: Path, values: object, known: Collection[int]) -> None:
+    """Check a list of values, each known and there once."""
+    if values is None:
+        return
+    if not isinstance(values, list) or not values:
+        errors.add(path, "BASE_TYPE_LIST", "Must be a list that is not empty.")
+    elif not all(_is_int(each) and each in known for each in values):
+        errors.add(path, "BASE_TYPE_CHOICES", f"Value must be one of {{{', '.join(map(str, known))}}}.")
+    elif len(set(values)) < len(values):
+        errors.add(path, "SET_TYPE_ALREADY_CONTAINS_VALUE", "The set already contains this value")
 
 
 def _check_name(errors: FormErrors, path: Path, name: object) -> None:

@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox import errors
 from sandbox.model import BUTTON, BUTTON_LINK, Json
+from sandbox.part_limits import (
+    check_attachments,
+    check_emoji,
+    check_menu_lists,
+    check_reference,
+    check_stickers,
+    is_int,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +44,7 @@ BUTTONS_IN_ROW = 5
 ROWS = 5
 ACTION_ROW = 1
 STRING_SELECT = 3
-SELECTS = {3, 5, 6, 7, 8}
+SELECTS = (3, 5, 6, 7, 8)
 SELECT_OPTIONS = 25
 SELECT_TEXT = 100
 PLACEHOLDER = 150
@@ -50,6 +58,8 @@ KINDS: dict[str, tuple[type, ...]] = {
     "flags": (int,),
     "nonce": (str, int),
     "tts": (bool,),
+    "enforce_nonce": (bool,),
+    "sticker_ids": (list,),
     "message_reference": (dict,),
 }
 
@@ -116,6 +126,10 @@ def check_message(body: Json, *, files: int = 0) -> None:
         wrong.too_long(("nonce",), NONCE)
     if max(files, len(body.get("attachments") or [])) > ATTACHMENTS:
         wrong.too_many(("attachments",), ATTACHMENTS)
+    check_attachments(wrong, body.get("attachments") or [])
+    check_stickers(wrong, body.get("sticker_ids") or [])
+    if body.get("message_reference") is not None:
+        check_reference(wrong, body["message_reference"])
     _check_allowed_mentions(wrong, body.get("allowed_mentions") or {})
     _check_embeds(wrong, body.get("embeds") or [])
     _check_rows(wrong, body.get("components") or [])
@@ -161,6 +175,8 @@ def _check_allowed_mentions(wrong: FormErrors, rules: Json) -> None:
             wrong.add((path, key), "NUMBER_TYPE_COERCE", "Must be a list of snowflakes.")
         elif len(ids) > MENTIONED:
             wrong.too_many((path, key), MENTIONED)
+        elif len(set(map(str, ids))) < len(ids):
+            wrong.add((path, key), "SET_TYPE_ALREADY_CONTAINS_VALUE", "The set already contains this value")
         elif ids and key in kinds:
             message = f'parse:["{key}"] and {key}: [ids...] are mutually exclusive.'
             wrong.add((path,), "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", message)
@@ -189,6 +205,8 @@ def _check_embed(wrong: FormErrors, path: tuple[str | int, ...], embed: Json) ->
     for (outer, inner), limit in EMBED_INNER_TEXTS.items():
         if isinstance(part := embed.get(outer), dict):
             length += wrong.text((*path, outer, inner), part.get(inner), limit, needed=True)
+            for key in ("url", "icon_url"):
+                wrong.text((*path, outer, key), part.get(key), URL_LENGTH)
     length += _check_fields(wrong, (*path, "fields"), embed.get("fields") or [])
     if not length and not any(isinstance(embed.get(key), dict) for key in EMBED_URLS):
         wrong.required((*path, "description"))
@@ -272,19 +290,18 @@ def _parts(wrong: FormErrors, rows: list[Any]) -> Iterator[tuple[tuple[str | int
 def _check_part(wrong: FormErrors, path: tuple[str | int, ...], part: Json) -> None:
     kind = part.get("type")
     wrong.truth((*path, "disabled"), part.get("disabled"))
-    if part.get("emoji") is not None and not isinstance(part["emoji"], dict):
-        wrong.add((*path, "emoji"), "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")
+    check_emoji(wrong, (*path, "emoji"), part.get("emoji"))
     if kind == BUTTON:
         _check_button(wrong, path, part)
     elif kind in SELECTS:
-        _check_select(wrong, path, part)
+        check_select(wrong, path, part)
     else:
         wrong.add((*path, "type"), "UNION_TYPE_CHOICES", 'Value of field "type" must be one of (2, 3, 5, 6, 7, 8).')
 
 
 def _check_button(wrong: FormErrors, path: tuple[str | int, ...], part: Json) -> None:
     style = part.get("style")
-    if style not in BUTTON_STYLES:
+    if not is_int(style) or style not in BUTTON_STYLES:
         wrong.add((*path, "style"), "BASE_TYPE_CHOICES", "Value must be one of {1, 2, 3, 4, 5}.")
     if style == BUTTON_LINK:
         wrong.text((*path, "url"), part.get("url"), 512, needed=True)
@@ -296,21 +313,27 @@ def _check_button(wrong: FormErrors, path: tuple[str | int, ...], part: Json) ->
     wrong.text((*path, "label"), part.get("label"), BUTTON_LABEL, needed=not part.get("emoji"))
 
 
-def _check_select(wrong: FormErrors, path: tuple[str | int, ...], part: Json) -> None:
+def check_select(wrong: FormErrors, path: tuple[str | int, ...], part: Json) -> None:
+    """Check a menu."""
     wrong.text((*path, "custom_id"), part.get("custom_id"), CUSTOM_ID, needed=True)
     wrong.text((*path, "placeholder"), part.get("placeholder"), PLACEHOLDER)
+    check_menu_lists(wrong, path, part)
     options = part.get("options") or []
+    if not isinstance(options, list):
+        wrong.add((*path, "options"), "BASE_TYPE_LIST", "Must be a list.")
+        return
     if part["type"] == STRING_SELECT and not 1 <= len(options) <= SELECT_OPTIONS:
         wrong.too_many((*path, "options"), SELECT_OPTIONS)
     for key, low in (("min_values", 0), ("max_values", 1)):
         count = part.get(key)
-        if count is not None and (not isinstance(count, int) or not low <= count <= SELECT_OPTIONS):
+        if count is not None and (not is_int(count) or not low <= count <= SELECT_OPTIONS):
             wrong.add((*path, key), "NUMBER_TYPE_MAX", f"int value should be from {low} to {SELECT_OPTIONS}.")
     for index, option in enumerate(options):
         if not isinstance(option, dict):
             wrong.add((*path, "options", index), "MODEL_TYPE_CONVERT", "Only dictionaries may be used in a ModelType")
             continue
         wrong.truth((*path, "options", index, "default"), option.get("default"))
+        check_emoji(wrong, (*path, "options", index, "emoji"), option.get("emoji"))
         wrong.text((*path, "options", index, "description"), option.get("description"), SELECT_TEXT)
         for key in ("label", "value"):
             wrong.text((*path, "options", index, key), option.get(key), SELECT_TEXT, needed=True)

@@ -215,6 +215,55 @@ async def test_first_start_years_behind_leaves_few_rows(database: Database, cloc
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("days_behind", [8, 60, 3_650, 16_000])
+@pytest.mark.parametrize("is_known_at_the_start", [True, False])
+async def test_schedule_that_began_under_a_clock_that_was_behind_misses_and_pays_nothing_of_its_past(
+    database: Database, clock: TestClock, days_behind: int, *, is_known_at_the_start: bool
+) -> None:
+    """The bot starts for the first time two hours after a slot, which is within the grace time."""
+    right = clock.moment = SLOT + timedelta(hours=2)
+    bot = Bot(database)
+    clock.moment -= timedelta(days=days_behind)
+    if is_known_at_the_start:
+        bot.service.clock_check.compare(right, asked_at=clock.moment)
+    assert await bot.scheduler.decide_due() == []
+    bot.service.clock_check.compare(right, asked_at=clock.moment)
+    assert await bot.scheduler.decide_due() == []
+    clock.moment = right
+    bot.service.clock_check.compare(right, asked_at=right)
+    assert await bot.scheduler.decide_due() == []
+    assert await decided(database) == []
+    assert len(bot.told) == (0 if is_known_at_the_start else 1)
+    clock.moment = SLOT + WEEK
+    bot.service.clock_check.compare(clock.moment, asked_at=clock.moment)
+    assert len(await bot.scheduler.decide_due()) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("days", [-60, 60])
+async def test_rule_changed_under_a_wrong_clock_counts_from_the_right_time(
+    database: Database, clock: TestClock, days: int
+) -> None:
+    """On Friday evening, when this week's batch is paid, the batch moves to an hour later, which has passed too."""
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    clock.moment = SLOT
+    assert len(await bot.scheduler.decide_due()) == 1
+    await earn(database, "later")
+    right = SLOT + timedelta(hours=3)
+    bot.configured = ReferralSettings(batch_hour_utc=16)
+    clock.moment = right + timedelta(days=days)
+    bot.service.clock_check.compare(right, asked_at=clock.moment)
+    await bot.service.reload_schedule(CLI)
+    assert await bot.scheduler.decide_due() == []
+    clock.moment = right
+    bot.service.clock_check.compare(right, asked_at=right)
+    assert await bot.scheduler.decide_due() == []
+    assert await decided(database) == [(SLOT, SlotStatus.BATCHED)]
+    assert bot.told == []
+
+
+@pytest.mark.anyio
 async def test_slot_that_is_to_come_is_never_missed(database: Database) -> None:
     bot = Bot(database)
     await bot.scheduler.decide_due()

@@ -173,7 +173,7 @@ class Lease:
         fence, self._fence = self._fence, None
         with anyio.move_on_after(GIVE_BACK_SECONDS, shield=True):
             try:
-                await self._database.write(leases.give_back, self._name, fence=fence)
+                await self._database.write(leases.release, self._name, fence=fence)
             except CashbackError as failure:
                 logger.warning("the payment lease was not released; the next process waits for it: %s", failure)
 

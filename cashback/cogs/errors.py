@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections.abc import Awaitable
 from typing import Any, Final
 
 import aiohttp
@@ -50,18 +51,11 @@ async def answer_command_error(context: commands.Context[Any], error: Exception)
     if is_lost_race(error):
         logger.debug("interaction %d was answered by another bot", context.message.id)
         return
+    if _is_cut_off(context.bot, error):
+        return
     text = _explained(context, error)
-    try:
-        await context.send(embed=embeds.error(text), ephemeral=True, nonce=nonce_of_answer(context))
-    except DISCORD_FAILURES as failure:
-        if is_lost_race(failure):
-            return
-        logger.warning("an error could not be shown in channel %s: %s", context.channel.id, failure)
-    except RuntimeError as failure:
-        # If the bot stops before the answer, the library's session is closed.
-        if not context.bot.is_closed():
-            raise
-        logger.warning("an error could not be shown in channel %s: %s", context.channel.id, failure)
+    sending = context.send(embed=embeds.error(text), ephemeral=True, nonce=nonce_of_answer(context))
+    await _show(sending, context.bot, f"in channel {context.channel.id}", text)
 
 
 def nonce_of_answer(context: commands.Context[Any]) -> str:
@@ -75,6 +69,8 @@ async def answer_interaction_error(interaction: discord.Interaction[Any], error:
     if is_lost_race(error):
         logger.debug("interaction %d was answered by another bot", interaction.id)
         return
+    if _is_cut_off(interaction.client, error):
+        return
     if isinstance(error, app_commands.NoPrivateMessage):
         text = tr(SERVER_ONLY)
     elif isinstance(error, app_commands.CommandOnCooldown):
@@ -82,14 +78,35 @@ async def answer_interaction_error(interaction: discord.Interaction[Any], error:
         text = tr("You used this command too often; ask again in {seconds} s.", seconds=seconds)
     else:
         text = explained(error)
+    if interaction.response.is_done():
+        sending: Awaitable[object] = interaction.followup.send(embed=embeds.error(text), ephemeral=True)
+    else:
+        sending = interaction.response.send_message(embed=embeds.error(text), ephemeral=True)
+    await _show(sending, interaction.client, f"to {interaction.user.id}", text)
+
+
+async def _show(sending: Awaitable[object], client: discord.Client, place: str, text: str) -> None:
+    """Send an answer about an error; if that fails, log it."""
     try:
-        if interaction.response.is_done():
-            await interaction.followup.send(embed=embeds.error(text), ephemeral=True)
-        else:
-            await interaction.response.send_message(embed=embeds.error(text), ephemeral=True)
+        await sending
     except DISCORD_FAILURES as failure:
-        if not is_lost_race(failure):
-            logger.warning("an error could not be shown to %d: %s (%s)", interaction.user.id, text, failure)
+        if not (is_lost_race(failure) or _is_cut_off(client, failure)):
+            logger.warning("an error could not be shown %s: %s (%s)", place, text, failure)
+    except RuntimeError as failure:
+        if not _is_cut_off(client, failure):
+            raise
+
+
+def _is_cut_off(client: discord.Client, error: Exception) -> bool:
+    """Return whether the bot has stopped, after which nothing can be answered; log what that cut off in one line."""
+    if not client.is_closed():
+        return False
+    # The library raises RuntimeError for a request after its session was closed.
+    is_expected = isinstance(error, RuntimeError) or not is_unexpected(error)
+    logger.warning(
+        "the bot stopped before a command or a press was answered: %s", error, exc_info=None if is_expected else error
+    )
+    return True
 
 
 def inner_error(error: Exception) -> Exception:

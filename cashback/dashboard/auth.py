@@ -14,6 +14,7 @@ from cashback.dashboard.ttl_cache import TtlCache
 from cashback.database.sign_ins import Session
 from cashback.domain.errors import CashbackError, RolesUnknownError
 from cashback.services import Actor, AdminService, Source
+from cashback.services.sign_ins import SESSION_LIFETIME
 from cashback.settings import DashboardSettings
 
 ROLES_SECONDS: Final = 60
@@ -23,7 +24,6 @@ ROLES_TRUSTED_SECONDS: Final = 900
 """How long a member may keep viewing when Discord does not answer."""
 
 SWEEP_SECONDS: Final = 60
-SESSION_SECONDS: Final = 12 * 3600
 
 RolesOf = Callable[[int | None], Awaitable[frozenset[int]]]
 """Return a member's current roles, an empty set if it is not a member. Raises RolesUnknownError if Discord is away.
@@ -83,7 +83,7 @@ class SessionAuth:
             await self._service.end_session(actor, session)
             return None
         return Visitor(
-            actor=actor, session=session, may_act=self._service.may_pay(actor), form_token=_form_token(token)
+            actor=actor, session=session, may_act=self._service.is_admin(actor), form_token=_form_token(token)
         )
 
     async def sign_in(self, link_token: str, response: web.Response) -> Actor:
@@ -94,7 +94,7 @@ class SessionAuth:
         response.set_cookie(
             self._cookie,
             await self._service.open_session(actor),
-            max_age=SESSION_SECONDS,
+            max_age=int(SESSION_LIFETIME.total_seconds()),
             path="/",
             secure=self._is_secure,
             httponly=True,

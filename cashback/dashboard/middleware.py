@@ -102,7 +102,7 @@ class Middleware:
             self._connections.begin(request, address)
             response = await self._answer(request, handler)
         except web.HTTPServiceUnavailable as error:
-            response = _answer(request, error.status, f"{error.reason}.")
+            response = await _answer(request, error.status, f"{error.reason}.")
             response.force_close()
         finally:
             self._connections.end(request, None if response is None else response.status)
@@ -120,7 +120,7 @@ class Middleware:
                 is_action = request.method not in {"GET", "HEAD"}
                 visitor = await self._session_auth.visitor_of(request, now=is_action)
                 if visitor is None:
-                    return _not_signed_in(request, is_action=is_action)
+                    return await _not_signed_in(request, is_action=is_action)
                 request[VISITOR] = visitor
                 self._connections.lift_time_limit(request)
                 if is_action:
@@ -131,7 +131,7 @@ class Middleware:
         except web.HTTPException as error:
             if error.status < HTTPStatus.BAD_REQUEST:
                 raise
-            return _answer(request, error.status, f"{error.reason}.")
+            return await _answer(request, error.status, f"{error.reason}.")
         except CashbackError as error:
             return await _refuse(request, STATUS_OF.get(type(error), HTTPStatus.BAD_REQUEST), str(error))
         except ConnectionResetError:
@@ -139,7 +139,7 @@ class Middleware:
             raise
         except Exception:
             self._logger.exception("%s %s failed", request.method, _route_of(request))
-            return _answer(
+            return await _answer(
                 request,
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "An error in the program; its log has the details.",
@@ -159,20 +159,20 @@ def _route_of(request: web.Request) -> str:
     return resource.canonical if resource else "unknown path"
 
 
-def _not_signed_in(request: web.Request, *, is_action: bool) -> web.StreamResponse:
+async def _not_signed_in(request: web.Request, *, is_action: bool) -> web.StreamResponse:
     if is_action or "text/event-stream" in request.headers.get("Accept", ""):
-        return error_page(request, HTTPStatus.UNAUTHORIZED, "Your session has ended. Sign in again.")
+        return await error_page(request, HTTPStatus.UNAUTHORIZED, "Your session has ended. Sign in again.")
     return web.Response(status=HTTPStatus.FOUND, headers={"Location": "/sign-in"})
 
 
 async def _refuse(request: web.Request, status: int, text: str) -> web.StreamResponse:
     """Answer with a refusal. What a person typed into a form stays there to be corrected."""
     if status not in CORRECTABLE or request.path.startswith(API) or request.method != "POST":
-        return _answer(request, status, text)
-    return error_page(request, status, text, typed=await typed_in(request))
+        return await _answer(request, status, text)
+    return await error_page(request, status, text, typed=await typed_in(request))
 
 
-def _answer(request: web.Request, status: int, text: str) -> web.StreamResponse:
+async def _answer(request: web.Request, status: int, text: str) -> web.StreamResponse:
     if request.path.startswith(API):
         return problems.problem(PROBLEM_OF.get(status, problems.UNAVAILABLE), text)
-    return error_page(request, status, text)
+    return await error_page(request, status, text)

@@ -11,12 +11,13 @@ from cashback.dashboard.intake import BODY_SECONDS, LARGEST_BODY_BYTES
 from cashback.dashboard.intake_schema import ACCOUNT_PATTERN, ID_PATTERN, LONGEST_ID, MAX_ENTRIES
 from cashback.dashboard.pages import page
 from cashback.dashboard.problems import Kind
-from cashback.dashboard.signatures import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, WINDOW_SECONDS
+from cashback.dashboard.signatures import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from cashback.database import Database
 from cashback.database.referral_program.purchases import LARGEST_PURCHASE_CENTS, PurchaseOutcome
 from cashback.database.referral_program.refunds import RefundOutcome
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.settings import Settings
+from cashback.shops.webhooks.signing import WINDOW_SECONDS
 
 Json = dict[str, Any]
 

@@ -12,11 +12,12 @@ from cashback.database.referral_program import unmatched
 from cashback.domain.earning import MAIN
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import parse_typed_dollars
-from cashback.domain.orders import why_not_paid
+from cashback.domain.orders import Wording, why_not_paid
 from cashback.services import AdminService
 from cashback.shops.ids import check_order_id, to_id
 
 WAITING_SHOWN = 200
+WORDING = Wording(person="Member {}".format)
 
 
 class OrdersPage:
@@ -53,7 +54,7 @@ class OrdersPage:
             request,
             "order.html",
             now=now,
-            found=[(order, why_not_paid(order, now)) for order in found],
+            found=[(order, why_not_paid(order, now, WORDING)) for order in found],
             address=_address_of(request.match_info["id"]),
         )
 

@@ -17,6 +17,7 @@ from cashback.dashboard.audit_sentences import sentence
 from cashback.dashboard.auth import VISITOR
 from cashback.dashboard.people import PEOPLE, shown_actor
 from cashback.database.referral_program.people import LARGEST_ID
+from cashback.domain.money import money_style
 
 FORM_SECONDS: Final = 10
 LONGEST_TYPED: Final = 500
@@ -67,9 +68,13 @@ async def _with_names(request: web.Request, values: dict[str, Any]) -> dict[str,
     return {**values, "names": await request.app[PEOPLE].named(values)}
 
 
-def error_page(request: web.Request, status: int, text: str, *, typed: Sequence[tuple[str, str]] = ()) -> web.Response:
+async def error_page(
+    request: web.Request, status: int, text: str, *, typed: Sequence[tuple[str, str]] = ()
+) -> web.Response:
     """Render an error, with a link back, or with the form and what was typed into it."""
     shown = {**_frame(request), "title": HTTPStatus(status).phrase, "text": text, "now": None, "typed": typed}
+    if VISITOR in request:
+        shown = await _with_names(request, shown)
     return aiohttp_jinja2.render_template("error.html", request, shown, status=status)
 
 
@@ -108,7 +113,7 @@ async def field_of(request: web.Request, name: str) -> str:
 
 def _frame(request: web.Request) -> dict[str, Any]:
     """Return the values of the frame around every page."""
-    return {"visitor": request.get(VISITOR), "path": request.path, "names": {}}
+    return {"visitor": request.get(VISITOR), "path": request.path, "names": {}, "decimal_sign": money_style().signs[1]}
 
 
 def number_in(request: web.Request, name: str, *, default: int = 0) -> int:

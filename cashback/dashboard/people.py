@@ -21,7 +21,12 @@ ID_FIELDS: Final = frozenset(
     }
 )
 _PERSON: Final = re.compile(r"\b(?:discord:|dashboard:|Member )(\d{1,19})\b")
-_PROGRAMS: Final = {"cli": "the command line", "schedule": "the weekly schedule", "system": "the program"}
+_PROGRAMS: Final = {
+    "cli": "the command line",
+    "schedule": "the weekly schedule",
+    "system": "the program",
+    "bot": "the bot",
+}
 
 Names = Mapping[int, MemberName]
 

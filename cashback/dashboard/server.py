@@ -56,7 +56,8 @@ class Dependencies:
     """The parts of the program that the dashboard asks.
 
     `is_online` is None if the process does not connect to Discord; `waiting` counts the runner's batches; `is_paying`
-    is None if the process never holds the lease. A worker serves health and metrics only.
+    is None if the process never holds the lease. `place_name` names a role or a channel by its id, if the process
+    knows it. A worker serves health and metrics only.
     """
 
     roles_of: RolesOf
@@ -64,6 +65,7 @@ class Dependencies:
     waiting: Callable[[], int]
     metrics: Metrics
     is_paying: Callable[[], bool] | None = None
+    place_name: Callable[[int], str | None] = lambda _: None
     pages: tuple[Page, ...] = ()
     is_worker: bool = False
 
@@ -92,7 +94,7 @@ class Dashboard:
             Referrers(database, service, self._snapshot, settings),
             Search(database),
             SchedulePage(database, service),
-            SettingsPage(database, service, settings),
+            SettingsPage(database, service, settings, dependencies.place_name),
             WalletsPage(database),
             WebhooksPage(database, service),
             WithdrawalsPage(database, service),

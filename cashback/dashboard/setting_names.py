@@ -49,7 +49,7 @@ NAMES: Final[Mapping[str, Mapping[str, str]]] = {
         "methods": "Ways to withdraw",
         "minimum_cents": "The smallest withdrawal",
         "maximum_cents": "The largest withdrawal",
-        "account_age_days": "Days in the ledger before the first withdrawal",
+        "account_age_days": "Days that a Discord account must be old for a withdrawal",
         "erase_days": "Days after which a destination is erased",
     },
     "dashboard": {

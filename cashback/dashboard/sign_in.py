@@ -53,9 +53,13 @@ class SignIn:
     async def sign_in(self, request: web.Request) -> web.StreamResponse:
         """Redeem the link. After too many attempts an address is refused without a check of the link."""
         if not self._attempts.admits(address_of(request, trusted_proxies=self._settings.dashboard.proxies)):
-            return error_page(request, HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts to sign in; wait a minute.")
+            return await error_page(
+                request, HTTPStatus.TOO_MANY_REQUESTS, "Too many attempts to sign in; wait a minute."
+            )
         if not is_own_form(request, self._settings.dashboard):
-            return error_page(request, HTTPStatus.FORBIDDEN, "This form came from another site. Open the link again.")
+            return await error_page(
+                request, HTTPStatus.FORBIDDEN, "This form came from another site. Open the link again."
+            )
         response = see_other("/")
         await self._session_auth.sign_in(request.match_info["token"], response)
         return response

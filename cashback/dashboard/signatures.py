@@ -9,16 +9,13 @@ from datetime import datetime
 from typing import Final
 
 from cashback.dashboard.problems import REPLAYED, STALE, UNSIGNED, ProblemError
+from cashback.shops.webhooks.signing import TIMESTAMP_DIGITS, WINDOW_SECONDS
 
 KEY_HEADER: Final = "Cashback-Key"
 TIMESTAMP_HEADER: Final = "Cashback-Timestamp"
 SIGNATURE_HEADER: Final = "Cashback-Signature"
 VERSION: Final = "v1="
 DIGEST_LENGTH: Final = 64
-TIMESTAMP_DIGITS: Final = 12
-
-WINDOW_SECONDS: Final = 300
-"""The largest difference between the timestamp and this machine's clock."""
 
 REMEMBERED: Final = 100_000
 """Recorded requests that are remembered, so that a replay is refused. A retry has a new signature."""

@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.domain.reason_texts import counted_reasons, in_words
+from cashback.domain.written_moments import parts_of
 
 BATCH_ID: Final = re.compile(r"\b(BATCH-\d{8}-\d{6}(?:-\d+)?)\b")
-MEMBER: Final = re.compile(r"\bMember (\d{1,19})\b")
+MEMBER: Final = re.compile(r"\b(?:Member |discord:|dashboard:)(\d{1,19})\b")
 OFF: Final = "off"
 SECONDS_OF: Final = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 
@@ -34,12 +35,12 @@ def stamp(value: datetime) -> str:
 
 def count(value: int) -> str:
     """Format a count with separators."""
-    return f"{value:,}"
+    return grouped(value)
 
 
 def counted(value: int, one: str, many: str | None = None) -> str:
     """Format a count with its noun: "1 referral", "50 referrals"."""
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
+    return f"{grouped(value)} {one if value == 1 else many or one + 's'}"
 
 
 def state(value: str) -> str:
@@ -78,6 +79,11 @@ def by_member(value: str) -> list[str]:
     return MEMBER.split(value)
 
 
+def by_moment(value: str) -> list[str | tuple[str, datetime]]:
+    """Split a text around the moments in it; each is a pair of how it is written and when it is."""
+    return parts_of(value)
+
+
 def details(value: Mapping[str, Any]) -> str:
     """Format an audit entry's details as one line."""
     return ", ".join(f"{state(key)}: {_detail(key, each)}" for key, each in value.items() if each is not None)
@@ -89,7 +95,7 @@ def _detail(key: str, value: Any) -> str:  # noqa: ANN401 -- whatever JSON holds
     return state(value) if isinstance(value, str) else str(value)
 
 
-FILTERS: Final[dict[str, Callable[..., str | list[str]]]] = {
+FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "dollars": dollars,
     "moment": moment,
     "stamp": stamp,
@@ -102,6 +108,7 @@ FILTERS: Final[dict[str, Callable[..., str | list[str]]]] = {
     "rule": rule,
     "by_batch_id": by_batch_id,
     "by_member": by_member,
+    "by_moment": by_moment,
     "reason": in_words,
     "reasons": counted_reasons,
 }

@@ -53,7 +53,7 @@ class Database:
         `rate_ppm` is the default rate of a purchase in parts per million; it becomes payable after `holding_days`.
         `dates` say which purchases earn. `currency` is the configured one; None agrees with any. With `must_exist`, a
         missing ledger is refused, not created; without `may_upgrade`, one of an older schema is refused, not upgraded.
-        `inline` and `failpoint` are for tests: SQL in the caller's thread, and a call before and after each commit.
+        `inline` is for tests: SQL in the caller's thread. `failpoint` is called before and after each commit.
         """
         self.location = located(location)
         self._rate_ppm = rate_ppm

@@ -67,6 +67,7 @@ SESSION: Final = "; ".join(
     f"SET LOCAL {setting}"
     for setting in (
         "timezone = 'UTC'",
+        "datestyle = 'ISO'",
         "synchronous_commit = on",
         f"lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'",
         f"idle_in_transaction_session_timeout = '{2 * BUSY_TIMEOUT_SECONDS}s'",
@@ -75,15 +76,17 @@ SESSION: Final = "; ".join(
 """Settings of each PostgreSQL transaction. A pooler such as PgBouncer may serve each by another connection, and refuses
 settings at the connection's start.
 
-Moments are read in UTC. Commits are on disk, even if the server's own setting would lose the last ones in a crash. The
-timeouts limit the wait for a lock, and for a frozen holder.
+Moments are read in UTC, and in the only style that the driver reads. Commits are on disk, even if the server's own
+setting would lose the last ones in a crash. The timeouts limit the wait for a lock, and for a frozen holder.
 """
 
 APPLICATION_NAME: Final = "cashback"
 """What the server lists a connection under, unless the address or PGAPPNAME says otherwise."""
 
+ENCODING: Final = "UTF8"
+"""Names, orders and sentences need all characters, which no other encoding of PostgreSQL's has."""
+
 NO_ENCODING: Final = "SQL_ASCII"
-"""The texts of such a PostgreSQL database are bytes to the driver."""
 
 PREPARE_THRESHOLD: Final = "prepare_threshold"
 """In an address it means that statements must not be prepared; other programs need it for poolers."""
@@ -115,11 +118,15 @@ def located(location: str | Location) -> Location:
             " the form postgresql+psycopg://user@host/name."
         )
     try:
-        return make_url(said).set(drivername="postgresql+psycopg")
+        address = make_url(said).set(drivername="postgresql+psycopg")
     except (exc.ArgumentError, ValueError) as error:
         raise DatabaseUnavailableError(
             f"Database {kind}://… is not an address; it has the form postgresql+psycopg://user@host:5432/name."
         ) from error
+    if "@" in (address.host or ""):
+        # What comes after the first @ of such a password would be shown as the host's name.
+        raise DatabaseUnavailableError(f"Database {kind}://… has an @ in its user or password; write %40 for it.")
+    return address
 
 
 def name_of(location: Location, *, password: bool = False) -> str:
@@ -188,7 +195,11 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
             isolation_level="SERIALIZABLE" if writes else "REPEATABLE READ",
             # The driver forgets how many rows an INSERT … SELECT made, unless it is read at once.
             execution_options={"preserve_rowcount": True},
-            connect_args={"fallback_application_name": APPLICATION_NAME, "connect_timeout": BUSY_TIMEOUT_SECONDS},
+            connect_args={
+                "fallback_application_name": APPLICATION_NAME,
+                "connect_timeout": BUSY_TIMEOUT_SECONDS,
+                "client_encoding": ENCODING,
+            },
         )
     except ModuleNotFoundError as error:
         raise DatabaseUnavailableError(str(Library.POSTGRESQL.missing())) from error
@@ -196,10 +207,12 @@ def _postgresql(url: URL, *, writes: bool) -> Engine:
     # Before SQLAlchemy's own first question, of which it cannot read the answer otherwise.
     @event.listens_for(engine, "first_connect", insert=True)
     def require_encoding(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        if connection.info.parameter_status("server_encoding") == NO_ENCODING:
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != ENCODING:
+            fault = "is none" if encoding == NO_ENCODING else "lacks characters"
             raise DatabaseUnavailableError(
-                f"Database {name_of(url)} has the encoding {NO_ENCODING}, which is none; create one with"
-                " `CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0`."
+                f"Database {name_of(url)} has the encoding {encoding}, which {fault}; create one with"
+                f" `CREATE DATABASE name ENCODING '{ENCODING}' TEMPLATE template0`."
             )
 
     @event.listens_for(engine, "connect")

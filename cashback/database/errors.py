@@ -23,6 +23,8 @@ class LedgerMovedError(RowRefusedError):
 MOVED: Final = "this ledger was moved to "
 """How the refusals of a moved ledger's triggers begin."""
 
+_READ_ONLY: Final = "cannot be written: the server is a standby or set to read only; name the primary"
+
 _ADVICE: Final = (
     ("not a database", "is not an SQLite database; name another file"),
     ("malformed", "is damaged; restore the last backup"),
@@ -30,6 +32,8 @@ _ADVICE: Final = (
     ("disk is full", "cannot grow, the disk is full; free some space, then resume"),
     ("unable to open", "cannot be opened; check that its folder exists and may be written"),
     ("locked", "is in use by another program; try again in a moment"),
+    ("hot standby", _READ_ONLY),
+    ("during recovery", _READ_ONLY),
     ("disk I/O error", "cannot be read or written (disk I/O error); check the disk, then resume"),
 )
 
@@ -47,7 +51,9 @@ _ADVICE_BY_STATE: Final = {
     "55P03": "is in use by another program; try again in a moment",
     "53100": "cannot grow, the disk is full; free some space, then resume",
     "53300": _TOO_MANY,
-    "25006": "cannot be written: the server is a standby or set to read only; name the primary",
+    "25006": _READ_ONLY,
+    "25P04": "ended a transaction; raise transaction_timeout for this user or database, then resume",
+    "3F000": "has no schema that this user may use; correct its search_path, or GRANT ALL ON SCHEMA to the user",
     "42501": "does not allow this user to do that; grant the right, or name the database's owner",
     "28P01": _REFUSED,
     "3D000": _ABSENT,
@@ -57,6 +63,13 @@ _ADVICE_BY_STATE: Final = {
 """By the whole SQLSTATE, or by the class that it begins with."""
 
 _CANNOT_CONNECT: Final = (
+    ("permission denied for database", "does not let this user connect; GRANT CONNECT ON DATABASE to the user"),
+    ("not currently accepting", "takes no connections; ALTER DATABASE name ALLOW_CONNECTIONS true"),
+    ("not permitted to log in", "does not let this user log in; ALTER ROLE name LOGIN"),
+    ("resolve host", "is on a server whose name is not known; correct the address, or check the network"),
+    ("definition of service", "is named by a service that is not defined; correct the address, or pg_service.conf"),
+    ("session is", "is not the kind of server that target_session_attrs asks for; correct the address"),
+    ("hot standby mode", "is not the kind of server that target_session_attrs asks for; correct the address"),
     ("too many clients", _TOO_MANY),
     ("too many connections", _TOO_MANY),
     ("connection slots are reserved", _TOO_MANY),
@@ -80,6 +93,7 @@ _CANNOT_CONNECT: Final = (
     ("bouncer config error", "is not a database that the pooler knows; add it there, or correct the address"),
     ("role", "refuses the connection: the user does not exist; create it with createuser, or correct the address"),
     ("does not exist", _ABSENT),
+    ("invalid", "has an address that the driver does not take ({text}); correct it"),
     ("starting up", "is starting; try again in a moment"),
     ("connection", "cannot be reached; check that the server runs and that the address is right"),
 )
@@ -98,4 +112,5 @@ def translated(error: Exception, location: Location) -> CashbackError:
     advice = _ADVICE_BY_STATE.get(state) or _ADVICE_BY_STATE.get(state[:2])
     signs = _CANNOT_CONNECT if isinstance(location, URL) and not state else _ADVICE
     advice = advice or next((advice for sign, advice in signs if sign in text), None)
+    advice = advice and advice.format(text=text)
     return DatabaseUnavailableError(f"Database {name} {advice}." if advice else f"Database {name}: {text}.")

@@ -61,7 +61,7 @@ def renew(connection: Connection, name: str, *, fence: int) -> bool:
     return bool(moved.rowcount == 1)
 
 
-def give_back(connection: Connection, name: str, *, fence: int) -> None:
+def release(connection: Connection, name: str, *, fence: int) -> None:
     """Release the lease for the next process. A lease that was taken over is left alone."""
     connection.execute(
         update(leases).where(leases.c.name == name, leases.c.fence == fence).values(holder=None, beat=leases.c.beat + 1)

@@ -3,19 +3,20 @@
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from cashback.domain.ports import Clock, utc_now
+from cashback.domain.snowflakes import DISCORD_EPOCH
 
 TOLERANCE: Final = timedelta(minutes=1)
 """Clocks that are at most so far apart agree; `Date` headers have whole seconds."""
 
-DISCORD_EPOCH: Final = datetime(2015, 1, 1, tzinfo=UTC)
-"""A clock that shows an earlier moment is wrong, whatever Discord says: it counts from here."""
-
 STALE_SECONDS: Final = 3600
+"""What Discord last showed counts for so long."""
+
 SHOWN_IN_HOURS: Final = 7200
+"""From so many seconds on, a difference is shown in hours and days."""
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,11 @@ class ClockCheck:
         self._shown = now if is_right else shown
         self._shown_at = self._timer()
         self._log_change()
+
+    @property
+    def seconds(self) -> float:
+        """The timer's seconds, for what is to be dated once the time is known."""
+        return self._timer()
 
     @property
     def difference(self) -> timedelta:

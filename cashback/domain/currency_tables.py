@@ -1,5 +1,6 @@
 """What Babel knows about currencies and languages. It is imported only if amounts are not dollars in English."""
 
+import re
 from decimal import Decimal
 
 from babel import Locale, UnknownLocaleError
@@ -30,7 +31,12 @@ def symbol_of(currency: str, locale: str) -> str:
 
 def formatted(cents: int, decimals: int, currency: str, locale: str) -> str:
     """Format an amount as the language writes it."""
-    return format_currency(Decimal(cents).scaleb(-decimals), currency, locale=locale)
+    amount, group = Decimal(cents).scaleb(-decimals), get_group_symbol(locale)
+    if group != "'":
+        return format_currency(amount, currency, locale=locale)
+    # Babel takes two apostrophes, as in the Swiss 1'234'567.00, for quotation marks, and removes them.
+    text = format_currency(amount, currency, locale=locale, group_separator=False)
+    return re.sub("[0-9]+", lambda whole: f"{int(whole[0]):,}".replace(",", group), text, count=1)
 
 
 def is_known(currency: str) -> bool:

@@ -29,10 +29,6 @@ class NothingLeftError(RefundRefusedError):
     """Nothing is left to refund of this order."""
 
 
-class TooMuchError(RefundRefusedError):
-    """This refund is more than what is left of its order."""
-
-
 class OtherRefundError(RefundRefusedError):
     """This refund is known with another order or amount."""
 

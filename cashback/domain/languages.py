@@ -100,11 +100,12 @@ def mark(sentence: str) -> str:
 
 
 def translated(sentence: str, language: str) -> str | None:
-    """Return a sentence in a language; None if its catalogue does not have it."""
-    if language == ENGLISH or sentence not in sentences():
+    """Return a sentence in a language, or as the configuration words it; None if it stays as it is."""
+    if sentence not in sentences():
         return None
     with speaking(language):
-        return tr(sentence)
+        text = tr(sentence)
+    return None if text == sentence else text
 
 
 def _translated(speech: _Speech, sentence: str) -> str:
@@ -147,11 +148,18 @@ def fault_of(sentence: str, text: str) -> str | None:
         found = placeholders(text)
     except ValueError as error:
         return f"{text[:60]!r} cannot be read: {error}"
+    if not all(map(_is_sendable, text)):
+        return f"{text[:60]!r} has a character that cannot be sent"
     wanted = placeholders(sentence)
     if found != wanted:
         names = ", ".join(f"{{{name}}}" for name in sorted(wanted)) or "no placeholders"
         return f"{text[:60]!r} must have {names}"
     return None
+
+
+def _is_sendable(letter: str) -> bool:
+    """Return whether Discord takes a character: no control character but a line break, and no half of a pair."""
+    return letter == "\n" or not (letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff")
 
 
 def placeholders(text: str) -> set[str]:
@@ -161,6 +169,7 @@ def placeholders(text: str) -> set[str]:
         if name is None:
             continue
         if form or conversion or not name.isidentifier():
-            raise ValueError(f"write a placeholder as a name in braces, not {{{name}}}")
+            written = f"{name}{f'!{conversion}' if conversion else ''}{f':{form}' if form else ''}"
+            raise ValueError(f"write a placeholder as a name in braces, not {{{written}}}")
         found.add(name)
     return found

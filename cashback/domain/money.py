@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import Any, Final
+from unicodedata import decimal as digit
 
 from cashback.domain.errors import CashbackError
 
@@ -56,6 +57,17 @@ class MoneyStyle:
             return ",", "."
         group, decimal = _tables().signs_of(self.locale)
         return group.translate(_SPACES), decimal
+
+    @cached_property
+    def thousands(self) -> str:
+        """The regular expression of the digits after the first group, as in 1,234,567 or, in India, 12,34,567."""
+        group = re.escape(self.signs[0])
+        if not group:
+            return "(?!)"
+        is_by_two = not self.is_plain and self.signs[0].join(("12", "34", "567")) in _formatted(
+            1234567 * 10**self.decimals, self
+        ).translate(_SPACES)
+        return rf"(?:{group}[0-9]{{2}}){{0,7}}{group}[0-9]{{3}}" if is_by_two else rf"(?:{group}[0-9]{{3}}){{1,6}}"
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -183,12 +195,13 @@ def parse_typed_dollars(text: str) -> int:
     amount is not valid, or ambiguous: "1,25" is $1.25 to some people and $125 to others.
     """
     style = money_style()
-    typed = _without_currency(text.translate(_SPACES).translate(_INVISIBLE).strip(), style)
     group, decimal = style.signs
-    read = _grouped(typed, group, decimal, style.decimals)
+    own = str.maketrans({"\u066b": decimal, "\u066c": group})
+    typed = _without_currency(_in_digits(text.translate(_SPACES).translate(_INVISIBLE).translate(own)).strip(), style)
+    read = _grouped(typed, group, decimal, style)
     if decimal != ".":
         # A point before two decimals is a point everywhere: thousands have three digits.
-        pointed = _grouped(typed, "", ".", style.decimals)
+        pointed = _grouped(typed, "", ".", style)
         if read is None or pointed is None:
             read = read or pointed
         elif read != pointed:
@@ -209,9 +222,15 @@ def _without_currency(typed: str, style: MoneyStyle) -> str:
     return typed
 
 
-def _grouped(typed: str, group: str, decimal: str, decimals: int) -> str | None:
+def _in_digits(typed: str) -> str:
+    """Write the digits of other scripts, as Arabic or Hindi keyboards have them, as ours."""
+    return typed if typed.isascii() else "".join(str(digit(each)) if each.isdecimal() else each for each in typed)
+
+
+def _grouped(typed: str, group: str, decimal: str, style: MoneyStyle) -> str | None:
     """Return a typed amount in the form of programs; None if these signs do not make it one."""
-    thousands = rf"|[1-9][0-9]{{0,2}}(?:{re.escape(group)}[0-9]{{3}}){{1,6}}" if group else ""
+    decimals = style.decimals
+    thousands = rf"|[1-9][0-9]{{0,2}}{style.thousands}" if group else ""
     fraction = rf"(?:{re.escape(decimal)}([0-9]{{1,{decimals}}}))?" if decimals else "()"
     match = re.fullmatch(rf"([0-9]{{1,20}}{thousands}){fraction}", typed)
     if match is None:

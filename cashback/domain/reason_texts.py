@@ -3,7 +3,7 @@
 from typing import Final
 
 from cashback.domain.model import ReasonCount
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 
 MAX_REASON_LENGTH: Final = 200
 """The longest reason that an admin may give, in characters."""
@@ -30,4 +30,4 @@ def in_words(reason: str) -> str:
 
 def counted_reasons(reasons: tuple[ReasonCount, ...]) -> str:
     """Format how many each reason excluded, and their cents: "abandoned, still pending: 2, $3.00"."""
-    return "; ".join(f"{in_words(each.reason)}: {each.count:,}, {dollars(each.cents)}" for each in reasons)
+    return "; ".join(f"{in_words(each.reason)}: {grouped(each.count)}, {dollars(each.cents)}" for each in reasons)

@@ -22,9 +22,10 @@ class EventKind(StrEnum):
 class ShopEvent:
     """One event of an order. `order_id` is the id that the shop's refunds name.
 
-    `number` is the order's number as the buyer sees it, and `file_id` its id in the shop's exports, if these are other
-    ones. `amount_cents` is in the currency's minor units; None for the whole order. `refund_id` is the id of the refund
-    or of the dispute. `at` is None if the delivery has no moment. `email` is the buyer's; it is never stored.
+    `number` is the order's number as the buyer sees it, and `file_id` the other id under which a file or an earlier
+    version may have recorded it, if there is one. `amount_cents` is in the currency's minor units; None for the whole
+    order. `refund_id` is the id of the refund or of the dispute. `at` is None if the delivery has no moment. `email` is
+    the buyer's; it is never stored.
     """
 
     kind: EventKind

@@ -6,9 +6,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from cashback.domain.languages import mark
+
 DISCORD_EPOCH: Final = datetime(2015, 1, 1, tzinfo=UTC)
 MAX_DESTINATION_LENGTH: Final = 200
 MAX_REFERENCE_LENGTH: Final = 100
+BY_MEMBER: Final = mark("cancelled by the member")
+"""The reason of a request that its member cancelled, as it is stored."""
 
 
 class WithdrawalStatus(StrEnum):
@@ -63,6 +67,18 @@ class Withdrawal:
     def needs_first_approval(self) -> bool:
         """Whether it needs two admins and none has approved it yet."""
         return self.is_open and self.needs_second_approver is not None and self.first_approved_by is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedWithdrawal:
+    """A withdrawal in a list for a bank, with its destination in clear.
+
+    `audit_head` is the digest of the audit entry that recorded the list: no other ledger has it.
+    """
+
+    withdrawal: Withdrawal
+    destination: str | None
+    audit_head: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

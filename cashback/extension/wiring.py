@@ -26,6 +26,7 @@ from cashback.cogs.gateway.gateway_status import Client, GatewayStatus
 from cashback.cogs.gateway.host import Host
 from cashback.cogs.gateway.membership_check import MembershipCheck
 from cashback.cogs.gateway.name_check import NameCheck
+from cashback.cogs.gateway.place_names import place_name
 from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.cogs.gateway.roles import Roles
 from cashback.cogs.gateway.typed_words import TypedWords
@@ -212,6 +213,7 @@ class Services:
             is_online=lambda: gateway_status.is_online,
             waiting=lambda: runner.unsettled,
             is_paying=lambda: lease.is_held,
+            place_name=partial(place_name, client),
             pages=additions.pages,
         )
         withholds_leavers = settings.referral_settings.leaver_policy == "hold"

@@ -1,6 +1,7 @@
 """The services: what an admin may do and until when, for Discord, the command line and the schedule alike.
 
-Every authorization rule is here, not in a view; every refusal is in the audit log. Each file is one part.
+Who counts as an admin is decided here, not in a view; every refusal is in the audit log. That two admins are two
+people is decided where it is recorded, in the ledger. Each file is one part.
 """
 
 from cashback.services.actors import CLI, SCHEDULE, Actor, Source

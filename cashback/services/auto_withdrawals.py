@@ -1,5 +1,6 @@
 """Auto-withdrawals: members switch them on, and the process that pays sends their payouts."""
 
+from cashback.database.referral_program.blacklist import blacklisted
 from cashback.database.wallets import auto_withdrawals, withdrawals
 from cashback.domain.errors import CashbackError, StaleBatchError, WithdrawalRefusedError
 from cashback.domain.languages import tr
@@ -16,6 +17,7 @@ class AutoWithdrawals(Wallets):
     async def send_each_time(self, member_id: int, method: str, destination: str | None = None) -> None:
         """Send a member's later payouts by this method. Raises WithdrawalRefusedError; then nothing changes."""
         method, encrypted = self._require_way(member_id, method, destination)
+        await self._require_good_standing(member_id)
         await self._database.write(
             auto_withdrawals.switch_on,
             member_id,
@@ -36,13 +38,17 @@ class AutoWithdrawals(Wallets):
     async def send_new_payouts(self) -> list[Withdrawal]:
         """Turn new payouts into requests, each once; return the requests. Those that must wait are tried again."""
         terms = self._settings.withdrawals
+        if not terms.enabled:
+            return []
         newest = await self._database.read(auto_withdrawals.newest_changes)
-        if not terms.enabled or newest == self._seen:
+        if newest == self._seen:
             return []
         sent, is_done = [], True
         for member_id in await self._database.read(auto_withdrawals.due):
             wish = await self._database.read(auto_withdrawals.of_member, member_id)
             if wish is None or wish.method not in terms.methods:
+                continue
+            if await self._database.read(blacklisted, member_id):
                 continue
             try:
                 made = await self._database.write(

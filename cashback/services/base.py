@@ -49,16 +49,16 @@ class Service:
 
     @property
     def admin_role_id(self) -> int | None:
-        """The role that decides."""
+        """The role of the admins."""
         return self._settings.role_ids.admin
 
-    def may_pay(self, actor: Actor) -> bool:
-        """Return whether an actor may pay: the command line, the schedule, or a member with the admin role."""
+    def is_admin(self, actor: Actor) -> bool:
+        """Return whether an actor counts as an admin: the command line, the schedule or a member with the role."""
         return actor.source in TRUSTED or self._settings.role_ids.admin in actor.role_ids
 
     async def require_admin(self, actor: Actor, action: str) -> None:
-        """Raise NotAllowedError if the actor is not an admin, and record the attempt in the audit log."""
-        if self.may_pay(actor):
+        """Raise NotAllowedError if the actor does not count as an admin, and record the attempt in the audit log."""
+        if self.is_admin(actor):
             return
         await self._note_refusal(actor, action)
         raise NotAllowedError

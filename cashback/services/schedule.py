@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cashback.database.payouts import batches, proposals
 from cashback.database.schedule import corrections, outlook, schedule, slots
-from cashback.database.schedule.corrections import NOTHING_WRONG, Correction
+from cashback.database.schedule.corrections import NOTHING_WRONG, Beginning, Correction
 from cashback.database.schedule.schedule import ScheduleState
 from cashback.database.schedule.slots import DueSlots
 from cashback.domain import calendar
@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 class Schedule(Service):
     """Decides each slot once, by the schedule in force in the ledger."""
+
+    _unconfirmed: tuple[datetime, float] | None = None
+    """The beginning that this process wrote before Discord had shown the time, and the timer's seconds then."""
 
     async def schedule_overview(self) -> ScheduleOverview:
         """Return when the weekly batch comes next, and the outcomes of the last slots."""
@@ -64,12 +67,18 @@ class Schedule(Service):
         return await self._put_in_force(wanted, actor)
 
     async def _put_in_force(self, settings: Settings, actor: Actor) -> ScheduleState:
-        return await self._database.write(
-            schedule.put_in_force,
-            schedule_of(settings.referral_settings),
-            actor=str(actor),
-            now=self._database.now(),
+        is_known, seconds = not self.clock_check.is_stale, self.clock_check.seconds
+        now = self._right_now()
+        state = await self._database.write(
+            schedule.put_in_force, schedule_of(settings.referral_settings), actor=str(actor), now=now
         )
+        if state.in_force_since == now and not is_known:
+            self._unconfirmed = (now, seconds)
+        return state
+
+    def _right_now(self) -> datetime:
+        """Return the time that Discord shows; the machine's, if Discord has not answered."""
+        return self._database.now() - self.clock_check.difference
 
     async def _open_if_new(self) -> None:
         if await self._database.read(schedule.find_state) is None:
@@ -79,10 +88,18 @@ class Schedule(Service):
         """Make void what was decided under a wrong clock, and return it; Discord's time counts if it is known."""
         if not self.clock_check.is_confirmed:
             return NOTHING_WRONG
-        now = self._database.now() - self.clock_check.difference
-        if not await self._database.read(corrections.find, now=now):
+        now = self._right_now()
+        beginning = self._confirmed_beginning(now)
+        if not await self._database.read(corrections.find, now=now, beginning=beginning):
             return NOTHING_WRONG
-        return await self._database.write(corrections.apply, now=now)
+        return await self._database.write(corrections.apply, now=now, beginning=beginning)
+
+    def _confirmed_beginning(self, now: datetime) -> Beginning | None:
+        """Return what this process wrote as the schedule's beginning before Discord showed the time, once it does."""
+        if self._unconfirmed is None or self.clock_check.is_stale:
+            return None
+        (written, seconds), self._unconfirmed = self._unconfirmed, None
+        return Beginning(written=written, right=now - timedelta(seconds=self.clock_check.seconds - seconds))
 
     async def due_slots(self) -> DueSlots:
         """Return the slots that are due. Under a doubted clock nothing is missed, and paid is what both clocks ask."""

@@ -26,7 +26,7 @@ class SignIns(Service):
 
     def may_view(self, actor: Actor) -> bool:
         """Return whether an actor may view the dashboard: with the right to pay, or with the viewers' role."""
-        return self.may_pay(actor) or self._settings.role_ids.dashboard_viewer in actor.role_ids
+        return self.is_admin(actor) or self._settings.role_ids.dashboard_viewer in actor.role_ids
 
     async def require_viewer(self, actor: Actor, action: str) -> None:
         """Raise NotAllowedError if the actor may not view, and record the attempt in the audit log."""

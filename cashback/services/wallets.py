@@ -1,17 +1,21 @@
 """Wallets: what members may take out of them, and what admins decide about it."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
 from cashback.database import events
+from cashback.database.audit_log import find_head
+from cashback.database.referral_program.blacklist import blacklisted
 from cashback.database.wallets import adjustments, decisions, withdrawals
 from cashback.domain.errors import CashbackError, NotAllowedError, WithdrawalRefusedError
-from cashback.domain.languages import tr
+from cashback.domain.languages import tr, trn
 from cashback.domain.money import dollars
 from cashback.domain.reason_texts import MAX_REASON_LENGTH
 from cashback.domain.withdrawals import (
+    BY_MEMBER,
     MAX_DESTINATION_LENGTH,
     MAX_REFERENCE_LENGTH,
+    ListedWithdrawal,
     Withdrawal,
     account_age,
 )
@@ -32,6 +36,7 @@ class Wallets(Service):
         """Take an amount out of a member's wallet into a request. Raises WithdrawalRefusedError; then nothing moves."""
         method, encrypted = self._require_way(member_id, method, destination)
         self._require_amount(cents)
+        await self._require_good_standing(member_id)
         return await self._database.write(
             withdrawals.request,
             user_id=member_id,
@@ -55,18 +60,23 @@ class Wallets(Service):
             )
             raise WithdrawalRefusedError(text)
         # An account may be younger than a clock that is behind: it is new then.
-        days = max(0, account_age(member_id, self._database.now()).days)
-        if days < terms.account_age_days:
+        if max(0, account_age(member_id, self._database.now()).days) < terms.account_age_days:
             raise WithdrawalRefusedError(
-                tr(
-                    "Your Discord account is {days} days old; withdrawals need {needed}. Nothing was done.",
-                    days=days,
-                    needed=terms.account_age_days,
+                trn(
+                    "Your Discord account must be {count} day old for a withdrawal. Nothing was done.",
+                    "Your Discord account must be {count} days old for a withdrawal. Nothing was done.",
+                    terms.account_age_days,
                 )
             )
         destination = " ".join((destination or "").split()) or None
         self._require_destination(method, destination)
         return method, None if destination is None else self._destinations.encrypt(destination)
+
+    async def _require_good_standing(self, member_id: int) -> None:
+        """Refuse a blacklisted member: what an admin suspects does not leave in the meantime."""
+        if await self._database.read(blacklisted, member_id):
+            text = tr("You are blacklisted from referral cashback; ask an admin to end that first. Nothing was done.")
+            raise WithdrawalRefusedError(text)
 
     def _require_amount(self, cents: int) -> None:
         terms = self._settings.withdrawals
@@ -112,14 +122,14 @@ class Wallets(Service):
             raise WithdrawalRefusedError(
                 tr("You have no open withdrawal number {number}; nothing was done.", number=number)
             )
-        if waiting.exported_at is not None:
+        if version not in {None, waiting.version}:
             raise WithdrawalRefusedError(
-                tr("Withdrawal {number} is being transferred already; ask an admin.", number=number)
+                tr("Withdrawal {number} is not as it was shown; `/wallet` shows it. Nothing was done.", number=number)
             )
         return await self._database.write(
             decisions.cancel,
             waiting.number,
-            reason="cancelled by the member",
+            reason=BY_MEMBER,
             actor=str(Actor(source=Source.DISCORD, user_id=member_id)),
             now=self._database.now(),
             version=version,
@@ -204,8 +214,11 @@ class Wallets(Service):
         await self.require_admin(actor, "see the withdrawals")
         return await self._database.read(withdrawals.queue)
 
-    async def withdrawals_to_transfer(self, actor: Actor) -> list[tuple[Withdrawal, str | None]]:
-        """List the open requests that may be paid, each with its destination; the audit log records it."""
+    async def withdrawals_to_transfer(self, actor: Actor) -> list[ListedWithdrawal]:
+        """List the open requests that may be paid, each with its destination; the audit log records it.
+
+        Raises StaleBatchError if one changes in the meantime.
+        """
         await self.require_admin(actor, "export the withdrawals")
         ready = [each for each in await self._database.read(withdrawals.queue) if not each.needs_first_approval]
         listed: list[tuple[Withdrawal, str | None]] = []
@@ -220,8 +233,20 @@ class Wallets(Service):
                 f"The destination of withdrawal {', '.join(map(str, unreadable))} is encrypted with another key; put"
                 f" that key into {VARIABLE} too, or decline it. Nothing was exported."
             )
-        await self._database.write(withdrawals.record_export, ready, actor=str(actor), now=self._database.now())
-        return listed
+        head = await self._database.write(withdrawals.record_export, ready, actor=str(actor), now=self._database.now())
+        return [
+            ListedWithdrawal(withdrawal=each, destination=destination, audit_head=head) for each, destination in listed
+        ]
+
+    async def require_own_lists(self, audit_heads: Iterable[str]) -> None:
+        """Raise CashbackError unless this ledger exported the lists with these heads of its audit log."""
+        for head in audit_heads:
+            if await self._database.read(find_head, head) is None:
+                raise CashbackError(
+                    "It is the result of a list that this ledger did not export, as that of a copy or of a trial;"
+                    " nothing was marked. Name the right ledger by --database. After a restore, see"
+                    " docs/howto/withdrawals.md."
+                )
 
     async def retry_delivery(self, actor: Actor, number: int) -> None:
         """Queue an event again that a webhook did not take. Raises NotAllowedError or StaleBatchError."""

@@ -1,1 +1,1 @@
-"""What shops hand in: export files, recognised by their header and turned into purchases and refunds."""
+"""What shops hand in: export files, recognised by their header, and deliveries, as purchases and refunds."""

@@ -5,7 +5,6 @@ from typing import Final
 
 from cashback.domain.errors import CashbackError
 
-PROGRAM_CURRENCY: Final = "USD"
 CENTS: Final = "cents"
 DOLLARS: Final = "dollars"
 ALWAYS: Final = "always"

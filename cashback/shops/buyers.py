@@ -6,7 +6,7 @@ from typing import Final
 from cashback.domain.errors import CashbackError
 from cashback.shops.cells import Columns
 from cashback.shops.columns import EMAILS, words_of
-from cashback.shops.ids import named_ids, only_id, to_id
+from cashback.shops.ids import named_ids, only_id, to_id, unguarded
 from cashback.shops.kinds.kind import FileKind, Place
 
 LONGEST_EMAIL: Final = 200
@@ -34,7 +34,7 @@ class BuyerColumns:
         found = {
             buyer_id
             for column, place in self._places.items()
-            if (buyer_id := _read(self._columns.value(cells, column), column, place)) is not None
+            if (buyer_id := _read(unguarded(self._columns.value(cells, column)), column, place)) is not None
         }
         if len(found) > 1:
             raise CashbackError(f"the row names several Discord ids: {', '.join(map(str, sorted(found)))}")

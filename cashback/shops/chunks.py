@@ -1,15 +1,18 @@
 """What a file of purchases holds, in parts: purchases, refunds, and rows that are bad, excluded or without a buyer."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from cashback.database.referral_program.purchases import Purchase
 from cashback.database.referral_program.refunds import Refund
 from cashback.shops.tables import BadRow
 
 T = TypeVar("T")
+
+FURTHER_LINES: Final = "further lines of orders"
 
 
 class Guest(NamedTuple):
@@ -43,12 +46,17 @@ class Chunk(Generic[T]):
     bad: list[BadRow] = field(default_factory=list)
     excluded: list[Excluded] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
+    """What the rows of orders say of their refunds and disputes."""
+    refund_rows: list[tuple[int, Refund]] = field(default_factory=list)
+    """Refunds that are rows of their own, each with its line."""
+    other_rows: Counter[str] = field(default_factory=Counter)
+    """Rows that are neither orders nor refunds, such as the further items of an order."""
     guests: list[tuple[int, Guest]] = field(default_factory=list)
     """Orders without a Discord id, each with its line."""
     delivered_ids: dict[str, str] = field(default_factory=dict)
     """The ids by which the shop's deliveries name orders, if these are others than the file's."""
     read: int = 0
-    """Rows of the file."""
+    """Rows of the file that are not empty."""
 
 
 class RowFile(Protocol[T]):

@@ -2,11 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from cashback.domain.errors import CashbackError
 from cashback.shops.answers import Answers
+from cashback.shops.currency import own_code
 
 _WEIGHTY: Final = frozenset(
     {"currency", "unit", "minor", "cents", "quantity", "qty", "type", "kind", "mode", "environment"}
@@ -78,12 +79,19 @@ def refuse_weighty(columns: Iterable[str], answers: Answers, name: str) -> None:
             continue
         ways = [f'--ignore-column "{column}"']
         if is_currency(column):
-            ways.insert(0, "--currency USD")
+            ways.insert(0, f"--currency {own_code()}")
         elif is_status(column):
             ways.insert(0, "--only-status paid")
         raise CashbackError(
             f"{name}: the column {column!r} looks as if it mattered and is not understood; say {' or '.join(ways)}."
         )
+
+
+def refuse_twice(columns: Sequence[str], read: Iterable[str], name: str) -> None:
+    """Raise CashbackError for the first of the columns to read that a file names twice."""
+    for column in read:
+        if columns.count(column) > 1:
+            raise CashbackError(f"{name} names the column {column} twice; remove or rename one.")
 
 
 def refuse_dates(columns: Iterable[str], answers: Answers, name: str, *, wanted: str) -> None:

@@ -11,14 +11,20 @@ from cashback.shops.plain import PURCHASES, REFERRALS, purchases_of, referrals_o
 from cashback.shops.tables import open_table
 
 
-def open_purchases(path: Path, answers: Answers, now: datetime) -> PurchaseFile:
+def open_purchases(path: Path, answers: Answers, now: datetime, *, delivers: bool = False) -> PurchaseFile:
     """Check a file of purchases: a known shop's export, or the plain `order_id,buyer_id,amount`.
+
+    `delivers` is whether its shop is connected, so that deliveries name the same orders.
 
     Raises CashbackError if it cannot be read, and UnansweredError if it leaves something open.
     """
     table = open_table(path, _count_purchase_columns)
     kind = recognise(table.columns)
-    return known_of(table, kind, answers, now) if kind is not None else purchases_of(table, answers, now)
+    return (
+        known_of(table, kind, answers, now, delivers=delivers)
+        if kind is not None
+        else purchases_of(table, answers, now)
+    )
 
 
 def open_referrals(path: Path, answers: Answers, now: datetime) -> ReferralFile:

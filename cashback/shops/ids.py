@@ -14,15 +14,30 @@ SPREADSHEET_DIGITS: Final = 15
 FEWEST_DIGITS: Final = 5
 """A spreadsheet keeps so many digits of an id at most, and shows so many at least."""
 _ROUNDED: Final = re.compile(r"[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
+_ROUNDED_ORDER: Final = re.compile(r"[0-9](?:[.,][0-9]+)?E\+[0-9]{2}")
+"""As spreadsheets write it: a shop's own id may have an E among digits."""
+_GUARDED: Final = re.compile(r"=?\s*[\"“”]([^\"“”]*)[\"“”]|['‘’]([^'‘’]+)['‘’]?")
+"""How ids are kept from being numbers in a spreadsheet: ="1001" and '1001, and whole ids in quotes."""
+_GUARDS: Final = frozenset("=\"“”'‘’")
+_AS_NUMBER: Final = re.compile(r"[0-9]+\.0+|[0-9]{1,3}(?:,[0-9]{3})+")
 _ALONE: Final = re.compile(r"(?<![0-9])[0-9]{17,19}(?![0-9])")
 _NAMED: Final = re.compile(
     r"discord[ _-]?(?:user[ _-]?)?(?:id)?[\"']?\s*(?:=>|[:=])\s*[\"']?([^\s\"',;}|]+)", re.IGNORECASE
 )
 
 
+def unguarded(text: str) -> str:
+    """Return a cell's text without the spaces around it, and without what keeps a spreadsheet from rounding it."""
+    stripped = text.strip()
+    if stripped[:1] not in _GUARDS:
+        return stripped
+    found = _GUARDED.fullmatch(stripped)
+    return (found[1] or found[2] or "").strip() if found is not None else stripped
+
+
 def to_id(text: str, what: str = "id") -> int:
     """Read a Discord id. Raises CashbackError that says what it may be."""
-    digits = text.strip()
+    digits = unguarded(text)
     if len(digits) <= LONGEST_ID and digits.isdigit() and digits.isascii():
         number = int(digits)
         if 0 < number <= LARGEST_ID:
@@ -69,4 +84,22 @@ def check_order_id(text: str, what: str = "order_id") -> str:
         raise CashbackError(
             f"{what} {text[:VALUE_SHOWN]!r} is not a shop's id (1 to {LONGEST_ORDER_ID} printable characters)"
         )
+    return order_id
+
+
+def order_id_in(cell: str, what: str = "order_id") -> str:
+    """Return the shop's id in a file's cell.
+
+    Raises CashbackError if it is not one, and if a program wrote it as a number: the same order may come as text too.
+    """
+    if cell[:1].isalpha() or cell.isalnum():
+        return check_order_id(cell, what)
+    order_id = check_order_id(unguarded(cell), what)
+    if order_id[:1].isdigit():
+        if _ROUNDED_ORDER.fullmatch(order_id):
+            raise CashbackError(
+                f"{what} {order_id!r} was rounded by a spreadsheet; export it again and format the ids as text"
+            )
+        if _AS_NUMBER.fullmatch(order_id):
+            raise CashbackError(f"{what} {order_id!r} was written as a number; format the ids as text")
     return order_id

@@ -11,7 +11,7 @@ from cashback.shops.answers import Answers
 from cashback.shops.buyers import BuyerColumns
 from cashback.shops.cells import Columns
 from cashback.shops.chunks import Chunk, Excluded, Guest
-from cashback.shops.columns import EMAILS, refuse_weighty
+from cashback.shops.columns import EMAILS, refuse_twice, refuse_weighty
 from cashback.shops.kinds.kind import FileKind
 from cashback.shops.moments import reader_of
 from cashback.shops.orders import Dispute, OrderReader, ShopOrder, ShopOrders
@@ -52,8 +52,9 @@ class KnownFile:
                 yield chunk
                 chunk = Chunk()
         chunk.read = rows
-        chunk.refunds += [
-            Refund(order_id=back.order_id, amount_cents=back.amount_cents, refund_id=back.refund_id)
+        chunk.other_rows = found.other_rows
+        chunk.refund_rows += [
+            (back.line, Refund(order_id=back.order_id, amount_cents=back.amount_cents, refund_id=back.refund_id))
             for back in found.taken_back
         ]
         yield chunk
@@ -78,14 +79,17 @@ def _add(chunk: Chunk[Purchase], order: ShopOrder) -> None:
         chunk.refunds.append(refund)
 
 
-def known_of(table: Table, kind: FileKind, answers: Answers, now: datetime) -> KnownFile:
+def known_of(table: Table, kind: FileKind, answers: Answers, now: datetime, *, delivers: bool = False) -> KnownFile:
     """Check a file of a known kind. Raises CashbackError, also for kinds that are not taken."""
     name = str(table.path)
     if kind.refusal is not None:
         raise CashbackError(f"{name} is the file of {kind.name}: {kind.refusal}; it cannot be imported.")
+    if delivers:
+        _require_delivered_ids(table, kind, answers)
     buyers = BuyerColumns(table.columns, kind).names
     understood = kind.understood | buyers | {*EMAILS}
     refuse_weighty((column for column in table.columns if column not in understood), answers, name)
+    refuse_twice(table.columns, sorted(kind.understood - kind.harmless | buyers), name)
     prices = prices_of(table, kind, answers)
     columns = Columns(table.columns)
 
@@ -98,9 +102,22 @@ def known_of(table: Table, kind: FileKind, answers: Answers, now: datetime) -> K
     found = OrderReader(table, kind, answers, prices, read_moment).read()
     refuse_rounded((str(order.buyer_id) for order in found.orders.values() if order.buyer_id is not None), name)
     read = understood - kind.harmless
+    deciding = dict.fromkeys(rule.column for rule in kind.rules)
     return KnownFile(
         table=table,
         kind=kind,
         found=found,
-        not_looked_at=tuple(f"column {column!r}" for column in table.columns if column not in read) + table.not_read,
+        not_looked_at=tuple(f"column {column!r}" for column in table.columns if column not in read)
+        + tuple(f"column {column!r}, which the file lacks" for column in deciding if column not in columns)
+        + table.not_read,
     )
+
+
+def _require_delivered_ids(table: Table, kind: FileKind, answers: Answers) -> None:
+    """Raise CashbackError if a connected shop's orders would have other ids in the file than in the deliveries."""
+    column = kind.delivered_id
+    if column is not None and column not in {*table.columns, *answers.ignored_columns}:
+        raise CashbackError(
+            f"{table.path} lacks the column {column!r}, by which the shop's deliveries name its orders: export it too;"
+            f' or say --ignore-column "{column}" if none of these orders was delivered.'
+        )

@@ -70,10 +70,11 @@ def read_iso(text: str, now: datetime, what: str = "purchased_at") -> datetime |
 
 
 def _in_iso(text: str) -> str:
-    """Return "2025-01-31 15:00:00 -0500" and "… UTC", as shops write them, in a form that Python reads."""
+    """Return "2025-01-31 15:00:00 -0500" and "… PST", as shops write them, in a form that Python reads."""
     head, _, zone = text.rpartition(" ")
-    if head and zone.upper() in {"UTC", "GMT"}:
-        return f"{head}+00:00"
+    hours = HOURS_OF_ZONES.get(zone.lower())
+    if head and hours is not None:
+        return f"{head}{hours:+03.0f}:00"
     return f"{head}{zone}" if head and _OFFSET.fullmatch(zone) else text
 
 

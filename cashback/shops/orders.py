@@ -1,5 +1,6 @@
 """Joins the rows of a known shop's export to orders: buyer, amount, moment, refunds, or why an order does not count."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -8,7 +9,8 @@ from cashback.domain.errors import CashbackError
 from cashback.shops.answers import Answers
 from cashback.shops.buyers import BuyerColumns, email_in
 from cashback.shops.cells import Columns
-from cashback.shops.ids import check_order_id
+from cashback.shops.chunks import FURTHER_LINES
+from cashback.shops.ids import order_id_in
 from cashback.shops.kinds.kind import YES, FileKind, Lines, Rule
 from cashback.shops.moments import Read
 from cashback.shops.prices import Price, Prices
@@ -60,6 +62,7 @@ class ShopOrders:
     orders: dict[str, ShopOrder] = field(default_factory=dict)
     taken_back: list[TakenBack] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
+    other_rows: Counter[str] = field(default_factory=Counter)
     rows: int = 0
 
 
@@ -91,15 +94,19 @@ class OrderReader:
             except CashbackError as error:
                 if any(map(str.strip, cells)):
                     self._found.bad.append(BadRow(line=line, reason=str(error)))
+                else:
+                    self._found.rows -= 1
         return self._found
 
     def _take(self, line: int, cells: Cells) -> None:
         written_id = self._columns.value(cells, self._kind.order_id)
         if self._kind.totals is not None and written_id.lower() == self._kind.totals:
+            self._found.other_rows["rows of totals"] += 1
             return
-        order_id = check_order_id(written_id, self._kind.order_id)
+        order_id = order_id_in(written_id, self._kind.order_id)
         known = self._found.orders.get(order_id)
         if known is not None and self._is_another_item(order_id, known, cells):
+            self._found.other_rows[FURTHER_LINES] += 1
             return
         price = self._prices.read(cells)
         if self._kind.lines is Lines.LEDGER and price.cents < 0:
@@ -132,6 +139,7 @@ class OrderReader:
                 " remove one, or say --sum-lines to add them up"
             )
         known.amount_cents += price.cents
+        self._found.other_rows[FURTHER_LINES] += 1
 
     def _order(self, order_id: str, price: Price, line: int, cells: Cells) -> ShopOrder:
         broken = self._broken_rule(cells)
@@ -139,13 +147,16 @@ class OrderReader:
         if excluded is None and price.cents < 0:
             excluded = "a negative amount"
         buyer_id = self._buyers.find(cells) if excluded is None else None
+        refunded_cents: int | None = 0
+        if price.excluded is None:
+            refunded_cents = None if broken is not None and broken.takes_back else self._refunded(cells)
         order = ShopOrder(
             order_id=order_id,
             buyer_id=buyer_id,
             amount_cents=max(price.cents, 0),
             purchased_at=self._moment(cells) if excluded is None else None,
             line=line,
-            refunded_cents=None if broken is not None and broken.takes_back else self._refunded(cells),
+            refunded_cents=refunded_cents,
             dispute=self._dispute(cells),
             excluded=excluded,
             email=email_in(self._columns, cells) if excluded is None and buyer_id is None else None,
@@ -155,12 +166,17 @@ class OrderReader:
         if self._kind.delivered_id is not None and (
             delivered_id := self._columns.value(cells, self._kind.delivered_id)
         ):
-            order.delivered_id = check_order_id(delivered_id, self._kind.delivered_id)
+            order.delivered_id = order_id_in(delivered_id, self._kind.delivered_id)
         return order
 
-    def _moment(self, cells: Cells) -> datetime | None:
-        written = (self._columns.value(cells, column) for column in self._kind.moments)
-        return self._read_moment(" ".join(part for part in written if part))
+    def _moment(self, cells: Cells) -> datetime:
+        # A workbook's day is a moment too, and the time may stand in the next cell.
+        written = (self._columns.value(cells, column).removesuffix("T00:00:00") for column in self._kind.moments)
+        moment = self._read_moment(" ".join(part for part in written if part))
+        if moment is None:
+            # As a purchase of now it would earn for a referral that came after it.
+            raise CashbackError(f"the row has no date ({self._kind.moments[0]})")
+        return moment
 
     def _broken_rule(self, cells: Cells) -> Rule | None:
         for rule in self._rules:
@@ -200,7 +216,7 @@ class OrderReader:
         if before is not None:
             raise CashbackError(f"refund {own_id} is in the file twice (line {before} and {line}); remove one")
         back = TakenBack(
-            order_id=check_order_id(reference, "reference"), refund_id=own_id, amount_cents=-price.cents, line=line
+            order_id=order_id_in(reference, "reference"), refund_id=own_id, amount_cents=-price.cents, line=line
         )
         self._refunds[own_id] = line
         self._found.taken_back.append(back)

@@ -13,9 +13,10 @@ from cashback.domain.errors import CashbackError
 from cashback.shops.amounts import Parse, parser_of, style_of, unit_of
 from cashback.shops.answers import ALWAYS, Answers
 from cashback.shops.buyers import as_email
-from cashback.shops.chunks import Chunk, Excluded, Guest, ReferralRow
-from cashback.shops.columns import EMAILS, is_currency, is_status, refuse_dates, refuse_weighty
-from cashback.shops.ids import check_order_id, to_id
+from cashback.shops.chunks import FURTHER_LINES, Chunk, Excluded, Guest, ReferralRow
+from cashback.shops.columns import EMAILS, is_currency, is_status, refuse_dates, refuse_twice, refuse_weighty
+from cashback.shops.currency import refuse_other
+from cashback.shops.ids import order_id_in, to_id, unguarded
 from cashback.shops.moments import read_iso
 from cashback.shops.rounding import refuse_rounded
 from cashback.shops.tables import BadRow, Cells, Table
@@ -58,7 +59,7 @@ class PlainFile(Generic[T]):
             if isinstance(cells, BadRow):
                 chunk.bad.append(cells)
             elif filters and (reason := _excluded(cells, filters)):
-                chunk.excluded.append(Excluded(line, reason, 0))
+                _leave_out(chunk, Excluded(line, reason, 0), cells)
             else:
                 try:
                     row = parse(pick(cells))
@@ -68,14 +69,22 @@ class PlainFile(Generic[T]):
                         chunk.rows.append(row)
                         chunk.lines.append(line)
                 except CashbackError as error:
-                    # Spreadsheets end a file with rows of separators.
-                    if any(map(str.strip, cells)):
-                        chunk.bad.append(BadRow(line=line, reason=str(error)))
+                    _leave_out(chunk, BadRow(line=line, reason=str(error)), cells)
             if chunk.read >= size:
                 yield chunk
                 chunk = Chunk()
         if chunk.read:
             yield chunk
+
+
+def _leave_out(chunk: Chunk[T], row: Excluded | BadRow, cells: Cells) -> None:
+    """Leave a row out; one of nothing but separators is no row: spreadsheets end a file with such."""
+    if not any(map(str.strip, cells)):
+        chunk.read -= 1
+    elif isinstance(row, BadRow):
+        chunk.bad.append(row)
+    else:
+        chunk.excluded.append(row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +124,9 @@ class SummedFile:
             taken: list[tuple[int, Purchase | Guest]] = [*zip(part.lines, part.rows, strict=True), *part.guests]
             for line, row in sorted(taken, key=itemgetter(0)):
                 rest.bad += _add_line(orders, line, row)
+        lines = rest.read - len(rest.excluded) - len(rest.bad)
         whole = list(orders.values())
+        rest.other_rows[FURTHER_LINES] = lines - len(whole)
         for first in range(0, len(whole), size):
             chunk: Chunk[Purchase] = Chunk()
             for line, row in whole[first : first + size]:
@@ -156,6 +167,7 @@ def _excluded(cells: Cells, filters: tuple[Filter, ...]) -> str | None:
 
 def purchases_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Purchase] | SummedFile:
     """Check a file of purchases. Raises CashbackError, also for a column that looks as if it mattered."""
+    refuse_other(answers)
     present = _require(table, PURCHASES, ("purchased_at",))
     emails = [column for column in EMAILS if column in table.columns][:1]
     filters = tuple(_filters(table, answers, present))
@@ -170,7 +182,7 @@ def purchases_of(table: Table, answers: Answers, now: datetime) -> PlainFile[Pur
         refuse_rounded(_texts(table, ("buyer_id",)), name)
 
     def parse(cells: Sequence[str]) -> Purchase | Guest:
-        order_id, amount_cents = check_order_id(cells[0]), parse_amount(cells[AMOUNT].strip())
+        order_id, amount_cents = order_id_in(cells[0]), parse_amount(cells[AMOUNT].strip())
         purchased_at = read_iso(cells[PURCHASED_AT], now) if has_dates else None
         buyer = cells[1]
         if not buyer or buyer.isspace():
@@ -231,9 +243,7 @@ def _require(table: Table, needed: tuple[str, ...], optional: tuple[str, ...]) -
         known = ", or be an export of a known shop with English column names" if needed is PURCHASES else ""
         raise CashbackError(f"{path} lacks the column {missing[0]}; its first line must name {wish}{known}.")
     present = [*needed, *(column for column in optional if column in columns)]
-    for column in present:
-        if columns.count(column) > 1:
-            raise CashbackError(f"{path} names the column {column} twice; remove or rename one.")
+    refuse_twice(columns, present, str(path))
     return present
 
 
@@ -247,7 +257,7 @@ def _texts(table: Table, columns: Sequence[str]) -> Iterator[str]:
     for _, cells in table.rows():
         if not isinstance(cells, BadRow):
             for place in places:
-                yield cells[place].strip()
+                yield unguarded(cells[place])
 
 
 def _others(table: Table, used: set[str]) -> tuple[str, ...]:
@@ -274,7 +284,7 @@ def _amounts(table: Table, answers: Answers) -> Parse:
         for _, cells in table.rows():
             if not isinstance(cells, BadRow):
                 text = cells[place].strip()
-                if not sample and text.isdigit() and text.strip("0"):
+                if not sample and text.isascii() and text.isdigit() and text.strip("0"):
                     sample.append(text)
                 yield text
 

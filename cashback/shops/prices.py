@@ -2,22 +2,21 @@
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 from cashback.domain.errors import CashbackError
 from cashback.domain.money import PRICES_KEPT
-from cashback.shops.amounts import Parse, parse_signed, parser_of, style_of
-from cashback.shops.answers import DOLLARS, PROGRAM_CURRENCY, Answers
+from cashback.shops.amounts import VALUE_SHOWN, Parse, parse_signed, parser_of, style_of, unit_of
+from cashback.shops.answers import Answers
 from cashback.shops.cells import Columns
+from cashback.shops.currency import is_own, own_code, refuse_other
 from cashback.shops.kinds.kind import FileKind
 from cashback.shops.tables import BadRow, Table
 
 _FIGURES: Final = re.compile(r"(?P<before>[^0-9]*)(?P<figures>[0-9](?:.*[0-9])?)(?P<after>[^0-9]*)")
-OWN_SYMBOLS: Final = {"USD": frozenset({"", "$", "US$", "USD", "$US", "USD$"})}
-"""How the program's currency is written beside an amount; any other symbol is another currency."""
 
 
 class Price(NamedTuple):
@@ -35,6 +34,8 @@ class Prices:
     amount: str
     currency: str | None
     parse_amount: Parse
+    own: str
+    is_own: Callable[[str], bool]
 
     def is_given(self, cells: Sequence[str]) -> bool:
         """Return whether a row has an amount."""
@@ -47,15 +48,18 @@ class Prices:
         cents = parse_signed(figures, self.parse_amount)
         if self.currency is not None:
             code = self.columns.value(cells, self.currency).upper()
-            if code != PROGRAM_CURRENCY:
-                return Price(cents, f"in {code[:10]}, not {PROGRAM_CURRENCY}" if code else "without a currency")
-        if symbol.upper() not in OWN_SYMBOLS[PROGRAM_CURRENCY]:
-            return Price(cents, f"in {symbol[:10]}, not {PROGRAM_CURRENCY}")
+            if code != self.own:
+                return Price(cents, f"in {code[:10]}, not {self.own}" if code else "without a currency")
+        if not self.is_own(symbol):
+            return Price(cents, f"in {symbol[:10]}, not {self.own}")
         return Price(cents, None)
 
     def parse(self, text: str) -> int:
-        """Read another amount of the row, such as what was refunded."""
-        return parse_signed(split_symbol(text)[0], self.parse_amount)
+        """Read another amount of the row, such as what was refunded. Raises CashbackError if it is other money."""
+        figures, symbol = split_symbol(text)
+        if not self.is_own(symbol):
+            raise CashbackError(f"amount {text[:VALUE_SHOWN]!r} is in {symbol[:10]}, not {self.own}")
+        return parse_signed(figures, self.parse_amount)
 
 
 @lru_cache(maxsize=PRICES_KEPT)
@@ -78,21 +82,39 @@ def split_symbol(text: str) -> tuple[str, str]:
 
 def prices_of(table: Table, kind: FileKind, answers: Answers) -> Prices:
     """Find out how a file writes its prices. Raises CashbackError."""
-    if answers.currency is not None and answers.currency != PROGRAM_CURRENCY:
+    refuse_other(answers)
+    if kind.in_currency not in {None, own_code()}:
         raise CashbackError(
-            f"--currency {answers.currency}: cashback is paid in {PROGRAM_CURRENCY}; other money cannot count."
+            f"{table.path} is the file of {kind.name}, whose amounts are in {kind.in_currency}: cashback is paid in"
+            f" {own_code()}; other money cannot count."
         )
     columns = Columns(table.columns)
     wanted = answers.amount or next(iter(kind.amounts))
     amount = kind.amounts.get(wanted)
     if amount is None or amount not in columns:
         amount = next((column for column in kind.amounts.values() if column in columns), "")
+    amounts = [column for column in (amount, *kind.amounts.values(), kind.refunded) if column and column in columns]
+
+    sample: list[str] = []
 
     def figures() -> Iterator[str]:
         for _, cells in table.rows():
-            if not isinstance(cells, BadRow):
-                yield split_symbol(columns.value(cells, amount))[0]
+            if isinstance(cells, BadRow):
+                continue
+            for column in amounts:
+                figure = split_symbol(columns.value(cells, column))[0]
+                if not sample and figure.isascii() and figure.isdigit() and figure.strip("0"):
+                    sample.append(figure)
+                yield figure
 
-    style, _ = style_of(figures(), answers, str(table.path))
-    unit = answers.amounts or DOLLARS
-    return Prices(columns=columns, amount=amount, currency=kind.currency, parse_amount=parser_of(style, unit))
+    name = str(table.path)
+    style, has_decimals = style_of(figures(), answers, name)
+    unit = unit_of(has_decimals=has_decimals, sample=sample[0] if sample else None, answers=answers, name=name)
+    return Prices(
+        columns=columns,
+        amount=amount,
+        currency=kind.currency,
+        parse_amount=parser_of(style, unit),
+        own=own_code(),
+        is_own=lru_cache(partial(is_own, answers=answers)),
+    )

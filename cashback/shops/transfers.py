@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,26 +11,40 @@ from typing import Final
 
 from cashback.domain.errors import CashbackError
 from cashback.domain.extras import Library
+from cashback.domain.harmless_cells import harmless
 from cashback.shops.tables import BadRow, open_table
 
-COLUMNS: Final = ("withdrawal", "member", "method", "to", "amount", "currency", "requested_at")
+COLUMNS: Final = ("withdrawal", "member", "method", "to", "amount", "currency", "requested_at", "ledger")
 NEEDED: Final = ("withdrawal", "reference")
-FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r")
 FINISHED: Final = frozenset({"", "paid", "success", "completed", "complete", "done"})
 """What a result may call a transfer that was made; an empty cell too, because many files name no state."""
 
 OWNER_ONLY: Final = 0o600
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """A transfer that was made, by its line in the file. `amount` and `member` are compared if the file has them."""
+    """A transfer that was made, by its line in the file.
+
+    `amount`, `currency` and `member` are compared if the file has them; `ledger` names the list that it is of.
+    """
 
     line: int
     withdrawal: int
     reference: str
-    amount: str | None
-    member: str | None
+    amount: str
+    currency: str
+    member: str
+    ledger: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotMade:
+    """A row of a transfer that was not made, by its line and state."""
+
+    line: int
+    state: str
 
 
 @contextmanager
@@ -48,6 +63,9 @@ def new_list(path: Path) -> Iterator[None]:
         raise CashbackError(f"{path} cannot be written: {error.strerror}.") from error
     try:
         yield
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise CashbackError(f"{path} cannot be written: {error.strerror or error}.") from error
     except BaseException:
         path.unlink(missing_ok=True)
         raise
@@ -55,14 +73,14 @@ def new_list(path: Path) -> Iterator[None]:
 
 def write_list(path: Path, rows: Iterable[Sequence[str | int | None]]) -> None:
     """Write a list of withdrawals into its file: XLSX if the name ends so, else CSV."""
-    harmless = [[_harmless(cell) for cell in row] for row in rows]
+    cells = [[harmless(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
     if not _is_workbook(path):
         with path.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\r\n").writerows([COLUMNS, *harmless])
+            csv.writer(file, lineterminator="\r\n").writerows([COLUMNS, *cells])
         return
     book = Library.SPREADSHEETS.load("openpyxl").Workbook(write_only=True)
     sheet = book.create_sheet("withdrawals")
-    for row in (COLUMNS, *harmless):
+    for row in (COLUMNS, *cells):
         sheet.append([None if cell is None else str(cell) for cell in row])
     book.save(path)
 
@@ -71,13 +89,8 @@ def _is_workbook(path: Path) -> bool:
     return path.suffix.lower() == ".xlsx"
 
 
-def _harmless(cell: str | int | None) -> str | int | None:
-    """Keep a spreadsheet from interpreting a member's text as a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_MARKS) else cell
-
-
-def read_result(path: Path) -> Iterator[Transfer | BadRow]:
-    """Read the transfers that were made. Rows with another state than paid are skipped.
+def read_result(path: Path) -> Iterator[Transfer | NotMade | BadRow]:
+    """Read the transfers that were made, and those with another state than paid.
 
     Raises CashbackError if the file is not a table with the columns `withdrawal` and `reference`.
     """
@@ -91,16 +104,18 @@ def read_result(path: Path) -> Iterator[Transfer | BadRow]:
             continue
         row = dict(zip(table.columns, (cell.strip() for cell in cells), strict=True))
         if row.get("status", "").lower() not in FINISHED:
-            continue
-        if not row["withdrawal"].isascii() or not row["withdrawal"].isdigit():
+            yield NotMade(line=line, state=row["status"])
+        elif _NUMBER.fullmatch(row["withdrawal"]) is None:
             yield BadRow(line=line, reason=f"withdrawal {row['withdrawal'][:40]!r} is not a number of a withdrawal")
         elif not row["reference"]:
             yield BadRow(line=line, reason=f"withdrawal {row['withdrawal'][:20]} has no reference")
         else:
             yield Transfer(
                 line=line,
-                withdrawal=int(row["withdrawal"][:18]),
+                withdrawal=int(row["withdrawal"]),
                 reference=row["reference"],
-                amount=row.get("amount"),
-                member=row.get("member"),
+                amount=row.get("amount", ""),
+                currency=row.get("currency", "").upper(),
+                member=row.get("member", ""),
+                ledger=row.get("ledger", "").lower(),
             )

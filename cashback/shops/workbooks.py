@@ -5,18 +5,22 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from cashback.domain.extras import Library
+from cashback.domain.money import MoneyStyle, money_style
+from cashback.shops.currency import is_own
 
 ZIP_MARK: Final = b"PK\x03\x04"
 LARGEST_BYTES: Final = 2 << 30
 """Unpacked: a small archive can hold endless zeros."""
 EXACT_DIGITS: Final = 10**15
 """A spreadsheet keeps fifteen digits of a number."""
-_CURRENCY: Final = re.compile(r"\[\$([^\]-]+)|\"([^\"]*[€£¥₹₽₩₺][^\"]*| *[A-Z]{3} *| *kr\.? *| *zł *)\"|([€£¥₹₽₩₺])")
-"""How a number's format names a currency."""
+_LOCALE: Final = re.compile(r"\[\$-[^\]]*\]")
+_SIGN: Final = re.compile(r"\[\$([^\]-]+)|\"([^\"]*[^\W\d_][^\"]*|[^\"]*[$€£¥₹₽₩₺₫₪฿₴₦][^\"]*)\"|([$€£¥₹₽₩₺₫₪฿₴₦])")
+"""How a number's format names a currency: in brackets, as a text with a letter or sign, or as a sign alone."""
 
 
 class Workbook:
@@ -73,15 +77,16 @@ def _as_text(value: object, number_format: str) -> str:
 
 
 def _number_as_text(value: float, number_format: str) -> str:
-    shown = _currency_in(number_format)
+    shown = _other_currency_in(number_format, money_style())
     return f"{_digits(value, number_format)} {shown}" if shown else _digits(value, number_format)
 
 
-def _currency_in(number_format: str) -> str:
-    """Return the currency that a cell shows beside its number, such as €; an empty text for dollars or none."""
-    found = _CURRENCY.search(number_format)
-    symbol = next((part.strip() for part in found.groups() if part), "") if found else ""
-    return "" if symbol.upper() in {"$", "US$", "USD"} else symbol
+@lru_cache
+def _other_currency_in(number_format: str, _style: MoneyStyle) -> str:
+    """Return the currency that a cell shows beside its number; an empty text for the ledger's, or none."""
+    found = _SIGN.finditer(_LOCALE.sub("", number_format))
+    signs = (next(part for part in each.groups() if part).strip() for each in found)
+    return next((sign for sign in signs if not is_own(sign)), "")
 
 
 def _digits(value: float, number_format: str) -> str:

@@ -375,6 +375,10 @@ def test_wording_of_the_configuration_replaces_a_sentence_in_one_language_or_in_
         ({"Next Payday": 5}, "an object of members' sentences"),
         ({"Next Payday": ["x"]}, "an object of members' sentences"),
         (["x"], "an object of members' sentences"),
+        ({"Next Payday": {"de": None}}, "texts.Next Payday is"),
+        ({"Next Payday": "a\x00b"}, "cannot be sent"),
+        ({"Next Payday": "\ud83d"}, "cannot be sent"),
+        ({"{amount} pending": "{amount!r}"}, "not {amount!r}"),
     ],
 )
 def test_wrong_wording_is_one_line_at_the_start(tmp_path: Path, texts: object, why: str) -> None:

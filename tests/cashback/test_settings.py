@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from cashback import settings
-from cashback.settings import LARGEST_ID, ReferralSettings, RoleIds, Settings, SettingsError
+from cashback.settings import LARGEST_ID, ReferralSettings, RoleIds, Settings, SettingsError, ShopKind
+from cashback.shops.webhooks import KINDS
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 
@@ -483,3 +485,7 @@ def test_secrets_of_shops_come_from_the_environment(tmp_path: Path) -> None:
 def test_wrong_secret_of_a_shop_is_refused(tmp_path: Path, value: str) -> None:
     with pytest.raises(SettingsError, match="CASHBACK_SHOP_STORE may be one secret, or two"):
         settings.load(write(tmp_path, {"shops": {"store": SHOP}}), environ={"CASHBACK_SHOP_STORE": value})
+
+
+def test_each_kind_of_shop_can_be_configured_and_no_other() -> None:
+    assert set(get_args(ShopKind)) == set(KINDS)

@@ -58,3 +58,41 @@ def test_currency_or_language_that_does_not_exist_is_refused(cashback: Cashback,
     answer = cashback("pending")
     assert answer.code == 1
     assert key in answer.error
+
+
+@pytest.mark.parametrize(
+    ("currency", "written", "cents"),
+    [
+        ("JPY", ("1234", "1,500"), 2_734),
+        ("KWD", ("1,234.500", "12.500"), 1_247_000),
+        ("KWD", ('"1.234,500"', '"12,500"'), 1_247_000),
+    ],
+)
+def test_file_of_a_currency_without_or_with_three_decimals_is_read_to_the_last_unit(
+    cashback: Cashback, currency: str, written: tuple[str, ...], cents: int
+) -> None:
+    before = money_style()
+    try:
+        Path("config.json").write_text(json.dumps({"currency": currency}))
+        cells = [each if each.startswith('"') else f'"{each}"' for each in written]
+        lines = [f"{number},{BUYER},{cell}" for number, cell in enumerate(cells)]
+        Path("p.csv").write_text("\n".join(["order_id,buyer_id,amount", *lines, ""]))
+        Path("r.csv").write_text(f"referrer_id,referred_id\n{REFERRER},{BUYER}\n")
+        sign = ("--decimal", "point") if currency == "JPY" else ()
+        answer = cashback("import", "p.csv", "--referrals", "r.csv", "--json", *sign)
+        assert answer.code == 0, answer.err
+        assert answer.json["purchases"]["cents"] == cents, answer.out
+    finally:
+        use_money_style(before)
+
+
+def test_refusals_name_amounts_in_the_currency(cashback: Cashback) -> None:
+    before = money_style()
+    try:
+        Path("config.json").write_text(json.dumps({"currency": "JPY"}))
+        assert cashback("purchase", "1001", BUYER, "1000").code == 0
+        assert "between ¥1 and" in cashback("refund", "1001", "0").error
+        assert "adjustment of ¥0" in cashback("wallet", "adjust", BUYER, "0", "--reason", "x").error
+        assert "no decimals" in cashback("wallet", "adjust", BUYER, "1.5", "--reason", "x").error
+    finally:
+        use_money_style(before)

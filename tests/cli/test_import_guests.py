@@ -75,6 +75,14 @@ def test_file_that_comes_after_the_link_counts_for_its_member(cashback: Cashback
     assert facts["excluded"] == {"no Discord id stands in it": {"rows": 1, "cents": 5_000}}
 
 
+def test_guest_whose_email_is_linked_and_whose_order_main_has_is_asked_about(cashback: Cashback) -> None:
+    import_text(cashback, GUEST + f"1,,30.00,d@b.example\n2,{TWO},40.00,\n")
+    assert ask(lambda service: service.link_email(TWO, "d@b.example", "1"))
+    Path("store.csv").write_text(GUEST + "2,,40.00,d@b.example\n")
+    assert "is in main with the same buyer" in cashback("import", "store.csv", "--shop", "store").error
+    assert buyers() == {"1": TWO, "2": TWO}
+
+
 def test_without_a_key_no_hint_is_kept_and_an_order_is_claimed_by_its_number(
     cashback: Cashback, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -11,7 +13,7 @@ import openpyxl
 import pytest
 
 from tests.cli.conftest import Cashback
-from tests.cli.shop_files import ONE, PAYPAL, REFERRER, SHOPIFY, TWO, WOOCOMMERCE
+from tests.cli.shop_files import ONE, PAYPAL, REFERRER, SHOPIFY, STRIPE, TWO, WOOCOMMERCE, Shape
 from tests.conftest import rows
 
 LEDGER = Path("cashback.db")
@@ -132,6 +134,9 @@ def test_unknown_header_in_quotes_is_not_called_broken(cashback: Cashback) -> No
         ('#,##0.00\\ "€"', False),
         ("£#,##0.00", False),
         ('#,##0.00 "CHF"', False),
+        ('"R$" #,##0.00', False),
+        ('#,##0.00 "Kč"', False),
+        ('#,##0.00 "Fr."', False),
         ("[$CA$-1009]#,##0.00", False),
         ('"$"#,##0.00', True),
         ("[$$-409]#,##0.00", True),
@@ -164,3 +169,114 @@ def test_note_with_several_ids_is_a_bad_row(cashback: Cashback) -> None:
     answer = cashback("import", "p.csv", "--json")
     assert (answer.code, answer.json["bad"]) == (3, 1)
     assert "several Discord ids" in answer.json["errors"][0]["reason"]
+
+
+@pytest.mark.parametrize(
+    "written", ['=""1001""', "'1001", "'#1001", " 1001", "#1001 ", "\u00a01001", '""1001""', "“1001”", "‘1001’"]
+)
+def test_order_id_that_a_spreadsheet_guards_is_the_same_order(cashback: Cashback, written: str) -> None:
+    Path("p.csv").write_text(f"{HEADER}\n1001,{ONE},10.00\n")
+    Path("q.csv").write_text(f'{HEADER}\n"{written}",{ONE},10.00\n', encoding="utf-8")
+    assert cashback("import", "p.csv").code == 0
+    assert cashback("import", "q.csv").code == 0
+    assert rows(LEDGER, ORDERS) == [("1001", 1_000)]
+
+
+@pytest.mark.parametrize("written", ["1.00123E+11", "1,00123E+11", "1001.0", "1001.00", "1,001", "\u200b1001"])
+def test_order_id_that_a_program_wrote_as_a_number_is_a_bad_row(cashback: Cashback, written: str) -> None:
+    Path("p.csv").write_text(f'{HEADER}\n"{written}",{ONE},10.00\n', encoding="utf-8")
+    header, first, *_ = STRIPE.text.splitlines()
+    Path("s.csv").write_text(f"{header}\n{first.replace('ch_1', chr(34) + written + chr(34))}\n", encoding="utf-8")
+    for name in ("p.csv", "s.csv"):
+        answer = cashback("import", name, "--json")
+        assert (answer.code, answer.json["bad"]) == (3, 1)
+        assert rows(LEDGER, ORDERS) == []
+
+
+@pytest.mark.parametrize("written", [f'=""{ONE}""', f"'{ONE}", f"“{ONE}”"])
+def test_discord_id_that_a_spreadsheet_guards_is_read(cashback: Cashback, written: str) -> None:
+    Path("p.csv").write_text(f'{HEADER}\n1,"{written}",10.00\n', encoding="utf-8")
+    Path("s.csv").write_text(STRIPE.text.replace(str(ONE), f'"{written}"'), encoding="utf-8")
+    assert cashback("import", "p.csv").code == 0
+    assert cashback("import", "s.csv").code == 0
+    assert dict(rows(LEDGER, ORDERS)) == {"1": 1_000, "ch_1": 120_000, "ch_2": 5_000, "ch_7": 1_000}
+
+
+@pytest.mark.parametrize("column", ["Amount", "Currency", "id", "Status", "discord_id (metadata)", "Amount Refunded"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_known_file_with_a_column_twice_is_refused(cashback: Cashback, column: str, is_first: bool) -> None:
+    header, *lines = STRIPE.text.splitlines()
+    both = [f"{column},{header}" if is_first else f"{header},{column}"]
+    both += [f"1,{line}" if is_first else f"{line},1" for line in lines]
+    Path("p.csv").write_text("\n".join(both))
+    assert f"names the column {column.lower()} twice" in cashback("import", "p.csv").error
+    assert rows(LEDGER, ORDERS) == []
+
+
+@pytest.mark.parametrize("shape", [STRIPE, WOOCOMMERCE], ids=lambda shape: shape.name)
+def test_row_of_a_known_file_without_a_date_is_a_bad_row(cashback: Cashback, shape: Shape) -> None:
+    """It would count as made now, so that it earns for a referral that came after it."""
+    Path("p.csv").write_text(re.sub(r"2026-02-0[0-9] 10:00:00", "", shape.text))
+    answer = cashback("import", "p.csv", "--json")
+    assert answer.code == 3
+    assert rows(LEDGER, ORDERS) == []
+    assert "the row has no date" in answer.json["errors"][0]["reason"]
+
+
+@pytest.mark.parametrize("options", [["--currency", "EUR"], ["--currency", "eur", "--ignore-column", "currency"]])
+def test_other_money_does_not_count_because_an_admin_names_it(cashback: Cashback, options: list[str]) -> None:
+    Path("p.csv").write_text(f"{HEADER},currency\n1,{ONE},10.00,EUR\n")
+    assert "other money cannot count" in cashback("import", "p.csv", *options).error
+    assert rows(LEDGER, ORDERS) == []
+
+
+@pytest.mark.parametrize("refunded", ["€20.00", "20.00 EUR", "CA$20.00"])
+def test_refund_that_shows_other_money_than_its_order_is_a_bad_row(cashback: Cashback, refunded: str) -> None:
+    Path("p.csv").write_text(STRIPE.text.replace(",20.00,usd", f",{refunded},usd"), encoding="utf-8")
+    answer = cashback("import", "p.csv", "--json")
+    assert (answer.code, answer.json["bad"]) == (3, 1)
+    assert "not USD" in answer.json["errors"][0]["reason"]
+    assert rows(LEDGER, ORDERS) == [("ch_1", 120_000), ("ch_7", 1_000)]
+
+
+def test_empty_rows_are_not_read_and_lines_of_an_order_are_counted(cashback: Cashback) -> None:
+    Path("p.csv").write_text(f"{HEADER},status\n1,{ONE},10.00,paid\n1,{ONE},5.00,paid\n,,,\n2,{ONE},7.00,void\n,,,\n")
+    facts = cashback("import", "p.csv", "--only-status", "paid", "--sum-lines", "--json").json["purchases"]
+    assert (facts["read"], facts["orders"], facts["other_rows"]) == (3, 1, {"further lines of orders": 1})
+    assert facts["excluded"] == {"status 'void'": {"rows": 1, "cents": 0}}
+
+
+IN_OTHER_LEDGERS = [
+    ("EUR", "10,50", 1_050),
+    ("JPY", "1200", 1_200),
+    ("JPY", "1,200", 1_200),
+    ("JPY", "1200.00", 1_200),
+    ("JPY", "12.50", None),
+    ("HUF", "5 000,00", 5_000),
+    ("KWD", "10.5", 10_500),
+    ("KWD", "1,234.567", 1_234_567),
+]
+
+
+@pytest.mark.parametrize(("currency", "written", "units"), IN_OTHER_LEDGERS)
+def test_amounts_have_the_decimals_of_the_ledgers_currency(
+    cashback: Cashback, currency: str, written: str, units: int | None
+) -> None:
+    LEDGER.unlink()
+    Path("config.json").write_text(json.dumps({"currency": currency}))
+    Path("p.csv").write_text(f'{HEADER}\n1,{ONE},"{written}"\n')
+    assert cashback("import", "p.csv").code == (3 if units is None else 0)
+    assert rows(LEDGER, ORDERS) == ([] if units is None else [("1", units)])
+
+
+@pytest.mark.parametrize(("shown", "counts"), [("[$€-407]#,##0.00", True), ("$#,##0.00", False), ("[$-407]0.00", True)])
+def test_workbook_of_a_ledger_in_euro(cashback: Cashback, shown: str, counts: bool) -> None:
+    LEDGER.unlink()
+    Path("config.json").write_text(json.dumps({"currency": "EUR"}))
+    book = openpyxl.Workbook()
+    book.active.append(HEADER.split(","))
+    book.active.append(["1", str(ONE), 10.5])
+    book.active["C2"].number_format = shown
+    book.save("p.xlsx")
+    assert cashback("import", "p.xlsx").code == (0 if counts else 3)
+    assert rows(LEDGER, ORDERS) == ([("1", 1_050)] if counts else [])

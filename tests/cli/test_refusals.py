@@ -247,6 +247,26 @@ def test_full_disk_behind_the_output_is_one_line(seeded: Cashback, folder: Path)
     assert done.stderr == "error: the output: No space left on device.\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_full_disk_behind_the_output_of_what_was_done_says_that_it_stays(seeded: Cashback, folder: Path) -> None:
+    """A script that believes the exit code alone would do it a second time."""
+    done = process(folder, "cashback blacklist 77777777777777777 > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "error: the output: No space left on device; what was recorded before stays, so look before you repeat it."
+    )
+    assert "is no longer blacklisted" in seeded("blacklist", "77777777777777777", "--remove").out
+
+
+@pytest.mark.parametrize("stream", ["2>/dev/full", "2>&-"])
+def test_remark_that_cannot_be_written_fails_no_command(seeded: Cashback, folder: Path, stream: str) -> None:
+    (folder / "config.json").write_text('{"bot_prefx": "?"}')
+    assert "warning: " in seeded("pending").err
+    done = process(folder, f"cashback blacklist 77777777777777777 {stream}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "77777777777777777" in done.stdout
+
+
 def test_terminal_without_the_characters_gets_replacements(seeded: Cashback, folder: Path) -> None:
     done = process(folder, "PYTHONIOENCODING=latin-1 cashback pending")
     assert done.returncode == 0

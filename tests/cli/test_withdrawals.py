@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -157,7 +158,7 @@ def test_request_outside_the_terms_is_refused(shop: Cashback, folder: Path) -> N
             ask(BOB, cents, method, to)
     configure(folder, account_age_days=3_650)
     young = 10**18 * 9
-    with pytest.raises(CashbackError, match="days old; withdrawals need 3650"):
+    with pytest.raises(CashbackError, match="must be 3,650 days old"):
         ask(young, 200)
     configure(folder, enabled=False)
     with pytest.raises(CashbackError, match="switched off"):
@@ -188,7 +189,7 @@ def test_list_goes_to_the_bank_and_its_result_marks_each_once(shop: Cashback, fo
     assert "2 withdrawals, $5.00" in shop("withdrawals", "export", "list.csv").out
     assert stat.S_IMODE((folder / "list.csv").stat().st_mode) == 0o600
     lines = (folder / "list.csv").read_text().splitlines()
-    assert lines[0] == "withdrawal,member,method,to,amount,currency,requested_at"
+    assert lines[0] == "withdrawal,member,method,to,amount,currency,requested_at,ledger"
     assert lines[1].startswith(f"1,{BOB},paypal,{SECRET},2.00,USD,")
     assert ",'=cid@example.org,3.00,USD," in lines[2]
     assert "exists already" in shop("withdrawals", "export", "list.csv").error
@@ -209,6 +210,77 @@ def test_list_goes_to_the_bank_and_its_result_marks_each_once(shop: Cashback, fo
     assert shop("verify").code == 0
     log = str(rows(Path("cashback.db"), "SELECT details FROM cashback_audit_log"))
     assert SECRET not in log
+
+
+def result_of(path: Path, reference: str = "TX-1") -> str:
+    """Make a bank's result of a list: each row with a reference."""
+    header, *lines = path.read_text().splitlines()
+    return "\n".join([f"{header},reference", *(f"{line},{reference}" for line in lines)]) + "\n"
+
+
+def test_result_of_another_ledgers_list_is_refused_in_one_line(shop: Cashback, folder: Path) -> None:
+    """The trial copy's request has the same number, member and amount."""
+    ask(BOB, 200)
+    shutil.copyfile("cashback.db", "trial.db")
+    assert shop("withdrawals", "export", "list.csv").code == 0
+    assert shop("withdrawals", "export", "trial.csv", "--database", "trial.db").code == 0
+    (folder / "result.csv").write_text(result_of(folder / "list.csv"))
+    (folder / "trial-result.csv").write_text(result_of(folder / "trial.csv"))
+    refused = shop("withdrawals", "import", "trial-result.csv")
+    assert (refused.code, "a list that this ledger did not export" in refused.error) == (1, True)
+    assert rows(Path("cashback.db"), "SELECT status FROM cashback_withdrawals") == [("requested",)]
+    assert shop("withdrawals", "import", "result.csv", "--database", "trial.db").code == 1
+    assert shop("withdrawals", "import", "result.csv").code == 0
+    assert shop("withdrawals", "import", "result.csv", "--json").json["already_paid"] == 1
+
+
+def test_result_of_a_list_from_before_a_restore_is_refused(shop: Cashback, folder: Path) -> None:
+    ask(BOB, 200)
+    assert shop("backup", "copy.db").code == 0
+    assert shop("withdrawals", "export", "list.csv").code == 0
+    assert shop("restore", "copy.db", "--yes").code == 0
+    (folder / "result.csv").write_text(result_of(folder / "list.csv"))
+    assert "After a restore" in shop("withdrawals", "import", "result.csv").error
+    compared = (folder / "result.csv").read_text().replace(",ledger,", ",list,")
+    (folder / "compared.csv").write_text(compared)
+    assert shop("withdrawals", "import", "compared.csv").code == 0
+
+
+def test_row_in_another_currency_or_with_a_number_that_is_too_long_is_refused(shop: Cashback, folder: Path) -> None:
+    ask(BOB, 200)
+    text = "withdrawal,amount,currency,reference\n1,2.00,EUR,TX-1\n0000000000000000001,2.00,USD,TX-1\n"
+    (folder / "result.csv").write_text(text)
+    answer = shop("withdrawals", "import", "result.csv", "--json").json
+    assert [each["line"] for each in answer["errors"]] == [2, 3]
+    assert "the currency EUR is not USD" in answer["errors"][0]["reason"]
+
+
+def test_rows_of_transfers_that_were_not_made_are_counted_with_their_states(shop: Cashback, folder: Path) -> None:
+    """A bank's own word for paid would be skipped in silence."""
+    ask(BOB, 200)
+    (folder / "result.csv").write_text("withdrawal,reference,status\n1,TX-1,Bezahlt\n1,TX-1,failed\n")
+    answer = shop("withdrawals", "import", "result.csv")
+    assert answer.out.startswith("0 withdrawals marked as paid, $0.00")
+    assert "2 rows skipped" in answer.err
+    assert "'Bezahlt', 'failed'" in answer.err
+    assert shop("withdrawals", "import", "result.csv", "--json").json["skipped"] == 2
+
+
+@pytest.mark.parametrize(
+    ("to", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("＝1+1", "'＝1+1"),
+        ("a;=1+1", "a;'=1+1"),
+        ("a; @SUM(1)", "a; '@SUM(1)"),
+        ("bob+tag@example.org; DE-1", "bob+tag@example.org; DE-1"),
+    ],
+)
+def test_destination_is_no_formula_in_any_spreadsheet(shop: Cashback, folder: Path, to: str, written: str) -> None:
+    """Where amounts have a decimal comma, a spreadsheet splits lines at semicolons."""
+    ask(BOB, 200, to=to)
+    assert shop("withdrawals", "export", "list.csv").code == 0
+    assert f",paypal,{written},2.00,USD," in (folder / "list.csv").read_text()
 
 
 @pytest.mark.parametrize(

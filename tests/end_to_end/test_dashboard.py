@@ -13,6 +13,8 @@ from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
 INSIDE = BOTH_BOTS
+UNKNOWN = 5
+"""A role that the bot does not see."""
 
 
 def with_dashboard(guild: DiscordFixture, *, viewer_role: int | None = None) -> str:
@@ -98,3 +100,16 @@ async def test_dashboard_command_without_a_dashboard_is_refused(guild: DiscordFi
     async with guild.bot():
         assert "switched off" in await told(guild)
     assert guild.audit_actions() == []
+
+
+async def test_settings_page_names_roles_and_channels(guild: DiscordFixture) -> None:
+    address = with_dashboard(guild, viewer_role=UNKNOWN)
+    async with guild.bot(), aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        await told(guild)
+        [note] = guild.sandbox.direct_messages(guild.admin.id)
+        link = re.findall(rf"{address}/sign-in/[\w-]+", note.content)[0]
+        async with browser.post(link), browser.get(f"{address}/settings") as answer:
+            page = await answer.text()
+    for name, place_id in ((guild.admin_role.name, guild.admin_role.id), (guild.audit.name, guild.audit.id)):
+        assert re.search(rf'<td>[@#]{name} <small class="id">{place_id}</small></td>', page), name
+    assert f"<td>{UNKNOWN}</td>" in page, "nobody knows its name"

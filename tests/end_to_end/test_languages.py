@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from cashback.domain.languages import LANGUAGES
+from cashback.services import CLI, AdminService
 from sandbox import Member
-from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, until
+from tests.end_to_end.conftest import BOTH_BOTS, COMPLETE, DiscordFixture, button, until
 from tests.end_to_end.test_help import press
 from tests.end_to_end.test_members import ask, note_to
 from tests.end_to_end.test_withdrawals import configure
@@ -130,3 +131,49 @@ async def test_configuration_words_a_sentence(guild: DiscordFixture) -> None:
     assert "Dein Schlüssel" in german
     assert "Payday!" in english
     assert "Your Referral Code" in english
+
+
+async def test_configuration_words_what_describes_a_command_in_english_too(guild: DiscordFixture) -> None:
+    texts = {"Get money out of your wallet.": {"en": "Cash out.", "de": "Geld her."}}
+    guild.settings = guild.settings.model_copy(update={"texts": texts})
+    async with guild.bot():
+        await until(guild.sandbox.commands.usable)
+        registered: list[dict[str, Any]] = guild.sandbox.commands.usable()
+    described = next(each for each in registered if each["name"] == "withdraw")["description_localizations"]
+    assert (described["en-US"], described["fr"], described["de"]) == ("Cash out.", "Cash out.", "Geld her.")
+
+
+async def test_sixth_claim_of_a_day_is_refused_in_the_members_language(guild: DiscordFixture) -> None:
+    bob = speaker(guild, "Bob", "pt-BR")
+    service = AdminService(guild.ledger.database, guild.settings, lambda _: 0)
+    for number in range(5):
+        await service.claim_order(bob.id, str(number))
+    async with guild.bot():
+        assert "Você tentou cinco vezes" in (await ask(guild, bob, "claim", order="1001")).text
+
+
+async def test_wallet_is_in_the_members_language_to_its_last_transaction(guild: DiscordFixture) -> None:
+    configure(guild)
+    bob = await guild.referrer("Bob", 500)
+    await guild.ledger.pay()
+    bob.locale = "de"
+    service = AdminService(guild.ledger.database, guild.settings, lambda _: 0)
+    async with guild.bot():
+        asked = await ask(guild, bob, "withdraw", amount="1,00", method="gift-card")
+        cancelled = await guild.sandbox.click(asked.id, button(asked, "Abhebung zurückziehen"), bob.id)
+        await cancelled.answered()
+        note = await note_to(guild, bob, "Abhebung zurückgezogen")
+        assert "cancelled" not in note.text
+        await ask(guild, bob, "withdraw", amount="1,00", method="gift-card")
+        await service.decline_withdrawal(CLI, 2, reason="no {such} account")
+        await service.adjust_wallet(CLI, bob.id, 50, reason="a gift")
+        shown = (await ask(guild, bob, "wallet")).text
+    for line in (
+        "Korrektur - a gift",
+        "Abhebung 2 abgelehnt - no {such} account",
+        "Abhebung 1 zurückgezogen - vom Mitglied zurückgezogen",
+        "Abhebung 2 - gift-card",
+        "Cashback aus BATCH-",
+    ):
+        assert line in shown
+    assert f"<t:{int(guild.clock().timestamp())}:d> **+0,50\u00a0$** Korrektur" in shown

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.unmatched import UnmatchedPurchase, record_unmatched
-from cashback.domain.earning import Origin
+from cashback.domain.earning import EarningDates, Origin
+from cashback.services import Actor, AdminService, Source
 from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
@@ -43,3 +47,24 @@ async def test_order_of_two_shops_is_shown_of_each(guild: DiscordFixture) -> Non
 
         await until(lambda: len(shown()) == 2)
         await until(lambda: ["$200.00" in shown()[0], "$300.00" in shown()[1]] == [True, True])
+
+
+async def test_people_and_moments_of_an_order_are_names_and_local_times(guild: DiscordFixture) -> None:
+    guild.adjust(holding_days=7)
+    bob, eve = await guild.referrer("Bob"), guild.sandbox.add_member("Eve")
+    await guild.ledger.database.create_referral(bob.id, eve.id)
+    bought = guild.clock() - timedelta(days=1)
+    order_id = "A-1 Member 284651237461238461"
+    reported = [Purchase(order_id, eve.id, 20_000, bought)]
+    dates = EarningDates(earn_before_referral_days=9)
+    await guild.ledger.database.write(record_purchases, reported, 5_000, guild.clock(), holding_days=7, dates=dates)
+    service = AdminService(guild.ledger.database, guild.settings, lambda _: 0)
+    by = Actor(source=Source.DISCORD, user_id=guild.admin.id, role_ids=frozenset({guild.admin_role.id}))
+    await service.correct_order_amount(by, order_id, 10_000, reason="*half* @everyone")
+    async with guild.bot():
+        shown = await guild.answer(f"!sendref-cashb order {order_id}")
+    assert f"Bought by <@{eve.id}> (referred by <@{bob.id}>) on <t:{int(bought.timestamp())}:f>" in shown.text
+    assert f"in the holding period until <t:{int((bought + timedelta(days=7)).timestamp())}:f>" in shown.text
+    assert f"by <@{guild.admin.id}>: amount corrected to $100.00: \\*half\\*" in shown.text
+    assert "UTC" not in shown.text
+    assert "<@284651237461238461>" not in shown.text

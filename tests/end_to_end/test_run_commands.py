@@ -206,6 +206,18 @@ async def test_failed_direct_messages_are_sent_again(guild: DiscordFixture, of: 
     assert guild.audit_actions().count("notifications_retried") == 1
 
 
+async def test_messages_to_members_that_accept_none_are_counted_with_what_to_do(guild: DiscordFixture) -> None:
+    bob = await guild.referrer("Bob", 2500)
+    await guild.ledger.pay()
+    with raw(guild.ledger.path) as connection:
+        connection.execute("UPDATE cashback_notifications SET status = 'undeliverable', attempts = 1")
+    async with guild.bot():
+        shown = (await guild.answer("!sendref-cashb notifications")).text
+        assert "0 direct messages failed, 0 queued, 1 undeliverable." in shown
+        assert "notifications retry @user" in shown
+        assert "1 direct message queued" in (await guild.answer(f"!sendref-cashb notifications retry <@{bob.id}>")).text
+
+
 @pytest.mark.parametrize(
     ("command", "told"),
     [

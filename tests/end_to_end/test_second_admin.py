@@ -211,5 +211,5 @@ async def test_flagged_batch_shows_the_reasons_in_its_summary(guild: DiscordFixt
     bob, _, _ = [await guild.referrer(name, cents) for name, cents in (("Bob", 9000), ("Cid", 100), ("Dan", 100))]
     async with guild.bot():
         summary = await guild.ask()
-        assert field(summary, "⚠️ Flagged") == f"<@{bob.id}> takes 97% of it, $90.00; more than 50% is unusual."
+        assert field(summary, "⚠️ Flagged") == f"<@{bob.id}> takes 97% of it, $90.00; more than 50% is flagged."
         assert titled(SUMMARY)(summary)

@@ -194,6 +194,17 @@ async def test_every_refusal_of_a_request_takes_nothing(guild: DiscordFixture) -
     assert guild.ledger.balance(bob.id) == 200
 
 
+async def test_blacklisted_member_withdraws_nothing_until_an_admin_ends_it(guild: DiscordFixture) -> None:
+    async with guild.bot():
+        bob = await earner(guild, "Bob", 500)
+        await guild.ledger.database.blacklist_referral_user(bob.id)
+        assert "blacklisted from referral cashback" in (await withdraw(guild, bob)).text
+        assert "blacklisted" in (await ask(guild, bob, "autowithdraw", method="gift-card")).text
+        assert guild.ledger.balance(bob.id) == 500
+        await guild.answer(f"!referral-unblacklist <@{bob.id}>")
+        assert "$2.00 left your wallet" in (await withdraw(guild, bob)).text
+
+
 async def test_withdrawals_are_off_unless_switched_on(guild: DiscordFixture) -> None:
     configure(guild, enabled=False)
     async with guild.bot():

@@ -204,3 +204,38 @@ async def test_id_that_cannot_be_copied_is_shown(alice: Member, typist: Typist) 
     await typist.page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
     await typist.page.evaluate("document.getElementById('my-id').click()")
     await typist.page.until(f"document.getElementById('problem').textContent.includes('{alice.id}')")
+
+
+CONTRASTS = """(() => {
+  const rgb = (text) => text.match(/[0-9.]+/g).map(Number);
+  const light = (colour) => {
+    const parts = colour.slice(0, 3).map((each) => each / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const ground = (node) => {
+    for (let each = node; each; each = each.parentElement) {
+      const found = rgb(getComputedStyle(each).backgroundColor);
+      if (found.length === 3) return light(found);
+    }
+  };
+  const texts = "h1, h2, .start, .head strong, .text, .places button, .me strong, select, #line";
+  const found = [...document.querySelectorAll(texts)]
+    .filter((each) => each.offsetParent)
+    .map((each) => [light(rgb(getComputedStyle(each).color)), ground(each)].sort((one, other) => other - one))
+    .map(([high, low]) => (high + 0.05) / (low + 0.05));
+  return [light(rgb(getComputedStyle(document.body).backgroundColor)), Math.min(...found), found.length];
+})()"""
+
+
+@pytest.mark.parametrize(("scheme", "is_light"), [("light", True), ("dark", False)])
+async def test_page_is_light_or_dark_as_the_machine_prefers_and_can_be_read(
+    channel: Channel, typist: Typist, scheme: str, *, is_light: bool
+) -> None:
+    await typist.send("hello")
+    await typist.page.prefer(scheme)
+    await typist.page.shows(".message")
+    ground, contrast, count = await typist.page.evaluate(CONTRASTS)
+    assert (ground > 0.5) is is_light
+    assert count > 5
+    assert contrast >= 4.5

@@ -24,6 +24,16 @@ def choices(count: int) -> list[dict[str, object]]:
     return [{"name": f"c{n}", "value": f"c{n}"} for n in range(count)]
 
 
+def button(**changes: object) -> dict[str, object]:
+    """Make a button, some fields of which are different."""
+    return {"type": 2, "style": 1, "label": "a", "custom_id": "a", **changes}
+
+
+def row(*parts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Make a row of buttons or a menu."""
+    return [{"type": 1, "components": list(parts)}]
+
+
 COMMANDS: dict[str, dict[str, object]] = {
     "26 choices": {"options": [option(choices=choices(26))]},
     "26 options": {"options": [option(name=f"o{n}") for n in range(26)]},
@@ -53,6 +63,28 @@ COMMANDS: dict[str, dict[str, object]] = {
     "options that are no list": {"options": "none"},
     "an option that is a word": {"options": ["none"]},
     "a command type of 9": {"type": 9},
+    "an option whose type is a list": {"options": [option(type=[3])]},
+    "a choice's name of 101 characters": {"options": [option(choices=[{"name": "c" * 101, "value": "a"}])]},
+    "a choice's value that is too large": {"options": [option(type=4, choices=[{"name": "a", "value": 2**54}])]},
+    "choices that are no list": {"options": [option(choices={})]},
+    "a minimum above the maximum": {"options": [option(type=4, min_value=5, max_value=1)]},
+    "a shortest length above the longest": {"options": [option(min_length=5, max_length=1)]},
+    "a bound that is too large": {"options": [option(type=4, max_value=2**54)]},
+    "a translation into no language": {"name_localizations": {"klingon": "pay"}},
+    "a translated name with capitals": {"name_localizations": {"de": "Zahle"}},
+    "a translated name that is empty": {"options": [option(name_localizations={"de": ""})]},
+    "a translated description that is too long": {"description_localizations": {"de": "d" * 101}},
+    "a choice's translation that is a number": {
+        "options": [option(choices=[{"name": "a", "value": "a", "name_localizations": {"de": 5}}])]
+    },
+    "translations that are a word": {"description_localizations": "de"},
+    "a context of 9": {"contexts": [9]},
+    "a context twice": {"contexts": [0, 0]},
+    "no contexts": {"contexts": []},
+    "an installation of 2": {"integration_types": [2]},
+    "a type of channel that is unknown": {"options": [option(type=7, channel_types=[99])]},
+    "types of channels for text": {"options": [option(channel_types=[0])]},
+    "permissions beyond all": {"default_member_permissions": str(2**60)},
 }
 
 MESSAGES: dict[str, dict[str, object]] = {
@@ -79,6 +111,36 @@ MESSAGES: dict[str, dict[str, object]] = {
         ]
     },
     "a button that is a word": {"components": [{"type": 1, "components": ["a"]}]},
+    "a part whose type is a list": {"components": row({"type": [2]})},
+    "a row without parts": {"components": [{"type": 1, "components": []}]},
+    "a button of style true": {"components": row(button(style=True))},
+    "a button without label and emoji": {"components": row(button(label=None))},
+    "a link with a custom id": {"components": row(button(style=5, url="https://example.com"))},
+    "two buttons of one custom id": {"components": row(button(), button())},
+    "an emoji without name": {"components": row(button(emoji={}))},
+    "an emoji whose id is a word": {"components": row(button(emoji={"name": "a", "id": "smile"}))},
+    "an emoji with a long name": {"components": row(button(emoji={"name": "e" * 33}))},
+    "a menu without options": {"components": row({"type": 3, "custom_id": "m", "options": []})},
+    "a menu whose options are a number": {"components": row({"type": 3, "custom_id": "m", "options": 5})},
+    "a menu of unknown channels": {"components": row({"type": 8, "custom_id": "m", "channel_types": [99]})},
+    "a menu with a default that is no id": {
+        "components": row({"type": 5, "custom_id": "m", "default_values": [{"id": "me", "type": "user"}]})
+    },
+    "a menu with a default of no kind": {
+        "components": row({"type": 5, "custom_id": "m", "default_values": [{"id": "5"}]})
+    },
+    "four stickers": {"content": "x", "sticker_ids": ["1", "2", "3", "4"]},
+    "a sticker that is a word": {"content": "x", "sticker_ids": ["wave"]},
+    "a reply to a word": {"content": "x", "message_reference": {"message_id": "that"}},
+    "a reply to nothing": {"content": "x", "message_reference": {}},
+    "enforce_nonce that is a word": {"content": "x", "enforce_nonce": "yes"},
+    "attachments that are words": {"content": "x", "attachments": ["a.txt"]},
+    "an attachment without id": {"content": "x", "attachments": [{"filename": "a.txt"}]},
+    "people mentioned twice": {"content": "x", "allowed_mentions": {"users": ["5", "5"]}},
+    "embeds of 6,001 characters": {
+        "embeds": [{"description": "d" * 3000}, {"description": "d" * 3000}, {"title": "t"}]
+    },
+    "an icon that is a number": {"embeds": [{"author": {"name": "a", "icon_url": 5}}]},
 }
 
 
@@ -118,11 +180,27 @@ async def test_a_message_that_discord_refuses_is_refused(sandbox: Sandbox, api: 
         {"name": "a", "description": "A", "options": [option(type=2, options=[option(type=1, options=[option()])])]},
         {"name": "n", "description": "N", "options": [option(type=10, min_value=0.5, max_value=2)]},
         {"name": "f", "description": "F", "options": [option(type=11)]},
+        {"name": "f", "description": "F", "options": [option(type=7, channel_types=[0, 5])]},
+        {
+            "name": "pay",
+            "description": "Pay",
+            "name_localizations": {"de": "zahle", "ja": "支払う"},
+            "description_localizations": {"de": "Zahle aus"},
+            "options": [option(choices=[{"name": "a", "value": "a", "name_localizations": {"de": "Ä"}}])],
+            "contexts": [0, 1],
+            "integration_types": [0, 1],
+            "default_member_permissions": "32",
+        },
     ],
 )
 async def test_a_command_that_discord_takes_is_taken(sandbox: Sandbox, api: Api, body: dict[str, object]) -> None:
     reply = await api("POST", f"/applications/{sandbox.bot_user_id}/commands", body)
     assert (reply.status, reply.body["name"]) == (201, body["name"])
+
+
+def label(**changes: object) -> dict[str, Any]:
+    """Make a labelled text of a form, some fields of which are different."""
+    return {"type": 18, "label": "L", "component": {"type": 4, "custom_id": "l", "style": 1, **changes}}
 
 
 async def test_suggestions_and_forms_that_discord_refuses_are_refused(sandbox: Sandbox, api: Api) -> None:
@@ -131,13 +209,21 @@ async def test_suggestions_and_forms_that_discord_refuses_are_refused(sandbox: S
     await api("PUT", f"/applications/{sandbox.bot_user_id}/commands", [command])
     asked = await sandbox.slash(channel.id, alice.id, "pay")
     callback = f"/interactions/{asked.id}/{asked.token}/callback"
-    row = {"type": 1, "components": [{"type": 4, "custom_id": "why", "label": "Why", "style": 1}]}
+    [text_row] = row({"type": 4, "custom_id": "why", "label": "Why", "style": 1})
     for data in (
-        {"title": "t" * 46, "custom_id": "f", "components": [row]},
-        {"title": "t", "components": [row]},
+        {"title": "t" * 46, "custom_id": "f", "components": [text_row]},
+        {"title": "t", "components": [text_row]},
         {"title": "t", "custom_id": "f", "components": []},
-        {"title": "t", "custom_id": "f", "components": [row] * 6},
+        {"title": "t", "custom_id": "f", "components": [text_row] * 6},
         {"title": "t", "custom_id": "f", "components": [{"type": 1, "components": [{"type": 2}]}]},
+        {"title": "t", "custom_id": "f", "components": [text_row, text_row]},
+        {"title": "t", "custom_id": "f", "components": [{"type": [1]}]},
+        {"title": "t", "custom_id": "f", "components": [{"type": 10}]},
+        {"title": "t", "custom_id": "f", "components": [label(min_length=-1)]},
+        {"title": "t", "custom_id": "f", "components": [label(max_length=4001)]},
+        {"title": "t", "custom_id": "f", "components": [label(type=3, options=[])]},
+        {"title": "t", "custom_id": "f", "components": [label(type=2)]},
+        {"title": "t", "custom_id": "f", "components": [{**label(), "description": "d" * 101}]},
     ):
         assert (await api("POST", callback, {"type": 9, "data": data})).body["code"] == 50035
     assert (await api("POST", callback, {"type": 4, "data": {"content": "ok"}})).status == 204

@@ -7,9 +7,11 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 from cashback.database.payouts import absences
+from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.domain.model import Absence
 from cashback.services import CLI, AdminService
 from cli import pay
+from tests.conftest import ALL_OF_IT_PPM, raw
 from tests.settings.world import World, setting
 from verification.testbed import databases
 
@@ -57,6 +59,26 @@ async def flagged(world: World) -> list[tuple[bool, bool]]:
 async def three_members(world: World) -> object:
     await world.ledger.earn_all([(1, 300), (2, 200), (3, 100)])
     world.to_now()
+    return await planned(world)
+
+
+@setting("referral_settings.earn_before_referral_days", (0, [(2, 340)] * WAYS), (7, [(3, 440)] * WAYS))
+@setting("referral_settings.earns_for_days", (7, [(2, 340)] * WAYS), (5, [(1, 300)] * WAYS))
+@setting("referral_settings.monthly_cap_cents", (None, [(2, 340)] * WAYS), (25, [(2, 325)] * WAYS))
+async def referrals_that_another_bot_recorded(world: World) -> object:
+    """Plan after another bot has recorded the referrals of two members who had bought something before."""
+    await world.ledger.earn(1, 300)
+    world.to_now()
+    now, day = world.clock(), timedelta(days=1)
+    bought = [Purchase("A", 20, 40, now - day), Purchase("B", 30, 100, now - 10 * day)]
+    await world.database.write(record_purchases, bought, ALL_OF_IT_PPM, now)
+    with raw(world.ledger.location) as connection:
+        for referrer, buyer in ((2, 20), (3, 30)):
+            await world.database.ensure_user(referrer)
+            connection.execute(
+                "INSERT INTO referrals (referrer_user_id, referred_user_id, created_at) VALUES (?, ?, ?)",
+                (referrer, buyer, f"{now - 6 * day:%Y-%m-%d %H:%M:%S}"),
+            )
     return await planned(world)
 
 

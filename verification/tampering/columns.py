@@ -86,7 +86,7 @@ def unproven() -> set[tuple[str, str]]:
 
 
 def missed(story: Path) -> Iterator[tuple[str, str, str]]:
-    """Edit each column of the story's ledger; yield each table and column of which an edit is not found, and the edit."""
+    """Edit each column of the ledger; yield each table and column of which an edit is not found, and the edit."""
     unseen = set()
     ledger = sqlite3.connect(story, isolation_level=None, check_same_thread=False)
     engine = create_engine("sqlite+pysqlite://", creator=lambda: ledger, poolclass=StaticPool)

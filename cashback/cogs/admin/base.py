@@ -75,7 +75,7 @@ class AdminCog(OwnCog):
         for_viewers = ctx.command is not None and bool(ctx.command.extras.get("viewers_too"))
         actor = actor_of(ctx.author)
         if self._is_for_help(ctx):
-            return self._service.may_view(actor) if for_viewers else self._service.may_pay(actor)
+            return self._service.may_view(actor) if for_viewers else self._service.is_admin(actor)
         try:
             require = self._service.require_viewer if for_viewers else self._service.require_admin
             await require(actor, f"use {name}")

@@ -21,7 +21,7 @@ from cashback.database.queries.exporting import ExportTotals, Period
 from cashback.domain.dashes import DASHES
 from cashback.domain.days import first_moment, moment_after
 from cashback.domain.errors import CashbackError
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 
 FOLDER: Final = "exports"
 """A folder next to the ledger. Attached files are deleted from it."""
@@ -91,7 +91,11 @@ class ExportCommands(AdminCog):
         folder = self._database.folder / FOLDER
         await anyio.Path(folder).mkdir(exist_ok=True)
         path = await _unused(folder / f"{_stem(name, options)}.{options.file_format}")
-        summed = await self._database.read(exporting.write_file, period, path, with_totals=True)
+        try:
+            summed = await self._database.read(exporting.write_file, period, path, with_totals=True)
+        except CashbackError:
+            await anyio.Path(path).unlink()
+            raise
         await self._answer(ctx, path, summed)
 
     async def _period(self, name: str | None, options: ExportOptions) -> Period:
@@ -104,7 +108,7 @@ class ExportCommands(AdminCog):
     async def _answer(self, ctx: commands.Context[Any], path: Path, summed: ExportTotals) -> None:
         totals = (
             f"{embeds.counted(summed.payouts, 'payout')}, {dollars(summed.paid_cents)} paid,"
-            f" {summed.failed:,} failed, {summed.skipped:,} skipped, {summed.left_out:,} excluded."
+            f" {grouped(summed.failed)} failed, {grouped(summed.skipped)} skipped, {grouped(summed.left_out)} excluded."
         )
         written = anyio.Path(path)
         if (await written.stat()).st_size <= (ctx.guild.filesize_limit if ctx.guild else 0):

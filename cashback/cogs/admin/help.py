@@ -26,5 +26,5 @@ class HelpForAdmins(AdminCog):
         if not self._service.may_view(actor):
             await own_commands.answer(ctx, embed=help_embeds.for_members(member_commands(ctx.bot)))
             return
-        known = admin_commands(ctx.bot, only_for_viewers=not self._service.may_pay(actor))
+        known = admin_commands(ctx.bot, only_for_viewers=not self._service.is_admin(actor))
         await own_commands.answer(ctx, embed=help_embeds.for_admins(known, ctx.clean_prefix))

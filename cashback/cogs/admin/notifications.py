@@ -12,6 +12,7 @@ from cashback.cogs.admin.base import AdminCog
 from cashback.cogs.admin.payouts import Payouts
 from cashback.cogs.texts import embeds
 from cashback.database.payouts import batches, outbox
+from cashback.domain.money import grouped
 
 EVERYTHING: Final = "all"
 WHOSE: Final = commands.parameter(displayed_name="batch or member")
@@ -29,8 +30,17 @@ class NotificationCommands(AdminCog):
     )
     async def notifications(self, ctx: commands.Context[Any]) -> None:
         """Count the messages."""
-        failed, queued = (await self._database.read(outbox.count_failed)), (await self._database.read(outbox.depth))
-        text = f"{embeds.counted(failed, 'direct message')} failed, {queued:,} queued."
+        read = self._database.read
+        failed, queued, undeliverable = [
+            await read(count) for count in (outbox.count_failed, outbox.depth, outbox.count_undeliverable)
+        ]
+        text = f"{embeds.counted(failed, 'direct message')} failed, {grouped(queued)} queued,"
+        text += f" {grouped(undeliverable)} undeliverable."
+        if undeliverable:
+            text += (
+                " Undeliverable are those to members that accept none; once one does, queue them again:"
+                f" `{ctx.prefix}sendref-cashb notifications retry @user`."
+            )
         if failed:
             text += f" Queue the failed ones again: `{ctx.prefix}sendref-cashb notifications retry all`."
         await own_commands.answer(ctx, embed=embeds.notice(text))

@@ -25,7 +25,7 @@ NEXT_START: Final = (
     "A changed weekly batch counts at once, everything else from the bot's next start; reload the extension or restart"
     " the bot."
 )
-HOW: Final = "Change them with {prefix}sendref-cashb setup --percent 5 --minimum $1, and the other options alike"
+HOW: Final = "Change them with {prefix}sendref-cashb setup --percent 5 --minimum 1, and the other options alike"
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class SetupOptions(Flags):
 
     percent: str | None = commands.flag(default=None, description="The cashback in percent: 5 means 5 %.")
     holding_days: str | None = commands.flag(default=None, description="The days until cashback is payable.")
-    minimum: str | None = commands.flag(default=None, description="The minimum payout, for example $1.")
+    minimum: str | None = commands.flag(default=None, description="The minimum payout, for example 1.")
     weekday: str | None = commands.flag(default=None, description="The day of the weekly batch, or never.")
     time: str | None = commands.flag(default=None, description="Its time of day, for example 15:00.")
     timezone: str | None = commands.flag(default=None, description="The time zone of day and time; without it, UTC.")
@@ -51,7 +51,7 @@ class SetupCommands(AdminCog):
     @Payouts.sendref_cashb.command(
         name="setup",
         description="Show the settings that the setup asked for, or change some.",
-        usage="--percent 5 --holding-days 14 --minimum $1 --weekday friday --time 15:00`, `--admin-role @role",
+        usage="--percent 5 --holding-days 14 --minimum 1 --weekday friday --time 15:00`, `--admin-role @role",
         ignore_extra=False,
     )
     @app_commands.guild_only()

@@ -15,7 +15,7 @@ from cashback.cogs.texts import embeds
 from cashback.database.queries import statistics
 from cashback.database.queries.statistics import Statistics, TopReferrer
 from cashback.domain.extras import MissingLibraryError
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 
 CHART: Final = "cashback-by-week.png"
 ALT_LENGTH: Final = 1024
@@ -57,9 +57,9 @@ def show(found: Statistics) -> discord.Embed:
         embed.add_field(name="Reversed", value=dollars(found.reversed_cents), inline=True)
         embed.add_field(name="Net", value=dollars(found.net_cents), inline=True)
     embed.add_field(name="This Week", value=dollars(this_week), inline=True)
-    embed.add_field(name="Users Paid", value=f"{found.users:,}", inline=True)
+    embed.add_field(name="Users Paid", value=grouped(found.users), inline=True)
     embed.add_field(name="Average Per User", value=dollars(found.average_cents), inline=True)
-    embed.add_field(name="Payouts", value=f"{found.payouts:,}", inline=True)
+    embed.add_field(name="Payouts", value=grouped(found.payouts), inline=True)
     if found.top:
         lines = [
             f"{place}. {embeds.mention(top.referrer_id)} - {dollars(top.net_cents)}"

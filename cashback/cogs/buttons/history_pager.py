@@ -17,7 +17,7 @@ from cashback.database.payouts import batches
 from cashback.database.queries import history, payout_pages
 from cashback.database.queries.history import BatchFilter
 from cashback.domain.model import BatchStatus, PayoutStatus
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.domain.reason_texts import in_words
 
 BATCHES_SHOWN: Final = 8
@@ -42,7 +42,7 @@ class HistoryPager:
             embed.add_field(name=_headline(batch), value=_line(batch), inline=False)
         if not found:
             embed.description = "There is no such batch." if number == 1 else "There are no more batches."
-        embed.set_footer(text=f"Page {number:,}")
+        embed.set_footer(text=f"Page {grouped(number)}")
         if number == 1 and len(found) <= BATCHES_SHOWN:
             return embed, button_row()
         return embed, button_row(
@@ -64,8 +64,10 @@ class HistoryPager:
         )
         paid = f"{dollars(report.total_cents)} to {embeds.counted(report.users_paid, 'user')}"
         embed.add_field(name="Paid", value=paid, inline=True)
-        embed.add_field(name="Approved", value=f"{dollars(report.approved_cents)} to {report.users_planned:,}")
-        embed.add_field(name="Failed, Skipped", value=f"{report.failed:,}, {report.skipped:,}", inline=True)
+        embed.add_field(name="Approved", value=f"{dollars(report.approved_cents)} to {grouped(report.users_planned)}")
+        embed.add_field(
+            name="Failed, Skipped", value=f"{grouped(report.failed)}, {grouped(report.skipped)}", inline=True
+        )
         if report.reversed_count:
             embed.add_field(name="Reversed", value=dollars(report.reversed_cents), inline=True)
             embed.add_field(name="Net", value=dollars(report.net_cents), inline=True)
@@ -94,7 +96,7 @@ def _line(batch: dict[str, Any]) -> str:
         paid = f"{dollars(batch['planned_cents'])} planned for {embeds.counted(batch['planned_count'], 'user')}"
     if batch["reversed_cents"]:
         paid += f", {dollars(batch['reversed_cents'])} reversed, **{dollars(batch['net_cents'])}** net"
-    failed = f", {batch['failed']:,} failed" if batch["failed"] else ""
+    failed = f", {grouped(batch['failed'])} failed" if batch["failed"] else ""
     actor = embeds.named(batch["approved_by"] or batch["proposed_by"])
     return f"{paid}{failed} · {batch['mode']} · {actor} · {discord.utils.format_dt(batch['proposed_at'], 'f')}"
 

@@ -15,8 +15,7 @@ from discord.ui import Button, DynamicItem, View
 
 from cashback.cogs.actors import actor_of
 from cashback.cogs.buttons.services import ButtonServices
-from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error, explained
-from cashback.cogs.texts import embeds
+from cashback.cogs.errors import DISCORD_FAILURES, answer_interaction_error
 from cashback.domain.languages import language_of, speak
 from cashback.services import Actor
 
@@ -112,6 +111,15 @@ async def show_instead(
         await answer_interaction_error(interaction, error)
 
 
+async def _acknowledge(interaction: discord.Interaction[Any], extra: Mapping[str, object] | None) -> None:
+    """Acknowledge a press. The member's decision stands even if Discord did not take the acknowledgement."""
+    try:
+        if not interaction.response.is_done():
+            await interaction.response.defer()
+    except DISCORD_FAILURES as failure:
+        logger.warning("a press by %d could not be acknowledged: %s", interaction.user.id, failure, extra=extra)
+
+
 async def act_on_press(
     interaction: discord.Interaction[Any],
     act: Callable[[Actor], Awaitable[None]],
@@ -120,15 +128,10 @@ async def act_on_press(
 ) -> None:
     """Acknowledge a press within Discord's three seconds, then act as the member. `extra` goes into the log records."""
     try:
-        if not interaction.response.is_done():
-            await interaction.response.defer()
-    except DISCORD_FAILURES as failure:
-        # The member's decision stands even if Discord did not take the acknowledgement.
-        logger.warning("a press by %d could not be acknowledged: %s", interaction.user.id, failure, extra=extra)
-    try:
+        await _acknowledge(interaction, extra)
         await act(actor_of(interaction.user))
     except Exception as error:  # noqa: BLE001 -- the one boundary of a button; the unexpected goes to the log
-        await _answer(interaction, explained(error))
+        await answer_interaction_error(interaction, error)
 
 
 async def show_outcome(
@@ -142,10 +145,3 @@ async def show_outcome(
     except DISCORD_FAILURES as failure:
         logger.warning("a message could not be brought up to date after a press: %s", failure)
     await interaction.followup.send(embed=embed, ephemeral=True)
-
-
-async def _answer(interaction: discord.Interaction[Any], text: str) -> None:
-    try:
-        await interaction.followup.send(embed=embeds.error(text), ephemeral=True)
-    except DISCORD_FAILURES as failure:
-        logger.warning("an error could not be shown to %d: %s (%s)", interaction.user.id, text, failure)

@@ -79,7 +79,8 @@ async def _defer(interaction: discord.Interaction[Any]) -> None:
     is_private = not isinstance(interaction.command, commands.hybrid.HybridAppCommand)
     try:
         await interaction.response.defer(ephemeral=is_private)
-    except DISCORD_FAILURES as error:
+    except (*DISCORD_FAILURES, RuntimeError) as error:
+        # The library raises RuntimeError after the bot has stopped.
         if not is_lost_race(error):
             logger.warning("interaction %d could not be acknowledged: %s", interaction.id, error)
             return

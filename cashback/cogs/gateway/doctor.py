@@ -20,7 +20,7 @@ from cashback.database.referral_program import unusable_rows
 from cashback.database.schedule import corrections
 from cashback.database.wallets import withdrawals
 from cashback.domain.errors import CashbackError
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.services import AdminService
 from cashback.settings import Settings, everyone_in_roles
 
@@ -70,7 +70,7 @@ class Doctor:
         count, lines = await self._database.read(unusable_rows.listed)
         if not count:
             return True, "every referral and wallet has a member's id and whole cents"
-        more = f"; and {count - len(lines):,} more" if count > len(lines) else ""
+        more = f"; and {grouped(count - len(lines))} more" if count > len(lines) else ""
         return False, f"{'; '.join(lines)}{more}; correct these rows, until then their referrers are excluded"
 
     async def _schedule(self) -> tuple[bool, str]:
@@ -96,7 +96,7 @@ class Doctor:
 
     async def _outbox(self) -> tuple[bool, str]:
         depth = await self._database.read(outbox.depth)
-        return True, f"direct messages that wait: {depth:,}" + ("; a running bot delivers them" if depth else "")
+        return True, f"direct messages that wait: {grouped(depth)}" + ("; a running bot delivers them" if depth else "")
 
     async def _withdrawals(self) -> tuple[bool, str]:
         terms = self._settings.withdrawals
@@ -110,7 +110,7 @@ class Doctor:
             except CashbackError as error:
                 return False, str(error)
         count, cents = await self._database.read(withdrawals.queue_totals)
-        return True, f"open requests: {count:,}, {dollars(cents)}"
+        return True, f"open requests: {grouped(count)}, {dollars(cents)}"
 
     async def _backup(self) -> tuple[bool, str]:
         if not isinstance(self._database.location, Path):

@@ -6,6 +6,7 @@ from typing import Final
 import discord
 
 from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.domain.money import grouped
 from cashback.settings import RoleIds
 
 FEWEST_HOLDERS: Final = 3
@@ -45,7 +46,7 @@ async def _share_of(client: discord.Client, guild: discord.Guild, role: discord.
     holders, members = counted
     if holders < FEWEST_HOLDERS or 2 * holders < members:
         return None
-    return f"{holders:,} of {members:,} members"
+    return f"{grouped(holders)} of {grouped(members)} members"
 
 
 async def _count(client: discord.Client, guild: discord.Guild, role: discord.Role) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """The descriptions of members' slash commands in the languages of the members' texts, in any bot."""
 
+from contextvars import copy_context
 from typing import Final
 
 import discord
@@ -20,11 +21,14 @@ class CommandTranslator(app_commands.Translator):
     def __init__(self, client: discord.Client) -> None:
         self._state = client._connection  # noqa: SLF001 -- the tree's own way to it is as private
         self._other: app_commands.Translator | None = None
+        self._words = copy_context()
         # A start asks for each text in each of Discord's thirty languages.
         self._languages: Final = {locale: language_of(str(locale)) for locale in discord.Locale}
 
     def start(self) -> None:
         """Translate from now on."""
+        # A bot that we run in registers the commands in a task of its own, which knows no wordings of ours.
+        self._words = copy_context()
         self._other = self._state._translator  # noqa: SLF001 -- as below
         # Not by the tree's `set_translator`, which would unload the bot's own one.
         self._state._translator = self  # noqa: SLF001 -- as above
@@ -38,7 +42,7 @@ class CommandTranslator(app_commands.Translator):
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
         """Return a description in a language; None leaves it in English."""
-        text = translated(string.message, self._languages[locale])
+        text = self._words.run(translated, string.message, self._languages[locale])
         if text is not None:
             return clip(text, DESCRIPTION_LENGTH)
         return None if self._other is None else await self._other.translate(string, locale, context)

@@ -10,6 +10,7 @@ from typing import Final
 
 import discord
 
+from cashback.domain import written_moments
 from cashback.domain.languages import tr, trn
 from cashback.domain.model import (
     BatchMode,
@@ -22,7 +23,7 @@ from cashback.domain.model import (
     PlannedPayout,
     ReasonCount,
 )
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 from cashback.domain.reason_texts import counted_reasons, in_words
 
 FIELD_LENGTH: Final = 1024
@@ -50,8 +51,13 @@ def escaped(text: str) -> str:
 
 
 def readable(text: str) -> str:
-    """Replace the ids in the program's own sentences by mentions."""
-    return _PERSON.sub(r"<@\1>", discord.utils.escape_mentions(_unmasked(text)))
+    """Replace the ids in the program's own sentences by mentions, and its moments by those in the reader's time."""
+    return in_local_time(_PERSON.sub(r"<@\1>", discord.utils.escape_mentions(_unmasked(text))))
+
+
+def in_local_time(text: str) -> str:
+    """Replace the moments in the program's own sentences by Discord's, which each reader sees in local time."""
+    return written_moments.replaced(text, lambda moment: discord.utils.format_dt(moment, "f"))
 
 
 def _unmasked(text: str) -> str:
@@ -76,7 +82,7 @@ def named(actor: str | None) -> str:
 
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun: "1 referral", "50 referrals"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{grouped(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def error(text: str) -> discord.Embed:
@@ -110,7 +116,7 @@ def summary(batch: BatchSummary, terms: str) -> discord.Embed:
             [
                 f"**User:** {mention(first.referrer_id)} (`{first.referrer_id}`)",
                 f"**Amount:** {dollars(first.approved_cents)}",
-                f"**Active Referrals:** {first.referral_count:,}",
+                f"**Active Referrals:** {grouped(first.referral_count)}",
             ],
         )
     else:
@@ -119,14 +125,14 @@ def summary(batch: BatchSummary, terms: str) -> discord.Embed:
             embed,
             "📊 Batch Statistics",
             [
-                f"**Users Receiving Payment:** {batch.users:,}",
+                f"**Users Receiving Payment:** {grouped(batch.users)}",
                 f"**Total Amount:** {dollars(batch.total_cents)}",
                 f"**Average Per User:** {dollars(batch.average_cents)}",
             ],
         )
         lines = [_ranked(place, payout) for place, payout in enumerate(batch.top, start=1)]
         if batch.users > len(batch.top):
-            lines.append(f"...and {batch.users - len(batch.top):,} more")
+            lines.append(f"...and {grouped(batch.users - len(batch.top))} more")
         _field(embed, "🏆 Top Payouts", lines)
     if batch.unusual:
         _field(embed, "⚠️ Flagged", [readable(sentence) for sentence in batch.unusual])
@@ -191,10 +197,10 @@ def progress(report: BatchReport, note: str | None = None) -> discord.Embed:
 
 def _so_far(report: BatchReport) -> list[str]:
     return [
-        f"**Users Paid:** {report.users_paid:,} of {report.users_planned:,}",
+        f"**Users Paid:** {grouped(report.users_paid)} of {grouped(report.users_planned)}",
         f"**Distributed:** {dollars(report.total_cents)} of {dollars(report.approved_cents)}",
-        f"**Failed:** {report.failed:,}",
-        f"**Skipped:** {report.skipped:,}",
+        f"**Failed:** {grouped(report.failed)}",
+        f"**Skipped:** {grouped(report.skipped)}",
         f"**Batch ID:** {report.batch_id}",
     ]
 
@@ -222,20 +228,20 @@ def result(report: BatchReport) -> tuple[discord.Embed, bool]:
         embed.title, embed.colour = "⌛ Referral Cashback Batch Lapsed", discord.Colour.orange()
         embed.description = "The approval became too old. What was not paid is pending again and needs a new batch."
     lines = [
-        f"**Users Paid:** {report.users_paid:,}",
+        f"**Users Paid:** {grouped(report.users_paid)}",
         f"**Total Distributed:** {dollars(report.total_cents)}",
-        f"**Failed:** {report.failed:,}",
+        f"**Failed:** {grouped(report.failed)}",
         f"**Batch ID:** {report.batch_id}",
     ]
     if report.first_approved_by is not None:
         lines.append(f"**Approved By:** {named(report.first_approved_by)} and {named(report.approved_by)}")
     if report.skipped:
-        lines.insert(3, f"**Skipped:** {report.skipped:,} ({counted_reasons(report.skips)})")
+        lines.insert(3, f"**Skipped:** {grouped(report.skipped)} ({counted_reasons(report.skips)})")
     _field(embed, "📊 Results", lines)
     shown = _fitting([_failure_line(each) for each in report.failures], FIELD_LENGTH - len("...and 1,000,000 more"))
     hidden = report.failed - len(shown)
     if report.failed:
-        _field(embed, "⚠️ Failed Payouts", [*shown, *([f"...and {hidden:,} more"] if hidden else [])])
+        _field(embed, "⚠️ Failed Payouts", [*shown, *([f"...and {grouped(hidden)} more"] if hidden else [])])
     if report.left_out:
         _field(embed, "🚧 Excluded", [excluded_line(each) for each in report.left_out])
     if report.reversed_count:
@@ -254,7 +260,7 @@ def _direct_messages(report: BatchReport) -> list[str]:
         "Failed": report.dm_failed,
         "Muted": report.dm_muted,
     }
-    return [f"**{state}:** {count:,}" for state, count in counts.items() if count] or ["None"]
+    return [f"**{state}:** {grouped(count)}" for state, count in counts.items() if count] or ["None"]
 
 
 def _failure_line(failure: PayoutFailure) -> str:
@@ -297,7 +303,7 @@ def open_failures(failures: Sequence[OpenFailure], count: int) -> discord.Embed:
         shown += len(fitting)
         _field(embed, batch_id, fitting)
     if count > shown:
-        embed.set_footer(text=f"...and {count - shown:,} more; `cashback failures` lists them all.")
+        embed.set_footer(text=f"...and {grouped(count - shown)} more; they follow once these are retried or abandoned.")
     return embed
 
 
@@ -318,9 +324,9 @@ def audit(report: BatchReport, audit_head: str | None) -> discord.Embed:
     )
     entries = {
         "Batch ID": f"`{report.batch_id}`",
-        "Users Paid": f"{report.users_paid:,}",
+        "Users Paid": grouped(report.users_paid),
         "Total Amount": dollars(report.total_cents),
-        "Failed": f"{report.failed:,}",
+        "Failed": grouped(report.failed),
         "Processed By": named(report.first_approved_by or report.approved_by),
         "Mode": report.mode.capitalize(),
     }
@@ -344,7 +350,7 @@ def audit_head(entry: int, digest: str) -> discord.Embed:
         colour=discord.Colour.blurple(),
     )
     return embed.add_field(name="Audit Head", value=f"`{digest}`", inline=False).add_field(
-        name="Entries", value=f"{entry:,}"
+        name="Entries", value=grouped(entry)
     )
 
 

@@ -19,7 +19,7 @@ STATES: Final = {
     PurchaseState.PENDING: mark("pending, paid with the next payout"),
     PurchaseState.HELD: mark("in the holding period until {day}"),
     PurchaseState.REFUNDED: mark("refunded, so it earns nothing"),
-    PurchaseState.BELOW_CENT: mark("less than one cent; it counts with the next purchase"),
+    PurchaseState.BELOW_CENT: mark("less than {least}; it counts with the next purchase"),
     PurchaseState.BLACKLISTED: mark("not paid, because the referrer is blacklisted"),
     PurchaseState.TOO_EARLY: mark("not counted, because it was made before the referral code was entered"),
     PurchaseState.NOT_EARNING: mark(
@@ -52,7 +52,7 @@ def _line(each: PurchaseFacts, terms: ProgramTerms) -> str:
 
 def _state(each: PurchaseFacts) -> str:
     day = discord.utils.format_dt(each.payable_at, "D") if each.payable_at is not None else ""
-    return tr(STATES[each.state], day=day)
+    return tr(STATES[each.state], day=day, least=dollars(1))
 
 
 def orders(name: str, found: Sequence[PurchaseFacts], user_id: int) -> discord.Embed:

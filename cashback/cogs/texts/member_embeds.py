@@ -114,7 +114,11 @@ def limits_of(terms: ProgramTerms) -> list[str]:
     if terms.monthly_cap_cents is not None:
         cap = dollars(terms.monthly_cap_cents)
         lines.append(
-            tr("You earn at most {cap} by the purchases of one month; what is above it is not earned.", cap=cap)
+            tr(
+                "You earn at most {cap} by the purchases of one month; what is above it is not earned, also if one of"
+                " them is refunded later.",
+                cap=cap,
+            )
         )
     return lines
 

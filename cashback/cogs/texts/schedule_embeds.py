@@ -18,7 +18,7 @@ from cashback.cogs.texts.embeds import (
     readable,
 )
 from cashback.domain.model import OpenNotice, PendingPreview, ScheduleOverview, SlotRecord, SlotStatus
-from cashback.domain.money import dollars
+from cashback.domain.money import dollars, grouped
 
 SHOWN_REASON_LENGTH: Final = 80
 _PAUSED: Final = re.compile(r"(by [a-z]+(?::[0-9]+)?: )(.*)", re.DOTALL)
@@ -61,6 +61,8 @@ def overview(schedule: ScheduleOverview, pending: PendingPreview, done: str | No
 def _next_run(schedule: ScheduleOverview) -> str:
     if schedule.next_slot_at is None:
         return "never: the weekly batch is switched off (`auto_batch_enabled`)"
+    if schedule.paused_by is not None:
+        return f"none while it is paused; once resumed: {moment(schedule.next_slot_at)}"
     return f"{moment(schedule.next_slot_at)}\nEvery {schedule.rule.capitalize()} UTC"
 
 
@@ -103,7 +105,7 @@ def notice(slot_at: datetime, pending: PendingPreview) -> discord.Embed:
     embed.description = (
         f"{moment(slot_at)}\nIt pays automatically. **Skip this week** skips it; the cashback stays pending."
     )
-    _add(embed, "📊 So Far", f"**Users:** {pending.users:,}\n**Total:** {dollars(pending.total_cents)}")
+    _add(embed, "📊 So Far", f"**Users:** {grouped(pending.users)}\n**Total:** {dollars(pending.total_cents)}")
     if pending.top:
         lines = [
             f"{place}. {mention(payout.referrer_id)} - {dollars(payout.approved_cents)}"

@@ -8,7 +8,7 @@ import discord
 from cashback.cogs.texts.embeds import FIELD_LENGTH, clip, escaped, mention, named
 from cashback.domain.languages import mark, tr, trn
 from cashback.domain.money import dollars
-from cashback.domain.withdrawals import Wallet, WalletEntry, Withdrawal, WithdrawalStatus
+from cashback.domain.withdrawals import BY_MEMBER, Wallet, WalletEntry, Withdrawal, WithdrawalStatus
 from cashback.settings import WithdrawalSettings
 
 STATES: Final = {
@@ -43,7 +43,7 @@ def wallet(shown: Wallet, terms: WithdrawalSettings) -> discord.Embed:
 
 
 def _line(entry: WalletEntry) -> str:
-    day = f"{entry.at:%Y-%m-%d} " if entry.at is not None else ""
+    day = f"{discord.utils.format_dt(entry.at, 'd')} " if entry.at is not None else ""
     sign = "+" if entry.amount_cents > 0 else ""
     return f"{day}**{sign}{dollars(entry.amount_cents)}** {escaped(clip(entry.text, 80))}"
 
@@ -95,7 +95,7 @@ def withdrawal(shown: Withdrawal) -> discord.Embed:
         f"**Member:** {mention(shown.user_id)} (`{shown.user_id}`)",
         f"**Amount:** {dollars(shown.amount_cents)}",
         f"**Method:** {shown.method}",
-        f"**Requested:** {shown.requested_at:%Y-%m-%d %H:%M} UTC",
+        f"**Requested:** {discord.utils.format_dt(shown.requested_at, 'f')}",
     ]
     if shown.is_open and shown.needs_second_approver is not None:
         first = f"approved by {named(shown.first_approved_by)}" if shown.first_approved_by else "not approved yet"
@@ -125,5 +125,6 @@ def _note(shown: Withdrawal) -> Iterable[str]:
         yield tr("**Reference:** {reference}", reference=escaped(shown.reference or ""))
     else:
         yield tr("{amount} is back in your wallet.", amount=values["amount"])
-        if shown.reason:
+        # Members who cancelled know why.
+        if shown.reason and shown.reason != BY_MEMBER:
             yield tr("**Reason:** {reason}", reason=escaped(shown.reason))

@@ -47,8 +47,15 @@ function keyOf(cell) {
   const moment = cell.querySelector("time");
   if (moment) return Date.parse(moment.dateTime);
   const text = cell.textContent.trim();
-  const amount = Number(text.replace(/[^0-9.-]+/g, ""));
-  return cell.classList.contains("number") && /[0-9]/.test(text) ? amount : text.toLowerCase();
+  return cell.classList.contains("number") && /[0-9]/.test(text) ? amountIn(text) : text.toLowerCase();
+}
+
+// The first number of a text, in the signs of the page's language: "12.750 ¥ to 15" is 12750 with a decimal comma.
+function amountIn(text) {
+  const [found] = text.match(/[0-9][0-9.,'’٬٫\s]*/);
+  const decimal = document.documentElement.dataset.decimal || ".";
+  const amount = Number([...found].filter((each) => /[0-9]/.test(each) || each === decimal).join("").replace(decimal, "."));
+  return /^[^0-9]*[-−]/.test(text) ? -amount : amount;
 }
 
 function compare(one, other) {

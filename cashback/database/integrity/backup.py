@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, StaticPool, create_engine
 
@@ -23,6 +23,9 @@ from cashback.database.errors import translated
 from cashback.database.integrity.reconciliation import Verdict, verify
 from cashback.database.schema import NEWEST, revision_of
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
+
+NOT_WRITTEN: Final = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_FSYNC})
+"""Failures that concern the copy: the ledger is only read."""
 
 
 class BackupRefusedError(CashbackError):
@@ -63,6 +66,11 @@ def make(source: Path, target: Path, *, overwrite: bool = False) -> Backup:
             if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
                 raise BackupRefusedError(
                     f"There is not enough space for a backup in {target.absolute().parent}."
+                ) from error
+            if error.sqlite_errorcode in NOT_WRITTEN:
+                raise BackupRefusedError(
+                    f"A backup cannot be written in {target.absolute().parent} (disk I/O error); check that disk, and"
+                    " the limits on the size of files."
                 ) from error
             raise translated(error, source) from error
         _onto_disk(unnamed)

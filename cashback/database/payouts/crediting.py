@@ -92,6 +92,7 @@ def credit_chunk(connection: Connection, chunk: ChunkDiscovered, *, now: datetim
     if batch.status != BatchStatus.RUNNING:
         message = f"Batch {batch.batch_id} is {batch.status}, not running; nothing more is paid."
         raise StaleBatchError(message)
+    # Only an edited row has no end; it pays nothing either.
     if batch.lapses_at is None or now >= batch.lapses_at:
         raise StaleBatchError(f"The approval of batch {batch.batch_id} has lapsed; nothing more is paid.")
     values = {**_key_range(chunk), "now": now, "batch_id": batch.batch_id}

@@ -23,10 +23,8 @@ def require_valid(batch: Row[Any], now: datetime) -> None:
         )
 
 
-def lapse(connection: Connection, batch: Row[Any], *, now: datetime) -> bool:
-    """Close a batch whose approval has lapsed by now; return False if it has not."""
-    if batch.lapses_at is None or now < batch.lapses_at:
-        return False
+def _lapse(connection: Connection, batch: Row[Any], *, now: datetime) -> None:
+    """Close a batch whose approval has lapsed."""
     is_finished = batch.status == BatchStatus.COMPLETED_WITH_FAILURES
     if is_finished:
         connection.execute(
@@ -46,7 +44,6 @@ def lapse(connection: Connection, batch: Row[Any], *, now: datetime) -> bool:
         details={"users": skipped.rowcount, "approved_at": batch.approved_at.isoformat()},
     )
     closing.close(connection, batch.number, now=now, as_lapsed=not is_finished, actor="system")
-    return True
 
 
 def lapse_due(connection: Connection, *, now: datetime) -> list[int]:
@@ -57,4 +54,7 @@ def lapse_due(connection: Connection, *, now: datetime) -> list[int]:
         .where(or_(is_open, has_failures, stopped), payout_batches.c.lapses_at <= now)
         .order_by(payout_batches.c.number)
     )
-    return [batch.number for batch in connection.execute(query).all() if lapse(connection, batch, now=now)]
+    lapsed = connection.execute(query).all()
+    for batch in lapsed:
+        _lapse(connection, batch, now=now)
+    return [batch.number for batch in lapsed]

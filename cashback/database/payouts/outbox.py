@@ -172,8 +172,17 @@ def depth(connection: Connection) -> int:
 
 def count_failed(connection: Connection) -> int:
     """Count the messages without attempts left."""
-    failed = notifications.c.status == NotificationStatus.FAILED
-    return connection.scalars(select(func.count()).select_from(notifications).where(is_settled, failed)).one()
+    return _count_settled(connection, NotificationStatus.FAILED)
+
+
+def count_undeliverable(connection: Connection) -> int:
+    """Count the messages to members that accept none."""
+    return _count_settled(connection, NotificationStatus.UNDELIVERABLE)
+
+
+def _count_settled(connection: Connection, status: NotificationStatus) -> int:
+    ended = notifications.c.status == status
+    return connection.scalars(select(func.count()).select_from(notifications).where(is_settled, ended)).one()
 
 
 def requeue(connection: Connection, *, batch_number: int | None, user_id: int | None, actor: str, now: datetime) -> int:

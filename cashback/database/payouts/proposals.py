@@ -134,16 +134,16 @@ def _why_two(cents: int, strange: list[str], terms: BatchLimits) -> str | None:
     if terms.approval_threshold_cents is not None and cents >= terms.approval_threshold_cents:
         return f"From {dollars(terms.approval_threshold_cents)} on, two admins must approve."
     if terms.gate_unusual and strange:
-        return "What is unusual, two admins must approve."
+        return "A flagged batch needs two admins."
     return None
 
 
 def _nothing_pending(connection: Connection, number: int, target_user_id: int | None) -> str:
     left_out = exclusions.of_batch(connection, number, limit=1)
     if target_user_id is None:
-        return f"No referral cashback is pending{' but that of members who are left out' if left_out else ''}."
+        return f"No referral cashback is pending{' except for excluded members' if left_out else ''}."
     if left_out:
-        return f"Member {target_user_id} is left out: {in_words(left_out[0].reason)}."
+        return f"Member {target_user_id} is excluded: {in_words(left_out[0].reason)}."
     return f"Member {target_user_id} has no pending cashback."
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, insert, literal, select, update
 
 from cashback.database.audit_log import add_entry
 from cashback.database.payouts import approvals, batches
@@ -27,7 +27,7 @@ def begin(
     """
     batch = batches.find(connection, number)
     approvals.require_token(batch.token, token)
-    if batch.status == BatchStatus.COMPLETED_WITH_FAILURES and batch.lapses_at is not None and now >= batch.lapses_at:
+    if batch.status == BatchStatus.COMPLETED_WITH_FAILURES and now >= batch.lapses_at:
         raise StaleBatchError(
             f"The approval of batch {batch.batch_id} has lapsed; its failed payouts are pending again. Ask for a new"
             " summary."
@@ -39,8 +39,9 @@ def begin(
     )
     if moved.rowcount != 1:
         batch = batches.find(connection, number)
-        status = batch.status.replace("_", " ")
-        raise StaleBatchError(f"Batch {batch.batch_id or number} is {status}; there is no failed payout to retry.")
+        raise StaleBatchError(
+            f"Batch {batch.batch_id or number} is {batch.status}; there is no failed payout to retry."
+        )
     failed = and_(payouts.c.batch_number == number, payouts.c.status == PayoutStatus.FAILED)
     attempts = select(
         payouts.c.batch_number,
@@ -64,8 +65,7 @@ def begin(
 def _retries_of_payout() -> Any:  # noqa: ANN401 -- a scalar subquery's type is longer than the function
     return (
         select(func.coalesce(func.max(payout_attempts.c.attempt), 0))
-        .where(payout_attempts.c.batch_number == payouts.c.batch_number)
-        .where(payout_attempts.c.referrer_id == payouts.c.referrer_id)
+        .where(_same_payout())
         .correlate(payouts)
         .scalar_subquery()
     )
@@ -73,13 +73,9 @@ def _retries_of_payout() -> Any:  # noqa: ANN401 -- a scalar subquery's type is 
 
 def settle(connection: Connection, number: int) -> None:
     """Note at a batch's end how the attempts that were under way have ended, from the payouts themselves."""
-    this_payout = and_(
-        payouts.c.batch_number == payout_attempts.c.batch_number,
-        payouts.c.referrer_id == payout_attempts.c.referrer_id,
-    )
     connection.execute(
         update(payout_attempts)
-        .where(payout_attempts.c.batch_number == number, payout_attempts.c.outcome.is_(None), this_payout)
+        .where(payout_attempts.c.batch_number == number, payout_attempts.c.outcome.is_(None), _same_payout())
         .values(outcome=payouts.c.status, reason=payouts.c.reason, settled_at=payouts.c.settled_at)
     )
 
@@ -99,14 +95,18 @@ def due(connection: Connection, *, now: datetime, attempts: int, pause: timedelt
 
 @cache
 def _with_open_failures() -> Select[int, datetime, int]:
-    """Select the batches with failed payouts, when each finished, and its retries. Built once: it is asked all day."""
+    """Select the batches with failed payouts, when each finished, and its retries. Built once: it is asked all day.
+
+    Each retry is of all that failed, so the payout with the most attempts is among those that failed again.
+    """
     tried = func.coalesce(func.max(payout_attempts.c.attempt), 0)
     return (
         select(payout_batches.c.number, payout_batches.c.finished_at, tried)
-        .join_from(payout_batches, payouts, payouts.c.batch_number == payout_batches.c.number)
-        .join(payout_attempts, _same_payout(), isouter=True)
-        .where(has_failures, payouts.c.status == PayoutStatus.FAILED)
-        .group_by(payout_batches.c.number, payout_batches.c.finished_at)
+        .join_from(
+            payout_batches, payout_attempts, payout_attempts.c.batch_number == payout_batches.c.number, isouter=True
+        )
+        .where(has_failures)
+        .group_by(payout_batches.c.number)
         .order_by(payout_batches.c.number)
     )
 
@@ -123,7 +123,7 @@ def open_failures(connection: Connection, *, limit: int, offset: int = 0) -> lis
             payouts.c.settled_at,
             (_retries_of_payout() + 1).label("attempts"),
         )
-        .join_from(payout_batches, payouts, payouts.c.batch_number == payout_batches.c.number)
+        .join_from(payout_batches, payouts)
         .where(has_failures, payouts.c.status == PayoutStatus.FAILED)
         .order_by(payout_batches.c.number.desc(), payouts.c.referrer_id)
         .limit(limit)
@@ -160,7 +160,7 @@ def attempts_of(connection: Connection, number: int, *, limit: int) -> list[dict
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _same_payout() -> Any:  # noqa: ANN401 -- a join condition
+def _same_payout() -> ColumnElement[bool]:
     return and_(
         payout_attempts.c.batch_number == payouts.c.batch_number,
         payout_attempts.c.referrer_id == payouts.c.referrer_id,

@@ -114,9 +114,7 @@ def find(connection: Connection, number: int, now: datetime) -> Reversal:
 
 
 def _row(connection: Connection, number: int) -> Row[Any]:
-    query = select(reversals, payout_batches.c.batch_id).join(
-        payout_batches, payout_batches.c.number == reversals.c.batch_number
-    )
+    query = select(reversals, payout_batches.c.batch_id).join_from(reversals, payout_batches)
     row = connection.execute(query.where(reversals.c.number == number)).one_or_none()
     if row is None:
         raise StaleBatchError(f"There is no reversal number {number}.")

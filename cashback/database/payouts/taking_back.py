@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    String,
     Subquery,
     and_,
     case,
@@ -81,7 +80,7 @@ def reversible(batch_number: int, referrer_id: int | None, now: datetime) -> Sub
     )
     if referrer_id is not None:
         shares = shares.where(payout_shares.c.referrer_id == referrer_id)
-    left = shares.subquery("left_of_shares")
+    left = shares.subquery()
     reversed_before = exists().where(
         payout_reversals.c.batch_number == payouts.c.batch_number,
         payout_reversals.c.referrer_id == payouts.c.referrer_id,
@@ -108,7 +107,7 @@ def reversible(batch_number: int, referrer_id: int | None, now: datetime) -> Sub
             left.c.cents > 0,
             not_(reversed_before.correlate(payouts)),
         )
-        .subquery("reversible")
+        .subquery()
     )
 
 
@@ -118,7 +117,7 @@ def take_back(connection: Connection, row: Row[Any], now: datetime) -> Row[Any]:
     Returns the count of payouts, and the cents that the wallets held and did not hold.
     """
     _cancel_withdrawals(connection, row, now)
-    newest_before: int = connection.scalars(select(func.coalesce(func.max(wallet_transactions.c.id), 0))).one()
+    newest_before: int = connection.scalars(select(func.max(wallet_transactions.c.id))).one()
     moved = _write_transactions(connection, row, now)
     _write_reversed_payouts(connection, row, newest_before, now)
     mine = and_(payout_reversals.c.batch_number == row.batch_number, payout_reversals.c.reversal_number == row.number)
@@ -168,8 +167,8 @@ def _write_transactions(connection: Connection, row: Row[Any], now: datetime) ->
             -found.held_cents,
             found.balance_cents - found.held_cents,
             literal(TRANSACTION_TYPE),
-            literal(f"Referral cashback reversed - {row.reason}", String),
-            literal(details, String),
+            literal(f"Referral cashback reversed - {row.reason}"),
+            literal(details),
             literal(now, wallet_transactions.c.created_at.type),
         )
         .where(found.held_cents > 0)
@@ -228,7 +227,7 @@ def _same_payout() -> ColumnElement[bool]:
 
 def _return_shares(connection: Connection, mine: ColumnElement[bool], now: datetime) -> None:
     """Attribute what the wallets gave back to the payouts' referrals, newest first."""
-    left = _newest_first(mine, now).subquery("newest_first")
+    left = _newest_first(mine, now).subquery()
     given = _at_least_zero(_at_most(left.c.amount_cents - left.c.newer_cents, left.c.cents))
     connection.execute(
         update(payout_shares)

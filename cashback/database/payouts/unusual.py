@@ -66,7 +66,7 @@ def _one_takes_most(connection: Connection, number: int, plan: Plan, terms: Batc
     ).one()
     return (
         f"Member {largest} takes {100 * plan.largest_cents // plan.cents}% of it, {dollars(plan.largest_cents)};"
-        f" more than {share}% is unusual."
+        f" more than {share}% is flagged."
     )
 
 

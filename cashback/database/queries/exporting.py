@@ -25,8 +25,10 @@ from cashback.database.tables import (
     wallet_transactions,
 )
 from cashback.domain.extras import Library
+from cashback.domain.harmless_cells import harmless
 from cashback.domain.model import PayoutStatus
 from cashback.domain.money import DOLLARS, money_style
+from cashback.domain.whole_files import written_whole
 
 COLUMNS: Final = (
     "batch_id",
@@ -52,8 +54,6 @@ REASON: Final = COLUMNS.index("reason")
 
 LEFT_OUT: Final = "left_out"
 """The state of a referrer excluded from a batch: nothing was planned, for the given reason."""
-
-FORMULA_MARKS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 ROWS_AT_ONCE: Final = 2_000
 SHEET_ROWS: Final = 1_000_000
@@ -235,16 +235,18 @@ def write_file(connection: Connection, period: Period, path: Path, *, with_total
     """Write a file of payouts, XLSX if its name ends so, else CSV; return the totals.
 
     The totals are the last row of the same file or, without `with_totals`, the only row of a separate file. Runs in a
-    worker thread, on one snapshot. Raises OSError if the files cannot be written.
+    worker thread, on one snapshot. Raises CashbackError if a file cannot be written; then it is as it was.
     """
     summed = totals(connection, period)
     values = rows(connection, period)
     if with_totals:
         values = chain(values, [_totals_row(summed)])
     write = _write_xlsx if path.suffix == ".xlsx" else _write_csv
-    write(path, columns(), values)
+    with written_whole(path) as unnamed:
+        write(unnamed, columns(), values)
     if not with_totals:
-        _write_csv(totals_path(path), [field.name for field in fields(summed)], [astuple(summed)])
+        with written_whole(totals_path(path)) as unnamed:
+            _write_csv(unnamed, [field.name for field in fields(summed)], [astuple(summed)])
     return summed
 
 
@@ -312,6 +314,6 @@ def _typed(openpyxl: Any, sheet: Any, value: object, number_format: str) -> Any:
 def _harmless(row: Sequence[Any]) -> Sequence[Any]:
     """Keep a spreadsheet from interpreting the free text as a formula."""
     reason = row[REASON] if len(row) == len(COLUMNS) else None
-    if not isinstance(reason, str) or not reason.startswith(FORMULA_MARKS):
+    if not isinstance(reason, str):
         return row
-    return [*row[:REASON], f"'{reason}", *row[REASON + 1 :]]
+    return [*row[:REASON], harmless(reason), *row[REASON + 1 :]]

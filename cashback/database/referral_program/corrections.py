@@ -195,7 +195,10 @@ def correct_amount(
 def _require_order(connection: Connection, order_id: str, source: str) -> Order:
     order = find_order(connection, source, order_id)
     if order is None:
-        message = f"Order {order_id} of shop {source} is not known as a member's; see `cashback order {order_id}`."
+        message = (
+            f"Order {order_id} of shop {source} is not the purchase of a member, so it cannot be corrected; check the"
+            " id, or assign the order to its member first."
+        )
         raise OrderRefusedError(message)
     return order
 

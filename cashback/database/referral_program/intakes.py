@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from cashback.database.audit_log import add_entry
-from cashback.database.bulk import among, is_among
-from cashback.database.tables import intakes, referral_purchases
-from cashback.domain.earning import MAIN
+from cashback.database.tables import intakes
 
 RECORDED: Final = "intake_recorded"
 
@@ -59,16 +57,3 @@ def finish(
 def forget(connection: Connection, number: int) -> None:
     """Delete an intake that brought nothing."""
     connection.execute(delete(intakes).where(intakes.c.number == number))
-
-
-def is_new_shop(connection: Connection, source: str) -> bool:
-    """Return whether a source is another than `main`, and has no purchases yet."""
-    return source != MAIN and not connection.scalar(select(exists().where(referral_purchases.c.source == source)))
-
-
-def twins_in_main(connection: Connection, orders: list[tuple[str, int, int]]) -> list[str]:
-    """Return the orders that `main` has with the same buyer and amount; `orders` are (order id, buyer, cents)."""
-    columns = (referral_purchases.c.order_id, referral_purchases.c.buyer_id, referral_purchases.c.amount_cents)
-    query = select(*columns).where(referral_purchases.c.source == MAIN, is_among(referral_purchases.c.order_id))
-    in_main = {tuple(row) for row in connection.execute(query, among(order_id for order_id, _, _ in orders))}
-    return [order[0] for order in orders if order in in_main]

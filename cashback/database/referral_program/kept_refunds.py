@@ -48,7 +48,7 @@ def count_of(connection: Connection, intake_number: int) -> int:
     return int(connection.scalars(query).one())
 
 
-def is_given_back(connection: Connection, source: str, refund_id: str) -> bool:
+def has_kept_win(connection: Connection, source: str, refund_id: str) -> bool:
     """Return whether a dispute was won before its loss was known."""
     found = exists().where(
         kept_refunds.c.source == source, kept_refunds.c.refund_id == refund_id, kept_refunds.c.kind == Kind.GIVEN_BACK
@@ -72,7 +72,7 @@ def apply_kept(connection: Connection, order_ids: Sequence[str], now: datetime, 
     query = select(kept_refunds).where(is_kept, kept_refunds.c.source == source, is_among(kept_refunds.c.order_id))
     rows = connection.execute(query.order_by(kept_refunds.c.number), among(map(order_key, order_ids))).all()
     for row in rows:
-        if row.kind != Kind.GIVEN_BACK and not is_given_back(connection, source, row.refund_id):
+        if row.kind != Kind.GIVEN_BACK and not has_kept_win(connection, source, row.refund_id):
             _apply(connection, row, now)
         connection.execute(update(kept_refunds).where(kept_refunds.c.number == row.number).values(applied_at=now))
 

@@ -28,7 +28,6 @@ from cashback.domain.errors import (
     NothingLeftError,
     OtherRefundError,
     RefundRefusedError,
-    TooMuchError,
     UnknownOrderError,
 )
 from cashback.domain.money import dollars
@@ -92,8 +91,8 @@ def record_refund(
 ) -> RecordedRefund:
     """Record a refund of an order, in part or of what is left. The same refund id counts once.
 
-    Raises UnknownOrderError, NothingLeftError, TooMuchError unless it `takes_what_is_left`, and OtherRefundError for a
-    refund id recorded with other data; then nothing is changed.
+    Raises UnknownOrderError, NothingLeftError, OtherRefundError for a refund id recorded with other data, and
+    RefundRefusedError for more than is left unless it `takes_what_is_left`; then nothing is changed.
     """
     order = find_order(connection, origin.source, refund.order_id)
     if order is None:
@@ -289,10 +288,11 @@ def _amounts_of(refund: Refund, order: Order, *, takes_what_is_left: bool) -> tu
         raise NothingLeftError(message)
     if asked_cents <= 0 or (asked_cents > left_cents and not takes_what_is_left):
         message = (
-            f"A refund of {dollars(asked_cents)} is not between $0.01 and what is left of order {order.order_id}:"
+            f"A refund of {dollars(asked_cents)} is not between {dollars(1)} and what is left of order"
+            f" {order.order_id}:"
             f" {dollars(left_cents)} of {dollars(order.amount_cents)}; nothing was changed."
         )
-        raise TooMuchError(message) if asked_cents > 0 else RefundRefusedError(message)
+        raise RefundRefusedError(message)
     return asked_cents, min(asked_cents, left_cents)
 
 

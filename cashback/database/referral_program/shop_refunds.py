@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from cashback.database import closed_ledger
 from cashback.database.referral_program import corrections
-from cashback.database.referral_program.kept_refunds import Kind, in_all_id, is_given_back, keep, rest_of_sum
+from cashback.database.referral_program.kept_refunds import Kind, has_kept_win, in_all_id, keep, rest_of_sum
 from cashback.database.referral_program.refunds import (
     THE_REST,
     Order,
@@ -82,7 +82,7 @@ def receive_refund(
         if rest is None:
             return _unchanged(RefundOutcome.REPEATED, wanted, order.order_id)
         refund = rest
-    elif is_given_back(connection, origin.source, refund_id):
+    elif has_kept_win(connection, origin.source, refund_id):
         return _unchanged(RefundOutcome.REPEATED, wanted, order.order_id)
     return record_refund(connection, refund, actor=actor, now=now, origin=origin, takes_what_is_left=True)
 
@@ -100,7 +100,7 @@ def _give_back(
     refund_id = str(wanted.refund_id)
     given = corrections.give_back(connection, order, refund_id, actor=actor, now=now, origin=origin, dates=dates)
     is_known = corrections.is_given_back(connection, origin.source, refund_id)
-    if not is_known and not is_given_back(connection, origin.source, refund_id):
+    if not is_known and not has_kept_win(connection, origin.source, refund_id):
         # Its loss may come later: deliveries change places.
         keep(connection, wanted, Kind.GIVEN_BACK, refund_id=refund_id, actor=actor, now=now, origin=origin)
         return _unchanged(RefundOutcome.KEPT, wanted, order.order_id)

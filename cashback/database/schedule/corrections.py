@@ -1,6 +1,6 @@
 """Corrections: what the schedule decided under a clock that was ahead is void once the clock is right again.
 
-The rows show it by themselves: they were decided at a moment that is still to come.
+Most rows show it by themselves: they were decided at a moment that is still to come.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from sqlalchemy import Connection, delete, select, update
 from cashback.database.audit_log import add_entry
 from cashback.database.schedule import schedule
 from cashback.database.tables import audit_log, schedule_slots, schedule_state, slot_posts
-from cashback.domain.clock import DISCORD_EPOCH, TOLERANCE
+from cashback.domain.clock import TOLERANCE
 from cashback.domain.model import SlotStatus
+from cashback.domain.snowflakes import DISCORD_EPOCH
 
 CORRECTED: Final = "schedule_corrected"
 
@@ -41,15 +42,30 @@ class Correction:
         return f"The machine's clock was wrong: {'; '.join(parts)}."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """Since when the schedule is in force, as written by a clock that nothing confirmed, and as it should be."""
+
+    written: datetime
+    right: datetime
+
+
 NOTHING_WRONG: Final = Correction(slots=(), wrong_beginning=None)
 
 
-def find(connection: Connection, *, now: datetime) -> Correction:
-    """Find what was decided at a moment that is still to come."""
+def find(connection: Connection, *, now: datetime, beginning: Beginning | None = None) -> Correction:
+    """Find what was decided at a moment that is still to come, and a beginning that turned out to be wrong.
+
+    A clock that was behind leaves no row to come: only the process that wrote the `beginning` knows.
+    """
     state = schedule.find_state(connection)
-    beginning = state.in_force_since if state else None
-    is_wrong = beginning is not None and (beginning > now + TOLERANCE or beginning < DISCORD_EPOCH <= now)
-    return Correction(slots=_void_slots(connection, now), wrong_beginning=beginning if is_wrong else None)
+    since = state.in_force_since if state else None
+    is_wrong = since is not None and (
+        since > now + TOLERANCE
+        or since < DISCORD_EPOCH <= now
+        or (beginning is not None and since == beginning.written and abs(since - beginning.right) > TOLERANCE)
+    )
+    return Correction(slots=_void_slots(connection, now), wrong_beginning=since if is_wrong else None)
 
 
 def _void_slots(connection: Connection, now: datetime) -> tuple[datetime, ...]:
@@ -71,16 +87,16 @@ def _void_slots(connection: Connection, now: datetime) -> tuple[datetime, ...]:
     )
 
 
-def apply(connection: Connection, *, now: datetime) -> Correction:
+def apply(connection: Connection, *, now: datetime, beginning: Beginning | None = None) -> Correction:
     """Make void what `find` finds, with one entry in the audit log, and return it."""
-    found = find(connection, now=now)
+    found = find(connection, now=now, beginning=beginning)
     if not found:
         return found
     # What the audit channel shows of a slot was about the void decision: the next one is shown too.
     for table in (slot_posts, schedule_slots):
         connection.execute(delete(table).where(table.c.slot_at.in_(found.slots)))
     if found.wrong_beginning is not None:
-        connection.execute(update(schedule_state).values(in_force_since=now))
+        connection.execute(update(schedule_state).values(in_force_since=beginning.right if beginning else now))
     details = {
         "slots": [each.isoformat() for each in found.slots],
         "wrong_beginning": found.wrong_beginning and found.wrong_beginning.isoformat(),

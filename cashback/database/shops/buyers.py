@@ -10,11 +10,12 @@ from sqlalchemy import Connection, bindparam, exists, func, insert, select
 from cashback.database.audit_log import add_entry
 from cashback.database.bulk import among, is_among
 from cashback.database.dialect import insert_unless_there
-from cashback.database.referral_program import people, unmatched
+from cashback.database.referral_program import people, twins, unmatched
 from cashback.database.referral_program.unmatched import Waiting
 from cashback.database.tables import buyer_emails, member_emails, order_claims
-from cashback.domain.earning import EarningDates
+from cashback.domain.earning import MAIN, EarningDates
 from cashback.domain.errors import ClaimsExhaustedError
+from cashback.domain.languages import tr
 
 CLAIMS_PER_DAY: Final = 5
 LINKED: Final = "email_linked"
@@ -185,6 +186,8 @@ def _assign(
     reason: str,
 ) -> None:
     for order in orders:
+        if _counts_in_main(connection, order, member_id):
+            continue
         unmatched.assign(
             connection,
             order.order_id,
@@ -198,10 +201,20 @@ def _assign(
         )
 
 
+def _counts_in_main(connection: Connection, order: Waiting, member_id: int) -> bool:
+    """Return whether `main` has a shop's order as this member's, so that it would count twice."""
+    if order.source == MAIN:
+        return False
+    candidate = twins.Candidate((order.order_id,), member_id, order.amount_cents)
+    found = twins.those_in(connection, [candidate], MAIN)
+    return bool(found) and not twins.are_said_to_differ(connection, order.source, MAIN)
+
+
 def _count_try(connection: Connection, member_id: int, *, was_right: bool, actor: str, now: datetime) -> None:
     """Count a try of a member, with an audit entry. Raises ClaimsExhaustedError if there were too many."""
     query = select(func.count()).where(order_claims.c.member_id == member_id, order_claims.c.at > now - DAY)
     if (connection.scalar(query) or 0) >= CLAIMS_PER_DAY:
-        raise ClaimsExhaustedError
+        text = tr("You have tried five times within a day; try again tomorrow, or ask an admin.")
+        raise ClaimsExhaustedError(text)
     connection.execute(insert(order_claims).values(member_id=member_id, at=now, was_right=was_right))
     add_entry(connection, at=now, actor=actor, action=TRIED, details={"was_right": was_right})

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from cashback.database.referral_program import corrections, refund_facts, unmatched
+from cashback.database.referral_program import corrections, refund_facts, twins, unmatched
 from cashback.database.referral_program.purchases import (
     LARGEST_PURCHASE_CENTS,
     Purchase,
@@ -17,9 +17,10 @@ from cashback.database.referral_program.purchases import (
 from cashback.database.referral_program.refunds import find_order
 from cashback.database.referral_program.unmatched import UnmatchedPurchase
 from cashback.database.shops import buyers
-from cashback.domain.earning import EarningDates, Origin, order_key
+from cashback.domain.earning import MAIN, EarningDates, Origin, order_key
 from cashback.domain.shop_events import EventKind, ShopEvent
 
+IN_MAIN: Final = "This order is in main with the same buyer and amount, so it counts there."
 NO_REFERRER: Final = "Its buyer has no referrer, so it earns nothing."
 NO_MEMBER: Final = "No member is known as its buyer; it waits for a claim, or for an admin."
 
@@ -162,6 +163,9 @@ def _record_purchase(
     purchase: Purchase | UnmatchedPurchase = UnmatchedPurchase(event.order_id, amount_cents, event.at, reported.hints)
     if found.member_id is not None:
         purchase = Purchase(event.order_id, found.member_id, amount_cents, event.at)
+        if _is_in_main(connection, event, purchase, origin.source):
+            reason = f"{IN_MAIN} If it is another order, import it with --shop {origin.source} --separate-orders."
+            return EventResult(reported=reported, outcome=EventOutcome.EXCLUDED, reason=reason)
     [recorded] = unmatched.record_reported(
         connection,
         [purchase],
@@ -177,6 +181,16 @@ def _record_purchase(
     if result.outcome is EventOutcome.COUNTED and event.buyer_id is not None and reported.email_hash is not None:
         buyers.note_email(connection, event.buyer_id, reported.email_hash, now)
     return result
+
+
+def _is_in_main(connection: Connection, event: ShopEvent, purchase: Purchase, source: str) -> bool:
+    """Return whether a new order counts in `main` already, which files brought before the shop was connected."""
+    if source == MAIN:
+        return False
+    ids = tuple(dict.fromkeys(filter(None, (event.order_id, event.file_id, event.number))))
+    order = twins.Candidate(ids, purchase.buyer_id, purchase.amount_cents)
+    found = twins.new_twins(connection, [order], source, [MAIN])
+    return bool(found) and not twins.are_said_to_differ(connection, source, MAIN)
 
 
 def _result_of(reported: Reported, recorded: RecordedPurchase, found: buyers.Found) -> EventResult:

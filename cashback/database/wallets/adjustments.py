@@ -11,6 +11,7 @@ from cashback.database.tables import users, wallet_adjustments
 from cashback.database.wallets import moves
 from cashback.database.wallets.withdrawals import why_two
 from cashback.domain.errors import CashbackError, NotAllowedError, SecondApproverError
+from cashback.domain.money import dollars
 
 ADJUSTED: Final = "wallet_adjusted"
 
@@ -35,7 +36,7 @@ def adjust(
     """
     check_id(user_id, "Member")
     if not cents:
-        raise CashbackError("An adjustment of $0.00 changes nothing; name an amount.")
+        raise CashbackError(f"An adjustment of {dollars(0)} changes nothing; name an amount.")
     if user_id in (actor_id, approver_id):
         raise NotAllowedError("This wallet is your own, so a different admin must adjust it.")
     needs_two = why_two(cents, approval_threshold_cents)

@@ -22,6 +22,14 @@ SET: Final = "auto_withdrawal_set"
 ENDED: Final = "auto_withdrawal_ended"
 ACTOR: Final = "auto-withdrawal"
 
+# Asked every second, so it is one statement that is built once.
+_NEWEST: Final = select(
+    *(
+        select(func.coalesce(func.max(column), 0)).scalar_subquery()
+        for column in (wallet_transactions.c.id, audit_log.c.id)
+    )
+)
+
 
 def switch_on(
     connection: Connection, user_id: int, method: str, destination: str | None, *, actor: str, now: datetime
@@ -63,8 +71,7 @@ def of_member(connection: Connection, user_id: int) -> AutoWithdrawal | None:
 
 def newest_changes(connection: Connection) -> tuple[int, int]:
     """Return the newest wallet transaction and audit entry: nothing more is due as long as they stay."""
-    newest = (func.coalesce(func.max(column), 0) for column in (wallet_transactions.c.id, audit_log.c.id))
-    move, entry = (connection.scalars(select(each)).one() for each in newest)
+    move, entry = connection.execute(_NEWEST).one()
     return move, entry
 
 

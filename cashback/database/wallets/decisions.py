@@ -13,8 +13,9 @@ from cashback.database.audit_log import add_entry
 from cashback.database.tables import is_requested, withdrawals
 from cashback.database.wallets import moves
 from cashback.database.wallets.withdrawals import find
-from cashback.domain.errors import NotAllowedError, SecondApproverError, StaleBatchError
+from cashback.domain.errors import NotAllowedError, SecondApproverError, StaleBatchError, WithdrawalRefusedError
 from cashback.domain.events import Event
+from cashback.domain.languages import tr
 from cashback.domain.money import dollars
 from cashback.domain.withdrawals import Withdrawal, WithdrawalStatus
 
@@ -99,15 +100,21 @@ def decline(
 ) -> Withdrawal:
     """Decline a request and return its amount to the wallet. Raises StaleBatchError or NotAllowedError."""
     asked = _require_open(connection, number, approver_id, version)
-    return _give_back(connection, asked, WithdrawalStatus.DECLINED, reason, actor, now, approver_id)
+    return _return_to_wallet(connection, asked, WithdrawalStatus.DECLINED, reason, actor, now, approver_id)
 
 
 def cancel(
     connection: Connection, number: int, *, reason: str, actor: str, now: datetime, version: str | None = None
 ) -> Withdrawal:
-    """Cancel a request for its member and return its amount to the wallet. Raises StaleBatchError."""
+    """Cancel a request for its member and return its amount to the wallet.
+
+    Raises StaleBatchError, or WithdrawalRefusedError if it is in a list: the bank may be sending the money.
+    """
     asked = _require_open(connection, number, None, version)
-    return _give_back(connection, asked, WithdrawalStatus.CANCELLED, reason, actor, now, None)
+    if asked.exported_at is not None:
+        text = tr("Withdrawal {number} is being transferred already; ask an admin.", number=number)
+        raise WithdrawalRefusedError(text)
+    return _return_to_wallet(connection, asked, WithdrawalStatus.CANCELLED, reason, actor, now, None)
 
 
 def cancel_all_of(
@@ -117,7 +124,11 @@ def cancel_all_of(
     numbers = connection.scalars(
         select(withdrawals.c.number).where(is_requested, withdrawals.c.user_id.in_(members)).order_by("number")
     ).all()
-    return [cancel(connection, number, reason=reason, actor=actor, now=now) for number in numbers]
+    cancelled = WithdrawalStatus.CANCELLED
+    return [
+        _return_to_wallet(connection, find(connection, number), cancelled, reason, actor, now, None)
+        for number in numbers
+    ]
 
 
 def erase_destinations(connection: Connection, *, now: datetime, days: int) -> int:
@@ -155,7 +166,7 @@ def _require_open(connection: Connection, number: int, approver_id: int | None, 
     return asked
 
 
-def _give_back(
+def _return_to_wallet(
     connection: Connection,
     asked: Withdrawal,
     status: WithdrawalStatus,

@@ -1,5 +1,6 @@
 """A wallet as its member reads it: the balance, and each transaction in words."""
 
+import json
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, or_, select
@@ -8,10 +9,19 @@ from cashback.database.referral_program.people import check_id
 from cashback.database.tables import is_requested, payout_batches, users, wallet_transactions
 from cashback.database.tables import withdrawals as withdrawals_table
 from cashback.database.wallets import auto_withdrawals, moves, withdrawals
-from cashback.domain.languages import tr
-from cashback.domain.withdrawals import Wallet, WalletEntry, WalletLine
+from cashback.domain.languages import mark, placeholders, tr
+from cashback.domain.withdrawals import BY_MEMBER, Wallet, WalletEntry, WalletLine, WithdrawalStatus
 
 PAYOUT: Final = "referral_cashback"
+REVERSAL: Final = "referral_cashback_reversal"
+SENTENCES: Final = {
+    (moves.WITHDRAWAL, None): mark("Withdrawal {withdrawal} - {method}"),
+    (moves.RETURN, WithdrawalStatus.DECLINED): mark("Withdrawal {withdrawal} declined - {reason}"),
+    (moves.RETURN, WithdrawalStatus.CANCELLED): mark("Withdrawal {withdrawal} cancelled - {reason}"),
+    (moves.ADJUSTMENT, None): mark("Adjustment - {reason}"),
+    (REVERSAL, None): mark("Referral cashback reversed - {reason}"),
+}
+"""Our transactions by their kind and the status in their details."""
 
 
 def wallet_of(connection: Connection, user_id: int, *, limit: int) -> Wallet:
@@ -77,7 +87,22 @@ def _entry(row: Row[Any]) -> WalletEntry:
 
 
 def _in_words(row: Row[Any]) -> str:
-    """Describe a transaction. Another bot's keeps its own description."""
+    """Describe a transaction in the reader's language. Another bot's keeps its own description."""
     if row.transaction_type == PAYOUT and row.batch_id is not None:
         return tr("Cashback of {batch}", batch=row.batch_id)
+    details = _details(row.details)
+    sentence = SENTENCES.get((row.transaction_type, details.get("status")))
+    if sentence is not None and placeholders(sentence) <= details.keys():
+        if details.get("reason") == BY_MEMBER:
+            details["reason"] = tr(BY_MEMBER)
+        return tr(sentence, **details)
     return str(row.description or row.transaction_type.replace("_", " ").capitalize())
+
+
+def _details(stored: str | None) -> dict[str, Any]:
+    """Read a transaction's details; another bot may store anything."""
+    try:
+        found = json.loads(stored or "")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -129,13 +129,19 @@ def add(
     return find(connection, waiting.number)
 
 
-def record_export(connection: Connection, listed: Sequence[Withdrawal], *, actor: str, now: datetime) -> None:
-    """Record that open requests are in a list for a bank."""
+def record_export(connection: Connection, listed: Sequence[Withdrawal], *, actor: str, now: datetime) -> str:
+    """Record that open requests are in a list for a bank; return the digest of the audit entry.
+
+    Raises StaleBatchError if one changed since it was read: a bank would pay what its member cancelled.
+    """
+    waiting = {each.number: each for each in queue(connection)}
+    if any(waiting.get(each.number) != each for each in listed):
+        raise StaleBatchError("The withdrawals changed in the meantime; nothing was exported. Export them again.")
     numbers = withdrawals.c.number.in_([each.number for each in listed])
     connection.execute(update(withdrawals).where(numbers, is_requested).values(exported_at=now))
     details = {"withdrawals": len(listed), "total_cents": sum(each.amount_cents for each in listed)}
     details |= {"numbers": [each.number for each in listed]}
-    add_entry(connection, at=now, actor=actor, action=EXPORTED, details=details)
+    return add_entry(connection, at=now, actor=actor, action=EXPORTED, details=details)
 
 
 _NEXT: Final = select(func.coalesce(func.max(withdrawals.c.number), 0) + 1)

@@ -18,7 +18,10 @@ ORDERS: Final = FileKind(
     day_order=MONTH_FIRST,
     buyers={"buyer receipt message": Place.FREE},
     currency="currency",
-    rules=(Rule(column="status", only=_PAID, reason="not paid"),),
+    rules=(
+        Rule(column="status", never=frozenset({"canceled", "cancelled"}), reason="not paid", takes_back=True),
+        Rule(column="status", only=_PAID, reason="not paid"),
+    ),
     refunded_in_all={"status": frozenset({"refunded", "fully refunded"})},
     harmless=frozenset(
         {

@@ -19,6 +19,7 @@ SALES: Final = FileKind(
     refunded="partial refund ($)",
     refunded_in_all={"fully refunded?": YES},
     disputed=("disputed?", "dispute won?"),
+    in_currency="USD",
     totals="totals",
     harmless=frozenset(
         {

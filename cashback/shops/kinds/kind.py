@@ -32,7 +32,7 @@ class Lines(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A row counts only if this column's value, in lower case, is one of `only` and none of `never`.
+    """A row counts only if this column's value, in lower case, is one of `only`, none of `never`, and holds no `word`.
 
     `takes_back` is for rows that say that the whole order came back: if it was counted before, it is refunded.
     """
@@ -41,6 +41,7 @@ class Rule:
     reason: str
     only: frozenset[str] | None = None
     never: frozenset[str] = frozenset()
+    word: str | None = None
     must_be_empty: bool = False
     takes_back: bool = False
 
@@ -48,6 +49,8 @@ class Rule:
         """Return whether a value excludes its row."""
         if self.must_be_empty:
             return bool(value)
+        if self.word is not None:
+            return self.word in value
         if self.only is not None:
             return value not in self.only
         return value in self.never
@@ -71,6 +74,8 @@ class FileKind:
     day_order: str | None = None
     buyers: Mapping[str, Place] = field(default_factory=dict)
     currency: str | None = None
+    in_currency: str | None = None
+    """The currency of all amounts, if the shop always writes the same."""
     lines: Lines = Lines.ONE
     item_id: str | None = None
     reference: str | None = None

@@ -11,6 +11,10 @@ ANALYTICS: Final = FileKind(
     amounts={"subtotal": "n. revenue (formatted)"},
     moments=("date",),
     lines=Lines.LEDGER,
-    rules=(Rule(column="status", only=frozenset({"completed", "processing", "refunded"}), reason="not paid"),),
+    rules=(
+        # One that failed may be paid in a second try; then it counts.
+        Rule(column="status", never=frozenset({"cancelled", "trash"}), reason="not paid", takes_back=True),
+        Rule(column="status", only=frozenset({"completed", "processing", "refunded"}), reason="not paid"),
+    ),
     harmless=frozenset({"customer type", "net sales", "n. revenue"}),
 )

@@ -1,4 +1,4 @@
-"""The own API: a shop's program sends one purchase or refund in each request, signed as in docs of the intake."""
+"""The own API: a shop's program sends one purchase or refund in each request; see docs/howto/connect-api.md."""
 
 from collections.abc import Sequence
 from typing import Final

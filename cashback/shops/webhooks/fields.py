@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -10,11 +10,13 @@ from urllib.parse import parse_qsl
 
 from cashback.domain.days import check_moment
 from cashback.domain.errors import CashbackError
-from cashback.shops.webhooks.currencies import to_minor_units
+from cashback.shops.webhooks.currencies import NONE_APART, from_minor_units, to_minor_units
 from cashback.shops.webhooks.kind import UnreadableError
 
 LONGEST_ID: Final = 200
 LARGEST_CENTS: Final = 10**12
+LONGEST_AMOUNT: Final = 20
+"""Digits before the point, or zeros after it: a number with a large exponent is never written out."""
 MOST_FIELDS: Final = 1_000
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _ID: Final = re.compile(r"[1-9][0-9]{16,18}")
@@ -96,12 +98,16 @@ class Fields:
             raise UnreadableError(f"{'.'.join(path)} is not a currency of three letters.")
         return found
 
-    def minor_units(self, *path: str) -> int:
-        """Return an amount in minor units. Raises UnreadableError."""
+    def minor_units(self, *path: str, currency: str | None = None, apart: Mapping[str, int] = NONE_APART) -> int:
+        """Return an amount in the ledger's minor units; without a currency it is in these. Raises UnreadableError.
+
+        `apart` are the decimals of currencies of which the shop's minor units are not those of ISO 4217.
+        """
         found = self.text(*path)
         if found is None or not (found.isascii() and found.isdigit()) or len(found) > len(str(LARGEST_CENTS)):
             raise UnreadableError(f"{'.'.join(path)} is not a whole number of minor units.")
-        return _checked(int(found), path)
+        units = int(found)
+        return _checked(units if currency is None else from_minor_units(units, currency, apart=apart), path)
 
     def decimal(self, *path: str, currency: str) -> int:
         """Return an amount with decimals, in minor units. Raises UnreadableError, of an amount below zero too."""
@@ -113,7 +119,9 @@ class Fields:
     def magnitude(self, *path: str, currency: str) -> int:
         """Return an amount that the shop writes with a minus or without: a refund, say. Raises UnreadableError."""
         found = self.value(*path)
-        text = f"{found:f}" if isinstance(found, Decimal) else self.text(*path)
+        text = self.text(*path)
+        if isinstance(found, Decimal) and abs(found.adjusted()) < LONGEST_AMOUNT:
+            text = f"{found:f}"
         if text is None or not _DECIMAL.fullmatch(text):
             raise UnreadableError(f"{'.'.join(path)} is not an amount of money.")
         cents = to_minor_units(Decimal(text.removeprefix("-")), currency)

@@ -58,7 +58,7 @@ def _sale(sale: Fields) -> Reading:
     paid = ShopEvent(
         kind=EventKind.PAID,
         order_id=sale.id("sale_id"),
-        amount_cents=sale.minor_units("price"),
+        amount_cents=sale.minor_units("price", currency=sale.currency("currency")),
         currency=sale.currency("currency"),
         is_test=sale.is_true("test"),
         buyer_id=buyer_of(*(sale.value(name) for name in sale.names() if DISCORD_FIELD.fullmatch(name))),

@@ -38,9 +38,9 @@ def read(delivery: Delivery, counts: Counts) -> Reading:
 def _event(body: Fields, order: Fields, order_id: str, counts: Counts, *, is_paid: bool) -> ShopEvent:
     currency = order.currency("currency")
     is_test = body.is_true("meta", "test_mode") or order.is_true("test_mode")
-    total = order.minor_units("total")
+    total = order.minor_units("total", currency=currency)
     has_tax = counts is Counts.SUBTOTAL and order.value("tax") is not None
-    counted = max(0, total - order.minor_units("tax")) if has_tax else total
+    counted = max(0, total - order.minor_units("tax", currency=currency)) if has_tax else total
     if is_paid:
         return ShopEvent(
             kind=EventKind.PAID,
@@ -55,9 +55,10 @@ def _event(body: Fields, order: Fields, order_id: str, counts: Counts, *, is_pai
         )
     # The orders of earlier versions have no amount: they were refunded in all.
     amount_cents = None
-    if order.value("refunded_amount") is not None and order.minor_units("refunded_amount") < total:
-        refunded = order.minor_units("refunded_amount")
-        amount_cents = share_of(refunded, counted_cents=counted, total_cents=total)
+    if order.value("refunded_amount") is not None:
+        refunded = order.minor_units("refunded_amount", currency=currency)
+        if refunded < total:
+            amount_cents = share_of(refunded, counted_cents=counted, total_cents=total)
     return ShopEvent(
         kind=EventKind.REFUNDED_IN_ALL,
         order_id=order_id,

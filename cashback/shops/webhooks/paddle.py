@@ -40,12 +40,12 @@ def read(delivery: Delivery, counts: Counts) -> Reading:
 
 
 def _transaction(transaction: Fields, counts: Counts) -> ShopEvent:
-    totals = transaction.at("details", "totals")
+    currency = transaction.currency("currency_code")
     return ShopEvent(
         kind=EventKind.PAID,
         order_id=transaction.id("id"),
-        amount_cents=_counted(totals, counts),
-        currency=transaction.currency("currency_code"),
+        amount_cents=_counted(transaction.at("details", "totals"), counts, currency),
+        currency=currency,
         buyer_id=buyer_of(transaction.value("custom_data", "discord_id")),
         at=transaction.moment("billed_at") or transaction.moment("created_at"),
         email=transaction.text("customer", "email"),
@@ -59,20 +59,20 @@ def _adjustment(adjustment: Fields, counts: Counts) -> ShopEvent | str:
         return "An adjustment of this kind takes no money back."
     if adjustment.text("status") != "approved":
         return f"The adjustment is {adjustment.text('status')}, not approved."
-    order_id = adjustment.id("transaction_id")
+    order_id, currency = adjustment.id("transaction_id"), adjustment.currency("currency_code")
     return ShopEvent(
         kind=kind,
         order_id=order_id,
-        amount_cents=_counted(adjustment.at("totals"), counts),
-        currency=adjustment.currency("currency_code"),
+        amount_cents=_counted(adjustment.at("totals"), counts, currency),
+        currency=currency,
         # A chargeback and its reversal are two adjustments; what they share is the transaction.
         refund_id=adjustment.id("id") if kind is EventKind.REFUNDED else f"dispute/{order_id}",
     )
 
 
-def _counted(totals: Fields, counts: Counts) -> int:
-    total = totals.minor_units("total")
-    return total if counts is Counts.TOTAL else max(0, total - totals.minor_units("tax"))
+def _counted(totals: Fields, counts: Counts, currency: str) -> int:
+    total = totals.minor_units("total", currency=currency)
+    return total if counts is Counts.TOTAL else max(0, total - totals.minor_units("tax", currency=currency))
 
 
 KIND: Final = WebhookKind(

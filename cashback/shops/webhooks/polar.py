@@ -7,12 +7,13 @@ from cashback.shops.webhooks.kind import Counts
 
 def order_paid(order: Fields, counts: Counts) -> ShopEvent:
     """Read a paid order."""
-    customer = order.at("customer")
+    customer, currency = order.at("customer"), order.currency("currency")
+    name = "net_amount" if counts is Counts.SUBTOTAL else "total_amount"
     return ShopEvent(
         kind=EventKind.PAID,
         order_id=order.id("id"),
-        amount_cents=order.minor_units("net_amount" if counts is Counts.SUBTOTAL else "total_amount"),
-        currency=order.currency("currency"),
+        amount_cents=order.minor_units(name, currency=currency),
+        currency=currency,
         buyer_id=buyer_of(
             order.value("metadata", "discord_id"),
             order.value("metadata", "reference_id"),
@@ -28,14 +29,15 @@ def order_paid(order: Fields, counts: Counts) -> ShopEvent:
 
 def refunded_in_all(order: Fields, counts: Counts) -> ShopEvent:
     """Read an order's refunds so far."""
-    refunded = order.minor_units("refunded_amount")
+    currency = order.currency("currency")
+    refunded = order.minor_units("refunded_amount", currency=currency)
     if counts is Counts.TOTAL and order.value("refunded_tax_amount") is not None:
-        refunded += order.minor_units("refunded_tax_amount")
+        refunded += order.minor_units("refunded_tax_amount", currency=currency)
     return ShopEvent(
         kind=EventKind.REFUNDED_IN_ALL,
         order_id=order.id("id"),
         amount_cents=None if order.text("status") == "refunded" else refunded,
-        currency=order.currency("currency"),
+        currency=currency,
     )
 
 
@@ -43,13 +45,14 @@ def refund(refund: Fields, counts: Counts) -> ShopEvent | None:
     """Read one refund; None if it has not succeeded."""
     if refund.text("status") != "succeeded":
         return None
-    amount_cents = refund.minor_units("amount")
+    currency = refund.currency("currency")
+    amount_cents = refund.minor_units("amount", currency=currency)
     if counts is Counts.TOTAL and refund.value("tax_amount") is not None:
-        amount_cents += refund.minor_units("tax_amount")
+        amount_cents += refund.minor_units("tax_amount", currency=currency)
     return ShopEvent(
         kind=EventKind.REFUNDED,
         order_id=refund.id("order_id"),
         amount_cents=amount_cents,
-        currency=refund.currency("currency"),
+        currency=currency,
         refund_id=refund.id("id"),
     )

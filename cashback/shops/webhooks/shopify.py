@@ -83,10 +83,18 @@ def _refund(refund: Fields, counts: Counts, currency: str | None) -> Iterator[Sh
     ]
     if not paid_back:
         return
-    currency = (currency or paid_back[0].currency("currency")).upper()
-    amount_cents = sum(transaction.decimal("amount", currency=currency) for transaction in paid_back)
-    if counts is Counts.SUBTOTAL:
-        amount_cents = min(amount_cents, _goods_of(refund, currency, amount_cents))
+    lines = list(refund.items("refund_line_items"))
+    given_in = (paid_back[0].text("currency") or currency or paid_back[0].currency("currency")).upper()
+    sets = [line.text("subtotal_set", "shop_money", "currency_code") for line in lines]
+    currency = (currency or next(filter(None, sets), None) or given_in).upper()
+    if given_in != currency and sets and all(sets):
+        # The buyer paid in another currency than the shop's; the lines have both.
+        amount_cents = sum(_in_shop_currency(line, counts, currency) for line in lines)
+    else:
+        currency = given_in
+        amount_cents = sum(transaction.decimal("amount", currency=currency) for transaction in paid_back)
+        if counts is Counts.SUBTOTAL:
+            amount_cents = min(amount_cents, _goods_of(refund, currency, amount_cents))
     if amount_cents:
         yield ShopEvent(
             kind=EventKind.REFUNDED,
@@ -96,6 +104,11 @@ def _refund(refund: Fields, counts: Counts, currency: str | None) -> Iterator[Sh
             is_test=any(transaction.is_true("test") for transaction in paid_back),
             refund_id=refund.id("id"),
         )
+
+
+def _in_shop_currency(line: Fields, counts: Counts, currency: str) -> int:
+    names = ("subtotal_set",) if counts is Counts.SUBTOTAL else ("subtotal_set", "total_tax_set")
+    return sum(line.magnitude(name, "shop_money", "amount", currency=currency) for name in names)
 
 
 def _goods_of(refund: Fields, currency: str, paid_back_cents: int) -> int:

@@ -40,12 +40,12 @@ def read(delivery: Delivery, _counts: Counts) -> Reading:
 def _payment(payment: Fields) -> ShopEvent | str:
     if payment.text("status") != "COMPLETED":
         return "The payment is not completed."
-    note = payment.text("note") or ""
+    note, currency = payment.text("note") or "", payment.currency("amount_money", "currency")
     return ShopEvent(
         kind=EventKind.PAID,
         order_id=payment.id("id"),
-        amount_cents=payment.minor_units("amount_money", "amount"),
-        currency=payment.currency("amount_money", "currency"),
+        amount_cents=_amount(payment, currency),
+        currency=currency,
         buyer_id=buyer_of(payment.value("reference_id"), named_id(note), only_id(note)),
         at=payment.moment("created_at"),
         email=payment.text("buyer_email_address"),
@@ -56,11 +56,12 @@ def _payment(payment: Fields) -> ShopEvent | str:
 def _refund(refund: Fields) -> ShopEvent | str:
     if refund.text("status") != "COMPLETED":
         return "The refund is not completed."
+    currency = refund.currency("amount_money", "currency")
     return ShopEvent(
         kind=EventKind.REFUNDED,
         order_id=refund.id("payment_id"),
-        amount_cents=refund.minor_units("amount_money", "amount"),
-        currency=refund.currency("amount_money", "currency"),
+        amount_cents=_amount(refund, currency),
+        currency=currency,
         refund_id=refund.id("id"),
     )
 
@@ -69,13 +70,18 @@ def _dispute(dispute: Fields) -> ShopEvent | str:
     state = dispute.text("state") or ""
     if state.startswith("INQUIRY"):
         return "An inquiry takes no money; a dispute may follow."
+    currency = dispute.currency("amount_money", "currency")
     return ShopEvent(
         kind=EventKind.DISPUTE_WON if state == "WON" else EventKind.DISPUTED,
         order_id=dispute.id("disputed_payment", "payment_id"),
-        amount_cents=dispute.minor_units("amount_money", "amount"),
-        currency=dispute.currency("amount_money", "currency"),
+        amount_cents=_amount(dispute, currency),
+        currency=currency,
         refund_id=dispute.text("dispute_id") or dispute.id("id"),
     )
+
+
+def _amount(thing: Fields, currency: str) -> int:
+    return thing.minor_units("amount_money", "amount", currency=currency)
 
 
 KIND: Final = WebhookKind(

@@ -11,8 +11,8 @@ from cashback.shops.webhooks.signing import hexadecimal, parts_of, require_match
 CHECKOUTS: Final = frozenset({"checkout.session.completed", "checkout.session.async_payment_succeeded"})
 DISPUTES: Final = frozenset({"created", "updated", "closed", "funds_withdrawn", "funds_reinstated"})
 WON: Final = frozenset({"won", "warning_closed", "prevented"})
-DECIMALS_ADDED: Final = frozenset({"ISK", "UGX"})
-"""Currencies without decimals whose amounts Stripe writes with two."""
+DECIMALS_APART: Final = {"ISK": 2, "UGX": 2, "MGA": 0}
+"""Currencies whose amounts Stripe writes with other decimals than ISO 4217."""
 
 
 def verify(delivery: Delivery, secrets: Sequence[bytes]) -> None:
@@ -66,8 +66,11 @@ def _invoice(invoice: Fields, counts: Counts, *, is_test: bool) -> ShopEvent:
     paid = _amount(invoice, "amount_paid")
     if counts is Counts.SUBTOTAL:
         taxes = [*invoice.items("total_taxes"), *invoice.items("total_tax_amounts")]
-        tax = sum(tax.minor_units("amount") for tax in taxes) if taxes else _optional(invoice, "tax")
-        paid = max(0, paid - _in_minor_units(tax, invoice.currency("currency")))
+        currency = invoice.currency("currency")
+        tax = sum(_units(tax, "amount", currency=currency) for tax in taxes)
+        if not taxes and invoice.value("tax") is not None:
+            tax = _units(invoice, "tax", currency=currency)
+        paid = max(0, paid - tax)
     payments = [payment.at("payment") for payment in invoice.items("payments", "data")]
     named = [payment.value("payment_intent") for payment in payments]
     intents = {"payment_intent": invoice.value("payment_intent") or next(filter(None, named), None)}
@@ -126,16 +129,13 @@ def _order_of(thing: Fields, *names: str) -> str:
 
 def _amount(thing: Fields, name: str, *apart: tuple[str, str]) -> int:
     """Return an amount without some of its parts."""
-    parts = sum(thing.minor_units(*path) for path in apart if thing.value(*path) is not None)
-    return _in_minor_units(max(0, thing.minor_units(name) - parts), thing.currency("currency"))
+    currency = thing.currency("currency")
+    parts = sum(_units(thing, *path, currency=currency) for path in apart if thing.value(*path) is not None)
+    return max(0, _units(thing, name, currency=currency) - parts)
 
 
-def _optional(thing: Fields, name: str) -> int:
-    return thing.minor_units(name) if thing.value(name) is not None else 0
-
-
-def _in_minor_units(amount: int, currency: str) -> int:
-    return amount // 100 if currency in DECIMALS_ADDED else amount
+def _units(thing: Fields, *path: str, currency: str) -> int:
+    return thing.minor_units(*path, currency=currency, apart=DECIMALS_APART)
 
 
 KIND: Final = WebhookKind(

@@ -43,6 +43,9 @@ def _events(order: Fields, counts: Counts) -> Iterator[ShopEvent]:
     is_test = any(
         entry.text("key") == "_wcpay_mode" and entry.text("value") == "test" for entry in order.items("meta_data")
     )
+    # With a plugin for numbers, an order's number is not its id, and exports have the number alone.
+    number = order.id("number") if order.text("number") is not None else None
+    order_id, other_id = number or order_id, order_id if number not in {None, order_id} else None
     total = order.decimal("total", currency=currency)
     apart = [name for name in ("total_tax", "shipping_total") if order.value(name) is not None]
     without = max(0, total - sum(order.decimal(name, currency=currency) for name in apart))
@@ -57,7 +60,8 @@ def _events(order: Fields, counts: Counts) -> Iterator[ShopEvent]:
             buyer_id=buyer_of(named(order.items("meta_data"), name="key", value="value")),
             at=order.moment("date_paid_gmt") or order.moment("date_created_gmt"),
             email=order.text("billing", "email"),
-            number=order.text("number"),
+            number=number,
+            file_id=other_id,
         )
     if status in PAID or status == "refunded":
         for refund in order.items("refunds"):
@@ -69,9 +73,14 @@ def _events(order: Fields, counts: Counts) -> Iterator[ShopEvent]:
                 currency=currency,
                 is_test=is_test,
                 refund_id=refund.id("id"),
+                file_id=other_id,
             )
-    if status in TAKEN_BACK:
-        yield ShopEvent(kind=EventKind.REFUNDED_IN_ALL, order_id=order_id, currency=currency, is_test=is_test)
+    # An order that was never paid may fail or be cancelled, and be paid in a second try.
+    never_paid = "date_paid_gmt" in order.names() and order.value("date_paid_gmt") is None
+    if status in TAKEN_BACK and not never_paid:
+        yield ShopEvent(
+            kind=EventKind.REFUNDED_IN_ALL, order_id=order_id, currency=currency, is_test=is_test, file_id=other_id
+        )
 
 
 KIND: Final = WebhookKind(

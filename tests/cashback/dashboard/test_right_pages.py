@@ -8,9 +8,11 @@ import pytest
 
 from cashback.database.payouts import reversals
 from cashback.database.queries import member_names
+from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.domain.model import BatchLimits
 from cashback.services import CLI, Actor, AdminService, Source
 from tests.cashback.dashboard.conftest import ADA, ADMIN_ROLE, DashboardFixture, dashboard_settings
+from tests.cashback.dashboard.test_withdrawals import request as request_withdrawal
 from tests.conftest import raw
 
 pytestmark = pytest.mark.anyio
@@ -199,3 +201,39 @@ async def test_skipped_slot_ahead_is_not_among_the_past_ones(site: DashboardFixt
         coming, _, past = text.partition("Past slots")
         assert "Undo" in coming
         assert "There are no past slots yet" in past
+
+
+async def test_reasons_and_errors_show_moments_and_people_as_the_rest_of_the_page_does(
+    site: DashboardFixture,
+) -> None:
+    """A browser's script shows each <time> in the reader's own zone."""
+    [buyer] = await site.ledger.earn(ADA, 100)
+    await site.ledger.database.write(
+        record_purchases, [Purchase("H", buyer, 20_000)], 5_000, site.ledger.clock(), holding_days=7
+    )
+    await site.ledger.database.write(member_names.keep, ADA, "ada", now=site.ledger.clock())
+    until = '<time datetime="2026-07-10T15:00:00+00:00">2026-07-10 15:00{} UTC</time>'
+    async with site.signed_in() as browser:
+        assert until.format("") in (await browser.get("/orders/H"))[1]
+        assert until.format(":00") in (await browser.get(f"/referrers/{ADA}"))[1]
+        await request_withdrawal(site, 7)
+        version = await browser.withdrawal_version(1)
+        assert (await browser.post("/withdrawals/1/paid", reference="TX-1"))[0] == 303
+        _, shown = await browser.post("/withdrawals/1/paid", reference="TX-1", version=version)
+        assert re.search(rf'is paid already by <a href="/referrers/{ADA}"[^>]*>@ada</a>', shown)
+        await site.ledger.database.blacklist_referral_user(ADA)
+        _, page = await browser.get("/orders/H")
+        assert re.search(rf'The referrer <a href="/referrers/{ADA}"[^>]*>@ada</a> is blacklisted', page)
+
+
+async def test_refund_without_an_id_of_the_shop_shows_none(site: DashboardFixture) -> None:
+    [buyer] = await site.ledger.earn(5, 100)
+    await site.ledger.database.log_referral_purchase(buyer, "N-1", 20_000)
+    await site.ledger.database.log_referral_refund("N-1", 5_000)
+    await site.ledger.database.log_referral_refund("N-1", 1_000, refund_id="R-7")
+    async with site.signed_in() as browser:
+        _, page = await browser.get("/orders/N-1")
+    assert re.findall(r'<th scope="row" class="order-id">([^<]*)</th><td class="number">([^<]*)', page) == [
+        ("–", "$50.00"),
+        ("R-7", "$10.00"),
+    ]

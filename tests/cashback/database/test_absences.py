@@ -70,7 +70,7 @@ async def test_returning_member_is_paid_the_withheld_cashback(community: LedgerF
 async def test_payout_for_one_withheld_member_gives_the_reason(
     community: LedgerFixture, user_id: int, reason: str
 ) -> None:
-    with pytest.raises(NothingPendingError, match=f"Member {user_id} is left out: {reason}"):
+    with pytest.raises(NothingPendingError, match=f"Member {user_id} is excluded: {reason}"):
         await propose(community, hold_leavers=True, target_user_id=user_id)
     assert community.rows("SELECT * FROM cashback_payout_exclusions") == []
 
@@ -83,7 +83,7 @@ async def test_payout_for_one_lists_no_other_exclusions(community: LedgerFixture
 async def test_all_excluded_proposes_nothing(ledger: LedgerFixture) -> None:
     await ledger.earn(3, 30)
     await note(ledger, 3, Absence.GONE)
-    with pytest.raises(NothingPendingError, match="but that of members who are left out"):
+    with pytest.raises(NothingPendingError, match="except for excluded members"):
         await ledger.propose()
 
 

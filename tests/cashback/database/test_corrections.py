@@ -76,6 +76,8 @@ async def test_reassigned_order_earns_for_the_right_referrer_only(bought: Ledger
     assert [one for one, other in zip(first, before[0], strict=True) if one != other] == [20_000]
     entries = bought.rows("SELECT actor, details FROM cashback_audit_log WHERE action = 'order_corrected' ORDER BY id")
     assert [json.loads(details)["buyer_id"] for _, details in entries] == [6, 2]
+    refunds = bought.rows("SELECT actor FROM cashback_audit_log WHERE action = 'purchase_refunded'")
+    assert refunds == [("s",)] * 3, "what a correction moves is no refund of a shop"
 
 
 @pytest.mark.parametrize("cents", [0, 1, 12_345, 19_999, 20_001, 50_000])
@@ -87,6 +89,14 @@ async def test_corrected_amount_earns_as_if_it_had_been_right(bought: LedgerFixt
     assert await pending(bought) == (100, 0)
     assert await refund(bought, None, is_in_all=True) == 20_000
     assert await pending(bought) == (0, 0)
+
+
+async def test_refund_is_of_its_order_and_not_of_another_that_was_corrected(bought: LedgerFixture) -> None:
+    await bought.database.log_referral_purchase(2, "B", 10_000)
+    await reassign(bought, 6, "B")
+    await amount(bought, 30_000)
+    assert await refund(bought, None) == 30_000
+    assert await pending(bought) == (0, 50)
 
 
 async def test_wrong_corrections_are_refused_and_change_nothing(bought: LedgerFixture) -> None:
@@ -151,7 +161,7 @@ async def test_order_shows_why_it_is_not_paid(bought: LedgerFixture) -> None:
     held = [Purchase("H", 6, 20_000)]
     await bought.database.write(record_purchases, held, 5_000, FRIDAY, holding_days=7)
     [facts] = await bought.database.read(find_orders, "H", FRIDAY)
-    assert why_not_paid(facts, FRIDAY) == ["$1.00 are in the holding period until 2026-07-10."]
+    assert why_not_paid(facts, FRIDAY) == ["$1.00 are in the holding period until 2026-07-10 15:00 UTC."]
     assert (facts.parts[0].held_cents, facts.parts[0].pending_cents) == (100, 0)
     early = [Purchase("E", 6, 20_000, FRIDAY - timedelta(days=1)), Purchase("N", 9, 20_000)]
     await bought.database.write(record_purchases, early, 5_000, FRIDAY)

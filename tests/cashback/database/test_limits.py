@@ -149,6 +149,6 @@ async def test_unknown_selected_member_is_refused(ledger: LedgerFixture) -> None
 
 async def test_all_excluded_is_refused_with_the_reasons(ledger: LedgerFixture) -> None:
     await ledger.earn(1, 100)
-    with pytest.raises(NothingPendingError, match="but that of members who are left out"):
+    with pytest.raises(NothingPendingError, match="except for excluded members"):
         await propose(ledger, exclude={1})
     assert ledger.rows("SELECT 1 FROM cashback_payout_exclusions") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import anyio
 import psycopg
@@ -14,10 +15,12 @@ from sqlalchemy.engine import URL
 from cashback.database import Database, schema
 from cashback.database.errors import translated
 from cashback.database.integrity import backup
+from cashback.database.tables import referral_purchases as purchases
 from cashback.database.tables import users
 from cashback.domain.errors import DatabaseUnavailableError
 from tests.conftest import REFUSED, Clock, LedgerFixture, raw, rows
 from tests.postgresql import Server
+from verification.testbed.databases import started_server
 
 pytestmark = pytest.mark.anyio
 
@@ -159,6 +162,94 @@ async def test_database_without_an_encoding_is_refused_with_the_remedy(postgresq
                 await Database(make_url(postgresql.address).set(database="bytes_only")).connect()
         finally:
             server.execute("DROP DATABASE bytes_only WITH (FORCE)")
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252", "EUC_JP"])
+async def test_database_with_few_characters_is_refused_with_the_remedy(postgresql: Server, encoding: str) -> None:
+    made = f"CREATE DATABASE few_characters ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    with psycopg.connect(postgresql.address, autocommit=True) as server:
+        server.execute(made.encode())
+        try:
+            with pytest.raises(DatabaseUnavailableError, match=f"{encoding}, which lacks characters; create one with"):
+                await Database(make_url(postgresql.address).set(database="few_characters")).connect()
+        finally:
+            server.execute("DROP DATABASE few_characters WITH (FORCE)")
+
+
+@pytest.mark.parametrize("setting", ["client_encoding = 'LATIN1'", "datestyle = 'German'", "datestyle = 'SQL, DMY'"])
+async def test_settings_of_the_database_change_neither_texts_nor_moments(
+    address: URL, setting: str, clock: Clock
+) -> None:
+    with raw(address) as server:
+        server.execute(f"ALTER DATABASE {address.database} SET {setting}")
+    async with Database(address, clock=clock) as database:
+        await database.create_referral(1, 2)
+        assert await database.log_referral_purchase(2, "order — “é” 🧾", 1_000)
+        recorded_at = await database.read(lambda connection: connection.scalars(select(purchases.c.recorded_at)).one())
+    assert recorded_at == clock()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("ALTER DATABASE {name} SET search_path = 'nowhere'", "has no schema that this user may use; correct its"),
+        ("REVOKE ALL ON SCHEMA public FROM public", "has no schema that this user may use; correct its"),
+        ("REVOKE CONNECT ON DATABASE {name} FROM public", "does not let this user connect; GRANT CONNECT"),
+        ("ALTER ROLE limited NOLOGIN", "does not let this user log in"),
+    ],
+)
+async def test_missing_right_or_schema_is_said_with_the_remedy(
+    postgresql: Server, limited_user: str, change: str, words: str
+) -> None:
+    url = postgresql.create()
+    with raw(url) as server:
+        server.execute(change.format(name=url.database))
+    with pytest.raises(DatabaseUnavailableError, match=words) as refused:
+        await Database(url.set(username=limited_user)).connect()
+    assert len(str(refused.value).splitlines()) == 1
+    postgresql.drop(url)
+
+
+@pytest.fixture
+def limited_user(postgresql: Server) -> Iterator[str]:
+    """Create a user without rights; yield the name."""
+    with psycopg.connect(postgresql.address, autocommit=True) as server:
+        server.execute("DROP ROLE IF EXISTS limited")
+        server.execute("CREATE ROLE limited LOGIN")
+    yield "limited"
+    with psycopg.connect(postgresql.address, autocommit=True) as server:
+        server.execute("DROP ROLE limited")
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("postgresql://me@no-such-host.invalid/x", "is on a server whose name is not known"),
+        ("postgresql://me@127.0.0.1:1/x?foo=bar", 'does not take .invalid connection option "foo"'),
+        ("postgresql://me@127.0.0.1:1/x?sslmode=bogus", 'does not take .*invalid sslmode value: "bogus"'),
+        ("postgresql://me:p@sesame@127.0.0.1:1/x", "has an @ in its user or password; write %40 for it"),
+    ],
+)
+async def test_address_that_leads_nowhere_is_said_without_its_password(address: str, words: str) -> None:
+    with pytest.raises(DatabaseUnavailableError, match=words) as refused:
+        await Database(address).connect()
+    assert "sesame" not in str(refused.value)
+
+
+async def test_server_that_is_a_standby_is_said_to_be_one(clock: Clock) -> None:
+    """As after a failover to the replica: it answers questions and takes no writes."""
+    with started_server(Path(mkdtemp(prefix="cashback-standby-"))) as running:
+        async with Database(running.get_uri(), clock=clock) as database:
+            await database.create_referral(1, 2)
+        running.stop()
+        signal = running.pgdata / "standby.signal"
+        signal.touch()
+        signal.chmod(0o666)
+        running.start()
+        async with Database(running.get_uri(), clock=clock) as database:
+            assert await database.get_referrer_for_user(2) == 1
+            with pytest.raises(DatabaseUnavailableError, match="cannot be written: the server is a standby"):
+                await database.create_referral(1, 3)
 
 
 async def test_statement_that_the_server_cancels_names_the_setting(address: URL) -> None:

@@ -212,10 +212,10 @@ async def test_from_the_threshold_on_two_must_approve(ledger: LedgerFixture, cen
 async def test_what_is_unusual_is_said_and_may_need_two(ledger: LedgerFixture, *, gate: bool) -> None:
     await ledger.earn_all([(1, 80), (2, 10), (3, 10)])
     summary = await propose(ledger, terms=BatchLimits(unusual_share_percent=50, gate_unusual=gate))
-    sentence = "Member 1 takes 80% of it, $0.80; more than 50% is unusual."
+    sentence = "Member 1 takes 80% of it, $0.80; more than 50% is flagged."
     assert summary.unusual == (sentence,)
     assert stored(ledger, 1)["unusual"] == sentence
-    assert summary.needs_second_approver == ("What is unusual, two admins must approve." if gate else None)
+    assert summary.needs_second_approver == ("A flagged batch needs two admins." if gate else None)
 
 
 async def test_several_unusual_things_are_told_apart(ledger: LedgerFixture, clock: Clock) -> None:
@@ -288,8 +288,8 @@ async def test_who_is_below_the_minimum_alone_is_told_so(ledger: LedgerFixture) 
     await ledger.earn_all([(1, 40), (2, 45)])
     with pytest.raises(NothingPendingError) as refused:
         await propose(ledger, target_user_id=2, min_payout_cents=50)
-    assert str(refused.value) == "Member 2 is left out: below the minimum payout."
-    with pytest.raises(NothingPendingError, match="but that of members who are left out"):
+    assert str(refused.value) == "Member 2 is excluded: below the minimum payout."
+    with pytest.raises(NothingPendingError, match="except for excluded members"):
         await propose(ledger, min_payout_cents=50)
     assert (
         ledger.rows("SELECT * FROM cashback_payout_batches")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from cashback.database import Database
+from cashback.database.referral_program import corrections
 from cashback.database.referral_program.pending import held_and_owed
+from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.refunds import RecordedRefund, Refund, RefundOutcome, record_refund
+from cashback.domain.earning import FROM_MAIN, Origin
 from cashback.domain.errors import NothingPendingError, RefundRefusedError
 from tests.conftest import FRIDAY, Clock, LedgerFixture, OpenDatabase, raw
 
@@ -56,10 +60,52 @@ async def test_refund_without_amount_covers_the_rest_once(bought: LedgerFixture)
     assert await bought.pending(1) == 50
 
 
-async def test_partial_refunds_without_id_each_count(bought: LedgerFixture) -> None:
-    await refund(bought, "A", 5_000)
-    await refund(bought, "A", 5_000)
-    assert await bought.pending(1) == 100
+async def test_refunds_without_id_are_named_by_order_and_what_was_refunded(bought: LedgerFixture) -> None:
+    named = [(await refund(bought, "A", cents)).refund_id for cents in (1, 5_000, 4_999, None)]
+    assert named == ["A/0", "A/1", "A/5001", "A/rest"]
+    assert await bought.pending(1) == 50
+
+
+async def test_refunds_of_a_corrected_order_are_named_by_its_own(bought: LedgerFixture) -> None:
+    hats = Origin(source="hats")
+    for origin, order_id in ((hats, "A"), (FROM_MAIN, "B")):
+        bought_too = [Purchase(order_id, 2, 10_000)]
+        await bought.database.write(record_purchases, bought_too, 5_000, bought.clock(), origin=origin)
+        partly = Refund(order_id=order_id, amount_cents=700)
+        await bought.database.write(record_refund, partly, actor="cli", now=bought.clock(), origin=origin)
+    why: dict[str, Any] = {"source": "main", "reason": "a ticket", "actor": "cli"}
+    await bought.database.write(corrections.correct_amount, "A", 30_000, now=bought.clock(), **why)
+    assert [(await refund(bought, "A", cents)).refund_id for cents in (500, 600, None)] == ["A/0", "A/500", "A/rest-1"]
+
+
+async def test_refusals_of_refunds_give_the_facts_and_the_remedy(bought: LedgerFixture) -> None:
+    await refund(bought, "A", 5_000, refund_id="R1")
+    await refund(bought, "B")
+
+    async def refusal(order_id: str, cents: Any = None, refund_id: str | None = None) -> str:  # noqa: ANN401 -- also what is no amount
+        with pytest.raises(RefundRefusedError) as refused:
+            await refund(bought, order_id, cents, refund_id=refund_id)
+        return str(refused.value)
+
+    assert await refusal("C") == "Order C is not known; record its purchase first, or check the id."
+    assert await refusal("A", 1, "") == "The refund id is empty; give the shop's id of this refund, or none."
+    assert await refusal("A", 1, "R1") == (
+        "Refund R1 is known with another order or amount ($50.00 of order A); nothing was changed."
+    )
+    assert await refusal("A", "1") == "The amount '1' is not a whole number of cents."
+    assert await refusal("B", 1) == "Nothing is left to refund of order B ($100.00)."
+    for cents, amount in ((0, "$0.00"), (15_001, "$150.01")):
+        assert await refusal("A", cents) == (
+            f"A refund of {amount} is not between $0.01 and what is left of order A: $150.00 of $200.00;"
+            " nothing was changed."
+        )
+
+
+async def test_refund_reports_what_its_own_referrer_owes(bought: LedgerFixture) -> None:
+    await bought.database.create_referral(5, 6)
+    await bought.database.log_referral_purchase(6, "C", 10_000)
+    await bought.pay()
+    assert [(await refund(bought, order_id)).owed_cents for order_id in "ABC"] == [100, 150, 50]
 
 
 async def test_repeated_refund_id_counts_once(bought: LedgerFixture) -> None:
@@ -110,7 +156,9 @@ async def test_empty_refund_id_is_refused(bought: LedgerFixture) -> None:
 
 async def test_refund_of_order_without_earnings_takes_nothing(ledger: LedgerFixture) -> None:
     await ledger.database.log_referral_purchase(9, "nobody", 20_000)
-    assert (await refund(ledger, "nobody")).outcome is RefundOutcome.NOBODY_EARNED
+    recorded = await refund(ledger, "nobody")
+    assert (recorded.outcome, recorded.referrer_id) == (RefundOutcome.NOBODY_EARNED, None)
+    assert (recorded.amount_cents, recorded.taken_cents, recorded.owed_cents) == (20_000, 0, 0)
     await ledger.database.create_referral(1, 2)
     await ledger.database.blacklist_referral_user(1)
     await ledger.database.log_referral_purchase(2, "barred", 20_000)
@@ -184,6 +232,15 @@ async def test_refund_is_audited_with_actor_and_reason(bought: LedgerFixture) ->
     assert actor == "cli"
     assert '"reason": "torn"' in details
     assert '"taken_cents": 25' in details
+
+
+async def test_refund_at_another_shop_names_it_in_the_audit_log(ledger: LedgerFixture) -> None:
+    hats = Origin(source="hats")
+    bought = [Purchase("A", 2, 20_000)]
+    await ledger.database.write(record_purchases, bought, 5_000, ledger.clock(), origin=hats)
+    await ledger.database.write(record_refund, Refund(order_id="A"), actor="cli", now=ledger.clock(), origin=hats)
+    [(details,)] = ledger.rows("SELECT details FROM cashback_audit_log WHERE action = 'purchase_refunded'")
+    assert json.loads(details)["source"] == "hats"
 
 
 @pytest.mark.parametrize(

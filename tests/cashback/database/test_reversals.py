@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from cashback.database.payouts import reversals
+from cashback.database.payouts import crediting, reversals, runs
 from cashback.domain.errors import SecondApproverError, StaleBatchError
-from cashback.domain.model import BatchLimits, BatchReport, Reversal, ReversalStatus
+from cashback.domain.model import BatchLimits, BatchReport, ChunkDiscovered, Reversal, ReversalStatus
 from tests.conftest import REFUSED, Clock, LedgerFixture, OpenDatabase, drop_guards, raw
 
 pytestmark = pytest.mark.anyio
@@ -103,6 +103,7 @@ async def test_a_payout_is_taken_back_once(ledger: LedgerFixture) -> None:
     one, same = await propose(ledger, report, 1), await propose(ledger, report, 1)
     everyone = await propose(ledger, report)
     await approve(ledger, one.number)
+    assert (await ledger.database.read(reversals.find, same.number, ledger.clock())).coverable_cents == 0
     for wanted in (one, same, everyone):
         before = ledger.money()
         with pytest.raises(StaleBatchError):
@@ -128,6 +129,19 @@ async def test_what_was_not_credited_is_not_taken_back(ledger: LedgerFixture) ->
     await ledger.run(running)
     with pytest.raises(StaleBatchError, match="to member 1"):
         await propose(ledger, await ledger.report(running), 1)
+
+
+async def test_running_batch_is_not_taken_back(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 500), (2, 300)])
+    number = await ledger.approved()
+    await ledger.database.write(runs.start, number, now=ledger.clock())
+    chunk = ChunkDiscovered(batch_number=number, first_referrer_id=1, last_referrer_id=1)
+    await ledger.database.write(crediting.credit_chunk, chunk, now=ledger.clock())
+    with pytest.raises(StaleBatchError) as refused:
+        await propose(ledger, await ledger.report(number))
+    assert str(refused.value) == "Batch BATCH-20260703-150000 has no credited payout left to reverse."
+    await ledger.database.write(runs.stop, number, actor="cli", now=ledger.clock())
+    assert (await propose(ledger, await ledger.report(number))).planned_cents == 500
 
 
 async def test_it_can_be_cancelled_and_it_expires(ledger: LedgerFixture, clock: Clock) -> None:

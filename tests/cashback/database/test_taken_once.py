@@ -9,26 +9,35 @@ import pytest
 from cashback.database.payouts import reversals
 from cashback.database.referral_program import blacklist
 from cashback.database.referral_program.pending import held_and_owed
-from cashback.database.referral_program.purchases import Purchase, log_purchase
-from cashback.database.referral_program.refunds import Refund, record_refund
+from cashback.database.referral_program.purchases import Purchase, log_purchase, record_purchases
+from cashback.database.referral_program.refunds import RecordedRefund, Refund, record_refund
 from cashback.domain.errors import StaleBatchError
-from cashback.domain.model import BatchLimits
-from tests.conftest import LedgerFixture, raw
+from cashback.domain.model import BatchLimits, Reversal
+from tests.conftest import ALL_OF_IT_PPM, Clock, LedgerFixture, raw
 
 pytestmark = pytest.mark.anyio
 
 
-async def refund(ledger: LedgerFixture, order: int, cents: int | None = None) -> None:
+async def refund(ledger: LedgerFixture, order: int, cents: int | None = None) -> RecordedRefund:
     """Refund the n-th purchase of the test, in all or in part."""
-    await ledger.database.write(
+    return await ledger.database.write(
         record_refund, Refund(order_id=f"order-{order}", amount_cents=cents), actor="cli", now=ledger.clock()
     )
 
 
-async def reverse(ledger: LedgerFixture, batch: int, referrer: int = 1) -> tuple[int, int]:
-    """Reverse a payout; return what the wallet held and did not hold."""
+async def reverse(ledger: LedgerFixture, batch: int, referrer: int | None = 1) -> tuple[int, int]:
+    """Reverse a payout, or a whole batch; return what the wallets held and did not hold."""
+    number = (await propose_reversal(ledger, batch, referrer)).number
+    done = await ledger.database.write(reversals.approve, number, actor="cli", now=ledger.clock())
+    return done.reversed_cents, done.shortfall_cents
+
+
+async def propose_reversal(
+    ledger: LedgerFixture, batch: int, referrer: int | None = 1, *, threshold_cents: int | None = None
+) -> Reversal:
+    """Ask to reverse a payout, or a whole batch."""
     now = ledger.clock()
-    proposed = await ledger.database.write(
+    return await ledger.database.write(
         reversals.propose,
         batch_number=batch,
         referrer_id=referrer,
@@ -36,10 +45,8 @@ async def reverse(ledger: LedgerFixture, batch: int, referrer: int = 1) -> tuple
         actor="cli",
         now=now,
         expires_at=now + timedelta(minutes=2),
-        terms=BatchLimits(),
+        terms=BatchLimits(approval_threshold_cents=threshold_cents),
     )
-    done = await ledger.database.write(reversals.approve, proposed.number, actor="cli", now=now)
-    return done.reversed_cents, done.shortfall_cents
 
 
 async def stands(ledger: LedgerFixture) -> tuple[int, int, int]:
@@ -118,6 +125,58 @@ async def test_debt_that_is_recovered_in_part_is_reversed_for_the_rest(ledger: L
     assert await stands(ledger) == (0, 10, 120)
 
 
+async def test_debt_that_a_held_purchase_would_recover_is_reversed(ledger: LedgerFixture, clock: Clock) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    batch = (await ledger.pay()).batch_number
+    held = Purchase(order_id="held", buyer_id=buyer, amount_cents=120)
+    await ledger.database.write(record_purchases, [held], ALL_OF_IT_PPM, clock(), holding_days=14)
+    assert [(await refund(ledger, 1)).owed_cents for _first_or_repeated in range(2)] == [200, 200]
+    assert await stands(ledger) == (200, 0, 200)
+    shown = await propose_reversal(ledger, batch, threshold_cents=200)
+    assert (shown.planned_cents, shown.coverable_cents) == (200, 200)
+    for actor in (7, 8):
+        waits = await ledger.database.read(reversals.find, shown.number, clock())
+        assert waits.coverable_cents == 200
+        shown = await ledger.database.write(
+            reversals.approve, shown.number, actor=f"discord:{actor}", now=clock(), approver_id=actor
+        )
+        assert shown.coverable_cents == (200 if actor == 7 else 0)
+    assert (shown.reversed_cents, shown.shortfall_cents) == (200, 0)
+    assert await stands(ledger) == (0, 0, 0)
+    clock.advance(timedelta(days=14).total_seconds())
+    assert await stands(ledger) == (0, 120, 0)
+
+
+@pytest.mark.parametrize("order", ["recovered later", "recovered at once"])
+async def test_cent_that_a_later_purchase_recovers_is_not_reversed(ledger: LedgerFixture, order: str) -> None:
+    """Each purchase earns a cent and a half; four cents are paid for three of them."""
+    await ledger.database.create_referral(1, 2)
+    await ledger.database.write(record_purchases, [of_a_cent_and_a_half(name) for name in "ABC"], 5_000, ledger.clock())
+    batch = (await ledger.pay()).batch_number
+    steps = [
+        ledger.database.write(record_refund, Refund(order_id="C"), actor="cli", now=ledger.clock()),
+        ledger.database.write(record_purchases, [of_a_cent_and_a_half("D")], 5_000, ledger.clock()),
+    ]
+    for step in steps if order == "recovered later" else reversed(steps):
+        await step
+    assert await stands(ledger) == (0, 0, 4)
+    assert await reverse(ledger, batch) == (3, 0)
+
+
+async def test_refund_of_less_than_a_cent_charges_nothing(ledger: LedgerFixture) -> None:
+    await ledger.database.create_referral(1, 2)
+    await ledger.database.write(record_purchases, [of_a_cent_and_a_half("A")], 5_000, ledger.clock())
+    batch = (await ledger.pay()).batch_number
+    half_a_cent = Refund(order_id="A", amount_cents=100)
+    assert (await ledger.database.write(record_refund, half_a_cent, actor="cli", now=ledger.clock())).taken_cents == 0
+    assert await reverse(ledger, batch) == (1, 0)
+
+
+def of_a_cent_and_a_half(order_id: str) -> Purchase:
+    """Return a purchase of member 2 that earns so much at half a percent."""
+    return Purchase(order_id=order_id, buyer_id=2, amount_cents=300)
+
+
 async def test_pending_purchase_is_untouched_by_the_refund_of_a_reversed_one(ledger: LedgerFixture) -> None:
     [buyer] = await ledger.earn(1, 200)
     batch = (await ledger.pay()).batch_number
@@ -138,13 +197,29 @@ async def test_refund_of_a_pending_purchase_gives_nothing_of_a_reversal_back(led
     assert await stands(ledger) == (0, 0, 0)
 
 
-async def test_reversal_takes_from_the_newest_referral_first(ledger: LedgerFixture) -> None:
-    await ledger.earn(1, 70, 50, 80)
+async def test_reversal_takes_from_the_newest_referral_of_each_payout_first(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 70), (2, 30), (1, 50), (1, 80), (2, 40)])
     batch = (await ledger.pay()).batch_number
     spend(ledger, 100)
-    assert await reverse(ledger, batch) == (100, 100)
-    given = ledger.rows("SELECT returned_cents FROM cashback_payout_shares ORDER BY referral_id")
-    assert [row[0] for row in given] == [0, 20, 80]
+    assert await reverse(ledger, batch, None) == (170, 100)
+    assert returned(ledger) == [0, 30, 20, 80, 40]
+
+
+async def test_reversal_takes_nothing_of_another_payout_for_the_same_referral(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    first = (await ledger.pay()).batch_number
+    await ledger.buy([(buyer, 1)])
+    second = (await ledger.pay()).batch_number
+    assert await reverse(ledger, second) == (1, 0)
+    assert returned(ledger) == [0, 1]
+    assert await reverse(ledger, first) == (200, 0)
+    assert returned(ledger) == [200, 1]
+
+
+def returned(ledger: LedgerFixture) -> list[int]:
+    """List what each share gave back."""
+    query = "SELECT returned_cents FROM cashback_payout_shares ORDER BY batch_number, referral_id"
+    return [cents for (cents,) in ledger.rows(query)]
 
 
 @pytest.mark.parametrize("rate_ppm", [0, 5_000])

@@ -47,7 +47,7 @@ async def test_share_over_half_of_three_is_flagged(ledger: LedgerFixture) -> Non
     await ledger.earn_all([(1, 900), (2, 10)])
     assert (await propose(ledger)).unusual == ()
     await ledger.earn(3, 1)
-    assert (await propose(ledger)).unusual == ("Member 1 takes 98% of it, $9.00; more than 50% is unusual.",)
+    assert (await propose(ledger)).unusual == ("Member 1 takes 98% of it, $9.00; more than 50% is flagged.",)
 
 
 async def test_high_earnings_of_new_accounts_are_flagged(ledger: LedgerFixture, clock: Clock) -> None:
@@ -64,6 +64,6 @@ async def test_high_earnings_of_new_accounts_are_flagged(ledger: LedgerFixture, 
 async def test_gate_requires_a_second_admin(ledger: LedgerFixture, *, gate: bool) -> None:
     await ledger.earn_all([(1, 900), (2, 10), (3, 1)])
     summary = await propose(ledger, BatchLimits(unusual_share_percent=50, gate_unusual=gate))
-    assert summary.needs_second_approver == ("What is unusual, two admins must approve." if gate else None)
+    assert summary.needs_second_approver == ("A flagged batch needs two admins." if gate else None)
     usual = await propose(ledger, BatchLimits(gate_unusual=gate))
     assert usual.needs_second_approver is None

@@ -145,6 +145,26 @@ async def test_decision_on_another_version_of_a_request_is_refused(ledger: Ledge
     assert (await pay(ledger, asked.number)).status is WithdrawalStatus.PAID
 
 
+async def test_request_in_a_list_for_the_bank_is_not_cancelled_by_its_member(ledger: LedgerFixture) -> None:
+    """The check and the cancellation are one transaction: the list may be written between a look and the press."""
+    await wallet(ledger, 500)
+    asked = await ask(ledger, 1, 300)
+    await ledger.database.write(withdrawals.record_export, [asked], actor="cli", now=ledger.clock())
+    with pytest.raises(WithdrawalRefusedError, match="is being transferred already"):
+        await cancel(ledger, asked.number)
+    assert ledger.balance(1) == 200
+
+
+@pytest.mark.parametrize("how", [cancel, decline])
+async def test_list_with_a_request_that_was_ended_meanwhile_is_refused(ledger: LedgerFixture, how: object) -> None:
+    await wallet(ledger, 500)
+    listed = [await ask(ledger, 1, 300)]
+    await how(ledger, listed[0].number)  # type: ignore[operator]
+    with pytest.raises(StaleBatchError, match="Export them again"):
+        await ledger.database.write(withdrawals.record_export, listed, actor="cli", now=ledger.clock())
+    assert "withdrawals_exported" not in actions(ledger)
+
+
 async def test_member_has_one_open_request(ledger: LedgerFixture) -> None:
     await wallet(ledger, 500)
     await ask(ledger, 1, 100)

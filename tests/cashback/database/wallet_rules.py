@@ -114,7 +114,9 @@ class WalletRules(RuleBasedStateMachine):
     @rule(which=WHICH)
     def cancel_request(self, which: int) -> None:
         number, one = self.pick_request(which)
-        refusal = None if one.status is WithdrawalStatus.REQUESTED else StaleBatchError
+        refusal: Refusal = None if one.status is WithdrawalStatus.REQUESTED else StaleBatchError
+        if refusal is None and number in self.model.exported:
+            refusal = WithdrawalRefusedError
         actor = f"discord:{one.member}"
         self.attempt(refusal, decisions.cancel, number, reason="no", actor=actor)
         if refusal is None:

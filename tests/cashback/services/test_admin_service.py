@@ -100,9 +100,9 @@ async def test_non_admin_is_refused_and_audited(ledger: LedgerFixture, service: 
 
 async def test_unset_admin_role_refuses_every_discord_member(ledger: LedgerFixture, queue: Queue) -> None:
     service = AdminService(ledger.database, Settings(), queue.submit)
-    assert not service.may_pay(ADMIN)
-    assert not service.may_pay(Actor(source=Source.DISCORD, user_id=1))
-    assert service.may_pay(CLI)
+    assert not service.is_admin(ADMIN)
+    assert not service.is_admin(Actor(source=Source.DISCORD, user_id=1))
+    assert service.is_admin(CLI)
 
 
 async def test_role_lost_before_click_is_refused(ledger: LedgerFixture, service: AdminService, queue: Queue) -> None:

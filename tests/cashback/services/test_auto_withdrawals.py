@@ -254,3 +254,14 @@ async def test_two_processes_send_a_payout_once(ledger: LedgerFixture) -> None:
         await each.send_new_payouts()
     assert ledger.rows("SELECT amount_cents FROM cashback_withdrawals") == [(300,)]
     assert await ledger.database.read(auto_withdrawals.due) == []
+
+
+async def test_payouts_of_a_blacklisted_member_wait_until_an_admin_ends_it(ledger: LedgerFixture) -> None:
+    service = service_of(ledger)
+    await service.send_each_time(BOB, "gift-card")
+    await paid_out(ledger, 300)
+    await ledger.database.blacklist_referral_user(BOB)
+    assert await service.send_new_payouts() == []
+    assert ledger.balance(BOB) == 300
+    await service.unblacklist(CLI, BOB)
+    assert [each.amount_cents for each in await service.send_new_payouts()] == [300]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cashback.domain.errors import CashbackError, NotAllowedError, SecondApproverError, StaleBatchError
+from cashback.domain.errors import BusyError, CashbackError, NotAllowedError, SecondApproverError, StaleBatchError
 from cashback.domain.model import BatchStatus, ReversalStatus
 from cashback.services import CLI, AdminService
 from cashback.services.terms import terms_line
@@ -98,6 +98,21 @@ async def test_retry_by_the_program_is_named_as_such(ledger: LedgerFixture, cloc
     clock.advance(300)
     assert await service.retry_due() == [number]
     assert entries(ledger, "retry_started") == [("system", number, {"users": 1, "why": "tried again by the program"})]
+
+
+async def test_program_retries_the_next_batch_if_the_runner_refuses_one(ledger: LedgerFixture, clock: Clock) -> None:
+    refused, number = await fail(ledger), await fail(ledger)
+    queue: list[int] = []
+
+    def submit(number: int) -> int:
+        if number == refused:
+            raise BusyError
+        queue.append(number)
+        return 0
+
+    service = service_of(ledger, submit, payout_retry_minutes=5)
+    clock.advance(300)
+    assert await service.retry_due() == queue == [number]
 
 
 async def test_reversal_keeps_reason_deadline_and_threshold(ledger: LedgerFixture, clock: Clock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,12 +23,16 @@ from tests.conftest import FRIDAY, Clock, LedgerFixture, raw
 pytestmark = pytest.mark.anyio
 
 
-def service_of(ledger: LedgerFixture, **referral_settings: Any) -> AdminService:  # noqa: ANN401 -- settings of several types
-    """Open a service with these settings."""
+def service_of(
+    ledger: LedgerFixture,
+    submit: Callable[[int], int] | None = None,
+    **referral_settings: Any,  # noqa: ANN401 -- settings of several types
+) -> AdminService:
+    """Open a service with these settings; by default its runner takes every batch."""
     settings = Settings(
         role_ids=RoleIds(admin=ADMIN_ROLE), referral_settings=ReferralSettings.model_validate(referral_settings)
     )
-    return AdminService(ledger.database, settings, Queue().submit)
+    return AdminService(ledger.database, settings, submit or Queue().submit)
 
 
 def entries(ledger: LedgerFixture, action: str) -> list[tuple[str, int | None, dict[str, Any]]]:
@@ -281,10 +286,10 @@ async def test_missing_pending_cashback_is_explained(ledger: LedgerFixture) -> N
     await ledger.database.write(absences.note, 1, Absence.GONE, FRIDAY)
     with pytest.raises(NothingPendingError) as refused:
         await ledger.propose()
-    assert str(refused.value) == "No referral cashback is pending but that of members who are left out."
+    assert str(refused.value) == "No referral cashback is pending except for excluded members."
     with pytest.raises(NothingPendingError) as refused:
         await ledger.propose(target_user_id=1)
-    assert str(refused.value).startswith("Member 1 is left out: ")
+    assert str(refused.value).startswith("Member 1 is excluded: ")
 
 
 async def test_batch_not_running_is_reported(ledger: LedgerFixture) -> None:
@@ -302,12 +307,10 @@ async def test_taken_batch_id_uses_the_next_second(ledger: LedgerFixture) -> Non
     assert ids == [f"BATCH-20260703-15000{second}" for second in range(3)]
 
 
-def lose_every_race(ledger: LedgerFixture) -> None:
-    """Simulate another process that is always faster: an update of a batch finds nothing to change."""
+def lose_every_race(ledger: LedgerFixture, table: str = "cashback_payout_batches") -> None:
+    """Simulate another process that is always faster: an update of a table finds nothing to change."""
     with raw(ledger.location) as connection:
-        connection.execute(
-            "CREATE TRIGGER lost BEFORE UPDATE ON cashback_payout_batches BEGIN SELECT RAISE(IGNORE); END"
-        )
+        connection.execute(f"CREATE TRIGGER lost BEFORE UPDATE ON {table} BEGIN SELECT RAISE(IGNORE); END")
 
 
 @pytest.mark.about_a_file("its trigger can have an update find nothing")

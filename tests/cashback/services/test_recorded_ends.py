@@ -1,4 +1,4 @@
-"""The complete record of what follows a run: lapses, retries, reversals and refunds, each with actor and moment."""
+"""The complete record of what follows a run: lapses and retries, each with actor and moment."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from datetime import timedelta
 
 import pytest
 
-from cashback.database.payouts import lapsing, retries, reversals, runs
-from cashback.database.referral_program.refunds import Refund, record_refund
+from cashback.database.payouts import crediting, lapsing, retries, runs
+from cashback.database.referral_program import blacklist
 from cashback.domain.errors import StaleBatchError
-from cashback.domain.model import BatchLimits, ReversalStatus
-from tests.cashback.services.test_recorded_effects import entries, moments
-from tests.conftest import FRIDAY, Clock, LedgerFixture
+from tests.cashback.services.test_recorded_effects import break_wallet, entries, moments
+from tests.conftest import FRIDAY, Clock, LedgerFixture, raw
 from verification.testbed import databases
 
 pytestmark = pytest.mark.anyio
 
-TOKEN, OTHER_TOKEN = "0123456789abcdef", "fedcba9876543210"
+TOKEN = "fedcba9876543210"  # noqa: S105 -- of no proposal
 BROKEN = "The ledger refused a row: this wallet is broken."
 VALID = timedelta(days=14)
 
@@ -131,10 +130,83 @@ async def test_retry_is_recorded_with_its_admin_moment_and_reason(ledger: Ledger
     assert await ledger.database.read(retries.attempts_of, other, limit=9) == []
 
 
+async def test_each_attempt_keeps_its_own_end(ledger: LedgerFixture, clock: Clock) -> None:
+    await ledger.earn_all([(1, 100), (2, 200)])
+    number = await ledger.approved()
+    with databases.connect(ledger.location) as connection:
+        databases.break_wallet(connection, 2)
+        await ledger.run(number)
+        clock.advance(60)
+        assert await ledger.database.write(retries.begin, number, actor="cli", why=None, now=clock()) == 1
+        await ledger.run(number)
+        databases.mend_wallet(connection)
+    [failure] = await ledger.database.read(retries.open_failures, limit=9)
+    assert (failure.referrer_id, failure.attempts) == (2, 2), "the payout to 1 did not fail"
+    clock.advance(60)
+    await ledger.database.write(retries.begin, number, actor="cli", why=None, now=clock())
+    await ledger.run(number)
+    attempts = await ledger.database.read(retries.attempts_of, number, limit=9)
+    assert [(one["referrer_id"], one["attempt"], one["outcome"], one["reason"]) for one in attempts] == [
+        (2, 1, "failed", BROKEN),
+        (2, 2, "credited", None),
+    ]
+    assert [one["settled_at"] for one in attempts] == [FRIDAY + timedelta(seconds=after) for after in (60, 120)]
+    assert await ledger.database.read(retries.attempts_of, number, limit=1) == attempts[:1]
+
+
+async def test_retry_pays_nothing_of_a_payout_that_was_skipped(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 100), (2, 200), (3, 300)])
+    number = await ledger.approved()
+    await ledger.database.blacklist_referral_user(2)
+    for member in (1, 3):
+        break_wallet(ledger, member)
+    await ledger.run(number)
+    with raw(ledger.location) as connection:
+        for member in (1, 3):
+            connection.execute(f"DROP TRIGGER broken_{member}")
+    await ledger.database.write(blacklist.unblacklist, 2, actor="cli", now=ledger.clock())
+    await ledger.database.write(retries.begin, number, actor="cli", why=None, now=ledger.clock())
+    await ledger.run(number)
+    assert ledger.payouts(number) == [
+        (1, "credited", 100, None),
+        (2, "skipped", 0, "blacklisted"),
+        (3, "credited", 300, None),
+    ]
+    assert (ledger.balance(2), await ledger.pending(2)) == (0, 200)
+
+
+async def test_running_batch_has_no_open_failures(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 100), (2, 200)])
+    number = await ledger.approved()
+    await ledger.database.write(runs.start, number, now=ledger.clock())
+    await ledger.database.write(crediting.fail_payout, number, 1, reason="no", now=ledger.clock())
+    assert await ledger.database.read(retries.open_failures, limit=9) == []
+    assert await ledger.database.read(retries.count_open_failures) == 0
+    later = ledger.clock() + timedelta(days=1)
+    assert await ledger.database.read(retries.due, now=later, attempts=9, pause=timedelta(0)) == []
+
+
+async def test_batch_without_failures_is_not_retried(ledger: LedgerFixture) -> None:
+    await ledger.earn_all([(1, 100), (2, 200)])
+    paid = (await ledger.pay(target_user_id=1)).batch_number
+    proposed = (await ledger.propose()).batch_number
+    for number, named in ((paid, "BATCH-20260703-150000 is completed"), (proposed, f"{proposed} is proposed")):
+        with pytest.raises(StaleBatchError) as refused:
+            await ledger.database.write(retries.begin, number, actor="cli", why=None, now=ledger.clock())
+        assert str(refused.value) == f"Batch {named}; there is no failed payout to retry."
+
+
 async def test_page_of_another_proposal_retries_nothing(ledger: LedgerFixture) -> None:
     number = await fail(ledger, 1, 100)
     with pytest.raises(StaleBatchError, match="shows another proposal"):
-        await ledger.database.write(retries.begin, number, actor="cli", why=None, now=ledger.clock(), token=OTHER_TOKEN)
+        await ledger.database.write(
+            retries.begin,
+            number,
+            actor="cli",
+            why=None,
+            now=ledger.clock(),
+            token=TOKEN,
+        )
     assert ledger.payouts(number) == [(1, "failed", 0, BROKEN)]
 
 
@@ -173,155 +245,12 @@ async def test_program_retries_batches_with_open_failures_oldest_first(ledger: L
     # A clock that was ahead by more than a minute at the batch's end does not postpone the retry.
     assert await due(-60) == []
     assert await due(-61) == numbers
-
-
-async def propose(
-    ledger: LedgerFixture, number: int, *, referrer_id: int | None = 1, threshold_cents: int | None = None
-) -> int:
-    """Propose to reverse the payout to a member, or a whole batch; return the reversal's number."""
-    wanted = await ledger.database.write(
-        reversals.propose,
-        batch_number=number,
-        referrer_id=referrer_id,
-        reason="a stolen card",
-        actor="discord:7",
-        now=ledger.clock(),
-        expires_at=ledger.clock() + timedelta(seconds=120),
-        terms=BatchLimits(approval_threshold_cents=threshold_cents),
-        token=TOKEN,
-    )
-    return wanted.number
-
-
-async def test_reversal_is_recorded_with_its_admins_moments_and_reason(ledger: LedgerFixture, clock: Clock) -> None:
-    await ledger.earn_all([(1, 500), (2, 300)])
-    paid = await ledger.pay()
-    clock.advance(10)
-    number = await propose(ledger, paid.batch_number, threshold_cents=500)
-    shown = await ledger.database.read(reversals.find, number, clock())
-    assert (shown.batch_number, shown.batch_id, shown.token) == (1, "BATCH-20260703-150000", TOKEN)
-    assert (shown.referrer_id, shown.reason, shown.proposed_by) == (1, "a stolen card", "discord:7")
-    assert shown.expires_at == clock() + timedelta(seconds=120)
-    assert (shown.planned_count, shown.planned_cents, shown.coverable_cents) == (1, 500, 500)
-    why_two = "From $5.00 on, two admins must approve."
-    assert (shown.needs_second_approver, shown.first_approved_by, shown.approved_by) == (why_two, None, None)
-    clock.advance(10)
-    await ledger.database.write(
-        reversals.approve, number, actor="discord:7", now=clock(), approver_id=7, wait=timedelta(hours=3)
-    )
-    waits = await ledger.database.read(reversals.find, number, clock())
-    assert waits.expires_at == clock() + timedelta(hours=3)
-    clock.advance(10)
-    done = await ledger.database.write(reversals.approve, number, actor="discord:8", now=clock(), approver_id=8)
-    assert (done.status, done.coverable_cents) == (ReversalStatus.DONE, 0)
-    assert (done.reversed_cents, done.shortfall_cents) == (500, 0)
-    proposed = {"reversal": number, "referrer_id": 1, "users": 1, "total_cents": 500, "reason": "a stolen card"}
-    assert entries(ledger, "reversal_proposed") == [("discord:7", 1, proposed | {"token": TOKEN, "why_two": why_two})]
-    assert entries(ledger, "reversal_first_approved") == [("discord:7", 1, {"reversal": number, "why_two": why_two})]
-    assert entries(ledger, "payouts_reversed") == [
-        (
-            "discord:8",
-            1,
-            {
-                "reversal": number,
-                "referrer_id": 1,
-                "users": 1,
-                "reversed_cents": 500,
-                "shortfall_cents": 0,
-                "reason": "a stolen card",
-                "proposed_by": "discord:7",
-                "first_approved_by": "discord:7",
-            },
-        )
-    ]
-    assert ledger.rows("SELECT proposed_at, finished_at, approver_id FROM cashback_reversals") == [
-        ("2026-07-03 15:00:10.000000", "2026-07-03 15:00:30.000000", 8)
-    ]
-    assert ledger.rows("SELECT description, metadata, created_at FROM wallet_transactions WHERE amount_cents < 0") == [
-        (
-            "Referral cashback reversed - a stolen card",
-            '{"batch_id": "BATCH-20260703-150000", "reversal": 1, "reason": "a stolen card"}',
-            "2026-07-03 15:00:30.000000",
-        )
-    ]
-    assert ledger.rows(
-        "SELECT discord_id, wallet_balance_cents, updated_at FROM users WHERE discord_id < 9 ORDER BY 1"
-    ) == [
-        (1, 0, "2026-07-03 15:00:30.000000"),
-        (2, 300, "2026-07-03 15:00:00.000000"),
-    ]
-
-
-async def test_refusals_of_a_reversal_give_the_state_and_the_remedy(ledger: LedgerFixture, clock: Clock) -> None:
-    await ledger.earn(1, 500)
-    paid = await ledger.pay()
-    one, late = await propose(ledger, paid.batch_number), await propose(ledger, paid.batch_number)
-    await ledger.database.write(reversals.cancel, one, actor="discord:8", now=clock.advance(5))
-    assert entries(ledger, "reversal_cancelled") == [("discord:8", 1, {"reversal": one})]
-    assert ledger.rows("SELECT status, finished_at FROM cashback_reversals WHERE number = ?", one) == [
-        ("cancelled", "2026-07-03 15:00:05.000000")
-    ]
-
-    async def refusal(number: int, token: str | None = None) -> str:
-        with pytest.raises(StaleBatchError) as refused:
-            await ledger.database.write(
-                reversals.approve, number, actor="discord:7", now=clock(), approver_id=7, token=token
-            )
-        return str(refused.value)
-
-    assert await refusal(one) == "This reversal is cancelled already; nothing was reversed twice."
-    assert await refusal(9) == "There is no reversal number 9."
-    assert "shows another" in await refusal(late, token=OTHER_TOKEN)
-    with pytest.raises(StaleBatchError, match="shows another"):
-        await ledger.database.write(reversals.cancel, late, actor="discord:7", now=clock(), token=OTHER_TOKEN)
-    clock.advance(115)
-    assert await refusal(late) == (
-        "This reversal expired at 2026-07-03 15:02:00 UTC; nothing was reversed. Ask for a new one."
-    )
-    await ledger.earn(2, 300)
-    open_batch = (await ledger.propose()).batch_number
-    with pytest.raises(StaleBatchError) as refused:
-        await propose(ledger, open_batch)
-    assert str(refused.value) == f"Batch {open_batch} has no credited payout to member 1 left to reverse."
-
-
-async def test_reversal_that_is_no_longer_as_shown_moves_nothing(ledger: LedgerFixture) -> None:
-    await ledger.earn_all([(1, 500), (2, 300)])
-    paid = await ledger.pay()
-    everyone = await propose(ledger, paid.batch_number, referrer_id=None)
-    one = await propose(ledger, paid.batch_number)
-    await ledger.database.write(reversals.approve, one, actor="discord:7", now=ledger.clock(), approver_id=7)
-    before = ledger.money()
-    with pytest.raises(StaleBatchError) as refused:
-        await ledger.database.write(reversals.approve, everyone, actor="discord:7", now=ledger.clock(), approver_id=7)
-    assert str(refused.value) == (
-        "Some of it was taken back since this was shown; nothing was done. Ask for a new reversal."
-    )
-    assert ledger.money() == before
-
-
-async def test_refund_is_recorded_with_its_admin_moment_and_reason(ledger: LedgerFixture, clock: Clock) -> None:
-    await ledger.earn(1, 500)
-    refund = Refund(order_id="order-1", amount_cents=200, refund_id="R1", reason="torn")
-    told = await ledger.database.write(record_refund, refund, actor="discord:7", now=clock.advance(60))
-    assert (told.outcome, told.refund_id, told.order_id) == ("taken_back", "R1", "order-1")
-    assert (told.amount_cents, told.taken_cents, told.referrer_id, told.owed_cents) == (200, 200, 1, 0)
-    assert told.asked_cents is None
-    assert entries(ledger, "purchase_refunded") == [
-        (
-            "discord:7",
-            None,
-            {
-                "refund_id": "R1",
-                "order_id": "order-1",
-                "amount_cents": 200,
-                "taken_cents": 200,
-                "referrer_id": 1,
-                "reason": "torn",
-            },
-        )
-    ]
-    columns = "refund_id, part_of, order_id, amount_cents, asked_cents, taken_cents, reason, refunded_by, refunded_at"
-    assert ledger.rows(f"SELECT {columns}, source FROM cashback_referral_refunds") == [
-        ("R1", None, "order-1", 200, None, 200, "torn", "discord:7", "2026-07-03 15:01:00.000000", "main")
-    ]
+    # The second pause is twice as long.
+    await ledger.database.write(retries.begin, numbers[0], actor="system", why=None, now=clock())
+    with databases.connect(ledger.location) as connection:
+        databases.break_wallet(connection, 2)
+        await ledger.run(numbers[0])
+        databases.mend_wallet(connection)
+    assert await due(599, attempts=2) == numbers[1:]
+    assert await due(600, attempts=2) == numbers
+    assert await due(600, attempts=1) == numbers[1:]

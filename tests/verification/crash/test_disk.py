@@ -6,6 +6,8 @@ import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from shutil import copyfile, move, rmtree
 
@@ -13,6 +15,8 @@ import pytest
 
 from cashback.database import Database
 from cashback.database.integrity import backup
+from cashback.database.queries import exporting
+from cashback.database.queries.exporting import Period
 from cashback.domain.errors import CashbackError, DatabaseUnavailableError
 from cashback.domain.model import BatchStatus
 from tests.conftest import Clock, LedgerFixture, OpenDatabase, names_in, run_batches
@@ -116,15 +120,52 @@ async def test_backup_without_space_is_refused_and_leaves_nothing(ledger: Ledger
 async def test_read_only_disk_ends_the_run_with_its_error(ledger: LedgerFixture) -> None:
     """Needs no mount: a limit on the size of files makes every further write fail."""
     number = await _approved(ledger)
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
+    with small_files():
         interrupted = await ledger.run(number, chunk_size=CHUNK_SIZE)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     [(_, reason)] = interrupted.interruptions
     assert reason.endswith("(disk I/O error); check the disk, then resume.")
     assert (await ledger.run(number, chunk_size=CHUNK_SIZE)).reports[0].total_cents == 100 * PAYEES
+
+
+@contextmanager
+def small_files() -> Iterator[None]:
+    """Limit what may be written into one file, which needs no mount."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+@pytest.mark.parametrize("before", [None, "an earlier export"])
+async def test_export_that_does_not_fit_names_its_file_and_leaves_what_was_there(
+    ledger: LedgerFixture, tmp_path: Path, suffix: str, before: str | None
+) -> None:
+    number = await _approved(ledger)
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    path = folder / f"payouts.{suffix}"
+    if before is not None:
+        path.write_text(before)
+    export = partial(exporting.write_file, path=path, with_totals=False)
+    with small_files(), pytest.raises(CashbackError, match=f"payouts.{suffix} cannot be written: File too large"):
+        await ledger.database.read(export, Period(number=number))
+    assert names_in(folder) == ([] if before is None else [path.name])
+    assert before is None or path.read_text() == before
+    await ledger.database.read(export, Period(number=number))
+    assert names_in(folder) == ["payouts-totals.csv", path.name]
+
+
+async def test_backup_that_cannot_be_written_names_its_folder_and_not_the_ledger(
+    ledger: LedgerFixture, tmp_path: Path
+) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    with small_files(), pytest.raises(backup.BackupRefusedError, match=f"cannot be written in {folder} "):
+        backup.make(ledger.path, folder / "copy.db")
+    assert names_in(folder) == []
 
 
 def _replace(path: Path) -> None:

@@ -182,6 +182,23 @@ def test_stripe_amount_in_a_currency_that_it_writes_with_two_decimals_more() -> 
     assert only(read_json("stripe", event)).amount_cents == 500
 
 
+@pytest.mark.parametrize("kind", [kind for kind in SANDBOX_KINDS if kind != "api"])
+@pytest.mark.parametrize("currency", ["HUF", "COP", "IDR"])
+def test_minor_units_of_a_shop_are_not_those_of_the_ledger(kind: str, currency: str) -> None:
+    """Shops write these with two decimals, and the ledger counts them without."""
+    order = Order(number=1, goods_cents=500_000, currency=currency)
+    assert only(read(kind, sender_of(kind, SECRET, "").paid(order, NOW))).amount_cents == 5_000
+
+
+@pytest.mark.parametrize(
+    ("currency", "cents"), [("jpy", 5_000), ("kwd", 5_000), ("mga", 5_000), ("ugx", 50), ("eur", 5_000)]
+)
+def test_stripe_amounts_have_the_decimals_that_stripe_gives_them(currency: str, cents: int) -> None:
+    event = json.loads(sender_of("stripe", SECRET, "").paid(ORDER, NOW).body)
+    event["data"]["object"].update(currency=currency, amount_total=5_000, total_details={})
+    assert only(read_json("stripe", event)).amount_cents == cents
+
+
 def shopify_order(**change: object) -> dict[str, Any]:
     return {**json.loads(sender_of("shopify", SECRET, "").paid(ORDER, NOW).body), **change}
 
@@ -224,6 +241,27 @@ def test_shopify_refund_without_its_shipping_and_taxes() -> None:
     assert only(read_json("shopify", refund, Counts.TOTAL)).amount_cents == 6_545
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize(
+    ("has_both", "counts", "taken"),
+    [
+        (True, Counts.SUBTOTAL, (5_000, "USD")),
+        (True, Counts.TOTAL, (5_950, "USD")),
+        (False, Counts.TOTAL, (5_236, "EUR")),
+    ],
+)
+def test_shopify_refund_in_the_buyers_currency_is_not_taken_for_the_shops(
+    in_order: bool, has_both: bool, counts: Counts, taken: tuple[int, str]
+) -> None:
+    """What is in another currency is excluded later, with that reason."""
+    sets = {"subtotal_set": {"shop_money": {"amount": "50.00", "currency_code": "USD"}}}
+    sets |= {"total_tax_set": {"shop_money": {"amount": "9.50", "currency_code": "USD"}}}
+    paid_back = {"kind": "refund", "status": "success", "amount": "52.36", "currency": "EUR"}
+    refund = {"id": 5, "order_id": 1001, "refund_line_items": [sets if has_both else {}], "transactions": [paid_back]}
+    event = read_json("shopify", shopify_order(refunds=[refund]) if in_order else refund, counts).events[-1]
+    assert (event.amount_cents, event.currency) == taken
+
+
 def test_shopify_restocked_order_without_a_payment_back_changes_nothing() -> None:
     assert not read_json("shopify", {"id": 5, "order_id": 1, "refund_line_items": [], "transactions": []}).events
 
@@ -239,6 +277,13 @@ def test_woocommerce_order_that_ended_is_taken_back(status: str) -> None:
     order = json.loads(sender_of("woocommerce", SECRET, "").paid(ORDER, NOW).body)
     event = only(read_json("woocommerce", {**order, "status": status}))
     assert (event.kind, event.amount_cents) == (EventKind.REFUNDED_IN_ALL, None)
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed", "trash"])
+def test_woocommerce_order_that_was_never_paid_has_nothing_to_take_back(status: str) -> None:
+    """A card that is declined makes the order fail; the buyer pays it with another one."""
+    order = json.loads(sender_of("woocommerce", SECRET, "").paid(ORDER, NOW).body)
+    assert not read_json("woocommerce", {**order, "status": status, "date_paid_gmt": None}).events
 
 
 def test_woocommerce_partial_refund_takes_its_share_of_the_goods() -> None:
@@ -269,6 +314,15 @@ def test_tebex_decimal_numbers_stay_exact(text: str, cents: int) -> None:
     body = sender_of("tebex", SECRET, "").paid(ORDER, NOW).body.replace(b'"amount":119.0', b'"amount":' + text.encode())
     headers = sender_of("tebex", SECRET, "").request(body, NOW, "d").headers
     assert only(read("tebex", Request(body=body, headers=headers), Counts.TOTAL)).amount_cents == cents
+
+
+@pytest.mark.parametrize(
+    "text", ["1e999999999", "1e-999999999", "1.005", "1e16", "-1", "true", "null", '"1e1"', '"1,00"']
+)
+def test_tebex_number_that_is_no_amount_is_unreadable(text: str) -> None:
+    body = sender_of("tebex", SECRET, "").paid(ORDER, NOW).body.replace(b'"amount":119.0', b'"amount":' + text.encode())
+    with pytest.raises(UnreadableError):
+        read("tebex", Request(body=body, headers={}), Counts.TOTAL)
 
 
 @pytest.mark.parametrize("custom", ['{"discord_id": "222222222222222222"}', {"discord_id": str(MEMBER)}])
