@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, received by a thread of their own from the first moment on.
+"""SIGTERM, SIGINT and SIGHUP, received by a thread of their own from the first moment on.
 
 The event loop need not run for it: a stop during the imports or while the loop is blocked ends the process too. As the
 first process of a container a program has no default action for a signal, so nothing else would.
@@ -8,11 +8,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+TERMINAL_CLOSED: Final = signal.SIGHUP
+
 LAST_RESORT_SECONDS: Final = 8
 """A stop may take ten seconds. After that, a waiting transaction is rolled back, and the next start continues it."""
 
@@ -33,16 +35,19 @@ class StopSignals:
         if self._is_held:
             return
         self._is_held = True
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        threading.Thread(target=self._receive, name="stop signals", daemon=True).start()
+        # `nohup` starts a program that ignores it, and a blocked signal would be received all the same.
+        is_ignored = signal.getsignal(TERMINAL_CLOSED) is signal.SIG_IGN
+        held = SIGNALS if is_ignored else (*SIGNALS, TERMINAL_CLOSED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, held)
+        threading.Thread(target=self._receive, args=(held,), name="stop signals", daemon=True).start()
 
     def listen(self, listener: Listener | None) -> None:
         """Let a listener stop the program, from now on. None ends that."""
         with self._lock:
             self._listener = listener
 
-    def _receive(self) -> None:
-        received = signal.Signals(signal.sigwait(SIGNALS))
+    def _receive(self, held: Sequence[signal.Signals]) -> None:
+        received = signal.Signals(signal.sigwait(held))
         with self._lock:
             listener = self._listener
             if listener is not None:

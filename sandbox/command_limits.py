@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.channel_types import ChannelType
-from sandbox.limits import FormErrors
+from sandbox.form_errors import FormErrors
 from sandbox.localizations import check_localizations
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox import errors, payloads
 from sandbox.command_limits import check_command
 from sandbox.errors import SandboxError
-from sandbox.limits import FormErrors
+from sandbox.form_errors import FormErrors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

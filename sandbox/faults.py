@@ -21,6 +21,15 @@ class ConnectionDroppedError(Exception):
     """The connection is to be closed without a response."""
 
 
+class PageAnsweredError(Exception):
+    """A page is the response, as from a proxy between."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
 @dataclass(slots=True, eq=False)
 class Hold:
     """Requests held on their way: the first one sets `arrived`, `release` lets all of them continue."""
@@ -95,6 +104,16 @@ class Faults:
             raise errors.ApiError(status, code, message)
 
         self._add(method, path, times, strike, after_effect=after_effect)
+
+    def answer_page(
+        self, method: str, path: str, *, status: int = 200, text: str = "<h1>Sign in</h1>", times: int = 1
+    ) -> None:
+        """Answer the next matching requests with a page of HTML, as a proxy or a hotel's network does."""
+
+        async def strike() -> None:
+            raise PageAnsweredError(status, text)
+
+        self._add(method, path, times, strike, after_effect=False)
 
     def rate_limit(
         self, method: str, path: str, *, retry_after: float = 0.01, scope: str = "user", times: int = 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sandbox.limits import SELECTS, FormErrors, check_select
+from sandbox.form_errors import FormErrors
+from sandbox.limits import SELECTS, check_select
 from sandbox.part_limits import is_int
 
 if TYPE_CHECKING:

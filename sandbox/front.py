@@ -15,7 +15,7 @@ from aiohttp import web
 from sandbox import errors
 from sandbox.bodies import Body, read_body
 from sandbox.errors import ApiError
-from sandbox.faults import ConnectionDroppedError
+from sandbox.faults import ConnectionDroppedError, PageAnsweredError
 from sandbox.model import Message
 
 if TYPE_CHECKING:
@@ -144,6 +144,8 @@ class Front:
             shared = error.headers.get("X-RateLimit-Scope") == "shared"
             self._rate_limits.count_answer(error.status, shared=shared)
             response = json_response(error.body, error.status)
+        except PageAnsweredError as page:
+            response = web.Response(text=page.text, status=page.status, content_type="text/html")
         except web.HTTPException as error:
             response = json_response({"message": f"{error.status}: {error.reason}", "code": 0}, error.status)
         except ConnectionDroppedError:

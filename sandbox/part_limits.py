@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox.channel_types import ChannelType
 
 if TYPE_CHECKING:
-    from sandbox.limits import FormErrors
+    from sandbox.form_errors import FormErrors
     from sandbox.model import Json
 
 STICKERS: Final = 3

@@ -21,11 +21,18 @@ DISCORD_FAILURES: Final = (discord.DiscordException, aiohttp.ClientError, Timeou
 FAILED_REQUESTS: Final = (discord.HTTPException, aiohttp.ClientError, TimeoutError, ConnectionError)
 """Those that are no mistake in the program, as a wrong use of the library or a full disk would be."""
 
+LONGEST_REASON: Final = 200
 ALREADY_ACKNOWLEDGED: Final = 40060
 SERVER_ONLY: Final = mark("This command works in the server only, not in direct messages.")
 HELP: Final = "sendref-cashb help"
 
 logger = logging.getLogger(__name__)
+
+
+def brief(error: Exception) -> str:
+    """Return an error in one short line: what stands between may answer with a whole page."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return line if len(line) <= LONGEST_REASON else f"{line[:LONGEST_REASON]}…"
 
 
 def is_lost_race(error: Exception) -> bool:
@@ -130,7 +137,7 @@ def explained(error: Exception) -> str:
     if isinstance(error, (CashbackError, RefusedError)):
         return embeds.readable(str(error))
     if isinstance(error, FAILED_REQUESTS):
-        logger.warning("a command or a press failed at Discord: %s", error)
+        logger.warning("a command or a press failed at Discord: %s", brief(error))
     else:
         logger.error("an unexpected error on Discord's side of the program", exc_info=error)
     return tr("Something went wrong; the bot's log has the details.")

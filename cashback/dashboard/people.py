@@ -25,7 +25,6 @@ _PROGRAMS: Final = {
     "cli": "the command line",
     "schedule": "the weekly schedule",
     "system": "the program",
-    "bot": "the bot",
 }
 
 Names = Mapping[int, MemberName]

@@ -100,7 +100,7 @@ class EventSender:
             async with self._session.post(
                 self._target.url, data=body, headers=self._headers(delivery, body), allow_redirects=False
             ) as response:
-                if response.ok and response.status < 300:  # noqa: PLR2004 -- a redirect is not followed
+                if 200 <= response.status < 300:  # noqa: PLR2004 -- a redirect is not followed
                     return None, False
                 return f"it answered {response.status}", response.status == GONE
         except TimeoutError:

@@ -150,6 +150,25 @@ async def test_stop_during_the_imports_ends_the_bot(guild: DiscordFixture, tmp_p
             assert await process.wait() == 0
 
 
+async def test_closed_terminal_stops_the_bot_after_its_chunk(guild: DiscordFixture, tmp_path: Path) -> None:
+    where = ready(guild, tmp_path)
+    async with await anyio.open_process(BOT, cwd=tmp_path, env=where, stdout=None, stderr=None) as process:
+        await guild.sandbox.wait_connected(1, 60)
+        process.send_signal(signal.SIGHUP)
+        with anyio.fail_after(STOP_SECONDS):
+            assert await process.wait() == 0
+
+
+async def test_bot_under_nohup_outlives_its_terminal(guild: DiscordFixture, tmp_path: Path) -> None:
+    await guild.referrer("Bob", 2500)
+    where = ready(guild, tmp_path)
+    shell = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *BOT]
+    async with await anyio.open_process(shell, cwd=tmp_path, env=where, stdout=None, stderr=None) as process:
+        await guild.sandbox.wait_connected(1, 60)
+        process.send_signal(signal.SIGHUP)
+        await pays_and_stops(guild, process)
+
+
 def child_of(process_id: int) -> int | None:
     """Return the only child of a process."""
     children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text(encoding="ascii").split()

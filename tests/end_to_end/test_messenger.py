@@ -145,6 +145,32 @@ async def test_a_block_by_discords_front_backs_off(guild: DiscordFixture, messen
     assert len(sends) == 1
 
 
+@pytest.mark.parametrize("path", ["/users/@me/channels", "/channels/[0-9]+/messages"])
+@pytest.mark.parametrize("status", [200, 403, 503])
+async def test_page_in_discords_place_is_one_short_line_and_no_attempt_unless_it_refuses(
+    guild: DiscordFixture, messenger: DmSender, caplog: pytest.LogCaptureFixture, path: str, status: int
+) -> None:
+    bob = guild.sandbox.add_member("Bob")
+    guild.sandbox.faults.answer_page("POST", path, status=status, text="<h1>Sign in</h1>\n" * 1000, times=2)
+    delivery = await messenger.send(notice(bob))
+    assert (delivery.status, delivery.is_outage) == (DeliveryStatus.RETRY, status != 403)
+    assert len(delivery.reason or "") < 300
+    assert "\n" not in (delivery.reason or "")
+    assert [record for record in caplog.records if record.exc_info] == []
+    guild.sandbox.faults.clear()
+    assert (await messenger.send(notice(bob))).status is DeliveryStatus.SENT
+
+
+async def test_start_behind_a_page_waits_for_discord(guild: DiscordFixture, caplog: pytest.LogCaptureFixture) -> None:
+    """As in a hotel's network before the sign-in."""
+    guild.sandbox.faults.answer_page("GET", "^/", times=2)
+    async with guild.bot(connected=False):
+        await guild.sandbox.wait_connected(1, 30)
+    [line] = [text for text in caplog.messages if "cannot be reached" in text]
+    assert "the answer is text/html; charset=utf-8, not JSON: something between answers in Discord's place" in line
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 @pytest.mark.parametrize("status", [500, 503])
 async def test_temporary_server_error_is_not_a_failure(guild: DiscordFixture, messenger: DmSender, status: int) -> None:
     """The library retries most of them; if it does not, the outbox does."""

@@ -230,7 +230,10 @@ async def test_undo_under_a_pause_resumes_and_is_for_admins_only(guild: DiscordF
     bob = await guild.referrer("Bob", 2500)
     async with guild.bot():
         paused = await guild.answer("!sendref-cashb schedule pause counting")
-        assert field(paused, "⏰ Next Run") == f"none while it is paused; once resumed: {stamp(NEXT)}"
+        assert (
+            field(paused, "⏰ Next Run")
+            == f"none while it is paused; once resumed: {stamp(NEXT)}\nEvery Friday 15:00 UTC"
+        )
         refused = await guild.press(paused, RESUME, by=bob)
         await refused.replied()
         assert [(told.ephemeral_to, "Only an admin may" in told.text) for told in refused.followups] == [(bob.id, True)]

@@ -8,7 +8,7 @@ import discord
 import yarl
 
 from cashback.background.backoff import Backoff
-from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.errors import DISCORD_FAILURES, brief
 from cashback.cogs.gateway.client import CashbackClient
 from cashback.cogs.gateway.configuration_check import INTENT_MISSING, Needs, StartError, check_before_connecting
 from cashback.domain.errors import CashbackError
@@ -58,9 +58,7 @@ async def _log_in(client: CashbackClient, token: str) -> None:
             ) from error
         except DISCORD_FAILURES as error:
             pause = backoff.fail()
-            logger.warning(
-                "Discord cannot be reached (%s); trying again in %d s", str(error) or type(error).__name__, pause
-            )
+            logger.warning("Discord cannot be reached (%s); trying again in %d s", brief(error), pause)
             await client.http.close()
             # The library would use the closed connector again.
             client.http.connector = discord.utils.MISSING

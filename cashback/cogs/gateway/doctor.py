@@ -10,8 +10,9 @@ from typing import Final
 import aiohttp
 import discord
 
-from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.errors import DISCORD_FAILURES, brief
 from cashback.cogs.gateway.channel_checks import check_channel
+from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.cogs.gateway.role_checks import problems_of_roles
 from cashback.database import Database
 from cashback.database.integrity import backup, health
@@ -200,7 +201,7 @@ async def _guarded(name: str, look: Callable[[], Awaitable[tuple[bool, str]]]) -
     try:
         is_well, text = await look()
     except (CashbackError, *DISCORD_FAILURES, KeyError, ValueError) as error:
-        is_well, text = False, f"it cannot be checked: {' '.join(str(error).split()) or type(error).__name__}"
+        is_well, text = False, f"it cannot be checked: {brief(error)}"
     return Finding(name=name, is_well=is_well, text=text)
 
 
@@ -208,7 +209,7 @@ async def visit(doctor: Doctor, settings: Settings) -> list[Finding]:
     """Log in once and check Discord."""
     if settings.discord_token is None:
         return [Finding(name="token", is_well=False, text="set DISCORD_TOKEN in the environment or in .env")]
-    client = discord.Client(intents=discord.Intents.none())
+    client = discord.Client(intents=discord.Intents.none(), http_trace=limiting_trace())
     async with client:
         try:
             await client.login(settings.discord_token.get_secret_value())
@@ -216,7 +217,7 @@ async def visit(doctor: Doctor, settings: Settings) -> list[Finding]:
             text = "Discord does not accept DISCORD_TOKEN; copy the token from the developer portal again"
             return [Finding(name="token", is_well=False, text=text)]
         except DISCORD_FAILURES as error:
-            text = f"Discord cannot be reached: {' '.join(str(error).split()) or type(error).__name__}"
+            text = f"Discord cannot be reached: {brief(error)}"
             return [Finding(name="token", is_well=False, text=text)]
         logged_in = Finding(name="token", is_well=True, text="Discord accepts it")
         return [logged_in, *await doctor.examine_discord(client)]

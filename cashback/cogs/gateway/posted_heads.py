@@ -6,8 +6,8 @@ from typing import Final
 
 import discord
 
-from cashback.cogs.errors import DISCORD_FAILURES
-from cashback.cogs.gateway.request_limits import request_limits
+from cashback.cogs.errors import DISCORD_FAILURES, brief
+from cashback.cogs.gateway.request_limits import limiting_trace, request_limits
 from cashback.domain.errors import CashbackError
 
 READ: Final = 500
@@ -27,7 +27,7 @@ class PostedHead:
 
 async def read(token: str, channel_id: int) -> list[PostedHead]:
     """Read the heads that this bot has posted, oldest first. Raises CashbackError if Discord does not answer."""
-    client = discord.Client(intents=discord.Intents.none())
+    client = discord.Client(intents=discord.Intents.none(), http_trace=limiting_trace())
     try:
         async with client:
             await client.login(token)
@@ -35,7 +35,7 @@ async def read(token: str, channel_id: int) -> list[PostedHead]:
                 messages = [message async for message in client.get_partial_messageable(channel_id).history(limit=READ)]
         own = [message for message in messages if client.user is not None and message.author.id == client.user.id]
     except DISCORD_FAILURES as error:
-        reason = str(error) or type(error).__name__
+        reason = brief(error)
         raise CashbackError(f"The audit channel cannot be read ({reason}).") from error
     return [found for message in reversed(own) for embed in message.embeds if (found := _head_in(embed)) is not None]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Final
 
@@ -22,6 +23,10 @@ MOST_SERVER_ERRORS: Final = 2
 """The second one is final: the message is sent again later, and others are sent in the meantime."""
 
 SERVER_ERROR: Final = 500
+
+
+class NotDiscordError(aiohttp.ClientError):
+    """Something else answered in Discord's place."""
 
 
 @dataclass(slots=True)
@@ -75,6 +80,15 @@ def limiting_trace() -> aiohttp.TraceConfig:
     return trace
 
 
+def _require_discord(response: aiohttp.ClientResponse) -> None:
+    """Raise NotDiscordError for an answer to the API that the library would take for Discord's, and stumble over."""
+    kind = response.headers.get("Content-Type")
+    is_content = response.status == HTTPStatus.OK and str(response.url).startswith(discord.http.Route.BASE)
+    if is_content and kind != "application/json":
+        message = f"the answer is {kind or 'of no type'}, not JSON: something between answers in Discord's place"
+        raise NotDiscordError(message)
+
+
 async def _start(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
     limits = _current.get()
     if limits is not None:
@@ -90,6 +104,7 @@ async def _stop_clock(_session: aiohttp.ClientSession, _context: SimpleNamespace
 async def _end(
     _session: aiohttp.ClientSession, _context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
 ) -> None:
+    _require_discord(params.response)
     limits = _current.get()
     if limits is None:
         return

@@ -10,7 +10,8 @@ from typing import Final
 
 import discord
 
-from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.errors import DISCORD_FAILURES, brief
+from cashback.cogs.gateway.request_limits import limiting_trace
 from cashback.domain.errors import CashbackError
 
 AUTHORIZE: Final = "https://discord.com/oauth2/authorize"
@@ -172,12 +173,12 @@ def _explained(what: str, *, permission: str | None = None) -> Iterator[None]:
 @asynccontextmanager
 async def open_assistant(token: str) -> AsyncIterator[SetupAssistant]:
     """Log in with the token. Raises TokenRefusedError, or CashbackError if Discord cannot be reached."""
-    async with discord.Client(intents=discord.Intents.none()) as client:
+    async with discord.Client(intents=discord.Intents.none(), http_trace=limiting_trace()) as client:
         try:
             await client.login(token)
         except discord.LoginFailure as error:
             raise TokenRefusedError("Discord does not accept this token; copy it from the portal again.") from error
         except DISCORD_FAILURES as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = brief(error)
             raise CashbackError(f"Discord cannot be reached: {reason}.") from error
         yield SetupAssistant(client)

@@ -10,7 +10,7 @@ import aiohttp
 import anyio
 import discord
 
-from cashback.cogs.errors import DISCORD_FAILURES
+from cashback.cogs.errors import DISCORD_FAILURES, LONGEST_REASON
 from cashback.cogs.gateway.gateway_status import GatewayStatus
 from cashback.cogs.gateway.request_limits import request_limits
 from cashback.cogs.texts import embeds
@@ -173,5 +173,5 @@ def _is_outage(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, discord.HTTPException):
-        return f"Discord answered {error.status} {error.code}: {error.text}"
+        return f"Discord answered {error.status} {error.code}: {' '.join(error.text.split())[:LONGEST_REASON]}"
     return f"{type(error).__name__}: {error}"

@@ -61,9 +61,8 @@ def overview(schedule: ScheduleOverview, pending: PendingPreview, done: str | No
 def _next_run(schedule: ScheduleOverview) -> str:
     if schedule.next_slot_at is None:
         return "never: the weekly batch is switched off (`auto_batch_enabled`)"
-    if schedule.paused_by is not None:
-        return f"none while it is paused; once resumed: {moment(schedule.next_slot_at)}"
-    return f"{moment(schedule.next_slot_at)}\nEvery {schedule.rule.capitalize()} UTC"
+    paused = "none while it is paused; once resumed: " if schedule.paused_by is not None else ""
+    return f"{paused}{moment(schedule.next_slot_at)}\nEvery {schedule.rule.capitalize()} UTC"
 
 
 def _add_excluded(embed: discord.Embed, pending: PendingPreview) -> None:

@@ -102,6 +102,21 @@ async def test_refund_after_a_partial_reversal_leaves_the_rest_owed(ledger: Ledg
     assert await stands(ledger) == (0, 30, 0)
 
 
+async def test_what_a_reversal_took_before_a_refund_is_not_charged_to_another_payout(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    first = (await ledger.pay()).batch_number
+    await ledger.buy([(buyer, 200)])
+    second = (await ledger.pay()).batch_number
+    spend(ledger, 350)
+    assert await reverse(ledger, first) == (50, 150)
+    await refund(ledger, 1)
+    assert await stands(ledger) == (150, 0, 0)
+    await ledger.buy([(buyer, 150)])
+    spend(ledger, -200)
+    assert await stands(ledger) == (0, 0, 200)
+    assert await reverse(ledger, second) == (200, 0)
+
+
 async def test_debt_that_later_earnings_recovered_is_not_reversed_again(ledger: LedgerFixture) -> None:
     [buyer] = await ledger.earn(1, 200)
     batch = (await ledger.pay()).batch_number
@@ -147,18 +162,23 @@ async def test_debt_that_a_held_purchase_would_recover_is_reversed(ledger: Ledge
     assert await stands(ledger) == (0, 120, 0)
 
 
-@pytest.mark.parametrize("order", ["recovered later", "recovered at once"])
-async def test_cent_that_a_later_purchase_recovers_is_not_reversed(ledger: LedgerFixture, order: str) -> None:
-    """Each purchase earns a cent and a half; four cents are paid for three of them."""
+@pytest.mark.parametrize("order", ["CD", "DC"])
+@pytest.mark.parametrize("seconds_between", [0, 1])
+async def test_cent_that_a_later_purchase_recovers_is_not_reversed(
+    ledger: LedgerFixture, clock: Clock, order: str, seconds_between: int
+) -> None:
+    """Each purchase earns a cent and a half; four cents are paid for A to C. C is refunded, D recovers a cent."""
     await ledger.database.create_referral(1, 2)
-    await ledger.database.write(record_purchases, [of_a_cent_and_a_half(name) for name in "ABC"], 5_000, ledger.clock())
+    for name in "ABC":
+        clock.advance(seconds_between)
+        await ledger.database.write(record_purchases, [of_a_cent_and_a_half(name)], 5_000, clock())
     batch = (await ledger.pay()).batch_number
-    steps = [
-        ledger.database.write(record_refund, Refund(order_id="C"), actor="cli", now=ledger.clock()),
-        ledger.database.write(record_purchases, [of_a_cent_and_a_half("D")], 5_000, ledger.clock()),
-    ]
-    for step in steps if order == "recovered later" else reversed(steps):
-        await step
+    for name in order:
+        clock.advance(seconds_between)
+        if name == "C":
+            await ledger.database.write(record_refund, Refund(order_id="C"), actor="cli", now=clock())
+        else:
+            await ledger.database.write(record_purchases, [of_a_cent_and_a_half("D")], 5_000, clock())
     assert await stands(ledger) == (0, 0, 4)
     assert await reverse(ledger, batch) == (3, 0)
 

@@ -9,10 +9,11 @@ from datetime import timedelta
 import pytest
 
 from cashback.database.payouts import approvals, lapsing, retries, runs
+from cashback.database.referral_program.purchases import Purchase, record_purchases
 from cashback.database.referral_program.refunds import Refund, record_refund
 from cashback.domain.errors import StaleBatchError
 from cashback.domain.model import BatchStatus
-from tests.conftest import Clock, LedgerFixture, raw
+from tests.conftest import ALL_OF_IT_PPM, Clock, LedgerFixture, drop_guards, raw
 from verification.testbed import databases
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +63,31 @@ async def test_resumed_batch_pays_what_was_shown_less_refunds_since(ledger: Ledg
     await ledger.database.write(runs.resume, number, actor="cli", now=ledger.clock())
     assert (await ledger.run(number)).reports[0].total_cents == 200
     assert await ledger.pending(1) == 500
+
+
+async def test_cashback_that_was_held_at_the_plan_is_not_paid_by_it(ledger: LedgerFixture, clock: Clock) -> None:
+    [buyer] = await ledger.earn(1, 300)
+    await ledger.earn(2, 50)
+    held = [Purchase(f"held-{member}", member, 100) for member in (buyer, (await ledger.earn(1, 0))[0])]
+    await ledger.database.write(record_purchases, held, ALL_OF_IT_PPM, clock(), holding_days=1)
+    number = await ledger.approved()
+    shown = ledger.rows("SELECT referrer_id, payable_cents FROM cashback_payout_shares ORDER BY 1")
+    assert shown == [(1, 300), (2, 50)]
+    clock.advance(86_400)
+    assert (await ledger.run(number)).reports[0].total_cents == 350
+    assert await ledger.pending(1) == 200
+
+
+async def test_referral_that_another_program_gave_to_another_referrer_is_not_paid(ledger: LedgerFixture) -> None:
+    ledger.honest = False
+    await ledger.earn(1, 300, 200)
+    number = await ledger.approved()
+    drop_guards(ledger.location)
+    await ledger.database.ensure_user(2)
+    with raw(ledger.location) as connection:
+        connection.execute("UPDATE referrals SET referrer_user_id = 2 WHERE cashback_earned_cents = 300")
+    assert (await ledger.run(number)).reports[0].total_cents == 200
+    assert (ledger.balance(1), ledger.balance(2)) == (200, 0)
 
 
 @pytest.mark.parametrize("state", ["approved", "stopped", "running"])
