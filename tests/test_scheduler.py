@@ -264,6 +264,20 @@ async def test_rule_changed_under_a_wrong_clock_counts_from_the_right_time(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("days", [-60, 60, 26_000])
+async def test_next_slot_is_that_of_discords_time_when_it_is_skipped_under_a_wrong_clock(
+    database: Database, clock: TestClock, days: int
+) -> None:
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    right = clock.moment
+    clock.moment = right + timedelta(days=days)
+    bot.service.clock_check.compare(right, asked_at=clock.moment)
+    assert await bot.service.skip_next(CLI) == SLOT
+    assert await bot.service.unskip_next(CLI) == SLOT
+
+
+@pytest.mark.anyio
 async def test_slot_that_is_to_come_is_never_missed(database: Database) -> None:
     bot = Bot(database)
     await bot.scheduler.decide_due()

@@ -14,7 +14,7 @@ from cashback.database.tables import (
     unmatched_purchases,
     wallet_transactions,
 )
-from cashback.domain.errors import CurrencyError
+from cashback.domain.errors import CurrencyError, DatabaseUnavailableError
 
 Currency = tuple[str, int]
 """The ISO code, and the number of decimals."""
@@ -28,8 +28,13 @@ _ROWS: Final = or_(
 
 
 def fixed(connection: Connection) -> Currency | None:
-    """Return the ledger's currency; None if no row has fixed it yet."""
-    row = connection.execute(select(cashback_origin.c.currency, cashback_origin.c.decimals)).one()
+    """Return the ledger's currency; None if no row has fixed it yet. Raises DatabaseUnavailableError if it is lost."""
+    row = connection.execute(select(cashback_origin.c.currency, cashback_origin.c.decimals)).one_or_none()
+    if row is None:
+        raise DatabaseUnavailableError(
+            "The ledger has lost its row of cashback_origin, which says where it comes from and in what it counts;"
+            " restore a backup."
+        )
     return None if row.currency is None else (row.currency, row.decimals)
 
 

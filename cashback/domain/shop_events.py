@@ -39,3 +39,5 @@ class ShopEvent:
     email: str | None = None
     number: str | None = None
     file_id: str | None = None
+    is_of_unpaid: bool = False
+    """Whether the shop says that the order was never paid: then nothing is taken back unless it was recorded."""

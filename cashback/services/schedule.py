@@ -171,7 +171,7 @@ class Schedule(Service):
     async def _change(self, change: Callable[..., T], *args: datetime | None, actor: str, reason: str | None) -> T:
         """Change the schedule; on a ledger without one, start from the configured schedule."""
         await self._open_if_new()
-        return await self._database.write(change, *args, actor=actor, reason=reason, now=self._database.now())
+        return await self._database.write(change, *args, actor=actor, reason=reason, now=self._right_now())
 
 
 def schedule_of(settings: ReferralSettings) -> calendar.Schedule:

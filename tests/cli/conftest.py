@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cashback.domain.money import money_style, use_money_style
 from cli import app
 
 
@@ -50,8 +51,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def cashback(folder: Path, capfd: pytest.CaptureFixture[str]) -> Cashback:
-    """Run `cashback` with arguments; the ledger is cashback.db in the test's folder."""
+def cashback(folder: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Cashback]:
+    """Run `cashback` with arguments; the ledger is cashback.db in the test's folder.
+
+    A command sets the currency of its process; other tests have their own.
+    """
+    before = money_style()
 
     def run(*arguments: object) -> Answer:
         capfd.readouterr()
@@ -59,7 +64,8 @@ def cashback(folder: Path, capfd: pytest.CaptureFixture[str]) -> Cashback:
         out, err = capfd.readouterr()
         return Answer(code, out, err)
 
-    return run
+    yield run
+    use_money_style(before)
 
 
 @pytest.fixture(scope="session")

@@ -228,6 +228,18 @@ def test_woocommerce_order_with_a_number_of_its_own_counts_once(cashback: Cashba
     assert rows(LEDGER, ORDERS) == [("701", ONE, 101_250, 1_250)]
 
 
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_woocommerce_order_that_ended_unpaid_counts_when_it_is_paid(cashback: Cashback, status: str) -> None:
+    """A card that is declined makes the order fail, and the buyer pays it with another one."""
+    deliver("foxes", woocommerce_order(701, "10.00", status=status, date_paid_gmt=None))
+    deliver("foxes", woocommerce_order(701, "10.00"))
+    assert rows(LEDGER, ORDERS) == [("701", ONE, 1_000, 0)]
+    deliver("foxes", woocommerce_order(702, "5.00", date_paid_gmt=None))
+    deliver("foxes", woocommerce_order(702, "5.00", status=status, date_paid_gmt=None))
+    assert rows(LEDGER, ORDERS)[1] == ("702", ONE, 500, 500), "what was recorded is taken back in any case"
+    assert cashback("verify").code == 0
+
+
 def test_claimed_guest_order_that_main_has_of_the_same_member_counts_once(cashback: Cashback) -> None:
     Path("w.csv").write_text(WOOCOMMERCE.text)
     assert cashback("import", "w.csv").code == 0

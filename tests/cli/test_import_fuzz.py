@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -149,3 +151,47 @@ def test_a_file_in_two_halves_in_either_order_has_the_same_cents(referred: Path,
             for file in files:
                 assert app.run(["--database", str(ledger), "import", str(file), *arguments]) == 0
             assert imported(ledger) == shape.purchases
+
+
+CELLS = ["", "0", "-1", "1,234", "1.234,56", "€5.00", "5 EUR", "NaN", "1e5", "2026-02-30", "01/02/03", "true", "#REF!"]
+CELLS += [
+    "\u00a0",
+    "\t",
+    "12.505",
+    "Total",
+    "Totals",
+    "Test",
+    "Cancelled",
+    "١٢",
+    "'5",
+    '="7"',
+    str(ONE),
+    str(8 * 10**18),
+]
+"""What may stand in a cell of a file that people have edited."""
+
+changed_cells = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.sampled_from(CELLS)), max_size=4)
+
+
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(SHAPES), changed_cells)
+def test_every_row_of_an_edited_file_is_accounted_for_or_the_file_is_refused_in_one_line(
+    referred: Path, shape: Shape, changes: list[tuple[int, int, str]]
+) -> None:
+    header, *lines = csv.reader(io.StringIO(shape.text))
+    for row, column, cell in changes:
+        lines[row % len(lines)][column % len(header)] = cell
+    out, err = io.StringIO(), io.StringIO()
+    with TemporaryDirectory() as folder:
+        ledger, file = Path(folder) / "l.db", Path(folder) / "p.csv"
+        shutil.copyfile(referred, ledger)
+        file.write_text(written(header, lines, ","), encoding="utf-8")
+        with redirect_stdout(out), redirect_stderr(err):
+            code = app.run(["--database", str(ledger), "import", str(file), "--day-order", "dmy", "--json"])
+    if code == 1:
+        assert len(err.getvalue().splitlines()) == 1
+        assert "unexpected" not in err.getvalue()
+        return
+    facts = json.loads(out.getvalue())["purchases"]
+    named = [counts["rows"] for part in ("outcomes", "excluded", "refund_rows") for counts in facts[part].values()]
+    assert sum(named) + facts["bad"] + sum(facts["other_rows"].values()) == facts["read"]

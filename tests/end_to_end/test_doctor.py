@@ -65,6 +65,17 @@ async def test_missing_parts_are_reported_with_the_remedy(
     assert advice in text
 
 
+async def test_server_without_the_bot_is_reported_as_such_and_nothing_wrong_about_the_rest(
+    guild: DiscordFixture,
+) -> None:
+    found = await examined(guild, guild.settings.model_copy(update={"guild_ids": (NO_SUCH_ID,)}))
+    is_well, text = found["server"]
+    assert not is_well
+    assert f"guild_ids has {NO_SUCH_ID}, a server in which the bot is not; invite it, or correct the id" in text
+    for name in ("role", "channel"):
+        assert found[name] == (False, "it cannot be checked before the server is right")
+
+
 @pytest.mark.parametrize("name", ["admin", "dashboard_viewer"])
 @pytest.mark.parametrize("is_configured", [True, False])
 async def test_everyone_role_is_a_finding(

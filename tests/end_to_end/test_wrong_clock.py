@@ -12,7 +12,7 @@ from cashback.cogs.gateway.doctor import Doctor, visit
 from cashback.services import AdminService
 from sandbox import ManualClock
 from tests.conftest import FRIDAY, raw
-from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture
+from tests.end_to_end.conftest import BOTH_BOTS, DiscordFixture, until
 
 pytestmark = pytest.mark.anyio
 INSIDE = BOTH_BOTS
@@ -67,6 +67,23 @@ async def test_slots_are_neither_missed_nor_paid_by_a_clock_that_is_wrong(
     slots = guild.ledger.rows("SELECT slot_at, status FROM cashback_schedule_slots")
     assert slots == [(f"{FRIDAY + WEEK:%Y-%m-%d %H:%M:%S.%f}", "batched")]
     assert guild.ledger.balance(bob.id) == 2500
+
+
+async def test_slot_is_not_announced_by_a_clock_that_is_wrong(
+    guild: DiscordFixture, discord_clock: ManualClock
+) -> None:
+    guild.adjust(auto_batch_enabled=True, notice_hours=24)
+    await guild.referrer("Bob", 2500)
+    guild.clock.moment = FRIDAY + WEEK - timedelta(hours=2)
+    notices = "SELECT slot_at FROM cashback_slot_posts WHERE kind = 'notice'"
+    async with guild.bot():
+        await guild.answer("!sendref-cashb history")
+        await until(lambda: guild.ledger.rows("SELECT 1 FROM cashback_schedule_state"))
+    assert guild.ledger.rows(notices) == []
+    discord_clock.seconds = time.time()
+    async with guild.bot():
+        await until(lambda: guild.ledger.rows(notices))
+    assert guild.ledger.rows(notices) == [(f"{FRIDAY + WEEK:%Y-%m-%d %H:%M:%S.%f}",)]
 
 
 async def test_doctor_shows_a_clock_that_is_wrong_and_what_it_did(guild: DiscordFixture) -> None:

@@ -13,6 +13,7 @@ from trio.testing import MockClock
 import bot
 from cashback.database import Database
 from cashback.database.referral_program.purchases import Purchase
+from cashback.domain.errors import CashbackError
 from cashback.domain.ports import NullObserver
 from cashback.extension.wiring import Services
 from cashback.services import CLI
@@ -146,9 +147,26 @@ async def a_purchase_ten_days_before_the_referral(world: World) -> object:
     return await earned_by_date(world, world.clock() - timedelta(days=10))
 
 
+@setting("referral_settings.earns_for_days", (None, [50, 50]), (9, [0, 0]), (11, [50, 50]))
+async def a_purchase_ten_days_after_the_referral(world: World) -> object:
+    return await earned_by_date(world, world.clock() + timedelta(days=10))
+
+
+@setting("referral_settings.monthly_cap_cents", (None, [50, 50]), (80, [50, 30]))
 @setting("referral_settings.program_starts_on", (None, [50, 50]), ("2020-01-01", [50, 50]), ("2100-01-01", [0, 0]))
 async def a_purchase_of_today(world: World) -> object:
     return await earned_by_date(world, datetime.now(UTC))
+
+
+@setting("referral_settings.only_new_members_days", (0, "linked"), (29, "refused"), (31, "linked"))
+async def a_code_of_a_member_since_thirty_days(world: World) -> object:
+    service = (await world.services()).service
+    joined_at = world.clock() - timedelta(days=30)
+    try:
+        await service.enter_code(BUYER, BUYER + 1, in_server=True, is_bot=False, joined_at=joined_at)
+    except CashbackError:
+        return "refused"
+    return "linked"
 
 
 @setting("referral_settings.unmatched_days", (30, 30), (7, 7))

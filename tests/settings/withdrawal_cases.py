@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cashback.domain.errors import CashbackError
+from cashback.domain.errors import CashbackError, SecondApproverError
 from cashback.services import CLI, AdminService
 from tests.settings.world import World, setting
 
@@ -49,6 +49,24 @@ async def a_withdrawal_of_two_dollars(world: World) -> object:
     except CashbackError:
         return "refused"
     return "requested"
+
+
+@setting(
+    "referral_settings.approval_threshold_cents",
+    (None, [False, False]),
+    (201, [False, False]),
+    (200, [True, True]),
+    sections={"withdrawals": {"enabled": True, "methods": METHODS}},
+)
+async def two_dollars_out_of_a_wallet(world: World) -> object:
+    """Return whether a withdrawal and an adjustment of so much need two admins."""
+    service = await service_of(world)
+    asked: Any = await service.request_withdrawal(MEMBER, 200, "paypal", "bob@example.org")
+    try:
+        await service.adjust_wallet(CLI, MEMBER, -200, reason="a mistake")
+    except SecondApproverError:
+        return [bool(asked.needs_second_approver), True]
+    return [bool(asked.needs_second_approver), False]
 
 
 @setting("withdrawals.erase_days", (1, [0, 1]), (5, [0, 0]), beside={"enabled": True, "methods": METHODS})

@@ -120,6 +120,7 @@ class Case:
     act: Act
     given: dict[str, Any]
     beside: dict[str, Any]
+    sections: dict[str, Any]
 
 
 CASES: list[Case] = []
@@ -129,12 +130,18 @@ def setting(
     key: str,
     *expected: tuple[Any, object],
     beside: dict[str, Any] | None = None,
+    sections: dict[str, Any] | None = None,
     **given: Any,  # noqa: ANN401 -- as in JSON
 ) -> Callable[[Act], Act]:
-    """Register a case. `given` are other settings of `referral_settings`, `beside` those of the key's section."""
+    """Register a case.
+
+    `given` are other settings of `referral_settings`, `beside` those of the key's section, `sections` further ones.
+    """
 
     def register(act: Act) -> Act:
-        CASES.append(Case(key=key, expected=expected, act=act, given=given, beside=beside or {}))
+        CASES.append(
+            Case(key=key, expected=expected, act=act, given=given, beside=beside or {}, sections=sections or {})
+        )
         return act
 
     return register
@@ -155,6 +162,7 @@ def file_with(case: Case, value: Any, world: World) -> dict[str, Any]:  # noqa: 
         "logging_channels": {},
         "referral_settings": {"dm_per_second": 50, "notice_hours": 0, **case.given},
         "dashboard": {"port": world.ports[0]},
+        **case.sections,
     }
     *sections, name = case.key.split(".")
     part = content

@@ -8,6 +8,7 @@ finds are listed with the reason, and are in the threat model.
 
 from typing import Final
 
+from verification.tampering.decision_catalogue import DECISION_EDITS
 from verification.tampering.delivery_catalogue import DELIVERY_EDITS
 from verification.tampering.event_catalogue import EVENT_EDITS, EVENTS_NOT_FOUND
 from verification.tampering.order_catalogue import ORDER_EDITS
@@ -258,6 +259,7 @@ EDITS: Final[dict[str, str]] = {
     ),
     "the log's tail cut off": "DELETE FROM cashback_audit_log WHERE id > 12",
     "an exclusion removed": "DELETE FROM cashback_payout_exclusions",
+    **DECISION_EDITS,
     **WALLET_EDITS,
     **DELIVERY_EDITS,
     **ORDER_EDITS,

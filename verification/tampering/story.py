@@ -87,6 +87,8 @@ async def _withdraw(database: Database) -> None:
     await _asked(database, 6, 60)
     await database.write(decisions.cancel, 3, reason="cancelled by the member", actor="discord:6", now=NOW)
     await _asked(database, 6, 70)
+    listed = [await database.read(withdrawals.find, 4)]
+    await database.write(withdrawals.record_export, listed, actor="discord:7", now=NOW)
     await _asked(database, 4, 80)
 
 

@@ -28,6 +28,7 @@ from cashback.settings import Settings, everyone_in_roles
 SKEW_SECONDS: Final = 5
 BACKUP_DAYS: Final = 7
 CORRECTED_DAYS: Final = 90
+NO_SERVER: Final = "it cannot be checked before the server is right"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +157,17 @@ class _Visit:
 
     async def server(self) -> tuple[bool, str]:
         wanted = self._settings.guild_ids or [guild.id async for guild in self._client.fetch_guilds()]
-        self._guilds = [await self._client.fetch_guild(guild_id) for guild_id in wanted]
+        self._guilds = [await self._server(guild_id) for guild_id in wanted]
         names = ", ".join(guild.name for guild in self._guilds)
         return bool(names), names or "the bot is in no server; invite it"
+
+    async def _server(self, guild_id: int) -> discord.Guild:
+        try:
+            return await self._client.fetch_guild(guild_id)
+        except (discord.NotFound, discord.Forbidden) as error:
+            raise CashbackError(
+                f"guild_ids has {guild_id}, a server in which the bot is not; invite it, or correct the id"
+            ) from error
 
     async def role(self) -> tuple[bool, str]:
         role_id = self._settings.role_ids.admin
@@ -168,6 +177,8 @@ class _Visit:
         wrong = everyone_in_roles(self._settings.role_ids, [*servers, *self._settings.guild_ids])
         if wrong is not None:
             return False, wrong
+        if not self._guilds:
+            return False, NO_SERVER
         guild = next((each for each in self._guilds if each.get_role(role_id)), None)
         if guild is None:
             return False, f"role_ids.admin is {role_id}, but there is no such role; set it to a role's id"
@@ -185,6 +196,8 @@ class _Visit:
         channel_id = self._settings.logging_channels.audit
         if channel_id is None:
             return False, "set logging_channels.audit in config.json; batches are not announced without it"
+        if not self._guilds:
+            return False, NO_SERVER
         return await check_channel(self._client, self._guilds, channel_id)
 
     async def clock(self) -> tuple[bool, str]:

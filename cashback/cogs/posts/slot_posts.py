@@ -33,7 +33,8 @@ class SlotPosts:
     async def post_due(self, channel_id: int) -> None:
         """Post the notice that is due, close notices of decided slots, and post slots without a batch."""
         slot_at = await self._database.read(slot_posts.notice_due, now=self._database.now())
-        if slot_at is not None:
+        # A slot is announced once: a clock that is ahead would use up the notices of later ones.
+        if slot_at is not None and not self._service.clock_check.is_doubted:
             await self._post_notice(slot_at, channel_id)
         for notice in await self._database.read(slot_posts.reopened_notices):
             await self._reopen(notice)

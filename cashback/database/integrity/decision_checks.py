@@ -7,19 +7,23 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import Connection, exists, func, or_, select
+from sqlalchemy import Connection, Select, exists, func, not_, or_, select, union_all
 
 from cashback.database.audit_log import BATCH_APPROVED, BATCH_FINISHED
-from cashback.database.integrity.checks import MOST_LINES
+from cashback.database.integrity.checks import MOST_LINES, finds
+from cashback.database.origins import UNLINKED
 from cashback.database.payouts import fingerprints
+from cashback.database.referral_program.links import LINKED
 from cashback.database.tables import (
     audit_log,
     has_failures,
+    is_flagged,
     is_open,
     payout_batches,
     payout_exclusions,
     payouts,
     referral_blacklist,
+    referrals,
     reversals,
 )
 from cashback.domain.model import BatchStatus, PayoutStatus, ReversalStatus
@@ -91,6 +95,8 @@ def _wrong_people(batch: Any, told: dict[str, Entries]) -> Iterator[str]:  # noq
     approved = told.get(BATCH_APPROVED)
     if approved is not None and batch.approved_at != approved["at"]:
         yield f"batch {batch.number} was approved at {batch.approved_at}, the audit log has {approved['at']}"
+    if batch.approver_id is not None and not (batch.approved_by or "").endswith(f":{batch.approver_id}"):
+        yield f"batch {batch.number} was approved by {batch.approved_by}, who is not member {batch.approver_id}"
     lapses_at = batch.lapses_at.isoformat() if batch.lapses_at is not None else None
     if approved is not None and lapses_at is not None and lapses_at != approved.get("lapses_at", lapses_at):
         yield f"the approval of batch {batch.number} lapses at {batch.lapses_at}, the audit log has another moment"
@@ -144,7 +150,8 @@ def wrong_reversal_decisions(connection: Connection) -> Iterator[str]:
     told: dict[int, dict[str, Entries]] = {}
     for row in connection.execute(query):
         details = json.loads(row.details)
-        told.setdefault(details["reversal"], {})[row.action] = {**details, "actor": row.actor, "at": row.at}
+        entry = {**details, "actor": row.actor, "at": row.at, "batch_number": row.batch_number}
+        told.setdefault(details["reversal"], {})[row.action] = entry
     for row in connection.execute(select(reversals).order_by(reversals.c.number)).all():
         entries = told.get(row.number, {})
         if not entries or REVERSED[list(entries)[-1]] != row.status:
@@ -155,8 +162,8 @@ def wrong_reversal_decisions(connection: Connection) -> Iterator[str]:
 
 def _wrong_reversal(row: Any, entries: dict[str, Entries]) -> Iterator[str]:  # noqa: ANN401 -- a row
     proposed, first = entries["reversal_proposed"], entries.get("reversal_first_approved")
-    stored = (row.proposed_by, row.proposed_at, row.referrer_id, row.reason, row.planned_count, row.planned_cents)
-    entry = (proposed["actor"], proposed["at"], *(proposed[name] for name in _PLANNED))
+    stored = (row.proposed_by, row.proposed_at, *(getattr(row, name) for name in _PLANNED))
+    entry = (proposed["actor"], proposed["at"], *(proposed[name] for name in _PLANNED.values()))
     done = entries.get("payouts_reversed")
     results = (row.approved_by, row.finished_at, row.reversed_cents, row.shortfall_cents)
     told = (done["actor"], done["at"], done["reversed_cents"], done["shortfall_cents"]) if done is not None else results
@@ -165,11 +172,19 @@ def _wrong_reversal(row: Any, entries: dict[str, Entries]) -> Iterator[str]:  # 
         proposed["token"],
         proposed.get("why_two"),
     )
-    if stored != entry or results != told or row.first_approved_by != approver or is_another:
+    is_somebody_else = row.approver_id is not None and not (row.approved_by or "").endswith(f":{row.approver_id}")
+    if stored != entry or results != told or row.first_approved_by != approver or is_another or is_somebody_else:
         yield f"reversal {row.number} was decided otherwise than it stands: the audit log differs"
 
 
-_PLANNED: Final = ("referrer_id", "reason", "users", "total_cents")
+_PLANNED: Final = {
+    "batch_number": "batch_number",
+    "referrer_id": "referrer_id",
+    "reason": "reason",
+    "planned_count": "users",
+    "planned_cents": "total_cents",
+}
+"""The columns of what was to be reversed, and their names in the entry."""
 
 
 def wrong_blacklist(connection: Connection) -> Iterator[str]:
@@ -185,6 +200,43 @@ def wrong_blacklist(connection: Connection) -> Iterator[str]:
         stored = (row.blacklisted_by, row.blacklisted_at, row.reason)
         if entry is None or stored != (entry.actor, entry.at, json.loads(entry.details)["reason"]):
             yield f"member {user_id} is blacklisted by {row.blacklisted_by}, the audit log has no such entry"
+
+
+@finds("referral {id} of {referrer_user_id} is flagged as {is_blacklisted}, the blacklist differs")
+def wrong_flags() -> Select[Any]:
+    """Find referrals whose own flag differs from the blacklist. In a shared ledger another bot sets it."""
+    listed = select(referral_blacklist.c.user_id)
+    member = referrals.c.referrer_user_id
+    stands = select(referrals.c.id, member, referrals.c.is_blacklisted)
+    # Each half has an index of its own.
+    return select(
+        union_all(
+            stands.where(is_flagged, member.not_in(listed)), stands.where(not_(is_flagged), member.in_(listed))
+        ).subquery()
+    )
+
+
+def wrong_unlinks(connection: Connection) -> Iterator[str]:
+    """Find referrals that are unlinked, or are not, against the audit log's entries."""
+    query = select(audit_log.c.action, audit_log.c.at, audit_log.c.details)
+    entries = connection.execute(query.where(audit_log.c.action.in_([LINKED, UNLINKED])).order_by(audit_log.c.id)).all()
+    moments: set[tuple[int, int, Any]] = set()
+    last: dict[int, Any] = {}
+    for action, at, text in entries:
+        details = json.loads(text)
+        if action == UNLINKED:
+            moments.add((details["referrer_id"], details["referred_id"], at))
+        last[details["referred_id"]] = (details.get("referral"), at) if action == UNLINKED else (None, None)
+    stands = {
+        row.id: row
+        for row in connection.execute(select(referrals).where(referrals.c.cashback_unlinked_at.is_not(None)))
+    }
+    for row in stands.values():
+        if (row.referrer_user_id, row.referred_user_id, row.cashback_unlinked_at) not in moments:
+            yield f"referral {row.id} was unlinked at {row.cashback_unlinked_at}, the audit log has no such entry"
+    for referral_id, at in last.values():
+        if referral_id is not None and referral_id not in stands:
+            yield f"referral {referral_id} was unlinked at {at}, and it is not"
 
 
 def orphans(connection: Connection) -> Iterator[str]:

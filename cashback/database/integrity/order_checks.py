@@ -139,13 +139,14 @@ def wrong_reassignments() -> Select[Any]:
     )
 
 
-@finds("order {order_id} came with import or delivery {intake_number}, which is not there or was undone")
+@finds("order {order_id} came with import or delivery {intake_number}, which is not there, undone or of another shop")
 def without_intake() -> Select[Any]:
-    """Find purchases of intakes that are not there, or that were undone."""
+    """Find purchases of intakes that are not there, that were undone, or that are another shop's."""
     return (
         select(_BOUGHT.order_id, _BOUGHT.intake_number)
         .join_from(referral_purchases, intakes, intakes.c.number == _BOUGHT.intake_number, isouter=True)
-        .where(_BOUGHT.intake_number.is_not(None), or_(intakes.c.number.is_(None), intakes.c.undone_at.is_not(None)))
+        .where(_BOUGHT.intake_number.is_not(None))
+        .where(or_(intakes.c.number.is_(None), intakes.c.undone_at.is_not(None), intakes.c.source != _BOUGHT.source))
     )
 
 

@@ -24,6 +24,7 @@ from cashback.database.integrity import (
 from cashback.database.integrity.agreement import agreement, agrees
 from cashback.database.integrity.checks import THE_BATCH, finds, finds_in, limited
 from cashback.database.tables import (
+    intakes,
     is_refunded,
     notifications,
     outbox_counts,
@@ -86,6 +87,7 @@ def _verify(connection: Connection) -> Verdict:
     elsewhere += [line for less, line in marked if not less]
     elsewhere += limited(_overpaid_referrals(connection))
     if not shared:
+        elsewhere += limited(decision_checks.wrong_flags(connection))
         elsewhere += [*limited(_broken_balances(connection)), *limited(_transactions_without_batch(connection))]
         elsewhere += limited(_foreign_transactions(connection))
         elsewhere += limited(audit_log_checks.unexplained_earnings(connection))
@@ -98,6 +100,7 @@ def _verify(connection: Connection) -> Verdict:
         _wrong_refund_sums,
         _unmarked_refunds,
         _released_early,
+        _held_for_nothing,
         _wrong_batch_totals,
         _missing_notifications,
         _wrong_message_counts,
@@ -115,6 +118,7 @@ def _verify(connection: Connection) -> Verdict:
         share_checks.purchases_of_others,
         decision_checks.wrong_reversal_decisions,
         decision_checks.wrong_blacklist,
+        decision_checks.wrong_unlinks,
         decision_checks.orphans,
         reversal_checks.wrong_reversals,
         reversal_checks.transactions_without_reversal,
@@ -261,7 +265,8 @@ def _payouts_without_transaction() -> Select[Any]:
                 wallet_transactions.c.amount_cents.is_(None),
                 wallet_transactions.c.amount_cents != payouts.c.paid_cents,
                 wallet_transactions.c.transaction_type != "referral_cashback",
-                wallet_transactions.c.created_at != payouts.c.settled_at,
+                payouts.c.settled_at.is_(None),
+                wallet_transactions.c.created_at.is_distinct_from(payouts.c.settled_at),
             )
         )
     )
@@ -339,7 +344,10 @@ def _unmarked_refunds() -> Select[Any]:
 
 @finds("referral {id} is held until {cashback_held_until}, a purchase of it until {payable_at}")
 def _released_early() -> Select[Any]:
-    """Find referrals that would pay a purchase's cashback before its holding period is over."""
+    """Find referrals that are not held until the end of their purchases' last holding period.
+
+    Only an import that is undone takes a purchase away, and leaves its holding period.
+    """
     last = (
         select(referral_purchases.c.referral_id, func.max(referral_purchases.c.payable_at).label("payable_at"))
         .where(referral_purchases.c.payable_at.is_not(None))
@@ -350,15 +358,26 @@ def _released_early() -> Select[Any]:
     return (
         select(referrals.c.id, until, last.c.payable_at)
         .join_from(last, referrals, referrals.c.id == last.c.referral_id)
-        .where(or_(until.is_(None), until < last.c.payable_at))
+        .where(or_(until.is_(None), until < last.c.payable_at, and_(until > last.c.payable_at, not_(_IS_UNDONE))))
     )
+
+
+_IS_UNDONE: Final = exists().where(intakes.c.undone_at.is_not(None))
+
+
+@finds("referral {id} is held until {cashback_held_until}, and no purchase of it is")
+def _held_for_nothing() -> Select[Any]:
+    """Find referrals whose purchases have lost their holding period."""
+    until, bought = referrals.c.cashback_held_until, referral_purchases.c
+    of_it = exists().where(bought.referral_id == referrals.c.id, bought.payable_at.is_not(None))
+    return select(referrals.c.id, until).where(until.is_not(None), not_(of_it), not_(_IS_UNDONE))
 
 
 def _wrong_batch_totals(connection: Connection, number: int | None = None) -> Iterator[str]:
     """Find batches with other stored totals than their payouts make."""
     for row in connection.execute(_totals(of_batch=number is not None), {"number": number}):
         planned = row[1:3] == row[7:9]
-        settled = row[3:7] == row[9:13] or row.status not in audit_log_checks.FINISHED
+        settled = row[3:7] == row[9:13] or row.status not in {*audit_log_checks.FINISHED, *decision_checks.UNPAID}
         if not planned or not settled:
             yield f"batch {row.number} stores totals {tuple(row[1:7])}, its payouts make {tuple(row[7:13])}"
 

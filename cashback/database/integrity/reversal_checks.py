@@ -27,11 +27,13 @@ def wrong_reversals() -> Select[Any]:
             or_(
                 payouts.c.status.is_(None),
                 reversals.c.number.is_(None),
+                reversals.c.batch_number != taken.batch_number,
                 payouts.c.status != PayoutStatus.CREDITED,
                 payouts.c.paid_cents != taken.amount_cents + taken.shortfall_cents + taken.recovered_cents,
                 func.coalesce(moves.amount_cents, 0) != -taken.amount_cents,
                 func.coalesce(moves.user_discord_id, taken.referrer_id) != taken.referrer_id,
                 func.coalesce(moves.transaction_type, TRANSACTION_TYPE) != TRANSACTION_TYPE,
+                and_(moves.id.is_not(None), moves.created_at.is_distinct_from(reversals.c.finished_at)),
             )
         )
     )

@@ -16,7 +16,7 @@ from cashback.database.tables import (
 )
 from cashback.database.wallets import adjustments, decisions
 from cashback.database.wallets.moves import ADJUSTMENT, RETURN, WITHDRAWAL
-from cashback.database.wallets.withdrawals import RAISED, REQUESTED, fingerprint
+from cashback.database.wallets.withdrawals import EXPORTED, RAISED, REQUESTED, fingerprint
 from cashback.domain.withdrawals import WithdrawalStatus
 
 ENTRIES: Final = {
@@ -42,6 +42,7 @@ def wrong_debits() -> Select[Any]:
                 moves.amount_cents != added.scalar_subquery() - asked.amount_cents,
                 moves.user_discord_id != asked.user_id,
                 moves.transaction_type != WITHDRAWAL,
+                moves.created_at.is_distinct_from(asked.requested_at),
             )
         )
     )
@@ -62,6 +63,7 @@ def wrong_additions() -> Select[Any]:
                 moves.amount_cents != -added.amount_cents,
                 moves.user_discord_id != asked.user_id,
                 moves.transaction_type != WITHDRAWAL,
+                moves.created_at.is_distinct_from(added.added_at),
             )
         )
     )
@@ -79,6 +81,7 @@ def wrong_returns() -> Select[Any]:
         moves.amount_cents != asked.amount_cents,
         moves.user_discord_id != asked.user_id,
         moves.transaction_type != RETURN,
+        moves.created_at.is_distinct_from(asked.decided_at),
     )
     return (
         select(asked.number, asked.user_id, asked.status, asked.amount_cents)
@@ -118,6 +121,7 @@ def wrong_adjustments() -> Select[Any]:
                 moves.amount_cents != made.amount_cents,
                 moves.user_discord_id != made.user_id,
                 moves.transaction_type != ADJUSTMENT,
+                moves.created_at.is_distinct_from(made.made_at),
             )
         )
     )
@@ -129,6 +133,21 @@ def several_open() -> Select[Any]:
     count = func.count().label("count")
     query = select(withdrawals.c.user_id, count).where(withdrawals.c.status == WithdrawalStatus.REQUESTED)
     return query.group_by(withdrawals.c.user_id).having(func.count() > 1)
+
+
+def wrong_exports(connection: Connection) -> Iterator[str]:
+    """Find requests that are marked otherwise than the audit log says as being in a list for a bank."""
+    query = select(audit_log.c.at, audit_log.c.details).where(audit_log.c.action == EXPORTED).order_by(audit_log.c.id)
+    entries = [(at, json.loads(details)) for at, details in connection.execute(query)]
+    listed = {number: at for at, details in entries for number in details.get("numbers", ())}
+    moments = {at for at, _ in entries}
+    for row in connection.execute(select(withdrawals).order_by(withdrawals.c.number)):
+        at = listed.get(row.number)
+        if at is not None and row.decided_at is not None and row.decided_at <= at:
+            at = None
+        is_listed = row.exported_at in moments if at is None else row.exported_at == at
+        if not is_listed and (at is not None or row.exported_at is not None):
+            yield f"withdrawal {row.number} was in a list for a bank at {row.exported_at}, the audit log has {at}"
 
 
 def unrecorded(connection: Connection) -> Iterator[str]:
@@ -159,9 +178,15 @@ def _expected(connection: Connection) -> Iterator[tuple[str, int, str, dict[str,
     additions: dict[int, list[Row[Any]]] = {}
     for row in connection.execute(select(withdrawal_additions).order_by(withdrawal_additions.c.debit_id)):
         additions.setdefault(row.number, []).append(row)
-        expected = {"withdrawal": row.number, "amount_cents": row.amount_cents, "at": row.added_at}
-        yield "addition", row.debit_id, RAISED, expected
-    for row in connection.execute(select(withdrawals).order_by(withdrawals.c.number)):
+    asked = connection.execute(select(withdrawals).order_by(withdrawals.c.number)).all()
+    why_two = {row.number: row.needs_second_approver for row in asked}
+    for number, added in additions.items():
+        for row in added:
+            expected = {"withdrawal": number, "amount_cents": row.amount_cents, "at": row.added_at}
+            # The last of them says whether two admins must approve the sum.
+            expected |= {"why_two": why_two.get(number)} if row is added[-1] else {}
+            yield "addition", row.debit_id, RAISED, expected
+    for row in asked:
         whose = {"user_id": row.user_id, "amount_cents": row.amount_cents}
         for action, expected in _steps(row, additions.get(row.number, [])):
             yield "withdrawal", row.number, action, whose | expected
@@ -197,6 +222,7 @@ CHECKS: Final = (
     transactions_without_cause,
     wrong_adjustments,
     several_open,
+    wrong_exports,
     unrecorded,
 )
 """All checks of wallets' withdrawals and adjustments."""

@@ -1,7 +1,7 @@
 """Linking members: by a code that a member enters once, or by an admin with a reason. Referral loops are refused."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, exists, or_, select, update
 
@@ -12,6 +12,9 @@ from cashback.database.referral_program.referrals import Lineage, closing, creat
 from cashback.database.tables import payout_shares, referral_purchases, referrals
 from cashback.domain.earning import ANY_TIME, EarningDates
 from cashback.domain.errors import ReferralRefusedError
+
+LINKED: Final = "referral_linked"
+"""The audit log's action; `origins.UNLINKED` is the other one."""
 
 
 def link(
@@ -34,7 +37,7 @@ def link(
     else:
         referral_id = create_referral(connection, referrer_id, referred_id, now, dates=dates)
     details = {"referrer_id": referrer_id, "referred_id": referred_id, "reason": reason}
-    add_entry(connection, at=now, actor=actor, action="referral_linked", details=details)
+    add_entry(connection, at=now, actor=actor, action=LINKED, details=details)
     return referral_id
 
 
@@ -57,6 +60,7 @@ def unlink(
         connection.execute(delete(referrals).where(referrals.c.id == referral.id))
     else:
         connection.execute(update(referrals).where(referrals.c.id == referral.id).values(cashback_unlinked_at=now))
+        details["referral"] = referral.id
     add_entry(connection, at=now, actor=actor, action=origins.UNLINKED, details=details)
 
 

@@ -103,4 +103,4 @@ def similar_elsewhere(connection: Connection, intake_number: int, source: str) -
         return None
     example = select(there.c.source, there.c.order_id).join_from(here, there, same)
     shop, other_id = connection.execute(example.where(*of_it, here.c.order_id == first).limit(1)).one()
-    return Similar(count, cents, first, shop, other_id)
+    return Similar(int(count), int(cents), first, shop, other_id)

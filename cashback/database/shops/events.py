@@ -21,6 +21,7 @@ from cashback.domain.earning import MAIN, EarningDates, Origin, order_key
 from cashback.domain.shop_events import EventKind, ShopEvent
 
 IN_MAIN: Final = "This order is in main with the same buyer and amount, so it counts there."
+NEVER_PAID: Final = "Its order was never paid."
 NO_REFERRER: Final = "Its buyer has no referrer, so it earns nothing."
 NO_MEMBER: Final = "No member is known as its buyer; it waits for a claim, or for an admin."
 
@@ -92,6 +93,7 @@ class EventResult:
             "test": event.is_test,
             "buyer_id": None if event.buyer_id is None else str(event.buyer_id),
             "refund_id": event.refund_id,
+            "of_unpaid": event.is_of_unpaid,
             "at": None if event.at is None else event.at.isoformat(),
             "email_hash": self.reported.email_hash,
             "hints": list(self.reported.hints),
@@ -112,6 +114,7 @@ def reported_of(kept: dict[str, Any]) -> Reported:
         buyer_id=None if kept["buyer_id"] is None else int(kept["buyer_id"]),
         refund_id=kept["refund_id"],
         at=None if kept["at"] is None else datetime.fromisoformat(kept["at"]),
+        is_of_unpaid=kept.get("of_unpaid", False),
     )
     return Reported(event=event, email_hash=kept["email_hash"], hints=tuple(kept["hints"]))
 
@@ -219,6 +222,8 @@ def _record_refund(
     connection: Connection, reported: Reported, terms: DeliveryTerms, *, actor: str, now: datetime, origin: Origin
 ) -> EventResult:
     event = reported.event
+    if event.is_of_unpaid and find_order(connection, origin.source, event.order_id) is None:
+        return EventResult(reported=reported, outcome=EventOutcome.EXCLUDED, reason=NEVER_PAID)
     is_new = refund_facts.add_fact(connection, event, now=now, origin=origin)
     order = find_order(connection, origin.source, event.order_id)
     if order is None:

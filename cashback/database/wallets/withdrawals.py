@@ -140,6 +140,7 @@ def record_export(connection: Connection, listed: Sequence[Withdrawal], *, actor
     numbers = withdrawals.c.number.in_([each.number for each in listed])
     connection.execute(update(withdrawals).where(numbers, is_requested).values(exported_at=now))
     details = {"withdrawals": len(listed), "total_cents": sum(each.amount_cents for each in listed)}
+    details |= {"numbers": [each.number for each in listed]}
     return add_entry(connection, at=now, actor=actor, action=EXPORTED, details=details)
 
 

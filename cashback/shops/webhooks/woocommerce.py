@@ -75,11 +75,16 @@ def _events(order: Fields, counts: Counts) -> Iterator[ShopEvent]:
                 refund_id=refund.id("id"),
                 file_id=other_id,
             )
-    # An order that was never paid may fail or be cancelled, and be paid in a second try.
-    never_paid = "date_paid_gmt" in order.names() and order.value("date_paid_gmt") is None
-    if status in TAKEN_BACK and not never_paid:
+    if status in TAKEN_BACK:
+        # One that was never paid may fail or be cancelled, and be paid in a second try.
+        never_paid = "date_paid_gmt" in order.names() and order.value("date_paid_gmt") is None
         yield ShopEvent(
-            kind=EventKind.REFUNDED_IN_ALL, order_id=order_id, currency=currency, is_test=is_test, file_id=other_id
+            kind=EventKind.REFUNDED_IN_ALL,
+            order_id=order_id,
+            currency=currency,
+            is_test=is_test,
+            file_id=other_id,
+            is_of_unpaid=never_paid,
         )
 
 

@@ -143,6 +143,22 @@ async def test_event_that_nobody_takes_has_failed_and_is_sent_again_by_an_admin(
     assert ledger.rows("SELECT status FROM cashback_webhook_deliveries") == [("delivered",)]
 
 
+@pytest.mark.parametrize("status", [101, 302, 401, 429, 500])
+async def test_event_is_delivered_by_no_other_answer_than_success(
+    ledger: LedgerFixture, clock: Clock, status: int
+) -> None:
+    real(clock)
+    await listen(ledger, Event.PAYOUT_CREDITED)
+    await ledger.earn(1, 500)
+    await ledger.pay()
+    async with receiving() as receiver:
+        receiver.answers = [status]
+        await deliver(ledger, receiver)
+    assert ledger.rows("SELECT status, last_error FROM cashback_webhook_deliveries") == [
+        ("queued", f"it answered {status}")
+    ]
+
+
 async def test_dead_receiver_uses_up_its_attempts(ledger: LedgerFixture, clock: Clock) -> None:
     await listen(ledger, Event.PAYOUT_CREDITED)
     await ledger.earn(1, 500)

@@ -280,10 +280,10 @@ def test_woocommerce_order_that_ended_is_taken_back(status: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["cancelled", "failed", "trash"])
-def test_woocommerce_order_that_was_never_paid_has_nothing_to_take_back(status: str) -> None:
-    """A card that is declined makes the order fail; the buyer pays it with another one."""
+def test_woocommerce_order_that_was_never_paid_is_marked_as_such(status: str) -> None:
     order = json.loads(sender_of("woocommerce", SECRET, "").paid(ORDER, NOW).body)
-    assert not read_json("woocommerce", {**order, "status": status, "date_paid_gmt": None}).events
+    assert not only(read_json("woocommerce", {**order, "status": status})).is_of_unpaid
+    assert only(read_json("woocommerce", {**order, "status": status, "date_paid_gmt": None})).is_of_unpaid
 
 
 def test_woocommerce_partial_refund_takes_its_share_of_the_goods() -> None:
