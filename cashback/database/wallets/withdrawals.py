@@ -139,8 +139,11 @@ def record_export(connection: Connection, listed: Sequence[Withdrawal], *, actor
         raise StaleBatchError("The withdrawals changed in the meantime; nothing was exported. Export them again.")
     numbers = withdrawals.c.number.in_([each.number for each in listed])
     connection.execute(update(withdrawals).where(numbers, is_requested).values(exported_at=now))
-    details = {"withdrawals": len(listed), "total_cents": sum(each.amount_cents for each in listed)}
-    details |= {"numbers": [each.number for each in listed]}
+    details: dict[str, object] = {
+        "withdrawals": len(listed),
+        "total_cents": sum(each.amount_cents for each in listed),
+        "numbers": [each.number for each in listed],
+    }
     return add_entry(connection, at=now, actor=actor, action=EXPORTED, details=details)
 
 
