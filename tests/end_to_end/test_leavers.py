@@ -26,7 +26,7 @@ async def test_leaver_is_withheld_and_paid_after_returning(guild: DiscordFixture
         assert "Users Receiving Payment:** 1" in summary.text
         await guild.press(summary, "Confirm")
         await guild.shows(summary, COMPLETE, "Users Paid:** 1")
-        assert "left out" in (await guild.answer(f"!sendref-cashb {bob.id}")).text
+        assert "is excluded" in (await guild.answer(f"!sendref-cashb {bob.id}")).text
     guild.sandbox.add_member("Bob", id=bob.id)
     async with guild.bot():
         await until(lambda: absent(guild) == {})
@@ -70,7 +70,7 @@ async def test_an_account_that_is_gone_is_held_whatever_the_policy_and_not_tried
         await guild.shows(summary, COMPLETE, "Undeliverable:** 1")
         assert absent(guild) == {nobody: Absence.GONE}
         await guild.ledger.earn(nobody, 100)
-        assert "left out" in (await guild.answer("!sendref-cashb")).text
+        assert "excluded members" in (await guild.answer("!sendref-cashb")).text
     assert len([each for each in guild.sandbox.requests if each.path == "/users/@me/channels"]) == 1
 
 

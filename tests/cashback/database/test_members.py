@@ -73,6 +73,7 @@ async def test_blacklisting_is_returned_with_reason(ledger: LedgerFixture) -> No
 
 
 async def test_flag_of_other_bot_is_a_blacklisting_without_reason(ledger: LedgerFixture) -> None:
+    await ledger.database.share("another bot")
     await ledger.earn(1, 100)
     with raw(ledger.location) as connection:
         connection.execute("UPDATE referrals SET is_blacklisted = 1")

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from cashback.database import Database, schema
 from cashback.database.dialect import Location
+from cashback.database.referral_program import links
 from cashback.database.tables import metadata
 from cashback.domain.errors import DatabaseUnavailableError
 from tests.cashback.database import apex_core, first_ledger
@@ -43,11 +44,7 @@ async def lived(ledger: LedgerFixture) -> LedgerFixture:
     await ledger.pay()
     await ledger.database.blacklist_referral_user(20)
     await ledger.earn(10, 40)
-    with raw(ledger.location) as connection:
-        connection.execute(
-            "UPDATE referrals SET cashback_unlinked_at = '2026-07-01 00:00:00.000000' WHERE referred_user_id = ?",
-            [buyers[0]],
-        )
+    await ledger.database.write(links.unlink, 10, buyers[0], reason=None, actor="cli", now=ledger.clock())
     await ledger.propose()
     return ledger
 
