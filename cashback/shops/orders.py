@@ -169,13 +169,13 @@ class OrderReader:
             order.delivered_id = order_id_in(delivered_id, self._kind.delivered_id)
         return order
 
-    def _moment(self, cells: Cells) -> datetime:
+    def _moment(self, cells: Cells) -> datetime | None:
         # A workbook's day is a moment too, and the time may stand in the next cell.
         written = (self._columns.value(cells, column).removesuffix("T00:00:00") for column in self._kind.moments)
         moment = self._read_moment(" ".join(part for part in written if part))
-        if moment is None:
+        if moment is None and self._kind.moments:
             # As a purchase of now it would earn for a referral that came after it.
-            raise CashbackError(f"the row has no date ({self._kind.moments[0]})")
+            raise CashbackError(f"the row has no date ({' and '.join(self._kind.moments)})")
         return moment
 
     def _broken_rule(self, cells: Cells) -> Rule | None:

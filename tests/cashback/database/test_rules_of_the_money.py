@@ -196,6 +196,7 @@ async def test_purchase_after_the_summary_stays_pending(ledger: LedgerFixture) -
 
 
 async def test_who_was_blacklisted_after_the_summary_is_skipped_with_the_reason(ledger: LedgerFixture) -> None:
+    await ledger.database.share("an Apex Core bot")
     await ledger.earn_all((referrer, 100) for referrer in (1, 2, 3))
     number = await ledger.approved()
     await ledger.database.blacklist_referral_user(2)

@@ -35,7 +35,7 @@ def test_broken_promise_is_printed_and_exits_with_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(crediting, "_mark_referrals_paid", crediting._count_credited)
-    assert years_table.simulate(weeks=6, seed=1) == 1
+    assert years_table.simulate(weeks=6, seed=7) == 1
     printed = capsys.readouterr().out
     assert "rows and model agree: NO." in printed
     assert "A promise was broken: " in printed
