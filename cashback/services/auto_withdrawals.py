@@ -1,5 +1,8 @@
 """Auto-withdrawals: members switch them on, and the process that pays sends their payouts."""
 
+import logging
+
+from cashback.database.errors import LedgerMovedError, RowRefusedError
 from cashback.database.referral_program.blacklist import blacklisted
 from cashback.database.wallets import auto_withdrawals, withdrawals
 from cashback.domain.errors import CashbackError, StaleBatchError, WithdrawalRefusedError
@@ -8,11 +11,15 @@ from cashback.domain.withdrawals import AutoWithdrawal, Withdrawal
 from cashback.services.actors import Actor, Source
 from cashback.services.wallets import Wallets
 
+logger = logging.getLogger(__name__)
+
 
 class AutoWithdrawals(Wallets):
     """Turns payouts into requests for the members that wish it."""
 
     _seen = (-1, -1)
+    _refused: frozenset[int] = frozenset()
+    """The members whose wallets could not be written, so that each is in the log once."""
 
     async def send_each_time(self, member_id: int, method: str, destination: str | None = None) -> None:
         """Send a member's later payouts by this method. Raises WithdrawalRefusedError; then nothing changes."""
@@ -45,30 +52,48 @@ class AutoWithdrawals(Wallets):
             return []
         sent, is_done = [], True
         for member_id in await self._database.read(auto_withdrawals.due):
-            wish = await self._database.read(auto_withdrawals.of_member, member_id)
-            if wish is None or wish.method not in terms.methods:
-                continue
-            if await self._database.read(blacklisted, member_id):
+            wish = await self._wish_in_force(member_id)
+            if wish is None:
                 continue
             try:
-                made = await self._database.write(
-                    auto_withdrawals.send,
-                    member_id,
-                    adds_to=await self._version_to_add_to(wish),
-                    minimum_cents=terms.minimum_cents,
-                    maximum_cents=terms.maximum_cents,
-                    now=self._database.now(),
-                    approval_threshold_cents=self._threshold,
-                )
-            except StaleBatchError:
-                # Another process was faster, or an admin.
+                made = await self._send(wish)
+            except LedgerMovedError:
+                raise
+            except (StaleBatchError, RowRefusedError) as error:
+                # Another process was faster, or an admin; or the wallet cannot be written, which holds up nobody else.
                 is_done = False
+                self._log_once(member_id, error)
                 continue
+            self._refused -= {member_id}
             if made is not None:
                 sent.append(made)
         if is_done:
             self._seen = newest
         return sent
+
+    async def _wish_in_force(self, member_id: int) -> AutoWithdrawal | None:
+        """Return how a member's payouts are sent; None if they stay in the wallet for now."""
+        wish = await self._database.read(auto_withdrawals.of_member, member_id)
+        if wish is None or wish.method not in self._settings.withdrawals.methods:
+            return None
+        return None if await self._database.read(blacklisted, member_id) else wish
+
+    async def _send(self, wish: AutoWithdrawal) -> Withdrawal | None:
+        terms = self._settings.withdrawals
+        return await self._database.write(
+            auto_withdrawals.send,
+            wish.user_id,
+            adds_to=await self._version_to_add_to(wish),
+            minimum_cents=terms.minimum_cents,
+            maximum_cents=terms.maximum_cents,
+            now=self._database.now(),
+            approval_threshold_cents=self._threshold,
+        )
+
+    def _log_once(self, member_id: int, error: CashbackError) -> None:
+        if isinstance(error, RowRefusedError) and member_id not in self._refused:
+            self._refused |= {member_id}
+            logger.warning("the payouts of member %d are not sent on: %s", member_id, error)
 
     async def _version_to_add_to(self, wish: AutoWithdrawal) -> str | None:
         """Return the version of the member's open request if it goes the same way; None if there is no such one."""

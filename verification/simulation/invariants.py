@@ -181,8 +181,10 @@ def inspect_end(rows: sqlite3.Connection, world: EndedWorld) -> Iterator[str]:
 
 def unsent(world: EndedWorld) -> Iterator[str]:
     """Find payouts that should have been sent each time and stay in a wallet."""
-    wallets = world.model.wallets
+    wallets, waiting = world.model.wallets, {world.model.broken_wallet, *world.model.barred}
     for person, unsent in wallets.sent_each_time.items():
+        if person in waiting:
+            continue
         cents = min(sum(unsent.values()), wallets.balances[person])
         if cents >= world.minimum_cents and wallets.open_of(person) is None:
             yield f"{cents} cents of {person} are never sent"

@@ -39,6 +39,8 @@ class Purchase:
     refunded: int = 0
     counts: bool = False
     """Whether it counts for a referral; a purchase before the referral does not."""
+    asked_rate_ppm: int = 0
+    """The rate of the day on which it was recorded; it earns at that if its referral comes later."""
 
     @property
     def exact(self) -> Fraction:
@@ -278,8 +280,8 @@ class LedgerModel:
 
     # The referral program.
 
-    def refer(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Record referrals, once each."""
+    def refer(self, pairs: Iterable[tuple[int, int]], now: datetime) -> None:
+        """Record referrals, once each; they count from `now`, also if a later purchase was recorded before them."""
         for referrer, referred in pairs:
             if referrer != referred and referred not in self.referral_of:
                 one = self.referral_of[referred] = Referral(referrer, referred)
@@ -287,6 +289,10 @@ class LedgerModel:
                 self.referrals_by.setdefault(referrer, []).append(one)
                 for person in (referrer, referred):
                     self.balances.setdefault(person, 0)
+                for purchase in [] if referrer in self.barred else self.orders.values():
+                    if purchase.buyer == referred and (purchase.recorded_at or now) >= now:
+                        purchase.rate_ppm = purchase.asked_rate_ppm
+                        one.add(purchase)
 
     def buy(self, order: str, purchase: Purchase) -> int | None:
         """Record a purchase; return the whole cents that it earned, None if it earned nothing."""
@@ -296,6 +302,7 @@ class LedgerModel:
         one = self.referral_of.get(purchase.buyer)
         if one is not None and one.unlinked:
             one = None
+        purchase.asked_rate_ppm = purchase.rate_ppm
         if one is None or one.referrer in self.barred:
             purchase.rate_ppm = 0
         if one is None:

@@ -19,11 +19,11 @@ Handler = Callable[[LedgerModel, Committed], None]
 
 
 def _refer(model: LedgerModel, done: Committed) -> None:
-    model.refer([(done.arguments["referrer_id"], done.arguments["referred_id"])])
+    model.refer([(done.arguments["referrer_id"], done.arguments["referred_id"])], done.arguments["now"])
 
 
 def _refer_many(model: LedgerModel, done: Committed) -> None:
-    model.refer(done.arguments["pairs"])
+    model.refer(done.arguments["pairs"], done.arguments["now"])
 
 
 def _buy(model: LedgerModel, done: Committed) -> None:

@@ -14,6 +14,7 @@ from cashback.domain.withdrawals import Withdrawal
 from cashback.services import CLI, AdminService
 from cashback.settings import ReferralSettings, Settings, WithdrawalSettings
 from tests.conftest import LedgerFixture, OpenDatabase, raw
+from verification.testbed import databases
 
 pytestmark = pytest.mark.anyio
 
@@ -265,3 +266,25 @@ async def test_payouts_of_a_blacklisted_member_wait_until_an_admin_ends_it(ledge
     assert ledger.balance(BOB) == 300
     await service.unblacklist(CLI, BOB)
     assert [each.amount_cents for each in await service.send_new_payouts()] == [300]
+
+
+async def test_wallet_that_cannot_be_written_holds_up_no_other_members_payouts(
+    ledger: LedgerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    service, broken = service_of(ledger), BOB - 1
+    for member in (broken, BOB):
+        await service.send_each_time(member, "gift-card")
+        await ledger.earn(member, 300)
+    await ledger.pay()
+    with databases.connect(ledger.location) as connection:
+        databases.break_wallet(connection, broken)
+    [sent] = await service.send_new_payouts()
+    assert (sent.user_id, sent.amount_cents) == (BOB, 300)
+    assert await service.send_new_payouts() == []
+    assert [record.getMessage() for record in caplog.records if "not sent on" in record.getMessage()] == [
+        f"the payouts of member {broken} are not sent on: The ledger refused a row: this wallet is broken."
+    ]
+    with databases.connect(ledger.location) as connection:
+        databases.mend_wallet(connection)
+    [mended] = await service.send_new_payouts()
+    assert (mended.user_id, mended.amount_cents) == (broken, 300)

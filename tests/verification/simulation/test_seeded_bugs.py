@@ -322,7 +322,7 @@ SHOWN_BY: dict[Sabotage, int] = {
     returns_half: 4,
     reverses_beside_an_open_request: 17,
     lets_one_admin_pay: 49,
-    decides_on_whatever_has_the_number: 5,
+    decides_on_whatever_has_the_number: 143,
 }
 """The seed that found it when this was written: the search begins there, and continues if worlds changed."""
 
