@@ -41,6 +41,12 @@ class Purchase:
     """Whether it counts for a referral; a purchase before the referral does not."""
     asked_rate_ppm: int = 0
     """The rate of the day on which it was recorded; it earns at that if its referral comes later."""
+    waits: bool = False
+    """Whether its buyer had no referral when it was recorded."""
+
+    def is_after(self, moment: datetime | None) -> bool:
+        """Return whether it was made after a moment; None is no moment at all."""
+        return moment is not None and self.recorded_at is not None and self.recorded_at > moment
 
     @property
     def exact(self) -> Fraction:
@@ -61,6 +67,7 @@ class Referral:
 
     referrer: int
     referred: int
+    since: datetime | None = None
     purchases: list[Purchase] = field(default_factory=list)
     spend: int = 0
     exact: Fraction = Fraction(0)
@@ -281,18 +288,23 @@ class LedgerModel:
     # The referral program.
 
     def refer(self, pairs: Iterable[tuple[int, int]], now: datetime) -> None:
-        """Record referrals, once each; they count from `now`, also if a later purchase was recorded before them."""
+        """Record referrals, once each; they count from `now`."""
         for referrer, referred in pairs:
             if referrer != referred and referred not in self.referral_of:
-                one = self.referral_of[referred] = Referral(referrer, referred)
+                one = self.referral_of[referred] = Referral(referrer, referred, since=now)
                 self.referrals.append(one)
                 self.referrals_by.setdefault(referrer, []).append(one)
                 for person in (referrer, referred):
                     self.balances.setdefault(person, 0)
-                for purchase in [] if referrer in self.barred else self.orders.values():
-                    if purchase.buyer == referred and (purchase.recorded_at or now) >= now:
-                        purchase.rate_ppm = purchase.asked_rate_ppm
-                        one.add(purchase)
+
+    def count_waiting(self) -> None:
+        """Count the purchases that were made after their referral and recorded before it, as each proposal does."""
+        for purchase in self.orders.values():
+            one = self.referral_of.get(purchase.buyer)
+            if one is not None and purchase.waits and not one.unlinked and purchase.is_after(one.since):
+                purchase.waits = False
+                purchase.rate_ppm = 0 if one.referrer in self.barred else purchase.asked_rate_ppm
+                one.add(purchase)
 
     def buy(self, order: str, purchase: Purchase) -> int | None:
         """Record a purchase; return the whole cents that it earned, None if it earned nothing."""
@@ -302,7 +314,7 @@ class LedgerModel:
         one = self.referral_of.get(purchase.buyer)
         if one is not None and one.unlinked:
             one = None
-        purchase.asked_rate_ppm = purchase.rate_ppm
+        purchase.asked_rate_ppm, purchase.waits = purchase.rate_ppm, purchase.buyer not in self.referral_of
         if one is None or one.referrer in self.barred:
             purchase.rate_ppm = 0
         if one is None:

@@ -84,6 +84,7 @@ def _mark_paid(model: LedgerModel, done: Committed) -> None:
 
 def _propose(model: LedgerModel, done: Committed) -> None:
     wanted, summary = done.arguments, done.result
+    model.count_waiting()
     payouts = model.plan(
         wanted["now"],
         target=wanted["target_user_id"],
@@ -259,6 +260,8 @@ def _pay_slot(model: LedgerModel, done: Committed) -> None:
         model.require(number is None, f"the slot of {slot_at} got batch {number}, it was {model.slots[slot_at]}")
         return
     model.require(slot_at <= (model.latest or now), f"the slot of {slot_at} was decided at {now}")
+    if not model.paused:
+        model.count_waiting()
     payouts = model.plan(now, least=done.arguments["min_payout_cents"], hold_leavers=done.arguments["hold_leavers"])
     if model.paused or not payouts:
         model.require(number is None, f"the slot of {slot_at} got batch {number}, with nothing to pay or in a pause")
