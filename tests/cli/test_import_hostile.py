@@ -127,6 +127,17 @@ def test_unknown_header_in_quotes_is_not_called_broken(cashback: Cashback) -> No
     assert "English column names" in cashback("import", "p.csv").error
 
 
+def require_shown(cashback: Cashback, shown: str, *, counts: bool) -> None:
+    """Import a workbook whose amount is shown in a currency; it counts, or is excluded."""
+    book = openpyxl.Workbook()
+    book.active.append(HEADER.split(","))
+    book.active.append(["1", str(ONE), 10.5])
+    book.active["C2"].number_format = shown
+    book.save("p.xlsx")
+    assert cashback("import", "p.xlsx").code == (0 if counts else 3)
+    assert rows(LEDGER, ORDERS) == ([("1", 1_050)] if counts else [])
+
+
 @pytest.mark.parametrize(
     ("shown", "counts"),
     [
@@ -145,13 +156,7 @@ def test_unknown_header_in_quotes_is_not_called_broken(cashback: Cashback) -> No
     ],
 )
 def test_currency_that_a_workbook_only_shows_is_read(cashback: Cashback, shown: str, counts: bool) -> None:
-    book = openpyxl.Workbook()
-    book.active.append(HEADER.split(","))
-    book.active.append(["1", str(ONE), 10.5])
-    book.active["C2"].number_format = shown
-    book.save("p.xlsx")
-    assert cashback("import", "p.xlsx").code == (0 if counts else 3)
-    assert rows(LEDGER, ORDERS) == ([("1", 1_050)] if counts else [])
+    require_shown(cashback, shown, counts=counts)
 
 
 @pytest.mark.parametrize("shape", [PAYPAL, WOOCOMMERCE], ids=lambda shape: shape.name)
@@ -273,10 +278,4 @@ def test_amounts_have_the_decimals_of_the_ledgers_currency(
 def test_workbook_of_a_ledger_in_euro(cashback: Cashback, shown: str, counts: bool) -> None:
     LEDGER.unlink()
     Path("config.json").write_text(json.dumps({"currency": "EUR"}))
-    book = openpyxl.Workbook()
-    book.active.append(HEADER.split(","))
-    book.active.append(["1", str(ONE), 10.5])
-    book.active["C2"].number_format = shown
-    book.save("p.xlsx")
-    assert cashback("import", "p.xlsx").code == (0 if counts else 3)
-    assert rows(LEDGER, ORDERS) == ([("1", 1_050)] if counts else [])
+    require_shown(cashback, shown, counts=counts)
