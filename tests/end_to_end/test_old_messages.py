@@ -107,8 +107,8 @@ async def test_reversal_buttons_of_another_ledger_or_an_earlier_version_do_nothi
     await guild.ledger.earn(bob.id, 999_900)
     async with guild.bot():
         live = await reversal_asked(guild, guild.ledger)
-        # The message is recorded a moment after it has come.
-        await until(lambda: all(message_id for _, message_id in guild.ledger.rows(STATE["messages"])))
+        # The payout's summary and its audit entry: each is recorded a moment after it has come.
+        await until(lambda: len([1 for _, message_id in guild.ledger.rows(STATE["messages"]) if message_id]) == 2)
         before = state(guild.ledger)
         for label in ("Confirm", "Cancel"):
             take_token(live, label)
