@@ -93,6 +93,14 @@ _REFUSED: Final = {
         ),
         "what was shown of a payout, paid and given back is never changed",
     ),
+    "cashback_payout_shares_taken_once": (
+        (
+            "UPDATE OF charged_cents, forfeited_cents ON cashback_payout_shares WHEN NEW.charged_cents < 0"
+            " OR NEW.charged_cents > NEW.paid_cents - NEW.returned_cents"
+            " OR NEW.forfeited_cents < 0 OR NEW.forfeited_cents > NEW.returned_cents"
+        ),
+        "more would be taken than was paid",
+    ),
     "cashback_payout_shares_kept": ("DELETE ON cashback_payout_shares", "shares of payouts are only ever added to"),
     "cashback_payouts_kept": ("DELETE ON cashback_payouts", "payouts are only ever added to"),
     "cashback_payout_exclusions_fixed": (

@@ -14,7 +14,7 @@ from cashback.database.dialect import Location
 from cashback.database.guards import create_guards
 from cashback.domain.errors import DatabaseUnavailableError
 
-NEWEST: Final = "0017"
+NEWEST: Final = "0018"
 """The revision that this program works with; a test holds it to the newest migration."""
 
 VERSION_TABLE: Final = "cashback_alembic_version"

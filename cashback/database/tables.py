@@ -262,6 +262,10 @@ payout_shares = Table(
     # What the payout paid of this referral, and what a reversal took back of that.
     Column("paid_cents", BigInteger, nullable=False, server_default="0"),
     Column("returned_cents", BigInteger, nullable=False, server_default="0"),
+    # What refunds took off of what was paid and not given back: still owed, or recovered from later earnings.
+    Column("charged_cents", BigInteger, nullable=False, server_default="0"),
+    # What was given back although no refund took it off.
+    Column("forfeited_cents", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(
         ["batch_number", "referrer_id"], ["cashback_payouts.batch_number", "cashback_payouts.referrer_id"]
     ),
@@ -995,6 +999,13 @@ INDEXES: Final = (
         payouts.c.approved_cents.desc(),
         payouts.c.referrer_id,
         where=is_not_paid,
+    ),
+    # Refunds charge few payouts; a reversal asks what later payouts of the same referral are charged.
+    _index(
+        "payout_shares_charged",
+        payout_shares.c.referral_id,
+        payout_shares.c.batch_number,
+        where=payout_shares.c.charged_cents > literal_column("0"),
     ),
     _index("notifications_queued", notifications.c.id, where=is_queued),
     # Each credited payout has one direct message: what is settled is counted from this index, the rest is queued.

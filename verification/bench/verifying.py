@@ -52,7 +52,10 @@ PASS: Final = (
     ),
     (
         "cashback_payout_shares",
-        "batch_number, referrer_id, referral_id, payable_cents, refunded_cents, paid_cents, returned_cents",
+        (
+            "batch_number, referrer_id, referral_id, payable_cents, refunded_cents, paid_cents, returned_cents,"
+            " charged_cents, forfeited_cents"
+        ),
         "batch_number, referrer_id, referral_id",
     ),
     ("cashback_notifications", "batch_number, user_id", "batch_number, user_id"),

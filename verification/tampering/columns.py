@@ -30,7 +30,7 @@ UNPROVEN: Final[dict[str, str]] = {
         "unmatched_purchases: purchased_at recorded_at waits_until settled_at; origin: started_at"
     ),
     "what a later reversal or open plan may take or pay at most": (
-        "referrals: refunded_cents charged_cents; payout_shares: payable_cents refunded_cents"
+        "referrals: refunded_cents charged_cents; payout_shares: payable_cents refunded_cents charged_cents"
     ),
     "under which id an order or refund is known, and from which import": (
         "referrals: intake_number; referral_purchases: order_id source intake_number referral_id;"

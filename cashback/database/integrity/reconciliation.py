@@ -107,6 +107,7 @@ def _verify(connection: Connection) -> Verdict:
         broken_entries,
         audit_log_checks.wrong_batches,
         share_checks.wrong_shares,
+        share_checks.wrong_forfeits,
         share_checks.repointed,
         missing_guards,
         origins.wrong_origin,

@@ -39,6 +39,22 @@ def _are_marked() -> Select[bool, bool]:
     return agreement(sums, referrals, same=same, equal=sums.c.kept == _MARKED, amount=_MARKED != 0)
 
 
+@finds("referral {referral_id} forfeited {forfeited} cents, its shares {shares}")
+def wrong_forfeits() -> Select[Any]:
+    """Find referrals that forfeited something else than their shares: what reversals took back and no refund did."""
+    referral, share, nothing = referrals.c, payout_shares.c, literal(0)
+    forfeited = referral.cashback_forfeited_cents
+    of_referrals = select(referral.id.label("referral_id"), forfeited.label("forfeited"), nothing.label("shares"))
+    of_shares = select(share.referral_id, nothing, share.forfeited_cents).where(share.returned_cents != 0)
+    each = union_all(of_referrals.where(forfeited != 0), of_shares).subquery("each").c
+    sums = func.sum(each.forfeited), func.sum(each.shares)
+    return (
+        select(each.referral_id, sums[0].label("forfeited"), sums[1].label("shares"))
+        .group_by(each.referral_id)
+        .having(sums[0] != sums[1])
+    )
+
+
 def wrong_paid_sums(connection: Connection) -> Iterator[tuple[bool, str]]:
     """Find referrals of which another amount stands as paid than payouts paid and kept; True if it is less.
 

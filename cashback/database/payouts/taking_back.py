@@ -1,7 +1,7 @@
 """How a reversal takes credited cashback back: from the wallet, as far as it holds, and of each cent once.
 
-A payout's cashback may have been taken off by refunds already. Of each referral at most that much is taken back as was
-paid on it, is not given back, and was not recovered from later earnings; the newest referral of a payout gives first.
+Refunds may have taken off a payout's cashback already. Of each referral at most that much is taken back as the payout
+paid, is not given back, and was not recovered from later earnings; the newest referral of a payout gives first.
 """
 
 import json
@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Row,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    literal_column,
     not_,
     select,
     update,
@@ -50,37 +52,53 @@ def _at_least_zero(cents: ColumnElement[int]) -> ColumnElement[int]:
     return case((cents > 0, cents), else_=0)
 
 
-def _returnable(now: datetime) -> ColumnElement[int]:
-    """Express in SQL how much of a share may be taken back: what was paid and is neither given back nor recovered."""
-    recovered = _at_least_zero(_charged() - owed_cents(now))
-    left = payout_shares.c.paid_cents - payout_shares.c.returned_cents
-    return _at_least_zero(_at_most(left, _kept() - recovered))
+def _shares(which: ColumnElement[bool], now: datetime) -> Subquery:
+    """Select shares: what may be taken back of each, and what it owes after refunds.
 
-
-def _kept() -> ColumnElement[int]:
-    """Express in SQL what was paid on a referral and is not given back."""
-    return referrals.c.cashback_paid_cents - referrals.c.cashback_forfeited_cents
-
-
-def _charged() -> ColumnElement[int]:
-    """Express in SQL what refunds charged of what was paid and is kept.
-
-    It is never more than that: if the purchase that recovered a debt is refunded too, the debt is there again, once.
+    Taken back is what was paid and is neither given back nor recovered. Of several charges of a referral that of its
+    newest payout is recovered first. Step by step: as one expression it is too deep for SQLite.
     """
-    return _at_most(referrals.c.cashback_charged_cents, _kept())
+    share, referral, newer = payout_shares.c, referrals.c, payout_shares.alias("newer").c
+    charged_to_newer = (
+        select(func.coalesce(func.sum(newer.charged_cents), 0))
+        .where(
+            newer.referral_id == share.referral_id,
+            newer.batch_number > share.batch_number,
+            newer.charged_cents > literal_column("0"),
+        )
+        .correlate(payout_shares)
+        .scalar_subquery()
+    )
+    sums = (
+        select(
+            *payout_shares.primary_key.columns,
+            share.charged_cents,
+            (share.paid_cents - share.returned_cents).label("left_cents"),
+            (referral.cashback_paid_cents - referral.cashback_forfeited_cents).label("kept_cents"),
+            _at_least_zero(referral.cashback_charged_cents - owed_cents(now)).label("recovered_in_all"),
+            case((share.charged_cents > 0, charged_to_newer), else_=literal_column("0", BigInteger)).label("newer"),
+        )
+        .join_from(payout_shares, referrals, referral.id == share.referral_id)
+        .where(which)
+        .subquery()
+    )
+    of_its_charge = _at_least_zero(_at_most(sums.c.charged_cents, sums.c.recovered_in_all - sums.c.newer))
+    recovered = select(*sums.c, of_its_charge.label("recovered_cents")).subquery()
+    cents = _at_most(
+        recovered.c.left_cents - recovered.c.recovered_cents, recovered.c.kept_cents - recovered.c.recovered_in_all
+    )
+    keys = recovered.c.batch_number, recovered.c.referrer_id, recovered.c.referral_id
+    owed = recovered.c.charged_cents - recovered.c.recovered_cents
+    return select(*keys, _at_least_zero(cents).label("cents"), owed.label("owed_cents")).subquery()
 
 
 def reversible(batch_number: int, referrer_id: int | None, now: datetime) -> Subquery:
     """Select a batch's payouts that can be taken back: referrer, what was paid, what can be taken, what is held."""
-    shares = (
-        select(payout_shares.c.referrer_id, func.sum(_returnable(now)).label("cents"))
-        .join_from(payout_shares, referrals, referrals.c.id == payout_shares.c.referral_id)
-        .where(payout_shares.c.batch_number == batch_number)
-        .group_by(payout_shares.c.referrer_id)
-    )
+    which = payout_shares.c.batch_number == batch_number
     if referrer_id is not None:
-        shares = shares.where(payout_shares.c.referrer_id == referrer_id)
-    left = shares.subquery()
+        which = and_(which, payout_shares.c.referrer_id == referrer_id)
+    shares = _shares(which, now).c
+    left = select(shares.referrer_id, func.sum(shares.cents).label("cents")).group_by(shares.referrer_id).subquery()
     reversed_before = exists().where(
         payout_reversals.c.batch_number == payouts.c.batch_number,
         payout_reversals.c.referrer_id == payouts.c.referrer_id,
@@ -121,8 +139,8 @@ def take_back(connection: Connection, row: Row[Any], now: datetime) -> Row[Any]:
     moved = _write_transactions(connection, row, now)
     _write_reversed_payouts(connection, row, newest_before, now)
     mine = and_(payout_reversals.c.batch_number == row.batch_number, payout_reversals.c.reversal_number == row.number)
-    _return_shares(connection, mine, now)
-    _lower_referrals(connection, mine, now)
+    _return_shares(connection, row, mine, now)
+    _lower_referrals(connection, mine)
     lowered = connection.execute(
         update(users)
         .where(mine, payout_reversals.c.amount_cents > 0)
@@ -225,10 +243,14 @@ def _same_payout() -> ColumnElement[bool]:
     )
 
 
-def _return_shares(connection: Connection, mine: ColumnElement[bool], now: datetime) -> None:
-    """Attribute what the wallets gave back to the payouts' referrals, newest first."""
-    left = _newest_first(mine, now).subquery()
+def _return_shares(connection: Connection, row: Row[Any], mine: ColumnElement[bool], now: datetime) -> None:
+    """Attribute what the wallets gave back to the payouts' referrals, newest first.
+
+    What a share still owed after refunds is given back now, and so is owed no more. The rest is forfeited.
+    """
+    left = _newest_first(row, mine, now).subquery()
     given = _at_least_zero(_at_most(left.c.amount_cents - left.c.newer_cents, left.c.cents))
+    cleared = _at_most(given, left.c.owed_cents)
     connection.execute(
         update(payout_shares)
         .where(
@@ -237,44 +259,42 @@ def _return_shares(connection: Connection, mine: ColumnElement[bool], now: datet
             payout_shares.c.referral_id == left.c.referral_id,
             given > 0,
         )
-        .values(returned_cents=payout_shares.c.returned_cents + given)
-    )
-
-
-def _newest_first(mine: ColumnElement[bool], now: datetime) -> Select[Any]:
-    """Select the shares of what is reversed: what each may give, and what the newer ones of its payout may give."""
-    may_give = _returnable(now)
-    before = func.sum(may_give).over(
-        partition_by=[payout_shares.c.batch_number, payout_shares.c.referrer_id],
-        order_by=payout_shares.c.referral_id.desc(),
-        rows=(None, 0),
-    )
-    return (
-        select(
-            payout_shares.c.batch_number,
-            payout_shares.c.referrer_id,
-            payout_shares.c.referral_id,
-            payout_reversals.c.amount_cents,
-            may_give.label("cents"),
-            (before - may_give).label("newer_cents"),
+        .values(
+            returned_cents=payout_shares.c.returned_cents + given,
+            charged_cents=payout_shares.c.charged_cents - cleared,
+            forfeited_cents=payout_shares.c.forfeited_cents + given - cleared,
         )
-        .join_from(payout_reversals, payout_shares, _same_payout())
-        .join(referrals, referrals.c.id == payout_shares.c.referral_id)
+    )
+
+
+def _newest_first(row: Row[Any], mine: ColumnElement[bool], now: datetime) -> Select[Any]:
+    """Select the shares of what is reversed: what each may give and owes, and what the newer of its payout may give."""
+    shares = _shares(payout_shares.c.batch_number == row.batch_number, now).c
+    before = func.sum(shares.cents).over(
+        partition_by=[shares.batch_number, shares.referrer_id], order_by=shares.referral_id.desc(), rows=(None, 0)
+    )
+    of_payout = and_(
+        shares.batch_number == payout_reversals.c.batch_number, shares.referrer_id == payout_reversals.c.referrer_id
+    )
+    newer = (before - shares.cents).label("newer_cents")
+    return (
+        select(*shares, payout_reversals.c.amount_cents, newer)
+        .join_from(payout_reversals, shares.cents.table, of_payout)
         .where(mine)
     )
 
 
-def _lower_referrals(connection: Connection, mine: ColumnElement[bool], now: datetime) -> None:
-    """Clear what is owed after refunds first: it is given back now, and so not paid any more. The rest is forfeited."""
-    given = payout_shares.c.returned_cents
-    cleared = _at_most(given, owed_cents(now))
-    charged = _at_least_zero(_charged() - cleared)
+def _lower_referrals(connection: Connection, mine: ColumnElement[bool]) -> None:
+    """Add to the referrals what their shares gave back: what was owed is not paid any more, the rest is forfeited."""
+    forfeited = payout_shares.c.forfeited_cents
+    cleared = payout_shares.c.returned_cents - forfeited
     connection.execute(
         update(referrals)
-        .where(mine, _same_payout(), referrals.c.id == payout_shares.c.referral_id, given > 0)
+        .where(mine, _same_payout(), referrals.c.id == payout_shares.c.referral_id)
+        .where(payout_shares.c.returned_cents > 0)
         .values(
             cashback_paid_cents=referrals.c.cashback_paid_cents - cleared,
-            cashback_charged_cents=charged,
-            cashback_forfeited_cents=referrals.c.cashback_forfeited_cents + given - cleared,
+            cashback_charged_cents=referrals.c.cashback_charged_cents - cleared,
+            cashback_forfeited_cents=referrals.c.cashback_forfeited_cents + forfeited,
         )
     )

@@ -6,7 +6,7 @@ program kept its purchases comes first. Coverage is derived from the rows and ne
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
 
 from cashback.database.referral_program.pending import PPM
 from cashback.database.tables import referral_purchases
@@ -36,9 +36,24 @@ def span_of(connection: Connection, referral: Row[Any], order: Row[Any]) -> tupl
     return unexplained + (end - own) // PPM, unexplained + end // PPM
 
 
+def middle_ppm_of(connection: Connection, referral: Row[Any], order: Row[Any]) -> int:
+    """Return how much a referral had earned in all, before refunds, at the middle of a purchase: millionths of a cent.
+
+    `referral` is the row before a refund. The middle is away from both neighbours, so that rounding does not matter.
+    """
+    all_cents, all_rest, cents, rest = connection.execute(_sums(order, _BOUGHT.amount_cents)).one()
+    in_all = referral.cashback_earned_cents + referral.cashback_refunded_cents
+    unexplained = max(in_all - (all_cents + all_rest // PPM), 0)
+    return int((unexplained + cents) * PPM + rest - order.amount_cents * order.rate_ppm // 2)
+
+
 def _kept(order: Row[Any]) -> Select[Any]:
     """Select cents and millionths that the referral's purchases earned: all, and those up to this one."""
-    product = (_BOUGHT.amount_cents - _BOUGHT.refunded_cents) * _BOUGHT.rate_ppm
+    return _sums(order, _BOUGHT.amount_cents - _BOUGHT.refunded_cents)
+
+
+def _sums(order: Row[Any], amount: ColumnElement[int]) -> Select[Any]:
+    product = amount * _BOUGHT.rate_ppm
     this = order.payable_at or order.recorded_at
     up_to = or_(this > _BECAME_PAYABLE, and_(this == _BECAME_PAYABLE, _BOUGHT.order_id <= order.order_id))
     sums = [

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, 
 
 from cashback.database import closed_ledger
 from cashback.database.audit_log import add_entry
-from cashback.database.referral_program import coverage
+from cashback.database.referral_program import charges, coverage
 from cashback.database.referral_program.pending import PPM, held_and_owed
 from cashback.database.tables import (
     is_correcting,
@@ -115,7 +115,7 @@ def record_refund(
             "referral_id": row.referral_id,
             "amount_cents": cents,
             "asked_cents": asked_cents if asked_cents != amount_cents else None,
-            "taken_cents": _take_back(connection, row, cents),
+            "taken_cents": _take_back(connection, row, cents, now),
             "reason": refund.reason,
             "refunded_by": actor,
             "refunded_at": now,
@@ -304,7 +304,7 @@ def _reduce_order(connection: Connection, order: Row[Any], amount_cents: int) ->
     )
 
 
-def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> int:
+def _take_back(connection: Connection, order: Row[Any], amount_cents: int, now: datetime) -> int:
     """Take what this part of the order earned off its referral; return by how many whole cents the earnings fell.
 
     Cashback is taken once. What a reversal has taken back of the refunded purchase already is neither owed nor paid any
@@ -316,10 +316,7 @@ def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> in
     rise, carry_left = divmod(referral.cashback_carry_ppm - amount_cents * order.rate_ppm, PPM)
     fell = -int(rise)
     paid_of_it = coverage.paid_cents_of(connection, referral, order, fell) if fell else 0
-    offset = _taken_already(referral, paid_of_it)
-    # If the purchase that recovered an earlier debt is refunded too, the same cents are charged once.
-    kept = referral.cashback_paid_cents - referral.cashback_forfeited_cents
-    charged = min(referral.cashback_charged_cents + paid_of_it - offset, kept)
+    taken = charges.charge(connection, referral, order, paid_of_it, now)
     connection.execute(
         update(referrals)
         .where(referrals.c.id == order.referral_id)
@@ -328,17 +325,12 @@ def _take_back(connection: Connection, order: Row[Any], amount_cents: int) -> in
             cashback_earned_cents=referrals.c.cashback_earned_cents - fell,
             cashback_carry_ppm=carry_left,
             cashback_refunded_cents=referrals.c.cashback_refunded_cents + fell,
-            cashback_paid_cents=referrals.c.cashback_paid_cents - offset,
-            cashback_forfeited_cents=referrals.c.cashback_forfeited_cents - offset,
-            cashback_charged_cents=max(charged, 0),
+            cashback_paid_cents=referrals.c.cashback_paid_cents - taken.forgiven_cents,
+            cashback_forfeited_cents=referrals.c.cashback_forfeited_cents - taken.forgiven_cents,
+            cashback_charged_cents=referrals.c.cashback_charged_cents + taken.charged_cents,
         )
     )
     return fell
-
-
-def _taken_already(referral: Row[Any], paid_cents: int) -> int:
-    """Return how much of what was paid of a refunded purchase a reversal has taken back before."""
-    return min(int(referral.cashback_forfeited_cents), paid_cents)
 
 
 def _answer(

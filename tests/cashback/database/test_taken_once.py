@@ -313,3 +313,75 @@ async def test_part_of_the_recovery_that_is_refunded_is_reversed(ledger: LedgerF
     assert await stands(ledger) == (150, 0, 300)
     assert await reverse(ledger, first) == (150, 0)
     assert await stands(ledger) == (0, 0, 150)
+
+
+async def test_reversal_of_a_payout_that_was_recovered_takes_nothing_of_the_next(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    first = (await ledger.pay()).batch_number
+    await refund(ledger, 1)
+    await ledger.buy([(buyer, 300)])
+    second = await ledger.pay()
+    assert second.total_cents == 100
+    with pytest.raises(StaleBatchError, match="has no credited payout to member 1 left to reverse"):
+        await reverse(ledger, first)
+    assert await stands(ledger) == (0, 0, 300)
+    assert await reverse(ledger, second.batch_number) == (100, 0)
+    assert await stands(ledger) == (0, 0, 200)
+
+
+async def test_reversal_of_a_recovered_payout_takes_nothing_of_the_one_before(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    first = (await ledger.pay()).batch_number
+    await ledger.buy([(buyer, 100)])
+    second = (await ledger.pay()).batch_number
+    await refund(ledger, 2)
+    await ledger.buy([(buyer, 100)])
+    assert await stands(ledger) == (0, 0, 300)
+    with pytest.raises(StaleBatchError, match="has no credited payout to member 1 left to reverse"):
+        await reverse(ledger, second)
+    assert await reverse(ledger, first) == (200, 0)
+    assert await stands(ledger) == (0, 0, 100)
+
+
+@pytest.mark.parametrize("order", ["reversal first", "refund first"])
+async def test_reversal_of_one_payout_settles_no_debt_of_another(ledger: LedgerFixture, order: str) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    await ledger.pay()
+    await ledger.buy([(buyer, 100)])
+    second = (await ledger.pay()).batch_number
+    if order == "reversal first":
+        assert await reverse(ledger, second) == (100, 0)
+        await refund(ledger, 1)
+    else:
+        await refund(ledger, 1)
+        assert await reverse(ledger, second) == (100, 0)
+    assert await stands(ledger) == (200, 0, 200)
+    await ledger.buy([(buyer, 250)])
+    assert await stands(ledger) == (0, 50, 200)
+
+
+async def test_what_a_refund_takes_of_a_recovery_is_owed_by_the_payout_that_was_recovered(
+    ledger: LedgerFixture,
+) -> None:
+    [buyer] = await ledger.earn(1, 100)
+    first = (await ledger.pay()).batch_number
+    await refund(ledger, 1, 50)
+    await ledger.buy([(buyer, 80)])
+    assert await stands(ledger) == (0, 30, 100)
+    await refund(ledger, 2, 40)
+    assert await stands(ledger) == (10, 0, 100)
+    assert await reverse(ledger, first) == (60, 0)
+    assert await stands(ledger) == (0, 0, 40)
+
+
+async def test_payout_after_a_recovery_is_reversed_alone(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 100)
+    first = (await ledger.pay()).batch_number
+    await refund(ledger, 1, 50)
+    await ledger.buy([(buyer, 80)])
+    second = (await ledger.pay()).batch_number
+    assert await stands(ledger) == (0, 0, 130)
+    assert await reverse(ledger, first) == (50, 0)
+    assert await stands(ledger) == (0, 0, 80)
+    assert await reverse(ledger, second) == (30, 0)
+    assert await stands(ledger) == (0, 0, 50)
