@@ -92,11 +92,15 @@ def _tables(model: LedgerModel) -> Iterator[tuple[str, str, list[tuple[Any, ...]
         ],
     )
     yield (
-        "shares (batch, referrer, member, shown, paid, taken back)",
-        """SELECT batch_number, referrer_id, referred_user_id, payable_cents, paid_cents, returned_cents
+        "shares (batch, referrer, member, shown, paid, taken back, charged, forfeited)",
+        """SELECT batch_number, referrer_id, referred_user_id, payable_cents, paid_cents, returned_cents,
+        charged_cents, forfeited_cents
         FROM cashback_payout_shares JOIN referrals ON referrals.id = referral_id ORDER BY 1, 2, referral_id""",
         [
-            (number, person, model.referrals[place].referred, share.payable, share.paid, share.returned)
+            (
+                *(number, person, model.referrals[place].referred, share.payable, share.paid, share.returned),
+                *(share.charged, share.forfeited),
+            )
             for number, batch in sorted(model.batches.items())
             for person, payout in sorted(batch.payouts.items())
             for place, share in sorted(payout.shares.items())

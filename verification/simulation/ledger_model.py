@@ -71,12 +71,12 @@ class Referral:
     purchases: list[Purchase] = field(default_factory=list)
     spend: int = 0
     exact: Fraction = Fraction(0)
+    shares: list["Share"] = field(default_factory=list)
+    """What payouts paid for it."""
     kept: int = 0
     """The cents that the member got for it and has not given back."""
-    given_back: int = 0
-    """The cents that the member gave back although they are earned: no refund took them off."""
-    charged: int = 0
-    """The cents that refunds took off although the member has them, less what was given back of that."""
+    charged_elsewhere: int = 0
+    """The cents that refunds took off of what another bot paid."""
     taken_off: int = 0
     """The whole cents that refunds took off the earnings."""
     refunds: int = 0
@@ -90,29 +90,48 @@ class Referral:
         self.spend += purchase.cents
         self.exact += purchase.exact
 
-    def refund(self, purchase: Purchase, cents: int) -> None:
+    def refund(self, purchase: Purchase, cents: int, now: datetime) -> None:
         """Refund a part of a purchase. Of its cashback that was paid, what was given back before is not owed again."""
-        before = self.earned
+        before = self.exact
         self.exact -= purchase.exact
         purchase.refunded += cents
         self.exact += purchase.exact
         self.spend -= cents
         self.refunds += 1
-        fell = before - self.earned
-        up_to_it = sum((one.exact for one in self.purchases if one.place <= purchase.place), Fraction())
-        was_paid = max(min(self.paid - int(up_to_it), fell), 0)
-        forgiven = min(self.given_back, was_paid)
-        self.given_back -= forgiven
-        # If the purchase that made up for an earlier refund is refunded too, the same cents are charged once.
-        self.charged = max(min(self.charged + was_paid - forgiven, self.kept), 0)
+        fell = int(before) - self.earned
         self.taken_off += fell
+        up_to_it = sum((one.exact for one in self.purchases if one.place <= purchase.place), Fraction())
+        left = max(min(self.paid - int(up_to_it), fell), 0)
+        its_own: list[Share] = []
+        others: list[Share] = []
+        for share in sorted(self.shares, key=lambda one: one.number):
+            (its_own if share.had(purchase, self) else others).append(share)
+        for share in its_own:
+            left -= share.charge(left)
+        # If the purchase made up for an earlier refund, that is owed again and not charged twice.
+        owed = max(min(self.paid - int(before - self.held(now)), self.kept), 0)
+        left -= min(left, max(self.charged - owed, 0))
+        for share in reversed(others):
+            left -= share.charge(left)
+        self.charged_elsewhere += left
 
-    def give_back(self, cents: int, now: datetime) -> None:
-        """Take cents that the member has: a debt is settled first."""
-        settled = min(cents, self.owed(now))
-        self.charged = max(min(self.charged, self.kept) - settled, 0)
+    def give_back(self, share: "Share", cents: int, now: datetime) -> None:
+        """Take cents of a payout that the member has: what it still owes is settled first."""
+        settled = min(cents, share.charged - self.made_up(share, now))
+        share.charged -= settled
+        share.forfeited += cents - settled
+        share.returned += cents
         self.kept -= cents
-        self.given_back += cents - settled
+
+    @property
+    def given_back(self) -> int:
+        """The cents that the member gave back although they are earned: no refund took them off."""
+        return sum(share.forfeited for share in self.shares)
+
+    @property
+    def charged(self) -> int:
+        """The cents that refunds took off although the member has them."""
+        return self.charged_elsewhere + sum(share.charged for share in self.shares)
 
     @property
     def paid(self) -> int:
@@ -131,8 +150,13 @@ class Referral:
 
     def returnable(self, share: "Share", now: datetime) -> int:
         """Return what a reversal may take of a share: what the member has of it and later earnings did not make up."""
-        made_up = max(min(self.charged, self.kept) - self.owed(now), 0)
-        return max(min(share.paid - share.returned, self.kept - made_up), 0)
+        in_all = self.kept - max(self.charged - self.owed(now), 0)
+        return max(min(share.paid - share.returned - self.made_up(share, now), in_all), 0)
+
+    def made_up(self, share: "Share", now: datetime) -> int:
+        """Return what later earnings made up of what a share is charged: of several charges the newest first."""
+        newer = sum(one.charged for one in self.shares if one.number > share.number)
+        return max(min(share.charged, self.charged - self.owed(now) - newer), 0)
 
     @property
     def earned(self) -> int:
@@ -141,8 +165,12 @@ class Referral:
 
     def payable(self, now: datetime) -> int:
         """Return the whole cents of the earnings that are not held."""
+        return int(self.exact - self.held(now))
+
+    def held(self, now: datetime) -> Fraction:
+        """Return the earnings that are not payable yet, exactly."""
         held = (one.exact for one in self.purchases if one.payable_at is not None and one.payable_at > now)
-        return int(self.exact - sum(held, Fraction()))
+        return sum(held, Fraction())
 
     def pending(self, now: datetime) -> int:
         """Return the whole cents that may be paid now; negative if more was paid than is earned."""
@@ -153,6 +181,9 @@ class Referral:
 class Share:
     """What a payout was shown to pay of one referral, what it paid of it, and what a reversal took back."""
 
+    number: int
+    at: datetime
+    """When it was shown."""
     payable: int
     taken_off: int
     refunds: int
@@ -160,6 +191,25 @@ class Share:
     """How many purchases the referral had when this was shown."""
     paid: int = 0
     returned: int = 0
+    charged: int = 0
+    """What refunds took off although the member has it."""
+    forfeited: int = 0
+    """What a reversal took although no refund took it off."""
+
+    def had(self, purchase: Purchase, one: Referral) -> bool:
+        """Return whether a purchase was payable when this was shown."""
+        became_payable, _ = purchase.place
+        if became_payable == self.at:
+            return any(each is purchase for each in one.purchases[: self.purchases])
+        return became_payable < self.at
+
+    def charge(self, cents: int) -> int:
+        """Charge what no refund has taken off yet, at most so much: first what was given back. Return the cents."""
+        part = min(cents, self.paid - self.charged - (self.returned - self.forfeited))
+        forgiven = min(self.forfeited, part)
+        self.forfeited -= forgiven
+        self.charged += part - forgiven
+        return part
 
     def left(self, one: Referral, now: datetime) -> int:
         """Return what may be paid of it: of what was shown, what no refund has taken off and nobody has paid."""
@@ -272,15 +322,16 @@ class LedgerModel:
         people = self.referrals_by if target is None else {target}
         left_out = {Absence.GONE, Absence.LEFT} if hold_leavers else {Absence.GONE}
         wanted = sorted(person for person in people if self.absent.get(person) not in left_out)
+        number = max(self.batches, default=0) + 1
         return {
-            person: Payout(self._shown(person, now), cents)
+            person: Payout(self._shown(number, person, now), cents)
             for person in wanted
             if (cents := self.pending(person, now)) >= least
         }
 
-    def _shown(self, person: int, now: datetime) -> dict[int, Share]:
+    def _shown(self, number: int, person: int, now: datetime) -> dict[int, Share]:
         return {
-            place: Share(one.payable(now), one.taken_off, one.refunds, len(one.purchases))
+            place: Share(number, now, one.payable(now), one.taken_off, one.refunds, len(one.purchases))
             for place, one in enumerate(self.referrals)
             if one.referrer == person and one.pending(now) > 0
         }
@@ -323,7 +374,7 @@ class LedgerModel:
         one.add(purchase)
         return one.earned - before if one.referrer not in self.barred else None
 
-    def refund(self, order: str, refund_id: str, cents: int) -> int:
+    def refund(self, order: str, refund_id: str, cents: int, now: datetime) -> int:
         """Refund a part of a purchase, each refund once; return the decrease of the earnings in whole cents."""
         if refund_id in self.refunds:
             return 0
@@ -335,7 +386,7 @@ class LedgerModel:
             return 0
         one = self.referral_of[purchase.buyer]
         before = one.earned
-        one.refund(purchase, cents)
+        one.refund(purchase, cents, now)
         return before - one.earned
 
     # Batches.
@@ -422,6 +473,7 @@ class LedgerModel:
         share.paid = share.left(one, now)
         one.kept += share.paid
         if share.paid:
+            one.shares.append(share)
             bought = sum((purchase.exact for purchase in one.purchases[: share.purchases]), Fraction())
             # Each refund may round a part of a cent in the member's favour.
             most = int(bought) + one.refunds - share.refunds
@@ -483,8 +535,7 @@ class LedgerModel:
         for place, share in sorted(payout.shares.items(), reverse=True):
             one = self.referrals[place]
             part = min(cents, one.returnable(share, now))
-            share.returned += part
-            one.give_back(part, now)
+            one.give_back(share, part, now)
             cents -= part
 
     def judge_shares(self, now: datetime) -> None:

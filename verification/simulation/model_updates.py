@@ -52,7 +52,7 @@ def _buy_many(model: LedgerModel, done: Committed) -> None:
 
 def _refund(model: LedgerModel, done: Committed) -> None:
     told = done.result
-    taken = model.refund(told.order_id, told.refund_id, told.amount_cents)
+    taken = model.refund(told.order_id, told.refund_id, told.amount_cents, done.arguments["now"])
     fresh = told.outcome is not refunds.RefundOutcome.REPEATED
     model.require(
         not fresh or taken == told.taken_cents,

@@ -34,18 +34,35 @@ class Order:
 class Share:
     """What a payout was shown to pay of a referral, what it paid, and what a reversal took."""
 
+    number: int
     one: Referral
     payable: int
     taken_off: int
+    orders: list[Order]
+    """What it pays for: the orders that were payable when it was shown."""
     paid: int = 0
     returned: int = 0
+    charged: int = 0
+    """What refunds took off although it is kept: owed, or made up for by later earnings."""
+    forfeited: int = 0
+    """What a reversal took although it is earned."""
 
     def pay(self, now: datetime) -> int:
         """Pay of what was shown what no refund took off and nobody paid."""
         shown = self.payable - (self.one.taken_off - self.taken_off)
         self.paid = max(0, min(shown, self.one.earned_ppm(now) // PPM) - self.one.paid)
         self.one.kept += self.paid
+        if self.paid:
+            self.one.shares.append(self)
         return self.paid
+
+    def charge(self, cents: int) -> int:
+        """Charge what no refund has taken off yet, at most so much: first what was given back. Return the cents."""
+        part = min(cents, self.paid - self.charged - (self.returned - self.forfeited))
+        forgiven = min(self.forfeited, part)
+        self.forfeited -= forgiven
+        self.charged += part - forgiven
+        return part
 
 
 @dataclass(slots=True)
@@ -55,48 +72,72 @@ class Referral:
     referrer: int
     referred: int
     orders: list[Order] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
+    """What payouts paid for it."""
     kept: int = 0
     """What entered the wallet for it and did not leave it again."""
-    given_back: int = 0
-    """What reversals took although it is earned."""
-    charged: int = 0
-    """What refunds took off although it was kept, less what was given back of that."""
+    charged_elsewhere: int = 0
     taken_off: int = 0
     elsewhere: int = 0
+
+    @property
+    def given_back(self) -> int:
+        """Return what reversals took although it is earned."""
+        return sum(share.forfeited for share in self.shares)
+
+    @property
+    def charged(self) -> int:
+        """Return what refunds took off although it is kept."""
+        return self.charged_elsewhere + sum(share.charged for share in self.shares)
 
     @property
     def paid(self) -> int:
         """Return what is not paid any more."""
         return self.kept + self.given_back
 
-    def refund(self, order: Order, cents: int) -> None:
-        """Refund a part of an order: what was given back of its cashback is not owed again."""
+    def refund(self, order: Order, cents: int, now: datetime) -> None:
+        """Refund a part of an order: the payouts that paid for it are charged."""
         before = self.earned_ppm()
         order.refunded += cents
         fell = before // PPM - self.earned_ppm() // PPM
         up_to_it = sum(one.earned_ppm for one in self.orders if one.place <= order.place)
-        was_paid = max(0, min(self.paid - up_to_it // PPM, fell))
-        forgiven = min(self.given_back, was_paid)
-        self.given_back -= forgiven
-        # If the purchase that made up for an earlier refund is refunded too, the same cents are charged once.
-        self.charged = max(min(self.charged + was_paid - forgiven, self.kept), 0)
+        left = max(0, min(self.paid - up_to_it // PPM, fell))
         self.taken_off += fell
+        its_own: list[Share] = []
+        others: list[Share] = []
+        for share in sorted(self.shares, key=lambda one: one.number):
+            (its_own if any(one is order for one in share.orders) else others).append(share)
+        for share in its_own:
+            left -= share.charge(left)
+        # If it made up for an earlier refund, that is owed again and not charged twice.
+        payable = before - (self.earned_ppm() - self.earned_ppm(now))
+        owed = max(0, min(self.paid - payable // PPM, self.kept))
+        left -= min(left, max(0, self.charged - owed))
+        for share in reversed(others):
+            left -= share.charge(left)
+        self.charged_elsewhere += left
 
     def owed(self, now: datetime) -> int:
         """Return what was kept although refunds took it off."""
         return max(0, min(self.paid - self.earned_ppm(now) // PPM, self.kept))
 
+    def made_up(self, share: Share, now: datetime) -> int:
+        """Return what later earnings made up for of what a share is charged: of several the newest first."""
+        newer = sum(one.charged for one in self.shares if one.number > share.number)
+        return max(0, min(share.charged, self.charged - self.owed(now) - newer))
+
     def returnable(self, share: Share, now: datetime) -> int:
         """Return what a reversal may take: what was kept of the share and no later earnings made up for."""
-        made_up = max(0, min(self.charged, self.kept) - self.owed(now))
-        return max(0, min(share.paid - share.returned, self.kept - made_up))
+        in_all = self.kept - max(0, self.charged - self.owed(now))
+        return max(0, min(share.paid - share.returned - self.made_up(share, now), in_all))
 
-    def give_back(self, cents: int, now: datetime) -> None:
-        """Give cents back; a debt is settled first."""
-        settled = min(cents, self.owed(now))
-        self.charged = max(min(self.charged, self.kept) - settled, 0)
+    def give_back(self, share: Share, cents: int, now: datetime) -> None:
+        """Give cents of a share back; what it still owes is settled first."""
+        settled = min(cents, share.charged - self.made_up(share, now))
+        share.charged -= settled
+        share.forfeited += cents - settled
+        share.returned += cents
         self.kept -= cents
-        self.given_back += cents - settled
 
     @property
     def spend(self) -> int:
@@ -110,6 +151,11 @@ class Referral:
             for order in self.orders
             if payable_by is None or order.payable_at is None or order.payable_at <= payable_by
         )
+
+    def shown(self, number: int, now: datetime) -> Share:
+        """Return what a plan shows of it."""
+        orders = [order for order in self.orders if order.payable_at is None or order.payable_at <= now]
+        return Share(number, self, self.earned_ppm(now) // PPM, self.taken_off, orders)
 
     def pending(self, now: datetime) -> int:
         """Return what is to be paid; zero if a refund took back what was paid."""
@@ -256,10 +302,9 @@ class Model:
 
     def plan(self, wanted: set[int], now: datetime) -> dict[int, Payout]:
         """Plan the payouts of those with something pending, with what is shown of each referral."""
+        number = max(self.batches, default=0) + 1
         return {
-            person: Payout(
-                cents, [Share(one, one.earned_ppm(now) // PPM, one.taken_off) for one in self.payable(person, now)]
-            )
+            person: Payout(cents, [one.shown(number, now) for one in self.payable(person, now)])
             for person in wanted
             if (cents := self.pending(person, now))
         }
@@ -305,8 +350,7 @@ class Model:
             cents = left = min(due, self.balances[person])
             for share in reversed(payout.shares):
                 part = min(left, share.one.returnable(share, now))
-                share.returned += part
-                share.one.give_back(part, now)
+                share.one.give_back(share, part, now)
                 left -= part
             if cents:
                 self.wallets.reverse(number, person, cents)

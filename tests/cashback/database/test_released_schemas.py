@@ -37,6 +37,7 @@ RELEASED = {
     "0015": "a0097dc0ccbe9fb0",
     "0016": "2115ac5a20a0ff8c",
     "0017": "df7df5dad8468ff8",
+    "0018": "4b1347924b968dad",
 }
 """What ledgers in use may have, by the digests of their tables and indexes. A new migration adds a line."""
 

@@ -142,7 +142,7 @@ class LedgerMachine(WalletRules):
             record()
             referral = self.model.referral_to(bought.buyer)
             if referral is not None and bought in referral.orders:
-                referral.refund(bought, cents)
+                referral.refund(bought, cents, self.clock())
             else:
                 bought.refunded += cents
             self.model.refunds[key] = (order, cents)
@@ -184,7 +184,10 @@ class LedgerMachine(WalletRules):
 
     @rule(payee=st.none() | st.none() | REFERRERS)
     def propose(self, payee: int | None) -> None:
+        # No purchase is recorded in the same moment.
+        self.clock.advance(0.001)
         now = self.clock()
+        self.clock.advance(0.001)
         expires_at = now + timedelta(seconds=CONFIRM_SECONDS)
 
         def propose() -> BatchSummary:
@@ -530,6 +533,16 @@ class LedgerMachine(WalletRules):
     @invariant()
     def rules_of_the_money_hold(self) -> None:
         paid, earned = self.rows("SELECT sum(cashback_paid_cents), sum(cashback_earned_cents) FROM referrals")[0]
+        assert self.rows(
+            "SELECT batch_number, referrer_id, charged_cents, forfeited_cents FROM cashback_payout_shares"
+            " WHERE charged_cents + forfeited_cents > 0 ORDER BY 1, 2, referral_id"
+        ) == [
+            (number, person, share.charged, share.forfeited)
+            for number, batch in sorted(self.model.batches.items())
+            for person, payout in sorted(batch.payouts.items())
+            for share in payout.shares
+            if share.charged + share.forfeited
+        ]
         [(taken,)] = self.rows("SELECT coalesce(sum(taken_cents), 0) FROM cashback_referral_refunds")
         assert paid <= earned + taken
         assert self.rows("SELECT 1 FROM cashback_payouts WHERE paid_cents > approved_cents") == []
