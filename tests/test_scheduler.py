@@ -185,6 +185,39 @@ async def test_clock_that_was_ahead_for_a_moment_leaves_every_friday_payable(
 
 
 @pytest.mark.anyio
+async def test_missed_slot_is_decided_again_when_the_clock_is_set_back_after_a_later_slot_was_paid(
+    database: Database, clock: TestClock
+) -> None:
+    """A world of the simulation found it: the correction voided the missed slot, and no check looked at it again."""
+    await Bot(database).scheduler.decide_due()
+    clock.moment = SLOT + WEEK + timedelta(hours=2)
+    bot = Bot(database)
+    assert len(await bot.scheduler.decide_due()) == 1
+    clock.moment -= timedelta(hours=1)
+    assert await bot.scheduler.decide_due() == []
+    assert await decided(database) == [(SLOT, SlotStatus.MISSED), (SLOT + WEEK, SlotStatus.BATCHED)]
+    assert [line.partition("UTC is ")[2] for line in bot.told] == ["void and is decided again."]
+
+
+@pytest.mark.anyio
+async def test_slot_that_came_again_while_no_bot_ran_is_missed_although_a_later_one_was_paid_ahead(
+    database: Database, clock: TestClock
+) -> None:
+    bot = Bot(database)
+    await bot.scheduler.decide_due()
+    await database.mark_cashback_paid(1001, 500)
+    for clock.moment in (SLOT, SLOT + WEEK):
+        await bot.scheduler.decide_due()
+        await earn(database, f"after {clock.moment}")
+    clock.moment = SLOT - timedelta(hours=1)
+    await bot.scheduler.decide_due()
+    assert await decided(database) == [(SLOT + WEEK, SlotStatus.BATCHED)]
+    clock.moment = SLOT + WEEK + timedelta(hours=1)
+    await Bot(database).scheduler.decide_due()
+    assert await decided(database) == [(SLOT, SlotStatus.MISSED), (SLOT + WEEK, SlotStatus.BATCHED)]
+
+
+@pytest.mark.anyio
 async def test_schedule_that_began_a_year_ahead_counts_from_the_correction(
     database: Database, clock: TestClock
 ) -> None:

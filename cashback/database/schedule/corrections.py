@@ -36,7 +36,7 @@ class Correction:
         if self.slots:
             first, last = (f"{each:%Y-%m-%d %H:%M} UTC" for each in (self.slots[0], self.slots[-1]))
             weeks = f"the slot of {first}" if len(self.slots) == 1 else f"{len(self.slots)} slots, {first} to {last},"
-            parts.append(f"what was decided about {weeks} is void, and each is paid when it comes")
+            parts.append(f"what was decided about {weeks} is void and is decided again")
         if self.wrong_beginning is not None:
             parts.append(f"the schedule counts from now, no longer from {self.wrong_beginning:%Y-%m-%d %H:%M} UTC")
         return f"The machine's clock was wrong: {'; '.join(parts)}."

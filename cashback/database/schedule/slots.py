@@ -57,9 +57,9 @@ def due(connection: Connection, *, now: datetime) -> DueSlots:
     rule, grace = state.schedule.rule, max(timedelta(hours=state.schedule.grace_hours), LEAST_GRACE)
     if rule is None:
         return DueSlots(rule=None, payable=None, missed=())
-    newest = newest_slot(connection, until=now)
-    since = max(state.in_force_since, newest) if newest else state.in_force_since
-    passed = rule.slots_between(max(since, now - LONGEST_ABSENCE), now)
+    # A decided slot does not show that those before it were decided: an admin may have skipped it ahead of its time,
+    # or a correction of the clock may have voided the older decisions.
+    passed = rule.slots_between(max(state.in_force_since, now - LONGEST_ABSENCE), now)
     open_slots = undecided(connection, passed)
     latest_at = open_slots.pop() if open_slots and open_slots[-1] == passed[-1] else None
     missed = [(slot_at, "nothing ran then; the cashback is part of a later batch") for slot_at in open_slots]
@@ -290,20 +290,3 @@ def _records(connection: Connection, query: Select[Any]) -> list[SlotRecord]:
         )
         for row in connection.execute(query)
     ]
-
-
-_NEWEST: Final = (
-    select(schedule_slots.c.slot_at)
-    .where(schedule_slots.c.slot_at <= bindparam("until"), schedule_slots.c.decided_at >= schedule_slots.c.slot_at)
-    .order_by(schedule_slots.c.slot_at.desc())
-    .limit(1)
-)
-
-
-def newest_slot(connection: Connection, *, until: datetime) -> datetime | None:
-    """Return the latest slot up to a moment that was decided when it came.
-
-    A slot skipped ahead of time does not show that those before it were decided: they may have been missed since.
-    """
-    newest: datetime | None = connection.scalars(_NEWEST, {"until": until}).one_or_none()
-    return newest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -176,10 +177,13 @@ def sends_nothing(patch: pytest.MonkeyPatch) -> str:
 
 
 def forgets_a_missed_slot(patch: pytest.MonkeyPatch) -> str:
-    def just_decided(_connection: Connection, *, until: datetime) -> datetime:
-        return until
+    due = slots.due
 
-    patch.setattr(slots, "newest_slot", just_decided)
+    @functools.wraps(due)
+    def look_at_the_latest(connection: Connection, *, now: datetime) -> slots.DueSlots:
+        return replace(due(connection, now=now), missed=())
+
+    patch.setattr(slots, "due", look_at_the_latest)
     return "was never decided"
 
 
