@@ -111,7 +111,7 @@ class Referral:
         # If the purchase made up for an earlier refund, that is owed again and not charged twice.
         owed = max(min(self.paid - int(before - self.held(now)), self.kept), 0)
         left -= min(left, max(self.charged - owed, 0))
-        for share in reversed(others):
+        for share in others:
             left -= share.charge(left)
         self.charged_elsewhere += left
 

@@ -45,7 +45,7 @@ def wrong_forfeits() -> Select[Any]:
     referral, share, nothing = referrals.c, payout_shares.c, literal(0)
     forfeited = referral.cashback_forfeited_cents
     of_referrals = select(referral.id.label("referral_id"), forfeited.label("forfeited"), nothing.label("shares"))
-    of_shares = select(share.referral_id, nothing, share.forfeited_cents).where(share.returned_cents != 0)
+    of_shares = select(share.referral_id, nothing, share.forfeited_cents).where(share.forfeited_cents != 0)
     each = union_all(of_referrals.where(forfeited != 0), of_shares).subquery("each").c
     sums = func.sum(each.forfeited), func.sum(each.shares)
     return (

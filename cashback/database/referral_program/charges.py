@@ -41,7 +41,7 @@ def charge(connection: Connection, referral: Row[Any], order: Row[Any], paid_cen
     if left:
         owed = connection.scalars(select(owed_cents(now)).where(referrals.c.id == referral.id)).one()
         left -= min(left, max(referral.cashback_charged_cents - owed, 0))
-    others = [share for share in reversed(shares) if share not in its_own]
+    others = [share for share in shares if share not in its_own]
     # What another bot marked as paid has no share.
     taken.charged_cents += _charge_each(connection, others, left, taken)
     return taken

@@ -113,7 +113,7 @@ class Referral:
         payable = before - (self.earned_ppm() - self.earned_ppm(now))
         owed = max(0, min(self.paid - payable // PPM, self.kept))
         left -= min(left, max(0, self.charged - owed))
-        for share in reversed(others):
+        for share in others:
             left -= share.charge(left)
         self.charged_elsewhere += left
 

@@ -13,6 +13,7 @@ from cashback.database.integrity import reconciliation
 from cashback.database.tables import metadata
 from cashback.domain.errors import DatabaseUnavailableError
 from tests.cashback.database import first_ledger
+from tests.cashback.database.test_taken_once import refund, reverse
 from tests.conftest import FRIDAY, REFUSED, LedgerFixture, raw, rows
 from tests.examples import first_of
 
@@ -127,3 +128,27 @@ async def test_ledger_of_an_unknown_schema_is_refused_in_one_line_and_not_change
 def test_released_schema_is_as_it_was_released(tmp_path: Path, revision: str) -> None:
     """A migration that was released is never edited: what ledgers have would differ by the day of their upgrade."""
     assert digest_of(make(tmp_path / "old.db", revision)) == RELEASED[revision]
+
+
+async def test_what_refunds_and_reversals_took_is_divided_among_the_payouts(tmp_path: Path) -> None:
+    """The schema before had it for each referral only; here for a payout that is reversed and one that is charged."""
+    path, query = tmp_path / "old.db", "SELECT charged_cents, forfeited_cents FROM cashback_payout_shares ORDER BY 1, 2"
+    async with Database(path, clock=lambda: FRIDAY) as database:
+        ledger = LedgerFixture(database, lambda: FRIDAY)
+        await ledger.earn(1, 100)
+        await ledger.earn(2, 100)
+        batch = (await ledger.pay()).batch_number
+        await reverse(ledger, batch, 1)
+        await refund(ledger, 2, 40)
+    before = rows(path, query)
+    assert before == [(0, 100), (40, 0)]
+    with raw(path) as connection:
+        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute("DROP INDEX cashback_payout_shares_charged")
+        for column in ("charged_cents", "forfeited_cents"):
+            connection.execute(f"ALTER TABLE cashback_payout_shares DROP COLUMN {column}")
+        connection.execute(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0017'")
+    async with Database(path, clock=lambda: FRIDAY) as database:
+        verdict = await database.read(reconciliation.verify)
+    assert (rows(path, query), verdict.breaches) == (before, ())

@@ -329,10 +329,16 @@ async def test_reversal_of_a_payout_that_was_recovered_takes_nothing_of_the_next
     assert await stands(ledger) == (0, 0, 200)
 
 
-async def test_reversal_of_a_recovered_payout_takes_nothing_of_the_one_before(ledger: LedgerFixture) -> None:
+@pytest.mark.parametrize("seconds_between", [0, 1])
+async def test_reversal_of_a_recovered_payout_takes_nothing_of_the_one_before(
+    ledger: LedgerFixture, clock: Clock, seconds_between: int
+) -> None:
     [buyer] = await ledger.earn(1, 200)
+    clock.advance(seconds_between)
     first = (await ledger.pay()).batch_number
+    clock.advance(seconds_between)
     await ledger.buy([(buyer, 100)])
+    clock.advance(seconds_between)
     second = (await ledger.pay()).batch_number
     await refund(ledger, 2)
     await ledger.buy([(buyer, 100)])
@@ -385,3 +391,34 @@ async def test_payout_after_a_recovery_is_reversed_alone(ledger: LedgerFixture) 
     assert await stands(ledger) == (0, 0, 80)
     assert await reverse(ledger, second) == (30, 0)
     assert await stands(ledger) == (0, 0, 50)
+
+
+async def test_refund_of_a_held_purchase_before_a_payout_does_not_change_which_payout_paid(
+    ledger: LedgerFixture, clock: Clock
+) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    held = Purchase(order_id="held", buyer_id=buyer, amount_cents=100)
+    await ledger.database.write(record_purchases, [held], ALL_OF_IT_PPM, clock(), holding_days=14)
+    await ledger.database.write(record_refund, Refund(order_id="held"), actor="cli", now=clock())
+    clock.advance(1)
+    await ledger.pay()
+    clock.advance(1)
+    await ledger.buy([(buyer, 100)])
+    clock.advance(1)
+    second = (await ledger.pay()).batch_number
+    await refund(ledger, 2)
+    await ledger.buy([(buyer, 100)])
+    with pytest.raises(StaleBatchError, match="has no credited payout to member 1 left to reverse"):
+        await reverse(ledger, second)
+
+
+async def test_clock_that_was_behind_at_the_plan_takes_nothing_twice(ledger: LedgerFixture, clock: Clock) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    clock.advance(-60)
+    batch = (await ledger.pay()).batch_number
+    clock.advance(60)
+    assert await reverse(ledger, batch) == (200, 0)
+    await refund(ledger, 1)
+    assert await stands(ledger) == (0, 0, 0)
+    await ledger.buy([(buyer, 70)])
+    assert await stands(ledger) == (0, 70, 0)

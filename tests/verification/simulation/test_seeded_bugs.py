@@ -25,7 +25,7 @@ from cashback.database.payouts import (
     taking_back,
 )
 from cashback.database.payouts.chunk_credits import chunk_credits
-from cashback.database.referral_program import purchases, refunds
+from cashback.database.referral_program import charges, purchases
 from cashback.database.referral_program.pending import pending_cents
 from cashback.database.schedule import slots
 from cashback.database.tables import users
@@ -220,7 +220,15 @@ def pays_again_at_every_ring(patch: pytest.MonkeyPatch) -> str:
 
 def takes_it_twice(patch: pytest.MonkeyPatch) -> str:
     """Charge the refund of what a reversal has taken back already."""
-    patch.setattr(refunds, "_taken_already", lambda *_: 0)
+    divide = charges.charge
+
+    def charge_all(
+        connection: Connection, referral: Row[Any], order: Row[Any], paid_cents: int, now: datetime
+    ) -> charges.Charge:
+        taken = divide(connection, referral, order, paid_cents, now)
+        return charges.Charge(charged_cents=taken.charged_cents + taken.forgiven_cents)
+
+    patch.setattr(charges, "charge", charge_all)
     return "referrals (referrer, referred"
 
 
