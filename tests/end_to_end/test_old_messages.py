@@ -107,8 +107,9 @@ async def test_reversal_buttons_of_another_ledger_or_an_earlier_version_do_nothi
     await guild.ledger.earn(bob.id, 999_900)
     async with guild.bot():
         live = await reversal_asked(guild, guild.ledger)
-        # The payout's summary and its audit entry: each is recorded a moment after it has come.
+        # The payout's summary, its audit entry and its direct message: each is recorded a moment after it has come.
         await until(lambda: len([1 for _, message_id in guild.ledger.rows(STATE["messages"]) if message_id]) == 2)
+        await until(lambda: guild.ledger.rows("SELECT status FROM cashback_notifications") == [("sent",)])
         before = state(guild.ledger)
         for label in ("Confirm", "Cancel"):
             take_token(live, label)
