@@ -106,11 +106,12 @@ class Referral:
         others: list[Share] = []
         for share in sorted(self.shares, key=lambda one: one.number):
             (its_own if share.had(purchase, self) else others).append(share)
-        for share in its_own:
-            left -= share.charge(left)
         # If the purchase made up for an earlier refund, that is owed again and not charged twice.
         owed = max(min(self.paid - int(before - self.held(now)), self.kept), 0)
-        left -= min(left, max(self.charged - owed, 0))
+        made_up = max(self.charged - owed, 0)
+        for share in its_own:
+            left -= share.charge(left)
+        left -= min(left, made_up)
         for share in others:
             left -= share.charge(left)
         self.charged_elsewhere += left

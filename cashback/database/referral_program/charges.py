@@ -42,8 +42,9 @@ def charge(connection: Connection, referral: Row[Any], order: Row[Any], paid_cen
         owed = connection.scalars(select(owed_cents(now)).where(referrals.c.id == referral.id)).one()
         left -= min(left, max(referral.cashback_charged_cents - owed, 0))
     others = [share for share in shares if share not in its_own]
+    left = _charge_each(connection, others, left, taken)
     # What another bot marked as paid has no share.
-    taken.charged_cents += _charge_each(connection, others, left, taken)
+    taken.charged_cents += left
     return taken
 
 

@@ -107,12 +107,12 @@ class Referral:
         others: list[Share] = []
         for share in sorted(self.shares, key=lambda one: one.number):
             (its_own if any(one is order for one in share.orders) else others).append(share)
-        for share in its_own:
-            left -= share.charge(left)
         # If it made up for an earlier refund, that is owed again and not charged twice.
         payable = before - (self.earned_ppm() - self.earned_ppm(now))
-        owed = max(0, min(self.paid - payable // PPM, self.kept))
-        left -= min(left, max(0, self.charged - owed))
+        made_up = max(0, self.charged - max(0, min(self.paid - payable // PPM, self.kept)))
+        for share in its_own:
+            left -= share.charge(left)
+        left -= min(left, made_up)
         for share in others:
             left -= share.charge(left)
         self.charged_elsewhere += left

@@ -422,3 +422,27 @@ async def test_clock_that_was_behind_at_the_plan_takes_nothing_twice(ledger: Led
     assert await stands(ledger) == (0, 0, 0)
     await ledger.buy([(buyer, 70)])
     assert await stands(ledger) == (0, 70, 0)
+
+
+async def test_clock_that_was_behind_at_the_plan_keeps_the_charge(ledger: LedgerFixture, clock: Clock) -> None:
+    [buyer] = await ledger.earn(1, 200)
+    clock.advance(-60)
+    batch = (await ledger.pay()).batch_number
+    clock.advance(60)
+    await refund(ledger, 1, 120)
+    assert await stands(ledger) == (120, 0, 200)
+    await ledger.buy([(buyer, 120)])
+    assert await stands(ledger) == (0, 0, 200)
+    assert await reverse(ledger, batch) == (80, 0)
+
+
+async def test_refund_of_what_another_bot_paid_in_part_is_charged_in_whole(ledger: LedgerFixture) -> None:
+    [buyer] = await ledger.earn(1, 100)
+    await ledger.database.mark_cashback_paid(1, 50)
+    batch = (await ledger.pay()).batch_number
+    await refund(ledger, 1)
+    assert await stands(ledger) == (100, 0, 50)
+    await ledger.buy([(buyer, 100)])
+    assert await stands(ledger) == (0, 0, 50)
+    with pytest.raises(StaleBatchError, match="has no credited payout to member 1 left to reverse"):
+        await reverse(ledger, batch)
