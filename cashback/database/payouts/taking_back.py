@@ -56,7 +56,8 @@ def _shares(which: ColumnElement[bool], now: datetime) -> Subquery:
     """Select shares: what may be taken back of each, and what it owes after refunds.
 
     Taken back is what was paid and is neither given back nor recovered. Of several charges of a referral that of its
-    newest payout is recovered first. Step by step: as one expression it is too deep for SQLite.
+    newest payout is recovered first. Step by step, the first as a table of its own: SQLite would put its expressions
+    into the next ones, which would be too deep, and compute each of them many times.
     """
     share, referral, newer = payout_shares.c, referrals.c, payout_shares.alias("newer").c
     charged_to_newer = (
@@ -80,7 +81,8 @@ def _shares(which: ColumnElement[bool], now: datetime) -> Subquery:
         )
         .join_from(payout_shares, referrals, referral.id == share.referral_id)
         .where(which)
-        .subquery()
+        .cte("sums", nesting=True)
+        .prefix_with("MATERIALIZED")
     )
     of_its_charge = _at_least_zero(_at_most(sums.c.charged_cents, sums.c.recovered_in_all - sums.c.newer))
     recovered = select(*sums.c, of_its_charge.label("recovered_cents")).subquery()
