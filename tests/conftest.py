@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import shutil
+import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -69,7 +70,9 @@ typer.main.get_command = cache(typer.main.get_command)
 
 @pytest.fixture(autouse=True, scope="session")
 def stop_signals_of_this_process() -> Iterator[None]:
-    """Leave the signals as they are if the bot runs in this process: its children would inherit them blocked."""
+    """Let children inherit neither signals that a bot blocks here, nor a Ctrl-C that a background job ignores."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stop_signals, "hold", lambda: None)
         yield
